@@ -1,0 +1,199 @@
+//! An answer under assembly: its content, and the times at which the content came.
+
+use crate::wire::clock::{self, Stamp};
+
+/// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
+const MAX_GAPS: usize = 16_384;
+
+/// Token counts as a server reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens, cached ones included.
+    pub input: Option<u64>,
+    /// Output tokens, reasoning included.
+    pub output: Option<u64>,
+    /// Input tokens that came from a cache.
+    pub input_cached: Option<u64>,
+    /// Output tokens that were reasoning.
+    pub output_reasoning: Option<u64>,
+}
+
+/// Collects what an answer says and when it said it.
+///
+/// When the wire decodes a recorded stream it sets the time of each frame with
+/// [`begin_frame`](Self::begin_frame); when an endpoint reports pieces itself, each call takes the
+/// present time.
+#[derive(Debug, Default)]
+pub struct Answer {
+    frame: Option<Frame>,
+    sent: Option<Stamp>,
+    first_content: Option<Stamp>,
+    first_answer: Option<Stamp>,
+    last_content: Option<Stamp>,
+    gaps: Vec<f32>,
+    gaps_dropped: u32,
+    content_frames: u32,
+    pub(crate) text: String,
+    pub(crate) has_text: bool,
+    pub(crate) reasoning: String,
+    pub(crate) tool_calls: String,
+    pub(crate) id: Option<String>,
+    pub(crate) usage: Usage,
+    pub(crate) finish_reason: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) is_complete: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    at: Stamp,
+    has_content: bool,
+}
+
+impl Answer {
+    /// The request leaves now. The first call counts.
+    pub fn sent(&mut self) {
+        self.sent_at(clock::now());
+    }
+
+    /// The request left at `at`. The first call counts.
+    pub(crate) fn sent_at(&mut self, at: Stamp) {
+        self.sent.get_or_insert(at);
+    }
+
+    /// What is reported from here on arrived at `at`, as one frame.
+    pub(crate) fn begin_frame(&mut self, at: Stamp) {
+        self.frame = Some(Frame {
+            at,
+            has_content: false,
+        });
+    }
+
+    /// A piece of the visible answer. An empty piece is no content.
+    pub fn text(&mut self, piece: &str) {
+        if !piece.is_empty() {
+            let at = self.content();
+            self.first_answer.get_or_insert(at);
+            self.text.push_str(piece);
+        }
+        self.has_text = true;
+    }
+
+    /// A piece of the model's reasoning.
+    pub fn reasoning(&mut self, piece: &str) {
+        if !piece.is_empty() {
+            self.content();
+            self.reasoning.push_str(piece);
+        }
+    }
+
+    /// A piece of a tool call: its name or its arguments.
+    pub fn tool_call(&mut self, piece: &str) {
+        if !piece.is_empty() {
+            let at = self.content();
+            self.first_answer.get_or_insert(at);
+            self.tool_calls.push_str(piece);
+        }
+    }
+
+    /// Generated content whose text is not kept: further choices, audio.
+    pub fn other_content(&mut self) {
+        let at = self.content();
+        self.first_answer.get_or_insert(at);
+    }
+
+    /// The server's id for the answer. The first one counts.
+    pub fn id(&mut self, id: &str) {
+        if self.id.is_none() && !id.is_empty() {
+            self.id = Some(id.to_owned());
+        }
+    }
+
+    /// Reported token counts. Later reports replace earlier ones, field by field.
+    pub fn usage(&mut self, usage: Usage) {
+        let known = &mut self.usage;
+        known.input = usage.input.or(known.input);
+        known.output = usage.output.or(known.output);
+        known.input_cached = usage.input_cached.or(known.input_cached);
+        known.output_reasoning = usage.output_reasoning.or(known.output_reasoning);
+    }
+
+    /// Why generation ended. Also marks the answer as complete.
+    pub fn finish_reason(&mut self, reason: &str) {
+        self.finish_reason = Some(reason.to_owned());
+        self.is_complete = true;
+    }
+
+    /// The stream said that it is over.
+    pub fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// The request failed. The first reason counts.
+    pub fn error(&mut self, reason: impl Into<String>) {
+        self.error.get_or_insert_with(|| reason.into());
+    }
+
+    /// Whether the stream said that it is over.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Whether a failure was reported.
+    pub fn is_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// Marks generated content at the current frame's time and returns that time.
+    fn content(&mut self) -> Stamp {
+        let at = match &mut self.frame {
+            Some(frame) if frame.has_content => return frame.at,
+            Some(frame) => {
+                frame.has_content = true;
+                frame.at
+            }
+            None => clock::now(),
+        };
+        self.content_frames += 1;
+        self.first_content.get_or_insert(at);
+        if let Some(previous) = self.last_content.replace(at) {
+            if self.gaps.len() < MAX_GAPS {
+                self.gaps.push(at.seconds_since(previous) as f32);
+            } else {
+                self.gaps_dropped += 1;
+            }
+        }
+        at
+    }
+
+    /// Whether the current frame carried content.
+    pub(crate) fn frame_has_content(&self) -> bool {
+        self.frame.is_some_and(|frame| frame.has_content)
+    }
+
+    /// When the request left.
+    pub(crate) fn sent_stamp(&self) -> Option<Stamp> {
+        self.sent
+    }
+
+    /// Content frames so far.
+    pub(crate) fn content_frames(&self) -> u32 {
+        self.content_frames
+    }
+
+    /// Seconds from sending to the first content, the first answer content and the last content.
+    pub(crate) fn times(&self) -> [Option<f64>; 3] {
+        [self.first_content, self.first_answer, self.last_content].map(|at| self.since_sent(at?))
+    }
+
+    /// Seconds from sending to `at`.
+    pub(crate) fn since_sent(&self, at: Stamp) -> Option<f64> {
+        Some(at.seconds_since(self.sent?))
+    }
+
+    /// Takes the gaps between content frames, and how many were dropped.
+    pub(crate) fn take_gaps(&mut self) -> (Vec<f32>, u32) {
+        self.gaps.shrink_to_fit();
+        (std::mem::take(&mut self.gaps), self.gaps_dropped)
+    }
+}

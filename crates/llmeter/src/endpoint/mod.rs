@@ -1,0 +1,147 @@
+//! One LLM API reached at one address with one model.
+//!
+//! Belongs here: the [`Endpoint`] trait, what an answer consists of, and one file per API.
+//! Does not belong here: sockets, clocks and HTTP (`wire`), who sends when (`load`).
+//!
+//! An HTTP API says only two things: how a payload becomes a request, and what a frame of the
+//! answer means. Connections, times and errors of the network are the wire's. An endpoint that is
+//! no HTTP API implements [`Invoke`] instead and reports pieces of the answer as they come.
+
+mod answer;
+mod openai_chat;
+mod response;
+
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+pub use answer::{Answer, Usage};
+pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
+pub use response::{InvocationResponse, ResponseDetail};
+
+use crate::payload::Payload;
+use crate::wire::Server;
+
+/// Who answers: the three names that every result carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The model, as the API calls it.
+    pub model_id: String,
+    /// A name for the endpoint, for people.
+    pub endpoint_name: String,
+    /// Who runs it.
+    pub provider: String,
+}
+
+/// An endpoint in the form in which the Python system saves it: a class path and its state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedObject {
+    /// For example `llmeter.endpoints.openai.OpenAICompletionStreamEndpoint`.
+    pub class: String,
+    /// The constructor's arguments. Never holds a secret.
+    pub state: Map<String, Value>,
+}
+
+/// One LLM API at one address with one model.
+///
+/// Implement it for an API that llmeter does not know; see `examples/own_endpoint.rs`.
+pub trait Endpoint: Send + Sync {
+    /// Model, endpoint name and provider.
+    fn identity(&self) -> &Identity;
+
+    /// Whether the answer comes in pieces, so that a time to first token exists.
+    fn is_streaming(&self) -> bool;
+
+    /// Adds what the API needs to the user's payload (model, stream switches, …).
+    ///
+    /// # Errors
+    /// When the payload cannot be sent to this API.
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        let _ = payload;
+        Ok(())
+    }
+
+    /// The prompt's text within a payload, for the record and for estimating tokens.
+    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+        let _ = payload;
+        None
+    }
+
+    /// How the endpoint is driven.
+    fn way(&self) -> Way<'_>;
+
+    /// The endpoint as it is saved in `run_config.json`.
+    fn saved(&self) -> SavedObject;
+}
+
+/// How an endpoint is driven.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// Over llmeter's own wire, which takes the times.
+    Http(&'a dyn HttpApi),
+    /// By the endpoint itself.
+    Invoke(&'a dyn Invoke),
+}
+
+/// An HTTP API: a request builder and a frame decoder over the shared wire.
+pub trait HttpApi: Send + Sync {
+    /// Where to connect.
+    fn server(&self) -> &Server;
+
+    /// The request for a prepared payload. Called before the clock starts.
+    ///
+    /// # Errors
+    /// When the payload cannot be turned into a request.
+    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError>;
+
+    /// A fresh decoder for one answer.
+    fn decoder(&self) -> Box<dyn FrameDecoder>;
+
+    /// Hides this endpoint's secrets in a text that came from the server.
+    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A POST request, complete but for the lines that the wire adds (`Host`, `Content-Length`).
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Path and query, beginning with `/`.
+    pub target: String,
+    /// Header lines.
+    pub headers: Vec<(String, secrecy::SecretString)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Turns the frames of one answer into its content. Runs far from the socket.
+pub trait FrameDecoder: Send {
+    /// One frame of a stream: an SSE event's type, if it names one, and its data.
+    fn frame(&mut self, event: Option<&str>, data: &[u8], answer: &mut Answer);
+
+    /// A whole body that was not sent as a stream.
+    fn whole(&mut self, body: &[u8], answer: &mut Answer);
+
+    /// The stream ended without a network error; report an error if it ended too early.
+    fn end(&mut self, answer: &mut Answer);
+
+    /// The server's own words from the body of an error status, if the body has this API's shape.
+    fn error_message(&self, body: &[u8]) -> Option<String>;
+}
+
+/// An endpoint that carries out the request itself.
+#[async_trait]
+pub trait Invoke: Send + Sync {
+    /// Sends the payload and reports the answer's pieces to `answer` as they come; each call takes
+    /// the time. Call [`Answer::sent`] just before the request leaves.
+    ///
+    /// # Errors
+    /// Whatever made the request fail; what was reported before is kept.
+    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), EndpointError>;
+}
+
+/// Why an endpoint could not do its part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EndpointError(pub String);

@@ -1,0 +1,99 @@
+//! The library's error type.
+
+use std::path::{Path, PathBuf};
+
+/// A result whose error is llmeter's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can stop llmeter from doing what it was asked.
+///
+/// A *request* that fails is not an `Error`: it is an
+/// [`InvocationResponse`](crate::InvocationResponse) whose `error` field says why.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting has a value that cannot be used.
+    #[error("{field}: {value} is not usable: {expected}")]
+    Invalid {
+        /// The setting's name, as the user writes it.
+        field: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a present participle: "reading", "creating".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file was read, but its content is not what it should be.
+    #[error("{}{}: {reason}", path.display(), position(*line, *column))]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, if known.
+        line: Option<usize>,
+        /// The column, counted from 1, if known.
+        column: Option<usize>,
+        /// What is wrong, and what to do about it.
+        reason: String,
+    },
+    /// A run folder is already in use.
+    #[error(
+        "{} already holds a run; choose another run name or output folder, or allow overwriting",
+        path.display()
+    )]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder holds nothing that can be loaded as a run.
+    #[error("{} is not a run folder: {reason}", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// Which files were looked for.
+        reason: String,
+    },
+    /// The run could not be carried out on this machine.
+    #[error("{0}")]
+    Environment(String),
+}
+
+impl Error {
+    /// An [`Error::Invalid`].
+    pub fn invalid(field: &'static str, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Invalid {
+            field,
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
+    /// An [`Error::Io`], for use with `map_err`.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+fn position(line: Option<usize>, column: Option<usize>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!(", line {line}, column {column}"),
+        (Some(line), None) => format!(", line {line}"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,13 @@
+//! What is sent: payloads, where they come from, and how their tokens are counted.
+//!
+//! Belongs here: reading payload files, payload values, tokenizers.
+//! Does not belong here: the shape that one API wants (that is its endpoint's file).
+
+/// One request's JSON body, before the endpoint adds its own fields.
+///
+/// Keys keep their order. Bytes at any depth are objects with the one key `__llmeter_bytes__`.
+pub type Payload = serde_json::Map<String, serde_json::Value>;
+
+mod tokenizer;
+
+pub use tokenizer::{Tokenizer, Whitespace};
