@@ -1,9 +1,49 @@
 //! llmeter measures how fast, how steady and how costly an LLM endpoint is.
+//!
+//! It sends requests to an endpoint under a chosen load, takes the time of every streamed token,
+//! and turns that into statistics and a verdict on its own measurement.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use llmeter::{Load, OpenAiChat, RunConfig, Runner};
+//!
+//! let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+//! let payload = endpoint.create_payload("Tell me a story.", 128)?;
+//! let config = RunConfig::new(Arc::new(endpoint), [payload])
+//!     .clients(16)
+//!     .load(Load::Requests(10))
+//!     .output("runs");
+//! let result = Runner::new(config).run_blocking()?;
+//! println!("{}", llmeter::report::summary(&result));
+//! # Ok::<(), llmeter::Error>(())
+//! ```
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`endpoint`] | LLM APIs: how a payload becomes a request, what an answer's frames mean |
+//! | [`wire`] | bytes with times: connections, HTTP, framing, receive stamps, clocks |
+//! | `load` | who sends when |
+//! | [`run`] | one load against one endpoint, giving one result |
+//! | [`stats`] | figures from answers |
+//! | [`result`] | results, and the files of a run folder |
+//! | [`payload`] | what is sent, and how its tokens are counted |
+//! | [`report`] | results as text |
 
 pub mod endpoint;
 mod error;
+mod load;
 pub mod payload;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod stats;
 pub mod wire;
 
-pub use endpoint::{Endpoint, InvocationResponse};
+pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 pub use error::{Error, Result};
+pub use result::RunResult;
+pub use run::{
+    Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner, Spread, Verdict,
+    raise_open_file_limit, run_name_from_clock,
+};
+pub use wire::StampSource;

@@ -5,8 +5,16 @@
 //! of an answer (`run`).
 
 pub mod clock;
+pub mod http1;
 pub mod sse;
 
+mod arrival;
+mod connect;
 mod server;
+mod stream;
 
+pub(crate) use arrival::LANE;
+pub use arrival::{Arrival, StampSource};
+pub use connect::{ConnectError, Connection, Dialer};
 pub use server::Server;
+pub use stream::TimedStream;

@@ -1,0 +1,342 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// Measure how fast, how steady and how costly a large-language-model endpoint is.
+///
+/// llmeter sends requests under a chosen load, takes the time of every streamed token as the kernel
+/// received it, and tells how far its own figures can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "llmeter", version, propagate_version = true, after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  llmeter demo
+      See a load test run against the built-in simulator.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+              --max-tokens 128 --clients 16 --requests 10
+      Measure an OpenAI-compatible server: 16 clients, 10 requests each.
+  llmeter show runs/20260102-0304
+      Print the summary of a run again.
+
+Exit codes:
+  0 done   1 could not run   2 bad usage   3 every request failed
+  4 --strict and the verdict is not clean   130 interrupted, results saved";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a short load test against the built-in simulator
+    Demo(DemoArguments),
+    /// Measure an endpoint
+    Run(Box<RunArguments>),
+    /// Print the summary of a run folder
+    Show(ShowArguments),
+    /// Measure what this machine adds to the times it reports
+    Calibrate(CalibrateArguments),
+    /// Serve a simulated LLM (OpenAI chat completions)
+    Simulate(SimulateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Folder for the run folders
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) output: PathBuf,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// APIs that `--endpoint` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EndpointKind {
+    /// Chat Completions, streamed
+    OpenaiChatStream,
+    /// Chat Completions, answered at once
+    OpenaiChat,
+}
+
+/// Who takes the receive stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stamps {
+    /// The kernel, as packets arrive (Linux)
+    Kernel,
+    /// llmeter, after each read
+    User,
+}
+
+impl From<Stamps> for llmeter::StampSource {
+    fn from(stamps: Stamps) -> Self {
+        match stamps {
+            Stamps::Kernel => Self::Kernel,
+            Stamps::User => Self::User,
+        }
+    }
+}
+
+/// Every flag of `run`. The same names, without the dashes, are the keys of a `--config` file.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[command(after_long_help = RUN_EXAMPLES)]
+pub(crate) struct RunArguments {
+    /// Read settings from a TOML file; flags win over it
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// API to speak [default: openai-chat-stream]
+    #[arg(long, value_name = "API", help_heading = "Endpoint")]
+    pub(crate) endpoint: Option<EndpointKind>,
+    /// Address of the API, /v1 included, as the OpenAI SDK takes it
+    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
+    pub(crate) base_url: Option<String>,
+    /// Model to ask for
+    #[arg(long, value_name = "ID", help_heading = "Endpoint")]
+    pub(crate) model: Option<String>,
+    /// Environment variable that holds the API key [default: OPENAI_API_KEY]
+    ///
+    /// A variable that is not set is fine for a server that needs no key.
+    #[arg(long, value_name = "VAR", help_heading = "Endpoint")]
+    pub(crate) api_key_env: Option<String>,
+    /// Header line to send with every request (repeatable)
+    #[arg(long = "header", value_name = "K: V", help_heading = "Endpoint")]
+    #[serde(rename = "header")]
+    pub(crate) headers: Vec<String>,
+
+    /// Text to send as one user message
+    #[arg(long, value_name = "TEXT", help_heading = "Payload")]
+    pub(crate) prompt: Option<String>,
+    /// Payloads to send: a JSON or JSONL file, or a folder of them
+    #[arg(long, value_name = "FILE", help_heading = "Payload", conflicts_with = "prompt")]
+    pub(crate) payload: Option<PathBuf>,
+    /// Most tokens to generate, with --prompt [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Payload", conflicts_with = "payload")]
+    pub(crate) max_tokens: Option<u64>,
+    /// How to count tokens that the server does not report: whitespace, tiktoken:NAME or hf:FILE
+    /// [default: whitespace]
+    #[arg(long, value_name = "HOW", help_heading = "Payload")]
+    pub(crate) tokenizer: Option<String>,
+
+    /// Clients, each with one request in flight at a time [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) clients: Option<usize>,
+    /// Requests per client [default: each payload once]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) requests: Option<u64>,
+    /// How long to send, like 30s or 5m
+    #[arg(long, value_name = "TIME", help_heading = "Load", value_parser = parse_duration, conflicts_with = "requests")]
+    #[serde(deserialize_with = "duration_setting")]
+    pub(crate) duration: Option<Duration>,
+    /// Longest time of one request, connecting included [default: 60s]
+    #[arg(long, value_name = "TIME", help_heading = "Load", value_parser = parse_duration)]
+    #[serde(deserialize_with = "duration_setting")]
+    pub(crate) timeout: Option<Duration>,
+    /// Requests that are sent first and kept out of every figure [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) warmup: Option<u64>,
+    /// Decides the order of payloads; the same seed repeats a run [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) seed: Option<u64>,
+
+    /// Who takes the receive stamps [default: kernel]
+    #[arg(long, value_name = "WHO", help_heading = "Measurement")]
+    pub(crate) stamps: Option<Stamps>,
+    /// First measure what this machine adds, against the built-in simulator
+    #[arg(long, help_heading = "Measurement")]
+    pub(crate) calibrate: bool,
+    /// Exit with code 4 unless the measurement's verdict is clean
+    #[arg(long, help_heading = "Measurement")]
+    pub(crate) strict: bool,
+    /// Threads that send and read [default: one less than there are cores]
+    #[arg(long, value_name = "N", help_heading = "Measurement")]
+    pub(crate) lanes: Option<usize>,
+    /// Keep no responses in memory; percentiles then come from a sketch
+    #[arg(long, help_heading = "Measurement")]
+    pub(crate) low_memory: bool,
+
+    /// Folder for run folders: the run goes to DIR/RUN-NAME [default: runs]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Name of the run and its folder [default: the local time]
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    pub(crate) run_name: Option<String>,
+    /// Free text about the run
+    #[arg(long, value_name = "TEXT", help_heading = "Output")]
+    pub(crate) description: Option<String>,
+    /// Replace a run that the folder already holds
+    #[arg(long, help_heading = "Output")]
+    pub(crate) overwrite: bool,
+    /// Show no progress
+    #[arg(long, help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// Print only the statistics, as a JSON object
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini \\
+              --prompt 'Tell me a story.' --max-tokens 128 --clients 8 --requests 20
+      8 clients, 20 requests each; the key comes from OPENAI_API_KEY.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model \\
+              --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
+      64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
+  llmeter run --config nightly.toml --strict --json > stats.json
+      Settings from a file, statistics for a script.
+
+A configuration file holds the same names:
+  base-url = \"http://localhost:8000/v1\"
+  model = \"my-model\"
+  payload = \"prompts.jsonl\"
+  clients = 64
+  duration = \"2m\"";
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The run folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Print only the statistics, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArguments {
+    /// Clients, each with one request in flight at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) clients: usize,
+    /// How long to send
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// The simulator's time to first token
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
+    pub(crate) ttft: Duration,
+    /// The simulator's time between tokens
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
+    pub(crate) itl: Duration,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) output_tokens: u32,
+    /// Who takes the receive stamps
+    #[arg(long, value_name = "WHO", default_value = "kernel")]
+    pub(crate) stamps: Stamps,
+    /// Print only the figures, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = SIMULATE_EXAMPLES)]
+pub(crate) struct SimulateArguments {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// Time to first token
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
+    pub(crate) ttft: Duration,
+    /// Time between frames
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
+    pub(crate) itl: Duration,
+    /// Tokens of an answer; a request's own limit may make it shorter
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) output_tokens: u32,
+    /// Random spread of the times, as a share of them: 0.2 is ±20 %
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) jitter: f64,
+    /// Tokens in one frame
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) tokens_per_frame: u32,
+    /// Reasoning tokens before the answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) reasoning_tokens: u32,
+    /// Share of requests that are answered with status 500
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) error_rate: f64,
+    /// Share of streams that fall silent half-way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) stall_rate: f64,
+    /// Share of streams whose connection is cut half-way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) cut_rate: f64,
+    /// Requests worked on at a time; others queue, so that latency grows with load
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrency: Option<usize>,
+    /// Prompt tokens read per second, so that time to first token grows with the prompt
+    #[arg(long, value_name = "TOKENS/S")]
+    pub(crate) prefill_rate: Option<f64>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Environment variable with the one API key that is accepted; without it none is asked for
+    #[arg(long, value_name = "VAR")]
+    pub(crate) api_key_env: Option<String>,
+    /// Model that the list of models names
+    #[arg(long, value_name = "ID", default_value = "llmeter-sim")]
+    pub(crate) model: String,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Write the true times of every request to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Print nothing
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  llmeter simulate --ttft 200ms --itl 20ms --output-tokens 128 --jitter 0.2
+      A steady server with some spread.
+  llmeter simulate --max-concurrency 8 --prefill-rate 5000
+      A server whose latency grows with load and with prompt length.
+  llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001
+      A server that fails now and then.";
+
+/// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|reason| reason.to_string());
+    }
+    humantime::parse_duration(text)
+        .map_err(|reason| format!("{reason}; write it like 30s, 200ms or 2m"))
+}
+
+/// A duration in a configuration file: text like `"30s"` or a number of seconds.
+fn duration_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a time like \"30s\", or a number of seconds")]
+    enum Setting {
+        Text(String),
+        Whole(u64),
+        Seconds(f64),
+    }
+    let text = match Setting::deserialize(deserializer)? {
+        Setting::Text(text) => text,
+        Setting::Whole(seconds) => return Ok(Some(Duration::from_secs(seconds))),
+        Setting::Seconds(seconds) => seconds.to_string(),
+    };
+    parse_duration(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,94 @@
+//! `llmeter demo`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, report};
+use llmeter_sim::{SimConfig, Simulator};
+
+use crate::args::DemoArguments;
+use crate::exit::Exit;
+use crate::{output, progress, signals};
+
+/// Client counts that the demo walks through.
+const LADDER: [usize; 4] = [1, 4, 16, 64];
+/// Requests that the simulated server works on at a time; beyond them it queues.
+const SERVER_SLOTS: usize = 32;
+const SENDING_TIME: Duration = Duration::from_secs(4);
+
+pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
+    let simulator = Simulator::start(SimConfig {
+        ttft: Duration::from_millis(120),
+        itl: Duration::from_millis(12),
+        output_tokens: 48,
+        jitter: 0.3,
+        reasoning_tokens: 0,
+        prefill_rate: Some(2_000.0),
+        max_concurrency: Some(SERVER_SLOTS),
+        ..SimConfig::default()
+    })?;
+    let endpoint = OpenAiChat::builder(&simulator.base_url(), "simulated-model")
+        .endpoint_name("built-in simulator")
+        .provider("llmeter")
+        .build()?;
+    let payloads = [
+        "Tell me a story about a lighthouse.",
+        "Summarize the rules of chess for a child, then for a lawyer.",
+        "Write a haiku.",
+    ]
+    .into_iter()
+    .map(|text| endpoint.create_payload(text, 48))
+    .collect::<Result<Vec<_>, _>>()?;
+    let interrupt = Interrupt::new();
+    signals::stop_on_signals(interrupt.clone())?;
+    output::text(&format!(
+        "A simulated server with room for {SERVER_SLOTS} requests at a time, \
+         under {} loads of {} s each.\n\n",
+        LADDER.len(),
+        SENDING_TIME.as_secs(),
+    ))?;
+
+    let base = RunConfig::new(Arc::new(endpoint), payloads)
+        .load(Load::Duration(SENDING_TIME))
+        .output(&arguments.output);
+    let session = llmeter::run_name_from_clock();
+    let mut results: Vec<RunResult> = Vec::new();
+    for clients in LADDER {
+        let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
+        let label = format!("{clients:>3} clients");
+        if let Some(display) = progress::display(arguments.quiet, &label) {
+            runner = runner.observe(display);
+        }
+        let result = runner.run_blocking_with(|run| {
+            run.clients = clients;
+            run.output = Some(arguments.output.join(format!("demo-{session}")));
+            run.run_name = Some(format!("{clients:05}-clients"));
+            run.run_description = Some("llmeter demo".to_owned());
+            run.overwrite = true;
+        })?;
+        results.push(result);
+        if interrupt.is_stopped() {
+            break;
+        }
+    }
+    output::text(&report::ladder(&results))?;
+    if let Some(last) = results.last() {
+        output::text(&format!("\n{}", report::summary(last)))?;
+    }
+    if let Some(folder) = results
+        .first()
+        .and_then(|result| result.summary.output_path.as_deref()?.parent())
+    {
+        output::text(&format!(
+            "\nEvery load has its own run folder in {}; `llmeter show DIR` prints one again.\n",
+            folder.display()
+        ))?;
+    }
+    simulator.stop()?;
+    Ok(if interrupt.is_stopped() {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
+}

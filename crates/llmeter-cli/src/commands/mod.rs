@@ -1,0 +1,24 @@
+//! One file for each command.
+
+mod calibrate;
+mod demo;
+mod run;
+mod show;
+mod simulate;
+
+use anyhow::Result;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Exit;
+
+pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
+    // As many connections as the system allows; a run says if they are too few for it.
+    llmeter::raise_open_file_limit()?;
+    match arguments.command {
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Run(arguments) => run::run(*arguments),
+        Command::Show(arguments) => show::show(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(arguments),
+    }
+}

@@ -1,0 +1,51 @@
+//! `llmeter simulate`.
+
+use anyhow::Result;
+use llmeter_sim::{SimConfig, Simulator};
+
+use crate::args::SimulateArguments;
+use crate::exit::{Exit, UsageError};
+use crate::{output, signals};
+
+pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
+    let api_key = match &arguments.api_key_env {
+        None => None,
+        Some(variable) => Some(std::env::var(variable).map_err(|_| {
+            UsageError(format!("--api-key-env: the variable {variable} is not set"))
+        })?),
+    };
+    let simulator = Simulator::start(SimConfig {
+        host: arguments.host,
+        port: arguments.port,
+        ttft: arguments.ttft,
+        itl: arguments.itl,
+        output_tokens: arguments.output_tokens,
+        jitter: arguments.jitter,
+        tokens_per_frame: arguments.tokens_per_frame,
+        reasoning_tokens: arguments.reasoning_tokens,
+        error_rate: arguments.error_rate,
+        stall_rate: arguments.stall_rate,
+        cut_rate: arguments.cut_rate,
+        max_concurrency: arguments.max_concurrency,
+        prefill_rate: arguments.prefill_rate,
+        seed: arguments.seed,
+        truth: arguments.truth,
+        keep_truth: false,
+        api_key,
+        model: arguments.model,
+        threads: arguments.threads,
+    })?;
+    if !arguments.quiet {
+        output::text(&format!(
+            "serving {} (OpenAI chat completions); Ctrl-C stops it\n",
+            simulator.base_url()
+        ))?;
+    }
+    signals::wait()?;
+    let served = simulator.requests_served();
+    simulator.stop()?;
+    if !arguments.quiet {
+        output::text(&format!("served {served} requests\n"))?;
+    }
+    Ok(Exit::Done)
+}

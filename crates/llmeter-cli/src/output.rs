@@ -1,0 +1,29 @@
+//! Writing to standard output and the log.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+/// Prints text as it is. A reader that went away is an error, which ends the program quietly.
+pub(crate) fn text(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints an object as indented JSON.
+pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
+    text(&format!("{}\n", serde_json::to_string_pretty(object)?))
+}
+
+/// Sends the library's log to standard error; `LLMETER_LOG` chooses what (default: errors).
+pub(crate) fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LLMETER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+}

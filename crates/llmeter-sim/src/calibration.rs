@@ -1,0 +1,157 @@
+//! Measuring what this machine adds to the times that llmeter reports.
+//!
+//! Belongs here: replaying a load shape against a simulator whose every write is known.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use llmeter::{Interrupt, Load, Observer, OpenAiChat, RunConfig, Runner, StampSource, Verdict};
+use serde_json::{Map, Value, json};
+
+use crate::comparison::{Comparison, ErrorSummary};
+use crate::{SimConfig, SimError, Simulator};
+
+/// The load that is replayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoadShape {
+    /// Clients, each with one request in flight at a time.
+    pub clients: usize,
+    /// How long they send.
+    pub duration: Duration,
+    /// The simulator's time to first token.
+    pub ttft: Duration,
+    /// The simulator's time between tokens.
+    pub itl: Duration,
+    /// Tokens of each answer.
+    pub output_tokens: u32,
+    /// Who takes the receive stamps.
+    pub stamps: StampSource,
+}
+
+impl Default for LoadShape {
+    fn default() -> Self {
+        Self {
+            clients: 1,
+            duration: Duration::from_secs(4),
+            ttft: Duration::from_millis(50),
+            itl: Duration::from_millis(10),
+            output_tokens: 64,
+            stamps: StampSource::Kernel,
+        }
+    }
+}
+
+/// What this machine adds to the times that llmeter reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// The load that was replayed.
+    pub shape: LoadShape,
+    /// Requests that were compared.
+    pub requests: usize,
+    /// What is added to the time to first token.
+    pub ttft: ErrorSummary,
+    /// What is added to gaps between tokens.
+    pub itl: ErrorSummary,
+    /// The verdict on the calibration run itself.
+    pub verdict: Verdict,
+}
+
+/// Why no calibration came about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// The simulator did not start or stop.
+    #[error(transparent)]
+    Simulator(#[from] SimError),
+    /// The run against it failed.
+    #[error(transparent)]
+    Run(#[from] llmeter::Error),
+    /// No request was answered in time.
+    #[error("no request was completed; calibrate for longer or with fewer clients")]
+    NothingMeasured,
+}
+
+/// Replays `shape` against a simulator within this process.
+///
+/// # Errors
+/// When the shape cannot be used, or nothing was measured.
+pub fn calibrate(
+    shape: &LoadShape,
+    interrupt: &Interrupt,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Calibration, CalibrationError> {
+    let simulator = Simulator::start(SimConfig {
+        ttft: shape.ttft,
+        itl: shape.itl,
+        output_tokens: shape.output_tokens,
+        keep_truth: true,
+        ..SimConfig::default()
+    })?;
+    let endpoint = OpenAiChat::builder(&simulator.base_url(), "calibration").build()?;
+    let payload = endpoint.create_payload("How long do you take?", u64::from(shape.output_tokens))?;
+    let mut config = RunConfig::new(Arc::new(endpoint), [payload])
+        .clients(shape.clients)
+        .load(Load::Duration(shape.duration));
+    config.stamps = shape.stamps;
+    let mut runner = Runner::new(config).interrupted_by(interrupt.clone());
+    if let Some(observer) = observer {
+        runner = runner.observe(observer);
+    }
+    let result = runner.run_blocking()?;
+    let comparison = Comparison::new(&result.responses, &simulator.truth());
+    simulator.stop()?;
+    let summary = |errors: &[f64]| ErrorSummary::new(errors);
+    let (Some(ttft), Some(itl)) = (summary(&comparison.ttft), summary(&comparison.itl)) else {
+        return Err(CalibrationError::NothingMeasured);
+    };
+    Ok(Calibration {
+        shape: *shape,
+        requests: comparison.ttft.len(),
+        ttft,
+        itl,
+        verdict: result.quality.map(|quality| quality.verdict).unwrap_or_default(),
+    })
+}
+
+impl Calibration {
+    /// The figures as statistics, each key beginning with `measurement_calibration_`; seconds.
+    pub fn stats(&self) -> Map<String, Value> {
+        let mut stats = Map::new();
+        for (name, errors) in [("ttft", self.ttft), ("itl", self.itl)] {
+            for (part, value) in [("mean", errors.mean), ("p50", errors.p50), ("p99", errors.p99)] {
+                stats.insert(format!("measurement_calibration_{name}-{part}"), json!(value));
+            }
+        }
+        stats.insert(
+            "measurement_calibration_requests".to_owned(),
+            json!(self.requests),
+        );
+        stats.insert(
+            "measurement_calibration_verdict".to_owned(),
+            json!(self.verdict.as_str()),
+        );
+        stats
+    }
+}
+
+impl fmt::Display for Calibration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape = &self.shape;
+        writeln!(
+            formatter,
+            "{} requests by {} clients, {:?} to the first of {} tokens, {:?} between them",
+            self.requests, shape.clients, shape.ttft, shape.output_tokens, shape.itl
+        )?;
+        for (name, errors) in [("TTFT", self.ttft), ("ITL", self.itl)] {
+            writeln!(
+                formatter,
+                "added to {name:4}  mean {:>8.3} ms  p50 {:>8.3} ms  p99 {:>8.3} ms",
+                errors.mean * 1e3,
+                errors.p50 * 1e3,
+                errors.p99 * 1e3
+            )?;
+        }
+        writeln!(formatter, "verdict        {}", self.verdict)
+    }
+}

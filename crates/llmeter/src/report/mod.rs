@@ -1,0 +1,10 @@
+//! A result turned into something a person reads.
+//!
+//! Belongs here: tables, and later charts and pages.
+//! Does not belong here: figures (`stats`), terminals and colours (the command line).
+
+mod ladder;
+mod summary;
+
+pub use ladder::ladder;
+pub use summary::summary;

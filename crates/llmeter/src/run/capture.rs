@@ -1,0 +1,163 @@
+//! What a lane hands to the recorder: bytes of answers with their arrivals.
+//!
+//! A lane only copies bytes and notes when each read's bytes arrived. Everything else is the
+//! recorder's, on another thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use jiff::Timestamp;
+
+use crate::endpoint::Answer;
+use crate::run::prepare::Prepared;
+use crate::wire::clock::Stamp;
+use crate::wire::http1::ResponseHead;
+use crate::wire::Arrival;
+
+/// Body bytes after which a segment is handed over before the answer is complete.
+const SEGMENT_SIZE: usize = 8 * 1024;
+
+/// A part of one client's answer. A client's segments stay in order.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) client: u32,
+    /// The head and its arrival; the first segment of an answer that has one carries it.
+    pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) marks: Vec<Mark>,
+    /// The answer is over.
+    pub(crate) ending: Option<Box<Ending>>,
+}
+
+/// `body[..end]` had arrived by `arrival`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) end: u32,
+    pub(crate) arrival: Arrival,
+}
+
+/// How an exchange ended, and what is known of it beside the answer's bytes.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) sending: Sending,
+    /// Why the wire failed; `None` for a complete HTTP response.
+    pub(crate) failure: Option<String>,
+    /// When the exchange was over.
+    pub(crate) at: Stamp,
+    pub(crate) is_warmup: bool,
+    /// The answer that an endpoint collected itself.
+    pub(crate) answer: Option<Box<Answer>>,
+}
+
+/// When and how a request was sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sending {
+    /// The first write of the first attempt.
+    pub(crate) at: Option<Stamp>,
+    pub(crate) wall: Option<Timestamp>,
+    /// Seconds from the intended time to `at`.
+    pub(crate) lateness: Option<f64>,
+    pub(crate) time_to_connect: Option<f64>,
+    pub(crate) time_to_tls: Option<f64>,
+    pub(crate) retries: u32,
+}
+
+/// Bytes on their way from the lanes to the recorder.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    bytes: AtomicUsize,
+    highest: AtomicUsize,
+}
+
+impl Backlog {
+    /// Beyond this the lanes begin no request until the recorder has caught up.
+    const LIMIT: usize = 32 * 1024 * 1024;
+
+    fn grow(&self, by: usize) {
+        let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;
+        self.highest.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shrink(&self, by: usize) {
+        self.bytes.fetch_sub(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > Self::LIMIT
+    }
+
+    pub(crate) fn highest(&self) -> usize {
+        self.highest.load(Ordering::Relaxed)
+    }
+}
+
+/// Collects one answer's bytes on the lane's side.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    client: u32,
+    queue: Sender<Segment>,
+    backlog: Arc<Backlog>,
+    head: Option<Box<(ResponseHead, Arrival)>>,
+    /// Body bytes that were not handed over yet; the wire appends to them.
+    pub(crate) body: Vec<u8>,
+    marks: Vec<Mark>,
+    pub(crate) sending: Sending,
+}
+
+impl Capture {
+    pub(crate) fn new(client: u32, queue: Sender<Segment>, backlog: Arc<Backlog>) -> Self {
+        Self {
+            client,
+            queue,
+            backlog,
+            head: None,
+            body: Vec::new(),
+            marks: Vec::new(),
+            sending: Sending::default(),
+        }
+    }
+
+    pub(crate) fn head(&mut self, head: ResponseHead, arrival: Arrival) {
+        self.head = Some(Box::new((head, arrival)));
+    }
+
+    /// Notes the arrival of what was appended to `body` since the last call.
+    pub(crate) fn mark(&mut self, arrival: Arrival) {
+        let end = self.body.len() as u32;
+        if self.marks.last().map_or(0, |mark| mark.end) == end {
+            return;
+        }
+        self.marks.push(Mark { end, arrival });
+        if self.body.len() >= SEGMENT_SIZE {
+            self.hand_over(None);
+        }
+    }
+
+    /// The answer is over; the next call belongs to the next one.
+    pub(crate) fn finish(&mut self, ending: Ending) {
+        self.sending = Sending::default();
+        self.hand_over(Some(Box::new(ending)));
+    }
+
+    fn hand_over(&mut self, ending: Option<Box<Ending>>) {
+        let segment = Segment {
+            client: self.client,
+            head: self.head.take(),
+            body: std::mem::take(&mut self.body),
+            marks: std::mem::take(&mut self.marks),
+            ending,
+        };
+        self.backlog.grow(segment.size());
+        // The recorder outlives the lanes; if it died of a panic, the run reports that.
+        let _ = self.queue.send(segment);
+    }
+}
+
+impl Segment {
+    /// The memory that the segment holds, roughly.
+    pub(crate) fn size(&self) -> usize {
+        self.body.capacity() + self.marks.capacity() * size_of::<Mark>() + 256
+    }
+}

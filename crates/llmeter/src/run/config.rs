@@ -1,0 +1,180 @@
+//! What a run is to do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::payload::{Payload, Tokenizer, Whitespace};
+use crate::wire::StampSource;
+
+/// How much is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Load {
+    /// Each client sends every payload once.
+    #[default]
+    EachPayloadOnce,
+    /// Each client sends so many requests, cycling through the payloads.
+    Requests(u64),
+    /// Each client sends until this time has passed; what is in flight then is waited for.
+    Duration(Duration),
+}
+
+/// The configuration of one run. Change fields freely; [`validate`](Self::validate) tells what is
+/// wrong with them.
+#[derive(Clone)]
+pub struct RunConfig {
+    /// Where to send.
+    pub endpoint: Arc<dyn Endpoint>,
+    /// What to send.
+    pub payloads: Vec<Arc<Payload>>,
+    /// Clients, each with one request in flight at a time (closed loop).
+    pub clients: usize,
+    /// How much is sent.
+    pub load: Load,
+    /// Requests that are sent first, over all clients, and kept out of every figure.
+    pub warmup: u64,
+    /// Longest time of one request, connecting included.
+    pub timeout: Duration,
+    /// Counts tokens where the server does not.
+    pub tokenizer: Arc<dyn Tokenizer>,
+    /// The folder in which the run's own folder is made; `None` writes nothing.
+    pub output: Option<PathBuf>,
+    /// The run's name, which is also its folder's; `None` makes one from the local time.
+    pub run_name: Option<String>,
+    /// Free text about the run.
+    pub run_description: Option<String>,
+    /// Keep no responses in memory; percentiles then come from a sketch.
+    pub low_memory: bool,
+    /// Decides the order of payloads and the clients' start within the first 10 ms.
+    pub seed: u64,
+    /// Who takes the receive stamps.
+    pub stamps: StampSource,
+    /// Threads that send and read; `None` leaves one core to the recorder.
+    pub lanes: Option<usize>,
+    /// Replace a run that the folder already holds.
+    pub overwrite: bool,
+    /// How long an interrupted run waits for what is in flight.
+    pub grace: Duration,
+}
+
+/// Most lanes that are of use: beyond them the recorder is the limit.
+const MAX_LANES: usize = 256;
+
+impl RunConfig {
+    /// A run of one client that sends each payload once.
+    pub fn new(
+        endpoint: Arc<dyn Endpoint>,
+        payloads: impl IntoIterator<Item = Payload>,
+    ) -> Self {
+        Self {
+            endpoint,
+            payloads: payloads.into_iter().map(Arc::new).collect(),
+            clients: 1,
+            load: Load::default(),
+            warmup: 0,
+            timeout: Duration::from_secs(60),
+            tokenizer: Arc::new(Whitespace),
+            output: None,
+            run_name: None,
+            run_description: None,
+            low_memory: false,
+            seed: 0,
+            stamps: StampSource::default(),
+            lanes: None,
+            overwrite: false,
+            grace: Duration::from_secs(2),
+        }
+    }
+
+    /// Sets the number of clients.
+    #[must_use]
+    pub fn clients(mut self, clients: usize) -> Self {
+        self.clients = clients;
+        self
+    }
+
+    /// Sets how much is sent.
+    #[must_use]
+    pub fn load(mut self, load: Load) -> Self {
+        self.load = load;
+        self
+    }
+
+    /// Sets the folder in which the run's own folder is made.
+    #[must_use]
+    pub fn output(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.output = Some(folder.into());
+        self
+    }
+
+    /// Sets the run's name.
+    #[must_use]
+    pub fn run_name(mut self, name: impl Into<String>) -> Self {
+        self.run_name = Some(name.into());
+        self
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field that cannot be used, its value, and what would be accepted.
+    pub fn validate(&self) -> Result<()> {
+        let positive = "a whole number of at least 1";
+        if self.clients == 0 {
+            return Err(Error::invalid("clients", self.clients, positive));
+        }
+        if u32::try_from(self.clients).is_err() {
+            return Err(Error::invalid("clients", self.clients, "fewer clients"));
+        }
+        match self.load {
+            Load::Requests(0) => return Err(Error::invalid("requests", 0, positive)),
+            Load::Duration(duration) if duration.is_zero() => {
+                return Err(Error::invalid("duration", "0s", "a time above zero, like 30s"));
+            }
+            _ => {}
+        }
+        if self.payloads.is_empty() {
+            return Err(Error::invalid("payload", "(none)", "at least one payload"));
+        }
+        if self.timeout.is_zero() {
+            return Err(Error::invalid("timeout", "0s", "a time above zero, like 60s"));
+        }
+        if self.lanes.is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES) {
+            let lanes = self.lanes.unwrap_or_default();
+            return Err(Error::invalid("lanes", lanes, format!("1 to {MAX_LANES}")));
+        }
+        if let Some(name) = &self.run_name {
+            let is_one_folder = !name.is_empty()
+                && name != "."
+                && name != ".."
+                && !name.contains(['/', '\\', '\0']);
+            if !is_one_folder {
+                return Err(Error::invalid(
+                    "run_name",
+                    format!("{name:?}"),
+                    "a name that can be a folder's: not empty and without slashes",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests per client, if the load is bound by count.
+    pub(crate) fn requests_per_client(&self) -> Option<u64> {
+        match self.load {
+            Load::EachPayloadOnce => Some(self.payloads.len() as u64),
+            Load::Requests(count) => Some(count),
+            Load::Duration(_) => None,
+        }
+    }
+
+    /// Lanes that this run uses.
+    pub(crate) fn lane_count(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.lanes
+            .unwrap_or_else(|| cores.saturating_sub(1).max(1))
+            .min(self.clients)
+    }
+}

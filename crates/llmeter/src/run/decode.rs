@@ -1,0 +1,400 @@
+//! Turning one answer's bytes and arrivals into an [`InvocationResponse`].
+
+use std::sync::Arc;
+
+use crate::endpoint::{
+    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way,
+};
+use crate::payload::Tokenizer;
+use crate::run::capture::{Ending, Mark, Segment};
+use crate::run::quality::AnswerQuality;
+use crate::wire::Arrival;
+use crate::wire::http1::ResponseHead;
+use crate::wire::sse::SseFramer;
+
+/// Longest body of an error status that is kept.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// Longest body of an answer that is no stream.
+const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
+/// Longest excerpt of a body that an error message quotes, in characters.
+const EXCERPT: usize = 200;
+
+/// What the recorder makes of a finished answer.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) response: InvocationResponse,
+    pub(crate) quality: AnswerQuality,
+    pub(crate) is_warmup: bool,
+}
+
+/// Decodes the answers of some clients, one at a time for each.
+pub(crate) struct Decoder {
+    endpoint: Arc<dyn Endpoint>,
+    tokenizer: Arc<dyn Tokenizer>,
+    /// By client number; a client has at most one answer under way.
+    under_way: Vec<Option<Box<Assembly>>>,
+}
+
+impl Decoder {
+    pub(crate) fn new(
+        endpoint: Arc<dyn Endpoint>,
+        tokenizer: Arc<dyn Tokenizer>,
+        clients: usize,
+    ) -> Self {
+        Self {
+            endpoint,
+            tokenizer,
+            under_way: (0..clients).map(|_| None).collect(),
+        }
+    }
+
+    /// Takes in a segment; returns the answer that it completes.
+    pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
+        let slot = &mut self.under_way[segment.client as usize];
+        let assembly = slot.get_or_insert_with(|| Box::new(Assembly::new(&*self.endpoint)));
+        if let Some(head) = segment.head {
+            assembly.head(*head);
+        }
+        assembly.body(&segment.body, &segment.marks);
+        let ending = segment.ending?;
+        let assembly = slot.take()?;
+        Some(assembly.finish(*ending, &*self.endpoint, &*self.tokenizer))
+    }
+}
+
+/// How a body is read.
+enum Body {
+    Unknown,
+    Events(SseFramer),
+    Whole(Vec<u8>),
+    /// The body of an error status.
+    Error(Vec<u8>),
+    /// Not what was asked for; the excerpt says what it was.
+    Foreign(Vec<u8>),
+}
+
+struct Assembly {
+    answer: Answer,
+    decoder: Option<Box<dyn FrameDecoder>>,
+    is_streaming: bool,
+    head: Option<(ResponseHead, Arrival)>,
+    body: Body,
+    quality: AnswerQuality,
+    last: Arrival,
+}
+
+impl Assembly {
+    fn new(endpoint: &dyn Endpoint) -> Self {
+        Self {
+            answer: Answer::default(),
+            decoder: match endpoint.way() {
+                Way::Http(api) => Some(api.decoder()),
+                Way::Invoke(_) => None,
+            },
+            is_streaming: endpoint.is_streaming(),
+            head: None,
+            body: Body::Unknown,
+            quality: AnswerQuality::default(),
+            last: Arrival::default(),
+        }
+    }
+
+    fn head(&mut self, (head, arrival): (ResponseHead, Arrival)) {
+        let media_type = head.content_type.as_deref().unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+        self.body = if !(200..300).contains(&head.status) {
+            Body::Error(Vec::new())
+        } else if let Some(coding) = &head.content_encoding {
+            self.answer.error(format!(
+                "the answer is encoded as {coding}, which was not asked for"
+            ));
+            Body::Foreign(Vec::new())
+        } else if is("text/html") {
+            Body::Foreign(Vec::new())
+        } else if self.is_streaming && !is("application/json") {
+            Body::Events(SseFramer::default())
+        } else {
+            Body::Whole(Vec::new())
+        };
+        self.quality.read(arrival);
+        self.last = arrival;
+        self.head = Some((head, arrival));
+    }
+
+    fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
+        for mark in marks {
+            self.quality.read(mark.arrival);
+            self.last = mark.arrival;
+        }
+        match &mut self.body {
+            Body::Unknown => {}
+            Body::Events(framer) => {
+                let Some(decoder) = &mut self.decoder else {
+                    return;
+                };
+                let (answer, quality) = (&mut self.answer, &mut self.quality);
+                let mut marks = marks.iter().enumerate().peekable();
+                quality.begin_segment();
+                let fed = framer.feed(bytes, |event, end| {
+                    // The read that brought the byte which completed the event.
+                    while marks
+                        .next_if(|(_, mark)| (mark.end as usize) < end)
+                        .is_some()
+                    {}
+                    let Some((read, mark)) = marks.peek() else {
+                        return;
+                    };
+                    answer.begin_frame(mark.arrival.at);
+                    decoder.frame(event.event, event.data, answer);
+                    if answer.frame_has_content() {
+                        quality.content_frame(*read, mark.arrival);
+                    }
+                });
+                if let Err(reason) = fed {
+                    self.answer.error(reason.to_string());
+                }
+            }
+            Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
+            Body::Error(kept) | Body::Foreign(kept) => keep(kept, bytes, MAX_ERROR_BODY),
+        }
+    }
+
+    fn finish(
+        mut self: Box<Self>,
+        ending: Ending,
+        endpoint: &dyn Endpoint,
+        tokenizer: &dyn Tokenizer,
+    ) -> Recorded {
+        let sending = ending.sending;
+        if let Some(answer) = ending.answer {
+            self.answer = *answer;
+        }
+        if let Some(sent) = sending.at {
+            self.answer.sent_at(sent);
+        }
+        if let Some(failure) = ending.failure {
+            // What the wire saw comes first unless the server had already said what was wrong.
+            if matches!(self.body, Body::Whole(_)) {
+                self.body = Body::Unknown;
+            }
+            if !self.answer.is_failed() {
+                self.close_body(true);
+            }
+            self.answer.error(failure);
+        } else {
+            self.close_body(false);
+        }
+        if let (Some(error), Way::Http(api)) = (&mut self.answer.error, endpoint.way()) {
+            *error = api.redact(error).into_owned();
+        }
+        let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
+        let end = match self.head {
+            Some(_) => self.last.at,
+            None => ending.at,
+        };
+        let mut response = assemble(&mut self.answer, is_stream, end, tokenizer, &ending.prepared);
+        response.request_time = sending.wall.filter(|_| sending.at.is_some());
+        response.retries = (sending.retries > 0).then_some(sending.retries);
+        let detail = &mut response.detail;
+        detail.time_to_connect = sending.time_to_connect;
+        detail.time_to_tls = sending.time_to_tls;
+        detail.send_lateness = sending.lateness;
+        if let Some((head, arrival)) = &self.head {
+            detail.status = Some(head.status);
+            detail.time_to_headers = sending.at.map(|sent| arrival.at.seconds_since(sent));
+            detail.receive_delay = Some(self.quality.longest_delay());
+        }
+        self.quality.send_lateness = sending.lateness;
+        self.quality.is_failed = response.error.is_some();
+        Recorded {
+            response,
+            quality: self.quality,
+            is_warmup: ending.is_warmup,
+        }
+    }
+
+    /// Decodes what can be decoded only at the end. `is_broken`: the wire failed, so that the
+    /// decoder must not complain of an early end.
+    fn close_body(&mut self, is_broken: bool) {
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        match &mut self.body {
+            Body::Unknown => {}
+            Body::Events(framer) => {
+                if is_broken {
+                    return;
+                }
+                // Some servers forget the blank line after the last event.
+                if let Some(tail) = framer.finish().filter(|tail| !tail.data.is_empty()) {
+                    self.answer.begin_frame(self.last.at);
+                    decoder.frame(tail.event.as_deref(), &tail.data, &mut self.answer);
+                }
+                decoder.end(&mut self.answer);
+            }
+            Body::Whole(body) => {
+                self.answer.begin_frame(self.last.at);
+                decoder.whole(body, &mut self.answer);
+            }
+            Body::Error(body) => {
+                let reason = error_of_status(self.head.as_ref().map(|(head, _)| head), |body| {
+                    decoder.error_message(body)
+                }, body);
+                self.answer.error(reason);
+            }
+            Body::Foreign(body) => {
+                let kind = self.head.as_ref().and_then(|(head, _)| head.content_type.clone());
+                self.answer.error(format!(
+                    "the server answered with {} instead of JSON or an event stream: {}",
+                    kind.unwrap_or_else(|| "something".to_owned()),
+                    excerpt(body)
+                ));
+            }
+        }
+    }
+}
+
+/// The fields that come from the answer itself, estimated where the server did not say.
+fn assemble(
+    answer: &mut Answer,
+    is_stream: bool,
+    end: crate::wire::clock::Stamp,
+    tokenizer: &dyn Tokenizer,
+    prepared: &crate::run::prepare::Prepared,
+) -> InvocationResponse {
+    let [first, first_answer, last] = answer.times();
+    let succeeded = answer.error.is_none();
+    let usage = answer.usage;
+    let (inter_token_latencies, inter_token_latencies_dropped) = answer.take_gaps();
+    let prompt = prepared.prompt.as_deref();
+    let input = usage.input.or_else(|| {
+        let prompt = prompt.filter(|_| succeeded)?;
+        Some(match prompt.as_str() {
+            Some(text) => tokenizer.count(text),
+            None => tokenizer.count(&prompt.to_string()),
+        } as u64)
+    });
+    let output = usage.output.or_else(|| {
+        succeeded.then(|| {
+            [&answer.reasoning, &answer.text, &answer.tool_calls]
+                .into_iter()
+                .map(|text| tokenizer.count(text) as u64)
+                .sum()
+        })
+    });
+    let time_to_first_token = first.filter(|_| is_stream);
+    let time_to_last_token =
+        last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
+    let kept = |text: &mut String| {
+        text.shrink_to_fit();
+        std::mem::take(text)
+    };
+    let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
+    InvocationResponse {
+        id: Some(
+            answer
+                .id
+                .take()
+                .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        ),
+        response_text: (answer.has_text && !(answer.text.is_empty() && !succeeded))
+            .then(|| kept(&mut answer.text)),
+        input_payload: Some(prepared.payload.clone()),
+        input_prompt: prepared.prompt.clone(),
+        time_to_first_token,
+        time_to_last_token,
+        num_tokens_input: input,
+        num_tokens_output: output,
+        num_tokens_input_cached: usage.input_cached,
+        num_tokens_output_reasoning: usage.output_reasoning,
+        time_per_output_token: time_per_output_token(
+            time_to_first_token,
+            time_to_last_token,
+            output,
+        ),
+        error: answer.error.take(),
+        detail: ResponseDetail {
+            time_to_first_answer_token: first_answer.filter(|_| is_stream),
+            inter_token_latencies,
+            inter_token_latencies_dropped,
+            content_frames: is_stream.then(|| answer.content_frames()),
+            finish_reason: answer.finish_reason.take(),
+            reasoning_text: nonempty(&mut answer.reasoning),
+            ..ResponseDetail::default()
+        },
+        ..InvocationResponse::default()
+    }
+}
+
+/// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
+fn time_per_output_token(first: Option<f64>, last: Option<f64>, tokens: Option<u64>) -> Option<f64> {
+    let (first, last, tokens) = (first?, last?, tokens?);
+    (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
+}
+
+fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    let room = most.saturating_sub(kept.len());
+    kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+/// "HTTP 401 Unauthorized: Incorrect API key provided".
+fn error_of_status(
+    head: Option<&ResponseHead>,
+    own_words: impl Fn(&[u8]) -> Option<String>,
+    body: &[u8],
+) -> String {
+    let status = head.map_or(0, |head| head.status);
+    let mut text = format!("HTTP {status}");
+    if let Some(name) = status_name(status) {
+        text.push(' ');
+        text.push_str(name);
+    }
+    if let Some(location) = head.and_then(|head| head.location.as_deref()) {
+        text.push_str(&format!(
+            ": redirected to {location}; redirects are not followed, use that address"
+        ));
+        return text;
+    }
+    let words = own_words(body).unwrap_or_else(|| excerpt(body));
+    if !words.is_empty() {
+        text.push_str(": ");
+        text.push_str(&words);
+    }
+    text
+}
+
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = words.char_indices().nth(EXCERPT) {
+        words.truncate(cut);
+        words.push('…');
+    }
+    words
+}
+
+fn status_name(status: u16) -> Option<&'static str> {
+    Some(match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        529 => "Overloaded",
+        _ => return None,
+    })
+}

@@ -1,0 +1,33 @@
+//! One load against one endpoint, giving one result.
+//!
+//! Belongs here: the run's configuration, the lanes that send and stamp, the recorder that decodes
+//! and keeps, interruption, the record of the measurement's quality.
+//! Does not belong here: sockets and clocks (`wire`), the order of sending (`load`), files
+//! (`result`), figures (`stats`).
+//!
+//! ```text
+//! Runner ─► Session ─► lanes (threads): client tasks ─► Capture ─► Segment
+//!                                                                     │ queue
+//!                      collector ◄── responses ◄── decoder threads ◄──┘
+//! ```
+
+mod capture;
+mod client;
+mod config;
+mod decode;
+mod host;
+mod interrupt;
+mod lane;
+mod prepare;
+mod progress;
+mod quality;
+mod recorder;
+mod runner;
+mod saved;
+
+pub use config::{Load, RunConfig};
+pub use host::raise_open_file_limit;
+pub use interrupt::Interrupt;
+pub use progress::{Observer, Progress};
+pub use quality::{MeasurementQuality, Spread, Verdict};
+pub use runner::{Runner, run_name_from_clock};

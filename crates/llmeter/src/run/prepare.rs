@@ -1,0 +1,42 @@
+//! Everything about a request that can be done before the clock starts.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::endpoint::{Endpoint, Way};
+use crate::error::{Error, Result};
+use crate::payload::Payload;
+use crate::wire::http1;
+
+/// A payload, ready to be sent any number of times.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// As sent.
+    pub(crate) payload: Arc<Payload>,
+    pub(crate) prompt: Option<Arc<Value>>,
+    /// The request's bytes, if the endpoint is an HTTP API.
+    pub(crate) request: Vec<u8>,
+}
+
+impl Prepared {
+    pub(crate) fn new(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Self> {
+        let mut payload = payload.clone();
+        let refuse = |reason: crate::endpoint::EndpointError| {
+            Error::invalid("payload", "one of the payloads", reason.0)
+        };
+        endpoint.prepare_payload(&mut payload).map_err(refuse)?;
+        let prompt = endpoint.prompt_text(&payload).map(Arc::new);
+        let request = match endpoint.way() {
+            Way::Http(api) => {
+                http1::encode_request(api.server(), &api.request(&payload).map_err(refuse)?)
+            }
+            Way::Invoke(_) => Vec::new(),
+        };
+        Ok(Self {
+            payload: Arc::new(payload),
+            prompt,
+            request,
+        })
+    }
+}

@@ -1,0 +1,390 @@
+//! How far the measurement can be trusted: llmeter's own error, and the verdict on it.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use crate::run::lane::LaneReport;
+use crate::wire::{Arrival, StampSource};
+
+/// A stamp whose possible error is larger than this makes its figure uncertain.
+const TOLERATED_ERROR_NS: u32 = 1_000_000;
+/// Share of uncertain requests from which a run is `degraded`: a p99 is then in doubt.
+const DEGRADED_SHARE: f64 = 0.01;
+/// Share of uncertain requests from which a run is `client-bound`: a median is in doubt.
+const CLIENT_BOUND_SHARE: f64 = 0.5;
+/// Share of uncertain token gaps from which a run is `degraded`.
+const DEGRADED_GAP_SHARE: f64 = 0.05;
+/// A median lateness of sending, as a share of the median latency, that lowers the load noticeably.
+const LATE_SEND_SHARE: f64 = 0.05;
+/// Share of the machine's time that the hypervisor may take before figures suffer.
+const STEAL_SHARE: f64 = 0.05;
+/// Share of a lane's time without a core from which stamps after the read are in doubt.
+const WAIT_SHARE: f64 = 0.02;
+
+/// Whether the figures are those of the endpoint or of the meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verdict {
+    /// The meter's own error does not show in the figures.
+    #[default]
+    Clean,
+    /// Some figures, high percentiles above all, contain an error of the meter.
+    Degraded,
+    /// The meter, not the endpoint, decides the figures.
+    ClientBound,
+}
+
+impl Verdict {
+    /// The verdict's name in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Degraded => "degraded",
+            Self::ClientBound => "client-bound",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Median, 99th percentile and largest of some durations, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Spread {
+    /// The median.
+    pub p50: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// llmeter's own error during one run.
+#[derive(Debug, Clone, Default)]
+pub struct MeasurementQuality {
+    /// The verdict that follows from the rest.
+    pub verdict: Verdict,
+    /// What the verdict rests on, unless it is clean: each a sentence with a remedy.
+    pub reasons: Vec<String>,
+    /// Whose receive stamps the times rest on.
+    pub stamps: StampSource,
+    /// Share of reads with a kernel stamp.
+    pub kernel_stamped_rate: f64,
+    /// Time from the arrival of bytes to their being read; without kernel stamps an upper bound.
+    pub receive_delay: Option<Spread>,
+    /// Time from a request's intended to its actual sending.
+    pub send_lateness: Option<Spread>,
+    /// Share of requests whose time to first or last token may be wrong by more than 1 ms.
+    pub uncertain_requests_rate: f64,
+    /// Share of token gaps that may be wrong by more than 1 ms.
+    pub uncertain_gaps_rate: f64,
+    /// Share of time that the busiest lane was at work.
+    pub lane_busy: f64,
+    /// Largest share of time that a lane could have worked but had no core.
+    pub lane_wait: f64,
+    /// Most bytes that waited for the recorder.
+    pub recorder_backlog_bytes: u64,
+    /// Seconds that clients waited for the recorder, summed over clients.
+    pub recorder_wait: f64,
+    /// Connections that were opened.
+    pub connections: u64,
+    /// Requests that had to open a connection.
+    pub requests_on_new_connection: u64,
+    /// Share of the machine's time that was busy, llmeter included.
+    pub host_busy: Option<f64>,
+    /// Share of the machine's time that the hypervisor gave to others.
+    pub host_steal: Option<f64>,
+    /// How often the realtime clock jumped.
+    pub clock_steps: u32,
+}
+
+/// What one answer says about the measurement.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AnswerQuality {
+    delays_ns: Vec<u32>,
+    kernel_reads: u32,
+    /// The read, within the present segment, that brought the last content frame.
+    last_read: Option<usize>,
+    content_frames: u32,
+    uncertain_frames: u32,
+    first_is_uncertain: bool,
+    last_is_uncertain: bool,
+    pub(crate) send_lateness: Option<f64>,
+    pub(crate) is_failed: bool,
+}
+
+impl AnswerQuality {
+    pub(crate) fn read(&mut self, arrival: Arrival) {
+        self.delays_ns.push(arrival.delay_ns);
+        self.kernel_reads += u32::from(arrival.is_kernel);
+    }
+
+    pub(crate) fn begin_segment(&mut self) {
+        self.last_read = None;
+    }
+
+    /// A content frame that `read` brought. A kernel stamp is that of a read's last byte: it is
+    /// exact unless llmeter came so late that the next frame had arrived as well.
+    pub(crate) fn content_frame(&mut self, read: usize, arrival: Arrival) {
+        let is_late = arrival.delay_ns > TOLERATED_ERROR_NS;
+        let shares_read = self.last_read.replace(read) == Some(read);
+        if arrival.is_kernel {
+            // Then the stamp is right for this frame, and too late for the one before it.
+            let is_uncertain = is_late && shares_read;
+            self.uncertain_frames += u32::from(is_uncertain);
+            self.first_is_uncertain |= is_uncertain && self.content_frames == 1;
+            self.last_is_uncertain = false;
+        } else {
+            self.uncertain_frames += u32::from(is_late);
+            self.first_is_uncertain |= is_late && self.content_frames == 0;
+            self.last_is_uncertain = is_late;
+        }
+        self.content_frames += 1;
+    }
+
+    pub(crate) fn longest_delay(&self) -> f64 {
+        f64::from(self.delays_ns.iter().copied().max().unwrap_or(0)) * 1e-9
+    }
+}
+
+/// Sums up what the answers of a run say about the measurement.
+pub(crate) struct QualityMeter {
+    delays: Histogram<u64>,
+    lateness: Histogram<u64>,
+    reads: u64,
+    kernel_reads: u64,
+    requests: u64,
+    uncertain_requests: u64,
+    frames: u64,
+    uncertain_frames: u64,
+    on_new_connection: u64,
+}
+
+/// What is known of a run beside its answers.
+pub(crate) struct RunConditions {
+    pub(crate) lanes: Vec<LaneReport>,
+    pub(crate) connections: u64,
+    pub(crate) backlog_bytes: u64,
+    pub(crate) recorder_wait: f64,
+    pub(crate) host: Option<(f64, f64)>,
+    /// The median latency, in seconds, against which lateness is weighed.
+    pub(crate) median_latency: Option<f64>,
+    /// Clients times the run's length, in seconds.
+    pub(crate) client_seconds: f64,
+}
+
+impl QualityMeter {
+    pub(crate) fn new() -> Self {
+        Self {
+            delays: nanosecond_histogram(),
+            lateness: nanosecond_histogram(),
+            reads: 0,
+            kernel_reads: 0,
+            requests: 0,
+            uncertain_requests: 0,
+            frames: 0,
+            uncertain_frames: 0,
+            on_new_connection: 0,
+        }
+    }
+
+    pub(crate) fn record(&mut self, answer: &AnswerQuality, opened_connection: bool) {
+        for &delay in &answer.delays_ns {
+            self.delays.saturating_record(u64::from(delay).max(1));
+        }
+        if let Some(lateness) = answer.send_lateness {
+            self.lateness.saturating_record(((lateness * 1e9) as u64).max(1));
+        }
+        self.reads += answer.delays_ns.len() as u64;
+        self.kernel_reads += u64::from(answer.kernel_reads);
+        self.requests += u64::from(!answer.is_failed);
+        self.uncertain_requests += u64::from(
+            !answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain),
+        );
+        self.frames += u64::from(answer.content_frames);
+        self.uncertain_frames += u64::from(answer.uncertain_frames);
+        self.on_new_connection += u64::from(opened_connection);
+    }
+
+    /// Judges the run.
+    pub(crate) fn judge(&self, conditions: &RunConditions) -> MeasurementQuality {
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let lanes = &conditions.lanes;
+        let largest = |of: fn(&LaneReport) -> f64| lanes.iter().map(of).fold(0.0, f64::max);
+        let kernel_stamped_rate = share(self.kernel_reads, self.reads);
+        let mut quality = MeasurementQuality {
+            stamps: if self.reads > 0 && kernel_stamped_rate > 1.0 - DEGRADED_SHARE {
+                StampSource::Kernel
+            } else {
+                StampSource::User
+            },
+            kernel_stamped_rate,
+            receive_delay: spread(&self.delays),
+            send_lateness: spread(&self.lateness),
+            uncertain_requests_rate: share(self.uncertain_requests, self.requests),
+            uncertain_gaps_rate: share(self.uncertain_frames, self.frames),
+            lane_busy: largest(|lane| lane.busy_share),
+            lane_wait: largest(|lane| lane.wait_share),
+            recorder_backlog_bytes: conditions.backlog_bytes,
+            recorder_wait: conditions.recorder_wait,
+            connections: conditions.connections,
+            requests_on_new_connection: self.on_new_connection,
+            host_busy: conditions.host.map(|(busy, _)| busy),
+            host_steal: conditions.host.map(|(_, steal)| steal),
+            clock_steps: lanes.iter().map(|lane| lane.clock_steps).sum(),
+            ..MeasurementQuality::default()
+        };
+        quality.find_reasons(conditions);
+        quality
+    }
+}
+
+impl MeasurementQuality {
+    fn find_reasons(&mut self, conditions: &RunConditions) {
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let mut blame = |verdict: Verdict, reason: String| {
+            self.verdict = self.verdict.max(verdict);
+            self.reasons.push(reason);
+        };
+        if self.uncertain_requests_rate > DEGRADED_SHARE {
+            let verdict = if self.uncertain_requests_rate > CLIENT_BOUND_SHARE {
+                Verdict::ClientBound
+            } else {
+                Verdict::Degraded
+            };
+            blame(
+                verdict,
+                format!(
+                    "{} of the requests have a time to first or last token that may be wrong by \
+                     more than 1 ms; use kernel stamps, fewer clients or more cores",
+                    percent(self.uncertain_requests_rate)
+                ),
+            );
+        }
+        if self.uncertain_gaps_rate > DEGRADED_GAP_SHARE {
+            blame(
+                Verdict::Degraded,
+                format!(
+                    "{} of the token gaps may be wrong by more than 1 ms; ITL percentiles suffer",
+                    percent(self.uncertain_gaps_rate)
+                ),
+            );
+        }
+        if self.stamps == StampSource::User && self.lane_wait > WAIT_SHARE {
+            blame(
+                Verdict::Degraded,
+                format!(
+                    "a lane waited {} of its time for a core, unseen by stamps that are taken \
+                     after the read; free a core or use kernel stamps",
+                    percent(self.lane_wait)
+                ),
+            );
+        }
+        if let (Some(late), Some(latency)) = (self.send_lateness, conditions.median_latency)
+            && late.p50 > latency * LATE_SEND_SHARE
+        {
+            blame(
+                Verdict::Degraded,
+                format!(
+                    "requests were sent {:.3} s late in the median, so the load was lower than \
+                     {} clients make; the latencies themselves are not affected",
+                    late.p50, "the asked-for"
+                ),
+            );
+        }
+        let waited = self.recorder_wait / conditions.client_seconds.max(1e-9);
+        if waited > DEGRADED_SHARE {
+            blame(
+                Verdict::ClientBound,
+                format!(
+                    "clients waited {} of the time for the recorder, so the load was lower than \
+                     asked for; use fewer clients or more cores",
+                    percent(waited)
+                ),
+            );
+        }
+        if let Some(steal) = self.host_steal.filter(|steal| *steal > STEAL_SHARE) {
+            blame(
+                Verdict::Degraded,
+                format!(
+                    "the hypervisor took {} of this machine's time; measure on a quieter host",
+                    percent(steal)
+                ),
+            );
+        }
+        if self.stamps == StampSource::Kernel && self.clock_steps > 0 {
+            blame(
+                Verdict::Degraded,
+                "the realtime clock was set during the run, which kernel stamps depend on; \
+                 run again, or use --stamps user"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// The record as statistics, each key beginning with `measurement_`. Times are seconds.
+    pub fn stats(&self) -> Map<String, Value> {
+        let mut stats = Map::new();
+        let mut put = |key: &str, value: Value| {
+            stats.insert(format!("measurement_{key}"), value);
+        };
+        put("verdict", json!(self.verdict.as_str()));
+        put(
+            "stamps",
+            json!(match self.stamps {
+                StampSource::Kernel => "kernel",
+                StampSource::User => "user",
+            }),
+        );
+        put("kernel_stamped_rate", json!(self.kernel_stamped_rate));
+        let spreads = [
+            ("receive_delay", self.receive_delay),
+            ("send_lateness", self.send_lateness),
+        ];
+        for (name, spread) in spreads {
+            if let Some(Spread { p50, p99, max }) = spread {
+                put(&format!("{name}-p50"), json!(p50));
+                put(&format!("{name}-p99"), json!(p99));
+                put(&format!("{name}-max"), json!(max));
+            }
+        }
+        put("uncertain_requests_rate", json!(self.uncertain_requests_rate));
+        put("uncertain_gaps_rate", json!(self.uncertain_gaps_rate));
+        put("lane_busy", json!(self.lane_busy));
+        put("lane_wait", json!(self.lane_wait));
+        put("recorder_backlog_bytes", json!(self.recorder_backlog_bytes));
+        put("recorder_wait", json!(self.recorder_wait));
+        put("connections", json!(self.connections));
+        put(
+            "requests_on_new_connection",
+            json!(self.requests_on_new_connection),
+        );
+        if let (Some(busy), Some(steal)) = (self.host_busy, self.host_steal) {
+            put("host_busy", json!(busy));
+            put("host_steal", json!(steal));
+        }
+        put("clock_steps", json!(self.clock_steps));
+        stats
+    }
+}
+
+/// Durations from 1 ns to about five hours, with three significant digits.
+fn nanosecond_histogram() -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1, 1 << 44, 3)
+        .unwrap_or_else(|_| unreachable!("the bounds are valid"));
+    histogram.auto(false);
+    histogram
+}
+
+fn spread(histogram: &Histogram<u64>) -> Option<Spread> {
+    let seconds = |quantile| histogram.value_at_quantile(quantile) as f64 * 1e-9;
+    (!histogram.is_empty()).then(|| Spread {
+        p50: seconds(0.5),
+        p99: seconds(0.99),
+        max: histogram.max() as f64 * 1e-9,
+    })
+}

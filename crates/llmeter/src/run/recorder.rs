@@ -1,0 +1,275 @@
+//! The recorder: threads that decode answers and keep what they say.
+//!
+//! Decoder threads turn segments into responses; one collector thread adds them to the statistics,
+//! writes them down and tells how the run goes on. All of them run at a low priority: a lane that
+//! has something to read goes first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::endpoint::InvocationResponse;
+use crate::error::{Error, Result};
+use crate::result::ResponsesWriter;
+use crate::run::capture::Segment;
+use crate::run::client::Session;
+use crate::run::decode::{Decoder, Recorded};
+use crate::run::quality::QualityMeter;
+use crate::run::{Interrupt, Load, Observer, Progress, RunConfig, host};
+use crate::stats::{Accumulator, Keep};
+use crate::wire::clock;
+
+/// Lanes that one decoder thread serves.
+const LANES_PER_DECODER: usize = 4;
+/// How long an idle decoder sleeps. It is not woken: waking it would cost the lanes a system call
+/// per answer, and nobody waits for its work.
+const DECODER_NAP: Duration = Duration::from_millis(2);
+/// Answers that a decoder hands on at once, at most.
+const BATCH: usize = 256;
+/// How often responses reach the disk and observers are told.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The recorder's threads.
+pub(crate) struct Recorder {
+    decoders: Vec<JoinHandle<u64>>,
+    collector: JoinHandle<Collected>,
+}
+
+/// What the recorder has when the run is over.
+pub(crate) struct Collected {
+    pub(crate) responses: Vec<InvocationResponse>,
+    pub(crate) accumulator: Accumulator,
+    pub(crate) quality: QualityMeter,
+    pub(crate) first_request: Option<Timestamp>,
+    pub(crate) last_request: Option<Timestamp>,
+    /// Why responses could not be written, if so. They are kept in memory then.
+    pub(crate) write_error: Option<Error>,
+    /// Answers that an endpoint's decoder lost by a panic.
+    pub(crate) lost: u64,
+}
+
+impl Recorder {
+    /// Starts the threads. Returns the queues, one for each decoder: a client always uses the same.
+    pub(crate) fn start(
+        config: &RunConfig,
+        session: &Arc<Session>,
+        writer: Option<ResponsesWriter>,
+        observer: Option<Arc<dyn Observer>>,
+        interrupt: Interrupt,
+    ) -> Result<(Vec<Sender<Segment>>, Self)> {
+        let (batches, recorded) = channel();
+        let count = config.lane_count().div_ceil(LANES_PER_DECODER);
+        let mut queues = Vec::with_capacity(count);
+        let mut decoders = Vec::with_capacity(count);
+        for number in 0..count {
+            let (queue, segments) = channel();
+            queues.push(queue);
+            let decoder = Decoder::new(
+                config.endpoint.clone(),
+                config.tokenizer.clone(),
+                config.clients,
+            );
+            let (session, batches) = (session.clone(), batches.clone());
+            decoders.push(spawn(format!("decoder-{number}"), move || {
+                decode(decoder, &segments, &batches, &session)
+            })?);
+        }
+        let collector = Collector {
+            collected: Collected {
+                responses: Vec::new(),
+                accumulator: Accumulator::new(if config.low_memory {
+                    Keep::Sketches
+                } else {
+                    Keep::Values
+                }),
+                quality: QualityMeter::new(),
+                first_request: None,
+                last_request: None,
+                write_error: None,
+                lost: 0,
+            },
+            keeps_responses: !config.low_memory,
+            writer,
+            observer,
+            interrupt,
+            session: session.clone(),
+            planned: config
+                .requests_per_client()
+                .map(|count| count.saturating_mul(config.clients as u64)),
+            duration: match config.load {
+                Load::Duration(duration) => Some(duration.as_secs_f64()),
+                _ => None,
+            },
+        };
+        let collector = spawn("collector".to_owned(), move || collector.run(&recorded))?;
+        Ok((
+            queues,
+            Self {
+                decoders,
+                collector,
+            },
+        ))
+    }
+
+    /// Waits until everything is recorded. The queues must be dropped before.
+    pub(crate) fn finish(self) -> Result<Collected> {
+        let died = |_| Error::Environment("the recorder died of a defect in llmeter".to_owned());
+        let mut lost = 0;
+        for decoder in self.decoders {
+            lost += decoder.join().map_err(died)?;
+        }
+        let mut collected = self.collector.join().map_err(died)?;
+        collected.lost = lost;
+        Ok(collected)
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || {
+            host::lower_priority();
+            work()
+        })
+        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
+}
+
+/// Decodes until the lanes are gone. Returns how many answers were lost by panics.
+fn decode(
+    mut decoder: Decoder,
+    segments: &Receiver<Segment>,
+    batches: &Sender<Vec<Recorded>>,
+    session: &Session,
+) -> u64 {
+    let mut lost = 0;
+    loop {
+        let mut batch = Vec::new();
+        let state = loop {
+            match segments.try_recv() {
+                Ok(segment) => {
+                    let size = segment.size();
+                    // An endpoint's decoder is foreign code: its panic costs one answer, not the run.
+                    match catch_unwind(AssertUnwindSafe(|| decoder.take(segment))) {
+                        Ok(recorded) => batch.extend(recorded),
+                        Err(_) => lost += 1,
+                    }
+                    session.backlog.shrink(size);
+                    if batch.len() >= BATCH {
+                        break None;
+                    }
+                }
+                Err(state) => break Some(state),
+            }
+        };
+        if !batch.is_empty() {
+            // The collector lives until this sender is dropped.
+            let _ = batches.send(batch);
+        }
+        match state {
+            None => {}
+            Some(TryRecvError::Empty) => std::thread::sleep(DECODER_NAP),
+            Some(TryRecvError::Disconnected) => return lost,
+        }
+    }
+}
+
+struct Collector {
+    collected: Collected,
+    keeps_responses: bool,
+    writer: Option<ResponsesWriter>,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: Interrupt,
+    session: Arc<Session>,
+    planned: Option<u64>,
+    duration: Option<f64>,
+}
+
+impl Collector {
+    fn run(mut self, recorded: &Receiver<Vec<Recorded>>) -> Collected {
+        let mut next_tick = clock::now().after(TICK);
+        loop {
+            let patience = next_tick.seconds_since(clock::now()).max(0.0);
+            match recorded.recv_timeout(Duration::from_secs_f64(patience)) {
+                Ok(batch) => batch.into_iter().for_each(|one| self.record(one)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = clock::now();
+            if now >= next_tick {
+                next_tick = now.after(TICK);
+                self.tick();
+            }
+        }
+        self.tick();
+        self.collected
+    }
+
+    fn record(&mut self, recorded: Recorded) {
+        if recorded.is_warmup {
+            return;
+        }
+        let collected = &mut self.collected;
+        let response = recorded.response;
+        let opened = response.detail.time_to_connect.is_some();
+        collected.quality.record(&recorded.quality, opened);
+        collected.accumulator.record(&response);
+        if let Some(at) = response.request_time {
+            let first = collected.first_request.get_or_insert(at);
+            *first = at.min(*first);
+            let last = collected.last_request.get_or_insert(at);
+            *last = at.max(*last);
+        }
+        if let Some(writer) = &mut self.writer
+            && let Err(reason) = writer.append(&response)
+        {
+            self.stop_writing(reason);
+        }
+        if self.keeps_responses {
+            self.collected.responses.push(response);
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Some(writer) = &mut self.writer
+            && let Err(reason) = writer.flush()
+        {
+            self.stop_writing(reason);
+        }
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let started = self.session.started();
+        let until = if self.collected.accumulator.recorded() == self.planned.unwrap_or(u64::MAX) {
+            self.session.ended()
+        } else {
+            None
+        };
+        let elapsed = started.map_or(0.0, |start| {
+            until.unwrap_or_else(clock::now).seconds_since(start)
+        });
+        let window = (elapsed > 0.0).then_some(elapsed);
+        observer.progress(&Progress {
+            recorded: self.collected.accumulator.recorded(),
+            planned: self.planned,
+            elapsed,
+            duration: self.duration,
+            is_warming_up: started.is_none(),
+            is_stopping: self.interrupt.is_stopped(),
+            stats: self.collected.accumulator.snapshot(window),
+        });
+    }
+
+    /// A full disk must not cost the measurement: the run goes on in memory and says so at its end.
+    fn stop_writing(&mut self, reason: Error) {
+        tracing::warn!(%reason, "responses are no longer written");
+        self.collected.write_error.get_or_insert(reason);
+        self.writer = None;
+    }
+}

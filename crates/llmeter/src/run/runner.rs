@@ -1,0 +1,334 @@
+//! Starting runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::endpoint::Way;
+use crate::error::{Error, Result};
+use crate::load::plan_clients;
+use crate::result::{RunFolder, RunResult, RunSummary};
+use crate::run::client::Session;
+use crate::run::host::{self, HostTimes};
+use crate::run::lane;
+use crate::run::prepare::Prepared;
+use crate::run::quality::RunConditions;
+use crate::run::recorder::{Collected, Recorder};
+use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
+use crate::wire::{Dialer, StampSource, clock};
+
+/// Longest wait for the first connection, by which a run finds out that nobody is there.
+const REACH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A base configuration from which any number of runs start.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use llmeter::{Load, OpenAiChat, RunConfig, Runner};
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+/// let payload = endpoint.create_payload("Tell me a story.", 128)?;
+/// let runner = Runner::new(RunConfig::new(Arc::new(endpoint), [payload]).output("runs"));
+/// for clients in [1, 8, 64] {
+///     let result = runner.run_blocking_with(|run| {
+///         run.clients = clients;
+///         run.load = Load::Requests(10);
+///     })?;
+///     println!("{clients}: p50 TTFT {}", result.stats()["time_to_first_token-p50"]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Runner {
+    base: RunConfig,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: Interrupt,
+}
+
+impl Runner {
+    /// A runner whose runs start from `base`.
+    pub fn new(base: RunConfig) -> Self {
+        Self {
+            base,
+            observer: None,
+            interrupt: Interrupt::new(),
+        }
+    }
+
+    /// Tells `observer` how its runs go on.
+    #[must_use]
+    pub fn observe(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Makes `interrupt` stop this runner's runs.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// The base configuration.
+    pub fn base(&self) -> &RunConfig {
+        &self.base
+    }
+
+    /// Carries out a run of the base configuration. The work is done on threads of its own; the
+    /// returned future only waits. Dropping it stops the run, which saves what it has.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, the endpoint cannot be reached, or the run's folder
+    /// cannot be written. Failed requests are no error.
+    pub async fn run(&self) -> Result<RunResult> {
+        self.run_with(|_| {}).await
+    }
+
+    /// Carries out a run of the base configuration with changes.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_with(&self, change: impl FnOnce(&mut RunConfig)) -> Result<RunResult> {
+        struct StopOnDrop(Option<Interrupt>);
+        impl Drop for StopOnDrop {
+            fn drop(&mut self) {
+                if let Some(interrupt) = self.0.take() {
+                    interrupt.cut();
+                }
+            }
+        }
+        let mut runner = self.clone();
+        change(&mut runner.base);
+        let mut guard = StopOnDrop(Some(self.interrupt.clone()));
+        let (done, result) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("run".to_owned())
+            .spawn(move || {
+                // Nobody may be waiting any more; the run's files are written all the same.
+                let _ = done.send(runner.run_blocking());
+            })
+            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        let result = result.await.map_err(|_| {
+            Error::Environment("the run ended by a defect in llmeter".to_owned())
+        })?;
+        guard.0 = None;
+        result
+    }
+
+    /// As [`run`](Self::run), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_blocking(&self) -> Result<RunResult> {
+        self.run_blocking_with(|_| {})
+    }
+
+    /// As [`run_with`](Self::run_with), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_blocking_with(&self, change: impl FnOnce(&mut RunConfig)) -> Result<RunResult> {
+        let mut config = self.base.clone();
+        change(&mut config);
+        execute(&config, self.observer.clone(), &self.interrupt)
+    }
+}
+
+fn execute(
+    config: &RunConfig,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: &Interrupt,
+) -> Result<RunResult> {
+    config.validate()?;
+    host::check_open_files(config.clients)?;
+    let prepared = config
+        .payloads
+        .iter()
+        .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
+        .collect::<Result<Vec<_>>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|reason| Error::Environment(format!("cannot start a run: {reason}")))?;
+    let dialer = match config.endpoint.way() {
+        Way::Http(api) => {
+            let dialer = Dialer::new(api.server(), config.stamps)?;
+            runtime.block_on(reach(&dialer, &api.server().authority, config.timeout))?;
+            Some(dialer)
+        }
+        Way::Invoke(_) => None,
+    };
+    let start_time = clock::wall();
+    let (run_name, folder) = open_folder(config)?;
+    let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
+
+    let session = Arc::new(Session::new(config, dialer, prepared, interrupt.clone()));
+    let (queues, recorder) =
+        Recorder::start(config, &session, writer, observer, interrupt.clone())?;
+    let host_before = HostTimes::read();
+    let mut shares: Vec<Vec<_>> = (0..config.lane_count()).map(|_| Vec::new()).collect();
+    for (turn, plan) in plan_clients(config).into_iter().enumerate() {
+        let lane = turn % shares.len();
+        shares[lane].push(plan);
+    }
+    // Every lane holds a sender until it is done, so that the channel closes when all are.
+    let (alive, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+    let lanes = shares
+        .into_iter()
+        .enumerate()
+        .map(|(number, clients)| {
+            lane::spawn(number, session.clone(), clients, queues.clone(), alive.clone())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    drop((queues, alive));
+    runtime.block_on(async {
+        tokio::select! {
+            _ = all_done.recv() => return,
+            () = interrupt.stopped() => {}
+        }
+        tokio::select! {
+            _ = all_done.recv() => return,
+            () = interrupt.was_cut() => {}
+            () = tokio::time::sleep(config.grace) => interrupt.cut(),
+        }
+        all_done.recv().await;
+    });
+    let mut reports = Vec::with_capacity(lanes.len());
+    let mut warnings = Vec::new();
+    for lane in lanes {
+        match lane.join() {
+            Ok(Ok(report)) => reports.push(report),
+            Ok(Err(reason)) => warnings.push(reason.to_string()),
+            Err(_) => warnings.push("a lane died of a defect in llmeter".to_owned()),
+        }
+    }
+    let mut collected = recorder.finish()?;
+
+    let total_test_time = session
+        .started()
+        .zip(session.ended())
+        .map(|(start, end)| end.seconds_since(start));
+    let mut stats = collected.accumulator.to_stats(total_test_time);
+    let quality = collected.quality.judge(&RunConditions {
+        lanes: reports,
+        connections: session.connections(),
+        backlog_bytes: session.backlog.highest() as u64,
+        recorder_wait: session.backlog_wait(),
+        host: HostTimes::read()
+            .zip(host_before)
+            .and_then(|(after, before)| after.shares_since(before)),
+        median_latency: stats
+            .get("time_to_last_token-p50")
+            .and_then(serde_json::Value::as_f64),
+        client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
+    });
+    stats.extend(quality.stats());
+    warnings.extend(notices(&collected, &quality, config));
+    let is_interrupted = interrupt.is_stopped();
+    if is_interrupted {
+        stats.insert("interrupted".to_owned(), true.into());
+    }
+    let recorded = collected.accumulator.recorded();
+    let identity = config.endpoint.identity();
+    let summary = RunSummary {
+        total_requests: Some(recorded),
+        clients: config.clients as u64,
+        n_requests: Some(match config.load {
+            Load::Duration(_) => recorded / config.clients as u64,
+            _ if is_interrupted => recorded / config.clients as u64,
+            _ => config.requests_per_client().unwrap_or(0),
+        }),
+        total_test_time,
+        model_id: Some(identity.model_id.clone()),
+        output_path: folder.as_ref().map(|folder| folder.path().to_owned()),
+        endpoint_name: Some(identity.endpoint_name.clone()),
+        provider: Some(identity.provider.clone()),
+        run_name: Some(run_name),
+        run_description: config.run_description.clone(),
+        start_time: Some(start_time),
+        first_request_time: collected.first_request,
+        last_request_time: collected.last_request,
+        end_time: Some(clock::wall()),
+    };
+    let mut result = RunResult::from_run(summary, collected.responses, stats);
+    result.warnings.extend(warnings);
+    result.quality = Some(quality);
+    if let Some(folder) = &folder {
+        folder.write_summary_and_stats(&result.summary, &result.stats())?;
+    }
+    Ok(result)
+}
+
+/// The name that a run gets when the user gives none: the local time, to the minute.
+pub fn run_name_from_clock() -> String {
+    clock::wall()
+        .to_zoned(TimeZone::system())
+        .strftime("%Y%m%d-%H%M")
+        .to_string()
+}
+
+/// Opens a connection and drops it: if nobody is there, one message says so instead of one for
+/// every request.
+async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()> {
+    let patience = timeout.min(REACH_TIMEOUT);
+    let reason = match tokio::time::timeout(patience, dialer.dial(0)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(reason)) => reason.to_string(),
+        Err(_) => format!("no connection after {} s", patience.as_secs_f64()),
+    };
+    Err(Error::Environment(format!(
+        "cannot reach {authority}: {reason}; is the server running, and is the base URL right?"
+    )))
+}
+
+/// The run's name, and its folder with the files that are there from the start.
+fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
+    let Some(output) = &config.output else {
+        return Ok((config.run_name.clone().unwrap_or_else(run_name_from_clock), None));
+    };
+    let name = match &config.run_name {
+        Some(name) => name.clone(),
+        None => RunFolder::free_name(output, &run_name_from_clock()),
+    };
+    let path: PathBuf = output.join(&name);
+    let folder = RunFolder::create(&path, config.overwrite)?;
+    folder.write_payloads(&config.payloads)?;
+    folder.write_config(&saved::run_config(config, &path, &name))?;
+    folder.write_own_config(&saved::own_config(config))?;
+    Ok((name, Some(folder)))
+}
+
+/// What the user should know although the run is complete.
+fn notices(
+    collected: &Collected,
+    quality: &MeasurementQuality,
+    config: &RunConfig,
+) -> Vec<String> {
+    let mut notices = Vec::new();
+    if let Some(reason) = &collected.write_error {
+        notices.push(format!(
+            "responses.jsonl is incomplete ({reason}); the statistics are complete"
+        ));
+    }
+    if collected.lost > 0 {
+        notices.push(format!(
+            "{} answers were lost because decoding them panicked",
+            collected.lost
+        ));
+    }
+    if config.stamps == StampSource::Kernel
+        && quality.stamps == StampSource::User
+        && matches!(config.endpoint.way(), Way::Http(_))
+        && quality.receive_delay.is_some()
+    {
+        notices.push(
+            "this system gives no kernel receive stamps; times were taken after each read"
+                .to_owned(),
+        );
+    }
+    notices
+}

@@ -1,0 +1,70 @@
+//! A run's configuration as files: the Python system's `run_config.json`, and our own
+//! `llmeter.json` for what that has no place for.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::run::{Load, RunConfig};
+use crate::wire::StampSource;
+
+/// `run_config.json`: exactly the keys that the Python system knows, in its order.
+pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> Value {
+    let endpoint = config.endpoint.saved();
+    let folder = folder.to_string_lossy();
+    json!({
+        "endpoint": {
+            "__llmeter_class__": endpoint.class,
+            "__llmeter_state__": endpoint.state,
+        },
+        "output_path": folder,
+        "tokenizer": config.tokenizer.saved(),
+        "clients": config.clients,
+        "n_requests": config.requests_per_client().unwrap_or(0),
+        "run_duration": duration(config),
+        "payload": format!("{folder}/payload.jsonl"),
+        "run_name": run_name,
+        "run_description": config.run_description,
+        "timeout": seconds(config.timeout),
+        "callbacks": null,
+        "low_memory": config.low_memory,
+        "progress_bar_stats": null,
+    })
+}
+
+/// `llmeter.json`: the rest of the configuration, and where the run was made.
+pub(crate) fn own_config(config: &RunConfig) -> Value {
+    json!({
+        "format": 1,
+        "llmeter_version": env!("CARGO_PKG_VERSION"),
+        "seed": config.seed,
+        "warmup": config.warmup,
+        "stamps": match config.stamps {
+            StampSource::Kernel => "kernel",
+            StampSource::User => "user",
+        },
+        "lanes": config.lane_count(),
+        "grace": seconds(config.grace),
+        "machine": {
+            "os": std::env::consts::OS,
+            "architecture": std::env::consts::ARCH,
+            "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        },
+    })
+}
+
+fn duration(config: &RunConfig) -> Value {
+    match config.load {
+        Load::Duration(duration) => seconds(duration),
+        _ => Value::Null,
+    }
+}
+
+/// Whole seconds as an integer, as the Python system writes its default timeout.
+fn seconds(duration: std::time::Duration) -> Value {
+    if duration.subsec_nanos() == 0 {
+        json!(duration.as_secs())
+    } else {
+        json!(duration.as_secs_f64())
+    }
+}

@@ -1,0 +1,142 @@
+//! When bytes arrived, and how long they waited to be read.
+
+use std::cell::{Cell, RefCell};
+
+use crate::wire::clock::{self, Stamp};
+
+/// Who takes the receive stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StampSource {
+    /// The kernel, as the packet arrives (Linux); where it gives none, as [`User`](Self::User).
+    #[default]
+    Kernel,
+    /// llmeter, right after the read returns.
+    User,
+}
+
+/// The arrival of the bytes that one read returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arrival {
+    /// When the last of the bytes arrived.
+    pub at: Stamp,
+    /// Nanoseconds from the arrival to the end of the read: llmeter's own lateness. Without a
+    /// kernel stamp it is an upper bound, the time since this thread last had nothing to do.
+    pub delay_ns: u32,
+    /// Whether `at` is the kernel's stamp.
+    pub is_kernel: bool,
+}
+
+thread_local! {
+    /// The lane that this thread runs.
+    pub(crate) static LANE: LaneState = LaneState::default();
+}
+
+/// What all streams of one lane share. A lane is a thread, so this is thread-local.
+#[derive(Debug, Default)]
+pub(crate) struct LaneState {
+    #[cfg(target_os = "linux")]
+    offset: RefCell<clock::RealtimeOffset>,
+    woke: Cell<Stamp>,
+    busy_ns: Cell<i64>,
+    scratch: RefCell<Vec<u8>>,
+    #[cfg(target_os = "linux")]
+    control: RefCell<Vec<u8>>,
+}
+
+/// Bytes that one read may return.
+const READ_SIZE: usize = 64 * 1024;
+
+impl LaneState {
+    /// The thread has work again.
+    pub(crate) fn woke(&self) {
+        self.woke.set(clock::now());
+    }
+
+    /// The thread has nothing to do.
+    pub(crate) fn parks(&self) {
+        let busy = clock::now().0 - self.woke.get().0;
+        self.busy_ns.set(self.busy_ns.get() + busy);
+    }
+
+    /// Nanoseconds that this thread was at work, up to its last pause.
+    pub(crate) fn busy_ns(&self) -> i64 {
+        self.busy_ns.get()
+    }
+
+    /// How often the realtime clock was seen to jump.
+    pub(crate) fn clock_steps(&self) -> u32 {
+        #[cfg(target_os = "linux")]
+        return self.offset.borrow().steps();
+        #[cfg(not(target_os = "linux"))]
+        0
+    }
+
+    /// Lends the lane's read buffer.
+    pub(crate) fn with_scratch<R>(&self, work: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut scratch = self.scratch.borrow_mut();
+        if scratch.is_empty() {
+            scratch.resize(READ_SIZE, 0);
+        }
+        work(&mut scratch)
+    }
+
+    /// An arrival for which the kernel gave no stamp.
+    pub(crate) fn arrival_now(&self) -> Arrival {
+        let at = clock::now();
+        Arrival {
+            at,
+            delay_ns: nanoseconds(at.0 - self.woke.get().0),
+            is_kernel: false,
+        }
+    }
+
+    /// An arrival that the kernel stamped with its realtime clock.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn arrival_at(&self, realtime_ns: i64) -> Arrival {
+        let read = clock::now();
+        let at = self
+            .offset
+            .borrow_mut()
+            .to_monotonic(realtime_ns, read)
+            .min(read);
+        Arrival {
+            at,
+            delay_ns: nanoseconds(read.0 - at.0),
+            is_kernel: true,
+        }
+    }
+
+    /// Reads from a socket and takes the kernel's receive stamp along.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn receive(
+        &self,
+        socket: std::os::fd::RawFd,
+        buffer: &mut [u8],
+    ) -> std::io::Result<(usize, Arrival)> {
+        use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+        let mut control = self.control.borrow_mut();
+        if control.capacity() == 0 {
+            *control = nix::cmsg_space!([nix::sys::time::TimeSpec; 3]);
+        }
+        let mut parts = [std::io::IoSliceMut::new(buffer)];
+        let message = recvmsg::<()>(socket, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let stamp = message.cmsgs().ok().and_then(|mut messages| {
+            messages.find_map(|control| match control {
+                ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+                _ => None,
+            })
+        });
+        let arrival = match stamp {
+            Some(stamp) if stamp.tv_sec() != 0 => {
+                self.arrival_at(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec())
+            }
+            _ => self.arrival_now(),
+        };
+        Ok((message.bytes, arrival))
+    }
+}
+
+fn nanoseconds(count: i64) -> u32 {
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}

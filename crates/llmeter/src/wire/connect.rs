@@ -1,0 +1,249 @@
+//! Opening connections: name resolution, TCP, TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::error::{Error, Result};
+use crate::wire::arrival::{Arrival, StampSource};
+use crate::wire::clock::{self, Stamp};
+use crate::wire::{Server, TimedStream};
+
+/// Opens connections to one server whose name was resolved once.
+#[derive(Clone)]
+pub struct Dialer {
+    addresses: Arc<[SocketAddr]>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    stamps: StampSource,
+}
+
+/// A connection that is ready for a request.
+#[derive(Debug)]
+pub struct Connection {
+    transport: Transport,
+    /// Seconds to open the TCP connection.
+    pub time_to_connect: f64,
+    /// Seconds of the TLS handshake, if there was one.
+    pub time_to_tls: Option<f64>,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TimedStream),
+    Tls(Box<TlsStream<TimedStream>>),
+}
+
+impl Dialer {
+    /// Resolves the server's name and prepares TLS. Blocks while it resolves.
+    ///
+    /// # Errors
+    /// When the name does not resolve, or the system has no trusted certificates for TLS.
+    pub fn new(server: &Server, stamps: StampSource) -> Result<Self> {
+        use std::net::ToSocketAddrs;
+        let unresolved = |reason: String| {
+            Error::Environment(format!(
+                "cannot resolve the host {}: {reason}; check --base-url and the network",
+                server.host
+            ))
+        };
+        let addresses: Arc<[SocketAddr]> = (server.host.as_str(), server.port)
+            .to_socket_addrs()
+            .map_err(|reason| unresolved(reason.to_string()))?
+            .collect();
+        if addresses.is_empty() {
+            return Err(unresolved("it has no address".into()));
+        }
+        let tls = if server.tls {
+            let name = ServerName::try_from(server.host.clone())
+                .map_err(|reason| unresolved(reason.to_string()))?;
+            Some((TlsConnector::from(tls_config(native_roots()?)?), name))
+        } else {
+            None
+        };
+        Ok(Self {
+            addresses,
+            tls,
+            stamps,
+        })
+    }
+
+    /// Trusts `roots` instead of the system's certificates.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up with them.
+    pub fn with_roots(mut self, roots: rustls::RootCertStore) -> Result<Self> {
+        if let Some((connector, _)) = &mut self.tls {
+            *connector = TlsConnector::from(tls_config(roots)?);
+        }
+        Ok(self)
+    }
+
+    /// Opens a connection. `turn` spreads connections over the server's addresses; an address that
+    /// refuses is followed by the next.
+    ///
+    /// # Errors
+    /// The last address's reason.
+    pub async fn dial(&self, turn: usize) -> Result<Connection, ConnectError> {
+        let start = clock::now();
+        let mut failure = None;
+        let mut connected = None;
+        for step in 0..self.addresses.len() {
+            let address = self.addresses[(turn + step) % self.addresses.len()];
+            match TcpStream::connect(address).await {
+                Ok(tcp) => {
+                    connected = Some(tcp);
+                    break;
+                }
+                Err(reason) => failure = Some(ConnectError::Tcp(address, reason)),
+            }
+        }
+        let Some(tcp) = connected else {
+            return Err(failure.unwrap_or(ConnectError::NoAddress));
+        };
+        // A request is one write, so that Nagle's delay would only ever hurt.
+        tcp.set_nodelay(true).ok();
+        let open = clock::now();
+        let stream = TimedStream::new(tcp, self.stamps);
+        let time_to_connect = open.seconds_since(start);
+        let (transport, time_to_tls) = match &self.tls {
+            None => (Transport::Plain(stream), None),
+            Some((connector, name)) => {
+                let tls = connector
+                    .connect(name.clone(), stream)
+                    .await
+                    .map_err(ConnectError::Tls)?;
+                (
+                    Transport::Tls(Box::new(tls)),
+                    Some(clock::now().seconds_since(open)),
+                )
+            }
+        };
+        Ok(Connection {
+            transport,
+            time_to_connect,
+            time_to_tls,
+        })
+    }
+}
+
+/// Why no connection could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// TCP failed.
+    #[error("cannot connect to {0}: {1}")]
+    Tcp(SocketAddr, #[source] io::Error),
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
+    /// The host has no address.
+    #[error("the host has no address")]
+    NoAddress,
+}
+
+impl Connection {
+    fn socket(&self) -> &TimedStream {
+        match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// Forgets the first write: the next one is the beginning of a request.
+    pub fn arm(&mut self) {
+        match &mut self.transport {
+            Transport::Plain(stream) => stream.arm(),
+            Transport::Tls(tls) => tls.get_mut().0.arm(),
+        }
+    }
+
+    /// When the first write since [`arm`](Self::arm) was handed to the kernel.
+    pub fn first_write(&self) -> Option<Stamp> {
+        self.socket().first_write()
+    }
+
+    /// When the bytes of the last read arrived.
+    pub fn last_read(&self) -> Arrival {
+        self.socket().last_read()
+    }
+
+    /// Whether the idle connection can carry another request. A TLS server that sends anything
+    /// while idle (a session ticket, a close) makes it look unusable; a new one is then opened.
+    pub fn is_idle(&self) -> bool {
+        self.socket().is_idle()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}
+
+fn tls_config(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|reason| Error::Environment(format!("TLS cannot be set up: {reason}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn native_roots() -> Result<rustls::RootCertStore> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(Error::Environment(format!(
+            "this system has no trusted certificates for https; install its ca-certificates package{}",
+            found
+                .errors
+                .first()
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default()
+        )));
+    }
+    Ok(roots)
+}

@@ -1,0 +1,497 @@
+//! HTTP/1.1 without a socket: a request's bytes, and an incremental reader of responses.
+//!
+//! Written out instead of taken from an HTTP library, so that every byte of a body can be traced
+//! to the read that brought it, and because a client library's framing costs more than all the rest
+//! of the way from the socket to the recorder (`cargo xtask throughput` shows both).
+
+use secrecy::ExposeSecret;
+
+use crate::endpoint::HttpRequest;
+use crate::wire::Server;
+
+/// Longest head of a response.
+const MAX_HEAD: usize = 64 * 1024;
+/// Most header lines of a response.
+const MAX_HEADERS: usize = 128;
+
+/// The bytes of a POST request, head and body.
+pub fn encode_request(server: &Server, request: &HttpRequest) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512 + request.body.len());
+    bytes.extend_from_slice(b"POST ");
+    bytes.extend_from_slice(request.target.as_bytes());
+    bytes.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    bytes.extend_from_slice(server.authority.as_bytes());
+    for (name, value) in &request.headers {
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.expose_secret().as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\nContent-Length: ");
+    bytes.extend_from_slice(request.body.len().to_string().as_bytes());
+    bytes.extend_from_slice(b"\r\n\r\n");
+    bytes.extend_from_slice(&request.body);
+    bytes
+}
+
+/// What llmeter keeps of a response's head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status code.
+    pub status: u16,
+    /// The content type, as sent.
+    pub content_type: Option<String>,
+    /// The content encoding, as sent, unless it is `identity`.
+    pub content_encoding: Option<String>,
+    /// The `Location` header of a redirect.
+    pub location: Option<String>,
+}
+
+/// Why bytes are no HTTP response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// The head is malformed.
+    #[error("the server's answer is not HTTP/1.1: {0}")]
+    Head(String),
+    /// The head does not end.
+    #[error("the answer's headers are longer than {MAX_HEAD} bytes")]
+    HeadTooLong,
+    /// The chunked encoding is malformed.
+    #[error("the answer's chunked encoding is broken: {0}")]
+    Chunk(&'static str),
+    /// The body's length cannot be known.
+    #[error("the answer's length is ambiguous: {0}")]
+    Length(String),
+}
+
+/// Reads one response, however its bytes are split.
+#[derive(Debug, Default)]
+pub struct ResponseReader {
+    state: State,
+    head_bytes: Vec<u8>,
+    head: Option<ResponseHead>,
+    keeps_alive: bool,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Head,
+    Length(u64),
+    Chunked(ChunkState),
+    UntilClose,
+    Done,
+}
+
+/// Where the reader stands in a chunked body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChunkState {
+    Size { size: u64, digits: u8 },
+    Extension { size: u64 },
+    SizeEnd { size: u64 },
+    Data { left: u64 },
+    DataCr,
+    DataLf,
+    Trailer { line_is_empty: bool },
+    TrailerEnd { line_is_empty: bool },
+}
+
+const CHUNK_START: ChunkState = ChunkState::Size { size: 0, digits: 0 };
+
+impl ResponseReader {
+    /// A reader for one response.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads on. Body bytes are appended to `body`. Returns how many bytes belong to this response:
+    /// fewer than given only when the response is over.
+    ///
+    /// # Errors
+    /// When the bytes are no HTTP response. The reader is of no use afterwards.
+    pub fn feed(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, HttpError> {
+        let mut used = 0;
+        while used < bytes.len() && !self.is_done() {
+            let rest = &bytes[used..];
+            used += match &mut self.state {
+                State::Head => self.feed_head(rest)?,
+                State::Length(left) => {
+                    let take = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    body.extend_from_slice(&rest[..take]);
+                    *left -= take as u64;
+                    if *left == 0 {
+                        self.state = State::Done;
+                    }
+                    take
+                }
+                State::Chunked(chunk) => {
+                    let (take, is_done) = feed_chunks(chunk, rest, body)?;
+                    if is_done {
+                        self.state = State::Done;
+                    }
+                    take
+                }
+                State::UntilClose => {
+                    body.extend_from_slice(rest);
+                    rest.len()
+                }
+                State::Done => 0,
+            };
+        }
+        Ok(used)
+    }
+
+    /// The head, once it is complete.
+    pub fn head(&self) -> Option<&ResponseHead> {
+        self.head.as_ref()
+    }
+
+    /// Whether the response is complete.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Whether the end of the connection is a proper end of this response.
+    pub fn may_end_at_close(&self) -> bool {
+        matches!(self.state, State::UntilClose | State::Done)
+    }
+
+    /// Whether any byte of the response has come.
+    pub fn has_begun(&self) -> bool {
+        self.head.is_some() || !self.head_bytes.is_empty()
+    }
+
+    /// Whether the connection may carry another request after this response.
+    pub fn keeps_alive(&self) -> bool {
+        self.is_done() && self.keeps_alive
+    }
+
+    /// Keeps the connection from carrying another request.
+    pub fn forbid_reuse(&mut self) {
+        self.keeps_alive = false;
+    }
+
+    fn feed_head(&mut self, bytes: &[u8]) -> Result<usize, HttpError> {
+        let before = self.head_bytes.len();
+        // Only the part that may complete the blank line is searched again.
+        self.head_bytes.extend_from_slice(bytes);
+        let Some(end) = head_end(&self.head_bytes, before.saturating_sub(3)) else {
+            if self.head_bytes.len() > MAX_HEAD {
+                return Err(HttpError::HeadTooLong);
+            }
+            check_first_bytes(&self.head_bytes)?;
+            return Ok(bytes.len());
+        };
+        if end > MAX_HEAD {
+            return Err(HttpError::HeadTooLong);
+        }
+        let head_bytes = std::mem::take(&mut self.head_bytes);
+        self.read_head(&head_bytes[..end])?;
+        Ok(end - before)
+    }
+
+    fn read_head(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut lines);
+        match parsed.parse(bytes) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => {
+                return Err(HttpError::Head("it breaks off".to_owned()));
+            }
+            Err(reason) => return Err(HttpError::Head(reason.to_string())),
+        }
+        let status = parsed.code.unwrap_or(0);
+        if (100..200).contains(&status) && status != 101 {
+            return Ok(()); // An interim answer: the real head follows.
+        }
+        let mut head = ResponseHead {
+            status,
+            ..ResponseHead::default()
+        };
+        let mut length: Option<u64> = None;
+        let mut is_chunked = false;
+        self.keeps_alive = parsed.version == Some(1);
+        for line in parsed.headers.iter() {
+            let value = || String::from_utf8_lossy(line.value).trim().to_owned();
+            let is = |name: &str| line.name.eq_ignore_ascii_case(name);
+            if is("content-type") {
+                head.content_type = Some(value());
+            } else if is("content-encoding") {
+                head.content_encoding =
+                    Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+            } else if is("location") {
+                head.location = Some(value());
+            } else if is("content-length") {
+                let value = value();
+                let this: u64 = value
+                    .parse()
+                    .map_err(|_| HttpError::Length(format!("Content-Length is {value:?}")))?;
+                if length.is_some_and(|other| other != this) {
+                    return Err(HttpError::Length("two different Content-Length".to_owned()));
+                }
+                length = Some(this);
+            } else if is("transfer-encoding") {
+                let value = value();
+                if !value.eq_ignore_ascii_case("chunked") {
+                    return Err(HttpError::Length(format!("Transfer-Encoding is {value:?}")));
+                }
+                is_chunked = true;
+            } else if is("connection") {
+                for option in value().split(',').map(str::trim) {
+                    if option.eq_ignore_ascii_case("close") {
+                        self.keeps_alive = false;
+                    } else if option.eq_ignore_ascii_case("keep-alive") {
+                        self.keeps_alive = true;
+                    }
+                }
+            }
+        }
+        self.state = match (status, is_chunked, length) {
+            (204 | 304, ..) => State::Done,
+            (_, true, _) => State::Chunked(CHUNK_START),
+            (_, false, Some(0)) => State::Done,
+            (_, false, Some(length)) => State::Length(length),
+            (_, false, None) => {
+                self.keeps_alive = false;
+                State::UntilClose
+            }
+        };
+        self.head = Some(head);
+        Ok(())
+    }
+}
+
+/// The index just past the blank line that ends a head.
+fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr_iter(b'\n', &bytes[from..])
+        .map(|at| from + at)
+        .find_map(|at| {
+            // Lenient servers end lines with a bare line feed.
+            let line = bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]);
+            (line.last() == Some(&b'\n')).then_some(at + 1)
+        })
+}
+
+/// Tells at once that something which speaks no HTTP answered, rather than waiting for a blank line.
+fn check_first_bytes(bytes: &[u8]) -> Result<(), HttpError> {
+    const START: &[u8] = b"HTTP/1.";
+    let seen = bytes.len().min(START.len());
+    if bytes[..seen] == START[..seen] {
+        Ok(())
+    } else {
+        let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+        Err(HttpError::Head(format!("it begins with {excerpt:?}")))
+    }
+}
+
+/// Reads chunked bytes; returns how many were used and whether the body is over.
+fn feed_chunks(
+    state: &mut ChunkState,
+    bytes: &[u8],
+    body: &mut Vec<u8>,
+) -> Result<(usize, bool), HttpError> {
+    let mut used = 0;
+    while let Some(&byte) = bytes.get(used) {
+        if let ChunkState::Data { left } = *state {
+            let rest = &bytes[used..];
+            let take = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            body.extend_from_slice(&rest[..take]);
+            used += take;
+            *state = match left - take as u64 {
+                0 => ChunkState::DataCr,
+                left => ChunkState::Data { left },
+            };
+            continue;
+        }
+        used += 1;
+        *state = match *state {
+            ChunkState::Data { .. } => unreachable!("handled above"),
+            ChunkState::Size { size, digits } => match (byte as char).to_digit(16) {
+                Some(_) if digits == 16 => return Err(HttpError::Chunk("a size is too large")),
+                Some(digit) => ChunkState::Size {
+                    size: size << 4 | u64::from(digit),
+                    digits: digits + 1,
+                },
+                None if digits == 0 => return Err(HttpError::Chunk("a size is missing")),
+                None => match byte {
+                    b'\r' => ChunkState::SizeEnd { size },
+                    b'\n' => after_size(size),
+                    b';' | b' ' | b'\t' => ChunkState::Extension { size },
+                    _ => return Err(HttpError::Chunk("a size is not hexadecimal")),
+                },
+            },
+            ChunkState::Extension { size } => match byte {
+                b'\r' => ChunkState::SizeEnd { size },
+                b'\n' => after_size(size),
+                _ => ChunkState::Extension { size },
+            },
+            ChunkState::SizeEnd { size } => match byte {
+                b'\n' => after_size(size),
+                _ => return Err(HttpError::Chunk("a size line does not end")),
+            },
+            ChunkState::DataCr => match byte {
+                b'\r' => ChunkState::DataLf,
+                b'\n' => CHUNK_START,
+                _ => return Err(HttpError::Chunk("a chunk is longer than its size")),
+            },
+            ChunkState::DataLf => match byte {
+                b'\n' => CHUNK_START,
+                _ => return Err(HttpError::Chunk("a chunk does not end")),
+            },
+            ChunkState::Trailer { line_is_empty } => match byte {
+                b'\r' => ChunkState::TrailerEnd { line_is_empty },
+                b'\n' if line_is_empty => return Ok((used, true)),
+                b'\n' => ChunkState::Trailer {
+                    line_is_empty: true,
+                },
+                _ => ChunkState::Trailer {
+                    line_is_empty: false,
+                },
+            },
+            ChunkState::TrailerEnd { line_is_empty } => match byte {
+                b'\n' if line_is_empty => return Ok((used, true)),
+                b'\n' => ChunkState::Trailer {
+                    line_is_empty: true,
+                },
+                _ => ChunkState::Trailer {
+                    line_is_empty: false,
+                },
+            },
+        };
+    }
+    Ok((used, false))
+}
+
+fn after_size(size: u64) -> ChunkState {
+    match size {
+        0 => ChunkState::Trailer {
+            line_is_empty: true,
+        },
+        left => ChunkState::Data { left },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds `bytes` in pieces of the given sizes, then the rest.
+    fn read(bytes: &[u8], cuts: &[usize]) -> Result<(ResponseReader, Vec<u8>, usize), HttpError> {
+        let (mut reader, mut body, mut used) = (ResponseReader::new(), Vec::new(), 0);
+        for cut in cuts.iter().copied().chain([bytes.len()]) {
+            let piece = &bytes[used..bytes.len().min(used + cut)];
+            used += reader.feed(piece, &mut body)?;
+        }
+        Ok((reader, body, used))
+    }
+
+    fn whole(bytes: &[u8]) -> (ResponseReader, Vec<u8>, usize) {
+        read(bytes, &[]).unwrap()
+    }
+
+    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+        Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;ext=1\r\n \r\n5\r\nworld\r\n0\r\nX: y\r\n\r\n";
+
+    #[test]
+    fn chunked_body_with_extension_and_trailer() {
+        let (reader, body, used) = whole(CHUNKED);
+        assert_eq!(body, b"hello world");
+        assert_eq!(used, CHUNKED.len());
+        assert!(reader.is_done() && reader.keeps_alive());
+        let head = reader.head().unwrap();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.content_type.as_deref(), Some("text/event-stream"));
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_the_same() {
+        let (reader, body, _) = read(CHUNKED, &vec![1; CHUNKED.len()]).unwrap();
+        assert_eq!(body, b"hello world");
+        assert!(reader.is_done());
+    }
+
+    #[test]
+    fn content_length_leaves_what_follows() {
+        let (reader, body, used) = whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiXX");
+        assert_eq!((body.as_slice(), used), (b"hi".as_slice(), 41 - 2 + 2));
+        assert!(reader.keeps_alive());
+    }
+
+    #[test]
+    fn body_until_close_is_never_reused() {
+        let (reader, body, _) = whole(b"HTTP/1.1 200 OK\n\nall of it");
+        assert_eq!(body, b"all of it");
+        assert!(!reader.is_done() && reader.may_end_at_close() && !reader.keeps_alive());
+    }
+
+    #[test]
+    fn interim_answers_are_skipped() {
+        let (reader, body, _) =
+            whole(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+        assert_eq!(reader.head().unwrap().status, 200);
+        assert_eq!(body, b"x");
+    }
+
+    #[test]
+    fn connection_close_and_http_1_0_are_not_reused() {
+        for head in [
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ] {
+            let (reader, ..) = whole(head.as_bytes());
+            assert!(reader.is_done() && !reader.keeps_alive(), "{head}");
+        }
+    }
+
+    #[test]
+    fn broken_answers_are_told_apart() {
+        for (bytes, expected) in [
+            ("SSH-2.0-OpenSSH", "not HTTP/1.1"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "a size is missing"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc", "longer than its size"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11112222333344445\r\n",
+                "too large",
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "Content-Length"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "two different"),
+        ] {
+            let error = read(bytes.as_bytes(), &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{bytes:?} gave {error:?}");
+        }
+        let endless = [b"HTTP/1.1 200 OK\r\n".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
+        assert_eq!(read(&endless, &[]).map(|_| ()).unwrap_err(), HttpError::HeadTooLong);
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_and_any_split_give_the_same_body(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 0..20),
+            cuts in prop::collection::vec(1usize..40, 0..60),
+        ) {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for chunk in &chunks {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+            let (reader, body, used) = read(&bytes, &cuts).unwrap();
+            prop_assert_eq!(body, chunks.concat());
+            prop_assert_eq!(used, bytes.len());
+            prop_assert!(reader.is_done());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            cuts in prop::collection::vec(1usize..40, 0..20),
+        ) {
+            let _ = read(&bytes, &cuts);
+            let _ = read(&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", bytes.as_slice()].concat(), &cuts);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A TCP stream that knows when its bytes came and went.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::wire::arrival::{Arrival, LANE, StampSource};
+use crate::wire::clock::{self, Stamp};
+
+/// A TCP stream with a stamp for the first write since [`arm`](Self::arm) and for the last read.
+///
+/// TLS runs on top of it, so that the stamps are those of the encrypted bytes: a record is readable
+/// when its last byte has arrived.
+#[derive(Debug)]
+pub struct TimedStream {
+    tcp: TcpStream,
+    stamps: StampSource,
+    first_write: Option<Stamp>,
+    last_read: Arrival,
+}
+
+impl TimedStream {
+    /// Wraps a connected stream, and asks the kernel for receive stamps if `stamps` says so.
+    /// A kernel that refuses is no error: arrivals then say that they are not the kernel's.
+    pub fn new(tcp: TcpStream, stamps: StampSource) -> Self {
+        #[cfg(target_os = "linux")]
+        if stamps == StampSource::Kernel {
+            use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt::Timestamping};
+            let flags = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+                | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+            if let Err(reason) = setsockopt(&tcp, Timestamping, &flags) {
+                tracing::debug!(%reason, "the kernel gives no receive stamps");
+            }
+        }
+        Self {
+            tcp,
+            stamps,
+            first_write: None,
+            last_read: Arrival::default(),
+        }
+    }
+
+    /// Forgets the first write: the next one is the beginning of a request.
+    pub fn arm(&mut self) {
+        self.first_write = None;
+    }
+
+    /// When the first write since [`arm`](Self::arm) was handed to the kernel.
+    pub fn first_write(&self) -> Option<Stamp> {
+        self.first_write
+    }
+
+    /// When the bytes of the last read arrived.
+    pub fn last_read(&self) -> Arrival {
+        self.last_read
+    }
+
+    /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
+    pub fn is_idle(&self) -> bool {
+        let mut byte = [0; 1];
+        matches!(self.tcp.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
+        let room = buffer.len();
+        let mut received = None;
+        let tried = self.tcp.try_io(tokio::io::Interest::READABLE, || {
+            let read = self.receive_now(buffer)?;
+            received = Some(read);
+            // A short read has emptied the socket. Saying so here clears the readiness, which
+            // spares the read that would only learn that there is nothing more.
+            if 0 < read.0 && read.0 < room {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
+        });
+        match received {
+            Some(read) => Ok(read),
+            None => tried.and(Err(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
+        use std::os::fd::AsRawFd;
+        match self.stamps {
+            StampSource::Kernel => LANE.with(|lane| lane.receive(self.tcp.as_raw_fd(), buffer)),
+            StampSource::User => self.receive_plainly(buffer),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
+        self.receive_plainly(buffer)
+    }
+
+    fn receive_plainly(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
+        #[cfg(unix)]
+        let count = {
+            use std::os::fd::AsRawFd;
+            nix::sys::socket::recv(
+                self.tcp.as_raw_fd(),
+                buffer,
+                nix::sys::socket::MsgFlags::empty(),
+            )?
+        };
+        #[cfg(not(unix))]
+        let count = self.tcp.try_read(buffer)?;
+        Ok((count, LANE.with(|lane| lane.arrival_now())))
+    }
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            ready!(this.tcp.poll_read_ready(context))?;
+            match this.receive(buffer.initialize_unfilled()) {
+                Ok((count, arrival)) => {
+                    buffer.advance(count);
+                    this.last_read = arrival;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for TimedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let before = clock::now();
+        let written = ready!(Pin::new(&mut this.tcp).poll_write(context, bytes))?;
+        this.first_write.get_or_insert(before);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+    }
+}
