@@ -1,1 +1,108 @@
-//! The simulated server.
+//! A simulated LLM server: an HTTP server that speaks the OpenAI chat completions API, keeps a
+//! given rhythm to the microsecond, fails on demand and logs what it truly did.
+//!
+//! It serves three purposes: trying a load test without a model, teaching a meter its own error
+//! by comparing what it measured with the [truth](TruthRecord), and standing in for servers that
+//! stall, break or queue.
+//!
+//! ```
+//! use std::time::Duration;
+//! use llmeter_sim::{SimConfig, Simulator};
+//!
+//! let simulator = Simulator::start(SimConfig {
+//!     ttft: Duration::from_millis(50),
+//!     itl: Duration::from_millis(10),
+//!     output_tokens: 64,
+//!     keep_truth: true,
+//!     ..SimConfig::default()
+//! })?;
+//! println!("point a client at {}", simulator.base_url());
+//! # assert!(simulator.truth().is_empty());
+//! simulator.stop()?;
+//! # Ok::<(), llmeter_sim::SimError>(())
+//! ```
+//!
+//! # What it serves
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
+//! | `GET /v1/models`, `GET /v1/models/ID` | the one model, [`SimConfig::model`] |
+//! | `GET /health` | `{"status":"ok"}`, without a key |
+//!
+//! The paths work without `/v1` too. Answers bear whatever model name the request used. Every
+//! token is one plain word, so that counting words gives the usage's `completion_tokens`; prompt
+//! tokens are the words of all texts in the messages. Honoured are `stream`,
+//! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
+//! `tool_choice`; a tool is called only when the request insists on it. Everything else is
+//! accepted and ignored. Errors have the OpenAI API's shape and words.
+//!
+//! # Rhythm
+//!
+//! Work on a request begins when its last byte has arrived, by the kernel's stamp; or, if that is
+//! later, when the answer before it on the same connection is complete or when one of
+//! [`SimConfig::max_concurrency`] slots becomes free, first come, first served. The first frame
+//! with content is due [`SimConfig::ttft`] and the prompt's share of [`SimConfig::prefill_rate`]
+//! later, and each further one [`SimConfig::itl`] after the moment at which the one before it was
+//! *due*: being late never shifts what follows. The opening (HTTP head and role-only frame) is
+//! written immediately before the first frame with content, the closing (finish reason, usage,
+//! `[DONE]`) immediately after the last one. Opening and closing are one write each, and each
+//! frame between them is one chunk and one write. A plain answer comes when its last frame would
+//! have been due. With both delays zero frames are written as fast as the client takes them.
+//!
+//! # Faults
+//!
+//! A request struck by `error` is answered with status 500 at once. `stall` and `cut` strike at
+//! the middle frame, when it is due: the stream falls silent until the client leaves, or the
+//! connection is closed. A plain answer breaks off in the middle of its body. A stalled request
+//! keeps its slot.
+//!
+//! # Headers that change one request
+//!
+//! | header | value | changes |
+//! | --- | --- | --- |
+//! | `x-sim-ttft-ms` | milliseconds | [`SimConfig::ttft`] |
+//! | `x-sim-itl-ms` | milliseconds | [`SimConfig::itl`] |
+//! | `x-sim-output-tokens` | 1 or more | [`SimConfig::output_tokens`] |
+//! | `x-sim-reasoning-tokens` | 0 or more | [`SimConfig::reasoning_tokens`] |
+//! | `x-sim-fault` | `error`, `stall` or `cut` | whether and how it fails |
+//!
+//! # The truth file
+//!
+//! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per chat completion
+//! request that was understood, in the order in which their answers ended:
+//!
+//! ```json
+//! {"id":"chatcmpl-…","arrival_ns":1,"arrival_last_ns":1,"kernel_arrival":true,"start_ns":1,
+//!  "writes":[50000001,60000001],"reasoning_writes":0,"done_ns":60000009,"prompt_tokens":3,
+//!  "completion_tokens":2,"outcome":"ok"}
+//! ```
+//!
+//! (in one line). Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
+//! share. `arrival_ns` and `arrival_last_ns` are when the network stack received the request's
+//! first and last byte, as the kernel saw it if `kernel_arrival` is true; bytes that one read
+//! returned together share the stamp of the last of them. `writes` has the time immediately
+//! before the `write` call of every frame with content. `outcome` is `ok`, `error`, `stall`,
+//! `cut`, `client_gone` or `stopped`. Lines reach the file within a fraction of a second and all
+//! of them before [`RunningSimulator::stop`] returns; [`read_truth`] reads them back.
+
+mod config;
+mod connection;
+mod error;
+mod generate;
+mod http;
+mod incoming;
+mod openai;
+mod overrides;
+mod pacer;
+mod plan;
+mod response;
+mod server;
+mod shared;
+mod socket;
+mod truth;
+
+pub use config::SimConfig;
+pub use error::SimError;
+pub use server::{RunningSimulator, Simulator, Stopper};
+pub use truth::{Outcome, TruthRecord, read_truth};

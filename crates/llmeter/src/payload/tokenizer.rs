@@ -1,6 +1,27 @@
 //! Counting tokens when a server does not report them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+
+#[cfg(feature = "hf-tokenizers")]
+mod hf;
+#[cfg(feature = "tiktoken")]
+mod tiktoken;
+
+/// The encodings that `tiktoken:NAME` takes.
+#[cfg(feature = "tiktoken")]
+const ENCODINGS: [&str; 7] = [
+    "cl100k_base",
+    "gpt2",
+    "o200k_base",
+    "o200k_harmony",
+    "p50k_base",
+    "p50k_edit",
+    "r50k_base",
+];
 
 /// Counts the tokens of a text.
 pub trait Tokenizer: Send + Sync {
@@ -17,7 +38,11 @@ pub struct Whitespace;
 
 impl Tokenizer for Whitespace {
     fn count(&self, text: &str) -> usize {
-        text.split_whitespace().count()
+        // Python's `str.split` also splits at the four separators that Unicode calls control
+        // characters.
+        text.split(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+            .filter(|word| !word.is_empty())
+            .count()
     }
 
     fn saved(&self) -> Value {
@@ -26,4 +51,105 @@ impl Tokenizer for Whitespace {
             "__llmeter_state__": {},
         })
     }
+}
+
+/// The tokenizer that a user's specification names: `whitespace`, `tiktoken:NAME` with an
+/// encoding's or an OpenAI model's name, or `hf:FILE` with a `tokenizer.json`.
+///
+/// ```
+/// let tokenizer = llmeter::payload::tokenizer_from_spec("whitespace")?;
+/// assert_eq!(tokenizer.count("three short words"), 3);
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+///
+/// # Errors
+/// When the specification is not one of these, when the file cannot be read, or when this build of
+/// llmeter lacks the kind.
+pub fn tokenizer_from_spec(spec: &str) -> Result<Arc<dyn Tokenizer>> {
+    match spec.split_once(':') {
+        None if spec == "whitespace" => Ok(Arc::new(Whitespace)),
+        Some(("tiktoken", name)) if !name.is_empty() => tiktoken(name),
+        Some(("hf", file)) if !file.is_empty() => hf(file),
+        _ => Err(Error::invalid(
+            "tokenizer",
+            spec,
+            "whitespace, tiktoken:NAME (an encoding or an OpenAI model) \
+             or hf:FILE (a tokenizer.json)",
+        )),
+    }
+}
+
+/// The tokenizer that `run_config.json` names, in any of its forms.
+///
+/// # Errors
+/// As [`tokenizer_from_spec`], and when the form is unknown.
+pub fn tokenizer_from_saved(saved: &Value) -> Result<Arc<dyn Tokenizer>> {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    if saved.is_null() {
+        return Ok(Arc::new(Whitespace));
+    }
+    let unknown = |what: &str| {
+        Error::invalid(
+            "tokenizer",
+            what,
+            "a saved tokenizer of llmeter, tiktoken or transformers",
+        )
+    };
+    if let Some(module) = text(saved, "tokenizer_module") {
+        if module == "llmeter" {
+            return Ok(Arc::new(Whitespace));
+        }
+        let name = text(saved, "name")
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| unknown(&format!("{module} without a name")))?;
+        return match module.as_str() {
+            "tiktoken" => tiktoken(&name),
+            "transformers" => hf(&name),
+            other => Err(unknown(other)),
+        };
+    }
+    let Some(class) = text(saved, "__llmeter_class__") else {
+        return Err(unknown("(no class)"));
+    };
+    let state = &saved["__llmeter_state__"];
+    match class.as_str() {
+        "llmeter.tokenizers.DummyTokenizer" => Ok(Arc::new(Whitespace)),
+        // The Python system writes these but cannot read them back.
+        "tiktoken.core.Encoding" => {
+            let name = text(state, "name").ok_or_else(|| unknown("tiktoken without a name"))?;
+            tiktoken(&name)
+        }
+        other => match text(state, "name_or_path") {
+            Some(name) if other.starts_with("transformers.") => hf(&name),
+            _ => Err(unknown(other)),
+        },
+    }
+}
+
+#[cfg(feature = "tiktoken")]
+fn tiktoken(name: &str) -> Result<Arc<dyn Tokenizer>> {
+    Ok(Arc::new(tiktoken::Tiktoken::new(name)?))
+}
+
+#[cfg(not(feature = "tiktoken"))]
+fn tiktoken(name: &str) -> Result<Arc<dyn Tokenizer>> {
+    Err(Error::invalid(
+        "tokenizer",
+        format!("tiktoken:{name}"),
+        "whitespace: this llmeter was built without its feature `tiktoken`",
+    ))
+}
+
+#[cfg(feature = "hf-tokenizers")]
+fn hf(file: &str) -> Result<Arc<dyn Tokenizer>> {
+    Ok(Arc::new(hf::HuggingFace::from_file(file)?))
+}
+
+#[cfg(not(feature = "hf-tokenizers"))]
+fn hf(file: &str) -> Result<Arc<dyn Tokenizer>> {
+    Err(Error::invalid(
+        "tokenizer",
+        format!("hf:{file}"),
+        "whitespace: this llmeter was built without its feature `hf-tokenizers`",
+    ))
 }

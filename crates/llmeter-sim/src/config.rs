@@ -1,0 +1,283 @@
+//! What the simulated server is asked to be.
+//!
+//! Belongs here: the settings of a whole server and their limits. What a single request changes
+//! about them is in `overrides`.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::error::SimError;
+
+/// The settings of a [`Simulator`](crate::Simulator).
+///
+/// The default is a fast, quiet model: 200 ms to the first token, 20 ms between frames,
+/// 128 tokens, no faults, no queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimConfig {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// Time from the arrival of a request to its first token. Zero sends it at once.
+    pub ttft: Duration,
+    /// Time from one frame to the next. With `ttft` zero too, the stream runs unpaced.
+    pub itl: Duration,
+    /// Visible tokens of an answer; a request's own limit may cut it shorter.
+    pub output_tokens: u32,
+    /// Spread of `ttft` and of every gap: each is multiplied by an even random factor
+    /// between `1 - jitter` and `1 + jitter`.
+    pub jitter: f64,
+    /// Tokens in one frame.
+    pub tokens_per_frame: u32,
+    /// Reasoning tokens that come before the visible ones.
+    pub reasoning_tokens: u32,
+    /// Share of requests answered with status 500.
+    pub error_rate: f64,
+    /// Share of requests that fall silent half-way and keep the connection open.
+    pub stall_rate: f64,
+    /// Share of requests whose connection is closed half-way.
+    pub cut_rate: f64,
+    /// Requests worked on at a time; others wait in the order they came. `None`: no limit.
+    pub max_concurrency: Option<usize>,
+    /// Prompt tokens read per second, which adds to `ttft`. `None`: prompts cost nothing.
+    pub prefill_rate: Option<f64>,
+    /// Seed of everything random. A request's luck depends on this and on its number alone.
+    pub seed: u64,
+    /// File that receives the truth log; an existing one is replaced.
+    pub truth: Option<PathBuf>,
+    /// Keep the truth log in memory, for [`RunningSimulator::truth`](crate::RunningSimulator::truth).
+    pub keep_truth: bool,
+    /// The one API key that is accepted. `None`: no key is asked for.
+    pub api_key: Option<String>,
+    /// The model that the list of models names. Answers bear the name that the request used.
+    pub model: String,
+    /// Worker threads; connections are dealt out to them in turn.
+    pub threads: usize,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            ttft: Duration::from_millis(200),
+            itl: Duration::from_millis(20),
+            output_tokens: 128,
+            jitter: 0.0,
+            tokens_per_frame: 1,
+            reasoning_tokens: 0,
+            error_rate: 0.0,
+            stall_rate: 0.0,
+            cut_rate: 0.0,
+            max_concurrency: None,
+            prefill_rate: None,
+            seed: 0,
+            truth: None,
+            keep_truth: false,
+            api_key: None,
+            model: "llmeter-sim".to_owned(),
+            threads: 1,
+        }
+    }
+}
+
+/// Longest time to a first token or between frames: a day.
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(86_400);
+/// Most tokens of one kind in an answer.
+pub(crate) const MAX_TOKENS: u32 = 1_000_000;
+/// Most worker threads.
+const MAX_THREADS: usize = 256;
+
+impl SimConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`SimError::Invalid`] for the first setting out of its range.
+    pub fn validate(&self) -> Result<(), SimError> {
+        let delay = "at most 24 hours";
+        check("ttft", self.ttft <= MAX_DELAY, || debug(&self.ttft), delay)?;
+        check("itl", self.itl <= MAX_DELAY, || debug(&self.itl), delay)?;
+        check(
+            "output_tokens",
+            (1..=MAX_TOKENS).contains(&self.output_tokens),
+            || debug(&self.output_tokens),
+            "from 1 to 1000000",
+        )?;
+        check(
+            "reasoning_tokens",
+            self.reasoning_tokens <= MAX_TOKENS,
+            || debug(&self.reasoning_tokens),
+            "at most 1000000",
+        )?;
+        check(
+            "tokens_per_frame",
+            (1..=10_000).contains(&self.tokens_per_frame),
+            || debug(&self.tokens_per_frame),
+            "from 1 to 10000",
+        )?;
+        for (field, share) in [
+            ("jitter", self.jitter),
+            ("error_rate", self.error_rate),
+            ("stall_rate", self.stall_rate),
+            ("cut_rate", self.cut_rate),
+        ] {
+            check(
+                field,
+                (0.0..=1.0).contains(&share),
+                || debug(&share),
+                "from 0 to 1",
+            )?;
+        }
+        let faults = self.error_rate + self.stall_rate + self.cut_rate;
+        check(
+            "error_rate + stall_rate + cut_rate",
+            faults <= 1.0 + 1e-9,
+            || debug(&faults),
+            "at most 1 in sum",
+        )?;
+        check(
+            "max_concurrency",
+            // The upper end is what the queue's counter can hold.
+            self.max_concurrency
+                .is_none_or(|n| (1..=usize::MAX >> 3).contains(&n)),
+            || debug(&self.max_concurrency.unwrap_or(0)),
+            "at least 1",
+        )?;
+        check(
+            "prefill_rate",
+            self.prefill_rate
+                .is_none_or(|rate| rate.is_finite() && rate > 0.0),
+            || debug(&self.prefill_rate.unwrap_or(0.0)),
+            "more than 0 tokens per second",
+        )?;
+        check(
+            "model",
+            !self.model.trim().is_empty(),
+            || debug(&self.model),
+            "a name that is not empty",
+        )?;
+        check(
+            "api_key",
+            self.api_key
+                .as_ref()
+                .is_none_or(|key| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic())),
+            || "(not shown)".to_owned(),
+            "printable ASCII without spaces",
+        )?;
+        check(
+            "threads",
+            (1..=MAX_THREADS).contains(&self.threads),
+            || debug(&self.threads),
+            "from 1 to 256",
+        )
+    }
+}
+
+fn debug(value: &dyn std::fmt::Debug) -> String {
+    format!("{value:?}")
+}
+
+fn check(
+    field: &'static str,
+    usable: bool,
+    value: impl FnOnce() -> String,
+    accepted: &'static str,
+) -> Result<(), SimError> {
+    if usable {
+        return Ok(());
+    }
+    Err(SimError::Invalid {
+        field,
+        value: value(),
+        accepted,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid() {
+        SimConfig::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_with_its_value_and_range() {
+        let bad = [
+            SimConfig {
+                jitter: 1.5,
+                ..SimConfig::default()
+            },
+            SimConfig {
+                error_rate: f64::NAN,
+                ..SimConfig::default()
+            },
+            SimConfig {
+                output_tokens: 0,
+                ..SimConfig::default()
+            },
+            SimConfig {
+                max_concurrency: Some(0),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                prefill_rate: Some(0.0),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                threads: 0,
+                ..SimConfig::default()
+            },
+            SimConfig {
+                model: " ".into(),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                api_key: Some("a b".into()),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                ttft: Duration::MAX,
+                ..SimConfig::default()
+            },
+            SimConfig {
+                cut_rate: 0.6,
+                stall_rate: 0.6,
+                ..SimConfig::default()
+            },
+        ];
+        for config in bad {
+            assert!(
+                matches!(config.validate(), Err(SimError::Invalid { .. })),
+                "{config:?}"
+            );
+        }
+        let message = SimConfig {
+            jitter: 1.5,
+            ..SimConfig::default()
+        }
+        .validate()
+        .unwrap_err()
+        .to_string();
+        assert_eq!(message, "jitter: 1.5 is not usable: must be from 0 to 1");
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let config = SimConfig {
+            api_key: Some("sk secret".into()),
+            ..SimConfig::default()
+        };
+        assert!(
+            !config
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("secret")
+        );
+    }
+}

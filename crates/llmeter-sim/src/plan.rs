@@ -1,0 +1,248 @@
+//! What will happen to a request, decided when it comes.
+//!
+//! Belongs here: the length, the rhythm and the fault of an answer. Chance enters here and
+//! nowhere else: a request's luck follows from the server's seed and the request's number.
+
+use llmeter::wire::clock;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    config::SimConfig,
+    openai::{Answer, ChatRequest, Finish, Piece},
+    overrides::{Fault, Settings},
+};
+
+/// The course of one request.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) answer: Answer,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) rhythm: Rhythm,
+    tokens_per_frame: u32,
+}
+
+/// When frames are due.
+#[derive(Debug)]
+pub(crate) struct Rhythm {
+    ttft_ns: f64,
+    itl_ns: f64,
+    jitter: f64,
+    rng: ChaCha8Rng,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        config: &SimConfig,
+        settings: &Settings,
+        request: &ChatRequest,
+        number: u64,
+        id: String,
+    ) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        rng.set_stream(number);
+        let luck: f64 = rng.random();
+        let limit = request.limit.unwrap_or(u32::MAX);
+        let reasoning = settings.reasoning_tokens.min(limit);
+        let visible = settings.output_tokens.min(limit - reasoning);
+        let short = reasoning < settings.reasoning_tokens || visible < settings.output_tokens;
+        let finish = match &request.tool {
+            _ if short => Finish::Length,
+            Some(tool) if !tool.named => Finish::ToolCalls,
+            _ => Finish::Stop,
+        };
+        let prefill_ns = config
+            .prefill_rate
+            .map_or(0.0, |rate| request.prompt_tokens as f64 / rate * 1e9);
+        Self {
+            answer: Answer {
+                id,
+                created: clock::wall().as_second(),
+                model: request.model.clone(),
+                choices: request.choices,
+                prompt_tokens: request.prompt_tokens,
+                reasoning,
+                visible,
+                finish,
+                tool: request.tool.clone(),
+                words: config.seed.wrapping_add(number),
+            },
+            fault: settings.fault.or_else(|| fate(config, luck)),
+            rhythm: Rhythm {
+                ttft_ns: settings.ttft.as_secs_f64() * 1e9 + prefill_ns,
+                itl_ns: settings.itl.as_secs_f64() * 1e9,
+                jitter: config.jitter,
+                rng,
+            },
+            tokens_per_frame: config.tokens_per_frame,
+        }
+    }
+
+    /// The frames of each choice, in order. They hold the plan's numbers, not the plan.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + Send + use<> {
+        let step = self.tokens_per_frame;
+        let groups = move |from: u32, to: u32| {
+            (from..to)
+                .step_by(step as usize)
+                .map(move |start| start..start.saturating_add(step).min(to))
+        };
+        // A tool call's first token is its name, which always is a frame of its own.
+        let name = u32::from(self.answer.tool.is_some() && self.answer.visible > 0);
+        let reasoning = groups(0, self.answer.reasoning).map(Piece::Reasoning);
+        let name_first = (0..name).map(|_| Piece::Visible(0..1));
+        let visible = groups(name, self.answer.visible).map(Piece::Visible);
+        reasoning.chain(name_first).chain(visible)
+    }
+
+    /// How many frames each choice has.
+    pub(crate) fn frames(&self) -> usize {
+        let step = self.tokens_per_frame;
+        let visible = match (&self.answer.tool, self.answer.visible) {
+            (Some(_), visible @ 1..) => 1 + (visible - 1).div_ceil(step),
+            (_, visible) => visible.div_ceil(step),
+        };
+        (self.answer.reasoning.div_ceil(step) + visible) as usize
+    }
+}
+
+impl Rhythm {
+    /// Nanoseconds from the start of work to the first frame.
+    pub(crate) fn first(&mut self) -> i64 {
+        self.jittered(self.ttft_ns)
+    }
+
+    /// Nanoseconds from one frame to the next.
+    pub(crate) fn gap(&mut self) -> i64 {
+        self.jittered(self.itl_ns)
+    }
+
+    fn jittered(&mut self, mean_ns: f64) -> i64 {
+        if self.jitter == 0.0 || mean_ns == 0.0 {
+            return mean_ns as i64;
+        }
+        let factor = 1.0 + self.jitter * (2.0 * self.rng.random::<f64>() - 1.0);
+        (mean_ns * factor) as i64
+    }
+}
+
+fn fate(config: &SimConfig, luck: f64) -> Option<Fault> {
+    let mut bound = 0.0;
+    for (rate, fault) in [
+        (config.error_rate, Fault::Error),
+        (config.stall_rate, Fault::Stall),
+        (config.cut_rate, Fault::Cut),
+    ] {
+        bound += rate;
+        if luck < bound {
+            return Some(fault);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(config: &SimConfig, extra: serde_json::Value, number: u64) -> Plan {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "a b c d"}]});
+        for (name, value) in extra.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let request = ChatRequest::parse(body.to_string().as_bytes()).unwrap();
+        let settings = Settings::new(config, &[]).unwrap();
+        Plan::new(config, &settings, &request, number, "id".into())
+    }
+
+    #[test]
+    fn pieces_cover_every_token_once() {
+        let tools = json!({"tool_choice": "required",
+            "tools": [{"type": "function", "function": {"name": "f"}}]});
+        for extra in [
+            json!({}),
+            tools,
+            json!({"max_tokens": 4}),
+            json!({"max_tokens": 9}),
+        ] {
+            for tokens_per_frame in [1, 3, 100] {
+                let config = SimConfig {
+                    output_tokens: 10,
+                    reasoning_tokens: 4,
+                    tokens_per_frame,
+                    ..SimConfig::default()
+                };
+                let plan = plan(&config, extra.clone(), 0);
+                let (mut reasoning, mut visible) = (0, 0);
+                let pieces: Vec<Piece> = plan.pieces().collect();
+                for piece in &pieces {
+                    let (next, tokens) = match piece {
+                        Piece::Reasoning(tokens) => (&mut reasoning, tokens),
+                        Piece::Visible(tokens) => (&mut visible, tokens),
+                    };
+                    assert_eq!(tokens.start, *next);
+                    *next = tokens.end;
+                }
+                assert_eq!(
+                    (reasoning, visible),
+                    (plan.answer.reasoning, plan.answer.visible)
+                );
+                assert_eq!(pieces.len(), plan.frames());
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_counts_reasoning_too() {
+        let config = SimConfig {
+            output_tokens: 10,
+            reasoning_tokens: 5,
+            ..SimConfig::default()
+        };
+        let split = |limit: u32| {
+            let answer = plan(&config, json!({"max_completion_tokens": limit}), 0).answer;
+            (answer.reasoning, answer.visible, answer.finish)
+        };
+        assert_eq!(split(3), (3, 0, Finish::Length));
+        assert_eq!(split(8), (5, 3, Finish::Length));
+        assert_eq!(split(15), (5, 10, Finish::Stop));
+    }
+
+    #[test]
+    fn luck_is_repeatable_and_keeps_its_rates() {
+        let config = SimConfig {
+            error_rate: 0.1,
+            stall_rate: 0.2,
+            cut_rate: 0.3,
+            jitter: 0.5,
+            ..SimConfig::default()
+        };
+        let mut counts = [0; 3];
+        for number in 0..2_000 {
+            let mut one = plan(&config, json!({}), number);
+            let mut two = plan(&config, json!({}), number);
+            assert_eq!(one.fault, two.fault);
+            let gap = one.rhythm.gap();
+            assert_eq!(gap, two.rhythm.gap());
+            assert!((10_000_000..=30_000_000).contains(&gap));
+            if let Some(fault) = one.fault {
+                counts[fault as usize] += 1;
+            }
+        }
+        // Four standard deviations of a binomial count.
+        for (count, mean) in counts.into_iter().zip([200.0, 400.0, 600.0_f64]) {
+            let spread = 4.0 * (mean * (1.0 - mean / 2_000.0)).sqrt();
+            assert!((f64::from(count) - mean).abs() < spread, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn long_prompts_take_longer() {
+        let config = SimConfig {
+            prefill_rate: Some(8.0),
+            ..SimConfig::default()
+        };
+        assert_eq!(plan(&config, json!({}), 0).rhythm.first(), 700_000_000);
+    }
+}

@@ -1,0 +1,79 @@
+//! What all connections of a server share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use llmeter::wire::clock;
+use tokio::sync::Semaphore;
+
+use crate::{config::SimConfig, truth::TruthLog};
+
+/// The server as its connections see it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SimConfig,
+    pub(crate) truth: TruthLog,
+    /// The slots of a server that works on a limited number of requests.
+    pub(crate) slots: Option<Arc<Semaphore>>,
+    /// When the server, and so its model, came into being, in seconds of the wall clock.
+    pub(crate) created: i64,
+    /// Tells this server's ids from another's.
+    instance: u32,
+    completions: AtomicU64,
+    requests: AtomicU64,
+    answers: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(config: SimConfig, truth: TruthLog) -> Self {
+        let slots = config.max_concurrency.map(Semaphore::new).map(Arc::new);
+        let wall = clock::wall();
+        Self {
+            config,
+            truth,
+            slots,
+            created: wall.as_second(),
+            instance: (mix(clock::now().0.unsigned_abs() ^ u64::from(std::process::id())) >> 32)
+                as u32,
+            completions: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of a new completion and its id.
+    pub(crate) fn next_completion(&self) -> (u64, String) {
+        let number = self.completions.fetch_add(1, Ordering::Relaxed);
+        let id = format!("chatcmpl-{:08x}{:016x}", self.instance, mix(number));
+        (number, id)
+    }
+
+    /// The id of a new HTTP request.
+    pub(crate) fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!(
+            "req_{:016x}{:016x}",
+            mix(u64::from(self.instance)),
+            mix(!number)
+        )
+    }
+
+    /// An answer, of whatever status, was sent completely.
+    pub(crate) fn count_answer(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+}
+
+/// Scatters numbers so that no two become one (the finalizer of SplitMix64).
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,312 @@
+//! What really happened, as the server saw it.
+//!
+//! Belongs here: the record of one request, the log that collects records without delaying the
+//! workers, and the reader of a log file. The file's format is in the crate's documentation.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use llmeter::wire::clock::Stamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::SimError;
+
+/// How the work on a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The whole answer was sent.
+    Ok,
+    /// A simulated server error was sent instead of an answer.
+    Error,
+    /// The stream was left silent on purpose.
+    Stall,
+    /// The connection was closed on purpose.
+    Cut,
+    /// The client left before its answer was complete.
+    ClientGone,
+    /// The simulator was stopped before the answer was complete.
+    Stopped,
+}
+
+/// The true times of one chat completion request.
+///
+/// All times are nanoseconds of the system's monotonic clock, which every process of the machine
+/// shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TruthRecord {
+    /// The id that the answer bore.
+    pub id: String,
+    /// When the segment with the request's first byte arrived.
+    pub arrival_ns: i64,
+    /// When the segment with the request's last byte arrived.
+    pub arrival_last_ns: i64,
+    /// Whether the two arrivals are the kernel's stamps; if not, they are times after a read.
+    pub kernel_arrival: bool,
+    /// When work began: later than the arrival if the request had to wait for a slot or for the
+    /// answer before it on the same connection.
+    pub start_ns: i64,
+    /// For each frame with generated content, the time immediately before the `write` call that
+    /// handed (the last byte of) it to the kernel. A plain answer is one frame.
+    pub writes: Vec<i64>,
+    /// How many of `writes`, from the first on, carried reasoning.
+    pub reasoning_writes: u32,
+    /// The time immediately before the `write` call with the answer's last byte; 0 if none was
+    /// sent.
+    pub done_ns: i64,
+    /// Prompt tokens, as in the answer's usage.
+    pub prompt_tokens: u64,
+    /// Generated tokens, as in the answer's usage.
+    pub completion_tokens: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Collects records. Cheap to call from a worker: a record that goes to a file is formatted and
+/// written by another thread.
+#[derive(Debug)]
+pub(crate) struct TruthLog {
+    kept: Option<Mutex<Vec<TruthRecord>>>,
+    file: Option<Mutex<Sender<TruthRecord>>>,
+}
+
+/// The thread that writes the file. It ends when the last [`TruthLog`] is gone.
+#[derive(Debug)]
+pub(crate) struct TruthWriter {
+    path: PathBuf,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl TruthLog {
+    /// A log in memory, in a file, in both or in neither.
+    pub(crate) fn open(
+        keep: bool,
+        path: Option<&Path>,
+    ) -> Result<(Self, Option<TruthWriter>), SimError> {
+        let kept = keep.then(Mutex::default);
+        let Some(path) = path else {
+            return Ok((Self { kept, file: None }, None));
+        };
+        let failed = |source| SimError::Truth {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::create(path).map_err(failed)?;
+        let (sender, receiver) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("sim-truth".to_owned())
+            .spawn(move || write_records(file, &receiver))
+            .map_err(failed)?;
+        let writer = TruthWriter {
+            path: path.to_owned(),
+            thread,
+        };
+        let file = Some(Mutex::new(sender));
+        Ok((Self { kept, file }, Some(writer)))
+    }
+
+    /// Whether anyone wants records.
+    pub(crate) fn wanted(&self) -> bool {
+        self.kept.is_some() || self.file.is_some()
+    }
+
+    pub(crate) fn push(&self, record: TruthRecord) {
+        if let Some(file) = &self.file {
+            let sender = file.lock().unwrap_or_else(PoisonError::into_inner);
+            // Fails only when the writer has died of a disk error, which it reports itself.
+            let _ = sender.send(record.clone());
+        }
+        if let Some(kept) = &self.kept {
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(record);
+        }
+    }
+
+    /// A copy of what was kept in memory.
+    pub(crate) fn kept(&self) -> Vec<TruthRecord> {
+        self.kept.as_ref().map_or_else(Vec::new, |kept| {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        })
+    }
+}
+
+impl TruthWriter {
+    /// Waits until everything is on its way to the disk. The log must be gone by now.
+    pub(crate) fn finish(self) -> Result<(), SimError> {
+        let result = self
+            .thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")));
+        result.map_err(|source| SimError::Truth {
+            path: self.path,
+            source,
+        })
+    }
+}
+
+/// How often the writer looks for records. It is never woken by a record, because that would cost
+/// the worker a system call and, on a shared core, the core.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+fn write_records(file: File, receiver: &Receiver<TruthRecord>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    loop {
+        match receiver.try_recv() {
+            Ok(record) => {
+                serde_json::to_writer(&mut out, &record)?;
+                out.write_all(b"\n")?;
+            }
+            Err(TryRecvError::Empty) => {
+                out.flush()?;
+                thread::sleep(LOOK_EVERY);
+            }
+            Err(TryRecvError::Disconnected) => return out.flush(),
+        }
+    }
+}
+
+/// Reads a truth file.
+///
+/// A last line without a line feed is what an abrupt end left behind, and is ignored.
+///
+/// # Errors
+/// [`SimError::Truth`] when the file cannot be read, [`SimError::TruthFormat`] when a whole line
+/// is not a record.
+pub fn read_truth(path: impl AsRef<Path>) -> Result<Vec<TruthRecord>, SimError> {
+    let path = path.as_ref();
+    let failed = |source| SimError::Truth {
+        path: path.to_owned(),
+        source,
+    };
+    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    let mut records = Vec::new();
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        reader.read_until(b'\n', &mut text).map_err(failed)?;
+        if text.last() != Some(&b'\n') {
+            break;
+        }
+        let record = serde_json::from_slice(&text).map_err(|error| SimError::TruthFormat {
+            path: path.to_owned(),
+            line,
+            reason: error.to_string(),
+        })?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The record of a request in the making. However the work on it ends, a record results.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    log: &'a TruthLog,
+    record: Option<TruthRecord>,
+}
+
+impl<'a> Draft<'a> {
+    /// Starts a record, unless nobody wants it.
+    pub(crate) fn new(log: &'a TruthLog, record: impl FnOnce() -> TruthRecord) -> Self {
+        Self {
+            record: log.wanted().then(record),
+            log,
+        }
+    }
+
+    /// Work has begun.
+    pub(crate) fn started(&mut self, at: Stamp) {
+        if let Some(record) = &mut self.record {
+            record.start_ns = at.0;
+        }
+    }
+
+    /// A frame with content was handed over.
+    #[inline]
+    pub(crate) fn wrote(&mut self, at: Stamp, reasoning: bool) {
+        if let Some(record) = &mut self.record {
+            record.writes.push(at.0);
+            record.reasoning_writes += u32::from(reasoning);
+        }
+    }
+
+    /// The answer's last byte is about to be written, or the work has ended without.
+    pub(crate) fn finish(&mut self, outcome: Outcome, done: Option<Stamp>) {
+        if let Some(mut record) = self.record.take() {
+            record.outcome = outcome;
+            record.done_ns = done.map_or(0, |stamp| stamp.0);
+            self.log.push(record);
+        }
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        self.finish(Outcome::Stopped, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str) -> TruthRecord {
+        TruthRecord {
+            id: id.into(),
+            arrival_ns: 1,
+            arrival_last_ns: 2,
+            kernel_arrival: true,
+            start_ns: 2,
+            writes: vec![3, 4],
+            reasoning_writes: 1,
+            done_ns: 5,
+            prompt_tokens: 6,
+            completion_tokens: 2,
+            outcome: Outcome::ClientGone,
+        }
+    }
+
+    #[test]
+    fn a_file_gives_back_what_was_logged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("truth.jsonl");
+        let (log, writer) = TruthLog::open(true, Some(&path)).unwrap();
+        log.push(record("a"));
+        drop(Draft::new(&log, || record("b")));
+        let kept = log.kept();
+        drop(log);
+        writer.unwrap().finish().unwrap();
+        assert_eq!(read_truth(&path).unwrap(), kept);
+        assert_eq!(kept[0], record("a"));
+        assert_eq!((kept[1].outcome, kept[1].done_ns), (Outcome::Stopped, 0));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_ignored_and_a_bad_one_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("truth.jsonl");
+        let whole = serde_json::to_string(&record("a")).unwrap();
+        std::fs::write(&path, format!("{whole}\n{}", &whole[..20])).unwrap();
+        assert_eq!(read_truth(&path).unwrap().len(), 1);
+        std::fs::write(&path, format!("{whole}\n{{}}\n")).unwrap();
+        let error = read_truth(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2: missing field `id`"), "{error}");
+    }
+
+    #[test]
+    fn an_unwanted_log_makes_no_records() {
+        let (log, writer) = TruthLog::open(false, None).unwrap();
+        assert!(writer.is_none());
+        let _draft = Draft::new(&log, || unreachable!());
+    }
+}

@@ -1,8 +1,0 @@
-//! OpenAI Chat Completions.
-
-/// Placeholder.
-#[derive(Debug)]
-pub struct OpenAiChat;
-/// Placeholder.
-#[derive(Debug)]
-pub struct OpenAiChatBuilder;

@@ -1,0 +1,207 @@
+//! Payloads from files and folders.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Payload;
+use crate::error::{Error, Result};
+
+/// Reads payloads from a file or a folder.
+///
+/// - A `.jsonl` or `.manifest` file holds one JSON object a line; blank lines are skipped.
+/// - Any other file holds one JSON value: an object, or a list of objects.
+/// - Of a folder, all files with `.json` in their name are read, in the order of their names.
+///
+/// # Errors
+/// When the path cannot be read, when anything in it is not valid (the message names file, line and
+/// column), or when there is no payload at all.
+pub fn load_payloads(path: impl AsRef<Path>) -> Result<Vec<Payload>> {
+    let path = path.as_ref();
+    let metadata = fs::metadata(path).map_err(Error::io("reading", path))?;
+    let mut payloads = Vec::new();
+    if !metadata.is_dir() {
+        load_file(path, &mut payloads)?;
+        if payloads.is_empty() {
+            return Err(content(path, None, None, "the file holds no payload"));
+        }
+        return Ok(payloads);
+    }
+    let files = payload_files(path)?;
+    if files.is_empty() {
+        return Err(content(
+            path,
+            None,
+            None,
+            "the folder holds no file with .json in its name",
+        ));
+    }
+    for file in &files {
+        load_file(file, &mut payloads)?;
+    }
+    if payloads.is_empty() {
+        return Err(content(
+            path,
+            None,
+            None,
+            "the folder's files hold no payload",
+        ));
+    }
+    Ok(payloads)
+}
+
+fn payload_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io("reading", folder))? {
+        let path = entry.map_err(Error::io("reading", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(".json") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn load_file(path: &Path, payloads: &mut Vec<Payload>) -> Result<()> {
+    let bytes = fs::read(path).map_err(Error::io("reading", path))?;
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let is_by_line = path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl" || extension == "manifest");
+    if is_by_line {
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if !line.trim_ascii().is_empty() {
+                payloads.push(parse_line(path, index + 1, line)?);
+            }
+        }
+        return Ok(());
+    }
+    if bytes.trim_ascii().is_empty() {
+        return Err(content(path, None, None, "the file is empty"));
+    }
+    match parse(path, 1, bytes, "")? {
+        Value::Object(payload) => payloads.push(payload),
+        Value::Array(items) => {
+            for (index, item) in items.into_iter().enumerate() {
+                let Value::Object(payload) = item else {
+                    let reason = format!(
+                        "item {} of the list is {}, but a payload is a JSON object",
+                        index + 1,
+                        kind(&item)
+                    );
+                    return Err(content(path, None, None, reason));
+                };
+                payloads.push(payload);
+            }
+        }
+        other => {
+            let reason = format!(
+                "the file holds {}, but a payload is a JSON object",
+                kind(&other)
+            );
+            return Err(content(path, None, None, reason));
+        }
+    }
+    Ok(())
+}
+
+fn parse_line(path: &Path, number: usize, line: &[u8]) -> Result<Payload> {
+    match parse(
+        path,
+        number,
+        line,
+        "; each line must hold one whole JSON object",
+    )? {
+        Value::Object(payload) => Ok(payload),
+        other => Err(content(
+            path,
+            Some(number),
+            Some(
+                1 + line
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_whitespace())
+                    .count(),
+            ),
+            format!("{} is no payload: a payload is a JSON object", kind(&other)),
+        )),
+    }
+}
+
+/// Parses bytes that begin in line `first` of the file.
+fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = first + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte != b'\n')
+            .count();
+        content(
+            path,
+            Some(line),
+            Some(column),
+            "not UTF-8; save the file in that encoding",
+        )
+    })?;
+    serde_json::from_str(text).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason
+            .rsplit_once(" at line ")
+            .map_or(&*reason, |(what, _)| what);
+        let at_line_end = error.is_eof() && !hint.is_empty();
+        let non_finite = non_finite_at(text, error.line(), error.column());
+        let reason = match non_finite {
+            Some(word) => format!("not valid JSON: {word} is a number that JSON cannot hold"),
+            None if at_line_end => format!("not valid JSON: {reason}{hint}"),
+            None => format!("not valid JSON: {reason}"),
+        };
+        // The parser puts an error before the first column into column 0.
+        content(
+            path,
+            Some(first + error.line().saturating_sub(1)),
+            Some(error.column().max(1)),
+            reason,
+        )
+    })
+}
+
+/// The non-finite number, as Python writes it, that an error stopped at.
+fn non_finite_at(text: &str, line: usize, column: usize) -> Option<&'static str> {
+    let line = text.split('\n').nth(line.checked_sub(1)?)?;
+    let words = ["NaN", "-Infinity", "Infinity"];
+    // The parser stops at the first or second character, depending on the word.
+    [column.checked_sub(1)?, column.saturating_sub(2)]
+        .into_iter()
+        .find_map(|at| {
+            let rest = line.get(at..)?;
+            words.into_iter().find(|word| rest.starts_with(word))
+        })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn content(
+    path: &Path,
+    line: Option<usize>,
+    column: Option<usize>,
+    reason: impl Into<String>,
+) -> Error {
+    Error::Content {
+        path: path.to_path_buf(),
+        line,
+        column,
+        reason: reason.into(),
+    }
+}
