@@ -1,1 +1,35 @@
-fn main() {}
+//! Developer commands: `cargo xtask accuracy | throughput`.
+
+mod accuracy;
+mod bare_client;
+mod processes;
+mod throughput;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compare the meter's figures with the simulator's truth log, level by level
+    Accuracy(accuracy::AccuracyArguments),
+    /// Compare the meter's event rate on one core with that of a bare hyper client
+    Throughput(throughput::ThroughputArguments),
+    /// The bare hyper client of `throughput`
+    #[command(hide = true)]
+    BareClient(bare_client::BareClientArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
+        Command::Throughput(arguments) => throughput::throughput(&arguments),
+        Command::BareClient(arguments) => bare_client::bare_client(&arguments),
+    }
+}

@@ -1,0 +1,150 @@
+//! The kinds of value that statistics are made of, and their arithmetic.
+
+use std::cmp::Ordering;
+
+use super::exact_sum::{ExactSum, ratio};
+use super::summary::Number;
+
+/// Steps of a kept gap per second: gaps are written to disk with seven decimals, so that a gap
+/// means the same before and after.
+const GAP_STEPS: u64 = 10_000_000;
+const NANOS: f64 = 1e9;
+
+/// A kind of value.
+pub(crate) trait Measure: Copy {
+    /// A running sum without rounding.
+    type Sum: Default + std::fmt::Debug;
+
+    /// Whether it can enter statistics at all.
+    fn is_usable(self) -> bool;
+    /// The order of values.
+    fn compare(&self, other: &Self) -> Ordering;
+    /// The value as a number.
+    fn number(self) -> Number;
+    /// (`low` · w₀ + `high` · w₁) / w₂.
+    fn between(low: Self, high: Self, weights: (i64, i64, i64)) -> f64;
+    /// Adds to a sum.
+    fn add_to(self, sum: &mut Self::Sum);
+    /// The sum divided by a count that is not 0.
+    fn mean(sum: &Self::Sum, count: u64) -> Number;
+    /// The value in whole units of a sketch.
+    fn to_units(self) -> u64;
+    /// Back from whole units.
+    fn from_units(units: u64) -> f64;
+}
+
+/// Seconds.
+impl Measure for f64 {
+    type Sum = ExactSum;
+
+    fn is_usable(self) -> bool {
+        !self.is_nan()
+    }
+    fn compare(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
+    }
+    fn number(self) -> Number {
+        Number::Float(self)
+    }
+    fn between(low: Self, high: Self, (w0, w1, whole): (i64, i64, i64)) -> f64 {
+        (low * w0 as f64 + high * w1 as f64) / whole as f64
+    }
+    #[inline]
+    fn add_to(self, sum: &mut ExactSum) {
+        sum.add(self);
+    }
+    fn mean(sum: &ExactSum, count: u64) -> Number {
+        Number::Float(sum.mean(count).unwrap_or(0.0))
+    }
+    #[inline]
+    fn to_units(self) -> u64 {
+        // Saturates; a negative time is 0.
+        (self * NANOS).round() as u64
+    }
+    fn from_units(units: u64) -> f64 {
+        units as f64 / NANOS
+    }
+}
+
+/// Gaps between the pieces of an answer, in seconds.
+impl Measure for f32 {
+    /// In steps.
+    type Sum = i128;
+
+    fn is_usable(self) -> bool {
+        self.is_finite()
+    }
+    fn compare(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
+    }
+    fn number(self) -> Number {
+        Number::Float(ratio(gap_steps(self), GAP_STEPS))
+    }
+    fn between(low: Self, high: Self, (w0, w1, whole): (i64, i64, i64)) -> f64 {
+        ratio(
+            gap_steps(low) * i128::from(w0) + gap_steps(high) * i128::from(w1),
+            whole as u64 * GAP_STEPS,
+        )
+    }
+    #[inline]
+    fn add_to(self, sum: &mut i128) {
+        *sum += gap_steps(self);
+    }
+    fn mean(sum: &i128, count: u64) -> Number {
+        Number::Float(ratio(*sum, count * GAP_STEPS))
+    }
+    #[inline]
+    fn to_units(self) -> u64 {
+        (f64::from(self) * NANOS).round() as u64
+    }
+    fn from_units(units: u64) -> f64 {
+        units as f64 / NANOS
+    }
+}
+
+/// A gap in the steps in which it is written to disk.
+#[inline]
+pub(crate) fn gap_steps(gap: f32) -> i128 {
+    (f64::from(gap) * GAP_STEPS as f64).round() as i128
+}
+
+macro_rules! whole_numbers {
+    ($($kind:ty),*) => {$(
+        impl Measure for $kind {
+            type Sum = i128;
+
+            fn is_usable(self) -> bool {
+                true
+            }
+            fn compare(&self, other: &Self) -> Ordering {
+                self.cmp(other)
+            }
+            fn number(self) -> Number {
+                Number::Int(i64::from(self))
+            }
+            fn between(low: Self, high: Self, (w0, w1, whole): (i64, i64, i64)) -> f64 {
+                let sum = i128::from(low) * i128::from(w0) + i128::from(high) * i128::from(w1);
+                ratio(sum, whole as u64)
+            }
+            #[inline]
+            fn add_to(self, sum: &mut i128) {
+                *sum += i128::from(self);
+            }
+            fn mean(sum: &i128, count: u64) -> Number {
+                match i64::try_from(sum / i128::from(count)) {
+                    Ok(whole) if sum % i128::from(count) == 0 => Number::Int(whole),
+                    _ => Number::Float(ratio(*sum, count)),
+                }
+            }
+            #[inline]
+            fn to_units(self) -> u64 {
+                u64::try_from(self).unwrap_or(0)
+            }
+            fn from_units(units: u64) -> f64 {
+                units as f64
+            }
+        }
+    )*};
+}
+
+whole_numbers!(i64, u32);

@@ -1,0 +1,147 @@
+//! The values of one metric over a run.
+
+use super::measure::Measure;
+use super::percentile::Percentile;
+use super::sketch::Sketch;
+use super::summary::{Number, summarize_kind};
+
+/// Up to this many kept values, a look during the run sorts them; beyond, it uses a sketch.
+const LOOK_EXACT: usize = 4096;
+
+/// The values of one metric: kept, or counted in a sketch.
+#[derive(Debug)]
+pub(crate) struct Series<M: Measure> {
+    /// `None` in low memory.
+    kept: Option<Vec<M>>,
+    sketch: Option<Sketch<M>>,
+    /// How many of the kept values the sketch has seen: always the first ones.
+    sketched: usize,
+}
+
+impl<M: Measure> Series<M> {
+    pub(crate) fn keeping() -> Self {
+        Self {
+            kept: Some(Vec::new()),
+            sketch: None,
+            sketched: 0,
+        }
+    }
+
+    pub(crate) fn sketching() -> Self {
+        Self {
+            kept: None,
+            sketch: Some(Sketch::new()),
+            sketched: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, value: M) {
+        if !value.is_usable() {
+            return;
+        }
+        match (&mut self.kept, &mut self.sketch) {
+            (Some(kept), _) => kept.push(value),
+            (None, Some(sketch)) => sketch.record(value),
+            (None, None) => {}
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        match (&self.kept, &self.sketch) {
+            (Some(kept), _) => kept.len() as u64,
+            (None, Some(sketch)) => sketch.count(),
+            (None, None) => 0,
+        }
+    }
+
+    /// The summary at the end: exact if the values were kept.
+    pub(crate) fn summarize(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
+        self.catch_up();
+        match (&mut self.kept, &self.sketch) {
+            (Some(kept), _) => summarize_kind(kept, percentiles),
+            (None, Some(sketch)) => sketch.summarize(percentiles),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// The summary so far, at a cost that depends on what came since the last look.
+    pub(crate) fn look(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
+        match &mut self.kept {
+            Some(kept) if self.sketch.is_none() && kept.len() <= LOOK_EXACT => {
+                return summarize_kind(kept, percentiles);
+            }
+            _ => {}
+        }
+        self.sketch.get_or_insert_with(Sketch::new);
+        self.catch_up();
+        match &self.sketch {
+            Some(sketch) => sketch.summarize(percentiles),
+            None => Vec::new(),
+        }
+    }
+
+    /// Shows the sketch, if there is one, the kept values that it has not seen. Afterwards the
+    /// kept ones may be reordered.
+    fn catch_up(&mut self) {
+        if let (Some(kept), Some(sketch)) = (&self.kept, &mut self.sketch) {
+            for &value in &kept[self.sketched..] {
+                sketch.record(value);
+            }
+            self.sketched = kept.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_and_reordering_do_not_disturb_the_end() {
+        let mut series = Series::keeping();
+        let mut plain = Vec::new();
+        for step in 0..20_000_u32 {
+            let value = f64::from(step.wrapping_mul(2_654_435_761) % 10_000) * 1e-4 + 0.001;
+            series.push(value);
+            plain.push(value);
+            if step % 3000 == 0 {
+                let look = series.look(&[Percentile::P50]);
+                let exact = summarize_kind(&mut plain.clone(), &[Percentile::P50]);
+                assert_eq!(look[0], exact[0], "the average is exact");
+                let (look, exact) = (look[1].1.as_f64(), exact[1].1.as_f64());
+                assert!(
+                    (look - exact).abs() <= exact * 2e-3 + 1e-4,
+                    "{look} {exact}"
+                );
+                series.summarize(&[Percentile::P99]);
+            }
+        }
+        let percentiles = [Percentile::P50, Percentile::P99_9];
+        assert_eq!(
+            series.summarize(&percentiles),
+            summarize_kind(&mut plain, &percentiles)
+        );
+    }
+
+    #[test]
+    fn a_sketch_is_good_to_three_digits() {
+        let mut sketched = Series::sketching();
+        let mut kept = Series::keeping();
+        for step in 1..100_000_u32 {
+            let value = f64::from(step).sqrt() * 1e-3;
+            sketched.push(value);
+            kept.push(value);
+        }
+        let percentiles = [Percentile::P50, Percentile::P90, Percentile::P99_9];
+        let (sketched, kept) = (
+            sketched.summarize(&percentiles),
+            kept.summarize(&percentiles),
+        );
+        assert_eq!(sketched[0], kept[0], "the average is exact");
+        for ((name, sketched), (_, kept)) in sketched.iter().zip(&kept) {
+            let error = (sketched.as_f64() / kept.as_f64() - 1.0).abs();
+            assert!(error < 1e-3, "{name}: {error}");
+        }
+    }
+}

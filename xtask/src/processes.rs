@@ -1,0 +1,141 @@
+//! The processes that the benchmarks are made of, each pinned to a core.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
+
+/// Builds the command line in release mode and returns its path.
+pub(crate) fn build_llmeter() -> Result<PathBuf> {
+    let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(["build", "--release", "--quiet", "--package", "llmeter-cli"])
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("llmeter does not build");
+    }
+    let this = std::env::current_exe()?;
+    let folder = this.parent().context("xtask has no folder")?;
+    Ok(folder.join("llmeter"))
+}
+
+/// The cores that this process may use.
+pub(crate) fn cores() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count())
+        .filter(|&core| set.is_set(core).unwrap_or(false))
+        .collect())
+}
+
+/// Starts a process on one core.
+pub(crate) fn spawn_on(core: usize, command: &mut Command) -> Result<Child> {
+    // A child inherits its parent's cores.
+    let this = Pid::from_raw(0);
+    let before = sched_getaffinity(this)?;
+    let mut one = CpuSet::new();
+    one.set(core)?;
+    sched_setaffinity(this, &one)?;
+    let child = command.spawn();
+    sched_setaffinity(this, &before)?;
+    child.with_context(|| format!("cannot start {:?}", command.get_program()))
+}
+
+/// A simulator in a process of its own.
+pub(crate) struct SimulatorProcess {
+    child: Child,
+    pub(crate) base_url: String,
+}
+
+impl SimulatorProcess {
+    pub(crate) fn start(llmeter: &Path, core: usize, arguments: &[String]) -> Result<Self> {
+        let mut child = spawn_on(
+            core,
+            Command::new(llmeter)
+                .args(["simulate", "--port", "0"])
+                .args(arguments)
+                .stdout(Stdio::piped()),
+        )?;
+        let mut line = String::new();
+        let out = child.stdout.take().context("the simulator has no output")?;
+        BufReader::new(out).read_line(&mut line)?;
+        let base_url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http"))
+            .with_context(|| format!("the simulator said {line:?} instead of its address"))?
+            .to_owned();
+        Ok(Self { child, base_url })
+    }
+
+    /// Stops it, so that its truth log is complete.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for SimulatorProcess {
+    fn drop(&mut self) {
+        // Already gone after `stop`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a finished process used.
+pub(crate) struct Usage {
+    /// Processor time, user and system.
+    pub(crate) cpu: Duration,
+    /// Largest resident memory, in bytes.
+    pub(crate) peak_memory: u64,
+    pub(crate) output: String,
+    pub(crate) code: Option<i32>,
+}
+
+/// Runs a process on one core to its end.
+pub(crate) fn run_on(core: usize, command: &mut Command) -> Result<Usage> {
+    let before = children_cpu()?;
+    let mut child = spawn_on(core, command.stdout(Stdio::piped()))?;
+    let status_file = format!("/proc/{}/status", child.id());
+    let out = child.stdout.take().context("no output")?;
+    let reader = std::thread::spawn(move || std::io::read_to_string(out));
+    let mut peak_memory = 0;
+    let status = loop {
+        if let Some(high) = high_water_mark(&status_file) {
+            peak_memory = high;
+        }
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let output = reader
+        .join()
+        .map_err(|_| anyhow::anyhow!("reading the output panicked"))??;
+    Ok(Usage {
+        cpu: children_cpu()?.saturating_sub(before),
+        peak_memory,
+        output,
+        code: status.code(),
+    })
+}
+
+fn children_cpu() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(micros as u64))
+}
+
+fn high_water_mark(status_file: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(status_file).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
