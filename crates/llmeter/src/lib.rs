@@ -3,6 +3,7 @@
 pub mod endpoint;
 mod error;
 pub mod payload;
+pub mod result;
 pub mod stats;
 pub mod wire;
 

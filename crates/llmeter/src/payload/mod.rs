@@ -8,6 +8,8 @@
 /// Keys keep their order. Bytes at any depth are objects with the one key `__llmeter_bytes__`.
 pub type Payload = serde_json::Map<String, serde_json::Value>;
 
+mod bytes;
 mod tokenizer;
 
+pub use bytes::{bytes_of, bytes_value};
 pub use tokenizer::{Tokenizer, Whitespace};
