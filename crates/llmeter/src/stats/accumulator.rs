@@ -14,6 +14,21 @@ const P95_FROM: u64 = 20;
 /// From this many values on, a time also has its 99.9th percentile.
 const P99_9_FROM: u64 = 1000;
 
+/// The metrics, named in full so that a saved statistic can be recognised as one of them.
+const METRICS: [&str; 11] = [
+    "time_to_last_token",
+    "time_to_first_token",
+    "time_per_output_token",
+    "num_tokens_output",
+    "num_tokens_input",
+    "num_tokens_input_cached",
+    "time_to_first_answer_token",
+    "inter_token_latency",
+    "time_to_connect",
+    "time_to_tls",
+    "tokens_per_frame",
+];
+
 /// What an [`Accumulator`] keeps of the values that it is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keep {
@@ -140,6 +155,12 @@ impl Accumulator {
         }
     }
 
+    /// Whether a statistic of this name is this type's to give, or not to give for want of values.
+    pub(crate) fn defines(key: &str) -> bool {
+        let metric = key.rsplit_once('-').map_or(key, |(metric, _)| metric);
+        METRICS.contains(&metric)
+    }
+
     /// Answers taken in so far.
     pub fn recorded(&self) -> u64 {
         self.recorded
@@ -151,26 +172,26 @@ impl Accumulator {
     }
 
     /// The statistics at the end of a run that took `window` seconds; rates are null without it.
-    pub fn to_stats(&mut self, window: Option<f64>) -> Map<String, Value> {
-        self.to_stats_of(window, None)
+    pub fn stats(&mut self, window: Option<f64>) -> Map<String, Value> {
+        self.stats_of(window, None)
     }
 
-    /// [`to_stats`](Self::to_stats) of a run that says itself how many requests it had.
-    pub(crate) fn to_stats_of(
+    /// [`stats`](Self::stats) of a run that says itself how many requests it had.
+    pub(crate) fn stats_of(
         &mut self,
         window: Option<f64>,
         total_requests: Option<u64>,
     ) -> Map<String, Value> {
-        self.stats(window, total_requests, false)
+        self.compute(window, total_requests, false)
     }
 
     /// The statistics so far, `window` seconds after the start. The cost depends on what came
     /// since the last snapshot; percentiles of many values are good to three digits.
     pub fn snapshot(&mut self, window: Option<f64>) -> Map<String, Value> {
-        self.stats(window, None, true)
+        self.compute(window, None, true)
     }
 
-    fn stats(
+    fn compute(
         &mut self,
         window: Option<f64>,
         total_requests: Option<u64>,
@@ -336,7 +357,7 @@ mod tests {
             error: Some("cut".into()),
             ..answer(100.0)
         });
-        let stats = accumulator.to_stats(Some(2.0));
+        let stats = accumulator.stats(Some(2.0));
         assert_eq!(stats["failed_requests"], 1);
         assert_eq!(stats["failed_requests_rate"], 0.5);
         assert_eq!(stats["requests_per_minute"], 60.0);
@@ -349,7 +370,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_gives_no_metrics_and_null_rates() {
-        let stats = Accumulator::default().to_stats(None);
+        let stats = Accumulator::default().stats(None);
         assert_eq!(stats["failed_requests_rate"], 0.0);
         assert_eq!(stats["requests_per_minute"], Value::Null);
         assert_eq!(stats["output_tps"], Value::Null);
@@ -364,18 +385,18 @@ mod tests {
         }
         assert!(
             !accumulator
-                .to_stats(None)
+                .stats(None)
                 .contains_key("time_to_last_token-p95")
         );
         accumulator.record(&answer(1.0));
-        let stats = accumulator.to_stats(None);
+        let stats = accumulator.stats(None);
         assert!(stats.contains_key("time_to_last_token-p95"));
         assert!(!stats.contains_key("num_tokens_output-p95"));
         assert!(!stats.contains_key("inter_token_latency-p99.9"));
         for _ in 0..480 {
             accumulator.record(&answer(1.0));
         }
-        let stats = accumulator.to_stats(None);
+        let stats = accumulator.stats(None);
         assert!(stats.contains_key("inter_token_latency-p99.9"), "1000 gaps");
         assert!(!stats.contains_key("time_to_last_token-p99.9"));
     }
@@ -390,7 +411,7 @@ mod tests {
             exact.record(&response);
             sketch.record(&response);
         }
-        let (exact, sketch) = (exact.to_stats(Some(10.0)), sketch.to_stats(Some(10.0)));
+        let (exact, sketch) = (exact.stats(Some(10.0)), sketch.stats(Some(10.0)));
         assert_eq!(exact["measurement_percentiles"], "exact");
         assert_eq!(sketch["measurement_percentiles"], "sketch");
         assert!(exact.keys().eq(sketch.keys()));

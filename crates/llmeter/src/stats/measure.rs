@@ -78,7 +78,7 @@ impl Measure for f32 {
         self.total_cmp(other)
     }
     fn number(self) -> Number {
-        Number::Float(ratio(gap_steps(self), GAP_STEPS))
+        Number::Float(gap_seconds(self))
     }
     fn between(low: Self, high: Self, (w0, w1, whole): (i64, i64, i64)) -> f64 {
         ratio(
@@ -106,6 +106,11 @@ impl Measure for f32 {
 #[inline]
 pub(crate) fn gap_steps(gap: f32) -> i128 {
     (f64::from(gap) * GAP_STEPS as f64).round() as i128
+}
+
+/// A gap in seconds, as it is written to disk.
+pub(crate) fn gap_seconds(gap: f32) -> f64 {
+    ratio(gap_steps(gap), GAP_STEPS)
 }
 
 macro_rules! whole_numbers {

@@ -16,5 +16,6 @@ mod summary;
 pub use accumulator::{Accumulator, Keep};
 pub use exact_sum::ExactSum;
 pub use live::{LiveDisplay, StatSpec};
+pub(crate) use measure::{gap_seconds, gap_steps};
 pub use percentile::Percentile;
 pub use summary::{Number, STANDARD_PERCENTILES, summarize};

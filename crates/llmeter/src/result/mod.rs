@@ -1,0 +1,24 @@
+//! What a run leaves behind, in memory and on disk.
+//!
+//! Belongs here: [`RunResult`], the files of a run folder, their reading and writing in the format
+//! of the Python system (0.1.12 and 0.2.0).
+//! Does not belong here: how statistics are made (`stats`), what a configuration means (`run`),
+//! tables and charts (`report`).
+
+mod datetime;
+mod dimension;
+mod folder;
+mod json;
+mod line_reader;
+mod line_writer;
+mod load;
+mod responses_file;
+mod run_result;
+mod run_summary;
+
+pub use folder::{OWN_CONFIG_FILE, RunFolder};
+pub use line_reader::response_from_json;
+pub use line_writer::response_to_json;
+pub use responses_file::ResponsesWriter;
+pub use run_result::RunResult;
+pub use run_summary::RunSummary;

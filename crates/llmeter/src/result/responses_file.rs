@@ -1,0 +1,154 @@
+//! The file `responses.jsonl`: written line by line, read line by line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use super::line_reader::LineReader;
+use super::line_writer::LineWriter;
+use crate::{Error, InvocationResponse, Result};
+
+/// Write to the file when this much is waiting.
+const BUFFER: usize = 128 * 1024;
+
+/// Appends answers to `responses.jsonl`.
+///
+/// Only whole lines are handed to the system. [`flush`](Self::flush) at least twice a second, and
+/// a killed process loses no more than that.
+#[derive(Debug)]
+pub struct ResponsesWriter {
+    path: PathBuf,
+    file: File,
+    lines: LineWriter,
+    waiting: Vec<u8>,
+}
+
+impl ResponsesWriter {
+    pub(crate) fn new(path: PathBuf, file: File) -> Self {
+        Self {
+            path,
+            file,
+            lines: LineWriter::default(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Adds an answer.
+    ///
+    /// # Errors
+    /// If the file cannot be written. What could not be written stays and is tried again.
+    pub fn append(&mut self, response: &InvocationResponse) -> Result<()> {
+        self.lines.write(response, &mut self.waiting);
+        self.waiting.push(b'\n');
+        if self.waiting.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Hands everything to the system.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn flush(&mut self) -> Result<()> {
+        let mut written = 0;
+        let outcome = loop {
+            if written == self.waiting.len() {
+                break Ok(());
+            }
+            match self.file.write(&self.waiting[written..]) {
+                Ok(0) => break Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(length) => written += length,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.waiting.drain(..written);
+        outcome.map_err(Error::io("writing", &self.path))
+    }
+}
+
+impl Drop for ResponsesWriter {
+    fn drop(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// What reading a file of answers found out besides the answers.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Lines, readable or not.
+    lines: usize,
+    blank: usize,
+    broken: usize,
+    first_broken: Option<String>,
+    unresolved: usize,
+}
+
+impl Findings {
+    /// In words, if there is anything to say.
+    pub(crate) fn warnings(&self, path: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let skipped = self.blank + self.broken;
+        if skipped > 0 {
+            let reason = match &self.first_broken {
+                Some(reason) => format!("; first: {reason}"),
+                None => String::new(),
+            };
+            warnings.push(format!(
+                "{}: skipped {skipped} of {} lines ({} cut or unreadable, {} blank{reason})",
+                path.display(),
+                self.lines,
+                self.broken,
+                self.blank
+            ));
+        }
+        if self.unresolved > 0 {
+            warnings.push(format!(
+                "{}: {} answers refer to a payload whose line is missing",
+                path.display(),
+                self.unresolved
+            ));
+        }
+        warnings
+    }
+}
+
+/// Reads the answers of a file one by one; lines that cannot be read are skipped and counted.
+pub(crate) fn read_responses(
+    path: &Path,
+    mut reader: LineReader,
+    mut each: impl FnMut(InvocationResponse),
+) -> Result<Findings> {
+    let file = File::open(path).map_err(Error::io("reading", path))?;
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut findings = Findings::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = file
+            .read_until(b'\n', &mut line)
+            .map_err(Error::io("reading", path))?;
+        if length == 0 {
+            break;
+        }
+        findings.lines += 1;
+        if line.trim_ascii().is_empty() {
+            findings.blank += 1;
+            continue;
+        }
+        match reader.read(&line) {
+            Ok(response) => each(response),
+            Err(error) => {
+                findings.broken += 1;
+                findings
+                    .first_broken
+                    .get_or_insert_with(|| format!("line {}, {error}", findings.lines));
+            }
+        }
+    }
+    findings.unresolved = reader.unresolved();
+    Ok(findings)
+}

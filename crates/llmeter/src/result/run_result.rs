@@ -1,0 +1,309 @@
+//! The outcome of a run.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::folder::RunFolder;
+use super::load;
+use super::run_summary::RunSummary;
+use crate::stats::{Accumulator, Keep};
+use crate::{Error, InvocationResponse, Result};
+
+/// The statistic that says that a run was ended before its end.
+const INTERRUPTED: &str = "interrupted";
+
+/// The outcome of a run: its summary, its answers and its statistics.
+#[derive(Debug, Clone, Default)]
+pub struct RunResult {
+    /// What the run was and how long it took.
+    pub summary: RunSummary,
+    /// The answers in order of completion. Empty after a run in low memory, and when loaded
+    /// without them.
+    pub responses: Vec<InvocationResponse>,
+    /// Whether the run was ended before its end.
+    pub interrupted: bool,
+    /// What was found wrong while loading.
+    pub warnings: Vec<String>,
+    /// What the answers say.
+    computed: Map<String, Value>,
+    /// What is only known from elsewhere: the measurement's quality, or `stats.json`.
+    stored: Map<String, Value>,
+    /// What callbacks add; it stands above everything else.
+    contributed: Map<String, Value>,
+}
+
+impl RunResult {
+    /// The outcome of a run whose answers were fed to an [`Accumulator`] that gave `computed`.
+    pub fn new(
+        summary: RunSummary,
+        responses: Vec<InvocationResponse>,
+        computed: Map<String, Value>,
+    ) -> Self {
+        Self {
+            summary,
+            responses,
+            computed,
+            ..Self::default()
+        }
+    }
+
+    /// A result made of these answers.
+    pub fn from_responses(summary: RunSummary, responses: Vec<InvocationResponse>) -> Self {
+        let mut result = Self::new(summary, responses, Map::new());
+        result.recompute();
+        result
+    }
+
+    /// Makes the statistics anew from the summary and the answers, after changing them.
+    pub fn recompute(&mut self) {
+        let mut accumulator = Accumulator::new(Keep::Values);
+        for response in &self.responses {
+            accumulator.record(response);
+        }
+        self.computed =
+            accumulator.stats_of(self.summary.total_test_time, self.summary.total_requests);
+    }
+
+    /// All statistics: the summary's fields, what the answers say, what else is known, and over
+    /// all that what callbacks contributed.
+    pub fn stats(&self) -> Map<String, Value> {
+        let mut stats = self.summary.to_map();
+        stats.extend(self.computed.clone());
+        if self.interrupted {
+            stats.insert(INTERRUPTED.to_owned(), true.into());
+        }
+        let is_computed = !self.computed.is_empty();
+        for (key, value) in &self.stored {
+            // A metric without values now may have had some under another version's definition.
+            let is_outdated = is_computed && Accumulator::defines(key);
+            if !stats.contains_key(key) && !is_outdated {
+                stats.insert(key.clone(), value.clone());
+            }
+        }
+        stats.extend(self.contributed.clone());
+        stats
+    }
+
+    /// Adds statistics that do not come from the answers. One that the answers give stays.
+    pub fn add_stats(&mut self, stats: Map<String, Value>) {
+        self.stored.extend(stats);
+    }
+
+    /// Adds a callback's statistics, which stand above all others.
+    ///
+    /// # Errors
+    /// If a value is no number; nothing is added then.
+    pub fn contribute_stats(&mut self, stats: Map<String, Value>) -> Result<()> {
+        if let Some((key, value)) = stats.iter().find(|(_, value)| !value.is_number()) {
+            return Err(Error::invalid(
+                "contributed statistic",
+                format_args!("{key} = {value}"),
+                "a statistic must be a number",
+            ));
+        }
+        self.contributed.extend(stats);
+        Ok(())
+    }
+
+    /// The values of one field over all answers, null where unset: a field of the answers' lines,
+    /// or else an annotation.
+    ///
+    /// # Errors
+    /// If no answer has it.
+    pub fn get_dimension(&self, name: &str) -> Result<Vec<Value>> {
+        let is_field = InvocationResponse::default().dimension(name).is_some();
+        let values: Vec<Option<Value>> = self
+            .responses
+            .iter()
+            .map(|response| match is_field {
+                true => response.dimension(name),
+                false => response.annotations.get(name).cloned(),
+            })
+            .collect();
+        if !is_field && values.iter().all(Option::is_none) {
+            return Err(Error::invalid(
+                "dimension",
+                name,
+                format!(
+                    "no answer has it; fields are {}, or name an annotation",
+                    InvocationResponse::FIELDS.join(", ")
+                ),
+            ));
+        }
+        Ok(values.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Writes `summary.json` and `stats.json` to a folder, by default the run's own, and
+    /// `responses.jsonl` if it is not there.
+    ///
+    /// # Errors
+    /// If no folder is known or a file cannot be written.
+    pub fn save(&self, path: Option<&Path>) -> Result<()> {
+        let own = self.summary.output_path.as_deref();
+        let Some(path) = path.or(own) else {
+            return Err(Error::invalid(
+                "output_path",
+                "none",
+                "this result belongs to no folder: say where to save it",
+            ));
+        };
+        let folder = RunFolder::existing(path)?;
+        let mut summary = self.summary.clone();
+        summary.output_path = Some(path.to_path_buf());
+        let mut stats = summary.to_map();
+        for (key, value) in self.stats() {
+            stats.entry(key).or_insert(value);
+        }
+        if self.responses.is_empty() {
+            if let Some(own) = own {
+                folder.copy_responses(own)?;
+            }
+        } else {
+            folder.add_responses(&self.responses)?;
+        }
+        folder.write_summary_and_stats(&summary, &stats)
+    }
+
+    /// Loads a run folder, also of an interrupted or killed run, in the format of this or an
+    /// older version.
+    ///
+    /// # Errors
+    /// If the folder holds nothing to load, or a file cannot be read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        load::load(path.as_ref(), true)
+    }
+
+    /// Loads a run folder without its answers: summary and statistics as they were saved. Only
+    /// where they were not, the answers are read, but not kept.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_without_responses(path: impl AsRef<Path>) -> Result<Self> {
+        load::load(path.as_ref(), false)
+    }
+
+    /// Loads the answers of a result that was made or loaded without them, and makes its
+    /// statistics anew; those that do not come from the answers stay.
+    ///
+    /// # Errors
+    /// If no folder is known or `responses.jsonl` cannot be read.
+    pub fn load_responses(&mut self) -> Result<&[InvocationResponse]> {
+        let Some(path) = &self.summary.output_path else {
+            return Err(Error::invalid(
+                "output_path",
+                "none",
+                "this result belongs to no folder to load answers from",
+            ));
+        };
+        let (responses, warnings) = load::responses(path)?;
+        self.responses = responses;
+        self.warnings.extend(warnings);
+        self.recompute();
+        Ok(&self.responses)
+    }
+
+    /// A result as it was loaded.
+    pub(crate) fn loaded(
+        summary: RunSummary,
+        responses: Vec<InvocationResponse>,
+        computed: Map<String, Value>,
+        stored: Map<String, Value>,
+        warnings: Vec<String>,
+    ) -> Self {
+        Self {
+            interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
+            summary,
+            responses,
+            warnings,
+            computed,
+            stored,
+            contributed: Map::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn result() -> RunResult {
+        let response = InvocationResponse {
+            id: Some("a".into()),
+            time_to_last_token: Some(0.5),
+            annotations: map(json!({"label": "x"})),
+            ..InvocationResponse::default()
+        };
+        let summary = RunSummary {
+            total_requests: Some(1),
+            total_test_time: Some(2.0),
+            ..RunSummary::default()
+        };
+        RunResult::from_responses(summary, vec![response])
+    }
+
+    #[test]
+    fn contributions_stand_above_everything_and_must_be_numbers() {
+        let mut result = result();
+        result.add_stats(map(
+            json!({"measurement_verdict": "clean", "failed_requests": 9}),
+        ));
+        assert_eq!(result.stats()["failed_requests"], 0);
+        let error = result
+            .contribute_stats(map(json!({"fine": 1, "label": "x"})))
+            .unwrap_err();
+        assert!(error.to_string().contains("label"), "{error}");
+        assert!(!result.stats().contains_key("fine"));
+        result
+            .contribute_stats(map(json!({"failed_requests": 3, "cost": 0.5})))
+            .unwrap();
+        let stats = result.stats();
+        assert_eq!(stats["failed_requests"], 3);
+        assert_eq!(stats["cost"], 0.5);
+        assert_eq!(stats["measurement_verdict"], "clean");
+        assert!(stats.keys().take(14).eq(RunSummary::FIELDS));
+    }
+
+    #[test]
+    fn a_dimension_is_a_field_or_an_annotation() {
+        let result = result();
+        assert_eq!(result.get_dimension("id").unwrap(), ["a"]);
+        assert_eq!(result.get_dimension("error").unwrap(), [Value::Null]);
+        assert_eq!(result.get_dimension("label").unwrap(), ["x"]);
+        let error = result.get_dimension("nothing").unwrap_err().to_string();
+        assert!(error.contains("nothing") && error.contains("time_to_last_token"));
+    }
+
+    /// Defect D13 of the Python system: the argument is ignored when the result has a path.
+    #[test]
+    fn saving_honours_its_argument() {
+        let base = tempfile::tempdir().unwrap();
+        let (own, other) = (base.path().join("own"), base.path().join("other"));
+        let mut result = result();
+        assert!(result.save(None).is_err(), "no folder is known");
+        result.summary.output_path = Some(own.clone());
+        result.save(Some(&other)).unwrap();
+        assert!(!own.exists());
+        result.save(None).unwrap();
+        let loaded = RunResult::load(&own).unwrap();
+        assert_eq!(loaded.stats(), result.stats());
+        assert_eq!(loaded.responses, result.responses);
+        assert_eq!(loaded.warnings, [""; 0]);
+        result.summary.output_path = Some(other.clone());
+        assert_eq!(RunResult::load(&other).unwrap().stats(), result.stats());
+        assert_eq!(RunResult::load(&other).unwrap().responses, result.responses);
+
+        // Without answers in memory, they are copied from the run's folder.
+        let third = base.path().join("third");
+        let result = RunResult::load_without_responses(&own).unwrap();
+        assert_eq!(result.responses, []);
+        result.save(Some(&third)).unwrap();
+        assert_eq!(RunResult::load(&third).unwrap().responses.len(), 1);
+    }
+}
