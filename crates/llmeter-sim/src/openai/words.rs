@@ -106,7 +106,11 @@ mod tests {
                 .all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
         );
         assert_eq!(text(7, 150).split_whitespace().count(), 150);
-        assert!(text(7, 3).starts_with("moving under a"), "{}", text(7, 3));
+        assert!(
+            text(7, 3).starts_with("morning light and"),
+            "{}",
+            text(7, 3)
+        );
         assert_ne!(text(1, 5), text(2, 5));
     }
 }
