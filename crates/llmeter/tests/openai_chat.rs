@@ -1,5 +1,7 @@
 //! The OpenAI chat endpoint against the Python system's vectors and saved objects.
 
+#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Payload files and tokenizers.
 
+#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
