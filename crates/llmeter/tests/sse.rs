@@ -1,5 +1,7 @@
 //! SSE framing against a simple reading of the standard.
 
+#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
+
 use llmeter::wire::sse::{SseFramer, SseTail};
 use proptest::prelude::*;
 

@@ -132,53 +132,56 @@ fn parse_line(path: &Path, number: usize, line: &[u8]) -> Result<Payload> {
 /// Parses bytes that begin in line `first` of the file.
 fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = first + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before
-            .iter()
-            .rev()
-            .take_while(|byte| **byte != b'\n')
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count();
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
             .count();
         content(
             path,
-            Some(line),
-            Some(column),
+            Some(first + line),
+            Some(1 + column),
             "not UTF-8; save the file in that encoding",
         )
     })?;
     serde_json::from_str(text).map_err(|error| {
+        let line = text
+            .split('\n')
+            .nth(error.line().saturating_sub(1))
+            .unwrap_or_default();
+        // The parser counts bytes, and puts what is wrong before the first one into column 0.
+        let at = error.column().saturating_sub(1);
+        let column = 1 + line.get(..at).unwrap_or(line).chars().count();
         let reason = error.to_string();
         let reason = reason
             .rsplit_once(" at line ")
             .map_or(&*reason, |(what, _)| what);
-        let at_line_end = error.is_eof() && !hint.is_empty();
-        let non_finite = non_finite_at(text, error.line(), error.column());
-        let reason = match non_finite {
+        let reason = match non_finite_at(line, at) {
             Some(word) => format!("not valid JSON: {word} is a number that JSON cannot hold"),
-            None if at_line_end => format!("not valid JSON: {reason}{hint}"),
+            None if error.is_eof() => format!("not valid JSON: {reason}{hint}"),
             None => format!("not valid JSON: {reason}"),
         };
-        // The parser puts an error before the first column into column 0.
         content(
             path,
             Some(first + error.line().saturating_sub(1)),
-            Some(error.column().max(1)),
+            Some(column),
             reason,
         )
     })
 }
 
-/// The non-finite number, as Python writes it, that an error stopped at.
-fn non_finite_at(text: &str, line: usize, column: usize) -> Option<&'static str> {
-    let line = text.split('\n').nth(line.checked_sub(1)?)?;
-    let words = ["NaN", "-Infinity", "Infinity"];
-    // The parser stops at the first or second character, depending on the word.
-    [column.checked_sub(1)?, column.saturating_sub(2)]
-        .into_iter()
-        .find_map(|at| {
-            let rest = line.get(at..)?;
-            words.into_iter().find(|word| rest.starts_with(word))
-        })
+/// The non-finite number, as Python writes it, at which the parser stopped: at its first character,
+/// or at the one after a sign.
+fn non_finite_at(line: &str, at: usize) -> Option<&'static str> {
+    [at.saturating_sub(1), at].into_iter().find_map(|at| {
+        let rest = line.get(at..)?;
+        ["NaN", "-Infinity", "Infinity"]
+            .into_iter()
+            .find(|word| rest.starts_with(word))
+    })
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::shape::{Call, Chunk, Content, ErrorReport, Message, Object, Part, Piece, Text};
+use super::lenient::{Object, Text};
+use super::shape::{Call, Chunk, Content, ErrorReport, Message, Part, Piece};
 use crate::endpoint::{Answer, FrameDecoder, Usage};
 
 /// Characters of a server's text that an error message quotes.

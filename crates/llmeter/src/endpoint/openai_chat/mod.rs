@@ -2,6 +2,7 @@
 
 mod build;
 mod decode;
+mod lenient;
 mod saved;
 mod shape;
 #[cfg(test)]
