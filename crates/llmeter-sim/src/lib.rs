@@ -86,6 +86,9 @@
 //! `cut`, `client_gone` or `stopped`. Lines reach the file within a fraction of a second and all
 //! of them before [`RunningSimulator::stop`] returns; [`read_truth`] reads them back.
 
+pub mod calibration;
+pub mod comparison;
+
 mod config;
 mod connection;
 mod error;

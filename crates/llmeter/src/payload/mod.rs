@@ -8,18 +8,12 @@
 /// Keys keep their order. Bytes at any depth are objects with the one key `__llmeter_bytes__`.
 pub type Payload = serde_json::Map<String, serde_json::Value>;
 
-<<<<<<< HEAD
+mod bytes;
 mod load;
 mod prompt;
 mod tokenizer;
 
+pub use bytes::{bytes_of, bytes_value};
 pub use load::load_payloads;
 pub use prompt::{ContentItem, Prompt};
 pub use tokenizer::{Tokenizer, Whitespace, tokenizer_from_saved, tokenizer_from_spec};
-=======
-mod bytes;
-mod tokenizer;
-
-pub use bytes::{bytes_of, bytes_value};
-pub use tokenizer::{Tokenizer, Whitespace};
->>>>>>> results
