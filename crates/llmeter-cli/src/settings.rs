@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use llmeter::payload::{load_payloads, tokenizer_from_spec};
+use llmeter::payload::{Payload, load_payloads, tokenizer_from_spec};
 use llmeter::{Load, OpenAiChat, RunConfig};
 use secrecy::SecretString;
 
@@ -85,7 +85,8 @@ impl RunArguments {
         let endpoint = self.endpoint()?;
         let payloads = match (&self.prompt, &self.payload) {
             (Some(text), None) => {
-                vec![endpoint.create_payload(text, self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS))?]
+                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+                vec![OpenAiChat::create_payload(text.as_str(), max_tokens, Payload::new())?]
             }
             (None, Some(path)) => load_payloads(path)?,
             _ => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llmeter::{Interrupt, Load, Observer, OpenAiChat, RunConfig, Runner, StampSource, Verdict};
+use llmeter::payload::Payload;
 use serde_json::{Map, Value, json};
 
 use crate::comparison::{Comparison, ErrorSummary};
@@ -89,7 +90,11 @@ pub fn calibrate(
         ..SimConfig::default()
     })?;
     let endpoint = OpenAiChat::builder(&simulator.base_url(), "calibration").build()?;
-    let payload = endpoint.create_payload("How long do you take?", u64::from(shape.output_tokens))?;
+    let payload = OpenAiChat::create_payload(
+        "How long do you take?",
+        u64::from(shape.output_tokens),
+        Payload::new(),
+    )?;
     let mut config = RunConfig::new(Arc::new(endpoint), [payload])
         .clients(shape.clients)
         .load(Load::Duration(shape.duration));

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use llmeter::InvocationResponse;
-use llmeter::stats::quantile;
+use llmeter::stats::{Number, STANDARD_PERCENTILES, summarize};
 
 use crate::truth::{Outcome, TruthRecord};
 
@@ -84,12 +84,16 @@ impl Comparison {
 impl ErrorSummary {
     /// Sums up errors; `None` if there are none.
     pub fn new(errors: &[f64]) -> Option<Self> {
-        let mut sorted = errors.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let errors: Vec<Number> = errors.iter().copied().map(Number::Float).collect();
+        let figures = summarize(&errors, &STANDARD_PERCENTILES);
+        let figure = |name: &str| {
+            let (_, value) = figures.iter().find(|(key, _)| key == name)?;
+            Some(value.as_f64())
+        };
         Some(Self {
-            mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
-            p50: quantile(&sorted, 0.5)?,
-            p99: quantile(&sorted, 0.99)?,
+            mean: figure("average")?,
+            p50: figure("p50")?,
+            p99: figure("p99")?,
         })
     }
 }

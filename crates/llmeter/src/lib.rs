@@ -8,7 +8,7 @@
 //! use llmeter::{Load, OpenAiChat, RunConfig, Runner};
 //!
 //! let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
-//! let payload = endpoint.create_payload("Tell me a story.", 128)?;
+//! let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
 //! let config = RunConfig::new(Arc::new(endpoint), [payload])
 //!     .clients(16)
 //!     .load(Load::Requests(10))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use llmeter::payload::Payload;
 use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, report};
 use llmeter_sim::{SimConfig, Simulator};
 
@@ -28,7 +29,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         max_concurrency: Some(SERVER_SLOTS),
         ..SimConfig::default()
     })?;
-    let endpoint = OpenAiChat::builder(&simulator.base_url(), "simulated-model")
+    let endpoint = OpenAiChat::builder(simulator.base_url(), "simulated-model")
         .endpoint_name("built-in simulator")
         .provider("llmeter")
         .build()?;
@@ -38,7 +39,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         "Write a haiku.",
     ]
     .into_iter()
-    .map(|text| endpoint.create_payload(text, 48))
+    .map(|text| OpenAiChat::create_payload(text, 48, Payload::new()))
     .collect::<Result<Vec<_>, _>>()?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone())?;

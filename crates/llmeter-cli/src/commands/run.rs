@@ -48,7 +48,7 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
     let count = |key: &str| stats.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
-    if result.is_interrupted() {
+    if result.interrupted {
         Exit::Interrupted
     } else if count("total_requests") == count("failed_requests") {
         Exit::AllFailed

@@ -1,6 +1,5 @@
 //! The summary of one run as text.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
@@ -143,12 +142,7 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
     if failed.is_none_or(|failed| failed == 0) {
         return;
     }
-    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    for (reason, count) in &result.error_counts {
-        *kinds.entry(reason).or_default() += count;
-    }
-    let mut kinds: Vec<_> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let kinds = result.error_counts();
     if kinds.is_empty() {
         return;
     }

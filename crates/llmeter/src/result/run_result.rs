@@ -1,5 +1,6 @@
 //! The outcome of a run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
+use crate::run::MeasurementQuality;
 use crate::stats::{Accumulator, Keep};
 use crate::{Error, InvocationResponse, Result};
 
@@ -25,6 +27,10 @@ pub struct RunResult {
     pub interrupted: bool,
     /// What was found wrong while loading.
     pub warnings: Vec<String>,
+    /// How far the figures can be trusted; `None` when loaded, where `stats` has the record.
+    pub quality: Option<MeasurementQuality>,
+    /// How often each failure occurred, if the answers were not kept.
+    pub(crate) error_tally: BTreeMap<String, u64>,
     /// What the answers say.
     computed: Map<String, Value>,
     /// What is only known from elsewhere: the measurement's quality, or `stats.json`.
@@ -83,6 +89,19 @@ impl RunResult {
         }
         stats.extend(self.contributed.clone());
         stats
+    }
+
+    /// How often each failure occurred, the most frequent first.
+    pub fn error_counts(&self) -> Vec<(String, u64)> {
+        let mut tally = self.error_tally.clone();
+        if tally.is_empty() {
+            for error in self.responses.iter().filter_map(|one| one.error.as_ref()) {
+                *tally.entry(error.clone()).or_default() += 1;
+            }
+        }
+        let mut counts: Vec<_> = tally.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
     }
 
     /// Adds statistics that do not come from the answers. One that the answers give stays.
@@ -212,6 +231,8 @@ impl RunResult {
         warnings: Vec<String>,
     ) -> Self {
         Self {
+            quality: None,
+            error_tally: BTreeMap::new(),
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,
             responses,

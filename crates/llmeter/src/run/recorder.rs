@@ -4,6 +4,7 @@
 //! writes them down and tells how the run goes on. All of them run at a low priority: a lane that
 //! has something to read goes first.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -46,6 +47,8 @@ pub(crate) struct Collected {
     pub(crate) quality: QualityMeter,
     pub(crate) first_request: Option<Timestamp>,
     pub(crate) last_request: Option<Timestamp>,
+    /// How often each failure occurred, if responses are not kept.
+    pub(crate) errors: BTreeMap<String, u64>,
     /// Why responses could not be written, if so. They are kept in memory then.
     pub(crate) write_error: Option<Error>,
     /// Answers that an endpoint's decoder lost by a panic.
@@ -89,6 +92,7 @@ impl Recorder {
                 quality: QualityMeter::new(),
                 first_request: None,
                 last_request: None,
+                errors: BTreeMap::new(),
                 write_error: None,
                 lost: 0,
             },
@@ -180,6 +184,20 @@ fn decode(
     }
 }
 
+/// Kinds of failure that a run in low memory tells apart.
+const MOST_ERRORS: usize = 100;
+
+impl Collected {
+    fn tally(&mut self, error: String) {
+        let key = if self.errors.len() < MOST_ERRORS || self.errors.contains_key(&error) {
+            error
+        } else {
+            "other failures".to_owned()
+        };
+        *self.errors.entry(key).or_default() += 1;
+    }
+}
+
 struct Collector {
     collected: Collected,
     keeps_responses: bool,
@@ -233,6 +251,8 @@ impl Collector {
         }
         if self.keeps_responses {
             self.collected.responses.push(response);
+        } else if let Some(error) = response.error {
+            self.collected.tally(error);
         }
     }
 

@@ -30,7 +30,7 @@ const REACH_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # fn main() -> llmeter::Result<()> {
 /// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
-/// let payload = endpoint.create_payload("Tell me a story.", 128)?;
+/// let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
 /// let runner = Runner::new(RunConfig::new(Arc::new(endpoint), [payload]).output("runs"));
 /// for clients in [1, 8, 64] {
 ///     let result = runner.run_blocking_with(|run| {
@@ -212,7 +212,7 @@ fn execute(
         .started()
         .zip(session.ended())
         .map(|(start, end)| end.seconds_since(start));
-    let mut stats = collected.accumulator.to_stats(total_test_time);
+    let stats = collected.accumulator.stats(total_test_time);
     let quality = collected.quality.judge(&RunConditions {
         lanes: reports,
         connections: session.connections(),
@@ -226,12 +226,8 @@ fn execute(
             .and_then(serde_json::Value::as_f64),
         client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
     });
-    stats.extend(quality.stats());
     warnings.extend(notices(&collected, &quality, config));
     let is_interrupted = interrupt.is_stopped();
-    if is_interrupted {
-        stats.insert("interrupted".to_owned(), true.into());
-    }
     let recorded = collected.accumulator.recorded();
     let identity = config.endpoint.identity();
     let summary = RunSummary {
@@ -254,8 +250,11 @@ fn execute(
         last_request_time: collected.last_request,
         end_time: Some(clock::wall()),
     };
-    let mut result = RunResult::from_run(summary, collected.responses, stats);
-    result.warnings.extend(warnings);
+    let mut result = RunResult::new(summary, collected.responses, stats);
+    result.interrupted = is_interrupted;
+    result.warnings = warnings;
+    result.error_tally = collected.errors;
+    result.add_stats(quality.stats());
     result.quality = Some(quality);
     if let Some(folder) = &folder {
         folder.write_summary_and_stats(&result.summary, &result.stats())?;
@@ -296,7 +295,7 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     };
     let path: PathBuf = output.join(&name);
     let folder = RunFolder::create(&path, config.overwrite)?;
-    folder.write_payloads(&config.payloads)?;
+    folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
     folder.write_config(&saved::run_config(config, &path, &name))?;
     folder.write_own_config(&saved::own_config(config))?;
     Ok((name, Some(folder)))
