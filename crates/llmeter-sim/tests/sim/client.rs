@@ -12,29 +12,29 @@ use serde_json::{Value, json};
 /// Longer than anything here takes; a server that hangs fails its test by this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
     /// The chunks of a chunked body.
-    pub chunks: Vec<Vec<u8>>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     /// Whether the body came to its proper end.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Response {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// The stream's frames without the closing mark, which must be there if the body is complete.
-    pub fn frames(&self) -> Vec<Value> {
+    pub(crate) fn frames(&self) -> Vec<Value> {
         let mut frames = Vec::new();
         let mut done = false;
         let text = std::str::from_utf8(&self.body).unwrap();
@@ -50,7 +50,7 @@ impl Response {
     }
 
     /// The joined contents of the first choice.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let content = |frame: Value| {
             let delta = frame
                 .pointer("/choices/0/delta/content")?
@@ -63,7 +63,7 @@ impl Response {
 }
 
 /// A chat completion request's body with some members changed.
-pub fn chat(changes: Value) -> Value {
+pub(crate) fn chat(changes: Value) -> Value {
     let mut body = json!({
         "model": "some/model",
         "messages": [{"role": "user", "content": "one two three"}],
@@ -75,7 +75,7 @@ pub fn chat(changes: Value) -> Value {
 }
 
 /// A whole request for a chat completion.
-pub fn post(body: &Value, headers: &str) -> String {
+pub(crate) fn post(body: &Value, headers: &str) -> String {
     let body = body.to_string();
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n{body}",
@@ -84,7 +84,7 @@ pub fn post(body: &Value, headers: &str) -> String {
 }
 
 impl Client {
-    pub fn connect(server: &RunningSimulator) -> Self {
+    pub(crate) fn connect(server: &RunningSimulator) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -94,16 +94,16 @@ impl Client {
         }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    pub fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
         self.send(request);
         self.receive()
     }
 
-    pub fn half_close(&self) {
+    pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
@@ -121,12 +121,12 @@ impl Client {
         }
     }
 
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && !self.more()
     }
 
     /// Bytes up to and including `mark`; `None` if the server closes before.
-    pub fn take_through(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn take_through(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         loop {
             let found = self
                 .unread
@@ -150,11 +150,11 @@ impl Client {
         Some(self.unread.drain(..length).collect())
     }
 
-    pub fn receive(&mut self) -> Response {
+    pub(crate) fn receive(&mut self) -> Response {
         self.receive_after("POST")
     }
 
-    pub fn receive_after(&mut self, method: &str) -> Response {
+    pub(crate) fn receive_after(&mut self, method: &str) -> Response {
         let head = self.take_through(b"\r\n\r\n").expect("a head");
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
         let mut response = Response {
