@@ -1,5 +1,11 @@
 //! The simulator over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers outside test functions are test code too"
+)]
+
 mod answers;
 mod client;
 mod faults;
