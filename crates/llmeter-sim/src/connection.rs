@@ -257,8 +257,9 @@ impl Connection {
         if !head_only {
             out.extend_from_slice(body);
         }
-        self.write(&out).await?;
+        // Whoever has read an answer finds it counted.
         self.shared.count_answer();
+        self.write(&out).await?;
         Ok(if keep_alive {
             Then::Continue
         } else {

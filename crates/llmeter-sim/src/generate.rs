@@ -141,8 +141,8 @@ impl Connection {
         let closing = writer.closing();
         // Whoever has read the end of an answer finds its record: log first, then write.
         draft.finish(Outcome::Ok, Some(clock::now()));
-        self.write(&closing).await?;
         self.shared.count_answer();
+        self.write(&closing).await?;
         Ok(if keep_alive {
             Then::Continue
         } else {
@@ -183,8 +183,8 @@ impl Connection {
         let written = clock::now();
         draft.wrote(written, false);
         draft.finish(Outcome::Ok, Some(written));
-        self.write(&out).await?;
         self.shared.count_answer();
+        self.write(&out).await?;
         Ok(if head.keep_alive {
             Then::Continue
         } else {

@@ -122,7 +122,7 @@ impl RunningSimulator {
             .map_or_else(Vec::new, |shared| shared.truth.kept())
     }
 
-    /// HTTP requests answered to the end, errors included.
+    /// HTTP requests answered to the end, errors included, deliberately broken answers not.
     pub fn requests_served(&self) -> u64 {
         self.shared.as_ref().map_or(0, |shared| shared.answers())
     }

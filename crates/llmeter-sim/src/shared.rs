@@ -60,7 +60,7 @@ impl Shared {
         )
     }
 
-    /// An answer, of whatever status, was sent completely.
+    /// An answer, of whatever status, is complete but for the last write.
     pub(crate) fn count_answer(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }

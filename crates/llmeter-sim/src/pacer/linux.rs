@@ -19,7 +19,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 /// Shortest time between two alarms. Under load whatever falls due within it is woken in one go,
 /// which keeps the system calls for waking far below those for writing.
-const GRAIN_NS: i64 = 100_000;
+const GRAIN_NS: i64 = 250_000;
 
 /// The alarm clock of one worker thread.
 #[derive(Debug)]
