@@ -1,5 +1,7 @@
 //! Run folders that a kill, a full disk or a careless hand left behind.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::fs;

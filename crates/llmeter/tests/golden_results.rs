@@ -1,5 +1,7 @@
 //! Run folders that the Python system wrote, versions 0.2.0 and 0.1.12.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use common::{close, copy_folder, exclusive, golden, lines, object, same, vectors};

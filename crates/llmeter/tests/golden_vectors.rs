@@ -1,6 +1,8 @@
 //! What the Python system computes, case by case, and where llmeter computes something else on
 //! purpose: each such place names the defect that it does not repeat.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use common::{close, exclusive, object, same, vectors};

@@ -2,6 +2,8 @@
 //!
 //! The first needs a Python with `llmeter==0.2.0`, named by `LLMETER_TEST_PYTHON`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +53,7 @@ fn answer(index: u64, payload: &Arc<Payload>) -> InvocationResponse {
         num_tokens_input: Some(10 + index % 3),
         num_tokens_output: Some(tokens),
         num_tokens_input_cached: Some(index % 4),
-        num_tokens_output_reasoning: (index % 5 == 0).then_some(3),
+        num_tokens_output_reasoning: (index.is_multiple_of(5)).then_some(3),
         time_per_output_token: Some((last - first) / (tokens - 1) as f64),
         request_time: Some(at(index as i64 * 9_137)),
         annotations: json!({"label": "α", "cost_total": index as f64 * 1e-6})
@@ -66,7 +68,7 @@ fn answer(index: u64, payload: &Arc<Payload>) -> InvocationResponse {
             time_to_headers: Some(first - 0.001),
             status: Some(200),
             finish_reason: Some("stop".to_owned()),
-            reasoning_text: (index % 5 == 0).then(|| "hmm — so".to_owned()),
+            reasoning_text: (index.is_multiple_of(5)).then(|| "hmm — so".to_owned()),
             receive_delay: Some(2e-5),
             ..ResponseDetail::default()
         },
