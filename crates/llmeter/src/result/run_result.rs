@@ -76,9 +76,6 @@ impl RunResult {
     pub fn stats(&self) -> Map<String, Value> {
         let mut stats = self.summary.to_map();
         stats.extend(self.computed.clone());
-        if self.interrupted {
-            stats.insert(INTERRUPTED.to_owned(), true.into());
-        }
         let is_computed = !self.computed.is_empty();
         for (key, value) in &self.stored {
             // A metric without values now may have had some under another version's definition.
@@ -86,6 +83,9 @@ impl RunResult {
             if !stats.contains_key(key) && !is_outdated {
                 stats.insert(key.clone(), value.clone());
             }
+        }
+        if self.interrupted {
+            stats.insert(INTERRUPTED.to_owned(), true.into());
         }
         stats.extend(self.contributed.clone());
         stats
