@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask accuracy | throughput`.
+//! Developer commands: `cargo xtask accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
+mod memory;
 mod processes;
 mod throughput;
 
@@ -21,6 +22,8 @@ enum Command {
     Accuracy(accuracy::AccuracyArguments),
     /// Compare the meter's event rate on one core with that of a bare hyper client
     Throughput(throughput::ThroughputArguments),
+    /// Measure what recorded requests cost in memory
+    Memory(memory::MemoryArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
+        Command::Memory(arguments) => memory::memory(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
     }
 }
