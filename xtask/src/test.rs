@@ -42,7 +42,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         run(&mut command)
     };
     if has_nextest(&root) {
-        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?;
+        cargo(&["nextest", "run", "--workspace"])?;
     } else {
         cargo(&[
             "test",
