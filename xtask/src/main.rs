@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask accuracy | throughput | memory`.
+//! Developer commands: `cargo xtask test | accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
 mod memory;
 mod processes;
+mod test;
 mod throughput;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run every test; those that drive Python get their packages installed under target/python
+    Test(test::TestArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
     Accuracy(accuracy::AccuracyArguments),
     /// Compare the meter's event rate on one core with that of a bare hyper client
@@ -31,6 +34,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Test(arguments) => test::test(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),
