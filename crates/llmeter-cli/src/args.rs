@@ -117,10 +117,20 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "TEXT", help_heading = "Payload")]
     pub(crate) prompt: Option<String>,
     /// Payloads to send: a JSON or JSONL file, or a folder of them
-    #[arg(long, value_name = "FILE", help_heading = "Payload", conflicts_with = "prompt")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Payload",
+        conflicts_with = "prompt"
+    )]
     pub(crate) payload: Option<PathBuf>,
     /// Most tokens to generate, with --prompt [default: 256]
-    #[arg(long, value_name = "N", help_heading = "Payload", conflicts_with = "payload")]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Payload",
+        conflicts_with = "payload"
+    )]
     pub(crate) max_tokens: Option<u64>,
     /// How to count tokens that the server does not report: whitespace, tiktoken:NAME or hf:FILE
     /// [default: whitespace]

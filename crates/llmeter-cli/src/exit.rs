@@ -51,7 +51,10 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
                 cause.downcast_ref(),
                 Some(llmeter::Error::Invalid { .. } | llmeter::Error::Content { .. })
             )
-            || matches!(cause.downcast_ref(), Some(llmeter_sim::SimError::Invalid { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(llmeter_sim::SimError::Invalid { .. })
+            )
     });
     if is_usage {
         Exit::BadUsage

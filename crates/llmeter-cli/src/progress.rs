@@ -75,7 +75,8 @@ impl Observer for Bars {
         self.bar.set_position(position);
         self.bar.set_prefix(self.label.clone());
         self.bar.set_message(state(progress));
-        self.table.set_message(self.stats.lines(&progress.stats).join("\n"));
+        self.table
+            .set_message(self.stats.lines(&progress.stats).join("\n"));
         self.bar.tick();
         self.table.tick();
     }
@@ -130,6 +131,10 @@ fn state(progress: &Progress) -> String {
         Some(duration) => format!("{elapsed} of {duration} s"),
         None => elapsed.to_string(),
     };
-    let note = if progress.is_stopping { ", stopping" } else { "" };
+    let note = if progress.is_stopping {
+        ", stopping"
+    } else {
+        ""
+    };
     format!("{count}, {time}{note}")
 }

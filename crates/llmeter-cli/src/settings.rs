@@ -23,7 +23,11 @@ pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     let file: RunArguments = toml::from_str(&text).map_err(|reason| {
-        UsageError(format!("{}: {}", path.display(), reason.to_string().trim_end()))
+        UsageError(format!(
+            "{}: {}",
+            path.display(),
+            reason.to_string().trim_end()
+        ))
     })?;
     if file.requests.is_some() && file.duration.is_some() {
         return Err(both(path, "requests", "duration"));
@@ -86,7 +90,11 @@ impl RunArguments {
         let payloads = match (&self.prompt, &self.payload) {
             (Some(text), None) => {
                 let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                vec![OpenAiChat::create_payload(text.as_str(), max_tokens, Payload::new())?]
+                vec![OpenAiChat::create_payload(
+                    text.as_str(),
+                    max_tokens,
+                    Payload::new(),
+                )?]
             }
             (None, Some(path)) => load_payloads(path)?,
             _ => {

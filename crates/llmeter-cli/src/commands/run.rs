@@ -46,7 +46,12 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
 /// The exit code that a result stands for.
 fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
-    let count = |key: &str| stats.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let count = |key: &str| {
+        stats
+            .get(key)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0)
+    };
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
     if result.interrupted {
         Exit::Interrupted

@@ -46,7 +46,10 @@ fn heading(text: &mut String, stats: &Map<String, Value>) {
     let total = number("total_requests").unwrap_or(0.0);
     let failed = number("failed_requests").unwrap_or(0.0);
     let clients = number("clients").unwrap_or(0.0);
-    let mut line = format!("{total} requests by {clients} {}", plural(clients, "client"));
+    let mut line = format!(
+        "{total} requests by {clients} {}",
+        plural(clients, "client")
+    );
     if let Some(time) = number("total_test_time") {
         let _ = write!(line, " in {}", duration(time));
     }
@@ -73,16 +76,22 @@ fn latencies(text: &mut String, stats: &Map<String, Value>) {
     };
     let columns: Vec<&str> = COLUMNS
         .into_iter()
-        .filter(|column| LATENCIES.iter().any(|(metric, _)| value(metric, column).is_some()))
+        .filter(|column| {
+            LATENCIES
+                .iter()
+                .any(|(metric, _)| value(metric, column).is_some())
+        })
         .collect();
     if columns.is_empty() {
         return;
     }
     let mut rows = vec![
         std::iter::once("latency")
-            .chain(columns.iter().map(|&column| {
-                if column == "average" { "mean" } else { column }
-            }))
+            .chain(
+                columns
+                    .iter()
+                    .map(|&column| if column == "average" { "mean" } else { column }),
+            )
             .map(str::to_owned)
             .collect::<Vec<_>>(),
     ];
@@ -109,7 +118,10 @@ fn rates(text: &mut String, stats: &Map<String, Value>) {
             rows.push(vec![label.to_owned(), value]);
         }
     };
-    row("requests per minute", number("requests_per_minute").map(figure));
+    row(
+        "requests per minute",
+        number("requests_per_minute").map(figure),
+    );
     row("output tokens per second", number("output_tps").map(figure));
     row(
         "output tokens per second of one stream (median)",
@@ -120,7 +132,12 @@ fn rates(text: &mut String, stats: &Map<String, Value>) {
     let tokens = |total: &str, part: &str, name: &str| {
         let total = number(total)?;
         let part = number(part).filter(|part| *part > 0.0);
-        Some(figure(total) + &part.map(|part| format!(" ({} {name})", figure(part))).unwrap_or_default())
+        Some(
+            figure(total)
+                + &part
+                    .map(|part| format!(" ({} {name})", figure(part)))
+                    .unwrap_or_default(),
+        )
     };
     row(
         "input tokens",
@@ -128,9 +145,16 @@ fn rates(text: &mut String, stats: &Map<String, Value>) {
     );
     row(
         "output tokens",
-        tokens("total_output_tokens", "total_reasoning_output_tokens", "reasoning"),
+        tokens(
+            "total_output_tokens",
+            "total_reasoning_output_tokens",
+            "reasoning",
+        ),
     );
-    row("tokens per frame", number("tokens_per_frame-average").map(figure));
+    row(
+        "tokens per frame",
+        number("tokens_per_frame-average").map(figure),
+    );
     if !rows.is_empty() {
         text.push('\n');
         table(text, &rows);
@@ -150,14 +174,26 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
     for (reason, count) in kinds.iter().take(MOST_ERRORS) {
         let _ = writeln!(text, "  {count} × {reason}");
     }
-    if let Some(more) = kinds.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
+    if let Some(more) = kinds
+        .len()
+        .checked_sub(MOST_ERRORS)
+        .filter(|more| *more > 0)
+    {
         let _ = writeln!(text, "  and {more} other {}", plural(more as f64, "kind"));
     }
 }
 
 fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
-    let word = |key: &str| stats.get(&format!("measurement_{key}")).and_then(Value::as_str);
-    let number = |key: &str| stats.get(&format!("measurement_{key}")).and_then(Value::as_f64);
+    let word = |key: &str| {
+        stats
+            .get(&format!("measurement_{key}"))
+            .and_then(Value::as_str)
+    };
+    let number = |key: &str| {
+        stats
+            .get(&format!("measurement_{key}"))
+            .and_then(Value::as_f64)
+    };
     if let Some(verdict) = word("verdict") {
         let _ = write!(text, "\nmeasurement: {verdict}");
         if let Some(stamps) = word("stamps") {
@@ -170,7 +206,12 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             if let (Some(p50), Some(p99)) =
                 (number(&format!("{key}-p50")), number(&format!("{key}-p99")))
             {
-                let _ = write!(text, ", {label} p50 {} p99 {}", duration(p50), duration(p99));
+                let _ = write!(
+                    text,
+                    ", {label} p50 {} p99 {}",
+                    duration(p50),
+                    duration(p99)
+                );
             }
         }
         text.push('\n');

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
+use crate::wire::Arrival;
 use crate::wire::clock::Stamp;
 use crate::wire::http1::ResponseHead;
-use crate::wire::Arrival;
 
 /// Body bytes after which a segment is handed over before the answer is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;

@@ -157,9 +157,8 @@ impl Client {
                         self.capture.sending.wall = Some(clock::wall());
                         let result = api.invoke(&prepared.payload, answer).await;
                         self.capture.sending.at = answer.sent_stamp();
-                        self.capture.sending.lateness = answer
-                            .sent_stamp()
-                            .map(|sent| sent.seconds_since(intended));
+                        self.capture.sending.lateness =
+                            answer.sent_stamp().map(|sent| sent.seconds_since(intended));
                         result
                             .map(|()| clock::now())
                             .map_err(|reason| ExchangeError::Endpoint(reason.0))

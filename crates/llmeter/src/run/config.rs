@@ -64,10 +64,7 @@ const MAX_LANES: usize = 256;
 
 impl RunConfig {
     /// A run of one client that sends each payload once.
-    pub fn new(
-        endpoint: Arc<dyn Endpoint>,
-        payloads: impl IntoIterator<Item = Payload>,
-    ) -> Self {
+    pub fn new(endpoint: Arc<dyn Endpoint>, payloads: impl IntoIterator<Item = Payload>) -> Self {
         Self {
             endpoint,
             payloads: payloads.into_iter().map(Arc::new).collect(),
@@ -131,7 +128,11 @@ impl RunConfig {
         match self.load {
             Load::Requests(0) => return Err(Error::invalid("requests", 0, positive)),
             Load::Duration(duration) if duration.is_zero() => {
-                return Err(Error::invalid("duration", "0s", "a time above zero, like 30s"));
+                return Err(Error::invalid(
+                    "duration",
+                    "0s",
+                    "a time above zero, like 30s",
+                ));
             }
             _ => {}
         }
@@ -139,9 +140,16 @@ impl RunConfig {
             return Err(Error::invalid("payload", "(none)", "at least one payload"));
         }
         if self.timeout.is_zero() {
-            return Err(Error::invalid("timeout", "0s", "a time above zero, like 60s"));
+            return Err(Error::invalid(
+                "timeout",
+                "0s",
+                "a time above zero, like 60s",
+            ));
         }
-        if self.lanes.is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES) {
+        if self
+            .lanes
+            .is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES)
+        {
             let lanes = self.lanes.unwrap_or_default();
             return Err(Error::invalid("lanes", lanes, format!("1 to {MAX_LANES}")));
         }

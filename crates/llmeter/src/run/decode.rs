@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{
-    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way,
-};
+use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
@@ -193,7 +191,13 @@ impl Assembly {
             Some(_) => self.last.at,
             None => ending.at,
         };
-        let mut response = assemble(&mut self.answer, is_stream, end, tokenizer, &ending.prepared);
+        let mut response = assemble(
+            &mut self.answer,
+            is_stream,
+            end,
+            tokenizer,
+            &ending.prepared,
+        );
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -238,13 +242,18 @@ impl Assembly {
                 decoder.whole(body, &mut self.answer);
             }
             Body::Error(body) => {
-                let reason = error_of_status(self.head.as_ref().map(|(head, _)| head), |body| {
-                    decoder.error_message(body)
-                }, body);
+                let reason = error_of_status(
+                    self.head.as_ref().map(|(head, _)| head),
+                    |body| decoder.error_message(body),
+                    body,
+                );
                 self.answer.error(reason);
             }
             Body::Foreign(body) => {
-                let kind = self.head.as_ref().and_then(|(head, _)| head.content_type.clone());
+                let kind = self
+                    .head
+                    .as_ref()
+                    .and_then(|(head, _)| head.content_type.clone());
                 self.answer.error(format!(
                     "the server answered with {} instead of JSON or an event stream: {}",
                     kind.unwrap_or_else(|| "something".to_owned()),
@@ -284,8 +293,7 @@ fn assemble(
         })
     });
     let time_to_first_token = first.filter(|_| is_stream);
-    let time_to_last_token =
-        last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
+    let time_to_last_token = last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
     let kept = |text: &mut String| {
         text.shrink_to_fit();
         std::mem::take(text)
@@ -328,7 +336,11 @@ fn assemble(
 }
 
 /// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
-fn time_per_output_token(first: Option<f64>, last: Option<f64>, tokens: Option<u64>) -> Option<f64> {
+fn time_per_output_token(
+    first: Option<f64>,
+    last: Option<f64>,
+    tokens: Option<u64>,
+) -> Option<f64> {
     let (first, last, tokens) = (first?, last?, tokens?);
     (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
 }

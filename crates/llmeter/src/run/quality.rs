@@ -197,14 +197,14 @@ impl QualityMeter {
             self.delays.saturating_record(u64::from(delay).max(1));
         }
         if let Some(lateness) = answer.send_lateness {
-            self.lateness.saturating_record(((lateness * 1e9) as u64).max(1));
+            self.lateness
+                .saturating_record(((lateness * 1e9) as u64).max(1));
         }
         self.reads += answer.delays_ns.len() as u64;
         self.kernel_reads += u64::from(answer.kernel_reads);
         self.requests += u64::from(!answer.is_failed);
-        self.uncertain_requests += u64::from(
-            !answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain),
-        );
+        self.uncertain_requests +=
+            u64::from(!answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain));
         self.frames += u64::from(answer.content_frames);
         self.uncertain_frames += u64::from(answer.uncertain_frames);
         self.on_new_connection += u64::from(opened_connection);
@@ -352,7 +352,10 @@ impl MeasurementQuality {
                 put(&format!("{name}-max"), json!(max));
             }
         }
-        put("uncertain_requests_rate", json!(self.uncertain_requests_rate));
+        put(
+            "uncertain_requests_rate",
+            json!(self.uncertain_requests_rate),
+        );
         put("uncertain_gaps_rate", json!(self.uncertain_gaps_rate));
         put("lane_busy", json!(self.lane_busy));
         put("lane_wait", json!(self.lane_wait));

@@ -112,9 +112,9 @@ impl Runner {
                 let _ = done.send(runner.run_blocking());
             })
             .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
-        let result = result.await.map_err(|_| {
-            Error::Environment("the run ended by a defect in llmeter".to_owned())
-        })?;
+        let result = result
+            .await
+            .map_err(|_| Error::Environment("the run ended by a defect in llmeter".to_owned()))?;
         guard.0 = None;
         result
     }
@@ -181,7 +181,13 @@ fn execute(
         .into_iter()
         .enumerate()
         .map(|(number, clients)| {
-            lane::spawn(number, session.clone(), clients, queues.clone(), alive.clone())
+            lane::spawn(
+                number,
+                session.clone(),
+                clients,
+                queues.clone(),
+                alive.clone(),
+            )
         })
         .collect::<Result<Vec<_>>>()?;
     drop((queues, alive));
@@ -287,7 +293,10 @@ async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()
 /// The run's name, and its folder with the files that are there from the start.
 fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     let Some(output) = &config.output else {
-        return Ok((config.run_name.clone().unwrap_or_else(run_name_from_clock), None));
+        return Ok((
+            config.run_name.clone().unwrap_or_else(run_name_from_clock),
+            None,
+        ));
     };
     let name = match &config.run_name {
         Some(name) => name.clone(),
@@ -302,11 +311,7 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
 }
 
 /// What the user should know although the run is complete.
-fn notices(
-    collected: &Collected,
-    quality: &MeasurementQuality,
-    config: &RunConfig,
-) -> Vec<String> {
+fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConfig) -> Vec<String> {
     let mut notices = Vec::new();
     if let Some(reason) = &collected.write_error {
         notices.push(format!(

@@ -449,21 +449,42 @@ mod tests {
     fn broken_answers_are_told_apart() {
         for (bytes, expected) in [
             ("SSH-2.0-OpenSSH", "not HTTP/1.1"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "a size is missing"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc", "longer than its size"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                "a size is missing",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc",
+                "longer than its size",
+            ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11112222333344445\r\n",
                 "too large",
             ),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "Content-Length"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "two different"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+                "Transfer-Encoding",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                "Content-Length",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                "two different",
+            ),
         ] {
-            let error = read(bytes.as_bytes(), &[]).map(|_| ()).unwrap_err().to_string();
+            let error = read(bytes.as_bytes(), &[])
+                .map(|_| ())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{bytes:?} gave {error:?}");
         }
         let endless = [b"HTTP/1.1 200 OK\r\n".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
-        assert_eq!(read(&endless, &[]).map(|_| ()).unwrap_err(), HttpError::HeadTooLong);
+        assert_eq!(
+            read(&endless, &[]).map(|_| ()).unwrap_err(),
+            HttpError::HeadTooLong
+        );
     }
 
     proptest! {
