@@ -57,6 +57,15 @@ impl Interrupt {
         self.reached(Level::Cut).await;
     }
 
+    /// Stops `other` as this one is stopped, from here on. Never returns.
+    pub(crate) async fn pass_on_to(&self, other: &Interrupt) {
+        self.stopped().await;
+        other.stop();
+        self.was_cut().await;
+        other.cut();
+        std::future::pending::<()>().await;
+    }
+
     fn raise(&self, to: Level) {
         self.0.send_if_modified(|level| {
             let is_higher = to > *level;

@@ -291,8 +291,8 @@ impl MeasurementQuality {
                 Verdict::Degraded,
                 format!(
                     "requests were sent {:.3} s late in the median, so the load was lower than \
-                     {} clients make; the latencies themselves are not affected",
-                    late.p50, "the asked-for"
+                     these clients make; the latencies themselves are not affected",
+                    late.p50
                 ),
             );
         }

@@ -59,6 +59,18 @@ impl TimedStream {
     }
 
     /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
+    ///
+    /// This asks the kernel: what the runtime knows may be old.
+    #[cfg(unix)]
+    pub fn is_idle(&self) -> bool {
+        use nix::sys::socket::{MsgFlags, recv};
+        use std::os::fd::AsRawFd;
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.tcp.as_raw_fd(), &mut [0; 1], flags) == Err(nix::errno::Errno::EAGAIN)
+    }
+
+    /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
+    #[cfg(not(unix))]
     pub fn is_idle(&self) -> bool {
         let mut byte = [0; 1];
         matches!(self.tcp.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
