@@ -13,7 +13,8 @@ mod response;
 
 use std::borrow::Cow;
 
-use async_trait::async_trait;
+/// The attribute that an implementation of [`Invoke`] bears.
+pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub use answer::{Answer, Usage};

@@ -104,19 +104,14 @@ impl Runner {
         let mut runner = self.clone();
         change(&mut runner.base);
         // Only this run's own: the runner's may stop others, too.
-        let own = Interrupt::new();
+        let own = self.interrupt.for_one_run();
         let mut guard = StopOnDrop(Some(own.clone()));
         let (done, result) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("run".to_owned())
             .spawn(move || {
                 // Nobody may be waiting any more; the run's files are written all the same.
-                let outcome = execute(
-                    &runner.base,
-                    runner.observer.clone(),
-                    &runner.interrupt,
-                    &own,
-                );
+                let outcome = execute(&runner.base, runner.observer.clone(), &own);
                 let _ = done.send(outcome);
             })
             .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
@@ -143,16 +138,18 @@ impl Runner {
     pub fn run_blocking_with(&self, change: impl FnOnce(&mut RunConfig)) -> Result<RunResult> {
         let mut config = self.base.clone();
         change(&mut config);
-        let own = Interrupt::new();
-        execute(&config, self.observer.clone(), &self.interrupt, &own)
+        execute(
+            &config,
+            self.observer.clone(),
+            &self.interrupt.for_one_run(),
+        )
     }
 }
 
-/// Carries out a run. `outer` stops it from outside, `interrupt` is its own.
+/// Carries out a run that `interrupt` stops and no other.
 fn execute(
     config: &RunConfig,
     observer: Option<Arc<dyn Observer>>,
-    outer: &Interrupt,
     interrupt: &Interrupt,
 ) -> Result<RunResult> {
     config.validate()?;
@@ -177,8 +174,8 @@ fn execute(
                 tokio::select! {
                     reached = reach(&dialer, &server.authority, config.timeout) => reached,
                     // The run then saves that it was interrupted before it sent anything.
-                    () = outer.stopped() => Ok(()),
                     () = interrupt.stopped() => Ok(()),
+                    () = interrupt.follow() => Ok(()),
                 }
             })?;
             Some(dialer)
@@ -189,9 +186,6 @@ fn execute(
     let (run_name, folder) = open_folder(config)?;
     let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
 
-    if outer.is_stopped() {
-        interrupt.stop();
-    }
     let (gate, passes) = Gate::new(config.clients);
     let session = Arc::new(Session::new(
         config,
@@ -239,7 +233,7 @@ fn execute(
     runtime.block_on(async {
         tokio::select! {
             () = ended => {}
-            () = outer.pass_on_to(interrupt) => {}
+            () = interrupt.follow() => {}
         }
     });
     let mut reports = Vec::with_capacity(lanes.len());

@@ -250,8 +250,9 @@ fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {
     };
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate
-            .map_err(|reason: pem::Error| unusable(format!("this is no PEM file: {reason}")))?;
+        let certificate = certificate.map_err(|reason: pem::Error| {
+            unusable(format!("a certificate in it is no proper PEM: {reason}"))
+        })?;
         roots
             .add(certificate)
             .map_err(|reason| unusable(format!("a certificate cannot be used: {reason}")))?;
