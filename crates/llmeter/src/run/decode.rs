@@ -336,7 +336,7 @@ fn assemble(
                 .take()
                 .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         ),
-        response_text: (answer.has_text && !(answer.text.is_empty() && !succeeded))
+        response_text: (answer.has_text && (succeeded || !answer.text.is_empty()))
             .then(|| kept(&mut answer.text)),
         input_payload: Some(prepared.payload.clone()),
         input_prompt: prepared.prompt.clone(),

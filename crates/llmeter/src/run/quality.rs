@@ -391,3 +391,6 @@ fn spread(histogram: &Histogram<u64>) -> Option<Spread> {
         max: histogram.max() as f64 * 1e-9,
     })
 }
+
+#[cfg(test)]
+mod tests;

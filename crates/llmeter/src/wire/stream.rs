@@ -170,7 +170,8 @@ impl AsyncWrite for TimedStream {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::Write;
     use std::time::Duration;

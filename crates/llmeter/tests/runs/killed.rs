@@ -7,8 +7,8 @@ use std::time::Duration;
 use llmeter::wire::clock;
 use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner};
 
-use super::scripted::{Scripted, Step, finish, payload};
-use super::whole;
+use super::scripted::answers::{chunked, whole_stream};
+use super::scripted::{Scripted, Step, finish, payload, write};
 
 /// Where the helper process writes to, and the server that it runs against.
 const FOLDER: &str = "LLMETER_TEST_KILLED_RUN_FOLDER";
@@ -32,9 +32,9 @@ fn helper_process() {
 #[test]
 fn a_killed_run_loses_at_most_its_last_second() {
     let folder = tempfile::tempdir().unwrap();
-    let mut script = vec![Step::Pause(Duration::from_millis(5))];
-    script.extend(whole());
-    let server = Scripted::start(vec![script]);
+    // One write for each answer, so that writes count answers.
+    let answer = write(chunked(&whole_stream(&["one", " two"])));
+    let server = Scripted::start(vec![vec![Step::Pause(Duration::from_millis(5)), answer]]);
     let mut helper = Command::new(std::env::current_exe().unwrap())
         .args(["killed::helper_process", "--exact", "--ignored"])
         .env(FOLDER, folder.path())

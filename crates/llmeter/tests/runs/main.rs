@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use llmeter::{InvocationResponse, RunConfig, RunResult};
-use scripted::answers::{chunked, sized, whole_stream};
+use scripted::answers::*;
 use scripted::{Scripted, Step, payload, write};
 
 /// A server that answers everything with the same two tokens.
@@ -23,7 +23,12 @@ fn friendly() -> Scripted {
 }
 
 fn whole() -> Vec<Step> {
-    vec![write(chunked(&whole_stream(&["one", " two"])))]
+    vec![
+        write(unfinished(&(role() + &text("one")))),
+        write(chunk(&text(" two"))),
+        write(chunk(&(stop() + &usage(7, 2) + DONE))),
+        write(LAST_CHUNK),
+    ]
 }
 
 fn failure() -> Vec<Step> {
