@@ -146,7 +146,10 @@ impl Assembly {
 
     fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
         for mark in marks {
-            self.quality.read(mark.arrival);
+            // The head's read may have brought the first bytes of the body as well.
+            if mark.arrival != self.last {
+                self.quality.read(mark.arrival);
+            }
             self.last = mark.arrival;
         }
         match &mut self.body {
@@ -442,3 +445,6 @@ fn status_name(status: u16) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,6 +210,11 @@ impl QualityMeter {
         self.on_new_connection += u64::from(opened_connection);
     }
 
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+
     /// Judges the run.
     pub(crate) fn judge(&self, conditions: &RunConditions) -> MeasurementQuality {
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;

@@ -15,7 +15,7 @@ pub struct Stamp(pub i64);
 impl Stamp {
     /// Seconds from `earlier` to this stamp; negative if `earlier` is later.
     pub fn seconds_since(self, earlier: Stamp) -> f64 {
-        (self.0 - earlier.0) as f64 * 1e-9
+        (self.0 - earlier.0) as f64 / 1e9
     }
 
     /// This stamp moved later by `duration`.
