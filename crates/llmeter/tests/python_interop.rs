@@ -338,6 +338,7 @@ prop_compose! {
         dropped in any::<u32>(),
         frames in any::<Option<u32>>(),
         status in any::<Option<u16>>(),
+        client in any::<Option<u32>>(),
         texts in (proptest::option::of(text()), proptest::option::of(text())),
     ) -> ResponseDetail {
         ResponseDetail {
@@ -353,6 +354,7 @@ prop_compose! {
             reasoning_text: texts.1,
             send_lateness: times.4,
             receive_delay: times.5,
+            client,
         }
     }
 }

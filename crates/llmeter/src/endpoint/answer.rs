@@ -53,6 +53,12 @@ struct Frame {
     has_content: bool,
 }
 
+/// Seconds between two stamps, to the tenth of a microsecond to which files hold them.
+fn gap(from: Stamp, to: Stamp) -> f32 {
+    let steps = ((to.0 - from.0) as f64 / 100.0).round();
+    (steps / 1e7) as f32
+}
+
 impl Answer {
     /// The request leaves now. The first call counts.
     pub fn sent(&mut self) {
@@ -168,7 +174,7 @@ impl Answer {
         self.first_content.get_or_insert(at);
         if let Some(previous) = self.last_content.replace(at) {
             if self.gaps.len() < MAX_GAPS {
-                self.gaps.push(at.seconds_since(previous) as f32);
+                self.gaps.push(gap(previous, at));
             } else {
                 self.gaps_dropped += 1;
             }

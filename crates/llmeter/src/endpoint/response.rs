@@ -53,6 +53,8 @@ pub struct InvocationResponse {
 /// On disk they are further top-level keys of the response's line, each left out when unset.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResponseDetail {
+    /// The client that sent the request, counted from 0.
+    pub client: Option<u32>,
     /// Time to the first frame with *answer* content: reasoning does not count.
     pub time_to_first_answer_token: Option<f64>,
     /// Gaps between consecutive content frames, in seconds and in order.

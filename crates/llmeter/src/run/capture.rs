@@ -64,6 +64,18 @@ pub(crate) struct Sending {
     pub(crate) retries: u32,
 }
 
+impl Sending {
+    /// Notes when the request's first byte was written, if it was. The first attempt's counts.
+    pub(crate) fn note(&mut self, first_write: Option<Stamp>, intended: Stamp) {
+        if self.at.is_none()
+            && let Some(sent) = first_write
+        {
+            self.at = Some(sent);
+            self.lateness = Some(sent.seconds_since(intended).max(0.0));
+        }
+    }
+}
+
 /// Bytes on their way from the lanes to the recorder.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
@@ -139,6 +151,16 @@ impl Capture {
     pub(crate) fn finish(&mut self, ending: Ending) {
         self.sending = Sending::default();
         self.hand_over(Some(Box::new(ending)));
+    }
+
+    /// Whether any of the request was sent.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sending.at.is_some()
+    }
+
+    /// Drops a request of which nothing was sent.
+    pub(crate) fn forget(&mut self) {
+        self.sending = Sending::default();
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {

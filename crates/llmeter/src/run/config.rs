@@ -51,6 +51,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Who takes the receive stamps.
     pub stamps: StampSource,
+    /// A PEM file with the certificates to trust for https, instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// Threads that send and read; `None` leaves one core to the recorder.
     pub lanes: Option<usize>,
     /// Replace a run that the folder already holds.
@@ -79,6 +81,7 @@ impl RunConfig {
             low_memory: false,
             seed: 0,
             stamps: StampSource::default(),
+            ca_file: None,
             lanes: None,
             overwrite: false,
             grace: Duration::from_secs(2),

@@ -210,6 +210,11 @@ impl QualityMeter {
         self.on_new_connection += u64::from(opened_connection);
     }
 
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+
     /// Judges the run.
     pub(crate) fn judge(&self, conditions: &RunConditions) -> MeasurementQuality {
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
@@ -291,8 +296,8 @@ impl MeasurementQuality {
                 Verdict::Degraded,
                 format!(
                     "requests were sent {:.3} s late in the median, so the load was lower than \
-                     {} clients make; the latencies themselves are not affected",
-                    late.p50, "the asked-for"
+                     these clients make; the latencies themselves are not affected",
+                    late.p50
                 ),
             );
         }
@@ -391,3 +396,6 @@ fn spread(histogram: &Histogram<u64>) -> Option<Spread> {
         max: histogram.max() as f64 * 1e-9,
     })
 }
+
+#[cfg(test)]
+mod tests;
