@@ -11,7 +11,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     let result = RunResult::load(&arguments.folder)?;
     if arguments.json {
         for warning in &result.warnings {
-            eprintln!("warning: {warning}");
+            output::note(&format!("warning: {warning}"));
         }
         output::json(&result.stats())?;
     } else {

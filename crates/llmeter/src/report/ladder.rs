@@ -9,8 +9,17 @@ use crate::result::RunResult;
 pub fn ladder(results: &[RunResult]) -> String {
     let mut rows = vec![
         [
-            "clients", "requests", "failed", "req/min", "out tok/s", "TTFT p50", "TTFT p99",
-            "ITL p50", "ITL p99", "TTLT p50", "measurement",
+            "clients",
+            "requests",
+            "failed",
+            "req/min",
+            "out tok/s",
+            "TTFT p50",
+            "TTFT p99",
+            "ITL p50",
+            "ITL p99",
+            "TTLT p50",
+            "measurement",
         ]
         .map(str::to_owned)
         .to_vec(),

@@ -46,11 +46,17 @@ fn heading(text: &mut String, stats: &Map<String, Value>) {
     let total = number("total_requests").unwrap_or(0.0);
     let failed = number("failed_requests").unwrap_or(0.0);
     let clients = number("clients").unwrap_or(0.0);
-    let mut line = format!("{total} requests by {clients} {}", plural(clients, "client"));
+    let mut line = format!(
+        "{} {} by {} {}",
+        figure(total),
+        plural(total, "request"),
+        figure(clients),
+        plural(clients, "client")
+    );
     if let Some(time) = number("total_test_time") {
         let _ = write!(line, " in {}", duration(time));
     }
-    let _ = write!(line, ", {failed} failed");
+    let _ = write!(line, ", {} failed", figure(failed));
     if stats.get("interrupted") == Some(&Value::Bool(true)) {
         line.push_str(", interrupted");
     }
@@ -73,16 +79,22 @@ fn latencies(text: &mut String, stats: &Map<String, Value>) {
     };
     let columns: Vec<&str> = COLUMNS
         .into_iter()
-        .filter(|column| LATENCIES.iter().any(|(metric, _)| value(metric, column).is_some()))
+        .filter(|column| {
+            LATENCIES
+                .iter()
+                .any(|(metric, _)| value(metric, column).is_some())
+        })
         .collect();
     if columns.is_empty() {
         return;
     }
     let mut rows = vec![
         std::iter::once("latency")
-            .chain(columns.iter().map(|&column| {
-                if column == "average" { "mean" } else { column }
-            }))
+            .chain(
+                columns
+                    .iter()
+                    .map(|&column| if column == "average" { "mean" } else { column }),
+            )
             .map(str::to_owned)
             .collect::<Vec<_>>(),
     ];
@@ -103,13 +115,20 @@ fn latencies(text: &mut String, stats: &Map<String, Value>) {
 
 fn rates(text: &mut String, stats: &Map<String, Value>) {
     let number = |key: &str| stats.get(key).and_then(Value::as_f64);
+    if number("total_requests") == number("failed_requests") {
+        // How fast failures come is no rate of the endpoint's.
+        return;
+    }
     let mut rows = Vec::new();
     let mut row = |label: &str, value: Option<String>| {
         if let Some(value) = value {
             rows.push(vec![label.to_owned(), value]);
         }
     };
-    row("requests per minute", number("requests_per_minute").map(figure));
+    row(
+        "requests per minute",
+        number("requests_per_minute").map(figure),
+    );
     row("output tokens per second", number("output_tps").map(figure));
     row(
         "output tokens per second of one stream (median)",
@@ -120,7 +139,12 @@ fn rates(text: &mut String, stats: &Map<String, Value>) {
     let tokens = |total: &str, part: &str, name: &str| {
         let total = number(total)?;
         let part = number(part).filter(|part| *part > 0.0);
-        Some(figure(total) + &part.map(|part| format!(" ({} {name})", figure(part))).unwrap_or_default())
+        Some(
+            figure(total)
+                + &part
+                    .map(|part| format!(" ({} {name})", figure(part)))
+                    .unwrap_or_default(),
+        )
     };
     row(
         "input tokens",
@@ -128,9 +152,16 @@ fn rates(text: &mut String, stats: &Map<String, Value>) {
     );
     row(
         "output tokens",
-        tokens("total_output_tokens", "total_reasoning_output_tokens", "reasoning"),
+        tokens(
+            "total_output_tokens",
+            "total_reasoning_output_tokens",
+            "reasoning",
+        ),
     );
-    row("tokens per frame", number("tokens_per_frame-average").map(figure));
+    row(
+        "tokens per frame",
+        number("tokens_per_frame-average").map(figure),
+    );
     if !rows.is_empty() {
         text.push('\n');
         table(text, &rows);
@@ -150,19 +181,32 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
     for (reason, count) in kinds.iter().take(MOST_ERRORS) {
         let _ = writeln!(text, "  {count} × {reason}");
     }
-    if let Some(more) = kinds.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
+    if let Some(more) = kinds
+        .len()
+        .checked_sub(MOST_ERRORS)
+        .filter(|more| *more > 0)
+    {
         let _ = writeln!(text, "  and {more} other {}", plural(more as f64, "kind"));
     }
 }
 
 fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
-    let word = |key: &str| stats.get(&format!("measurement_{key}")).and_then(Value::as_str);
-    let number = |key: &str| stats.get(&format!("measurement_{key}")).and_then(Value::as_f64);
+    let word = |key: &str| {
+        stats
+            .get(&format!("measurement_{key}"))
+            .and_then(Value::as_str)
+    };
+    let number = |key: &str| {
+        stats
+            .get(&format!("measurement_{key}"))
+            .and_then(Value::as_f64)
+    };
     if let Some(verdict) = word("verdict") {
         let _ = write!(text, "\nmeasurement: {verdict}");
         if let Some(stamps) = word("stamps") {
-            let _ = write!(text, ", {stamps} stamps");
+            let _ = write!(text, " ({stamps} stamps)");
         }
+        text.push('\n');
         for (key, label) in [
             ("receive_delay", "receive delay"),
             ("send_lateness", "send lateness"),
@@ -170,10 +214,10 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             if let (Some(p50), Some(p99)) =
                 (number(&format!("{key}-p50")), number(&format!("{key}-p99")))
             {
-                let _ = write!(text, ", {label} p50 {} p99 {}", duration(p50), duration(p99));
+                let (p50, p99) = (duration(p50), duration(p99));
+                let _ = writeln!(text, "  {label}  p50 {p50}  p99 {p99}");
             }
         }
-        text.push('\n');
         if let (Some(ttft), Some(itl)) = (
             number("calibration_ttft-mean"),
             number("calibration_itl-mean"),
@@ -181,7 +225,7 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             let p99 = |key: &str| number(key).map_or_else(|| "—".to_owned(), duration);
             let _ = writeln!(
                 text,
-                "calibrated: this machine adds {} to TTFT (p99 {}) and {} to ITL (p99 {})",
+                "  calibrated: this machine adds {} to TTFT (p99 {}) and {} to ITL (p99 {})",
                 duration(ttft),
                 p99("calibration_ttft-p99"),
                 duration(itl),
