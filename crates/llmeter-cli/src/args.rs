@@ -292,11 +292,11 @@ pub(crate) struct SimulateArguments {
 
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|reason| reason.to_string());
-    }
-    humantime::parse_duration(text)
-        .map_err(|reason| format!("{reason}; write it like 30s, 200ms or 2m"))
+    let parsed = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    parsed.ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
 }
 
 /// A duration in a configuration file: text like `"30s"` or a number of seconds.
@@ -317,7 +317,7 @@ fn duration_setting<'de, D: serde::Deserializer<'de>>(
     };
     parse_duration(&text)
         .map(Some)
-        .map_err(serde::de::Error::custom)
+        .map_err(|reason| serde::de::Error::custom(format!("{text:?} is {reason}")))
 }
 
 /// Header lines in a configuration file: one text or a list.
@@ -369,5 +369,7 @@ fn one_line(message: &str) -> String {
         }
         line.push_str(part);
     }
+    // What Rust says of text that should be a number.
+    line = line.replace("invalid digit found in string", "not a whole number");
     line + " (--help explains)"
 }

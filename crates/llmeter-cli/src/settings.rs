@@ -53,7 +53,21 @@ fn mistake(path: &Path, text: &str, reason: &toml::de::Error) -> UsageError {
     let what = what
         .replace("expected usize", "expected a whole number")
         .replace("expected u64", "expected a whole number")
+        .replace("unknown field", "unknown setting")
         .replace("expected one of", "the settings are");
+    // The most frequent slip: names as TOML files often write them.
+    let slip = what
+        .strip_prefix("unknown setting `")
+        .and_then(|rest| rest.split('`').next())
+        .map(|name| name.replace('_', "-"))
+        .filter(|name| what.contains(&format!(" `{name}`")) && name.contains('-'));
+    if let Some(name) = slip {
+        let given = name.replace('-', "_");
+        return UsageError(format!(
+            "{}{position}: unknown setting `{given}`; write `{name}`",
+            path.display()
+        ));
+    }
     UsageError(format!("{}{position}: {what}", path.display()))
 }
 
