@@ -1,10 +1,12 @@
 //! Showing how a run goes on: bars and a table in a terminal, now and then a line elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use llmeter::stats::LiveDisplay;
 use llmeter::{Observer, Progress};
 
@@ -12,6 +14,9 @@ use crate::output;
 
 /// Seconds between the lines that are written when standard error is no terminal.
 const LINE_EVERY: f64 = 5.0;
+
+/// Columns at the end of each line that are left free.
+const KEPT_FREE: usize = 4;
 
 /// Set to 1 to show no progress at all.
 const OFF_VARIABLE: &str = "LLMETER_DISABLE_ALL_PROGRESS_BARS";
@@ -35,7 +40,7 @@ pub(crate) fn above(write: impl FnOnce()) {
 pub(crate) fn clear() {
     if let Some(bars) = drawn().take() {
         let _ = bars.clear();
-        bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        bars.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 
@@ -43,7 +48,7 @@ pub(crate) fn clear() {
 pub(crate) fn display(quiet: bool, label: &str) -> Option<Arc<dyn Observer>> {
     if quiet || std::env::var(OFF_VARIABLE).is_ok_and(|value| value == "1") {
         None
-    } else if std::io::stderr().is_terminal() {
+    } else if io::stderr().is_terminal() {
         Some(Arc::new(Bars::new(label)))
     } else {
         Some(Arc::new(Lines {
@@ -58,29 +63,34 @@ pub(crate) fn display(quiet: bool, label: &str) -> Option<Arc<dyn Observer>> {
 struct Bars {
     bars: MultiProgress,
     bar: ProgressBar,
-    /// One for each line, so that a narrow terminal cuts lines instead of wrapping them.
     table: Vec<ProgressBar>,
+    terminal: Term,
+    /// Columns of the first line that its message cannot have.
+    taken: usize,
     stats: LiveDisplay,
 }
 
 impl Bars {
     fn new(label: &str) -> Self {
-        let bars = MultiProgress::new();
+        let target = ProgressDrawTarget::term_like(Box::new(Terminal::new()));
+        let bars = MultiProgress::with_draw_target(target);
         let line = |template: &str| {
-            let bar = bars.add(ProgressBar::new(0));
+            let bar = bars.add(ProgressBar::new(1));
             let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style.progress_chars("━╸─"));
             bar
         };
-        let bar = line("{prefix} {bar:24.cyan/dim} {wide_msg}");
+        let terminal = Term::stderr();
+        let width = if terminal.size().1 < 64 { 10 } else { 24 };
+        let bar = line(&format!("{{prefix}} {{bar:{width}.cyan/dim}} {{msg}}"));
         bar.set_prefix(label.to_owned());
         bar.set_message("connecting");
         let stats = LiveDisplay::default();
         let table = stats
             .lines(&serde_json::Map::new())
             .iter()
-            .map(|_| line("{wide_msg}"))
+            .map(|_| line("{msg}"))
             .collect();
         bar.tick();
         *drawn() = Some(bars.clone());
@@ -88,8 +98,18 @@ impl Bars {
             bars,
             bar,
             table,
+            terminal,
+            taken: console::measure_text_width(label) + width + 2,
             stats,
         }
+    }
+
+    /// A text, cut to what the terminal has room for: a line that wraps could not be redrawn in
+    /// place, and neither could one that leaves no room for the `^C` of a terminal.
+    fn fit(&self, text: &str, taken: usize) -> String {
+        let columns = usize::from(self.terminal.size().1);
+        let room = columns.saturating_sub(taken + KEPT_FREE);
+        console::truncate_str(text, room, "…").into_owned()
     }
 }
 
@@ -105,9 +125,9 @@ impl Observer for Bars {
         };
         self.bar.set_length(length);
         self.bar.set_position(position);
-        self.bar.set_message(state(progress));
+        self.bar.set_message(self.fit(&state(progress), self.taken));
         for (line, text) in self.table.iter().zip(self.stats.lines(&progress.stats)) {
-            line.set_message(text);
+            line.set_message(self.fit(&text, 0));
         }
     }
 }
@@ -121,6 +141,75 @@ impl Drop for Bars {
         }
         let _ = self.bars.clear();
         *drawn() = None;
+    }
+}
+
+/// The terminal, with line ends between lines instead of the blanks that fill them up: with the
+/// cursor in the last column, the `^C` that a terminal shows would begin a new line, and the bars
+/// could not be redrawn in place any more.
+#[derive(Debug)]
+struct Terminal {
+    term: Term,
+    /// Whether a line is complete, so that what follows belongs on the next one.
+    is_line_full: AtomicBool,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        Self {
+            term: Term::buffered_stderr(),
+            is_line_full: AtomicBool::new(false),
+        }
+    }
+}
+
+impl TermLike for Terminal {
+    fn width(&self) -> u16 {
+        self.term.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.term.size().0
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.term.move_cursor_up(n)
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.term.move_cursor_down(n)
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.term.move_cursor_right(n)
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.term.move_cursor_left(n)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.term.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        if !text.is_empty() && text.bytes().all(|byte| byte == b' ') {
+            self.is_line_full.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        if self.is_line_full.swap(false, Ordering::Relaxed) {
+            self.term.write_str("\n")?;
+        }
+        self.term.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.term.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.is_line_full.store(false, Ordering::Relaxed);
+        self.term.flush()
     }
 }
 

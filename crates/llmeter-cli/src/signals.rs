@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first stops the load and saves, the second leaves at once.
 
+use std::time::Duration;
+
 use llmeter::Interrupt;
 
 use crate::exit::Exit;
@@ -26,13 +28,30 @@ impl Caught {
     pub(crate) fn wait(&mut self) {
         self.runtime.block_on(self.signals.next());
     }
+
+    /// Takes copies of a signal that just came out of the way.
+    fn drop_repeats(&mut self) {
+        self.runtime.block_on(async {
+            let end = tokio::time::sleep(REPEATS);
+            tokio::pin!(end);
+            loop {
+                tokio::select! {
+                    () = &mut end => break,
+                    () = self.signals.next() => {}
+                }
+            }
+        });
+    }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
 }
+
+/// Within this time signals are copies of one: a wrapper passes on what the whole process group got.
+const REPEATS: Duration = Duration::from_millis(30);
 
 /// Lets the signals stop what `interrupt` belongs to.
 pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Result<()> {
@@ -47,6 +66,7 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
             };
             caught.wait();
             interrupt.stop();
+            caught.drop_repeats();
             say("stopping: waiting for what is in flight (once more leaves at once)");
             caught.wait();
             progress::clear();

@@ -107,6 +107,21 @@ fn a_second_signal_leaves_at_once() {
     assert!(shown.out.contains(" by "), "{shown:#?}");
 }
 
+/// As `timeout` and the like do: they signal their child, and then the process group that it is in.
+#[test]
+fn a_signal_that_comes_twice_at_the_same_moment_is_one() {
+    let (place, server) = (Place::new(), start(quick()));
+    let child = place
+        .run_command(&server.base_url(), &["--duration", "10m"])
+        .spawn()
+        .unwrap();
+    served(&server, 5);
+    send(&child, Signal::SIGINT);
+    send(&child, Signal::SIGTERM);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("interrupted"), "{said:#?}");
+}
+
 #[test]
 fn a_killed_run_leaves_a_readable_folder() {
     let (place, server) = (Place::new(), start(quick()));

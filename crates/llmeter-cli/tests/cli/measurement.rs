@@ -60,8 +60,8 @@ fn strict_fails_a_run_that_is_not_clean() {
     let line = |more: &str| {
         format!(
             "exec taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') \"$LLMETER\" run \
-             --base-url {url} --model m --prompt hi --max-tokens 2000 --clients 32 --requests 4 \
-             --lanes 8 --stamps user --run-name it --overwrite {more}"
+             --base-url {url} --model m --prompt hi --max-tokens 1000 --clients 32 --requests 2 \
+             --lanes 8 --stamps user --run-name it --overwrite --quiet {more}"
         )
     };
     let said = place.shell(&line("--strict")).exits(4);

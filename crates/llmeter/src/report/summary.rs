@@ -233,10 +233,9 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             );
         }
     }
-    if let Some(quality) = &result.quality {
-        for reason in &quality.reasons {
-            let _ = writeln!(text, "  {reason}");
-        }
+    let reasons = stats.get("measurement_reasons").and_then(Value::as_array);
+    for reason in reasons.into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(text, "  {reason}");
     }
     for warning in &result.warnings {
         let _ = writeln!(text, "warning: {warning}");
