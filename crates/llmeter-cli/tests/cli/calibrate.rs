@@ -59,7 +59,11 @@ fn a_calibrated_run_carries_the_figures() {
         assert_eq!(stats["total_requests"], 3);
         assert_eq!(place.responses().len(), 3);
         let shown = place.llmeter(["show", "runs/it"]).exits(0);
-        assert_eq!(shown.out, said.out);
+        assert!(shown.out.contains("calibrated: "), "{shown:#?}");
+        if !low_memory {
+            // Shown again, a run in low memory has exact percentiles: its answers are all there.
+            assert_eq!(shown.out, said.out);
+        }
         // Requests of the calibration reach nobody else's server.
         assert_eq!(server.requests_served(), 3);
     }
