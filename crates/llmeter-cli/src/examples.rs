@@ -12,7 +12,13 @@ Examples:
 
 Exit codes:
   0 done   1 could not run   2 bad usage   3 every request failed
-  4 --strict and the verdict is not clean   130 interrupted, results saved";
+  4 --strict and the verdict is not clean   130 interrupted, results saved
+
+Environment:
+  OPENAI_API_KEY                         the API key, unless --api-key-env names another variable
+  LLMETER_DISABLE_ALL_PROGRESS_BARS=1    show no progress
+  LLMETER_LOG=warn|info|debug            write a log to standard error
+  NO_COLOR=1                             no colours";
 
 pub(crate) const RUN_EXAMPLES: &str = "\
 Examples:
@@ -28,7 +34,7 @@ Examples:
 A payload is the body of a request; a line of prompts.jsonl looks like this:
   {\"messages\": [{\"role\": \"user\", \"content\": \"Tell me a story.\"}], \"max_tokens\": 128}
 
-A configuration file holds the same names:
+A configuration file holds the same names; its paths begin where llmeter is started:
   base-url = \"http://localhost:8000/v1\"
   model = \"my-model\"
   payload = \"prompts.jsonl\"

@@ -29,13 +29,21 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
             return Ok(Exit::Interrupted);
         }
     }
-    let mut runner = Runner::new(config).interrupted_by(interrupt);
+    let mut runner = Runner::new(config).interrupted_by(interrupt.clone());
     if let Some(display) = progress::display(quiet, "run") {
         runner = runner.observe(display);
     }
-    let mut result = runner.run_blocking()?;
+    let result = runner.run_blocking();
     // Ends the display.
     drop(runner);
+    let mut result = match result {
+        Ok(result) => result,
+        Err(_) if interrupt.is_stopped() => {
+            output::note("interrupted before the first request; nothing was measured");
+            return Ok(Exit::Interrupted);
+        }
+        Err(reason) => return Err(reason.into()),
+    };
     if let Some(calibration) = calibration {
         result.add_stats(calibration.stats());
         if result.summary.output_path.is_some() {

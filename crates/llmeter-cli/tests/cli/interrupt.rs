@@ -1,5 +1,4 @@
 //! Ctrl-C and SIGTERM.
-#![cfg(unix)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -175,4 +174,23 @@ fn signals_during_a_quiet_run_are_quiet() {
     send(&child, Signal::SIGINT);
     let said = end_of(child).exits(130);
     assert_eq!(said.err, "");
+}
+
+#[test]
+fn an_interrupted_demo_shows_what_it_has() {
+    let place = Place::new();
+    let child = place.command(["demo"]).spawn().unwrap();
+    until("the first load is under way", || {
+        let sessions = fs::read_dir(place.path().join("runs"))
+            .into_iter()
+            .flatten();
+        sessions.flatten().any(|session| {
+            let responses = session.path().join("00001-clients/responses.jsonl");
+            fs::read_to_string(responses).is_ok_and(|text| text.contains('\n'))
+        })
+    });
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("TTFT p50"), "{said:#?}");
+    assert!(said.out.contains("interrupted"), "{said:#?}");
 }

@@ -12,6 +12,7 @@ mod config_file;
 mod demo;
 mod failing_servers;
 mod help;
+#[cfg(unix)]
 mod interrupt;
 mod measurement;
 mod payloads;
@@ -20,5 +21,6 @@ mod run;
 mod scripted;
 mod secrets;
 mod show;
+#[cfg(unix)]
 mod simulate;
 mod support;

@@ -80,6 +80,16 @@ fn what_is_no_run_folder_is_one_clear_line() {
 }
 
 #[test]
+fn the_folder_of_run_folders_is_told_from_one() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.run(&server.base_url(), &[]).exits(0);
+    place
+        .llmeter(["show", "runs"])
+        .exits(1)
+        .one_error(&["runs is not a run folder", "runs/it"]);
+}
+
+#[test]
 fn a_damaged_file_is_named() {
     let place = Place::new();
     place.file("run/summary.json", "{");

@@ -9,7 +9,6 @@ use nix::unistd::Pid;
 
 use crate::support::{Place, end_of};
 
-#[cfg(unix)]
 #[test]
 fn it_serves_and_stops_on_a_signal_with_the_truth_complete() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -62,7 +61,6 @@ fn it_serves_and_stops_on_a_signal_with_the_truth_complete() {
 
 /// Whoever reads the announcement may end the server at once: the truth file is written all the
 /// same.
-#[cfg(unix)]
 #[test]
 fn a_signal_right_after_the_announcement_is_not_missed() {
     let place = Place::new();

@@ -157,7 +157,12 @@ fn execute(
     let dialer = match config.endpoint.way() {
         Way::Http(api) => {
             let dialer = Dialer::new(api.server(), config.stamps)?;
-            runtime.block_on(reach(&dialer, &api.server().authority, config.timeout))?;
+            runtime.block_on(async {
+                tokio::select! {
+                    reached = reach(&dialer, &api.server().authority, config.timeout) => reached,
+                    () = interrupt.stopped() => Err(Error::Environment("interrupted".to_owned())),
+                }
+            })?;
             Some(dialer)
         }
         Way::Invoke(_) => None,
