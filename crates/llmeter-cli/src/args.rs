@@ -3,8 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+
+use crate::examples::{
+    CALIBRATE_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, RUN_EXAMPLES, SHOW_EXAMPLES, SIMULATE_EXAMPLES,
+};
+use crate::exit::Exit;
+use crate::output;
 
 /// Measure how fast, how steady and how costly a large-language-model endpoint is.
 ///
@@ -16,20 +23,6 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  llmeter demo
-      See a load test run against the built-in simulator.
-  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
-              --max-tokens 128 --clients 16 --requests 10
-      Measure an OpenAI-compatible server: 16 clients, 10 requests each.
-  llmeter show runs/20260102-0304
-      Print the summary of a run again.
-
-Exit codes:
-  0 done   1 could not run   2 bad usage   3 every request failed
-  4 --strict and the verdict is not clean   130 interrupted, results saved";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,6 +39,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = DEMO_EXAMPLES)]
 pub(crate) struct DemoArguments {
     /// Folder for the run folders
     #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -110,7 +104,7 @@ pub(crate) struct RunArguments {
     pub(crate) api_key_env: Option<String>,
     /// Header line to send with every request (repeatable)
     #[arg(long = "header", value_name = "K: V", help_heading = "Endpoint")]
-    #[serde(rename = "header")]
+    #[serde(rename = "header", deserialize_with = "headers_setting")]
     pub(crate) headers: Vec<String>,
 
     /// Text to send as one user message
@@ -194,25 +188,8 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
 }
 
-const RUN_EXAMPLES: &str = "\
-Examples:
-  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini \\
-              --prompt 'Tell me a story.' --max-tokens 128 --clients 8 --requests 20
-      8 clients, 20 requests each; the key comes from OPENAI_API_KEY.
-  llmeter run --base-url http://localhost:8000/v1 --model my-model \\
-              --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
-      64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
-  llmeter run --config nightly.toml --strict --json > stats.json
-      Settings from a file, statistics for a script.
-
-A configuration file holds the same names:
-  base-url = \"http://localhost:8000/v1\"
-  model = \"my-model\"
-  payload = \"prompts.jsonl\"
-  clients = 64
-  duration = \"2m\"";
-
 #[derive(Debug, Args)]
+#[command(after_long_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArguments {
     /// The run folder
     #[arg(value_name = "DIR")]
@@ -223,6 +200,7 @@ pub(crate) struct ShowArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = CALIBRATE_EXAMPLES)]
 pub(crate) struct CalibrateArguments {
     /// Clients, each with one request in flight at a time
     #[arg(long, value_name = "N", default_value_t = 16)]
@@ -312,22 +290,13 @@ pub(crate) struct SimulateArguments {
     pub(crate) quiet: bool,
 }
 
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  llmeter simulate --ttft 200ms --itl 20ms --output-tokens 128 --jitter 0.2
-      A steady server with some spread.
-  llmeter simulate --max-concurrency 8 --prefill-rate 5000
-      A server whose latency grows with load and with prompt length.
-  llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001
-      A server that fails now and then.";
-
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|reason| reason.to_string());
-    }
-    humantime::parse_duration(text)
-        .map_err(|reason| format!("{reason}; write it like 30s, 200ms or 2m"))
+    let parsed = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    parsed.ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
 }
 
 /// A duration in a configuration file: text like `"30s"` or a number of seconds.
@@ -348,5 +317,59 @@ fn duration_setting<'de, D: serde::Deserializer<'de>>(
     };
     parse_duration(&text)
         .map(Some)
-        .map_err(serde::de::Error::custom)
+        .map_err(|reason| serde::de::Error::custom(format!("{text:?} is {reason}")))
+}
+
+/// Header lines in a configuration file: one text or a list.
+fn headers_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text like \"Name: value\", or a list of them")]
+    enum Setting {
+        One(String),
+        List(Vec<String>),
+    }
+    Ok(match Setting::deserialize(deserializer)? {
+        Setting::One(line) => vec![line],
+        Setting::List(lines) => lines,
+    })
+}
+
+/// Reads the command line. `Err` holds the code to leave with: help was asked for, or the command
+/// line is wrong and the mistake has been printed, in one line.
+pub(crate) fn parse() -> Result<Arguments, Exit> {
+    Arguments::try_parse().map_err(|reason| {
+        if !reason.use_stderr() {
+            // Help or version; a reader that went away has seen enough of it.
+            let _ = reason.print();
+            return Exit::Done;
+        }
+        if reason.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            let _ = reason.print();
+        } else {
+            output::note(&one_line(&reason.render().to_string()));
+        }
+        Exit::BadUsage
+    })
+}
+
+/// The parser's message without the usage that it repeats.
+fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for part in message.lines().map(str::trim) {
+        if part.starts_with("Usage:") || part.starts_with("For more information") {
+            break;
+        }
+        if part.is_empty() {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(if part.starts_with("tip:") { "; " } else { " " });
+        }
+        line.push_str(part);
+    }
+    // What Rust says of text that should be a number.
+    line = line.replace("invalid digit found in string", "not a whole number");
+    line + " (--help explains)"
 }

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use llmeter_sim::SimError;
+use llmeter_sim::calibration::CalibrationError;
+
+use crate::output;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -44,16 +49,20 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
         // Whoever reads our output has seen enough.
         return Exit::Done;
     }
-    eprintln!("error: {reason:#}");
+    output::note(&format!("error: {}", message(reason)));
     let is_usage = reason.chain().any(|cause| {
         cause.is::<UsageError>()
             || matches!(
                 cause.downcast_ref(),
                 Some(llmeter::Error::Invalid { .. } | llmeter::Error::Content { .. })
             )
+            || matches!(cause.downcast_ref(), Some(SimError::Invalid { .. }))
             || matches!(
                 cause.downcast_ref(),
-                Some(llmeter_sim::SimError::Invalid { .. })
+                Some(
+                    CalibrationError::Run(llmeter::Error::Invalid { .. })
+                        | CalibrationError::Simulator(SimError::Invalid { .. })
+                )
             )
     });
     if is_usage {
@@ -61,6 +70,67 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
     } else {
         Exit::CouldNotRun
     }
+}
+
+/// An error and its causes in one line; settings are named as the flags that set them.
+fn message(reason: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in reason.chain() {
+        let part = match setting(cause) {
+            Some((field, rest)) => format!("{}: {rest}", flag(field)),
+            None => cause.to_string(),
+        };
+        // Many errors quote their cause.
+        if text.contains(&part) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&part);
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// The setting that an error is about, and what is wrong with it.
+fn setting(cause: &(dyn std::error::Error + 'static)) -> Option<(&'static str, String)> {
+    if let Some(CalibrationError::Run(inner)) = cause.downcast_ref() {
+        return setting(inner);
+    }
+    if let Some(CalibrationError::Simulator(inner)) = cause.downcast_ref() {
+        return setting(inner);
+    }
+    match (cause.downcast_ref(), cause.downcast_ref()) {
+        (
+            Some(llmeter::Error::Invalid {
+                field,
+                value,
+                expected,
+            }),
+            _,
+        ) => Some((field, format!("{value} is not usable: {expected}"))),
+        (
+            _,
+            Some(SimError::Invalid {
+                field,
+                value,
+                accepted,
+            }),
+        ) => Some((field, format!("{value} is not usable: must be {accepted}"))),
+        _ => None,
+    }
+}
+
+/// `error_rate + stall_rate` as the command line writes it: `--error-rate + --stall-rate`.
+fn flag(field: &str) -> String {
+    field
+        .split(" + ")
+        .map(|name| match name {
+            "api_key" => "the API key (--api-key-env)".to_owned(),
+            name => format!("--{}", name.replace('_', "-")),
+        })
+        .collect::<Vec<_>>()
+        .join(" + ")
 }
 
 fn is_broken_pipe(reason: &anyhow::Error) -> bool {

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod examples;
 mod exit;
 mod output;
 mod progress;
@@ -11,10 +12,11 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = match args::parse() {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit.into(),
+    };
     output::start_log();
     match commands::dispatch(arguments) {
         Ok(exit) => exit.into(),

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use crate::progress;
+
 /// Prints text as it is. A reader that went away is an error, which ends the program quietly.
 pub(crate) fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
@@ -18,6 +20,13 @@ pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
     text(&format!("{}\n", serde_json::to_string_pretty(object)?))
 }
 
+/// Prints a line to standard error. Nobody may be listening there: that must not end a run.
+pub(crate) fn note(line: &str) {
+    progress::above(|| {
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+}
+
 /// Sends the library's log to standard error; `LLMETER_LOG` chooses what (default: errors).
 pub(crate) fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LLMETER_LOG")
@@ -25,5 +34,6 @@ pub(crate) fn start_log() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .log_internal_errors(false)
         .init();
 }

@@ -22,20 +22,53 @@ pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
     };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    let file: RunArguments = toml::from_str(&text).map_err(|reason| {
-        UsageError(format!(
-            "{}: {}",
-            path.display(),
-            reason.to_string().trim_end()
-        ))
-    })?;
+    let file: RunArguments =
+        toml::from_str(&text).map_err(|reason| mistake(path, &text, &reason))?;
     if file.requests.is_some() && file.duration.is_some() {
         return Err(both(path, "requests", "duration"));
     }
     if file.prompt.is_some() && file.payload.is_some() {
         return Err(both(path, "prompt", "payload"));
     }
+    if file.payload.is_some() && file.max_tokens.is_some() {
+        return Err(both(path, "payload", "max-tokens"));
+    }
     Ok(flags.over(file))
+}
+
+/// A mistake in a configuration file, in one line.
+fn mistake(path: &Path, text: &str, reason: &toml::de::Error) -> UsageError {
+    let position = reason.span().map_or_else(String::new, |span| {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = 1 + before.matches('\n').count();
+        let column = 1 + before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count();
+        format!(", line {line}, column {column}")
+    });
+    let what = reason.message().lines().collect::<Vec<_>>().join(" ");
+    let what = what
+        .replace("expected usize", "expected a whole number")
+        .replace("expected u64", "expected a whole number")
+        .replace("unknown field", "unknown setting")
+        .replace("expected one of", "the settings are");
+    // The most frequent slip: names as TOML files often write them.
+    let slip = what
+        .strip_prefix("unknown setting `")
+        .and_then(|rest| rest.split('`').next())
+        .map(|name| name.replace('_', "-"))
+        .filter(|name| what.contains(&format!(" `{name}`")) && name.contains('-'));
+    if let Some(name) = slip {
+        let given = name.replace('-', "_");
+        return UsageError(format!(
+            "{}{position}: unknown setting `{given}`; write `{name}`",
+            path.display()
+        ));
+    }
+    UsageError(format!("{}{position}: {what}", path.display()))
 }
 
 fn both(path: &Path, one: &str, other: &str) -> anyhow::Error {
@@ -48,6 +81,7 @@ impl RunArguments {
     /// flag drops the file's.
     fn over(self, file: Self) -> Self {
         let has_load = self.requests.is_some() || self.duration.is_some();
+        let has_own_payload = self.payload.is_some();
         let has_content = self.prompt.is_some() || self.payload.is_some();
         Self {
             config: self.config,
@@ -62,7 +96,9 @@ impl RunArguments {
             },
             prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
             payload: self.payload.or(file.payload.filter(|_| !has_content)),
-            max_tokens: self.max_tokens.or(file.max_tokens),
+            max_tokens: self
+                .max_tokens
+                .or(file.max_tokens.filter(|_| !has_own_payload)),
             tokenizer: self.tokenizer.or(file.tokenizer),
             clients: self.clients.or(file.clients),
             requests: self.requests.or(file.requests.filter(|_| !has_load)),
@@ -96,6 +132,11 @@ impl RunArguments {
                     Payload::new(),
                 )?]
             }
+            (None, Some(_)) if self.max_tokens.is_some() => {
+                let reason =
+                    "--max-tokens goes with --prompt; the payloads of a file have their own";
+                return Err(UsageError(reason.to_owned()).into());
+            }
             (None, Some(path)) => load_payloads(path)?,
             _ => {
                 return Err(UsageError(
@@ -128,6 +169,11 @@ impl RunArguments {
         Ok(config)
     }
 
+    /// The environment variable that holds the API key.
+    pub(crate) fn key_variable(&self) -> &str {
+        self.api_key_env.as_deref().unwrap_or(DEFAULT_KEY_VARIABLE)
+    }
+
     fn endpoint(&self) -> Result<OpenAiChat> {
         let needed = |value: &Option<String>, flag: &str, what: &str| {
             value
@@ -142,7 +188,7 @@ impl RunArguments {
         let model = needed(&self.model, "--model", "the model to ask for")?;
         let is_streaming = self.endpoint != Some(EndpointKind::OpenaiChat);
         let mut builder = OpenAiChat::builder(&base_url, &model).streaming(is_streaming);
-        let variable = self.api_key_env.as_deref().unwrap_or(DEFAULT_KEY_VARIABLE);
+        let variable = self.key_variable();
         match std::env::var(variable) {
             Ok(key) if !key.is_empty() => builder = builder.api_key(SecretString::from(key)),
             Ok(_) | Err(std::env::VarError::NotPresent) => {}

@@ -1,36 +1,76 @@
 //! Ctrl-C and SIGTERM: the first stops the load and saves, the second leaves at once.
 
+use std::time::Duration;
+
 use llmeter::Interrupt;
 
 use crate::exit::Exit;
+use crate::{output, progress};
 
-/// Blocks until the first signal.
-pub(crate) fn wait() -> std::io::Result<()> {
+/// Signals that are caught from now on, so that none is missed before it is waited for.
+pub(crate) struct Caught {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+/// Starts catching signals.
+pub(crate) fn catch() -> std::io::Result<Caught> {
     let runtime = runtime()?;
-    runtime.block_on(async { Ok(Signals::new()?.next().await) })
+    let signals = {
+        let _context = runtime.enter();
+        Signals::new()?
+    };
+    Ok(Caught { runtime, signals })
+}
+
+impl Caught {
+    /// Blocks until a signal comes, or returns at once if one came before.
+    pub(crate) fn wait(&mut self) {
+        self.runtime.block_on(self.signals.next());
+    }
+
+    /// Takes copies of a signal that just came out of the way.
+    fn drop_repeats(&mut self) {
+        self.runtime.block_on(async {
+            let end = tokio::time::sleep(REPEATS);
+            tokio::pin!(end);
+            loop {
+                tokio::select! {
+                    () = &mut end => break,
+                    () = self.signals.next() => {}
+                }
+            }
+        });
+    }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
 }
 
+/// Within this time signals are copies of one: a wrapper passes on what the whole process group got.
+const REPEATS: Duration = Duration::from_millis(30);
+
 /// Lets the signals stop what `interrupt` belongs to.
-pub(crate) fn stop_on_signals(interrupt: Interrupt) -> std::io::Result<()> {
-    let runtime = runtime()?;
-    let mut signals = {
-        let _context = runtime.enter();
-        Signals::new()?
-    };
+pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Result<()> {
+    let mut caught = catch()?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            runtime.block_on(signals.next());
-            eprintln!("stopping: waiting for what is in flight (once more leaves at once)");
+            let say = |line: &str| {
+                if !quiet {
+                    output::note(line);
+                }
+            };
+            caught.wait();
             interrupt.stop();
-            runtime.block_on(signals.next());
-            eprintln!("left at once; the run folder holds what was recorded so far");
+            caught.drop_repeats();
+            say("stopping: waiting for what is in flight (once more leaves at once)");
+            caught.wait();
+            progress::clear();
+            say("left at once; the run folder holds what was recorded so far");
             std::process::exit(Exit::Interrupted as i32);
         })?;
     Ok(())

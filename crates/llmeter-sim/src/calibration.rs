@@ -89,7 +89,7 @@ pub fn calibrate(
         keep_truth: true,
         ..SimConfig::default()
     })?;
-    let endpoint = OpenAiChat::builder(&simulator.base_url(), "calibration").build()?;
+    let endpoint = OpenAiChat::builder(simulator.base_url(), "calibration").build()?;
     let payload = OpenAiChat::create_payload(
         "How long do you take?",
         u64::from(shape.output_tokens),

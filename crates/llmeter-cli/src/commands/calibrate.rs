@@ -2,15 +2,18 @@
 
 use anyhow::Result;
 use llmeter::Interrupt;
-use llmeter_sim::calibration::{self, LoadShape};
+use llmeter_sim::calibration::{self, Calibration, LoadShape};
 
 use crate::args::CalibrateArguments;
 use crate::exit::Exit;
 use crate::{output, progress, signals};
 
+/// Files that are open beside the two ends of each client's connection.
+const OTHER_FILES: u64 = 64;
+
 pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<Exit> {
     let interrupt = Interrupt::new();
-    signals::stop_on_signals(interrupt.clone())?;
+    signals::stop_on_signals(interrupt.clone(), arguments.quiet)?;
     let shape = LoadShape {
         clients: arguments.clients,
         duration: arguments.duration,
@@ -19,16 +22,42 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<Exit> {
         output_tokens: arguments.output_tokens,
         stamps: arguments.stamps.into(),
     };
-    let display = progress::display(arguments.quiet, "calibrating");
-    let calibration = calibration::calibrate(&shape, &interrupt, display)?;
+    let Some(calibration) = measure(&shape, &interrupt, arguments.quiet)? else {
+        output::note("interrupted; a calibration needs its whole time");
+        return Ok(Exit::Interrupted);
+    };
     if arguments.json {
         output::json(&calibration.stats())?;
     } else {
         output::text(&calibration.to_string())?;
     }
-    Ok(if interrupt.is_stopped() {
-        Exit::Interrupted
-    } else {
-        Exit::Done
-    })
+    Ok(Exit::Done)
+}
+
+/// Replays a load against the simulator; `None` if it was interrupted.
+pub(crate) fn measure(
+    shape: &LoadShape,
+    interrupt: &Interrupt,
+    quiet: bool,
+) -> Result<Option<Calibration>> {
+    // Both ends of every connection are in this process.
+    let needed = (shape.clients as u64)
+        .saturating_mul(2)
+        .saturating_add(OTHER_FILES);
+    let limit = llmeter::raise_open_file_limit()?;
+    if limit < needed {
+        return Err(llmeter::Error::Environment(format!(
+            "calibrating with {} clients needs {needed} open files, but this process may have \
+             {limit}; raise the limit (ulimit -n {}) or use fewer clients",
+            shape.clients,
+            needed.next_power_of_two(),
+        ))
+        .into());
+    }
+    let display = progress::display(quiet, "calibrating");
+    let calibration = calibration::calibrate(shape, interrupt, display);
+    if interrupt.is_stopped() {
+        return Ok(None);
+    }
+    Ok(Some(calibration?))
 }

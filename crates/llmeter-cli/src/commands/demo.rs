@@ -1,5 +1,6 @@
 //! `llmeter demo`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     .map(|text| OpenAiChat::create_payload(text, 48, Payload::new()))
     .collect::<Result<Vec<_>, _>>()?;
     let interrupt = Interrupt::new();
-    signals::stop_on_signals(interrupt.clone())?;
+    signals::stop_on_signals(interrupt.clone(), arguments.quiet)?;
     output::text(&format!(
         "A simulated server with room for {SERVER_SLOTS} requests at a time, \
          under {} loads of {} s each.\n\n",
@@ -53,7 +54,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     let base = RunConfig::new(Arc::new(endpoint), payloads)
         .load(Load::Duration(SENDING_TIME))
         .output(&arguments.output);
-    let session = llmeter::run_name_from_clock();
+    let session = free_folder(&arguments.output);
     let mut results: Vec<RunResult> = Vec::new();
     for clients in LADDER {
         let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
@@ -63,10 +64,9 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         }
         let result = runner.run_blocking_with(|run| {
             run.clients = clients;
-            run.output = Some(arguments.output.join(format!("demo-{session}")));
+            run.output = Some(session.clone());
             run.run_name = Some(format!("{clients:05}-clients"));
             run.run_description = Some("llmeter demo".to_owned());
-            run.overwrite = true;
         })?;
         results.push(result);
         if interrupt.is_stopped() {
@@ -77,19 +77,25 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     if let Some(last) = results.last() {
         output::text(&format!("\n{}", report::summary(last)))?;
     }
-    if let Some(folder) = results
-        .first()
-        .and_then(|result| result.summary.output_path.as_deref()?.parent())
-    {
-        output::text(&format!(
-            "\nEvery load has its own run folder in {}; `llmeter show DIR` prints one again.\n",
-            folder.display()
-        ))?;
-    }
+    output::text(&format!(
+        "\nEvery load has its own run folder in {}; `llmeter show DIR` prints one again.\n\
+         Next: llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n",
+        session.display()
+    ))?;
     simulator.stop()?;
     Ok(if interrupt.is_stopped() {
         Exit::Interrupted
     } else {
         Exit::Done
     })
+}
+
+/// A folder for this demo's runs that is not there yet, named by the local time.
+fn free_folder(output: &Path) -> PathBuf {
+    let name = format!("demo-{}", llmeter::run_name_from_clock());
+    std::iter::once(name.clone())
+        .chain((2_u32..).map(|number| format!("{name}-{number}")))
+        .map(|name| output.join(name))
+        .find(|folder| !folder.exists())
+        .unwrap_or_else(|| output.join(name))
 }

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod demo;
+mod failure;
 mod run;
 mod show;
 mod simulate;

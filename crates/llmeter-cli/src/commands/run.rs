@@ -2,30 +2,48 @@
 
 use anyhow::Result;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict, report};
-use llmeter_sim::calibration::{self, Calibration, LoadShape};
+use llmeter_sim::calibration::{Calibration, LoadShape};
+use serde_json::Value;
 
+use super::{calibrate, failure};
 use crate::args::RunArguments;
 use crate::exit::Exit;
 use crate::{output, progress, settings, signals};
+
+/// Tokens of an answer up to which `--calibrate` follows the payload.
+const MOST_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     let arguments = settings::with_file(arguments)?;
     let (quiet, json, strict) = (arguments.quiet, arguments.json, arguments.strict);
     let calibrates = arguments.calibrate;
+    let key_variable = arguments.key_variable().to_owned();
     let config = arguments.into_config()?;
     let interrupt = Interrupt::new();
-    signals::stop_on_signals(interrupt.clone())?;
-    let calibration = if calibrates {
-        calibrate(&config, &interrupt, quiet)?
-    } else {
-        None
-    };
-    let mut runner = Runner::new(config).interrupted_by(interrupt);
+    signals::stop_on_signals(interrupt.clone(), quiet)?;
+    let mut calibration = None;
+    if calibrates {
+        calibration = measure_machine(&config, &interrupt, quiet)?;
+        if calibration.is_none() {
+            output::note("interrupted while calibrating; nothing was measured");
+            return Ok(Exit::Interrupted);
+        }
+    }
+    let mut runner = Runner::new(config).interrupted_by(interrupt.clone());
     if let Some(display) = progress::display(quiet, "run") {
         runner = runner.observe(display);
     }
-    let mut result = runner.run_blocking()?;
+    let result = runner.run_blocking();
+    // Ends the display.
     drop(runner);
+    let mut result = match result {
+        Ok(result) => result,
+        Err(_) if interrupt.is_stopped() => {
+            output::note("interrupted before the first request; nothing was measured");
+            return Ok(Exit::Interrupted);
+        }
+        Err(reason) => return Err(reason.into()),
+    };
     if let Some(calibration) = calibration {
         result.add_stats(calibration.stats());
         if result.summary.output_path.is_some() {
@@ -34,24 +52,27 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     }
     if json {
         for warning in &result.warnings {
-            eprintln!("warning: {warning}");
+            output::note(&format!("warning: {warning}"));
         }
         output::json(&result.stats())?;
     } else {
         output::text(&report::summary(&result))?;
     }
-    Ok(exit_of(&result, strict))
+    let exit = exit_of(&result, strict);
+    if exit == Exit::AllFailed {
+        let reason = failure::all_failed(&result, &key_variable);
+        output::note(&format!("error: {reason}"));
+    }
+    if exit == Exit::NotClean {
+        output::note(&format!("error: {}", not_clean(&result)));
+    }
+    Ok(exit)
 }
 
 /// The exit code that a result stands for.
 fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
-    let count = |key: &str| {
-        stats
-            .get(key)
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0)
-    };
+    let count = |key: &str| stats.get(key).and_then(Value::as_u64).unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
     if result.interrupted {
         Exit::Interrupted
@@ -64,18 +85,35 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
     }
 }
 
+fn not_clean(result: &RunResult) -> String {
+    let Some(quality) = &result.quality else {
+        return "--strict: the run has no verdict".to_owned();
+    };
+    format!(
+        "--strict: the measurement is {}: {}",
+        quality.verdict,
+        quality.reasons.join("; ")
+    )
+}
+
 /// Replays the run's load shape against the simulator; `None` if it was interrupted.
-fn calibrate(
+fn measure_machine(
     config: &RunConfig,
     interrupt: &Interrupt,
     quiet: bool,
 ) -> Result<Option<Calibration>> {
-    let shape = LoadShape {
+    let mut shape = LoadShape {
         clients: config.clients,
         stamps: config.stamps,
         ..LoadShape::default()
     };
-    let display = progress::display(quiet, "calibrating");
-    let calibration = calibration::calibrate(&shape, interrupt, display)?;
-    Ok((!interrupt.is_stopped()).then_some(calibration))
+    let limits = config.payloads.iter().filter_map(|payload| {
+        ["max_completion_tokens", "max_tokens"]
+            .iter()
+            .find_map(|key| payload.get(*key)?.as_u64())
+    });
+    if let Some(tokens) = limits.max() {
+        shape.output_tokens = tokens.clamp(2, MOST_CALIBRATION_TOKENS) as u32;
+    }
+    calibrate::measure(&shape, interrupt, quiet)
 }

@@ -1,21 +1,61 @@
 //! `llmeter show`.
 
-use anyhow::Result;
-use llmeter::{RunResult, report};
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use llmeter::result::RunFolder;
+use llmeter::{Error, RunResult, report};
 
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
 
+/// Run folders that an error names.
+const MOST_NAMED: usize = 5;
+
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
-    let result = RunResult::load(&arguments.folder)?;
+    let result = match RunResult::load(&arguments.folder) {
+        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, &arguments.folder)),
+        result => result?,
+    };
     if arguments.json {
         for warning in &result.warnings {
-            eprintln!("warning: {warning}");
+            output::note(&format!("warning: {warning}"));
         }
         output::json(&result.stats())?;
     } else {
         output::text(&report::summary(&result))?;
     }
     Ok(Exit::Done)
+}
+
+/// Adds which run folders there are in a folder that is none itself.
+fn with_hint(reason: Error, folder: &Path) -> anyhow::Error {
+    let mut runs: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir() && RunFolder::holds_run(path))
+        .collect();
+    runs.sort();
+    let names = |runs: &[std::path::PathBuf]| {
+        runs.iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match runs.as_slice() {
+        [] => reason.into(),
+        few if few.len() <= MOST_NAMED => anyhow!(
+            "{} is not a run folder, but holds some: {}",
+            folder.display(),
+            names(few)
+        ),
+        many => anyhow!(
+            "{} is not a run folder, but holds {}: {}, …",
+            folder.display(),
+            many.len(),
+            names(&many[many.len() - MOST_NAMED..])
+        ),
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
             UsageError(format!("--api-key-env: the variable {variable} is not set"))
         })?),
     };
+    // Before anything is announced: whoever reads the announcement may stop us at once.
+    let mut signals = signals::catch()?;
     let simulator = Simulator::start(SimConfig {
         host: arguments.host,
         port: arguments.port,
@@ -41,7 +43,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
             simulator.base_url()
         ))?;
     }
-    signals::wait()?;
+    signals.wait();
     let served = simulator.requests_served();
     simulator.stop()?;
     if !arguments.quiet {

@@ -1,5 +1,7 @@
 //! An answer under assembly: its content, and the times at which the content came.
 
+use serde_json::{Map, Value};
+
 use crate::wire::clock::{self, Stamp};
 
 /// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
@@ -40,6 +42,7 @@ pub struct Answer {
     pub(crate) id: Option<String>,
     pub(crate) usage: Usage,
     pub(crate) finish_reason: Option<String>,
+    pub(crate) annotations: Map<String, Value>,
     pub(crate) error: Option<String>,
     pub(crate) is_complete: bool,
 }
@@ -128,6 +131,13 @@ impl Answer {
     pub fn finish_reason(&mut self, reason: &str) {
         self.finish_reason = Some(reason.to_owned());
         self.is_complete = true;
+    }
+
+    /// Something else worth keeping, which ends up in
+    /// [`InvocationResponse::annotations`](super::InvocationResponse::annotations). Later values
+    /// replace earlier ones.
+    pub fn annotate(&mut self, name: &str, value: impl Into<Value>) {
+        self.annotations.insert(name.to_owned(), value.into());
     }
 
     /// The stream said that it is over.

@@ -41,7 +41,8 @@ pub struct InvocationResponse {
     pub retries: Option<u32>,
     /// When the request was sent.
     pub request_time: Option<Timestamp>,
-    /// Free data of callbacks.
+    /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
+    /// llama.cpp's own `timings`).
     pub annotations: Map<String, Value>,
     /// What llmeter measures beyond the fields above.
     pub detail: ResponseDetail,

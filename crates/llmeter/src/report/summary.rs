@@ -47,13 +47,16 @@ fn heading(text: &mut String, stats: &Map<String, Value>) {
     let failed = number("failed_requests").unwrap_or(0.0);
     let clients = number("clients").unwrap_or(0.0);
     let mut line = format!(
-        "{total} requests by {clients} {}",
+        "{} {} by {} {}",
+        figure(total),
+        plural(total, "request"),
+        figure(clients),
         plural(clients, "client")
     );
     if let Some(time) = number("total_test_time") {
         let _ = write!(line, " in {}", duration(time));
     }
-    let _ = write!(line, ", {failed} failed");
+    let _ = write!(line, ", {} failed", figure(failed));
     if stats.get("interrupted") == Some(&Value::Bool(true)) {
         line.push_str(", interrupted");
     }
@@ -112,6 +115,10 @@ fn latencies(text: &mut String, stats: &Map<String, Value>) {
 
 fn rates(text: &mut String, stats: &Map<String, Value>) {
     let number = |key: &str| stats.get(key).and_then(Value::as_f64);
+    if number("total_requests") == number("failed_requests") {
+        // How fast failures come is no rate of the endpoint's.
+        return;
+    }
     let mut rows = Vec::new();
     let mut row = |label: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -197,8 +204,9 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
     if let Some(verdict) = word("verdict") {
         let _ = write!(text, "\nmeasurement: {verdict}");
         if let Some(stamps) = word("stamps") {
-            let _ = write!(text, ", {stamps} stamps");
+            let _ = write!(text, " ({stamps} stamps)");
         }
+        text.push('\n');
         for (key, label) in [
             ("receive_delay", "receive delay"),
             ("send_lateness", "send lateness"),
@@ -206,15 +214,10 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             if let (Some(p50), Some(p99)) =
                 (number(&format!("{key}-p50")), number(&format!("{key}-p99")))
             {
-                let _ = write!(
-                    text,
-                    ", {label} p50 {} p99 {}",
-                    duration(p50),
-                    duration(p99)
-                );
+                let (p50, p99) = (duration(p50), duration(p99));
+                let _ = writeln!(text, "  {label}  p50 {p50}  p99 {p99}");
             }
         }
-        text.push('\n');
         if let (Some(ttft), Some(itl)) = (
             number("calibration_ttft-mean"),
             number("calibration_itl-mean"),
@@ -222,7 +225,7 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             let p99 = |key: &str| number(key).map_or_else(|| "—".to_owned(), duration);
             let _ = writeln!(
                 text,
-                "calibrated: this machine adds {} to TTFT (p99 {}) and {} to ITL (p99 {})",
+                "  calibrated: this machine adds {} to TTFT (p99 {}) and {} to ITL (p99 {})",
                 duration(ttft),
                 p99("calibration_ttft-p99"),
                 duration(itl),
@@ -230,10 +233,9 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             );
         }
     }
-    if let Some(quality) = &result.quality {
-        for reason in &quality.reasons {
-            let _ = writeln!(text, "  {reason}");
-        }
+    let reasons = stats.get("measurement_reasons").and_then(Value::as_array);
+    for reason in reasons.into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(text, "  {reason}");
     }
     for warning in &result.warnings {
         let _ = writeln!(text, "warning: {warning}");

@@ -356,6 +356,7 @@ fn assemble(
             output,
         ),
         error: answer.error.take(),
+        annotations: std::mem::take(&mut answer.annotations),
         detail: ResponseDetail {
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,

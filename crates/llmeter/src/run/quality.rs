@@ -338,6 +338,7 @@ impl MeasurementQuality {
             stats.insert(format!("measurement_{key}"), value);
         };
         put("verdict", json!(self.verdict.as_str()));
+        put("reasons", json!(self.reasons));
         put(
             "stamps",
             json!(match self.stamps {

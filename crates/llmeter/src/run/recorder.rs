@@ -27,8 +27,8 @@ use crate::wire::clock;
 /// Lanes that one decoder thread serves.
 const LANES_PER_DECODER: usize = 4;
 /// How long an idle decoder sleeps. It is not woken: waking it would cost the lanes a system call
-/// per answer, and nobody waits for its work.
-const DECODER_NAP: Duration = Duration::from_millis(2);
+/// per answer, and nobody waits for its work. Longer naps make fewer switches between the two.
+const DECODER_NAP: Duration = Duration::from_millis(10);
 /// Answers that a decoder hands on at once, at most.
 const BATCH: usize = 256;
 /// How often responses reach the disk. A killed process may lose those of the last second, which

@@ -1,0 +1,77 @@
+//! What `--help` shows beside the flags.
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  llmeter demo
+      See a load test run against the built-in simulator.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+              --max-tokens 128 --clients 16 --requests 10
+      Measure an OpenAI-compatible server: 16 clients, 10 requests each.
+  llmeter show runs/20260102-0304
+      Print the summary of a run again.
+
+Exit codes:
+  0 done   1 could not run   2 bad usage   3 every request failed
+  4 --strict and the verdict is not clean   130 interrupted, results saved
+
+Environment:
+  OPENAI_API_KEY                         the API key, unless --api-key-env names another variable
+  LLMETER_DISABLE_ALL_PROGRESS_BARS=1    show no progress
+  LLMETER_LOG=warn|info|debug            write a log to standard error
+  NO_COLOR=1                             no colours";
+
+pub(crate) const RUN_EXAMPLES: &str = "\
+Examples:
+  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini \\
+              --prompt 'Tell me a story.' --max-tokens 128 --clients 8 --requests 20
+      8 clients, 20 requests each; the key comes from OPENAI_API_KEY.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model \\
+              --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
+      64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
+  llmeter run --config nightly.toml --strict --json > stats.json
+      Settings from a file, statistics for a script.
+
+A payload is the body of a request; a line of prompts.jsonl looks like this:
+  {\"messages\": [{\"role\": \"user\", \"content\": \"Tell me a story.\"}], \"max_tokens\": 128}
+
+A configuration file holds the same names; its paths begin where llmeter is started:
+  base-url = \"http://localhost:8000/v1\"
+  model = \"my-model\"
+  payload = \"prompts.jsonl\"
+  clients = 64
+  duration = \"2m\"";
+
+pub(crate) const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  llmeter simulate --ttft 200ms --itl 20ms --output-tokens 128 --jitter 0.2
+      A steady server with some spread.
+  llmeter simulate --max-concurrency 8 --prefill-rate 5000
+      A server whose latency grows with load and with prompt length.
+  llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001
+      A server that fails now and then.";
+
+pub(crate) const DEMO_EXAMPLES: &str = "\
+Examples:
+  llmeter demo
+      Watch four loads, and find their run folders under runs/.
+  llmeter demo --output /tmp/runs --quiet
+      The same without progress, into another folder.";
+
+pub(crate) const SHOW_EXAMPLES: &str = "\
+Examples:
+  llmeter show runs/20260102-0304
+      The summary that the run printed at its end.
+  llmeter show runs/20260102-0304 --json | jq '.\"time_to_first_token-p99\"'
+      One statistic for a script.
+
+Run folders of the Python package llmeter (0.1.12 and 0.2.0) can be shown as well, and so can
+folders of runs that were interrupted or killed.";
+
+pub(crate) const CALIBRATE_EXAMPLES: &str = "\
+Examples:
+  llmeter calibrate
+      What 16 clients cost on this machine.
+  llmeter calibrate --clients 1024 --itl 100ms --duration 10s
+      The same for a load like the one that you are going to measure.
+  llmeter calibrate --stamps user
+      What would be lost without the kernel's receive stamps.";

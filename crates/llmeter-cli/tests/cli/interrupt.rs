@@ -1,0 +1,196 @@
+//! Ctrl-C and SIGTERM.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::Duration;
+
+use llmeter::RunResult;
+use llmeter_sim::{RunningSimulator, SimConfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Place, end_of, quick, start, until};
+
+fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+}
+
+fn served(server: &RunningSimulator, count: u64) {
+    until("requests were answered", || {
+        server.requests_served() >= count
+    });
+}
+
+/// A server of which half of the answers fall silent, so that something is always in flight.
+fn half_silent() -> RunningSimulator {
+    start(SimConfig {
+        stall_rate: 0.5,
+        ..quick()
+    })
+}
+
+#[test]
+fn one_signal_stops_and_saves() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (place, server) = (Place::new(), start(quick()));
+        let child = place
+            .run_command(
+                &server.base_url(),
+                &["--clients", "4", "--requests", "1000000"],
+            )
+            .spawn()
+            .unwrap();
+        served(&server, 40);
+        send(&child, signal);
+        let said = end_of(child).exits(130);
+        // A run that stops within a blink need not say that it is stopping.
+        assert!(
+            said.err.is_empty() || said.err.starts_with("stopping"),
+            "{said:#?}"
+        );
+        assert!(said.out.contains("interrupted"), "{said:#?}");
+        assert!(said.out.contains("requests per minute"), "{said:#?}");
+        let count = place.responses().len() as u64;
+        assert!(count >= 40, "{count}");
+        // What was in flight was waited for, and nothing was sent after the signal.
+        assert_eq!(count, server.requests_served());
+        assert_eq!(place.stats()["total_requests"], count);
+        assert_eq!(place.stats()["failed_requests"], 0);
+        let shown = place.llmeter(["show", "runs/it"]).exits(0);
+        assert!(shown.out.contains("interrupted"), "{shown:#?}");
+        assert!(RunResult::load(place.folder()).unwrap().interrupted);
+    }
+}
+
+#[test]
+fn what_stays_in_flight_is_cut_after_a_grace() {
+    let (place, server) = (Place::new(), half_silent());
+    let child = place
+        .run_command(
+            &server.base_url(),
+            &["--clients", "16", "--duration", "10m", "--json"],
+        )
+        .spawn()
+        .unwrap();
+    served(&server, 8);
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    let stats = said.object();
+    assert!(stats["failed_requests"].as_u64().unwrap() > 0, "{stats:?}");
+    assert!(stats["total_requests"].as_u64().unwrap() >= 8, "{stats:?}");
+    assert_eq!(stats, place.stats());
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    let (place, server) = (Place::new(), half_silent());
+    let mut child = place
+        .run_command(
+            &server.base_url(),
+            &["--clients", "16", "--duration", "10m"],
+        )
+        .spawn()
+        .unwrap();
+    let responses = place.folder().join("responses.jsonl");
+    until("something was written down", || {
+        fs::read_to_string(&responses).is_ok_and(|text| text.contains('\n'))
+    });
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    send(&child, Signal::SIGINT);
+    lines.read_line(&mut line).unwrap();
+    assert!(line.starts_with("stopping"), "{line}");
+    send(&child, Signal::SIGTERM);
+    end_of(child).exits(130);
+    // It did not wait for the grace: nothing was summed up.
+    assert!(!place.folder().join("summary.json").exists());
+    assert!(!place.responses().is_empty());
+    let shown = place.llmeter(["show", "runs/it"]).exits(0);
+    assert!(shown.out.contains(" by "), "{shown:#?}");
+}
+
+/// As `timeout` and the like do: they signal their child, and then the process group that it is in.
+#[test]
+fn a_signal_that_comes_twice_at_the_same_moment_is_one() {
+    let (place, server) = (Place::new(), start(quick()));
+    let child = place
+        .run_command(&server.base_url(), &["--duration", "10m"])
+        .spawn()
+        .unwrap();
+    served(&server, 5);
+    send(&child, Signal::SIGINT);
+    send(&child, Signal::SIGTERM);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("interrupted"), "{said:#?}");
+}
+
+#[test]
+fn a_killed_run_leaves_a_readable_folder() {
+    let (place, server) = (Place::new(), start(quick()));
+    let mut child = place
+        .run_command(&server.base_url(), &["--clients", "4", "--duration", "10m"])
+        .spawn()
+        .unwrap();
+    let responses = place.folder().join("responses.jsonl");
+    until("something was written down", || {
+        fs::read_to_string(&responses).is_ok_and(|text| text.contains('\n'))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shown = place.llmeter(["show", "runs/it"]).exits(0);
+    assert!(shown.out.contains("TTFT"), "{shown:#?}");
+}
+
+#[test]
+fn a_calibration_that_is_interrupted_says_so() {
+    let place = Place::new();
+    let mut child = place
+        .command(["calibrate", "--duration", "10m", "--clients", "2"])
+        .spawn()
+        .unwrap();
+    // The first progress line tells that it is under way.
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert!(line.starts_with("calibrating: "), "{line}");
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert_eq!(said.out, "");
+}
+
+#[test]
+fn signals_during_a_quiet_run_are_quiet() {
+    let place = Place::new();
+    let server = start(SimConfig {
+        itl: Duration::from_millis(2),
+        ..quick()
+    });
+    let child = place
+        .run_command(&server.base_url(), &["--duration", "10m", "--quiet"])
+        .spawn()
+        .unwrap();
+    served(&server, 5);
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert_eq!(said.err, "");
+}
+
+#[test]
+fn an_interrupted_demo_shows_what_it_has() {
+    let place = Place::new();
+    let child = place.command(["demo"]).spawn().unwrap();
+    until("the first load is under way", || {
+        let sessions = fs::read_dir(place.path().join("runs"))
+            .into_iter()
+            .flatten();
+        sessions.flatten().any(|session| {
+            let responses = session.path().join("00001-clients/responses.jsonl");
+            fs::read_to_string(responses).is_ok_and(|text| text.contains('\n'))
+        })
+    });
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("TTFT p50"), "{said:#?}");
+    assert!(said.out.contains("interrupted"), "{said:#?}");
+}

@@ -1,0 +1,26 @@
+//! The command line as a user meets it: the real binary against the simulator, or against a server
+//! that answers by a script.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod bad_usage;
+mod calibrate;
+mod config_file;
+mod demo;
+mod failing_servers;
+mod help;
+#[cfg(unix)]
+mod interrupt;
+mod measurement;
+mod payloads;
+mod progress;
+mod run;
+mod scripted;
+mod secrets;
+mod show;
+#[cfg(unix)]
+mod simulate;
+mod support;

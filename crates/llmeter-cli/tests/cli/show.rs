@@ -1,0 +1,99 @@
+//! `llmeter show`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Place, quick, start};
+
+/// Every folder below `folder` that holds a run.
+fn runs(folder: &Path, found: &mut Vec<PathBuf>) {
+    let is_run = ["summary.json", "responses.jsonl", "stats.json"]
+        .iter()
+        .any(|name| folder.join(name).exists());
+    if is_run {
+        found.push(folder.to_owned());
+    }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            runs(&path, found);
+        }
+    }
+}
+
+#[test]
+fn our_folder_shows_what_the_run_showed() {
+    let (place, server) = (Place::new(), start(quick()));
+    let ran = place
+        .run(&server.base_url(), &["--requests", "6", "--clients", "2"])
+        .exits(0);
+    let shown = place.llmeter(["show", "runs/it"]).exits(0);
+    assert_eq!(shown.out, ran.out);
+    assert_eq!(shown.err, "");
+    let json = place.llmeter(["show", "--json", "runs/it"]).exits(0);
+    assert_eq!(json.object(), place.stats());
+}
+
+#[test]
+fn a_folder_may_be_moved() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.run(&server.base_url(), &["--requests", "2"]).exits(0);
+    fs::rename(place.folder(), place.path().join("elsewhere")).unwrap();
+    let shown = place.llmeter(["show", "elsewhere"]).exits(0);
+    assert!(shown.out.contains("files: elsewhere"), "{shown:#?}");
+}
+
+#[test]
+fn folders_of_the_python_system_are_shown() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../llmeter/tests/golden/outputs");
+    let mut folders = Vec::new();
+    runs(&golden, &mut folders);
+    assert!(folders.len() > 20, "{folders:?}");
+    let place = Place::new();
+    for folder in folders {
+        let name = folder.to_str().unwrap();
+        let shown = place.llmeter(["show", name]).exits(0);
+        assert!(
+            shown.out.contains(" requests by ") || shown.out.contains(" request by "),
+            "{shown:#?}"
+        );
+        let json = place.llmeter(["show", "--json", name]).exits(0);
+        assert!(
+            json.object().contains_key("total_requests"),
+            "{name}: {json:#?}"
+        );
+        assert!(!json.err.contains("error"), "{json:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_run_folder_is_one_clear_line() {
+    let place = Place::new();
+    place.file("file.txt", "x");
+    fs::create_dir(place.path().join("empty")).unwrap();
+    for name in ["nowhere", "empty", "file.txt"] {
+        place
+            .llmeter(["show", name])
+            .exits(1)
+            .one_error(&[name, "not a run folder"]);
+    }
+}
+
+#[test]
+fn the_folder_of_run_folders_is_told_from_one() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.run(&server.base_url(), &[]).exits(0);
+    place
+        .llmeter(["show", "runs"])
+        .exits(1)
+        .one_error(&["runs is not a run folder", "runs/it"]);
+}
+
+#[test]
+fn a_damaged_file_is_named() {
+    let place = Place::new();
+    place.file("run/summary.json", "{");
+    let said = place.llmeter(["show", "run"]);
+    assert_ne!(said.code, 0, "{said:#?}");
+    said.one_error(&["summary.json"]);
+}
