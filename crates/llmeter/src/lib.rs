@@ -18,6 +18,9 @@
 //! # Ok::<(), llmeter::Error>(())
 //! ```
 //!
+//! `examples/` has this as a program (`run_from_rust.rs`) and an endpoint of one's own
+//! (`own_endpoint.rs`).
+//!
 //! | module | what lives there |
 //! | --- | --- |
 //! | [`endpoint`] | LLM APIs: how a payload becomes a request, what an answer's frames mean |

@@ -264,7 +264,9 @@ impl Client {
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
         connection.arm();
-        self.capture.sending.wall.get_or_insert_with(clock::wall);
+        if !self.capture.is_sent() {
+            self.capture.sending.wall = Some(clock::wall());
+        }
         let mut reader = ResponseReader::new();
         let mut writing = Writing::new(&prepared.request);
         loop {

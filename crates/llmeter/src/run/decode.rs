@@ -125,6 +125,7 @@ impl Assembly {
         let media_type = head.content_type.as_deref().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+        let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
         self.body = if !(200..300).contains(&head.status) {
             Body::Error(Vec::new())
         } else if let Some(coding) = &head.content_encoding {
@@ -134,7 +135,7 @@ impl Assembly {
             Body::Foreign(Vec::new())
         } else if is("text/html") {
             Body::Foreign(Vec::new())
-        } else if self.is_streaming && !is("application/json") {
+        } else if self.is_streaming && !is_json {
             Body::Events(SseFramer::default())
         } else {
             Body::Whole(Vec::new())

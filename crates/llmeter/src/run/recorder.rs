@@ -31,7 +31,10 @@ const LANES_PER_DECODER: usize = 4;
 const DECODER_NAP: Duration = Duration::from_millis(10);
 /// Answers that a decoder hands on at once, at most.
 const BATCH: usize = 256;
-/// How often responses reach the disk and observers are told.
+/// How often responses reach the disk. A killed process may lose those of the last second, which
+/// leaves room for a machine that is busy.
+const FLUSH: Duration = Duration::from_millis(200);
+/// How often observers are told.
 const TICK: Duration = Duration::from_millis(500);
 
 /// The recorder's threads.
@@ -211,21 +214,30 @@ struct Collector {
 
 impl Collector {
     fn run(mut self, recorded: &Receiver<Vec<Recorded>>) -> Collected {
+        let mut next_flush = clock::now().after(FLUSH);
         let mut next_tick = clock::now().after(TICK);
         loop {
-            let patience = next_tick.seconds_since(clock::now()).max(0.0);
+            let patience = next_flush
+                .min(next_tick)
+                .seconds_since(clock::now())
+                .max(0.0);
             match recorded.recv_timeout(Duration::from_secs_f64(patience)) {
                 Ok(batch) => batch.into_iter().for_each(|one| self.record(one)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = clock::now();
+            if now >= next_flush {
+                next_flush = now.after(FLUSH);
+                self.flush();
+            }
             if now >= next_tick {
                 next_tick = now.after(TICK);
-                self.tick(false);
+                self.tell(false);
             }
         }
-        self.tick(true);
+        self.flush();
+        self.tell(true);
         self.collected
     }
 
@@ -256,13 +268,16 @@ impl Collector {
         }
     }
 
-    /// `is_last`: the lanes are done and everything is recorded.
-    fn tick(&mut self, is_last: bool) {
+    fn flush(&mut self) {
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.flush()
         {
             self.stop_writing(reason);
         }
+    }
+
+    /// Tells the observer how the run goes. `is_last`: everything is recorded.
+    fn tell(&mut self, is_last: bool) {
         let Some(observer) = &self.observer else {
             return;
         };

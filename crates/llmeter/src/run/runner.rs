@@ -216,7 +216,9 @@ fn execute(
                 alive.clone(),
             )
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>>>()
+        // The lanes that did start must not go on without this function.
+        .inspect_err(|_| interrupt.cut())?;
     drop((queues, alive));
     let ended = async {
         tokio::select! {

@@ -69,7 +69,7 @@ fn a_time_bound_run_begins_nothing_after_its_time_and_finishes_what_it_began() {
     let mut script = vec![Step::WaitForRelease];
     script.extend(whole());
     let server = Scripted::start(vec![script]);
-    let time = Duration::from_millis(100);
+    let time = Duration::from_secs(2);
     let config = config(&server, 1).clients(3).load(Load::Duration(time));
     let run = std::thread::spawn(move || run(config));
     for _ in 0..3 {

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
 mod files;
-mod killed;
 mod loads;
 mod refusals;
 #[path = "../scripted/mod.rs"]

@@ -9,6 +9,15 @@ use super::scripted::{Scripted, Step, one, run, write};
 const JSON: &str = "application/json";
 
 #[test]
+fn a_refusal_with_status_200() {
+    let body = r#"{"error": {"message": "no such thing"}}"#;
+    for content_type in [JSON, "application/problem+json; charset=utf-8"] {
+        let response = one(vec![write(sized("200 OK", content_type, body))]);
+        assert_failed(&response, "no such thing");
+    }
+}
+
+#[test]
 fn a_plain_answer_to_a_streaming_request() {
     let response = one(vec![write(sized(
         "200 OK",

@@ -1,4 +1,10 @@
 //! A process that is killed in the middle of its run.
+//!
+//! In a binary of its own, so that no other test takes the recorder's processor time meanwhile.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
+
+mod scripted;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,8 +13,8 @@ use std::time::Duration;
 use llmeter::wire::clock;
 use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner};
 
-use super::scripted::answers::{chunked, whole_stream};
-use super::scripted::{Scripted, Step, finish, payload, write};
+use scripted::answers::{chunked, whole_stream};
+use scripted::{Scripted, Step, finish, payload, write};
 
 /// Where the helper process writes to, and the server that it runs against.
 const FOLDER: &str = "LLMETER_TEST_KILLED_RUN_FOLDER";
@@ -36,7 +42,7 @@ fn a_killed_run_loses_at_most_its_last_second() {
     let answer = write(chunked(&whole_stream(&["one", " two"])));
     let server = Scripted::start(vec![vec![Step::Pause(Duration::from_millis(5)), answer]]);
     let mut helper = Command::new(std::env::current_exe().unwrap())
-        .args(["killed::helper_process", "--exact", "--ignored"])
+        .args(["helper_process", "--exact", "--ignored"])
         .env(FOLDER, folder.path())
         .env(BASE_URL, &server.base_url)
         .stdout(std::process::Stdio::null())
