@@ -45,18 +45,36 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     let folder = tempfile::tempdir()?;
     println!(
         "{:>7}  {:>8}  {:>9} {:>9}  {:>9} {:>9}  {:>9} {:>9}  {:>12}  {:>9}  {:>7}  {:>9}",
-        "streams", "requests", "TTFT p50", "TTFT p99", "TTLT p50", "TTLT p99", "ITL p50", "ITL p99",
-        "verdict", "events/s", "CPU/1k", "memory",
+        "streams",
+        "requests",
+        "TTFT p50",
+        "TTFT p99",
+        "TTLT p50",
+        "TTLT p99",
+        "ITL p50",
+        "ITL p99",
+        "verdict",
+        "events/s",
+        "CPU/1k",
+        "memory",
     );
     let levels = if arguments.smoke {
         vec![1, 64]
     } else {
         arguments.levels.clone()
     };
-    let duration = if arguments.smoke { "2s" } else { &arguments.duration };
+    let duration = if arguments.smoke {
+        "2s"
+    } else {
+        &arguments.duration
+    };
     for streams in levels {
         let truth_file = folder.path().join(format!("truth-{streams}.jsonl"));
-        let itl = if streams >= SLOW_FROM { "100ms" } else { "10ms" };
+        let itl = if streams >= SLOW_FROM {
+            "100ms"
+        } else {
+            "10ms"
+        };
         let simulator = SimulatorProcess::start(
             &llmeter,
             server_core,
@@ -71,8 +89,21 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
         let usage = processes::run_on(
             meter_core,
             Command::new(&llmeter)
-                .args(["run", "--quiet", "--json", "--model", "truth", "--prompt", "How far off?"])
-                .args(["--base-url", &simulator.base_url, "--stamps", &arguments.stamps])
+                .args([
+                    "run",
+                    "--quiet",
+                    "--json",
+                    "--model",
+                    "truth",
+                    "--prompt",
+                    "How far off?",
+                ])
+                .args([
+                    "--base-url",
+                    &simulator.base_url,
+                    "--stamps",
+                    &arguments.stamps,
+                ])
                 .args(["--clients", &streams.to_string(), "--duration", duration])
                 .args(["--warmup", &(streams * arguments.warmup).to_string()])
                 .args(["--run-name", &name])
@@ -83,7 +114,11 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
         let result = RunResult::load(folder.path().join(&name))
             .with_context(|| format!("the meter said: {}", usage.output))?;
         let comparison = Comparison::new(&result.responses, &read_truth(&truth_file)?);
-        let failed = result.responses.iter().filter(|r| r.error.is_some()).count();
+        let failed = result
+            .responses
+            .iter()
+            .filter(|r| r.error.is_some())
+            .count();
         if failed > 0 || comparison.unmatched > 0 || comparison.ttft.is_empty() {
             bail!(
                 "{streams} streams: {failed} failed, {} unknown to the simulator, {} compared",
@@ -98,12 +133,22 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
         let milliseconds = |seconds: f64| format!("{:.3} ms", seconds * 1e3);
         let mut line = format!("{streams:>7}  {:>8}", comparison.ttft.len());
         for errors in summaries {
-            line += &format!("  {:>9} {:>9}", milliseconds(errors.p50), milliseconds(errors.p99));
+            line += &format!(
+                "  {:>9} {:>9}",
+                milliseconds(errors.p50),
+                milliseconds(errors.p99)
+            );
         }
         println!(
             "{line}  {:>12}  {:>9.0}  {:>7}  {:>6.1} MB",
-            stats.get("measurement_verdict").and_then(|v| v.as_str()).unwrap_or("—"),
-            stats.get("output_tps").and_then(|v| v.as_f64()).unwrap_or(0.0),
+            stats
+                .get("measurement_verdict")
+                .and_then(|v| v.as_str())
+                .unwrap_or("—"),
+            stats
+                .get("output_tps")
+                .and_then(|v| v.as_f64())
+                .unwrap_or(0.0),
             milliseconds(usage.cpu.as_secs_f64() * 1000.0 / tokens),
             usage.peak_memory as f64 / 1e6,
         );

@@ -56,8 +56,7 @@ pub(crate) fn bare_client(arguments: &BareClientArguments) -> Result<()> {
 async fn stream(address: String, body: String, requests: usize) -> Result<()> {
     let tcp = tokio::net::TcpStream::connect(&address).await?;
     tcp.set_nodelay(true)?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
     let driver = tokio::spawn(connection);
     for _ in 0..requests {
         let request = hyper::Request::post("/v1/chat/completions")

@@ -1,8 +1,10 @@
-//! Developer commands: `cargo xtask accuracy | throughput`.
+//! Developer commands: `cargo xtask test | accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
+mod memory;
 mod processes;
+mod test;
 mod throughput;
 
 use clap::{Parser, Subcommand};
@@ -17,10 +19,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run every test; those that drive Python get their packages installed under target/python
+    Test(test::TestArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
     Accuracy(accuracy::AccuracyArguments),
     /// Compare the meter's event rate on one core with that of a bare hyper client
     Throughput(throughput::ThroughputArguments),
+    /// Measure what recorded requests cost in memory
+    Memory(memory::MemoryArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -28,8 +34,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Test(arguments) => test::test(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
+        Command::Memory(arguments) => memory::memory(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
     }
 }

@@ -43,9 +43,15 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
         ],
     )?;
     let events = (arguments.streams * arguments.requests * arguments.tokens) as f64;
-    let (streams, requests) = (arguments.streams.to_string(), arguments.requests.to_string());
+    let (streams, requests) = (
+        arguments.streams.to_string(),
+        arguments.requests.to_string(),
+    );
     let folder = tempfile::tempdir()?;
-    println!("{:>12}  {:>12}  {:>14}", "client", "events/s", "CPU per event");
+    println!(
+        "{:>12}  {:>12}  {:>14}",
+        "client", "events/s", "CPU per event"
+    );
     let mut rates = [Vec::new(), Vec::new()];
     for round in 0..arguments.rounds {
         let bare = processes::run_on(
@@ -55,19 +61,32 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
                 .args(["--streams", &streams, "--requests", &requests])
                 .args(["--tokens", &arguments.tokens.to_string()]),
         )?;
-        let seconds: f64 = bare.output.trim().parse().context("the bare client failed")?;
+        let seconds: f64 = bare
+            .output
+            .trim()
+            .parse()
+            .context("the bare client failed")?;
         let meter = processes::run_on(
             client_core,
             Command::new(&llmeter)
-                .args(["run", "--quiet", "--json", "--model", "m", "--prompt", "Go."])
+                .args([
+                    "run", "--quiet", "--json", "--model", "m", "--prompt", "Go.",
+                ])
                 .args(["--base-url", &simulator.base_url, "--clients", &streams])
-                .args(["--requests", &requests, "--max-tokens", &arguments.tokens.to_string()])
+                .args([
+                    "--requests",
+                    &requests,
+                    "--max-tokens",
+                    &arguments.tokens.to_string(),
+                ])
                 .args(["--run-name", &format!("round-{round}"), "--output"])
                 .arg(folder.path()),
         )?;
         let stats: Value = serde_json::from_str(&meter.output)
             .with_context(|| format!("the meter ended with {:?}: {}", meter.code, meter.output))?;
-        let time = stats["total_test_time"].as_f64().context("no total_test_time")?;
+        let time = stats["total_test_time"]
+            .as_f64()
+            .context("no total_test_time")?;
         if stats["failed_requests"] != 0 || stats["total_output_tokens"] != events {
             bail!("the meter lost events: {stats}");
         }
@@ -88,6 +107,9 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     });
-    println!("llmeter takes {:.0} % of the bare client's events", meter / bare * 100.0);
+    println!(
+        "llmeter takes {:.0} % of the bare client's events",
+        meter / bare * 100.0
+    );
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::{Interrupt, Load, Observer, OpenAiChat, RunConfig, Runner, StampSource, Verdict};
 use llmeter::payload::Payload;
+use llmeter::{Interrupt, Load, Observer, OpenAiChat, RunConfig, Runner, StampSource, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::comparison::{Comparison, ErrorSummary};
@@ -89,7 +89,7 @@ pub fn calibrate(
         keep_truth: true,
         ..SimConfig::default()
     })?;
-    let endpoint = OpenAiChat::builder(&simulator.base_url(), "calibration").build()?;
+    let endpoint = OpenAiChat::builder(simulator.base_url(), "calibration").build()?;
     let payload = OpenAiChat::create_payload(
         "How long do you take?",
         u64::from(shape.output_tokens),
@@ -115,7 +115,10 @@ pub fn calibrate(
         requests: comparison.ttft.len(),
         ttft,
         itl,
-        verdict: result.quality.map(|quality| quality.verdict).unwrap_or_default(),
+        verdict: result
+            .quality
+            .map(|quality| quality.verdict)
+            .unwrap_or_default(),
     })
 }
 
@@ -124,8 +127,15 @@ impl Calibration {
     pub fn stats(&self) -> Map<String, Value> {
         let mut stats = Map::new();
         for (name, errors) in [("ttft", self.ttft), ("itl", self.itl)] {
-            for (part, value) in [("mean", errors.mean), ("p50", errors.p50), ("p99", errors.p99)] {
-                stats.insert(format!("measurement_calibration_{name}-{part}"), json!(value));
+            for (part, value) in [
+                ("mean", errors.mean),
+                ("p50", errors.p50),
+                ("p99", errors.p99),
+            ] {
+                stats.insert(
+                    format!("measurement_calibration_{name}-{part}"),
+                    json!(value),
+                );
             }
         }
         stats.insert(

@@ -1,6 +1,7 @@
 //! Folders that llmeter writes, read by the Python system and by llmeter itself.
 //!
-//! The first needs a Python with `llmeter==0.2.0`, named by `LLMETER_TEST_PYTHON`.
+//! The first needs a Python with `llmeter==0.2.0`, named by `LLMETER_TEST_PYTHON`; `cargo xtask test`
+//! makes one.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -140,12 +141,15 @@ fn the_python_system_reads_our_folders() {
     let folders = [base.path().join("fine"), base.path().join("failures")];
     write_run(&folders[0], 0, 1.734_562_91);
     write_run(&folders[1], 7, 1.734_562_91);
-    let Some(python) = std::env::var_os("LLMETER_TEST_PYTHON") else {
-        eprintln!("not compared: LLMETER_TEST_PYTHON names no Python with llmeter 0.2.0");
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let Some(python) = set("LLMETER_TEST_PYTHON") else {
+        let missing = "LLMETER_TEST_PYTHON names no Python; `cargo xtask test` makes one";
+        assert!(set("CI").is_none(), "{missing}");
+        eprintln!("not compared: {missing}");
         return;
     };
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/python_reads_our_folders.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/python/python_reads_our_folders.py");
     let output = Command::new(python)
         .arg(script)
         .args(&folders)
@@ -334,6 +338,7 @@ prop_compose! {
         dropped in any::<u32>(),
         frames in any::<Option<u32>>(),
         status in any::<Option<u16>>(),
+        client in any::<Option<u32>>(),
         texts in (proptest::option::of(text()), proptest::option::of(text())),
     ) -> ResponseDetail {
         ResponseDetail {
@@ -349,6 +354,7 @@ prop_compose! {
             reasoning_text: texts.1,
             send_lateness: times.4,
             receive_delay: times.5,
+            client,
         }
     }
 }

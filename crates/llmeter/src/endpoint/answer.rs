@@ -1,5 +1,7 @@
 //! An answer under assembly: its content, and the times at which the content came.
 
+use serde_json::{Map, Value};
+
 use crate::wire::clock::{self, Stamp};
 
 /// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
@@ -40,6 +42,7 @@ pub struct Answer {
     pub(crate) id: Option<String>,
     pub(crate) usage: Usage,
     pub(crate) finish_reason: Option<String>,
+    pub(crate) annotations: Map<String, Value>,
     pub(crate) error: Option<String>,
     pub(crate) is_complete: bool,
 }
@@ -48,6 +51,12 @@ pub struct Answer {
 struct Frame {
     at: Stamp,
     has_content: bool,
+}
+
+/// Seconds between two stamps, to the tenth of a microsecond to which files hold them.
+fn gap(from: Stamp, to: Stamp) -> f32 {
+    let steps = ((to.0 - from.0) as f64 / 100.0).round();
+    (steps / 1e7) as f32
 }
 
 impl Answer {
@@ -124,6 +133,13 @@ impl Answer {
         self.is_complete = true;
     }
 
+    /// Something else worth keeping, which ends up in
+    /// [`InvocationResponse::annotations`](super::InvocationResponse::annotations). Later values
+    /// replace earlier ones.
+    pub fn annotate(&mut self, name: &str, value: impl Into<Value>) {
+        self.annotations.insert(name.to_owned(), value.into());
+    }
+
     /// The stream said that it is over.
     pub fn complete(&mut self) {
         self.is_complete = true;
@@ -158,7 +174,7 @@ impl Answer {
         self.first_content.get_or_insert(at);
         if let Some(previous) = self.last_content.replace(at) {
             if self.gaps.len() < MAX_GAPS {
-                self.gaps.push(at.seconds_since(previous) as f32);
+                self.gaps.push(gap(previous, at));
             } else {
                 self.gaps_dropped += 1;
             }

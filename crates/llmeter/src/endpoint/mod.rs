@@ -13,7 +13,8 @@ mod response;
 
 use std::borrow::Cow;
 
-use async_trait::async_trait;
+/// The attribute that an implementation of [`Invoke`] bears.
+pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub use answer::{Answer, Usage};
@@ -134,7 +135,12 @@ pub trait FrameDecoder: Send {
 #[async_trait]
 pub trait Invoke: Send + Sync {
     /// Sends the payload and reports the answer's pieces to `answer` as they come; each call takes
-    /// the time. Call [`Answer::sent`] just before the request leaves.
+    /// the time. Call [`Answer::sent`] just before the request leaves; without that call the clock
+    /// starts when this function is called.
+    ///
+    /// It runs on the thread that sends for other clients, too: await whatever takes time, and never
+    /// block. When the run's timeout ends the request, the returned future is dropped. A panic
+    /// counts as a failed request.
     ///
     /// # Errors
     /// Whatever made the request fail; what was reported before is kept.

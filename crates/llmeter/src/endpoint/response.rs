@@ -41,7 +41,8 @@ pub struct InvocationResponse {
     pub retries: Option<u32>,
     /// When the request was sent.
     pub request_time: Option<Timestamp>,
-    /// Free data of callbacks.
+    /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
+    /// llama.cpp's own `timings`).
     pub annotations: Map<String, Value>,
     /// What llmeter measures beyond the fields above.
     pub detail: ResponseDetail,
@@ -52,6 +53,8 @@ pub struct InvocationResponse {
 /// On disk they are further top-level keys of the response's line, each left out when unset.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResponseDetail {
+    /// The client that sent the request, counted from 0.
+    pub client: Option<u32>,
     /// Time to the first frame with *answer* content: reasoning does not count.
     pub time_to_first_answer_token: Option<f64>,
     /// Gaps between consecutive content frames, in seconds and in order.

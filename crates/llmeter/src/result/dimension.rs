@@ -73,6 +73,7 @@ impl InvocationResponse {
             "reasoning_text" => text(detail.reasoning_text.as_deref()),
             "send_lateness" => detail.send_lateness.into(),
             "receive_delay" => detail.receive_delay.into(),
+            "client" => detail.client.into(),
             _ => return None,
         })
     }

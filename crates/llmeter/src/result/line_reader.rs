@@ -190,6 +190,7 @@ impl<'de> Visitor<'de> for LineSeed {
                 "reasoning_text" => detail.reasoning_text = map.next_value()?,
                 "send_lateness" => detail.send_lateness = map.next_value()?,
                 "receive_delay" => detail.receive_delay = map.next_value()?,
+                "client" => detail.client = whole(&mut map)?,
                 "payload_of" => payload_of = map.next_value()?,
                 _ if self.is_measuring => {
                     map.next_value::<IgnoredAny>()?;

@@ -201,6 +201,7 @@ impl Line<'_> {
         self.set_text("reasoning_text", detail.reasoning_text.as_deref());
         self.set_float("send_lateness", detail.send_lateness);
         self.set_float("receive_delay", detail.receive_delay);
+        self.set_int("client", detail.client);
     }
 
     fn set_float(&mut self, key: &str, value: Option<f64>) {

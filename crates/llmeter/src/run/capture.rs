@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
+use crate::wire::Arrival;
 use crate::wire::clock::Stamp;
 use crate::wire::http1::ResponseHead;
-use crate::wire::Arrival;
 
 /// Body bytes after which a segment is handed over before the answer is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;
@@ -64,6 +64,18 @@ pub(crate) struct Sending {
     pub(crate) retries: u32,
 }
 
+impl Sending {
+    /// Notes when the request's first byte was written, if it was. The first attempt's counts.
+    pub(crate) fn note(&mut self, first_write: Option<Stamp>, intended: Stamp) {
+        if self.at.is_none()
+            && let Some(sent) = first_write
+        {
+            self.at = Some(sent);
+            self.lateness = Some(sent.seconds_since(intended).max(0.0));
+        }
+    }
+}
+
 /// Bytes on their way from the lanes to the recorder.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
@@ -73,7 +85,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// Beyond this the lanes begin no request until the recorder has caught up.
-    const LIMIT: usize = 32 * 1024 * 1024;
+    const LIMIT: usize = 16 * 1024 * 1024;
 
     fn grow(&self, by: usize) {
         let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;
@@ -139,6 +151,16 @@ impl Capture {
     pub(crate) fn finish(&mut self, ending: Ending) {
         self.sending = Sending::default();
         self.hand_over(Some(Box::new(ending)));
+    }
+
+    /// Whether any of the request was sent.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sending.at.is_some()
+    }
+
+    /// Drops a request of which nothing was sent.
+    pub(crate) fn forget(&mut self) {
+        self.sending = Sending::default();
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {

@@ -5,16 +5,19 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::sync::{Barrier, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
 
-use crate::endpoint::{Answer, Endpoint, Way};
+use crate::endpoint::{Answer, Endpoint, Invoke, Way};
 use crate::load::ClientPlan;
+use crate::payload::Payload;
 use crate::run::Interrupt;
 use crate::run::capture::{Backlog, Capture, Ending, Segment};
+use crate::run::foreign::{self, Panic};
+use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseReader};
@@ -37,7 +40,7 @@ pub(crate) struct Session {
     pub(crate) backlog: Arc<Backlog>,
     connecting: Semaphore,
     /// Where clients wait until every warm-up request is answered.
-    gate: Barrier,
+    gate: Gate,
     started: AtomicI64,
     ended: AtomicI64,
     connections: AtomicU64,
@@ -50,6 +53,7 @@ impl Session {
         dialer: Option<Dialer>,
         prepared: Vec<Arc<Prepared>>,
         interrupt: Interrupt,
+        gate: Gate,
     ) -> Self {
         Self {
             endpoint: config.endpoint.clone(),
@@ -59,12 +63,18 @@ impl Session {
             interrupt,
             backlog: Arc::default(),
             connecting: Semaphore::new(CONNECTING_AT_ONCE),
-            gate: Barrier::new(config.clients),
+            gate,
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),
             connections: AtomicU64::new(0),
             backlog_wait_ns: AtomicU64::new(0),
         }
+    }
+
+    /// Begins the run proper, if it has not begun. Returns when it did.
+    fn begin(&self) -> Stamp {
+        let now = clock::now().0;
+        Stamp(self.started.fetch_min(now, Ordering::Relaxed).min(now))
     }
 
     /// When the run proper began, warm-up excluded; `None` before that.
@@ -91,7 +101,7 @@ impl Session {
             return;
         }
         let start = clock::now();
-        while self.backlog.is_full() {
+        while self.backlog.is_full() && !self.interrupt.is_stopped() {
             tokio::time::sleep(BACKLOG_POLL).await;
         }
         let waited = clock::now().0 - start.0;
@@ -101,7 +111,12 @@ impl Session {
 }
 
 /// Runs one client to its end.
-pub(crate) async fn run(session: Arc<Session>, mut plan: ClientPlan, queue: Sender<Segment>) {
+pub(crate) async fn run(
+    session: Arc<Session>,
+    mut plan: ClientPlan,
+    pass: Pass,
+    queue: Sender<Segment>,
+) {
     let mut client = Client {
         number: plan.client as usize,
         session: session.clone(),
@@ -109,23 +124,24 @@ pub(crate) async fn run(session: Arc<Session>, mut plan: ClientPlan, queue: Send
         capture: Capture::new(plan.client, queue, session.backlog.clone()),
     };
     let interrupt = session.interrupt.clone();
-    while let Some(payload) = plan.next_warmup() {
-        if interrupt.is_stopped() {
-            break;
-        }
+    while !interrupt.is_stopped()
+        && let Some(payload) = plan.next_warmup()
+    {
         client.request(payload, clock::now(), true).await;
     }
 
-    session.gate.wait().await;
-    let start = clock::now();
-    session.started.fetch_min(start.0, Ordering::Relaxed);
+    session.gate.wait(pass).await;
+    let start = session.begin();
     tokio::select! {
         () = tokio::time::sleep(plan.start_after) => {}
         () = interrupt.stopped() => {}
     }
     let mut intended = clock::now();
-    while !interrupt.is_stopped() {
+    loop {
         session.wait_for_recorder().await;
+        if interrupt.is_stopped() {
+            break;
+        }
         let Some(payload) = plan.next(start, clock::now()) else {
             break;
         };
@@ -148,6 +164,7 @@ impl Client {
         let session = self.session.clone();
         let prepared = session.prepared[payload].clone();
         let mut answer = None;
+        let mut called = intended;
         let result = {
             let exchange = async {
                 match session.endpoint.way() {
@@ -155,14 +172,8 @@ impl Client {
                     Way::Invoke(api) => {
                         let answer = answer.insert(Box::<Answer>::default());
                         self.capture.sending.wall = Some(clock::wall());
-                        let result = api.invoke(&prepared.payload, answer).await;
-                        self.capture.sending.at = answer.sent_stamp();
-                        self.capture.sending.lateness = answer
-                            .sent_stamp()
-                            .map(|sent| sent.seconds_since(intended));
-                        result
-                            .map(|()| clock::now())
-                            .map_err(|reason| ExchangeError::Endpoint(reason.0))
+                        called = clock::now();
+                        invoke(api, &prepared.payload, answer).await
                     }
                 }
             };
@@ -176,8 +187,22 @@ impl Client {
                 () = session.interrupt.was_cut() => Err(ExchangeError::Interrupted),
             }
         };
+        if let Some(answer) = &mut answer {
+            // An endpoint that tells nothing of sending did so when it was called.
+            if result.is_ok() || answer.content_frames() > 0 {
+                answer.sent_at(called);
+            }
+            let sending = &mut self.capture.sending;
+            sending.at = answer.sent_stamp();
+            sending.lateness = sending.at.map(|sent| sent.seconds_since(intended).max(0.0));
+        }
         let (at, failure) = match result {
             Ok(at) => (at, None),
+            Err(ExchangeError::Interrupted) if answer.is_none() && !self.capture.is_sent() => {
+                // Nothing of it left this machine: it is as if it had not begun.
+                self.capture.forget();
+                return clock::now();
+            }
             Err(reason) => {
                 self.connection = None;
                 (clock::now(), Some(reason.to_string()))
@@ -205,11 +230,16 @@ impl Client {
         let reused = self.connection.take().filter(Connection::is_idle);
         if let Some(connection) = reused {
             match self.exchange_over(connection, prepared, intended).await {
-                Err(ExchangeError::ClosedBeforeAnswer(_)) => self.capture.sending.retries += 1,
+                Err(ExchangeError::ClosedBeforeAnswer(_)) => {
+                    self.capture.sending.retries += u32::from(self.capture.is_sent());
+                }
                 result => return result,
             }
         }
         let connection = self.dial().await?;
+        if self.session.interrupt.is_stopped() {
+            return Err(ExchangeError::Interrupted);
+        }
         // What is waited for before a connection is ready is no lateness of the meter.
         let intended = intended.max(clock::now());
         self.exchange_over(connection, prepared, intended).await
@@ -235,29 +265,24 @@ impl Client {
     ) -> Result<Stamp, ExchangeError> {
         connection.arm();
         self.capture.sending.wall.get_or_insert_with(clock::wall);
-        let written = async {
-            connection.write_all(&prepared.request).await?;
-            connection.flush().await
-        }
-        .await;
-        if let Some(sent) = connection.first_write() {
-            let sending = &mut self.capture.sending;
-            if sending.at.is_none() {
-                sending.at = Some(sent);
-                sending.lateness = Some(sent.seconds_since(intended).max(0.0));
-            }
-        }
         let mut reader = ResponseReader::new();
+        let mut writing = Writing::new(&prepared.request);
         loop {
-            match read_on(&mut connection, &mut reader, &mut self.capture).await {
+            let read = poll_fn(|context| {
+                // A server may refuse a request while it is still being written, and then read no
+                // further: its answer is read although the writing is not done.
+                writing.poll(&mut connection, context);
+                self.capture
+                    .sending
+                    .note(connection.first_write(), intended);
+                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
+            });
+            match read.await {
                 Ok(true) if reader.is_done() => break,
                 Ok(true) => {}
                 Ok(false) if reader.may_end_at_close() => break,
                 Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
-                    // A server may refuse a request while it is still being written; its reason,
-                    // if it gave one, has been read by now.
-                    let reason = written.as_ref().err().map(ToString::to_string);
-                    return Err(ExchangeError::ClosedBeforeAnswer(reason));
+                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
                 }
                 Ok(false) => return Err(ExchangeError::ClosedInAnswer),
                 Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
@@ -265,10 +290,77 @@ impl Client {
             }
         }
         let end = connection.last_read().at;
-        if reader.keeps_alive() && written.is_ok() {
+        if reader.keeps_alive() && writing.is_whole() {
             self.connection = Some(connection);
         }
         Ok(end)
+    }
+}
+
+/// Lets an endpoint carry out a request. Returns when it was over.
+async fn invoke(
+    api: &dyn Invoke,
+    payload: &Payload,
+    answer: &mut Answer,
+) -> Result<Stamp, ExchangeError> {
+    // The call itself is within, too: it is foreign code even before it is awaited.
+    let work = async { api.invoke(payload, answer).await };
+    match foreign::guarded_async(work).await {
+        Ok(Ok(())) => Ok(clock::now()),
+        Ok(Err(reason)) => Err(ExchangeError::Endpoint(reason.0)),
+        Err(Panic(reason)) => Err(ExchangeError::Panicked(reason)),
+    }
+}
+
+/// A request on its way out.
+struct Writing<'a> {
+    left: &'a [u8],
+    is_flushed: bool,
+    failure: Option<std::io::Error>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(request: &'a [u8]) -> Self {
+        Self {
+            left: request,
+            is_flushed: false,
+            failure: None,
+        }
+    }
+
+    /// Writes as much as the connection takes now.
+    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
+        while !self.is_flushed && self.failure.is_none() {
+            let connection = Pin::new(&mut *connection);
+            let step = if self.left.is_empty() {
+                connection
+                    .poll_flush(context)
+                    .map_ok(|()| self.is_flushed = true)
+            } else {
+                connection
+                    .poll_write(context, self.left)
+                    .map(|written| match written? {
+                        0 => Err(std::io::ErrorKind::WriteZero.into()),
+                        count => {
+                            self.left = &self.left[count..];
+                            Ok(())
+                        }
+                    })
+            };
+            match step {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) => self.failure = Some(reason),
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_flushed
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.as_ref().map(ToString::to_string)
     }
 }
 
@@ -277,40 +369,39 @@ enum ReadError {
     Http(HttpError),
 }
 
-/// Waits for bytes and takes them in. Returns whether there were any: none is the end.
-async fn read_on(
+/// Waits for bytes and takes them in. Gives whether there were any: none is the end.
+fn poll_read_on(
     connection: &mut Connection,
     reader: &mut ResponseReader,
     capture: &mut Capture,
-) -> Result<bool, ReadError> {
-    poll_fn(|context| {
-        LANE.with(|lane| {
-            lane.with_scratch(|scratch| {
-                let mut buffer = ReadBuf::new(scratch);
-                ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
-                    .map_err(ReadError::Io)?;
-                let bytes = buffer.filled();
-                if bytes.is_empty() {
-                    return Poll::Ready(Ok(false));
-                }
-                let arrival = connection.last_read();
-                let had_head = reader.head().is_some();
-                let used = reader
-                    .feed(bytes, &mut capture.body)
-                    .map_err(ReadError::Http)?;
-                if !had_head && let Some(head) = reader.head() {
-                    capture.head(head.clone(), arrival);
-                }
-                capture.mark(arrival);
-                if used < bytes.len() {
-                    // Bytes that nobody asked for: the connection cannot be trusted any more.
-                    reader.forbid_reuse();
-                }
-                Poll::Ready(Ok(true))
-            })
+    context: &mut Context<'_>,
+) -> Poll<Result<bool, ReadError>> {
+    LANE.with(|lane| {
+        lane.with_scratch(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
+                .map_err(ReadError::Io)?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            let arrival = connection.last_read();
+            let had_head = reader.head().is_some();
+            let used = reader
+                .feed(bytes, &mut capture.body)
+                .map_err(ReadError::Http);
+            // What came before bytes that make no sense is kept.
+            if !had_head && let Some(head) = reader.head() {
+                capture.head(head.clone(), arrival);
+            }
+            capture.mark(arrival);
+            if used? < bytes.len() {
+                // Bytes that nobody asked for: the connection cannot be trusted any more.
+                reader.forbid_reuse();
+            }
+            Poll::Ready(Ok(true))
         })
     })
-    .await
 }
 
 /// Why an exchange did not give a complete answer. The text is the user's.
@@ -332,6 +423,8 @@ enum ExchangeError {
     Interrupted,
     #[error("{0}")]
     Endpoint(String),
+    #[error("the endpoint's code panicked: {0}")]
+    Panicked(String),
 }
 
 fn in_brackets(reason: &Option<String>) -> String {

@@ -51,6 +51,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Who takes the receive stamps.
     pub stamps: StampSource,
+    /// A PEM file with the certificates to trust for https, instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// Threads that send and read; `None` leaves one core to the recorder.
     pub lanes: Option<usize>,
     /// Replace a run that the folder already holds.
@@ -64,10 +66,7 @@ const MAX_LANES: usize = 256;
 
 impl RunConfig {
     /// A run of one client that sends each payload once.
-    pub fn new(
-        endpoint: Arc<dyn Endpoint>,
-        payloads: impl IntoIterator<Item = Payload>,
-    ) -> Self {
+    pub fn new(endpoint: Arc<dyn Endpoint>, payloads: impl IntoIterator<Item = Payload>) -> Self {
         Self {
             endpoint,
             payloads: payloads.into_iter().map(Arc::new).collect(),
@@ -82,6 +81,7 @@ impl RunConfig {
             low_memory: false,
             seed: 0,
             stamps: StampSource::default(),
+            ca_file: None,
             lanes: None,
             overwrite: false,
             grace: Duration::from_secs(2),
@@ -131,7 +131,11 @@ impl RunConfig {
         match self.load {
             Load::Requests(0) => return Err(Error::invalid("requests", 0, positive)),
             Load::Duration(duration) if duration.is_zero() => {
-                return Err(Error::invalid("duration", "0s", "a time above zero, like 30s"));
+                return Err(Error::invalid(
+                    "duration",
+                    "0s",
+                    "a time above zero, like 30s",
+                ));
             }
             _ => {}
         }
@@ -139,9 +143,16 @@ impl RunConfig {
             return Err(Error::invalid("payload", "(none)", "at least one payload"));
         }
         if self.timeout.is_zero() {
-            return Err(Error::invalid("timeout", "0s", "a time above zero, like 60s"));
+            return Err(Error::invalid(
+                "timeout",
+                "0s",
+                "a time above zero, like 60s",
+            ));
         }
-        if self.lanes.is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES) {
+        if self
+            .lanes
+            .is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES)
+        {
             let lanes = self.lanes.unwrap_or_default();
             return Err(Error::invalid("lanes", lanes, format!("1 to {MAX_LANES}")));
         }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{
-    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way,
-};
+use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
+use crate::run::foreign::{self, Panic};
 use crate::run::quality::AnswerQuality;
 use crate::wire::Arrival;
 use crate::wire::http1::ResponseHead;
@@ -50,15 +49,30 @@ impl Decoder {
 
     /// Takes in a segment; returns the answer that it completes.
     pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
-        let slot = &mut self.under_way[segment.client as usize];
-        let assembly = slot.get_or_insert_with(|| Box::new(Assembly::new(&*self.endpoint)));
-        if let Some(head) = segment.head {
-            assembly.head(*head);
+        let (client, endpoint) = (segment.client, &*self.endpoint);
+        let slot = &mut self.under_way[client as usize];
+        let assembly = slot.get_or_insert_with(|| Box::new(Assembly::new(endpoint)));
+        let fed = foreign::guarded(|| {
+            if let Some(head) = segment.head {
+                assembly.head(*head, endpoint);
+            }
+            assembly.body(&segment.body, &segment.marks);
+        });
+        if let Err(panic) = fed {
+            assembly.panicked(&panic);
         }
-        assembly.body(&segment.body, &segment.marks);
-        let ending = segment.ending?;
-        let assembly = slot.take()?;
-        Some(assembly.finish(*ending, &*self.endpoint, &*self.tokenizer))
+        let mut ending = segment.ending?;
+        let mut assembly = slot.take()?;
+        let finished =
+            foreign::guarded(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
+        let mut recorded = finished.unwrap_or_else(|panic| {
+            // Whatever else is known of the failure may hold what could not be redacted.
+            assembly.answer.error = None;
+            assembly.panicked(&panic);
+            assembly.record(&ending, &*self.tokenizer)
+        });
+        recorded.response.detail.client = Some(client);
+        Some(recorded)
     }
 }
 
@@ -87,10 +101,7 @@ impl Assembly {
     fn new(endpoint: &dyn Endpoint) -> Self {
         Self {
             answer: Answer::default(),
-            decoder: match endpoint.way() {
-                Way::Http(api) => Some(api.decoder()),
-                Way::Invoke(_) => None,
-            },
+            decoder: None,
             is_streaming: endpoint.is_streaming(),
             head: None,
             body: Body::Unknown,
@@ -99,7 +110,18 @@ impl Assembly {
         }
     }
 
-    fn head(&mut self, (head, arrival): (ResponseHead, Arrival)) {
+    /// Foreign code failed: from here on the answer's bytes have no meaning.
+    fn panicked(&mut self, Panic(reason): &Panic) {
+        self.decoder = None;
+        self.body = Body::Unknown;
+        self.answer
+            .error(format!("the endpoint's code panicked: {reason}"));
+    }
+
+    fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
+        if let Way::Http(api) = endpoint.way() {
+            self.decoder = Some(api.decoder());
+        }
         let media_type = head.content_type.as_deref().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
@@ -124,7 +146,10 @@ impl Assembly {
 
     fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
         for mark in marks {
-            self.quality.read(mark.arrival);
+            // The head's read may have brought the first bytes of the body as well.
+            if mark.arrival != self.last {
+                self.quality.read(mark.arrival);
+            }
             self.last = mark.arrival;
         }
         match &mut self.body {
@@ -160,20 +185,20 @@ impl Assembly {
         }
     }
 
+    /// The answer is over: decodes what is left and makes the record.
     fn finish(
-        mut self: Box<Self>,
-        ending: Ending,
+        &mut self,
+        ending: &mut Ending,
         endpoint: &dyn Endpoint,
         tokenizer: &dyn Tokenizer,
     ) -> Recorded {
-        let sending = ending.sending;
-        if let Some(answer) = ending.answer {
+        if let Some(answer) = ending.answer.take() {
             self.answer = *answer;
         }
-        if let Some(sent) = sending.at {
+        if let Some(sent) = ending.sending.at {
             self.answer.sent_at(sent);
         }
-        if let Some(failure) = ending.failure {
+        if let Some(failure) = ending.failure.take() {
             // What the wire saw comes first unless the server had already said what was wrong.
             if matches!(self.body, Body::Whole(_)) {
                 self.body = Body::Unknown;
@@ -188,12 +213,24 @@ impl Assembly {
         if let (Some(error), Way::Http(api)) = (&mut self.answer.error, endpoint.way()) {
             *error = api.redact(error).into_owned();
         }
+        self.record(ending, tokenizer)
+    }
+
+    /// The record of what is known. Calls the tokenizer unless the request failed.
+    fn record(&mut self, ending: &Ending, tokenizer: &dyn Tokenizer) -> Recorded {
+        let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
         let end = match self.head {
             Some(_) => self.last.at,
             None => ending.at,
         };
-        let mut response = assemble(&mut self.answer, is_stream, end, tokenizer, &ending.prepared);
+        let mut response = assemble(
+            &mut self.answer,
+            is_stream,
+            end,
+            tokenizer,
+            &ending.prepared,
+        );
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -209,7 +246,7 @@ impl Assembly {
         self.quality.is_failed = response.error.is_some();
         Recorded {
             response,
-            quality: self.quality,
+            quality: std::mem::take(&mut self.quality),
             is_warmup: ending.is_warmup,
         }
     }
@@ -238,13 +275,18 @@ impl Assembly {
                 decoder.whole(body, &mut self.answer);
             }
             Body::Error(body) => {
-                let reason = error_of_status(self.head.as_ref().map(|(head, _)| head), |body| {
-                    decoder.error_message(body)
-                }, body);
+                let reason = error_of_status(
+                    self.head.as_ref().map(|(head, _)| head),
+                    |body| decoder.error_message(body),
+                    body,
+                );
                 self.answer.error(reason);
             }
             Body::Foreign(body) => {
-                let kind = self.head.as_ref().and_then(|(head, _)| head.content_type.clone());
+                let kind = self
+                    .head
+                    .as_ref()
+                    .and_then(|(head, _)| head.content_type.clone());
                 self.answer.error(format!(
                     "the server answered with {} instead of JSON or an event stream: {}",
                     kind.unwrap_or_else(|| "something".to_owned()),
@@ -284,8 +326,7 @@ fn assemble(
         })
     });
     let time_to_first_token = first.filter(|_| is_stream);
-    let time_to_last_token =
-        last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
+    let time_to_last_token = last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
     let kept = |text: &mut String| {
         text.shrink_to_fit();
         std::mem::take(text)
@@ -298,7 +339,7 @@ fn assemble(
                 .take()
                 .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         ),
-        response_text: (answer.has_text && !(answer.text.is_empty() && !succeeded))
+        response_text: (answer.has_text && (succeeded || !answer.text.is_empty()))
             .then(|| kept(&mut answer.text)),
         input_payload: Some(prepared.payload.clone()),
         input_prompt: prepared.prompt.clone(),
@@ -314,6 +355,7 @@ fn assemble(
             output,
         ),
         error: answer.error.take(),
+        annotations: std::mem::take(&mut answer.annotations),
         detail: ResponseDetail {
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
@@ -328,7 +370,11 @@ fn assemble(
 }
 
 /// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
-fn time_per_output_token(first: Option<f64>, last: Option<f64>, tokens: Option<u64>) -> Option<f64> {
+fn time_per_output_token(
+    first: Option<f64>,
+    last: Option<f64>,
+    tokens: Option<u64>,
+) -> Option<f64> {
     let (first, last, tokens) = (first?, last?, tokens?);
     (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
 }
@@ -350,7 +396,9 @@ fn error_of_status(
         text.push(' ');
         text.push_str(name);
     }
-    if let Some(location) = head.and_then(|head| head.location.as_deref()) {
+    if let Some(location) = head.and_then(|head| head.location.as_deref())
+        && (300..400).contains(&status)
+    {
         text.push_str(&format!(
             ": redirected to {location}; redirects are not followed, use that address"
         ));
@@ -398,3 +446,6 @@ fn status_name(status: u16) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,9 +53,7 @@ pub(crate) fn thread_wait_seconds() -> Option<f64> {
 /// Lets the calling thread yield to others, as far as the system allows.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(reason) =
-        rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10)
-    {
+    if let Err(reason) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
         tracing::debug!(%reason, "the recorder keeps its priority");
     }
 }

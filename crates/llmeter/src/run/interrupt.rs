@@ -18,11 +18,18 @@ enum Level {
 /// The first [`stop`](Self::stop) ends sending at once; what is in flight may finish within the
 /// run's grace time and is then cut off.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<watch::Sender<Level>>);
+pub struct Interrupt {
+    level: Arc<watch::Sender<Level>>,
+    /// What stops this one, too.
+    outer: Option<Arc<watch::Sender<Level>>>,
+}
 
 impl Default for Interrupt {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Level::Run)))
+        Self {
+            level: Arc::new(watch::Sender::new(Level::Run)),
+            outer: None,
+        }
     }
 }
 
@@ -44,29 +51,50 @@ impl Interrupt {
 
     /// Whether the run is to send nothing more.
     pub fn is_stopped(&self) -> bool {
-        *self.0.borrow() != Level::Run
+        let is_raised = |level: &watch::Sender<Level>| *level.borrow() != Level::Run;
+        is_raised(&self.level) || self.outer.as_deref().is_some_and(is_raised)
+    }
+
+    /// A handle for one run among those that this one stops. Stopping it leaves the others alone.
+    pub(crate) fn for_one_run(&self) -> Self {
+        Self {
+            outer: Some(self.level.clone()),
+            ..Self::default()
+        }
     }
 
     /// Waits for [`stop`](Self::stop).
     pub(crate) async fn stopped(&self) {
-        self.reached(Level::Drain).await;
+        reached(&self.level, Level::Drain).await;
     }
 
     /// Waits for [`cut`](Self::cut).
     pub(crate) async fn was_cut(&self) {
-        self.reached(Level::Cut).await;
+        reached(&self.level, Level::Cut).await;
+    }
+
+    /// Takes over what the outer handle is told, from here on: those who wait for this one learn
+    /// of it. Never returns.
+    pub(crate) async fn follow(&self) {
+        if let Some(outer) = &self.outer {
+            reached(outer, Level::Drain).await;
+            self.stop();
+            reached(outer, Level::Cut).await;
+            self.cut();
+        }
+        std::future::pending::<()>().await;
     }
 
     fn raise(&self, to: Level) {
-        self.0.send_if_modified(|level| {
+        self.level.send_if_modified(|level| {
             let is_higher = to > *level;
             *level = to.max(*level);
             is_higher
         });
     }
+}
 
-    async fn reached(&self, wanted: Level) {
-        // The sender lives in `self`, so that waiting cannot fail.
-        let _ = self.0.subscribe().wait_for(|level| *level >= wanted).await;
-    }
+async fn reached(level: &watch::Sender<Level>, wanted: Level) {
+    // The sender is borrowed, so that waiting cannot fail.
+    let _ = level.subscribe().wait_for(|level| *level >= wanted).await;
 }

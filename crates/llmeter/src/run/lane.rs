@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::load::ClientPlan;
 use crate::run::capture::Segment;
 use crate::run::client::{self, Session};
+use crate::run::gate::Pass;
 use crate::run::host;
 use crate::wire::{LANE, clock};
 
@@ -25,7 +26,7 @@ pub(crate) struct LaneReport {
 pub(crate) fn spawn(
     number: usize,
     session: Arc<Session>,
-    clients: Vec<ClientPlan>,
+    clients: Vec<(ClientPlan, Pass)>,
     queues: Vec<Sender<Segment>>,
     alive: tokio::sync::mpsc::Sender<()>,
 ) -> Result<std::thread::JoinHandle<Result<LaneReport>>> {
@@ -41,7 +42,7 @@ pub(crate) fn spawn(
 
 fn run(
     session: &Arc<Session>,
-    clients: Vec<ClientPlan>,
+    clients: Vec<(ClientPlan, Pass)>,
     queues: &[Sender<Segment>],
 ) -> Result<LaneReport> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,9 +57,9 @@ fn run(
     LANE.with(|lane| lane.woke());
     let is_whole = runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
-        for plan in clients {
+        for (plan, pass) in clients {
             let queue = queues[plan.client as usize % queues.len()].clone();
-            tasks.spawn(client::run(session.clone(), plan, queue));
+            tasks.spawn(client::run(session.clone(), plan, pass, queue));
         }
         let mut is_whole = true;
         while let Some(ended) = tasks.join_next().await {

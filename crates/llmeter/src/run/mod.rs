@@ -15,6 +15,8 @@ mod capture;
 mod client;
 mod config;
 mod decode;
+mod foreign;
+mod gate;
 mod host;
 mod interrupt;
 mod lane;

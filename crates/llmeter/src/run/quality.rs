@@ -197,17 +197,22 @@ impl QualityMeter {
             self.delays.saturating_record(u64::from(delay).max(1));
         }
         if let Some(lateness) = answer.send_lateness {
-            self.lateness.saturating_record(((lateness * 1e9) as u64).max(1));
+            self.lateness
+                .saturating_record(((lateness * 1e9) as u64).max(1));
         }
         self.reads += answer.delays_ns.len() as u64;
         self.kernel_reads += u64::from(answer.kernel_reads);
         self.requests += u64::from(!answer.is_failed);
-        self.uncertain_requests += u64::from(
-            !answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain),
-        );
+        self.uncertain_requests +=
+            u64::from(!answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain));
         self.frames += u64::from(answer.content_frames);
         self.uncertain_frames += u64::from(answer.uncertain_frames);
         self.on_new_connection += u64::from(opened_connection);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
     }
 
     /// Judges the run.
@@ -291,8 +296,8 @@ impl MeasurementQuality {
                 Verdict::Degraded,
                 format!(
                     "requests were sent {:.3} s late in the median, so the load was lower than \
-                     {} clients make; the latencies themselves are not affected",
-                    late.p50, "the asked-for"
+                     these clients make; the latencies themselves are not affected",
+                    late.p50
                 ),
             );
         }
@@ -353,7 +358,10 @@ impl MeasurementQuality {
                 put(&format!("{name}-max"), json!(max));
             }
         }
-        put("uncertain_requests_rate", json!(self.uncertain_requests_rate));
+        put(
+            "uncertain_requests_rate",
+            json!(self.uncertain_requests_rate),
+        );
         put("uncertain_gaps_rate", json!(self.uncertain_gaps_rate));
         put("lane_busy", json!(self.lane_busy));
         put("lane_wait", json!(self.lane_wait));
@@ -389,3 +397,6 @@ fn spread(histogram: &Histogram<u64>) -> Option<Spread> {
         max: histogram.max() as f64 * 1e-9,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@
 //! has something to read goes first.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -19,6 +18,7 @@ use crate::result::ResponsesWriter;
 use crate::run::capture::Segment;
 use crate::run::client::Session;
 use crate::run::decode::{Decoder, Recorded};
+use crate::run::foreign::{self, Panic};
 use crate::run::quality::QualityMeter;
 use crate::run::{Interrupt, Load, Observer, Progress, RunConfig, host};
 use crate::stats::{Accumulator, Keep};
@@ -27,8 +27,8 @@ use crate::wire::clock;
 /// Lanes that one decoder thread serves.
 const LANES_PER_DECODER: usize = 4;
 /// How long an idle decoder sleeps. It is not woken: waking it would cost the lanes a system call
-/// per answer, and nobody waits for its work.
-const DECODER_NAP: Duration = Duration::from_millis(2);
+/// per answer, and nobody waits for its work. Longer naps make fewer switches between the two.
+const DECODER_NAP: Duration = Duration::from_millis(10);
 /// Answers that a decoder hands on at once, at most.
 const BATCH: usize = 256;
 /// How often responses reach the disk and observers are told.
@@ -49,9 +49,9 @@ pub(crate) struct Collected {
     pub(crate) last_request: Option<Timestamp>,
     /// How often each failure occurred, if responses are not kept.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Why responses could not be written, if so. They are kept in memory then.
+    /// Why responses could not be written any more, if so.
     pub(crate) write_error: Option<Error>,
-    /// Answers that an endpoint's decoder lost by a panic.
+    /// Answers that were lost by a panic.
     pub(crate) lost: u64,
 }
 
@@ -159,8 +159,8 @@ fn decode(
             match segments.try_recv() {
                 Ok(segment) => {
                     let size = segment.size();
-                    // An endpoint's decoder is foreign code: its panic costs one answer, not the run.
-                    match catch_unwind(AssertUnwindSafe(|| decoder.take(segment))) {
+                    // The decoder catches what an endpoint's code does; this is for its own defects.
+                    match foreign::guarded(|| decoder.take(segment)) {
                         Ok(recorded) => batch.extend(recorded),
                         Err(_) => lost += 1,
                     }
@@ -222,10 +222,10 @@ impl Collector {
             let now = clock::now();
             if now >= next_tick {
                 next_tick = now.after(TICK);
-                self.tick();
+                self.tick(false);
             }
         }
-        self.tick();
+        self.tick(true);
         self.collected
     }
 
@@ -256,7 +256,8 @@ impl Collector {
         }
     }
 
-    fn tick(&mut self) {
+    /// `is_last`: the lanes are done and everything is recorded.
+    fn tick(&mut self, is_last: bool) {
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.flush()
         {
@@ -266,16 +267,12 @@ impl Collector {
             return;
         };
         let started = self.session.started();
-        let until = if self.collected.accumulator.recorded() == self.planned.unwrap_or(u64::MAX) {
-            self.session.ended()
-        } else {
-            None
-        };
+        let until = self.session.ended().filter(|_| is_last);
         let elapsed = started.map_or(0.0, |start| {
             until.unwrap_or_else(clock::now).seconds_since(start)
         });
         let window = (elapsed > 0.0).then_some(elapsed);
-        observer.progress(&Progress {
+        let progress = Progress {
             recorded: self.collected.accumulator.recorded(),
             planned: self.planned,
             elapsed,
@@ -283,7 +280,11 @@ impl Collector {
             is_warming_up: started.is_none(),
             is_stopping: self.interrupt.is_stopped(),
             stats: self.collected.accumulator.snapshot(window),
-        });
+        };
+        if let Err(Panic(reason)) = foreign::guarded(|| observer.progress(&progress)) {
+            tracing::warn!(%reason, "the observer panicked and is told nothing more");
+            self.observer = None;
+        }
     }
 
     /// A full disk must not cost the measurement: the run goes on in memory and says so at its end.

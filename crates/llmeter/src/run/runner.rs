@@ -1,6 +1,5 @@
 //! Starting runs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
 use crate::run::client::Session;
+use crate::run::gate::Gate;
 use crate::run::host::{self, HostTimes};
 use crate::run::lane;
 use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
 use crate::run::recorder::{Collected, Recorder};
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
-use crate::wire::{Dialer, StampSource, clock};
+use crate::wire::{ConnectError, Dialer, StampSource, clock};
 
 /// Longest wait for the first connection, by which a run finds out that nobody is there.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,23 +103,27 @@ impl Runner {
         }
         let mut runner = self.clone();
         change(&mut runner.base);
-        let mut guard = StopOnDrop(Some(self.interrupt.clone()));
+        // Only this run's own: the runner's may stop others, too.
+        let own = self.interrupt.for_one_run();
+        let mut guard = StopOnDrop(Some(own.clone()));
         let (done, result) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("run".to_owned())
             .spawn(move || {
                 // Nobody may be waiting any more; the run's files are written all the same.
-                let _ = done.send(runner.run_blocking());
+                let outcome = execute(&runner.base, runner.observer.clone(), &own);
+                let _ = done.send(outcome);
             })
             .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
-        let result = result.await.map_err(|_| {
-            Error::Environment("the run ended by a defect in llmeter".to_owned())
-        })?;
+        let result = result
+            .await
+            .map_err(|_| Error::Environment("the run ended by a defect in llmeter".to_owned()))?;
         guard.0 = None;
         result
     }
 
-    /// As [`run`](Self::run), blocking the calling thread.
+    /// As [`run`](Self::run), blocking the calling thread, which must not be one of an async
+    /// runtime's.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -134,10 +138,15 @@ impl Runner {
     pub fn run_blocking_with(&self, change: impl FnOnce(&mut RunConfig)) -> Result<RunResult> {
         let mut config = self.base.clone();
         change(&mut config);
-        execute(&config, self.observer.clone(), &self.interrupt)
+        execute(
+            &config,
+            self.observer.clone(),
+            &self.interrupt.for_one_run(),
+        )
     }
 }
 
+/// Carries out a run that `interrupt` stops and no other.
 fn execute(
     config: &RunConfig,
     observer: Option<Arc<dyn Observer>>,
@@ -156,11 +165,17 @@ fn execute(
         .map_err(|reason| Error::Environment(format!("cannot start a run: {reason}")))?;
     let dialer = match config.endpoint.way() {
         Way::Http(api) => {
-            let dialer = Dialer::new(api.server(), config.stamps)?;
+            let (server, stamps) = (api.server(), config.stamps);
+            let dialer = match &config.ca_file {
+                Some(file) => Dialer::with_ca_file(server, stamps, file)?,
+                None => Dialer::new(server, stamps)?,
+            };
             runtime.block_on(async {
                 tokio::select! {
-                    reached = reach(&dialer, &api.server().authority, config.timeout) => reached,
-                    () = interrupt.stopped() => Err(Error::Environment("interrupted".to_owned())),
+                    reached = reach(&dialer, &server.authority, config.timeout) => reached,
+                    // The run then saves that it was interrupted before it sent anything.
+                    () = interrupt.stopped() => Ok(()),
+                    () = interrupt.follow() => Ok(()),
                 }
             })?;
             Some(dialer)
@@ -171,14 +186,21 @@ fn execute(
     let (run_name, folder) = open_folder(config)?;
     let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
 
-    let session = Arc::new(Session::new(config, dialer, prepared, interrupt.clone()));
+    let (gate, passes) = Gate::new(config.clients);
+    let session = Arc::new(Session::new(
+        config,
+        dialer,
+        prepared,
+        interrupt.clone(),
+        gate,
+    ));
     let (queues, recorder) =
         Recorder::start(config, &session, writer, observer, interrupt.clone())?;
     let host_before = HostTimes::read();
     let mut shares: Vec<Vec<_>> = (0..config.lane_count()).map(|_| Vec::new()).collect();
-    for (turn, plan) in plan_clients(config).into_iter().enumerate() {
+    for (turn, client) in plan_clients(config).into_iter().zip(passes).enumerate() {
         let lane = turn % shares.len();
-        shares[lane].push(plan);
+        shares[lane].push(client);
     }
     // Every lane holds a sender until it is done, so that the channel closes when all are.
     let (alive, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
@@ -186,11 +208,17 @@ fn execute(
         .into_iter()
         .enumerate()
         .map(|(number, clients)| {
-            lane::spawn(number, session.clone(), clients, queues.clone(), alive.clone())
+            lane::spawn(
+                number,
+                session.clone(),
+                clients,
+                queues.clone(),
+                alive.clone(),
+            )
         })
         .collect::<Result<Vec<_>>>()?;
     drop((queues, alive));
-    runtime.block_on(async {
+    let ended = async {
         tokio::select! {
             _ = all_done.recv() => return,
             () = interrupt.stopped() => {}
@@ -201,6 +229,12 @@ fn execute(
             () = tokio::time::sleep(config.grace) => interrupt.cut(),
         }
         all_done.recv().await;
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = ended => {}
+            () = interrupt.follow() => {}
+        }
     });
     let mut reports = Vec::with_capacity(lanes.len());
     let mut warnings = Vec::new();
@@ -281,6 +315,12 @@ async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()
     let patience = timeout.min(REACH_TIMEOUT);
     let reason = match tokio::time::timeout(patience, dialer.dial(0)).await {
         Ok(Ok(_)) => return Ok(()),
+        Ok(Err(reason @ ConnectError::Tls(_))) => {
+            return Err(Error::Environment(format!(
+                "cannot reach {authority} safely: {reason}; does it speak https, and is its \
+                 certificate, or the one that signed it, among the trusted ones?"
+            )));
+        }
         Ok(Err(reason)) => reason.to_string(),
         Err(_) => format!("no connection after {} s", patience.as_secs_f64()),
     };
@@ -292,26 +332,30 @@ async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()
 /// The run's name, and its folder with the files that are there from the start.
 fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     let Some(output) = &config.output else {
-        return Ok((config.run_name.clone().unwrap_or_else(run_name_from_clock), None));
+        return Ok((
+            config.run_name.clone().unwrap_or_else(run_name_from_clock),
+            None,
+        ));
     };
+    let folder = match &config.run_name {
+        Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
+        None => RunFolder::create_free(output, &run_name_from_clock())?,
+    };
+    let path = folder.path();
     let name = match &config.run_name {
         Some(name) => name.clone(),
-        None => RunFolder::free_name(output, &run_name_from_clock()),
+        None => path
+            .file_name()
+            .map_or_else(run_name_from_clock, |name| name.to_string_lossy().into()),
     };
-    let path: PathBuf = output.join(&name);
-    let folder = RunFolder::create(&path, config.overwrite)?;
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
-    folder.write_config(&saved::run_config(config, &path, &name))?;
+    folder.write_config(&saved::run_config(config, path, &name))?;
     folder.write_own_config(&saved::own_config(config))?;
     Ok((name, Some(folder)))
 }
 
 /// What the user should know although the run is complete.
-fn notices(
-    collected: &Collected,
-    quality: &MeasurementQuality,
-    config: &RunConfig,
-) -> Vec<String> {
+fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConfig) -> Vec<String> {
     let mut notices = Vec::new();
     if let Some(reason) = &collected.write_error {
         notices.push(format!(

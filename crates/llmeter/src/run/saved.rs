@@ -43,6 +43,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
             StampSource::Kernel => "kernel",
             StampSource::User => "user",
         },
+        "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
         "lanes": config.lane_count(),
         "grace": seconds(config.grace),
         "machine": {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::exact_sum::ratio;
+use super::gap_counts::GapCounts;
 use super::measure::Measure;
 use super::percentile::Percentile;
 use super::series::Series;
@@ -63,7 +64,7 @@ pub struct Accumulator {
     num_tokens_input: Series<u32>,
     num_tokens_input_cached: Series<u32>,
     time_to_first_answer_token: Series<f64>,
-    inter_token_latency: Series<f32>,
+    inter_token_latency: Gaps,
     time_to_connect: Series<f64>,
     time_to_tls: Series<f64>,
 }
@@ -95,7 +96,10 @@ impl Accumulator {
             num_tokens_input: series(keep),
             num_tokens_input_cached: series(keep),
             time_to_first_answer_token: series(keep),
-            inter_token_latency: series(keep),
+            inter_token_latency: match keep {
+                Keep::Values => Gaps::Counted(GapCounts::default()),
+                Keep::Sketches => Gaps::Sketched(Series::sketching()),
+            },
             time_to_connect: series(keep),
             time_to_tls: series(keep),
         }
@@ -142,7 +146,10 @@ impl Accumulator {
         push(&mut self.time_to_connect, detail.time_to_connect);
         push(&mut self.time_to_tls, detail.time_to_tls);
         for &gap in &detail.inter_token_latencies {
-            self.inter_token_latency.push(gap);
+            match &mut self.inter_token_latency {
+                Gaps::Counted(counts) => counts.push(gap),
+                Gaps::Sketched(series) => series.push(gap),
+            }
         }
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
@@ -218,7 +225,13 @@ impl Accumulator {
             "time_to_first_answer_token",
             &mut self.time_to_first_answer_token,
         );
-        out.time("inter_token_latency", &mut self.inter_token_latency);
+        match &mut self.inter_token_latency {
+            Gaps::Counted(counts) => {
+                let percentiles = time_percentiles(counts.len());
+                out.put("inter_token_latency", counts.summarize(&percentiles));
+            }
+            Gaps::Sketched(series) => out.time("inter_token_latency", series),
+        }
         out.time("time_to_connect", &mut self.time_to_connect);
         out.time("time_to_tls", &mut self.time_to_tls);
 
@@ -280,14 +293,7 @@ impl Out<'_> {
 
     /// A time also has the percentiles that its sample carries.
     fn time<M: Measure>(&mut self, metric: &str, series: &mut Series<M>) {
-        let mut percentiles = vec![Percentile::P50, Percentile::P90];
-        if series.len() >= P95_FROM {
-            percentiles.push(Percentile::P95);
-        }
-        percentiles.push(Percentile::P99);
-        if series.len() >= P99_9_FROM {
-            percentiles.push(Percentile::P99_9);
-        }
+        let percentiles = time_percentiles(series.len());
         self.metric(metric, series, &percentiles);
     }
 
@@ -302,10 +308,34 @@ impl Out<'_> {
         } else {
             series.summarize(percentiles)
         };
+        self.put(metric, summary);
+    }
+
+    fn put(&mut self, metric: &str, summary: Vec<(String, Number)>) {
         for (name, value) in summary {
             self.stats.insert(format!("{metric}-{name}"), value.into());
         }
     }
+}
+
+/// The gaps of a run, in the way that [`Keep`] asks for.
+#[derive(Debug)]
+enum Gaps {
+    Counted(GapCounts),
+    Sketched(Series<f32>),
+}
+
+/// The percentiles of a time that a sample of `count` values carries.
+fn time_percentiles(count: u64) -> Vec<Percentile> {
+    let mut percentiles = vec![Percentile::P50, Percentile::P90];
+    if count >= P95_FROM {
+        percentiles.push(Percentile::P95);
+    }
+    percentiles.push(Percentile::P99);
+    if count >= P99_9_FROM {
+        percentiles.push(Percentile::P99_9);
+    }
+    percentiles
 }
 
 fn series<M: Measure>(keep: Keep) -> Series<M> {

@@ -7,7 +7,7 @@ use super::summary::Number;
 
 /// Steps of a kept gap per second: gaps are written to disk with seven decimals, so that a gap
 /// means the same before and after.
-const GAP_STEPS: u64 = 10_000_000;
+pub(crate) const GAP_STEPS: u64 = 10_000_000;
 const NANOS: f64 = 1e9;
 
 /// A kind of value.

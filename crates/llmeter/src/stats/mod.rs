@@ -6,6 +6,7 @@
 
 mod accumulator;
 mod exact_sum;
+mod gap_counts;
 mod live;
 mod measure;
 mod percentile;

@@ -15,7 +15,7 @@ pub struct Stamp(pub i64);
 impl Stamp {
     /// Seconds from `earlier` to this stamp; negative if `earlier` is later.
     pub fn seconds_since(self, earlier: Stamp) -> f64 {
-        (self.0 - earlier.0) as f64 * 1e-9
+        (self.0 - earlier.0) as f64 / 1e9
     }
 
     /// This stamp moved later by `duration`.
@@ -43,9 +43,11 @@ pub fn now() -> Stamp {
     Stamp(ANCHOR.get_or_init(Instant::now).elapsed().as_nanos() as i64)
 }
 
-/// The wall clock's present, for records and file names; never for durations.
+/// The wall clock's present in whole microseconds, as files hold it, for records and file names;
+/// never for durations.
 pub fn wall() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -42,11 +43,28 @@ enum Transport {
 }
 
 impl Dialer {
-    /// Resolves the server's name and prepares TLS. Blocks while it resolves.
+    /// Resolves the server's name and prepares TLS with the system's trusted certificates. Blocks
+    /// while it resolves.
     ///
     /// # Errors
     /// When the name does not resolve, or the system has no trusted certificates for TLS.
     pub fn new(server: &Server, stamps: StampSource) -> Result<Self> {
+        Self::with_roots(server, stamps, native_roots)
+    }
+
+    /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's.
+    ///
+    /// # Errors
+    /// When the name does not resolve, or the file cannot be read or holds no certificate.
+    pub fn with_ca_file(server: &Server, stamps: StampSource, file: &Path) -> Result<Self> {
+        Self::with_roots(server, stamps, || roots_from(file))
+    }
+
+    fn with_roots(
+        server: &Server,
+        stamps: StampSource,
+        roots: impl FnOnce() -> Result<rustls::RootCertStore>,
+    ) -> Result<Self> {
         use std::net::ToSocketAddrs;
         let unresolved = |reason: String| {
             Error::Environment(format!(
@@ -64,7 +82,7 @@ impl Dialer {
         let tls = if server.tls {
             let name = ServerName::try_from(server.host.clone())
                 .map_err(|reason| unresolved(reason.to_string()))?;
-            Some((TlsConnector::from(tls_config(native_roots()?)?), name))
+            Some((TlsConnector::from(tls_config(roots()?)?), name))
         } else {
             None
         };
@@ -73,17 +91,6 @@ impl Dialer {
             tls,
             stamps,
         })
-    }
-
-    /// Trusts `roots` instead of the system's certificates.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up with them.
-    pub fn with_roots(mut self, roots: rustls::RootCertStore) -> Result<Self> {
-        if let Some((connector, _)) = &mut self.tls {
-            *connector = TlsConnector::from(tls_config(roots)?);
-        }
-        Ok(self)
     }
 
     /// Opens a connection. `turn` spreads connections over the server's addresses; an address that
@@ -229,6 +236,33 @@ fn tls_config(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>>
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::{self, PemObject};
+    let text = std::fs::read(file).map_err(Error::io("reading", file))?;
+    let unusable = |reason: String| Error::Content {
+        path: file.to_path_buf(),
+        line: None,
+        column: None,
+        reason,
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|reason: pem::Error| {
+            unusable(format!("a certificate in it is no proper PEM: {reason}"))
+        })?;
+        roots
+            .add(certificate)
+            .map_err(|reason| unusable(format!("a certificate cannot be used: {reason}")))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable(
+            "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)".to_owned(),
+        ));
+    }
+    Ok(roots)
 }
 
 fn native_roots() -> Result<rustls::RootCertStore> {

@@ -59,6 +59,18 @@ impl TimedStream {
     }
 
     /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
+    ///
+    /// This asks the kernel: what the runtime knows may be old.
+    #[cfg(unix)]
+    pub fn is_idle(&self) -> bool {
+        use nix::sys::socket::{MsgFlags, recv};
+        use std::os::fd::AsRawFd;
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.tcp.as_raw_fd(), &mut [0; 1], flags) == Err(nix::errno::Errno::EAGAIN)
+    }
+
+    /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
+    #[cfg(not(unix))]
     pub fn is_idle(&self) -> bool {
         let mut byte = [0; 1];
         matches!(self.tcp.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -155,5 +167,88 @@ impl AsyncWrite for TimedStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// How well the realtime and the monotonic clock are matched, in nanoseconds.
+    const MATCH: i64 = 1_000_000;
+
+    async fn pair(stamps: StampSource) -> (TimedStream, std::net::TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        (TimedStream::new(tcp, stamps), peer)
+    }
+
+    #[tokio::test]
+    async fn kernel_stamps_are_of_the_arrival_and_not_of_the_read() {
+        let (mut stream, mut peer) = pair(StampSource::Kernel).await;
+        let mut buffer = [0; 16];
+        for text in [b"one", b"two"] {
+            let before = clock::now();
+            peer.write_all(text).unwrap();
+            let after = clock::now();
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 3);
+            let arrival = stream.last_read();
+            assert!(arrival.is_kernel);
+            let at = arrival.at.0;
+            assert!(
+                before.0 - MATCH <= at && at <= after.0 + MATCH,
+                "{before:?} {at}"
+            );
+            assert!(arrival.delay_ns > 18_000_000, "{arrival:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_kernel_stamps_the_time_is_that_of_the_read() {
+        let (mut stream, mut peer) = pair(StampSource::User).await;
+        peer.write_all(b"one").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let before = clock::now();
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 3);
+        let arrival = stream.last_read();
+        assert!(!arrival.is_kernel);
+        assert!(before <= arrival.at && arrival.at <= clock::now());
+    }
+
+    #[tokio::test]
+    async fn the_first_write_since_arming_is_stamped() {
+        use tokio::io::AsyncWriteExt;
+        let (mut stream, _peer) = pair(StampSource::Kernel).await;
+        assert_eq!(stream.first_write(), None);
+        stream.write_all(b"one").await.unwrap();
+        let first = stream.first_write().unwrap();
+        stream.write_all(b"two").await.unwrap();
+        assert_eq!(stream.first_write(), Some(first));
+        stream.arm();
+        assert_eq!(stream.first_write(), None);
+        let before = clock::now();
+        stream.write_all(b"three").await.unwrap();
+        assert!(stream.first_write().unwrap() >= before);
+    }
+
+    /// The runtime does not know of what has just arrived; the kernel does.
+    #[tokio::test]
+    async fn a_stream_is_idle_until_anything_arrives() {
+        let (stream, mut peer) = pair(StampSource::Kernel).await;
+        assert!(stream.is_idle());
+        peer.write_all(b"x").unwrap();
+        // Never would be a hang: the loop has no point at which the runtime could learn of it.
+        while stream.is_idle() {}
+        let (stream, peer) = pair(StampSource::Kernel).await;
+        drop(peer);
+        while stream.is_idle() {}
     }
 }

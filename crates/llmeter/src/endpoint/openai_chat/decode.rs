@@ -193,6 +193,9 @@ fn take_chunk(chunk: &Chunk<'_>, is_whole: bool, answer: &mut Answer) {
     if let Some(report) = &chunk.usage.0 {
         answer.usage(Usage::from(report));
     }
+    if let Some(timings) = &chunk.timings.0 {
+        answer.annotate("server_timings", timings.clone());
+    }
     if let Some(report) = &chunk.error.0 {
         answer.error(report.to_string());
     } else if chunk.choices.is_none() && chunk.object.as_str() == Some("error") {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess};
+use serde_json::{Map, Value};
 
 use super::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
 use crate::endpoint::Usage;
@@ -22,6 +23,9 @@ pub(super) struct Chunk<'a> {
     pub(super) choices: Option<Vec<Object<Choice<'a>>>>,
     #[serde(default)]
     pub(super) usage: Lenient<UsageReport>,
+    /// How long llama.cpp took, by its own clock.
+    #[serde(default)]
+    pub(super) timings: Lenient<Map<String, Value>>,
     #[serde(borrow, default)]
     pub(super) error: ErrorField<'a>,
     // The fields of an error that is not wrapped in `error`.

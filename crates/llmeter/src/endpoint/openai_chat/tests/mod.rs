@@ -110,7 +110,19 @@ fn llama_cpp() {
     assert_eq!(content, [false, true, false, false, false]);
     assert_eq!(answer.text, "ab");
     assert_eq!(answer.usage, usage(3, 8, None, None));
+    let timings = &answer.annotations["server_timings"];
+    assert_eq!(
+        timings["predicted_per_token_ms"], 0.5,
+        "the last ones count"
+    );
     assert!(!answer.is_failed());
+    for timings in ["null", "3", "[1]", r#""fast""#] {
+        let body =
+            format!(r#"{{"choices": [{{"message": {{"content": "a"}}}}], "timings": {timings}}}"#);
+        let answer = whole(&body);
+        assert_eq!(answer.error, None, "{timings}");
+        assert!(answer.annotations.is_empty(), "{timings}");
+    }
 }
 
 #[test]

@@ -1,0 +1,248 @@
+use super::*;
+use crate::wire::clock::Stamp;
+
+/// Nanoseconds that are too many, and few enough.
+const LATE: u32 = TOLERATED_ERROR_NS + 1;
+const SOON: u32 = 20_000;
+
+/// An answer whose content frames came with these reads of one segment.
+fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> AnswerQuality {
+    let mut quality = AnswerQuality::default();
+    quality.begin_segment();
+    let mut last = None;
+    for &(read, delay_ns) in frames {
+        let arrival = Arrival {
+            at: Stamp(0),
+            delay_ns,
+            is_kernel,
+        };
+        if last.replace(read) != Some(read) {
+            quality.read(arrival);
+        }
+        quality.content_frame(read, arrival);
+    }
+    quality
+}
+
+fn quiet() -> RunConditions {
+    RunConditions {
+        lanes: vec![LaneReport::default()],
+        connections: 1,
+        backlog_bytes: 0,
+        recorder_wait: 0.0,
+        host: Some((0.5, 0.0)),
+        median_latency: Some(1.0),
+        client_seconds: 100.0,
+    }
+}
+
+fn judge(answers: &[(usize, AnswerQuality)], conditions: &RunConditions) -> MeasurementQuality {
+    let mut meter = QualityMeter::new();
+    for (count, answer) in answers {
+        for _ in 0..*count {
+            meter.record(answer, false);
+        }
+    }
+    meter.judge(conditions)
+}
+
+#[track_caller]
+fn assert_verdict(quality: &MeasurementQuality, verdict: Verdict, words: &str) {
+    assert_eq!(quality.verdict, verdict, "{:?}", quality.reasons);
+    match verdict {
+        Verdict::Clean => assert!(quality.reasons.is_empty(), "{:?}", quality.reasons),
+        _ => assert!(
+            quality.reasons.len() == 1 && quality.reasons[0].contains(words),
+            "{:?}",
+            quality.reasons
+        ),
+    }
+}
+
+fn good(is_kernel: bool) -> AnswerQuality {
+    answer(is_kernel, &[(0, SOON), (1, SOON), (2, SOON)])
+}
+
+#[test]
+fn verdicts_are_in_order() {
+    assert!(Verdict::Clean < Verdict::Degraded && Verdict::Degraded < Verdict::ClientBound);
+    assert_eq!(Verdict::ClientBound.to_string(), "client-bound");
+}
+
+#[test]
+fn nothing_measured_is_no_error() {
+    let quality = judge(&[], &quiet());
+    assert_verdict(&quality, Verdict::Clean, "");
+    assert_eq!(quality.receive_delay, None);
+    assert_eq!(quality.send_lateness, None);
+    assert_eq!(quality.uncertain_requests_rate, 0.0);
+}
+
+#[test]
+fn a_quiet_run_is_clean_with_either_stamps() {
+    for is_kernel in [true, false] {
+        let quality = judge(&[(100, good(is_kernel))], &quiet());
+        assert_verdict(&quality, Verdict::Clean, "");
+        assert_eq!(quality.stamps == StampSource::Kernel, is_kernel);
+        assert_eq!(quality.kernel_stamped_rate, f64::from(u8::from(is_kernel)));
+        let delay = quality.receive_delay.unwrap();
+        assert!((delay.p99 - 2e-5).abs() < 1e-7 && delay.max >= delay.p50);
+    }
+}
+
+#[test]
+fn a_late_read_of_one_frame_does_not_spoil_a_kernel_stamp() {
+    let late = answer(true, &[(0, LATE), (1, LATE)]);
+    assert_verdict(&judge(&[(100, late)], &quiet()), Verdict::Clean, "");
+    // Frames that share a read because they came together are not late.
+    let together = answer(true, &[(0, SOON), (0, SOON), (0, SOON)]);
+    assert_verdict(&judge(&[(100, together)], &quiet()), Verdict::Clean, "");
+}
+
+#[test]
+fn a_late_read_of_two_frames_spoils_the_first_ones_stamp() {
+    // Few gaps among many, so that only the times to the first token count.
+    let mut frames = vec![(0, LATE), (0, LATE)];
+    frames.extend((1..99).map(|read| (read, SOON)));
+    let late = answer(true, &frames);
+    for (count, verdict) in [
+        (1, Verdict::Clean),
+        (2, Verdict::Degraded),
+        (50, Verdict::Degraded),
+        (51, Verdict::ClientBound),
+    ] {
+        let quality = judge(
+            &[(100 - count, good(true)), (count, late.clone())],
+            &quiet(),
+        );
+        assert_verdict(&quality, verdict, "time to first or last token");
+        assert_eq!(quality.uncertain_requests_rate, count as f64 / 100.0);
+    }
+}
+
+#[test]
+fn without_kernel_stamps_any_late_read_is_an_error() {
+    let mut frames: Vec<_> = (0..99).map(|read| (read, SOON)).collect();
+    frames.push((99, LATE));
+    let late_at_the_end = answer(false, &frames);
+    let quality = judge(&[(98, good(false)), (2, late_at_the_end)], &quiet());
+    assert_verdict(&quality, Verdict::Degraded, "time to first or last token");
+}
+
+#[test]
+fn failed_requests_have_no_times_to_be_wrong() {
+    let mut failed = answer(false, &[(0, LATE)]);
+    failed.is_failed = true;
+    let quality = judge(&[(100, good(false)), (5, failed)], &quiet());
+    assert_verdict(&quality, Verdict::Clean, "");
+    assert_eq!(quality.uncertain_requests_rate, 0.0);
+}
+
+#[test]
+fn late_gaps_degrade() {
+    let frames = [(0, SOON), (1, LATE), (1, LATE), (2, SOON)];
+    let quality = judge(&[(100, answer(true, &frames))], &quiet());
+    assert_eq!(quality.uncertain_gaps_rate, 0.25);
+    assert_verdict(&quality, Verdict::Degraded, "ITL");
+}
+
+#[test]
+fn a_segment_border_separates_reads() {
+    let mut quality = AnswerQuality::default();
+    let arrival = Arrival {
+        at: Stamp(0),
+        delay_ns: LATE,
+        is_kernel: true,
+    };
+    for _ in 0..2 {
+        quality.begin_segment();
+        quality.content_frame(0, arrival);
+    }
+    assert!(!quality.first_is_uncertain);
+    assert_eq!(quality.uncertain_frames, 0);
+}
+
+#[test]
+fn late_sending_is_weighed_against_the_latency() {
+    let mut late = good(true);
+    late.send_lateness = Some(0.06);
+    let quality = judge(&[(100, late.clone())], &quiet());
+    assert_verdict(&quality, Verdict::Degraded, "late");
+    assert!((quality.send_lateness.unwrap().p50 - 0.06).abs() < 1e-4);
+    let long = RunConditions {
+        median_latency: Some(2.0),
+        ..quiet()
+    };
+    assert_verdict(&judge(&[(100, late)], &long), Verdict::Clean, "");
+}
+
+#[test]
+fn conditions_that_spoil_a_run() {
+    let lane = |change: fn(&mut LaneReport)| {
+        let mut lane = LaneReport::default();
+        change(&mut lane);
+        RunConditions {
+            lanes: vec![LaneReport::default(), lane],
+            ..quiet()
+        }
+    };
+    let waits = lane(|lane| lane.wait_share = 0.03);
+    let quality = judge(&[(100, good(false))], &waits);
+    assert_verdict(
+        &quality,
+        Verdict::Degraded,
+        "waited 3.0 % of its time for a core",
+    );
+    assert_eq!(quality.lane_wait, 0.03);
+    assert_verdict(&judge(&[(100, good(true))], &waits), Verdict::Clean, "");
+
+    let steps = lane(|lane| lane.clock_steps = 1);
+    let quality = judge(&[(100, good(true))], &steps);
+    assert_verdict(&quality, Verdict::Degraded, "realtime clock");
+    assert_verdict(&judge(&[(100, good(false))], &steps), Verdict::Clean, "");
+
+    let slow = RunConditions {
+        recorder_wait: 1.1,
+        ..quiet()
+    };
+    let quality = judge(&[(100, good(true))], &slow);
+    assert_verdict(&quality, Verdict::ClientBound, "recorder");
+
+    let stolen = RunConditions {
+        host: Some((0.5, 0.06)),
+        ..quiet()
+    };
+    let quality = judge(&[(100, good(true))], &stolen);
+    assert_verdict(&quality, Verdict::Degraded, "hypervisor");
+
+    let all = RunConditions {
+        recorder_wait: 1.1,
+        ..stolen
+    };
+    let quality = judge(&[(100, good(true))], &all);
+    assert_eq!(
+        (quality.verdict, quality.reasons.len()),
+        (Verdict::ClientBound, 2)
+    );
+}
+
+#[test]
+fn the_record_as_statistics() {
+    let mut one = good(true);
+    one.send_lateness = Some(0.001);
+    let stats = judge(&[(10, one)], &quiet()).stats();
+    assert!(stats.keys().all(|key| key.starts_with("measurement_")));
+    assert_eq!(stats["measurement_verdict"], "clean");
+    assert_eq!(stats["measurement_stamps"], "kernel");
+    for key in [
+        "measurement_receive_delay-p50",
+        "measurement_receive_delay-p99",
+        "measurement_receive_delay-max",
+        "measurement_send_lateness-p99",
+        "measurement_lane_busy",
+        "measurement_host_steal",
+        "measurement_connections",
+    ] {
+        assert!(stats[key].is_number(), "{key}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Every test there is, by one command.
+//!
+//! Some tests drive Python: the official clients that judge the simulator, the Python llmeter that
+//! reads our run folders, a real LLM server. Their packages go to a virtual environment under the
+//! target folder, which is made anew when `tests/python/requirements.txt` changes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+/// Names the Python of the tests that need one.
+const PYTHON_VARIABLE: &str = "LLMETER_TEST_PYTHON";
+const REQUIREMENTS: &str = "tests/python/requirements.txt";
+/// The oldest Python for which all required packages exist.
+const PYTHON_AT_LEAST: (u32, u32) = (3, 11);
+
+#[derive(Args)]
+pub(crate) struct TestArguments {
+    /// Skip the tests that need Python
+    #[arg(long)]
+    no_python: bool,
+}
+
+pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
+    let root = workspace_root()?;
+    let python = if arguments.no_python {
+        None
+    } else {
+        Some(python(&root)?)
+    };
+    let cargo = |arguments: &[&str]| {
+        let mut command = cargo(&root);
+        command.args(arguments);
+        match &python {
+            Some(python) => command.env(PYTHON_VARIABLE, python),
+            None => command.env_remove(PYTHON_VARIABLE).env_remove("CI"),
+        };
+        run(&mut command)
+    };
+    if has_nextest(&root) {
+        cargo(&["nextest", "run", "--workspace"])?;
+    } else {
+        cargo(&[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+        ])?;
+    }
+    cargo(&["test", "--workspace", "--doc"])?;
+    cargo(&["build", "--workspace", "--examples"])
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.parent().context("xtask lies in no workspace")?;
+    Ok(root.to_owned())
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+fn has_nextest(root: &Path) -> bool {
+    let mut command = cargo(root);
+    command
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The Python of an environment that has all required packages; makes the environment if need be.
+fn python(root: &Path) -> Result<PathBuf> {
+    let wanted = fs::read_to_string(root.join(REQUIREMENTS))
+        .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let environment = root.join(target).join("python");
+    let python = environment.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    // Written last, so that an environment that was left half made is made anew.
+    let stamp = environment.join("installed-requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && works(&python) {
+        return Ok(python);
+    }
+    let base = base_python()?;
+    eprintln!("making a Python environment in {}", environment.display());
+    if environment.exists() {
+        fs::remove_dir_all(&environment)
+            .with_context(|| format!("cannot remove {}", environment.display()))?;
+    }
+    let made = Command::new(&base)
+        .args(["-m", "venv"])
+        .arg(&environment)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        bail!(
+            "{base} cannot make a virtual environment; \
+             on Debian and Ubuntu: apt-get install python3-venv"
+        );
+    }
+    // The file names every package with its version: there is nothing to resolve.
+    let installed = Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["--disable-pip-version-check", "--no-input", "--requirement"])
+        .arg(root.join(REQUIREMENTS))
+        .status()
+        .context("cannot start pip")?;
+    if !installed.success() {
+        bail!(
+            "pip could not install the packages of {REQUIREMENTS} (is the network there?); \
+             --no-python skips the tests that need them"
+        );
+    }
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(python)
+}
+
+/// A Python of the system that is new enough.
+fn base_python() -> Result<String> {
+    let (major, minor) = PYTHON_AT_LEAST;
+    let test = format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))");
+    let candidates = ["python3", "python"];
+    for candidate in candidates {
+        let tried = quietly(Command::new(candidate).args(["-c", &test]));
+        if tried.is_ok_and(|status| status.success()) {
+            return Ok(candidate.to_owned());
+        }
+    }
+    bail!(
+        "no Python {major}.{minor} or newer on the path, which some tests drive; \
+         on Debian and Ubuntu: apt-get install python3 python3-venv; --no-python skips those tests"
+    )
+}
+
+fn works(python: &Path) -> bool {
+    // An environment stops working when the Python that it was made from goes.
+    quietly(Command::new(python).args(["-c", "import pip"])).is_ok_and(|status| status.success())
+}
+
+fn quietly(command: &mut Command) -> std::io::Result<ExitStatus> {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status()
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let words = words.join(" ");
+    eprintln!("cargo {words}");
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start cargo {words}"))?;
+    if !status.success() {
+        bail!("cargo {words} failed");
+    }
+    Ok(())
+}
