@@ -106,6 +106,9 @@ pub(crate) struct RunArguments {
     #[arg(long = "header", value_name = "K: V", help_heading = "Endpoint")]
     #[serde(rename = "header", deserialize_with = "headers_setting")]
     pub(crate) headers: Vec<String>,
+    /// Certificates to trust instead of the system's, as a PEM file
+    #[arg(long, value_name = "FILE", help_heading = "Endpoint")]
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// Text to send as one user message
     #[arg(long, value_name = "TEXT", help_heading = "Payload")]

@@ -94,6 +94,7 @@ impl RunArguments {
             } else {
                 self.headers
             },
+            ca_file: self.ca_file.or(file.ca_file),
             prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
             payload: self.payload.or(file.payload.filter(|_| !has_content)),
             max_tokens: self
@@ -160,6 +161,7 @@ impl RunArguments {
         config.seed = self.seed.unwrap_or(0);
         config.stamps = self.stamps.map(Into::into).unwrap_or_default();
         config.lanes = self.lanes;
+        config.ca_file = self.ca_file;
         config.low_memory = self.low_memory;
         config.output = Some(self.output.unwrap_or_else(|| "runs".into()));
         config.run_name = self.run_name;

@@ -138,3 +138,14 @@ fn all_failed_wins_over_strict() {
         .exits(3)
         .one_error(&["closed the connection"]);
 }
+
+#[test]
+fn certificates_that_cannot_be_read_are_named() {
+    let place = Place::new();
+    place.file("not.pem", "nothing of use");
+    for name in ["nowhere.pem", "not.pem"] {
+        let said = place.run("https://127.0.0.1:9/v1", &["--ca-file", name]);
+        assert!([1, 2].contains(&said.code), "{said:#?}");
+        said.one_error(&[name]);
+    }
+}

@@ -64,6 +64,7 @@ fn the_help_names_exit_codes_and_every_flag() {
         "config",
         "calibrate",
         "overwrite",
+        "ca-file",
     ] {
         assert!(help.contains(&format!("--{flag}")), "{flag}");
     }

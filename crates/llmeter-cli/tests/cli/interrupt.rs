@@ -194,3 +194,52 @@ fn an_interrupted_demo_shows_what_it_has() {
     assert!(said.out.contains("TTFT p50"), "{said:#?}");
     assert!(said.out.contains("interrupted"), "{said:#?}");
 }
+
+/// A server that never accepts: connecting to it takes until the timeout.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_connecting_is_heeded_at_once() {
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
+    };
+    use std::net::{SocketAddr, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let listener = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+    bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let port = getsockname::<SockaddrIn>(listener.as_raw_fd())
+        .unwrap()
+        .port();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        waiting.push(stream);
+    }
+
+    let place = Place::new();
+    let child = place
+        .run_command(&format!("http://{address}/v1"), &[])
+        .spawn()
+        .unwrap();
+    let threads = format!("/proc/{}/task", child.id());
+    until("signals are caught", || {
+        fs::read_dir(&threads).unwrap().flatten().any(|thread| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name == "signals\n")
+        })
+    });
+    let start = std::fs::metadata(place.path()).unwrap().modified().unwrap();
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("0 requests by 1 client"), "{said:#?}");
+    assert!(!said.out.contains("measurement"), "{said:#?}");
+    place.file("ended", "");
+    let end = std::fs::metadata(place.path().join("ended"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    // Far less than the ten seconds that a run waits for its server.
+    assert!(end.duration_since(start).unwrap() < Duration::from_secs(6));
+    assert!(RunResult::load(place.folder()).unwrap().interrupted);
+}

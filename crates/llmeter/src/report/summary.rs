@@ -201,7 +201,8 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
             .get(&format!("measurement_{key}"))
             .and_then(Value::as_f64)
     };
-    if let Some(verdict) = word("verdict") {
+    let is_empty = stats.get("total_requests").and_then(Value::as_u64) == Some(0);
+    if let Some(verdict) = word("verdict").filter(|_| !is_empty) {
         let _ = write!(text, "\nmeasurement: {verdict}");
         if let Some(stamps) = word("stamps") {
             let _ = write!(text, " ({stamps} stamps)");
