@@ -1,8 +1,8 @@
 //! HTTP/1.1 without a socket: a request's bytes, and an incremental reader of responses.
 //!
 //! Written out instead of taken from an HTTP library, so that every byte of a body can be traced
-//! to the read that brought it, and because a client library's framing costs more than all the rest
-//! of the way from the socket to the recorder (`cargo xtask throughput` shows both).
+//! to the read that brought it: a library hands a body's pieces over after the read, when the next
+//! read may already have been made.
 
 use secrecy::ExposeSecret;
 
