@@ -27,6 +27,10 @@ use crate::wire::{ConnectError, Connection, Dialer, LANE};
 /// servers, whose dropped packets look like slow connects.
 const CONNECTING_AT_ONCE: usize = 128;
 
+/// How long a client waits after it could not connect: a server that went away would otherwise be
+/// met with failures as fast as they can be made.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
+
 /// How often a client looks whether the recorder has caught up.
 const BACKLOG_POLL: Duration = Duration::from_millis(1);
 
@@ -196,6 +200,7 @@ impl Client {
             sending.at = answer.sent_stamp();
             sending.lateness = sending.at.map(|sent| sent.seconds_since(intended).max(0.0));
         }
+        let is_unreachable = matches!(result, Err(ExchangeError::Connect(_)));
         let (at, failure) = match result {
             Ok(at) => (at, None),
             Err(ExchangeError::Interrupted) if answer.is_none() && !self.capture.is_sent() => {
@@ -217,6 +222,13 @@ impl Client {
             is_warmup,
             answer,
         });
+        if is_unreachable {
+            tokio::select! {
+                () = tokio::time::sleep(UNREACHABLE_PAUSE) => {}
+                () = session.interrupt.stopped() => {}
+            }
+            return clock::now();
+        }
         at
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn thread_wait_seconds() -> Option<f64> {
 /// Lets the calling thread yield to others, as far as the system allows.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(reason) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
+    if let Err(reason) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 5) {
         tracing::debug!(%reason, "the recorder keeps its priority");
     }
 }
@@ -96,7 +96,7 @@ pub(crate) fn check_open_files(clients: usize) -> Result<()> {
             && limit < clients as u64 + OTHER_FILES
         {
             return Err(Error::Environment(format!(
-                "{clients} clients need {} open files, but this process may have {limit}; \
+                "{clients} client(s) need {} open files, but this process may have {limit}; \
                  raise the limit (ulimit -n {}) or use fewer clients",
                 clients as u64 + OTHER_FILES,
                 (clients as u64 + OTHER_FILES).next_power_of_two(),
