@@ -22,8 +22,8 @@ pub struct Usage {
 
 /// Collects what an answer says and when it said it.
 ///
-/// When a recorded stream is decoded, all pieces of a frame get the time at which the frame came;
-/// when an endpoint reports pieces itself, each call takes the present time.
+/// When the wire decodes a recorded stream it sets the time of each frame; when an endpoint reports
+/// pieces itself, each call takes the present time.
 #[derive(Debug, Default)]
 pub struct Answer {
     frame: Option<Frame>,
