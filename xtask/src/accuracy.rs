@@ -38,10 +38,7 @@ const SLOW_FROM: usize = 4096;
 
 pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     let llmeter = processes::build_llmeter()?;
-    let cores = processes::cores()?;
-    let (Some(&server_core), Some(&meter_core)) = (cores.first(), cores.last()) else {
-        bail!("this process may use no core");
-    };
+    let (server_core, meter_core) = processes::server_and_client_cores()?;
     let folder = tempfile::tempdir()?;
     println!(
         "{:>7}  {:>8}  {:>9} {:>9}  {:>9} {:>9}  {:>9} {:>9}  {:>12}  {:>9}  {:>7}  {:>9}",

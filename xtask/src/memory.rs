@@ -21,19 +21,8 @@ const TOKENS: usize = 64;
 
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<()> {
     let llmeter = processes::build_llmeter()?;
-    let cores = processes::cores()?;
-    let (Some(&server_core), Some(&meter_core)) = (cores.first(), cores.last()) else {
-        bail!("this process may use no core");
-    };
-    let simulator = SimulatorProcess::start(
-        &llmeter,
-        server_core,
-        &[
-            "--ttft=0ms".to_owned(),
-            "--itl=0ms".to_owned(),
-            format!("--output-tokens={TOKENS}"),
-        ],
-    )?;
+    let (server_core, meter_core) = processes::server_and_client_cores()?;
+    let simulator = SimulatorProcess::unpaced(&llmeter, server_core, TOKENS)?;
     let folder = tempfile::tempdir()?;
     let peak = |requests: usize, mode: Option<&str>| -> Result<f64> {
         let usage = processes::run_on(

@@ -26,12 +26,12 @@ pub(crate) fn build_llmeter() -> Result<PathBuf> {
     Ok(folder.join("llmeter"))
 }
 
-/// The cores that this process may use.
-pub(crate) fn cores() -> Result<Vec<usize>> {
+/// The core of the simulator and that of the client: the same if there is only one.
+pub(crate) fn server_and_client_cores() -> Result<(usize, usize)> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
-    Ok((0..CpuSet::count())
-        .filter(|&core| set.is_set(core).unwrap_or(false))
-        .collect())
+    let mut cores = (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false));
+    let first = cores.next().context("this process may use no core")?;
+    Ok((first, cores.next_back().unwrap_or(first)))
 }
 
 /// Starts a process on one core.
@@ -71,6 +71,13 @@ impl SimulatorProcess {
             .with_context(|| format!("the simulator said {line:?} instead of its address"))?
             .to_owned();
         Ok(Self { child, base_url })
+    }
+
+    /// Starts one that sends `tokens` as fast as it can.
+    pub(crate) fn unpaced(llmeter: &Path, core: usize, tokens: usize) -> Result<Self> {
+        let pace = ["--ttft=0ms", "--itl=0ms"].map(str::to_owned);
+        let tokens = format!("--output-tokens={tokens}");
+        Self::start(llmeter, core, &[&pace[..], &[tokens]].concat())
     }
 
     /// Stops it, so that its truth log is complete.

@@ -29,19 +29,8 @@ pub(crate) struct ThroughputArguments {
 
 pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
     let llmeter = processes::build_llmeter()?;
-    let cores = processes::cores()?;
-    let (Some(&server_core), Some(&client_core)) = (cores.first(), cores.last()) else {
-        bail!("this process may use no core");
-    };
-    let simulator = SimulatorProcess::start(
-        &llmeter,
-        server_core,
-        &[
-            "--ttft=0ms".to_owned(),
-            "--itl=0ms".to_owned(),
-            format!("--output-tokens={}", arguments.tokens),
-        ],
-    )?;
+    let (server_core, client_core) = processes::server_and_client_cores()?;
+    let simulator = SimulatorProcess::unpaced(&llmeter, server_core, arguments.tokens)?;
     let events = (arguments.streams * arguments.requests * arguments.tokens) as f64;
     let (streams, requests) = (
         arguments.streams.to_string(),
