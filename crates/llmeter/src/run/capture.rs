@@ -85,7 +85,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// Beyond this the lanes begin no request until the recorder has caught up.
-    const LIMIT: usize = 16 * 1024 * 1024;
+    const LIMIT: usize = 32 * 1024 * 1024;
 
     fn grow(&self, by: usize) {
         let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;

@@ -50,10 +50,17 @@ pub(crate) fn thread_wait_seconds() -> Option<f64> {
     Some(nanoseconds as f64 * 1e-9)
 }
 
+/// How far the recorder stands back behind the lanes. On one core with both, a lane that falls
+/// behind for the length of a token gap finds tokens merged.
+#[cfg(target_os = "linux")]
+const RECORDER_NICENESS: i32 = 10;
+
 /// Lets the calling thread yield to others, as far as the system allows.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(reason) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 5) {
+    if let Err(reason) =
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), RECORDER_NICENESS)
+    {
         tracing::debug!(%reason, "the recorder keeps its priority");
     }
 }

@@ -128,20 +128,20 @@ impl AnswerQuality {
     }
 
     /// A content frame that `read` brought. A kernel stamp is that of a read's last byte: it is
-    /// exact unless llmeter came so late that the next frame had arrived as well.
+    /// exact unless the next frame had arrived as well before llmeter came to read.
     pub(crate) fn content_frame(&mut self, read: usize, arrival: Arrival) {
-        let is_late = arrival.delay_ns > TOLERATED_ERROR_NS;
+        let is_blurred = arrival.blur_ns > TOLERATED_ERROR_NS;
         let shares_read = self.last_read.replace(read) == Some(read);
         if arrival.is_kernel {
             // Then the stamp is right for this frame, and too late for the one before it.
-            let is_uncertain = is_late && shares_read;
+            let is_uncertain = is_blurred && shares_read;
             self.uncertain_frames += u32::from(is_uncertain);
             self.first_is_uncertain |= is_uncertain && self.content_frames == 1;
             self.last_is_uncertain = false;
         } else {
-            self.uncertain_frames += u32::from(is_late);
-            self.first_is_uncertain |= is_late && self.content_frames == 0;
-            self.last_is_uncertain = is_late;
+            self.uncertain_frames += u32::from(is_blurred);
+            self.first_is_uncertain |= is_blurred && self.content_frames == 0;
+            self.last_is_uncertain = is_blurred;
         }
         self.content_frames += 1;
     }

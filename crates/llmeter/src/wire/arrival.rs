@@ -22,6 +22,10 @@ pub struct Arrival {
     /// Nanoseconds from the arrival to the end of the read: llmeter's own lateness. Without a
     /// kernel stamp it is an upper bound, the time since this thread last had nothing to do.
     pub delay_ns: u32,
+    /// Nanoseconds by which the first of the bytes may have arrived before `at`. The kernel keeps
+    /// one stamp for bytes that it merges, so that frames which came apart but were read together
+    /// all bear the last one's.
+    pub blur_ns: u32,
     /// Whether `at` is the kernel's stamp.
     pub is_kernel: bool,
 }
@@ -42,6 +46,10 @@ pub(crate) struct LaneState {
     #[cfg(target_os = "linux")]
     control: RefCell<Vec<u8>>,
 }
+
+/// A lane that woke so long after a packet arrived had no core meanwhile.
+#[cfg(target_os = "linux")]
+const LATE_WAKE_NS: i64 = 1_000_000;
 
 /// Bytes that one read may return.
 const READ_SIZE: usize = 64 * 1024;
@@ -80,28 +88,42 @@ impl LaneState {
         work(&mut scratch)
     }
 
-    /// An arrival for which the kernel gave no stamp.
-    pub(crate) fn arrival_now(&self) -> Arrival {
+    /// An arrival for which the kernel gave no stamp. `drained` is when the stream was last empty.
+    pub(crate) fn arrival_now(&self, drained: Stamp) -> Arrival {
         let at = clock::now();
+        let delay_ns = nanoseconds(at.0 - self.woke.get().max(drained).0);
         Arrival {
             at,
-            delay_ns: nanoseconds(at.0 - self.woke.get().0),
+            delay_ns,
+            blur_ns: delay_ns,
             is_kernel: false,
         }
     }
 
-    /// An arrival that the kernel stamped with its realtime clock.
+    /// An arrival that the kernel stamped with its realtime clock. `drained` is when the stream
+    /// was last empty.
     #[cfg(target_os = "linux")]
-    pub(crate) fn arrival_at(&self, realtime_ns: i64) -> Arrival {
+    pub(crate) fn arrival_at(&self, realtime_ns: i64, drained: Stamp) -> Arrival {
         let read = clock::now();
         let at = self
             .offset
             .borrow_mut()
             .to_monotonic(realtime_ns, read)
             .min(read);
+        let woke = self.woke.get();
+        // A lane sleeps only when it has read everything. Bytes that came after it woke may have
+        // been preceded by others since then; bytes that it woke for promptly had none before them.
+        let blur = if at > woke {
+            at.0 - woke.max(drained).0
+        } else if woke.0 - at.0 > LATE_WAKE_NS {
+            at.0 - drained.0
+        } else {
+            0
+        };
         Arrival {
             at,
             delay_ns: nanoseconds(read.0 - at.0),
+            blur_ns: nanoseconds(blur),
             is_kernel: true,
         }
     }
@@ -112,6 +134,7 @@ impl LaneState {
         &self,
         socket: std::os::fd::RawFd,
         buffer: &mut [u8],
+        drained: Stamp,
     ) -> std::io::Result<(usize, Arrival)> {
         use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
@@ -129,9 +152,9 @@ impl LaneState {
         });
         let arrival = match stamp {
             Some(stamp) if stamp.tv_sec() != 0 => {
-                self.arrival_at(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec())
+                self.arrival_at(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec(), drained)
             }
-            _ => self.arrival_now(),
+            _ => self.arrival_now(drained),
         };
         Ok((message.bytes, arrival))
     }

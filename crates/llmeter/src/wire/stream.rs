@@ -20,6 +20,8 @@ pub struct TimedStream {
     stamps: StampSource,
     first_write: Option<Stamp>,
     last_read: Arrival,
+    /// When the socket was last known to hold no bytes.
+    drained: Stamp,
 }
 
 impl TimedStream {
@@ -40,6 +42,7 @@ impl TimedStream {
             stamps,
             first_write: None,
             last_read: Arrival::default(),
+            drained: clock::now(),
         }
     }
 
@@ -100,7 +103,9 @@ impl TimedStream {
     fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
         use std::os::fd::AsRawFd;
         match self.stamps {
-            StampSource::Kernel => LANE.with(|lane| lane.receive(self.tcp.as_raw_fd(), buffer)),
+            StampSource::Kernel => {
+                LANE.with(|lane| lane.receive(self.tcp.as_raw_fd(), buffer, self.drained))
+            }
             StampSource::User => self.receive_plainly(buffer),
         }
     }
@@ -122,7 +127,7 @@ impl TimedStream {
         };
         #[cfg(not(unix))]
         let count = self.tcp.try_read(buffer)?;
-        Ok((count, LANE.with(|lane| lane.arrival_now())))
+        Ok((count, LANE.with(|lane| lane.arrival_now(self.drained))))
     }
 }
 
@@ -137,6 +142,14 @@ impl AsyncRead for TimedStream {
             ready!(this.tcp.poll_read_ready(context))?;
             match this.receive(buffer.initialize_unfilled()) {
                 Ok((count, arrival)) => {
+                    if count < buffer.remaining() {
+                        let read = arrival.at.0 + i64::from(arrival.delay_ns);
+                        this.drained = if arrival.is_kernel {
+                            Stamp(read)
+                        } else {
+                            arrival.at
+                        };
+                    }
                     buffer.advance(count);
                     this.last_read = arrival;
                     return Poll::Ready(Ok(()));
@@ -157,7 +170,11 @@ impl AsyncWrite for TimedStream {
         let this = self.get_mut();
         let before = clock::now();
         let written = ready!(Pin::new(&mut this.tcp).poll_write(context, bytes))?;
-        this.first_write.get_or_insert(before);
+        if this.first_write.is_none() {
+            this.first_write = Some(before);
+            // An answer cannot arrive before its request has left.
+            this.drained = before;
+        }
         Poll::Ready(Ok(written))
     }
 

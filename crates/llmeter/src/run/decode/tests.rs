@@ -14,6 +14,7 @@ fn at(milliseconds: i64) -> Arrival {
     Arrival {
         at: Stamp(SENT + milliseconds * 1_000_000),
         delay_ns: 1_000,
+        blur_ns: 0,
         is_kernel: true,
     }
 }

@@ -14,6 +14,7 @@ fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> AnswerQuality {
         let arrival = Arrival {
             at: Stamp(0),
             delay_ns,
+            blur_ns: delay_ns,
             is_kernel,
         };
         if last.replace(read) != Some(read) {
@@ -152,6 +153,7 @@ fn a_segment_border_separates_reads() {
     let arrival = Arrival {
         at: Stamp(0),
         delay_ns: LATE,
+        blur_ns: LATE,
         is_kernel: true,
     };
     for _ in 0..2 {
