@@ -15,8 +15,9 @@ pub(crate) struct MemoryArguments {
 }
 
 const CLIENTS: usize = 64;
-/// Requests of the shorter run, for each client.
-const SHORT: usize = 50;
+/// Requests of the shorter run, for each client: enough that what does not grow with the run, the
+/// queue to the recorder above all, has its full size.
+const SHORT: usize = 400;
 const TOKENS: usize = 64;
 
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<()> {
