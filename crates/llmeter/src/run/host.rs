@@ -102,8 +102,12 @@ pub(crate) fn check_open_files(clients: usize) -> Result<()> {
         if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE)
             && limit < clients as u64 + OTHER_FILES
         {
+            let clients_need = match clients {
+                1 => "1 client needs".to_owned(),
+                _ => format!("{clients} clients need"),
+            };
             return Err(Error::Environment(format!(
-                "{clients} client(s) need {} open files, but this process may have {limit}; \
+                "{clients_need} {} open files, but this process may have {limit}; \
                  raise the limit (ulimit -n {}) or use fewer clients",
                 clients as u64 + OTHER_FILES,
                 (clients as u64 + OTHER_FILES).next_power_of_two(),
