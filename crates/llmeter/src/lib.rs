@@ -29,19 +29,25 @@
 //! | [`run`] | one load against one endpoint, giving one result |
 //! | [`stats`] | figures from answers |
 //! | [`result`] | results, and the files of a run folder |
+//! | [`callback`] | code that is hooked into a run |
+//! | [`saved`] | objects as files hold them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
+pub mod callback;
 pub mod endpoint;
 mod error;
+mod foreign;
 mod load;
 pub mod payload;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod saved;
 pub mod stats;
 pub mod wire;
 
+pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 pub use error::{Error, Result};
 pub use result::RunResult;

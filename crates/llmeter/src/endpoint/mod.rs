@@ -15,13 +15,14 @@ use std::borrow::Cow;
 
 /// The attribute that an implementation of [`Invoke`] bears.
 pub use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use answer::{Answer, Usage};
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};
 
 use crate::payload::Payload;
+pub use crate::saved::SavedObject;
 use crate::wire::Server;
 
 /// Who answers: the three names that every result carries.
@@ -33,15 +34,6 @@ pub struct Identity {
     pub endpoint_name: String,
     /// Who runs it.
     pub provider: String,
-}
-
-/// An endpoint in the form in which the Python system saves it: a class path and its state.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SavedObject {
-    /// For example `llmeter.endpoints.openai.OpenAICompletionStreamEndpoint`.
-    pub class: String,
-    /// The constructor's arguments. Never holds a secret.
-    pub state: Map<String, Value>,
 }
 
 /// One LLM API at one address with one model.

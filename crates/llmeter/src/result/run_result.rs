@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
+use crate::callback::CallbackFailure;
 use crate::run::MeasurementQuality;
 use crate::stats::{Accumulator, Keep};
 use crate::{Error, InvocationResponse, Result};
@@ -29,6 +30,8 @@ pub struct RunResult {
     pub warnings: Vec<String>,
     /// How far the figures can be trusted; `None` when loaded, where `stats` has the record.
     pub quality: Option<MeasurementQuality>,
+    /// Hooks of callbacks that failed after answers or after the run, each with its count.
+    pub callback_errors: Vec<CallbackFailure>,
     /// How often each failure occurred, if the answers were not kept.
     pub(crate) error_tally: BTreeMap<String, u64>,
     /// What the answers say.
@@ -232,6 +235,7 @@ impl RunResult {
     ) -> Self {
         Self {
             quality: None,
+            callback_errors: Vec::new(),
             error_tally: BTreeMap::new(),
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,

@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 
 use crate::endpoint::{Answer, Endpoint, Invoke, Way};
+use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
 use crate::run::Interrupt;
 use crate::run::capture::{Backlog, Capture, Ending, Segment};
-use crate::run::foreign::{self, Panic};
 use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
 use crate::wire::clock::{self, Stamp};

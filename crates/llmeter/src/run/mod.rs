@@ -15,7 +15,6 @@ mod capture;
 mod client;
 mod config;
 mod decode;
-mod foreign;
 mod gate;
 mod host;
 mod interrupt;

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 
 use crate::endpoint::InvocationResponse;
 use crate::error::{Error, Result};
+use crate::foreign::{self, Panic};
 use crate::result::ResponsesWriter;
 use crate::run::capture::Segment;
 use crate::run::client::Session;
 use crate::run::decode::{Decoder, Recorded};
-use crate::run::foreign::{self, Panic};
 use crate::run::quality::QualityMeter;
 use crate::run::{Interrupt, Load, Observer, Progress, RunConfig, host};
 use crate::stats::{Accumulator, Keep};
