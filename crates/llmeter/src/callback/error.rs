@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use super::Hook;
 
 /// Why a hook failed. Any error becomes one by `?`.
@@ -50,6 +52,29 @@ pub struct CallbackFailure {
     pub count: u64,
     /// The first failure's reason.
     pub first: String,
+}
+
+impl CallbackFailure {
+    /// As `stats.json` holds it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "callback": self.callback,
+            "hook": self.hook.as_str(),
+            "count": self.count,
+            "first": self.first,
+        })
+    }
+
+    /// The way back; `None` if it is none.
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let hook = value["hook"].as_str()?;
+        Some(Self {
+            callback: value["callback"].as_str()?.to_owned(),
+            hook: *Hook::ALL.iter().find(|known| known.as_str() == hook)?,
+            count: value["count"].as_u64()?,
+            first: value["first"].as_str()?.to_owned(),
+        })
+    }
 }
 
 impl fmt::Display for CallbackFailure {

@@ -1,6 +1,7 @@
 //! Calling the hooks of a run's callbacks.
 
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Callback, CallbackFailure, Hook, HookError, HookResult};
@@ -63,28 +64,41 @@ impl Hooked {
         Ok(())
     }
 
-    pub(crate) async fn after_invoke(&self, response: &mut InvocationResponse) {
+    /// Hooks that are not done when `give_up` is are given up.
+    pub(crate) async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        give_up: impl Future<Output = ()> + Send,
+    ) {
+        let give_up = pin!(give_up);
+        let mut patience = Patience::until(give_up);
         for (index, _, callback) in self.at(Hook::AfterInvoke) {
-            let called = call(async { callback.after_invoke(response).await }).await;
+            let called = patience.wait(call(async { callback.after_invoke(response).await }));
+            let called = called.await;
             self.note(index, Hook::AfterInvoke, called);
         }
     }
 
-    /// Calls `between` before each callback.
+    /// Calls `between` before each callback. Hooks that are not done when `give_up` is are given
+    /// up.
     pub(crate) async fn after_run(
         &self,
         result: &mut RunResult,
         mut between: impl FnMut(&RunResult),
+        give_up: impl Future<Output = ()> + Send,
     ) {
+        let give_up = pin!(give_up);
+        let mut patience = Patience::until(give_up);
         for (index, _, callback) in self.at(Hook::AfterRun) {
             between(result);
-            let called = call(async { callback.after_run(result).await }).await;
+            let called = patience.wait(call(async { callback.after_run(result).await }));
+            let called = called.await;
             self.note(index, Hook::AfterRun, called);
             result.callback_errors = self.failures();
         }
     }
 
-    /// Counts a hook that failed in a way of its own.
+    /// Which hooks failed so far.
     pub(crate) fn failures(&self) -> Vec<CallbackFailure> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.values().cloned().collect()
@@ -117,6 +131,41 @@ impl Hooked {
             }
         });
         failure.count += 1;
+    }
+}
+
+/// How long hooks are waited for.
+struct Patience<'a, F> {
+    end: Pin<&'a mut F>,
+    is_over: bool,
+}
+
+impl<'a, F: Future<Output = ()>> Patience<'a, F> {
+    fn until(end: Pin<&'a mut F>) -> Self {
+        Self {
+            end,
+            is_over: false,
+        }
+    }
+
+    /// Waits for a hook. When patience is over, one that can end at once still may.
+    async fn wait(&mut self, hook: impl Future<Output = HookResult>) -> HookResult {
+        let is_over = self.is_over;
+        let end = async {
+            if !is_over {
+                self.end.as_mut().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            called = hook => called,
+            () = end => {
+                self.is_over = true;
+                Err(HookError::new(
+                    "it was still at work when the time after an interruption was over",
+                ))
+            }
+        }
     }
 }
 

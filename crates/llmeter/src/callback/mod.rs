@@ -15,7 +15,6 @@ use std::fmt;
 pub use async_trait::async_trait;
 
 pub use error::{CallbackFailure, HookError};
-#[expect(unused_imports, reason = "until runs call hooks")]
 pub(crate) use hooked::Hooked;
 pub use registry::{from_json, kinds, register};
 

@@ -16,6 +16,9 @@ use crate::{Error, InvocationResponse, Result};
 /// The statistic that says that a run was ended before its end.
 const INTERRUPTED: &str = "interrupted";
 
+/// The statistic that lists hooks of callbacks that failed.
+const CALLBACK_ERRORS: &str = "callback_errors";
+
 /// The outcome of a run: its summary, its answers and its statistics.
 #[derive(Debug, Clone, Default)]
 pub struct RunResult {
@@ -89,6 +92,10 @@ impl RunResult {
         }
         if self.interrupted {
             stats.insert(INTERRUPTED.to_owned(), true.into());
+        }
+        if !self.callback_errors.is_empty() {
+            let errors = self.callback_errors.iter().map(CallbackFailure::to_json);
+            stats.insert(CALLBACK_ERRORS.to_owned(), errors.collect());
         }
         stats.extend(self.contributed.clone());
         stats
@@ -230,12 +237,18 @@ impl RunResult {
         summary: RunSummary,
         responses: Vec<InvocationResponse>,
         computed: Map<String, Value>,
-        stored: Map<String, Value>,
+        mut stored: Map<String, Value>,
         warnings: Vec<String>,
     ) -> Self {
+        let errors = stored.remove(CALLBACK_ERRORS);
+        let errors = errors.as_ref().and_then(Value::as_array);
         Self {
             quality: None,
-            callback_errors: Vec::new(),
+            callback_errors: errors
+                .into_iter()
+                .flatten()
+                .filter_map(CallbackFailure::from_json)
+                .collect(),
             error_tally: BTreeMap::new(),
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,

@@ -11,6 +11,8 @@
 //!                      collector ◄── responses ◄── decoder threads ◄──┘
 //! ```
 
+mod after_invoke;
+mod ahead;
 mod capture;
 mod client;
 mod config;

@@ -5,18 +5,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::error::Result;
 use crate::run::{Load, RunConfig};
 use crate::wire::StampSource;
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
-pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> Value {
+///
+/// # Errors
+/// If a callback cannot be saved.
+pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> Result<Value> {
+    let callbacks = match config.callbacks.as_slice() {
+        [] => Value::Null,
+        callbacks => callbacks
+            .iter()
+            .map(|callback| Ok(callback.saved()?.to_json()))
+            .collect::<Result<_>>()?,
+    };
     let endpoint = config.endpoint.saved();
     let folder = folder.to_string_lossy();
-    json!({
-        "endpoint": {
-            "__llmeter_class__": endpoint.class,
-            "__llmeter_state__": endpoint.state,
-        },
+    Ok(json!({
+        "endpoint": endpoint.to_json(),
         "output_path": folder,
         "tokenizer": config.tokenizer.saved(),
         "clients": config.clients,
@@ -26,10 +34,10 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> V
         "run_name": run_name,
         "run_description": config.run_description,
         "timeout": seconds(config.timeout),
-        "callbacks": null,
+        "callbacks": callbacks,
         "low_memory": config.low_memory,
         "progress_bar_stats": null,
-    })
+    }))
 }
 
 /// `llmeter.json`: the rest of the configuration, and where the run was made.
