@@ -4,6 +4,7 @@
 //! their failures kept, the callbacks that llmeter brings.
 //! Does not belong here: when a run calls them (`run`).
 
+mod cache_buster;
 mod error;
 mod hooked;
 mod registry;
@@ -14,6 +15,7 @@ use std::fmt;
 /// The attribute that an implementation of [`Callback`] bears.
 pub use async_trait::async_trait;
 
+pub use cache_buster::CacheBuster;
 pub use error::{CallbackFailure, HookError};
 pub(crate) use hooked::Hooked;
 pub use registry::{from_json, kinds, register};

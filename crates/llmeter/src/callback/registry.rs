@@ -4,12 +4,13 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde_json::Value;
 
-use super::Callback;
+use super::{CacheBuster, Callback};
 use crate::error::Result;
 use crate::saved::{Kind, Registry, Saved};
 
 static REGISTRY: LazyLock<RwLock<Registry<dyn Callback>>> = LazyLock::new(|| {
-    let registry = Registry::new("callback");
+    let mut registry = Registry::<dyn Callback>::new("callback");
+    registry.register::<CacheBuster>(|callback| Arc::new(callback));
     RwLock::new(registry)
 });
 
