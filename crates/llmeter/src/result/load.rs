@@ -184,19 +184,33 @@ fn configured(config: &Object) -> Object {
 
 /// A JSON object from a file; `None` if there is no such file, or, with a warning, no object.
 fn object(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Object>> {
+    match read_object(path) {
+        Ok(object) => Ok(object),
+        Err(Error::Content { reason, .. }) => {
+            warnings.push(format!(
+                "{}: cannot be understood and is passed over ({reason})",
+                path.display()
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A JSON object from a file; `None` if there is no such file.
+///
+/// # Errors
+/// If the file cannot be read, or holds no JSON object.
+pub(crate) fn read_object(path: &Path) -> Result<Option<Object>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("reading", path)(error)),
     };
-    match json::read(&text) {
-        Ok(object) => Ok(Some(object)),
-        Err(error) => {
-            warnings.push(format!(
-                "{}: cannot be understood and is passed over ({error})",
-                path.display()
-            ));
-            Ok(None)
-        }
-    }
+    json::read(&text).map(Some).map_err(|error| Error::Content {
+        path: path.to_path_buf(),
+        line: None,
+        column: None,
+        reason: error.to_string(),
+    })
 }

@@ -16,9 +16,11 @@ mod responses_file;
 mod run_result;
 mod run_summary;
 
+pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
 pub use folder::{OWN_CONFIG_FILE, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
+pub(crate) use load::read_object;
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;

@@ -27,6 +27,7 @@ mod quality;
 mod recorder;
 mod runner;
 mod saved;
+mod saved_run;
 
 pub use config::{Load, RunConfig};
 pub use host::raise_open_file_limit;
@@ -34,3 +35,4 @@ pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use runner::{Runner, run_name_from_clock};
+pub use saved_run::SavedRun;
