@@ -14,13 +14,16 @@ use serde_json::{Map, Value, json};
 use super::scripted::{Scripted, Step, finish, run};
 use super::{assert_saved, config, friendly, lines, whole};
 
+/// Calls of hooks: what the call was about, the callback's name, the hook.
+type Log = Arc<Mutex<Vec<(String, &'static str, Hook)>>>;
+
 /// What a [`Probe`] does at a hook, beside noting that it was called.
 type Act<T> = Box<dyn Fn(&mut T) -> HookResult + Send + Sync>;
 
 /// A callback made of closures, which notes every call.
 struct Probe {
     name: &'static str,
-    log: Arc<Mutex<Vec<(String, &'static str, Hook)>>>,
+    log: Log,
     before_run: Act<RunConfig>,
     before_invoke: Act<Payload>,
     after_invoke: Act<InvocationResponse>,
@@ -28,8 +31,6 @@ struct Probe {
     /// How long each hook on a request waits.
     nap: Duration,
 }
-
-type Log = Arc<Mutex<Vec<(String, &'static str, Hook)>>>;
 
 impl Probe {
     fn new(name: &'static str, log: &Log) -> Self {
