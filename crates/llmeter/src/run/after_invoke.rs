@@ -51,12 +51,12 @@ pub(crate) fn spawn(
         .enable_all()
         .build()
         .map_err(|reason| Error::Environment(format!("cannot start callbacks: {reason}")))?;
-    let stage = Stage {
+    let stage = Arc::new(Stage {
         hooked,
         collector,
         interrupt,
         grace,
-    };
+    });
     std::thread::Builder::new()
         .name("after-invoke".to_owned())
         .spawn(move || {
@@ -72,7 +72,6 @@ pub(crate) fn spawn(
     Ok(Outlet::Callbacks(batches))
 }
 
-#[derive(Clone)]
 struct Stage {
     hooked: Arc<Hooked>,
     collector: Sender<Vec<Recorded>>,
@@ -81,7 +80,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn run(&self, mut incoming: mpsc::Receiver<Vec<Recorded>>) {
+    async fn run(self: &Arc<Self>, mut incoming: mpsc::Receiver<Vec<Recorded>>) {
         let mut under_way = JoinSet::new();
         let mut is_open = true;
         while is_open || !under_way.is_empty() {

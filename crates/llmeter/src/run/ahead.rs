@@ -3,9 +3,9 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -61,12 +61,14 @@ pub(crate) struct NextRequest {
 
 /// What the thread needs to make requests.
 pub(crate) struct Workshop {
-    pub(crate) hooked: Arc<Hooked>,
-    pub(crate) endpoint: Arc<dyn Endpoint>,
+    hooked: Arc<Hooked>,
+    endpoint: Arc<dyn Endpoint>,
     /// As the user gave them.
-    pub(crate) payloads: Vec<Arc<Payload>>,
+    payloads: Vec<Arc<Payload>>,
     /// The same, prepared; what no callback changes is sent as it is.
-    pub(crate) prepared: Vec<Arc<Prepared>>,
+    prepared: Vec<Arc<Prepared>>,
+    /// A copy of each payload that callbacks left as it was, for the next request.
+    spare: Mutex<Vec<Option<Payload>>>,
 }
 
 impl Requests {
@@ -191,15 +193,36 @@ async fn serve(workshop: Arc<Workshop>, wanted: &Receiver<Want>, hurry: &Notify)
 }
 
 impl Workshop {
+    pub(crate) fn new(
+        hooked: Arc<Hooked>,
+        endpoint: Arc<dyn Endpoint>,
+        payloads: Vec<Arc<Payload>>,
+        prepared: Vec<Arc<Prepared>>,
+    ) -> Self {
+        Self {
+            hooked,
+            endpoint,
+            spare: Mutex::new(vec![None; payloads.len()]),
+            payloads,
+            prepared,
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a request of a payload's copy.
     async fn make(&self, index: usize) -> Ready {
         let given = &self.payloads[index];
         let unchanged = &self.prepared[index];
-        let mut payload = (**given).clone();
+        let spare = self.spare()[index].take();
+        let mut payload = spare.unwrap_or_else(|| (**given).clone());
         if let Err(reason) = self.hooked.before_invoke(&mut payload).await {
             return Ready::Refused(unchanged.clone(), reason);
         }
         if payload == **given {
+            self.spare()[index] = Some(payload);
             return Ready::Send(unchanged.clone());
         }
         match Prepared::new(&*self.endpoint, &payload) {

@@ -168,12 +168,8 @@ fn execute(
         .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
     let requests = if hooked.has(Hook::BeforeInvoke) {
-        Requests::ahead(Workshop {
-            hooked: hooked.clone(),
-            endpoint: config.endpoint.clone(),
-            payloads: config.payloads.clone(),
-            prepared,
-        })?
+        let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
+        Requests::ahead(Workshop::new(hooked.clone(), endpoint, payloads, prepared))?
     } else {
         Requests::Fixed(prepared)
     };
