@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use llmeter::storage::Location;
 use serde::Deserialize;
 
 use crate::examples::{
@@ -41,9 +42,9 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = DEMO_EXAMPLES)]
 pub(crate) struct DemoArguments {
-    /// Folder for the run folders
+    /// Folder for the run folders; s3://bucket/prefix, gs:// and az:// URLs are folders, too
     #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub(crate) output: PathBuf,
+    pub(crate) output: Location,
     /// Show no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -171,9 +172,10 @@ pub(crate) struct RunArguments {
     #[arg(long, help_heading = "Measurement")]
     pub(crate) low_memory: bool,
 
-    /// Folder for run folders: the run goes to DIR/RUN-NAME [default: runs]
+    /// Folder for run folders: the run goes to DIR/RUN-NAME; s3://bucket/prefix, gs:// and az://
+    /// URLs are folders, too [default: runs]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Location>,
     /// Name of the run and its folder [default: the local time]
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     pub(crate) run_name: Option<String>,
@@ -194,9 +196,9 @@ pub(crate) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArguments {
-    /// The run folder
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Location,
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -29,6 +29,7 @@
 //! | [`run`] | one load against one endpoint, giving one result |
 //! | [`stats`] | figures from answers |
 //! | [`result`] | results, and the files of a run folder |
+//! | [`storage`] | local and cloud paths behind one type |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
@@ -40,6 +41,7 @@ pub mod report;
 pub mod result;
 pub mod run;
 pub mod stats;
+pub mod storage;
 pub mod wire;
 
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};

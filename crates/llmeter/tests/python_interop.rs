@@ -115,7 +115,7 @@ fn write_run(path: &Path, failed: u64, total_test_time: f64) -> RunResult {
         n_requests: Some(30),
         total_test_time: Some(total_test_time),
         model_id: Some("m".to_owned()),
-        output_path: Some(path.to_path_buf()),
+        output_path: Some(path.into()),
         endpoint_name: Some("e".to_owned()),
         provider: Some("openai".to_owned()),
         run_name: Some("rün".to_owned()),

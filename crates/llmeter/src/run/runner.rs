@@ -281,7 +281,7 @@ fn execute(
         }),
         total_test_time,
         model_id: Some(identity.model_id.clone()),
-        output_path: folder.as_ref().map(|folder| folder.path().to_owned()),
+        output_path: folder.as_ref().map(|folder| folder.location().clone()),
         endpoint_name: Some(identity.endpoint_name.clone()),
         provider: Some(identity.provider.clone()),
         run_name: Some(run_name),
@@ -297,8 +297,9 @@ fn execute(
     result.error_tally = collected.errors;
     result.add_stats(quality.stats());
     result.quality = Some(quality);
-    if let Some(folder) = &folder {
-        folder.write_summary_and_stats(&result.summary, &result.stats())?;
+    if let Some(folder) = folder {
+        let warning = folder.finish(&result.summary, &result.stats())?;
+        result.warnings.extend(warning);
     }
     Ok(result)
 }
@@ -343,15 +344,13 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
         Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
         None => RunFolder::create_free(output, &run_name_from_clock())?,
     };
-    let path = folder.path();
+    let location = folder.location();
     let name = match &config.run_name {
         Some(name) => name.clone(),
-        None => path
-            .file_name()
-            .map_or_else(run_name_from_clock, |name| name.to_string_lossy().into()),
+        None => location.file_name().unwrap_or_else(run_name_from_clock),
     };
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
-    folder.write_config(&saved::run_config(config, path, &name))?;
+    folder.write_config(&saved::run_config(config, location, &name))?;
     folder.write_own_config(&saved::own_config(config))?;
     Ok((name, Some(folder)))
 }
