@@ -23,17 +23,26 @@ pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
             url.bucket
         );
     }
+    if is_refused(error, &whole) {
+        return format!("access was refused ({}); {hint}", words(error, &whole));
+    }
     match error {
         StoreError::NotFound { .. } => "there is no such object".to_owned(),
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-            format!("access was refused ({}); {hint}", words(error, &whole))
-        }
         // Raised before anything is sent: what is missing or wrong in the environment.
         StoreError::Generic { source, .. } if source.source().is_none() => {
             format!("{}; {hint}", shortened(&source.to_string()))
         }
         _ => words(error, &whole),
     }
+}
+
+/// Whether it is a matter of credentials. Listing has no error of its own for that.
+fn is_refused(error: &StoreError, whole: &str) -> bool {
+    let kinds = matches!(
+        error,
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. }
+    );
+    kinds || whole.contains("status code: 403") || whole.contains("status code: 401")
 }
 
 /// Whether there is not even a bucket.
