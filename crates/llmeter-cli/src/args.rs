@@ -121,7 +121,7 @@ pub(crate) struct RunArguments {
         help_heading = "Payload",
         conflicts_with = "prompt"
     )]
-    pub(crate) payload: Option<PathBuf>,
+    pub(crate) payload: Option<Location>,
     /// Most tokens to generate, with --prompt [default: 256]
     #[arg(
         long,

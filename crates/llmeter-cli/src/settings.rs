@@ -138,7 +138,10 @@ impl RunArguments {
                     "--max-tokens goes with --prompt; the payloads of a file have their own";
                 return Err(UsageError(reason.to_owned()).into());
             }
-            (None, Some(path)) => load_payloads(path)?,
+            (None, Some(path)) => {
+                path.check("payload")?;
+                load_payloads(path)?
+            }
             _ => {
                 return Err(UsageError(
                     "nothing to send: give --prompt TEXT or --payload FILE".to_owned(),

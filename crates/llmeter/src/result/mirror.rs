@@ -7,9 +7,8 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +33,19 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Each request of an attempt has limits of its own.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The staging folders of this process that are not uploaded completely.
+static STAGING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Where the files of runs are that are on their way to the cloud. A program that ends without
+/// waiting for its runs leaves them there.
+pub fn staging_folders() -> Vec<PathBuf> {
+    lock(&STAGING).clone()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The upload of one folder.
 #[derive(Debug)]
@@ -73,6 +85,7 @@ impl Mirror {
                 Uploader::run(&url, from, received);
             })
             .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        lock(&STAGING).push(path.clone());
         Ok(Self {
             orders: Some(orders),
             thread: Some(thread),
@@ -111,8 +124,7 @@ impl Mirror {
 
     /// Leaves the staging folder where it is.
     pub(super) fn keep_staging(&self) -> &Path {
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(staging) = staging.take() {
+        if let Some(staging) = lock(&self.staging).take() {
             let _ = staging.keep();
         }
         &self.path
@@ -129,6 +141,7 @@ impl Mirror {
 
 impl Drop for Mirror {
     fn drop(&mut self) {
+        lock(&STAGING).retain(|path| *path != self.path);
         // The thread ends when nobody can order anything any more.
         self.orders = None;
         if let Some(thread) = self.thread.take() {

@@ -22,6 +22,7 @@ mod saved_folder;
 pub use folder::{OWN_CONFIG_FILE, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
+pub use mirror::staging_folders;
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;

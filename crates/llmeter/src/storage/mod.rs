@@ -27,3 +27,6 @@ pub(crate) use local::replace;
 pub(crate) use location::Usable;
 pub(crate) use runtime::{block_on, runtime};
 pub(crate) use store::Store;
+
+#[cfg(test)]
+mod tests;

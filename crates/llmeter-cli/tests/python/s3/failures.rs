@@ -130,6 +130,50 @@ fn a_server_that_goes_away_costs_nothing() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn signals_leave_nothing_behind_that_is_not_named() {
+    use nix::sys::signal::{Signal, kill};
+
+    let Some(python) = python() else { return };
+    let s3 = S3::start(&python);
+    // Half of the answers fall silent, so that something is always in flight.
+    let simulator = Simulator::start(SimConfig {
+        stall_rate: 0.5,
+        ..SimConfig::default()
+    })
+    .unwrap();
+    let arguments = "--clients 8 --duration 10m --output s3://results --run-name";
+    let run = |name| {
+        let arguments: Vec<&str> = arguments.split(' ').chain([name]).collect();
+        let run = s3.run_command(&simulator, &arguments).spawn().unwrap();
+        let part = format!("{name}/responses.jsonl.parts/000001");
+        s3.objects(name, Some(&part));
+        let signal = || kill(nix::unistd::Pid::from_raw(run.id() as i32), Signal::SIGINT).unwrap();
+        signal();
+        if name == "twice" {
+            // Copies of one signal count once; what is in flight is waited for much longer.
+            std::thread::sleep(Duration::from_millis(300));
+            signal();
+        }
+        Said::from(run.wait_with_output().unwrap()).exits(130)
+    };
+    let said = run("once");
+    assert!(!said.out.contains("warning"), "{said:#?}");
+    let (folder, names) = s3.objects("once", None);
+    assert_eq!(names, FILES.map(str::to_owned).into());
+    assert!(RunResult::load(folder).unwrap().interrupted);
+    assert_eq!(s3.temporary(), [""; 0].map(PathBuf::from));
+
+    let said = run("twice");
+    let staged = s3.temporary();
+    assert_eq!(staged.len(), 1, "{staged:?}");
+    assert!(said.err.contains(staged[0].to_str().unwrap()), "{said:#?}");
+    assert!(!RunResult::load(&staged[0]).unwrap().responses.is_empty());
+    let shown = s3.llmeter(["show", "s3://results/twice"]).exits(0);
+    assert!(shown.out.contains("interrupted"), "{shown:#?}");
+}
+
 #[test]
 fn what_is_no_location_is_bad_usage() {
     let Some(python) = python() else { return };

@@ -115,9 +115,13 @@ fn names_are_free_in_use_or_overwritten() {
     assert!(names.contains("notes.txt"));
     assert_eq!(RunResult::load(folder).unwrap().responses.len(), 2);
 
-    // Generated names, of one minute or of two.
-    for _ in 0..3 {
-        run(&[]).exits(0);
+    // Generated names, of one minute or of two, taken at the same time.
+    let runs = [0; 3].map(|_| {
+        let arguments = ["--output", "s3://results/runs"];
+        s3.run_command(&simulator, &arguments).spawn().unwrap()
+    });
+    for run in runs {
+        Said::from(run.wait_with_output().unwrap()).exits(0);
     }
     let (_, names) = s3.objects("runs", None);
     let summaries = names.iter().filter(|name| name.ends_with("summary.json"));
@@ -212,6 +216,27 @@ fn locations_read_write_list_and_delete() {
     assert_eq!(fs::read(folder.join("kept.txt")).unwrap(), b"blocking");
 }
 
+#[test]
+fn payloads_come_from_the_cloud() {
+    let Some(python) = python() else { return };
+    let (s3, simulator) = (S3::start(&python), simulator());
+    let written = s3.in_library("payloads", "s3://results/in");
+    assert_eq!(written.code, Some(0), "{written:#?}");
+    for (payload, requests) in [("s3://results/in", 3), ("s3://results/in/b.jsonl", 2)] {
+        let said = s3
+            .run(&simulator, &["--payload", payload, "--json"])
+            .exits(0);
+        let stats: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(stats["total_requests"], requests);
+    }
+    s3.run(&simulator, &["--payload", "s3://results/none.jsonl"])
+        .exits(1)
+        .one_error(&["s3://results/none.jsonl", "no such object"]);
+    s3.run(&simulator, &["--payload", "s3://results/in/broken.txt"])
+        .exits(2)
+        .one_error(&["s3://results/in/broken.txt, line 1"]);
+}
+
 const WORK: &str = "LLMETER_TEST_LIBRARY_WORK";
 
 impl S3 {
@@ -241,6 +266,15 @@ fn library_process() {
     let location = Location::from(location);
     match work {
         "write" => location.write_blocking("mine").unwrap(),
+        "payloads" => {
+            let line = "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n";
+            location.join("a.json").write_blocking(line).unwrap();
+            location
+                .join("b.jsonl")
+                .write_blocking(line.repeat(2))
+                .unwrap();
+            location.join("broken.txt").write_blocking("{").unwrap();
+        }
         "save" => {
             let result = RunResult::load(&location).unwrap();
             assert!(result.interrupted);
