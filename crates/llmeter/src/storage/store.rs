@@ -19,8 +19,9 @@ use crate::{Error, Result};
 const PIECE: u64 = 5 * 1024 * 1024;
 /// Most pieces of an upload; S3 takes 10,000.
 const MOST_PIECES: u64 = 9_000;
-/// Pieces that are on their way at a time.
-const PIECES_AT_A_TIME: usize = 2;
+/// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
+/// over a slow network.
+const PIECES_AT_A_TIME: usize = 1;
 
 /// The objects under a URL, by their names below it; the empty name is the URL's own object.
 ///
@@ -78,6 +79,11 @@ impl Store {
 
     /// Writes an object.
     pub(crate) async fn put(&self, name: &str, content: Vec<u8>) -> Result<()> {
+        let size = content.len() as u64;
+        if size > PIECE {
+            let from = Path::new("memory");
+            return self.put_pieces(name, size, &*content, from).await;
+        }
         let put = self.bucket.put(&self.key(name)?, content.into()).await;
         put.map_err(|error| failed("writing", &self.url, name, &error))?;
         Ok(())
@@ -112,6 +118,17 @@ impl Store {
             file.read_to_end(&mut content).map_err(unreadable())?;
             return self.put(name, content).await;
         }
+        self.put_pieces(name, size, file, path).await
+    }
+
+    /// Writes an object piece by piece. It appears with the last one.
+    async fn put_pieces(
+        &self,
+        name: &str,
+        size: u64,
+        mut content: impl Read + Send,
+        from: &Path,
+    ) -> Result<()> {
         let failed = |error: StoreError| failed("writing", &self.url, name, &error);
         let piece = PIECE.max(size.div_ceil(MOST_PIECES)) as usize;
         let upload = self
@@ -124,7 +141,9 @@ impl Store {
         loop {
             // Not to hold a server's storage with pieces that nobody will put together.
             let outcome = match upload.wait_for_capacity(PIECES_AT_A_TIME).await {
-                Ok(()) => file.read(&mut buffer).map_err(unreadable()),
+                Ok(()) => content
+                    .read(&mut buffer)
+                    .map_err(Error::io("reading", from)),
                 Err(error) => Err(failed(error)),
             };
             match outcome {

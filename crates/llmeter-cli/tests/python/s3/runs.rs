@@ -304,6 +304,10 @@ async fn walk(folder: &Location) {
     gone.delete().await.unwrap();
     let error = gone.read().await.unwrap_err().to_string();
     assert_eq!(error, format!("reading {gone}: there is no such object"));
+    let large = vec![b'x'; 12 << 20];
+    gone.write(large.clone()).await.unwrap();
+    assert!(gone.read().await.unwrap() == large);
+    gone.delete().await.unwrap();
     // Blocking, too, must not panic in a runtime.
     kept.write_blocking("blocking").unwrap();
     assert_eq!(kept.read_blocking().unwrap(), b"blocking");
