@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use llmeter::storage::Location;
 use serde::Deserialize;
 
 use crate::examples::{
@@ -44,9 +45,9 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = DEMO_EXAMPLES)]
 pub(crate) struct DemoArguments {
-    /// Folder for the run folders
+    /// Folder for the run folders; s3://bucket/prefix, gs:// and az:// URLs are folders, too
     #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub(crate) output: PathBuf,
+    pub(crate) output: Location,
     /// Show no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -106,7 +107,7 @@ pub(crate) struct RunArguments {
     /// Secrets are in no file: the key comes from the environment, and headers are given again.
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) from: Option<Location>,
 
     /// API to speak [default: openai-chat-stream]
     #[arg(long, value_name = "API", help_heading = "Endpoint")]
@@ -140,7 +141,7 @@ pub(crate) struct RunArguments {
         help_heading = "Payload",
         conflicts_with = "prompt"
     )]
-    pub(crate) payload: Option<PathBuf>,
+    pub(crate) payload: Option<Location>,
     /// Most tokens to generate, with --prompt [default: 256]
     #[arg(
         long,
@@ -184,7 +185,7 @@ pub(crate) struct RunArguments {
         help_heading = "Callbacks"
     )]
     #[serde(skip)]
-    pub(crate) callback_files: Vec<String>,
+    pub(crate) callback_files: Vec<Location>,
     /// Callbacks of the configuration file: `type` and fields, or `file`.
     #[arg(skip)]
     pub(crate) callbacks: Vec<toml::Table>,
@@ -212,9 +213,10 @@ pub(crate) struct RunArguments {
     #[arg(long, help_heading = "Measurement")]
     pub(crate) low_memory: bool,
 
-    /// Folder for run folders: the run goes to DIR/RUN-NAME [default: runs]
+    /// Folder for run folders: the run goes to DIR/RUN-NAME; s3://bucket/prefix, gs:// and az://
+    /// URLs are folders, too [default: runs]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Location>,
     /// Name of the run and its folder [default: the local time]
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     pub(crate) run_name: Option<String>,
@@ -235,9 +237,9 @@ pub(crate) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArguments {
-    /// The run folder
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Location,
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

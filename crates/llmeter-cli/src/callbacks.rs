@@ -27,21 +27,17 @@ pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
         callbacks.push(from_table(table).with_context(place)?);
     }
     for file in &arguments.callback_files {
-        callbacks.push(from_file(file)?);
+        callbacks.push(<dyn Callback>::load_from_file_blocking(file)?);
     }
     Ok(callbacks)
-}
-
-fn from_file(path: &str) -> Result<Arc<dyn Callback>> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
-    let value = serde_json::from_slice(&text).with_context(|| format!("{path} is no JSON"))?;
-    callback::from_json(&value).with_context(|| path.to_owned())
 }
 
 /// A table names its type, whose fields are its other keys, or a file.
 fn from_table(table: &toml::Table) -> Result<Arc<dyn Callback>> {
     match (table.get(TYPE), table.get(FILE)) {
-        (None, Some(toml::Value::String(file))) if table.len() == 1 => from_file(file),
+        (None, Some(toml::Value::String(file))) if table.len() == 1 => {
+            Ok(<dyn Callback>::load_from_file_blocking(file)?)
+        }
         (Some(toml::Value::String(_)), _) => {
             let value = serde_json::to_value(table)?;
             Ok(callback::from_json(&typed(value))?)

@@ -30,6 +30,9 @@ Examples:
       64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
   llmeter run --config nightly.toml --strict --json > stats.json
       Settings from a file, statistics for a script.
+  llmeter run … --output s3://bucket/team/runs
+      Run folders in S3; credentials as the AWS tools have them in AWS_ACCESS_KEY_ID and
+      AWS_SECRET_ACCESS_KEY or AWS_PROFILE, region and server in AWS_REGION and AWS_ENDPOINT_URL.
 
 A payload is the body of a request; a line of prompts.jsonl looks like this:
   {\"messages\": [{\"role\": \"user\", \"content\": \"Tell me a story.\"}], \"max_tokens\": 128}

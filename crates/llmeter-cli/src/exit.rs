@@ -126,6 +126,7 @@ fn flag(field: &str) -> String {
     field
         .split(" + ")
         .map(|name| match name {
+            "location" => "the location".to_owned(),
             "api_key" => "the API key (--api-key-env)".to_owned(),
             name => format!("--{}", name.replace('_', "-")),
         })

@@ -198,7 +198,7 @@ impl RunArguments {
         if self.no_callbacks || !callbacks.is_empty() {
             saved.callbacks.clear();
         }
-        let folder = saved.folder().display().to_string();
+        let folder = saved.folder().to_string();
         let mut config = saved
             .into_config(self.key_variable())
             .with_context(|| format!("cannot repeat the run in {folder}"))?;
@@ -225,7 +225,10 @@ impl RunArguments {
                     "--max-tokens goes with --prompt; the payloads of a file have their own";
                 Err(UsageError(reason.to_owned()).into())
             }
-            (None, Some(path)) => Ok(Some(load_payloads(path)?)),
+            (None, Some(path)) => {
+                path.check("payload")?;
+                Ok(Some(load_payloads(path)?))
+            }
             (None, None) => Ok(None),
         }
     }

@@ -71,6 +71,10 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
             caught.wait();
             progress::clear();
             say("left at once; the run folder holds what was recorded so far");
+            for folder in llmeter::result::staging_folders() {
+                // Not only a courtesy: nobody would find them.
+                output::note(&format!("not all of it is uploaded: {}", folder.display()));
+            }
             std::process::exit(Exit::Interrupted as i32);
         })?;
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::storage::Location;
+
 /// A result whose error is llmeter's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -46,18 +48,17 @@ pub enum Error {
     },
     /// A run folder is already in use.
     #[error(
-        "{} already holds a run; choose another run name or output folder, or allow overwriting",
-        path.display()
+        "{path} already holds a run; choose another run name or output folder, or allow overwriting"
     )]
     FolderInUse {
         /// The folder.
-        path: PathBuf,
+        path: Location,
     },
     /// A folder holds nothing that can be loaded as a run.
-    #[error("{} is not a run folder: {reason}", path.display())]
+    #[error("{path} is not a run folder: {reason}")]
     NotARun {
         /// The folder.
-        path: PathBuf,
+        path: Location,
         /// Which files were looked for.
         reason: String,
     },
@@ -69,6 +70,16 @@ pub enum Error {
         /// The hook that failed.
         hook: crate::callback::Hook,
         /// Why, in the callback's words.
+        reason: String,
+    },
+    /// Something in an object store could not be read or written.
+    #[error("{action} {location}: {reason}")]
+    Storage {
+        /// What was tried, as a present participle: "reading", "writing".
+        action: &'static str,
+        /// The object or folder.
+        location: Location,
+        /// Why not, and where it can be set right.
         reason: String,
     },
     /// The run could not be carried out on this machine.

@@ -31,6 +31,7 @@
 //! | [`result`] | results, and the files of a run folder |
 //! | [`callback`] | code that is hooked into a run |
 //! | [`saved`] | objects as files hold them |
+//! | [`storage`] | local and cloud paths behind one type |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
@@ -45,6 +46,7 @@ pub mod result;
 pub mod run;
 pub mod saved;
 pub mod stats;
+pub mod storage;
 pub mod wire;
 
 pub use callback::Callback;

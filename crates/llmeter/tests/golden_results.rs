@@ -67,7 +67,7 @@ fn every_folder_loads() {
         assert_eq!(result.summary.total_requests, Some(total), "{name}");
         assert_eq!(result.summary.n_requests, Some(per_client), "{name}");
         assert_eq!(result.summary.clients, clients, "{name}");
-        assert_eq!(result.summary.output_path.as_ref(), Some(&path), "D13");
+        assert_eq!(result.summary.output_path, Some((&path).into()), "D13");
         assert_eq!(stats["failed_requests"], failed, "{name}");
         assert_eq!(stats["total_input_tokens"], input, "{name}");
         assert_eq!(stats["total_output_tokens"], output, "{name}");
@@ -254,7 +254,7 @@ fn saving_and_loading_changes_nothing() {
     for (name, _) in FOLDERS {
         let base = tempfile::tempdir().unwrap();
         let first = RunResult::load(golden().join("outputs").join(name)).unwrap();
-        first.save(Some(base.path())).unwrap();
+        first.save(Some(&base.path().into())).unwrap();
 
         let mut expected = first.stats();
         expected.insert(

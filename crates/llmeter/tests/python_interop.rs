@@ -115,7 +115,7 @@ fn write_run(path: &Path, failed: u64, total_test_time: f64) -> RunResult {
         n_requests: Some(30),
         total_test_time: Some(total_test_time),
         model_id: Some("m".to_owned()),
-        output_path: Some(path.to_path_buf()),
+        output_path: Some(path.into()),
         endpoint_name: Some("e".to_owned()),
         provider: Some("openai".to_owned()),
         run_name: Some("rün".to_owned()),
@@ -289,11 +289,12 @@ fn many_answers_need_little_memory() {
 }
 
 #[cfg(target_os = "linux")]
+/// Memory in kB without what is mapped from files: the program's own pages come in as they are used.
 fn resident() -> i64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmRSS:"))
+        .find(|line| line.starts_with("RssAnon:"))
         .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

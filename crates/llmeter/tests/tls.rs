@@ -164,7 +164,7 @@ fn an_untrusted_certificate_stops_the_run_before_it_begins() {
     // Another certificate of that name is trusted, but not the server's.
     let other = TlsServer::start("127.0.0.1").save_certificate(folder.path());
     let mut config = server.config(Some(other));
-    config.output = Some(folder.path().join("runs"));
+    config.output = Some(folder.path().join("runs").into());
     let error = refused(config);
     assert!(error.contains("certificate"), "{error}");
     assert!(error.contains("127.0.0.1"), "{error}");

@@ -1,11 +1,11 @@
 //! `llmeter demo`.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use llmeter::payload::Payload;
+use llmeter::result::RunFolder;
 use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, report};
 use llmeter_sim::{SimConfig, Simulator};
 
@@ -54,7 +54,11 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     let base = RunConfig::new(Arc::new(endpoint), payloads)
         .load(Load::Duration(SENDING_TIME))
         .output(&arguments.output);
-    let session = free_folder(&arguments.output);
+    arguments.output.check("output")?;
+    let name = format!("demo-{}", llmeter::run_name_from_clock());
+    let session = arguments
+        .output
+        .join(RunFolder::free_name(&arguments.output, &name)?);
     let mut results: Vec<RunResult> = Vec::new();
     for clients in LADDER {
         let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
@@ -78,9 +82,8 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         output::text(&format!("\n{}", report::summary(last)))?;
     }
     output::text(&format!(
-        "\nEvery load has its own run folder in {}; `llmeter show DIR` prints one again.\n\
-         Next: llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n",
-        session.display()
+        "\nEvery load has its own run folder in {session}; `llmeter show DIR` prints one again.\n\
+         Next: llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n"
     ))?;
     simulator.stop()?;
     Ok(if interrupt.is_stopped() {
@@ -88,14 +91,4 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     } else {
         Exit::Done
     })
-}
-
-/// A folder for this demo's runs that is not there yet, named by the local time.
-fn free_folder(output: &Path) -> PathBuf {
-    let name = format!("demo-{}", llmeter::run_name_from_clock());
-    std::iter::once(name.clone())
-        .chain((2_u32..).map(|number| format!("{name}-{number}")))
-        .map(|name| output.join(name))
-        .find(|folder| !folder.exists())
-        .unwrap_or_else(|| output.join(name))
 }

@@ -46,8 +46,11 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     };
     if let Some(calibration) = calibration {
         result.add_stats(calibration.stats());
-        if result.summary.output_path.is_some() {
-            result.save(None)?;
+        if result.summary.output_path.is_some()
+            && let Err(reason) = result.save(None)
+        {
+            let warning = format!("the calibration is not in the run's files: {reason}");
+            result.warnings.push(warning);
         }
     }
     if json {

@@ -1,9 +1,8 @@
 //! `llmeter show`.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow};
 use llmeter::result::RunFolder;
+use llmeter::storage::Location;
 use llmeter::{Error, RunResult, report};
 
 use crate::args::ShowArguments;
@@ -30,7 +29,10 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
 }
 
 /// Adds which run folders there are in a folder that is none itself.
-fn with_hint(reason: Error, folder: &Path) -> anyhow::Error {
+fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
+    let Some(folder) = folder.local_path() else {
+        return reason.into();
+    };
     let mut runs: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

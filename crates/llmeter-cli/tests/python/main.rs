@@ -1,5 +1,5 @@
-//! Tests that need Python: the official client of OpenAI, the Python llmeter, and llama.cpp's
-//! server.
+//! Tests that need Python: the official client of OpenAI, the Python llmeter, a server of S3's
+//! protocol, and llama.cpp's server.
 //!
 //! `cargo xtask test` installs what they need and names the Python in `LLMETER_TEST_PYTHON`.
 //! Without that variable they only say so and pass, except where `CI` is set.
@@ -13,6 +13,7 @@
 mod llm_server;
 mod openai_client;
 mod python_llmeter;
+mod s3;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

@@ -93,7 +93,7 @@ fn it_runs_again_from_our_configuration() {
         ),
     ] {
         let mut run = config(&simulator, streaming, &[3, 9]).load(load).clients(2);
-        run.output = Some(output.path().to_owned());
+        run.output = Some(output.path().into());
         run.run_name = Some(name.to_owned());
         run.run_description = Some("«again»".to_owned());
         run.timeout = Duration::from_millis(7500);

@@ -6,6 +6,7 @@
 
 mod cache_buster;
 mod error;
+mod file;
 mod hooked;
 mod registry;
 

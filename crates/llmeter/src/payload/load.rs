@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::Payload;
 use crate::error::{Error, Result};
+use crate::storage::Location;
 
-/// Reads payloads from a file or a folder.
+/// Reads payloads from a file or a folder, here or in the cloud.
 ///
 /// - A `.jsonl` or `.manifest` file holds one JSON object a line; blank lines are skipped.
 /// - Any other file holds one JSON value: an object, or a list of objects.
@@ -17,21 +18,20 @@ use crate::error::{Error, Result};
 /// # Errors
 /// When the path cannot be read, when anything in it is not valid (the message names file, line and
 /// column), or when there is no payload at all.
-pub fn load_payloads(path: impl AsRef<Path>) -> Result<Vec<Payload>> {
-    let path = path.as_ref();
-    let metadata = fs::metadata(path).map_err(Error::io("reading", path))?;
+pub fn load_payloads(path: impl Into<Location>) -> Result<Vec<Payload>> {
+    let location = path.into();
+    let path = shown(&location);
     let mut payloads = Vec::new();
-    if !metadata.is_dir() {
-        load_file(path, &mut payloads)?;
+    let Some(files) = payload_files(&location)? else {
+        load_file(&location, &mut payloads)?;
         if payloads.is_empty() {
-            return Err(content(path, None, None, "the file holds no payload"));
+            return Err(content(&path, None, None, "the file holds no payload"));
         }
         return Ok(payloads);
-    }
-    let files = payload_files(path)?;
+    };
     if files.is_empty() {
         return Err(content(
-            path,
+            &path,
             None,
             None,
             "the folder holds no file with .json in its name",
@@ -42,7 +42,7 @@ pub fn load_payloads(path: impl AsRef<Path>) -> Result<Vec<Payload>> {
     }
     if payloads.is_empty() {
         return Err(content(
-            path,
+            &path,
             None,
             None,
             "the folder's files hold no payload",
@@ -51,21 +51,40 @@ pub fn load_payloads(path: impl AsRef<Path>) -> Result<Vec<Payload>> {
     Ok(payloads)
 }
 
-fn payload_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io("reading", folder))? {
-        let path = entry.map_err(Error::io("reading", folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.contains(".json") && !path.is_dir() {
-            files.push(path);
+/// The files of a folder, in the order of their names; `None` if it is no folder.
+fn payload_files(location: &Location) -> Result<Option<Vec<Location>>> {
+    match location.local_path() {
+        Some(path) => {
+            let metadata = fs::metadata(path).map_err(Error::io("reading", path))?;
+            if !metadata.is_dir() {
+                return Ok(None);
+            }
         }
+        // An object has nothing below it.
+        None if location.list_blocking()?.is_empty() => return Ok(None),
+        None => {}
     }
-    files.sort();
-    Ok(files)
+    let is_folder = |file: &Location| file.local_path().is_some_and(Path::is_dir);
+    let files = location
+        .list_blocking()?
+        .into_iter()
+        .filter(|name| name.contains(".json"))
+        .map(|name| location.join(name))
+        .filter(|file| !is_folder(file));
+    Ok(Some(files.collect()))
 }
 
-fn load_file(path: &Path, payloads: &mut Vec<Payload>) -> Result<()> {
-    let bytes = fs::read(path).map_err(Error::io("reading", path))?;
+/// A location as a path, for messages.
+fn shown(location: &Location) -> PathBuf {
+    match location.local_path() {
+        Some(path) => path.to_path_buf(),
+        None => location.to_string().into(),
+    }
+}
+
+fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
+    let path = &*shown(file);
+    let bytes = file.read_blocking()?;
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     let is_by_line = path
         .extension()

@@ -256,7 +256,7 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>
         let _ = writeln!(text, "warning: {warning}");
     }
     if let Some(folder) = &result.summary.output_path {
-        let _ = writeln!(text, "files: {}", folder.display());
+        let _ = writeln!(text, "files: {}", folder);
     }
 }
 

@@ -1,15 +1,18 @@
 //! The files of a run folder, as they are written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::json;
+use super::mirror::Mirror;
 use super::responses_file::ResponsesWriter;
 use super::run_summary::RunSummary;
+use super::saved_folder::SavedFolder;
+use super::{cloud_folder, json};
 use crate::payload::Payload;
+use crate::storage::{CloudUrl, Location, Usable, replace};
 use crate::{Error, InvocationResponse, Result};
 
 pub(crate) const PAYLOAD_FILE: &str = "payload.jsonl";
@@ -20,7 +23,10 @@ pub(crate) const STATS_FILE: &str = "stats.json";
 /// The configuration that the Python system's files have no place for.
 pub const OWN_CONFIG_FILE: &str = "llmeter.json";
 
-const FILES: [&str; 6] = [
+/// Where the parts of the answers of a run in the cloud are until it is complete.
+pub(crate) const PARTS_FOLDER: &str = "responses.jsonl.parts";
+
+pub(crate) const FILES: [&str; 6] = [
     PAYLOAD_FILE,
     CONFIG_FILE,
     RESPONSES_FILE,
@@ -31,10 +37,16 @@ const FILES: [&str; 6] = [
 
 /// A folder that a run is written to.
 ///
-/// Files that are written as a whole appear complete or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Files that are written as a whole appear complete or not at all. A folder in the cloud is
+/// written to a staging folder on this machine first, and mirrored from there: what is written as
+/// a whole at once, the answers in parts while they come. The staging folder is removed when
+/// everything is uploaded, and only then.
+#[derive(Debug)]
 pub struct RunFolder {
+    location: Location,
+    /// Where the files are written: the folder, or the staging folder of one in the cloud.
     path: PathBuf,
+    mirror: Option<Mirror>,
 }
 
 impl RunFolder {
@@ -42,19 +54,26 @@ impl RunFolder {
     /// `overwrite` the files of a run that is there are removed; other files are never touched.
     ///
     /// # Errors
-    /// [`Error::FolderInUse`] if it holds a run and must not be overwritten; [`Error::Io`] if it
-    /// cannot be made or cleared.
-    pub fn create(path: impl Into<PathBuf>, overwrite: bool) -> Result<Self> {
-        let path = path.into();
+    /// [`Error::FolderInUse`] if it holds a run and must not be overwritten; [`Error::Io`] or
+    /// [`Error::Storage`] if it cannot be made or cleared.
+    pub fn create(location: impl Into<Location>, overwrite: bool) -> Result<Self> {
+        let location = location.into();
+        let path = match location.usable()? {
+            Usable::Local(path) => path.to_path_buf(),
+            Usable::Cloud(url) => {
+                cloud_folder::claim(url, overwrite)?;
+                return Self::mirrored(location.clone(), url);
+            }
+        };
         fs::create_dir_all(&path).map_err(Error::io("creating", &path))?;
         if overwrite {
             for name in FILES {
                 remove(&path.join(name))?;
             }
         } else if Self::holds_run(&path) {
-            return Err(Error::FolderInUse { path });
+            return Err(Error::FolderInUse { path: location });
         }
-        Ok(Self { path })
+        Ok(Self::local(location, path))
     }
 
     /// Makes a new folder for a run whose name was generated: `name` in `base`, or else `name-2`,
@@ -62,13 +81,23 @@ impl RunFolder {
     ///
     /// # Errors
     /// If a folder cannot be made.
-    pub fn create_free(base: impl AsRef<Path>, name: &str) -> Result<Self> {
-        let base = base.as_ref();
-        fs::create_dir_all(base).map_err(Error::io("creating", base))?;
+    pub fn create_free(base: impl Into<Location>, name: &str) -> Result<Self> {
+        let base = base.into();
+        let local_base = match base.usable()? {
+            Usable::Local(path) => path,
+            Usable::Cloud(url) => {
+                let location = base.join(cloud_folder::claim_free(url, name)?);
+                return match location.usable()? {
+                    Usable::Cloud(url) => Self::mirrored(location.clone(), url),
+                    Usable::Local(_) => Self::create(location, false),
+                };
+            }
+        };
+        fs::create_dir_all(local_base).map_err(Error::io("creating", local_base))?;
         loop {
-            let path = base.join(Self::free_name(base, name));
+            let path = local_base.join(free_local_name(local_base, name));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Ok(Self::local(path.as_path().into(), path)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io("creating", &path)(error)),
             }
@@ -76,38 +105,53 @@ impl RunFolder {
     }
 
     /// The first of `name`, `name-2`, `name-3`, … that is not taken in `base`.
-    pub fn free_name(base: impl AsRef<Path>, name: &str) -> String {
-        let base = base.as_ref();
-        let mut free = name.to_owned();
-        let mut number = 1_u64;
-        while base.join(&free).symlink_metadata().is_ok() {
-            number += 1;
-            free = format!("{name}-{number}");
+    ///
+    /// # Errors
+    /// If a folder in the cloud cannot be listed.
+    pub fn free_name(base: impl Into<Location>, name: &str) -> Result<String> {
+        match base.into().usable()? {
+            Usable::Local(base) => Ok(free_local_name(base, name)),
+            Usable::Cloud(url) => cloud_folder::free_name(url, name),
         }
-        free
     }
 
-    /// Whether a folder holds a file of a run.
+    /// Whether a folder on this machine holds a file of a run.
     pub fn holds_run(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
         FILES.iter().any(|name| path.join(name).exists())
     }
 
     /// A folder that exists, whatever it holds.
-    pub(crate) fn existing(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        fs::create_dir_all(&path).map_err(Error::io("creating", &path))?;
-        Ok(Self { path })
+    pub(crate) fn existing(location: &Location) -> Result<Self> {
+        match location.usable()? {
+            Usable::Local(path) => {
+                fs::create_dir_all(path).map_err(Error::io("creating", path))?;
+                Ok(Self::local(location.clone(), path.to_path_buf()))
+            }
+            Usable::Cloud(url) => Self::mirrored(location.clone(), url),
+        }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn local(location: Location, path: PathBuf) -> Self {
+        Self {
+            location,
+            path,
+            mirror: None,
+        }
     }
 
-    /// The file of payloads, for `run_config.json`.
-    pub fn payload_path(&self) -> PathBuf {
-        self.path.join(PAYLOAD_FILE)
+    fn mirrored(location: Location, url: &CloudUrl) -> Result<Self> {
+        let mirror = Mirror::start(url)?;
+        Ok(Self {
+            location,
+            path: mirror.staging().to_path_buf(),
+            mirror: Some(mirror),
+        })
+    }
+
+    /// Where it is, as files and messages name it.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// Writes `payload.jsonl`.
@@ -123,7 +167,7 @@ impl RunFolder {
             json::write_inline(&mut lines, payload);
             lines.push(b'\n');
         }
-        self.replace(PAYLOAD_FILE, &lines)
+        self.write(PAYLOAD_FILE, &lines)
     }
 
     /// Writes `run_config.json`.
@@ -131,7 +175,7 @@ impl RunFolder {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_config(&self, config: &Value) -> Result<()> {
-        self.replace(CONFIG_FILE, &json::to_indented(config))
+        self.write(CONFIG_FILE, &json::to_indented(config))
     }
 
     /// Writes `llmeter.json`: the configuration that `run_config.json` has no place for.
@@ -139,10 +183,10 @@ impl RunFolder {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_own_config(&self, config: &Value) -> Result<()> {
-        self.replace(OWN_CONFIG_FILE, &json::to_indented(config))
+        self.write(OWN_CONFIG_FILE, &json::to_indented(config))
     }
 
-    /// Opens `responses.jsonl` for appending.
+    /// Opens `responses.jsonl` for appending. In the cloud, what is appended is uploaded in parts.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -153,15 +197,18 @@ impl RunFolder {
             .create(true)
             .open(&path)
             .map_err(Error::io("opening", &path))?;
+        if let Some(mirror) = &self.mirror {
+            mirror.follow_responses()?;
+        }
         Ok(ResponsesWriter::new(path, file))
     }
 
     /// Writes a whole `responses.jsonl`, unless there is one.
     pub(crate) fn add_responses(&self, responses: &[InvocationResponse]) -> Result<()> {
-        let path = self.path.join(RESPONSES_FILE);
-        if path.exists() {
+        if self.has_responses()? {
             return Ok(());
         }
+        let path = self.path.join(RESPONSES_FILE);
         let temporary = self.temporary(RESPONSES_FILE);
         let write = || {
             let file = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
@@ -178,11 +225,17 @@ impl RunFolder {
     }
 
     /// Copies `responses.jsonl` from another folder, unless there is one here or none there.
-    pub(crate) fn copy_responses(&self, from: &Path) -> Result<()> {
-        let (from, path) = (from.join(RESPONSES_FILE), self.path.join(RESPONSES_FILE));
-        if path.exists() || !from.exists() {
+    pub(crate) fn copy_responses(&self, from: &Location) -> Result<()> {
+        if self.has_responses()? {
             return Ok(());
         }
+        let Ok(from) = SavedFolder::open(from) else {
+            return Ok(());
+        };
+        let Some(from) = from.responses()? else {
+            return Ok(());
+        };
+        let path = self.path.join(RESPONSES_FILE);
         let temporary = self.temporary(RESPONSES_FILE);
         fs::copy(&from, &temporary)
             .and_then(|_| fs::rename(&temporary, &path))
@@ -192,7 +245,15 @@ impl RunFolder {
             })
     }
 
-    /// Writes `stats.json`, then `summary.json`.
+    fn has_responses(&self) -> Result<bool> {
+        match &self.mirror {
+            Some(mirror) => mirror.has_responses(),
+            None => Ok(self.path.join(RESPONSES_FILE).exists()),
+        }
+    }
+
+    /// Writes `stats.json`, then `summary.json`: the run is complete. In the cloud, what is not
+    /// there yet is uploaded.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -201,24 +262,42 @@ impl RunFolder {
         summary: &RunSummary,
         stats: &Map<String, Value>,
     ) -> Result<()> {
-        self.replace(STATS_FILE, &json::to_indented(stats))?;
-        self.replace(SUMMARY_FILE, &json::to_indented(&summary.to_map()))
+        let write = |name: &str, content: &[u8]| replace(&self.path.join(name), content);
+        write(STATS_FILE, &json::to_indented(stats))?;
+        write(SUMMARY_FILE, &json::to_indented(&summary.to_map()))?;
+        match &self.mirror {
+            Some(mirror) => mirror.complete(),
+            None => Ok(()),
+        }
     }
 
-    /// Writes a file so that it is, at any moment, the old one or the new one.
-    fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
-        let path = self.path.join(name);
-        let temporary = self.temporary(name);
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(content)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
+    /// Ends a run's folder as [`write_summary_and_stats`](Self::write_summary_and_stats) does. That
+    /// an upload fails does not undo the run: the warning then says where the files are.
+    pub(crate) fn finish(
+        self,
+        summary: &RunSummary,
+        stats: &Map<String, Value>,
+    ) -> Result<Option<String>> {
+        let Err(reason) = self.write_summary_and_stats(summary, stats) else {
+            return Ok(None);
         };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            Error::io("writing", &path)(error)
-        })
+        let Some(mirror) = self.mirror else {
+            return Err(reason);
+        };
+        Ok(Some(format!(
+            "the results are not completely in {}: {reason}; all files are in {}",
+            self.location,
+            mirror.keep_staging().display()
+        )))
+    }
+
+    /// Writes a file as a whole, to the end.
+    fn write(&self, name: &'static str, content: &[u8]) -> Result<()> {
+        replace(&self.path.join(name), content)?;
+        match &self.mirror {
+            Some(mirror) => mirror.upload(name),
+            None => Ok(()),
+        }
     }
 
     /// Where a file is made before it takes its name.
@@ -226,6 +305,18 @@ impl RunFolder {
         self.path
             .join(format!(".{name}.{}.tmp", std::process::id()))
     }
+}
+
+fn free_local_name(base: &Path, name: &str) -> String {
+    free_names(name)
+        .find(|name| base.join(name).symlink_metadata().is_err())
+        .unwrap_or_else(|| name.to_owned())
+}
+
+/// `name`, `name-2`, `name-3`, …
+pub(super) fn free_names(name: &str) -> impl Iterator<Item = String> + use<> {
+    let name = name.to_owned();
+    std::iter::once(name.clone()).chain((2_u64..).map(move |number| format!("{name}-{number}")))
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -262,12 +353,12 @@ mod tests {
     #[test]
     fn a_generated_name_moves_on_to_a_free_one() {
         let base = tempfile::tempdir().unwrap();
-        assert_eq!(RunFolder::free_name(base.path(), "r"), "r");
+        assert_eq!(RunFolder::free_name(base.path(), "r").unwrap(), "r");
         for name in ["r", "r-2", "r-3"] {
             let folder = RunFolder::create_free(base.path(), "r").unwrap();
-            assert_eq!(folder.path(), base.path().join(name));
+            assert_eq!(folder.location(), &base.path().join(name).into());
         }
-        assert_eq!(RunFolder::free_name(base.path(), "r"), "r-4");
+        assert_eq!(RunFolder::free_name(base.path(), "r").unwrap(), "r-4");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Run folders as they are read: whole ones, and what an interruption or a kill left behind.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -12,24 +13,20 @@ use super::line_reader::LineReader;
 use super::responses_file::read_responses;
 use super::run_result::RunResult;
 use super::run_summary::RunSummary;
+use super::saved_folder::SavedFolder;
 use crate::stats::{Accumulator, Keep};
+use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
 type Object = Map<String, Value>;
 
 /// Loads a folder, with its answers or without keeping them.
-pub(crate) fn load(path: &Path, keep_responses: bool) -> Result<RunResult> {
-    if !path.is_dir() {
-        return Err(Error::NotARun {
-            path: path.to_path_buf(),
-            reason: "there is no such folder".to_owned(),
-        });
-    }
+pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResult> {
+    let folder = SavedFolder::open(location)?;
     let mut warnings = Vec::new();
-    let saved_summary = object(&path.join(SUMMARY_FILE), &mut warnings)?;
-    let saved_stats = object(&path.join(STATS_FILE), &mut warnings)?;
-    let responses_path = path.join(RESPONSES_FILE);
-    let has_lines = responses_path.exists();
+    let saved_summary = object(&folder, SUMMARY_FILE, &mut warnings)?;
+    let saved_stats = object(&folder, STATS_FILE, &mut warnings)?;
+    let has_lines = folder.has_responses();
     if saved_summary.is_none() && saved_stats.is_none() && !has_lines {
         let mut reason = format!(
             "it has neither a {SUMMARY_FILE} nor a {RESPONSES_FILE} or {STATS_FILE} to load"
@@ -39,18 +36,21 @@ pub(crate) fn load(path: &Path, keep_responses: bool) -> Result<RunResult> {
             reason.push_str(&warning);
         }
         return Err(Error::NotARun {
-            path: path.to_path_buf(),
+            path: location.clone(),
             reason,
         });
     }
 
     let mut lines = Lines::default();
     if has_lines && (keep_responses || saved_summary.is_none() || saved_stats.is_none()) {
-        lines = Lines::read(&responses_path, keep_responses, &mut warnings)?;
+        if let Some(path) = folder.responses()? {
+            let shown = location.join(RESPONSES_FILE);
+            lines = Lines::read(&path, &shown, keep_responses, &mut warnings)?;
+        }
     } else if keep_responses && !has_lines {
         warnings.push(format!(
             "{}: there is no such file; statistics are those that were saved",
-            responses_path.display()
+            location.join(RESPONSES_FILE)
         ));
     }
 
@@ -58,7 +58,7 @@ pub(crate) fn load(path: &Path, keep_responses: bool) -> Result<RunResult> {
     match &saved_summary {
         Some(saved) => summary.fill_from(saved),
         None => {
-            if let Some(config) = object(&path.join(CONFIG_FILE), &mut warnings)? {
+            if let Some(config) = object(&folder, CONFIG_FILE, &mut warnings)? {
                 summary.fill_from(&configured(&config));
             }
             lines.fill(&mut summary);
@@ -66,15 +66,14 @@ pub(crate) fn load(path: &Path, keep_responses: bool) -> Result<RunResult> {
                 // They begin with the summary's fields.
                 Some(saved) => summary.fill_from(saved),
                 None => warnings.push(format!(
-                    "{}: the run was ended before its end (there is no usable {SUMMARY_FILE}); \
+                    "{location}: the run was ended before its end (there is no usable {SUMMARY_FILE}); \
                      the figures are those of the {} answers that were saved",
-                    path.display(),
                     lines.accumulator.recorded()
                 )),
             }
         }
     }
-    summary.output_path = Some(path.to_path_buf());
+    summary.output_path = Some(location.clone());
 
     let is_killed = saved_summary.is_none() && saved_stats.is_none();
     let mut stored = saved_stats.unwrap_or_default();
@@ -97,13 +96,18 @@ pub(crate) fn load(path: &Path, keep_responses: bool) -> Result<RunResult> {
 }
 
 /// The answers of a folder, and what is wrong with their file.
-pub(crate) fn responses(path: &Path) -> Result<(Vec<InvocationResponse>, Vec<String>)> {
-    let path = path.join(RESPONSES_FILE);
+pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>, Vec<String>)> {
+    let folder = SavedFolder::open(location)?;
+    // Without answers, reading the file says so.
+    let path = match folder.responses()? {
+        Some(path) => path,
+        None => folder.path(RESPONSES_FILE),
+    };
     let mut responses = Vec::new();
     let findings = read_responses(&path, LineReader::keeping_all(), |response| {
         responses.push(response);
     })?;
-    let warnings = findings.warnings(&path);
+    let warnings = findings.warnings(&location.join(RESPONSES_FILE));
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -119,7 +123,12 @@ struct Lines {
 }
 
 impl Lines {
-    fn read(path: &Path, keep: bool, warnings: &mut Vec<String>) -> Result<Self> {
+    fn read(
+        path: &Path,
+        shown: &impl Display,
+        keep: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self> {
         let mut lines = Self {
             accumulator: Accumulator::new(Keep::Values),
             ..Self::default()
@@ -140,7 +149,7 @@ impl Lines {
                 lines.kept.push(response);
             }
         })?;
-        warnings.extend(findings.warnings(path));
+        warnings.extend(findings.warnings(shown));
         lines.kept.shrink_to_fit();
         Ok(lines)
     }
@@ -183,34 +192,21 @@ fn configured(config: &Object) -> Object {
 }
 
 /// A JSON object from a file; `None` if there is no such file, or, with a warning, no object.
-fn object(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Object>> {
-    match read_object(path) {
-        Ok(object) => Ok(object),
-        Err(Error::Content { reason, .. }) => {
+fn object(folder: &SavedFolder, name: &str, warnings: &mut Vec<String>) -> Result<Option<Object>> {
+    let path = folder.path(name);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("reading", &path)(error)),
+    };
+    match json::read(&text) {
+        Ok(object) => Ok(Some(object)),
+        Err(error) => {
             warnings.push(format!(
-                "{}: cannot be understood and is passed over ({reason})",
-                path.display()
+                "{}: cannot be understood and is passed over ({error})",
+                folder.location.join(name)
             ));
             Ok(None)
         }
-        Err(error) => Err(error),
     }
-}
-
-/// A JSON object from a file; `None` if there is no such file.
-///
-/// # Errors
-/// If the file cannot be read, or holds no JSON object.
-pub(crate) fn read_object(path: &Path) -> Result<Option<Object>> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("reading", path)(error)),
-    };
-    json::read(&text).map(Some).map_err(|error| Error::Content {
-        path: path.to_path_buf(),
-        line: None,
-        column: None,
-        reason: error.to_string(),
-    })
 }

@@ -1,10 +1,11 @@
 //! What a run leaves behind, in memory and on disk.
 //!
-//! Belongs here: [`RunResult`], the files of a run folder, their reading and writing in the format
-//! of the Python system (0.1.12 and 0.2.0).
+//! Belongs here: [`RunResult`], the files of a run folder, here or in the cloud, their reading and
+//! writing in the format of the Python system (0.1.12 and 0.2.0).
 //! Does not belong here: how statistics are made (`stats`), what a configuration means (`run`),
-//! tables and charts (`report`).
+//! how files and objects are read and written (`storage`), tables and charts (`report`).
 
+mod cloud_folder;
 mod datetime;
 mod dimension;
 mod folder;
@@ -12,15 +13,18 @@ mod json;
 mod line_reader;
 mod line_writer;
 mod load;
+mod mirror;
 mod responses_file;
 mod run_result;
 mod run_summary;
+mod saved_folder;
 
 pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
 pub use folder::{OWN_CONFIG_FILE, RunFolder};
+pub(crate) use json::{read as read_json, to_indented as to_indented_json};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
-pub(crate) use load::read_object;
+pub use mirror::staging_folders;
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;

@@ -1,5 +1,6 @@
 //! The file `responses.jsonl`: written line by line, read line by line.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// In words, if there is anything to say.
-    pub(crate) fn warnings(&self, path: &Path) -> Vec<String> {
+    pub(crate) fn warnings(&self, path: &impl Display) -> Vec<String> {
         let mut warnings = Vec::new();
         let skipped = self.blank + self.broken;
         if skipped > 0 {
@@ -98,17 +99,13 @@ impl Findings {
                 None => String::new(),
             };
             warnings.push(format!(
-                "{}: skipped {skipped} of {} lines ({} cut or unreadable, {} blank{reason})",
-                path.display(),
-                self.lines,
-                self.broken,
-                self.blank
+                "{path}: skipped {skipped} of {} lines ({} cut or unreadable, {} blank{reason})",
+                self.lines, self.broken, self.blank
             ));
         }
         if self.unresolved > 0 {
             warnings.push(format!(
-                "{}: {} answers refer to a payload whose line is missing",
-                path.display(),
+                "{path}: {} answers refer to a payload whose line is missing",
                 self.unresolved
             ));
         }

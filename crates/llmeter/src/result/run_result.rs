@@ -1,7 +1,6 @@
 //! The outcome of a run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -11,6 +10,7 @@ use super::run_summary::RunSummary;
 use crate::callback::CallbackFailure;
 use crate::run::MeasurementQuality;
 use crate::stats::{Accumulator, Keep};
+use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
 /// The statistic that says that a run was ended before its end.
@@ -168,8 +168,8 @@ impl RunResult {
     ///
     /// # Errors
     /// If no folder is known or a file cannot be written.
-    pub fn save(&self, path: Option<&Path>) -> Result<()> {
-        let own = self.summary.output_path.as_deref();
+    pub fn save(&self, path: Option<&Location>) -> Result<()> {
+        let own = self.summary.output_path.as_ref();
         let Some(path) = path.or(own) else {
             return Err(Error::invalid(
                 "output_path",
@@ -179,7 +179,7 @@ impl RunResult {
         };
         let folder = RunFolder::existing(path)?;
         let mut summary = self.summary.clone();
-        summary.output_path = Some(path.to_path_buf());
+        summary.output_path = Some(path.clone());
         let mut stats = summary.to_map();
         for (key, value) in self.stats() {
             stats.entry(key).or_insert(value);
@@ -194,13 +194,13 @@ impl RunResult {
         folder.write_summary_and_stats(&summary, &stats)
     }
 
-    /// Loads a run folder, also of an interrupted or killed run, in the format of this or an
+    /// Loads a run folder, here or in the cloud, also of an interrupted or killed run, in the format of this or an
     /// older version.
     ///
     /// # Errors
     /// If the folder holds nothing to load, or a file cannot be read.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        load::load(path.as_ref(), true)
+    pub fn load(path: impl Into<Location>) -> Result<Self> {
+        load::load(&path.into(), true)
     }
 
     /// Loads a run folder without its answers: summary and statistics as they were saved. Only
@@ -208,8 +208,8 @@ impl RunResult {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn load_without_responses(path: impl AsRef<Path>) -> Result<Self> {
-        load::load(path.as_ref(), false)
+    pub fn load_without_responses(path: impl Into<Location>) -> Result<Self> {
+        load::load(&path.into(), false)
     }
 
     /// Loads the answers of a result that was made or loaded without them, and makes its
@@ -322,12 +322,13 @@ mod tests {
     #[test]
     fn saving_honours_its_argument() {
         let base = tempfile::tempdir().unwrap();
-        let (own, other) = (base.path().join("own"), base.path().join("other"));
+        let at = |name: &str| Location::from(base.path().join(name));
+        let (own, other) = (at("own"), at("other"));
         let mut result = result();
         assert!(result.save(None).is_err(), "no folder is known");
         result.summary.output_path = Some(own.clone());
         result.save(Some(&other)).unwrap();
-        assert!(!own.exists());
+        assert!(!base.path().join("own").exists());
         result.save(None).unwrap();
         let loaded = RunResult::load(&own).unwrap();
         assert_eq!(loaded.stats(), result.stats());
@@ -338,7 +339,7 @@ mod tests {
         assert_eq!(RunResult::load(&other).unwrap().responses, result.responses);
 
         // Without answers in memory, they are copied from the run's folder.
-        let third = base.path().join("third");
+        let third = at("third");
         let result = RunResult::load_without_responses(&own).unwrap();
         assert_eq!(result.responses, []);
         result.save(Some(&third)).unwrap();

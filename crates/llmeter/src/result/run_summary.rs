@@ -1,12 +1,11 @@
 //! The fields of `summary.json`.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::datetime;
+use crate::storage::Location;
 
 /// What a run was and how long it took: `summary.json`, field by field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +22,7 @@ pub struct RunSummary {
     /// The model, as the API calls it.
     pub model_id: Option<String>,
     /// The run's folder.
-    #[serde(serialize_with = "as_posix")]
-    pub output_path: Option<PathBuf>,
+    pub output_path: Option<Location>,
     /// A name for the endpoint, for people.
     pub endpoint_name: Option<String>,
     /// Who runs the endpoint.
@@ -111,26 +109,6 @@ impl RunSummary {
                 }
             }
         }
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
-fn as_posix<S: serde::Serializer>(
-    path: &Option<PathBuf>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match path {
-        Some(path) => serializer.serialize_str(&posix(path)),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn posix(path: &std::path::Path) -> String {
-    let text = path.to_string_lossy();
-    if cfg!(windows) {
-        text.replace('\\', "/")
-    } else {
-        text.into_owned()
     }
 }
 

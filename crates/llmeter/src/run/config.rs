@@ -8,6 +8,7 @@ use crate::callback::Callback;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Tokenizer, Whitespace};
+use crate::storage::Location;
 use crate::wire::StampSource;
 
 /// How much is sent.
@@ -40,8 +41,9 @@ pub struct RunConfig {
     pub timeout: Duration,
     /// Counts tokens where the server does not.
     pub tokenizer: Arc<dyn Tokenizer>,
-    /// The folder in which the run's own folder is made; `None` writes nothing.
-    pub output: Option<PathBuf>,
+    /// The folder, here or in the cloud, in which the run's own folder is made; `None` writes
+    /// nothing.
+    pub output: Option<Location>,
     /// The run's name, which is also its folder's; `None` makes one from the local time.
     pub run_name: Option<String>,
     /// Free text about the run.
@@ -106,9 +108,10 @@ impl RunConfig {
         self
     }
 
-    /// Sets the folder in which the run's own folder is made.
+    /// Sets the folder in which the run's own folder is made: a path, or a URL like
+    /// `s3://bucket/prefix`.
     #[must_use]
-    pub fn output(mut self, folder: impl Into<PathBuf>) -> Self {
+    pub fn output(mut self, folder: impl Into<Location>) -> Self {
         self.output = Some(folder.into());
         self
     }
@@ -166,6 +169,9 @@ impl RunConfig {
         {
             let lanes = self.lanes.unwrap_or_default();
             return Err(Error::invalid("lanes", lanes, format!("1 to {MAX_LANES}")));
+        }
+        if let Some(output) = &self.output {
+            output.check("output")?;
         }
         if let Some(name) = &self.run_name {
             let is_one_folder = !name.is_empty()

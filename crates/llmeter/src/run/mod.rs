@@ -30,6 +30,7 @@ mod saved;
 mod saved_run;
 
 pub use config::{Load, RunConfig};
+pub(crate) use host::lower_priority;
 pub use host::raise_open_file_limit;
 pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};

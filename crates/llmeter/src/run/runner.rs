@@ -298,7 +298,7 @@ fn execute(
         }),
         total_test_time,
         model_id: Some(identity.model_id.clone()),
-        output_path: folder.as_ref().map(|folder| folder.path().to_owned()),
+        output_path: folder.as_ref().map(|folder| folder.location().clone()),
         endpoint_name: Some(identity.endpoint_name.clone()),
         provider: Some(identity.provider.clone()),
         run_name: Some(run_name),
@@ -315,16 +315,17 @@ fn execute(
     result.add_stats(quality.stats());
     result.quality = Some(quality);
     result.callback_errors = hooked.failures();
-    let save = |result: &RunResult| match &folder {
-        Some(folder) => folder.write_summary_and_stats(&result.summary, &result.stats()),
-        None => Ok(()),
-    };
     if hooked.has(Hook::AfterRun) {
         // What is measured is safe before foreign code sees it, and a callback finds the files of
         // the run complete, with what the callbacks before it added.
+        let mut is_writable = true;
         let save_first = |result: &RunResult| {
-            if let Err(reason) = save(result) {
+            if let Some(folder) = folder.as_ref().filter(|_| is_writable)
+                && let Err(reason) =
+                    folder.write_summary_and_stats(&result.summary, &result.stats())
+            {
                 tracing::warn!("{reason}");
+                is_writable = false;
             }
         };
         let give_up = async {
@@ -344,7 +345,10 @@ fn execute(
         });
         result.callback_errors = hooked.failures();
     }
-    save(&result)?;
+    if let Some(folder) = folder {
+        let warning = folder.finish(&result.summary, &result.stats())?;
+        result.warnings.extend(warning);
+    }
     Ok(result)
 }
 
@@ -410,15 +414,13 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
         Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
         None => RunFolder::create_free(output, &run_name_from_clock())?,
     };
-    let path = folder.path();
+    let location = folder.location();
     let name = match &config.run_name {
         Some(name) => name.clone(),
-        None => path
-            .file_name()
-            .map_or_else(run_name_from_clock, |name| name.to_string_lossy().into()),
+        None => location.file_name().unwrap_or_else(run_name_from_clock),
     };
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
-    folder.write_config(&saved::run_config(config, path, &name)?)?;
+    folder.write_config(&saved::run_config(config, location, &name)?)?;
     folder.write_own_config(&saved::own_config(config))?;
     Ok((name, Some(folder)))
 }

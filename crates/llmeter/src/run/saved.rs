@@ -1,19 +1,18 @@
 //! A run's configuration as files: the Python system's `run_config.json`, and our own
 //! `llmeter.json` for what that has no place for.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::run::{Load, RunConfig};
+use crate::storage::Location;
 use crate::wire::StampSource;
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
 ///
 /// # Errors
 /// If a callback cannot be saved.
-pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> Result<Value> {
+pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) -> Result<Value> {
     let callbacks = match config.callbacks.as_slice() {
         [] => Value::Null,
         callbacks => callbacks
@@ -22,7 +21,6 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> R
             .collect::<Result<_>>()?,
     };
     let endpoint = config.endpoint.saved();
-    let folder = folder.to_string_lossy();
     Ok(json!({
         "endpoint": endpoint.to_json(),
         "output_path": folder,
@@ -30,7 +28,7 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Path, run_name: &str) -> R
         "clients": config.clients,
         "n_requests": config.requests_per_client().unwrap_or(0),
         "run_duration": duration(config),
-        "payload": format!("{folder}/payload.jsonl"),
+        "payload": folder.join("payload.jsonl"),
         "run_name": run_name,
         "run_description": config.run_description,
         "timeout": seconds(config.timeout),

@@ -1,6 +1,6 @@
 //! A run that is to be repeated, from the files of its folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -9,22 +9,26 @@ use crate::callback;
 use crate::endpoint::{self, SavedObject};
 use crate::error::{Error, Result};
 use crate::payload::{load_payloads, tokenizer_from_saved};
-use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_object};
+use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
 use crate::run::{Load, RunConfig};
+use crate::storage::Location;
 use crate::wire::StampSource;
+
+type Object = Map<String, Value>;
 
 /// The configuration of a run as its folder holds it, also a folder of the Python system.
 ///
 /// What is there can be changed before [`into_config`](Self::into_config) builds from it.
 #[derive(Debug, Clone)]
 pub struct SavedRun {
-    folder: PathBuf,
+    folder: Location,
     /// The endpoint, without secrets.
     pub endpoint: SavedObject,
     /// The callbacks, each in its saved form.
     pub callbacks: Vec<Value>,
-    config: Map<String, Value>,
-    own: Map<String, Value>,
+    config: Object,
+    own: Object,
+    has_payloads: bool,
 }
 
 impl SavedRun {
@@ -32,22 +36,25 @@ impl SavedRun {
     ///
     /// # Errors
     /// If the folder has no usable `run_config.json`.
-    pub fn load(folder: impl Into<PathBuf>) -> Result<Self> {
+    pub fn load(folder: impl Into<Location>) -> Result<Self> {
         let folder = folder.into();
         let not_a_run = |reason: String| Error::NotARun {
             path: folder.clone(),
             reason,
         };
+        let names = folder.list_blocking()?;
         let read = |name: &str| {
-            let path = folder.join(name);
-            match read_object(&path) {
-                Ok(object) => Ok(object),
-                Err(reason) => Err(not_a_run(format!("{name} cannot be understood: {reason}"))),
+            if !names.iter().any(|found| found == name) {
+                return Ok(None);
             }
+            read_json(&folder.join(name).read_blocking()?)
+                .map(Some)
+                .map_err(|reason| not_a_run(format!("{name} cannot be understood: {reason}")))
         };
-        let config = read(CONFIG_FILE)?
+        let config: Object = read(CONFIG_FILE)?
             .ok_or_else(|| not_a_run(format!("it has no {CONFIG_FILE} to repeat a run from")))?;
-        let own = read(OWN_CONFIG_FILE)?.unwrap_or_default();
+        let own: Object = read(OWN_CONFIG_FILE)?.unwrap_or_default();
+        let has_payloads = names.iter().any(|name| name == PAYLOAD_FILE);
         if let Some(format) = own
             .get("format")
             .filter(|format| format.as_u64() != Some(1))
@@ -82,11 +89,12 @@ impl SavedRun {
             callbacks,
             config,
             own,
+            has_payloads,
         })
     }
 
     /// The folder that was read.
-    pub fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Location {
         &self.folder
     }
 
@@ -121,9 +129,7 @@ impl SavedRun {
         if let Some(timeout) = self.time(&self.config, "timeout")? {
             config.timeout = timeout;
         }
-        let text = |from: &Map<String, Value>, key| {
-            from.get(key).and_then(Value::as_str).map(str::to_owned)
-        };
+        let text = |from: &Object, key| from.get(key).and_then(Value::as_str).map(str::to_owned);
         config.run_description = text(&self.config, "run_description");
         config.low_memory = self.config.get("low_memory") == Some(&Value::Bool(true));
         config.seed = self.whole(&self.own, "seed")?.unwrap_or(0);
@@ -135,21 +141,20 @@ impl SavedRun {
         if let Some(grace) = self.time(&self.own, "grace")? {
             config.grace = grace;
         }
-        config.output = self.folder.parent().map(Into::into);
+        config.output = self.folder.parent();
         Ok(config)
     }
 
     /// The folder's own payloads; where it has none, those of the path that was saved.
     fn payloads(&self) -> Result<Vec<crate::payload::Payload>> {
-        let own = self.folder.join(PAYLOAD_FILE);
         let elsewhere = self.config.get("payload").and_then(Value::as_str);
         match elsewhere {
-            Some(path) if !own.exists() => load_payloads(path),
-            _ => load_payloads(own),
+            Some(path) if !self.has_payloads => load_payloads(path),
+            _ => load_payloads(self.folder.join(PAYLOAD_FILE)),
         }
     }
 
-    fn whole(&self, from: &Map<String, Value>, key: &'static str) -> Result<Option<u64>> {
+    fn whole(&self, from: &Object, key: &'static str) -> Result<Option<u64>> {
         match from.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value
@@ -159,7 +164,7 @@ impl SavedRun {
         }
     }
 
-    fn time(&self, from: &Map<String, Value>, key: &'static str) -> Result<Option<Duration>> {
+    fn time(&self, from: &Object, key: &'static str) -> Result<Option<Duration>> {
         match from.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value

@@ -115,7 +115,7 @@ fn warm_up_is_in_no_figure_and_in_no_file() {
     let server = Scripted::start(scripts);
     let mut config = config(&server, 2).clients(2).load(Load::Requests(2));
     config.warmup = 3;
-    config.output = Some(folder.path().to_owned());
+    config.output = Some(folder.path().into());
     let begin = Instant::now();
     let result = run(config);
     let outside = begin.elapsed().as_secs_f64();

@@ -10,9 +10,9 @@ mod refusals;
 mod scripted;
 mod stopping;
 
-use std::path::Path;
 use std::sync::Arc;
 
+use llmeter::storage::Location;
 use llmeter::{InvocationResponse, RunConfig, RunResult};
 use scripted::answers::*;
 use scripted::{Scripted, Step, payload, write};
@@ -55,9 +55,13 @@ fn prompts(responses: &[InvocationResponse], clients: usize) -> Vec<Vec<String>>
     prompts
 }
 
-fn lines(folder: &Path) -> usize {
-    let text = std::fs::read_to_string(folder.join("responses.jsonl")).unwrap();
-    text.lines().count()
+fn lines(folder: impl Into<Location>) -> usize {
+    let text = folder
+        .into()
+        .join("responses.jsonl")
+        .read_blocking()
+        .unwrap();
+    text.split_inclusive(|byte| *byte == b'\n').count()
 }
 
 /// Asserts that a run's folder says what the run said.

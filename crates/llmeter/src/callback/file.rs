@@ -1,0 +1,79 @@
+//! Callbacks in files, here or in the cloud.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Callback, from_json};
+use crate::error::{Error, Result};
+use crate::storage::Location;
+
+impl dyn Callback {
+    /// Writes the callback to a file that [`load_from_file`](Self::load_from_file) reads, as does
+    /// the Python system if it knows the type. Missing folders are made.
+    ///
+    /// # Errors
+    /// If the callback cannot be saved or the file cannot be written.
+    pub async fn save_to_file(&self, path: impl Into<Location>) -> Result<()> {
+        path.into().write(self.file_content()?).await
+    }
+
+    /// As [`save_to_file`](Self::save_to_file), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`save_to_file`](Self::save_to_file).
+    pub fn save_to_file_blocking(&self, path: impl Into<Location>) -> Result<()> {
+        path.into().write_blocking(self.file_content()?)
+    }
+
+    /// Reads a callback of any registered type.
+    ///
+    /// ```
+    /// use llmeter::callback::{CacheBuster, Callback};
+    ///
+    /// let folder = std::env::temp_dir().join("llmeter-doc-test");
+    /// let file = folder.join("buster.json");
+    /// let callback: &dyn Callback = &CacheBuster::new(7);
+    /// callback.save_to_file_blocking(&file)?;
+    /// let again = <dyn Callback>::load_from_file_blocking(&file)?;
+    /// assert_eq!(again.saved()?, callback.saved()?);
+    /// # std::fs::remove_dir_all(folder).ok();
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no JSON, if its type is unknown, its fields are wrong, or it
+    /// was written by a newer llmeter. The message names the file and lists the known types.
+    pub async fn load_from_file(path: impl Into<Location>) -> Result<Arc<dyn Callback>> {
+        let path = path.into();
+        built(&path, &path.read().await?)
+    }
+
+    /// As [`load_from_file`](Self::load_from_file), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`load_from_file`](Self::load_from_file).
+    pub fn load_from_file_blocking(path: impl Into<Location>) -> Result<Arc<dyn Callback>> {
+        let path = path.into();
+        built(&path, &path.read_blocking()?)
+    }
+
+    fn file_content(&self) -> Result<Vec<u8>> {
+        Ok(crate::result::to_indented_json(&self.saved()?.to_json()))
+    }
+}
+
+fn built(path: &Location, text: &[u8]) -> Result<Arc<dyn Callback>> {
+    let refused = |line, column, reason: String| Error::Content {
+        path: path.to_string().into(),
+        line,
+        column,
+        reason,
+    };
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let value: Value = serde_json::from_slice(text).map_err(|reason| {
+        let place = (Some(reason.line()), Some(reason.column()));
+        refused(place.0, place.1, format!("it is no JSON: {reason}"))
+    })?;
+    from_json(&value).map_err(|reason| refused(None, None, reason.to_string()))
+}

@@ -1,0 +1,94 @@
+//! Taking a folder in an object store for a run.
+
+use super::folder::{FILES, OWN_CONFIG_FILE, PARTS_FOLDER, free_names};
+use crate::storage::{CloudUrl, Location, Store, block_on};
+use crate::{Error, Result};
+
+/// What marks a folder as taken until the file's real content comes.
+const CLAIM: &[u8] = b"{}";
+
+/// Takes this folder, removing the files of a run that is there if that is allowed.
+pub(super) fn claim(url: &CloudUrl, overwrite: bool) -> Result<()> {
+    let url = url.clone();
+    block_on(async move {
+        let store = Store::open(&url)?;
+        let in_use = || Error::FolderInUse {
+            path: Location::from(url.to_string()),
+        };
+        let files = run_files(&store).await?;
+        if !files.is_empty() {
+            if !overwrite {
+                return Err(in_use());
+            }
+            store.delete(files).await?;
+        }
+        if store.put_new(OWN_CONFIG_FILE, CLAIM.to_vec()).await? {
+            Ok(())
+        } else {
+            Err(in_use())
+        }
+    })
+}
+
+/// Takes the first free one of `name`, `name-2`, … and tells which.
+pub(super) fn claim_free(base: &CloudUrl, name: &str) -> Result<String> {
+    let (base, names) = (base.clone(), free_names(name));
+    block_on(async move {
+        let store = Store::open(&base)?;
+        for name in names {
+            let mark = format!("{name}/{OWN_CONFIG_FILE}");
+            if !store.has_any(&name).await? && store.put_new(&mark, CLAIM.to_vec()).await? {
+                return Ok(name);
+            }
+        }
+        Err(none_free())
+    })
+}
+
+/// The first of `name`, `name-2`, … under which there is nothing.
+pub(super) fn free_name(base: &CloudUrl, name: &str) -> Result<String> {
+    let (base, names) = (base.clone(), free_names(name));
+    block_on(async move {
+        let store = Store::open(&base)?;
+        for name in names {
+            if !store.has_any(&name).await? {
+                return Ok(name);
+            }
+        }
+        Err(none_free())
+    })
+}
+
+/// Numbers do not end before patience does.
+fn none_free() -> Error {
+    Error::Environment("no name for the run is free".to_owned())
+}
+
+/// The objects in a folder that belong to a run, parts included.
+async fn run_files(store: &Store) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for name in store.list("").await? {
+        if name == PARTS_FOLDER {
+            files.extend(parts(store).await?);
+        } else if FILES.contains(&name.as_str()) {
+            files.push(name);
+        }
+    }
+    Ok(files)
+}
+
+/// The parts of the answers, in order.
+pub(super) async fn parts(store: &Store) -> Result<Vec<String>> {
+    let names = store.list(PARTS_FOLDER).await?;
+    let mut parts: Vec<(u64, String)> = names
+        .into_iter()
+        .filter_map(|name| Some((name.parse().ok()?, format!("{PARTS_FOLDER}/{name}"))))
+        .collect();
+    parts.sort();
+    Ok(parts.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The name of the part with this number; they are counted from 1.
+pub(super) fn part(number: u64) -> String {
+    format!("{PARTS_FOLDER}/{number:06}")
+}

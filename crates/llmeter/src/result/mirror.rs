@@ -1,0 +1,349 @@
+//! Uploading a run's folder while it is written.
+//!
+//! A thread of its own follows the staging folder, so that a slow network keeps nobody waiting. It
+//! uploads the answers in numbered parts of whole lines while they come, and at the end as one
+//! file, after which the parts go.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::cloud_folder;
+use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
+use super::saved_folder::temporary_folder;
+use crate::run::lower_priority;
+use crate::storage::{CloudUrl, Store, runtime};
+use crate::wire::clock;
+use crate::{Error, Result};
+
+/// A part is uploaded when this much is waiting, …
+const PART: u64 = 5 * 1024 * 1024;
+/// … or when something has waited for so many seconds.
+const PART_EVERY: f64 = 5.0;
+/// How often the staging folder is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often the end of a run is uploaded before giving up, and the pause between two attempts.
+/// Each request of an attempt has limits of its own.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The staging folders of this process that are not uploaded completely.
+static STAGING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Where the files of runs are that are on their way to the cloud. A program that ends without
+/// waiting for its runs leaves them there.
+pub fn staging_folders() -> Vec<PathBuf> {
+    lock(&STAGING).clone()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The upload of one folder.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    orders: Option<UnboundedSender<(Order, Answer)>>,
+    thread: Option<JoinHandle<()>>,
+    staging: Mutex<Option<TempDir>>,
+    path: PathBuf,
+    is_complete: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Order {
+    /// Upload this file as a whole.
+    Upload(&'static str),
+    /// Upload the answers in parts from now on.
+    Follow,
+    /// Tell whether the folder has its answers as a file.
+    HasResponses,
+    /// Upload what a complete run has, and delete the parts.
+    Complete,
+}
+
+type Answer = mpsc::Sender<Result<bool>>;
+
+impl Mirror {
+    /// Makes a staging folder and starts the thread. Nothing is uploaded yet.
+    pub(super) fn start(url: &CloudUrl) -> Result<Self> {
+        let staging = temporary_folder("llmeter-run-")?;
+        let path = staging.path().to_path_buf();
+        let (orders, received) = unbounded_channel();
+        let (url, from) = (url.clone(), path.clone());
+        let thread = std::thread::Builder::new()
+            .name("uploader".to_owned())
+            .spawn(move || {
+                lower_priority();
+                Uploader::run(&url, from, received);
+            })
+            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        lock(&STAGING).push(path.clone());
+        Ok(Self {
+            orders: Some(orders),
+            thread: Some(thread),
+            staging: Mutex::new(Some(staging)),
+            path,
+            is_complete: AtomicBool::new(false),
+        })
+    }
+
+    /// The folder that is mirrored.
+    pub(super) fn staging(&self) -> &Path {
+        &self.path
+    }
+
+    /// Uploads a file of the staging folder.
+    pub(super) fn upload(&self, name: &'static str) -> Result<()> {
+        self.order(Order::Upload(name)).map(drop)
+    }
+
+    /// Uploads the answers in parts from now on.
+    pub(super) fn follow_responses(&self) -> Result<()> {
+        self.order(Order::Follow).map(drop)
+    }
+
+    /// Whether the answers are there as a file, here or in the cloud.
+    pub(super) fn has_responses(&self) -> Result<bool> {
+        Ok(self.path.join(RESPONSES_FILE).exists() || self.order(Order::HasResponses)?)
+    }
+
+    /// Uploads answers, statistics and summary and deletes the parts.
+    pub(super) fn complete(&self) -> Result<()> {
+        self.order(Order::Complete)?;
+        self.is_complete.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Leaves the staging folder where it is.
+    pub(super) fn keep_staging(&self) -> &Path {
+        if let Some(staging) = lock(&self.staging).take() {
+            let _ = staging.keep();
+        }
+        &self.path
+    }
+
+    fn order(&self, order: Order) -> Result<bool> {
+        let died = || Error::Environment("the uploader died of a defect in llmeter".to_owned());
+        let (answer, answered) = mpsc::channel();
+        let orders = self.orders.as_ref().ok_or_else(died)?;
+        orders.send((order, answer)).map_err(|_| died())?;
+        answered.recv().map_err(|_| died())?
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        lock(&STAGING).retain(|path| *path != self.path);
+        // The thread ends when nobody can order anything any more.
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let is_kept = self
+            .staging
+            .get_mut()
+            .is_ok_and(|staging| staging.is_none());
+        let has_answers = self
+            .path
+            .join(RESPONSES_FILE)
+            .metadata()
+            .is_ok_and(|file| file.len() > 0);
+        if !is_kept && has_answers && !*self.is_complete.get_mut() {
+            let path = self.keep_staging();
+            tracing::error!(
+                "not everything was uploaded; all files are in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// The thread's side.
+struct Uploader {
+    store: Store,
+    staging: PathBuf,
+    /// Whether answers are uploaded in parts.
+    follows: bool,
+    /// Bytes of the answers that are uploaded in parts.
+    uploaded: u64,
+    parts: u64,
+    /// Bytes of the answers that are uploaded as a whole.
+    whole: Cell<Option<u64>>,
+    /// When the last part went, or was tried.
+    last: clock::Stamp,
+}
+
+impl Uploader {
+    fn run(url: &CloudUrl, staging: PathBuf, mut orders: UnboundedReceiver<(Order, Answer)>) {
+        let started = runtime().and_then(|runtime| {
+            let store = {
+                let _context = runtime.enter();
+                Store::open(url)?
+            };
+            Ok((runtime, store))
+        });
+        let (runtime, store) = match started {
+            Ok(started) => started,
+            Err(reason) => {
+                if let Some((_, answer)) = orders.blocking_recv() {
+                    let _ = answer.send(Err(reason));
+                }
+                return;
+            }
+        };
+        let mut uploader = Self {
+            store,
+            staging,
+            follows: false,
+            uploaded: 0,
+            parts: 0,
+            whole: Cell::new(None),
+            last: clock::now(),
+        };
+        runtime.block_on(async {
+            loop {
+                // A part that is on its way when an order comes is given up: it can be uploaded
+                // again, and at the end the whole file goes anyway.
+                let order = tokio::select! {
+                    biased;
+                    order = orders.recv() => order,
+                    never = uploader.upload_parts() => match never {},
+                };
+                let Some((order, answer)) = order else {
+                    return;
+                };
+                let outcome = uploader.carry_out(order).await;
+                let _ = answer.send(outcome);
+            }
+        });
+    }
+
+    async fn carry_out(&mut self, order: Order) -> Result<bool> {
+        match order {
+            Order::Upload(name) => self.upload(name).await?,
+            Order::Follow => {
+                self.follows = true;
+                self.last = clock::now();
+            }
+            Order::HasResponses => {
+                let names = self.store.list("").await?;
+                return Ok(names.iter().any(|name| name == RESPONSES_FILE));
+            }
+            Order::Complete => {
+                self.follows = false;
+                self.complete_with_patience().await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn complete_with_patience(&self) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            match self.complete().await {
+                Err(reason) if attempt < ATTEMPTS => {
+                    tracing::info!(%reason, "uploading is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The summary goes last: who sees it sees everything.
+    async fn complete(&self) -> Result<()> {
+        for name in [RESPONSES_FILE, STATS_FILE, SUMMARY_FILE] {
+            let Ok(file) = self.staging.join(name).metadata() else {
+                continue;
+            };
+            // Callbacks may have the folder written several times; the answers are the same then.
+            let is_there = name == RESPONSES_FILE && self.whole.get() == Some(file.len());
+            if !is_there {
+                self.upload(name).await?;
+            }
+            if name == RESPONSES_FILE {
+                self.whole.set(Some(file.len()));
+            }
+        }
+        let parts = match cloud_folder::parts(&self.store).await {
+            Ok(parts) if parts.is_empty() => return Ok(()),
+            Ok(parts) => self.store.delete(parts).await,
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = parts {
+            // Nobody reads them any more.
+            tracing::warn!(%reason, "objects in {PARTS_FOLDER} are left over");
+        }
+        Ok(())
+    }
+
+    async fn upload(&self, name: &str) -> Result<()> {
+        let path = self.staging.join(name);
+        tracing::info!("uploading {name}");
+        self.store.put_file(name, &path).await
+    }
+
+    /// Uploads parts whenever they are due, for ever.
+    async fn upload_parts(&mut self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.follows {
+                continue;
+            }
+            let waiting = self.waiting();
+            let since = clock::now().seconds_since(self.last);
+            if waiting == 0 || (waiting < PART && since < PART_EVERY) {
+                continue;
+            }
+            if let Err(reason) = self.upload_part().await {
+                tracing::warn!(%reason, "a part of the answers was not uploaded; it is tried again");
+            }
+            self.last = clock::now();
+        }
+    }
+
+    /// Bytes that wait for their upload.
+    fn waiting(&self) -> u64 {
+        let size = self.staging.join(RESPONSES_FILE).metadata();
+        size.map_or(0, |file| file.len())
+            .saturating_sub(self.uploaded)
+    }
+
+    async fn upload_part(&mut self) -> Result<()> {
+        let path = self.staging.join(RESPONSES_FILE);
+        let lines = whole_lines(&path, self.uploaded).map_err(Error::io("reading", &path))?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let length = lines.len() as u64;
+        let name = cloud_folder::part(self.parts + 1);
+        self.store.put(&name, lines).await?;
+        self.uploaded += length;
+        self.parts += 1;
+        Ok(())
+    }
+}
+
+/// The whole lines of a file from a place on: some [`PART`] bytes of them, at least one.
+fn whole_lines(path: &Path, from: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut lines = Vec::new();
+    while (&mut file).take(PART).read_to_end(&mut lines)? > 0 {
+        if let Some(end) = memchr::memrchr(b'\n', &lines) {
+            lines.truncate(end + 1);
+            return Ok(lines);
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,122 @@
+//! Opening a bucket: endpoint, credentials, time limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+
+use super::aws_profile::AwsProfile;
+use super::cloud_url::{CloudUrl, Provider};
+
+/// Limits of one request. A request that sends has to send some 5 MiB; one that reads may go on
+/// for as long as bytes come.
+const LIMITS: [(ClientConfigKey, &str); 3] = [
+    (ClientConfigKey::ConnectTimeout, "5 seconds"),
+    (ClientConfigKey::ReadTimeout, "60 seconds"),
+    (ClientConfigKey::Timeout, "1 day"),
+];
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            max_backoff: Duration::from_secs(5),
+            ..BackoffConfig::default()
+        },
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(30),
+    }
+}
+
+/// The bucket that a URL names, with what the environment says about its provider.
+pub(super) fn open(url: &CloudUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+    Ok(match url.provider {
+        Provider::S3 => Arc::new(s3(&url.bucket).build()?),
+        Provider::GoogleCloud => {
+            let from_env = GoogleCloudStorageBuilder::from_env();
+            let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
+                builder.with_config(GoogleConfigKey::Client(*key), *limit)
+            });
+            let builder = limited.with_bucket_name(&url.bucket);
+            Arc::new(builder.with_retry(retries()).build()?)
+        }
+        Provider::Azure => {
+            let from_env = MicrosoftAzureBuilder::from_env();
+            let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
+                builder.with_config(AzureConfigKey::Client(*key), *limit)
+            });
+            let builder = limited.with_container_name(&url.bucket);
+            Arc::new(builder.with_retry(retries()).build()?)
+        }
+    })
+}
+
+fn s3(bucket: &str) -> AmazonS3Builder {
+    let from_env = AmazonS3Builder::from_env();
+    let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
+        builder.with_config(AmazonS3ConfigKey::Client(*key), *limit)
+    });
+    let mut builder = limited.with_bucket_name(bucket).with_retry(retries());
+    let profile = AwsProfile::read();
+    let has_credentials = [
+        AmazonS3ConfigKey::AccessKeyId,
+        AmazonS3ConfigKey::SecretAccessKey,
+        AmazonS3ConfigKey::WebIdentityTokenFile,
+        AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
+        AmazonS3ConfigKey::ContainerCredentialsFullUri,
+    ]
+    .iter()
+    .any(|key| builder.get_config_value(key).is_some());
+    if !has_credentials && let Some(keys) = profile.keys {
+        builder = builder
+            .with_access_key_id(keys.id)
+            .with_secret_access_key(keys.secret);
+        if let Some(token) = keys.token {
+            builder = builder.with_token(token);
+        }
+    }
+    let is_unset = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
+        keys.iter()
+            .all(|key| builder.get_config_value(key).is_none())
+    };
+    let regions = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion];
+    if let Some(region) = profile.region
+        && is_unset(&builder, &regions)
+    {
+        builder = builder.with_region(region);
+    }
+    let endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+    if let Some(endpoint) = profile.endpoint_url
+        && is_unset(&builder, &endpoints)
+    {
+        builder = builder.with_endpoint(endpoint);
+    }
+    let endpoint = endpoints
+        .iter()
+        .find_map(|key| builder.get_config_value(key));
+    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+        // Who writes http:// means it.
+        builder = builder.with_allow_http(true);
+    }
+    builder
+}
+
+/// Where credentials for a provider come from, for messages.
+pub(super) fn hint(provider: Provider) -> &'static str {
+    match provider {
+        Provider::S3 => {
+            "credentials are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or else the \
+             keys of the profile AWS_PROFILE; AWS_REGION names the region, AWS_ENDPOINT_URL a \
+             server other than Amazon's"
+        }
+        Provider::GoogleCloud => {
+            "credentials are those of GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT"
+        }
+        Provider::Azure => {
+            "AZURE_STORAGE_ACCOUNT_NAME names the account; credentials are those of \
+             AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_CLIENT_ID"
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Local and cloud paths behind one type.
+//!
+//! Belongs here: [`Location`], where its credentials come from, and what can be done with a file
+//! or an object whatever it means.
+//! Does not belong here: which files a run has, and when they are written (`result`).
+
+#[cfg(feature = "cloud")]
+mod aws_profile;
+#[cfg(feature = "cloud")]
+mod buckets;
+mod cloud_url;
+mod local;
+mod location;
+#[cfg(feature = "cloud")]
+mod reason;
+mod runtime;
+#[cfg(feature = "cloud")]
+mod store;
+#[cfg(not(feature = "cloud"))]
+#[path = "no_store.rs"]
+mod store;
+
+pub use location::Location;
+
+pub(crate) use cloud_url::CloudUrl;
+pub(crate) use local::replace;
+pub(crate) use location::Usable;
+pub(crate) use runtime::{block_on, runtime};
+pub(crate) use store::Store;
+
+#[cfg(test)]
+mod tests;

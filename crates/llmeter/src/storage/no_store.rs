@@ -1,0 +1,50 @@
+//! What stands for object stores in a build without them: none can be opened.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::Path;
+
+use super::CloudUrl;
+use crate::{Error, Result};
+
+pub(crate) struct Store(Infallible);
+
+impl Store {
+    pub(crate) fn open(url: &CloudUrl) -> Result<Self> {
+        Err(Error::Environment(format!(
+            "{url}: this build of llmeter lacks the feature `cloud`"
+        )))
+    }
+
+    pub(crate) async fn get(&self, _: &str) -> Result<Vec<u8>> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn get_into(&self, _: &str, _: &mut (impl Write + Send)) -> Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn put(&self, _: &str, _: Vec<u8>) -> Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn put_new(&self, _: &str, _: Vec<u8>) -> Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn put_file(&self, _: &str, _: &Path) -> Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn list(&self, _: &str) -> Result<Vec<String>> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn has_any(&self, _: &str) -> Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn delete(&self, _: Vec<String>) -> Result<()> {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,81 @@
+//! What an object store's error means, in one line and without secrets.
+
+use object_store::Error as StoreError;
+
+use super::buckets;
+use super::cloud_url::CloudUrl;
+
+/// What a machine of Amazon's is asked for its credentials by if there are no others.
+const INSTANCE_METADATA: [&str; 2] = ["/latest/api/token", "/latest/meta-data/"];
+/// Longest quotation of a server's own words, in characters.
+const MOST_QUOTED: usize = 200;
+
+/// Why something could not be done under `url`.
+pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
+    let whole = error.to_string();
+    let hint = buckets::hint(url.provider);
+    if INSTANCE_METADATA.iter().any(|path| whole.contains(path)) {
+        return format!("no credentials were found: {hint}");
+    }
+    if is_bucket_missing(error) {
+        return format!(
+            "there is no bucket {:?}; make it first, or check its name and the region",
+            url.bucket
+        );
+    }
+    if is_refused(error, &whole) {
+        return format!("access was refused ({}); {hint}", words(error, &whole));
+    }
+    match error {
+        StoreError::NotFound { .. } => "there is no such object".to_owned(),
+        // Raised before anything is sent: what is missing or wrong in the environment.
+        StoreError::Generic { source, .. } if source.source().is_none() => {
+            format!("{}; {hint}", shortened(&source.to_string()))
+        }
+        _ => words(error, &whole),
+    }
+}
+
+/// Whether it is a matter of credentials. Listing has no error of its own for that.
+fn is_refused(error: &StoreError, whole: &str) -> bool {
+    let kinds = matches!(
+        error,
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. }
+    );
+    kinds || whole.contains("status code: 403") || whole.contains("status code: 401")
+}
+
+/// Whether there is not even a bucket.
+pub(super) fn is_bucket_missing(error: &StoreError) -> bool {
+    let whole = error.to_string();
+    element(&whole, "Code").is_some_and(|code| matches!(code, "NoSuchBucket" | "ContainerNotFound"))
+        || whole.contains("The specified bucket does not exist")
+}
+
+/// The server's own words, or those of the innermost cause.
+fn words(error: &StoreError, whole: &str) -> String {
+    match (element(whole, "Code"), element(whole, "Message")) {
+        (Some(code), Some(message)) => shortened(&format!("{code}: {message}")),
+        (Some(code), None) => shortened(code),
+        _ => {
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            shortened(&cause.to_string())
+        }
+    }
+}
+
+/// The content of the first element of that name in an XML text.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once("</")?.0.trim())
+}
+
+/// One line of bounded length, without what comes after a question mark: in a URL that may be a
+/// signature.
+fn shortened(text: &str) -> String {
+    let text = text.split(['\n', '?']).next().unwrap_or_default().trim();
+    text.chars().take(MOST_QUOTED).collect()
+}
