@@ -115,6 +115,8 @@ pub(crate) struct Capture {
     /// Body bytes that were not handed over yet; the wire appends to them.
     pub(crate) body: Vec<u8>,
     marks: Vec<Mark>,
+    /// Bytes and marks that the next segment will probably hold.
+    expected: (usize, usize),
     pub(crate) sending: Sending,
 }
 
@@ -127,6 +129,7 @@ impl Capture {
             head: None,
             body: Vec::new(),
             marks: Vec::new(),
+            expected: (0, 0),
             sending: Sending::default(),
         }
     }
@@ -164,11 +167,18 @@ impl Capture {
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {
+        // Memory that grows token by token is copied again and again. Answers resemble each other,
+        // so the largest segment of late tells how much the next one needs.
+        let recent = |expected: usize, now: usize| now.max(expected - expected / 8);
+        self.expected = (
+            recent(self.expected.0, self.body.len().next_multiple_of(512)).min(2 * SEGMENT_SIZE),
+            recent(self.expected.1, self.marks.len()),
+        );
         let segment = Segment {
             client: self.client,
             head: self.head.take(),
-            body: std::mem::take(&mut self.body),
-            marks: std::mem::take(&mut self.marks),
+            body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
+            marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
             ending,
         };
         self.backlog.grow(segment.size());
