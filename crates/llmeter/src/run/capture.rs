@@ -77,15 +77,35 @@ impl Sending {
 }
 
 /// Bytes on their way from the lanes to the recorder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
     highest: AtomicUsize,
+    /// Beyond this the lanes begin no request until the recorder has caught up.
+    limit: usize,
 }
 
+/// Most bytes that wait for the recorder.
+const BACKLOG_LIMIT: usize = 32 * 1024 * 1024;
+/// The same for a run in low memory, beside what its clients may hand over at the same moment.
+const SMALL_BACKLOG_LIMIT: usize = 2 * 1024 * 1024;
+
 impl Backlog {
-    /// Beyond this the lanes begin no request until the recorder has caught up.
-    const LIMIT: usize = 32 * 1024 * 1024;
+    pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
+        let limit = if is_low_memory {
+            clients
+                .saturating_mul(2 * SEGMENT_SIZE)
+                .saturating_add(SMALL_BACKLOG_LIMIT)
+                .min(BACKLOG_LIMIT)
+        } else {
+            BACKLOG_LIMIT
+        };
+        Self {
+            bytes: AtomicUsize::new(0),
+            highest: AtomicUsize::new(0),
+            limit,
+        }
+    }
 
     fn grow(&self, by: usize) {
         let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;
@@ -97,7 +117,7 @@ impl Backlog {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > Self::LIMIT
+        self.bytes.load(Ordering::Relaxed) > self.limit
     }
 
     pub(crate) fn highest(&self) -> usize {
@@ -174,13 +194,18 @@ impl Capture {
             recent(self.expected.0, self.body.len().next_multiple_of(512)).min(2 * SEGMENT_SIZE),
             recent(self.expected.1, self.marks.len()),
         );
-        let segment = Segment {
+        let mut segment = Segment {
             client: self.client,
             head: self.head.take(),
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
             ending,
         };
+        // The end of a long answer may be short.
+        if segment.body.len() < segment.body.capacity() / 2 {
+            segment.body.shrink_to_fit();
+            segment.marks.shrink_to_fit();
+        }
         self.backlog.grow(segment.size());
         // The recorder outlives the lanes; if it died of a panic, the run reports that.
         let _ = self.queue.send(segment);

@@ -70,7 +70,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             interrupt,
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
             connecting: Semaphore::new(CONNECTING_AT_ONCE),
             gate,
             started: AtomicI64::new(i64::MAX),
