@@ -189,7 +189,7 @@ impl Capture {
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {
         // Memory that grows token by token is copied again and again. Answers resemble each other,
         // so the largest segment of late tells how much the next one needs.
-        let recent = |expected: usize, now: usize| now.max(expected - expected / 8);
+        let recent = |expected: usize, now: usize| now.max(expected - expected / 64);
         self.expected = (
             recent(self.expected.0, self.body.len().next_multiple_of(512)).min(2 * SEGMENT_SIZE),
             recent(self.expected.1, self.marks.len()),
@@ -216,5 +216,54 @@ impl Segment {
     /// The memory that the segment holds, roughly.
     pub(crate) fn size(&self) -> usize {
         self.body.capacity() + self.marks.capacity() * size_of::<Mark>() + 256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_low_memory_lets_less_wait() {
+        let is_full = |clients: usize, is_low_memory: bool, bytes: usize| {
+            let backlog = Backlog::new(clients, is_low_memory);
+            backlog.grow(bytes);
+            backlog.is_full()
+        };
+        assert!(!is_full(64, false, BACKLOG_LIMIT));
+        assert!(is_full(64, false, BACKLOG_LIMIT + 1));
+        assert!(is_full(64, true, 4 << 20));
+        // What all clients hand over at the same moment must not hold them up.
+        assert!(!is_full(1024, true, 1024 * SEGMENT_SIZE));
+        assert!(is_full(100_000, true, BACKLOG_LIMIT + 1));
+    }
+
+    #[test]
+    fn segments_have_the_room_that_they_need() {
+        let (queue, segments) = std::sync::mpsc::channel();
+        let mut capture = Capture::new(0, queue, Arc::new(Backlog::new(1, false)));
+        // Two full segments and a short one, several times.
+        for _ in 0..4 {
+            for token in 0..64 {
+                capture.body.extend_from_slice(&[b'x'; 300]);
+                capture.mark(Arrival {
+                    at: Stamp(token),
+                    ..Arrival::default()
+                });
+            }
+            capture.hand_over(None);
+        }
+        drop(capture);
+        let segments: Vec<_> = segments.into_iter().collect();
+        assert_eq!(segments.len(), 12);
+        let bytes: usize = segments.iter().map(|segment| segment.body.len()).sum();
+        assert_eq!(bytes, 4 * 64 * 300);
+        for segment in &segments[3..] {
+            let (held, room) = (segment.body.len(), segment.body.capacity());
+            assert!(
+                room <= 2 * held && room <= SEGMENT_SIZE + 1024,
+                "{held} in {room}"
+            );
+        }
     }
 }

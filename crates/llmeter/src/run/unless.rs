@@ -31,7 +31,9 @@ pub(crate) async fn unless<T, E>(
                 bell.insert((new.clone(), new.into()))
             }
         };
-        if !bell.has_rung.swap(false, Ordering::AcqRel) {
+        // A plain look first: it costs less than a swap, and the waking comes after the ringing.
+        let has_rung = &bell.has_rung;
+        if !has_rung.load(Ordering::Relaxed) || !has_rung.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
         rare.as_mut().poll(&mut Context::from_waker(waker)).map(Err)
