@@ -15,10 +15,7 @@ fn the_example_counts_the_answers_with_its_word() {
     assert_eq!(description, Some("Do answers contain \"lighthouse\"?"));
     for response in &result.responses {
         let text = response.response_text.as_deref().unwrap();
-        assert!(
-            text.contains("somethingwiththewordlighthouse"),
-            "{text}"
-        );
+        assert!(text.contains("somethingwiththewordlighthouse"), "{text}");
         assert_eq!(response.annotations["contains_word"], 1);
     }
 }
