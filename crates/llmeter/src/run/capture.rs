@@ -77,15 +77,35 @@ impl Sending {
 }
 
 /// Bytes on their way from the lanes to the recorder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
     highest: AtomicUsize,
+    /// Beyond this the lanes begin no request until the recorder has caught up.
+    limit: usize,
 }
 
+/// Most bytes that wait for the recorder.
+const BACKLOG_LIMIT: usize = 32 * 1024 * 1024;
+/// The same for a run in low memory, beside what its clients may hand over at the same moment.
+const SMALL_BACKLOG_LIMIT: usize = 2 * 1024 * 1024;
+
 impl Backlog {
-    /// Beyond this the lanes begin no request until the recorder has caught up.
-    const LIMIT: usize = 32 * 1024 * 1024;
+    pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
+        let limit = if is_low_memory {
+            clients
+                .saturating_mul(2 * SEGMENT_SIZE)
+                .saturating_add(SMALL_BACKLOG_LIMIT)
+                .min(BACKLOG_LIMIT)
+        } else {
+            BACKLOG_LIMIT
+        };
+        Self {
+            bytes: AtomicUsize::new(0),
+            highest: AtomicUsize::new(0),
+            limit,
+        }
+    }
 
     fn grow(&self, by: usize) {
         let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;
@@ -97,7 +117,7 @@ impl Backlog {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > Self::LIMIT
+        self.bytes.load(Ordering::Relaxed) > self.limit
     }
 
     pub(crate) fn highest(&self) -> usize {
@@ -115,6 +135,8 @@ pub(crate) struct Capture {
     /// Body bytes that were not handed over yet; the wire appends to them.
     pub(crate) body: Vec<u8>,
     marks: Vec<Mark>,
+    /// Bytes and marks that the next segment will probably hold.
+    expected: (usize, usize),
     pub(crate) sending: Sending,
 }
 
@@ -127,6 +149,7 @@ impl Capture {
             head: None,
             body: Vec::new(),
             marks: Vec::new(),
+            expected: (0, 0),
             sending: Sending::default(),
         }
     }
@@ -164,13 +187,25 @@ impl Capture {
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {
-        let segment = Segment {
+        // Memory that grows token by token is copied again and again. Answers resemble each other,
+        // so the largest segment of late tells how much the next one needs.
+        let recent = |expected: usize, now: usize| now.max(expected - expected / 64);
+        self.expected = (
+            recent(self.expected.0, self.body.len().next_multiple_of(512)).min(2 * SEGMENT_SIZE),
+            recent(self.expected.1, self.marks.len()),
+        );
+        let mut segment = Segment {
             client: self.client,
             head: self.head.take(),
-            body: std::mem::take(&mut self.body),
-            marks: std::mem::take(&mut self.marks),
+            body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
+            marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
             ending,
         };
+        // The end of a long answer may be short.
+        if segment.body.len() < segment.body.capacity() / 2 {
+            segment.body.shrink_to_fit();
+            segment.marks.shrink_to_fit();
+        }
         self.backlog.grow(segment.size());
         // The recorder outlives the lanes; if it died of a panic, the run reports that.
         let _ = self.queue.send(segment);
@@ -181,5 +216,54 @@ impl Segment {
     /// The memory that the segment holds, roughly.
     pub(crate) fn size(&self) -> usize {
         self.body.capacity() + self.marks.capacity() * size_of::<Mark>() + 256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_low_memory_lets_less_wait() {
+        let is_full = |clients: usize, is_low_memory: bool, bytes: usize| {
+            let backlog = Backlog::new(clients, is_low_memory);
+            backlog.grow(bytes);
+            backlog.is_full()
+        };
+        assert!(!is_full(64, false, BACKLOG_LIMIT));
+        assert!(is_full(64, false, BACKLOG_LIMIT + 1));
+        assert!(is_full(64, true, 4 << 20));
+        // What all clients hand over at the same moment must not hold them up.
+        assert!(!is_full(1024, true, 1024 * SEGMENT_SIZE));
+        assert!(is_full(100_000, true, BACKLOG_LIMIT + 1));
+    }
+
+    #[test]
+    fn segments_have_the_room_that_they_need() {
+        let (queue, segments) = std::sync::mpsc::channel();
+        let mut capture = Capture::new(0, queue, Arc::new(Backlog::new(1, false)));
+        // Two full segments and a short one, several times.
+        for _ in 0..4 {
+            for token in 0..64 {
+                capture.body.extend_from_slice(&[b'x'; 300]);
+                capture.mark(Arrival {
+                    at: Stamp(token),
+                    ..Arrival::default()
+                });
+            }
+            capture.hand_over(None);
+        }
+        drop(capture);
+        let segments: Vec<_> = segments.into_iter().collect();
+        assert_eq!(segments.len(), 12);
+        let bytes: usize = segments.iter().map(|segment| segment.body.len()).sum();
+        assert_eq!(bytes, 4 * 64 * 300);
+        for segment in &segments[3..] {
+            let (held, room) = (segment.body.len(), segment.body.capacity());
+            assert!(
+                room <= 2 * held && room <= SEGMENT_SIZE + 1024,
+                "{held} in {room}"
+            );
+        }
     }
 }

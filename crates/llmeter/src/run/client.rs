@@ -1,7 +1,7 @@
 //! One client: a connection, and one request after the other on it.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -20,6 +20,7 @@ use crate::run::ahead::{Ready, Requests};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
+use crate::run::unless::unless;
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseReader};
 use crate::wire::{ConnectError, Connection, Dialer, LANE};
@@ -69,7 +70,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             interrupt,
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
             connecting: Semaphore::new(CONNECTING_AT_ONCE),
             gate,
             started: AtomicI64::new(i64::MAX),
@@ -208,15 +209,16 @@ impl Client {
                     }
                 }
             };
-            let mut exchange = pin!(tokio::time::timeout(session.timeout, exchange));
-            tokio::select! {
-                biased;
-                result = &mut exchange => match result {
-                    Ok(result) => result,
-                    Err(_) => Err(ExchangeError::Timeout(session.timeout)),
-                },
-                () = session.interrupt.was_cut() => Err(ExchangeError::Interrupted),
-            }
+            let cut_short = async {
+                tokio::select! {
+                    biased;
+                    () = session.interrupt.was_cut() => ExchangeError::Interrupted,
+                    () = tokio::time::sleep(session.timeout) => {
+                        ExchangeError::Timeout(session.timeout)
+                    }
+                }
+            };
+            unless(exchange, cut_short).await.and_then(|result| result)
         };
         if let Some(answer) = &mut answer {
             // An endpoint that tells nothing of sending did so when it was called.

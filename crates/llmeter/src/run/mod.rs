@@ -28,6 +28,7 @@ mod recorder;
 mod runner;
 mod saved;
 mod saved_run;
+mod unless;
 
 pub use config::{Load, RunConfig};
 pub(crate) use host::lower_priority;

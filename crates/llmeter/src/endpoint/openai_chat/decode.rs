@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::lenient::{Object, Text};
 use super::shape::{Call, Chunk, Content, ErrorReport, Message, Part, Piece};
+use super::template::Template;
 use crate::endpoint::{Answer, FrameDecoder, Usage};
 
 /// Characters of a server's text that an error message quotes.
@@ -19,12 +20,20 @@ pub(super) struct Decoder {
     frames: u64,
     /// `[DONE]` was seen.
     is_done: bool,
+    /// What the next frame probably looks like.
+    pub(super) template: Option<Template>,
 }
 
 impl FrameDecoder for Decoder {
     fn frame(&mut self, event: Option<&str>, data: &[u8], answer: &mut Answer) {
         self.frames += 1;
         if self.is_done {
+            return;
+        }
+        if event != Some("error")
+            && let Some(template) = &self.template
+            && template.take(data, answer)
+        {
             return;
         }
         if data.starts_with(b"[DONE]") {
@@ -44,7 +53,13 @@ impl FrameDecoder for Decoder {
             return;
         }
         let number = self.frames;
-        if let Err(problem) = read(data, |chunk| take_chunk(&chunk, false, answer)) {
+        let taken = read(data, |chunk| {
+            take_chunk(&chunk, false, answer);
+            if let Some(template) = Template::of(data, &chunk) {
+                self.template = Some(template);
+            }
+        });
+        if let Err(problem) = taken {
             answer.error(match problem {
                 Problem::NotJson(reason) => {
                     format!(

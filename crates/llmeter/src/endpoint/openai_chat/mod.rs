@@ -5,6 +5,7 @@ mod decode;
 mod lenient;
 mod saved;
 mod shape;
+mod template;
 #[cfg(test)]
 mod tests;
 

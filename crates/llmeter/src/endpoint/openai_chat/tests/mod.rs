@@ -2,6 +2,7 @@
 
 mod any_input;
 mod failures;
+mod repeated;
 
 use serde_json::json;
 
