@@ -42,18 +42,18 @@ impl SavedRun {
             path: folder.clone(),
             reason,
         };
-        let names = folder.list_blocking()?;
         let read = |name: &str| {
-            if !names.iter().any(|found| found == name) {
+            let Some(text) = folder.join(name).read_if_there()? else {
                 return Ok(None);
-            }
-            read_json(&folder.join(name).read_blocking()?)
+            };
+            read_json(&text)
                 .map(Some)
                 .map_err(|reason| not_a_run(format!("{name} cannot be understood: {reason}")))
         };
         let config: Object = read(CONFIG_FILE)?
             .ok_or_else(|| not_a_run(format!("it has no {CONFIG_FILE} to repeat a run from")))?;
         let own: Object = read(OWN_CONFIG_FILE)?.unwrap_or_default();
+        let names = folder.list_blocking()?;
         let has_payloads = names.iter().any(|name| name == PAYLOAD_FILE);
         if let Some(format) = own
             .get("format")
