@@ -9,7 +9,8 @@ use llmeter::storage::Location;
 use serde::Deserialize;
 
 use crate::examples::{
-    CALIBRATE_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, RUN_EXAMPLES, SHOW_EXAMPLES, SIMULATE_EXAMPLES,
+    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, RUN_EXAMPLES, SHOW_EXAMPLES,
+    SIMULATE_EXAMPLES,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
+    /// List the callbacks that a run can use, or write a file for one
+    Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the times it reports
     Calibrate(CalibrateArguments),
     /// Serve a simulated LLM (OpenAI chat completions)
@@ -58,6 +61,16 @@ pub(crate) enum EndpointKind {
     OpenaiChatStream,
     /// Chat Completions, answered at once
     OpenaiChat,
+}
+
+impl EndpointKind {
+    /// The class by which files name it.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::OpenaiChatStream => "llmeter.endpoints.openai.OpenAICompletionStreamEndpoint",
+            Self::OpenaiChat => "llmeter.endpoints.openai.OpenAICompletionEndpoint",
+        }
+    }
 }
 
 /// Who takes the receive stamps.
@@ -88,6 +101,13 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
+
+    /// Repeat the run of this folder, callbacks included; flags win over what it says
+    ///
+    /// Secrets are in no file: the key comes from the environment, and headers are given again.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
+    pub(crate) from: Option<Location>,
 
     /// API to speak [default: openai-chat-stream]
     #[arg(long, value_name = "API", help_heading = "Endpoint")]
@@ -156,6 +176,27 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub(crate) seed: Option<u64>,
 
+    /// Hook a saved callback into the run (repeatable, called in this order)
+    ///
+    /// `llmeter callbacks` lists the types. With --from these stand in place of the saved run's.
+    #[arg(
+        long = "callback",
+        value_name = "FILE.json",
+        help_heading = "Callbacks"
+    )]
+    #[serde(skip)]
+    pub(crate) callback_files: Vec<String>,
+    /// Callbacks of the configuration file: `type` and fields, or `file`.
+    #[arg(skip)]
+    pub(crate) callbacks: Vec<toml::Table>,
+    /// Make every prompt begin differently, against prompt caches
+    #[arg(long, help_heading = "Callbacks")]
+    pub(crate) cache_buster: bool,
+    /// With --from: run without the saved run's callbacks
+    #[arg(long, requires = "from", help_heading = "Callbacks")]
+    #[serde(skip)]
+    pub(crate) no_callbacks: bool,
+
     /// Who takes the receive stamps [default: kernel]
     #[arg(long, value_name = "WHO", help_heading = "Measurement")]
     pub(crate) stamps: Option<Stamps>,
@@ -202,6 +243,23 @@ pub(crate) struct ShowArguments {
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = CALLBACKS_EXAMPLES)]
+pub(crate) struct CallbacksArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<CallbacksCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CallbacksCommand {
+    /// Write a file for a callback of this type to standard output
+    New {
+        /// The type, like CacheBuster
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -70,6 +70,20 @@ Examples:
 Run folders of the Python package llmeter (0.1.12 and 0.2.0) can be shown as well, and so can
 folders of runs that were interrupted or killed.";
 
+pub(crate) const CALLBACKS_EXAMPLES: &str = "\
+Examples:
+  llmeter callbacks
+      The types with their fields.
+  llmeter callbacks new CacheBuster > buster.json
+  llmeter run --callback buster.json --base-url http://localhost:8000/v1 --model my-model \\
+              --prompt 'Tell me a story.'
+      A file for one of them, and a run that uses it.
+
+In a configuration file a callback is a table, called in the order of the file:
+  [[callbacks]]
+  type = \"CacheBuster\"
+  seed = 7";
+
 pub(crate) const CALIBRATE_EXAMPLES: &str = "\
 Examples:
   llmeter calibrate

@@ -2,6 +2,7 @@
 //! library's.
 
 mod args;
+mod callbacks;
 mod commands;
 mod examples;
 mod exit;

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use llmeter::payload::{Payload, load_payloads, tokenizer_from_spec};
-use llmeter::{Load, OpenAiChat, RunConfig};
+use llmeter::{Callback, Load, OpenAiChat, RunConfig, SavedRun};
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use crate::args::{EndpointKind, RunArguments};
+use crate::callbacks;
 use crate::exit::UsageError;
 
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -85,6 +86,7 @@ impl RunArguments {
         let has_content = self.prompt.is_some() || self.payload.is_some();
         Self {
             config: self.config,
+            from: self.from,
             endpoint: self.endpoint.or(file.endpoint),
             base_url: self.base_url.or(file.base_url),
             model: self.model.or(file.model),
@@ -107,6 +109,11 @@ impl RunArguments {
             timeout: self.timeout.or(file.timeout),
             warmup: self.warmup.or(file.warmup),
             seed: self.seed.or(file.seed),
+            // Those of the command line are called after the file's.
+            callback_files: self.callback_files,
+            callbacks: file.callbacks,
+            cache_buster: self.cache_buster || file.cache_buster,
+            no_callbacks: self.no_callbacks,
             stamps: self.stamps.or(file.stamps),
             calibrate: self.calibrate || file.calibrate,
             strict: self.strict || file.strict,
@@ -123,55 +130,107 @@ impl RunArguments {
 
     /// The run that these settings describe.
     pub(crate) fn into_config(self) -> Result<RunConfig> {
-        let endpoint = self.endpoint()?;
-        let payloads = match (&self.prompt, &self.payload) {
-            (Some(text), None) => {
-                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                vec![OpenAiChat::create_payload(
-                    text.as_str(),
-                    max_tokens,
-                    Payload::new(),
-                )?]
-            }
-            (None, Some(_)) if self.max_tokens.is_some() => {
-                let reason =
-                    "--max-tokens goes with --prompt; the payloads of a file have their own";
-                return Err(UsageError(reason.to_owned()).into());
-            }
-            (None, Some(path)) => {
-                path.check("payload")?;
-                load_payloads(path)?
-            }
-            _ => {
-                return Err(UsageError(
-                    "nothing to send: give --prompt TEXT or --payload FILE".to_owned(),
-                )
-                .into());
+        let callbacks = callbacks::of(&self)?;
+        let mut config = match &self.from {
+            Some(folder) => self.repeated(SavedRun::load(folder)?, callbacks)?,
+            None => {
+                let endpoint = self.endpoint()?;
+                let payloads = self.payloads()?.ok_or_else(|| {
+                    UsageError("nothing to send: give --prompt TEXT or --payload FILE".to_owned())
+                })?;
+                let mut config = RunConfig::new(Arc::new(endpoint), payloads);
+                config.output = Some("runs".into());
+                config.callbacks = callbacks;
+                config
             }
         };
-        let mut config = RunConfig::new(Arc::new(endpoint), payloads);
-        if let Some(spec) = &self.tokenizer {
-            config.tokenizer = tokenizer_from_spec(spec)?;
+        fn set<T>(place: &mut T, setting: Option<T>) {
+            if let Some(setting) = setting {
+                *place = setting;
+            }
         }
-        config.clients = self.clients.unwrap_or(1);
-        config.load = match (self.requests, self.duration) {
-            (_, Some(duration)) => Load::Duration(duration),
-            (Some(count), None) => Load::Requests(count),
-            (None, None) => Load::EachPayloadOnce,
-        };
-        config.timeout = self.timeout.unwrap_or(Duration::from_secs(60));
-        config.warmup = self.warmup.unwrap_or(0);
-        config.seed = self.seed.unwrap_or(0);
-        config.stamps = self.stamps.map(Into::into).unwrap_or_default();
-        config.lanes = self.lanes;
-        config.ca_file = self.ca_file;
-        config.low_memory = self.low_memory;
-        config.output = Some(self.output.unwrap_or_else(|| "runs".into()));
+        let tokenizer = self.tokenizer.as_deref().map(tokenizer_from_spec);
+        set(&mut config.tokenizer, tokenizer.transpose()?);
+        set(&mut config.clients, self.clients);
+        set(&mut config.load, self.requests.map(Load::Requests));
+        set(&mut config.load, self.duration.map(Load::Duration));
+        set(&mut config.timeout, self.timeout);
+        set(&mut config.warmup, self.warmup);
+        set(&mut config.seed, self.seed);
+        set(&mut config.stamps, self.stamps.map(Into::into));
+        set(&mut config.lanes, self.lanes.map(Some));
+        set(&mut config.ca_file, self.ca_file.map(Some));
+        set(&mut config.output, self.output.map(Some));
+        set(&mut config.run_description, self.description.map(Some));
         config.run_name = self.run_name;
-        config.run_description = self.description;
+        config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
         config.validate()?;
         Ok(config)
+    }
+
+    /// A saved run, changed by the flags that are given.
+    fn repeated(
+        &self,
+        mut saved: SavedRun,
+        callbacks: Vec<Arc<dyn Callback>>,
+    ) -> Result<RunConfig> {
+        let state = &mut saved.endpoint.state;
+        for (field, flag) in [("base_url", &self.base_url), ("model_id", &self.model)] {
+            if let Some(value) = flag {
+                state.insert(field.to_owned(), value.as_str().into());
+            }
+        }
+        if !self.headers.is_empty() {
+            let mut headers = match state.remove("default_headers") {
+                Some(Value::Object(headers)) => headers,
+                _ => Map::new(),
+            };
+            for (name, value) in self.header_lines()? {
+                headers.insert(name.to_owned(), value.into());
+            }
+            state.insert("default_headers".to_owned(), headers.into());
+        }
+        if let Some(kind) = self.endpoint {
+            saved.endpoint.class = kind.class().to_owned();
+            saved.endpoint.state.remove("endpoint_type");
+        }
+        if self.no_callbacks || !callbacks.is_empty() {
+            saved.callbacks.clear();
+        }
+        let folder = saved.folder().to_string();
+        let mut config = saved
+            .into_config(self.key_variable())
+            .with_context(|| format!("cannot repeat the run in {folder}"))?;
+        if !callbacks.is_empty() {
+            config.callbacks = callbacks;
+        }
+        if let Some(payloads) = self.payloads()? {
+            config.payloads = payloads.into_iter().map(Arc::new).collect();
+        }
+        Ok(config)
+    }
+
+    /// The payloads that are given, if any are.
+    fn payloads(&self) -> Result<Option<Vec<Payload>>> {
+        match (&self.prompt, &self.payload) {
+            (Some(text), _) => {
+                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+                let payload =
+                    OpenAiChat::create_payload(text.as_str(), max_tokens, Payload::new())?;
+                Ok(Some(vec![payload]))
+            }
+            (None, _) if self.max_tokens.is_some() => {
+                let reason =
+                    "--max-tokens goes with --prompt; the payloads of a file have their own";
+                Err(UsageError(reason.to_owned()).into())
+            }
+            (None, Some(path)) => {
+                path.check("payload")?;
+                Ok(Some(load_payloads(path)?))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     /// The environment variable that holds the API key.
@@ -204,13 +263,24 @@ impl RunArguments {
                 .into());
             }
         }
-        for line in &self.headers {
-            // The line itself may hold a secret, so that the message must not quote it.
-            let (name, value) = line.split_once(':').ok_or_else(|| {
-                UsageError("--header: a line has no colon; write it as 'Name: value'".to_owned())
-            })?;
-            builder = builder.header(name.trim(), value.trim());
+        for (name, value) in self.header_lines()? {
+            builder = builder.header(name, value);
         }
         Ok(builder.build()?)
+    }
+
+    /// Names and values of the headers that are given.
+    fn header_lines(&self) -> Result<Vec<(&str, &str)>> {
+        let lines = self.headers.iter();
+        lines
+            .map(|line| {
+                // The line itself may hold a secret, so that the message must not quote it.
+                let reason = "--header: a line has no colon; write it as 'Name: value'";
+                Ok(line
+                    .split_once(':')
+                    .map(|(name, value)| (name.trim(), value.trim()))
+                    .ok_or_else(|| UsageError(reason.to_owned()))?)
+            })
+            .collect()
     }
 }

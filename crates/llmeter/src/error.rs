@@ -72,6 +72,16 @@ pub enum Error {
         /// Why not, and where it can be set right.
         reason: String,
     },
+    /// A callback kept the run from starting.
+    #[error("callback {callback} failed in {hook}, so that nothing was sent: {reason}")]
+    Callback {
+        /// The callback's type.
+        callback: String,
+        /// The hook that failed.
+        hook: crate::callback::Hook,
+        /// Why, in the callback's words.
+        reason: String,
+    },
     /// The run could not be carried out on this machine.
     #[error("{0}")]
     Environment(String),

@@ -30,25 +30,31 @@
 //! | [`stats`] | figures from answers |
 //! | [`result`] | results, and the files of a run folder |
 //! | [`storage`] | local and cloud paths behind one type |
+//! | [`callback`] | code that is hooked into a run |
+//! | [`saved`] | objects as files hold them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
+pub mod callback;
 pub mod endpoint;
 mod error;
+mod foreign;
 mod load;
 pub mod payload;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod saved;
 pub mod stats;
 pub mod storage;
 pub mod wire;
 
+pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 pub use error::{Error, Result};
 pub use result::RunResult;
 pub use run::{
-    Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner, Spread, Verdict,
-    raise_open_file_limit, run_name_from_clock,
+    Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner, SavedRun, Spread,
+    Verdict, raise_open_file_limit, run_name_from_clock,
 };
 pub use wire::StampSource;

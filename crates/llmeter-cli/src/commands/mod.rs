@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod calibrate;
+mod callbacks;
 mod demo;
 mod failure;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(*arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Simulate(arguments) => simulate::simulate(arguments),
     }

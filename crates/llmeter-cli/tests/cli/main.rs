@@ -8,6 +8,7 @@
 
 mod bad_usage;
 mod calibrate;
+mod callbacks;
 mod config_file;
 mod demo;
 mod failing_servers;

@@ -12,16 +12,19 @@ mod openai_chat;
 mod response;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The attribute that an implementation of [`Invoke`] bears.
 pub use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use answer::{Answer, Usage};
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};
 
+use crate::error::Result;
 use crate::payload::Payload;
+pub use crate::saved::SavedObject;
 use crate::wire::Server;
 
 /// Who answers: the three names that every result carries.
@@ -33,15 +36,6 @@ pub struct Identity {
     pub endpoint_name: String,
     /// Who runs it.
     pub provider: String,
-}
-
-/// An endpoint in the form in which the Python system saves it: a class path and its state.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SavedObject {
-    /// For example `llmeter.endpoints.openai.OpenAICompletionStreamEndpoint`.
-    pub class: String,
-    /// The constructor's arguments. Never holds a secret.
-    pub state: Map<String, Value>,
 }
 
 /// One LLM API at one address with one model.
@@ -74,6 +68,15 @@ pub trait Endpoint: Send + Sync {
 
     /// The endpoint as it is saved in `run_config.json`.
     fn saved(&self) -> SavedObject;
+}
+
+/// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0 of the
+/// Python system. No file holds an API key; it is read from the environment variable `api_key_env`.
+///
+/// # Errors
+/// If the class is not known here, or a setting cannot be used.
+pub fn from_saved(saved: &SavedObject, api_key_env: &str) -> Result<Arc<dyn Endpoint>> {
+    Ok(Arc::new(OpenAiChat::from_saved(saved, api_key_env)?))
 }
 
 /// How an endpoint is driven.

@@ -75,6 +75,11 @@ impl ClientPlan {
         Some(self.advance())
     }
 
+    /// The payload that the next request will have, unless the run's time is over before.
+    pub(crate) fn upcoming(&self) -> Option<usize> {
+        (self.warmup > 0 || self.left != Some(0)).then(|| self.order[self.position] as usize)
+    }
+
     fn advance(&mut self) -> usize {
         let index = self.order[self.position];
         self.position = (self.position + 1) % self.order.len();

@@ -29,6 +29,7 @@ pub fn summary(result: &RunResult) -> String {
     latencies(&mut text, &stats);
     rates(&mut text, &stats);
     failures(&mut text, result, &stats);
+    callbacks(&mut text, result);
     measurement(&mut text, result, &stats);
     text
 }
@@ -187,6 +188,19 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
         .filter(|more| *more > 0)
     {
         let _ = writeln!(text, "  and {more} other {}", plural(more as f64, "kind"));
+    }
+}
+
+fn callbacks(text: &mut String, result: &RunResult) {
+    if result.callback_errors.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\ncallbacks that failed (the figures above are not affected)"
+    );
+    for failure in &result.callback_errors {
+        let _ = writeln!(text, "  {failure}");
     }
 }
 

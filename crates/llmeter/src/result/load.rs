@@ -1,7 +1,6 @@
 //! Run folders as they are read: whole ones, and what an interruption or a kill left behind.
 
 use std::fmt::Display;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -193,20 +192,31 @@ fn configured(config: &Object) -> Object {
 
 /// A JSON object from a file; `None` if there is no such file, or, with a warning, no object.
 fn object(folder: &SavedFolder, name: &str, warnings: &mut Vec<String>) -> Result<Option<Object>> {
-    let path = folder.path(name);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("reading", &path)(error)),
-    };
-    match json::read(&text) {
-        Ok(object) => Ok(Some(object)),
-        Err(error) => {
+    match read_object(&folder.path(name).into()) {
+        Ok(object) => Ok(object),
+        Err(Error::Content { reason, .. }) => {
             warnings.push(format!(
-                "{}: cannot be understood and is passed over ({error})",
+                "{}: cannot be understood and is passed over ({reason})",
                 folder.location.join(name)
             ));
             Ok(None)
         }
+        Err(error) => Err(error),
     }
+}
+
+/// A JSON object from a file; `None` if there is no such file.
+///
+/// # Errors
+/// If the file cannot be read, or holds no JSON object.
+pub(crate) fn read_object(file: &Location) -> Result<Option<Object>> {
+    let Some(text) = file.read_if_there()? else {
+        return Ok(None);
+    };
+    json::read(&text).map(Some).map_err(|error| Error::Content {
+        path: file.to_string().into(),
+        line: None,
+        column: None,
+        reason: error.to_string(),
+    })
 }

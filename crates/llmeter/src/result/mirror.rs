@@ -175,6 +175,8 @@ struct Uploader {
     /// Bytes of the answers that are uploaded in parts.
     uploaded: u64,
     parts: u64,
+    /// Bytes of the answers that are uploaded as one file.
+    whole: Option<u64>,
     /// When the last part went, or was tried.
     last: clock::Stamp,
 }
@@ -203,6 +205,7 @@ impl Uploader {
             follows: false,
             uploaded: 0,
             parts: 0,
+            whole: None,
             last: clock::now(),
         };
         runtime.block_on(async {
@@ -242,7 +245,7 @@ impl Uploader {
         Ok(true)
     }
 
-    async fn complete_with_patience(&self) -> Result<()> {
+    async fn complete_with_patience(&mut self) -> Result<()> {
         let mut attempt = 1;
         loop {
             match self.complete().await {
@@ -256,9 +259,16 @@ impl Uploader {
         }
     }
 
-    /// The summary goes last: who sees it sees everything.
-    async fn complete(&self) -> Result<()> {
-        for name in [RESPONSES_FILE, STATS_FILE, SUMMARY_FILE] {
+    /// The summary goes last: who sees it sees everything. Answers that are there already, because
+    /// statistics were added to a complete run, need not go again.
+    async fn complete(&mut self) -> Result<()> {
+        let size = self.staging.join(RESPONSES_FILE).metadata();
+        let size = size.ok().map(|file| file.len());
+        if size.is_some() && size != self.whole {
+            self.upload(RESPONSES_FILE).await?;
+            self.whole = size;
+        }
+        for name in [STATS_FILE, SUMMARY_FILE] {
             if self.staging.join(name).exists() {
                 self.upload(name).await?;
             }

@@ -19,9 +19,11 @@ mod run_result;
 mod run_summary;
 mod saved_folder;
 
+pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
 pub use folder::{OWN_CONFIG_FILE, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
+pub(crate) use load::read_object;
 pub use mirror::staging_folders;
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
+use crate::callback::CallbackFailure;
 use crate::run::MeasurementQuality;
 use crate::stats::{Accumulator, Keep};
 use crate::storage::Location;
@@ -14,6 +15,9 @@ use crate::{Error, InvocationResponse, Result};
 
 /// The statistic that says that a run was ended before its end.
 const INTERRUPTED: &str = "interrupted";
+
+/// The statistic that lists hooks of callbacks that failed.
+const CALLBACK_ERRORS: &str = "callback_errors";
 
 /// The outcome of a run: its summary, its answers and its statistics.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +33,8 @@ pub struct RunResult {
     pub warnings: Vec<String>,
     /// How far the figures can be trusted; `None` when loaded, where `stats` has the record.
     pub quality: Option<MeasurementQuality>,
+    /// Hooks of callbacks that failed after answers or after the run, each with its count.
+    pub callback_errors: Vec<CallbackFailure>,
     /// How often each failure occurred, if the answers were not kept.
     pub(crate) error_tally: BTreeMap<String, u64>,
     /// What the answers say.
@@ -86,6 +92,10 @@ impl RunResult {
         }
         if self.interrupted {
             stats.insert(INTERRUPTED.to_owned(), true.into());
+        }
+        if !self.callback_errors.is_empty() {
+            let errors = self.callback_errors.iter().map(CallbackFailure::to_json);
+            stats.insert(CALLBACK_ERRORS.to_owned(), errors.collect());
         }
         stats.extend(self.contributed.clone());
         stats
@@ -227,11 +237,18 @@ impl RunResult {
         summary: RunSummary,
         responses: Vec<InvocationResponse>,
         computed: Map<String, Value>,
-        stored: Map<String, Value>,
+        mut stored: Map<String, Value>,
         warnings: Vec<String>,
     ) -> Self {
+        let errors = stored.remove(CALLBACK_ERRORS);
+        let errors = errors.as_ref().and_then(Value::as_array);
         Self {
             quality: None,
+            callback_errors: errors
+                .into_iter()
+                .flatten()
+                .filter_map(CallbackFailure::from_json)
+                .collect(),
             error_tally: BTreeMap::new(),
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,

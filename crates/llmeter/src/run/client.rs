@@ -12,11 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 
 use crate::endpoint::{Answer, Endpoint, Invoke, Way};
+use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
 use crate::run::Interrupt;
-use crate::run::capture::{Backlog, Capture, Ending, Segment};
-use crate::run::foreign::{self, Panic};
+use crate::run::ahead::{Ready, Requests};
+use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
 use crate::wire::clock::{self, Stamp};
@@ -31,6 +32,9 @@ const CONNECTING_AT_ONCE: usize = 128;
 /// met with failures as fast as they can be made.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 
+/// The same after a request that was not sent because a callback failed.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
+
 /// How often a client looks whether the recorder has caught up.
 const BACKLOG_POLL: Duration = Duration::from_millis(1);
 
@@ -38,7 +42,7 @@ const BACKLOG_POLL: Duration = Duration::from_millis(1);
 pub(crate) struct Session {
     endpoint: Arc<dyn Endpoint>,
     dialer: Option<Dialer>,
-    prepared: Vec<Arc<Prepared>>,
+    requests: Requests,
     timeout: Duration,
     interrupt: Interrupt,
     pub(crate) backlog: Arc<Backlog>,
@@ -55,14 +59,14 @@ impl Session {
     pub(crate) fn new(
         config: &crate::run::RunConfig,
         dialer: Option<Dialer>,
-        prepared: Vec<Arc<Prepared>>,
+        requests: Requests,
         interrupt: Interrupt,
         gate: Gate,
     ) -> Self {
         Self {
             endpoint: config.endpoint.clone(),
             dialer,
-            prepared,
+            requests,
             timeout: config.timeout,
             interrupt,
             backlog: Arc::default(),
@@ -100,6 +104,11 @@ impl Session {
         self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
+    /// Seconds that clients waited for callbacks, summed.
+    pub(crate) fn callback_wait(&self) -> f64 {
+        self.requests.wait()
+    }
+
     async fn wait_for_recorder(&self) {
         if !self.backlog.is_full() {
             return;
@@ -128,10 +137,20 @@ pub(crate) async fn run(
         capture: Capture::new(plan.client, queue, session.backlog.clone()),
     };
     let interrupt = session.interrupt.clone();
-    while !interrupt.is_stopped()
-        && let Some(payload) = plan.next_warmup()
-    {
-        client.request(payload, clock::now(), true).await;
+    let requests = &session.requests;
+    let mut next = requests.of_client();
+    next.want(plan.upcoming());
+    while plan.warmup > 0 {
+        next.wait(requests, &interrupt).await;
+        if interrupt.is_stopped() {
+            break;
+        }
+        let request = plan.next_warmup().map(|index| next.take(requests, index));
+        let Some(Some(request)) = request else {
+            break;
+        };
+        next.want(plan.upcoming());
+        client.request(request, clock::now(), true).await;
     }
 
     session.gate.wait(pass).await;
@@ -143,13 +162,16 @@ pub(crate) async fn run(
     let mut intended = clock::now();
     loop {
         session.wait_for_recorder().await;
+        next.wait(requests, &interrupt).await;
         if interrupt.is_stopped() {
             break;
         }
-        let Some(payload) = plan.next(start, clock::now()) else {
+        let request = plan.next(start, clock::now());
+        let Some(Some(request)) = request.map(|index| next.take(requests, index)) else {
             break;
         };
-        intended = client.request(payload, intended, false).await;
+        next.want(plan.upcoming());
+        intended = client.request(request, intended, false).await;
     }
     session.ended.fetch_max(clock::now().0, Ordering::Relaxed);
 }
@@ -164,9 +186,14 @@ struct Client {
 impl Client {
     /// Carries out one request and hands the answer over. Returns when it was over, which is when
     /// the next one should be sent.
-    async fn request(&mut self, payload: usize, intended: Stamp, is_warmup: bool) -> Stamp {
+    async fn request(&mut self, request: Ready, intended: Stamp, is_warmup: bool) -> Stamp {
         let session = self.session.clone();
-        let prepared = session.prepared[payload].clone();
+        let prepared = match request {
+            Ready::Send(prepared) => prepared,
+            Ready::Refused(prepared, reason) => {
+                return self.refused(prepared, reason, is_warmup).await;
+            }
+        };
         let mut answer = None;
         let mut called = intended;
         let result = {
@@ -230,6 +257,23 @@ impl Client {
             return clock::now();
         }
         at
+    }
+
+    /// Records a request that is not sent.
+    async fn refused(&mut self, prepared: Arc<Prepared>, reason: String, is_warmup: bool) -> Stamp {
+        self.capture.finish(Ending {
+            prepared,
+            sending: Sending::default(),
+            failure: Some(reason),
+            at: clock::now(),
+            is_warmup,
+            answer: None,
+        });
+        tokio::select! {
+            () = tokio::time::sleep(REFUSED_PAUSE) => {}
+            () = self.session.interrupt.stopped() => {}
+        }
+        clock::now()
     }
 
     /// One HTTP exchange. An idle connection that the server closed meanwhile is replaced, once;

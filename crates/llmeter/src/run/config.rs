@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::callback::Callback;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Tokenizer, Whitespace};
@@ -59,6 +60,8 @@ pub struct RunConfig {
     pub lanes: Option<usize>,
     /// Replace a run that the folder already holds.
     pub overwrite: bool,
+    /// Code that is hooked into the run, in the order in which it is called.
+    pub callbacks: Vec<Arc<dyn Callback>>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
 }
@@ -86,6 +89,7 @@ impl RunConfig {
             ca_file: None,
             lanes: None,
             overwrite: false,
+            callbacks: Vec::new(),
             grace: Duration::from_secs(2),
         }
     }
@@ -116,6 +120,13 @@ impl RunConfig {
     #[must_use]
     pub fn run_name(mut self, name: impl Into<String>) -> Self {
         self.run_name = Some(name.into());
+        self
+    }
+
+    /// Adds a callback after those that are there.
+    #[must_use]
+    pub fn callback(mut self, callback: Arc<dyn Callback>) -> Self {
+        self.callbacks.push(callback);
         self
     }
 

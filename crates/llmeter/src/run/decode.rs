@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
+use crate::foreign::{self, Panic};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
-use crate::run::foreign::{self, Panic};
 use crate::run::quality::AnswerQuality;
 use crate::wire::Arrival;
 use crate::wire::http1::ResponseHead;

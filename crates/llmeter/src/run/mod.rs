@@ -11,11 +11,12 @@
 //!                      collector ◄── responses ◄── decoder threads ◄──┘
 //! ```
 
+mod after_invoke;
+mod ahead;
 mod capture;
 mod client;
 mod config;
 mod decode;
-mod foreign;
 mod gate;
 mod host;
 mod interrupt;
@@ -26,6 +27,7 @@ mod quality;
 mod recorder;
 mod runner;
 mod saved;
+mod saved_run;
 
 pub use config::{Load, RunConfig};
 pub(crate) use host::lower_priority;
@@ -34,3 +36,4 @@ pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use runner::{Runner, run_name_from_clock};
+pub use saved_run::SavedRun;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
+use crate::foreign::{self, Panic};
 use crate::payload::Payload;
 use crate::wire::http1;
 
@@ -20,7 +21,19 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// # Errors
+    /// If the endpoint refuses the payload or panics at it.
     pub(crate) fn new(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Self> {
+        foreign::guarded(|| Self::make(endpoint, payload)).unwrap_or_else(|Panic(reason)| {
+            Err(Error::invalid(
+                "payload",
+                "one of the payloads",
+                format!("the endpoint's code panicked: {reason}"),
+            ))
+        })
+    }
+
+    fn make(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Self> {
         let mut payload = payload.clone();
         let refuse = |reason: crate::endpoint::EndpointError| {
             Error::invalid("payload", "one of the payloads", reason.0)

@@ -90,6 +90,8 @@ pub struct MeasurementQuality {
     pub recorder_backlog_bytes: u64,
     /// Seconds that clients waited for the recorder, summed over clients.
     pub recorder_wait: f64,
+    /// Seconds that clients waited for callbacks to prepare a request, summed over clients.
+    pub callback_wait: f64,
     /// Connections that were opened.
     pub connections: u64,
     /// Requests that had to open a connection.
@@ -170,6 +172,7 @@ pub(crate) struct RunConditions {
     pub(crate) connections: u64,
     pub(crate) backlog_bytes: u64,
     pub(crate) recorder_wait: f64,
+    pub(crate) callback_wait: f64,
     pub(crate) host: Option<(f64, f64)>,
     /// The median latency, in seconds, against which lateness is weighed.
     pub(crate) median_latency: Option<f64>,
@@ -236,6 +239,7 @@ impl QualityMeter {
             lane_wait: largest(|lane| lane.wait_share),
             recorder_backlog_bytes: conditions.backlog_bytes,
             recorder_wait: conditions.recorder_wait,
+            callback_wait: conditions.callback_wait,
             connections: conditions.connections,
             requests_on_new_connection: self.on_new_connection,
             host_busy: conditions.host.map(|(busy, _)| busy),
@@ -307,7 +311,18 @@ impl MeasurementQuality {
                 Verdict::ClientBound,
                 format!(
                     "clients waited {} of the time for the recorder, so the load was lower than \
-                     asked for; use fewer clients or more cores",
+                     asked for; use fewer clients, more cores or faster callbacks",
+                    percent(waited)
+                ),
+            );
+        }
+        let waited = self.callback_wait / conditions.client_seconds.max(1e-9);
+        if waited > DEGRADED_SHARE {
+            blame(
+                Verdict::ClientBound,
+                format!(
+                    "clients waited {} of the time for callbacks' before_invoke, so the load was \
+                     lower than asked for; make that hook faster or use more clients",
                     percent(waited)
                 ),
             );
@@ -367,6 +382,7 @@ impl MeasurementQuality {
         put("lane_wait", json!(self.lane_wait));
         put("recorder_backlog_bytes", json!(self.recorder_backlog_bytes));
         put("recorder_wait", json!(self.recorder_wait));
+        put("callback_wait", json!(self.callback_wait));
         put("connections", json!(self.connections));
         put(
             "requests_on_new_connection",

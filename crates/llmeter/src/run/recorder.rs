@@ -1,6 +1,7 @@
 //! The recorder: threads that decode answers and keep what they say.
 //!
-//! Decoder threads turn segments into responses; one collector thread adds them to the statistics,
+//! Decoder threads turn segments into responses; if callbacks want them, they see them next, on
+//! another thread; one collector thread adds them to the statistics,
 //! writes them down and tells how the run goes on. All of them run at a low priority: a lane that
 //! has something to read goes first.
 
@@ -12,13 +13,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::callback::{Hook, Hooked};
 use crate::endpoint::InvocationResponse;
 use crate::error::{Error, Result};
+use crate::foreign::{self, Panic};
 use crate::result::ResponsesWriter;
+use crate::run::after_invoke::{self, Outlet};
 use crate::run::capture::Segment;
 use crate::run::client::Session;
 use crate::run::decode::{Decoder, Recorded};
-use crate::run::foreign::{self, Panic};
 use crate::run::quality::QualityMeter;
 use crate::run::{Interrupt, Load, Observer, Progress, RunConfig, host};
 use crate::stats::{Accumulator, Keep};
@@ -66,8 +69,14 @@ impl Recorder {
         writer: Option<ResponsesWriter>,
         observer: Option<Arc<dyn Observer>>,
         interrupt: Interrupt,
+        hooked: &Arc<Hooked>,
     ) -> Result<(Vec<Sender<Segment>>, Self)> {
         let (batches, recorded) = channel();
+        let outlet = if hooked.has(Hook::AfterInvoke) {
+            after_invoke::spawn(hooked.clone(), batches, interrupt.clone(), config.grace)?
+        } else {
+            Outlet::Collector(batches)
+        };
         let count = config.lane_count().div_ceil(LANES_PER_DECODER);
         let mut queues = Vec::with_capacity(count);
         let mut decoders = Vec::with_capacity(count);
@@ -79,9 +88,9 @@ impl Recorder {
                 config.tokenizer.clone(),
                 config.clients,
             );
-            let (session, batches) = (session.clone(), batches.clone());
+            let (session, outlet) = (session.clone(), outlet.clone());
             decoders.push(spawn(format!("decoder-{number}"), move || {
-                decode(decoder, &segments, &batches, &session)
+                decode(decoder, &segments, &outlet, &session)
             })?);
         }
         let collector = Collector {
@@ -152,7 +161,7 @@ fn spawn<T: Send + 'static>(
 fn decode(
     mut decoder: Decoder,
     segments: &Receiver<Segment>,
-    batches: &Sender<Vec<Recorded>>,
+    outlet: &Outlet,
     session: &Session,
 ) -> u64 {
     let mut lost = 0;
@@ -176,8 +185,7 @@ fn decode(
             }
         };
         if !batch.is_empty() {
-            // The collector lives until this sender is dropped.
-            let _ = batches.send(batch);
+            outlet.put(batch);
         }
         match state {
             None => {}

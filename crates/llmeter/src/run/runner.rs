@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::callback::{Hook, Hooked};
 use crate::endpoint::Way;
 use crate::error::{Error, Result};
 use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
+use crate::run::ahead::{Requests, Workshop};
 use crate::run::client::Session;
 use crate::run::gate::Gate;
 use crate::run::host::{self, HostTimes};
@@ -153,16 +155,24 @@ fn execute(
     interrupt: &Interrupt,
 ) -> Result<RunResult> {
     config.validate()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|reason| Error::Environment(format!("cannot start a run: {reason}")))?;
+    let hooked = Arc::new(Hooked::new(&config.callbacks)?);
+    let config = &runtime.block_on(after_before_run(config, &hooked, interrupt))?;
     host::check_open_files(config.clients)?;
     let prepared = config
         .payloads
         .iter()
         .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a run: {reason}")))?;
+    let requests = if hooked.has(Hook::BeforeInvoke) {
+        let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
+        Requests::ahead(Workshop::new(hooked.clone(), endpoint, payloads, prepared))?
+    } else {
+        Requests::Fixed(prepared)
+    };
     let dialer = match config.endpoint.way() {
         Way::Http(api) => {
             let (server, stamps) = (api.server(), config.stamps);
@@ -190,12 +200,18 @@ fn execute(
     let session = Arc::new(Session::new(
         config,
         dialer,
-        prepared,
+        requests,
         interrupt.clone(),
         gate,
     ));
-    let (queues, recorder) =
-        Recorder::start(config, &session, writer, observer, interrupt.clone())?;
+    let (queues, recorder) = Recorder::start(
+        config,
+        &session,
+        writer,
+        observer,
+        interrupt.clone(),
+        &hooked,
+    )?;
     let host_before = HostTimes::read();
     let mut shares: Vec<Vec<_>> = (0..config.lane_count()).map(|_| Vec::new()).collect();
     for (turn, client) in plan_clients(config).into_iter().zip(passes).enumerate() {
@@ -259,6 +275,7 @@ fn execute(
         connections: session.connections(),
         backlog_bytes: session.backlog.highest() as u64,
         recorder_wait: session.backlog_wait(),
+        callback_wait: session.callback_wait(),
         host: HostTimes::read()
             .zip(host_before)
             .and_then(|(after, before)| after.shares_since(before)),
@@ -297,11 +314,63 @@ fn execute(
     result.error_tally = collected.errors;
     result.add_stats(quality.stats());
     result.quality = Some(quality);
+    result.callback_errors = hooked.failures();
+    let save = |result: &RunResult| match &folder {
+        Some(folder) => folder.write_summary_and_stats(&result.summary, &result.stats()),
+        None => Ok(()),
+    };
+    if hooked.has(Hook::AfterRun) {
+        // What is measured is safe before foreign code sees it, and a callback finds the files of
+        // the run complete, with what the callbacks before it added.
+        let save_first = |result: &RunResult| {
+            if let Err(reason) = save(result) {
+                tracing::warn!("{reason}");
+            }
+        };
+        let give_up = async {
+            // After an interrupted run the hooks have all their time: another signal ends them.
+            if is_interrupted {
+                std::future::pending::<()>().await;
+            }
+            interrupt.stopped().await;
+            tokio::time::sleep(config.grace).await;
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = hooked.after_run(&mut result, save_first, give_up) => {}
+                () = interrupt.follow() => {}
+            }
+        });
+        result.callback_errors = hooked.failures();
+    }
     if let Some(folder) = folder {
         let warning = folder.finish(&result.summary, &result.stats())?;
         result.warnings.extend(warning);
     }
     Ok(result)
+}
+
+/// The configuration as the callbacks leave it.
+async fn after_before_run(
+    config: &RunConfig,
+    hooked: &Hooked,
+    interrupt: &Interrupt,
+) -> Result<RunConfig> {
+    let mut config = config.clone();
+    if hooked.has(Hook::BeforeRun) {
+        tokio::select! {
+            called = hooked.before_run(&mut config) => called?,
+            () = interrupt.stopped() => return Err(stopped_early()),
+            () = interrupt.follow() => {}
+        }
+        config.validate()?;
+    }
+    Ok(config)
+}
+
+fn stopped_early() -> Error {
+    Error::Environment("the run was interrupted before it began".to_owned())
 }
 
 /// The name that a run gets when the user gives none: the local time, to the minute.
@@ -350,7 +419,7 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
         None => location.file_name().unwrap_or_else(run_name_from_clock),
     };
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
-    folder.write_config(&saved::run_config(config, location, &name))?;
+    folder.write_config(&saved::run_config(config, location, &name)?)?;
     folder.write_own_config(&saved::own_config(config))?;
     Ok((name, Some(folder)))
 }

@@ -3,18 +3,26 @@
 
 use serde_json::{Value, json};
 
+use crate::error::Result;
 use crate::run::{Load, RunConfig};
 use crate::storage::Location;
 use crate::wire::StampSource;
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
-pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) -> Value {
+///
+/// # Errors
+/// If a callback cannot be saved.
+pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) -> Result<Value> {
+    let callbacks = match config.callbacks.as_slice() {
+        [] => Value::Null,
+        callbacks => callbacks
+            .iter()
+            .map(|callback| Ok(callback.saved()?.to_json()))
+            .collect::<Result<_>>()?,
+    };
     let endpoint = config.endpoint.saved();
-    json!({
-        "endpoint": {
-            "__llmeter_class__": endpoint.class,
-            "__llmeter_state__": endpoint.state,
-        },
+    Ok(json!({
+        "endpoint": endpoint.to_json(),
         "output_path": folder,
         "tokenizer": config.tokenizer.saved(),
         "clients": config.clients,
@@ -24,10 +32,10 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) 
         "run_name": run_name,
         "run_description": config.run_description,
         "timeout": seconds(config.timeout),
-        "callbacks": null,
+        "callbacks": callbacks,
         "low_memory": config.low_memory,
         "progress_bar_stats": null,
-    })
+    }))
 }
 
 /// `llmeter.json`: the rest of the configuration, and where the run was made.

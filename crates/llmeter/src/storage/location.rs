@@ -60,6 +60,22 @@ impl Location {
         }
     }
 
+    /// The folder that it is in; `None` if there is none above it.
+    pub fn parent(&self) -> Option<Self> {
+        match &self.0 {
+            Place::Local(path) => Some(Self(Place::Local(path.parent()?.to_path_buf()))),
+            Place::Cloud(url) if url.key.is_empty() => None,
+            Place::Cloud(url) => {
+                let (above, _) = url.key.rsplit_once('/').unwrap_or_default();
+                Some(Self(Place::Cloud(CloudUrl {
+                    key: above.to_owned(),
+                    ..url.clone()
+                })))
+            }
+            Place::Unusable { .. } => None,
+        }
+    }
+
     /// Its last name; `None` if it has none, as a bucket.
     pub fn file_name(&self) -> Option<String> {
         match &self.0 {
@@ -169,6 +185,22 @@ impl Location {
     /// As [`delete`](Self::delete).
     pub fn delete_blocking(&self) -> Result<()> {
         block_on(self.clone().deleting())
+    }
+
+    /// Reads a whole file, blocking the calling thread; `None` if there is none.
+    pub(crate) fn read_if_there(&self) -> Result<Option<Vec<u8>>> {
+        let location = self.clone();
+        block_on(async move {
+            match location.usable()? {
+                Usable::Local(path) if !path.exists() => Ok(None),
+                Usable::Local(path) => local::read(path).map(Some),
+                Usable::Cloud(url) => {
+                    let mut content = Vec::new();
+                    let found = Store::open(url)?.get_into("", &mut content).await?;
+                    Ok(found.then_some(content))
+                }
+            }
+        })
     }
 
     async fn reading(self) -> Result<Vec<u8>> {

@@ -80,7 +80,10 @@ fn names_are_joined_and_found_again() {
         let location = Location::from(base).join("a b").join("c");
         assert_eq!(location.to_string(), joined);
         assert_eq!(location.file_name().as_deref(), Some("c"));
+        let above = location.parent().and_then(|folder| folder.parent());
+        assert_eq!(above, Some(base.into()));
     }
+    assert_eq!(Location::from("s3://bucket").parent(), None);
     assert_eq!(Location::from("s3://bucket").file_name(), None);
     assert!(Location::from("s3://bucket").join("..").check("x").is_err());
 }

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
+mod callbacks;
 mod files;
 mod loads;
 mod refusals;

@@ -83,6 +83,11 @@ fn a_run_has_the_files_of_a_local_one() {
         );
     }
 
+    let again = s3.llmeter(["run", "--from", place, "--run-name", "again", "--quiet"]);
+    let again = again.exits(0);
+    let copy = "files: s3://results/some team/runs/again\n";
+    assert!(again.out.contains(copy), "{again:#?}");
+
     let shown = s3.llmeter(["show", place]).exits(0);
     assert_eq!(shown.out, said.out);
     let shown = s3.llmeter(["show", "--json", place]).exits(0);

@@ -31,6 +31,7 @@ fn quiet() -> RunConditions {
         connections: 1,
         backlog_bytes: 0,
         recorder_wait: 0.0,
+        callback_wait: 0.0,
         host: Some((0.5, 0.0)),
         median_latency: Some(1.0),
         client_seconds: 100.0,

@@ -1,0 +1,60 @@
+//! `llmeter callbacks`.
+
+use anyhow::Result;
+use llmeter::callback;
+use llmeter::saved::Kind;
+use serde_json::Value;
+
+use crate::args::{CallbacksArguments, CallbacksCommand};
+use crate::exit::{Exit, UsageError};
+use crate::output;
+
+pub(crate) fn callbacks(arguments: &CallbacksArguments) -> Result<Exit> {
+    match &arguments.command {
+        None => list(),
+        Some(CallbacksCommand::New { name }) => new(name),
+    }
+}
+
+fn list() -> Result<Exit> {
+    let mut text = String::new();
+    for kind in callback::kinds() {
+        text.push_str(&format!("{}\n", kind.name()));
+        if !kind.about.is_empty() {
+            text.push_str(&format!("  {}\n", kind.about));
+        }
+        let width = kind.fields.iter().map(|field| field.name.len()).max();
+        for field in kind.fields {
+            let width = width.unwrap_or_default();
+            text.push_str(&format!("    {:width$}  {}\n", field.name, field.about));
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "`llmeter callbacks new NAME > FILE.json` writes a file to begin from, and\n\
+         `llmeter run --callback FILE.json` uses it.\n",
+    );
+    output::text(&text)?;
+    Ok(Exit::Done)
+}
+
+fn new(name: &str) -> Result<Exit> {
+    let kinds = callback::kinds();
+    let kind = kinds
+        .iter()
+        .find(|kind| kind.class == name || kind.name().eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            let names: Vec<_> = kinds.iter().map(Kind::name).collect();
+            UsageError(format!(
+                "{name}: no such callback; the types are {}",
+                names.join(", ")
+            ))
+        })?;
+    let Some(template) = &kind.template else {
+        return Err(UsageError(format!("{} has no template", kind.name())).into());
+    };
+    if let Value::Object(envelope) = template.to_json() {
+        output::json(&envelope)?;
+    }
+    Ok(Exit::Done)
+}

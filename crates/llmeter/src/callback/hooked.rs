@@ -1,0 +1,178 @@
+//! Calling the hooks of a run's callbacks.
+
+use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Callback, CallbackFailure, Hook, HookError, HookResult};
+use crate::error::{Error, Result};
+use crate::foreign::{Panic, guarded_async};
+use crate::payload::Payload;
+use crate::run::RunConfig;
+use crate::{InvocationResponse, RunResult};
+
+/// The callbacks of one run, and which of their hooks failed.
+pub(crate) struct Hooked {
+    callbacks: Vec<(String, Arc<dyn Callback>)>,
+    failures: Mutex<BTreeMap<(usize, Hook), CallbackFailure>>,
+}
+
+impl Hooked {
+    /// # Errors
+    /// If a callback cannot be saved, or is no good in another way that shows before it is called.
+    pub(crate) fn new(callbacks: &[Arc<dyn Callback>]) -> Result<Self> {
+        let callbacks = callbacks
+            .iter()
+            .map(|callback| Ok((callback.saved()?.name().to_owned(), callback.clone())))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            callbacks,
+            failures: Mutex::default(),
+        })
+    }
+
+    /// Whether any callback has something to do at this point.
+    pub(crate) fn has(&self, hook: Hook) -> bool {
+        self.at(hook).next().is_some()
+    }
+
+    /// # Errors
+    /// The first failure.
+    pub(crate) async fn before_run(&self, config: &mut RunConfig) -> Result<()> {
+        let callbacks = config.callbacks.clone();
+        for (_, name, callback) in self.at(Hook::BeforeRun) {
+            let called = call(async { callback.before_run(config).await }).await;
+            called.map_err(|reason| Error::Callback {
+                callback: name.to_owned(),
+                hook: Hook::BeforeRun,
+                reason: reason.to_string(),
+            })?;
+        }
+        config.callbacks = callbacks;
+        Ok(())
+    }
+
+    /// # Errors
+    /// The first failure, in words that name the callback.
+    pub(crate) async fn before_invoke(&self, payload: &mut Payload) -> Result<(), String> {
+        for (_, name, callback) in self.at(Hook::BeforeInvoke) {
+            let called = call(async { callback.before_invoke(payload).await }).await;
+            called.map_err(|reason| {
+                format!("callback {name} failed in {}: {reason}", Hook::BeforeInvoke)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Hooks that are not done when `give_up` is are given up.
+    pub(crate) async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        give_up: impl Future<Output = ()> + Send,
+    ) {
+        let give_up = pin!(give_up);
+        let mut patience = Patience::until(give_up);
+        for (index, _, callback) in self.at(Hook::AfterInvoke) {
+            let called = patience.wait(call(async { callback.after_invoke(response).await }));
+            let called = called.await;
+            self.note(index, Hook::AfterInvoke, called);
+        }
+    }
+
+    /// Calls `between` before each callback. Hooks that are not done when `give_up` is are given
+    /// up.
+    pub(crate) async fn after_run(
+        &self,
+        result: &mut RunResult,
+        mut between: impl FnMut(&RunResult),
+        give_up: impl Future<Output = ()> + Send,
+    ) {
+        let give_up = pin!(give_up);
+        let mut patience = Patience::until(give_up);
+        for (index, _, callback) in self.at(Hook::AfterRun) {
+            between(result);
+            let called = patience.wait(call(async { callback.after_run(result).await }));
+            let called = called.await;
+            self.note(index, Hook::AfterRun, called);
+            result.callback_errors = self.failures();
+        }
+    }
+
+    /// Which hooks failed so far.
+    pub(crate) fn failures(&self) -> Vec<CallbackFailure> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.values().cloned().collect()
+    }
+
+    fn at(&self, hook: Hook) -> impl Iterator<Item = (usize, &str, &dyn Callback)> {
+        self.callbacks
+            .iter()
+            .enumerate()
+            .filter(move |(_, (_, callback))| callback.hooks().contains(&hook))
+            .map(|(index, (name, callback))| (index, name.as_str(), &**callback))
+    }
+
+    fn note(&self, index: usize, hook: Hook, called: HookResult) {
+        let Err(reason) = called else {
+            return;
+        };
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failures.entry((index, hook)).or_insert_with(|| {
+            let callback = self.callbacks[index].0.clone();
+            tracing::warn!(
+                "callback {callback} failed in {hook}, which changes no figure: {reason}; \
+                 further failures of this kind are only counted"
+            );
+            CallbackFailure {
+                callback,
+                hook,
+                count: 0,
+                first: reason.to_string(),
+            }
+        });
+        failure.count += 1;
+    }
+}
+
+/// How long hooks are waited for.
+struct Patience<'a, F> {
+    end: Pin<&'a mut F>,
+    is_over: bool,
+}
+
+impl<'a, F: Future<Output = ()>> Patience<'a, F> {
+    fn until(end: Pin<&'a mut F>) -> Self {
+        Self {
+            end,
+            is_over: false,
+        }
+    }
+
+    /// Waits for a hook. When patience is over, one that can end at once still may.
+    async fn wait(&mut self, hook: impl Future<Output = HookResult>) -> HookResult {
+        let is_over = self.is_over;
+        let end = async {
+            if !is_over {
+                self.end.as_mut().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            called = hook => called,
+            () = end => {
+                self.is_over = true;
+                Err(HookError::new(
+                    "it was still at work when the time after an interruption was over",
+                ))
+            }
+        }
+    }
+}
+
+/// Awaits a hook; a panic becomes its failure.
+async fn call(hook: impl Future<Output = HookResult>) -> HookResult {
+    match guarded_async(hook).await {
+        Ok(result) => result,
+        Err(Panic(reason)) => Err(HookError::new(format_args!("it panicked: {reason}"))),
+    }
+}

@@ -1,0 +1,172 @@
+//! Code that is hooked into a run at four points.
+//!
+//! Belongs here: the [`Callback`] trait, the registry of callback types, how hooks are called and
+//! their failures kept, the callbacks that llmeter brings.
+//! Does not belong here: when a run calls them (`run`).
+
+mod cache_buster;
+mod error;
+mod hooked;
+mod registry;
+
+use std::any::Any;
+use std::fmt;
+
+/// The attribute that an implementation of [`Callback`] bears.
+pub use async_trait::async_trait;
+
+pub use cache_buster::CacheBuster;
+pub use error::{CallbackFailure, HookError};
+pub(crate) use hooked::Hooked;
+pub use registry::{from_json, kinds, register};
+
+use crate::error::Result;
+use crate::payload::Payload;
+use crate::run::RunConfig;
+use crate::saved::SavedObject;
+use crate::{InvocationResponse, RunResult};
+
+/// What a hook gives back.
+pub type HookResult = Result<(), HookError>;
+
+/// The points of a run at which callbacks are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    /// Once, before anything is opened or written.
+    BeforeRun,
+    /// Before each request.
+    BeforeInvoke,
+    /// After each answer.
+    AfterInvoke,
+    /// Once, before the result is saved.
+    AfterRun,
+}
+
+impl Hook {
+    /// All of them, in the order of a run.
+    pub const ALL: &'static [Self] = &[
+        Self::BeforeRun,
+        Self::BeforeInvoke,
+        Self::AfterInvoke,
+        Self::AfterRun,
+    ];
+
+    /// The name of the trait's method.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeRun => "before_run",
+            Self::BeforeInvoke => "before_invoke",
+            Self::AfterInvoke => "after_invoke",
+            Self::AfterRun => "after_run",
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Code that is hooked into a run.
+///
+/// A run calls its callbacks in the order given and awaits each hook before the next callback's.
+/// Hooks of different requests run at the same time, so that state of one's own needs a lock or an
+/// atomic. Several runs may share a callback. A panic in a hook counts as its failure.
+///
+/// ```
+/// use llmeter::callback::{Callback, HookResult, async_trait, register};
+/// use llmeter::saved::{Saved, SavedObject};
+/// use llmeter::InvocationResponse;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Marks answers that were slower than a limit.
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct SlowAnswers {
+///     limit_seconds: f64,
+/// }
+///
+/// impl Saved for SlowAnswers {
+///     const CLASS: &'static str = "my_app.SlowAnswers";
+/// }
+///
+/// #[async_trait]
+/// impl Callback for SlowAnswers {
+///     fn saved(&self) -> llmeter::Result<SavedObject> {
+///         SavedObject::of(self)
+///     }
+///
+///     async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+///         let is_slow = response.time_to_last_token > Some(self.limit_seconds);
+///         response.annotations.insert("slow".into(), is_slow.into());
+///         Ok(())
+///     }
+/// }
+///
+/// // From here on files can name it.
+/// register::<SlowAnswers>();
+/// let saved = SlowAnswers { limit_seconds: 2.0 }.saved()?.to_json();
+/// let again = llmeter::callback::from_json(&saved)?;
+/// assert_eq!(again.saved()?.to_json(), saved);
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+#[async_trait]
+pub trait Callback: Any + Send + Sync {
+    /// The callback as files hold it; [`SavedObject::of`] makes this of a
+    /// [`Saved`](crate::saved::Saved) type. It must hold no secret.
+    ///
+    /// # Errors
+    /// If it cannot be saved; a run with it does not start then.
+    fn saved(&self) -> Result<SavedObject>;
+
+    /// The hooks that do something. Naming only those spares a run the others' cost.
+    fn hooks(&self) -> &'static [Hook] {
+        Hook::ALL
+    }
+
+    /// Called once, when the run's configuration is final and before any connection or file. It
+    /// may change the configuration, but for the list of callbacks, which stays as it is;
+    /// `run_config.json` shows the changed one.
+    ///
+    /// # Errors
+    /// A failure stops the run before it starts.
+    async fn before_run(&self, config: &mut RunConfig) -> HookResult {
+        let _ = config;
+        Ok(())
+    }
+
+    /// Called for each request with a copy of its payload that is that request's own, before the
+    /// endpoint adds its fields. It is called ahead of the time at which the request is to be
+    /// sent, while the client's last one is under way, so that a run that is bound by time may
+    /// prepare requests which are then not sent. If it is too slow for that, clients wait, and the
+    /// record of the measurement's quality says so.
+    ///
+    /// # Errors
+    /// A failure makes that request a failed one, which is not sent.
+    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
+        let _ = payload;
+        Ok(())
+    }
+
+    /// Called for each answer, failed ones included and those of the warm-up excluded, when its
+    /// times and counts are known and before it enters statistics and files. What it adds to
+    /// `annotations` is saved.
+    ///
+    /// # Errors
+    /// A failure is counted; the answer stays.
+    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+        let _ = response;
+        Ok(())
+    }
+
+    /// Called once, after the last answer and also after an interruption. The run's folder holds
+    /// all its files; summary and statistics are written anew after the hook.
+    ///
+    /// # Errors
+    /// A failure is counted; the result stays.
+    async fn after_run(&self, result: &mut RunResult) -> HookResult {
+        let _ = result;
+        Ok(())
+    }
+}

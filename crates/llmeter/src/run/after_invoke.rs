@@ -1,0 +1,132 @@
+//! Callbacks' hooks on answers: between the decoders and the collector, on a thread of their own.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::callback::Hooked;
+use crate::error::{Error, Result};
+use crate::run::decode::Recorded;
+use crate::run::{Interrupt, host};
+
+/// Answers whose hooks may wait for something at the same time.
+const MOST_AT_ONCE: usize = 1024;
+/// Batches that may wait for this thread. Beyond them the decoders wait, and so, in the end, do the
+/// clients, which the record of the measurement's quality shows.
+const WAITING_BATCHES: usize = 4;
+
+/// Where decoders put finished answers.
+#[derive(Clone)]
+pub(crate) enum Outlet {
+    /// To the collector.
+    Collector(Sender<Vec<Recorded>>),
+    /// To the callbacks, and from there to the collector.
+    Callbacks(mpsc::Sender<Vec<Recorded>>),
+}
+
+impl Outlet {
+    pub(crate) fn put(&self, batch: Vec<Recorded>) {
+        // The receivers live until every outlet is dropped.
+        match self {
+            Self::Collector(collector) => drop(collector.send(batch)),
+            Self::Callbacks(callbacks) => drop(callbacks.blocking_send(batch)),
+        }
+    }
+}
+
+/// Starts the thread. It ends with the last outlet.
+pub(crate) fn spawn(
+    hooked: Arc<Hooked>,
+    collector: Sender<Vec<Recorded>>,
+    interrupt: Interrupt,
+    grace: Duration,
+) -> Result<Outlet> {
+    let (batches, incoming) = mpsc::channel(WAITING_BATCHES);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|reason| Error::Environment(format!("cannot start callbacks: {reason}")))?;
+    let stage = Arc::new(Stage {
+        hooked,
+        collector,
+        interrupt,
+        grace,
+    });
+    std::thread::Builder::new()
+        .name("after-invoke".to_owned())
+        .spawn(move || {
+            host::lower_priority();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = stage.run(incoming) => {}
+                    () = stage.interrupt.follow() => {}
+                }
+            });
+        })
+        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+    Ok(Outlet::Callbacks(batches))
+}
+
+struct Stage {
+    hooked: Arc<Hooked>,
+    collector: Sender<Vec<Recorded>>,
+    interrupt: Interrupt,
+    grace: Duration,
+}
+
+impl Stage {
+    async fn run(self: &Arc<Self>, mut incoming: mpsc::Receiver<Vec<Recorded>>) {
+        let mut under_way = JoinSet::new();
+        let mut is_open = true;
+        while is_open || !under_way.is_empty() {
+            let mut done = Vec::new();
+            tokio::select! {
+                batch = incoming.recv(), if is_open && under_way.len() < MOST_AT_ONCE => {
+                    let Some(batch) = batch else {
+                        is_open = false;
+                        continue;
+                    };
+                    for recorded in batch {
+                        let stage = self.clone();
+                        let mut work = Box::pin(async move { stage.call(recorded).await });
+                        // Most hooks wait for nothing and are done at once.
+                        let polled =
+                            poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+                        match polled {
+                            Poll::Ready(recorded) => done.push(recorded),
+                            Poll::Pending => drop(under_way.spawn(work)),
+                        }
+                    }
+                }
+                // A hook's panic does not get this far.
+                Some(Ok(recorded)) = under_way.join_next() => done.push(recorded),
+            }
+            if !done.is_empty() {
+                // The collector lives until this sender is dropped.
+                let _ = self.collector.send(done);
+            }
+        }
+    }
+
+    /// Calls the hooks on one answer. After an interruption they have the grace time, too.
+    async fn call(&self, mut recorded: Recorded) -> Recorded {
+        if recorded.is_warmup {
+            return recorded;
+        }
+        let hooks = self
+            .hooked
+            .after_invoke(&mut recorded.response, self.given_up());
+        hooks.await;
+        recorded
+    }
+
+    async fn given_up(&self) {
+        self.interrupt.stopped().await;
+        tokio::time::sleep(self.grace).await;
+    }
+}

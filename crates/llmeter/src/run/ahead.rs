@@ -1,0 +1,236 @@
+//! Requests whose payloads callbacks may change: prepared ahead, on a thread of their own, so that
+//! neither a slow hook nor the building of a request delays another stream's bytes.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
+
+use crate::callback::Hooked;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::payload::Payload;
+use crate::run::prepare::Prepared;
+use crate::run::{Interrupt, host};
+use crate::wire::clock;
+
+/// How long the thread sleeps when no client waits. What clients want next is then prepared in one
+/// turn, which spares the lanes a wake-up per request.
+const NAP: Duration = Duration::from_millis(2);
+
+/// A request that can be sent, or why it cannot.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    Send(Arc<Prepared>),
+    /// A callback failed, or what it made of the payload cannot be sent.
+    Refused(Arc<Prepared>, String),
+}
+
+/// Where clients get their requests from.
+pub(crate) enum Requests {
+    /// The same bytes every time.
+    Fixed(Vec<Arc<Prepared>>),
+    /// Made for each request.
+    Ahead(Ahead),
+}
+
+pub(crate) struct Ahead {
+    wants: Sender<Want>,
+    hurry: Arc<Notify>,
+    wait_ns: AtomicU64,
+}
+
+/// One client's wish for its next request.
+struct Want {
+    payload: usize,
+    reply: oneshot::Sender<Ready>,
+}
+
+/// A client's side: what it sends next.
+pub(crate) struct NextRequest {
+    wants: Option<Sender<Want>>,
+    coming: Option<oneshot::Receiver<Ready>>,
+    ready: Option<Ready>,
+}
+
+/// What the thread needs to make requests.
+pub(crate) struct Workshop {
+    hooked: Arc<Hooked>,
+    endpoint: Arc<dyn Endpoint>,
+    /// As the user gave them.
+    payloads: Vec<Arc<Payload>>,
+    /// The same, prepared; what no callback changes is sent as it is.
+    prepared: Vec<Arc<Prepared>>,
+    /// A copy of each payload that callbacks left as it was, for the next request.
+    spare: Mutex<Vec<Option<Payload>>>,
+}
+
+impl Requests {
+    /// Starts the thread that prepares requests. It ends with the last client.
+    pub(crate) fn ahead(workshop: Workshop) -> Result<Self> {
+        let (wants, wanted) = channel();
+        let hurry = Arc::new(Notify::new());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|reason| Error::Environment(format!("cannot start callbacks: {reason}")))?;
+        let called = hurry.clone();
+        std::thread::Builder::new()
+            .name("before-invoke".to_owned())
+            .spawn(move || {
+                host::lower_priority();
+                runtime.block_on(serve(Arc::new(workshop), &wanted, &called));
+                // A hook that hangs must not hold up the end.
+                runtime.shutdown_background();
+            })
+            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        Ok(Self::Ahead(Ahead {
+            wants,
+            hurry,
+            wait_ns: AtomicU64::new(0),
+        }))
+    }
+
+    /// A client's side.
+    pub(crate) fn of_client(&self) -> NextRequest {
+        NextRequest {
+            wants: match self {
+                Self::Fixed(_) => None,
+                Self::Ahead(ahead) => Some(ahead.wants.clone()),
+            },
+            coming: None,
+            ready: None,
+        }
+    }
+
+    /// Seconds that clients waited for callbacks, summed.
+    pub(crate) fn wait(&self) -> f64 {
+        match self {
+            Self::Fixed(_) => 0.0,
+            Self::Ahead(ahead) => ahead.wait_ns.load(Ordering::Relaxed) as f64 * 1e-9,
+        }
+    }
+}
+
+impl NextRequest {
+    /// Says which payload is sent next, so that it can be prepared meanwhile.
+    pub(crate) fn want(&mut self, payload: Option<usize>) {
+        if let (Some(wants), Some(payload)) = (&self.wants, payload) {
+            let (reply, coming) = oneshot::channel();
+            // The thread lives as long as this sender.
+            let _ = wants.send(Want { payload, reply });
+            self.coming = Some(coming);
+        }
+    }
+
+    /// Waits until the next request can be sent, or the run is stopped.
+    pub(crate) async fn wait(&mut self, requests: &Requests, interrupt: &Interrupt) {
+        let (Some(coming), Requests::Ahead(ahead)) = (&mut self.coming, requests) else {
+            return;
+        };
+        if let Ok(ready) = coming.try_recv() {
+            self.ready = Some(ready);
+            return;
+        }
+        ahead.hurry.notify_one();
+        let start = clock::now();
+        tokio::select! {
+            ready = coming => self.ready = ready.ok(),
+            () = interrupt.stopped() => {}
+        }
+        let waited = clock::now().0 - start.0;
+        ahead
+            .wait_ns
+            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+    }
+
+    /// The request that was waited for. `payload` is the one that was wanted.
+    pub(crate) fn take(&mut self, requests: &Requests, payload: usize) -> Option<Ready> {
+        self.coming = None;
+        match requests {
+            Requests::Fixed(prepared) => Some(Ready::Send(prepared[payload].clone())),
+            Requests::Ahead(_) => self.ready.take(),
+        }
+    }
+}
+
+async fn serve(workshop: Arc<Workshop>, wanted: &Receiver<Want>, hurry: &Notify) {
+    let mut under_way = JoinSet::new();
+    loop {
+        match wanted.try_recv() {
+            Ok(want) => {
+                let workshop = workshop.clone();
+                let mut work = Box::pin(async move {
+                    let ready = workshop.make(want.payload).await;
+                    // The client may have been stopped.
+                    let _ = want.reply.send(ready);
+                });
+                // Most hooks wait for nothing and are done at once.
+                if poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await {
+                    under_way.spawn(work);
+                }
+                if !under_way.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Err(TryRecvError::Empty) => {
+                let mut called = pin!(hurry.notified());
+                tokio::select! {
+                    () = &mut called => {}
+                    () = tokio::time::sleep(NAP) => {}
+                    Some(_) = under_way.join_next() => {}
+                }
+            }
+            Err(TryRecvError::Disconnected) => return,
+        }
+    }
+}
+
+impl Workshop {
+    pub(crate) fn new(
+        hooked: Arc<Hooked>,
+        endpoint: Arc<dyn Endpoint>,
+        payloads: Vec<Arc<Payload>>,
+        prepared: Vec<Arc<Prepared>>,
+    ) -> Self {
+        Self {
+            hooked,
+            endpoint,
+            spare: Mutex::new(vec![None; payloads.len()]),
+            payloads,
+            prepared,
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a request of a payload's copy.
+    async fn make(&self, index: usize) -> Ready {
+        let given = &self.payloads[index];
+        let unchanged = &self.prepared[index];
+        let spare = self.spare()[index].take();
+        let mut payload = spare.unwrap_or_else(|| (**given).clone());
+        if let Err(reason) = self.hooked.before_invoke(&mut payload).await {
+            return Ready::Refused(unchanged.clone(), reason);
+        }
+        if payload == **given {
+            self.spare()[index] = Some(payload);
+            return Ready::Send(unchanged.clone());
+        }
+        match Prepared::new(&*self.endpoint, &payload) {
+            Ok(prepared) => Ready::Send(Arc::new(prepared)),
+            Err(reason) => Ready::Refused(
+                unchanged.clone(),
+                format!("the payload cannot be sent after callbacks changed it: {reason}"),
+            ),
+        }
+    }
+}
