@@ -7,6 +7,7 @@
 //! answer means. Connections, times and errors of the network are the wire's. An endpoint that is
 //! no HTTP API implements [`Invoke`] instead and reports pieces of the answer as they come.
 
+mod access;
 mod answer;
 mod openai_chat;
 mod response;

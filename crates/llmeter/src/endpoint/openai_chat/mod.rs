@@ -12,20 +12,18 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 pub use build::OpenAiChatBuilder;
 
+use super::access::Access;
 use super::{
     Endpoint, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Way,
 };
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Payload, Prompt};
 use crate::wire::Server;
-
-/// What stands in a text where a secret was.
-const REDACTED: &str = "<redacted>";
 
 /// A model behind an OpenAI-compatible Chat Completions API.
 ///
@@ -42,21 +40,14 @@ const REDACTED: &str = "<redacted>";
 pub struct OpenAiChat {
     identity: Identity,
     streaming: bool,
-    server: Server,
-    /// With a slash at the end.
-    base_url: String,
+    access: Access,
     /// Path and query of a request.
     target: String,
     /// All header lines of a request.
     headers: Vec<(String, SecretString)>,
-    /// The headers that the user gave.
-    own_headers: Vec<(String, SecretString)>,
-    query: Vec<(String, String)>,
     organization: Option<String>,
     project: Option<String>,
     timeout: Value,
-    /// What [`HttpApi::redact`] hides, longest first.
-    secrets: Vec<SecretString>,
 }
 
 impl OpenAiChat {
@@ -112,12 +103,12 @@ impl OpenAiChat {
 
     /// The base URL, with a slash at the end.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.access.base_url()
     }
 
     /// The names of the headers that the user gave, for the record.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
-        self.own_headers.iter().map(|(name, _)| name.as_str())
+        self.access.header_names()
     }
 
     /// The timeout that was set on the endpoint, if it is a plain one.
@@ -182,7 +173,7 @@ impl Endpoint for OpenAiChat {
 
 impl HttpApi for OpenAiChat {
     fn server(&self) -> &Server {
-        &self.server
+        self.access.server()
     }
 
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
@@ -199,14 +190,7 @@ impl HttpApi for OpenAiChat {
     }
 
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for secret in &self.secrets {
-            let secret = secret.expose_secret();
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, REDACTED));
-            }
-        }
-        text
+        self.access.redact(text)
     }
 }
 

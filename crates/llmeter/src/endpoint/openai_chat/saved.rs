@@ -1,10 +1,10 @@
 //! An endpoint as it is saved, and back.
 
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::OpenAiChat;
 use crate::endpoint::SavedObject;
+use crate::endpoint::access::pairs;
 use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.openai";
@@ -13,30 +13,6 @@ const WHOLE: &str = "OpenAICompletionEndpoint";
 
 /// Where the OpenAI SDK goes when no base URL is given.
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1/";
-
-/// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 6] = [
-    "accept",
-    "accept-language",
-    "content-type",
-    "openai-beta",
-    "user-agent",
-    "x-title",
-];
-
-pub(super) fn is_harmless_header(name: &str) -> bool {
-    HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str())
-}
-
-/// Whether a parameter's name says that its value is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    [
-        "key", "token", "secret", "auth", "sig", "pass", "cred", "code",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
-}
 
 impl OpenAiChat {
     /// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0.
@@ -112,26 +88,16 @@ impl OpenAiChat {
         set("provider", json!(self.identity.provider));
         set("project", json!(self.project));
         set("organization", json!(self.organization));
-        set("base_url", json!(self.base_url));
+        set("base_url", json!(self.access.base_url()));
         set("max_retries", json!(0));
         set("timeout", self.timeout.clone());
-        let headers: Map<String, Value> = self
-            .own_headers
-            .iter()
-            .filter(|(name, _)| is_harmless_header(name))
-            .map(|(name, value)| (name.clone(), json!(value.expose_secret())))
-            .collect();
-        if !headers.is_empty() {
-            set("default_headers", Value::Object(headers));
-        }
-        let query: Map<String, Value> = self
-            .query
-            .iter()
-            .filter(|(name, _)| !is_secret_name(name))
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect();
-        if !query.is_empty() {
-            set("default_query", Value::Object(query));
+        for (name, values) in [
+            ("default_headers", self.access.saved_headers()),
+            ("default_query", self.access.saved_query()),
+        ] {
+            if !values.is_empty() {
+                set(name, Value::Object(values));
+            }
         }
         let class = if self.streaming { STREAMING } else { WHOLE };
         SavedObject {
@@ -139,20 +105,4 @@ impl OpenAiChat {
             state,
         }
     }
-}
-
-/// The entries of a saved mapping; values that are no texts are written as JSON.
-fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, String)> {
-    let entries = state.get(name).and_then(Value::as_object);
-    entries
-        .into_iter()
-        .flatten()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            (name.clone(), value)
-        })
-        .collect()
 }

@@ -1,0 +1,345 @@
+//! How an HTTP API is reached: its address, and what every request carries.
+
+use std::borrow::Cow;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::wire::Server;
+
+/// What stands in a text where a secret was.
+const REDACTED: &str = "<redacted>";
+
+/// Headers that would break the wire's own framing or reading of the answer.
+const WIRE_HEADERS: [&str; 9] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Shorter secrets are no secrets, and replacing them would garble any text.
+const SHORTEST_SECRET: usize = 4;
+
+/// Headers whose values are no secret and are saved.
+const HARMLESS_HEADERS: [&str; 6] = [
+    "accept",
+    "accept-language",
+    "content-type",
+    "openai-beta",
+    "user-agent",
+    "x-title",
+];
+
+fn is_harmless_header(name: &str) -> bool {
+    HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Whether a parameter's name says that its value is a secret.
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "key", "token", "secret", "auth", "sig", "pass", "cred", "code",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// What a user says of an API's address and of the requests to it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AccessSettings {
+    pub(crate) base_url: String,
+    pub(crate) headers: Vec<(String, SecretString)>,
+    pub(crate) query: Vec<(String, String)>,
+    /// A header was given as a line without a colon.
+    pub(crate) bad_header_line: bool,
+}
+
+impl AccessSettings {
+    /// Adds a header, written as one line: `Name: value`.
+    pub(crate) fn header_line(&mut self, line: &str) {
+        match line.split_once(':') {
+            Some((name, value)) => {
+                let header = (name.trim().to_owned(), value.trim().into());
+                self.headers.push(header);
+            }
+            None => self.bad_header_line = true,
+        }
+    }
+}
+
+/// An API's address, and what the user adds to each request.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    server: Server,
+    /// With a slash at the end.
+    base_url: Url,
+    headers: Vec<(String, SecretString)>,
+    query: Vec<(String, String)>,
+    /// What [`redact`](Self::redact) hides, longest first.
+    secrets: Vec<SecretString>,
+}
+
+impl Access {
+    /// Checks the settings. `appended` is the path that the API adds to the base URL, which users
+    /// sometimes give as well; `keys` are secrets that requests carry beside the user's headers.
+    ///
+    /// # Errors
+    /// When the base URL or a header cannot be used. No message holds a header's value.
+    pub(crate) fn new(
+        settings: &AccessSettings,
+        appended: &str,
+        keys: &[SecretString],
+    ) -> Result<Self> {
+        let base_url = base_url(&settings.base_url, appended)?;
+        let server = Server::from_url(&base_url)?;
+        if settings.bad_header_line {
+            return Err(Error::invalid(
+                "header",
+                "(a line without a colon)",
+                "a line of the form 'Name: value'",
+            ));
+        }
+        let mut headers: Vec<(String, SecretString)> = Vec::new();
+        for (name, value) in &settings.headers {
+            let value = header(name, value)?;
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.push((name.clone(), value));
+        }
+        let secrets = secrets(keys, &headers, &settings.query);
+        Ok(Self {
+            server,
+            base_url,
+            headers,
+            query: settings.query.clone(),
+            secrets,
+        })
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// With a slash at the end.
+    pub(crate) fn base_url(&self) -> &str {
+        self.base_url.as_str()
+    }
+
+    /// The names of the headers that the user gave.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Path and query of a request. `path` is below the base URL; it may have a query of its own.
+    pub(crate) fn target(&self, path: &str) -> String {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}{path}", self.base_url.path()));
+        url.set_query(query);
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        }
+    }
+
+    /// All headers of a JSON request: llmeter's and the API's, over which the user's win.
+    pub(crate) fn headers(
+        &self,
+        accept: &str,
+        of_api: Vec<(String, SecretString)>,
+    ) -> Vec<(String, SecretString)> {
+        let agent = concat!("llmeter/", env!("CARGO_PKG_VERSION"));
+        let mut headers: Vec<(String, SecretString)> = vec![
+            ("Content-Type".into(), "application/json".into()),
+            ("Accept".into(), accept.into()),
+            ("User-Agent".into(), agent.into()),
+        ];
+        headers.extend(of_api);
+        headers.retain(|(name, _)| {
+            let is_own = |(own, _): &(String, _)| own.eq_ignore_ascii_case(name);
+            !self.headers.iter().any(is_own)
+        });
+        headers.extend(self.headers.iter().cloned());
+        headers
+    }
+
+    /// Hides the secrets of requests in a text.
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.secrets {
+            let secret = secret.expose_secret();
+            if text.contains(secret) {
+                text = Cow::Owned(text.replace(secret, REDACTED));
+            }
+        }
+        text
+    }
+
+    /// The user's headers that are no secrets.
+    pub(crate) fn saved_headers(&self) -> Map<String, Value> {
+        let harmless = self
+            .headers
+            .iter()
+            .filter(|(name, _)| is_harmless_header(name));
+        harmless
+            .map(|(name, value)| (name.clone(), json!(value.expose_secret())))
+            .collect()
+    }
+
+    /// The user's query parameters that are no secrets.
+    pub(crate) fn saved_query(&self) -> Map<String, Value> {
+        let harmless = self.query.iter().filter(|(name, _)| !is_secret_name(name));
+        harmless
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect()
+    }
+}
+
+/// The entries of a saved mapping; values that are no texts are written as JSON.
+pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, String)> {
+    let entries = state.get(name).and_then(Value::as_object);
+    entries
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            (name.clone(), value)
+        })
+        .collect()
+}
+
+/// A base URL with a slash at the end. `appended` is a path that the API adds itself.
+fn base_url(text: &str, appended: &str) -> Result<Url> {
+    let refuse = |expected: &str| {
+        // A URL with credentials must not be repeated.
+        let shown = if text.contains('@') {
+            "(a URL with a user name or password)"
+        } else {
+            text
+        };
+        Error::invalid("base_url", shown, expected)
+    };
+    let mut url: Url = text.trim().parse().map_err(|_| {
+        refuse("a URL with the path of the API, for example http://127.0.0.1:8000/v1")
+    })?;
+    if url.query().is_some() || url.fragment().is_some() {
+        let mut short = url.clone();
+        short.set_query(None);
+        short.set_fragment(None);
+        // The query may hold a key.
+        return Err(Error::invalid(
+            "base_url",
+            if text.contains('@') {
+                "(a URL)".to_owned()
+            } else {
+                format!("{short}?…")
+            },
+            "a URL without a query or fragment",
+        ));
+    }
+    if url.cannot_be_a_base() {
+        return Err(refuse("a URL that begins with http:// or https://"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    if !appended.is_empty() && path.ends_with(&format!("/{appended}")) {
+        return Err(refuse(&format!(
+            "a URL without /{appended}, which is added"
+        )));
+    }
+    url.set_path(&format!("{path}/"));
+    Ok(url)
+}
+
+/// The key without white space around it; `None` if nothing is left.
+pub(crate) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
+    let text = key.expose_secret().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::invalid(
+            "api_key",
+            "(hidden)",
+            "a key of visible ASCII characters without spaces",
+        ));
+    }
+    Ok(Some(text.into()))
+}
+
+/// Checks a header and returns its value without white space around it.
+pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(Error::invalid(
+            "header",
+            format!("the name {name:?}"),
+            "a name of letters, digits and hyphens",
+        ));
+    }
+    if WIRE_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(Error::invalid(
+            "header",
+            name,
+            "a header other than those that llmeter sets itself to carry the request",
+        ));
+    }
+    let value = value.expose_secret().trim_matches([' ', '\t']);
+    if value
+        .bytes()
+        .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7F)
+    {
+        return Err(Error::invalid(
+            "header",
+            format!("the value of {name} (hidden)"),
+            "a value without line ends and control characters",
+        ));
+    }
+    Ok(value.into())
+}
+
+/// What must not appear in a text: the keys, the values of headers that are not known to be
+/// harmless, and those of query parameters with a telling name.
+fn secrets(
+    keys: &[SecretString],
+    headers: &[(String, SecretString)],
+    query: &[(String, String)],
+) -> Vec<SecretString> {
+    let mut found: Vec<&str> = keys.iter().map(|key| key.expose_secret()).collect();
+    for (name, value) in headers {
+        if !is_harmless_header(name) {
+            let value = value.expose_secret();
+            found.push(value);
+            // A server may repeat a token without the word before it: `Bearer …`.
+            if let Some((scheme, token)) = value.split_once(' ')
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            {
+                found.push(token.trim());
+            }
+        }
+    }
+    for (name, value) in query {
+        if is_secret_name(name) {
+            found.push(value);
+        }
+    }
+    found.retain(|secret| secret.len() >= SHORTEST_SECRET);
+    found.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    found.dedup();
+    found.into_iter().map(SecretString::from).collect()
+}
