@@ -104,12 +104,7 @@ impl Store {
         }
     }
 
-    async fn put(
-        &self,
-        server: &Server,
-        name: &[&str],
-        body: Body<'_>,
-    ) -> Result<(), MlflowError> {
+    async fn put(&self, server: &Server, name: &[&str], body: Body<'_>) -> Result<(), MlflowError> {
         match self {
             Self::Proxy(base) => {
                 let mut url = base.clone();
@@ -119,7 +114,9 @@ impl Store {
                 server.put(UPLOADING, &url, &body).await
             }
             Self::Folder(folder) => {
-                let path = name.iter().fold(folder.clone(), |path, part| path.join(part));
+                let path = name
+                    .iter()
+                    .fold(folder.clone(), |path, part| path.join(part));
                 copy(&path, body).await.map_err(|reason| {
                     MlflowError::Artifact(format!("writing {}: {reason}", path.display()))
                 })
@@ -173,7 +170,10 @@ mod tests {
             ),
             ("http://third/a", proxy("http://third/a")),
             ("/srv/mlruns/0/r", Store::Folder("/srv/mlruns/0/r".into())),
-            ("file:///srv/ml%20runs", Store::Folder("/srv/ml runs".into())),
+            (
+                "file:///srv/ml%20runs",
+                Store::Folder("/srv/ml runs".into()),
+            ),
         ] {
             assert_eq!(store(uri).unwrap(), expected, "{uri}");
         }
@@ -182,6 +182,9 @@ mod tests {
             assert!(error.contains("--serve-artifacts"), "{error}");
         }
         let error = store("s3://key:hush@bucket/0/r").unwrap_err().to_string();
-        assert!(error.contains("s3: storage") && !error.contains("hush"), "{error}");
+        assert!(
+            error.contains("s3: storage") && !error.contains("hush"),
+            "{error}"
+        );
     }
 }

@@ -177,7 +177,10 @@ mod tests {
             "cost_(eur)": 1, "a/b": 1, "a//b": 2, "../c": 3, "": 4, "ratio:x": 5, "größe": 6,
         }));
         let metrics = metrics(&stats, Some(7), 1000);
-        let names: Vec<_> = metrics.iter().map(|one| one["key"].as_str().unwrap()).collect();
+        let names: Vec<_> = metrics
+            .iter()
+            .map(|one| one["key"].as_str().unwrap())
+            .collect();
         assert_eq!(
             names,
             [

@@ -27,7 +27,9 @@ pub(super) enum MlflowError {
         message: String,
     },
     /// An answer that is none of MLflow's.
-    #[error("{action}: {server} gave an answer that is not MLflow's ({reason}); is {TRACKING_URI} or tracking_uri the address of a tracking server?")]
+    #[error(
+        "{action}: {server} gave an answer that is not MLflow's ({reason}); is {TRACKING_URI} or tracking_uri the address of a tracking server?"
+    )]
     NotMlflow {
         action: &'static str,
         server: String,
@@ -35,7 +37,10 @@ pub(super) enum MlflowError {
     },
     /// A failure after the run was there: what was logged before it still is.
     #[error("run {run}: {reason}")]
-    InRun { run: String, reason: Box<MlflowError> },
+    InRun {
+        run: String,
+        reason: Box<MlflowError>,
+    },
     /// A file that could not be taken to the server.
     #[error("artifacts: {0}")]
     Artifact(String),
@@ -67,9 +72,7 @@ fn colon(message: &str) -> String {
 
 fn remedy(status: u16) -> String {
     match status {
-        401 => format!(
-            "; it wants to know who you are: set {USERNAME} and {PASSWORD}, or {TOKEN}"
-        ),
+        401 => format!("; it wants to know who you are: set {USERNAME} and {PASSWORD}, or {TOKEN}"),
         403 => format!(
             "; these credentials may not do that: check {USERNAME} and {PASSWORD}, or {TOKEN}, and \
              what the server allows them"

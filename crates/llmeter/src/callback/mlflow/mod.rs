@@ -20,14 +20,17 @@ use self::error::MlflowError;
 use self::rest::Server;
 use self::server::{Lookup, RUN_ID, TrackingUri, process_variable};
 use super::{Callback, Hook, HookError, HookResult, async_trait};
+use crate::RunResult;
 use crate::error::{Error, Result};
 use crate::run::RunConfig;
 use crate::saved::{Field, Saved, SavedObject};
-use crate::RunResult;
 
+/// Seconds.
 const DEFAULT_TIMEOUT: f64 = 60.0;
-/// Longest wait, in seconds, for the server before a run.
-const PROBE_TIMEOUT: f64 = 5.0;
+/// Longest wait for the server before a run.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most tries of one request.
+const TRIES: u32 = 4;
 
 /// Logs a run to an MLflow tracking server: its settings as parameters, its statistics as metrics,
 /// and its files and charts as artifacts if asked.
@@ -100,13 +103,7 @@ impl MlflowCallback {
     /// # Errors
     /// If it is no http or https address.
     pub fn tracking_uri(mut self, uri: &str) -> Result<Self> {
-        let parsed = TrackingUri::parse(uri).map_err(|reason| Error::Invalid {
-            field: "mlflow",
-            // The address may hold a password.
-            value: "the tracking URI".to_owned(),
-            expected: reason.to_string(),
-        })?;
-        self.settings.tracking_uri = Some(parsed);
+        self.settings.tracking_uri = Some(TrackingUri::parse(uri)?);
         Ok(self)
     }
 
@@ -176,12 +173,18 @@ impl MlflowCallback {
         self.settings.validate()
     }
 
-    fn server(&self, lookup: Lookup<'_>, most_seconds: f64) -> Result<Server, MlflowError> {
+    /// A way to the server with the given patience.
+    fn server(
+        &self,
+        lookup: Lookup<'_>,
+        tries: u32,
+        most: Duration,
+    ) -> Result<Server, MlflowError> {
         let uri = server::tracking_uri(self.settings.tracking_uri.as_ref(), lookup)?;
         let seconds = self.settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let timeout = Duration::try_from_secs_f64(seconds.min(most_seconds))
-            .map_err(|_| MlflowError::Setting(format!("timeout: {seconds} is no time")))?;
-        Server::new(uri, timeout, lookup)
+        // What is no duration was refused by `validate`.
+        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(most);
+        Server::new(uri, tries, timeout.min(most), lookup)
     }
 }
 
@@ -201,7 +204,11 @@ impl Settings {
         if let Some(seconds) = self.timeout
             && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
         {
-            return Err(Error::invalid("timeout", seconds, "a number of seconds above zero"));
+            return Err(Error::invalid(
+                "timeout",
+                seconds,
+                "a number of seconds above zero",
+            ));
         }
         if self.tags.keys().any(|key| key.trim().is_empty()) {
             return Err(Error::invalid("tags", "\"\"", "tags with names"));
@@ -302,7 +309,9 @@ impl Callback for MlflowCallback {
     /// now may answer later.
     async fn before_run(&self, _config: &mut RunConfig) -> HookResult {
         self.validate()?;
-        let server = self.server(&process_variable, PROBE_TIMEOUT).map_err(failed)?;
+        let server = self
+            .server(&process_variable, 1, PROBE_TIMEOUT)
+            .map_err(failed)?;
         if self.settings.nested {
             self.settings.parent(&process_variable).map_err(failed)?;
         }
@@ -313,7 +322,9 @@ impl Callback for MlflowCallback {
     }
 
     async fn after_run(&self, result: &mut RunResult) -> HookResult {
-        let server = self.server(&process_variable, f64::INFINITY).map_err(failed)?;
+        let server = self
+            .server(&process_variable, TRIES, Duration::MAX)
+            .map_err(failed)?;
         tracking::log(&server, &self.settings, &process_variable, result)
             .await
             .map_err(failed)
@@ -363,7 +374,10 @@ mod tests {
     #[test]
     fn fields_that_cannot_be_used_are_refused_by_name() {
         for (state, reason) in [
-            (json!({"tracking_uri": "databricks"}), "Databricks is not supported"),
+            (
+                json!({"tracking_uri": "databricks"}),
+                "Databricks is not supported",
+            ),
             (json!({"timeout": 0}), "timeout: 0"),
             (json!({"timeout": -1.5}), "timeout: -1.5"),
             (json!({"experiment": " "}), "experiment"),
@@ -379,14 +393,20 @@ mod tests {
         }
         let child = callback::from_json(&envelope(json!({"parent_run_id": "a"}))).unwrap();
         assert_eq!(child.saved().unwrap().state["nested"], true);
-        let error = Settings::default().parent(&|_| None).unwrap_err().to_string();
+        let error = Settings::default()
+            .parent(&|_| None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("parent_run_id") && error.contains("MLFLOW_RUN_ID"));
     }
 
     #[test]
     fn it_is_listed_with_a_template_that_can_be_used() {
         let kinds = callback::kinds();
-        let kind = kinds.iter().find(|kind| kind.name() == "MlflowCallback").unwrap();
+        let kind = kinds
+            .iter()
+            .find(|kind| kind.name() == "MlflowCallback")
+            .unwrap();
         let template = kind.template.as_ref().unwrap().to_json();
         callback::from_json(&template).unwrap();
     }

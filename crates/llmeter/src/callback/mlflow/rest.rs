@@ -13,14 +13,13 @@ use url::Url;
 use super::MlflowError;
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 
-/// Most tries of one request.
-const TRIES: u32 = 4;
 /// The wait before the second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Most characters of a server's message that are passed on.
 const MOST_MESSAGE: usize = 500;
 /// Bytes for which an upload gets a second more.
 const BYTES_PER_SECOND: u64 = 1_000_000;
+const DAY: Duration = Duration::from_secs(86_400);
 const API: &str = "/api/2.0/mlflow/";
 /// The part of the server that takes artifacts.
 pub(super) const ARTIFACTS: &str = "/api/2.0/mlflow-artifacts/artifacts";
@@ -30,6 +29,8 @@ pub(super) struct Server {
     http: reqwest::Client,
     uri: TrackingUri,
     authorization: Authorization,
+    /// Most tries of one request.
+    tries: u32,
     /// For one request, all its tries included.
     timeout: Duration,
 }
@@ -60,6 +61,7 @@ impl Server {
     /// If the settings or the environment cannot be used.
     pub(super) fn new(
         uri: TrackingUri,
+        tries: u32,
         timeout: Duration,
         lookup: Lookup<'_>,
     ) -> Result<Self, MlflowError> {
@@ -86,6 +88,7 @@ impl Server {
             http,
             uri,
             authorization,
+            tries,
             timeout,
         })
     }
@@ -161,11 +164,16 @@ impl Server {
             Body::File(path, _) => tokio::fs::metadata(path).await.map_or(0, |file| file.len()),
             _ => 0,
         };
-        let limit = self.timeout + Duration::from_secs(size / BYTES_PER_SECOND);
-        let deadline = tokio::time::Instant::now() + limit;
+        let limit = self
+            .timeout
+            .saturating_add(Duration::from_secs(size / BYTES_PER_SECOND));
+        // A limit beyond what the clock has is none.
+        let deadline = tokio::time::Instant::now()
+            .checked_add(limit)
+            .unwrap_or_else(|| tokio::time::Instant::now() + DAY);
         let mut last = "gave no answer".to_owned();
         let mut tried = 0;
-        while tried < TRIES {
+        while tried < self.tries {
             tried += 1;
             let attempt = self.attempt(action, method.clone(), url, body);
             let earliest = match tokio::time::timeout_at(deadline, attempt).await {
@@ -190,7 +198,7 @@ impl Server {
                 // Waiting it out would end in no answer but this one.
                 break;
             }
-            if tried < TRIES {
+            if tried < self.tries {
                 tracing::debug!("MLflow: {action}: {last}; again in {wait:?}");
                 tokio::time::sleep_until(next).await;
             }
@@ -200,7 +208,7 @@ impl Server {
             server: self.uri.to_string(),
             reason: last,
             tries: match tried {
-                1 => format!("tried once within the timeout of {} s", limit.as_secs_f64()),
+                1 => "tried once".to_owned(),
                 _ => format!("tried {tried} times"),
             },
         })
@@ -304,7 +312,11 @@ impl Server {
             let is_line = !text.contains(['<', '\n']);
             return (
                 String::new(),
-                is_line.then(|| self.shown(text)).unwrap_or_default(),
+                if is_line {
+                    self.shown(text)
+                } else {
+                    String::new()
+                },
             );
         };
         let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use super::MlflowError;
+use crate::error::{Error, Result};
 
 /// The variables that MLflow's own clients read.
 pub(super) const TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
@@ -20,7 +21,7 @@ pub(super) const EXPERIMENT_ID: &str = "MLFLOW_EXPERIMENT_ID";
 pub(super) const RUN_ID: &str = "MLFLOW_RUN_ID";
 
 /// The environment, through which tests put their own.
-pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// A variable of this process; an empty one counts as unset.
 pub(super) fn process_variable(name: &str) -> Option<String> {
@@ -38,12 +39,13 @@ pub(super) struct TrackingUri {
 impl TrackingUri {
     /// # Errors
     /// If it is no http or https address; the message does not repeat what may hold a password.
-    pub(super) fn parse(text: &str) -> Result<Self, MlflowError> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let refused = |shown: &str, what: &str| {
-            MlflowError::Setting(format!(
-                "tracking_uri: {shown} is not usable: {what}; accepted is the address of a \
-                 tracking server, like http://localhost:5000 or https://mlflow.example.com"
-            ))
+            let expected = format!(
+                "{what}; accepted is the address of a tracking server, like http://localhost:5000 \
+                 or https://mlflow.example.com"
+            );
+            Error::invalid("tracking_uri", shown, expected)
         };
         let text = text.trim();
         let url = Url::parse(text);
@@ -247,7 +249,11 @@ mod tests {
             "*** and *** and more"
         );
         // Even where the address is wrong in another way.
-        for text in ["http://me:hush@host:port/", "me:hush@host", "//me:hush@host"] {
+        for text in [
+            "http://me:hush@host:port/",
+            "me:hush@host",
+            "//me:hush@host",
+        ] {
             assert!(!error(text).contains("hush"), "{}", error(text));
         }
     }

@@ -113,11 +113,7 @@ async fn batches(
     Ok(())
 }
 
-async fn params(
-    server: &Server,
-    run: &Run,
-    stats: &Map<String, Value>,
-) -> Result<(), MlflowError> {
+async fn params(server: &Server, run: &Run, stats: &Map<String, Value>) -> Result<(), MlflowError> {
     let longest = content::longest_param(stats);
     let mut limits = content::PARAM_LIMITS.into_iter();
     loop {
@@ -189,7 +185,8 @@ async fn open(
 /// The id of an experiment, made if it is missing.
 async fn experiment(server: &Server, name: &str) -> Result<String, MlflowError> {
     let looking = "looking up the experiment";
-    let find = || server.get(looking, "experiments/get-by-name", &[("experiment_name", name)]);
+    let query = [("experiment_name", name)];
+    let find = || server.get(looking, "experiments/get-by-name", &query);
     let found = match find().await {
         Err(reason) if reason.has_code("RESOURCE_DOES_NOT_EXIST") => {
             let creating = "creating the experiment";

@@ -41,12 +41,18 @@ pub(super) struct Distribution {
 type Pick = fn(&InvocationResponse) -> Option<f64>;
 
 const LATENCIES: [(&str, &str, &str, Pick); 3] = [
-    ("TTFT", "time to first token", "time_to_first_token", |one| {
-        one.time_to_first_token
-    }),
-    ("TPOT", "time per output token", "time_per_output_token", |one| {
-        one.time_per_output_token
-    }),
+    (
+        "TTFT",
+        "time to first token",
+        "time_to_first_token",
+        |one| one.time_to_first_token,
+    ),
+    (
+        "TPOT",
+        "time per output token",
+        "time_per_output_token",
+        |one| one.time_per_output_token,
+    ),
     ("TTLT", "time to last token", "time_to_last_token", |one| {
         one.time_to_last_token
     }),
@@ -79,7 +85,10 @@ impl Distribution {
     ) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let unit = unit(*values.last()?);
-        for value in values.iter_mut().chain(marks.iter_mut().map(|mark| &mut mark.1)) {
+        for value in values
+            .iter_mut()
+            .chain(marks.iter_mut().map(|mark| &mut mark.1))
+        {
             *value *= unit.per_second;
         }
         let (least, greatest) = (*values.first()?, *values.last()?);

@@ -131,7 +131,11 @@ mod tests {
         let curve = &data[3];
         let [x, y] = ["x", "y"].map(|key| curve[key].as_array().unwrap());
         assert_eq!((x.len(), y.len()), (1001, 1001));
-        let ends = (x[0].as_f64(), x.last().unwrap().as_f64(), y.last().unwrap().as_f64());
+        let ends = (
+            x[0].as_f64(),
+            x.last().unwrap().as_f64(),
+            y.last().unwrap().as_f64(),
+        );
         assert_eq!(ends, (Some(0.001), Some(5.0), Some(1.0)));
         assert_eq!(curve["xaxis"], "x4");
         assert!(figure["layout"]["xaxis4"]["title"]["text"] == "TTLT (s)");
@@ -143,7 +147,10 @@ mod tests {
             let page = latency_page(&result(times)).unwrap();
             assert!(page.contains("&lt;b&gt;run &amp; all"), "{page}");
             assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
-            assert!(!page.contains("<script") && !page.contains("http"), "{page}");
+            assert!(
+                !page.contains("<script") && !page.contains("http"),
+                "{page}"
+            );
         }
         assert_eq!(latency_page(&result(&[])), None);
         assert_eq!(latency_figure(&result(&[])), None);

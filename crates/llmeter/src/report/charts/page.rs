@@ -46,7 +46,11 @@ pub(super) fn page(title: &str, result: &RunResult, distributions: &[Distributio
         curve(&mut page, one);
         page.push_str("</g></svg>\n");
     }
-    let _ = writeln!(page, "<pre>{}</pre>\n</body></html>", escaped(&summary(result)));
+    let _ = writeln!(
+        page,
+        "<pre>{}</pre>\n</body></html>",
+        escaped(&summary(result))
+    );
     page
 }
 
@@ -61,13 +65,23 @@ struct Scale {
 impl Scale {
     fn x(from: f64, to: f64) -> Self {
         let (start, end) = (LEFT, LEFT + WIDTH);
-        Self { from, to, start, end }
+        Self {
+            from,
+            to,
+            start,
+            end,
+        }
     }
 
     fn y(to: f64) -> Self {
         let (start, end) = (TOP + HEIGHT, TOP);
         let from = 0.0;
-        Self { from, to, start, end }
+        Self {
+            from,
+            to,
+            start,
+            end,
+        }
     }
 
     fn at(&self, value: f64) -> f64 {
@@ -156,7 +170,11 @@ fn axes(
     y_title: &str,
 ) {
     let (right, bottom) = (LEFT + WIDTH, TOP + HEIGHT);
-    let _ = write!(page, "<text x=\"{LEFT}\" y=\"{}\">{y_title}</text>", TOP - 12.0);
+    let _ = write!(
+        page,
+        "<text x=\"{LEFT}\" y=\"{}\">{y_title}</text>",
+        TOP - 12.0
+    );
     for (value, label) in y_ticks {
         let at = y.at(value);
         let _ = write!(
