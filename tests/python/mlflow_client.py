@@ -53,7 +53,7 @@ def described(client, run):
             for key in data.metrics
         },
         "tags": dict(data.tags),
-        "artifacts": artifacts(client, info.run_id),
+        "artifacts": {} if info.artifact_uri.startswith("s3:") else artifacts(client, info.run_id),
     }
 
 
