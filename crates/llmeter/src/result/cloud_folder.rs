@@ -1,6 +1,6 @@
 //! Taking a folder in an object store for a run.
 
-use super::folder::{RUN_FILES, OWN_CONFIG_FILE, PARTS_FOLDER, free_names};
+use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES, free_names};
 use crate::storage::{CloudUrl, Location, Store, block_on};
 use crate::{Error, Result};
 

@@ -26,7 +26,6 @@ pub const OWN_CONFIG_FILE: &str = "llmeter.json";
 /// Where the parts of the answers of a run in the cloud are until it is complete.
 pub(crate) const PARTS_FOLDER: &str = "responses.jsonl.parts";
 
-
 /// The files of a run, in the order in which they are written.
 pub const RUN_FILES: [&str; 6] = [
     PAYLOAD_FILE,

@@ -181,7 +181,7 @@ fn failure(result: &RunResult) -> String {
     assert_eq!(result.callback_errors[0].hook, Hook::AfterRun);
     // What was measured is saved all the same.
     let folder = result.summary.output_path.as_ref().unwrap();
-    let loaded = RunResult::load(folder).unwrap();
+    let loaded = RunResult::load(folder.clone()).unwrap();
     assert_eq!(loaded.stats(), result.stats());
     assert_eq!(loaded.responses, result.responses);
     result.callback_errors[0].first.clone()

@@ -76,6 +76,7 @@ fn a_run_arrives_whole() {
     assert!(note.chars().count() == 5000 && description.starts_with(note));
 
     let folder = result.summary.output_path.as_ref().unwrap();
+    let folder = folder.local_path().unwrap();
     let artifact = |name: &str| {
         let text = logged["artifacts"][name]
             .as_str()
@@ -282,6 +283,7 @@ fn the_python_llmeter_logs_the_same_and_shares_the_file() {
         let saved = saved.saved().unwrap().to_json();
         fs::write(&file, saved.to_string()).unwrap();
         let folder = result.summary.output_path.unwrap();
+        let folder = folder.local_path().unwrap();
         let theirs = mlflow.ask(json!(["log_with_python", folder, file]));
         assert_eq!(theirs["params"], ours["params"]);
         assert_eq!(theirs["nested"], name == "nested");

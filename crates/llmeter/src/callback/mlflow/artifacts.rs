@@ -9,6 +9,7 @@ use super::rest::{ARTIFACTS, Body, Server};
 use crate::RunResult;
 use crate::report::charts;
 use crate::result::RUN_FILES;
+use crate::storage::Location;
 
 const UPLOADING: &str = "uploading artifacts";
 const JSON: &str = "application/json";
@@ -26,16 +27,7 @@ pub(super) async fn upload(
 ) -> Result<(), MlflowError> {
     let store = Store::of(server, artifact_uri)?;
     if let Some(folder) = &result.summary.output_path {
-        for name in RUN_FILES {
-            let path = folder.join(name);
-            if tokio::fs::try_exists(&path).await.unwrap_or(false) {
-                let kind = match path.extension() {
-                    Some(extension) if extension == "json" => JSON,
-                    _ => "application/x-ndjson",
-                };
-                store.put(server, &[name], Body::File(&path, kind)).await?;
-            }
-        }
+        upload_files(server, &store, folder).await?;
     }
     let figure = charts::latency_figure(result).map(|figure| figure.to_string());
     let page = charts::latency_page(result);
@@ -45,6 +37,33 @@ pub(super) async fn upload(
             let body = Body::Bytes(chart.into_bytes(), kind);
             store.put(server, &["charts", name], body).await?;
         }
+    }
+    Ok(())
+}
+
+/// Uploads the files that are there. In the cloud, the answers of a run are whole only after its
+/// callbacks were called: they are not among them then.
+async fn upload_files(
+    server: &Server,
+    store: &Store,
+    folder: &Location,
+) -> Result<(), MlflowError> {
+    let unreadable = |reason: crate::Error| MlflowError::Artifact(reason.to_string());
+    let there = folder.list().await.map_err(unreadable)?;
+    for name in RUN_FILES {
+        if !there.iter().any(|file| file == name) {
+            continue;
+        }
+        let kind = match name.ends_with(".json") {
+            true => JSON,
+            false => "application/x-ndjson",
+        };
+        let file = folder.join(name);
+        let body = match file.local_path() {
+            Some(path) => Body::File(path, kind),
+            None => Body::Bytes(file.read().await.map_err(unreadable)?, kind),
+        };
+        store.put(server, &[name], body).await?;
     }
     Ok(())
 }
