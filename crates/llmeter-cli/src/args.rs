@@ -192,6 +192,26 @@ pub(crate) struct RunArguments {
     /// Make every prompt begin differently, against prompt caches
     #[arg(long, help_heading = "Callbacks")]
     pub(crate) cache_buster: bool,
+    /// Log the run to an MLflow tracking server; without URI to that of MLFLOW_TRACKING_URI
+    ///
+    /// MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, say who
+    /// asks. `llmeter callbacks MlflowCallback` tells what a callback file can set beyond this.
+    #[arg(
+        long,
+        value_name = "URI",
+        num_args = 0..=1,
+        default_missing_value = "",
+        help_heading = "Callbacks"
+    )]
+    #[serde(deserialize_with = "mlflow_setting")]
+    pub(crate) mlflow: Option<String>,
+    /// With --mlflow: log to this experiment, which is made if it is missing
+    /// [default: MLFLOW_EXPERIMENT_NAME, else "Default"]
+    #[arg(long, value_name = "NAME", help_heading = "Callbacks")]
+    pub(crate) mlflow_experiment: Option<String>,
+    /// With --mlflow: upload the run's files and charts of its latencies
+    #[arg(long, help_heading = "Callbacks")]
+    pub(crate) mlflow_artifacts: bool,
     /// With --from: run without the saved run's callbacks
     #[arg(long, requires = "from", help_heading = "Callbacks")]
     #[serde(skip)]
@@ -381,6 +401,23 @@ fn duration_setting<'de, D: serde::Deserializer<'de>>(
     parse_duration(&text)
         .map(Some)
         .map_err(|reason| serde::de::Error::custom(format!("{text:?} is {reason}")))
+}
+
+/// The tracking server in a configuration file: its address, or true for the environment's, which
+/// is the empty text on the command line.
+fn mlflow_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a URI like \"http://localhost:5000\", or true")]
+    enum Setting {
+        Uri(String),
+        Switch(bool),
+    }
+    Ok(match Setting::deserialize(deserializer)? {
+        Setting::Uri(uri) => Some(uri),
+        Setting::Switch(is_on) => is_on.then(String::new),
+    })
 }
 
 /// Header lines in a configuration file: one text or a list.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use llmeter::Callback;
-use llmeter::callback::{self, CacheBuster};
+use llmeter::callback::{self, CacheBuster, MlflowCallback};
 use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
@@ -29,7 +29,37 @@ pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
     for file in &arguments.callback_files {
         callbacks.push(<dyn Callback>::load_from_file_blocking(file)?);
     }
+    // Last, so that it logs what the others add.
+    if let Some(mlflow) = mlflow(arguments)? {
+        callbacks.push(Arc::new(mlflow));
+    }
     Ok(callbacks)
+}
+
+fn mlflow(arguments: &RunArguments) -> Result<Option<MlflowCallback>> {
+    let Some(uri) = &arguments.mlflow else {
+        if arguments.mlflow_experiment.is_some() || arguments.mlflow_artifacts {
+            let reason = "--mlflow-experiment and --mlflow-artifacts go with --mlflow";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        return Ok(None);
+    };
+    let mut mlflow = MlflowCallback::new().artifacts(arguments.mlflow_artifacts);
+    if !uri.is_empty() {
+        mlflow = mlflow.tracking_uri(uri)?;
+    } else if std::env::var_os("MLFLOW_TRACKING_URI").is_none_or(|uri| uri.is_empty()) {
+        return Err(UsageError(
+            "--mlflow: no tracking server is named: give its URI, like http://localhost:5000, or \
+             set MLFLOW_TRACKING_URI"
+                .to_owned(),
+        )
+        .into());
+    }
+    if let Some(name) = &arguments.mlflow_experiment {
+        mlflow = mlflow.experiment(name);
+    }
+    mlflow.validate()?;
+    Ok(Some(mlflow))
 }
 
 /// A table names its type, whose fields are its other keys, or a file.

@@ -1,5 +1,5 @@
 //! Tests that need Python: the official client of OpenAI, the Python llmeter, a server of S3's
-//! protocol, and llama.cpp's server.
+//! protocol, llama.cpp's server, and MLflow's.
 //!
 //! `cargo xtask test` installs what they need and names the Python in `LLMETER_TEST_PYTHON`.
 //! Without that variable they only say so and pass, except where `CI` is set.
@@ -11,6 +11,7 @@
 )]
 
 mod llm_server;
+mod mlflow;
 mod openai_client;
 mod python_llmeter;
 mod s3;

@@ -8,6 +8,8 @@ mod cache_buster;
 mod error;
 mod file;
 mod hooked;
+#[cfg(feature = "mlflow")]
+mod mlflow;
 mod registry;
 
 use std::any::Any;
@@ -19,6 +21,8 @@ pub use async_trait::async_trait;
 pub use cache_buster::CacheBuster;
 pub use error::{CallbackFailure, HookError};
 pub(crate) use hooked::Hooked;
+#[cfg(feature = "mlflow")]
+pub use mlflow::MlflowCallback;
 pub use registry::{from_json, kinds, register};
 
 use crate::error::Result;

@@ -11,6 +11,8 @@ use crate::saved::{Kind, Registry, Saved};
 static REGISTRY: LazyLock<RwLock<Registry<dyn Callback>>> = LazyLock::new(|| {
     let mut registry = Registry::<dyn Callback>::new("callback");
     registry.register::<CacheBuster>(|callback| Arc::new(callback));
+    #[cfg(feature = "mlflow")]
+    registry.register::<super::MlflowCallback>(|callback| Arc::new(callback));
     RwLock::new(registry)
 });
 

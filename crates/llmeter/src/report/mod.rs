@@ -1,8 +1,9 @@
 //! A result turned into something a person reads.
 //!
-//! Belongs here: tables, and later charts and pages.
+//! Belongs here: tables, charts and pages.
 //! Does not belong here: figures (`stats`), terminals and colours (the command line).
 
+pub mod charts;
 mod ladder;
 mod summary;
 

@@ -1,6 +1,6 @@
 //! Taking a folder in an object store for a run.
 
-use super::folder::{FILES, OWN_CONFIG_FILE, PARTS_FOLDER, free_names};
+use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES, free_names};
 use crate::storage::{CloudUrl, Location, Store, block_on};
 use crate::{Error, Result};
 
@@ -70,7 +70,7 @@ async fn run_files(store: &Store) -> Result<Vec<String>> {
     for name in store.list("").await? {
         if name == PARTS_FOLDER {
             files.extend(parts(store).await?);
-        } else if FILES.contains(&name.as_str()) {
+        } else if RUN_FILES.contains(&name.as_str()) {
             files.push(name);
         }
     }

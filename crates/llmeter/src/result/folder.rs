@@ -26,7 +26,8 @@ pub const OWN_CONFIG_FILE: &str = "llmeter.json";
 /// Where the parts of the answers of a run in the cloud are until it is complete.
 pub(crate) const PARTS_FOLDER: &str = "responses.jsonl.parts";
 
-pub(crate) const FILES: [&str; 6] = [
+/// The files of a run, in the order in which they are written.
+pub const RUN_FILES: [&str; 6] = [
     PAYLOAD_FILE,
     CONFIG_FILE,
     RESPONSES_FILE,
@@ -67,7 +68,7 @@ impl RunFolder {
         };
         fs::create_dir_all(&path).map_err(Error::io("creating", &path))?;
         if overwrite {
-            for name in FILES {
+            for name in RUN_FILES {
                 remove(&path.join(name))?;
             }
         } else if Self::holds_run(&path) {
@@ -118,7 +119,7 @@ impl RunFolder {
     /// Whether a folder on this machine holds a file of a run.
     pub fn holds_run(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
-        FILES.iter().any(|name| path.join(name).exists())
+        RUN_FILES.iter().any(|name| path.join(name).exists())
     }
 
     /// A folder that exists, whatever it holds.

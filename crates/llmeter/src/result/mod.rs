@@ -20,7 +20,7 @@ mod run_summary;
 mod saved_folder;
 
 pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
-pub use folder::{OWN_CONFIG_FILE, RunFolder};
+pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub(crate) use json::{read as read_json, to_indented as to_indented_json};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;

@@ -5,6 +5,8 @@
 mod callbacks;
 mod files;
 mod loads;
+#[cfg(feature = "mlflow")]
+mod mlflow;
 mod refusals;
 #[path = "../scripted/mod.rs"]
 mod scripted;

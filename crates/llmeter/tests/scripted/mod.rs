@@ -167,8 +167,10 @@ fn read_request(reader: &mut impl BufRead, reads_bodies: bool) -> Option<String>
         if line.is_empty() {
             break;
         }
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.parse().unwrap();
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
         }
     }
     let mut body = vec![0; if reads_bodies { length } else { 0 }];

@@ -1,0 +1,160 @@
+//! Values made ready for drawing: bins, a cumulative curve, marks.
+
+use serde_json::Value;
+
+use crate::{InvocationResponse, RunResult};
+
+/// Bins are as wide as makes about so many.
+const BINS: f64 = 30.0;
+/// Most points of a cumulative curve: more are not seen.
+const MOST_POINTS: usize = 1000;
+/// Percentiles that are marked.
+const MARKS: [&str; 3] = ["p50", "p90", "p99"];
+
+/// The unit in which a distribution reads best.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unit {
+    pub(super) name: &'static str,
+    per_second: f64,
+}
+
+pub(super) struct Bin {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) count: usize,
+}
+
+/// How one latency is distributed. Values are in `unit`.
+pub(super) struct Distribution {
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) unit: Unit,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
+    pub(super) bins: Vec<Bin>,
+    /// Value, and the share of values that are at most it.
+    pub(super) cumulative: Vec<(f64, f64)>,
+    /// Percentiles as the statistics have them.
+    pub(super) marks: Vec<(&'static str, f64)>,
+}
+
+type Pick = fn(&InvocationResponse) -> Option<f64>;
+
+const LATENCIES: [(&str, &str, &str, Pick); 3] = [
+    (
+        "TTFT",
+        "time to first token",
+        "time_to_first_token",
+        |one| one.time_to_first_token,
+    ),
+    (
+        "TPOT",
+        "time per output token",
+        "time_per_output_token",
+        |one| one.time_per_output_token,
+    ),
+    ("TTLT", "time to last token", "time_to_last_token", |one| {
+        one.time_to_last_token
+    }),
+];
+
+impl Distribution {
+    /// Those of the successful requests that have values.
+    pub(super) fn of_latencies(result: &RunResult) -> Vec<Self> {
+        let stats = result.stats();
+        LATENCIES
+            .into_iter()
+            .filter_map(|(name, meaning, metric, pick)| {
+                let succeeded = result.responses.iter().filter(|one| one.error.is_none());
+                let values = succeeded.filter_map(pick).filter(|value| value.is_finite());
+                let mark = |percentile: &&'static str| {
+                    let value = stats.get(&format!("{metric}-{percentile}"));
+                    Some((*percentile, value.and_then(Value::as_f64)?))
+                };
+                let marks = MARKS.iter().filter_map(mark).collect();
+                Self::new(name, meaning, values.collect(), marks)
+            })
+            .collect()
+    }
+
+    fn new(
+        name: &'static str,
+        meaning: &'static str,
+        mut values: Vec<f64>,
+        mut marks: Vec<(&'static str, f64)>,
+    ) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let unit = unit(*values.last()?);
+        for value in values
+            .iter_mut()
+            .chain(marks.iter_mut().map(|mark| &mut mark.1))
+        {
+            *value *= unit.per_second;
+        }
+        let (least, greatest) = (*values.first()?, *values.last()?);
+        Some(Self {
+            name,
+            meaning,
+            unit,
+            least,
+            greatest,
+            bins: bins(&values, least, greatest),
+            cumulative: cumulative(&values),
+            marks,
+        })
+    }
+}
+
+fn unit(greatest: f64) -> Unit {
+    let (name, per_second) = if greatest >= 1.0 {
+        ("s", 1.0)
+    } else if greatest >= 1e-3 {
+        ("ms", 1e3)
+    } else {
+        ("µs", 1e6)
+    };
+    Unit { name, per_second }
+}
+
+/// A step of 1, 2 or 5 times a power of ten, at least as large as `least`.
+pub(super) fn round_step(least: f64) -> f64 {
+    let power = 10_f64.powf(least.log10().floor());
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= least)
+        .unwrap_or(10.0 * power)
+}
+
+/// Counts of sorted values in bins of equal width.
+fn bins(values: &[f64], least: f64, greatest: f64) -> Vec<Bin> {
+    let spread = greatest - least;
+    // One value, or values that differ by rounding, fill one bin.
+    let smallest = greatest.abs().max(1e-9) * 1e-6;
+    let width = round_step((spread / BINS).max(smallest));
+    let first = (least / width).floor();
+    let count = ((greatest / width).floor() - first) as usize + 1;
+    let mut bins: Vec<_> = (0..count)
+        .map(|number| Bin {
+            from: (first + number as f64) * width,
+            to: (first + number as f64 + 1.0) * width,
+            count: 0,
+        })
+        .collect();
+    for value in values {
+        let number = ((value / width).floor() - first) as usize;
+        bins[number.min(count - 1)].count += 1;
+    }
+    bins
+}
+
+fn cumulative(values: &[f64]) -> Vec<(f64, f64)> {
+    let count = values.len();
+    let point = |rank: usize| (values[rank], (rank + 1) as f64 / count as f64);
+    if count <= MOST_POINTS + 1 {
+        return (0..count).map(point).collect();
+    }
+    (0..=MOST_POINTS)
+        .map(|number| point(number * (count - 1) / MOST_POINTS))
+        .collect()
+}
