@@ -3,8 +3,10 @@
 //! Belongs here: tables, and later charts and pages.
 //! Does not belong here: figures (`stats`), terminals and colours (the command line).
 
+mod cost;
 mod ladder;
 mod summary;
 
+pub use cost::cost;
 pub use ladder::ladder;
 pub use summary::summary;

@@ -287,6 +287,9 @@ fn execute(
     warnings.extend(notices(&collected, &quality, config));
     let is_interrupted = interrupt.is_stopped();
     let recorded = collected.accumulator.recorded();
+    let annotation_tally = config
+        .low_memory
+        .then(|| collected.accumulator.annotation_summaries());
     let identity = config.endpoint.identity();
     let summary = RunSummary {
         total_requests: Some(recorded),
@@ -312,6 +315,7 @@ fn execute(
     result.interrupted = is_interrupted;
     result.warnings = warnings;
     result.error_tally = collected.errors;
+    result.annotation_tally = annotation_tally;
     result.add_stats(quality.stats());
     result.quality = Some(quality);
     result.callback_errors = hooked.failures();

@@ -1,0 +1,1 @@
+//! The guard that stops a run before it costs too much.
