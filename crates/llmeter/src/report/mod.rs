@@ -8,5 +8,6 @@ mod ladder;
 mod summary;
 
 pub use cost::cost;
+pub(crate) use cost::price;
 pub use ladder::ladder;
 pub use summary::summary;

@@ -19,6 +19,7 @@ pub use dimension::{
     register_run_dimension, request_dimension_from_json, request_dimension_kinds,
     run_dimension_from_json, run_dimension_kinds,
 };
+pub(crate) use guard::{ExpectedTokens, LimitReached, Reservation, SpendGuard};
 pub(crate) use model::is_cost_statistic;
 pub use model::{CalculatedCost, CostModel};
 pub use sagemaker::{SageMakerRTEndpointCompute, SageMakerRTEndpointStorage};
