@@ -16,7 +16,7 @@ const TYPE: &str = "type";
 const FILE: &str = "file";
 
 /// The callbacks that the settings ask for, in the order in which a run calls them: what changes
-/// requests first, then the tables of the configuration file, then the files in their order.
+/// requests first, then the tables of the configuration file, then the files in their order, then prices.
 pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
     let mut callbacks: Vec<Arc<dyn Callback>> = Vec::new();
     if arguments.cache_buster {
@@ -28,6 +28,9 @@ pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
     }
     for file in &arguments.callback_files {
         callbacks.push(<dyn Callback>::load_from_file_blocking(file)?);
+    }
+    if let Some(model) = arguments.prices().model()? {
+        callbacks.push(Arc::new(model));
     }
     Ok(callbacks)
 }

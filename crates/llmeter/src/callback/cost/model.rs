@@ -169,12 +169,20 @@ impl CostModel {
             value.clone()
         } else {
             let saved = SavedObject::from_json(value).map_err(refused)?;
-            if saved.name() != "CostModel" {
+            if !Self::is_saved(value) {
                 return Err(Error::invalid("cost model", saved.class, "a CostModel"));
             }
             Value::Object(saved.state)
         };
         serde_json::from_value(state).map_err(|reason| refused(reason.to_string()))
+    }
+
+    /// Whether a saved callback is a cost model, in any form that [`from_json`](Self::from_json)
+    /// reads.
+    pub fn is_saved(value: &Value) -> bool {
+        let is_model =
+            |saved: SavedObject| saved.class == Self::CLASS || saved.class == "CostModel";
+        Self::is_bare(value) || SavedObject::from_json(value).is_ok_and(is_model)
     }
 
     /// Whether a saved object without a type is a model.
