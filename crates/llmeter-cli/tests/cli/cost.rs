@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use llmeter_sim::RunningSimulator;
+use llmeter_sim::{RunningSimulator, SimConfig};
 use serde_json::json;
 
 use crate::support::{Place, quick, start};
@@ -178,4 +178,59 @@ fn mistakes_are_one_line_each() {
     cost(&["--model", &file]).one_error(&["odd.json", "Evil", "InputTokens"]);
     let missing = place.llmeter(["cost", "runs", "--cost-hour", "1"]).exits(1);
     missing.one_error(&["not a run folder", "runs/it"]);
+}
+
+/// The sum of what the answers in the folder cost.
+fn sum(place: &Place) -> f64 {
+    let answers = place.responses();
+    let costs = answers.iter().map(|one| &one["annotations"]["cost_total"]);
+    costs.filter_map(serde_json::Value::as_f64).sum()
+}
+
+#[test]
+fn failures_and_low_memory_change_no_total() {
+    let server = start(SimConfig {
+        error_rate: 0.2,
+        cut_rate: 0.2,
+        reasoning_tokens: 3,
+        ..quick()
+    });
+    for flags in [&[][..], &["--low-memory"]] {
+        let place = Place::new();
+        let load = ["--clients", "8", "--requests", "20"];
+        let flags = [&PRICES[..], &load, flags].concat();
+        place.run(&server.base_url(), &flags).exits(0);
+        let stats = place.stats();
+        assert!(stats["failed_requests"].as_u64().unwrap() > 0);
+        assert_eq!(stats["cost_total"], sum(&place));
+        assert!(sum(&place) >= 11.0 * (160.0 - stats["failed_requests"].as_f64().unwrap()));
+        let unknown = stats["cost_unknown_requests"].as_u64().unwrap();
+        assert!(unknown <= stats["failed_requests"].as_u64().unwrap());
+        let again = place
+            .llmeter(["cost", "runs/it", "--json"])
+            .exits(0)
+            .object();
+        assert_eq!(again["cost_total"], stats["cost_total"]);
+    }
+}
+
+#[test]
+fn many_clients_stay_within_the_limit() {
+    let server = start(SimConfig {
+        jitter: 0.5,
+        ..quick()
+    });
+    // With an output limit, and with one that is far above what answers have.
+    for most in ["8", "200"] {
+        let place = Place::new();
+        let load = ["--clients", "32", "--duration", "60s", "--max-cost", "3000"];
+        let flags = [&PRICES[..], &load, &["--max-tokens", most]].concat();
+        place.run(&server.base_url(), &flags).exits(0);
+        assert_eq!(place.stats()["cost_limit_reached"], true);
+        let (spent, most) = (sum(&place), most.parse::<f64>().unwrap());
+        assert!(spent <= 3000.0, "{spent}");
+        // What is left is less than one more request may cost.
+        let input = place.responses()[0]["num_tokens_input"].as_f64().unwrap();
+        assert!(spent + input + most > 3000.0, "{spent}");
+    }
 }

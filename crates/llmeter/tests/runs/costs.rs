@@ -7,7 +7,7 @@ use std::time::Duration;
 use llmeter::callback::CacheBuster;
 use llmeter::callback::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::run::SavedRun;
-use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
 
 use super::scripted::answers::{text, unfinished};
 use super::scripted::{Scripted, Step, finish, run, write};
@@ -288,4 +288,20 @@ fn limits_that_cannot_be_kept_are_refused_before_anything_is_sent() {
         run.callbacks = vec![Arc::new(model().with_run(time).unwrap())];
     });
     assert!(error.contains("60.00 from its first moment"), "{error}");
+}
+
+#[test]
+fn clients_that_wait_for_room_stop_with_the_run() {
+    let server = waiting();
+    let interrupt = Interrupt::new();
+    let runner = Runner::new(limited(&server, 50.0)).interrupted_by(interrupt.clone());
+    let run = std::thread::spawn(move || finish(move || runner.run_blocking()).unwrap());
+    server.wait_for_request();
+    interrupt.stop();
+    server.release();
+    let result = run.join().unwrap();
+    assert!(result.interrupted);
+    assert_eq!(result.responses.len(), 1);
+    assert_eq!(server.requests(), 1);
+    assert_eq!(result.stats()["cost_limit_reached"], false);
 }
