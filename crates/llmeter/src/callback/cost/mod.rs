@@ -11,6 +11,7 @@ mod guard;
 mod model;
 mod price;
 mod sagemaker;
+mod saved;
 mod time;
 mod tokens;
 
