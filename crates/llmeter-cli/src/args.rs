@@ -274,16 +274,16 @@ pub(crate) struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = COST_EXAMPLES)]
 pub(crate) struct CostArguments {
-    /// The run folder
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Location,
     /// A saved cost model [default: the prices below, or else the run's own]
     #[arg(
         long,
         value_name = "FILE.json",
         conflicts_with_all = ["cost_input", "cost_output", "cost_cached_input", "cost_hour"]
     )]
-    pub(crate) model: Option<PathBuf>,
+    pub(crate) model: Option<Location>,
     #[command(flatten)]
     pub(crate) prices: Prices,
     /// Add the costs to the folder's statistics, in place of those that are there

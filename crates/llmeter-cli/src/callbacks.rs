@@ -16,7 +16,8 @@ const TYPE: &str = "type";
 const FILE: &str = "file";
 
 /// The callbacks that the settings ask for, in the order in which a run calls them: what changes
-/// requests first, then the tables of the configuration file, then the files in their order, then prices.
+/// requests first, then the tables of the configuration file, then the files in their order, then
+/// the prices.
 pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
     let mut callbacks: Vec<Arc<dyn Callback>> = Vec::new();
     if arguments.cache_buster {

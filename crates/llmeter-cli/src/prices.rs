@@ -1,12 +1,14 @@
 //! Prices on the command line: the usual ones by flags, any others by a file.
 
-use std::path::Path;
+use std::any::Any;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use llmeter::Callback;
 use llmeter::callback::cost::{
     CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens,
 };
+use llmeter::storage::Location;
 
 use crate::exit::UsageError;
 
@@ -71,10 +73,13 @@ fn checked<T>(flag: &str, price: f64, make: fn(f64) -> llmeter::Result<T>) -> Re
 }
 
 /// The model that a file holds.
-pub(crate) fn model_of_file(path: &Path) -> Result<CostModel> {
-    let name = path.display();
-    let text = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
-    let value = serde_json::from_slice(&text)
-        .map_err(|reason| UsageError(format!("{name} is no JSON: {reason}")))?;
-    CostModel::from_json(&value).with_context(|| name.to_string())
+pub(crate) fn model_of_file(path: &Location) -> Result<CostModel> {
+    let callback = <dyn Callback>::load_from_file_blocking(path.clone())?;
+    let model = (&*callback as &dyn Any).downcast_ref::<CostModel>();
+    Ok(model.cloned().ok_or_else(|| {
+        let kind = callback
+            .saved()
+            .map_or_else(|_| "callback".to_owned(), |saved| saved.class);
+        UsageError(format!("{path}: it holds a {kind}, not a CostModel"))
+    })?)
 }

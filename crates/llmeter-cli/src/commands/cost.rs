@@ -1,9 +1,8 @@
 //! `llmeter cost`.
 
-use std::path::Path;
-
 use anyhow::Result;
 use llmeter::callback::cost::CostModel;
+use llmeter::storage::Location;
 use llmeter::{SavedRun, report};
 use serde_json::Map;
 
@@ -39,8 +38,8 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
 }
 
 /// The model that the run itself was given.
-fn model_of_run(folder: &Path) -> Result<CostModel> {
-    let saved = SavedRun::load(folder).map(|saved| saved.callbacks);
+fn model_of_run(folder: &Location) -> Result<CostModel> {
+    let saved = SavedRun::load(folder.clone()).map(|saved| saved.callbacks);
     let callbacks = saved.iter().flatten();
     let mut models = callbacks.filter(|callback| CostModel::is_saved(callback));
     let model = models.next().map(CostModel::from_json).transpose()?;

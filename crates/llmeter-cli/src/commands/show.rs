@@ -26,8 +26,8 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
 }
 
 /// Loads a run folder with its answers.
-pub(super) fn load(folder: &Path) -> Result<RunResult> {
-    match RunResult::load(folder) {
+pub(super) fn load(folder: &Location) -> Result<RunResult> {
+    match RunResult::load(folder.clone()) {
         Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
         result => Ok(result?),
     }
