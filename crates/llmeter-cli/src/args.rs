@@ -9,11 +9,12 @@ use llmeter::storage::Location;
 use serde::Deserialize;
 
 use crate::examples::{
-    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, RUN_EXAMPLES, SHOW_EXAMPLES,
-    SIMULATE_EXAMPLES,
+    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, RUN_EXAMPLES,
+    SHOW_EXAMPLES, SIMULATE_EXAMPLES,
 };
 use crate::exit::Exit;
 use crate::output;
+use crate::prices::Prices;
 
 /// Measure how fast, how steady and how costly a large-language-model endpoint is.
 ///
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
+    /// Work out what the run in a folder cost
+    Cost(CostArguments),
     /// List the callbacks that a run can use, or write a file for one
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the times it reports
@@ -217,6 +220,29 @@ pub(crate) struct RunArguments {
     #[serde(skip)]
     pub(crate) no_callbacks: bool,
 
+    /// Price of a million input tokens
+    ///
+    /// Prices put costs on every answer and on the run, in their own currency. Other dimensions of
+    /// cost: `llmeter callbacks new CostModel`, and --callback.
+    #[arg(long, value_name = "PRICE", help_heading = "Costs")]
+    pub(crate) cost_input: Option<f64>,
+    /// Price of a million output tokens
+    #[arg(long, value_name = "PRICE", help_heading = "Costs")]
+    pub(crate) cost_output: Option<f64>,
+    /// Price of a million cached input tokens, instead of that of other input tokens
+    #[arg(long, value_name = "PRICE", help_heading = "Costs")]
+    pub(crate) cost_cached_input: Option<f64>,
+    /// Price of an hour of the endpoint
+    #[arg(long, value_name = "PRICE", help_heading = "Costs")]
+    pub(crate) cost_hour: Option<f64>,
+    /// Stop sending before the estimated cost, warm-up included, passes this
+    ///
+    /// Needs prices. What is in flight finishes, results are kept, and the exit code is 0; the
+    /// statistic cost_limit_reached tells. A request is estimated by its prompt and by the payload's
+    /// output limit, or, without one, to be as dear as the dearest so far.
+    #[arg(long, value_name = "AMOUNT", help_heading = "Costs")]
+    pub(crate) max_cost: Option<f64>,
+
     /// Who takes the receive stamps [default: kernel]
     #[arg(long, value_name = "WHO", help_heading = "Measurement")]
     pub(crate) stamps: Option<Stamps>,
@@ -261,6 +287,29 @@ pub(crate) struct ShowArguments {
     #[arg(value_name = "DIR")]
     pub(crate) folder: Location,
     /// Print only the statistics, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = COST_EXAMPLES)]
+pub(crate) struct CostArguments {
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Location,
+    /// A saved cost model [default: the prices below, or else the run's own]
+    #[arg(
+        long,
+        value_name = "FILE.json",
+        conflicts_with_all = ["cost_input", "cost_output", "cost_cached_input", "cost_hour"]
+    )]
+    pub(crate) model: Option<Location>,
+    #[command(flatten)]
+    pub(crate) prices: Prices,
+    /// Add the costs to the folder's statistics, in place of those that are there
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Print only the costs, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }

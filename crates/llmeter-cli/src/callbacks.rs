@@ -16,11 +16,16 @@ const TYPE: &str = "type";
 const FILE: &str = "file";
 
 /// The callbacks that the settings ask for, in the order in which a run calls them: what changes
-/// requests first, then the tables of the configuration file, then the files in their order.
+/// requests first, then the prices, the tables of the configuration file and the files in their
+/// order, and MLflow last.
 pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
     let mut callbacks: Vec<Arc<dyn Callback>> = Vec::new();
     if arguments.cache_buster {
         callbacks.push(Arc::new(CacheBuster::new(arguments.seed)));
+    }
+    // Before those that log what it adds.
+    if let Some(model) = arguments.prices().model()? {
+        callbacks.push(Arc::new(model));
     }
     for (index, table) in arguments.callbacks.iter().enumerate() {
         let place = || format!("callbacks, table {}", index + 1);

@@ -9,6 +9,8 @@ Examples:
       Measure an OpenAI-compatible server: 16 clients, 10 requests each.
   llmeter show runs/20260102-0304
       Print the summary of a run again.
+  llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-output 15.00
+      Work out what it cost.
 
 Exit codes:
   0 done   1 could not run   2 bad usage   3 every request failed
@@ -33,6 +35,9 @@ Examples:
   llmeter run … --output s3://bucket/team/runs
       Run folders in S3; credentials as the AWS tools have them in AWS_ACCESS_KEY_ID and
       AWS_SECRET_ACCESS_KEY or AWS_PROFILE, region and server in AWS_REGION and AWS_ENDPOINT_URL.
+  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini --payload prompts.jsonl \
+              --clients 8 --duration 10m --cost-input 0.15 --cost-output 0.60 --max-cost 2.50
+      What it costs, and no more than 2.50.
 
 A payload is the body of a request; a line of prompts.jsonl looks like this:
   {\"messages\": [{\"role\": \"user\", \"content\": \"Tell me a story.\"}], \"max_tokens\": 128}
@@ -69,6 +74,16 @@ Examples:
 
 Run folders of the Python package llmeter (0.1.12 and 0.2.0) can be shown as well, and so can
 folders of runs that were interrupted or killed.";
+
+pub(crate) const COST_EXAMPLES: &str = "\
+Examples:
+  llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-cached-input 0.30 --cost-output 15.00
+      What the run cost at these prices of a million tokens.
+  llmeter callbacks new CostModel > cost.json
+  llmeter cost runs/20260102-0304 --model cost.json --write
+      The same by a file, and kept in the folder's statistics.
+
+Failed requests cost what they used. Costs are in the currency of the prices.";
 
 pub(crate) const CALLBACKS_EXAMPLES: &str = "\
 Examples:

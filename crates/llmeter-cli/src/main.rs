@@ -7,6 +7,7 @@ mod commands;
 mod examples;
 mod exit;
 mod output;
+mod prices;
 mod progress;
 mod settings;
 mod signals;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::args::{EndpointKind, RunArguments};
 use crate::callbacks;
 use crate::exit::UsageError;
+use crate::prices::Prices;
 
 const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 const DEFAULT_MAX_TOKENS: u64 = 256;
@@ -116,6 +117,11 @@ impl RunArguments {
             mlflow: self.mlflow.or(file.mlflow),
             mlflow_experiment: self.mlflow_experiment.or(file.mlflow_experiment),
             mlflow_artifacts: self.mlflow_artifacts || file.mlflow_artifacts,
+            cost_input: self.cost_input.or(file.cost_input),
+            cost_output: self.cost_output.or(file.cost_output),
+            cost_cached_input: self.cost_cached_input.or(file.cost_cached_input),
+            cost_hour: self.cost_hour.or(file.cost_hour),
+            max_cost: self.max_cost.or(file.max_cost),
             no_callbacks: self.no_callbacks,
             stamps: self.stamps.or(file.stamps),
             calibrate: self.calibrate || file.calibrate,
@@ -165,6 +171,7 @@ impl RunArguments {
         set(&mut config.ca_file, self.ca_file.map(Some));
         set(&mut config.output, self.output.map(Some));
         set(&mut config.run_description, self.description.map(Some));
+        set(&mut config.max_cost, self.max_cost.map(Some));
         config.run_name = self.run_name;
         config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
@@ -233,6 +240,16 @@ impl RunArguments {
                 Ok(Some(load_payloads(path)?))
             }
             (None, None) => Ok(None),
+        }
+    }
+
+    /// The prices that are given.
+    pub(crate) fn prices(&self) -> Prices {
+        Prices {
+            cost_input: self.cost_input,
+            cost_output: self.cost_output,
+            cost_cached_input: self.cost_cached_input,
+            cost_hour: self.cost_hour,
         }
     }
 

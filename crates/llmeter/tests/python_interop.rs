@@ -1,20 +1,22 @@
 //! Folders that llmeter writes, read by the Python system and by llmeter itself.
 //!
-//! The first needs a Python with `llmeter==0.2.0`, named by `LLMETER_TEST_PYTHON`; `cargo xtask test`
+//! The first ones need a Python with `llmeter==0.2.0`, named by `LLMETER_TEST_PYTHON`; `cargo xtask test`
 //! makes one.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use llmeter::InvocationResponse;
+use llmeter::callback::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::endpoint::ResponseDetail;
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
+use llmeter::{Callback, InvocationResponse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -141,27 +143,74 @@ fn the_python_system_reads_our_folders() {
     let folders = [base.path().join("fine"), base.path().join("failures")];
     write_run(&folders[0], 0, 1.734_562_91);
     write_run(&folders[1], 7, 1.734_562_91);
+    if let Some(said) = python("python_reads_our_folders.py", &folders) {
+        println!("{said}");
+    }
+}
+
+/// What a script prints, if there is a Python to run it.
+fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let Some(python) = set("LLMETER_TEST_PYTHON") else {
         let missing = "LLMETER_TEST_PYTHON names no Python; `cargo xtask test` makes one";
         assert!(set("CI").is_none(), "{missing}");
         eprintln!("not compared: {missing}");
-        return;
+        return None;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/python/python_reads_our_folders.py");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python");
     let output = Command::new(python)
-        .arg(script)
-        .args(&folders)
+        .arg(scripts.join(script))
+        .args(arguments)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{out}{err}");
+    Some(out)
+}
+
+/// A cost model of either system gives the same costs in the other. Sums there are rounded at each
+/// step, and percentiles may leave the range of the data there (defect D17).
+#[test]
+fn cost_models_go_both_ways() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("run");
+    write_run(&folder, 0, 1.734_562_91);
+    let ours = CostModel::new()
+        .with_request(InputTokens::new(3.0).unwrap())
+        .unwrap()
+        .with_named_request(
+            "answers",
+            Arc::new(OutputTokens::with_granularity(15.0, 10).unwrap()),
+        )
+        .unwrap()
+        .with_run(EndpointTime::with_granularity(36.0, 0.25).unwrap())
+        .unwrap();
+    let [file, own_file] = ["ours.json", "own.json"].map(|name| base.path().join(name));
+    let saved = ours.saved().unwrap().to_json();
+    fs::write(&file, saved.to_string()).unwrap();
+    let Some(said) = python("python_cost_model.py", &[&file, &folder, &own_file]) else {
+        return;
+    };
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let own = serde_json::from_slice(&fs::read(own_file).unwrap()).unwrap();
+    let own = CostModel::from_json(&own).unwrap();
+    for (model, said, dimensions) in [(ours, &said["ours"], 3), (own, &said["own"], 5)] {
+        let mut result = RunResult::load(&folder).unwrap();
+        let cost = model.apply(&mut result).unwrap();
+        assert_eq!(cost.dimensions.len(), dimensions);
+        let requests = said["requests"].as_array().unwrap();
+        assert_eq!(requests.len(), result.responses.len());
+        for (response, said) in result.responses.iter().zip(requests) {
+            for (name, said) in said.as_object().unwrap() {
+                assert_eq!(&response.annotations[&format!("cost_{name}")], said);
+            }
+        }
+        let stats = result.stats();
+        for (key, said) in said["stats"].as_object().unwrap() {
+            let (here, there) = (stats[key].as_f64().unwrap(), said.as_f64().unwrap());
+            assert!((here / there - 1.0).abs() < 1e-9, "{key}: {here} {there}");
+        }
+    }
 }
 
 /// Defect D12: a result is the same before and after it was on disk.

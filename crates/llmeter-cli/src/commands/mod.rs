@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod callbacks;
+mod cost;
 mod demo;
 mod failure;
 mod run;
@@ -20,6 +21,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(*arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Cost(arguments) => cost::cost(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Simulate(arguments) => simulate::simulate(arguments),

@@ -77,8 +77,11 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
     let count = |key: &str| stats.get(key).and_then(Value::as_u64).unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
+    let is_limited = stats.get("cost_limit_reached") == Some(&Value::Bool(true));
     if result.interrupted {
         Exit::Interrupted
+    } else if is_limited && count("total_requests") == 0 {
+        Exit::CouldNotRun
     } else if count("total_requests") == count("failed_requests") {
         Exit::AllFailed
     } else if strict && verdict != Some(Verdict::Clean) {

@@ -13,10 +13,7 @@ use crate::output;
 const MOST_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
-    let result = match RunResult::load(&arguments.folder) {
-        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, &arguments.folder)),
-        result => result?,
-    };
+    let result = load(&arguments.folder)?;
     if arguments.json {
         for warning in &result.warnings {
             output::note(&format!("warning: {warning}"));
@@ -26,6 +23,14 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         output::text(&report::summary(&result))?;
     }
     Ok(Exit::Done)
+}
+
+/// Loads a run folder with its answers.
+pub(super) fn load(folder: &Location) -> Result<RunResult> {
+    match RunResult::load(folder.clone()) {
+        Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
+        result => Ok(result?),
+    }
 }
 
 /// Adds which run folders there are in a folder that is none itself.

@@ -10,6 +10,7 @@ mod bad_usage;
 mod calibrate;
 mod callbacks;
 mod config_file;
+mod cost;
 mod demo;
 mod failing_servers;
 mod help;

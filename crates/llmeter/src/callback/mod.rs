@@ -5,6 +5,7 @@
 //! Does not belong here: when a run calls them (`run`).
 
 mod cache_buster;
+pub mod cost;
 mod error;
 mod file;
 mod hooked;

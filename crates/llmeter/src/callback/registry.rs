@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde_json::Value;
 
+use super::cost::CostModel;
 use super::{CacheBuster, Callback};
 use crate::error::Result;
 use crate::saved::{Kind, Registry, Saved};
@@ -13,6 +14,7 @@ static REGISTRY: LazyLock<RwLock<Registry<dyn Callback>>> = LazyLock::new(|| {
     registry.register::<CacheBuster>(|callback| Arc::new(callback));
     #[cfg(feature = "mlflow")]
     registry.register::<super::MlflowCallback>(|callback| Arc::new(callback));
+    registry.register::<CostModel>(|model| Arc::new(model));
     RwLock::new(registry)
 });
 
@@ -35,6 +37,10 @@ pub fn kinds() -> Vec<Kind> {
 /// If its type is unknown, its fields are wrong, or it was written by a newer llmeter; the message
 /// lists the known types.
 pub fn from_json(value: &Value) -> Result<Arc<dyn Callback>> {
+    if CostModel::is_bare(value) {
+        // Python packages before 0.2.0 wrote it to `run_config.json` without its type.
+        return Ok(Arc::new(CostModel::from_json(value)?));
+    }
     let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
     registry.build_json(value)
 }

@@ -10,10 +10,12 @@ pub type Payload = serde_json::Map<String, serde_json::Value>;
 
 mod bytes;
 mod load;
+mod output_limit;
 mod prompt;
 mod tokenizer;
 
 pub use bytes::{bytes_of, bytes_value};
 pub use load::load_payloads;
+pub(crate) use output_limit::output_limit;
 pub use prompt::{ContentItem, Prompt};
 pub use tokenizer::{Tokenizer, Whitespace, tokenizer_from_saved, tokenizer_from_spec};

@@ -4,8 +4,11 @@
 //! Does not belong here: figures (`stats`), terminals and colours (the command line).
 
 pub mod charts;
+mod cost;
 mod ladder;
 mod summary;
 
+pub use cost::cost;
+pub(crate) use cost::price;
 pub use ladder::ladder;
 pub use summary::summary;

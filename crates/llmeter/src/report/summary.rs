@@ -28,6 +28,7 @@ pub fn summary(result: &RunResult) -> String {
     heading(&mut text, &stats);
     latencies(&mut text, &stats);
     rates(&mut text, &stats);
+    super::cost::costs(&mut text, &stats);
     failures(&mut text, result, &stats);
     callbacks(&mut text, result);
     measurement(&mut text, result, &stats);
@@ -60,6 +61,9 @@ fn heading(text: &mut String, stats: &Map<String, Value>) {
     let _ = write!(line, ", {} failed", figure(failed));
     if stats.get("interrupted") == Some(&Value::Bool(true)) {
         line.push_str(", interrupted");
+    }
+    if stats.get("cost_limit_reached") == Some(&Value::Bool(true)) {
+        line.push_str(", stopped at the cost limit");
     }
     let _ = writeln!(text, "{line}");
 }
@@ -304,7 +308,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// A number with thousands separated, and decimals only where they say something.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let text = if value.fract() == 0.0 || value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else {
@@ -328,7 +332,7 @@ fn figure(value: f64) -> String {
     grouped
 }
 
-fn plural(count: f64, noun: &str) -> String {
+pub(crate) fn plural(count: f64, noun: &str) -> String {
     if count == 1.0 {
         noun.to_owned()
     } else {

@@ -9,7 +9,7 @@ use super::load;
 use super::run_summary::RunSummary;
 use crate::callback::CallbackFailure;
 use crate::run::MeasurementQuality;
-use crate::stats::{Accumulator, Keep};
+use crate::stats::{Accumulator, AnnotationSummary, Keep};
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
@@ -37,6 +37,8 @@ pub struct RunResult {
     pub callback_errors: Vec<CallbackFailure>,
     /// How often each failure occurred, if the answers were not kept.
     pub(crate) error_tally: BTreeMap<String, u64>,
+    /// The numeric annotations of the answers, if those were not kept.
+    pub(crate) annotation_tally: Option<BTreeMap<String, AnnotationSummary>>,
     /// What the answers say.
     computed: Map<String, Value>,
     /// What is only known from elsewhere: the measurement's quality, or `stats.json`.
@@ -133,6 +135,30 @@ impl RunResult {
         }
         self.contributed.extend(stats);
         Ok(())
+    }
+
+    /// Removes statistics of these names that did not come from the answers.
+    pub(crate) fn remove_stats(&mut self, is_outdated: impl Fn(&str) -> bool) {
+        self.stored.retain(|key, _| !is_outdated(key));
+        self.contributed.retain(|key, _| !is_outdated(key));
+    }
+
+    /// Whether the answers are here, or at least what their annotations say.
+    pub(crate) fn knows_annotations(&self) -> bool {
+        let is_empty = self.summary.total_requests.unwrap_or(0) == 0;
+        !self.responses.is_empty() || self.annotation_tally.is_some() || is_empty
+    }
+
+    /// A numeric annotation over all answers that have it, failed ones included: from the answers
+    /// if they are here, else from what the run in low memory kept of it (exact count, sum and
+    /// average; percentiles good to three digits; a hundred names at most). `None` if no answer
+    /// has it as a number, or if the result was loaded without its answers.
+    pub fn annotation_summary(&self, name: &str) -> Option<AnnotationSummary> {
+        if self.responses.is_empty() {
+            return self.annotation_tally.as_ref()?.get(name).copied();
+        }
+        let values = self.responses.iter();
+        AnnotationSummary::of(values.filter_map(|one| one.annotations.get(name)?.as_f64()))
     }
 
     /// The values of one field over all answers, null where unset: a field of the answers' lines,
@@ -250,6 +276,7 @@ impl RunResult {
                 .filter_map(CallbackFailure::from_json)
                 .collect(),
             error_tally: BTreeMap::new(),
+            annotation_tally: None,
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,
             responses,

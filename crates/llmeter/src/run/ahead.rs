@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::callback::Hooked;
+use crate::callback::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::payload::Payload;
@@ -69,6 +70,8 @@ pub(crate) struct Workshop {
     prepared: Vec<Arc<Prepared>>,
     /// A copy of each payload that callbacks left as it was, for the next request.
     spare: Mutex<Vec<Option<Payload>>>,
+    /// Counts the tokens of what was changed, in a run with a limit of cost.
+    guard: Option<Arc<SpendGuard>>,
 }
 
 impl Requests {
@@ -150,6 +153,19 @@ impl NextRequest {
             .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
     }
 
+    /// The request that [`take`](Self::take) would give, if it can be sent.
+    pub(crate) fn peek<'a>(
+        &'a self,
+        requests: &'a Requests,
+        payload: Option<usize>,
+    ) -> Option<&'a Prepared> {
+        match (requests, &self.ready) {
+            (Requests::Fixed(prepared), _) => prepared.get(payload?).map(|request| &**request),
+            (Requests::Ahead(_), Some(Ready::Send(request))) => Some(request),
+            (Requests::Ahead(_), _) => None,
+        }
+    }
+
     /// The request that was waited for. `payload` is the one that was wanted.
     pub(crate) fn take(&mut self, requests: &Requests, payload: usize) -> Option<Ready> {
         self.coming = None;
@@ -198,6 +214,7 @@ impl Workshop {
         endpoint: Arc<dyn Endpoint>,
         payloads: Vec<Arc<Payload>>,
         prepared: Vec<Arc<Prepared>>,
+        guard: Option<Arc<SpendGuard>>,
     ) -> Self {
         Self {
             hooked,
@@ -205,6 +222,7 @@ impl Workshop {
             spare: Mutex::new(vec![None; payloads.len()]),
             payloads,
             prepared,
+            guard,
         }
     }
 
@@ -226,7 +244,12 @@ impl Workshop {
             return Ready::Send(unchanged.clone());
         }
         match Prepared::new(&*self.endpoint, &payload) {
-            Ok(prepared) => Ready::Send(Arc::new(prepared)),
+            Ok(prepared) => {
+                if let Some(guard) = &self.guard {
+                    prepared.expected(guard);
+                }
+                Ready::Send(Arc::new(prepared))
+            }
             Err(reason) => Ready::Refused(
                 unchanged.clone(),
                 format!("the payload cannot be sent after callbacks changed it: {reason}"),

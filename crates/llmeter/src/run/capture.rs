@@ -9,6 +9,7 @@ use std::sync::mpsc::Sender;
 
 use jiff::Timestamp;
 
+use crate::callback::cost::Reservation;
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
 use crate::wire::Arrival;
@@ -28,6 +29,8 @@ pub(crate) struct Segment {
     pub(crate) marks: Vec<Mark>,
     /// The answer is over.
     pub(crate) ending: Option<Box<Ending>>,
+    /// What was reserved for it in a run with a limit of cost; with the ending.
+    pub(crate) reservation: Option<Reservation>,
 }
 
 /// `body[..end]` had arrived by `arrival`.
@@ -138,6 +141,7 @@ pub(crate) struct Capture {
     /// Bytes and marks that the next segment will probably hold.
     expected: (usize, usize),
     pub(crate) sending: Sending,
+    pub(crate) reservation: Option<Reservation>,
 }
 
 impl Capture {
@@ -151,6 +155,7 @@ impl Capture {
             marks: Vec::new(),
             expected: (0, 0),
             sending: Sending::default(),
+            reservation: None,
         }
     }
 
@@ -184,6 +189,7 @@ impl Capture {
     /// Drops a request of which nothing was sent.
     pub(crate) fn forget(&mut self) {
         self.sending = Sending::default();
+        self.reservation = None;
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {
@@ -199,6 +205,7 @@ impl Capture {
             head: self.head.take(),
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
+            reservation: self.reservation.take_if(|_| ending.is_some()),
             ending,
         };
         // The end of a long answer may be short.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 
+use crate::callback::cost::SpendGuard;
 use crate::endpoint::{Answer, Endpoint, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
@@ -45,7 +46,9 @@ pub(crate) struct Session {
     dialer: Option<Dialer>,
     requests: Requests,
     timeout: Duration,
-    interrupt: Interrupt,
+    pub(crate) interrupt: Interrupt,
+    /// Stops the sending before it costs too much.
+    pub(crate) guard: Option<Arc<SpendGuard>>,
     pub(crate) backlog: Arc<Backlog>,
     connecting: Semaphore,
     /// Where clients wait until every warm-up request is answered.
@@ -63,6 +66,7 @@ impl Session {
         requests: Requests,
         interrupt: Interrupt,
         gate: Gate,
+        guard: Option<Arc<SpendGuard>>,
     ) -> Self {
         Self {
             endpoint: config.endpoint.clone(),
@@ -70,6 +74,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             interrupt,
+            guard,
             backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
             connecting: Semaphore::new(CONNECTING_AT_ONCE),
             gate,
@@ -143,6 +148,9 @@ pub(crate) async fn run(
     next.want(plan.upcoming());
     while plan.warmup > 0 {
         next.wait(requests, &interrupt).await;
+        let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
+            break;
+        };
         if interrupt.is_stopped() {
             break;
         }
@@ -151,6 +159,7 @@ pub(crate) async fn run(
             break;
         };
         next.want(plan.upcoming());
+        client.capture.reservation = room;
         client.request(request, clock::now(), true).await;
     }
 
@@ -164,14 +173,22 @@ pub(crate) async fn run(
     loop {
         session.wait_for_recorder().await;
         next.wait(requests, &interrupt).await;
+        let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
+            break;
+        };
         if interrupt.is_stopped() {
             break;
+        }
+        if room.as_ref().is_some_and(|room| room.has_waited) {
+            // What is waited for by intention is no lateness of the meter.
+            intended = clock::now();
         }
         let request = plan.next(start, clock::now());
         let Some(Some(request)) = request.map(|index| next.take(requests, index)) else {
             break;
         };
         next.want(plan.upcoming());
+        client.capture.reservation = room;
         intended = client.request(request, intended, false).await;
     }
     session.ended.fetch_max(clock::now().0, Ordering::Relaxed);

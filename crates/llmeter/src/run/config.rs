@@ -1,10 +1,12 @@
 //! What a run is to do.
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callback::Callback;
+use crate::callback::cost::CostModel;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Tokenizer, Whitespace};
@@ -62,6 +64,13 @@ pub struct RunConfig {
     pub overwrite: bool,
     /// Code that is hooked into the run, in the order in which it is called.
     pub callbacks: Vec<Arc<dyn Callback>>,
+    /// Stop sending before the run's estimated cost passes this, warm-up included. Needs a
+    /// [`CostModel`] among the callbacks, and is in the currency of its prices.
+    ///
+    /// Before a request is sent, what it may cost is reserved: by the tokens of its prompt and by
+    /// the payload's own output limit, or, where it has none, as much as the dearest request so
+    /// far. An answer without a limit may thus be dearer than was thought.
+    pub max_cost: Option<f64>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
 }
@@ -90,6 +99,7 @@ impl RunConfig {
             lanes: None,
             overwrite: false,
             callbacks: Vec::new(),
+            max_cost: None,
             grace: Duration::from_secs(2),
         }
     }
@@ -186,7 +196,45 @@ impl RunConfig {
                 ));
             }
         }
-        Ok(())
+        self.validate_costs()
+    }
+
+    fn validate_costs(&self) -> Result<()> {
+        let models = self.cost_models().count();
+        if models > 1 {
+            return Err(Error::invalid(
+                "callbacks",
+                format!("{models} cost models"),
+                "one: a model can have all dimensions",
+            ));
+        }
+        let Some(limit) = self.max_cost else {
+            return Ok(());
+        };
+        if !(limit.is_finite() && limit > 0.0) {
+            return Err(Error::invalid("max_cost", limit, "a number above 0"));
+        }
+        match self.cost_model() {
+            Some(model) if !model.is_empty() => Ok(()),
+            _ => Err(Error::invalid(
+                "max_cost",
+                limit,
+                "a limit needs prices: add a cost model with at least one dimension",
+            )),
+        }
+    }
+
+    /// The cost model among the callbacks.
+    pub(crate) fn cost_model(&self) -> Option<&CostModel> {
+        self.cost_models().next()
+    }
+
+    fn cost_models(&self) -> impl Iterator<Item = &CostModel> {
+        let callbacks = self.callbacks.iter();
+        callbacks.filter_map(|callback| {
+            let callback: &dyn Any = &**callback;
+            callback.downcast_ref()
+        })
     }
 
     /// Requests per client, if the load is bound by count.

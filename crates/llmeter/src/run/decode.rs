@@ -72,6 +72,9 @@ impl Decoder {
             assembly.record(&ending, &*self.tokenizer)
         });
         recorded.response.detail.client = Some(client);
+        if let Some(reservation) = segment.reservation {
+            reservation.settle(&recorded.response);
+        }
         Some(recorded)
     }
 }

@@ -11,6 +11,7 @@
 //!                      collector ◄── responses ◄── decoder threads ◄──┘
 //! ```
 
+mod admission;
 mod after_invoke;
 mod ahead;
 mod capture;

@@ -1,9 +1,10 @@
 //! Everything about a request that can be done before the clock starts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::callback::cost::{ExpectedTokens, SpendGuard};
 use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
 use crate::foreign::{self, Panic};
@@ -18,6 +19,8 @@ pub(crate) struct Prepared {
     pub(crate) prompt: Option<Arc<Value>>,
     /// The request's bytes, if the endpoint is an HTTP API.
     pub(crate) request: Vec<u8>,
+    /// The tokens that it may use, in a run with a limit of cost.
+    expected: OnceLock<Arc<ExpectedTokens>>,
 }
 
 impl Prepared {
@@ -50,6 +53,13 @@ impl Prepared {
             payload: Arc::new(payload),
             prompt,
             request,
+            expected: OnceLock::new(),
         })
+    }
+
+    /// The tokens that it may use, counted at the first call.
+    pub(crate) fn expected(&self, guard: &SpendGuard) -> &Arc<ExpectedTokens> {
+        let count = || Arc::new(guard.expect(&self.payload, self.prompt.as_deref()));
+        self.expected.get_or_init(count)
     }
 }

@@ -241,6 +241,7 @@ impl Collector {
             }
             if now >= next_tick {
                 next_tick = now.after(TICK);
+                self.session.look_at_clock();
                 self.tell(false);
             }
         }

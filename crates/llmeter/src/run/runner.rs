@@ -10,6 +10,7 @@ use crate::endpoint::Way;
 use crate::error::{Error, Result};
 use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
+use crate::run::admission;
 use crate::run::ahead::{Requests, Workshop};
 use crate::run::client::Session;
 use crate::run::gate::Gate;
@@ -167,9 +168,11 @@ fn execute(
         .iter()
         .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
+    let guard = admission::guard(config, &prepared)?;
     let requests = if hooked.has(Hook::BeforeInvoke) {
         let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
-        Requests::ahead(Workshop::new(hooked.clone(), endpoint, payloads, prepared))?
+        let (hooked, guard) = (hooked.clone(), guard.clone());
+        Requests::ahead(Workshop::new(hooked, endpoint, payloads, prepared, guard))?
     } else {
         Requests::Fixed(prepared)
     };
@@ -203,6 +206,7 @@ fn execute(
         requests,
         interrupt.clone(),
         gate,
+        guard.clone(),
     ));
     let (queues, recorder) = Recorder::start(
         config,
@@ -285,15 +289,20 @@ fn execute(
         client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
     });
     warnings.extend(notices(&collected, &quality, config));
+    warnings.extend(guard.as_ref().and_then(|guard| guard.notice()));
+    let is_limited = guard.as_ref().is_some_and(|guard| guard.is_reached());
     let is_interrupted = interrupt.is_stopped();
     let recorded = collected.accumulator.recorded();
+    let annotation_tally = config
+        .low_memory
+        .then(|| collected.accumulator.annotation_summaries());
     let identity = config.endpoint.identity();
     let summary = RunSummary {
         total_requests: Some(recorded),
         clients: config.clients as u64,
         n_requests: Some(match config.load {
             Load::Duration(_) => recorded / config.clients as u64,
-            _ if is_interrupted => recorded / config.clients as u64,
+            _ if is_interrupted || is_limited => recorded / config.clients as u64,
             _ => config.requests_per_client().unwrap_or(0),
         }),
         total_test_time,
@@ -312,7 +321,11 @@ fn execute(
     result.interrupted = is_interrupted;
     result.warnings = warnings;
     result.error_tally = collected.errors;
+    result.annotation_tally = annotation_tally;
     result.add_stats(quality.stats());
+    if let Some(guard) = &guard {
+        result.add_stats(guard.stats());
+    }
     result.quality = Some(quality);
     result.callback_errors = hooked.failures();
     if hooked.has(Hook::AfterRun) {

@@ -52,6 +52,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
         "lanes": config.lane_count(),
         "grace": seconds(config.grace),
+        "max_cost": config.max_cost,
         "machine": {
             "os": std::env::consts::OS,
             "architecture": std::env::consts::ARCH,

@@ -141,6 +141,7 @@ impl SavedRun {
         if let Some(grace) = self.time(&self.own, "grace")? {
             config.grace = grace;
         }
+        config.max_cost = self.amount(&self.own, "max_cost")?;
         config.output = self.folder.parent();
         Ok(config)
     }
@@ -161,6 +162,16 @@ impl SavedRun {
                 .as_u64()
                 .map(Some)
                 .ok_or_else(|| Error::invalid(key, value, "a whole number")),
+        }
+    }
+
+    fn amount(&self, from: &Object, key: &'static str) -> Result<Option<f64>> {
+        match from.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value
+                .as_f64()
+                .map(Some)
+                .ok_or_else(|| Error::invalid(key, value, "a number")),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The statistics of a run, fed one answer at a time.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use super::annotations::{AnnotationSummary, Annotations};
 use super::exact_sum::ratio;
 use super::gap_counts::GapCounts;
 use super::measure::Measure;
@@ -44,7 +47,7 @@ pub enum Keep {
 /// The statistics of a run, fed one answer at a time.
 ///
 /// There is one definition of every key, whether a run is under way, over, or loaded from disk.
-/// Failed requests enter the counts and the token sums, never the distributions.
+/// Failed requests enter the counts, the token sums and the annotations, never the distributions.
 #[derive(Debug)]
 pub struct Accumulator {
     keep: Keep,
@@ -67,6 +70,7 @@ pub struct Accumulator {
     inter_token_latency: Gaps,
     time_to_connect: Series<f64>,
     time_to_tls: Series<f64>,
+    annotations: Annotations,
 }
 
 impl Default for Accumulator {
@@ -102,6 +106,7 @@ impl Accumulator {
             },
             time_to_connect: series(keep),
             time_to_tls: series(keep),
+            annotations: Annotations::new(keep),
         }
     }
 
@@ -118,6 +123,7 @@ impl Accumulator {
             &mut self.reasoning_output_tokens,
             response.num_tokens_output_reasoning,
         );
+        self.annotations.record(&response.annotations);
         if response.error.is_some() {
             self.failed += 1;
             return;
@@ -160,6 +166,12 @@ impl Accumulator {
             self.frames += u64::from(frames);
             self.framed_tokens += tokens;
         }
+    }
+
+    /// The numeric annotations of all answers, failed ones included, by name; the first hundred
+    /// names.
+    pub fn annotation_summaries(&mut self) -> BTreeMap<String, AnnotationSummary> {
+        self.annotations.summaries()
     }
 
     /// Whether a statistic of this name is this type's to give, or not to give for want of values.

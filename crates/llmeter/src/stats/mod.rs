@@ -5,6 +5,7 @@
 //! Does not belong here: files (`result`), tables and charts (`report`).
 
 mod accumulator;
+mod annotations;
 mod exact_sum;
 mod gap_counts;
 mod live;
@@ -15,6 +16,7 @@ mod sketch;
 mod summary;
 
 pub use accumulator::{Accumulator, Keep};
+pub use annotations::AnnotationSummary;
 pub use exact_sum::ExactSum;
 pub use live::{LiveDisplay, StatSpec};
 pub(crate) use measure::{gap_seconds, gap_steps};

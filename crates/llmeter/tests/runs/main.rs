@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
 mod callbacks;
+mod costs;
 mod files;
 mod loads;
 #[cfg(feature = "mlflow")]

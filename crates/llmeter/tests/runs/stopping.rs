@@ -10,14 +10,14 @@ use super::scripted::{Scripted, Step, finish, run, write};
 use super::{assert_saved, config, lines, whole};
 
 /// A server that waits with all its answers until it is released.
-fn waiting() -> Scripted {
+pub(crate) fn waiting() -> Scripted {
     let mut script = vec![Step::WaitForRelease];
     script.extend(whole());
     Scripted::start(vec![script])
 }
 
 /// Starts a run of four clients, and waits until each has sent a request.
-fn begin(
+pub(crate) fn begin(
     server: &Scripted,
     folder: &Path,
     change: impl FnOnce(&mut RunConfig),

@@ -48,6 +48,7 @@ impl Bench {
             body: Vec::new(),
             marks: Vec::new(),
             ending: None,
+            reservation: None,
         };
         if let Some(head) = &mut segment.head {
             head.0.status = 200;

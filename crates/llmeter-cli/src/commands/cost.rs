@@ -1,0 +1,54 @@
+//! `llmeter cost`.
+
+use anyhow::Result;
+use llmeter::callback::cost::CostModel;
+use llmeter::storage::Location;
+use llmeter::{SavedRun, report};
+use serde_json::Map;
+
+use super::show;
+use crate::args::CostArguments;
+use crate::exit::{Exit, UsageError};
+use crate::{output, prices};
+
+pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
+    let model = match &arguments.model {
+        Some(path) => prices::model_of_file(path)?,
+        None => match arguments.prices.model()? {
+            Some(model) => model,
+            None => model_of_run(&arguments.folder)?,
+        },
+    };
+    let mut result = show::load(&arguments.folder)?;
+    model.apply(&mut result)?;
+    if arguments.write {
+        result.save(None)?;
+    }
+    for warning in &result.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
+    if arguments.json {
+        let stats = result.stats().into_iter();
+        let costs: Map<_, _> = stats.filter(|(key, _)| key.starts_with("cost_")).collect();
+        output::json(&costs)?;
+    } else {
+        output::text(&report::cost(&result))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The model that the run itself was given.
+fn model_of_run(folder: &Location) -> Result<CostModel> {
+    let saved = SavedRun::load(folder.clone()).map(|saved| saved.callbacks);
+    let callbacks = saved.iter().flatten();
+    let mut models = callbacks.filter(|callback| CostModel::is_saved(callback));
+    let model = models.next().map(CostModel::from_json).transpose()?;
+    model.ok_or_else(|| {
+        UsageError(
+            "no prices: give --model FILE.json, or --cost-input, --cost-output, \
+             --cost-cached-input, --cost-hour; the run itself had none"
+                .to_owned(),
+        )
+        .into()
+    })
+}

@@ -1,0 +1,28 @@
+//! What a run costs.
+//!
+//! Belongs here: the [`CostModel`] callback, the dimensions of which it consists, the guard that
+//! stops a run before it costs too much.
+//! Does not belong here: the table of costs (`report`), sums over answers (`stats`).
+//!
+//! Prices are in any one currency; costs are in the same.
+
+mod dimension;
+mod guard;
+mod model;
+mod price;
+mod sagemaker;
+mod saved;
+mod time;
+mod tokens;
+
+pub use dimension::{
+    BillableRequest, RequestDimension, RunDimension, TokenPart, register_request_dimension,
+    register_run_dimension, request_dimension_from_json, request_dimension_kinds,
+    run_dimension_from_json, run_dimension_kinds,
+};
+pub(crate) use guard::{ExpectedTokens, LimitReached, Reservation, SpendGuard};
+pub(crate) use model::is_cost_statistic;
+pub use model::{CalculatedCost, CostModel};
+pub use sagemaker::{SageMakerRTEndpointCompute, SageMakerRTEndpointStorage};
+pub use time::EndpointTime;
+pub use tokens::{CachedInputTokens, InputTokens, OutputTokens, PerRequest, ReasoningTokens};

@@ -1,0 +1,124 @@
+//! What a run cost, as a table.
+
+use serde_json::{Map, Value};
+
+use super::summary::{figure, plural, table};
+use crate::callback::cost::is_cost_statistic;
+use crate::result::RunResult;
+
+/// The costs of a run: in all, for each request, for a million output tokens, by dimension. Empty
+/// if the run has no costs.
+pub fn cost(result: &RunResult) -> String {
+    let mut text = String::new();
+    costs(&mut text, &result.stats());
+    text.trim_start().to_owned()
+}
+
+/// Adds the table, if the statistics have costs.
+pub(crate) fn costs(text: &mut String, stats: &Map<String, Value>) {
+    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
+    let requests = number("total_requests").filter(|count| *count > 0.0);
+    let tokens = number("total_output_tokens").filter(|count| *count > 0.0);
+    let row = |label: &str, cost: f64| {
+        let share = |amount: Option<f64>| amount.map_or_else(|| "—".to_owned(), price);
+        vec![
+            label.to_owned(),
+            price(cost),
+            share(requests.map(|count| cost / count)),
+            share(tokens.map(|count| cost / count * 1e6)),
+        ]
+    };
+    let titles = ["cost", "total", "per request", "per million output tokens"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (key, value) in stats {
+        if let (Some(name), Some(cost)) = (is_cost_statistic(key), value.as_f64()) {
+            rows.push(row(name, cost));
+        }
+    }
+    if let Some(total) = number("cost_total") {
+        rows.push(row("total", total));
+    }
+    if rows.len() > 1 {
+        text.push('\n');
+        table(text, &rows);
+        if let Some(unknown) = number("cost_unknown_requests") {
+            let what = plural(unknown, "request");
+            text.push_str(&format!(
+                "without {} {what} whose tokens are not known\n",
+                figure(unknown)
+            ));
+        }
+    }
+    if let Some(limit) = number("cost_limit") {
+        let is_reached = stats.get("cost_limit_reached") == Some(&Value::Bool(true));
+        let outcome = if is_reached { "reached" } else { "not reached" };
+        if rows.len() == 1 {
+            text.push('\n');
+        }
+        text.push_str(&format!("cost limit {}, {outcome}\n", price(limit)));
+    }
+}
+
+/// An amount of money with four significant digits or so, and cents.
+pub(crate) fn price(amount: f64) -> String {
+    if amount == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = amount.abs().log10().floor();
+    let decimals = (3.0 - magnitude).clamp(2.0, 12.0) as usize;
+    format!("{amount:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prices_have_four_digits_and_cents() {
+        for (amount, text) in [
+            (0.0, "0"),
+            (0.000_096, "0.00009600"),
+            (0.021_596, "0.02160"),
+            (2.5, "2.500"),
+            (1234.567, "1234.57"),
+            (-0.5, "-0.5000"),
+        ] {
+            assert_eq!(price(amount), text);
+        }
+    }
+
+    #[test]
+    fn the_table_has_dimensions_and_no_distributions() {
+        let stats = json!({
+            "total_requests": 4, "total_output_tokens": 2000,
+            "cost_InputTokens_per_request-p50": 9.0, "cost_per_request-p50": 9.0,
+            "cost_EndpointTime": 0.02, "cost_InputTokens": 0.01, "cost_total": 0.03,
+            "cost_unknown_requests": 1, "cost_limit": 0.5, "cost_limit_reached": false,
+        });
+        let mut text = String::new();
+        costs(&mut text, stats.as_object().unwrap());
+        let expected = "
+cost           total  per request  per million output tokens
+EndpointTime  0.02000     0.005000                      10.00
+";
+        assert!(!text.contains("9.0"), "{text}");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 7, "{text}");
+        assert_eq!(
+            lines[2].split_whitespace().collect::<Vec<_>>(),
+            expected
+                .lines()
+                .nth(2)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(lines[5], "without 1 request whose tokens are not known");
+        assert_eq!(lines[6], "cost limit 0.5000, not reached");
+        let mut text = String::new();
+        costs(&mut text, json!({"total_requests": 4}).as_object().unwrap());
+        assert_eq!(text, "");
+    }
+}
