@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use llmeter::endpoint::{APIS, Api};
 use llmeter::storage::Location;
 use serde::Deserialize;
 
@@ -56,26 +58,6 @@ pub(crate) struct DemoArguments {
     pub(crate) quiet: bool,
 }
 
-/// APIs that `--endpoint` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum EndpointKind {
-    /// Chat Completions, streamed
-    OpenaiChatStream,
-    /// Chat Completions, answered at once
-    OpenaiChat,
-}
-
-impl EndpointKind {
-    /// The class by which files name it.
-    pub(crate) fn class(self) -> &'static str {
-        match self {
-            Self::OpenaiChatStream => "llmeter.endpoints.openai.OpenAICompletionStreamEndpoint",
-            Self::OpenaiChat => "llmeter.endpoints.openai.OpenAICompletionEndpoint",
-        }
-    }
-}
-
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,15 +95,16 @@ pub(crate) struct RunArguments {
     pub(crate) from: Option<Location>,
 
     /// API to speak [default: openai-chat-stream]
-    #[arg(long, value_name = "API", help_heading = "Endpoint")]
-    pub(crate) endpoint: Option<EndpointKind>,
+    #[arg(long, value_name = "API", value_parser = api_names(), help_heading = "Endpoint")]
+    pub(crate) endpoint: Option<String>,
     /// Address of the API, /v1 included, as the OpenAI SDK takes it
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
     pub(crate) base_url: Option<String>,
     /// Model to ask for
     #[arg(long, value_name = "ID", help_heading = "Endpoint")]
     pub(crate) model: Option<String>,
-    /// Environment variable that holds the API key [default: OPENAI_API_KEY]
+    /// Environment variable that holds the API key [default: OPENAI_API_KEY, or what is usual for
+    /// the API]
     ///
     /// A variable that is not set is fine for a server that needs no key.
     #[arg(long, value_name = "VAR", help_heading = "Endpoint")]
@@ -420,6 +403,12 @@ pub(crate) struct SimulateArguments {
     /// Print nothing
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// The APIs that `--endpoint` takes.
+fn api_names() -> PossibleValuesParser {
+    let value = |api: &Api| PossibleValue::new(api.name).help(api.about);
+    APIS.iter().map(value).collect::<Vec<_>>().into()
 }
 
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.

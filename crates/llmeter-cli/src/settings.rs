@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use llmeter::endpoint::{APIS, Api, EndpointSettings};
 use llmeter::payload::{Payload, load_payloads, tokenizer_from_spec};
-use llmeter::{Callback, Load, OpenAiChat, RunConfig, SavedRun};
+use llmeter::{Callback, Endpoint, Load, RunConfig, SavedRun};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::args::{EndpointKind, RunArguments};
+use crate::args::RunArguments;
 use crate::callbacks;
 use crate::exit::UsageError;
 use crate::prices::Prices;
 
-const DEFAULT_KEY_VARIABLE: &str = "OPENAI_API_KEY";
 const DEFAULT_MAX_TOKENS: u64 = 256;
 
 /// Reads the configuration file, if one is named, and lays the flags over it.
@@ -144,10 +144,10 @@ impl RunArguments {
             Some(folder) => self.repeated(SavedRun::load(folder)?, callbacks)?,
             None => {
                 let endpoint = self.endpoint()?;
-                let payloads = self.payloads()?.ok_or_else(|| {
+                let payloads = self.payloads(self.api()?)?.ok_or_else(|| {
                     UsageError("nothing to send: give --prompt TEXT or --payload FILE".to_owned())
                 })?;
-                let mut config = RunConfig::new(Arc::new(endpoint), payloads);
+                let mut config = RunConfig::new(endpoint, payloads);
                 config.output = Some("runs".into());
                 config.callbacks = callbacks;
                 config
@@ -201,33 +201,33 @@ impl RunArguments {
             }
             state.insert("default_headers".to_owned(), headers.into());
         }
-        if let Some(kind) = self.endpoint {
-            saved.endpoint.class = kind.class().to_owned();
+        if self.endpoint.is_some() {
+            saved.endpoint.class = self.api()?.classes[0].to_owned();
             saved.endpoint.state.remove("endpoint_type");
         }
         if self.no_callbacks || !callbacks.is_empty() {
             saved.callbacks.clear();
         }
+        let api = Api::of_saved(&saved.endpoint)?;
         let folder = saved.folder().to_string();
         let mut config = saved
-            .into_config(self.key_variable())
+            .into_config(self.api_key_env.as_deref())
             .with_context(|| format!("cannot repeat the run in {folder}"))?;
         if !callbacks.is_empty() {
             config.callbacks = callbacks;
         }
-        if let Some(payloads) = self.payloads()? {
+        if let Some(payloads) = self.payloads(api)? {
             config.payloads = payloads.into_iter().map(Arc::new).collect();
         }
         Ok(config)
     }
 
-    /// The payloads that are given, if any are.
-    fn payloads(&self) -> Result<Option<Vec<Payload>>> {
+    /// The payloads that are given, if any are, in the shape of an API.
+    fn payloads(&self, api: &Api) -> Result<Option<Vec<Payload>>> {
         match (&self.prompt, &self.payload) {
             (Some(text), _) => {
                 let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                let payload =
-                    OpenAiChat::create_payload(text.as_str(), max_tokens, Payload::new())?;
+                let payload = api.create_payload(text.as_str(), max_tokens)?;
                 Ok(Some(vec![payload]))
             }
             (None, _) if self.max_tokens.is_some() => {
@@ -253,40 +253,43 @@ impl RunArguments {
         }
     }
 
-    /// The environment variable that holds the API key.
-    pub(crate) fn key_variable(&self) -> &str {
-        self.api_key_env.as_deref().unwrap_or(DEFAULT_KEY_VARIABLE)
+    /// The API to speak.
+    fn api(&self) -> Result<&'static Api> {
+        Ok(match &self.endpoint {
+            Some(name) => Api::named(name)?,
+            None => &APIS[0],
+        })
     }
 
-    fn endpoint(&self) -> Result<OpenAiChat> {
-        let needed = |value: &Option<String>, flag: &str, what: &str| {
-            value
-                .clone()
-                .ok_or_else(|| UsageError(format!("{flag} is missing: give {what}")))
-        };
-        let base_url = needed(
-            &self.base_url,
-            "--base-url",
-            "the API's address, like http://localhost:8000/v1",
-        )?;
-        let model = needed(&self.model, "--model", "the model to ask for")?;
-        let is_streaming = self.endpoint != Some(EndpointKind::OpenaiChat);
-        let mut builder = OpenAiChat::builder(&base_url, &model).streaming(is_streaming);
-        let variable = self.key_variable();
-        match std::env::var(variable) {
-            Ok(key) if !key.is_empty() => builder = builder.api_key(SecretString::from(key)),
-            Ok(_) | Err(std::env::VarError::NotPresent) => {}
+    /// The environment variable that holds the API key.
+    pub(crate) fn key_variable(&self) -> Result<&str> {
+        match &self.api_key_env {
+            Some(variable) => Ok(variable),
+            None => Ok(self.api()?.key_variable),
+        }
+    }
+
+    fn endpoint(&self) -> Result<Arc<dyn Endpoint>> {
+        let variable = self.key_variable()?;
+        let api_key = match std::env::var(variable) {
+            Ok(key) if !key.is_empty() => Some(SecretString::from(key)),
+            Ok(_) | Err(std::env::VarError::NotPresent) => None,
             Err(std::env::VarError::NotUnicode(_)) => {
                 return Err(UsageError(format!(
                     "the API key in {variable} is not text; check the variable"
                 ))
                 .into());
             }
-        }
-        for (name, value) in self.header_lines()? {
-            builder = builder.header(name, value);
-        }
-        Ok(builder.build()?)
+        };
+        let headers = self.header_lines()?.into_iter();
+        Ok(self.api()?.endpoint(&EndpointSettings {
+            base_url: self.base_url.clone(),
+            model: self.model.clone(),
+            api_key,
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+        })?)
     }
 
     /// Names and values of the headers that are given.

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llmeter::Endpoint;
-use llmeter::endpoint::{Answer, OpenAiChat, Way};
+use llmeter::endpoint::{Answer, Frame, OpenAiChat, Way};
 use llmeter::wire::sse::SseFramer;
 
 const EVENTS: usize = 1000;
@@ -75,7 +75,13 @@ fn decoding(c: &mut Criterion) {
                 let mut decoder = api.decoder();
                 let mut answer = Answer::default();
                 for frame in black_box(&frames) {
-                    decoder.frame(None, frame, &mut answer);
+                    decoder.frame(
+                        Frame {
+                            event: None,
+                            data: frame,
+                        },
+                        &mut answer,
+                    );
                 }
                 assert!(!answer.is_failed());
                 answer

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use example::{LineEndpoint, toy_server};
 use llmeter::endpoint::{
-    Answer, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke, SavedObject, Way,
-    async_trait,
+    Answer, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
+    SavedObject, Way, async_trait,
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
@@ -267,9 +267,9 @@ impl HttpApi for Fragile {
 }
 
 impl FrameDecoder for FragileDecoder {
-    fn frame(&mut self, event: Option<&str>, data: &[u8], answer: &mut Answer) {
-        assert!(!data.windows(4).any(|word| word == b"boom"), "boom");
-        self.0.frame(event, data, answer);
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+        assert!(!frame.data.windows(4).any(|word| word == b"boom"), "boom");
+        self.0.frame(frame, answer);
     }
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         self.0.whole(body, answer);

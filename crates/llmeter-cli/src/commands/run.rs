@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     let arguments = settings::with_file(arguments)?;
     let (quiet, json, strict) = (arguments.quiet, arguments.json, arguments.strict);
     let calibrates = arguments.calibrate;
-    let key_variable = arguments.key_variable().to_owned();
+    let key_variable = arguments.key_variable()?.to_owned();
     let config = arguments.into_config()?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;

@@ -9,24 +9,26 @@
 
 mod access;
 mod answer;
+mod catalog;
 mod openai_chat;
 mod response;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::time::Duration;
 
 /// The attribute that an implementation of [`Invoke`] bears.
 pub use async_trait::async_trait;
 use serde_json::Value;
 
 pub use answer::{Answer, Usage};
+pub use catalog::{APIS, Api, EndpointSettings, from_saved};
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};
 
-use crate::error::Result;
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use crate::wire::Server;
+pub use crate::wire::framing::{Frame, Framing};
 
 /// Who answers: the three names that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +73,6 @@ pub trait Endpoint: Send + Sync {
     fn saved(&self) -> SavedObject;
 }
 
-/// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0 of the
-/// Python system. No file holds an API key; it is read from the environment variable `api_key_env`.
-///
-/// # Errors
-/// If the class is not known here, or a setting cannot be used.
-pub fn from_saved(saved: &SavedObject, api_key_env: &str) -> Result<Arc<dyn Endpoint>> {
-    Ok(Arc::new(OpenAiChat::from_saved(saved, api_key_env)?))
-}
-
 /// How an endpoint is driven.
 #[derive(Clone, Copy)]
 pub enum Way<'a> {
@@ -99,6 +92,17 @@ pub trait HttpApi: Send + Sync {
     /// # Errors
     /// When the payload cannot be turned into a request.
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError>;
+
+    /// How long a request can be sent after it was made; `None` for ever. Requests that are signed
+    /// with the time are made anew before they are too old.
+    fn request_lifetime(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How a streamed answer is cut into frames.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
 
     /// A fresh decoder for one answer.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
@@ -122,8 +126,8 @@ pub struct HttpRequest {
 
 /// Turns the frames of one answer into its content. Runs far from the socket.
 pub trait FrameDecoder: Send {
-    /// One frame of a stream: an SSE event's type, if it names one, and its data.
-    fn frame(&mut self, event: Option<&str>, data: &[u8], answer: &mut Answer);
+    /// One frame of a stream.
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer);
 
     /// A whole body that was not sent as a stream.
     fn whole(&mut self, body: &[u8], answer: &mut Answer);

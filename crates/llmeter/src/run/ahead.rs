@@ -1,4 +1,4 @@
-//! Requests whose payloads callbacks may change: prepared ahead, on a thread of their own, so that
+//! Requests that callbacks may change or that grow old: prepared ahead, on a thread of their own, so that
 //! neither a slow hook nor the building of a request delays another stream's bytes.
 
 use std::future::poll_fn;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::callback::Hooked;
 use crate::callback::cost::SpendGuard;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::run::prepare::Prepared;
@@ -226,6 +226,16 @@ impl Workshop {
         }
     }
 
+    /// Whether a prepared request can still be sent: for half of its life, since it may wait.
+    fn is_fresh(&self, prepared: &Prepared) -> bool {
+        match self.endpoint.way() {
+            Way::Http(api) => api
+                .request_lifetime()
+                .is_none_or(|lifetime| clock::now() < prepared.made.after(lifetime / 2)),
+            Way::Invoke(_) => true,
+        }
+    }
+
     fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,7 +249,7 @@ impl Workshop {
         if let Err(reason) = self.hooked.before_invoke(&mut payload).await {
             return Ready::Refused(unchanged.clone(), reason);
         }
-        if payload == **given {
+        if payload == **given && self.is_fresh(unchanged) {
             self.spare()[index] = Some(payload);
             return Ready::Send(unchanged.clone());
         }

@@ -8,8 +8,8 @@ use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
 use crate::wire::Arrival;
+use crate::wire::framing::{Frame, Framer, Framing};
 use crate::wire::http1::ResponseHead;
-use crate::wire::sse::SseFramer;
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -82,7 +82,7 @@ impl Decoder {
 /// How a body is read.
 enum Body {
     Unknown,
-    Events(SseFramer),
+    Events(Framer),
     Whole(Vec<u8>),
     /// The body of an error status.
     Error(Vec<u8>),
@@ -122,8 +122,10 @@ impl Assembly {
     }
 
     fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
+        let mut framing = Framing::default();
         if let Way::Http(api) = endpoint.way() {
             self.decoder = Some(api.decoder());
+            framing = api.framing();
         }
         let media_type = head.content_type.as_deref().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -138,8 +140,8 @@ impl Assembly {
             Body::Foreign(Vec::new())
         } else if is("text/html") {
             Body::Foreign(Vec::new())
-        } else if self.is_streaming && !is_json {
-            Body::Events(SseFramer::default())
+        } else if self.is_streaming && (!is_json || framing == Framing::JsonLines) {
+            Body::Events(framing.framer())
         } else {
             Body::Whole(Vec::new())
         };
@@ -165,7 +167,7 @@ impl Assembly {
                 let (answer, quality) = (&mut self.answer, &mut self.quality);
                 let mut marks = marks.iter().enumerate().peekable();
                 quality.begin_segment();
-                let fed = framer.feed(bytes, |event, end| {
+                let fed = framer.feed(bytes, |frame, end| {
                     // The read that brought the byte which completed the event.
                     while marks
                         .next_if(|(_, mark)| (mark.end as usize) < end)
@@ -175,7 +177,7 @@ impl Assembly {
                         return;
                     };
                     answer.begin_frame(mark.arrival.at);
-                    decoder.frame(event.event, event.data, answer);
+                    decoder.frame(frame, answer);
                     if answer.frame_has_content() {
                         quality.content_frame(*read, mark.arrival);
                     }
@@ -267,10 +269,14 @@ impl Assembly {
                 if is_broken {
                     return;
                 }
-                // Some servers forget the blank line after the last event.
-                if let Some(tail) = framer.finish().filter(|tail| !tail.data.is_empty()) {
+                // Some servers forget the end mark of the last frame.
+                if let Some(tail) = framer.finish() {
                     self.answer.begin_frame(self.last.at);
-                    decoder.frame(tail.event.as_deref(), &tail.data, &mut self.answer);
+                    let frame = Frame {
+                        event: tail.event.as_deref(),
+                        data: &tail.data,
+                    };
+                    decoder.frame(frame, &mut self.answer);
                 }
                 decoder.end(&mut self.answer);
             }

@@ -9,6 +9,7 @@ use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
 use crate::foreign::{self, Panic};
 use crate::payload::Payload;
+use crate::wire::clock::{self, Stamp};
 use crate::wire::http1;
 
 /// A payload, ready to be sent any number of times.
@@ -17,6 +18,8 @@ pub(crate) struct Prepared {
     /// As sent.
     pub(crate) payload: Arc<Payload>,
     pub(crate) prompt: Option<Arc<Value>>,
+    /// When this was made.
+    pub(crate) made: Stamp,
     /// The request's bytes, if the endpoint is an HTTP API.
     pub(crate) request: Vec<u8>,
     /// The tokens that it may use, in a run with a limit of cost.
@@ -50,6 +53,7 @@ impl Prepared {
             Way::Invoke(_) => Vec::new(),
         };
         Ok(Self {
+            made: clock::now(),
             payload: Arc::new(payload),
             prompt,
             request,

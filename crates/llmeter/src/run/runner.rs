@@ -169,7 +169,11 @@ fn execute(
         .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
     let guard = admission::guard(config, &prepared)?;
-    let requests = if hooked.has(Hook::BeforeInvoke) {
+    let is_short_lived = match config.endpoint.way() {
+        Way::Http(api) => api.request_lifetime().is_some(),
+        Way::Invoke(_) => false,
+    };
+    let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived {
         let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
         let (hooked, guard) = (hooked.clone(), guard.clone());
         Requests::ahead(Workshop::new(hooked, endpoint, payloads, prepared, guard))?

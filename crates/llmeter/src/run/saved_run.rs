@@ -100,12 +100,12 @@ impl SavedRun {
 
     /// The configuration, to be run again: into a new folder beside the one that was read, under a
     /// new name. Files hold no secrets: the API key is read from the environment variable
-    /// `api_key_env`, and headers that may be secret have to be added to the endpoint again.
+    /// `api_key_env`, by default the API's usual one, and headers that may be secret have to be added to the endpoint again.
     ///
     /// # Errors
     /// If the endpoint, a callback or another setting is not known here or cannot be used, or if
     /// the payloads cannot be read.
-    pub fn into_config(self, api_key_env: &str) -> Result<RunConfig> {
+    pub fn into_config(self, api_key_env: Option<&str>) -> Result<RunConfig> {
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
         config.payloads = self.payloads()?.into_iter().map(Into::into).collect();

@@ -5,6 +5,7 @@
 //! of an answer (`run`).
 
 pub mod clock;
+pub mod framing;
 pub mod http1;
 pub mod sse;
 

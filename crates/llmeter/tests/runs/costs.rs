@@ -144,7 +144,10 @@ fn a_limit_is_kept_by_the_dearest_request_so_far() {
     assert_eq!(result.summary.n_requests, Some(1));
     let path = result.summary.output_path.clone().unwrap();
     assert_eq!(RunResult::load(&path).unwrap().stats(), result.stats());
-    let again = SavedRun::load(path).unwrap().into_config("NO_KEY").unwrap();
+    let again = SavedRun::load(path)
+        .unwrap()
+        .into_config(Some("NO_KEY"))
+        .unwrap();
     assert_eq!(again.max_cost, Some(50.0));
     assert_eq!(again.callbacks.len(), 1);
 }

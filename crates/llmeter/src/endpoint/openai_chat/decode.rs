@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::lenient::{Object, Text};
 use super::shape::{Call, Chunk, Content, ErrorReport, Message, Part, Piece};
 use super::template::Template;
-use crate::endpoint::{Answer, FrameDecoder, Usage};
+use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
 /// Characters of a server's text that an error message quotes.
 const EXCERPT: usize = 160;
@@ -25,7 +25,7 @@ pub(super) struct Decoder {
 }
 
 impl FrameDecoder for Decoder {
-    fn frame(&mut self, event: Option<&str>, data: &[u8], answer: &mut Answer) {
+    fn frame(&mut self, Frame { event, data }: Frame<'_>, answer: &mut Answer) {
         self.frames += 1;
         if self.is_done {
             return;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::endpoint::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, FrameDecoder};
+use crate::endpoint::{Answer, Frame, FrameDecoder};
 use crate::wire::clock::Stamp;
 
 /// JSON that resembles a chunk: known keys, any values.
@@ -70,8 +70,14 @@ fn survive(data: &[u8]) {
     let mut decoder = Decoder::default();
     let mut answer = Answer::default();
     answer.begin_frame(Stamp(1));
-    decoder.frame(None, data, &mut answer);
-    decoder.frame(Some("error"), data, &mut answer);
+    decoder.frame(Frame { event: None, data }, &mut answer);
+    decoder.frame(
+        Frame {
+            event: Some("error"),
+            data,
+        },
+        &mut answer,
+    );
     decoder.end(&mut answer);
     Decoder::default().whole(data, &mut answer);
     let _ = decoder.error_message(data);

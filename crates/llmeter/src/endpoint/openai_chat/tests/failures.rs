@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{delta, error, frames, whole};
 use crate::endpoint::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, FrameDecoder};
+use crate::endpoint::{Answer, Frame, FrameDecoder};
 
 #[test]
 fn an_error_keeps_what_came_before_and_the_first_one_counts() {
@@ -58,11 +58,23 @@ fn error_events() {
         ("", "the server sent an error event without a text"),
     ] {
         let mut answer = Answer::default();
-        Decoder::default().frame(Some("error"), data.as_bytes(), &mut answer);
+        Decoder::default().frame(
+            Frame {
+                event: Some("error"),
+                data: data.as_bytes(),
+            },
+            &mut answer,
+        );
         assert_eq!(error(&answer), message);
     }
     let mut answer = Answer::default();
-    Decoder::default().frame(Some("message"), b"[DONE]", &mut answer);
+    Decoder::default().frame(
+        Frame {
+            event: Some("message"),
+            data: b"[DONE]",
+        },
+        &mut answer,
+    );
     assert!(answer.is_complete() && !answer.is_failed());
 }
 

@@ -7,7 +7,7 @@ mod repeated;
 use serde_json::json;
 
 use super::decode::Decoder;
-use crate::endpoint::{Answer, FrameDecoder, Usage};
+use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 use crate::wire::clock::Stamp;
 
 /// Decodes frames that arrive a second apart, and says which of them carried content.
@@ -23,7 +23,7 @@ fn byte_frames(data: &[&[u8]]) -> (Answer, Vec<bool>) {
     let mut content = Vec::new();
     for (index, data) in data.iter().enumerate() {
         answer.begin_frame(Stamp((index as i64 + 1) * 1_000_000_000));
-        decoder.frame(None, data, &mut answer);
+        decoder.frame(Frame { event: None, data }, &mut answer);
         content.push(answer.frame_has_content());
     }
     decoder.end(&mut answer);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::endpoint::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, FrameDecoder};
+use crate::endpoint::{Answer, Frame, FrameDecoder};
 use crate::wire::clock::Stamp;
 
 /// Frames with a hole for the raw bytes of a text. Some are no chunks at all.
@@ -76,7 +76,7 @@ fn frame() -> impl Strategy<Value = (Option<&'static str>, Vec<u8>)> {
 
 fn decode(decoder: &mut Decoder, event: Option<&str>, data: &[u8], at: usize, answer: &mut Answer) {
     answer.begin_frame(Stamp(at as i64 * 1_000_000));
-    decoder.frame(event, data, answer);
+    decoder.frame(Frame { event, data }, answer);
 }
 
 proptest! {

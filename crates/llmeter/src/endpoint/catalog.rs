@@ -1,0 +1,162 @@
+//! The APIs that llmeter speaks, by the names that users give them.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{Endpoint, OpenAiChat, SavedObject};
+use crate::error::{Error, Result};
+use crate::payload::{Payload, Prompt};
+
+/// What a user says of an endpoint, whichever API it speaks.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointSettings {
+    /// Where the API is; `None` is the provider's own address, if it has one.
+    pub base_url: Option<String>,
+    /// The model to ask for.
+    pub model: Option<String>,
+    /// The key; a server that needs none can go without.
+    pub api_key: Option<SecretString>,
+    /// Further headers of every request.
+    pub headers: Vec<(String, SecretString)>,
+}
+
+/// One API that llmeter speaks.
+#[derive(Clone, Copy)]
+pub struct Api {
+    /// The name by which users choose it.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// The environment variable in which its key usually is.
+    pub key_variable: &'static str,
+    /// The classes by which files name it, without their module.
+    pub classes: &'static [&'static str],
+    /// Makes an endpoint.
+    pub(super) build: fn(&EndpointSettings) -> Result<Arc<dyn Endpoint>>,
+    /// Rebuilds one from a file; the second argument is the variable that holds the key.
+    pub(super) load: fn(&SavedObject, &str) -> Result<Arc<dyn Endpoint>>,
+    /// Makes a payload of a user's message with so many tokens to generate at most.
+    pub(super) payload: fn(Prompt, u64) -> Result<Payload>,
+}
+
+/// All of them. The first is the default.
+pub const APIS: &[Api] = &[
+    Api {
+        name: "openai-chat-stream",
+        about: "OpenAI Chat Completions, streamed",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAICompletionStreamEndpoint"],
+        build: |settings| openai_chat(settings, true),
+        load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
+        payload: openai_chat_payload,
+    },
+    Api {
+        name: "openai-chat",
+        about: "OpenAI Chat Completions, answered at once",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAICompletionEndpoint"],
+        build: |settings| openai_chat(settings, false),
+        load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
+        payload: openai_chat_payload,
+    },
+];
+
+fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
+    let mut builder = OpenAiChat::builder(base_url, settings.model()?).streaming(streaming);
+    if let Some(key) = &settings.api_key {
+        builder = builder.api_key(key.clone());
+    }
+    for (name, value) in &settings.headers {
+        builder = builder.header(name, value.clone());
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+fn openai_chat_payload(prompt: Prompt, max_tokens: u64) -> Result<Payload> {
+    OpenAiChat::create_payload(prompt, max_tokens, Payload::new())
+}
+
+impl EndpointSettings {
+    /// The base URL of an API without a usual address. `example` says what to give.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn base_url(&self, example: &str) -> Result<&str> {
+        let base_url = self.base_url.as_deref();
+        base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn model(&self) -> Result<&str> {
+        let model = self.model.as_deref();
+        model.ok_or_else(|| Error::invalid("model", "(missing)", "the model to ask for"))
+    }
+}
+
+impl Api {
+    /// The API of this name.
+    ///
+    /// # Errors
+    /// If there is none; the message lists all.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        APIS.iter().find(|api| api.name == name).ok_or_else(|| {
+            let names: Vec<_> = APIS.iter().map(|api| api.name).collect();
+            Error::invalid("endpoint", name, format!("one of {}", names.join(", ")))
+        })
+    }
+
+    /// The API of an endpoint as files name it.
+    ///
+    /// # Errors
+    /// If the class is not known here; the message lists those that are.
+    pub fn of_saved(saved: &SavedObject) -> Result<&'static Self> {
+        let class = saved.name();
+        APIS.iter()
+            .find(|api| api.classes.contains(&class))
+            .ok_or_else(|| {
+                let classes: Vec<_> = APIS.iter().flat_map(|api| api.classes).copied().collect();
+                let given = if class.is_empty() {
+                    "(no class)"
+                } else {
+                    class
+                };
+                let expected = format!(
+                    "a saved endpoint of one of the types {}",
+                    classes.join(", ")
+                );
+                Error::invalid("endpoint", given, expected)
+            })
+    }
+
+    /// Makes an endpoint.
+    ///
+    /// # Errors
+    /// If a setting is missing or cannot be used.
+    pub fn endpoint(&self, settings: &EndpointSettings) -> Result<Arc<dyn Endpoint>> {
+        (self.build)(settings)
+    }
+
+    /// Makes a payload of a user's message.
+    ///
+    /// # Errors
+    /// If the API cannot take it.
+    pub fn create_payload(&self, prompt: impl Into<Prompt>, max_tokens: u64) -> Result<Payload> {
+        (self.payload)(prompt.into(), max_tokens)
+    }
+}
+
+/// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0 of the
+/// Python system. No file holds an API key; it is read from the environment variable
+/// `api_key_env`, by default the API's usual one.
+///
+/// # Errors
+/// If the class is not known here, or a setting cannot be used.
+pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<dyn Endpoint>> {
+    let api = Api::of_saved(saved)?;
+    (api.load)(saved, api_key_env.unwrap_or(api.key_variable))
+}
