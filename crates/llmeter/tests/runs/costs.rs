@@ -218,7 +218,8 @@ fn refused_requests_cost_nothing() {
     let result = run(config);
     assert_eq!(server.requests(), 40);
     assert_eq!(result.stats()["cost_limit_reached"], false);
-    assert_eq!(result.warnings, [""; 0]);
+    let is_of_costs = |warning: &String| warning.contains("cost");
+    assert!(!result.warnings.iter().any(is_of_costs));
 }
 
 #[test]
