@@ -79,6 +79,7 @@ fn decoding(c: &mut Criterion) {
                         Frame {
                             event: None,
                             data: frame,
+                            is_error: false,
                         },
                         &mut answer,
                     );

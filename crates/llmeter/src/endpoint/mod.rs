@@ -29,6 +29,7 @@ use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use crate::wire::Server;
 pub use crate::wire::framing::{Frame, Framing};
+pub use crate::wire::http1::ResponseHead;
 
 /// Who answers: the three names that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,11 @@ pub struct HttpRequest {
 
 /// Turns the frames of one answer into its content. Runs far from the socket.
 pub trait FrameDecoder: Send {
+    /// The head of the answer, which comes before everything else.
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        let _ = (head, answer);
+    }
+
     /// One frame of a stream.
     fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer);
 

@@ -124,7 +124,9 @@ impl Assembly {
     fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
         let mut framing = Framing::default();
         if let Way::Http(api) = endpoint.way() {
-            self.decoder = Some(api.decoder());
+            let mut decoder = api.decoder();
+            decoder.head(&head, &mut self.answer);
+            self.decoder = Some(decoder);
             framing = api.framing();
         }
         let media_type = head.content_type.as_deref().unwrap_or_default();
@@ -270,13 +272,18 @@ impl Assembly {
                     return;
                 }
                 // Some servers forget the end mark of the last frame.
-                if let Some(tail) = framer.finish() {
-                    self.answer.begin_frame(self.last.at);
-                    let frame = Frame {
-                        event: tail.event.as_deref(),
-                        data: &tail.data,
-                    };
-                    decoder.frame(frame, &mut self.answer);
+                match framer.finish() {
+                    Ok(None) => {}
+                    Ok(Some(tail)) => {
+                        self.answer.begin_frame(self.last.at);
+                        let frame = Frame {
+                            event: tail.event.as_deref(),
+                            data: &tail.data,
+                            is_error: false,
+                        };
+                        decoder.frame(frame, &mut self.answer);
+                    }
+                    Err(reason) => self.answer.error(reason.to_string()),
                 }
                 decoder.end(&mut self.answer);
             }

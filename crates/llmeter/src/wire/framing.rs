@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::event_stream::{EventStreamError, EventStreamFramer};
 use super::sse::{SseFramer, SseTooLarge};
 
 /// How the body of a streamed answer is cut into frames.
@@ -12,6 +13,17 @@ pub enum Framing {
     Sse,
     /// One JSON value a line.
     JsonLines,
+    /// Messages of AWS event streams.
+    EventStream,
+}
+
+/// Why a body cannot be cut any further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FramingError {
+    #[error(transparent)]
+    TooLarge(#[from] SseTooLarge),
+    #[error(transparent)]
+    EventStream(#[from] EventStreamError),
 }
 
 impl Framing {
@@ -20,6 +32,7 @@ impl Framing {
         match self {
             Self::Sse => "text/event-stream",
             Self::JsonLines => "application/x-ndjson",
+            Self::EventStream => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -28,6 +41,7 @@ impl Framing {
         match self {
             Self::Sse => Framer::Sse(SseFramer::default()),
             Self::JsonLines => Framer::JsonLines(LineFramer::default()),
+            Self::EventStream => Framer::EventStream(EventStreamFramer::default()),
         }
     }
 }
@@ -39,6 +53,18 @@ pub struct Frame<'a> {
     pub event: Option<&'a str>,
     /// The content.
     pub data: &'a [u8],
+    /// Whether the stream itself says that the frame reports a failure, of which `event` is the
+    /// type and `data` the server's words. Only AWS event streams say so.
+    pub is_error: bool,
+}
+
+/// A frame of a stream that does not mark failures.
+fn frame_of<'a>(event: Option<&'a str>, data: &'a [u8]) -> Frame<'a> {
+    Frame {
+        event,
+        data,
+        is_error: false,
+    }
 }
 
 /// What a body held after its last complete frame.
@@ -53,6 +79,7 @@ pub(crate) struct Tail {
 pub(crate) enum Framer {
     Sse(SseFramer),
     JsonLines(LineFramer),
+    EventStream(EventStreamFramer),
 }
 
 impl Framer {
@@ -65,20 +92,24 @@ impl Framer {
         &mut self,
         bytes: &[u8],
         mut on_frame: impl FnMut(Frame<'_>, usize),
-    ) -> Result<(), SseTooLarge> {
+    ) -> Result<(), FramingError> {
         match self {
             Self::Sse(framer) => framer.feed(bytes, |event, end| {
-                let (event, data) = (event.event, event.data);
-                on_frame(Frame { event, data }, end);
-            }),
+                on_frame(frame_of(event.event, event.data), end);
+            })?,
             Self::JsonLines(framer) => framer.feed(bytes, |data, end| {
-                on_frame(Frame { event: None, data }, end);
-            }),
+                on_frame(frame_of(None, data), end);
+            })?,
+            Self::EventStream(framer) => framer.feed(bytes, on_frame)?,
         }
+        Ok(())
     }
 
     /// What is left at the end of the body, which may be a whole frame without its end mark.
-    pub(crate) fn finish(&mut self) -> Option<Tail> {
+    ///
+    /// # Errors
+    /// When the body ended where it cannot end.
+    pub(crate) fn finish(&mut self) -> Result<Option<Tail>, FramingError> {
         let tail = match self {
             Self::Sse(framer) => framer.finish().map(|tail| Tail {
                 event: tail.event,
@@ -88,8 +119,12 @@ impl Framer {
                 event: None,
                 data: std::mem::take(&mut framer.line),
             }),
+            Self::EventStream(framer) => {
+                framer.finish()?;
+                None
+            }
         };
-        tail.filter(|tail| !tail.data.trim_ascii().is_empty())
+        Ok(tail.filter(|tail| !tail.data.trim_ascii().is_empty()))
     }
 }
 
@@ -161,7 +196,7 @@ mod tests {
                 })
                 .unwrap();
         }
-        (seen, framer.finish().map(|tail| tail.data))
+        (seen, framer.finish().unwrap().map(|tail| tail.data))
     }
 
     #[test]

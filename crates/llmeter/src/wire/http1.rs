@@ -45,6 +45,10 @@ pub struct ResponseHead {
     pub content_encoding: Option<String>,
     /// The `Location` header of a redirect.
     pub location: Option<String>,
+    /// The id that AWS gave the request (`x-amzn-requestid`).
+    pub aws_request_id: Option<String>,
+    /// The type of an error that AWS answers (`x-amzn-errortype`).
+    pub aws_error_type: Option<String>,
 }
 
 /// Why bytes are no HTTP response.
@@ -222,6 +226,10 @@ impl ResponseReader {
                     Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
             } else if is("location") {
                 head.location = Some(value());
+            } else if is("x-amzn-requestid") {
+                head.aws_request_id = Some(value());
+            } else if is("x-amzn-errortype") {
+                head.aws_error_type = Some(value());
             } else if is("content-length") {
                 let value = value();
                 let this: u64 = value

@@ -5,6 +5,7 @@
 //! of an answer (`run`).
 
 pub mod clock;
+pub mod event_stream;
 pub mod framing;
 pub mod http1;
 pub mod sse;

@@ -25,7 +25,7 @@ pub(super) struct Decoder {
 }
 
 impl FrameDecoder for Decoder {
-    fn frame(&mut self, Frame { event, data }: Frame<'_>, answer: &mut Answer) {
+    fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
         self.frames += 1;
         if self.is_done {
             return;

@@ -70,11 +70,19 @@ fn survive(data: &[u8]) {
     let mut decoder = Decoder::default();
     let mut answer = Answer::default();
     answer.begin_frame(Stamp(1));
-    decoder.frame(Frame { event: None, data }, &mut answer);
+    decoder.frame(
+        Frame {
+            event: None,
+            data,
+            is_error: false,
+        },
+        &mut answer,
+    );
     decoder.frame(
         Frame {
             event: Some("error"),
             data,
+            is_error: false,
         },
         &mut answer,
     );

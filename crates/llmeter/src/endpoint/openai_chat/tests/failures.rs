@@ -62,6 +62,7 @@ fn error_events() {
             Frame {
                 event: Some("error"),
                 data: data.as_bytes(),
+                is_error: false,
             },
             &mut answer,
         );
@@ -72,6 +73,7 @@ fn error_events() {
         Frame {
             event: Some("message"),
             data: b"[DONE]",
+            is_error: false,
         },
         &mut answer,
     );

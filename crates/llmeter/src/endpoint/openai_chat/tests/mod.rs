@@ -23,7 +23,14 @@ fn byte_frames(data: &[&[u8]]) -> (Answer, Vec<bool>) {
     let mut content = Vec::new();
     for (index, data) in data.iter().enumerate() {
         answer.begin_frame(Stamp((index as i64 + 1) * 1_000_000_000));
-        decoder.frame(Frame { event: None, data }, &mut answer);
+        decoder.frame(
+            Frame {
+                event: None,
+                data,
+                is_error: false,
+            },
+            &mut answer,
+        );
         content.push(answer.frame_has_content());
     }
     decoder.end(&mut answer);

@@ -76,7 +76,14 @@ fn frame() -> impl Strategy<Value = (Option<&'static str>, Vec<u8>)> {
 
 fn decode(decoder: &mut Decoder, event: Option<&str>, data: &[u8], at: usize, answer: &mut Answer) {
     answer.begin_frame(Stamp(at as i64 * 1_000_000));
-    decoder.frame(Frame { event, data }, answer);
+    decoder.frame(
+        Frame {
+            event,
+            data,
+            is_error: false,
+        },
+        answer,
+    );
 }
 
 proptest! {
