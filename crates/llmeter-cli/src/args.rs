@@ -103,6 +103,9 @@ pub(crate) struct RunArguments {
     /// Model to ask for
     #[arg(long, value_name = "ID", help_heading = "Endpoint")]
     pub(crate) model: Option<String>,
+    /// AWS region [default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's]
+    #[arg(long, value_name = "REGION", help_heading = "Endpoint")]
+    pub(crate) region: Option<String>,
     /// Environment variable that holds the API key [default: OPENAI_API_KEY, or what is usual for
     /// the API]
     ///
@@ -391,6 +394,9 @@ pub(crate) struct SimulateArguments {
     /// Environment variable with the one API key that is accepted; without it none is asked for
     #[arg(long, value_name = "VAR")]
     pub(crate) api_key_env: Option<String>,
+    /// Verify that requests to the APIs of AWS are signed with this access key (one made up for it)
+    #[arg(long, value_name = "ID:SECRET", value_parser = parse_access_key)]
+    pub(crate) verify_sigv4: Option<(String, String)>,
     /// Model that the list of models names
     #[arg(long, value_name = "ID", default_value = "llmeter-sim")]
     pub(crate) model: String,
@@ -403,6 +409,15 @@ pub(crate) struct SimulateArguments {
     /// Print nothing
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// `ID:SECRET`. The message must not repeat what was given.
+fn parse_access_key(text: &str) -> Result<(String, String), String> {
+    let key = text
+        .split_once(':')
+        .map(|(id, secret)| (id.to_owned(), secret.to_owned()));
+    key.filter(|(id, secret)| !id.is_empty() && !secret.is_empty())
+        .ok_or_else(|| "not an access key; write it as ID:SECRET".to_owned())
 }
 
 /// The APIs that `--endpoint` takes.

@@ -91,6 +91,7 @@ impl RunArguments {
             endpoint: self.endpoint.or(file.endpoint),
             base_url: self.base_url.or(file.base_url),
             model: self.model.or(file.model),
+            region: self.region.or(file.region),
             api_key_env: self.api_key_env.or(file.api_key_env),
             headers: if self.headers.is_empty() {
                 file.headers
@@ -186,7 +187,11 @@ impl RunArguments {
         callbacks: Vec<Arc<dyn Callback>>,
     ) -> Result<RunConfig> {
         let state = &mut saved.endpoint.state;
-        for (field, flag) in [("base_url", &self.base_url), ("model_id", &self.model)] {
+        for (field, flag) in [
+            ("base_url", &self.base_url),
+            ("model_id", &self.model),
+            ("region", &self.region),
+        ] {
             if let Some(value) = flag {
                 state.insert(field.to_owned(), value.as_str().into());
             }
@@ -286,6 +291,7 @@ impl RunArguments {
             base_url: self.base_url.clone(),
             model: self.model.clone(),
             api_key,
+            region: self.region.clone(),
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),

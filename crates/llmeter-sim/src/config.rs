@@ -52,6 +52,9 @@ pub struct SimConfig {
     pub keep_truth: bool,
     /// The one API key that is accepted. `None`: no key is asked for.
     pub api_key: Option<String>,
+    /// The access key's id and secret with which requests to the APIs of AWS must be signed.
+    /// `None`: signatures are not looked at.
+    pub verify_sigv4: Option<(String, String)>,
     /// The model that the list of models names. Answers bear the name that the request used.
     pub model: String,
     /// Worker threads; connections are dealt out to them in turn.
@@ -78,6 +81,7 @@ impl Default for SimConfig {
             truth: None,
             keep_truth: false,
             api_key: None,
+            verify_sigv4: None,
             model: "llmeter-sim".to_owned(),
             threads: 1,
         }
@@ -166,6 +170,14 @@ impl SimConfig {
                 .is_none_or(|key| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic())),
             || "(not shown)".to_owned(),
             "printable ASCII without spaces",
+        )?;
+        check(
+            "verify_sigv4",
+            self.verify_sigv4
+                .as_ref()
+                .is_none_or(|(id, secret)| !id.is_empty() && !secret.is_empty()),
+            || "(not shown)".to_owned(),
+            "an access key's id and its secret, as ID:SECRET",
         )?;
         check(
             "threads",

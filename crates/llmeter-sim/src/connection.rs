@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
+    aws::{self, Operation},
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
     openai::ApiError,
@@ -152,6 +153,10 @@ impl Connection {
             .strip_prefix("/v1")
             .filter(|path| path.starts_with('/'))
             .unwrap_or(&whole_path);
+        if let Some((operation, model)) = Operation::of(&whole_path) {
+            let model = percent_decode(model);
+            return self.aws(request, operation, model).await;
+        }
         let reads = matches!(head.method.as_str(), "GET" | "HEAD");
         let (allowed, allow) = match path {
             "/chat/completions" => (head.method == "POST", "POST"),
@@ -173,7 +178,7 @@ impl Connection {
             return self.refuse_request(head, &error).await;
         }
         if path == "/chat/completions" {
-            return self.chat(request).await;
+            return self.generate(request, None).await;
         }
         let model = json!({
             "id": self.shared.config.model,
@@ -190,6 +195,29 @@ impl Connection {
             }
         };
         self.json(head, body.to_string().as_bytes()).await
+    }
+
+    async fn aws(
+        &mut self,
+        request: Request,
+        operation: Operation,
+        model: String,
+    ) -> Result<Then, Gone> {
+        let checked = if request.head.method != "POST" {
+            let message = format!("{} is not allowed here", request.head.method);
+            Err(aws::error(405, "UnknownOperationException", message))
+        } else if let Some(key) = &self.shared.config.verify_sigv4 {
+            aws::verify(&request, operation, key)
+        } else {
+            self.check_key(&request.head).map_err(|error| ApiError {
+                status: 403,
+                ..aws::translated(error)
+            })
+        };
+        match checked {
+            Ok(()) => self.generate(request, Some((operation, model))).await,
+            Err(error) => self.refuse_request(&request.head, &error).await,
+        }
     }
 
     fn check_key(&self, head: &Head) -> Result<(), ApiError> {
@@ -214,7 +242,14 @@ impl Connection {
     ) -> Result<Then, Gone> {
         if head.method == "HEAD" {
             return self
-                .send(error.status, head.keep_alive, None, &error.body(), true)
+                .send(
+                    error.status,
+                    head.keep_alive,
+                    None,
+                    &error.body(),
+                    true,
+                    None,
+                )
                 .await;
         }
         self.refuse(error, head.keep_alive, None).await
@@ -226,12 +261,14 @@ impl Connection {
         keep_alive: bool,
         allow: Option<&str>,
     ) -> Result<Then, Gone> {
-        self.send(error.status, keep_alive, allow, &error.body(), false)
+        let (body, kind) = (error.body(), error.aws_type);
+        self.send(error.status, keep_alive, allow, &body, false, kind)
             .await
     }
 
     async fn json(&mut self, head: &Head, body: &[u8]) -> Result<Then, Gone> {
-        self.send(200, head.keep_alive, None, body, head.method == "HEAD")
+        let head_only = head.method == "HEAD";
+        self.send(200, head.keep_alive, None, body, head_only, None)
             .await
     }
 
@@ -242,7 +279,9 @@ impl Connection {
         allow: Option<&str>,
         body: &[u8],
         head_only: bool,
+        aws_error_type: Option<&str>,
     ) -> Result<Then, Gone> {
+        let request_id = self.shared.request_id();
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status,
@@ -250,7 +289,9 @@ impl Connection {
             length: Some(body.len()),
             chunked: false,
             keep_alive,
-            request_id: &self.shared.request_id(),
+            request_id: &request_id,
+            aws_error_type,
+            aws_request_id: aws_error_type.map(|_| request_id.as_str()),
             allow,
         }
         .write(&mut out);

@@ -9,9 +9,10 @@ use llmeter::wire::clock::{self, Stamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
+    aws::{self, EventWriter, Operation},
     connection::{Connection, Gone, Request, Then},
     http::Head,
-    openai::{self, ApiError, ChatRequest, FrameWriter, Piece, Wrap},
+    openai::{self, ApiError, ChatRequest, FrameWriter, Piece, StreamWriter, Wrap},
     overrides::{Fault, Settings},
     plan::Plan,
     response::ResponseHead,
@@ -22,20 +23,34 @@ use crate::{
 const BURST: u32 = 16;
 
 impl Connection {
-    /// Answers a chat completion request.
-    pub(crate) async fn chat(&mut self, request: Request) -> Result<Then, Gone> {
+    /// Answers a request to the model: a chat completion, or an operation of AWS on a model.
+    pub(crate) async fn generate(
+        &mut self,
+        request: Request,
+        of_aws: Option<(Operation, String)>,
+    ) -> Result<Then, Gone> {
         let shared = Arc::clone(&self.shared);
-        let parsed = ChatRequest::parse(&request.body).and_then(|chat| {
+        let operation = of_aws.as_ref().map(|(operation, _)| *operation);
+        let parsed = match of_aws {
+            None => ChatRequest::parse(&request.body),
+            Some((operation, model)) => aws::parse(operation, model, &request.body),
+        };
+        let parsed = parsed.and_then(|chat| {
             Settings::new(&shared.config, &request.head.overrides).map(|settings| (chat, settings))
         });
         let (chat, settings) = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.refuse_request(&request.head, &error).await,
+            Err(error) => {
+                let error = in_form_of(operation, error);
+                return self.refuse_request(&request.head, &error).await;
+            }
         };
         let (number, id) = shared.next_completion();
         let plan = Plan::new(&shared.config, &settings, &chat, number, id);
         let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, chat.stream));
-        let served = self.serve(&request, &chat, plan, &mut draft).await;
+        let served = self
+            .serve(&request, operation, &chat, plan, &mut draft)
+            .await;
         if served.is_err() {
             draft.finish(Outcome::ClientGone, None);
         }
@@ -45,13 +60,14 @@ impl Connection {
     async fn serve(
         &mut self,
         request: &Request,
+        operation: Option<Operation>,
         chat: &ChatRequest,
         plan: Plan,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
         if plan.fault == Some(Fault::Error) {
             draft.finish(Outcome::Error, Some(clock::now()));
-            let error = ApiError::server_error();
+            let error = in_form_of(operation, ApiError::server_error());
             return self.refuse_request(&request.head, &error).await;
         }
         let (slot, start) = self.slot(request.last.at.max(self.free)).await?;
@@ -62,10 +78,17 @@ impl Connection {
             } else {
                 Wrap::Bare
             };
-            let writer = FrameWriter::new(plan.answer.clone(), wrap, chat.include_usage);
-            self.stream(&request.head, plan, writer, start, draft).await
+            let answer = plan.answer.clone();
+            let writer: Box<dyn StreamWriter> = match operation {
+                None => Box::new(FrameWriter::new(answer, wrap, chat.include_usage)),
+                Some(operation) => Box::new(EventWriter::new(operation, answer, wrap)),
+            };
+            let is_aws = operation.is_some();
+            self.stream(&request.head, plan, writer, is_aws, start, draft)
+                .await
         } else {
-            self.plain(&request.head, plan, start, draft).await
+            self.plain(&request.head, plan, operation, start, draft)
+                .await
         };
         drop(slot);
         then
@@ -88,7 +111,8 @@ impl Connection {
         &mut self,
         head: &Head,
         mut plan: Plan,
-        mut writer: FrameWriter,
+        mut writer: Box<dyn StreamWriter>,
+        is_aws: bool,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
@@ -99,17 +123,17 @@ impl Connection {
         let mut opening = Vec::with_capacity(1024);
         ResponseHead {
             status: 200,
-            content_type: "text/event-stream; charset=utf-8",
+            content_type: writer.content_type(),
             length: None,
             chunked: head.http11,
             keep_alive,
             request_id: &self.shared.request_id(),
+            aws_error_type: None,
+            aws_request_id: is_aws.then_some(plan.answer.id.as_str()),
             allow: None,
         }
         .write(&mut opening);
-        for choice in 0..choices {
-            writer.role(choice, &mut opening);
-        }
+        writer.opening(&mut opening);
 
         let mut due = Stamp(start.0.saturating_add(plan.rhythm.first()));
         self.wait_until(due).await?;
@@ -154,10 +178,14 @@ impl Connection {
         &mut self,
         head: &Head,
         mut plan: Plan,
+        operation: Option<Operation>,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
-        let body = openai::completion(&plan.answer);
+        let body = match operation {
+            None => openai::completion(&plan.answer),
+            Some(operation) => aws::whole(operation, &plan.answer),
+        };
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status: 200,
@@ -166,6 +194,8 @@ impl Connection {
             chunked: false,
             keep_alive: head.keep_alive,
             request_id: &self.shared.request_id(),
+            aws_error_type: None,
+            aws_request_id: operation.is_some().then_some(plan.answer.id.as_str()),
             allow: None,
         }
         .write(&mut out);
@@ -200,6 +230,14 @@ impl Connection {
         }
         draft.finish(Outcome::Cut, None);
         Ok(Then::Close)
+    }
+}
+
+/// An error as the API that was called reports it.
+fn in_form_of(operation: Option<Operation>, error: ApiError) -> ApiError {
+    match operation {
+        None => error,
+        Some(_) => aws::translated(error),
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
     pub(crate) framing: Framing,
     pub(crate) authorization: Option<String>,
+    /// All headers, names in lower case, if the request is signed as AWS wants it.
+    pub(crate) signed: Vec<(String, String)>,
     /// Headers whose name begins with `x-sim-`, in lower case.
     pub(crate) overrides: Vec<(String, String)>,
 }
@@ -75,10 +77,23 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
         expects_continue: false,
         framing: Framing::Length(0),
         authorization: None,
+        signed: Vec::new(),
         overrides: Vec::new(),
     };
     let mut length_seen: Option<u64> = None;
     let mut chunked = false;
+    let is_signed = request.headers.iter().any(|header| {
+        header.name.eq_ignore_ascii_case("authorization") && header.value.starts_with(b"AWS4-")
+    });
+    if is_signed {
+        let headers = request.headers.iter();
+        head.signed = headers
+            .map(|header| {
+                let value = String::from_utf8_lossy(header.value).into_owned();
+                (header.name.to_ascii_lowercase(), value)
+            })
+            .collect();
+    }
     for header in request.headers {
         let name = header.name.to_ascii_lowercase();
         let value = String::from_utf8_lossy(header.value);

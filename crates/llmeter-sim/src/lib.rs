@@ -28,6 +28,9 @@
 //! | --- | --- |
 //! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
 //! | `GET /v1/models`, `GET /v1/models/ID` | the one model, [`SimConfig::model`] |
+//! | `POST /model/ID/converse`, `…/converse-stream` | the same as Bedrock's Converse |
+//! | `POST /model/ID/invoke`, `…/invoke-with-response-stream` | the same as a model behind Bedrock, in the shape of chat completions |
+//! | `POST /endpoints/NAME/invocations`, `…/invocations-response-stream` | the same as a text generation container of SageMaker |
 //! | `GET /health` | `{"status":"ok"}`, without a key |
 //!
 //! The paths work without `/v1` too. Answers bear whatever model name the request used. Every
@@ -35,7 +38,8 @@
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
 //! `tool_choice`; a tool is called only when the request insists on it. Everything else is
-//! accepted and ignored. Errors have the OpenAI API's shape and words.
+//! accepted and ignored. Errors have the OpenAI API's shape and words, on the paths of AWS those of
+//! AWS. With [`SimConfig::verify_sigv4`] requests to these must be signed.
 //!
 //! # Rhythm
 //!
@@ -91,6 +95,7 @@
 pub mod calibration;
 pub mod comparison;
 
+mod aws;
 mod config;
 mod connection;
 mod error;

@@ -11,6 +11,10 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) chunked: bool,
     pub(crate) keep_alive: bool,
     pub(crate) request_id: &'a str,
+    /// The type of an error in AWS's form.
+    pub(crate) aws_error_type: Option<&'a str>,
+    /// The id of the request in AWS's form.
+    pub(crate) aws_request_id: Option<&'a str>,
     /// The methods that a path does answer.
     pub(crate) allow: Option<&'a str>,
 }
@@ -26,6 +30,12 @@ impl ResponseHead<'_> {
             self.content_type,
             self.request_id,
         );
+        if let Some(kind) = self.aws_error_type {
+            text += &format!("x-amzn-errortype: {kind}\r\n");
+        }
+        if let Some(id) = self.aws_request_id {
+            text += &format!("x-amzn-requestid: {id}\r\n");
+        }
         if let Some(length) = self.length {
             text += &format!("content-length: {length}\r\n");
         }
@@ -52,6 +62,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Content Too Large",

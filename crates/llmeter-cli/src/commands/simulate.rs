@@ -34,6 +34,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         truth: arguments.truth,
         keep_truth: false,
         api_key,
+        verify_sigv4: arguments.verify_sigv4,
         model: arguments.model,
         threads: arguments.threads,
     })?;

@@ -49,12 +49,17 @@ impl Answer {
         u64::from(self.choices) * (u64::from(self.reasoning) + u64::from(self.visible))
     }
 
+    /// Whether the answer ends where it should, and not at a limit.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.finish != Finish::Length
+    }
+
     /// The seed of a choice's words.
-    pub(super) fn seed(&self, choice: u32) -> u64 {
+    pub(crate) fn seed(&self, choice: u32) -> u64 {
         self.words.wrapping_add(u64::from(choice) * 17)
     }
 
-    pub(super) fn tool_call_id(&self, choice: u32) -> String {
+    pub(crate) fn tool_call_id(&self, choice: u32) -> String {
         let unique = self.id.strip_prefix("chatcmpl-").unwrap_or(&self.id);
         format!("call_{unique}{choice}")
     }
@@ -129,7 +134,7 @@ fn choice(answer: &Answer, number: u32) -> Value {
 
 /// The part of a tool call's arguments that some of its tokens make up. Token 0 is the tool's
 /// name; the others are one word each of the only argument.
-pub(super) fn arguments(
+pub(crate) fn arguments(
     tool: &Tool,
     seed: u64,
     tokens: std::ops::Range<u32>,

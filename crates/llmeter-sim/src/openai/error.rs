@@ -12,6 +12,8 @@ pub(crate) struct ApiError {
     pub(crate) kind: &'static str,
     pub(crate) param: Option<String>,
     pub(crate) code: Option<&'static str>,
+    /// The type of the error in AWS's form, if that is the form to use.
+    pub(crate) aws_type: Option<&'static str>,
 }
 
 impl ApiError {
@@ -22,6 +24,7 @@ impl ApiError {
             kind: "invalid_request_error",
             param: None,
             code: None,
+            aws_type: None,
         }
     }
 
@@ -142,6 +145,9 @@ impl ApiError {
     }
 
     pub(crate) fn body(&self) -> Vec<u8> {
+        if self.aws_type.is_some() {
+            return json!({"message": self.message}).to_string().into_bytes();
+        }
         json!({
             "error": {
                 "message": self.message,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+#[cfg(feature = "aws")]
+use super::{AwsOptions, BedrockConverse};
 use super::{Endpoint, OpenAiChat, SavedObject};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
@@ -17,6 +19,8 @@ pub struct EndpointSettings {
     pub model: Option<String>,
     /// The key; a server that needs none can go without.
     pub api_key: Option<SecretString>,
+    /// The region, for the APIs of AWS; `None` is what the environment says.
+    pub region: Option<String>,
     /// Further headers of every request.
     pub headers: Vec<(String, SecretString)>,
 }
@@ -60,7 +64,35 @@ pub const APIS: &[Api] = &[
         load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
         payload: openai_chat_payload,
     },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "bedrock-converse-stream",
+        about: "Amazon Bedrock Converse, streamed",
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+        classes: &["BedrockConverseStream"],
+        build: |settings| bedrock_converse(settings, true),
+        load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
+        payload: |prompt, most| BedrockConverse::create_payload(prompt, most, Payload::new()),
+    },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "bedrock-converse",
+        about: "Amazon Bedrock Converse, answered at once",
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+        classes: &["BedrockConverse"],
+        build: |settings| bedrock_converse(settings, false),
+        load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
+        payload: |prompt, most| BedrockConverse::create_payload(prompt, most, Payload::new()),
+    },
 ];
+
+#[cfg(feature = "aws")]
+fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    let builder = BedrockConverse::builder(settings.model()?)
+        .streaming(streaming)
+        .aws(settings.aws());
+    Ok(Arc::new(builder.build()?))
+}
 
 fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
     let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
@@ -86,6 +118,25 @@ impl EndpointSettings {
     pub(super) fn base_url(&self, example: &str) -> Result<&str> {
         let base_url = self.base_url.as_deref();
         base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
+    }
+
+    /// The way to AWS; the environment says what the settings leave open.
+    #[cfg(feature = "aws")]
+    fn aws(&self) -> AwsOptions {
+        let mut options = AwsOptions::from_environment();
+        if let Some(region) = &self.region {
+            options = options.region(region);
+        }
+        if let Some(base_url) = &self.base_url {
+            options = options.base_url(base_url);
+        }
+        if let Some(key) = &self.api_key {
+            options = options.bearer_token(key.clone());
+        }
+        for (name, value) in &self.headers {
+            options = options.header(name, value.clone());
+        }
+        options
     }
 
     /// The model.

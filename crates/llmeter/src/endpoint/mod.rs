@@ -9,6 +9,10 @@
 
 mod access;
 mod answer;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "aws")]
+mod bedrock_converse;
 mod catalog;
 mod openai_chat;
 mod response;
@@ -21,6 +25,10 @@ pub use async_trait::async_trait;
 use serde_json::Value;
 
 pub use answer::{Answer, Usage};
+#[cfg(feature = "aws")]
+pub use aws::AwsOptions;
+#[cfg(feature = "aws")]
+pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};

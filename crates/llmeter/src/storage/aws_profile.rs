@@ -3,25 +3,25 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// What a profile says about S3.
+/// What a profile says.
 #[derive(Default)]
-pub(super) struct AwsProfile {
-    pub(super) keys: Option<Keys>,
-    pub(super) region: Option<String>,
-    pub(super) endpoint_url: Option<String>,
+pub(crate) struct AwsProfile {
+    pub(crate) keys: Option<Keys>,
+    pub(crate) region: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
 }
 
 /// Has no `Debug`: it must not be printed.
-pub(super) struct Keys {
-    pub(super) id: String,
-    pub(super) secret: String,
-    pub(super) token: Option<String>,
+pub(crate) struct Keys {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) token: Option<String>,
 }
 
 impl AwsProfile {
     /// Reads the profile that `AWS_PROFILE` names, by default `default`. What is not there is left
     /// out.
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let name = std::env::var("AWS_PROFILE")
             .ok()
             .filter(|name| !name.is_empty())

@@ -4,7 +4,7 @@
 //! or an object whatever it means.
 //! Does not belong here: which files a run has, and when they are written (`result`).
 
-#[cfg(feature = "cloud")]
+#[cfg(any(feature = "aws", feature = "cloud"))]
 mod aws_profile;
 #[cfg(feature = "cloud")]
 mod buckets;
@@ -21,6 +21,9 @@ mod store;
 mod store;
 
 pub use location::Location;
+
+#[cfg(feature = "aws")]
+pub(crate) use aws_profile::{AwsProfile, Keys as AwsKeys};
 
 pub(crate) use cloud_url::CloudUrl;
 pub(crate) use local::replace;

@@ -16,6 +16,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 pub use build::OpenAiChatBuilder;
+#[cfg(feature = "aws")]
+pub(in crate::endpoint) use decode::{excerpt, lenient_json};
 
 use super::access::Access;
 use super::{

@@ -1,0 +1,154 @@
+//! What the APIs of Amazon Web Services have in common.
+//!
+//! Belongs here: regions and addresses, credentials, signatures, AWS's form of errors, bytes in
+//! JSON. Does not belong here: what a request asks for and what an answer means
+//! (`bedrock_converse`, `bedrock_invoke`, `sagemaker`).
+
+mod access;
+mod error;
+mod options;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+pub(super) use access::AwsAccess;
+pub(super) use error::{exception, of_status};
+pub use options::AwsOptions;
+
+use super::SavedObject;
+use crate::error::{Error, Result};
+use crate::payload::bytes_of;
+
+/// A service of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Bedrock,
+    SageMaker,
+}
+
+impl Service {
+    /// The name in signatures.
+    fn signing_name(self) -> &'static str {
+        match self {
+            Self::Bedrock => "bedrock",
+            Self::SageMaker => "sagemaker",
+        }
+    }
+
+    /// The variable with an address to use instead of Amazon's.
+    fn endpoint_variable(self) -> &'static str {
+        match self {
+            Self::Bedrock => "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+            Self::SageMaker => "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
+        }
+    }
+
+    /// Where Amazon serves it.
+    fn address(self, region: &str) -> String {
+        let host = match self {
+            Self::Bedrock => "bedrock-runtime",
+            Self::SageMaker => "runtime.sagemaker",
+        };
+        let suffix = if region.starts_with("cn-") {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
+        format!("https://{host}.{region}.{suffix}")
+    }
+}
+
+/// One segment of a path, with everything escaped that AWS's own clients escape.
+pub(super) fn path_segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// A value as JSON for AWS: marked bytes become base64.
+pub(super) fn with_base64(value: &Value) -> Value {
+    if let Some(bytes) = bytes_of(value) {
+        return Value::String(STANDARD.encode(bytes));
+    }
+    match value {
+        Value::Array(list) => list.iter().map(with_base64).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), with_base64(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+/// The class of a saved endpoint, in the present form or the one before 0.2.0.
+pub(super) fn class_of(saved: &SavedObject) -> &str {
+    match saved.state.get("endpoint_type").and_then(Value::as_str) {
+        Some(class) if saved.class.is_empty() => class,
+        _ => saved.class.rsplit('.').next().unwrap_or_default(),
+    }
+}
+
+/// A text of a saved state; null is none.
+pub(super) fn saved_text<'s>(
+    saved: &'s SavedObject,
+    name: &'static str,
+) -> Result<Option<&'s str>> {
+    match saved.state.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(Error::invalid(name, other, "a text")),
+    }
+}
+
+/// What an AWS endpoint's saved state says of its access, credentials taken from the environment.
+pub(super) fn saved_options(saved: &SavedObject, key_variable: &str) -> Result<AwsOptions> {
+    let mut options = AwsOptions::from_environment();
+    if let Some(region) = saved_text(saved, "region")? {
+        options = options.region(region);
+    }
+    if let Some(base_url) = saved_text(saved, "base_url")? {
+        options = options.base_url(base_url);
+    }
+    if let Ok(key) = std::env::var(key_variable) {
+        options = options.bearer_token(key);
+    }
+    for (name, value) in super::access::pairs(&saved.state, "default_headers") {
+        options = options.header(name, value);
+    }
+    Ok(options)
+}
+
+/// The number of attempts that the Python system's client makes unless told otherwise.
+pub(super) const MAX_ATTEMPTS: u64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bytes_become_base64_at_any_depth() {
+        let payload = json!({"a": [{"source": {"bytes": {"__llmeter_bytes__": "/9j/"}}}], "b": 1});
+        assert_eq!(
+            with_base64(&payload),
+            json!({"a": [{"source": {"bytes": "/9j/"}}], "b": 1})
+        );
+    }
+
+    #[test]
+    fn a_model_id_is_one_segment() {
+        assert_eq!(
+            path_segment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0"),
+            "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0"
+        );
+    }
+}
