@@ -122,6 +122,14 @@ impl Answer {
         }
     }
 
+    /// The id in the answer itself, which says more than that of the request.
+    #[cfg(feature = "aws")]
+    pub(crate) fn own_id(&mut self, id: &str) {
+        if !id.is_empty() {
+            self.id = Some(id.to_owned());
+        }
+    }
+
     /// Reported token counts. Later reports replace earlier ones, field by field.
     pub fn usage(&mut self, usage: Usage) {
         let known = &mut self.usage;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 #[cfg(feature = "aws")]
-use super::{AwsOptions, BedrockConverse};
+use super::{AwsOptions, BedrockConverse, BedrockInvoke, SageMaker};
 use super::{Endpoint, OpenAiChat, SavedObject};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
@@ -84,7 +84,65 @@ pub const APIS: &[Api] = &[
         load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
         payload: |prompt, most| BedrockConverse::create_payload(prompt, most, Payload::new()),
     },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "bedrock-invoke-stream",
+        about: "Amazon Bedrock InvokeModel, streamed",
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+        classes: &["BedrockInvokeStream"],
+        build: |settings| bedrock_invoke(settings, true),
+        load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
+        payload: |prompt, most| BedrockInvoke::create_payload(prompt, most, Payload::new()),
+    },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "bedrock-invoke",
+        about: "Amazon Bedrock InvokeModel, answered at once",
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+        classes: &["BedrockInvoke"],
+        build: |settings| bedrock_invoke(settings, false),
+        load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
+        payload: |prompt, most| BedrockInvoke::create_payload(prompt, most, Payload::new()),
+    },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "sagemaker-stream",
+        about: "Amazon SageMaker, streamed",
+        key_variable: "AWS_SECRET_ACCESS_KEY",
+        classes: &["SageMakerStreamEndpoint"],
+        build: |settings| sagemaker(settings, true),
+        load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
+        payload: |prompt, most| SageMaker::create_payload(prompt, most, true, Payload::new()),
+    },
+    #[cfg(feature = "aws")]
+    Api {
+        name: "sagemaker",
+        about: "Amazon SageMaker, answered at once",
+        key_variable: "AWS_SECRET_ACCESS_KEY",
+        classes: &["SageMakerEndpoint"],
+        build: |settings| sagemaker(settings, false),
+        load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
+        payload: |prompt, most| SageMaker::create_payload(prompt, most, false, Payload::new()),
+    },
 ];
+
+#[cfg(feature = "aws")]
+fn bedrock_invoke(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    let builder = BedrockInvoke::builder(settings.model()?)
+        .streaming(streaming)
+        .aws(settings.aws());
+    Ok(Arc::new(builder.build()?))
+}
+
+/// The model's name is that of the SageMaker endpoint.
+#[cfg(feature = "aws")]
+fn sagemaker(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    let name = settings.model()?;
+    let builder = SageMaker::builder(name, name)
+        .streaming(streaming)
+        .aws(settings.aws());
+    Ok(Arc::new(builder.build()?))
+}
 
 #[cfg(feature = "aws")]
 fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {

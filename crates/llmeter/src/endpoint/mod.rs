@@ -13,9 +13,13 @@ mod answer;
 mod aws;
 #[cfg(feature = "aws")]
 mod bedrock_converse;
+#[cfg(feature = "aws")]
+mod bedrock_invoke;
 mod catalog;
 mod openai_chat;
 mod response;
+#[cfg(feature = "aws")]
+mod sagemaker;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -29,9 +33,13 @@ pub use answer::{Answer, Usage};
 pub use aws::AwsOptions;
 #[cfg(feature = "aws")]
 pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
+#[cfg(feature = "aws")]
+pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};
+#[cfg(feature = "aws")]
+pub use sagemaker::{SageMaker, SageMakerBuilder};
 
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;

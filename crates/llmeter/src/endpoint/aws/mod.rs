@@ -6,6 +6,7 @@
 
 mod access;
 mod error;
+mod jmespath;
 mod options;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub(super) use access::AwsAccess;
 pub(super) use error::{exception, of_status};
+pub(super) use jmespath::Path;
 pub use options::AwsOptions;
 
 use super::SavedObject;

@@ -1,0 +1,171 @@
+//! Turns the chunks of an InvokeModel stream, or a whole answer, into content.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::endpoint::aws::{self, Path};
+use crate::endpoint::openai_chat::{excerpt, lenient_json};
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
+
+/// Decodes one answer.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    pub(super) generated_text: Path,
+    pub(super) generated_token_count: Path,
+    pub(super) input_token_count: Path,
+    pub(super) chunks: u64,
+    pub(super) error_type: Option<String>,
+}
+
+/// Where models of several families say why they ended.
+const FINISH_REASONS: [&str; 6] = [
+    "/choices/0/finish_reason",
+    "/choices/0/stop_reason",
+    "/stop_reason",
+    "/delta/stop_reason",
+    "/completionReason",
+    "/outputs/0/stop_reason",
+];
+
+/// Where chunks of several families have reasoning.
+const REASONING: [&str; 3] = [
+    "/choices/0/delta/reasoning_content",
+    "/choices/0/delta/reasoning",
+    "/delta/thinking",
+];
+
+impl FrameDecoder for Decoder {
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        // An id in the body replaces it.
+        if let Some(id) = &head.aws_request_id {
+            answer.id(id);
+        }
+        self.error_type = head.aws_error_type.clone();
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+        if frame.is_error {
+            answer.error(aws::exception("Bedrock", frame.event, frame.data));
+            return;
+        }
+        if frame.event != Some("chunk") {
+            return;
+        }
+        self.chunks += 1;
+        let number = self.chunks;
+        let bytes = lenient_json(frame.data).ok().and_then(|value| {
+            let bytes = value.get("bytes")?.as_str()?;
+            STANDARD.decode(bytes).ok()
+        });
+        let Some(bytes) = bytes else {
+            answer.error(format!(
+                "chunk {number} holds no bytes in base64: {}",
+                excerpt(frame.data)
+            ));
+            return;
+        };
+        match lenient_json(&bytes) {
+            Ok(chunk) => {
+                for place in REASONING {
+                    if let Some(Value::String(text)) = chunk.pointer(place) {
+                        answer.reasoning(text);
+                        break;
+                    }
+                }
+                self.take(&chunk, answer);
+            }
+            Err(reason) => answer.error(format!(
+                "chunk {number} is not valid JSON: {reason}: {}",
+                excerpt(&bytes)
+            )),
+        }
+    }
+
+    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        if body.trim_ascii().is_empty() {
+            answer.error("the server's answer is empty");
+            return;
+        }
+        match lenient_json(body) {
+            Ok(value) => {
+                if let Some(Value::String(text)) =
+                    value.pointer("/choices/0/message/reasoning_content")
+                {
+                    answer.reasoning(text);
+                }
+                self.take(&value, answer);
+                if !answer.has_text && !has_other_content(&value) {
+                    answer.error(format!(
+                        "the answer has no text at {} (generated_text_jmespath): {}",
+                        self.generated_text.text(),
+                        excerpt(body)
+                    ));
+                }
+                answer.complete();
+            }
+            Err(reason) => answer.error(format!(
+                "the server's answer is not valid JSON: {reason}: {}",
+                excerpt(body)
+            )),
+        }
+    }
+
+    fn end(&mut self, answer: &mut Answer) {
+        // Models end in ways of their own; a stream that was cut is noticed by its framing.
+        if self.chunks == 0 {
+            answer.error("the stream ended without a single chunk");
+        } else if !answer.has_text && answer.content_frames() == 0 && !answer.is_complete() {
+            answer.error(format!(
+                "no chunk had a text at {} (generated_text_jmespath)",
+                self.generated_text.text()
+            ));
+        } else {
+            answer.complete();
+        }
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        aws::of_status(self.error_type.as_deref(), body)
+    }
+}
+
+impl Decoder {
+    fn take(&self, value: &Value, answer: &mut Answer) {
+        if let Some(Value::String(id)) = value.get("id") {
+            answer.own_id(id);
+        }
+        if let Some(text) = self.generated_text.find_text(value) {
+            answer.text(&text);
+        }
+        if has_other_content(value) {
+            answer.other_content();
+        }
+        answer.usage(Usage {
+            input: self.input_token_count.find_count(value),
+            output: self.generated_token_count.find_count(value),
+            ..Usage::default()
+        });
+        for place in FINISH_REASONS {
+            if let Some(Value::String(reason)) = value.pointer(place) {
+                answer.finish_reason(reason);
+                break;
+            }
+        }
+        if value.get("amazon-bedrock-invocationMetrics").is_some() {
+            answer.complete();
+        }
+    }
+}
+
+/// Whether a model calls a tool, as far as the usual families say so.
+fn has_other_content(value: &Value) -> bool {
+    let is_filled = |place: &str| match value.pointer(place) {
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        _ => false,
+    };
+    is_filled("/choices/0/delta/tool_calls")
+        || is_filled("/choices/0/message/tool_calls")
+        || is_filled("/delta/partial_json")
+}

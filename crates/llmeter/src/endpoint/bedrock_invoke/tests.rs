@@ -1,0 +1,73 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::endpoint::{Answer, Frame};
+
+fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
+    let aws = AwsOptions::new().region("us-east-1").bearer_token("key1");
+    let builder = BedrockInvoke::builder("m").aws(aws).streaming(streaming);
+    builder.build().unwrap().decoder()
+}
+
+fn decode(chunks: &[Value]) -> Answer {
+    use base64::Engine as _;
+    let (mut decoder, mut answer) = (decoder(true), Answer::default());
+    for chunk in chunks {
+        let bytes = base64::engine::general_purpose::STANDARD.encode(chunk.to_string());
+        let data = json!({"bytes": bytes, "p": "ab"}).to_string();
+        let frame = Frame {
+            event: Some("chunk"),
+            data: data.as_bytes(),
+            is_error: false,
+        };
+        decoder.frame(frame, &mut answer);
+    }
+    decoder.end(&mut answer);
+    answer
+}
+
+#[test]
+fn chunks_give_text_and_the_last_counts() {
+    let answer = decode(&[
+        json!({"id": "c-1", "choices": [{"delta": {"reasoning_content": "hm"}}]}),
+        json!({"choices": [{"delta": {"content": "a"}}]}),
+        json!({"choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}],
+            "amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 2}}),
+    ]);
+    assert_eq!((&*answer.text, &*answer.reasoning), ("ab", "hm"));
+    assert_eq!(
+        (answer.usage.input, answer.usage.output),
+        (Some(3), Some(2))
+    );
+    assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
+    assert_eq!(
+        (answer.id.as_deref(), answer.error.as_deref()),
+        (Some("c-1"), None)
+    );
+}
+
+#[test]
+fn a_path_that_finds_nothing_is_named() {
+    let error = decode(&[json!({"text": "a"})]).error.unwrap();
+    assert!(error.contains("choices[0].delta.content"), "{error}");
+    assert!(
+        decode(&[])
+            .error
+            .unwrap()
+            .contains("without a single chunk")
+    );
+    let mut answer = Answer::default();
+    decoder(false).whole(b"{\"x\":1}", &mut answer);
+    assert!(answer.error.unwrap().contains("generated_text_jmespath"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(data in proptest::collection::vec(any::<u8>(), 0..60), is_error in any::<bool>()) {
+        let (mut decoder, mut answer) = (decoder(true), Answer::default());
+        decoder.frame(Frame { event: Some("chunk"), data: &data, is_error }, &mut answer);
+        decoder.whole(&data, &mut answer);
+        decoder.end(&mut answer);
+        prop_assert!(answer.is_failed());
+    }
+}

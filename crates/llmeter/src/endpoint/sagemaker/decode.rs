@@ -1,0 +1,183 @@
+//! Turns the parts of a container's stream, or a whole answer, into content.
+//!
+//! A part is whatever the container had written; lines may be split over parts.
+
+use serde_json::Value;
+
+use crate::endpoint::aws::{self, Path};
+use crate::endpoint::openai_chat::{excerpt, lenient_json};
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
+
+/// The largest line that is accepted.
+const MAX_LINE: usize = 16 << 20;
+
+/// Decodes one answer.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    pub(super) generated_text: Path,
+    pub(super) token_count: Path,
+    /// The beginning of a line whose end has not come yet.
+    pub(super) line: Vec<u8>,
+    pub(super) parts: u64,
+    /// Lines with a token.
+    pub(super) token_lines: u64,
+    pub(super) error_type: Option<String>,
+}
+
+impl FrameDecoder for Decoder {
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        if let Some(id) = &head.aws_request_id {
+            answer.id(id);
+        }
+        self.error_type = head.aws_error_type.clone();
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+        if frame.is_error {
+            answer.error(aws::exception("SageMaker", frame.event, frame.data));
+            return;
+        }
+        if frame.event != Some("PayloadPart") {
+            return;
+        }
+        self.parts += 1;
+        self.line.extend_from_slice(frame.data);
+        let bytes = std::mem::take(&mut self.line);
+        let mut rest = bytes.as_slice();
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            self.take_line(&rest[..end], answer);
+            rest = &rest[end + 1..];
+        }
+        if rest.len() > MAX_LINE {
+            answer.error(format!(
+                "a line of the stream is longer than {MAX_LINE} bytes"
+            ));
+            return;
+        }
+        self.line = rest.to_vec();
+    }
+
+    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        if body.trim_ascii().is_empty() {
+            answer.error("the server's answer is empty");
+            return;
+        }
+        let value = match lenient_json(body) {
+            // Some containers answer with a list of answers.
+            Ok(Value::Array(mut list)) if !list.is_empty() => list.swap_remove(0),
+            Ok(value) => value,
+            Err(reason) => {
+                answer.error(format!(
+                    "the server's answer is not valid JSON: {reason}: {}",
+                    excerpt(body)
+                ));
+                return;
+            }
+        };
+        match self.generated_text.find_text(&value) {
+            Some(text) => answer.text(&text),
+            None => answer.error(error_of(&value).unwrap_or_else(|| {
+                format!(
+                    "the answer has no text at {} (generated_text_jmespath): {}",
+                    self.generated_text.text(),
+                    excerpt(body)
+                )
+            })),
+        }
+        self.details(&value, answer);
+        answer.complete();
+    }
+
+    fn end(&mut self, answer: &mut Answer) {
+        let last = std::mem::take(&mut self.line);
+        self.take_line(&last, answer);
+        if self.parts == 0 {
+            answer.error("the stream ended without a single part");
+        } else if self.token_lines == 0 && !answer.is_complete() {
+            answer.error("the stream ended without a token");
+        }
+        if answer.usage.output.is_none() && self.token_lines > 0 {
+            answer.usage(Usage {
+                output: Some(self.token_lines),
+                ..Usage::default()
+            });
+        }
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        aws::of_status(self.error_type.as_deref(), body)
+    }
+}
+
+impl Decoder {
+    fn take_line(&mut self, line: &[u8], answer: &mut Answer) {
+        let line = line.trim_ascii();
+        let data = match line.strip_prefix(b"data:") {
+            Some(data) => data.trim_ascii(),
+            // Containers that write a value a line.
+            None if line.starts_with(b"{") => line,
+            None => return,
+        };
+        if data.is_empty() {
+            return;
+        }
+        if data == b"[DONE]" {
+            answer.complete();
+            return;
+        }
+        let value = match lenient_json(data) {
+            Ok(value) => value,
+            Err(reason) => {
+                answer.error(format!(
+                    "a line of the stream is not valid JSON: {reason}: {}",
+                    excerpt(data)
+                ));
+                return;
+            }
+        };
+        if let Some(error) = error_of(&value) {
+            answer.error(error);
+            return;
+        }
+        let text = ["/token/text", "/choices/0/delta/content", "/choices/0/text"]
+            .iter()
+            .find_map(|place| value.pointer(place)?.as_str());
+        if let Some(text) = text {
+            self.token_lines += 1;
+            answer.text(text);
+        }
+        self.details(&value, answer);
+    }
+
+    fn details(&self, value: &Value, answer: &mut Answer) {
+        answer.usage(Usage {
+            input: ["/details/prompt_tokens", "/usage/prompt_tokens"]
+                .iter()
+                .find_map(|place| value.pointer(place)?.as_u64()),
+            output: self.token_count.find_count(value).or_else(|| {
+                let count = value.pointer("/usage/completion_tokens")?;
+                count.as_u64()
+            }),
+            ..Usage::default()
+        });
+        let reason = ["/details/finish_reason", "/choices/0/finish_reason"]
+            .iter()
+            .find_map(|place| value.pointer(place)?.as_str());
+        if let Some(reason) = reason {
+            answer.finish_reason(reason);
+        }
+    }
+}
+
+/// A container's own error.
+fn error_of(value: &Value) -> Option<String> {
+    let error = value.get("error").filter(|error| !error.is_null())?;
+    let text = error
+        .as_str()
+        .or_else(|| error.get("message")?.as_str())
+        .map_or_else(|| error.to_string(), str::to_owned);
+    Some(match value.get("error_type").and_then(Value::as_str) {
+        Some(kind) => format!("SageMaker {kind}: {text}"),
+        None => format!("SageMaker: {text}"),
+    })
+}

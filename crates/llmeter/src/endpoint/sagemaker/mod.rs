@@ -1,0 +1,237 @@
+//! Amazon SageMaker's InvokeEndpoint, streaming or not, with text generation containers behind it.
+
+mod decode;
+mod saved;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::aws::{AwsAccess, AwsOptions, Path, Service, path_segment, with_base64};
+use super::{
+    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
+    Way,
+};
+use crate::error::{Error, Result};
+use crate::payload::{ContentItem, Payload, Prompt};
+use crate::wire::Server;
+
+/// A model behind an endpoint of SageMaker.
+#[derive(Debug, Clone)]
+pub struct SageMaker {
+    identity: Identity,
+    streaming: bool,
+    aws: AwsAccess,
+    path: String,
+    generated_text: Path,
+    input_text: Path,
+    token_count: Path,
+}
+
+/// Settings of a [`SageMaker`] endpoint.
+#[derive(Debug, Clone)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct SageMakerBuilder {
+    endpoint_name: String,
+    model_id: String,
+    streaming: bool,
+    aws: AwsOptions,
+    generated_text: String,
+    input_text: String,
+    token_count: String,
+}
+
+impl SageMakerBuilder {
+    /// Whether the answer is asked for in pieces; yes if not set.
+    pub fn streaming(mut self, streaming: bool) -> Self {
+        self.streaming = streaming;
+        self
+    }
+
+    /// Region, address and credentials; from the environment if not set.
+    pub fn aws(mut self, options: AwsOptions) -> Self {
+        self.aws = options;
+        self
+    }
+
+    /// Where the text is in an answer that comes at once; `generated_text` if not set.
+    pub fn generated_text_jmespath(mut self, path: impl Into<String>) -> Self {
+        self.generated_text = path.into();
+        self
+    }
+
+    /// Where the prompt's texts are in a payload; `inputs` if not set.
+    pub fn input_text_jmespath(mut self, path: impl Into<String>) -> Self {
+        self.input_text = path.into();
+        self
+    }
+
+    /// Where the count of output tokens is; `details.generated_tokens` if not set.
+    pub fn token_count_jmespath(mut self, path: impl Into<String>) -> Self {
+        self.token_count = path.into();
+        self
+    }
+
+    /// Checks the settings and makes the endpoint.
+    ///
+    /// # Errors
+    /// When the endpoint or the region is missing, or a setting cannot be used. No message holds
+    /// a secret.
+    pub fn build(self) -> Result<SageMaker> {
+        if self.endpoint_name.trim().is_empty() {
+            let expected = "the name of the SageMaker endpoint";
+            return Err(Error::invalid("endpoint_name", "(empty)", expected));
+        }
+        let operation = if self.streaming {
+            "invocations-response-stream"
+        } else {
+            "invocations"
+        };
+        let name = path_segment(&self.endpoint_name);
+        Ok(SageMaker {
+            path: format!("endpoints/{name}/{operation}"),
+            identity: Identity {
+                model_id: self.model_id,
+                endpoint_name: self.endpoint_name,
+                provider: "sagemaker".to_owned(),
+            },
+            streaming: self.streaming,
+            aws: AwsAccess::new(&self.aws, Service::SageMaker)?,
+            generated_text: Path::new("generated_text_jmespath", &self.generated_text)?,
+            input_text: Path::new("input_text_jmespath", &self.input_text)?,
+            token_count: Path::new("token_count_jmespath", &self.token_count)?,
+        })
+    }
+}
+
+impl SageMaker {
+    /// A SageMaker endpoint by its name; `model_id` says for people which model is behind it.
+    pub fn builder(
+        endpoint_name: impl Into<String>,
+        model_id: impl Into<String>,
+    ) -> SageMakerBuilder {
+        SageMakerBuilder {
+            endpoint_name: endpoint_name.into(),
+            model_id: model_id.into(),
+            streaming: true,
+            aws: AwsOptions::from_environment(),
+            generated_text: "generated_text".to_owned(),
+            input_text: "inputs".to_owned(),
+            token_count: "details.generated_tokens".to_owned(),
+        }
+    }
+
+    /// A payload with a text.
+    ///
+    /// `extra` is added last and wins over what this function makes.
+    ///
+    /// # Errors
+    /// When `max_tokens` is 0 or the prompt has no item.
+    pub fn create_payload(
+        prompt: impl Into<Prompt>,
+        max_tokens: u64,
+        streaming: bool,
+        extra: Payload,
+    ) -> Result<Payload> {
+        if max_tokens == 0 {
+            return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
+        }
+        let inputs = match prompt.into().0.as_slice() {
+            [] => {
+                let expected = "a text, or a list with at least one item";
+                return Err(Error::invalid("prompt", "(empty)", expected));
+            }
+            [ContentItem::Text(text)] => json!(text),
+            items => items
+                .iter()
+                .map(|ContentItem::Text(text)| json!({"text": text}))
+                .collect(),
+        };
+        let mut payload = Payload::new();
+        payload.insert("inputs".into(), inputs);
+        payload.insert(
+            "parameters".into(),
+            json!({"max_new_tokens": max_tokens, "details": true}),
+        );
+        if streaming {
+            payload.insert("stream".into(), json!(true));
+        }
+        payload.extend(extra);
+        Ok(payload)
+    }
+}
+
+impl Endpoint for SageMaker {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        if self.streaming {
+            payload.insert("stream".into(), json!(true));
+            // Containers refuse it in streams.
+            if let Some(Value::Object(parameters)) = payload.get_mut("parameters") {
+                parameters.remove("decoder_input_details");
+            }
+        }
+        Ok(())
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+        let texts = self
+            .input_text
+            .find_texts(&Value::Object(payload.clone()))?;
+        Some(Value::String(texts.join("\n")))
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Http(self)
+    }
+
+    fn saved(&self) -> SavedObject {
+        self.to_saved()
+    }
+}
+
+impl HttpApi for SageMaker {
+    fn server(&self) -> &Server {
+        self.aws.server()
+    }
+
+    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
+        let body = with_base64(&Value::Object(payload.clone()))
+            .to_string()
+            .into_bytes();
+        self.aws.request(&self.path, "application/json", body)
+    }
+
+    fn request_lifetime(&self) -> Option<Duration> {
+        self.aws.request_lifetime()
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::EventStream
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::new(decode::Decoder {
+            generated_text: self.generated_text.clone(),
+            token_count: self.token_count.clone(),
+            line: Vec::new(),
+            parts: 0,
+            token_lines: 0,
+            error_type: None,
+        })
+    }
+
+    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.aws.redact(text)
+    }
+}

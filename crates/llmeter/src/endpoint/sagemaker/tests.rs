@@ -1,0 +1,78 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::endpoint::{Answer, Frame};
+
+fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
+    let aws = AwsOptions::new()
+        .region("us-east-1")
+        .access_keys("A", "b", None);
+    let builder = SageMaker::builder("e", "m").aws(aws).streaming(streaming);
+    builder.build().unwrap().decoder()
+}
+
+fn decode(parts: &[&[u8]]) -> Answer {
+    let (mut decoder, mut answer) = (decoder(true), Answer::default());
+    for data in parts {
+        let frame = Frame {
+            event: Some("PayloadPart"),
+            data,
+            is_error: false,
+        };
+        decoder.frame(frame, &mut answer);
+    }
+    decoder.end(&mut answer);
+    answer
+}
+
+#[test]
+fn lines_may_be_split_over_parts() {
+    let body = b"data:{\"token\":{\"text\":\"a\"}}\n\ndata:{\"token\":{\"text\":\" b\"},\
+        \"generated_text\":\"a b\",\"details\":{\"generated_tokens\":7,\"finish_reason\":\"length\"}}\n\n";
+    let bytewise: Vec<&[u8]> = body.chunks(1).collect();
+    for parts in [vec![&body[..]], bytewise] {
+        let answer = decode(&parts);
+        assert_eq!((&*answer.text, answer.usage.output), ("a b", Some(7)));
+        assert_eq!(answer.finish_reason.as_deref(), Some("length"));
+        assert_eq!(answer.error, None);
+    }
+    let uncounted = decode(&[
+        b"data:{\"token\":{\"text\":\"a\"}}\n",
+        b"{\"token\":{\"text\":\"b\"}}",
+    ]);
+    assert_eq!((&*uncounted.text, uncounted.usage.output), ("ab", Some(2)));
+}
+
+#[test]
+fn errors_are_the_containers_words() {
+    let error = |parts: &[&[u8]]| decode(parts).error.unwrap();
+    let body = b"data:{\"error\":\"too long\",\"error_type\":\"validation\"}\n\n";
+    assert_eq!(error(&[body]), "SageMaker validation: too long");
+    assert!(error(&[]).contains("without a single part"));
+    assert!(error(&[b"\n"]).contains("without a token"));
+    assert!(error(&[b"data:{oops\n"]).contains("not valid JSON"));
+}
+
+#[test]
+fn a_whole_answer_may_be_a_list() {
+    for body in [
+        &b"[{\"generated_text\":\"a\",\"details\":{\"generated_tokens\":3}}]"[..],
+        b"{\"generated_text\":\"a\",\"details\":{\"generated_tokens\":3}}",
+    ] {
+        let mut answer = Answer::default();
+        decoder(false).whole(body, &mut answer);
+        assert_eq!((&*answer.text, answer.usage.output), ("a", Some(3)));
+        assert_eq!(answer.error, None);
+    }
+    let mut answer = Answer::default();
+    decoder(false).whole(b"[]", &mut answer);
+    assert!(answer.is_failed());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..30), 0..4)) {
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        prop_assert!(decode(&parts).is_failed());
+    }
+}
