@@ -10,6 +10,7 @@
     reason = "helpers outside test functions are test code too"
 )]
 
+mod aws;
 mod llm_server;
 mod mlflow;
 mod openai_client;
