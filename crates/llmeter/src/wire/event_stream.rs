@@ -158,7 +158,7 @@ fn message_length(bytes: &[u8], message: u64) -> Result<Option<usize>, EventStre
         return Err(EventStreamError::Prelude { message });
     }
     let (length, headers) = (length as usize, headers as usize);
-    if length > MAX_MESSAGE || length < SHORTEST || headers > length - SHORTEST {
+    if !(SHORTEST..=MAX_MESSAGE).contains(&length) || headers > length - SHORTEST {
         return Err(EventStreamError::Length {
             message,
             length,

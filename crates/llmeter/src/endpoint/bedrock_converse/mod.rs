@@ -222,7 +222,7 @@ impl HttpApi for BedrockConverse {
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
         let mut body = payload.clone();
         // It is in the path.
-        body.remove("modelId");
+        body.shift_remove("modelId");
         let body = with_base64(&Value::Object(body)).to_string().into_bytes();
         let accept = if self.streaming {
             Framing::EventStream.media_type()

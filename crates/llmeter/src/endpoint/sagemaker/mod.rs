@@ -175,10 +175,10 @@ impl Endpoint for SageMaker {
 
     fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
         if self.streaming {
-            payload.insert("stream".into(), json!(true));
+            payload.entry("stream").or_insert(json!(true));
             // Containers refuse it in streams.
             if let Some(Value::Object(parameters)) = payload.get_mut("parameters") {
-                parameters.remove("decoder_input_details");
+                parameters.shift_remove("decoder_input_details");
             }
         }
         Ok(())
