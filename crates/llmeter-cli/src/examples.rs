@@ -30,6 +30,9 @@ Examples:
   llmeter run --base-url http://localhost:8000/v1 --model my-model \\
               --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
       64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
+  llmeter run --endpoint bedrock-converse-stream --region us-east-1 \\
+              --model amazon.nova-lite-v1:0 --prompt 'Tell me a story.' --requests 10
+      Amazon Bedrock; credentials come from AWS_BEARER_TOKEN_BEDROCK, access keys or AWS_PROFILE.
   llmeter run --config nightly.toml --strict --json > stats.json
       Settings from a file, statistics for a script.
   llmeter run … --output s3://bucket/team/runs
