@@ -26,7 +26,11 @@ fn remedy(reason: &str, key_variable: &str) -> Option<String> {
     let status: Option<u16> = reason
         .strip_prefix("HTTP ")
         .and_then(|rest| rest.get(..3)?.parse().ok());
+    // Of AWS's errors the library says what there is to do.
+    let is_aws = key_variable.starts_with("AWS_");
     let remedy = match status {
+        Some(401 | 403) if is_aws => return None,
+        Some(404) if is_aws => "check --region, --model and --base-url",
         Some(401 | 403) => {
             let state = match std::env::var_os(key_variable) {
                 Some(value) if !value.is_empty() => "is it right?",
