@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::storage::Location;
 
 impl dyn Callback {
-    /// Writes the callback to a file that [`load_from_file`](Self::load_from_file) reads, as does
+    /// Writes the callback to a file that `load_from_file` reads, as does
     /// the Python system if it knows the type. Missing folders are made.
     ///
     /// # Errors
@@ -18,10 +18,10 @@ impl dyn Callback {
         path.into().write(self.file_content()?).await
     }
 
-    /// As [`save_to_file`](Self::save_to_file), blocking the calling thread.
+    /// As `save_to_file`, blocking the calling thread.
     ///
     /// # Errors
-    /// As [`save_to_file`](Self::save_to_file).
+    /// As `save_to_file`.
     pub fn save_to_file_blocking(&self, path: impl Into<Location>) -> Result<()> {
         path.into().write_blocking(self.file_content()?)
     }
@@ -49,10 +49,10 @@ impl dyn Callback {
         built(&path, &path.read().await?)
     }
 
-    /// As [`load_from_file`](Self::load_from_file), blocking the calling thread.
+    /// As `load_from_file`, blocking the calling thread.
     ///
     /// # Errors
-    /// As [`load_from_file`](Self::load_from_file).
+    /// As `load_from_file`.
     pub fn load_from_file_blocking(path: impl Into<Location>) -> Result<Arc<dyn Callback>> {
         let path = path.into();
         built(&path, &path.read_blocking()?)
