@@ -16,12 +16,12 @@ use crate::endpoint::{Answer, Endpoint, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
-use crate::run::Interrupt;
 use crate::run::ahead::{Ready, Requests};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
 use crate::run::unless::unless;
+use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseReader};
 use crate::wire::{ConnectError, Connection, Dialer, LANE};
@@ -46,6 +46,7 @@ pub(crate) struct Session {
     dialer: Option<Dialer>,
     requests: Requests,
     timeout: Duration,
+    connections_kept: Connections,
     pub(crate) interrupt: Interrupt,
     /// Stops the sending before it costs too much.
     pub(crate) guard: Option<Arc<SpendGuard>>,
@@ -73,6 +74,7 @@ impl Session {
             dialer,
             requests,
             timeout: config.timeout,
+            connections_kept: config.connections,
             interrupt,
             guard,
             backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
@@ -367,7 +369,8 @@ impl Client {
             }
         }
         let end = connection.last_read().at;
-        if reader.keeps_alive() && writing.is_whole() {
+        let is_kept = self.session.connections_kept == Connections::Keep;
+        if is_kept && reader.keeps_alive() && writing.is_whole() {
             self.connection = Some(connection);
         }
         Ok(end)
