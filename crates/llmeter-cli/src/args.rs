@@ -178,6 +178,10 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "TIME", help_heading = "Load", value_parser = parse_duration)]
     #[serde(deserialize_with = "duration_setting")]
     pub(crate) timeout: Option<Duration>,
+    /// How often to send a request again that found no connection or was answered with 429 or 503
+    /// [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) max_retries: Option<u32>,
     /// Whether a client keeps its connection for its next request or opens a new one [default: keep]
     #[arg(long, value_name = "WHAT", help_heading = "Load")]
     pub(crate) connections: Option<ConnectionUse>,

@@ -99,6 +99,7 @@ impl RunArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            max_retries: self.max_retries.or(file.max_retries),
             connections: self.connections.or(file.connections),
             prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
             payload: self.payload.or(file.payload.filter(|_| !has_content)),
@@ -169,6 +170,7 @@ impl RunArguments {
         set(&mut config.warmup, self.warmup);
         set(&mut config.seed, self.seed);
         set(&mut config.stamps, self.stamps.map(Into::into));
+        set(&mut config.max_retries, self.max_retries);
         set(&mut config.connections, self.connections.map(Into::into));
         set(&mut config.lanes, self.lanes.map(Some));
         set(&mut config.ca_file, self.ca_file.map(Some));

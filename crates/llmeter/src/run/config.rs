@@ -51,6 +51,9 @@ pub struct RunConfig {
     pub warmup: u64,
     /// Longest time of one request, connecting included.
     pub timeout: Duration,
+    /// How often a request is sent again that found no connection, or was answered with status 429
+    /// or 503. A server's `Retry-After` is followed; all attempts are within the timeout.
+    pub max_retries: u32,
     /// Counts tokens where the server does not.
     pub tokenizer: Arc<dyn Tokenizer>,
     /// The folder, here or in the cloud, in which the run's own folder is made; `None` writes
@@ -102,6 +105,7 @@ impl RunConfig {
             load: Load::default(),
             warmup: 0,
             timeout: Duration::from_secs(60),
+            max_retries: 0,
             tokenizer: Arc::new(Whitespace),
             output: None,
             run_name: None,

@@ -26,6 +26,7 @@ mod prepare;
 mod progress;
 mod quality;
 mod recorder;
+mod retry;
 mod runner;
 mod saved;
 mod saved_run;

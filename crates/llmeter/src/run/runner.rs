@@ -328,6 +328,7 @@ fn execute(
     result.error_tally = collected.errors;
     result.annotation_tally = annotation_tally;
     result.add_stats(quality.stats());
+    result.add_stats(session.rate_limits.stats());
     if let Some(guard) = &guard {
         result.add_stats(guard.stats());
     }

@@ -50,6 +50,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
             StampSource::User => "user",
         },
         "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
+        "max_retries": config.max_retries,
         "insecure": config.insecure,
         "connections": match config.connections {
             Connections::Keep => "keep",

@@ -138,6 +138,7 @@ impl SavedRun {
             config.stamps = StampSource::User;
         }
         config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
+        config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
         config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
         if text(&self.own, "connections").as_deref() == Some("new") {
             config.connections = Connections::New;
