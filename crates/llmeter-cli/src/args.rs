@@ -58,6 +58,25 @@ pub(crate) struct DemoArguments {
     pub(crate) quiet: bool,
 }
 
+/// Whether connections are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ConnectionUse {
+    /// One connection a client, as long as the server keeps it
+    Keep,
+    /// A new one for every request
+    New,
+}
+
+impl From<ConnectionUse> for llmeter::Connections {
+    fn from(connections: ConnectionUse) -> Self {
+        match connections {
+            ConnectionUse::Keep => Self::Keep,
+            ConnectionUse::New => Self::New,
+        }
+    }
+}
+
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -120,6 +139,10 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE", help_heading = "Endpoint")]
     pub(crate) ca_file: Option<PathBuf>,
 
+    /// Take any certificate: anybody could be the server
+    #[arg(long, help_heading = "Endpoint", conflicts_with = "ca_file")]
+    pub(crate) insecure: bool,
+
     /// Text to send as one user message
     #[arg(long, value_name = "TEXT", help_heading = "Payload")]
     pub(crate) prompt: Option<String>,
@@ -158,6 +181,13 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "TIME", help_heading = "Load", value_parser = parse_duration)]
     #[serde(deserialize_with = "duration_setting")]
     pub(crate) timeout: Option<Duration>,
+    /// How often to send a request again that found no connection or was answered with 429 or 503
+    /// [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) max_retries: Option<u32>,
+    /// Whether a client keeps its connection for its next request or opens a new one [default: keep]
+    #[arg(long, value_name = "WHAT", help_heading = "Load")]
+    pub(crate) connections: Option<ConnectionUse>,
     /// Requests that are sent first and kept out of every figure [default: 0]
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub(crate) warmup: Option<u64>,

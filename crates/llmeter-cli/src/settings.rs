@@ -98,7 +98,10 @@ impl RunArguments {
             } else {
                 self.headers
             },
-            ca_file: self.ca_file.or(file.ca_file),
+            ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
+            insecure: self.insecure || file.insecure,
+            max_retries: self.max_retries.or(file.max_retries),
+            connections: self.connections.or(file.connections),
             prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
             payload: self.payload.or(file.payload.filter(|_| !has_content)),
             max_tokens: self
@@ -168,12 +171,15 @@ impl RunArguments {
         set(&mut config.warmup, self.warmup);
         set(&mut config.seed, self.seed);
         set(&mut config.stamps, self.stamps.map(Into::into));
+        set(&mut config.max_retries, self.max_retries);
+        set(&mut config.connections, self.connections.map(Into::into));
         set(&mut config.lanes, self.lanes.map(Some));
         set(&mut config.ca_file, self.ca_file.map(Some));
         set(&mut config.output, self.output.map(Some));
         set(&mut config.run_description, self.description.map(Some));
         set(&mut config.max_cost, self.max_cost.map(Some));
         config.run_name = self.run_name;
+        config.insecure |= self.insecure;
         config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
         config.validate()?;

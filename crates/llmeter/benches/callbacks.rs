@@ -14,7 +14,7 @@ use llmeter::saved::SavedObject;
 use llmeter::{Endpoint, Load, OpenAiChat, RunConfig, Runner};
 
 const CLIENTS: usize = 64;
-const REQUESTS: u64 = 100;
+const REQUESTS: u64 = 300;
 /// With so many clients: 20,000 requests a second.
 const LATENCY: Duration = Duration::from_micros(3200);
 

@@ -54,7 +54,7 @@ pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 pub use error::{Error, Result};
 pub use result::RunResult;
 pub use run::{
-    Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner, SavedRun, Spread,
-    Verdict, raise_open_file_limit, run_name_from_clock,
+    Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner,
+    SavedRun, Spread, Verdict, raise_open_file_limit, run_name_from_clock,
 };
 pub use wire::StampSource;

@@ -102,6 +102,14 @@ fn failures_are_in_the_endpoints_words() {
     assert_eq!(result.responses[0].request_time, None, "it was never sent");
 }
 
+#[test]
+fn a_panic_before_the_first_request_stops_the_run_in_words() {
+    let mut config = odd(&[Act::Text]);
+    config.payloads = vec![Arc::new(prompt("explode"))];
+    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
+    assert!(error.to_string().contains("cannot prepare this"), "{error}");
+}
+
 /// Does with each request, in turn, what the list says.
 struct Odd {
     identity: Identity,
@@ -131,6 +139,10 @@ fn odd(acts: &[Act]) -> RunConfig {
 }
 
 impl Endpoint for Odd {
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        assert!(payload["prompt"] != "explode", "cannot prepare this");
+        Ok(())
+    }
     fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -402,6 +402,7 @@ prop_compose! {
             status,
             finish_reason: texts.0,
             reasoning_text: texts.1,
+            retry_wait: times.4,
             send_lateness: times.4,
             receive_delay: times.5,
             client,

@@ -172,6 +172,23 @@ fn an_untrusted_certificate_stops_the_run_before_it_begins() {
 }
 
 #[test]
+fn any_certificate_is_taken_if_the_user_says_so() {
+    let server = TlsServer::start("elsewhere.example");
+    let mut config = server.config(None);
+    config.insecure = true;
+    let result = run(config);
+    assert_eq!(result.responses[0].error, None);
+    let warned = result
+        .warnings
+        .iter()
+        .any(|warning| warning.contains("was not checked"));
+    assert!(warned, "{:?}", result.warnings);
+    let mut config = server.config(Some("ca.pem".into()));
+    config.insecure = true;
+    assert!(refused(config).contains("not both"));
+}
+
+#[test]
 fn a_certificate_for_another_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = TlsServer::start("elsewhere.example");

@@ -258,7 +258,11 @@ fn what_cannot_be_a_callback_is_refused_in_one_line() {
             "known types: ",
         ],
     );
-    with("broken.json", "{", &["broken.json", "line 1"]);
+    with(
+        "broken.json",
+        "{",
+        &["broken.json", "line 1", "known types: "],
+    );
     with("list.json", "[]", &["list.json", "known types: "]);
     with(
         "newer.json",
@@ -267,8 +271,8 @@ fn what_cannot_be_a_callback_is_refused_in_one_line() {
     );
     place
         .run(&server.base_url(), &["--callback", "missing.json"])
-        .exits(1)
-        .one_error(&["missing.json"]);
+        .exits(2)
+        .one_error(&["missing.json", "No such file", "known types: "]);
     for (table, part) in [
         ("seed = 7", "type = \"NAME\""),
         ("type = \"CacheBuster\"\nsead = 7", "unknown field `sead`"),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Callback, from_json};
+use super::{Callback, from_json, kinds};
 use crate::error::{Error, Result};
+use crate::saved::Kind;
 use crate::storage::Location;
 
 impl dyn Callback {
-    /// Writes the callback to a file that [`load_from_file`](Self::load_from_file) reads, as does
+    /// Writes the callback to a file that `load_from_file` reads, as does
     /// the Python system if it knows the type. Missing folders are made.
     ///
     /// # Errors
@@ -18,10 +19,10 @@ impl dyn Callback {
         path.into().write(self.file_content()?).await
     }
 
-    /// As [`save_to_file`](Self::save_to_file), blocking the calling thread.
+    /// As `save_to_file`, blocking the calling thread.
     ///
     /// # Errors
-    /// As [`save_to_file`](Self::save_to_file).
+    /// As `save_to_file`.
     pub fn save_to_file_blocking(&self, path: impl Into<Location>) -> Result<()> {
         path.into().write_blocking(self.file_content()?)
     }
@@ -46,16 +47,18 @@ impl dyn Callback {
     /// was written by a newer llmeter. The message names the file and lists the known types.
     pub async fn load_from_file(path: impl Into<Location>) -> Result<Arc<dyn Callback>> {
         let path = path.into();
-        built(&path, &path.read().await?)
+        let text = path.read().await;
+        built(&path, text)
     }
 
-    /// As [`load_from_file`](Self::load_from_file), blocking the calling thread.
+    /// As `load_from_file`, blocking the calling thread.
     ///
     /// # Errors
-    /// As [`load_from_file`](Self::load_from_file).
+    /// As `load_from_file`.
     pub fn load_from_file_blocking(path: impl Into<Location>) -> Result<Arc<dyn Callback>> {
         let path = path.into();
-        built(&path, &path.read_blocking()?)
+        let text = path.read_blocking();
+        built(&path, text)
     }
 
     fn file_content(&self) -> Result<Vec<u8>> {
@@ -63,17 +66,31 @@ impl dyn Callback {
     }
 }
 
-fn built(path: &Location, text: &[u8]) -> Result<Arc<dyn Callback>> {
+fn built(path: &Location, text: Result<Vec<u8>>) -> Result<Arc<dyn Callback>> {
     let refused = |line, column, reason: String| Error::Content {
         path: path.to_string().into(),
         line,
         column,
         reason,
     };
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let known = || {
+        let names: Vec<_> = kinds().iter().map(Kind::name).collect();
+        format!("known types: {}", names.join(", "))
+    };
+    let text = text.map_err(|reason| {
+        let reason = match reason {
+            Error::Io { source, .. } => source.to_string(),
+            Error::Storage { reason, .. } => reason,
+            other => other.to_string(),
+        };
+        let reason = format!("no callback can be read from it: {reason}; {}", known());
+        refused(None, None, reason)
+    })?;
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     let value: Value = serde_json::from_slice(text).map_err(|reason| {
         let place = (Some(reason.line()), Some(reason.column()));
-        refused(place.0, place.1, format!("it is no JSON: {reason}"))
+        let reason = format!("it is no JSON: {reason}; {}", known());
+        refused(place.0, place.1, reason)
     })?;
     from_json(&value).map_err(|reason| refused(None, None, reason.to_string()))
 }

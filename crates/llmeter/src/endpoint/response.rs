@@ -75,6 +75,8 @@ pub struct ResponseDetail {
     pub finish_reason: Option<String>,
     /// The reasoning text.
     pub reasoning_text: Option<String>,
+    /// Time that was waited before the request was sent again.
+    pub retry_wait: Option<f64>,
     /// How long after its intended time the request was sent.
     pub send_lateness: Option<f64>,
     /// The largest time that a byte of this answer waited in the kernel for llmeter to read it.

@@ -30,6 +30,7 @@ pub fn summary(result: &RunResult) -> String {
     rates(&mut text, &stats);
     super::cost::costs(&mut text, &stats);
     failures(&mut text, result, &stats);
+    limits(&mut text, &stats);
     callbacks(&mut text, result);
     measurement(&mut text, result, &stats);
     text
@@ -192,6 +193,42 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
         .filter(|more| *more > 0)
     {
         let _ = writeln!(text, "  and {more} other {}", plural(more as f64, "kind"));
+    }
+}
+
+/// What the server said of its limits, if they were felt.
+fn limits(text: &mut String, stats: &Map<String, Value>) {
+    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
+    let refused = number("rate_limited_answers").unwrap_or(0.0);
+    let retries = number("total_retries").unwrap_or(0.0);
+    if refused == 0.0 && retries == 0.0 {
+        return;
+    }
+    let _ = writeln!(text, "\nrate limits and repetitions");
+    if refused > 0.0 {
+        let answers = plural(refused, "answer");
+        let _ = writeln!(text, "  {} {answers} with status 429", figure(refused));
+    }
+    if retries > 0.0 {
+        let times = plural(retries, "repetition");
+        let waited = duration(number("total_retry_wait").unwrap_or(0.0));
+        let _ = writeln!(
+            text,
+            "  {} {times}, after {waited} of waiting",
+            figure(retries)
+        );
+    }
+    for (key, value) in stats {
+        if let Some(header) = key.strip_prefix("rate_limit_") {
+            let (header, what) = match header.strip_suffix("-min") {
+                Some(header) => (header, "at least "),
+                None => (header, ""),
+            };
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let _ = writeln!(text, "  {header}: {what}{value}");
+        }
     }
 }
 

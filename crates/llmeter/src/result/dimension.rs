@@ -71,6 +71,7 @@ impl InvocationResponse {
             "status" => detail.status.into(),
             "finish_reason" => text(detail.finish_reason.as_deref()),
             "reasoning_text" => text(detail.reasoning_text.as_deref()),
+            "retry_wait" => detail.retry_wait.into(),
             "send_lateness" => detail.send_lateness.into(),
             "receive_delay" => detail.receive_delay.into(),
             "client" => detail.client.into(),

@@ -188,6 +188,7 @@ impl<'de> Visitor<'de> for LineSeed {
                 "status" => detail.status = whole(&mut map)?,
                 "finish_reason" => detail.finish_reason = map.next_value()?,
                 "reasoning_text" => detail.reasoning_text = map.next_value()?,
+                "retry_wait" => detail.retry_wait = map.next_value()?,
                 "send_lateness" => detail.send_lateness = map.next_value()?,
                 "receive_delay" => detail.receive_delay = map.next_value()?,
                 "client" => detail.client = whole(&mut map)?,

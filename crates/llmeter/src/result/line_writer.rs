@@ -199,6 +199,7 @@ impl Line<'_> {
         self.set_int("status", detail.status);
         self.set_text("finish_reason", detail.finish_reason.as_deref());
         self.set_text("reasoning_text", detail.reasoning_text.as_deref());
+        self.set_float("retry_wait", detail.retry_wait);
         self.set_float("send_lateness", detail.send_lateness);
         self.set_float("receive_delay", detail.receive_delay);
         self.set_int("client", detail.client);

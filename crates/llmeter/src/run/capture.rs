@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
     pub(crate) body: Vec<u8>,
     pub(crate) marks: Vec<Mark>,
+    /// What came before of this answer does not count: the request was sent again.
+    pub(crate) is_restart: bool,
     /// The answer is over.
     pub(crate) ending: Option<Box<Ending>>,
     /// What was reserved for it in a run with a limit of cost; with the ending.
@@ -65,6 +67,8 @@ pub(crate) struct Sending {
     pub(crate) time_to_connect: Option<f64>,
     pub(crate) time_to_tls: Option<f64>,
     pub(crate) retries: u32,
+    /// Seconds that were waited before repetitions.
+    pub(crate) retry_wait: f64,
 }
 
 impl Sending {
@@ -140,6 +144,7 @@ pub(crate) struct Capture {
     marks: Vec<Mark>,
     /// Bytes and marks that the next segment will probably hold.
     expected: (usize, usize),
+    is_restart: bool,
     pub(crate) sending: Sending,
     pub(crate) reservation: Option<Reservation>,
 }
@@ -154,6 +159,7 @@ impl Capture {
             body: Vec::new(),
             marks: Vec::new(),
             expected: (0, 0),
+            is_restart: false,
             sending: Sending::default(),
             reservation: None,
         }
@@ -173,6 +179,16 @@ impl Capture {
         if self.body.len() >= SEGMENT_SIZE {
             self.hand_over(None);
         }
+    }
+
+    /// Drops what came of the answer: the request is sent again. When it was first sent stays.
+    /// Gives the head, if the recorder has not seen it.
+    pub(crate) fn restart(&mut self) -> Option<ResponseHead> {
+        let head = self.head.take().map(|head| head.0);
+        self.body.clear();
+        self.marks.clear();
+        self.is_restart = true;
+        head
     }
 
     /// The answer is over; the next call belongs to the next one.
@@ -206,6 +222,7 @@ impl Capture {
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
             reservation: self.reservation.take_if(|_| ending.is_some()),
+            is_restart: std::mem::take(&mut self.is_restart),
             ending,
         };
         // The end of a long answer may be short.

@@ -16,14 +16,15 @@ use crate::endpoint::{Answer, Endpoint, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
-use crate::run::Interrupt;
 use crate::run::ahead::{Ready, Requests};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::gate::{Gate, Pass};
 use crate::run::prepare::Prepared;
+use crate::run::retry::{self, RateLimits};
 use crate::run::unless::unless;
+use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
-use crate::wire::http1::{HttpError, ResponseReader};
+use crate::wire::http1::{HttpError, ResponseHead, ResponseReader};
 use crate::wire::{ConnectError, Connection, Dialer, LANE};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of usual
@@ -46,6 +47,9 @@ pub(crate) struct Session {
     dialer: Option<Dialer>,
     requests: Requests,
     timeout: Duration,
+    connections_kept: Connections,
+    max_retries: u32,
+    pub(crate) rate_limits: RateLimits,
     pub(crate) interrupt: Interrupt,
     /// Stops the sending before it costs too much.
     pub(crate) guard: Option<Arc<SpendGuard>>,
@@ -73,6 +77,9 @@ impl Session {
             dialer,
             requests,
             timeout: config.timeout,
+            connections_kept: config.connections,
+            max_retries: config.max_retries,
+            rate_limits: RateLimits::default(),
             interrupt,
             guard,
             backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
@@ -140,6 +147,7 @@ pub(crate) async fn run(
         number: plan.client as usize,
         session: session.clone(),
         connection: None,
+        refusal: None,
         capture: Capture::new(plan.client, queue, session.backlog.clone()),
     };
     let interrupt = session.interrupt.clone();
@@ -199,6 +207,8 @@ struct Client {
     session: Arc<Session>,
     connection: Option<Connection>,
     capture: Capture,
+    /// The head of an answer that asks to come back later.
+    refusal: Option<ResponseHead>,
 }
 
 impl Client {
@@ -217,7 +227,7 @@ impl Client {
         let result = {
             let exchange = async {
                 match session.endpoint.way() {
-                    Way::Http(_) => self.exchange(&prepared, intended).await,
+                    Way::Http(_) => self.exchange_patiently(&prepared, intended).await,
                     Way::Invoke(api) => {
                         let answer = answer.insert(Box::<Answer>::default());
                         self.capture.sending.wall = Some(clock::wall());
@@ -295,6 +305,43 @@ impl Client {
         clock::now()
     }
 
+    /// An HTTP exchange that is repeated, as often as the user allows, when the server cannot be
+    /// reached or asks to come back later. The clock is not restarted.
+    async fn exchange_patiently(
+        &mut self,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<Stamp, ExchangeError> {
+        let begun = clock::now();
+        let mut attempts = 1;
+        loop {
+            self.refusal = None;
+            let result = self.exchange(prepared, intended).await;
+            let retry_after = match (&result, &self.refusal) {
+                (Err(ExchangeError::Connect(_)), _) => None,
+                (Ok(_), Some(head)) => head.retry_after.as_deref(),
+                _ => return result,
+            };
+            let session = self.session.clone();
+            let pause = retry::pause(attempts, retry_after);
+            let left = session.timeout.as_secs_f64() - clock::now().seconds_since(begun);
+            // An answer is worth more than a timeout.
+            if attempts > session.max_retries || pause.as_secs_f64() >= left {
+                return result;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = session.interrupt.stopped() => return result,
+            }
+            if let Some(head) = self.capture.restart() {
+                session.rate_limits.note(&head);
+            }
+            self.capture.sending.retries += 1;
+            self.capture.sending.retry_wait += pause.as_secs_f64();
+            attempts += 1;
+        }
+    }
+
     /// One HTTP exchange. An idle connection that the server closed meanwhile is replaced, once;
     /// the clock is not restarted then.
     async fn exchange(
@@ -367,7 +414,12 @@ impl Client {
             }
         }
         let end = connection.last_read().at;
-        if reader.keeps_alive() && writing.is_whole() {
+        if self.session.max_retries > 0 {
+            let head = reader.head().filter(|head| retry::is_refusal(head.status));
+            self.refusal = head.cloned();
+        }
+        let is_kept = self.session.connections_kept == Connections::Keep;
+        if is_kept && reader.keeps_alive() && writing.is_whole() {
             self.connection = Some(connection);
         }
         Ok(end)

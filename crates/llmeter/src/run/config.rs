@@ -25,6 +25,16 @@ pub enum Load {
     Duration(Duration),
 }
 
+/// Whether a connection carries more than one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Connections {
+    /// A client keeps its connection as long as the server does.
+    #[default]
+    Keep,
+    /// Every request opens one, as a client that has just started does.
+    New,
+}
+
 /// The configuration of one run. Change fields freely; [`validate`](Self::validate) tells what is
 /// wrong with them.
 #[derive(Clone)]
@@ -41,6 +51,9 @@ pub struct RunConfig {
     pub warmup: u64,
     /// Longest time of one request, connecting included.
     pub timeout: Duration,
+    /// How often a request is sent again that found no connection, or was answered with status 429
+    /// or 503. A server's `Retry-After` is followed; all attempts are within the timeout.
+    pub max_retries: u32,
     /// Counts tokens where the server does not.
     pub tokenizer: Arc<dyn Tokenizer>,
     /// The folder, here or in the cloud, in which the run's own folder is made; `None` writes
@@ -58,6 +71,10 @@ pub struct RunConfig {
     pub stamps: StampSource,
     /// A PEM file with the certificates to trust for https, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Take any certificate for https, so that anybody could be the server.
+    pub insecure: bool,
+    /// Whether a client's connection carries its next request, too.
+    pub connections: Connections,
     /// Threads that send and read; `None` leaves one core to the recorder.
     pub lanes: Option<usize>,
     /// Replace a run that the folder already holds.
@@ -88,6 +105,7 @@ impl RunConfig {
             load: Load::default(),
             warmup: 0,
             timeout: Duration::from_secs(60),
+            max_retries: 0,
             tokenizer: Arc::new(Whitespace),
             output: None,
             run_name: None,
@@ -96,6 +114,8 @@ impl RunConfig {
             seed: 0,
             stamps: StampSource::default(),
             ca_file: None,
+            insecure: false,
+            connections: Connections::default(),
             lanes: None,
             overwrite: false,
             callbacks: Vec::new(),
@@ -165,6 +185,13 @@ impl RunConfig {
         }
         if self.payloads.is_empty() {
             return Err(Error::invalid("payload", "(none)", "at least one payload"));
+        }
+        if self.insecure && self.ca_file.is_some() {
+            return Err(Error::invalid(
+                "insecure",
+                "true",
+                "a CA file or any certificate, not both",
+            ));
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid(

@@ -51,6 +51,9 @@ impl Decoder {
     pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
         let (client, endpoint) = (segment.client, &*self.endpoint);
         let slot = &mut self.under_way[client as usize];
+        if segment.is_restart {
+            *slot = None;
+        }
         let assembly = slot.get_or_insert_with(|| Box::new(Assembly::new(endpoint)));
         let fed = foreign::guarded(|| {
             if let Some(head) = segment.head {
@@ -242,6 +245,7 @@ impl Assembly {
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
+        detail.retry_wait = (sending.retry_wait > 0.0).then_some(sending.retry_wait);
         detail.time_to_connect = sending.time_to_connect;
         detail.time_to_tls = sending.time_to_tls;
         detail.send_lateness = sending.lateness;

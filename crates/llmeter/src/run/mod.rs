@@ -26,12 +26,13 @@ mod prepare;
 mod progress;
 mod quality;
 mod recorder;
+mod retry;
 mod runner;
 mod saved;
 mod saved_run;
 mod unless;
 
-pub use config::{Load, RunConfig};
+pub use config::{Connections, Load, RunConfig};
 pub(crate) use host::lower_priority;
 pub use host::raise_open_file_limit;
 pub use interrupt::Interrupt;

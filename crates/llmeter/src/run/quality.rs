@@ -21,7 +21,10 @@ const LATE_SEND_SHARE: f64 = 0.05;
 /// Share of the machine's time that the hypervisor may take before figures suffer.
 const STEAL_SHARE: f64 = 0.05;
 /// Share of a lane's time without a core from which stamps after the read are in doubt.
-const WAIT_SHARE: f64 = 0.02;
+const WAIT_SHARE: f64 = 0.01;
+/// Stamps after the read do not see everything that delays them: a share of requests that is known
+/// to be uncertain counts as this many times as large.
+const UNSEEN: f64 = 2.0;
 
 /// Whether the figures are those of the endpoint or of the meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -259,8 +262,12 @@ impl MeasurementQuality {
             self.verdict = self.verdict.max(verdict);
             self.reasons.push(reason);
         };
-        if self.uncertain_requests_rate > DEGRADED_SHARE {
-            let verdict = if self.uncertain_requests_rate > CLIENT_BOUND_SHARE {
+        let uncertain = match self.stamps {
+            StampSource::Kernel => self.uncertain_requests_rate,
+            StampSource::User => self.uncertain_requests_rate * UNSEEN,
+        };
+        if uncertain > DEGRADED_SHARE {
+            let verdict = if uncertain > CLIENT_BOUND_SHARE {
                 Verdict::ClientBound
             } else {
                 Verdict::Degraded

@@ -171,6 +171,9 @@ fn decode(
             match segments.try_recv() {
                 Ok(segment) => {
                     let size = segment.size();
+                    if let Some(head) = &segment.head {
+                        session.rate_limits.note(&head.0);
+                    }
                     // The decoder catches what an endpoint's code does; this is for its own defects.
                     match foreign::guarded(|| decoder.take(segment)) {
                         Ok(recorded) => batch.extend(recorded),

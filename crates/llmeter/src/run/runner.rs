@@ -185,6 +185,7 @@ fn execute(
             let (server, stamps) = (api.server(), config.stamps);
             let dialer = match &config.ca_file {
                 Some(file) => Dialer::with_ca_file(server, stamps, file)?,
+                None if config.insecure => Dialer::insecure(server, stamps)?,
                 None => Dialer::new(server, stamps)?,
             };
             runtime.block_on(async {
@@ -327,6 +328,7 @@ fn execute(
     result.error_tally = collected.errors;
     result.annotation_tally = annotation_tally;
     result.add_stats(quality.stats());
+    result.add_stats(session.rate_limits.stats());
     if let Some(guard) = &guard {
         result.add_stats(guard.stats());
     }
@@ -408,7 +410,7 @@ async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()
         Ok(Err(reason @ ConnectError::Tls(_))) => {
             return Err(Error::Environment(format!(
                 "cannot reach {authority} safely: {reason}; does it speak https, and is its \
-                 certificate, or the one that signed it, among the trusted ones?"
+                 certificate, or the one that signed it, among the trusted ones (--ca-file)?"
             )));
         }
         Ok(Err(reason)) => reason.to_string(),
@@ -455,6 +457,12 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
             "{} answers were lost because decoding them panicked",
             collected.lost
         ));
+    }
+    if config.insecure
+        && let Way::Http(api) = config.endpoint.way()
+        && api.server().tls
+    {
+        notices.push("the server's certificate was not checked".to_owned());
     }
     if config.stamps == StampSource::Kernel
         && quality.stamps == StampSource::User

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::run::{Load, RunConfig};
+use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
 use crate::wire::StampSource;
 
@@ -50,6 +50,12 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
             StampSource::User => "user",
         },
         "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
+        "max_retries": config.max_retries,
+        "insecure": config.insecure,
+        "connections": match config.connections {
+            Connections::Keep => "keep",
+            Connections::New => "new",
+        },
         "lanes": config.lane_count(),
         "grace": seconds(config.grace),
         "max_cost": config.max_cost,

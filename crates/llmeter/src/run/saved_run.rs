@@ -10,7 +10,7 @@ use crate::endpoint::{self, SavedObject};
 use crate::error::{Error, Result};
 use crate::payload::{load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
-use crate::run::{Load, RunConfig};
+use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
 use crate::wire::StampSource;
 
@@ -138,6 +138,11 @@ impl SavedRun {
             config.stamps = StampSource::User;
         }
         config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
+        config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
+        config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
+        if text(&self.own, "connections").as_deref() == Some("new") {
+            config.connections = Connections::New;
+        }
         if let Some(grace) = self.time(&self.own, "grace")? {
             config.grace = grace;
         }

@@ -57,6 +57,8 @@ pub struct Accumulator {
     output_tokens: u64,
     cached_input_tokens: u64,
     reasoning_output_tokens: u64,
+    retries: u64,
+    retry_wait: f64,
     framed_tokens: u64,
     frames: u64,
     gaps_dropped: u64,
@@ -90,6 +92,8 @@ impl Accumulator {
             output_tokens: 0,
             cached_input_tokens: 0,
             reasoning_output_tokens: 0,
+            retries: 0,
+            retry_wait: 0.0,
             framed_tokens: 0,
             frames: 0,
             gaps_dropped: 0,
@@ -124,6 +128,8 @@ impl Accumulator {
             response.num_tokens_output_reasoning,
         );
         self.annotations.record(&response.annotations);
+        add(&mut self.retries, response.retries.map(u64::from));
+        self.retry_wait += response.detail.retry_wait.unwrap_or(0.0);
         if response.error.is_some() {
             self.failed += 1;
             return;
@@ -286,6 +292,10 @@ impl Accumulator {
             "total_reasoning_output_tokens",
             self.reasoning_output_tokens.into(),
         );
+        if self.retries > 0 {
+            put("total_retries", self.retries.into());
+            put("total_retry_wait", self.retry_wait.into());
+        }
         put("average_input_tokens_per_minute", rate(input, 60.0));
         put("average_output_tokens_per_minute", rate(output, 60.0));
         put("output_tps", rate(output, 1.0));

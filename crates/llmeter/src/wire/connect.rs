@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use crate::error::{Error, Result};
 use crate::wire::arrival::{Arrival, StampSource};
 use crate::wire::clock::{self, Stamp};
+use crate::wire::insecure::AnyCertificate;
 use crate::wire::{Server, TimedStream};
 
 /// Opens connections to one server whose name was resolved once.
@@ -49,7 +50,7 @@ impl Dialer {
     /// # Errors
     /// When the name does not resolve, or the system has no trusted certificates for TLS.
     pub fn new(server: &Server, stamps: StampSource) -> Result<Self> {
-        Self::with_roots(server, stamps, native_roots)
+        Self::with_tls(server, stamps, || checking(native_roots()?))
     }
 
     /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's.
@@ -57,13 +58,27 @@ impl Dialer {
     /// # Errors
     /// When the name does not resolve, or the file cannot be read or holds no certificate.
     pub fn with_ca_file(server: &Server, stamps: StampSource, file: &Path) -> Result<Self> {
-        Self::with_roots(server, stamps, || roots_from(file))
+        Self::with_tls(server, stamps, || checking(roots_from(file)?))
     }
 
-    fn with_roots(
+    /// As [`new`](Self::new), but takes any certificate, so that anybody could be the server.
+    ///
+    /// # Errors
+    /// When the name does not resolve.
+    pub fn insecure(server: &Server, stamps: StampSource) -> Result<Self> {
+        Self::with_tls(server, stamps, || {
+            let any = AnyCertificate(provider());
+            let config = tls_versions()?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(any));
+            Ok(config.with_no_client_auth())
+        })
+    }
+
+    fn with_tls(
         server: &Server,
         stamps: StampSource,
-        roots: impl FnOnce() -> Result<rustls::RootCertStore>,
+        config: impl FnOnce() -> Result<rustls::ClientConfig>,
     ) -> Result<Self> {
         use std::net::ToSocketAddrs;
         let unresolved = |reason: String| {
@@ -82,7 +97,7 @@ impl Dialer {
         let tls = if server.tls {
             let name = ServerName::try_from(server.host.clone())
                 .map_err(|reason| unresolved(reason.to_string()))?;
-            Some((TlsConnector::from(tls_config(roots()?)?), name))
+            Some((TlsConnector::from(Arc::new(config()?)), name))
         } else {
             None
         };
@@ -228,14 +243,19 @@ impl AsyncWrite for Connection {
     }
 }
 
-fn tls_config(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn tls_versions() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>> {
+    rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|reason| Error::Environment(format!("TLS cannot be set up: {reason}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .map_err(|reason| Error::Environment(format!("TLS cannot be set up: {reason}")))
+}
+
+fn checking(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig> {
+    let config = tls_versions()?.with_root_certificates(roots);
+    Ok(config.with_no_client_auth())
 }
 
 fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {

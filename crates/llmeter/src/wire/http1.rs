@@ -34,6 +34,14 @@ pub fn encode_request(server: &Server, request: &HttpRequest) -> Vec<u8> {
     bytes
 }
 
+/// Whether a header tells of a rate limit: `x-ratelimit-…`, `anthropic-ratelimit-…`.
+fn is_limit(name: &str) -> bool {
+    let word = b"ratelimit-";
+    name.as_bytes()
+        .windows(word.len())
+        .any(|part| part.eq_ignore_ascii_case(word))
+}
+
 /// What llmeter keeps of a response's head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseHead {
@@ -49,6 +57,10 @@ pub struct ResponseHead {
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
     pub aws_error_type: Option<String>,
+    /// The `Retry-After` header.
+    pub retry_after: Option<String>,
+    /// Headers that tell of rate limits, their names in lower case.
+    pub limits: Vec<(String, String)>,
 }
 
 /// Why bytes are no HTTP response.
@@ -230,6 +242,10 @@ impl ResponseReader {
                 head.aws_request_id = Some(value());
             } else if is("x-amzn-errortype") {
                 head.aws_error_type = Some(value());
+            } else if is("retry-after") {
+                head.retry_after = Some(value());
+            } else if is_limit(line.name) {
+                head.limits.push((line.name.to_ascii_lowercase(), value()));
             } else if is("content-length") {
                 let value = value();
                 let this: u64 = value

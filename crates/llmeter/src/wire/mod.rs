@@ -12,6 +12,7 @@ pub mod sse;
 
 mod arrival;
 mod connect;
+mod insecure;
 mod server;
 mod stream;
 

@@ -23,6 +23,20 @@ fn a_connection_is_used_again() {
 }
 
 #[test]
+fn every_request_opens_a_connection_if_it_is_to() {
+    let server = Scripted::start(vec![vec![write(whole())]]);
+    let mut config = server.config().load(Load::Requests(3));
+    config.connections = llmeter::Connections::New;
+    let result = run(config);
+    for response in &result.responses {
+        assert_streamed(response, &["all"]);
+        assert!(response.detail.time_to_connect.is_some());
+    }
+    assert_eq!((server.connections(), server.requests()), (3, 3));
+    assert_eq!(result.quality.unwrap().requests_on_new_connection, 3);
+}
+
+#[test]
 fn a_connection_that_the_server_closed_meanwhile_is_replaced_unnoticed() {
     let (responses, server) = several(vec![vec![Step::WriteAndClose(whole())]; 3]);
     for response in &responses {

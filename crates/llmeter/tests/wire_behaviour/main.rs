@@ -5,6 +5,7 @@
 mod bodies;
 mod connections;
 mod failures;
+mod retries;
 #[path = "../scripted/mod.rs"]
 mod scripted;
 mod streams;

@@ -20,7 +20,7 @@ body{font:14px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:940
 h1{font-size:20px;margin:0 0 8px}h2{font-size:15px;margin:24px 0 0}\
 pre{font:12px/1.4 ui-monospace,monospace;background:#f5f6f8;padding:12px;overflow-x:auto}\
 svg{max-width:100%;height:auto}text{font:11px system-ui,sans-serif;fill:#444}\
-.grid{stroke:#e3e5e8}.axis{stroke:#888}.mark{stroke:#c2452d;stroke-dasharray:4 3}.label{fill:#c2452d}";
+.grid{stroke:#e3e5e8}.axis{stroke:#888}.mark{stroke:#c2452d;stroke-dasharray:4 3}.label{fill:#c2452d;stroke:#fff;stroke-width:3px;paint-order:stroke}";
 
 pub(super) fn page(title: &str, result: &RunResult, distributions: &[Distribution]) -> String {
     let title = escaped(title);

@@ -43,6 +43,7 @@ impl Bench {
     /// A segment of client 2 whose reads brought these pieces at these milliseconds.
     fn segment(&mut self, head: Option<i64>, reads: &[(&str, i64)]) -> Segment {
         let mut segment = Segment {
+            is_restart: false,
             client: 2,
             head: head.map(|milliseconds| Box::new((ResponseHead::default(), at(milliseconds)))),
             body: Vec::new(),

@@ -127,8 +127,25 @@ fn without_kernel_stamps_any_late_read_is_an_error() {
     let mut frames: Vec<_> = (0..99).map(|read| (read, SOON)).collect();
     frames.push((99, LATE));
     let late_at_the_end = answer(false, &frames);
-    let quality = judge(&[(98, good(false)), (2, late_at_the_end)], &quiet());
+    let quality = judge(&[(98, good(false)), (2, late_at_the_end.clone())], &quiet());
     assert_verdict(&quality, Verdict::Degraded, "time to first or last token");
+    // What is known counts twice, for what cannot be seen.
+    for (count, verdict) in [
+        (5, Verdict::Clean),
+        (6, Verdict::Degraded),
+        (250, Verdict::Degraded),
+        (251, Verdict::ClientBound),
+    ] {
+        let answers = [
+            (1000 - count, good(false)),
+            (count, late_at_the_end.clone()),
+        ];
+        assert_eq!(
+            judge(&answers, &quiet()).verdict,
+            verdict,
+            "{count} of 1000"
+        );
+    }
 }
 
 #[test]

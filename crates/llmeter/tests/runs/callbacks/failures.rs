@@ -1,307 +1,15 @@
-//! Hooks of callbacks in whole runs.
+//! Hooks that fail, panic or hang.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use llmeter::callback::{Callback, Hook, HookError, HookResult, async_trait};
 use llmeter::payload::Payload;
 use llmeter::saved::SavedObject;
-use llmeter::{Error, Interrupt, InvocationResponse, Load, RunConfig, RunResult, Runner, Verdict};
-use serde_json::{Map, Value, json};
+use llmeter::{Error, Interrupt, InvocationResponse, Load, RunConfig, RunResult, Runner};
+use serde_json::{Map, json};
 
-use super::scripted::{Scripted, Step, finish, run};
-use super::{assert_saved, config, friendly, lines, whole};
-
-/// Calls of hooks: what the call was about, the callback's name, the hook.
-type Log = Arc<Mutex<Vec<(String, &'static str, Hook)>>>;
-
-/// What a [`Probe`] does at a hook, beside noting that it was called.
-type Act<T> = Box<dyn Fn(&mut T) -> HookResult + Send + Sync>;
-
-/// A callback made of closures, which notes every call.
-struct Probe {
-    name: &'static str,
-    log: Log,
-    before_run: Act<RunConfig>,
-    before_invoke: Act<Payload>,
-    after_invoke: Act<InvocationResponse>,
-    after_run: Act<RunResult>,
-    /// How long each hook on a request waits.
-    nap: Duration,
-}
-
-impl Probe {
-    fn new(name: &'static str, log: &Log) -> Self {
-        Self {
-            name,
-            log: log.clone(),
-            before_run: Box::new(|_| Ok(())),
-            before_invoke: Box::new(|_| Ok(())),
-            after_invoke: Box::new(|_| Ok(())),
-            after_run: Box::new(|_| Ok(())),
-            nap: Duration::ZERO,
-        }
-    }
-
-    fn note(&self, about: impl Into<String>, hook: Hook) {
-        let mut log = self.log.lock().unwrap();
-        log.push((about.into(), self.name, hook));
-    }
-
-    async fn nap(&self) {
-        if !self.nap.is_zero() {
-            tokio::time::sleep(self.nap).await;
-        }
-    }
-}
-
-fn prompt(payload: &Payload) -> String {
-    payload["messages"][0]["content"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
-
-#[async_trait]
-impl Callback for Probe {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(SavedObject {
-            class: format!("tests.{}", self.name),
-            state: Map::new(),
-        })
-    }
-
-    async fn before_run(&self, config: &mut RunConfig) -> HookResult {
-        self.note("", Hook::BeforeRun);
-        (self.before_run)(config)
-    }
-
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
-        self.note(prompt(payload), Hook::BeforeInvoke);
-        self.nap().await;
-        (self.before_invoke)(payload)
-    }
-
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
-        let payload = response.input_payload.as_ref().unwrap();
-        self.note(prompt(payload), Hook::AfterInvoke);
-        self.nap().await;
-        (self.after_invoke)(response)
-    }
-
-    async fn after_run(&self, result: &mut RunResult) -> HookResult {
-        self.note("", Hook::AfterRun);
-        (self.after_run)(result)
-    }
-}
-
-/// Refuses each time.
-fn refuse<T>(reason: &'static str) -> Act<T> {
-    Box::new(move |_| Err(HookError::new(reason)))
-}
-
-fn panics<T>() -> Act<T> {
-    Box::new(|_| panic!("what a hook"))
-}
-
-fn annotate(key: &'static str, value: Value) -> Act<InvocationResponse> {
-    Box::new(move |response| {
-        response.annotations.insert(key.into(), value.clone());
-        Ok(())
-    })
-}
-
-fn failures(result: &RunResult) -> Vec<(String, Hook, u64, String)> {
-    let failures = result.callback_errors.iter();
-    failures
-        .map(|failure| {
-            let failure = failure.clone();
-            (failure.callback, failure.hook, failure.count, failure.first)
-        })
-        .collect()
-}
-
-#[test]
-fn callbacks_are_called_in_their_order_for_each_request_also_when_hooks_wait() {
-    let log = Log::default();
-    let server = friendly();
-    let mut config = config(&server, 40).clients(8);
-    // Every request has a prompt of its own, and the first callback takes longer.
-    config.load = Load::Requests(5);
-    let mut slow = Probe::new("Slow", &log);
-    slow.nap = Duration::from_millis(3);
-    let number = AtomicUsize::new(0);
-    slow.before_invoke = Box::new(move |payload| {
-        let number = number.fetch_add(1, Ordering::SeqCst);
-        payload["messages"][0]["content"] = json!(format!("number {number}"));
-        Ok(())
-    });
-    config.callbacks = vec![Arc::new(slow), Arc::new(Probe::new("Fast", &log))];
-    let result = run(config);
-    assert_eq!(result.responses.len(), 40);
-    assert_eq!(result.callback_errors, []);
-
-    let log = log.lock().unwrap();
-    let ends = |hook| {
-        let calls = log.iter().filter(|call| call.2 == hook);
-        calls.map(|call| call.1).collect::<Vec<_>>()
-    };
-    assert_eq!(ends(Hook::BeforeRun), ["Slow", "Fast"]);
-    assert_eq!(ends(Hook::AfterRun), ["Slow", "Fast"]);
-    let first = log.iter().take(2).map(|call| call.2);
-    assert!(first.eq([Hook::BeforeRun; 2]));
-    let last = log.iter().rev().take(2).map(|call| call.2);
-    assert!(last.eq([Hook::AfterRun; 2]));
-    // Of each request: the changed prompt is seen by the second callback and by both at the end.
-    let mut by_request = HashMap::<_, Vec<_>>::new();
-    for (about, name, hook) in log.iter().filter(|call| call.0.starts_with("number")) {
-        by_request.entry(about).or_default().push((*name, *hook));
-    }
-    assert_eq!(by_request.len(), 40);
-    for (request, calls) in by_request {
-        assert_eq!(
-            calls,
-            [
-                ("Fast", Hook::BeforeInvoke),
-                ("Slow", Hook::AfterInvoke),
-                ("Fast", Hook::AfterInvoke)
-            ],
-            "{request}"
-        );
-    }
-    // Requests do not wait for each other's hooks.
-    let calls: Vec<_> = log
-        .iter()
-        .filter(|call| call.2 == Hook::AfterInvoke)
-        .collect();
-    assert!(
-        calls
-            .windows(2)
-            .any(|pair| pair[0].0 != pair[1].0 && pair[1].1 == "Slow"),
-        "a hook began while another request's was waiting"
-    );
-}
-
-#[test]
-fn before_run_may_change_the_run_and_the_saved_configuration_shows_it() {
-    let log = Log::default();
-    let server = friendly();
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(&server, 1).output(folder.path()).run_name("r");
-    let mut changing = Probe::new("Changing", &log);
-    changing.before_run = Box::new(|config| {
-        config.clients = 3;
-        config.load = Load::Requests(2);
-        config.run_description = Some("changed".into());
-        config.callbacks.clear();
-        Ok(())
-    });
-    let mut checking = Probe::new("Checking", &log);
-    checking.before_run = Box::new(|config| {
-        assert_eq!(config.clients, 3);
-        Ok(())
-    });
-    config.callbacks = vec![Arc::new(changing), Arc::new(checking)];
-    let result = run(config);
-    assert_eq!(result.responses.len(), 6);
-    assert_eq!(server.requests(), 6);
-    let saved = std::fs::read(folder.path().join("r/run_config.json")).unwrap();
-    let saved: Value = serde_json::from_slice(&saved).unwrap();
-    assert_eq!(saved["clients"], 3);
-    assert_eq!(saved["n_requests"], 2);
-    assert_eq!(saved["run_description"], "changed");
-    // The list of callbacks is fixed when the run begins.
-    assert_eq!(saved["callbacks"][0]["__llmeter_class__"], "tests.Changing");
-    assert_eq!(saved["callbacks"][1]["__llmeter_class__"], "tests.Checking");
-    assert_eq!(log.lock().unwrap().last().unwrap().2, Hook::AfterRun);
-    assert_saved(&result);
-}
-
-#[test]
-fn a_run_that_before_run_makes_impossible_or_forbids_does_not_start() {
-    let acts: [(Act<RunConfig>, &str); 3] = [
-        (
-            refuse("not on a Friday"),
-            "callback Strict failed in before_run, so that nothing was sent: not on a Friday",
-        ),
-        (panics(), "it panicked: what a hook"),
-        (
-            Box::new(|config| {
-                config.clients = 0;
-                Ok(())
-            }),
-            "clients: 0 is not usable",
-        ),
-    ];
-    for (act, words) in acts {
-        let log = Log::default();
-        let server = friendly();
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = config(&server, 1).output(folder.path());
-        let mut strict = Probe::new("Strict", &log);
-        strict.before_run = act;
-        config.callbacks = vec![Arc::new(strict)];
-        let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
-        assert!(error.to_string().contains(words), "{error}");
-        if words.contains("Strict") {
-            assert!(matches!(
-                error,
-                Error::Callback {
-                    hook: Hook::BeforeRun,
-                    ..
-                }
-            ));
-        }
-        assert_eq!(server.requests(), 0);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert_eq!(log.lock().unwrap().len(), 1, "no other hook is called");
-    }
-}
-
-#[test]
-fn before_invoke_changes_a_request_and_nothing_else() {
-    let log = Log::default();
-    let server = friendly();
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(&server, 2)
-        .clients(2)
-        .output(folder.path())
-        .run_name("r");
-    config.load = Load::Requests(4);
-    config.warmup = 3;
-    let mut marking = Probe::new("Marking", &log);
-    marking.before_invoke = Box::new(|payload| {
-        payload.insert("user".into(), "marked".into());
-        Ok(())
-    });
-    config.callbacks = vec![Arc::new(marking)];
-    let originals = config.payloads.clone();
-    let result = run(config);
-    assert_eq!(result.responses.len(), 8);
-    let sent = server.seen.requests.lock().unwrap();
-    assert_eq!(sent.len(), 11);
-    assert!(
-        sent.iter().all(|body| body.contains(r#""user":"marked""#)),
-        "warm-up included"
-    );
-    for response in &result.responses {
-        assert_eq!(response.input_payload.as_ref().unwrap()["user"], "marked");
-    }
-    assert!(
-        originals
-            .iter()
-            .all(|payload| !payload.contains_key("user"))
-    );
-    let saved = std::fs::read_to_string(folder.path().join("r/payload.jsonl")).unwrap();
-    assert!(!saved.contains("marked"));
-    let log = log.lock().unwrap();
-    let count = |hook| log.iter().filter(|call| call.2 == hook).count();
-    assert_eq!(count(Hook::BeforeInvoke), 11, "no more than are sent");
-    assert_eq!(count(Hook::AfterInvoke), 8, "warm-up excluded");
-    assert_saved(&result);
-}
+use super::*;
 
 #[test]
 fn a_failing_before_invoke_costs_that_request_only() {
@@ -497,6 +205,26 @@ fn after_run_is_called_after_an_interruption_too() {
     assert_saved(&result);
 }
 
+#[test]
+fn a_callback_that_cannot_be_saved_is_refused_before_anything_is_sent() {
+    struct Unsaveable;
+    #[async_trait]
+    impl Callback for Unsaveable {
+        fn saved(&self) -> llmeter::Result<SavedObject> {
+            Err(Error::invalid(
+                "callback",
+                "Unsaveable",
+                "one that can be saved",
+            ))
+        }
+    }
+    let server = friendly();
+    let config = config(&server, 1).callback(Arc::new(Unsaveable));
+    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
+    assert!(error.to_string().contains("Unsaveable"), "{error}");
+    assert_eq!(server.requests(), 0);
+}
+
 /// A callback with a hook that never ends.
 struct Hanging(Hook);
 
@@ -605,53 +333,4 @@ fn a_hook_that_never_ends_does_not_outlive_an_interruption() {
             }
         }
     }
-}
-
-#[test]
-fn a_slow_before_invoke_shows_in_the_quality_of_the_measurement() {
-    let quality = |nap: Duration| {
-        let log = Log::default();
-        let server = friendly();
-        let mut config = config(&server, 1).clients(2);
-        config.load = Load::Requests(10);
-        let mut slow = Probe::new("Slow", &log);
-        slow.nap = nap;
-        config.callbacks = vec![Arc::new(slow)];
-        run(config).quality.unwrap()
-    };
-    let slow = quality(Duration::from_millis(20));
-    assert_eq!(slow.verdict, Verdict::ClientBound);
-    // Two clients, of whose ten requests each only the preparing is ahead of the answer.
-    assert!(slow.callback_wait > 0.1, "{}", slow.callback_wait);
-    assert!(
-        slow.reasons
-            .iter()
-            .any(|reason| reason.contains("before_invoke")),
-        "{:?}",
-        slow.reasons
-    );
-    assert_eq!(
-        slow.stats()["measurement_callback_wait"],
-        slow.callback_wait
-    );
-}
-
-#[test]
-fn a_callback_that_cannot_be_saved_is_refused_before_anything_is_sent() {
-    struct Unsaveable;
-    #[async_trait]
-    impl Callback for Unsaveable {
-        fn saved(&self) -> llmeter::Result<SavedObject> {
-            Err(Error::invalid(
-                "callback",
-                "Unsaveable",
-                "one that can be saved",
-            ))
-        }
-    }
-    let server = friendly();
-    let config = config(&server, 1).callback(Arc::new(Unsaveable));
-    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
-    assert!(error.to_string().contains("Unsaveable"), "{error}");
-    assert_eq!(server.requests(), 0);
 }

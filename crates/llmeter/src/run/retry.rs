@@ -1,0 +1,161 @@
+//! Sending a request again, and what servers say of their limits.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt;
+use serde_json::{Map, Value, json};
+
+use crate::wire::clock;
+use crate::wire::http1::ResponseHead;
+
+/// The pause before the first repetition where the server names none; each later one is twice as
+/// long. A random part of up to half is taken off, so that clients do not come back in step.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// Headers of limits that are kept.
+const MOST_HEADERS: usize = 32;
+
+/// Whether an answer of this status asks to come back later.
+pub(crate) fn is_refusal(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
+/// How long to wait before the repetition after `attempts` attempts.
+pub(crate) fn pause(attempts: u32, retry_after: Option<&str>) -> Duration {
+    if let Some(asked) = retry_after.and_then(|text| wait_of(text, clock::wall())) {
+        return asked;
+    }
+    let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1).min(16));
+    let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+/// The wait that a `Retry-After` header asks for: seconds, or a date.
+fn wait_of(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+/// What the servers of a run said of their limits.
+#[derive(Debug, Default)]
+pub(crate) struct RateLimits(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Answers with status 429, those included that were followed by a repetition.
+    refused: u64,
+    /// By the header's name: the last value, and the smallest if it is a number.
+    headers: BTreeMap<String, (String, Option<f64>)>,
+}
+
+impl RateLimits {
+    /// Takes in an answer's head.
+    pub(crate) fn note(&self, head: &ResponseHead) {
+        if head.status != 429 && head.limits.is_empty() {
+            return;
+        }
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.refused += u64::from(head.status == 429);
+        for (name, value) in &head.limits {
+            let number = value.parse::<f64>().ok();
+            if let Some((last, smallest)) = seen.headers.get_mut(name) {
+                last.clone_from(value);
+                *smallest = match (*smallest, number) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            } else if seen.headers.len() < MOST_HEADERS {
+                seen.headers.insert(name.clone(), (value.clone(), number));
+            }
+        }
+    }
+
+    /// As statistics: the smallest value of what remained, the last of everything else.
+    pub(crate) fn stats(&self) -> Map<String, Value> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stats = Map::new();
+        if seen.refused > 0 {
+            stats.insert("rate_limited_answers".to_owned(), json!(seen.refused));
+        }
+        for (name, (last, smallest)) in &seen.headers {
+            let (key, value) = match smallest {
+                Some(smallest) if name.contains("remaining") => {
+                    (format!("rate_limit_{name}-min"), json!(smallest))
+                }
+                _ => {
+                    let number = last
+                        .parse::<f64>()
+                        .map_or_else(|_| json!(last), |n| json!(n));
+                    (format!("rate_limit_{name}"), number)
+                }
+            };
+            stats.insert(key, value);
+        }
+        stats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let wait = |text| wait_of(text, now);
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait(" 0.25 "), Some(Duration::from_millis(250)));
+        let date = "Fri, 02 Jan 2026 03:05:05 GMT";
+        assert_eq!(wait(date), Some(Duration::from_secs(60)));
+        let past = "Fri, 02 Jan 2026 03:00:00 GMT";
+        assert_eq!(wait(past), Some(Duration::ZERO));
+        for text in ["", "soon", "-1", "NaN", "1e400"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        for (attempts, longest) in [(1, 0.5), (2, 1.0), (3, 2.0), (30, 20.0)] {
+            let pause = pause(attempts, None).as_secs_f64();
+            assert!(
+                longest / 2.0 <= pause && pause <= longest,
+                "{attempts}: {pause}"
+            );
+        }
+        assert_eq!(pause(5, Some("3")), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn limits_keep_the_least_that_remained() {
+        let limits = RateLimits::default();
+        let head = |status, remaining: &str| ResponseHead {
+            status,
+            limits: vec![
+                ("x-ratelimit-limit-requests".to_owned(), "500".to_owned()),
+                (
+                    "x-ratelimit-remaining-requests".to_owned(),
+                    remaining.to_owned(),
+                ),
+                ("x-ratelimit-reset-requests".to_owned(), "1s".to_owned()),
+            ],
+            ..ResponseHead::default()
+        };
+        assert!(limits.stats().is_empty());
+        limits.note(&head(200, "12"));
+        limits.note(&head(429, "0"));
+        limits.note(&head(200, "499"));
+        let stats = limits.stats();
+        assert_eq!(stats["rate_limited_answers"], 1);
+        assert_eq!(stats["rate_limit_x-ratelimit-remaining-requests-min"], 0.0);
+        assert_eq!(stats["rate_limit_x-ratelimit-limit-requests"], 500.0);
+        assert_eq!(stats["rate_limit_x-ratelimit-reset-requests"], "1s");
+    }
+}
