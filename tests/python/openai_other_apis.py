@@ -104,13 +104,6 @@ def a_limit_makes_a_response_incomplete():
 
 
 @check
-def the_python_llmeters_switch_is_refused():
-    options = {"include_usage": True}
-    error = raises(openai.BadRequestError, lambda: respond(stream=True, stream_options=options))
-    assert error.code == "unknown_parameter", error
-
-
-@check
 def failures_of_responses():
     for stream in (False, True):
         headers = {"x-sim-fault": "error"}

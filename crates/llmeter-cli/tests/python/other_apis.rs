@@ -1,12 +1,14 @@
-//! A real server, llama.cpp's own, answers the APIs beside Chat Completions.
+//! The APIs beside Chat Completions: a real server, llama.cpp's own, answers them, and the Python
+//! llmeter 0.2.0 runs again what it knows of them.
 
 use llmeter::endpoint::{Api, EndpointSettings, OpenAiCompletions};
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
-use serde_json::json;
+use llmeter_sim::{SimConfig, Simulator};
+use serde_json::{Value, json};
 
 use super::llm_server::LlmServer;
-use super::python;
+use super::{python, run_script};
 
 fn run(server: &LlmServer, name: &str, payload: Payload) -> Vec<InvocationResponse> {
     let api = Api::named(name).unwrap();
@@ -84,5 +86,45 @@ fn a_real_server_embeds() {
         assert_eq!(response.annotations["vectors"], 2);
         assert!(response.annotations["vector_dimensions"].as_u64() > Some(1));
         assert!(response.num_tokens_input > Some(2));
+    }
+}
+
+#[test]
+fn python_runs_responses_again_from_our_configuration() {
+    let Some(python) = python() else { return };
+    let simulator = Simulator::start(SimConfig {
+        ttft: std::time::Duration::from_millis(5),
+        itl: std::time::Duration::from_millis(1),
+        output_tokens: 6,
+        reasoning_tokens: 2,
+        ..SimConfig::default()
+    })
+    .unwrap();
+    let output = tempfile::tempdir().unwrap();
+    for (name, class) in [
+        ("openai-responses", "OpenAIResponseEndpoint"),
+        ("openai-responses-stream", "OpenAIResponseStreamEndpoint"),
+    ] {
+        let api = Api::named(name).unwrap();
+        let endpoint = api.endpoint(&EndpointSettings {
+            base_url: Some(simulator.base_url().to_string()),
+            model: Some("m".to_owned()),
+            api_key: Some("unused".into()),
+            ..EndpointSettings::default()
+        });
+        let payload = api.create_payload("one two three", 64).unwrap();
+        let mut config = RunConfig::new(endpoint.unwrap(), [payload]).load(Load::Requests(3));
+        config.output = Some(output.path().into());
+        config.run_name = Some(name.to_owned());
+        let result = Runner::new(config).run_blocking().unwrap();
+        assert_eq!(result.stats()["failed_requests"], 0);
+        let folder = output.path().join(name);
+        let seen = run_script(&python, "python_loads_our_config.py", [&folder]);
+        let seen: Value = serde_json::from_str(&seen).unwrap();
+        assert_eq!(seen["endpoint"], class);
+        assert_eq!(
+            seen["again"],
+            json!({"failed_requests": 0, "total_requests": 3})
+        );
     }
 }

@@ -27,14 +27,6 @@ pub(super) fn parse(_: &str, request: &Map<String, Value>) -> Result<ChatRequest
             return Err(ApiError::wrong_type("input", expected, other));
         }
     }
-    if let Some(Value::Object(options)) = present(request, "stream_options")
-        && options.contains_key("include_usage")
-    {
-        let message = "Unknown parameter: 'stream_options.include_usage'.";
-        return Err(ApiError::invalid(400, message)
-            .param("stream_options.include_usage")
-            .code("unknown_parameter"));
-    }
     Ok(ChatRequest {
         model: required_text(request, "model")?,
         stream: flag(request, "stream", "stream")?,
