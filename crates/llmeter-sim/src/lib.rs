@@ -1,5 +1,5 @@
-//! A simulated LLM server: an HTTP server that speaks the OpenAI chat completions API, keeps a
-//! given rhythm, fails on demand and logs what it truly did.
+//! A simulated LLM server: an HTTP server that speaks OpenAI's APIs, keeps a given rhythm, fails on
+//! demand and logs what it truly did.
 //!
 //! It serves three purposes: trying a load test without a model, teaching a meter its own error
 //! by comparing what it measured with the [truth](TruthRecord), and standing in for servers that
@@ -36,8 +36,8 @@
 //! token is one plain word, so that counting words gives the usage's `completion_tokens`; prompt
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
-//! `tool_choice`; a tool is called only when the request insists on it. Everything else is
-//! accepted and ignored. Errors have the OpenAI API's shape and words.
+//! `tool_choice`, and what the other APIs call these; a tool is called only when the request insists
+//! on it. Vectors have 16 numbers. Everything else is accepted and ignored. Errors have the OpenAI API's shape and words.
 //!
 //! # Rhythm
 //!

@@ -30,9 +30,9 @@ pub(crate) trait Frames: Send {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     OpenAiChat,
-    OpenAiResponses,
-    OpenAiCompletions,
-    OpenAiEmbeddings,
+    Responses,
+    Completions,
+    Embeddings,
 }
 
 impl Dialect {
@@ -48,9 +48,9 @@ impl Dialect {
         });
         match below.unwrap_or(path) {
             "/chat/completions" => Some(Self::OpenAiChat),
-            "/responses" => Some(Self::OpenAiResponses),
-            "/completions" => Some(Self::OpenAiCompletions),
-            "/embeddings" => Some(Self::OpenAiEmbeddings),
+            "/responses" => Some(Self::Responses),
+            "/completions" => Some(Self::Completions),
+            "/embeddings" => Some(Self::Embeddings),
             _ => None,
         }
     }
@@ -59,9 +59,9 @@ impl Dialect {
     pub(crate) fn parse(self, path: &str, body: &[u8]) -> Result<ChatRequest, ApiError> {
         let parse = match self {
             Self::OpenAiChat => return ChatRequest::parse(body),
-            Self::OpenAiResponses => responses::parse,
-            Self::OpenAiCompletions => completions::parse,
-            Self::OpenAiEmbeddings => embeddings::parse,
+            Self::Responses => responses::parse,
+            Self::Completions => completions::parse,
+            Self::Embeddings => embeddings::parse,
         };
         let value: Value =
             serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error))?;
@@ -75,9 +75,9 @@ impl Dialect {
     pub(crate) fn id_prefix(self) -> &'static str {
         match self {
             Self::OpenAiChat => "chatcmpl-",
-            Self::OpenAiResponses => "resp_",
-            Self::OpenAiCompletions => "cmpl-",
-            Self::OpenAiEmbeddings => "",
+            Self::Responses => "resp_",
+            Self::Completions => "cmpl-",
+            Self::Embeddings => "",
         }
     }
 
@@ -90,9 +90,9 @@ impl Dialect {
     pub(crate) fn frames(self, answer: Answer, wrap: Wrap, include_usage: bool) -> Box<dyn Frames> {
         match self {
             Self::OpenAiChat => Box::new(FrameWriter::new(answer, wrap, include_usage)),
-            Self::OpenAiResponses => Box::new(EventWriter::<responses::Events>::new(answer, wrap)),
+            Self::Responses => Box::new(EventWriter::<responses::Events>::new(answer, wrap)),
             // Embeddings are never streamed: parsing a request sees to that.
-            Self::OpenAiCompletions | Self::OpenAiEmbeddings => {
+            Self::Completions | Self::Embeddings => {
                 Box::new(completions::TextWriter::new(answer, wrap, include_usage))
             }
         }
@@ -102,9 +102,9 @@ impl Dialect {
     pub(crate) fn whole(self, answer: &Answer) -> Vec<u8> {
         match self {
             Self::OpenAiChat => return openai::completion(answer),
-            Self::OpenAiResponses => responses::whole(answer),
-            Self::OpenAiCompletions => completions::whole(answer),
-            Self::OpenAiEmbeddings => embeddings::whole(answer),
+            Self::Responses => responses::whole(answer),
+            Self::Completions => completions::whole(answer),
+            Self::Embeddings => embeddings::whole(answer),
         }
         .to_string()
         .into_bytes()
@@ -113,10 +113,9 @@ impl Dialect {
     /// The body of a refusal.
     pub(crate) fn error(self, error: &ApiError) -> Vec<u8> {
         match self {
-            Self::OpenAiChat
-            | Self::OpenAiResponses
-            | Self::OpenAiCompletions
-            | Self::OpenAiEmbeddings => error.body(),
+            Self::OpenAiChat | Self::Responses | Self::Completions | Self::Embeddings => {
+                error.body()
+            }
         }
     }
 }
@@ -164,9 +163,9 @@ mod tests {
         for (path, dialect) in [
             ("/v1/chat/completions", Some(Dialect::OpenAiChat)),
             ("/chat/completions", Some(Dialect::OpenAiChat)),
-            ("/v1/responses", Some(Dialect::OpenAiResponses)),
-            ("/completions", Some(Dialect::OpenAiCompletions)),
-            ("/v1/embeddings", Some(Dialect::OpenAiEmbeddings)),
+            ("/v1/responses", Some(Dialect::Responses)),
+            ("/completions", Some(Dialect::Completions)),
+            ("/v1/embeddings", Some(Dialect::Embeddings)),
             ("/openai/v1/chat/completions", Some(Dialect::OpenAiChat)),
             (
                 "/openai/deployments/a%20b/chat/completions",
