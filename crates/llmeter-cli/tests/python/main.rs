@@ -13,6 +13,7 @@
 mod llm_server;
 mod mlflow;
 mod openai_client;
+mod other_apis;
 mod python_llmeter;
 mod s3;
 

@@ -9,8 +9,15 @@
 
 mod access;
 mod answer;
+mod azure_openai;
 mod catalog;
+mod failure;
+mod lenient;
+pub mod openai;
 mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_responses;
 mod response;
 
 use std::borrow::Cow;
@@ -21,8 +28,12 @@ pub use async_trait::async_trait;
 use serde_json::Value;
 
 pub use answer::{Answer, Usage};
+pub use azure_openai::{AzureChat, AzureOpenAiChat};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
-pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
+pub use openai_chat::{Chat, OpenAiChat, OpenAiChatBuilder};
+pub use openai_completions::{Completions, OpenAiCompletions};
+pub use openai_embeddings::{Embeddings, OpenAiEmbeddings};
+pub use openai_responses::{OpenAiResponses, Responses};
 pub use response::{InvocationResponse, ResponseDetail};
 
 use crate::payload::Payload;
