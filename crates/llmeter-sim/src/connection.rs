@@ -17,6 +17,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     aws::{self, Operation},
+    dialect::Dialect,
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
     openai::ApiError,
@@ -153,13 +154,13 @@ impl Connection {
             .strip_prefix("/v1")
             .filter(|path| path.starts_with('/'))
             .unwrap_or(&whole_path);
-        if let Some((operation, model)) = Operation::of(&whole_path) {
-            let model = percent_decode(model);
-            return self.aws(request, operation, model).await;
+        if let Some((operation, _)) = Operation::of(&whole_path) {
+            return self.aws(request, operation).await;
         }
         let reads = matches!(head.method.as_str(), "GET" | "HEAD");
+        let dialect = Dialect::of(&whole_path);
         let (allowed, allow) = match path {
-            "/chat/completions" => (head.method == "POST", "POST"),
+            _ if dialect.is_some() => (head.method == "POST", "POST"),
             "/models" | "/health" => (reads, "GET, HEAD"),
             _ if path.starts_with("/models/") => (reads, "GET, HEAD"),
             _ => {
@@ -177,8 +178,8 @@ impl Connection {
         if let Err(error) = self.check_key(head) {
             return self.refuse_request(head, &error).await;
         }
-        if path == "/chat/completions" {
-            return self.generate(request, None).await;
+        if let Some(dialect) = dialect {
+            return self.generate(dialect, request).await;
         }
         let model = json!({
             "id": self.shared.config.model,
@@ -197,12 +198,7 @@ impl Connection {
         self.json(head, body.to_string().as_bytes()).await
     }
 
-    async fn aws(
-        &mut self,
-        request: Request,
-        operation: Operation,
-        model: String,
-    ) -> Result<Then, Gone> {
+    async fn aws(&mut self, request: Request, operation: Operation) -> Result<Then, Gone> {
         let checked = if request.head.method != "POST" {
             let message = format!("{} is not allowed here", request.head.method);
             Err(aws::error(405, "UnknownOperationException", message))
@@ -215,7 +211,7 @@ impl Connection {
             })
         };
         match checked {
-            Ok(()) => self.generate(request, Some((operation, model))).await,
+            Ok(()) => self.generate(Dialect::Aws(operation), request).await,
             Err(error) => self.refuse_request(&request.head, &error).await,
         }
     }
@@ -228,6 +224,7 @@ impl Connection {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
         });
+        let given = head.api_key.as_deref().or(given);
         match given {
             Some(key) if key == expected => Ok(()),
             given => Err(ApiError::unauthorized(given)),
@@ -240,19 +237,13 @@ impl Connection {
         head: &Head,
         error: &ApiError,
     ) -> Result<Then, Gone> {
-        if head.method == "HEAD" {
-            return self
-                .send(
-                    error.status,
-                    head.keep_alive,
-                    None,
-                    &error.body(),
-                    true,
-                    None,
-                )
-                .await;
-        }
-        self.refuse(error, head.keep_alive, None).await
+        let (body, kind) = match Dialect::of(head.path()) {
+            Some(dialect) => (dialect.error(error), dialect.error_type(error)),
+            None => (error.body(), error.aws_type),
+        };
+        let head_only = head.method == "HEAD";
+        self.send(error.status, head.keep_alive, None, &body, head_only, kind)
+            .await
     }
 
     async fn refuse(
@@ -370,7 +361,7 @@ impl From<io::Error> for NoRequest {
     }
 }
 
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

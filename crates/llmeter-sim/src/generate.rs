@@ -9,10 +9,10 @@ use llmeter::wire::clock::{self, Stamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    aws::{self, EventWriter, Operation},
     connection::{Connection, Gone, Request, Then},
+    dialect::{Dialect, Frames},
     http::Head,
-    openai::{self, ApiError, ChatRequest, FrameWriter, Piece, StreamWriter, Wrap},
+    openai::{ApiError, ChatRequest, Piece, Wrap},
     overrides::{Fault, Settings},
     plan::Plan,
     response::ResponseHead,
@@ -23,34 +23,27 @@ use crate::{
 const BURST: u32 = 16;
 
 impl Connection {
-    /// Answers a request to the model: a chat completion, or an operation of AWS on a model.
+    /// Answers a request for generated content.
     pub(crate) async fn generate(
         &mut self,
+        dialect: Dialect,
         request: Request,
-        of_aws: Option<(Operation, String)>,
     ) -> Result<Then, Gone> {
         let shared = Arc::clone(&self.shared);
-        let operation = of_aws.as_ref().map(|(operation, _)| *operation);
-        let parsed = match of_aws {
-            None => ChatRequest::parse(&request.body),
-            Some((operation, model)) => aws::parse(operation, model, &request.body),
-        };
-        let parsed = parsed.and_then(|chat| {
-            Settings::new(&shared.config, &request.head.overrides).map(|settings| (chat, settings))
-        });
+        let parsed = dialect
+            .parse(request.head.path(), &request.body)
+            .and_then(|chat| {
+                Settings::new(&shared.config, &request.head.overrides)
+                    .map(|settings| (chat, settings))
+            });
         let (chat, settings) = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => {
-                let error = in_form_of(operation, error);
-                return self.refuse_request(&request.head, &error).await;
-            }
+            Err(error) => return self.refuse_request(&request.head, &error).await,
         };
-        let (number, id) = shared.next_completion();
+        let (number, id) = shared.next_completion(dialect.id_prefix());
         let plan = Plan::new(&shared.config, &settings, &chat, number, id);
         let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, chat.stream));
-        let served = self
-            .serve(&request, operation, &chat, plan, &mut draft)
-            .await;
+        let served = self.serve(dialect, &request, &chat, plan, &mut draft).await;
         if served.is_err() {
             draft.finish(Outcome::ClientGone, None);
         }
@@ -59,15 +52,15 @@ impl Connection {
 
     async fn serve(
         &mut self,
+        dialect: Dialect,
         request: &Request,
-        operation: Option<Operation>,
         chat: &ChatRequest,
         plan: Plan,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
         if plan.fault == Some(Fault::Error) {
             draft.finish(Outcome::Error, Some(clock::now()));
-            let error = in_form_of(operation, ApiError::server_error());
+            let error = ApiError::server_error();
             return self.refuse_request(&request.head, &error).await;
         }
         let (slot, start) = self.slot(request.last.at.max(self.free)).await?;
@@ -78,17 +71,11 @@ impl Connection {
             } else {
                 Wrap::Bare
             };
-            let answer = plan.answer.clone();
-            let writer: Box<dyn StreamWriter> = match operation {
-                None => Box::new(FrameWriter::new(answer, wrap, chat.include_usage)),
-                Some(operation) => Box::new(EventWriter::new(operation, answer, wrap)),
-            };
-            let is_aws = operation.is_some();
-            self.stream(&request.head, plan, writer, is_aws, start, draft)
+            let writer = dialect.frames(plan.answer.clone(), wrap, chat.include_usage);
+            self.stream(dialect, &request.head, plan, writer, start, draft)
                 .await
         } else {
-            self.plain(&request.head, plan, operation, start, draft)
-                .await
+            self.plain(dialect, &request.head, plan, start, draft).await
         };
         drop(slot);
         then
@@ -109,10 +96,10 @@ impl Connection {
 
     async fn stream(
         &mut self,
+        dialect: Dialect,
         head: &Head,
         mut plan: Plan,
-        mut writer: Box<dyn StreamWriter>,
-        is_aws: bool,
+        mut writer: Box<dyn Frames>,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
@@ -123,17 +110,19 @@ impl Connection {
         let mut opening = Vec::with_capacity(1024);
         ResponseHead {
             status: 200,
-            content_type: writer.content_type(),
+            content_type: dialect.stream_type(),
             length: None,
             chunked: head.http11,
             keep_alive,
             request_id: &self.shared.request_id(),
             aws_error_type: None,
-            aws_request_id: is_aws.then_some(plan.answer.id.as_str()),
+            aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,
         }
         .write(&mut opening);
-        writer.opening(&mut opening);
+        for choice in 0..choices {
+            writer.opening(choice, &mut opening);
+        }
 
         let mut due = Stamp(start.0.saturating_add(plan.rhythm.first()));
         self.wait_until(due).await?;
@@ -176,16 +165,13 @@ impl Connection {
 
     async fn plain(
         &mut self,
+        dialect: Dialect,
         head: &Head,
         mut plan: Plan,
-        operation: Option<Operation>,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
-        let body = match operation {
-            None => openai::completion(&plan.answer),
-            Some(operation) => aws::whole(operation, &plan.answer),
-        };
+        let body = dialect.whole(&plan.answer);
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status: 200,
@@ -195,7 +181,7 @@ impl Connection {
             keep_alive: head.keep_alive,
             request_id: &self.shared.request_id(),
             aws_error_type: None,
-            aws_request_id: operation.is_some().then_some(plan.answer.id.as_str()),
+            aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,
         }
         .write(&mut out);
@@ -230,14 +216,6 @@ impl Connection {
         }
         draft.finish(Outcome::Cut, None);
         Ok(Then::Close)
-    }
-}
-
-/// An error as the API that was called reports it.
-fn in_form_of(operation: Option<Operation>, error: ApiError) -> ApiError {
-    match operation {
-        None => error,
-        Some(_) => aws::translated(error),
     }
 }
 

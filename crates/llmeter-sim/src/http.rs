@@ -47,6 +47,8 @@ pub(crate) struct Head {
     pub(crate) authorization: Option<String>,
     /// All headers, names in lower case, if the request is signed as AWS wants it.
     pub(crate) signed: Vec<(String, String)>,
+    /// A key in a header of its own.
+    pub(crate) api_key: Option<String>,
     /// Headers whose name begins with `x-sim-`, in lower case.
     pub(crate) overrides: Vec<(String, String)>,
 }
@@ -78,6 +80,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
         framing: Framing::Length(0),
         authorization: None,
         signed: Vec::new(),
+        api_key: None,
         overrides: Vec::new(),
     };
     let mut length_seen: Option<u64> = None;
@@ -123,6 +126,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
                 head.expects_continue = http11;
             }
             "expect" => return Err(Reject::Expectation),
+            "api-key" | "x-api-key" | "x-goog-api-key" => head.api_key = Some(value.to_owned()),
             "authorization" => head.authorization = Some(value.to_owned()),
             name if name.starts_with("x-sim-") => {
                 head.overrides.push((name.to_owned(), value.to_owned()));

@@ -1,5 +1,5 @@
-//! A simulated LLM server: an HTTP server that speaks the OpenAI chat completions API, keeps a
-//! given rhythm, fails on demand and logs what it truly did.
+//! A simulated LLM server: an HTTP server that speaks OpenAI's APIs, keeps a given rhythm, fails on
+//! demand and logs what it truly did.
 //!
 //! It serves three purposes: trying a load test without a model, teaching a meter its own error
 //! by comparing what it measured with the [truth](TruthRecord), and standing in for servers that
@@ -27,19 +27,22 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
+//! | `POST /v1/responses`, `POST /v1/completions` | the same in OpenAI's other APIs |
+//! | `POST /v1/embeddings` | a vector for each input, when a first token would be due |
 //! | `GET /v1/models`, `GET /v1/models/ID` | the one model, [`SimConfig::model`] |
 //! | `POST /model/ID/converse`, `…/converse-stream` | the same as Bedrock's Converse |
 //! | `POST /model/ID/invoke`, `…/invoke-with-response-stream` | the same as a model behind Bedrock, in the shape of chat completions |
 //! | `POST /endpoints/NAME/invocations`, `…/invocations-response-stream` | the same as a text generation container of SageMaker |
 //! | `GET /health` | `{"status":"ok"}`, without a key |
 //!
-//! The paths work without `/v1` too. Answers bear whatever model name the request used. Every
+//! The paths work without `/v1` too, and below `/openai` and `/openai/deployments/NAME` as in Azure. Answers bear whatever model name the request used. Every
 //! token is one plain word, so that counting words gives the usage's `completion_tokens`; prompt
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
-//! `tool_choice`; a tool is called only when the request insists on it. Everything else is
-//! accepted and ignored. Errors have the OpenAI API's shape and words, on the paths of AWS those of
-//! AWS. With [`SimConfig::verify_sigv4`] requests to these must be signed.
+//! `tool_choice`, and what the other APIs call these; a tool is called only when the request insists
+//! on it. Vectors have 16 numbers. Everything else is accepted and ignored. Errors have the OpenAI
+//! API's shape and words, on the paths of AWS those of AWS. With [`SimConfig::verify_sigv4`] requests
+//! to these must be signed.
 //!
 //! # Rhythm
 //!
@@ -98,6 +101,7 @@ pub mod comparison;
 mod aws;
 mod config;
 mod connection;
+mod dialect;
 mod error;
 mod generate;
 mod http;

@@ -22,15 +22,20 @@ const TOKENS: u64 = 48;
 /// the same for tests in processes of their own.
 static ONE_SERVER: Mutex<()> = Mutex::new(());
 
-struct LlmServer {
+pub(super) struct LlmServer {
     process: Child,
-    base_url: String,
+    pub(super) base_url: String,
     _folder: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl LlmServer {
-    fn start(python: &OsStr) -> Self {
+    pub(super) fn start(python: &OsStr) -> Self {
+        Self::start_as(python, "generates")
+    }
+
+    /// A server that `generates` texts or `embeds` them; llama.cpp's does one or the other.
+    pub(super) fn start_as(python: &OsStr, task: &str) -> Self {
         let alone = ONE_SERVER.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("tiny.gguf");
@@ -39,6 +44,7 @@ impl LlmServer {
         let mut process = Command::new(python)
             .arg(script("llm_server.py"))
             .arg(&model)
+            .arg(task)
             // It ends when this pipe does, even if this test is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

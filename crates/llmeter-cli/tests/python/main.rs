@@ -14,6 +14,7 @@ mod aws;
 mod llm_server;
 mod mlflow;
 mod openai_client;
+mod other_apis;
 mod python_llmeter;
 mod s3;
 

@@ -17,7 +17,9 @@ fn judge(api_key: Option<&str>) {
     .unwrap();
     let arguments = [simulator.base_url()].into_iter();
     let arguments = arguments.chain(api_key.map(str::to_owned));
-    println!("{}", run_script(&python, "openai_client.py", arguments));
+    for name in ["openai_client.py", "openai_other_apis.py"] {
+        println!("{}", run_script(&python, name, arguments.clone()));
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Operation, event_stream, whole};
-use crate::openai::{Answer, Piece, StreamWriter, Wrap, arguments, words};
+use crate::dialect::Frames;
+use crate::openai::{Answer, Piece, Wrap, arguments, words};
 
 /// Makes the messages of one answer.
 #[derive(Debug)]
@@ -141,12 +142,8 @@ impl EventWriter {
     }
 }
 
-impl StreamWriter for EventWriter {
-    fn content_type(&self) -> &'static str {
-        "application/vnd.amazon.eventstream"
-    }
-
-    fn opening(&mut self, out: &mut Vec<u8>) {
+impl Frames for EventWriter {
+    fn opening(&mut self, _choice: u32, out: &mut Vec<u8>) {
         self.buffer.clear();
         match self.operation {
             Operation::Converse { .. } => self.event("messageStart", &json!({"role": "assistant"})),

@@ -112,5 +112,6 @@ fn tool(request: &Value) -> Option<Tool> {
         name: name_of(spec)?,
         argument: argument.map_or_else(|| "input".to_owned(), Clone::clone),
         named: named.is_some(),
+        at_once: false,
     })
 }

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use crate::dialect::Frames;
+
 use super::{
     answer::{self, Answer, FINGERPRINT, Finish},
     words,
@@ -26,17 +28,6 @@ pub(crate) enum Wrap {
 pub(crate) enum Piece {
     Reasoning(Range<u32>),
     Visible(Range<u32>),
-}
-
-/// Makes the frames of one streamed answer, in whatever form an API has them.
-pub(crate) trait StreamWriter: Send {
-    fn content_type(&self) -> &'static str;
-    /// Appends what comes before the first content.
-    fn opening(&mut self, out: &mut Vec<u8>);
-    /// A frame with content, ready for the socket.
-    fn content(&mut self, choice: u32, piece: Piece) -> &[u8];
-    /// Everything that follows the last content.
-    fn closing(&mut self) -> Vec<u8>;
 }
 
 /// Room for a chunk's size line.
@@ -79,18 +70,6 @@ impl FrameWriter {
         }
     }
 
-    /// Appends the frame that only says who speaks.
-    fn role(&mut self, choice: u32, out: &mut Vec<u8>) {
-        let delta: &[u8] = if self.answer.tool.is_some() {
-            b"\"role\":\"assistant\",\"content\":null,\"refusal\":null"
-        } else {
-            b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"
-        };
-        self.begin(choice);
-        self.buffer.extend_from_slice(delta);
-        out.extend_from_slice(self.end());
-    }
-
     fn begin(&mut self, choice: u32) {
         self.buffer.clear();
         self.buffer.extend_from_slice(&[0; SIZE_LINE]);
@@ -121,15 +100,16 @@ impl FrameWriter {
     }
 }
 
-impl StreamWriter for FrameWriter {
-    fn content_type(&self) -> &'static str {
-        "text/event-stream; charset=utf-8"
-    }
-
-    fn opening(&mut self, out: &mut Vec<u8>) {
-        for choice in 0..self.answer.choices {
-            self.role(choice, out);
-        }
+impl Frames for FrameWriter {
+    fn opening(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let delta: &[u8] = if self.answer.tool.is_some() {
+            b"\"role\":\"assistant\",\"content\":null,\"refusal\":null"
+        } else {
+            b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"
+        };
+        self.begin(choice);
+        self.buffer.extend_from_slice(delta);
+        out.extend_from_slice(self.end());
     }
 
     fn content(&mut self, choice: u32, piece: Piece) -> &[u8] {
@@ -171,7 +151,6 @@ impl StreamWriter for FrameWriter {
         self.end()
     }
 
-    /// Why it ended, the usage if asked for, the mark of the end.
     fn closing(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         let mut frame = |body: &Value| {
@@ -277,6 +256,7 @@ mod tests {
             name: "f".into(),
             argument: "a\"b".into(),
             named: false,
+            at_once: false,
         };
         let mut writer = FrameWriter::new(answer(Some(tool)), Wrap::Chunk, false);
         let mut arguments = String::new();

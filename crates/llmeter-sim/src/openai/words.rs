@@ -88,7 +88,7 @@ pub(crate) fn append(out: &mut Vec<u8>, seed: u64, tokens: std::ops::Range<u32>)
 }
 
 /// A whole text.
-pub(super) fn text(seed: u64, tokens: u32) -> String {
+pub(crate) fn text(seed: u64, tokens: u32) -> String {
     let mut out = Vec::new();
     append(&mut out, seed, 0..tokens);
     String::from_utf8_lossy(&out).into_owned()

@@ -9,6 +9,7 @@
 mod answers;
 mod client;
 mod faults;
+mod meter;
 mod requests;
 mod truth;
 

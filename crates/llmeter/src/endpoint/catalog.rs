@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::openai::{OpenAi, OpenAiApi};
 #[cfg(feature = "aws")]
 use super::{AwsOptions, BedrockConverse, BedrockInvoke, SageMaker};
-use super::{Endpoint, OpenAiChat, SavedObject};
+use super::{
+    AzureChat, Chat, Completions, Embeddings, Endpoint, OpenAiChat, OpenAiCompletions,
+    OpenAiEmbeddings, OpenAiResponses, Responses, SavedObject,
+};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
@@ -51,8 +55,8 @@ pub const APIS: &[Api] = &[
         about: "OpenAI Chat Completions, streamed",
         key_variable: "OPENAI_API_KEY",
         classes: &["OpenAICompletionStreamEndpoint"],
-        build: |settings| openai_chat(settings, true),
-        load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
+        build: |settings| openai::<Chat>(settings, true),
+        load: load_openai::<Chat>,
         payload: openai_chat_payload,
     },
     Api {
@@ -60,8 +64,72 @@ pub const APIS: &[Api] = &[
         about: "OpenAI Chat Completions, answered at once",
         key_variable: "OPENAI_API_KEY",
         classes: &["OpenAICompletionEndpoint"],
-        build: |settings| openai_chat(settings, false),
-        load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
+        build: |settings| openai::<Chat>(settings, false),
+        load: load_openai::<Chat>,
+        payload: openai_chat_payload,
+    },
+    Api {
+        name: "openai-responses-stream",
+        about: "OpenAI Responses, streamed",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAIResponseStreamEndpoint"],
+        build: |settings| openai::<Responses>(settings, true),
+        load: load_openai::<Responses>,
+        payload: |prompt, limit| OpenAiResponses::create_payload(prompt, limit, Payload::new()),
+    },
+    Api {
+        name: "openai-responses",
+        about: "OpenAI Responses, answered at once",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAIResponseEndpoint"],
+        build: |settings| openai::<Responses>(settings, false),
+        load: load_openai::<Responses>,
+        payload: |prompt, limit| OpenAiResponses::create_payload(prompt, limit, Payload::new()),
+    },
+    Api {
+        name: "openai-completions-stream",
+        about: "OpenAI's older completions of a text, streamed",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAILegacyCompletionStreamEndpoint"],
+        build: |settings| openai::<Completions>(settings, true),
+        load: load_openai::<Completions>,
+        payload: |prompt, limit| OpenAiCompletions::create_payload(prompt, limit, Payload::new()),
+    },
+    Api {
+        name: "openai-completions",
+        about: "OpenAI's older completions of a text, answered at once",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAILegacyCompletionEndpoint"],
+        build: |settings| openai::<Completions>(settings, false),
+        load: load_openai::<Completions>,
+        payload: |prompt, limit| OpenAiCompletions::create_payload(prompt, limit, Payload::new()),
+    },
+    Api {
+        name: "openai-embeddings",
+        about: "OpenAI embeddings",
+        key_variable: "OPENAI_API_KEY",
+        classes: &["OpenAIEmbeddingEndpoint"],
+        build: |settings| openai::<Embeddings>(settings, false),
+        load: load_openai::<Embeddings>,
+        // Nothing is generated, so that the limit has no meaning.
+        payload: |prompt, _| OpenAiEmbeddings::create_payload(prompt, Payload::new()),
+    },
+    Api {
+        name: "azure-openai-chat-stream",
+        about: "Chat Completions in Azure OpenAI, streamed",
+        key_variable: "AZURE_OPENAI_API_KEY",
+        classes: &["AzureOpenAICompletionStreamEndpoint"],
+        build: |settings| openai::<AzureChat>(settings, true),
+        load: load_openai::<AzureChat>,
+        payload: openai_chat_payload,
+    },
+    Api {
+        name: "azure-openai-chat",
+        about: "Chat Completions in Azure OpenAI, answered at once",
+        key_variable: "AZURE_OPENAI_API_KEY",
+        classes: &["AzureOpenAICompletionEndpoint"],
+        build: |settings| openai::<AzureChat>(settings, false),
+        load: load_openai::<AzureChat>,
         payload: openai_chat_payload,
     },
     #[cfg(feature = "aws")]
@@ -152,9 +220,9 @@ fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<
     Ok(Arc::new(builder.build()?))
 }
 
-fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+fn openai<A: OpenAiApi>(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
     let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
-    let mut builder = OpenAiChat::builder(base_url, settings.model()?).streaming(streaming);
+    let mut builder = OpenAi::<A>::builder(base_url, settings.model()?).streaming(streaming);
     if let Some(key) = &settings.api_key {
         builder = builder.api_key(key.clone());
     }
@@ -162,6 +230,10 @@ fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn E
         builder = builder.header(name, value.clone());
     }
     Ok(Arc::new(builder.build()?))
+}
+
+fn load_openai<A: OpenAiApi>(saved: &SavedObject, key: &str) -> Result<Arc<dyn Endpoint>> {
+    Ok(Arc::new(OpenAi::<A>::from_saved(saved, key)?))
 }
 
 fn openai_chat_payload(prompt: Prompt, max_tokens: u64) -> Result<Payload> {

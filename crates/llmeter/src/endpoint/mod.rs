@@ -11,12 +11,19 @@ mod access;
 mod answer;
 #[cfg(feature = "aws")]
 mod aws;
+mod azure_openai;
 #[cfg(feature = "aws")]
 mod bedrock_converse;
 #[cfg(feature = "aws")]
 mod bedrock_invoke;
 mod catalog;
+mod failure;
+mod lenient;
+pub mod openai;
 mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_responses;
 mod response;
 #[cfg(feature = "aws")]
 mod sagemaker;
@@ -31,12 +38,16 @@ use serde_json::Value;
 pub use answer::{Answer, Usage};
 #[cfg(feature = "aws")]
 pub use aws::AwsOptions;
+pub use azure_openai::{AzureChat, AzureOpenAiChat};
 #[cfg(feature = "aws")]
 pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 #[cfg(feature = "aws")]
 pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
-pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
+pub use openai_chat::{Chat, OpenAiChat, OpenAiChatBuilder};
+pub use openai_completions::{Completions, OpenAiCompletions};
+pub use openai_embeddings::{Embeddings, OpenAiEmbeddings};
+pub use openai_responses::{OpenAiResponses, Responses};
 pub use response::{InvocationResponse, ResponseDetail};
 #[cfg(feature = "aws")]
 pub use sagemaker::{SageMaker, SageMakerBuilder};

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::endpoint::openai_chat::{excerpt, lenient_json};
+use crate::endpoint::failure::excerpt;
+use crate::endpoint::lenient::lenient_json;
 
 /// The server's words in the body of an error status: `ThrottlingException: Too many requests`.
 /// `kind` is the header `x-amzn-errortype`.

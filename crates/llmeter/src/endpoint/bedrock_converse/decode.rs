@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::openai_chat::{excerpt, lenient_json};
+use crate::endpoint::failure::excerpt;
+use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage, aws};
 
 /// Decodes one answer.

@@ -3,25 +3,43 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::lenient::{Object, Text};
-use super::shape::{Call, Chunk, Content, ErrorReport, Message, Part, Piece};
+use super::shape::{Call, Chunk, Content, Message, Part, Piece};
 use super::template::Template;
+use crate::endpoint::failure::{ErrorReport, error_text, excerpt};
+use crate::endpoint::lenient::{Object, Text, lenient_json, without_place};
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
-/// Characters of a server's text that an error message quotes.
-const EXCERPT: usize = 160;
-
 /// Decodes one answer.
-#[derive(Debug, Default)]
-pub(super) struct Decoder {
+#[derive(Debug)]
+pub(in crate::endpoint) struct Decoder {
+    /// What an answer is called in errors.
+    what: &'static str,
     /// Frames so far, those without a meaning included.
     frames: u64,
     /// `[DONE]` was seen.
     is_done: bool,
     /// What the next frame probably looks like.
     pub(super) template: Option<Template>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::of("chat completion")
+    }
+}
+
+impl Decoder {
+    /// A decoder of answers that errors call so: of an API whose frames are those of Chat
+    /// Completions.
+    pub(in crate::endpoint) fn of(what: &'static str) -> Self {
+        Self {
+            what,
+            frames: 0,
+            is_done: false,
+            template: None,
+        }
+    }
 }
 
 impl FrameDecoder for Decoder {
@@ -68,7 +86,8 @@ impl FrameDecoder for Decoder {
                     )
                 }
                 Problem::OtherShape(reason) => format!(
-                    "frame {number} is not a chat completion chunk: {reason}: {}",
+                    "frame {number} is not a {} chunk: {reason}: {}",
+                    self.what,
                     excerpt(data)
                 ),
             });
@@ -76,6 +95,7 @@ impl FrameDecoder for Decoder {
     }
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        let what = self.what;
         if body.trim_ascii().is_empty() {
             answer.error("the server's answer is empty");
             return;
@@ -86,7 +106,7 @@ impl FrameDecoder for Decoder {
                 answer.complete();
             } else if !answer.is_failed() {
                 answer.error(format!(
-                    "the server's answer is not a chat completion: it has no choices: {}",
+                    "the server's answer is not a {what}: it has no choices: {}",
                     excerpt(body)
                 ));
             }
@@ -98,7 +118,7 @@ impl FrameDecoder for Decoder {
                 excerpt(body)
             )),
             Err(Problem::OtherShape(reason)) => answer.error(format!(
-                "the server's answer is not a chat completion: {reason}: {}",
+                "the server's answer is not a {what}: {reason}: {}",
                 excerpt(body)
             )),
         }
@@ -142,47 +162,6 @@ fn read<R>(data: &[u8], then: impl FnOnce(Chunk<'_>) -> R) -> Result<R, Problem>
     Ok(then(chunk))
 }
 
-/// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
-pub(in crate::endpoint) fn lenient_json(data: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(data);
-    serde_json::from_str(&text).or_else(|error| {
-        let Cow::Owned(text) = without_lone_surrogates(&text) else {
-            return Err(error.to_string());
-        };
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    })
-}
-
-/// Replaces `\uD800`…`\uDFFF` escapes that are not pairs by `\uFFFD`.
-fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
-    let unit = |at: usize| -> Option<u16> {
-        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut out = String::new();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(next) = text.get(at..).and_then(|rest| rest.find('\\')) {
-        at += next;
-        at += match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
-            Some(0xD800..=0xDFFF) => {
-                out.push_str(&text[copied..at]);
-                out.push_str("\\ufffd");
-                copied = at + 6;
-                6
-            }
-            // The character after a backslash may be a backslash; it is one byte or not an escape.
-            _ => 2,
-        };
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[copied..]);
-    Cow::Owned(out)
-}
-
 fn take_chunk(chunk: &Chunk<'_>, is_whole: bool, answer: &mut Answer) {
     if let Some(id) = chunk.id.non_empty() {
         answer.id(id);
@@ -193,10 +172,15 @@ fn take_chunk(chunk: &Chunk<'_>, is_whole: bool, answer: &mut Answer) {
             (_, delta) => delta.as_ref(),
         };
         if choice.index.0.unwrap_or(0) > 0 {
-            if message.is_some_and(|Object(message)| has_content(message)) {
+            if choice.text.is_something()
+                || message.is_some_and(|Object(message)| has_content(message))
+            {
                 answer.other_content();
             }
             continue;
+        }
+        if let Some(text) = choice.text.as_str() {
+            answer.text(text);
         }
         if let Some(Object(message)) = message {
             take_message(message, answer);
@@ -369,92 +353,5 @@ fn is_content(content: &Content<'_>) -> bool {
                     || is_media(part)
             }
         }),
-    }
-}
-
-/// The server's own words in the body of a failure, if it has one of the usual shapes:
-/// `{"error": {"message", "type", "code"}}`, `{"error": "…"}`, `{"message": "…"}`,
-/// `{"detail": "…"}`, and FastAPI's list of details.
-fn error_text(body: &[u8]) -> Option<String> {
-    let value = lenient_json(body).ok()?;
-    let value = match &value {
-        Value::Array(list) => list.first()?,
-        other => other,
-    };
-    let object = value.as_object()?;
-    let report = |value: &Value| {
-        let report = ErrorReport::deserialize(value).ok()?;
-        report
-            .message
-            .non_empty()
-            .is_some()
-            .then(|| report.to_string())
-    };
-    match object.get("error") {
-        Some(Value::String(text)) if !text.is_empty() => return Some(text.clone()),
-        Some(error @ Value::Object(fields)) => {
-            return report(error).or_else(|| {
-                // Some other shape within `error`: its JSON says more than nothing.
-                (!fields.is_empty()).then(|| excerpt(error.to_string().as_bytes()))
-            });
-        }
-        _ => {}
-    }
-    if let Some(text) = report(value) {
-        return Some(text);
-    }
-    match object.get("detail")? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Array(details) => {
-            let texts: Vec<String> = details.iter().filter_map(detail_text).collect();
-            (!texts.is_empty()).then(|| texts.join("; "))
-        }
-        detail @ Value::Object(_) => report(detail),
-        _ => None,
-    }
-}
-
-/// One of FastAPI's details: `{"loc": ["body", "messages"], "msg": "field required"}`.
-fn detail_text(detail: &Value) -> Option<String> {
-    let message = detail.get("msg")?.as_str()?;
-    let place: Vec<String> = detail
-        .get("loc")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(|step| {
-            step.as_str()
-                .map_or_else(|| step.to_string(), str::to_owned)
-        })
-        .collect();
-    Some(match place.as_slice() {
-        [] => message.to_owned(),
-        place => format!("{}: {message}", place.join(".")),
-    })
-}
-
-/// The beginning of a server's text, on one line.
-pub(in crate::endpoint) fn excerpt(data: &[u8]) -> String {
-    // A character is at most four bytes; a cut one at the end is dropped with the rest.
-    let head = &data[..data.len().min(4 * EXCERPT)];
-    let text = String::from_utf8_lossy(head);
-    let mut out: String = text
-        .trim()
-        .chars()
-        .take(EXCERPT)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if head.len() < data.len() || text.trim().chars().count() > EXCERPT {
-        out.push('…');
-    }
-    out
-}
-
-/// An error's text without the line and column, which mean nothing for a decoded value.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
     }
 }

@@ -5,14 +5,14 @@
 //! borrowed from the frame.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
 use crate::endpoint::Usage;
+use crate::endpoint::failure::ErrorField;
+use crate::endpoint::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
 
 /// A frame of a stream, or a whole answer.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -48,6 +48,9 @@ pub(super) struct Choice<'a> {
     pub(super) delta: Option<Object<Message<'a>>>,
     #[serde(borrow, default)]
     pub(super) message: Option<Object<Message<'a>>>,
+    /// The text of a legacy completion, which has no message.
+    #[serde(borrow, default)]
+    pub(super) text: Text<'a>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Text<'a>,
 }
@@ -153,40 +156,6 @@ impl From<&UsageReport> for Usage {
     }
 }
 
-/// What a server says about a failure.
-#[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct ErrorReport<'a> {
-    #[serde(borrow, default)]
-    pub(super) message: Text<'a>,
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) code: Text<'a>,
-}
-
-impl fmt::Display for ErrorReport<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = self.message.as_str().map(str::trim).unwrap_or_default();
-        match (message, &self.message) {
-            ("", Text::Other) => {
-                f.write_str("the server reported an error without a readable text")?
-            }
-            ("", _) => f.write_str("the server reported an error without a text")?,
-            (text, _) => f.write_str(text)?,
-        }
-        match (self.kind.non_empty(), self.code.non_empty()) {
-            (Some(kind), Some(code)) if kind != code => write!(f, " (type {kind}, code {code})"),
-            (Some(kind), _) => write!(f, " (type {kind})"),
-            (None, Some(code)) => write!(f, " (code {code})"),
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-/// The field `error`: an object, a text, or nothing.
-#[derive(Debug, Default)]
-pub(super) struct ErrorField<'a>(pub(super) Option<ErrorReport<'a>>);
-
 /// A content: a text or parts.
 #[derive(Debug, Default)]
 pub(super) enum Content<'a> {
@@ -256,41 +225,6 @@ impl<'de: 'a, 'a> Accept<'de> for Piece<'a> {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Piece<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        accept::<Self, D>(from)
-    }
-}
-
-impl<'de: 'a, 'a> Accept<'de> for ErrorField<'a> {
-    type Out = ErrorField<'a>;
-    fn other() -> Self {
-        ErrorField(Some(ErrorReport {
-            message: Text::Other,
-            ..ErrorReport::default()
-        }))
-    }
-    fn nothing() -> Self {
-        ErrorField(None)
-    }
-    fn text(text: Cow<'de, str>) -> Self {
-        ErrorField((!text.is_empty()).then(|| ErrorReport {
-            message: Text::Is(text),
-            ..ErrorReport::default()
-        }))
-    }
-    fn truth(truth: bool) -> Self {
-        if truth {
-            Self::other()
-        } else {
-            Self::nothing()
-        }
-    }
-    fn object<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        ErrorReport::deserialize(MapAccessDeserializer::new(map)).map(|report| Self(Some(report)))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for ErrorField<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         accept::<Self, D>(from)
     }

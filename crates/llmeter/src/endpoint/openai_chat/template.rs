@@ -9,9 +9,9 @@
 
 use std::borrow::Cow;
 
-use super::lenient::{Object, Text};
 use super::shape::{Choice, Chunk, Content, Message};
 use crate::endpoint::Answer;
+use crate::endpoint::lenient::{Object, Text};
 
 /// A frame whose only effect is to add a text that is not empty.
 #[derive(Debug)]
@@ -74,13 +74,11 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
     };
     let Choice {
         index,
-        delta: Some(Object(message)),
+        delta,
         message: _,
+        text,
         finish_reason,
-    } = choice
-    else {
-        return None;
-    };
+    } = choice;
     let is_bare = index.0.unwrap_or(0) == 0
         && finish_reason.non_empty().is_none()
         && chunk.usage.0.is_none()
@@ -89,6 +87,13 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
     if !is_bare {
         return None;
     }
+    let message = match (delta, text) {
+        (Some(Object(message)), Text::Absent) => message,
+        (None, Text::Is(Cow::Borrowed(text))) if !text.is_empty() => {
+            return Some((Kind::Text, text));
+        }
+        _ => return None,
+    };
     let Message {
         content,
         reasoning_content,

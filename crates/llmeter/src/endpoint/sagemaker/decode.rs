@@ -5,7 +5,8 @@
 use serde_json::Value;
 
 use crate::endpoint::aws::{self, Path};
-use crate::endpoint::openai_chat::{excerpt, lenient_json};
+use crate::endpoint::failure::excerpt;
+use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// The largest line that is accepted.

@@ -2,19 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::OpenAiChat;
+use super::{OpenAi, OpenAiApi};
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
 use crate::error::{Error, Result};
 
-const MODULE: &str = "llmeter.endpoints.openai";
-const STREAMING: &str = "OpenAICompletionStreamEndpoint";
-const WHOLE: &str = "OpenAICompletionEndpoint";
-
-/// Where the OpenAI SDK goes when no base URL is given.
-const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1/";
-
-impl OpenAiChat {
+impl<A: OpenAiApi> OpenAi<A> {
     /// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0.
     ///
     /// No file holds the API key; it is read from the environment variable `api_key_env`. A key
@@ -28,19 +21,21 @@ impl OpenAiChat {
             Some(class) if saved.class.is_empty() => class,
             _ => saved.class.rsplit('.').next().unwrap_or_default(),
         };
+        let (whole, streaming) = (A::FORM.whole_class, A::FORM.streaming_class);
         let streaming = match class {
-            STREAMING => true,
-            WHOLE => false,
+            class if Some(class) == streaming => true,
+            class if class == whole => false,
             other => {
-                return Err(Error::invalid(
-                    "endpoint",
-                    if other.is_empty() {
-                        "(no class)"
-                    } else {
-                        other
-                    },
-                    format!("a saved {STREAMING} or {WHOLE}"),
-                ));
+                let expected = match streaming {
+                    Some(streaming) => format!("a saved {streaming} or {whole}"),
+                    None => format!("a saved {whole}"),
+                };
+                let given = if other.is_empty() {
+                    "(no class)"
+                } else {
+                    other
+                };
+                return Err(Error::invalid("endpoint", given, expected));
             }
         };
         let text = |name: &'static str| match state.get(name) {
@@ -51,7 +46,9 @@ impl OpenAiChat {
         let model_id = text("model_id")?
             .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
 
-        let base_url = text("base_url")?.unwrap_or(DEFAULT_BASE_URL);
+        let base_url = text("base_url")?
+            .or(A::FORM.base_url)
+            .ok_or_else(|| Error::invalid("base_url", "(missing)", "the API's address"))?;
         let mut builder = Self::builder(base_url, model_id).streaming(streaming);
         if let Some(name) = text("endpoint_name")? {
             builder = builder.endpoint_name(name);
@@ -86,6 +83,11 @@ impl OpenAiChat {
         set("model_id", json!(self.identity.model_id));
         set("endpoint_name", json!(self.identity.endpoint_name));
         set("provider", json!(self.identity.provider));
+        if self.streaming {
+            for (name, value) in A::FORM.saved_when_streaming {
+                set(name, json!(value));
+            }
+        }
         set("project", json!(self.project));
         set("organization", json!(self.organization));
         set("base_url", json!(self.access.base_url()));
@@ -99,9 +101,12 @@ impl OpenAiChat {
                 set(name, Value::Object(values));
             }
         }
-        let class = if self.streaming { STREAMING } else { WHOLE };
+        let class = match A::FORM.streaming_class {
+            Some(class) if self.streaming => class,
+            _ => A::FORM.whole_class,
+        };
         SavedObject {
-            class: format!("{MODULE}.{class}"),
+            class: format!("{}.{class}", A::FORM.module),
             state,
         }
     }

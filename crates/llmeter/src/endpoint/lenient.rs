@@ -1,4 +1,4 @@
-//! Reading JSON values that may be something else than they should.
+//! Reading JSON that may be something else than it should.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// A text. Numbers and truth values are texts too; anything else is noticed but not kept.
 #[derive(Debug, Default)]
@@ -214,5 +215,55 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
         }
         from.deserialize_map(OnlyMaps(PhantomData))
+    }
+}
+
+/// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
+pub(super) fn lenient_json(data: &[u8]) -> Result<Value, String> {
+    let text = String::from_utf8_lossy(data);
+    serde_json::from_str(&text).or_else(|error| {
+        let Cow::Owned(text) = without_lone_surrogates(&text) else {
+            return Err(error.to_string());
+        };
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    })
+}
+
+/// Replaces `\uD800`…`\uDFFF` escapes that are not pairs by `\uFFFD`.
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| -> Option<u16> {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(next) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += next;
+        at += match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                out.push_str(&text[copied..at]);
+                out.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            // The character after a backslash may be a backslash; it is one byte or not an escape.
+            _ => 2,
+        };
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// An error's text without the line and column, which mean nothing for a decoded value.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
     }
 }

@@ -1,34 +1,33 @@
 //! Checks the settings of an endpoint and makes one of them.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::OpenAiChat;
+use super::{OpenAi, OpenAiApi};
 use crate::endpoint::Identity;
 use crate::endpoint::access::{self, Access, AccessSettings};
 use crate::error::{Error, Result};
 
-/// What is appended to the base URL.
-const PATH: &str = "chat/completions";
-
-/// Settings of an [`OpenAiChat`] endpoint.
+/// Settings of an [`OpenAi`] endpoint.
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes nothing until `build` is called"]
-pub struct OpenAiChatBuilder {
+pub struct OpenAiBuilder<A> {
     access: AccessSettings,
     model_id: String,
     streaming: bool,
     api_key: Option<SecretString>,
-    endpoint_name: String,
+    endpoint_name: Option<String>,
     provider: String,
     organization: Option<String>,
     project: Option<String>,
     timeout: Value,
+    api: PhantomData<fn() -> A>,
 }
 
-impl OpenAiChatBuilder {
+impl<A: OpenAiApi> OpenAiBuilder<A> {
     pub(super) fn new(base_url: String, model_id: String) -> Self {
         Self {
             access: AccessSettings {
@@ -36,24 +35,26 @@ impl OpenAiChatBuilder {
                 ..AccessSettings::default()
             },
             model_id,
-            streaming: true,
+            streaming: A::FORM.streaming_class.is_some(),
             api_key: None,
-            endpoint_name: "openai".to_owned(),
-            provider: "openai".to_owned(),
+            endpoint_name: None,
+            provider: A::FORM.provider.to_owned(),
             organization: None,
             project: None,
             // What the Python system's client takes when nothing is set.
             timeout: json!({"connect": 5.0, "read": 600, "write": 600, "pool": 600}),
+            api: PhantomData,
         }
     }
 
-    /// Whether the answer is asked for in pieces; yes if not set.
+    /// Whether the answer is asked for in pieces; yes if not set and the API can do it.
     pub fn streaming(mut self, streaming: bool) -> Self {
         self.streaming = streaming;
         self
     }
 
-    /// The key that is sent as a bearer token. A server that needs none can go without.
+    /// The key, sent as the API wants it, mostly as a bearer token. A server that needs none can go
+    /// without.
     pub fn api_key(mut self, key: impl Into<SecretString>) -> Self {
         self.api_key = Some(key.into());
         self
@@ -78,13 +79,13 @@ impl OpenAiChatBuilder {
         self
     }
 
-    /// A name for the endpoint, for people; `openai` if not set.
+    /// A name for the endpoint, for people; the API's own if not set.
     pub fn endpoint_name(mut self, name: impl Into<String>) -> Self {
-        self.endpoint_name = name.into();
+        self.endpoint_name = Some(name.into());
         self
     }
 
-    /// Who runs the endpoint; `openai` if not set.
+    /// Who runs the endpoint; the API's usual provider if not set.
     pub fn provider(mut self, provider: impl Into<String>) -> Self {
         self.provider = provider.into();
         self
@@ -118,9 +119,9 @@ impl OpenAiChatBuilder {
     /// Checks the settings and makes the endpoint.
     ///
     /// # Errors
-    /// When the base URL, a header, the key or the model cannot be used. No message holds a
-    /// header's value or the key.
-    pub fn build(self) -> Result<OpenAiChat> {
+    /// When the base URL, a header, the key or the model cannot be used, or the API has no streams
+    /// and one is asked for. No message holds a header's value or the key.
+    pub fn build(mut self) -> Result<OpenAi<A>> {
         if self.model_id.trim().is_empty() {
             return Err(Error::invalid("model", "(empty)", "the model's id"));
         }
@@ -129,11 +130,22 @@ impl OpenAiChatBuilder {
             None => None,
         };
         let keys: Vec<_> = api_key.iter().cloned().collect();
-        let access = Access::new(&self.access, PATH, &keys)?;
+        if self.streaming && A::FORM.streaming_class.is_none() {
+            return Err(Error::invalid(
+                "streaming",
+                true,
+                "no streaming: this API answers at once",
+            ));
+        }
+        let AccessSettings {
+            base_url, query, ..
+        } = &mut self.access;
+        let path = A::address(base_url, query, &self.model_id)?;
+        let access = Access::new(&self.access, A::FORM.path, &keys)?;
         let mut headers = Vec::new();
         if let Some(key) = &api_key {
-            let value = format!("Bearer {}", key.expose_secret());
-            headers.push(("Authorization".to_owned(), value.into()));
+            let (name, value) = A::key_header(key.expose_secret());
+            headers.push((name.to_owned(), value));
         }
         for (name, value) in [
             ("OpenAI-Organization", &self.organization),
@@ -144,19 +156,24 @@ impl OpenAiChatBuilder {
                 headers.push((name.to_owned(), value));
             }
         }
-        Ok(OpenAiChat {
+        Ok(OpenAi {
             identity: Identity {
                 model_id: self.model_id,
-                endpoint_name: self.endpoint_name,
+                endpoint_name: self.endpoint_name.unwrap_or_else(|| {
+                    let [whole, streaming] = A::FORM.endpoint_names;
+                    let name = if self.streaming { streaming } else { whole };
+                    name.to_owned()
+                }),
                 provider: self.provider,
             },
             streaming: self.streaming,
-            target: access.target(PATH),
+            target: access.target(&path),
             headers: access.headers(accept(self.streaming), headers),
             access,
             organization: self.organization,
             project: self.project,
             timeout: self.timeout,
+            api: PhantomData,
         })
     }
 }
