@@ -115,6 +115,7 @@ pub(crate) struct RunArguments {
 
     /// API to speak [default: openai-chat-stream]
     #[arg(long, value_name = "API", value_parser = api_names(), help_heading = "Endpoint")]
+    #[serde(deserialize_with = "endpoint_setting")]
     pub(crate) endpoint: Option<String>,
     /// Address of the API, /v1 included, as the OpenAI SDK takes it
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
@@ -463,6 +464,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text).ok(),
     };
     parsed.ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
+}
+
+/// The name of an API; a wrong one is refused where it stands in the file.
+fn endpoint_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Api::named(&name).map_err(serde::de::Error::custom)?;
+    Ok(Some(name))
 }
 
 /// A duration in a configuration file: text like `"30s"` or a number of seconds.

@@ -3,8 +3,9 @@
 use llmeter::endpoint::APIS;
 use serde_json::{Value, json};
 
-use super::scripted::answers::{DONE, event};
-use super::{Case, ask, sized, write};
+use crate::openai_cases::{Case, ask};
+use crate::scripted::answers::{DONE, chunked, event, sized};
+use crate::scripted::{Step, write};
 
 fn events(values: &[Value]) -> String {
     values.iter().map(event).collect()
@@ -194,14 +195,7 @@ fn failures_are_told() {
 #[test]
 fn refusals_further_choices_and_audio_are_content() {
     let api = "openai-chat-stream";
-    let stream = |deltas: &[Value]| {
-        ask(
-            api,
-            vec![write(super::scripted::answers::chunked(&chat_stream(
-                deltas, true,
-            )))],
-        )
-    };
+    let stream = |deltas: &[Value]| ask(api, vec![write(chunked(&chat_stream(deltas, true)))]);
     let response = stream(&[json!({"refusal": "I can"}), json!({"refusal": "not."})]);
     assert_eq!(response.response_text.as_deref(), Some("I cannot."));
     assert_eq!(response.detail.content_frames, Some(2));
@@ -223,7 +217,7 @@ fn refusals_further_choices_and_audio_are_content() {
         |index: u32, text: &str| json!({"choices": [{"index": index, "delta": {"content": text}}]});
     let body = events(&[chunk(1, "b"), chunk(0, "a"), chunk(1, "b"), chunk(2, "")])
         + &chat_stream(&[], true);
-    let response = ask(api, vec![write(super::scripted::answers::chunked(&body))]);
+    let response = ask(api, vec![write(chunked(&body))]);
     assert_eq!(response.response_text.as_deref(), Some("a"));
     assert_eq!(response.detail.content_frames, Some(3));
     assert_eq!(response.num_tokens_output, Some(2));
@@ -239,7 +233,7 @@ fn embeddings_are_understood_and_failures_told() {
     let bytes = sized("200 OK", "application/json", &body.to_string());
     for steps in [
         vec![write(bytes.clone())],
-        vec![super::Step::Trickle(bytes.clone())],
+        vec![Step::Trickle(bytes.clone())],
     ] {
         let response = ask(api, steps);
         assert_eq!(response.error, None);
@@ -270,9 +264,7 @@ fn embeddings_are_understood_and_failures_told() {
         ),
         (bytes[..bytes.len() - 5].to_vec(), ""),
     ] {
-        let error = ask(api, vec![super::Step::WriteAndClose(bytes)])
-            .error
-            .unwrap();
+        let error = ask(api, vec![Step::WriteAndClose(bytes)]).error.unwrap();
         assert!(error.contains(message), "{error}");
     }
 }
