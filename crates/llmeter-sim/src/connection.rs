@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
+    dialect::Dialect,
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
     openai::ApiError,
@@ -153,8 +154,9 @@ impl Connection {
             .filter(|path| path.starts_with('/'))
             .unwrap_or(&whole_path);
         let reads = matches!(head.method.as_str(), "GET" | "HEAD");
+        let dialect = Dialect::of(&whole_path);
         let (allowed, allow) = match path {
-            "/chat/completions" => (head.method == "POST", "POST"),
+            _ if dialect.is_some() => (head.method == "POST", "POST"),
             "/models" | "/health" => (reads, "GET, HEAD"),
             _ if path.starts_with("/models/") => (reads, "GET, HEAD"),
             _ => {
@@ -172,8 +174,8 @@ impl Connection {
         if let Err(error) = self.check_key(head) {
             return self.refuse_request(head, &error).await;
         }
-        if path == "/chat/completions" {
-            return self.chat(request).await;
+        if let Some(dialect) = dialect {
+            return self.generate(dialect, request).await;
         }
         let model = json!({
             "id": self.shared.config.model,
@@ -200,6 +202,7 @@ impl Connection {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
         });
+        let given = head.api_key.as_deref().or(given);
         match given {
             Some(key) if key == expected => Ok(()),
             given => Err(ApiError::unauthorized(given)),
@@ -212,12 +215,13 @@ impl Connection {
         head: &Head,
         error: &ApiError,
     ) -> Result<Then, Gone> {
-        if head.method == "HEAD" {
-            return self
-                .send(error.status, head.keep_alive, None, &error.body(), true)
-                .await;
-        }
-        self.refuse(error, head.keep_alive, None).await
+        let body = match Dialect::of(head.path()) {
+            Some(dialect) => dialect.error(error),
+            None => error.body(),
+        };
+        let head_only = head.method == "HEAD";
+        self.send(error.status, head.keep_alive, None, &body, head_only)
+            .await
     }
 
     async fn refuse(

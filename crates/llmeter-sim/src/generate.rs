@@ -10,8 +10,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     connection::{Connection, Gone, Request, Then},
+    dialect::{Dialect, Frames},
     http::Head,
-    openai::{self, ApiError, ChatRequest, FrameWriter, Piece, Wrap},
+    openai::{ApiError, ChatRequest, Piece, Wrap},
     overrides::{Fault, Settings},
     plan::Plan,
     response::ResponseHead,
@@ -22,20 +23,27 @@ use crate::{
 const BURST: u32 = 16;
 
 impl Connection {
-    /// Answers a chat completion request.
-    pub(crate) async fn chat(&mut self, request: Request) -> Result<Then, Gone> {
+    /// Answers a request for generated content.
+    pub(crate) async fn generate(
+        &mut self,
+        dialect: Dialect,
+        request: Request,
+    ) -> Result<Then, Gone> {
         let shared = Arc::clone(&self.shared);
-        let parsed = ChatRequest::parse(&request.body).and_then(|chat| {
-            Settings::new(&shared.config, &request.head.overrides).map(|settings| (chat, settings))
-        });
+        let parsed = dialect
+            .parse(request.head.path(), &request.body)
+            .and_then(|chat| {
+                Settings::new(&shared.config, &request.head.overrides)
+                    .map(|settings| (chat, settings))
+            });
         let (chat, settings) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => return self.refuse_request(&request.head, &error).await,
         };
-        let (number, id) = shared.next_completion();
+        let (number, id) = shared.next_completion(dialect.id_prefix());
         let plan = Plan::new(&shared.config, &settings, &chat, number, id);
         let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, chat.stream));
-        let served = self.serve(&request, &chat, plan, &mut draft).await;
+        let served = self.serve(dialect, &request, &chat, plan, &mut draft).await;
         if served.is_err() {
             draft.finish(Outcome::ClientGone, None);
         }
@@ -44,6 +52,7 @@ impl Connection {
 
     async fn serve(
         &mut self,
+        dialect: Dialect,
         request: &Request,
         chat: &ChatRequest,
         plan: Plan,
@@ -62,10 +71,13 @@ impl Connection {
             } else {
                 Wrap::Bare
             };
-            let writer = FrameWriter::new(plan.answer.clone(), wrap, chat.include_usage);
-            self.stream(&request.head, plan, writer, start, draft).await
+            let writer = dialect.frames(plan.answer.clone(), wrap, chat.include_usage);
+            let kind = dialect.stream_type();
+            self.stream(&request.head, kind, plan, writer, start, draft)
+                .await
         } else {
-            self.plain(&request.head, plan, start, draft).await
+            let body = dialect.whole(&plan.answer);
+            self.plain(&request.head, body, plan, start, draft).await
         };
         drop(slot);
         then
@@ -87,8 +99,9 @@ impl Connection {
     async fn stream(
         &mut self,
         head: &Head,
+        content_type: &str,
         mut plan: Plan,
-        mut writer: FrameWriter,
+        mut writer: Box<dyn Frames>,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
@@ -99,7 +112,7 @@ impl Connection {
         let mut opening = Vec::with_capacity(1024);
         ResponseHead {
             status: 200,
-            content_type: "text/event-stream; charset=utf-8",
+            content_type,
             length: None,
             chunked: head.http11,
             keep_alive,
@@ -108,7 +121,7 @@ impl Connection {
         }
         .write(&mut opening);
         for choice in 0..choices {
-            writer.role(choice, &mut opening);
+            writer.opening(choice, &mut opening);
         }
 
         let mut due = Stamp(start.0.saturating_add(plan.rhythm.first()));
@@ -153,11 +166,11 @@ impl Connection {
     async fn plain(
         &mut self,
         head: &Head,
+        body: Vec<u8>,
         mut plan: Plan,
         start: Stamp,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
-        let body = openai::completion(&plan.answer);
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status: 200,

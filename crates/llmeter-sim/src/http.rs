@@ -45,6 +45,8 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
     pub(crate) framing: Framing,
     pub(crate) authorization: Option<String>,
+    /// A key in a header of its own.
+    pub(crate) api_key: Option<String>,
     /// Headers whose name begins with `x-sim-`, in lower case.
     pub(crate) overrides: Vec<(String, String)>,
 }
@@ -75,6 +77,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
         expects_continue: false,
         framing: Framing::Length(0),
         authorization: None,
+        api_key: None,
         overrides: Vec::new(),
     };
     let mut length_seen: Option<u64> = None;
@@ -108,6 +111,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
                 head.expects_continue = http11;
             }
             "expect" => return Err(Reject::Expectation),
+            "x-api-key" | "x-goog-api-key" => head.api_key = Some(value.to_owned()),
             "authorization" => head.authorization = Some(value.to_owned()),
             name if name.starts_with("x-sim-") => {
                 head.overrides.push((name.to_owned(), value.to_owned()));

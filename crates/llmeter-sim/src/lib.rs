@@ -93,6 +93,7 @@ pub mod comparison;
 
 mod config;
 mod connection;
+mod dialect;
 mod error;
 mod generate;
 mod http;

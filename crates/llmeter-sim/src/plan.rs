@@ -80,28 +80,35 @@ impl Plan {
 
     /// The frames of each choice, in order. They hold the plan's numbers, not the plan.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + Send + use<> {
-        let step = self.tokens_per_frame;
-        let groups = move |from: u32, to: u32| {
+        let groups = |from: u32, to: u32, step: u32| {
             (from..to)
                 .step_by(step as usize)
                 .map(move |start| start..start.saturating_add(step).min(to))
         };
-        // A tool call's first token is its name, which always is a frame of its own.
-        let name = u32::from(self.answer.tool.is_some() && self.answer.visible > 0);
-        let reasoning = groups(0, self.answer.reasoning).map(Piece::Reasoning);
+        let step = self.tokens_per_frame;
+        let (name, visible_step) = self.call_frames();
+        let reasoning = groups(0, self.answer.reasoning, step).map(Piece::Reasoning);
         let name_first = (0..name).map(|_| Piece::Visible(0..1));
-        let visible = groups(name, self.answer.visible).map(Piece::Visible);
+        let visible = groups(name, self.answer.visible, visible_step).map(Piece::Visible);
         reasoning.chain(name_first).chain(visible)
     }
 
     /// How many frames each choice has.
     pub(crate) fn frames(&self) -> usize {
-        let step = self.tokens_per_frame;
-        let visible = match (&self.answer.tool, self.answer.visible) {
-            (Some(_), visible @ 1..) => 1 + (visible - 1).div_ceil(step),
-            (_, visible) => visible.div_ceil(step),
-        };
-        (self.answer.reasoning.div_ceil(step) + visible) as usize
+        let reasoning = self.answer.reasoning.div_ceil(self.tokens_per_frame);
+        let (name, visible_step) = self.call_frames();
+        (reasoning + name + (self.answer.visible - name).div_ceil(visible_step)) as usize
+    }
+
+    /// How many frames a tool's name has, and how many tokens a frame of what follows has. The name
+    /// is a call's first token and a frame of its own, unless the API sends a call in one piece.
+    fn call_frames(&self) -> (u32, u32) {
+        let answer = &self.answer;
+        match &answer.tool {
+            Some(tool) if answer.visible > 0 && tool.at_once => (0, answer.visible),
+            Some(_) if answer.visible > 0 => (1, self.tokens_per_frame),
+            _ => (0, self.tokens_per_frame),
+        }
     }
 }
 

@@ -44,9 +44,9 @@ impl Shared {
     }
 
     /// The number of a new completion and its id.
-    pub(crate) fn next_completion(&self) -> (u64, String) {
+    pub(crate) fn next_completion(&self, prefix: &str) -> (u64, String) {
         let number = self.completions.fetch_add(1, Ordering::Relaxed);
-        let id = format!("chatcmpl-{:08x}{:016x}", self.instance, mix(number));
+        let id = format!("{prefix}{:08x}{:016x}", self.instance, mix(number));
         (number, id)
     }
 

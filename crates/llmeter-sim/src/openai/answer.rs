@@ -50,7 +50,7 @@ impl Answer {
     }
 
     /// The seed of a choice's words.
-    pub(super) fn seed(&self, choice: u32) -> u64 {
+    pub(crate) fn seed(&self, choice: u32) -> u64 {
         self.words.wrapping_add(u64::from(choice) * 17)
     }
 
@@ -129,7 +129,7 @@ fn choice(answer: &Answer, number: u32) -> Value {
 
 /// The part of a tool call's arguments that some of its tokens make up. Token 0 is the tool's
 /// name; the others are one word each of the only argument.
-pub(super) fn arguments(
+pub(crate) fn arguments(
     tool: &Tool,
     seed: u64,
     tokens: std::ops::Range<u32>,

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use crate::dialect::Frames;
+
 use super::{
     answer::{self, Answer, FINGERPRINT, Finish},
     words,
@@ -68,8 +70,38 @@ impl FrameWriter {
         }
     }
 
-    /// Appends the frame that only says who speaks.
-    pub(crate) fn role(&mut self, choice: u32, out: &mut Vec<u8>) {
+    fn begin(&mut self, choice: u32) {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&[0; SIZE_LINE]);
+        self.buffer.extend_from_slice(&self.head);
+        match u8::try_from(choice) {
+            Ok(digit @ 0..10) => self.buffer.push(b'0' + digit),
+            _ => self.buffer.extend_from_slice(choice.to_string().as_bytes()),
+        }
+        self.buffer.extend_from_slice(b",\"delta\":{");
+    }
+
+    /// Completes the frame and, in front of it, its size line.
+    fn end(&mut self) -> &[u8] {
+        self.buffer.extend_from_slice(self.tail);
+        if self.wrap == Wrap::Bare {
+            return &self.buffer[SIZE_LINE..];
+        }
+        let mut size = self.buffer.len() - SIZE_LINE;
+        self.buffer.extend_from_slice(b"\r\n");
+        let mut start = SIZE_LINE - 2;
+        self.buffer[start..SIZE_LINE].copy_from_slice(b"\r\n");
+        while size > 0 {
+            start -= 1;
+            self.buffer[start] = b"0123456789abcdef"[size & 15];
+            size >>= 4;
+        }
+        &self.buffer[start..]
+    }
+}
+
+impl Frames for FrameWriter {
+    fn opening(&mut self, choice: u32, out: &mut Vec<u8>) {
         let delta: &[u8] = if self.answer.tool.is_some() {
             b"\"role\":\"assistant\",\"content\":null,\"refusal\":null"
         } else {
@@ -80,8 +112,7 @@ impl FrameWriter {
         out.extend_from_slice(self.end());
     }
 
-    /// A frame with content, ready for the socket.
-    pub(crate) fn content(&mut self, choice: u32, piece: Piece) -> &[u8] {
+    fn content(&mut self, choice: u32, piece: Piece) -> &[u8] {
         self.begin(choice);
         let seed = self.answer.seed(choice);
         match (piece, &self.answer.tool) {
@@ -120,9 +151,7 @@ impl FrameWriter {
         self.end()
     }
 
-    /// Everything that follows the last content: why it ended, the usage if asked for, the mark
-    /// of the end.
-    pub(crate) fn closing(&mut self) -> Vec<u8> {
+    fn closing(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         let mut frame = |body: &Value| {
             let text = format!("data: {body}\n\n");
@@ -166,35 +195,6 @@ impl FrameWriter {
             Wrap::Bare => b"data: [DONE]\n\n",
         });
         out
-    }
-
-    fn begin(&mut self, choice: u32) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; SIZE_LINE]);
-        self.buffer.extend_from_slice(&self.head);
-        match u8::try_from(choice) {
-            Ok(digit @ 0..10) => self.buffer.push(b'0' + digit),
-            _ => self.buffer.extend_from_slice(choice.to_string().as_bytes()),
-        }
-        self.buffer.extend_from_slice(b",\"delta\":{");
-    }
-
-    /// Completes the frame and, in front of it, its size line.
-    fn end(&mut self) -> &[u8] {
-        self.buffer.extend_from_slice(self.tail);
-        if self.wrap == Wrap::Bare {
-            return &self.buffer[SIZE_LINE..];
-        }
-        let mut size = self.buffer.len() - SIZE_LINE;
-        self.buffer.extend_from_slice(b"\r\n");
-        let mut start = SIZE_LINE - 2;
-        self.buffer[start..SIZE_LINE].copy_from_slice(b"\r\n");
-        while size > 0 {
-            start -= 1;
-            self.buffer[start] = b"0123456789abcdef"[size & 15];
-            size >>= 4;
-        }
-        &self.buffer[start..]
     }
 }
 
@@ -256,6 +256,7 @@ mod tests {
             name: "f".into(),
             argument: "a\"b".into(),
             named: false,
+            at_once: false,
         };
         let mut writer = FrameWriter::new(answer(Some(tool)), Wrap::Chunk, false);
         let mut arguments = String::new();

@@ -6,10 +6,10 @@
 mod answer;
 mod error;
 mod frame;
-mod request;
-mod words;
+pub(crate) mod request;
+pub(crate) mod words;
 
-pub(crate) use answer::{Answer, Finish, completion};
+pub(crate) use answer::{Answer, Finish, arguments, completion};
 pub(crate) use error::ApiError;
 pub(crate) use frame::{FrameWriter, Piece, Wrap};
-pub(crate) use request::ChatRequest;
+pub(crate) use request::{ChatRequest, Tool};

@@ -27,6 +27,8 @@ pub(crate) struct Tool {
     pub(crate) argument: String,
     /// Whether this tool was asked for by name, which the finish reason tells.
     pub(crate) named: bool,
+    /// Whether the API sends a call in one piece.
+    pub(crate) at_once: bool,
 }
 
 /// As on the real API.
@@ -64,11 +66,11 @@ impl ChatRequest {
 }
 
 /// A member that is there and not null.
-fn present<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(crate) fn present<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| !value.is_null())
 }
 
-fn flag(object: &Map<String, Value>, name: &str, param: &str) -> Result<bool, ApiError> {
+pub(crate) fn flag(object: &Map<String, Value>, name: &str, param: &str) -> Result<bool, ApiError> {
     match present(object, name) {
         None => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
@@ -76,7 +78,11 @@ fn flag(object: &Map<String, Value>, name: &str, param: &str) -> Result<bool, Ap
     }
 }
 
-fn count(object: &Map<String, Value>, name: &str, most: u32) -> Result<Option<u32>, ApiError> {
+pub(crate) fn count(
+    object: &Map<String, Value>,
+    name: &str,
+    most: u32,
+) -> Result<Option<u32>, ApiError> {
     let Some(value) = present(object, name) else {
         return Ok(None);
     };
@@ -261,6 +267,7 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
         name: (*name).clone(),
         argument: argument.to_owned(),
         named: wanted.is_some(),
+        at_once: false,
     }))
 }
 

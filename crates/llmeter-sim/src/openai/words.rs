@@ -78,7 +78,7 @@ pub(super) fn word(seed: u64, token: u32) -> &'static str {
 
 /// Appends a run of tokens; all but the text's first begin with a space.
 #[inline]
-pub(super) fn append(out: &mut Vec<u8>, seed: u64, tokens: std::ops::Range<u32>) {
+pub(crate) fn append(out: &mut Vec<u8>, seed: u64, tokens: std::ops::Range<u32>) {
     for token in tokens {
         if token > 0 {
             out.push(b' ');
@@ -88,7 +88,7 @@ pub(super) fn append(out: &mut Vec<u8>, seed: u64, tokens: std::ops::Range<u32>)
 }
 
 /// A whole text.
-pub(super) fn text(seed: u64, tokens: u32) -> String {
+pub(crate) fn text(seed: u64, tokens: u32) -> String {
     let mut out = Vec::new();
     append(&mut out, seed, 0..tokens);
     String::from_utf8_lossy(&out).into_owned()

@@ -95,6 +95,11 @@ impl Answer {
         }
     }
 
+    /// A piece of reasoning whose text the server keeps to itself.
+    pub fn hidden_reasoning(&mut self) {
+        self.content();
+    }
+
     /// A piece of a tool call: its name or its arguments.
     pub fn tool_call(&mut self, piece: &str) {
         if !piece.is_empty() {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{Endpoint, OpenAiChat, SavedObject};
+use super::json_api::{Dialect, JsonEndpointBuilder};
+use super::{
+    AnthropicMessages, Endpoint, Gemini, JsonEndpoint, Ollama, OpenAiChat, SavedObject, Tgi,
+};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
@@ -60,6 +63,94 @@ pub const APIS: &[Api] = &[
         load: |saved, key| Ok(Arc::new(OpenAiChat::from_saved(saved, key)?)),
         payload: openai_chat_payload,
     },
+    Api {
+        name: "anthropic-messages-stream",
+        about: "Anthropic Messages, streamed",
+        key_variable: "ANTHROPIC_API_KEY",
+        classes: &["AnthropicMessagesStream"],
+        build: |settings| json_api(&AnthropicMessages, settings, true),
+        load: |saved, key| {
+            Ok(Arc::new(JsonEndpoint::from_saved(
+                &AnthropicMessages,
+                saved,
+                key,
+            )?))
+        },
+        payload: |prompt, max_tokens| {
+            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
+        },
+    },
+    Api {
+        name: "anthropic-messages",
+        about: "Anthropic Messages, answered at once",
+        key_variable: "ANTHROPIC_API_KEY",
+        classes: &["AnthropicMessages"],
+        build: |settings| json_api(&AnthropicMessages, settings, false),
+        load: |saved, key| {
+            Ok(Arc::new(JsonEndpoint::from_saved(
+                &AnthropicMessages,
+                saved,
+                key,
+            )?))
+        },
+        payload: |prompt, max_tokens| {
+            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
+        },
+    },
+    Api {
+        name: "gemini-stream",
+        about: "Google Gemini, streamed",
+        key_variable: "GEMINI_API_KEY",
+        classes: &["GeminiStream"],
+        build: |settings| json_api(&Gemini, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
+        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "gemini",
+        about: "Google Gemini, answered at once",
+        key_variable: "GEMINI_API_KEY",
+        classes: &["Gemini"],
+        build: |settings| json_api(&Gemini, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
+        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "ollama-stream",
+        about: "Ollama's own chat API, streamed",
+        key_variable: "OLLAMA_API_KEY",
+        classes: &["OllamaStream"],
+        build: |settings| json_api(&Ollama, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
+        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "ollama",
+        about: "Ollama's own chat API, answered at once",
+        key_variable: "OLLAMA_API_KEY",
+        classes: &["Ollama"],
+        build: |settings| json_api(&Ollama, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
+        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "tgi-stream",
+        about: "Text Generation Inference's own API, streamed",
+        key_variable: "HF_TOKEN",
+        classes: &["TgiStream"],
+        build: |settings| json_api(&Tgi, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
+        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "tgi",
+        about: "Text Generation Inference's own API, answered at once",
+        key_variable: "HF_TOKEN",
+        classes: &["Tgi"],
+        build: |settings| json_api(&Tgi, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
+        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
+    },
 ];
 
 fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
@@ -76,6 +167,15 @@ fn openai_chat(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn E
 
 fn openai_chat_payload(prompt: Prompt, max_tokens: u64) -> Result<Payload> {
     OpenAiChat::create_payload(prompt, max_tokens, Payload::new())
+}
+
+fn json_api(
+    dialect: &'static dyn Dialect,
+    settings: &EndpointSettings,
+    streaming: bool,
+) -> Result<Arc<dyn Endpoint>> {
+    let builder = JsonEndpointBuilder::of_settings(dialect, settings, settings.model()?, streaming);
+    Ok(Arc::new(builder.build()?))
 }
 
 impl EndpointSettings {

@@ -9,9 +9,14 @@
 
 mod access;
 mod answer;
+mod anthropic_messages;
 mod catalog;
+mod gemini;
+mod json_api;
+mod ollama;
 mod openai_chat;
 mod response;
+mod tgi;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,9 +26,14 @@ pub use async_trait::async_trait;
 use serde_json::Value;
 
 pub use answer::{Answer, Usage};
+pub use anthropic_messages::AnthropicMessages;
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
+pub use gemini::Gemini;
+pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
+pub use ollama::Ollama;
 pub use openai_chat::{OpenAiChat, OpenAiChatBuilder};
 pub use response::{InvocationResponse, ResponseDetail};
+pub use tgi::Tgi;
 
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;

@@ -143,7 +143,7 @@ fn read<R>(data: &[u8], then: impl FnOnce(Chunk<'_>) -> R) -> Result<R, Problem>
 }
 
 /// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
-fn lenient_json(data: &[u8]) -> Result<Value, String> {
+pub(in crate::endpoint) fn lenient_json(data: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(data);
     serde_json::from_str(&text).or_else(|error| {
         let Cow::Owned(text) = without_lone_surrogates(&text) else {
@@ -375,7 +375,7 @@ fn is_content(content: &Content<'_>) -> bool {
 /// The server's own words in the body of a failure, if it has one of the usual shapes:
 /// `{"error": {"message", "type", "code"}}`, `{"error": "…"}`, `{"message": "…"}`,
 /// `{"detail": "…"}`, and FastAPI's list of details.
-fn error_text(body: &[u8]) -> Option<String> {
+pub(in crate::endpoint) fn error_text(body: &[u8]) -> Option<String> {
     let value = lenient_json(body).ok()?;
     let value = match &value {
         Value::Array(list) => list.first()?,
@@ -434,7 +434,7 @@ fn detail_text(detail: &Value) -> Option<String> {
 }
 
 /// The beginning of a server's text, on one line.
-fn excerpt(data: &[u8]) -> String {
+pub(in crate::endpoint) fn excerpt(data: &[u8]) -> String {
     // A character is at most four bytes; a cut one at the end is dropped with the rest.
     let head = &data[..data.len().min(4 * EXCERPT)];
     let text = String::from_utf8_lossy(head);

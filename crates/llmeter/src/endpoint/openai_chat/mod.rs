@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 pub use build::OpenAiChatBuilder;
+pub(super) use decode::{error_text, excerpt, lenient_json};
 
 use super::access::Access;
 use super::{
@@ -207,7 +208,7 @@ fn is_truthy(value: &Value) -> bool {
 }
 
 /// The path of the first bytes marker within a payload.
-fn bytes_within(fields: &Payload) -> Option<String> {
+pub(super) fn bytes_within(fields: &Payload) -> Option<String> {
     if fields.len() == 1 && fields.contains_key("__llmeter_bytes__") {
         return Some(String::new());
     }
