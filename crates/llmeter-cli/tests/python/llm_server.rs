@@ -288,7 +288,9 @@ fn a_real_server_of_anthropic_messages_is_understood() {
             assert!(!text.is_empty());
             assert_eq!(response.time_to_first_token.is_some(), streaming);
             if streaming {
-                assert_eq!(detail.content_frames, Some(TOKENS as u32));
+                // The server takes no biases here, so that some tokens are no text of their own.
+                let frames = u64::from(detail.content_frames.unwrap());
+                assert!((2..=TOKENS).contains(&frames), "{frames} frames");
                 assert!(response.time_to_first_token < response.time_to_last_token);
             }
         }

@@ -1,0 +1,11 @@
+//! What becomes of an API's answers, good and bad, over real sockets: the same questions to each.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
+
+mod anthropic_messages;
+mod cases;
+mod gemini;
+mod ollama;
+#[path = "../scripted/mod.rs"]
+mod scripted;
+mod tgi;
