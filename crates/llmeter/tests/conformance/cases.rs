@@ -10,33 +10,33 @@ use crate::scripted::answers::{LAST_CHUNK, chunk, sized};
 use crate::scripted::{Scripted, Step, run, write};
 
 /// An API's ways of saying the same things. Frames are whole: with `data: ` and line ends.
-pub struct Samples {
+pub(crate) struct Samples {
     /// An endpoint at an address without a path, streaming or not.
-    pub endpoint: fn(&str, bool) -> Arc<dyn Endpoint>,
-    pub payload: Payload,
+    pub(crate) endpoint: fn(&str, bool) -> Arc<dyn Endpoint>,
+    pub(crate) payload: Payload,
     /// The media type of a stream.
-    pub media_type: &'static str,
-    /// Frames of the texts "one" and " two", with an id if the API has one, [`FINISH`](Self::finish)
+    pub(crate) media_type: &'static str,
+    /// Frames of the texts "one" and " two", with an id if the API has one, the `finish`
     /// and a usage of 7 and 2 tokens.
-    pub text: Vec<String>,
+    pub(crate) text: Vec<String>,
     /// How many of these frames come before the one that says why the answer ended.
-    pub unfinished: usize,
-    pub id: Option<&'static str>,
-    pub finish: &'static str,
+    pub(crate) unfinished: usize,
+    pub(crate) id: Option<&'static str>,
+    pub(crate) finish: &'static str,
     /// The same without a usage.
-    pub no_usage: Vec<String>,
+    pub(crate) no_usage: Vec<String>,
     /// The reasoning "hm", then the text "one"; `None` where there is no reasoning.
-    pub reasoning: Option<Vec<String>>,
+    pub(crate) reasoning: Option<Vec<String>>,
     /// A call of the tool `f` with the arguments `{"a":1}`; `None` where there are no tools.
-    pub tool: Option<Vec<String>>,
+    pub(crate) tool: Option<Vec<String>>,
     /// No content, but an end.
-    pub empty: Vec<String>,
+    pub(crate) empty: Vec<String>,
     /// The text "one", then a failure with the word "overloaded".
-    pub failing: Vec<String>,
+    pub(crate) failing: Vec<String>,
     /// The whole answer "one two", with the same usage, id and end.
-    pub whole: String,
+    pub(crate) whole: String,
     /// The body of an error status, and what of it must be told.
-    pub error: (&'static str, &'static str),
+    pub(crate) error: (&'static str, &'static str),
 }
 
 impl Samples {
@@ -73,7 +73,7 @@ impl Samples {
     }
 
     /// Asks everything.
-    pub fn conform(&self) {
+    pub(crate) fn conform(&self) {
         self.answers();
         self.contents();
         self.failures();
@@ -206,6 +206,6 @@ impl Samples {
 }
 
 /// A frame of an event stream.
-pub fn event(value: &serde_json::Value) -> String {
+pub(crate) fn event(value: &serde_json::Value) -> String {
     format!("data: {value}\n\n")
 }
