@@ -1,5 +1,5 @@
-//! A simulated LLM server: an HTTP server that speaks the OpenAI chat completions API, keeps a
-//! given rhythm, fails on demand and logs what it truly did.
+//! A simulated LLM server: an HTTP server that speaks the APIs of OpenAI (chat completions),
+//! Anthropic, Gemini, Ollama and TGI, keeps a given rhythm, fails on demand and logs what it truly did.
 //!
 //! It serves three purposes: trying a load test without a model, teaching a meter its own error
 //! by comparing what it measured with the [truth](TruthRecord), and standing in for servers that
@@ -27,6 +27,10 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
+//! | `POST /v1/messages` | the same as Anthropic Messages |
+//! | `POST /v1beta/models/ID:generateContent`, `:streamGenerateContent` | the same as Gemini |
+//! | `POST /api/chat` | the same as Ollama |
+//! | `POST /generate`, `/generate_stream` | the same as TGI, which knows no reasoning and no tools |
 //! | `GET /v1/models`, `GET /v1/models/ID` | the one model, [`SimConfig::model`] |
 //! | `GET /health` | `{"status":"ok"}`, without a key |
 //!
@@ -35,7 +39,9 @@
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
 //! `tool_choice`; a tool is called only when the request insists on it. Everything else is
-//! accepted and ignored. Errors have the OpenAI API's shape and words.
+//! accepted and ignored; the other APIs' names for the same things are honoured likewise. Errors
+//! have the shape of the API that was asked. Keys may come as a bearer token, `x-api-key` or
+//! `x-goog-api-key`.
 //!
 //! # Rhythm
 //!
@@ -71,7 +77,7 @@
 //!
 //! # The truth file
 //!
-//! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per chat completion
+//! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per generating
 //! request that was understood, in the order in which their answers ended:
 //!
 //! ```json

@@ -8,6 +8,7 @@
 
 mod answers;
 mod client;
+mod dialects;
 mod faults;
 mod requests;
 mod truth;
