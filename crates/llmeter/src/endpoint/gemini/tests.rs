@@ -73,7 +73,7 @@ fn content_that_is_no_text_is_content() {
 fn a_blocked_prompt_is_a_failure() {
     let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}});
     for answer in [
-        frames(&Gemini, &[blocked.clone()]).0,
+        frames(&Gemini, std::slice::from_ref(&blocked)).0,
         whole(&Gemini, &blocked),
     ] {
         let error = answer.error.unwrap();

@@ -125,10 +125,9 @@ impl JsonEndpointBuilder {
             None => None,
         };
         let keys: Vec<_> = api_key.iter().cloned().collect();
-        let mut appended = self.dialect.names().appended.iter();
         let mut access = Access::new(&self.access, "", &keys)?;
-        for path in appended.by_ref() {
-            access = Access::new(&self.access, path, &keys)?;
+        for appended in self.dialect.names().appended {
+            access = Access::new(&self.access, appended, &keys)?;
         }
         let own = self.dialect.headers().iter();
         let mut headers: Vec<(String, SecretString)> = own

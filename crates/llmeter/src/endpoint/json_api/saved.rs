@@ -7,17 +7,6 @@ use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
 use crate::error::{Error, Result};
 
-/// The fields that every saved endpoint has; the rest are the API's own or kept as they are.
-const SHARED: [&str; 7] = [
-    "model_id",
-    "endpoint_name",
-    "provider",
-    "base_url",
-    "max_retries",
-    "default_headers",
-    "default_query",
-];
-
 impl JsonEndpoint {
     /// Rebuilds an endpoint of an API from a file. No file holds a key; it is read from the
     /// environment variable `api_key_env`, and one that is not there is no error.
@@ -70,7 +59,7 @@ impl JsonEndpoint {
             builder = builder.query(name, value);
         }
         for (name, _) in dialect.saved_fields(streaming) {
-            if let Some(value) = state.get(name).filter(|_| !SHARED.contains(&name)) {
+            if let Some(value) = state.get(name) {
                 builder.kept.insert(name.to_owned(), value.clone());
             }
         }

@@ -12,7 +12,10 @@ fn the_servers_own_times_are_kept() {
         "done_reason": "length", "total_duration": 9, "load_duration": 1,
         "prompt_eval_count": 3, "prompt_eval_duration": 2, "eval_count": 4, "eval_duration": 6,
     });
-    for answer in [frames(&Ollama, &[last.clone()]).0, whole(&Ollama, &last)] {
+    for answer in [
+        frames(&Ollama, std::slice::from_ref(&last)).0,
+        whole(&Ollama, &last),
+    ] {
         assert_eq!(
             answer.annotations["server_timings"],
             json!({
