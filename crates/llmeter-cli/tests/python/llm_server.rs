@@ -272,7 +272,7 @@ fn a_real_server_of_anthropic_messages_is_understood() {
             .streaming(streaming)
             .build()
             .unwrap();
-        let extra = object(&whole_work_in_whole_characters());
+        let extra = object(&whole_work());
         let prompt = "Tell me a story of grüße and 世界.";
         let payload = AnthropicMessages::create_payload(prompt, TOKENS, extra).unwrap();
         let config = RunConfig::new(Arc::new(endpoint), [payload]).load(Load::Requests(3));
@@ -280,18 +280,22 @@ fn a_real_server_of_anthropic_messages_is_understood() {
         assert_eq!(result.responses.len(), 3);
         for response in &result.responses {
             assert_eq!(response.error, None);
-            assert_eq!(response.num_tokens_output, Some(TOKENS));
+            // The server takes neither biases nor `ignore_eos` here: an answer may be shorter, and
+            // some of its tokens are no text of their own.
+            let tokens = response.num_tokens_output.unwrap();
+            assert!((1..=TOKENS).contains(&tokens), "{tokens} tokens");
             assert!(response.num_tokens_input > Some(30));
             let detail = &response.detail;
-            assert_eq!(detail.finish_reason.as_deref(), Some("max_tokens"));
+            let expected = ["max_tokens", "end_turn"][usize::from(tokens < TOKENS)];
+            assert_eq!(detail.finish_reason.as_deref(), Some(expected));
             let text = response.response_text.as_deref().unwrap();
             assert!(!text.is_empty());
             assert_eq!(response.time_to_first_token.is_some(), streaming);
             if streaming {
-                // The server takes no biases here, so that some tokens are no text of their own.
                 let frames = u64::from(detail.content_frames.unwrap());
-                assert!((2..=TOKENS).contains(&frames), "{frames} frames");
-                assert!(response.time_to_first_token < response.time_to_last_token);
+                assert!((1..=tokens).contains(&frames), "{frames} frames");
+                let (first, last) = (response.time_to_first_token, response.time_to_last_token);
+                assert!(Some(0.0) < first && (first < last) == (frames > 1));
             }
         }
     }
