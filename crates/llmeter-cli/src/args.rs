@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the times it reports
     Calibrate(CalibrateArguments),
-    /// Serve a simulated LLM (OpenAI chat completions)
+    /// Serve a simulated LLM (OpenAI chat completions, Anthropic, Gemini, Ollama, TGI)
     Simulate(SimulateArguments),
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "API", value_parser = api_names(), help_heading = "Endpoint")]
     #[serde(deserialize_with = "endpoint_setting")]
     pub(crate) endpoint: Option<String>,
-    /// Address of the API, /v1 included, as the OpenAI SDK takes it
+    /// Address of the API, as its own SDK takes it: for OpenAI's with /v1
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
     pub(crate) base_url: Option<String>,
     /// Model to ask for

@@ -1,5 +1,5 @@
-//! A simulated LLM server: an HTTP server that speaks OpenAI's APIs, keeps a given rhythm, fails on
-//! demand and logs what it truly did.
+//! A simulated LLM server: an HTTP server that speaks the APIs of OpenAI, Anthropic, AWS, Gemini,
+//! Ollama and TGI, keeps a given rhythm, fails on demand and logs what it truly did.
 //!
 //! It serves three purposes: trying a load test without a model, teaching a meter its own error
 //! by comparing what it measured with the [truth](TruthRecord), and standing in for servers that
@@ -29,6 +29,10 @@
 //! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
 //! | `POST /v1/responses`, `POST /v1/completions` | the same in OpenAI's other APIs |
 //! | `POST /v1/embeddings` | a vector for each input, when a first token would be due |
+//! | `POST /v1/messages` | the same as Anthropic Messages |
+//! | `POST /v1beta/models/ID:generateContent`, `:streamGenerateContent` | the same as Gemini |
+//! | `POST /api/chat` | the same as Ollama |
+//! | `POST /generate`, `/generate_stream` | the same as TGI, which knows no reasoning and no tools |
 //! | `GET /v1/models`, `GET /v1/models/ID` | the one model, [`SimConfig::model`] |
 //! | `POST /model/ID/converse`, `…/converse-stream` | the same as Bedrock's Converse |
 //! | `POST /model/ID/invoke`, `…/invoke-with-response-stream` | the same as a model behind Bedrock, in the shape of chat completions |
@@ -40,9 +44,9 @@
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
 //! `tool_choice`, and what the other APIs call these; a tool is called only when the request insists
-//! on it. Vectors have 16 numbers. Everything else is accepted and ignored. Errors have the OpenAI
-//! API's shape and words, on the paths of AWS those of AWS. With [`SimConfig::verify_sigv4`] requests
-//! to these must be signed.
+//! on it. Vectors have 16 numbers. Everything else is accepted and ignored. Errors have the shape of
+//! the API that was asked. Keys may come as a bearer token, `api-key`, `x-api-key` or
+//! `x-goog-api-key`. With [`SimConfig::verify_sigv4`] requests to AWS's must be signed.
 //!
 //! # Rhythm
 //!
@@ -78,7 +82,7 @@
 //!
 //! # The truth file
 //!
-//! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per chat completion
+//! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per generating
 //! request that was understood, in the order in which their answers ended:
 //!
 //! ```json

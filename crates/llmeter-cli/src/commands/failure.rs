@@ -41,7 +41,9 @@ fn remedy(reason: &str, key_variable: &str) -> Option<String> {
                  --api-key-env names another)"
             ));
         }
-        Some(404) => "check --base-url (with /v1, as the OpenAI SDK takes it) and --model",
+        Some(404) => {
+            "check --base-url (written as the API's own SDK takes it), --endpoint and --model"
+        }
         Some(400 | 422) => "check the payload and --model",
         Some(413) => "send smaller payloads",
         Some(429) => "use fewer --clients, or ask for a higher rate limit",

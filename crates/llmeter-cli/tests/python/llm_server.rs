@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use llmeter::endpoint::AnthropicMessages;
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, OpenAiChat, RunConfig, RunResult, Runner};
 use serde_json::{Value, json};
@@ -263,6 +264,45 @@ fn a_plain_answer_of_a_real_server_takes_as_long_as_it_says() {
         }
         if clients == 1 {
             assert_agree("time to last token", &pairs, 0.0005, 0.005);
+        }
+    }
+}
+
+#[test]
+fn a_real_server_of_anthropic_messages_is_understood() {
+    let Some(python) = python() else { return };
+    let server = LlmServer::start(&python);
+    let address = server.base_url.strip_suffix("/v1").unwrap();
+    for streaming in [true, false] {
+        let endpoint = AnthropicMessages::builder(address, "tiny")
+            .streaming(streaming)
+            .build()
+            .unwrap();
+        let extra = object(&whole_work());
+        let prompt = "Tell me a story of grüße and 世界.";
+        let payload = AnthropicMessages::create_payload(prompt, TOKENS, extra).unwrap();
+        let config = RunConfig::new(Arc::new(endpoint), [payload]).load(Load::Requests(3));
+        let result = Runner::new(config).run_blocking().unwrap();
+        assert_eq!(result.responses.len(), 3);
+        for response in &result.responses {
+            assert_eq!(response.error, None);
+            // The server takes neither biases nor `ignore_eos` here: an answer may be shorter, and
+            // some of its tokens are no text of their own.
+            let tokens = response.num_tokens_output.unwrap();
+            assert!((1..=TOKENS).contains(&tokens), "{tokens} tokens");
+            assert!(response.num_tokens_input > Some(30));
+            let detail = &response.detail;
+            let expected = ["max_tokens", "end_turn"][usize::from(tokens < TOKENS)];
+            assert_eq!(detail.finish_reason.as_deref(), Some(expected));
+            let text = response.response_text.as_deref().unwrap();
+            assert!(!text.is_empty());
+            assert_eq!(response.time_to_first_token.is_some(), streaming);
+            if streaming {
+                let frames = u64::from(detail.content_frames.unwrap());
+                assert!((1..=tokens).contains(&frames), "{frames} frames");
+                let (first, last) = (response.time_to_first_token, response.time_to_last_token);
+                assert!(Some(0.0) < first && (first < last) == (frames > 1));
+            }
         }
     }
 }

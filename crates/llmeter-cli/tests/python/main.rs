@@ -1,4 +1,4 @@
-//! Tests that need Python: the official client of OpenAI, the Python llmeter, a server of S3's
+//! Tests that need Python: the official clients of LLM APIs, the Python llmeter, a server of S3's
 //! protocol, llama.cpp's server, and MLflow's.
 //!
 //! `cargo xtask test` installs what they need and names the Python in `LLMETER_TEST_PYTHON`.
@@ -15,6 +15,7 @@ mod llm_server;
 mod mlflow;
 mod openai_client;
 mod other_apis;
+mod other_clients;
 mod python_llmeter;
 mod s3;
 

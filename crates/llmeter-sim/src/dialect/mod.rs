@@ -4,10 +4,14 @@
 //! others than Chat Completions look like. Does not belong here: what is answered and when, which is the
 //! same in all of them.
 
+mod anthropic;
 mod completions;
 mod embeddings;
 mod events;
+mod gemini;
+mod ollama;
 mod responses;
+mod tgi;
 
 use serde_json::{Map, Value};
 
@@ -36,6 +40,10 @@ pub(crate) enum Dialect {
     Completions,
     Embeddings,
     Aws(Operation),
+    AnthropicMessages,
+    Gemini,
+    Ollama,
+    Tgi,
 }
 
 impl Dialect {
@@ -48,7 +56,7 @@ impl Dialect {
         let path = path.strip_prefix("/openai").unwrap_or(path);
         let deployment = path.strip_prefix("/deployments/");
         let path = deployment.map_or(path, |rest| rest.find('/').map_or("", |at| &rest[at..]));
-        let below = ["/v1"].iter().find_map(|version| {
+        let below = ["/v1beta", "/v1"].iter().find_map(|version| {
             path.strip_prefix(version)
                 .filter(|rest| rest.starts_with('/'))
         });
@@ -57,6 +65,10 @@ impl Dialect {
             "/responses" => Some(Self::Responses),
             "/completions" => Some(Self::Completions),
             "/embeddings" => Some(Self::Embeddings),
+            "/messages" => Some(Self::AnthropicMessages),
+            "/api/chat" => Some(Self::Ollama),
+            "/generate" | "/generate_stream" => Some(Self::Tgi),
+            path if gemini::model(path).is_some() => Some(Self::Gemini),
             _ => None,
         }
     }
@@ -72,6 +84,10 @@ impl Dialect {
                 let model = Operation::of(path).map_or("", |(_, model)| model);
                 return aws::parse(operation, percent_decode(model), body);
             }
+            Self::AnthropicMessages => anthropic::parse,
+            Self::Gemini => gemini::parse,
+            Self::Ollama => ollama::parse,
+            Self::Tgi => tgi::parse,
         };
         let value: Value =
             serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error))?;
@@ -88,6 +104,8 @@ impl Dialect {
             Self::Responses => "resp_",
             Self::Completions => "cmpl-",
             Self::Embeddings => "",
+            Self::AnthropicMessages => "msg_",
+            Self::Gemini | Self::Ollama | Self::Tgi => "",
         }
     }
 
@@ -95,6 +113,7 @@ impl Dialect {
     pub(crate) fn stream_type(self) -> &'static str {
         match self {
             Self::Aws(_) => "application/vnd.amazon.eventstream",
+            Self::Ollama => "application/x-ndjson",
             _ => "text/event-stream; charset=utf-8",
         }
     }
@@ -109,6 +128,12 @@ impl Dialect {
             Self::Completions | Self::Embeddings => {
                 Box::new(completions::TextWriter::new(answer, wrap, include_usage))
             }
+            Self::AnthropicMessages => {
+                Box::new(EventWriter::<anthropic::Events>::new(answer, wrap))
+            }
+            Self::Gemini => Box::new(EventWriter::<gemini::Events>::new(answer, wrap)),
+            Self::Ollama => Box::new(EventWriter::<ollama::Events>::new(answer, wrap)),
+            Self::Tgi => Box::new(EventWriter::<tgi::Events>::new(answer, wrap)),
         }
     }
 
@@ -120,6 +145,10 @@ impl Dialect {
             Self::Responses => responses::whole(answer),
             Self::Completions => completions::whole(answer),
             Self::Embeddings => embeddings::whole(answer),
+            Self::AnthropicMessages => anthropic::whole(answer),
+            Self::Gemini => gemini::whole(answer),
+            Self::Ollama => ollama::whole(answer),
+            Self::Tgi => tgi::whole(answer),
         }
         .to_string()
         .into_bytes()
@@ -132,6 +161,10 @@ impl Dialect {
                 error.body()
             }
             Self::Aws(_) => aws::translated(error.clone()).body(),
+            Self::AnthropicMessages => anthropic::error(error).to_string().into_bytes(),
+            Self::Gemini => gemini::error(error).to_string().into_bytes(),
+            Self::Ollama => ollama::error(error).to_string().into_bytes(),
+            Self::Tgi => tgi::error(error).to_string().into_bytes(),
         }
     }
 
@@ -155,6 +188,26 @@ fn required_text(request: &Map<String, Value>, name: &str) -> Result<String, Api
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Err(ApiError::wrong_type(name, "a string", other)),
     }
+}
+
+/// The objects of a list that must be there and not be empty.
+fn required_list<'a>(
+    request: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Vec<&'a Map<String, Value>>, ApiError> {
+    let list = match request::present(request, name) {
+        None => return Err(ApiError::missing(name)),
+        Some(Value::Array(list)) if list.is_empty() => {
+            return Err(ApiError::wrong_value(name, "at least one is required."));
+        }
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(ApiError::wrong_type(name, "an array of objects", other)),
+    };
+    let object = |value: &'a Value| {
+        let wrong = || ApiError::wrong_type(name, "an array of objects", value);
+        value.as_object().ok_or_else(wrong)
+    };
+    list.iter().map(object).collect()
 }
 
 /// Words in a content: a text, or a list of parts some of which have a `text`.
@@ -201,6 +254,13 @@ mod tests {
             ),
             ("/openai/deployments/a", None),
             ("/v1/models/a", None),
+            ("/v1/messages", Some(Dialect::AnthropicMessages)),
+            ("/v1beta/models/a-b:generateContent", Some(Dialect::Gemini)),
+            ("/v1/models/a:streamGenerateContent", Some(Dialect::Gemini)),
+            ("/api/chat", Some(Dialect::Ollama)),
+            ("/generate", Some(Dialect::Tgi)),
+            ("/generate_stream", Some(Dialect::Tgi)),
+            ("/v1/models/a:countTokens", None),
         ] {
             assert_eq!(Dialect::of(path), dialect, "{path}");
         }

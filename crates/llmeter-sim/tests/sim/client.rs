@@ -76,9 +76,12 @@ pub(crate) fn chat(changes: Value) -> Value {
 
 /// A whole request for a chat completion.
 pub(crate) fn post(body: &Value, headers: &str) -> String {
-    let body = body.to_string();
+    post_to("/v1/chat/completions", &body.to_string(), headers)
+}
+
+pub(crate) fn post_to(path: &str, body: &str, headers: &str) -> String {
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }

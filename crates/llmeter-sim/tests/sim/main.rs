@@ -8,6 +8,7 @@
 
 mod answers;
 mod client;
+mod dialects;
 mod faults;
 mod meter;
 mod requests;

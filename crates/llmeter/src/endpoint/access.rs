@@ -29,9 +29,11 @@ const WIRE_HEADERS: [&str; 9] = [
 const SHORTEST_SECRET: usize = 4;
 
 /// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 6] = [
+const HARMLESS_HEADERS: [&str; 8] = [
     "accept",
     "accept-language",
+    "anthropic-beta",
+    "anthropic-version",
     "content-type",
     "openai-beta",
     "user-agent",

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::json_api::{Dialect, JsonEndpointBuilder};
 use super::openai::{OpenAi, OpenAiApi};
+use super::{
+    AnthropicMessages, AzureChat, Chat, Completions, Embeddings, Endpoint, Gemini, JsonEndpoint,
+    Ollama, OpenAiChat, OpenAiCompletions, OpenAiEmbeddings, OpenAiResponses, Responses,
+    SavedObject, Tgi,
+};
 #[cfg(feature = "aws")]
 use super::{AwsOptions, BedrockConverse, BedrockInvoke, SageMaker};
-use super::{
-    AzureChat, Chat, Completions, Embeddings, Endpoint, OpenAiChat, OpenAiCompletions,
-    OpenAiEmbeddings, OpenAiResponses, Responses, SavedObject,
-};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
@@ -192,6 +194,94 @@ pub const APIS: &[Api] = &[
         load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
         payload: |prompt, most| SageMaker::create_payload(prompt, most, false, Payload::new()),
     },
+    Api {
+        name: "anthropic-messages-stream",
+        about: "Anthropic Messages, streamed",
+        key_variable: "ANTHROPIC_API_KEY",
+        classes: &["AnthropicMessagesStream"],
+        build: |settings| json_api(&AnthropicMessages, settings, true),
+        load: |saved, key| {
+            Ok(Arc::new(JsonEndpoint::from_saved(
+                &AnthropicMessages,
+                saved,
+                key,
+            )?))
+        },
+        payload: |prompt, max_tokens| {
+            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
+        },
+    },
+    Api {
+        name: "anthropic-messages",
+        about: "Anthropic Messages, answered at once",
+        key_variable: "ANTHROPIC_API_KEY",
+        classes: &["AnthropicMessages"],
+        build: |settings| json_api(&AnthropicMessages, settings, false),
+        load: |saved, key| {
+            Ok(Arc::new(JsonEndpoint::from_saved(
+                &AnthropicMessages,
+                saved,
+                key,
+            )?))
+        },
+        payload: |prompt, max_tokens| {
+            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
+        },
+    },
+    Api {
+        name: "gemini-stream",
+        about: "Google Gemini, streamed",
+        key_variable: "GEMINI_API_KEY",
+        classes: &["GeminiStream"],
+        build: |settings| json_api(&Gemini, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
+        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "gemini",
+        about: "Google Gemini, answered at once",
+        key_variable: "GEMINI_API_KEY",
+        classes: &["Gemini"],
+        build: |settings| json_api(&Gemini, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
+        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "ollama-stream",
+        about: "Ollama's own chat API, streamed",
+        key_variable: "OLLAMA_API_KEY",
+        classes: &["OllamaStream"],
+        build: |settings| json_api(&Ollama, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
+        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "ollama",
+        about: "Ollama's own chat API, answered at once",
+        key_variable: "OLLAMA_API_KEY",
+        classes: &["Ollama"],
+        build: |settings| json_api(&Ollama, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
+        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "tgi-stream",
+        about: "Text Generation Inference's own API, streamed",
+        key_variable: "HF_TOKEN",
+        classes: &["TgiStream"],
+        build: |settings| json_api(&Tgi, settings, true),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
+        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
+    },
+    Api {
+        name: "tgi",
+        about: "Text Generation Inference's own API, answered at once",
+        key_variable: "HF_TOKEN",
+        classes: &["Tgi"],
+        build: |settings| json_api(&Tgi, settings, false),
+        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
+        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
+    },
 ];
 
 #[cfg(feature = "aws")]
@@ -238,6 +328,15 @@ fn load_openai<A: OpenAiApi>(saved: &SavedObject, key: &str) -> Result<Arc<dyn E
 
 fn openai_chat_payload(prompt: Prompt, max_tokens: u64) -> Result<Payload> {
     OpenAiChat::create_payload(prompt, max_tokens, Payload::new())
+}
+
+fn json_api(
+    dialect: &'static dyn Dialect,
+    settings: &EndpointSettings,
+    streaming: bool,
+) -> Result<Arc<dyn Endpoint>> {
+    let builder = JsonEndpointBuilder::of_settings(dialect, settings, settings.model()?, streaming);
+    Ok(Arc::new(builder.build()?))
 }
 
 impl EndpointSettings {

@@ -9,6 +9,7 @@
 
 mod access;
 mod answer;
+mod anthropic_messages;
 #[cfg(feature = "aws")]
 mod aws;
 mod azure_openai;
@@ -18,7 +19,10 @@ mod bedrock_converse;
 mod bedrock_invoke;
 mod catalog;
 mod failure;
+mod gemini;
+mod json_api;
 mod lenient;
+mod ollama;
 pub mod openai;
 mod openai_chat;
 mod openai_completions;
@@ -27,6 +31,7 @@ mod openai_responses;
 mod response;
 #[cfg(feature = "aws")]
 mod sagemaker;
+mod tgi;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -36,6 +41,7 @@ pub use async_trait::async_trait;
 use serde_json::Value;
 
 pub use answer::{Answer, Usage};
+pub use anthropic_messages::AnthropicMessages;
 #[cfg(feature = "aws")]
 pub use aws::AwsOptions;
 pub use azure_openai::{AzureChat, AzureOpenAiChat};
@@ -44,6 +50,9 @@ pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 #[cfg(feature = "aws")]
 pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
+pub use gemini::Gemini;
+pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
+pub use ollama::Ollama;
 pub use openai_chat::{Chat, OpenAiChat, OpenAiChatBuilder};
 pub use openai_completions::{Completions, OpenAiCompletions};
 pub use openai_embeddings::{Embeddings, OpenAiEmbeddings};
@@ -51,6 +60,7 @@ pub use openai_responses::{OpenAiResponses, Responses};
 pub use response::{InvocationResponse, ResponseDetail};
 #[cfg(feature = "aws")]
 pub use sagemaker::{SageMaker, SageMakerBuilder};
+pub use tgi::Tgi;
 
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;

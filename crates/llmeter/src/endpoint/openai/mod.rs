@@ -250,7 +250,7 @@ pub(super) fn is_truthy(value: &Value) -> bool {
 }
 
 /// The path of the first bytes marker within a payload.
-fn bytes_within(fields: &Payload) -> Option<String> {
+pub(super) fn bytes_within(fields: &Payload) -> Option<String> {
     if fields.len() == 1 && fields.contains_key("__llmeter_bytes__") {
         return Some(String::new());
     }

@@ -1,0 +1,217 @@
+//! APIs that take a JSON object and answer with JSON, one object or a stream of them.
+//!
+//! Belongs here: what these APIs have in common, so that the file of one of them says only what is
+//! its own ([`Dialect`], [`Meaning`]). Does not belong here: what a field of an API means.
+
+mod build;
+mod decode;
+mod saved;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::borrow::Cow;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+pub use build::JsonEndpointBuilder;
+pub(super) use decode::{Decoder, Meaning, count, list, object, text};
+
+use super::access::Access;
+use super::openai::bytes_within;
+use super::{
+    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
+    Way,
+};
+use crate::error::{Error, Result};
+use crate::payload::{ContentItem, Payload, Prompt};
+use crate::wire::Server;
+
+/// What is an API's own.
+pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
+    /// How the API and its endpoints are called.
+    fn names(&self) -> &'static Names;
+
+    /// Path and query of a request below the base URL.
+    fn path(&self, model: &str, streaming: bool) -> String;
+
+    /// The header that carries the key.
+    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString);
+
+    /// Headers of every request beside those that every API has.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// How a streamed answer is cut into frames.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    /// Adds what the API needs to the user's payload.
+    fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool);
+
+    /// The prompt's text.
+    fn prompt_text(&self, payload: &Payload) -> String;
+
+    /// A fresh decoder for one answer.
+    fn decoder(&self) -> Box<dyn FrameDecoder>;
+
+    /// Refuses a provider that is reached in another way.
+    fn check_provider(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// The fields that a saved endpoint has of its own, in order, with their usual values.
+    fn saved_fields(&self, _streaming: bool) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+}
+
+/// How an API and its endpoints are called.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// What an endpoint and its provider are called if the user does not say.
+    pub(super) endpoint: &'static str,
+    pub(super) provider: &'static str,
+    /// Module and classes by which files name it.
+    pub(super) module: &'static str,
+    pub(super) stream_class: &'static str,
+    pub(super) whole_class: &'static str,
+    /// Where it usually is.
+    pub(super) base_url: &'static str,
+    /// The beginning of the path that is added to the base URL and that users may add as well.
+    pub(super) appended: &'static [&'static str],
+}
+
+/// A model behind an API that takes a JSON object and answers with JSON: Anthropic Messages,
+/// Gemini, Ollama, TGI.
+#[derive(Debug, Clone)]
+pub struct JsonEndpoint {
+    dialect: &'static dyn Dialect,
+    identity: Identity,
+    streaming: bool,
+    access: Access,
+    /// Path and query of a request.
+    target: String,
+    /// All header lines of a request.
+    headers: Vec<(String, SecretString)>,
+    /// Saved fields that have no meaning here and are kept for the Python system.
+    kept: Map<String, Value>,
+}
+
+impl JsonEndpoint {
+    /// The base URL, with a slash at the end.
+    pub fn base_url(&self) -> &str {
+        self.access.base_url()
+    }
+
+    /// The names of the headers that the user gave, for the record.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.access.header_names()
+    }
+}
+
+impl Endpoint for JsonEndpoint {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
+    fn prepare_payload(&self, payload: &mut Payload) -> std::result::Result<(), EndpointError> {
+        if let Some(path) = bytes_within(payload) {
+            return Err(EndpointError(format!(
+                "the payload holds raw bytes at {path}, and this API takes only JSON: \
+                 write them in base64, as the API asks for"
+            )));
+        }
+        self.dialect
+            .prepare(payload, &self.identity.model_id, self.streaming);
+        Ok(())
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+        Some(Value::String(self.dialect.prompt_text(payload)))
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Http(self)
+    }
+
+    fn saved(&self) -> SavedObject {
+        self.to_saved()
+    }
+}
+
+impl HttpApi for JsonEndpoint {
+    fn server(&self) -> &Server {
+        self.access.server()
+    }
+
+    fn request(&self, payload: &Payload) -> std::result::Result<HttpRequest, EndpointError> {
+        let body = serde_json::to_vec(payload).map_err(|error| EndpointError(error.to_string()))?;
+        Ok(HttpRequest {
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body,
+        })
+    }
+
+    fn framing(&self) -> Framing {
+        self.dialect.framing()
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        self.dialect.decoder()
+    }
+
+    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.access.redact(text)
+    }
+}
+
+/// The texts of a prompt, of which there must be one, with a limit that must not be 0.
+///
+/// # Errors
+/// If there is none, or the limit is 0.
+pub(super) fn checked_prompt(prompt: Prompt, max_tokens: u64) -> Result<Vec<String>> {
+    if max_tokens == 0 {
+        return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
+    }
+    if prompt.0.is_empty() {
+        return Err(Error::invalid(
+            "prompt",
+            "(empty)",
+            "a text, or a list with at least one item",
+        ));
+    }
+    let items = prompt.0.into_iter();
+    Ok(items.map(|ContentItem::Text(text)| text).collect())
+}
+
+/// The texts in `content` of all `messages`: a text, or text parts.
+pub(super) fn message_texts(payload: &Payload) -> String {
+    let mut texts: Vec<&str> = Vec::new();
+    for message in list(payload, "messages") {
+        match message.get("content") {
+            Some(Value::String(text)) => texts.push(text),
+            Some(Value::Array(parts)) => texts.extend(parts.iter().filter_map(|part| {
+                let is_text = part.get("type").and_then(Value::as_str) == Some("text");
+                part.get("text")?.as_str().filter(|_| is_text)
+            })),
+            _ => {}
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    texts.join("\n")
+}
+
+/// A key as a bearer token.
+pub(super) fn bearer(key: &SecretString) -> (&'static str, SecretString) {
+    use secrecy::ExposeSecret;
+    let value = format!("Bearer {}", key.expose_secret());
+    ("Authorization", value.into())
+}

@@ -1,0 +1,162 @@
+//! Ollama's own chat API, streamed as lines of JSON or not.
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use super::json_api::{
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, checked_prompt, count, list,
+    message_texts, object, text,
+};
+use super::{Answer, FrameDecoder, Framing, Usage};
+use crate::error::Result;
+use crate::payload::{Payload, Prompt};
+
+/// Ollama's `/api/chat`.
+///
+/// ```
+/// use llmeter::Endpoint;
+/// use llmeter::endpoint::Ollama;
+///
+/// let endpoint = Ollama::builder("http://localhost:11434", "my-model").build()?;
+/// assert_eq!(endpoint.identity().endpoint_name, "ollama");
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Ollama;
+
+impl Ollama {
+    /// An endpoint at `base_url`, without `/api`.
+    pub fn builder(
+        base_url: impl Into<String>,
+        model_id: impl Into<String>,
+    ) -> JsonEndpointBuilder {
+        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
+    }
+
+    /// A payload with one user message; several texts become one, a line each. `extra` is added last
+    /// and wins.
+    ///
+    /// ```
+    /// # use llmeter::{endpoint::Ollama, payload::Payload};
+    /// let payload = Ollama::create_payload("Hello", 64, Payload::new())?;
+    /// assert_eq!(payload["options"]["num_predict"], 64);
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When `max_tokens` is 0 or the prompt has no item.
+    pub fn create_payload(
+        prompt: impl Into<Prompt>,
+        max_tokens: u64,
+        extra: Payload,
+    ) -> Result<Payload> {
+        let text = checked_prompt(prompt.into(), max_tokens)?.join("\n");
+        let mut payload = Payload::new();
+        let messages = json!([{"role": "user", "content": text}]);
+        payload.insert("messages".into(), messages);
+        payload.insert("options".into(), json!({"num_predict": max_tokens}));
+        payload.extend(extra);
+        Ok(payload)
+    }
+}
+
+impl Dialect for Ollama {
+    fn names(&self) -> &'static Names {
+        &Names {
+            endpoint: "ollama",
+            provider: "ollama",
+            module: "llmeter.endpoints.ollama",
+            stream_class: "OllamaStream",
+            whole_class: "Ollama",
+            base_url: "http://localhost:11434",
+            appended: &["api/chat", "api"],
+        }
+    }
+
+    fn path(&self, _: &str, _: bool) -> String {
+        "api/chat".to_owned()
+    }
+
+    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
+        bearer(key)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::JsonLines
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool) {
+        payload.insert("model".into(), json!(model));
+        // The server streams unless told not to.
+        payload.insert("stream".into(), json!(streaming));
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> String {
+        message_texts(payload)
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::<Decoder<Chat>>::default()
+    }
+}
+
+/// How long the server took by its own clock, in nanoseconds.
+const DURATIONS: [&str; 4] = [
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+];
+
+#[derive(Debug, Default)]
+struct Chat;
+
+impl Meaning for Chat {
+    const ANSWER: &'static str = "an Ollama chat answer: it has no message";
+    const END: &'static str = "line that is done";
+
+    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
+        if let Some(message) = object(fields, "message") {
+            answer.reasoning(text(message, "thinking"));
+            if message.contains_key("content") {
+                answer.text(text(message, "content"));
+            }
+            for call in list(message, "tool_calls") {
+                if let Some(function) = object(call, "function") {
+                    answer.tool_call(text(function, "name"));
+                    if let Some(arguments) = function.get("arguments") {
+                        answer.tool_call(&arguments.to_string());
+                    }
+                }
+            }
+        }
+        if fields.get("done") != Some(&Value::Bool(true)) {
+            return;
+        }
+        match text(fields, "done_reason") {
+            "" => answer.complete(),
+            reason => answer.finish_reason(reason),
+        }
+        answer.usage(Usage {
+            input: count(fields, "prompt_eval_count"),
+            output: count(fields, "eval_count"),
+            ..Usage::default()
+        });
+        let timings: Map<String, Value> = DURATIONS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())))
+            .filter(|(_, value)| value.is_number())
+            .collect();
+        if !timings.is_empty() {
+            answer.annotate("server_timings", timings);
+        }
+    }
+
+    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
+        self.frame(fields, answer);
+        object(fields, "message").is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What frames of TGI become.
+
+use serde_json::json;
+
+use super::Tgi;
+use crate::endpoint::json_api::tests::{frames, whole};
+
+#[test]
+fn marks_are_tokens_but_no_text() {
+    let (answer, content) = frames(
+        &Tgi,
+        &[
+            json!({"index": 1, "token": {"id": 1, "text": "a", "special": false}}),
+            json!({
+                "index": 2, "token": {"id": 2, "text": "</s>", "special": true},
+                "generated_text": "a", "details": {"finish_reason": "eos_token",
+                "generated_tokens": 2, "input_length": 3},
+            }),
+        ],
+    );
+    assert_eq!(content, [true, false]);
+    assert_eq!((answer.text.as_str(), answer.usage.output), ("a", Some(2)));
+    assert_eq!(answer.finish_reason.as_deref(), Some("eos_token"));
+}
+
+#[test]
+fn an_answer_may_be_in_a_list_and_list_the_prompts_tokens() {
+    let body = json!([{"generated_text": "a b", "details": {
+        "finish_reason": "length", "generated_tokens": 2,
+        "prefill": [{"id": 1, "text": "x", "logprob": null}, {"id": 2, "text": "y"}],
+    }}]);
+    let answer = whole(&Tgi, &body);
+    assert_eq!(answer.text, "a b");
+    assert_eq!(
+        (answer.usage.input, answer.usage.output),
+        (Some(2), Some(2))
+    );
+    assert!(!answer.is_failed());
+    let answer = whole(
+        &Tgi,
+        &json!({"generated_text": "a", "details": {"prefill": []}}),
+    );
+    assert_eq!(answer.usage.input, None, "not asked for");
+}
