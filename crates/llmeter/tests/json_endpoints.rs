@@ -66,6 +66,7 @@ fn every_api_has_its_address_and_its_headers() {
         model: Some("m/1".into()),
         api_key: Some("secret-key".into()),
         headers: vec![("X-Own".into(), "own-secret".into())],
+        ..EndpointSettings::default()
     };
     let expected = [
         ("/base/v1/messages", ("x-api-key", "secret-key")),
