@@ -22,6 +22,9 @@ pub(crate) struct AccuracyArguments {
     /// Streams at a time
     #[arg(long, value_delimiter = ',', default_value = "1,64,256,1024,4096")]
     levels: Vec<usize>,
+    /// API to speak: one whose answers are streamed
+    #[arg(long, default_value = "openai-chat-stream")]
+    endpoint: String,
     /// Who takes the receive stamps
     #[arg(long, default_value = "kernel")]
     stamps: String,
@@ -35,6 +38,16 @@ pub(crate) struct AccuracyArguments {
 
 /// From this many streams on, tokens come every 100 ms: more would be beyond one core of any client.
 const SLOW_FROM: usize = 4096;
+
+/// The address of an API in the simulator, whose own ends in `/v1`.
+fn base_url(simulator: &str, endpoint: &str) -> String {
+    let bare = simulator.trim_end_matches("/v1");
+    match endpoint.split('-').next() {
+        Some("openai") => simulator.to_owned(),
+        Some("gemini") => format!("{bare}/v1beta"),
+        _ => bare.to_owned(),
+    }
+}
 
 pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     let llmeter = processes::build_llmeter()?;
@@ -96,11 +109,17 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
                     "How far off?",
                 ])
                 .args([
+                    "--endpoint",
+                    &arguments.endpoint,
                     "--base-url",
-                    &simulator.base_url,
+                    &base_url(&simulator.base_url, &arguments.endpoint),
+                    "--region=us-east-1",
                     "--stamps",
                     &arguments.stamps,
                 ])
+                // For the APIs whose requests are signed; the simulator does not look.
+                .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+                .env("AWS_SECRET_ACCESS_KEY", "made-up")
                 .args(["--clients", &streams.to_string(), "--duration", duration])
                 .args(["--warmup", &(streams * arguments.warmup).to_string()])
                 .args(["--run-name", &name])
