@@ -290,7 +290,11 @@ fn a_real_server_of_anthropic_messages_is_understood() {
             // some of its tokens are no text of their own.
             let tokens = response.num_tokens_output.unwrap();
             assert!((1..=TOKENS).contains(&tokens), "{tokens} tokens");
-            assert!(response.num_tokens_input > Some(30));
+            // It leaves out the opening event, which has the count, when its first token is no whole
+            // character: the prompt's words are counted then.
+            let input = response.num_tokens_input.unwrap();
+            let is_estimate = streaming && input == prompt.split_whitespace().count() as u64;
+            assert!(input > 30 || is_estimate, "{input} tokens of the prompt");
             let detail = &response.detail;
             let expected = ["max_tokens", "end_turn"][usize::from(tokens < TOKENS)];
             assert_eq!(detail.finish_reason.as_deref(), Some(expected));

@@ -469,10 +469,16 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
         && matches!(config.endpoint.way(), Way::Http(_))
         && quality.receive_delay.is_some()
     {
-        notices.push(
+        notices.push(if quality.kernel_stamped_rate == 0.0 {
             "this system gives no kernel receive stamps; times were taken after each read"
-                .to_owned(),
-        );
+                .to_owned()
+        } else {
+            format!(
+                "only {:.0} % of the reads had kernel receive stamps; the times of the others were \
+                 taken after the read",
+                quality.kernel_stamped_rate * 100.0
+            )
+        });
     }
     notices
 }

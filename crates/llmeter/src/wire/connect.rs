@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::wire::arrival::{Arrival, StampSource};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::insecure::AnyCertificate;
+use crate::wire::stream::StampKeeper;
 use crate::wire::{Server, TimedStream};
 
 /// Opens connections to one server whose name was resolved once.
@@ -25,6 +26,7 @@ pub struct Dialer {
     addresses: Arc<[SocketAddr]>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     stamps: StampSource,
+    _keeper: Arc<StampKeeper>,
 }
 
 /// A connection that is ready for a request.
@@ -105,6 +107,7 @@ impl Dialer {
             addresses,
             tls,
             stamps,
+            _keeper: Arc::new(StampKeeper::new(stamps)),
         })
     }
 

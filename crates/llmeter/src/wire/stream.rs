@@ -1,6 +1,7 @@
 //! A TCP stream that knows when its bytes came and went.
 
 use std::io;
+use std::net::UdpSocket;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,14 +29,8 @@ impl TimedStream {
     /// Wraps a connected stream, and asks the kernel for receive stamps if `stamps` says so.
     /// A kernel that refuses is no error: arrivals then say that they are not the kernel's.
     pub fn new(tcp: TcpStream, stamps: StampSource) -> Self {
-        #[cfg(target_os = "linux")]
         if stamps == StampSource::Kernel {
-            use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt::Timestamping};
-            let flags = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
-                | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
-            if let Err(reason) = setsockopt(&tcp, Timestamping, &flags) {
-                tracing::debug!(%reason, "the kernel gives no receive stamps");
-            }
+            ask_for_stamps(&tcp);
         }
         Self {
             tcp,
@@ -269,3 +264,31 @@ mod tests {
         while stream.is_idle() {}
     }
 }
+
+/// A socket that receives nothing and keeps the kernel stamping. It begins to stamp some time after
+/// the first socket asks, and ends after the last one is gone: without this one, the first packets
+/// of a run could go without.
+#[derive(Debug)]
+pub(super) struct StampKeeper(
+    #[allow(dead_code, reason = "it is there to be held")] Option<UdpSocket>,
+);
+
+impl StampKeeper {
+    pub(super) fn new(stamps: StampSource) -> Self {
+        let wanted = (stamps == StampSource::Kernel).then(|| UdpSocket::bind("127.0.0.1:0").ok());
+        Self(wanted.flatten().inspect(ask_for_stamps))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn ask_for_stamps(socket: &impl std::os::fd::AsFd) {
+    use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt::Timestamping};
+    let flags = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    if let Err(reason) = setsockopt(socket, Timestamping, &flags) {
+        tracing::debug!(%reason, "the kernel gives no receive stamps");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_stamps<T>(_: &T) {}
