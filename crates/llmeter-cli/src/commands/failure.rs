@@ -3,7 +3,7 @@
 use llmeter::RunResult;
 
 /// One line for a run of which every request failed.
-pub(crate) fn all_failed(result: &RunResult, key_variable: &str) -> String {
+pub(crate) fn all_failed(result: &RunResult, key_variable: Option<&str>) -> String {
     let kinds = result.error_counts();
     let Some((reason, _)) = kinds.first() else {
         return "no request was sent: the run ended before the first one".to_owned();
@@ -22,16 +22,16 @@ pub(crate) fn all_failed(result: &RunResult, key_variable: &str) -> String {
 }
 
 /// What to try against a failure.
-fn remedy(reason: &str, key_variable: &str) -> Option<String> {
+fn remedy(reason: &str, key_variable: Option<&str>) -> Option<String> {
     let status: Option<u16> = reason
         .strip_prefix("HTTP ")
         .and_then(|rest| rest.get(..3)?.parse().ok());
-    // Of AWS's errors the library says what there is to do.
-    let is_aws = key_variable.starts_with("AWS_");
+    // Of AWS's errors, whose requests are mostly signed, the library says what there is to do.
+    let key_variable = key_variable.filter(|variable| !variable.starts_with("AWS_"));
     let remedy = match status {
-        Some(401 | 403) if is_aws => return None,
-        Some(404) if is_aws => "check --region, --model and --base-url",
+        Some(404) if key_variable.is_none() => "check --region, --model and --base-url",
         Some(401 | 403) => {
+            let key_variable = key_variable?;
             let state = match std::env::var_os(key_variable) {
                 Some(value) if !value.is_empty() => "is it right?",
                 _ => "it is not set",
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn known_failures_have_a_remedy() {
-        let variable = "A_VARIABLE_THAT_NOBODY_SETS";
+        let variable = Some("A_VARIABLE_THAT_NOBODY_SETS");
         for (reason, part) in [
             (
                 "HTTP 401 Unauthorized: no",

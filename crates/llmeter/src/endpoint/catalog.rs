@@ -31,258 +31,195 @@ pub struct EndpointSettings {
     pub headers: Vec<(String, SecretString)>,
 }
 
-/// One API that llmeter speaks.
+/// One API that llmeter speaks, streamed or answered at once.
 #[derive(Clone, Copy)]
 pub struct Api {
     /// The name by which users choose it.
     pub name: &'static str,
-    /// One line for people.
-    pub about: &'static str,
+    /// The class by which files name it, without its module.
+    pub class: &'static str,
+    /// Whether the answer comes in pieces.
+    pub streaming: bool,
+    family: &'static Family,
+}
+
+/// What an API's two ways of answering have in common.
+struct Family {
+    about: &'static str,
     /// The environment variable in which its key usually is.
-    pub key_variable: &'static str,
-    /// The classes by which files name it, without their module.
-    pub classes: &'static [&'static str],
-    /// Makes an endpoint.
-    pub(super) build: fn(&EndpointSettings) -> Result<Arc<dyn Endpoint>>,
+    key_variable: Option<&'static str>,
+    /// Makes an endpoint, streaming or not.
+    build: fn(&EndpointSettings, bool) -> Result<Arc<dyn Endpoint>>,
     /// Rebuilds one from a file; the second argument is the variable that holds the key.
-    pub(super) load: fn(&SavedObject, &str) -> Result<Arc<dyn Endpoint>>,
-    /// Makes a payload of a user's message with so many tokens to generate at most.
-    pub(super) payload: fn(Prompt, u64) -> Result<Payload>,
+    load: fn(&SavedObject, &str) -> Result<Arc<dyn Endpoint>>,
+    /// Makes a payload of a user's message with so many tokens to generate at most, for streaming
+    /// or not.
+    payload: fn(Prompt, u64, bool) -> Result<Payload>,
 }
 
 /// All of them. The first is the default.
 pub const APIS: &[Api] = &[
-    Api {
-        name: "openai-chat-stream",
-        about: "OpenAI Chat Completions, streamed",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAICompletionStreamEndpoint"],
-        build: |settings| openai::<Chat>(settings, true),
-        load: load_openai::<Chat>,
-        payload: openai_chat_payload,
-    },
-    Api {
-        name: "openai-chat",
-        about: "OpenAI Chat Completions, answered at once",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAICompletionEndpoint"],
-        build: |settings| openai::<Chat>(settings, false),
-        load: load_openai::<Chat>,
-        payload: openai_chat_payload,
-    },
-    Api {
-        name: "openai-responses-stream",
-        about: "OpenAI Responses, streamed",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAIResponseStreamEndpoint"],
-        build: |settings| openai::<Responses>(settings, true),
-        load: load_openai::<Responses>,
-        payload: |prompt, limit| OpenAiResponses::create_payload(prompt, limit, Payload::new()),
-    },
-    Api {
-        name: "openai-responses",
-        about: "OpenAI Responses, answered at once",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAIResponseEndpoint"],
-        build: |settings| openai::<Responses>(settings, false),
-        load: load_openai::<Responses>,
-        payload: |prompt, limit| OpenAiResponses::create_payload(prompt, limit, Payload::new()),
-    },
-    Api {
-        name: "openai-completions-stream",
-        about: "OpenAI's older completions of a text, streamed",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAILegacyCompletionStreamEndpoint"],
-        build: |settings| openai::<Completions>(settings, true),
-        load: load_openai::<Completions>,
-        payload: |prompt, limit| OpenAiCompletions::create_payload(prompt, limit, Payload::new()),
-    },
-    Api {
-        name: "openai-completions",
-        about: "OpenAI's older completions of a text, answered at once",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAILegacyCompletionEndpoint"],
-        build: |settings| openai::<Completions>(settings, false),
-        load: load_openai::<Completions>,
-        payload: |prompt, limit| OpenAiCompletions::create_payload(prompt, limit, Payload::new()),
-    },
-    Api {
-        name: "openai-embeddings",
-        about: "OpenAI embeddings",
-        key_variable: "OPENAI_API_KEY",
-        classes: &["OpenAIEmbeddingEndpoint"],
-        build: |settings| openai::<Embeddings>(settings, false),
-        load: load_openai::<Embeddings>,
-        // Nothing is generated, so that the limit has no meaning.
-        payload: |prompt, _| OpenAiEmbeddings::create_payload(prompt, Payload::new()),
-    },
-    Api {
-        name: "azure-openai-chat-stream",
-        about: "Chat Completions in Azure OpenAI, streamed",
-        key_variable: "AZURE_OPENAI_API_KEY",
-        classes: &["AzureOpenAICompletionStreamEndpoint"],
-        build: |settings| openai::<AzureChat>(settings, true),
-        load: load_openai::<AzureChat>,
-        payload: openai_chat_payload,
-    },
-    Api {
-        name: "azure-openai-chat",
-        about: "Chat Completions in Azure OpenAI, answered at once",
-        key_variable: "AZURE_OPENAI_API_KEY",
-        classes: &["AzureOpenAICompletionEndpoint"],
-        build: |settings| openai::<AzureChat>(settings, false),
-        load: load_openai::<AzureChat>,
-        payload: openai_chat_payload,
-    },
+    CHAT.streamed("openai-chat-stream", "OpenAICompletionStreamEndpoint"),
+    CHAT.whole("openai-chat", "OpenAICompletionEndpoint"),
+    RESPONSES.streamed("openai-responses-stream", "OpenAIResponseStreamEndpoint"),
+    RESPONSES.whole("openai-responses", "OpenAIResponseEndpoint"),
+    COMPLETIONS.streamed(
+        "openai-completions-stream",
+        "OpenAILegacyCompletionStreamEndpoint",
+    ),
+    COMPLETIONS.whole("openai-completions", "OpenAILegacyCompletionEndpoint"),
+    EMBEDDINGS.whole("openai-embeddings", "OpenAIEmbeddingEndpoint"),
+    AZURE_CHAT.streamed(
+        "azure-openai-chat-stream",
+        "AzureOpenAICompletionStreamEndpoint",
+    ),
+    AZURE_CHAT.whole("azure-openai-chat", "AzureOpenAICompletionEndpoint"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "bedrock-converse-stream",
-        about: "Amazon Bedrock Converse, streamed",
-        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
-        classes: &["BedrockConverseStream"],
-        build: |settings| bedrock_converse(settings, true),
-        load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
-        payload: |prompt, most| BedrockConverse::create_payload(prompt, most, Payload::new()),
-    },
+    BEDROCK_CONVERSE.streamed("bedrock-converse-stream", "BedrockConverseStream"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "bedrock-converse",
-        about: "Amazon Bedrock Converse, answered at once",
-        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
-        classes: &["BedrockConverse"],
-        build: |settings| bedrock_converse(settings, false),
-        load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
-        payload: |prompt, most| BedrockConverse::create_payload(prompt, most, Payload::new()),
-    },
+    BEDROCK_CONVERSE.whole("bedrock-converse", "BedrockConverse"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "bedrock-invoke-stream",
-        about: "Amazon Bedrock InvokeModel, streamed",
-        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
-        classes: &["BedrockInvokeStream"],
-        build: |settings| bedrock_invoke(settings, true),
-        load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
-        payload: |prompt, most| BedrockInvoke::create_payload(prompt, most, Payload::new()),
-    },
+    BEDROCK_INVOKE.streamed("bedrock-invoke-stream", "BedrockInvokeStream"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "bedrock-invoke",
-        about: "Amazon Bedrock InvokeModel, answered at once",
-        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
-        classes: &["BedrockInvoke"],
-        build: |settings| bedrock_invoke(settings, false),
-        load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
-        payload: |prompt, most| BedrockInvoke::create_payload(prompt, most, Payload::new()),
-    },
+    BEDROCK_INVOKE.whole("bedrock-invoke", "BedrockInvoke"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "sagemaker-stream",
-        about: "Amazon SageMaker, streamed",
-        key_variable: "AWS_SECRET_ACCESS_KEY",
-        classes: &["SageMakerStreamEndpoint"],
-        build: |settings| sagemaker(settings, true),
-        load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
-        payload: |prompt, most| SageMaker::create_payload(prompt, most, true, Payload::new()),
-    },
+    SAGEMAKER.streamed("sagemaker-stream", "SageMakerStreamEndpoint"),
     #[cfg(feature = "aws")]
-    Api {
-        name: "sagemaker",
-        about: "Amazon SageMaker, answered at once",
-        key_variable: "AWS_SECRET_ACCESS_KEY",
-        classes: &["SageMakerEndpoint"],
-        build: |settings| sagemaker(settings, false),
-        load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
-        payload: |prompt, most| SageMaker::create_payload(prompt, most, false, Payload::new()),
-    },
-    Api {
-        name: "anthropic-messages-stream",
-        about: "Anthropic Messages, streamed",
-        key_variable: "ANTHROPIC_API_KEY",
-        classes: &["AnthropicMessagesStream"],
-        build: |settings| json_api(&AnthropicMessages, settings, true),
-        load: |saved, key| {
-            Ok(Arc::new(JsonEndpoint::from_saved(
-                &AnthropicMessages,
-                saved,
-                key,
-            )?))
-        },
-        payload: |prompt, max_tokens| {
-            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
-        },
-    },
-    Api {
-        name: "anthropic-messages",
-        about: "Anthropic Messages, answered at once",
-        key_variable: "ANTHROPIC_API_KEY",
-        classes: &["AnthropicMessages"],
-        build: |settings| json_api(&AnthropicMessages, settings, false),
-        load: |saved, key| {
-            Ok(Arc::new(JsonEndpoint::from_saved(
-                &AnthropicMessages,
-                saved,
-                key,
-            )?))
-        },
-        payload: |prompt, max_tokens| {
-            AnthropicMessages::create_payload(prompt, max_tokens, Payload::new())
-        },
-    },
-    Api {
-        name: "gemini-stream",
-        about: "Google Gemini, streamed",
-        key_variable: "GEMINI_API_KEY",
-        classes: &["GeminiStream"],
-        build: |settings| json_api(&Gemini, settings, true),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
-        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
-    },
-    Api {
-        name: "gemini",
-        about: "Google Gemini, answered at once",
-        key_variable: "GEMINI_API_KEY",
-        classes: &["Gemini"],
-        build: |settings| json_api(&Gemini, settings, false),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Gemini, saved, key)?)),
-        payload: |prompt, max_tokens| Gemini::create_payload(prompt, max_tokens, Payload::new()),
-    },
-    Api {
-        name: "ollama-stream",
-        about: "Ollama's own chat API, streamed",
-        key_variable: "OLLAMA_API_KEY",
-        classes: &["OllamaStream"],
-        build: |settings| json_api(&Ollama, settings, true),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
-        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
-    },
-    Api {
-        name: "ollama",
-        about: "Ollama's own chat API, answered at once",
-        key_variable: "OLLAMA_API_KEY",
-        classes: &["Ollama"],
-        build: |settings| json_api(&Ollama, settings, false),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Ollama, saved, key)?)),
-        payload: |prompt, max_tokens| Ollama::create_payload(prompt, max_tokens, Payload::new()),
-    },
-    Api {
-        name: "tgi-stream",
-        about: "Text Generation Inference's own API, streamed",
-        key_variable: "HF_TOKEN",
-        classes: &["TgiStream"],
-        build: |settings| json_api(&Tgi, settings, true),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
-        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
-    },
-    Api {
-        name: "tgi",
-        about: "Text Generation Inference's own API, answered at once",
-        key_variable: "HF_TOKEN",
-        classes: &["Tgi"],
-        build: |settings| json_api(&Tgi, settings, false),
-        load: |saved, key| Ok(Arc::new(JsonEndpoint::from_saved(&Tgi, saved, key)?)),
-        payload: |prompt, max_tokens| Tgi::create_payload(prompt, max_tokens, Payload::new()),
-    },
+    SAGEMAKER.whole("sagemaker", "SageMakerEndpoint"),
+    ANTHROPIC.streamed("anthropic-messages-stream", "AnthropicMessagesStream"),
+    ANTHROPIC.whole("anthropic-messages", "AnthropicMessages"),
+    GEMINI.streamed("gemini-stream", "GeminiStream"),
+    GEMINI.whole("gemini", "Gemini"),
+    OLLAMA.streamed("ollama-stream", "OllamaStream"),
+    OLLAMA.whole("ollama", "Ollama"),
+    TGI.streamed("tgi-stream", "TgiStream"),
+    TGI.whole("tgi", "Tgi"),
 ];
+
+const CHAT: Family = Family {
+    about: "OpenAI Chat Completions",
+    key_variable: Some("OPENAI_API_KEY"),
+    build: openai::<Chat>,
+    load: load_openai::<Chat>,
+    payload: |prompt, most, _| OpenAiChat::create_payload(prompt, most, Payload::new()),
+};
+
+const RESPONSES: Family = Family {
+    about: "OpenAI Responses",
+    key_variable: Some("OPENAI_API_KEY"),
+    build: openai::<Responses>,
+    load: load_openai::<Responses>,
+    payload: |prompt, most, _| OpenAiResponses::create_payload(prompt, most, Payload::new()),
+};
+
+const COMPLETIONS: Family = Family {
+    about: "OpenAI's older completions of a text",
+    key_variable: Some("OPENAI_API_KEY"),
+    build: openai::<Completions>,
+    load: load_openai::<Completions>,
+    payload: |prompt, most, _| OpenAiCompletions::create_payload(prompt, most, Payload::new()),
+};
+
+const EMBEDDINGS: Family = Family {
+    about: "OpenAI embeddings",
+    key_variable: Some("OPENAI_API_KEY"),
+    build: openai::<Embeddings>,
+    load: load_openai::<Embeddings>,
+    // Nothing is generated, so that the limit has no meaning.
+    payload: |prompt, _, _| OpenAiEmbeddings::create_payload(prompt, Payload::new()),
+};
+
+const AZURE_CHAT: Family = Family {
+    about: "Chat Completions in Azure OpenAI",
+    key_variable: Some("AZURE_OPENAI_API_KEY"),
+    build: openai::<AzureChat>,
+    load: load_openai::<AzureChat>,
+    payload: CHAT.payload,
+};
+
+#[cfg(feature = "aws")]
+const BEDROCK_CONVERSE: Family = Family {
+    about: "Amazon Bedrock Converse",
+    key_variable: Some("AWS_BEARER_TOKEN_BEDROCK"),
+    build: bedrock_converse,
+    load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
+    payload: |prompt, most, _| BedrockConverse::create_payload(prompt, most, Payload::new()),
+};
+
+#[cfg(feature = "aws")]
+const BEDROCK_INVOKE: Family = Family {
+    about: "Amazon Bedrock InvokeModel",
+    key_variable: Some("AWS_BEARER_TOKEN_BEDROCK"),
+    build: bedrock_invoke,
+    load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
+    payload: |prompt, most, _| BedrockInvoke::create_payload(prompt, most, Payload::new()),
+};
+
+#[cfg(feature = "aws")]
+const SAGEMAKER: Family = Family {
+    about: "Amazon SageMaker",
+    // Its requests are signed: there is no key to send.
+    key_variable: None,
+    build: sagemaker,
+    load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
+    payload: |prompt, most, streaming| {
+        SageMaker::create_payload(prompt, most, streaming, Payload::new())
+    },
+};
+
+const ANTHROPIC: Family = Family {
+    about: "Anthropic Messages",
+    key_variable: Some("ANTHROPIC_API_KEY"),
+    build: |settings, streaming| json_api(&AnthropicMessages, settings, streaming),
+    load: |saved, key| load_json_api(&AnthropicMessages, saved, key),
+    payload: |prompt, most, _| AnthropicMessages::create_payload(prompt, most, Payload::new()),
+};
+
+const GEMINI: Family = Family {
+    about: "Google Gemini",
+    key_variable: Some("GEMINI_API_KEY"),
+    build: |settings, streaming| json_api(&Gemini, settings, streaming),
+    load: |saved, key| load_json_api(&Gemini, saved, key),
+    payload: |prompt, most, _| Gemini::create_payload(prompt, most, Payload::new()),
+};
+
+const OLLAMA: Family = Family {
+    about: "Ollama's own chat API",
+    key_variable: Some("OLLAMA_API_KEY"),
+    build: |settings, streaming| json_api(&Ollama, settings, streaming),
+    load: |saved, key| load_json_api(&Ollama, saved, key),
+    payload: |prompt, most, _| Ollama::create_payload(prompt, most, Payload::new()),
+};
+
+const TGI: Family = Family {
+    about: "Text Generation Inference's own API",
+    key_variable: Some("HF_TOKEN"),
+    build: |settings, streaming| json_api(&Tgi, settings, streaming),
+    load: |saved, key| load_json_api(&Tgi, saved, key),
+    payload: |prompt, most, _| Tgi::create_payload(prompt, most, Payload::new()),
+};
+
+impl Family {
+    /// The API that answers in pieces.
+    const fn streamed(&'static self, name: &'static str, class: &'static str) -> Api {
+        Api {
+            name,
+            class,
+            streaming: true,
+            family: self,
+        }
+    }
+
+    /// The API that answers at once.
+    const fn whole(&'static self, name: &'static str, class: &'static str) -> Api {
+        Api {
+            name,
+            class,
+            streaming: false,
+            family: self,
+        }
+    }
+}
 
 #[cfg(feature = "aws")]
 fn bedrock_invoke(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
@@ -326,10 +263,6 @@ fn load_openai<A: OpenAiApi>(saved: &SavedObject, key: &str) -> Result<Arc<dyn E
     Ok(Arc::new(OpenAi::<A>::from_saved(saved, key)?))
 }
 
-fn openai_chat_payload(prompt: Prompt, max_tokens: u64) -> Result<Payload> {
-    OpenAiChat::create_payload(prompt, max_tokens, Payload::new())
-}
-
 fn json_api(
     dialect: &'static dyn Dialect,
     settings: &EndpointSettings,
@@ -337,6 +270,14 @@ fn json_api(
 ) -> Result<Arc<dyn Endpoint>> {
     let builder = JsonEndpointBuilder::of_settings(dialect, settings, settings.model()?, streaming);
     Ok(Arc::new(builder.build()?))
+}
+
+fn load_json_api(
+    dialect: &'static dyn Dialect,
+    saved: &SavedObject,
+    key: &str,
+) -> Result<Arc<dyn Endpoint>> {
+    Ok(Arc::new(JsonEndpoint::from_saved(dialect, saved, key)?))
 }
 
 impl EndpointSettings {
@@ -379,6 +320,21 @@ impl EndpointSettings {
 }
 
 impl Api {
+    /// One line for people.
+    pub fn about(&self) -> String {
+        let manner = if self.streaming {
+            "streamed"
+        } else {
+            "answered at once"
+        };
+        format!("{}, {manner}", self.family.about)
+    }
+
+    /// The environment variable in which its key usually is; `None` if it takes no key.
+    pub fn key_variable(&self) -> Option<&'static str> {
+        self.family.key_variable
+    }
+
     /// The API of this name.
     ///
     /// # Errors
@@ -396,21 +352,19 @@ impl Api {
     /// If the class is not known here; the message lists those that are.
     pub fn of_saved(saved: &SavedObject) -> Result<&'static Self> {
         let class = saved.name();
-        APIS.iter()
-            .find(|api| api.classes.contains(&class))
-            .ok_or_else(|| {
-                let classes: Vec<_> = APIS.iter().flat_map(|api| api.classes).copied().collect();
-                let given = if class.is_empty() {
-                    "(no class)"
-                } else {
-                    class
-                };
-                let expected = format!(
-                    "a saved endpoint of one of the types {}",
-                    classes.join(", ")
-                );
-                Error::invalid("endpoint", given, expected)
-            })
+        APIS.iter().find(|api| api.class == class).ok_or_else(|| {
+            let classes: Vec<_> = APIS.iter().map(|api| api.class).collect();
+            let given = if class.is_empty() {
+                "(no class)"
+            } else {
+                class
+            };
+            let expected = format!(
+                "a saved endpoint of one of the types {}",
+                classes.join(", ")
+            );
+            Error::invalid("endpoint", given, expected)
+        })
     }
 
     /// Makes an endpoint.
@@ -418,7 +372,7 @@ impl Api {
     /// # Errors
     /// If a setting is missing or cannot be used.
     pub fn endpoint(&self, settings: &EndpointSettings) -> Result<Arc<dyn Endpoint>> {
-        (self.build)(settings)
+        (self.family.build)(settings, self.streaming)
     }
 
     /// Makes a payload of a user's message.
@@ -426,7 +380,7 @@ impl Api {
     /// # Errors
     /// If the API cannot take it.
     pub fn create_payload(&self, prompt: impl Into<Prompt>, max_tokens: u64) -> Result<Payload> {
-        (self.payload)(prompt.into(), max_tokens)
+        (self.family.payload)(prompt.into(), max_tokens, self.streaming)
     }
 }
 
@@ -438,5 +392,6 @@ impl Api {
 /// If the class is not known here, or a setting cannot be used.
 pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<dyn Endpoint>> {
     let api = Api::of_saved(saved)?;
-    (api.load)(saved, api_key_env.unwrap_or(api.key_variable))
+    let key_variable = api_key_env.or(api.key_variable()).unwrap_or_default();
+    (api.family.load)(saved, key_variable)
 }

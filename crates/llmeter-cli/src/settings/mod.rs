@@ -1,21 +1,23 @@
 //! From flags and configuration file to one validated plan, before anything runs.
 
+mod endpoint;
+
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use llmeter::endpoint::{APIS, Api, EndpointSettings};
-use llmeter::payload::{Payload, load_payloads, tokenizer_from_spec};
-use llmeter::{Callback, Endpoint, Load, RunConfig, SavedRun};
-use secrecy::SecretString;
+use clap::Args;
+use llmeter::endpoint::Api;
+use llmeter::payload::tokenizer_from_spec;
+use llmeter::{Callback, Load, RunConfig, SavedRun};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
 use crate::callbacks;
 use crate::exit::UsageError;
 use crate::prices::Prices;
-
-const DEFAULT_MAX_TOKENS: u64 = 256;
 
 /// Reads the configuration file, if one is named, and lays the flags over it.
 pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
@@ -24,18 +26,94 @@ pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
     };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    let file: RunArguments =
-        toml::from_str(&text).map_err(|reason| mistake(path, &text, &reason))?;
+    let file = read(&text).map_err(|reason| mistake(path, &text, &reason))?;
     if file.requests.is_some() && file.duration.is_some() {
         return Err(both(path, "requests", "duration"));
     }
-    if file.prompt.is_some() && file.payload.is_some() {
+    let payload = &file.payload;
+    if payload.prompt.is_some() && payload.payload.is_some() {
         return Err(both(path, "prompt", "payload"));
     }
-    if file.payload.is_some() && file.max_tokens.is_some() {
+    if payload.payload.is_some() && payload.max_tokens.is_some() {
         return Err(both(path, "payload", "max-tokens"));
     }
     Ok(flags.over(file))
+}
+
+/// Flags that are no settings of a file: what a file says of callbacks, it says in tables.
+const NOT_IN_FILES: &[&str] = &["config", "from", "callback", "no-callbacks"];
+
+/// Each group of settings takes what is its own, so that a mistake is still found where it stands;
+/// what is no group's is refused.
+fn read(text: &str) -> Result<RunArguments, toml::de::Error> {
+    let flags = RunArguments::augment_args(clap::Command::new("run"));
+    let flags = flags.get_arguments().filter_map(clap::Arg::get_long);
+    let mut settings: Vec<&str> = flags.filter(|flag| !NOT_IN_FILES.contains(flag)).collect();
+    settings.push("callbacks");
+    Keys { settings }.deserialize(toml::Deserializer::parse(text)?)?;
+    Ok(RunArguments {
+        endpoint: toml::from_str(text)?,
+        payload: toml::from_str(text)?,
+        ..toml::from_str(text)?
+    })
+}
+
+/// Refuses keys that are no settings.
+struct Keys<'s> {
+    settings: Vec<&'s str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("settings")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(()) = map.next_key_seed(Key(&self.settings))? {
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
+/// One key, which must be a setting.
+struct Key<'s>(&'s [&'s str]);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a setting")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<(), E> {
+        if self.0.contains(&key) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.0.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        Err(E::custom(format!(
+            "unknown field `{key}`, expected one of {names}"
+        )))
+    }
 }
 
 /// A mistake in a configuration file, in one line.
@@ -83,30 +161,13 @@ impl RunArguments {
     /// flag drops the file's.
     fn over(self, file: Self) -> Self {
         let has_load = self.requests.is_some() || self.duration.is_some();
-        let has_own_payload = self.payload.is_some();
-        let has_content = self.prompt.is_some() || self.payload.is_some();
         Self {
             config: self.config,
             from: self.from,
-            endpoint: self.endpoint.or(file.endpoint),
-            base_url: self.base_url.or(file.base_url),
-            model: self.model.or(file.model),
-            region: self.region.or(file.region),
-            api_key_env: self.api_key_env.or(file.api_key_env),
-            headers: if self.headers.is_empty() {
-                file.headers
-            } else {
-                self.headers
-            },
-            ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
-            insecure: self.insecure || file.insecure,
+            endpoint: self.endpoint.over(file.endpoint),
+            payload: self.payload.over(file.payload),
             max_retries: self.max_retries.or(file.max_retries),
             connections: self.connections.or(file.connections),
-            prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
-            payload: self.payload.or(file.payload.filter(|_| !has_content)),
-            max_tokens: self
-                .max_tokens
-                .or(file.max_tokens.filter(|_| !has_own_payload)),
             tokenizer: self.tokenizer.or(file.tokenizer),
             clients: self.clients.or(file.clients),
             requests: self.requests.or(file.requests.filter(|_| !has_load)),
@@ -147,10 +208,15 @@ impl RunArguments {
         let mut config = match &self.from {
             Some(folder) => self.repeated(SavedRun::load(folder)?, callbacks)?,
             None => {
-                let endpoint = self.endpoint()?;
-                let payloads = self.payloads(self.api()?)?.ok_or_else(|| {
-                    UsageError("nothing to send: give --prompt TEXT or --payload FILE".to_owned())
-                })?;
+                let endpoint = self.endpoint.endpoint()?;
+                let payloads = self
+                    .payload
+                    .payloads(self.endpoint.api()?)?
+                    .ok_or_else(|| {
+                        UsageError(
+                            "nothing to send: give --prompt TEXT or --payload FILE".to_owned(),
+                        )
+                    })?;
                 let mut config = RunConfig::new(endpoint, payloads);
                 config.output = Some("runs".into());
                 config.callbacks = callbacks;
@@ -174,12 +240,12 @@ impl RunArguments {
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.connections, self.connections.map(Into::into));
         set(&mut config.lanes, self.lanes.map(Some));
-        set(&mut config.ca_file, self.ca_file.map(Some));
+        set(&mut config.ca_file, self.endpoint.ca_file.map(Some));
         set(&mut config.output, self.output.map(Some));
         set(&mut config.run_description, self.description.map(Some));
         set(&mut config.max_cost, self.max_cost.map(Some));
         config.run_name = self.run_name;
-        config.insecure |= self.insecure;
+        config.insecure |= self.endpoint.insecure;
         config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
         config.validate()?;
@@ -194,26 +260,26 @@ impl RunArguments {
     ) -> Result<RunConfig> {
         let state = &mut saved.endpoint.state;
         for (field, flag) in [
-            ("base_url", &self.base_url),
-            ("model_id", &self.model),
-            ("region", &self.region),
+            ("base_url", &self.endpoint.base_url),
+            ("model_id", &self.endpoint.model),
+            ("region", &self.endpoint.region),
         ] {
             if let Some(value) = flag {
                 state.insert(field.to_owned(), value.as_str().into());
             }
         }
-        if !self.headers.is_empty() {
+        if !self.endpoint.headers.is_empty() {
             let mut headers = match state.remove("default_headers") {
                 Some(Value::Object(headers)) => headers,
                 _ => Map::new(),
             };
-            for (name, value) in self.header_lines()? {
+            for (name, value) in self.endpoint.header_lines()? {
                 headers.insert(name.to_owned(), value.into());
             }
             state.insert("default_headers".to_owned(), headers.into());
         }
-        if self.endpoint.is_some() {
-            saved.endpoint.class = self.api()?.classes[0].to_owned();
+        if self.endpoint.endpoint.is_some() {
+            saved.endpoint.class = self.endpoint.api()?.class.to_owned();
             saved.endpoint.state.remove("endpoint_type");
         }
         if self.no_callbacks || !callbacks.is_empty() {
@@ -222,36 +288,15 @@ impl RunArguments {
         let api = Api::of_saved(&saved.endpoint)?;
         let folder = saved.folder().to_string();
         let mut config = saved
-            .into_config(self.api_key_env.as_deref())
+            .into_config(self.endpoint.api_key_env.as_deref())
             .with_context(|| format!("cannot repeat the run in {folder}"))?;
         if !callbacks.is_empty() {
             config.callbacks = callbacks;
         }
-        if let Some(payloads) = self.payloads(api)? {
+        if let Some(payloads) = self.payload.payloads(api)? {
             config.payloads = payloads.into_iter().map(Arc::new).collect();
         }
         Ok(config)
-    }
-
-    /// The payloads that are given, if any are, in the shape of an API.
-    fn payloads(&self, api: &Api) -> Result<Option<Vec<Payload>>> {
-        match (&self.prompt, &self.payload) {
-            (Some(text), _) => {
-                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                let payload = api.create_payload(text.as_str(), max_tokens)?;
-                Ok(Some(vec![payload]))
-            }
-            (None, _) if self.max_tokens.is_some() => {
-                let reason =
-                    "--max-tokens goes with --prompt; the payloads of a file have their own";
-                Err(UsageError(reason.to_owned()).into())
-            }
-            (None, Some(path)) => {
-                path.check("payload")?;
-                Ok(Some(load_payloads(path)?))
-            }
-            (None, None) => Ok(None),
-        }
     }
 
     /// The prices that are given.
@@ -262,60 +307,5 @@ impl RunArguments {
             cost_cached_input: self.cost_cached_input,
             cost_hour: self.cost_hour,
         }
-    }
-
-    /// The API to speak.
-    fn api(&self) -> Result<&'static Api> {
-        Ok(match &self.endpoint {
-            Some(name) => Api::named(name)?,
-            None => &APIS[0],
-        })
-    }
-
-    /// The environment variable that holds the API key.
-    pub(crate) fn key_variable(&self) -> Result<&str> {
-        match &self.api_key_env {
-            Some(variable) => Ok(variable),
-            None => Ok(self.api()?.key_variable),
-        }
-    }
-
-    fn endpoint(&self) -> Result<Arc<dyn Endpoint>> {
-        let variable = self.key_variable()?;
-        let api_key = match std::env::var(variable) {
-            Ok(key) if !key.is_empty() => Some(SecretString::from(key)),
-            Ok(_) | Err(std::env::VarError::NotPresent) => None,
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(UsageError(format!(
-                    "the API key in {variable} is not text; check the variable"
-                ))
-                .into());
-            }
-        };
-        let headers = self.header_lines()?.into_iter();
-        Ok(self.api()?.endpoint(&EndpointSettings {
-            base_url: self.base_url.clone(),
-            model: self.model.clone(),
-            api_key,
-            region: self.region.clone(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect(),
-        })?)
-    }
-
-    /// Names and values of the headers that are given.
-    fn header_lines(&self) -> Result<Vec<(&str, &str)>> {
-        let lines = self.headers.iter();
-        lines
-            .map(|line| {
-                // The line itself may hold a secret, so that the message must not quote it.
-                let reason = "--header: a line has no colon; write it as 'Name: value'";
-                Ok(line
-                    .split_once(':')
-                    .map(|(name, value)| (name.trim(), value.trim()))
-                    .ok_or_else(|| UsageError(reason.to_owned()))?)
-            })
-            .collect()
     }
 }

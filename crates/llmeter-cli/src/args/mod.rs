@@ -1,0 +1,209 @@
+//! What can be written on the command line.
+
+mod endpoint;
+mod run;
+mod simulate;
+
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use llmeter::storage::Location;
+use serde::Deserialize;
+
+pub(crate) use endpoint::{EndpointArguments, PayloadArguments};
+pub(crate) use run::RunArguments;
+pub(crate) use simulate::SimulateArguments;
+
+use crate::examples::{
+    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, SHOW_EXAMPLES,
+};
+use crate::exit::Exit;
+use crate::output;
+use crate::prices::Prices;
+
+/// Measure how fast, how steady and how costly a large-language-model endpoint is.
+///
+/// llmeter sends requests under a chosen load, takes the time of every streamed token as the kernel
+/// received it, and tells how far its own figures can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "llmeter", version, propagate_version = true, after_long_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a short load test against the built-in simulator
+    Demo(DemoArguments),
+    /// Measure an endpoint
+    Run(Box<RunArguments>),
+    /// Print the summary of a run folder
+    Show(ShowArguments),
+    /// Work out what the run in a folder cost
+    Cost(CostArguments),
+    /// List the callbacks that a run can use, or write a file for one
+    Callbacks(CallbacksArguments),
+    /// Measure what this machine adds to the times it reports
+    Calibrate(CalibrateArguments),
+    /// Serve a simulated LLM (OpenAI chat completions, Anthropic, Gemini, Ollama, TGI)
+    Simulate(SimulateArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = DEMO_EXAMPLES)]
+pub(crate) struct DemoArguments {
+    /// Folder for the run folders; s3://bucket/prefix, gs:// and az:// URLs are folders, too
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) output: Location,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Who takes the receive stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stamps {
+    /// The kernel, as packets arrive (Linux)
+    Kernel,
+    /// llmeter, after each read
+    User,
+}
+
+impl From<Stamps> for llmeter::StampSource {
+    fn from(stamps: Stamps) -> Self {
+        match stamps {
+            Stamps::Kernel => Self::Kernel,
+            Stamps::User => Self::User,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = SHOW_EXAMPLES)]
+pub(crate) struct ShowArguments {
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Location,
+    /// Print only the statistics, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = COST_EXAMPLES)]
+pub(crate) struct CostArguments {
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Location,
+    /// A saved cost model [default: the prices below, or else the run's own]
+    #[arg(
+        long,
+        value_name = "FILE.json",
+        conflicts_with_all = ["cost_input", "cost_output", "cost_cached_input", "cost_hour"]
+    )]
+    pub(crate) model: Option<Location>,
+    #[command(flatten)]
+    pub(crate) prices: Prices,
+    /// Add the costs to the folder's statistics, in place of those that are there
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Print only the costs, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = CALLBACKS_EXAMPLES)]
+pub(crate) struct CallbacksArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<CallbacksCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CallbacksCommand {
+    /// Write a file for a callback of this type to standard output
+    New {
+        /// The type, like CacheBuster
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = CALIBRATE_EXAMPLES)]
+pub(crate) struct CalibrateArguments {
+    /// Clients, each with one request in flight at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) clients: usize,
+    /// How long to send
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// The simulator's time to first token
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
+    pub(crate) ttft: Duration,
+    /// The simulator's time between tokens
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
+    pub(crate) itl: Duration,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) output_tokens: u32,
+    /// Who takes the receive stamps
+    #[arg(long, value_name = "WHO", default_value = "kernel")]
+    pub(crate) stamps: Stamps,
+    /// Print only the figures, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    parsed.ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
+}
+
+/// Reads the command line. `Err` holds the code to leave with: help was asked for, or the command
+/// line is wrong and the mistake has been printed, in one line.
+pub(crate) fn parse() -> Result<Arguments, Exit> {
+    Arguments::try_parse().map_err(|reason| {
+        if !reason.use_stderr() {
+            // Help or version; a reader that went away has seen enough of it.
+            let _ = reason.print();
+            return Exit::Done;
+        }
+        if reason.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            let _ = reason.print();
+        } else {
+            output::note(&one_line(&reason.render().to_string()));
+        }
+        Exit::BadUsage
+    })
+}
+
+/// The parser's message without the usage that it repeats.
+fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for part in message.lines().map(str::trim) {
+        if part.starts_with("Usage:") || part.starts_with("For more information") {
+            break;
+        }
+        if part.is_empty() {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(if part.starts_with("tip:") { "; " } else { " " });
+        }
+        line.push_str(part);
+    }
+    // What Rust says of text that should be a number.
+    line = line.replace("invalid digit found in string", "not a whole number");
+    line + " (--help explains)"
+}

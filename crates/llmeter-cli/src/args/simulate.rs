@@ -1,0 +1,83 @@
+//! The flags of `simulate`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::parse_duration;
+use crate::examples::SIMULATE_EXAMPLES;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = SIMULATE_EXAMPLES)]
+pub(crate) struct SimulateArguments {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// Time to first token
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
+    pub(crate) ttft: Duration,
+    /// Time between frames
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
+    pub(crate) itl: Duration,
+    /// Tokens of an answer; a request's own limit may make it shorter
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) output_tokens: u32,
+    /// Random spread of the times, as a share of them: 0.2 is ±20 %
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) jitter: f64,
+    /// Tokens in one frame
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) tokens_per_frame: u32,
+    /// Reasoning tokens before the answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) reasoning_tokens: u32,
+    /// Share of requests that are answered with status 500
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) error_rate: f64,
+    /// Share of streams that fall silent half-way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) stall_rate: f64,
+    /// Share of streams whose connection is cut half-way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) cut_rate: f64,
+    /// Requests worked on at a time; others queue, so that latency grows with load
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrency: Option<usize>,
+    /// Prompt tokens read per second, so that time to first token grows with the prompt
+    #[arg(long, value_name = "TOKENS/S")]
+    pub(crate) prefill_rate: Option<f64>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Environment variable with the one API key that is accepted; without it none is asked for
+    #[arg(long, value_name = "VAR")]
+    pub(crate) api_key_env: Option<String>,
+    /// Verify that requests to the APIs of AWS are signed with this access key (one made up for it)
+    #[arg(long, value_name = "ID:SECRET", value_parser = parse_access_key)]
+    pub(crate) verify_sigv4: Option<(String, String)>,
+    /// Model that the list of models names
+    #[arg(long, value_name = "ID", default_value = "llmeter-sim")]
+    pub(crate) model: String,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Write the true times of every request to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Print nothing
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// `ID:SECRET`. The message must not repeat what was given.
+fn parse_access_key(text: &str) -> Result<(String, String), String> {
+    let key = text
+        .split_once(':')
+        .map(|(id, secret)| (id.to_owned(), secret.to_owned()));
+    key.filter(|(id, secret)| !id.is_empty() && !secret.is_empty())
+        .ok_or_else(|| "not an access key; write it as ID:SECRET".to_owned())
+}

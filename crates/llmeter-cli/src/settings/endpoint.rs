@@ -1,0 +1,130 @@
+//! From flags to an endpoint and payloads.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use llmeter::Endpoint;
+use llmeter::endpoint::{APIS, Api, EndpointSettings};
+use llmeter::payload::{Payload, load_payloads};
+use secrecy::SecretString;
+
+use crate::args::{EndpointArguments, PayloadArguments};
+use crate::exit::UsageError;
+
+const DEFAULT_MAX_TOKENS: u64 = 256;
+
+impl EndpointArguments {
+    /// These settings where they are given, `file`'s elsewhere.
+    pub(super) fn over(self, file: Self) -> Self {
+        Self {
+            endpoint: self.endpoint.or(file.endpoint),
+            base_url: self.base_url.or(file.base_url),
+            model: self.model.or(file.model),
+            region: self.region.or(file.region),
+            api_key_env: self.api_key_env.or(file.api_key_env),
+            headers: if self.headers.is_empty() {
+                file.headers
+            } else {
+                self.headers
+            },
+            ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
+            insecure: self.insecure || file.insecure,
+        }
+    }
+
+    /// The API to speak.
+    pub(crate) fn api(&self) -> Result<&'static Api> {
+        Ok(match &self.endpoint {
+            Some(name) => Api::named(name)?,
+            None => &APIS[0],
+        })
+    }
+
+    /// The environment variable that holds the API key; `None` for an API without keys.
+    pub(crate) fn key_variable(&self) -> Result<Option<&str>> {
+        match &self.api_key_env {
+            Some(variable) => Ok(Some(variable)),
+            None => Ok(self.api()?.key_variable()),
+        }
+    }
+
+    fn api_key(&self) -> Result<Option<SecretString>> {
+        let Some(variable) = self.key_variable()? else {
+            return Ok(None);
+        };
+        match std::env::var(variable) {
+            Ok(key) if !key.is_empty() => Ok(Some(SecretString::from(key))),
+            Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(UsageError(format!(
+                "the API key in {variable} is not text; check the variable"
+            ))
+            .into()),
+        }
+    }
+
+    /// The endpoint that these settings describe.
+    pub(crate) fn endpoint(&self) -> Result<Arc<dyn Endpoint>> {
+        let headers = self.header_lines()?.into_iter();
+        Ok(self.api()?.endpoint(&EndpointSettings {
+            base_url: self.base_url.clone(),
+            model: self.model.clone(),
+            api_key: self.api_key()?,
+            region: self.region.clone(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+        })?)
+    }
+
+    /// Names and values of the headers that are given.
+    pub(crate) fn header_lines(&self) -> Result<Vec<(&str, &str)>> {
+        let lines = self.headers.iter();
+        lines
+            .map(|line| {
+                // The line itself may hold a secret, so that the message must not quote it.
+                let reason = "--header: a line has no colon; write it as 'Name: value'";
+                Ok(line
+                    .split_once(':')
+                    .map(|(name, value)| (name.trim(), value.trim()))
+                    .ok_or_else(|| UsageError(reason.to_owned()))?)
+            })
+            .collect()
+    }
+}
+
+impl PayloadArguments {
+    /// These settings where they are given, `file`'s elsewhere. Of two that exclude each other, a
+    /// flag drops the file's.
+    pub(super) fn over(self, file: Self) -> Self {
+        let has_own_payload = self.payload.is_some();
+        let has_content = self.prompt.is_some() || self.payload.is_some();
+        Self {
+            prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
+            payload: self.payload.or(file.payload.filter(|_| !has_content)),
+            max_tokens: self
+                .max_tokens
+                .or(file.max_tokens.filter(|_| !has_own_payload)),
+        }
+    }
+
+    /// The payloads that are given, if any are, in the shape of an API.
+    pub(crate) fn payloads(&self, api: &Api) -> Result<Option<Vec<Payload>>> {
+        match (&self.prompt, &self.payload) {
+            (Some(text), _) => {
+                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+                let payload = api.create_payload(text.as_str(), max_tokens)?;
+                Ok(Some(vec![payload]))
+            }
+            (None, _) if self.max_tokens.is_some() => {
+                let reason =
+                    "--max-tokens goes with --prompt; the payloads of a file have their own";
+                Err(UsageError(reason.to_owned()).into())
+            }
+            (None, Some(path)) => {
+                path.check("payload")?;
+                Ok(Some(load_payloads(path)?))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
