@@ -20,6 +20,7 @@ mod bedrock_invoke;
 mod catalog;
 mod failure;
 mod gemini;
+mod intake;
 mod json_api;
 mod lenient;
 mod ollama;

@@ -7,6 +7,7 @@
 mod access;
 mod error;
 mod jmespath;
+mod media;
 mod options;
 
 use base64::Engine as _;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 pub(super) use access::AwsAccess;
 pub(super) use error::{exception, of_status};
 pub(super) use jmespath::Path;
+pub(super) use media::{INTAKE, media_block};
 pub use options::AwsOptions;
 
 use super::SavedObject;
