@@ -293,6 +293,7 @@ fn each_api_has_its_own_shape_of_media() {
         "openai-embeddings",
         "bedrock-invoke",
         "tgi",
+        "http",
     ] {
         assert_eq!(blocks(name, ""), vec![None; 5], "{name}");
     }
@@ -318,6 +319,7 @@ fn a_system_text_is_where_each_api_has_it() {
             "openai-responses" => ("/instructions", json!("Be brief.")),
             "anthropic-messages" => ("/system", json!("Be brief.")),
             "bedrock-converse" => ("/system", json!([{"text": "Be brief."}])),
+            "http" => ("/system", json!("Be brief.")),
             "bedrock-invoke" => ("/messages/0", block.clone()),
             "gemini" => (
                 "/systemInstruction",
@@ -337,7 +339,7 @@ fn a_system_text_is_where_each_api_has_it() {
         }
         assert_eq!(made, plain);
     }
-    assert_eq!(accept.len(), 16, "{accept:?}");
+    assert_eq!(accept.len(), 17, "{accept:?}");
 }
 
 #[test]

@@ -15,9 +15,10 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
 /// The bytes of a POST request, head and body.
-pub fn encode_request(server: &Server, request: &HttpRequest) -> Vec<u8> {
+pub fn encode_request(server: &Server, method: &str, request: &HttpRequest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512 + request.body.len());
-    bytes.extend_from_slice(b"POST ");
+    bytes.extend_from_slice(method.as_bytes());
+    bytes.push(b' ');
     bytes.extend_from_slice(request.target.as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     bytes.extend_from_slice(server.authority.as_bytes());
