@@ -31,6 +31,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_responses;
+mod prepared;
 mod response;
 #[cfg(feature = "aws")]
 mod sagemaker;
