@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Media, MediaKind, Prompt};
 
+/// The characters of a text that an error quotes.
+const MOST_SHOWN: usize = 40;
+
 /// A type of media that an API takes, and what the API calls it.
 pub(super) type Format = (&'static str, &'static str);
 
@@ -81,7 +84,8 @@ impl Intake {
                 "{} has no place for a system text; make it part of the prompt",
                 self.api
             );
-            return Err(Error::invalid("system", format!("{text:?}"), expected));
+            let shown: String = text.chars().take(MOST_SHOWN).collect();
+            return Err(Error::invalid("system", format!("{shown:?}"), expected));
         }
         if prompt.items.is_empty() {
             let expected = "a text, or a list with at least one item";
