@@ -64,7 +64,7 @@ Examples:
   llmeter run --endpoint bedrock-converse --model amazon.nova-lite-v1:0 --payload payload.json
       The same for another API, kept in a file, and sent.
   for text in questions/*.txt; do
-    llmeter payload --prompt @$text --max-tokens 128 --append payloads.jsonl
+    llmeter payload --prompt \"@$text\" --max-tokens 128 --append payloads.jsonl
   done
       A file with a payload for each text.
   llmeter payload --endpoint gemini --payload payloads.jsonl
