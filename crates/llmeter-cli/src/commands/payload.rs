@@ -29,10 +29,13 @@ pub(crate) fn payload(arguments: PayloadCommandArguments) -> Result<Exit> {
     let payloads = run.payload.payloads(api)?;
     let payloads = payloads.ok_or_else(|| UsageError(settings::NOTHING_TO_SEND.to_owned()))?;
     let model = run.endpoint.model.as_deref();
-    let payloads = payloads.into_iter();
+    let payloads = payloads.into_iter().enumerate();
     let payloads: Vec<Payload> = payloads
-        .map(|payload| api.prepared(payload, model))
-        .collect::<llmeter::Result<_>>()?;
+        .map(|(index, payload)| {
+            let prepared = api.prepared(payload, model);
+            prepared.with_context(|| format!("payload {}", index + 1))
+        })
+        .collect::<Result<_>>()?;
     match &arguments.append {
         Some(path) => append(path, &payloads)?,
         None => print(payloads)?,

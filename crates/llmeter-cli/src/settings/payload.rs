@@ -97,7 +97,7 @@ impl PayloadArguments {
             }
         }
         if let Some(text) = text("--prompt", &self.prompt)? {
-            prompt = prompt.item(text.as_str());
+            prompt = prompt.item(text);
         }
         Ok((!prompt.items.is_empty()).then_some(prompt))
     }

@@ -309,6 +309,14 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
         assert!(said.err.contains(part), "{part:?} is missing: {said:#?}");
         assert_eq!((said.err.lines().count(), said.out.as_str()), (1, ""));
     }
+    place.file(
+        "raw.jsonl",
+        "{}\n{\"a\": {\"__llmeter_bytes__\": \"aGk=\"}}\n",
+    );
+    let said = place
+        .llmeter(["payload", "--payload", "raw.jsonl"])
+        .exits(2);
+    said.one_error(&["payload 2: --payload: ", "raw bytes at a", "data URL"]);
     place.file("run.toml", "image = 3\n");
     let said = place.llmeter(["payload", "--config", "run.toml"]).exits(2);
     said.one_error(&["run.toml, line 1", "the path of a file"]);

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::intake::{Intake, Part, check_limit, content, usual};
+use super::intake::{FRAMES, Intake, Part, check_limit, content, usual};
 use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, message_texts, object, text,
 };
@@ -84,7 +84,7 @@ const INTAKE: Intake = Intake {
         "text/xml",
         "application/json",
     ]),
-    instead: "; a video's frames can be given as images",
+    instead: FRAMES,
 };
 
 fn block(part: &Part<'_>) -> Value {

@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Media, MediaKind, Prompt};
 
+/// Advice for one who has a video, where only images are taken.
+pub(super) const FRAMES: &str = "; a video's frames can be given as images";
+
 /// The characters of a text that an error quotes.
 const MOST_SHOWN: usize = 40;
 

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::intake::{Intake, Part, check_limit, usual};
+use super::intake::{FRAMES, Intake, Part, check_limit, usual};
 use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, list, message_texts,
     object, text,
@@ -74,7 +74,7 @@ impl Ollama {
 const INTAKE: Intake = Intake {
     system: true,
     images: &usual(["image/jpeg", "image/png", "image/webp"]),
-    instead: "; a video's frames can be given as images",
+    instead: FRAMES,
     ..Intake::of_texts("Ollama")
 };
 

@@ -19,7 +19,13 @@ impl From<Media> for ContentItem {
 
 impl From<&str> for ContentItem {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for ContentItem {
+    fn from(text: String) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -68,7 +74,7 @@ impl From<&str> for Prompt {
 
 impl From<String> for Prompt {
     fn from(text: String) -> Self {
-        vec![ContentItem::Text(text)].into()
+        vec![text.into()].into()
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) use decode::Decoder;
 
 use super::FrameDecoder;
-use super::intake::{Format, Intake, Part, check_limit, content, usual};
+use super::intake::{FRAMES, Format, Intake, Part, check_limit, content, usual};
 use super::openai::{
     DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiBuilder, OpenAiForm, is_truthy, message_texts,
 };
@@ -77,9 +77,6 @@ const INTAKE: Intake = Intake {
 
 /// The images that models of OpenAI see.
 pub(super) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
-
-/// Advice for one who has a video, where only images are taken.
-pub(super) const FRAMES: &str = "; a video's frames can be given as images";
 
 /// Asks for the usage at the end of a stream, unless the user has said something of it.
 pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {

@@ -7,9 +7,9 @@ mod tests;
 use serde_json::{Value, json};
 
 use super::FrameDecoder;
-use super::intake::{Intake, Part, check_limit, usual};
+use super::intake::{FRAMES, Intake, Part, check_limit, usual};
 use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, message_texts};
-use super::openai_chat::{FRAMES, IMAGES, file};
+use super::openai_chat::{IMAGES, file};
 use crate::error::Result;
 use crate::payload::{DOCX, MediaKind, PPTX, Payload, Prompt, XLSX};
 
