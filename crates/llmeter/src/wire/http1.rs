@@ -54,6 +54,8 @@ pub struct ResponseHead {
     pub content_encoding: Option<String>,
     /// The `Location` header of a redirect.
     pub location: Option<String>,
+    /// The id that the server gave the request (`x-request-id` or `request-id`).
+    pub request_id: Option<String>,
     /// The id that AWS gave the request (`x-amzn-requestid`).
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
@@ -239,6 +241,8 @@ impl ResponseReader {
                     Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
             } else if is("location") {
                 head.location = Some(value());
+            } else if is("x-request-id") || is("request-id") {
+                head.request_id = Some(value()).filter(|id| !id.is_empty());
             } else if is("x-amzn-requestid") {
                 head.aws_request_id = Some(value());
             } else if is("x-amzn-errortype") {
