@@ -29,11 +29,12 @@ pub(crate) fn payload(arguments: PayloadCommandArguments) -> Result<Exit> {
     let payloads = run.payload.payloads(api)?;
     let payloads = payloads.ok_or_else(|| UsageError(settings::NOTHING_TO_SEND.to_owned()))?;
     let model = run.endpoint.model.as_deref();
+    let is_one = payloads.len() == 1;
     let payloads = payloads.into_iter().enumerate();
     let payloads: Vec<Payload> = payloads
-        .map(|(index, payload)| {
-            let prepared = api.prepared(payload, model);
-            prepared.with_context(|| format!("payload {}", index + 1))
+        .map(|(index, payload)| match api.prepared(payload, model) {
+            Err(reason) if !is_one => Err(reason).context(format!("payload {}", index + 1)),
+            prepared => Ok(prepared?),
         })
         .collect::<Result<_>>()?;
     match &arguments.append {

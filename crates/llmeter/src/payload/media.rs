@@ -107,6 +107,10 @@ impl Media {
             return refused("empty", format!("{} with content", with_article(kind)));
         }
         let Some(found) = media_type::detect(kind, &bytes, file_name) else {
+            if kind == MediaKind::Document && file_name.is_some_and(media_type::is_text_name) {
+                let expected = "a text in UTF-8; save it in that encoding".to_owned();
+                return refused("text in another encoding", expected);
+            }
             let expected = format!(
                 "{} whose type shows in its content or in how its name ends: {}",
                 with_article(kind),
@@ -211,6 +215,12 @@ mod tests {
                 &["a.xyz (of unknown type)", ".mp3", ".wav"],
             ),
             (MediaKind::Image, "a.png", b"", &["a.png (empty)"]),
+            (
+                MediaKind::Document,
+                "latin.txt",
+                b"caf\xe9",
+                &["latin.txt (text in another encoding)", "UTF-8"],
+            ),
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();

@@ -52,6 +52,9 @@ pub(crate) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spr
 pub(crate) const PPTX: &str =
     "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 
+/// The type of a text whose name tells no other.
+const PLAIN: Entry = ("text/plain", &["txt"]);
+
 /// Types of texts. Only a document whose content is text is one of these: any other text file is
 /// `text/plain`.
 const TEXTS: &[Entry] = &[
@@ -114,7 +117,7 @@ pub(super) fn detect(kind: MediaKind, bytes: &[u8], name: Option<&str>) -> Optio
     // Some signatures are two letters, with which a text may begin just as well.
     if kind == MediaKind::Document && is_text(bytes) && !is_written_in_text(by_content) {
         let by_name = name.and_then(|name| named(TEXTS, name));
-        return by_name.or(Some("text/plain"));
+        return by_name.or(Some(PLAIN.0));
     }
     match by_content {
         Some(found) if !WRAPPERS.contains(&found) => Some(found),
@@ -169,7 +172,7 @@ pub(super) fn kind_of(mime_type: &str) -> Option<MediaKind> {
 pub(super) fn extensions(kind: MediaKind) -> String {
     let mut types: Vec<Entry> = TYPES.to_vec();
     if kind == MediaKind::Document {
-        types.push(("text/plain", &["txt"]));
+        types.push(PLAIN);
         types.extend(TEXTS);
     }
     let endings = types
@@ -177,6 +180,11 @@ pub(super) fn extensions(kind: MediaKind) -> String {
         .filter(|(mime_type, _)| kind_of(mime_type) == Some(kind))
         .map(|(_, endings)| format!(".{}", endings[0]));
     endings.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a name is that of a text.
+pub(super) fn is_text_name(name: &str) -> bool {
+    named(TEXTS, name).is_some() || named(&[PLAIN], name).is_some()
 }
 
 fn named(types: &[Entry], name: &str) -> Option<&'static str> {
