@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod aws_credentials;
 mod bad_usage;
 mod calibrate;
 mod callbacks;

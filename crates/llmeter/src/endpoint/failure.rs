@@ -143,7 +143,7 @@ fn detail_text(detail: &Value) -> Option<String> {
 }
 
 /// The beginning of a server's text, on one line.
-pub(super) fn excerpt(data: &[u8]) -> String {
+pub(crate) fn excerpt(data: &[u8]) -> String {
     // A character is at most four bytes; a cut one at the end is dropped with the rest.
     let head = &data[..data.len().min(4 * EXCERPT)];
     let text = String::from_utf8_lossy(head);

@@ -1,11 +1,11 @@
 //! What the APIs of Amazon Web Services have in common.
 //!
-//! Belongs here: regions and addresses, credentials, signatures, AWS's form of errors, bytes in
-//! JSON. Does not belong here: what a request asks for and what an answer means
-//! (`bedrock_converse`, `bedrock_invoke`, `sagemaker`).
+//! Belongs here: addresses, requests, AWS's form of errors, bytes in JSON. Does not belong here:
+//! credentials and signatures, which others need, too (`crate::aws`); what a request asks for and what
+//! an answer means (`bedrock_converse`, `bedrock_invoke`, `sagemaker`).
 
 mod access;
-mod error;
+mod api;
 mod jmespath;
 mod options;
 
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 pub(super) use access::AwsAccess;
-pub(super) use error::{exception, of_status};
+pub(super) use api::AwsApi;
 pub(super) use jmespath::Path;
 pub use options::AwsOptions;
 
@@ -26,6 +26,8 @@ use crate::payload::bytes_of;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
     Bedrock,
+    /// Bedrock's newer address, which speaks the APIs of the models' makers.
+    BedrockMantle,
     SageMaker,
 }
 
@@ -34,16 +36,28 @@ impl Service {
     fn signing_name(self) -> &'static str {
         match self {
             Self::Bedrock => "bedrock",
+            Self::BedrockMantle => "bedrock-mantle",
             Self::SageMaker => "sagemaker",
         }
     }
 
-    /// The variable with an address to use instead of Amazon's.
-    fn endpoint_variable(self) -> &'static str {
+    /// The variables with an address to use instead of Amazon's; the first counts most.
+    fn endpoint_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Bedrock => "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
-            Self::SageMaker => "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
+            Self::Bedrock => &["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"],
+            Self::BedrockMantle => &["ANTHROPIC_BEDROCK_MANTLE_BASE_URL"],
+            Self::SageMaker => &["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL"],
         }
+    }
+
+    /// Whether the AWS tools know it, so that addresses in profiles are meant for it, too.
+    fn is_of_aws_tools(self) -> bool {
+        self != Self::BedrockMantle
+    }
+
+    /// Whether it takes API keys in place of signatures.
+    fn takes_api_keys(self) -> bool {
+        self != Self::SageMaker
     }
 
     /// Where Amazon serves it.
@@ -51,6 +65,9 @@ impl Service {
         let host = match self {
             Self::Bedrock => "bedrock-runtime",
             Self::SageMaker => "runtime.sagemaker",
+            Self::BedrockMantle => {
+                return format!("https://bedrock-mantle.{region}.api.aws/anthropic");
+            }
         };
         let suffix = if region.starts_with("cn-") {
             "amazonaws.com.cn"

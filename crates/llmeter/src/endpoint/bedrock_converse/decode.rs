@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::aws;
 use crate::endpoint::failure::excerpt;
 use crate::endpoint::lenient::lenient_json;
-use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage, aws};
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Decodes one answer.
 #[derive(Debug, Default)]

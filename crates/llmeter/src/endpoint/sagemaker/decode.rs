@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use crate::endpoint::aws::{self, Path};
+use crate::aws;
+use crate::endpoint::aws::Path;
 use crate::endpoint::failure::excerpt;
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};

@@ -5,19 +5,12 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::time::Duration;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
-
-use super::aws::{AwsAccess, AwsOptions, Path, Service, path_segment, with_base64};
-use super::{
-    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
-};
+use super::aws::{AwsAccess, AwsApi, AwsOptions, Path, Service, path_segment};
+use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Way};
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Payload, Prompt};
-use crate::wire::Server;
 
 /// A model behind an endpoint of SageMaker.
 #[derive(Debug, Clone)]
@@ -198,29 +191,22 @@ impl Endpoint for SageMaker {
     fn saved(&self) -> SavedObject {
         self.to_saved()
     }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.aws.saved_apart()
+    }
 }
 
-impl HttpApi for SageMaker {
-    fn server(&self) -> &Server {
-        self.aws.server()
+impl AwsApi for SageMaker {
+    fn aws(&self) -> &AwsAccess {
+        &self.aws
     }
 
-    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
-        let body = with_base64(&Value::Object(payload.clone()))
-            .to_string()
-            .into_bytes();
-        self.aws.request(&self.path, "application/json", body)
+    fn path(&self) -> &str {
+        &self.path
     }
 
-    fn request_lifetime(&self) -> Option<Duration> {
-        self.aws.request_lifetime()
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
-    fn decoder(&self) -> Box<dyn FrameDecoder> {
+    fn frame_decoder(&self) -> Box<dyn FrameDecoder> {
         Box::new(decode::Decoder {
             generated_text: self.generated_text.clone(),
             token_count: self.token_count.clone(),
@@ -229,9 +215,5 @@ impl HttpApi for SageMaker {
             token_lines: 0,
             error_type: None,
         })
-    }
-
-    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.aws.redact(text)
     }
 }

@@ -7,7 +7,7 @@ use crate::endpoint::lenient::lenient_json;
 
 /// The server's words in the body of an error status: `ThrottlingException: Too many requests`.
 /// `kind` is the header `x-amzn-errortype`.
-pub(in crate::endpoint) fn of_status(kind: Option<&str>, body: &[u8]) -> Option<String> {
+pub(crate) fn of_status(kind: Option<&str>, body: &[u8]) -> Option<String> {
     let value = lenient_json(body).ok();
     let field = |name: &str| value.as_ref()?.get(name)?.as_str().map(str::trim);
     let kind = kind.or_else(|| field("__type")).or_else(|| field("code"));
@@ -36,7 +36,7 @@ pub(in crate::endpoint) fn of_status(kind: Option<&str>, body: &[u8]) -> Option<
 }
 
 /// A failure that a stream reports: `Bedrock throttlingException: Too many requests`.
-pub(in crate::endpoint) fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> String {
+pub(crate) fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> String {
     let value = lenient_json(data).ok();
     let kind = kind.unwrap_or("error");
     let mut text = match message(&value) {
