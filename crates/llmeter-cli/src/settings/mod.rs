@@ -263,6 +263,7 @@ impl RunArguments {
             ("base_url", &self.endpoint.base_url),
             ("model_id", &self.endpoint.model),
             ("region", &self.endpoint.region),
+            ("provider", &self.endpoint.provider),
         ] {
             if let Some(value) = flag {
                 state.insert(field.to_owned(), value.as_str().into());

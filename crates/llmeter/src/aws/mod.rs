@@ -19,7 +19,7 @@ pub(crate) use chain::metadata_region;
 #[cfg(feature = "aws")]
 pub(crate) use credentials::{AccessKeys, CredentialSource};
 #[cfg(feature = "aws")]
-pub(crate) use error::{exception, of_status};
+pub(crate) use error::{Refusal, take_exception};
 pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]
 pub(crate) use signature::{Scope, signed_headers};

@@ -44,6 +44,18 @@ impl AwsAccess {
     /// When there is no region, or a setting cannot be used. Whether there are credentials tells
     /// [`check`](Self::check).
     pub(crate) fn new(options: &AwsOptions, service: Service) -> Result<Self> {
+        Self::with(options, service, &AccessSettings::default())
+    }
+
+    /// As [`new`](Self::new), with further headers and parameters of requests.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn with(
+        options: &AwsOptions,
+        service: Service,
+        more: &AccessSettings,
+    ) -> Result<Self> {
         let profile = options.from_environment.then(Profile::read);
         let of_profile = |name: &str| Some(profile.as_ref()?.get(name)?.to_owned());
         let variable = |name: &str| variable(name).filter(|_| options.from_environment);
@@ -82,12 +94,11 @@ impl AwsAccess {
         let base_url = base_url
             .or_else(|| Some(service.address(region.as_deref()?)))
             .unwrap_or_default();
-        let settings = AccessSettings {
+        let mut settings = AccessSettings {
             base_url,
-            headers: options.headers.clone(),
-            query: options.query.clone(),
-            ..AccessSettings::default()
+            ..more.clone()
         };
+        settings.headers.extend(options.headers.iter().cloned());
         let secrets: Vec<SecretString> = match &identity {
             Identity::Bearer(token) => vec![token.clone()],
             Identity::Signed(_) | Identity::Missing => Vec::new(),
@@ -99,6 +110,10 @@ impl AwsAccess {
             region,
             identity,
         })
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(crate) fn server(&self) -> &Server {

@@ -19,6 +19,8 @@ pub(super) use jmespath::Path;
 pub use options::AwsOptions;
 
 use super::SavedObject;
+use super::failure::excerpt;
+use super::lenient::lenient_json;
 use crate::error::{Error, Result};
 use crate::payload::bytes_of;
 
@@ -105,6 +107,18 @@ pub(super) fn with_base64(value: &Value) -> Value {
             .into(),
         other => other.clone(),
     }
+}
+
+/// What a chunk of an InvokeModel stream holds.
+///
+/// # Errors
+/// If it holds no bytes.
+pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
+    let bytes = lenient_json(data).ok().and_then(|value| {
+        let bytes = value.get("bytes")?.as_str()?;
+        STANDARD.decode(bytes).ok()
+    });
+    bytes.ok_or_else(|| format!("holds no bytes in base64: {}", excerpt(data)))
 }
 
 /// The class of a saved endpoint, in the present form or the one before 0.2.0.

@@ -20,7 +20,6 @@ pub struct AwsOptions {
     pub(super) keys: Option<AccessKeys>,
     pub(super) bearer_token: Option<SecretString>,
     pub(super) headers: Vec<(String, SecretString)>,
-    pub(super) query: Vec<(String, String)>,
 }
 
 impl AwsOptions {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::aws::{AwsAccess, AwsApi, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment};
 use super::{Endpoint, FrameDecoder, Identity, SavedObject, Way};
+use crate::aws::Refusal;
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Payload, Prompt};
 
@@ -241,7 +242,7 @@ impl AwsApi for BedrockInvoke {
             generated_token_count: self.generated_token_count.clone(),
             input_token_count: self.input_token_count.clone(),
             chunks: 0,
-            error_type: None,
+            refusal: Refusal::default(),
         })
     }
 }

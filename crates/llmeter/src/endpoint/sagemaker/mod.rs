@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::aws::{AwsAccess, AwsApi, AwsOptions, Path, Service, path_segment};
 use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Way};
+use crate::aws::Refusal;
 use crate::error::{Error, Result};
 use crate::payload::{ContentItem, Payload, Prompt};
 
@@ -213,7 +214,7 @@ impl AwsApi for SageMaker {
             line: Vec::new(),
             parts: 0,
             token_lines: 0,
-            error_type: None,
+            refusal: Refusal::default(),
         })
     }
 }
