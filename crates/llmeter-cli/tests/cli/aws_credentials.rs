@@ -89,7 +89,7 @@ fn root(server: &Scripted) -> &str {
 }
 
 /// A command that knows nothing of AWS but what the test says.
-fn alone<'c>(place: &Place, command: &'c mut Command) -> &'c mut Command {
+pub(crate) fn alone<'c>(place: &Place, command: &'c mut Command) -> &'c mut Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
         command.env_remove(name);
     }

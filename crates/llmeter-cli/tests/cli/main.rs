@@ -21,6 +21,7 @@ mod measurement;
 mod payloads;
 mod progress;
 mod run;
+mod sagemaker_costs;
 mod scripted;
 mod secrets;
 mod show;

@@ -5,6 +5,8 @@
 //! that are measured (`endpoint/aws`).
 
 #[cfg(feature = "aws")]
+mod call;
+#[cfg(feature = "aws")]
 mod chain;
 #[cfg(feature = "aws")]
 mod credentials;
@@ -14,6 +16,8 @@ mod profile;
 #[cfg(feature = "aws")]
 mod signature;
 
+#[cfg(feature = "aws")]
+pub(crate) use call::{AwsService, call, region_or_usual};
 #[cfg(feature = "aws")]
 pub(crate) use chain::metadata_region;
 #[cfg(feature = "aws")]

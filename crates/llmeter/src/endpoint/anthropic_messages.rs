@@ -105,6 +105,10 @@ impl Dialect for AnthropicMessages {
         }
     }
 
+    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Dialect>> {
+        clouds::dialect(Some(provider)).map(Some)
+    }
+
     fn path(&self, _: &str, _: bool) -> String {
         "v1/messages".to_owned()
     }

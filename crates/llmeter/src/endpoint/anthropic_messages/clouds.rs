@@ -100,6 +100,10 @@ impl Dialect for Cloud {
         }
     }
 
+    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Dialect>> {
+        AnthropicMessages.at_provider(provider)
+    }
+
     fn address(&self, region: Option<&str>) -> Option<String> {
         match self {
             Self::Vertex => {

@@ -167,6 +167,9 @@ impl JsonEndpointBuilder {
                 "a model's id without ?, # and control characters",
             ));
         }
+        if let Some(dialect) = self.dialect.at_provider(&self.provider)? {
+            self.dialect = dialect;
+        }
         #[cfg(feature = "aws")]
         let route = match self.dialect.service() {
             Some(service) => self.aws_route(service, &model)?,

@@ -72,6 +72,14 @@ pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
     /// A fresh decoder for one answer.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
+    /// The dialect of the API at a provider; `None` if a provider is but a name.
+    ///
+    /// # Errors
+    /// If there is no such provider.
+    fn at_provider(&self, _provider: &str) -> Result<Option<&'static dyn Dialect>> {
+        Ok(None)
+    }
+
     /// The usual address, where it depends on more than the API.
     fn address(&self, _region: Option<&str>) -> Option<String> {
         Some(self.names().base_url.to_owned())

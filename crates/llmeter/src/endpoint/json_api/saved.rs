@@ -85,7 +85,12 @@ impl JsonEndpoint {
         for (name, usual) in self.dialect.saved_fields(self.streaming) {
             set(name, self.kept.get(name).cloned().unwrap_or(usual));
         }
-        set("base_url", json!(self.base_url().trim_end_matches('/')));
+        let base_url = match self.dialect.names().base_url {
+            // Where the Python system's client takes the address to pieces, it ends in a slash.
+            "" => self.base_url(),
+            _ => self.base_url().trim_end_matches('/'),
+        };
+        set("base_url", json!(base_url));
         set("max_retries", json!(0));
         for (name, values) in [
             ("default_headers", self.route.access().saved_headers()),
