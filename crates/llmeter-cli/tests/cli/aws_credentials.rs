@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::scripted::{Request, Scripted, json};
-use crate::support::{Place, Said, said};
+use crate::support::{Place, Said, quick, said, start};
 
 const ARGUMENTS: [&str; 6] = [
     "--endpoint",
@@ -275,4 +275,63 @@ fn a_run_is_repeated_at_its_own_address() {
     alone(&place, &mut command).envs(keys);
     said(command).exits(0);
     assert_eq!(signed(&server).len(), 4);
+}
+
+#[test]
+fn claude_on_bedrock_runs_and_is_repeated_from_its_folder() {
+    let mut config = quick();
+    config.verify_sigv4 = Some(("AKIDMINE".into(), "hunter22".into()));
+    let (place, simulator) = (Place::new(), start(config));
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIDMINE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter22"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    let address = simulator.base_url();
+    let address = address.trim_end_matches("/v1");
+    let arguments = [
+        "run",
+        "--endpoint",
+        "anthropic-messages-stream",
+        "--provider",
+        "bedrock",
+        "--model",
+        "eu.anthropic.claude-x",
+        "--base-url",
+        address,
+        "--prompt",
+        "a b c",
+        "--requests",
+        "2",
+        "--run-name",
+        "it",
+    ];
+    let mut command = place.command(arguments);
+    alone(&place, &mut command).envs(keys);
+    said(command).exits(0);
+    assert_eq!(place.json("summary.json")["provider"], "bedrock");
+    let mut command = place.command(["run", "--from", "runs/it", "--run-name", "again"]);
+    alone(&place, &mut command).envs(keys);
+    said(command).exits(0);
+    assert_eq!(simulator.requests_served(), 4);
+
+    let vertex = [
+        "run",
+        "--endpoint",
+        "anthropic-messages",
+        "--provider",
+        "vertex",
+        "--model",
+        "claude-x",
+        "--region",
+        "us-east5",
+        "--prompt",
+        "a",
+    ];
+    let mut command = place.command(vertex);
+    alone(&place, &mut command)
+        .env("ANTHROPIC_VERTEX_PROJECT_ID", "p")
+        .env_remove("GOOGLE_OAUTH_ACCESS_TOKEN");
+    let refused = said(command).exits(2);
+    refused.one_error(&["the API key", "gcloud auth print-access-token"]);
 }
