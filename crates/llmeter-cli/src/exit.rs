@@ -128,7 +128,10 @@ fn flag(field: &str) -> String {
         .map(|name| match name {
             "location" => "the location".to_owned(),
             "api_key" => "the API key (--api-key-env)".to_owned(),
+            "credentials" => "AWS credentials".to_owned(),
             "tracking_uri" => "--mlflow".to_owned(),
+            // Environment variables.
+            name if name.starts_with("AWS_") => name.to_owned(),
             name => format!("--{}", name.replace('_', "-")),
         })
         .collect::<Vec<_>>()

@@ -32,9 +32,12 @@
 //! | [`callback`] | code that is hooked into a run |
 //! | [`saved`] | objects as files hold them |
 //! | [`storage`] | local and cloud paths behind one type |
+//! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
+#[cfg(any(feature = "aws", feature = "cloud"))]
+mod aws;
 pub mod callback;
 pub mod endpoint;
 mod error;

@@ -23,7 +23,13 @@ pub(crate) struct EndpointArguments {
     /// Model to ask for
     #[arg(long, value_name = "ID")]
     pub(crate) model: Option<String>,
-    /// AWS region [default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's]
+    /// Who runs the API: for anthropic-messages anthropic, bedrock, bedrock-mantle, vertex or foundry
+    ///
+    /// Each has its own address and its own credentials. For other APIs it is a name in the results.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Region, for AWS and Vertex [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the
+    /// instance's; for Vertex CLOUD_ML_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Environment variable that holds the API key [default: OPENAI_API_KEY, or what is usual for

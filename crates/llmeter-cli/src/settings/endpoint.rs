@@ -19,6 +19,7 @@ impl EndpointArguments {
             endpoint: self.endpoint.or(file.endpoint),
             base_url: self.base_url.or(file.base_url),
             model: self.model.or(file.model),
+            provider: self.provider.or(file.provider),
             region: self.region.or(file.region),
             api_key_env: self.api_key_env.or(file.api_key_env),
             headers: if self.headers.is_empty() {
@@ -51,7 +52,7 @@ impl EndpointArguments {
     pub(crate) fn key_variable(&self) -> Result<Option<&str>> {
         match &self.api_key_env {
             Some(variable) => Ok(Some(variable)),
-            None => Ok(self.api()?.key_variable()),
+            None => Ok(self.api()?.key_variable_at(self.provider.as_deref())),
         }
     }
 
@@ -77,6 +78,7 @@ impl EndpointArguments {
             model: self.model.clone(),
             api_key: self.api_key()?,
             region: self.region.clone(),
+            provider: self.provider.clone(),
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),

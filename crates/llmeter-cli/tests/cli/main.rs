@@ -7,6 +7,7 @@
 )]
 
 mod any_api;
+mod aws_credentials;
 mod bad_usage;
 mod calibrate;
 mod callbacks;
@@ -23,6 +24,7 @@ mod media;
 mod payloads;
 mod progress;
 mod run;
+mod sagemaker_costs;
 mod scripted;
 mod secrets;
 mod show;

@@ -11,6 +11,7 @@
 )]
 
 mod aws;
+mod claude_clouds;
 mod llm_server;
 mod mlflow;
 mod openai_client;

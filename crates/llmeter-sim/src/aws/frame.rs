@@ -1,7 +1,5 @@
 //! The messages of a stream, each one chunk and one write.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Operation, event_stream, whole};
@@ -20,8 +18,6 @@ pub(crate) struct EventWriter {
     latency_ms: u64,
 }
 
-const JSON: &str = "application/json";
-
 impl EventWriter {
     pub(crate) fn new(operation: Operation, answer: Answer, wrap: Wrap) -> Self {
         Self {
@@ -36,7 +32,7 @@ impl EventWriter {
 
     fn event(&mut self, kind: &str, payload: &Value) {
         let payload = payload.to_string();
-        event_stream::event(&mut self.buffer, kind, JSON, payload.as_bytes());
+        event_stream::event(&mut self.buffer, kind, super::JSON, payload.as_bytes());
     }
 
     /// Closes the open block unless it is this one, and opens this one.
@@ -113,8 +109,7 @@ impl EventWriter {
                 "firstByteLatency": self.latency_ms,
             });
         }
-        let bytes = STANDARD.encode(chunk.to_string());
-        self.event("chunk", &json!({"bytes": bytes, "p": "abcdefgh"}));
+        super::chunk(&mut self.buffer, &chunk);
     }
 
     /// One part of a SageMaker container's answer.

@@ -10,6 +10,10 @@ mod request;
 mod signature;
 mod whole;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
 use crate::openai::ApiError;
 
 pub(crate) use frame::EventWriter;
@@ -55,12 +59,22 @@ impl Operation {
     }
 
     /// The service's name in signatures.
-    fn service(self) -> &'static str {
+    pub(crate) fn service(self) -> &'static str {
         match self {
             Self::SageMaker { .. } => "sagemaker",
             _ => "bedrock",
         }
     }
+}
+
+const JSON: &str = "application/json";
+
+/// Appends a chunk of an InvokeModel stream.
+pub(crate) fn chunk(out: &mut Vec<u8>, value: &Value) {
+    let bytes = STANDARD.encode(value.to_string());
+    // Bedrock pads its events with `p`, so that their length tells nothing.
+    let payload = json!({"bytes": bytes, "p": "abcdefgh"}).to_string();
+    event_stream::event(out, "chunk", JSON, payload.as_bytes());
 }
 
 /// An error in AWS's form.

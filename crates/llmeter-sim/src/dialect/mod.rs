@@ -41,6 +41,10 @@ pub(crate) enum Dialect {
     Embeddings,
     Aws(Operation),
     AnthropicMessages,
+    /// The same messages through Bedrock's InvokeModel.
+    ClaudeOnBedrock {
+        stream: bool,
+    },
     Gemini,
     Ollama,
     Tgi,
@@ -49,9 +53,18 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// The API whose generating requests go to a path.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        if let Some((operation, _)) = Operation::of(path) {
-            return Some(Self::Aws(operation));
+        match Operation::of(path) {
+            Some((Operation::Invoke { stream }, model)) if model.contains("anthropic") => {
+                return Some(Self::ClaudeOnBedrock { stream });
+            }
+            Some((operation, _)) => return Some(Self::Aws(operation)),
+            None => {}
         }
+        if anthropic::vertex_model(path).is_some() {
+            return Some(Self::AnthropicMessages);
+        }
+        // Bedrock's newer address and Foundry put the API there.
+        let path = path.strip_prefix("/anthropic").unwrap_or(path);
         // Azure puts a resource's APIs below /openai, and each deployment's below its name.
         let path = path.strip_prefix("/openai").unwrap_or(path);
         let deployment = path.strip_prefix("/deployments/");
@@ -85,6 +98,10 @@ impl Dialect {
                 return aws::parse(operation, percent_decode(model), body);
             }
             Self::AnthropicMessages => anthropic::parse,
+            Self::ClaudeOnBedrock { stream } => {
+                let model = Operation::of(path).map_or("", |(_, model)| model);
+                return anthropic::parse_on_bedrock(percent_decode(model), stream, body);
+            }
             Self::Gemini => gemini::parse,
             Self::Ollama => ollama::parse,
             Self::Tgi => tgi::parse,
@@ -104,7 +121,7 @@ impl Dialect {
             Self::Responses => "resp_",
             Self::Completions => "cmpl-",
             Self::Embeddings => "",
-            Self::AnthropicMessages => "msg_",
+            Self::AnthropicMessages | Self::ClaudeOnBedrock { .. } => "msg_",
             Self::Gemini | Self::Ollama | Self::Tgi => "",
         }
     }
@@ -112,7 +129,7 @@ impl Dialect {
     /// The media type of a stream.
     pub(crate) fn stream_type(self) -> &'static str {
         match self {
-            Self::Aws(_) => "application/vnd.amazon.eventstream",
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => "application/vnd.amazon.eventstream",
             Self::Ollama => "application/x-ndjson",
             _ => "text/event-stream; charset=utf-8",
         }
@@ -131,6 +148,9 @@ impl Dialect {
             Self::AnthropicMessages => {
                 Box::new(EventWriter::<anthropic::Events>::new(answer, wrap))
             }
+            Self::ClaudeOnBedrock { .. } => {
+                Box::new(EventWriter::<anthropic::Events>::in_chunks(answer, wrap))
+            }
             Self::Gemini => Box::new(EventWriter::<gemini::Events>::new(answer, wrap)),
             Self::Ollama => Box::new(EventWriter::<ollama::Events>::new(answer, wrap)),
             Self::Tgi => Box::new(EventWriter::<tgi::Events>::new(answer, wrap)),
@@ -145,7 +165,7 @@ impl Dialect {
             Self::Responses => responses::whole(answer),
             Self::Completions => completions::whole(answer),
             Self::Embeddings => embeddings::whole(answer),
-            Self::AnthropicMessages => anthropic::whole(answer),
+            Self::AnthropicMessages | Self::ClaudeOnBedrock { .. } => anthropic::whole(answer),
             Self::Gemini => gemini::whole(answer),
             Self::Ollama => ollama::whole(answer),
             Self::Tgi => tgi::whole(answer),
@@ -160,7 +180,7 @@ impl Dialect {
             Self::OpenAiChat | Self::Responses | Self::Completions | Self::Embeddings => {
                 error.body()
             }
-            Self::Aws(_) => aws::translated(error.clone()).body(),
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => aws::translated(error.clone()).body(),
             Self::AnthropicMessages => anthropic::error(error).to_string().into_bytes(),
             Self::Gemini => gemini::error(error).to_string().into_bytes(),
             Self::Ollama => ollama::error(error).to_string().into_bytes(),
@@ -171,8 +191,8 @@ impl Dialect {
     /// What AWS calls a refusal, in a header.
     pub(crate) fn error_type(self, error: &ApiError) -> Option<&'static str> {
         match self {
-            Self::Aws(_) => aws::translated(error.clone()).aws_type,
-            _ => None,
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => aws::translated(error.clone()).aws_type,
+            _ => error.aws_type,
         }
     }
 
@@ -182,7 +202,7 @@ impl Dialect {
     }
 
     pub(crate) fn is_aws(self) -> bool {
-        matches!(self, Self::Aws(_))
+        matches!(self, Self::Aws(_) | Self::ClaudeOnBedrock { .. })
     }
 }
 
@@ -260,6 +280,15 @@ mod tests {
             ("/openai/deployments/a", None),
             ("/v1/models/a", None),
             ("/v1/messages", Some(Dialect::AnthropicMessages)),
+            ("/anthropic/v1/messages", Some(Dialect::AnthropicMessages)),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+                Some(Dialect::AnthropicMessages),
+            ),
+            (
+                "/model/us.anthropic.claude-x/invoke-with-response-stream",
+                Some(Dialect::ClaudeOnBedrock { stream: true }),
+            ),
             ("/v1beta/models/a-b:generateContent", Some(Dialect::Gemini)),
             ("/v1/models/a:streamGenerateContent", Some(Dialect::Gemini)),
             ("/api/chat", Some(Dialect::Ollama)),

@@ -182,10 +182,7 @@ impl Access {
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.secrets {
-            let secret = secret.expose_secret();
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, REDACTED));
-            }
+            text = hidden(text, secret.expose_secret());
         }
         text
     }
@@ -208,6 +205,14 @@ impl Access {
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect()
     }
+}
+
+/// A text without a secret.
+pub(crate) fn hidden<'t>(text: Cow<'t, str>, secret: &str) -> Cow<'t, str> {
+    if secret.len() >= SHORTEST_SECRET && text.contains(secret) {
+        return Cow::Owned(text.replace(secret, REDACTED));
+    }
+    text
 }
 
 /// The entries of a saved mapping; values that are no texts are written as JSON.

@@ -415,7 +415,7 @@ impl Client {
         }
         let end = connection.last_read().at;
         if self.session.max_retries > 0 {
-            let head = reader.head().filter(|head| retry::is_refusal(head.status));
+            let head = reader.head().filter(|head| retry::is_refusal(head));
             self.refusal = head.cloned();
         }
         let is_kept = self.session.connections_kept == Connections::Keep;

@@ -23,6 +23,8 @@ const EXCERPT: usize = 200;
 pub(crate) struct Recorded {
     pub(crate) response: InvocationResponse,
     pub(crate) quality: AnswerQuality,
+    /// The error of AWS's with which a stream said that there were too many requests.
+    pub(crate) throttle: Option<String>,
     pub(crate) is_warmup: bool,
 }
 
@@ -267,6 +269,7 @@ impl Assembly {
         Recorded {
             response,
             quality: std::mem::take(&mut self.quality),
+            throttle: self.answer.throttle.take(),
             is_warmup: ending.is_warmup,
         }
     }

@@ -163,6 +163,9 @@ fn execute(
     let hooked = Arc::new(Hooked::new(&config.callbacks)?);
     let config = &runtime.block_on(after_before_run(config, &hooked, interrupt))?;
     host::check_open_files(config.clients)?;
+    if let Way::Http(api) = config.endpoint.way() {
+        api.check()?;
+    }
     let prepared = config
         .payloads
         .iter()

@@ -59,6 +59,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "lanes": config.lane_count(),
         "grace": seconds(config.grace),
         "max_cost": config.max_cost,
+        "endpoint": config.endpoint.saved_apart(),
         "machine": {
             "os": std::env::consts::OS,
             "architecture": std::env::consts::ARCH,

@@ -60,6 +60,8 @@ pub struct ResponseHead {
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
     pub aws_error_type: Option<String>,
+    /// The `Date` header of an answer that reports an error.
+    pub date: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
     /// Headers that tell of rate limits, their names in lower case.
@@ -247,6 +249,8 @@ impl ResponseReader {
                 head.aws_request_id = Some(value());
             } else if is("x-amzn-errortype") {
                 head.aws_error_type = Some(value());
+            } else if is("date") {
+                head.date = (status >= 400).then(value);
             } else if is("retry-after") {
                 head.retry_after = Some(value());
             } else if is_limit(line.name) {
