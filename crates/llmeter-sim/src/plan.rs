@@ -66,6 +66,7 @@ impl Plan {
                 finish,
                 tool: request.tool.clone(),
                 words: config.seed.wrapping_add(number),
+                usage: true,
             },
             fault: settings.fault.or_else(|| fate(config, luck)),
             rhythm: Rhythm {

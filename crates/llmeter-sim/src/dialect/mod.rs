@@ -168,6 +168,30 @@ impl Dialect {
         }
     }
 
+    /// What ends a stream that fails in its midst.
+    pub(crate) fn stream_error(self, error: &ApiError) -> Vec<u8> {
+        let (event, data) = match self {
+            Self::Aws(_) => return aws::stream_error(error),
+            Self::Responses => (
+                Some("error"),
+                responses::error_event(error).to_string().into_bytes(),
+            ),
+            Self::AnthropicMessages => (Some("error"), self.error(error)),
+            _ => (None, self.error(error)),
+        };
+        self.frame(event, &String::from_utf8_lossy(&data))
+    }
+
+    /// A frame of a stream with any data. Without the name of an event it has that of content.
+    pub(crate) fn frame(self, event: Option<&str>, data: &str) -> Vec<u8> {
+        match (self, event) {
+            (Self::Aws(operation), event) => aws::frame(operation, event, data),
+            (Self::Ollama, _) => format!("{data}\n").into_bytes(),
+            (_, None) => format!("data: {data}\n\n").into_bytes(),
+            (_, Some(event)) => format!("event: {event}\ndata: {data}\n\n").into_bytes(),
+        }
+    }
+
     /// What AWS calls a refusal, in a header.
     pub(crate) fn error_type(self, error: &ApiError) -> Option<&'static str> {
         match self {

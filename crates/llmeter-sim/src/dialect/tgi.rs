@@ -42,7 +42,11 @@ pub(super) fn parse(path: &str, request: &Map<String, Value>) -> Result<ChatRequ
     })
 }
 
+/// What is told to those who ask for it.
 fn details(answer: &Answer) -> Value {
+    if !answer.usage {
+        return Value::Null;
+    }
     let reason = match answer.finish {
         Finish::Length => "length",
         Finish::Stop | Finish::ToolCalls => "eos_token",

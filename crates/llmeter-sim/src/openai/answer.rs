@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) tool: Option<Tool>,
     /// Where in the story the text begins.
     pub(crate) words: u64,
+    /// Whether the answer tells its token counts.
+    pub(crate) usage: bool,
 }
 
 /// Why generation ended.
@@ -91,7 +93,7 @@ pub(crate) fn completion(answer: &Answer) -> Vec<u8> {
         "created": answer.created,
         "model": answer.model,
         "choices": choices,
-        "usage": usage(answer),
+        "usage": answer.usage.then(|| usage(answer)),
         "service_tier": "default",
         "system_fingerprint": FINGERPRINT,
     })

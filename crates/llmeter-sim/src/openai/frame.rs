@@ -215,6 +215,7 @@ mod tests {
             finish: Finish::Stop,
             tool,
             words: 0,
+            usage: true,
         }
     }
 
