@@ -12,6 +12,7 @@ mod callbacks;
 mod config_file;
 mod cost;
 mod demo;
+mod echoes;
 mod failing_servers;
 mod help;
 #[cfg(unix)]

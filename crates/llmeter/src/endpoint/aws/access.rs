@@ -99,8 +99,12 @@ impl AwsAccess {
         self.region.as_deref()
     }
 
+    /// Hides the secrets of requests in a text, and signatures, of which each request has its own.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.access.redact(text)
+        match self.identity {
+            Identity::Keys(_) => Cow::Owned(without_signatures(&self.access.redact(text))),
+            _ => self.access.redact(text),
+        }
     }
 
     /// How long a request can be sent after it was made.
@@ -174,9 +178,11 @@ impl AwsAccess {
         let request =
             SignableRequest::new("POST", url, std::iter::empty(), SignableBody::Bytes(body))
                 .map_err(|reason| refuse(&reason))?;
-        let (instructions, _) = sign(request, &parameters.into())
-            .map_err(|reason| refuse(&reason))?
-            .into_parts();
+        // The signer would write the request that it signs, token and all, into a detailed log.
+        let signed = tracing::dispatcher::with_default(&tracing::Dispatch::none(), || {
+            sign(request, &parameters.into())
+        });
+        let (instructions, _) = signed.map_err(|reason| refuse(&reason))?.into_parts();
         Ok(instructions
             .headers()
             .map(|(name, value)| (name.to_owned(), value.into()))
@@ -194,6 +200,31 @@ impl AwsAccess {
              eval \"$(aws configure export-credentials --format env)\""
         )
     }
+}
+
+/// Digits of a signature, and of the other hashes in signed requests.
+const SIGNATURE: usize = 64;
+/// What stands before a signature in a header; in a URL `3D` follows, which are digits, too.
+const SIGNATURE_NAMES: [&str; 2] = ["Signature=", "Signature%"];
+
+/// A text without hexadecimal numbers of a signature's length, or those that are called so, should
+/// they have been cut.
+fn without_signatures(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        out.push_str(&rest[..start]);
+        let digits = &rest[start..];
+        let end = digits.find(|c: char| !c.is_ascii_hexdigit());
+        let (digits, after) = digits.split_at(end.unwrap_or(digits.len()));
+        let is_named = SIGNATURE_NAMES.iter().any(|name| out.ends_with(name));
+        match is_named || digits.len() >= SIGNATURE {
+            true => out.push_str("<redacted>"),
+            false => out.push_str(digits),
+        }
+        rest = after;
+    }
+    out + rest
 }
 
 const REGION: &str = "a region like us-east-1: --region, AWS_REGION, AWS_DEFAULT_REGION, or the \
@@ -348,6 +379,30 @@ mod tests {
         assert_eq!(access.request_lifetime(), None);
         let sagemaker = AwsAccess::new(&both, Service::SageMaker).unwrap();
         assert!(sagemaker.request_lifetime().is_some());
+    }
+
+    #[test]
+    fn signatures_are_hidden_whole_or_cut() {
+        let signature = "0123456789abcdef".repeat(4);
+        let cut = &signature[..9];
+        for (text, expected) in [
+            (
+                format!("Signature={signature}, more"),
+                "Signature=<redacted>, more",
+            ),
+            (
+                format!("Signature%3D{signature}&more"),
+                "Signature%<redacted>&more",
+            ),
+            (format!("bad hash {signature}"), "bad hash <redacted>"),
+            (format!("Signature={cut}…"), "Signature=<redacted>…"),
+            (
+                "request 1a-2b at 7 was refused".to_owned(),
+                "request 1a-2b at 7 was refused",
+            ),
+        ] {
+            assert_eq!(without_signatures(&text), expected);
+        }
     }
 
     #[test]
