@@ -4,7 +4,8 @@
 //! belong here: what is a secret, which each kind of request knows.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::collections::HashSet;
+use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -14,14 +15,25 @@ use secrecy::{ExposeSecret, SecretString};
 const REDACTED: &str = "<redacted>";
 /// Shorter secrets are no secrets, and replacing them would garble any text.
 const SHORTEST: usize = 4;
+/// A part of a secret of so many bytes is hidden as well: servers quote, escape and cut in ways of
+/// their own, and parts of this length do not occur by chance.
+const PIECE: usize = 8;
 /// What an excerpt that was cut ends with.
 const CUT: char = '…';
 
 /// Secrets in all their forms.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Redaction {
     /// Longest first, so that no part of one is replaced before the whole.
     forms: Vec<SecretString>,
+    /// All parts of them.
+    pieces: HashSet<[u8; PIECE]>,
+}
+
+impl fmt::Debug for Redaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redaction").finish_non_exhaustive()
+    }
 }
 
 impl Redaction {
@@ -31,7 +43,9 @@ impl Redaction {
         let mut forms: Vec<String> = secrets.flat_map(forms).collect();
         forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         forms.dedup();
+        let windows = forms.iter().flat_map(|form| form.as_bytes().windows(PIECE));
         Self {
+            pieces: windows.filter_map(|piece| piece.try_into().ok()).collect(),
             forms: forms.into_iter().map(SecretString::from).collect(),
         }
     }
@@ -45,10 +59,40 @@ impl Redaction {
                 text = Cow::Owned(text.replace(form, REDACTED));
             }
         }
+        if let Some(shown) = self.without_pieces(&text) {
+            text = Cow::Owned(shown);
+        }
         if text.contains(CUT) {
             text = Cow::Owned(self.without_beginnings(&text));
         }
         text
+    }
+
+    /// The text without parts of secrets; `None` if it has none.
+    fn without_pieces(&self, text: &str) -> Option<String> {
+        let windows = text.as_bytes().windows(PIECE).enumerate();
+        let starts = windows.filter(|(_, window)| {
+            <&[u8; PIECE]>::try_from(*window).is_ok_and(|window| self.pieces.contains(window))
+        });
+        let mut hidden = vec![false; text.len()];
+        for (start, _) in starts {
+            hidden[start..start + PIECE].fill(true);
+        }
+        if !hidden.contains(&true) {
+            return None;
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut was_hidden = false;
+        for (at, c) in text.char_indices() {
+            let is_hidden = hidden[at..at + c.len_utf8()].contains(&true);
+            match (was_hidden, is_hidden) {
+                (_, false) => out.push(c),
+                (false, true) => out.push_str(REDACTED),
+                (true, true) => {}
+            }
+            was_hidden = is_hidden;
+        }
+        Some(out)
     }
 
     /// A cut excerpt may end with the beginning of a secret.
@@ -179,6 +223,20 @@ mod tests {
         ] {
             assert_eq!(redaction.apply(text), expected);
         }
+    }
+
+    #[test]
+    fn parts_of_a_secret_are_hidden_wherever_they_are() {
+        let redaction = Redaction::new(["sk-0123456789wörd"]);
+        for (text, expected) in [
+            ("begins with sk-01234!", "begins with <redacted>!"),
+            ("ends with 789wörd.", "ends with <redacted>."),
+            ("3456789é", "3456789é"),
+            ("sk-01234 and 6789wör", "<redacted> and <redacted>"),
+        ] {
+            assert_eq!(redaction.apply(text), expected);
+        }
+        assert!(!format!("{redaction:?}").contains("sk-"));
     }
 
     #[test]
