@@ -105,12 +105,14 @@ impl Asked<'_> {
         }
     }
 
-    /// A head's further lines.
-    fn headers(&self) -> String {
-        let headers = self.wording.headers().into_iter();
-        headers
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect()
+    /// The further lines of a head.
+    fn headers(&self, status: &str, streamed: bool) -> String {
+        let headers = match status.starts_with("200") {
+            true => self.wording.headers(self.says, streamed),
+            false => Vec::new(),
+        };
+        let line = |(name, value)| format!("{name}: {value}\r\n");
+        headers.into_iter().map(line).collect()
     }
 
     fn json(&self, status: &str, body: &[u8]) -> Vec<u8> {
@@ -123,7 +125,7 @@ impl Asked<'_> {
         }
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\n{}{more}Content-Length: {}\r\n\r\n",
-            self.headers(),
+            self.headers(status, false),
             body.len()
         );
         [head.as_bytes(), body].concat()
@@ -157,7 +159,7 @@ impl Asked<'_> {
         }
         let mut out = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n{}Transfer-Encoding: chunked\r\n\r\n",
-            self.headers()
+            self.headers("200", true)
         )
         .into_bytes();
         for piece in pieces {

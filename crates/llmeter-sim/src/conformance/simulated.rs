@@ -5,7 +5,7 @@ use super::{Case, Request};
 use crate::aws::Operation;
 use crate::dialect::Dialect;
 use crate::error::SimError;
-use crate::openai::{Answer, ApiError, Finish, Piece, Tool, Wrap};
+use crate::openai::{Answer, ApiError, Finish, Piece, Times, Tool, Wrap};
 
 /// An API as the simulator words it.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +74,7 @@ impl Simulated {
             tool,
             words: 0,
             usage: says.usage.is_some(),
+            times: Times::default(),
         }
     }
 
@@ -145,10 +146,15 @@ impl Wording for Simulated {
         self.dialect.stream_type()
     }
 
-    fn headers(&self) -> Vec<(String, String)> {
-        let aws = self.dialect.is_aws();
-        let header = || ("x-amzn-requestid".to_owned(), ID.to_owned());
-        aws.then(header).into_iter().collect()
+    fn headers(&self, says: &Says, streamed: bool) -> Vec<(String, String)> {
+        if self.dialect.is_aws() {
+            return vec![("x-amzn-requestid".to_owned(), ID.to_owned())];
+        }
+        let of_whole = self.dialect.whole_headers(&self.answer(says)).into_iter();
+        of_whole
+            .filter(|_| says.usage.is_some() && !streamed)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     fn id(&self) -> Option<&str> {

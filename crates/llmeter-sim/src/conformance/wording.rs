@@ -104,8 +104,9 @@ pub trait Wording: Send + Sync {
         "text/event-stream"
     }
 
-    /// Further headers of every answer.
-    fn headers(&self) -> Vec<(String, String)> {
+    /// Further headers of an answer that succeeds, streamed or not.
+    fn headers(&self, says: &Says, streamed: bool) -> Vec<(String, String)> {
+        let _ = (says, streamed);
         Vec::new()
     }
 

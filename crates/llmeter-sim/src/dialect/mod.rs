@@ -154,6 +154,19 @@ impl Dialect {
         .into_bytes()
     }
 
+    /// Further headers of a plain answer.
+    pub(crate) fn whole_headers(self, answer: &Answer) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Tgi => tgi::headers(answer),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the API tells how long the server took by its own clock.
+    pub(crate) fn tells_times(self) -> bool {
+        matches!(self, Self::Ollama | Self::Tgi)
+    }
+
     /// The body of a refusal.
     pub(crate) fn error(self, error: &ApiError) -> Vec<u8> {
         match self {

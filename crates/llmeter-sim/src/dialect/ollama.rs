@@ -56,12 +56,12 @@ fn finish(answer: &Answer, mut response: Value) -> Value {
         response["prompt_eval_count"] = answer.prompt_tokens.into();
         response["eval_count"] = answer.completion_tokens().into();
     }
-    // The simulator's clock is its log; these are only there.
+    let times = answer.times;
     for (name, value) in [
-        ("total_duration", 3_000_000),
+        ("total_duration", times.queue + times.first + times.rest),
         ("load_duration", 0),
-        ("prompt_eval_duration", 1_000_000),
-        ("eval_duration", 2_000_000),
+        ("prompt_eval_duration", times.first),
+        ("eval_duration", times.rest),
     ] {
         response[name] = value.into();
     }

@@ -22,6 +22,19 @@ pub(crate) struct Answer {
     pub(crate) words: u64,
     /// Whether the answer tells its token counts.
     pub(crate) usage: bool,
+    /// What the server says of its own times.
+    pub(crate) times: Times,
+}
+
+/// How long a server took by its own account, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Until work began.
+    pub(crate) queue: i64,
+    /// From there to the first token.
+    pub(crate) first: i64,
+    /// From there to the last one.
+    pub(crate) rest: i64,
 }
 
 /// Why generation ended.

@@ -216,6 +216,7 @@ mod tests {
             tool,
             words: 0,
             usage: true,
+            times: answer::Times::default(),
         }
     }
 
