@@ -1,17 +1,16 @@
-//! From flags to an endpoint and payloads.
+//! From flags to an endpoint.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 use llmeter::Endpoint;
-use llmeter::endpoint::{APIS, Api, EndpointSettings};
-use llmeter::payload::{Payload, load_payloads};
+use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
 use secrecy::SecretString;
+use serde_json::Value;
 
-use crate::args::{EndpointArguments, PayloadArguments};
+use super::text_or_file;
+use crate::args::EndpointArguments;
 use crate::exit::UsageError;
-
-const DEFAULT_MAX_TOKENS: u64 = 256;
 
 impl EndpointArguments {
     /// These settings where they are given, `file`'s elsewhere.
@@ -29,6 +28,14 @@ impl EndpointArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            body: self.body.or(file.body),
+            framing: self.framing.or(file.framing),
+            jmespath: if self.jmespath.is_empty() {
+                file.jmespath
+            } else {
+                self.jmespath
+            },
+            method: self.method.or(file.method),
         }
     }
 
@@ -73,7 +80,48 @@ impl EndpointArguments {
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),
+            jmespath: self.jmespath.clone(),
+            body: self.body_template()?,
+            method: self.method.clone(),
+            framing: self.framing.clone(),
         })?)
+    }
+
+    /// Lays what is said of an API's shape over a saved endpoint.
+    pub(super) fn shape_over(&self, saved: &mut SavedObject) -> Result<()> {
+        let body = self.body_template()?;
+        let given = [
+            ("body", &body),
+            ("method", &self.method),
+            ("framing", &self.framing),
+        ];
+        let given: Vec<_> = given
+            .into_iter()
+            .filter_map(|(field, value)| Some((field, value.as_ref()?)))
+            .collect();
+        if given.is_empty() && self.jmespath.is_empty() {
+            return Ok(());
+        }
+        if Api::of_saved(saved)?.name != "http" {
+            let reason = "--body, --framing, --jmespath and --method change a saved run only if its \
+                          endpoint is http";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        for (field, value) in given {
+            saved.state.insert(field.to_owned(), value.as_str().into());
+        }
+        if let Some(Value::Object(places)) = saved.state.get_mut("jmespath") {
+            for (part, path) in &self.jmespath {
+                places.insert(part.clone(), path.as_str().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The template of a body, read from its file if it is in one.
+    pub(crate) fn body_template(&self) -> Result<Option<String>> {
+        let body = self.body.as_deref();
+        body.map(|body| text_or_file("--body", body)).transpose()
     }
 
     /// Names and values of the headers that are given.
@@ -89,42 +137,5 @@ impl EndpointArguments {
                     .ok_or_else(|| UsageError(reason.to_owned()))?)
             })
             .collect()
-    }
-}
-
-impl PayloadArguments {
-    /// These settings where they are given, `file`'s elsewhere. Of two that exclude each other, a
-    /// flag drops the file's.
-    pub(super) fn over(self, file: Self) -> Self {
-        let has_own_payload = self.payload.is_some();
-        let has_content = self.prompt.is_some() || self.payload.is_some();
-        Self {
-            prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
-            payload: self.payload.or(file.payload.filter(|_| !has_content)),
-            max_tokens: self
-                .max_tokens
-                .or(file.max_tokens.filter(|_| !has_own_payload)),
-        }
-    }
-
-    /// The payloads that are given, if any are, in the shape of an API.
-    pub(crate) fn payloads(&self, api: &Api) -> Result<Option<Vec<Payload>>> {
-        match (&self.prompt, &self.payload) {
-            (Some(text), _) => {
-                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                let payload = api.create_payload(text.as_str(), max_tokens)?;
-                Ok(Some(vec![payload]))
-            }
-            (None, _) if self.max_tokens.is_some() => {
-                let reason =
-                    "--max-tokens goes with --prompt; the payloads of a file have their own";
-                Err(UsageError(reason.to_owned()).into())
-            }
-            (None, Some(path)) => {
-                path.check("payload")?;
-                Ok(Some(load_payloads(path)?))
-            }
-            (None, None) => Ok(None),
-        }
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod any_api;
 mod bad_usage;
 mod calibrate;
 mod callbacks;
@@ -14,10 +15,12 @@ mod cost;
 mod demo;
 mod echoes;
 mod failing_servers;
+mod golden_payloads;
 mod help;
 #[cfg(unix)]
 mod interrupt;
 mod measurement;
+mod media;
 mod payloads;
 mod progress;
 mod run;
