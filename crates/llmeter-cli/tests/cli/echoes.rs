@@ -175,13 +175,18 @@ fn says_nothing(api: &Api, variables: &[(&str, &str)], secrets: &'static [&'stat
     }
 }
 
+/// The APIs whose shape is known. `http` needs a description of one.
+fn named() -> impl Iterator<Item = &'static Api> {
+    APIS.iter().filter(|api| api.name != "http")
+}
+
 fn is_aws(api: &Api) -> bool {
     api.name.starts_with("bedrock") || api.name.starts_with("sagemaker")
 }
 
 #[test]
 fn no_key_or_header_comes_back_from_any_api() {
-    for api in APIS.iter().filter(|api| !is_aws(api)) {
+    for api in named().filter(|api| !is_aws(api)) {
         let variable = api.key_variable().unwrap();
         says_nothing(api, &[(variable, KEY)], &[KEY, HEADER, LONG]);
     }
@@ -189,7 +194,7 @@ fn no_key_or_header_comes_back_from_any_api() {
 
 #[test]
 fn no_secret_token_or_signature_of_aws_comes_back() {
-    for api in APIS.iter().filter(|api| is_aws(api)) {
+    for api in named().filter(|api| is_aws(api)) {
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", AWS_SECRET),
@@ -201,7 +206,7 @@ fn no_secret_token_or_signature_of_aws_comes_back() {
 
 #[test]
 fn no_bearer_token_of_bedrock_comes_back() {
-    for api in APIS.iter().filter(|api| api.name.starts_with("bedrock")) {
+    for api in named().filter(|api| api.name.starts_with("bedrock")) {
         let token = [("AWS_BEARER_TOKEN_BEDROCK", BEARER)];
         says_nothing(api, &token, &[BEARER, HEADER, LONG]);
     }
@@ -209,7 +214,7 @@ fn no_bearer_token_of_bedrock_comes_back() {
 
 #[test]
 fn addresses_with_secrets_are_refused_unseen() {
-    for api in APIS {
+    for api in named() {
         for url in [
             format!("http://127.0.0.1:9/v1?api_key={KEY}"),
             format!("http://user:{KEY}@127.0.0.1:9/v1"),

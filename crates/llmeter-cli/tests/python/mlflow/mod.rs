@@ -34,7 +34,8 @@ const PARAMS: [&str; 9] = [
 
 struct Mlflow {
     uri: String,
-    server: Script,
+    // It ends with this.
+    _server: Script,
     client: Script,
     folder: TempDir,
 }
@@ -54,7 +55,7 @@ impl Mlflow {
         let client = Script::start(python, "mlflow_client.py", &[uri.as_ref()], &logs[1]);
         Self {
             uri,
-            server,
+            _server: server,
             client,
             folder,
         }
