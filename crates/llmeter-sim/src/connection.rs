@@ -295,6 +295,7 @@ impl Connection {
             aws_error_type,
             aws_request_id: aws_error_type.map(|_| request_id.as_str()),
             allow,
+            more: Vec::new(),
         }
         .write(&mut out);
         if !head_only {

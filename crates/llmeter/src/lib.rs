@@ -44,6 +44,7 @@ mod error;
 mod foreign;
 mod load;
 pub mod payload;
+mod redaction;
 pub mod report;
 pub mod result;
 pub mod run;

@@ -14,6 +14,7 @@ mod callbacks;
 mod config_file;
 mod cost;
 mod demo;
+mod echoes;
 mod failing_servers;
 mod golden_payloads;
 mod help;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::openai::ApiError;
 
-pub(crate) use frame::EventWriter;
+pub(crate) use frame::{EventWriter, frame};
 pub(crate) use request::parse;
 pub(crate) use signature::verify;
 pub(crate) use whole::whole;
@@ -83,6 +83,17 @@ pub(crate) fn error(status: u16, kind: &'static str, message: impl Into<String>)
         aws_type: Some(kind),
         ..ApiError::invalid(status, message)
     }
+}
+
+/// The message that ends a stream which fails.
+pub(crate) fn stream_error(error: &ApiError) -> Vec<u8> {
+    let mut out = Vec::new();
+    event_stream::exception(
+        &mut out,
+        "modelStreamErrorException",
+        &translated(error.clone()).body(),
+    );
+    out
 }
 
 /// An error that was made for another API, in AWS's form.

@@ -135,6 +135,9 @@ fn stop_reason(answer: &Answer) -> &'static str {
 }
 
 fn usage(answer: &Answer, output: u64) -> Value {
+    if !answer.usage {
+        return Value::Null;
+    }
     json!({
         "input_tokens": answer.prompt_tokens,
         "cache_creation_input_tokens": 0,

@@ -174,6 +174,19 @@ impl Dialect {
         .into_bytes()
     }
 
+    /// Further headers of a plain answer.
+    pub(crate) fn whole_headers(self, answer: &Answer) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Tgi => tgi::headers(answer),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the API tells how long the server took by its own clock.
+    pub(crate) fn tells_times(self) -> bool {
+        matches!(self, Self::Ollama | Self::Tgi)
+    }
+
     /// The body of a refusal.
     pub(crate) fn error(self, error: &ApiError) -> Vec<u8> {
         match self {
@@ -185,6 +198,33 @@ impl Dialect {
             Self::Gemini => gemini::error(error).to_string().into_bytes(),
             Self::Ollama => ollama::error(error).to_string().into_bytes(),
             Self::Tgi => tgi::error(error).to_string().into_bytes(),
+        }
+    }
+
+    /// What ends a stream that fails in its midst.
+    pub(crate) fn stream_error(self, error: &ApiError) -> Vec<u8> {
+        let (event, data) = match self {
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => return aws::stream_error(error),
+            Self::Responses => (
+                Some("error"),
+                responses::error_event(error).to_string().into_bytes(),
+            ),
+            Self::AnthropicMessages => (Some("error"), self.error(error)),
+            _ => (None, self.error(error)),
+        };
+        self.frame(event, &String::from_utf8_lossy(&data))
+    }
+
+    /// A frame of a stream with any data. Without the name of an event it has that of content.
+    pub(crate) fn frame(self, event: Option<&str>, data: &str) -> Vec<u8> {
+        match (self, event) {
+            (Self::Aws(operation), event) => aws::frame(operation, event, data),
+            (Self::ClaudeOnBedrock { stream }, event) => {
+                aws::frame(Operation::Invoke { stream }, event, data)
+            }
+            (Self::Ollama, _) => format!("{data}\n").into_bytes(),
+            (_, None) => format!("data: {data}\n\n").into_bytes(),
+            (_, Some(event)) => format!("event: {event}\ndata: {data}\n\n").into_bytes(),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) use credentials::{AccessKeys, CredentialSource};
 pub(crate) use error::{Refusal, take_exception};
 pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]
-pub(crate) use signature::{Scope, signed_headers};
+pub(crate) use signature::{Scope, signed_headers, without_signatures};
 
 /// The variable of the environment, unless it is empty.
 pub(crate) fn variable(name: &str) -> Option<String> {

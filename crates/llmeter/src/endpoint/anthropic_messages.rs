@@ -304,7 +304,12 @@ fn take_delta(delta: &Map<String, Value>, answer: &mut Answer) {
         "text_delta" => answer.text(text(delta, "text")),
         "input_json_delta" => answer.tool_call(text(delta, "partial_json")),
         "thinking_delta" => answer.reasoning(text(delta, "thinking")),
-        "signature_delta" if !text(delta, "signature").is_empty() => answer.hidden_reasoning(),
+        // The proof of thoughts that were told is no token of its own.
+        "signature_delta"
+            if answer.reasoning.is_empty() && !text(delta, "signature").is_empty() =>
+        {
+            answer.hidden_reasoning();
+        }
         _ => {}
     }
 }

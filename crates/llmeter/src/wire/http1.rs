@@ -66,7 +66,20 @@ pub struct ResponseHead {
     pub retry_after: Option<String>,
     /// Headers that tell of rate limits, their names in lower case.
     pub limits: Vec<(String, String)>,
+    /// Headers in which Text Generation Inference tells its own times and counts, their names in
+    /// lower case.
+    pub tgi: Vec<(String, String)>,
 }
+
+/// The headers of [`ResponseHead::tgi`].
+const TGI_HEADERS: [&str; 6] = [
+    "x-total-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    "x-prompt-tokens",
+];
 
 /// Why bytes are no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -255,6 +268,8 @@ impl ResponseReader {
                 head.retry_after = Some(value());
             } else if is_limit(line.name) {
                 head.limits.push((line.name.to_ascii_lowercase(), value()));
+            } else if TGI_HEADERS.iter().any(|name| is(name)) {
+                head.tgi.push((line.name.to_ascii_lowercase(), value()));
             } else if is("content-length") {
                 let value = value();
                 let this: u64 = value

@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 
 use super::Service;
 use super::options::AwsOptions;
-use crate::aws::{AccessKeys, CredentialSource, Profile, Scope, is_region, signed_headers};
-use crate::aws::{REGION, metadata_region, variable};
-use crate::endpoint::access::{Access, AccessSettings, api_key, hidden};
+use crate::aws::{
+    AccessKeys, CredentialSource, Profile, REGION, Scope, is_region, metadata_region,
+    signed_headers, variable, without_signatures,
+};
+use crate::endpoint::access::{Access, AccessSettings, api_key};
 use crate::endpoint::{EndpointError, HttpRequest};
 use crate::error::{Error, Result};
+use crate::redaction::Redaction;
 use crate::storage::block_on;
 use crate::wire::Server;
 use crate::wire::clock::{self, Stamp};
@@ -131,15 +134,16 @@ impl AwsAccess {
             .collect()
     }
 
-    /// Hides the secrets of requests in a text.
+    /// Hides the secrets of requests in a text, and signatures, of which each request has its own.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = self.access.redact(text);
-        if let Identity::Signed(source) = &self.identity {
-            for secret in source.secrets() {
-                text = hidden(text, &secret);
-            }
-        }
-        text
+        let text = self.access.redact(text);
+        let Identity::Signed(source) = &self.identity else {
+            return text;
+        };
+        // Credentials change while they are used; texts of failures are few.
+        let secrets = source.secrets();
+        let redaction = Redaction::new(secrets.iter().map(String::as_str));
+        Cow::Owned(without_signatures(&redaction.apply(&text)))
     }
 
     /// How long a request can be sent after it was made.
