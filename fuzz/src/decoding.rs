@@ -1,19 +1,22 @@
 //! Answers of an API, from the read to the record.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
-use llmeter::InvocationResponse;
-use llmeter::endpoint::{Api, EndpointSettings, Framing, ResponseHead, Way};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use llmeter::endpoint::{Api, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Way};
 use llmeter::run::Replay;
+use llmeter::{Endpoint, InvocationResponse};
 
 use crate::{FAILED, Input, WHOLE, assert_same};
 
 /// The endpoint's key, which no message may repeat.
 const KEY: &str = "sk-fuzz-0123456789";
 /// Between the messages of an event stream, which are written as `TYPE PAYLOAD`, failures as
-/// `!TYPE PAYLOAD`.
+/// `!TYPE PAYLOAD`, and `=TYPE JSON` where the payload holds the JSON as base64.
 const SEPARATOR: u8 = 0x1E;
 
 struct Recorder {
@@ -58,14 +61,7 @@ impl Recorder {
     fn of(name: &str) -> Self {
         let made = || -> llmeter::Result<_> {
             let api = Api::named(name)?;
-            let endpoint = api.endpoint(&EndpointSettings {
-                base_url: Some("http://127.0.0.1:1".to_owned()),
-                // Bedrock tells the form of an answer by it.
-                model: Some("anthropic.some-model".to_owned()),
-                api_key: Some(KEY.into()),
-                region: Some("us-east-1".to_owned()),
-                ..EndpointSettings::default()
-            })?;
+            let endpoint = endpoint(api)?;
             let framing = match endpoint.way() {
                 Way::Http(http) if api.streaming => Some(http.framing()),
                 _ => None,
@@ -126,6 +122,25 @@ impl Recorder {
     }
 }
 
+fn endpoint(api: &Api) -> llmeter::Result<Arc<dyn Endpoint>> {
+    if api.name.starts_with("sagemaker") {
+        // The only one that takes more than a key, which it would look for in the environment.
+        let aws = AwsOptions::new()
+            .region("us-east-1")
+            .access_keys("AKIDFUZZ", KEY, None);
+        let builder = SageMaker::builder("endpoint", "model").aws(aws);
+        return Ok(Arc::new(builder.streaming(api.streaming).build()?));
+    }
+    api.endpoint(&EndpointSettings {
+        base_url: Some("http://127.0.0.1:1".to_owned()),
+        // Bedrock tells the form of an answer by it.
+        model: Some("anthropic.some-model".to_owned()),
+        api_key: Some(KEY.into()),
+        region: Some("us-east-1".to_owned()),
+        ..EndpointSettings::default()
+    })
+}
+
 /// The event stream that `text` stands for.
 fn event_stream(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -138,7 +153,14 @@ fn event_stream(text: &[u8]) -> Vec<u8> {
             Some(kind) => ("exception", ":exception-type", kind),
             None => ("event", ":event-type", &*kind),
         };
-        let mut message = Message::new(payload.to_vec());
+        let (kind, payload) = match kind.strip_prefix('=') {
+            Some(kind) => {
+                let bytes = STANDARD.encode(payload);
+                (kind, format!("{{\"bytes\":\"{bytes}\"}}").into_bytes())
+            }
+            None => (kind, payload.to_vec()),
+        };
+        let mut message = Message::new(payload);
         for (name, value) in [(":message-type", message_type), (header, kind)] {
             let value = HeaderValue::String(value.to_owned().into());
             message = message.add_header(Header::new(name, value));
