@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use llmeter::Endpoint;
-use llmeter::endpoint::{APIS, Api, EndpointSettings};
+use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
 use llmeter::payload::{Payload, load_payloads};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::args::{EndpointArguments, PayloadArguments};
 use crate::exit::UsageError;
@@ -29,6 +30,14 @@ impl EndpointArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            body: self.body.or(file.body),
+            framing: self.framing.or(file.framing),
+            jmespath: if self.jmespath.is_empty() {
+                file.jmespath
+            } else {
+                self.jmespath
+            },
+            method: self.method.or(file.method),
         }
     }
 
@@ -73,7 +82,55 @@ impl EndpointArguments {
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),
+            jmespath: self.jmespath.clone(),
+            body: self.body_template()?,
+            method: self.method.clone(),
+            framing: self.framing.clone(),
         })?)
+    }
+
+    /// Lays what is said of an API's shape over a saved endpoint.
+    pub(super) fn shape_over(&self, saved: &mut SavedObject) -> Result<()> {
+        let body = self.body_template()?;
+        let given = [
+            ("body", &body),
+            ("method", &self.method),
+            ("framing", &self.framing),
+        ];
+        let given: Vec<_> = given
+            .into_iter()
+            .filter_map(|(field, value)| Some((field, value.as_ref()?)))
+            .collect();
+        if given.is_empty() && self.jmespath.is_empty() {
+            return Ok(());
+        }
+        if Api::of_saved(saved)?.name != "http" {
+            let reason = "--body, --framing, --jmespath and --method change a saved run only if its \
+                          endpoint is http";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        for (field, value) in given {
+            saved.state.insert(field.to_owned(), value.as_str().into());
+        }
+        if let Some(Value::Object(places)) = saved.state.get_mut("jmespath") {
+            for (part, path) in &self.jmespath {
+                places.insert(part.clone(), path.as_str().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The template of a body, read from its file if it is in one.
+    pub(crate) fn body_template(&self) -> Result<Option<String>> {
+        let Some(body) = &self.body else {
+            return Ok(None);
+        };
+        let Some(path) = body.strip_prefix('@') else {
+            return Ok(Some(body.clone()));
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--body: cannot read the template {path}"))?;
+        Ok(Some(text))
     }
 
     /// Names and values of the headers that are given.

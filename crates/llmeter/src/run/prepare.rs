@@ -48,7 +48,8 @@ impl Prepared {
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
         let request = match endpoint.way() {
             Way::Http(api) => {
-                http1::encode_request(api.server(), &api.request(&payload).map_err(refuse)?)
+                let request = api.request(&payload).map_err(refuse)?;
+                http1::encode_request(api.server(), api.method(), &request)
             }
             Way::Invoke(_) => Vec::new(),
         };

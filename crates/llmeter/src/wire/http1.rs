@@ -15,9 +15,10 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
 /// The bytes of a POST request, head and body.
-pub fn encode_request(server: &Server, request: &HttpRequest) -> Vec<u8> {
+pub fn encode_request(server: &Server, method: &str, request: &HttpRequest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512 + request.body.len());
-    bytes.extend_from_slice(b"POST ");
+    bytes.extend_from_slice(method.as_bytes());
+    bytes.push(b' ');
     bytes.extend_from_slice(request.target.as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     bytes.extend_from_slice(server.authority.as_bytes());
@@ -53,6 +54,8 @@ pub struct ResponseHead {
     pub content_encoding: Option<String>,
     /// The `Location` header of a redirect.
     pub location: Option<String>,
+    /// The id that the server gave the request (`x-request-id` or `request-id`).
+    pub request_id: Option<String>,
     /// The id that AWS gave the request (`x-amzn-requestid`).
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
@@ -238,6 +241,8 @@ impl ResponseReader {
                     Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
             } else if is("location") {
                 head.location = Some(value());
+            } else if is("x-request-id") || is("request-id") {
+                head.request_id = Some(value()).filter(|id| !id.is_empty());
             } else if is("x-amzn-requestid") {
                 head.aws_request_id = Some(value());
             } else if is("x-amzn-errortype") {
