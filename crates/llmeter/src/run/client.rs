@@ -1,5 +1,7 @@
 //! One client: a connection, and one request after the other on it.
 
+mod http2;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use crate::run::unless::unless;
 use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseHead, ResponseReader};
+use crate::wire::http2::{Http2, Http2Error};
 use crate::wire::{ConnectError, Connection, Dialer, LANE};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of usual
@@ -48,6 +51,7 @@ pub(crate) struct Session {
     requests: Requests,
     timeout: Duration,
     connections_kept: Connections,
+    is_http2: bool,
     max_retries: u32,
     pub(crate) rate_limits: RateLimits,
     pub(crate) interrupt: Interrupt,
@@ -78,6 +82,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             connections_kept: config.connections,
+            is_http2: config.http2,
             max_retries: config.max_retries,
             rate_limits: RateLimits::default(),
             interrupt,
@@ -205,10 +210,26 @@ pub(crate) async fn run(
 struct Client {
     number: usize,
     session: Arc<Session>,
-    connection: Option<Connection>,
+    connection: Option<Channel>,
     capture: Capture,
     /// The head of an answer that asks to come back later.
     refusal: Option<ResponseHead>,
+}
+
+/// A connection, and the protocol that is spoken on it.
+enum Channel {
+    Http1(Connection),
+    Http2(Box<Http2>),
+}
+
+impl Channel {
+    /// Whether the idle connection can carry another request.
+    async fn is_usable(&mut self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_idle(),
+            Self::Http2(http2) => http2.is_usable().await,
+        }
+    }
 }
 
 impl Client {
@@ -349,8 +370,9 @@ impl Client {
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
-        let reused = self.connection.take().filter(Connection::is_idle);
-        if let Some(connection) = reused {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable().await
+        {
             match self.exchange_over(connection, prepared, intended).await {
                 Err(ExchangeError::ClosedBeforeAnswer(_)) => {
                     self.capture.sending.retries += u32::from(self.capture.is_sent());
@@ -367,28 +389,46 @@ impl Client {
         self.exchange_over(connection, prepared, intended).await
     }
 
-    async fn dial(&mut self) -> Result<Connection, ExchangeError> {
+    async fn dial(&mut self) -> Result<Channel, ExchangeError> {
         let dialer = self.session.dialer.as_ref();
         let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
         let permit = self.session.connecting.acquire().await;
         let connection = dialer.dial(self.number).await?;
+        let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
+        let channel = if self.session.is_http2 {
+            Channel::Http2(Box::new(Http2::open(connection).await?))
+        } else {
+            Channel::Http1(connection)
+        };
         drop(permit);
         self.session.connections.fetch_add(1, Ordering::Relaxed);
-        self.capture.sending.time_to_connect = Some(connection.time_to_connect);
-        self.capture.sending.time_to_tls = connection.time_to_tls;
-        Ok(connection)
+        self.capture.sending.time_to_connect = Some(time_to_connect);
+        self.capture.sending.time_to_tls = time_to_tls;
+        Ok(channel)
     }
 
     async fn exchange_over(
+        &mut self,
+        connection: Channel,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<Stamp, ExchangeError> {
+        if !self.capture.is_sent() {
+            self.capture.sending.wall = Some(clock::wall());
+        }
+        match connection {
+            Channel::Http1(connection) => self.exchange_http1(connection, prepared, intended).await,
+            Channel::Http2(http2) => self.exchange_http2(http2, prepared, intended).await,
+        }
+    }
+
+    async fn exchange_http1(
         &mut self,
         mut connection: Connection,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
         connection.arm();
-        if !self.capture.is_sent() {
-            self.capture.sending.wall = Some(clock::wall());
-        }
         let mut reader = ResponseReader::new();
         let mut writing = Writing::new(&prepared.request);
         loop {
@@ -414,15 +454,26 @@ impl Client {
             }
         }
         let end = connection.last_read().at;
-        if self.session.max_retries > 0 {
-            let head = reader.head().filter(|head| retry::is_refusal(head.status));
-            self.refusal = head.cloned();
-        }
-        let is_kept = self.session.connections_kept == Connections::Keep;
-        if is_kept && reader.keeps_alive() && writing.is_whole() {
-            self.connection = Some(connection);
+        self.note_refusal(reader.head());
+        if reader.keeps_alive() && writing.is_whole() {
+            self.keep(Channel::Http1(connection));
         }
         Ok(end)
+    }
+
+    /// Keeps the head of a complete answer that asks to come back later.
+    fn note_refusal(&mut self, head: Option<&ResponseHead>) {
+        if self.session.max_retries > 0 {
+            let head = head.filter(|head| retry::is_refusal(head.status));
+            self.refusal = head.cloned();
+        }
+    }
+
+    /// Keeps a connection for the next request, unless each is to have one of its own.
+    fn keep(&mut self, connection: Channel) {
+        if self.session.connections_kept == Connections::Keep {
+            self.connection = Some(connection);
+        }
     }
 }
 
@@ -546,6 +597,8 @@ enum ExchangeError {
     Broken(std::io::Error),
     #[error("{0}")]
     Http(HttpError),
+    #[error("{0}")]
+    Http2(Http2Error),
     #[error("timed out after {} s", .0.as_secs_f64())]
     Timeout(Duration),
     #[error("cut off: the run was interrupted")]
