@@ -177,15 +177,19 @@ impl Http2 {
     ) -> Poll<Result<(), Http2Error>> {
         let driven = self.poll_drive(context);
         let before = body.len();
-        exchange.take(body, context)?;
+        let taken = exchange.take(body, context);
         match driven {
-            _ if exchange.is_done || body.len() > before => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Drive::Read) => Poll::Ready(Ok(())),
-            Poll::Ready(Drive::Over(reason)) => Poll::Ready(Err(match reason {
-                Some(reason) => Http2Error::of(reason),
-                None => Http2Error::Ended("the server closed the connection".to_owned()),
-            })),
+            // It knows better than the stream why both have ended.
+            Poll::Ready(Drive::Over(Some(reason))) if !exchange.is_done => {
+                Poll::Ready(Err(Http2Error::of(reason)))
+            }
+            _ if taken.is_err() => Poll::Ready(taken),
+            Poll::Pending if !exchange.is_done && body.len() == before => Poll::Pending,
+            Poll::Ready(Drive::Over(_)) if !exchange.is_done => {
+                let reason = "the server closed the connection".to_owned();
+                Poll::Ready(Err(Http2Error::Ended(reason)))
+            }
+            _ => Poll::Ready(Ok(())),
         }
     }
 
