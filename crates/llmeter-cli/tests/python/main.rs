@@ -11,6 +11,7 @@
 )]
 
 mod aws;
+mod http2;
 mod llm_server;
 mod mlflow;
 mod openai_client;
