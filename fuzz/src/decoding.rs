@@ -37,8 +37,8 @@ impl Decoding {
     /// If there is no such API.
     pub fn of(streamed: Option<&str>, whole: Option<&str>) -> Self {
         Self {
-            streamed: streamed.map(Recorder::of),
-            whole: whole.map(Recorder::of),
+            streamed: streamed.map(|name| Recorder::of(name, true)),
+            whole: whole.map(|name| Recorder::of(name, false)),
         }
     }
 
@@ -58,12 +58,12 @@ impl Decoding {
 }
 
 impl Recorder {
-    fn of(name: &str) -> Self {
+    fn of(name: &str, is_streamed: bool) -> Self {
         let made = || -> llmeter::Result<_> {
             let api = Api::named(name)?;
-            let endpoint = endpoint(api)?;
+            let endpoint = endpoint(api, is_streamed)?;
             let framing = match endpoint.way() {
-                Way::Http(http) if api.streaming => Some(http.framing()),
+                Way::Http(http) if endpoint.is_streaming() => Some(http.framing()),
                 _ => None,
             };
             let payload = api.create_payload("Say something.", 16)?;
@@ -122,16 +122,30 @@ impl Recorder {
     }
 }
 
-fn endpoint(api: &Api) -> llmeter::Result<Arc<dyn Endpoint>> {
+fn endpoint(api: &Api, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoint>> {
     if api.name.starts_with("sagemaker") {
         // The only one that takes more than a key, which it would look for in the environment.
         let aws = AwsOptions::new()
             .region("us-east-1")
             .access_keys("AKIDFUZZ", KEY, None);
         let builder = SageMaker::builder("endpoint", "model").aws(aws);
-        return Ok(Arc::new(builder.streaming(api.streaming).build()?));
+        return Ok(Arc::new(builder.streaming(is_streamed).build()?));
     }
+    let is_any = api.name == "http";
+    let framing = if is_streamed { "ndjson" } else { "none" };
+    let places = [
+        ("text", "text || choices[0].delta.content"),
+        ("reasoning", "thought"),
+        ("tool-call", "calls[].arguments"),
+        ("id", "id"),
+        ("end", "done"),
+        ("input-tokens", "usage.input"),
+        ("output-tokens", "usage.output"),
+    ];
+    let place = |(part, path): (&str, &str)| (part.to_owned(), path.to_owned());
     api.endpoint(&EndpointSettings {
+        framing: is_any.then(|| framing.to_owned()),
+        jmespath: places.map(place).into_iter().filter(|_| is_any).collect(),
         base_url: Some("http://127.0.0.1:1".to_owned()),
         // Bedrock tells the form of an answer by it.
         model: Some("anthropic.some-model".to_owned()),

@@ -91,7 +91,7 @@ fn build(folder: &Path, targets: &[String]) -> Result<PathBuf> {
     let triple = host_triple()?;
     let mut command = cargo(folder);
     command
-        .args(["build", "--release", "--locked", "--target", &triple])
+        .args(["build", "--release", "--target", &triple])
         // Its flags must not make the rest of the project be built anew.
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env("RUSTFLAGS", INSTRUMENTATION)

@@ -14,7 +14,7 @@ type Delta = (Option<&'static str>, String);
 /// How an API words a piece of text, as its servers do.
 fn delta(api: &str, text: &str) -> Option<Delta> {
     Some(match api {
-        "openai-chat-stream" | "azure-openai-chat-stream" => (None, chat_chunk(text, 1)),
+        "openai-chat-stream" | "azure-openai-chat-stream" | "http" => (None, chat_chunk(text, 1)),
         "openai-completions-stream" => (
             None,
             format!(
@@ -86,8 +86,13 @@ fn invoke_chunk(inner: &str) -> String {
     format!("{{\"bytes\":\"{bytes}\",\"p\":\"abcdefghijklmnop\"}}")
 }
 
-fn settings() -> EndpointSettings {
+fn settings(api: &Api) -> EndpointSettings {
+    // The only one that has to be told how it answers.
+    let is_any = api.name == "http";
+    let text = ("text".to_owned(), "choices[0].delta.content".to_owned());
     EndpointSettings {
+        framing: is_any.then(|| "sse".to_owned()),
+        jmespath: if is_any { vec![text] } else { Vec::new() },
         base_url: Some("http://localhost".to_owned()),
         model: Some("anthropic.some-model".to_owned()),
         api_key: Some("k".into()),
@@ -97,7 +102,7 @@ fn settings() -> EndpointSettings {
 }
 
 fn bench_frames(c: &mut Criterion, name: &str, api: &Api, frames: &[Delta]) {
-    let endpoint = api.endpoint(&settings());
+    let endpoint = api.endpoint(&settings(api));
     let endpoint = endpoint.unwrap_or_else(|error| panic!("{name}: {error}"));
     let Way::Http(http) = endpoint.way() else {
         return;
@@ -124,7 +129,10 @@ fn bench_frames(c: &mut Criterion, name: &str, api: &Api, frames: &[Delta]) {
 }
 
 fn decoding(c: &mut Criterion) {
-    for api in APIS.iter().filter(|api| api.streaming) {
+    for api in APIS
+        .iter()
+        .filter(|api| api.streaming || api.name == "http")
+    {
         let frames: Vec<_> = (0..FRAMES)
             .filter_map(|index| delta(api.name, &format!(" tok{index}")))
             .collect();
