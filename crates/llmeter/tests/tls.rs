@@ -234,3 +234,14 @@ fn a_ca_file_that_cannot_be_used_is_named() {
         );
     }
 }
+
+#[test]
+fn a_server_that_does_not_agree_to_http2_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(Some(server.save_certificate(folder.path())));
+    config.http2 = true;
+    let error = refused(config);
+    let wanted = "the server does not speak HTTP/2 (it did not agree to it)";
+    assert!(error.contains(wanted), "{error}");
+}

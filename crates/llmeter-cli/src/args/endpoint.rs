@@ -50,6 +50,13 @@ pub(crate) struct EndpointArguments {
     #[arg(long, conflicts_with = "ca_file")]
     pub(crate) insecure: bool,
 
+    /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking
+    ///
+    /// Each client still has a connection of its own with one request on it, so that the load is the
+    /// same. Receive stamps are then taken after the read, whatever --stamps says.
+    #[arg(long)]
+    pub(crate) http2: bool,
+
     /// Template of a request's body, or @FILE with one [default: {{ payload }}]
     ///
     /// A minijinja template of a JSON document in which every value is written as JSON, texts with

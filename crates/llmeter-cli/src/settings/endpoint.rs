@@ -29,6 +29,7 @@ impl EndpointArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            http2: self.http2 || file.http2,
             body: self.body.or(file.body),
             framing: self.framing.or(file.framing),
             jmespath: if self.jmespath.is_empty() {

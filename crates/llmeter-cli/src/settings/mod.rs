@@ -263,6 +263,7 @@ impl RunArguments {
         set(&mut config.max_cost, self.max_cost.map(Some));
         config.run_name = self.run_name;
         config.insecure |= self.endpoint.insecure;
+        config.http2 |= self.endpoint.http2;
         config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
         config.validate()?;

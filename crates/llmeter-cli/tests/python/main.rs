@@ -12,6 +12,7 @@
 
 mod aws;
 mod claude_clouds;
+mod http2;
 mod litellm;
 mod llm_server;
 mod mlflow;

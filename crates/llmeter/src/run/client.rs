@@ -1,14 +1,13 @@
 //! One client: a connection, and one request after the other on it.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+mod http1;
+mod http2;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 
 use crate::callback::cost::SpendGuard;
@@ -24,8 +23,9 @@ use crate::run::retry::{self, RateLimits};
 use crate::run::unless::unless;
 use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
-use crate::wire::http1::{HttpError, ResponseHead, ResponseReader};
-use crate::wire::{ConnectError, Connection, Dialer, LANE};
+use crate::wire::http1::{HttpError, ResponseHead};
+use crate::wire::http2::{Http2, Http2Error};
+use crate::wire::{ConnectError, Connection, Dialer};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of usual
 /// servers, whose dropped packets look like slow connects.
@@ -48,6 +48,7 @@ pub(crate) struct Session {
     requests: Requests,
     timeout: Duration,
     connections_kept: Connections,
+    is_http2: bool,
     max_retries: u32,
     pub(crate) rate_limits: RateLimits,
     pub(crate) interrupt: Interrupt,
@@ -78,6 +79,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             connections_kept: config.connections,
+            is_http2: config.http2,
             max_retries: config.max_retries,
             rate_limits: RateLimits::default(),
             interrupt,
@@ -205,10 +207,26 @@ pub(crate) async fn run(
 struct Client {
     number: usize,
     session: Arc<Session>,
-    connection: Option<Connection>,
+    connection: Option<Channel>,
     capture: Capture,
     /// The head of an answer that asks to come back later.
     refusal: Option<ResponseHead>,
+}
+
+/// A connection, and the protocol that is spoken on it.
+enum Channel {
+    Http1(Connection),
+    Http2(Box<Http2>),
+}
+
+impl Channel {
+    /// Whether the idle connection can carry another request.
+    async fn is_usable(&mut self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_idle(),
+            Self::Http2(http2) => http2.is_usable().await,
+        }
+    }
 }
 
 impl Client {
@@ -349,8 +367,9 @@ impl Client {
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
-        let reused = self.connection.take().filter(Connection::is_idle);
-        if let Some(connection) = reused {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable().await
+        {
             match self.exchange_over(connection, prepared, intended).await {
                 Err(ExchangeError::ClosedBeforeAnswer(_)) => {
                     self.capture.sending.retries += u32::from(self.capture.is_sent());
@@ -367,62 +386,52 @@ impl Client {
         self.exchange_over(connection, prepared, intended).await
     }
 
-    async fn dial(&mut self) -> Result<Connection, ExchangeError> {
+    async fn dial(&mut self) -> Result<Channel, ExchangeError> {
         let dialer = self.session.dialer.as_ref();
         let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
         let permit = self.session.connecting.acquire().await;
         let connection = dialer.dial(self.number).await?;
+        let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
+        let channel = if self.session.is_http2 {
+            Channel::Http2(Box::new(Http2::open(connection).await?))
+        } else {
+            Channel::Http1(connection)
+        };
         drop(permit);
         self.session.connections.fetch_add(1, Ordering::Relaxed);
-        self.capture.sending.time_to_connect = Some(connection.time_to_connect);
-        self.capture.sending.time_to_tls = connection.time_to_tls;
-        Ok(connection)
+        self.capture.sending.time_to_connect = Some(time_to_connect);
+        self.capture.sending.time_to_tls = time_to_tls;
+        Ok(channel)
     }
 
     async fn exchange_over(
         &mut self,
-        mut connection: Connection,
+        connection: Channel,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
-        connection.arm();
         if !self.capture.is_sent() {
             self.capture.sending.wall = Some(clock::wall());
         }
-        let mut reader = ResponseReader::new();
-        let mut writing = Writing::new(&prepared.request);
-        loop {
-            let read = poll_fn(|context| {
-                // A server may refuse a request while it is still being written, and then read no
-                // further: its answer is read although the writing is not done.
-                writing.poll(&mut connection, context);
-                self.capture
-                    .sending
-                    .note(connection.first_write(), intended);
-                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
-            });
-            match read.await {
-                Ok(true) if reader.is_done() => break,
-                Ok(true) => {}
-                Ok(false) if reader.may_end_at_close() => break,
-                Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
-                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
-                }
-                Ok(false) => return Err(ExchangeError::ClosedInAnswer),
-                Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
-                Err(ReadError::Http(reason)) => return Err(ExchangeError::Http(reason)),
-            }
+        match connection {
+            Channel::Http1(connection) => self.exchange_http1(connection, prepared, intended).await,
+            Channel::Http2(http2) => self.exchange_http2(http2, prepared, intended).await,
         }
-        let end = connection.last_read().at;
+    }
+
+    /// Keeps the head of a complete answer that asks to come back later.
+    fn note_refusal(&mut self, head: Option<&ResponseHead>) {
         if self.session.max_retries > 0 {
-            let head = reader.head().filter(|head| retry::is_refusal(head));
+            let head = head.filter(|head| retry::is_refusal(head));
             self.refusal = head.cloned();
         }
-        let is_kept = self.session.connections_kept == Connections::Keep;
-        if is_kept && reader.keeps_alive() && writing.is_whole() {
+    }
+
+    /// Keeps a connection for the next request, unless each is to have one of its own.
+    fn keep(&mut self, connection: Channel) {
+        if self.session.connections_kept == Connections::Keep {
             self.connection = Some(connection);
         }
-        Ok(end)
     }
 }
 
@@ -441,98 +450,6 @@ async fn invoke(
     }
 }
 
-/// A request on its way out.
-struct Writing<'a> {
-    left: &'a [u8],
-    is_flushed: bool,
-    failure: Option<std::io::Error>,
-}
-
-impl<'a> Writing<'a> {
-    fn new(request: &'a [u8]) -> Self {
-        Self {
-            left: request,
-            is_flushed: false,
-            failure: None,
-        }
-    }
-
-    /// Writes as much as the connection takes now.
-    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
-        while !self.is_flushed && self.failure.is_none() {
-            let connection = Pin::new(&mut *connection);
-            let step = if self.left.is_empty() {
-                connection
-                    .poll_flush(context)
-                    .map_ok(|()| self.is_flushed = true)
-            } else {
-                connection
-                    .poll_write(context, self.left)
-                    .map(|written| match written? {
-                        0 => Err(std::io::ErrorKind::WriteZero.into()),
-                        count => {
-                            self.left = &self.left[count..];
-                            Ok(())
-                        }
-                    })
-            };
-            match step {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(reason)) => self.failure = Some(reason),
-            }
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.is_flushed
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.failure.as_ref().map(ToString::to_string)
-    }
-}
-
-enum ReadError {
-    Io(std::io::Error),
-    Http(HttpError),
-}
-
-/// Waits for bytes and takes them in. Gives whether there were any: none is the end.
-fn poll_read_on(
-    connection: &mut Connection,
-    reader: &mut ResponseReader,
-    capture: &mut Capture,
-    context: &mut Context<'_>,
-) -> Poll<Result<bool, ReadError>> {
-    LANE.with(|lane| {
-        lane.with_scratch(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
-                .map_err(ReadError::Io)?;
-            let bytes = buffer.filled();
-            if bytes.is_empty() {
-                return Poll::Ready(Ok(false));
-            }
-            let arrival = connection.last_read();
-            let had_head = reader.head().is_some();
-            let used = reader
-                .feed(bytes, &mut capture.body)
-                .map_err(ReadError::Http);
-            // What came before bytes that make no sense is kept.
-            if !had_head && let Some(head) = reader.head() {
-                capture.head(head.clone(), arrival);
-            }
-            capture.mark(arrival);
-            if used? < bytes.len() {
-                // Bytes that nobody asked for: the connection cannot be trusted any more.
-                reader.forbid_reuse();
-            }
-            Poll::Ready(Ok(true))
-        })
-    })
-}
-
 /// Why an exchange did not give a complete answer. The text is the user's.
 #[derive(Debug, thiserror::Error)]
 enum ExchangeError {
@@ -546,6 +463,8 @@ enum ExchangeError {
     Broken(std::io::Error),
     #[error("{0}")]
     Http(HttpError),
+    #[error("{0}")]
+    Http2(Http2Error),
     #[error("timed out after {} s", .0.as_secs_f64())]
     Timeout(Duration),
     #[error("cut off: the run was interrupted")]

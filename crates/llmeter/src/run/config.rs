@@ -73,6 +73,10 @@ pub struct RunConfig {
     pub ca_file: Option<PathBuf>,
     /// Take any certificate for https, so that anybody could be the server.
     pub insecure: bool,
+    /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking. A client still has a
+    /// connection of its own with one request on it, so that the load is the same as by HTTP/1.1.
+    /// Receive stamps are then taken after the read, whatever [`stamps`](Self::stamps) says.
+    pub http2: bool,
     /// Whether a client's connection carries its next request, too.
     pub connections: Connections,
     /// Threads that send and read; `None` leaves one core to the recorder.
@@ -115,6 +119,7 @@ impl RunConfig {
             stamps: StampSource::default(),
             ca_file: None,
             insecure: false,
+            http2: false,
             connections: Connections::default(),
             lanes: None,
             overwrite: false,
@@ -262,6 +267,15 @@ impl RunConfig {
             let callback: &dyn Any = &**callback;
             callback.downcast_ref()
         })
+    }
+
+    /// Who takes the receive stamps of this run.
+    pub(crate) fn stamp_source(&self) -> StampSource {
+        if self.http2 {
+            StampSource::User
+        } else {
+            self.stamps
+        }
     }
 
     /// Requests per client, if the load is bound by count.

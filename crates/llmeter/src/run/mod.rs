@@ -26,6 +26,7 @@ mod prepare;
 mod progress;
 mod quality;
 mod recorder;
+mod replay;
 mod retry;
 mod runner;
 mod saved;
@@ -38,5 +39,7 @@ pub use host::raise_open_file_limit;
 pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
+#[doc(hidden)]
+pub use replay::Replay;
 pub use runner::{Runner, run_name_from_clock};
 pub use saved_run::SavedRun;

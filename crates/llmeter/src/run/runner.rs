@@ -20,6 +20,7 @@ use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
 use crate::run::recorder::{Collected, Recorder};
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
+use crate::wire::http2::Http2;
 use crate::wire::{ConnectError, Dialer, StampSource, clock};
 
 /// Longest wait for the first connection, by which a run finds out that nobody is there.
@@ -185,15 +186,20 @@ fn execute(
     };
     let dialer = match config.endpoint.way() {
         Way::Http(api) => {
-            let (server, stamps) = (api.server(), config.stamps);
+            let (server, stamps) = (api.server(), config.stamp_source());
             let dialer = match &config.ca_file {
                 Some(file) => Dialer::with_ca_file(server, stamps, file)?,
                 None if config.insecure => Dialer::insecure(server, stamps)?,
                 None => Dialer::new(server, stamps)?,
             };
+            let dialer = if config.http2 {
+                dialer.for_http2()
+            } else {
+                dialer
+            };
             runtime.block_on(async {
                 tokio::select! {
-                    reached = reach(&dialer, &server.authority, config.timeout) => reached,
+                    reached = reach(&dialer, &server.authority, config) => reached,
                     // The run then saves that it was interrupted before it sent anything.
                     () = interrupt.stopped() => Ok(()),
                     () = interrupt.follow() => Ok(()),
@@ -406,10 +412,20 @@ pub fn run_name_from_clock() -> String {
 
 /// Opens a connection and drops it: if nobody is there, one message says so instead of one for
 /// every request.
-async fn reach(dialer: &Dialer, authority: &str, timeout: Duration) -> Result<()> {
-    let patience = timeout.min(REACH_TIMEOUT);
-    let reason = match tokio::time::timeout(patience, dialer.dial(0)).await {
-        Ok(Ok(_)) => return Ok(()),
+async fn reach(dialer: &Dialer, authority: &str, config: &RunConfig) -> Result<()> {
+    let patience = config.timeout.min(REACH_TIMEOUT);
+    let connected = async {
+        let connection = dialer.dial(0).await?;
+        if config.http2 {
+            Http2::open(connection).await?;
+        }
+        Ok(())
+    };
+    let reason = match tokio::time::timeout(patience, connected).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(reason @ ConnectError::NoHttp2(_))) => {
+            return Err(Error::Environment(format!("{authority}: {reason}")));
+        }
         Ok(Err(reason @ ConnectError::Tls(_))) => {
             return Err(Error::Environment(format!(
                 "cannot reach {authority} safely: {reason}; does it speak https, and is its \
@@ -467,7 +483,10 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
     {
         notices.push("the server's certificate was not checked".to_owned());
     }
-    if config.stamps == StampSource::Kernel
+    if config.http2 && config.stamps == StampSource::Kernel {
+        notices.push("with HTTP/2, times were taken after each read".to_owned());
+    }
+    if config.stamp_source() == StampSource::Kernel
         && quality.stamps == StampSource::User
         && matches!(config.endpoint.way(), Way::Http(_))
         && quality.receive_delay.is_some()

@@ -52,6 +52,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
         "max_retries": config.max_retries,
         "insecure": config.insecure,
+        "http2": config.http2,
         "connections": match config.connections {
             Connections::Keep => "keep",
             Connections::New => "new",

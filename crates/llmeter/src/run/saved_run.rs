@@ -146,6 +146,7 @@ impl SavedRun {
         config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
         config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
         config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
+        config.http2 = self.own.get("http2") == Some(&Value::Bool(true));
         if text(&self.own, "connections").as_deref() == Some("new") {
             config.connections = Connections::New;
         }

@@ -10,7 +10,7 @@ use crate::endpoint::HttpRequest;
 use crate::wire::Server;
 
 /// Longest head of a response.
-const MAX_HEAD: usize = 64 * 1024;
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_HEADERS: usize = 128;
 
@@ -80,6 +80,36 @@ const TGI_HEADERS: [&str; 6] = [
     "x-time-per-token",
     "x-prompt-tokens",
 ];
+
+impl ResponseHead {
+    /// Keeps a header line if it is one of those above.
+    pub(crate) fn keep(&mut self, name: &str, value: &[u8]) {
+        let value = || String::from_utf8_lossy(value).trim().to_owned();
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("content-type") {
+            self.content_type = Some(value());
+        } else if is("content-encoding") {
+            self.content_encoding =
+                Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        } else if is("location") {
+            self.location = Some(value());
+        } else if is("x-request-id") || is("request-id") {
+            self.request_id = Some(value()).filter(|id| !id.is_empty());
+        } else if is("x-amzn-requestid") {
+            self.aws_request_id = Some(value());
+        } else if is("x-amzn-errortype") {
+            self.aws_error_type = Some(value());
+        } else if is("date") {
+            self.date = (self.status >= 400).then(value);
+        } else if is("retry-after") {
+            self.retry_after = Some(value());
+        } else if is_limit(name) {
+            self.limits.push((name.to_ascii_lowercase(), value()));
+        } else if TGI_HEADERS.iter().any(|known| is(known)) {
+            self.tgi.push((name.to_ascii_lowercase(), value()));
+        }
+    }
+}
 
 /// Why bytes are no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -249,28 +279,7 @@ impl ResponseReader {
         for line in parsed.headers.iter() {
             let value = || String::from_utf8_lossy(line.value).trim().to_owned();
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
-            if is("content-type") {
-                head.content_type = Some(value());
-            } else if is("content-encoding") {
-                head.content_encoding =
-                    Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
-            } else if is("location") {
-                head.location = Some(value());
-            } else if is("x-request-id") || is("request-id") {
-                head.request_id = Some(value()).filter(|id| !id.is_empty());
-            } else if is("x-amzn-requestid") {
-                head.aws_request_id = Some(value());
-            } else if is("x-amzn-errortype") {
-                head.aws_error_type = Some(value());
-            } else if is("date") {
-                head.date = (status >= 400).then(value);
-            } else if is("retry-after") {
-                head.retry_after = Some(value());
-            } else if is_limit(line.name) {
-                head.limits.push((line.name.to_ascii_lowercase(), value()));
-            } else if TGI_HEADERS.iter().any(|name| is(name)) {
-                head.tgi.push((line.name.to_ascii_lowercase(), value()));
-            } else if is("content-length") {
+            if is("content-length") {
                 let value = value();
                 let this: u64 = value
                     .parse()
@@ -293,6 +302,8 @@ impl ResponseReader {
                         self.keeps_alive = true;
                     }
                 }
+            } else {
+                head.keep(line.name, line.value);
             }
         }
         self.state = match (status, is_chunked, length) {

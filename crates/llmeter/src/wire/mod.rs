@@ -12,6 +12,7 @@ pub mod sse;
 
 mod arrival;
 mod connect;
+pub(crate) mod http2;
 mod insecure;
 mod server;
 mod stream;

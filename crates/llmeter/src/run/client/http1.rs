@@ -1,0 +1,148 @@
+//! A request by HTTP/1.1.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Channel, Client, ExchangeError};
+use crate::run::capture::Capture;
+use crate::run::prepare::Prepared;
+use crate::wire::clock::Stamp;
+use crate::wire::http1::{HttpError, ResponseReader};
+use crate::wire::{Connection, LANE};
+
+impl Client {
+    /// One exchange: writes and reads at the same time, and marks what each read brought.
+    pub(super) async fn exchange_http1(
+        &mut self,
+        mut connection: Connection,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<Stamp, ExchangeError> {
+        connection.arm();
+        let mut reader = ResponseReader::new();
+        let mut writing = Writing::new(&prepared.request);
+        loop {
+            let read = poll_fn(|context| {
+                // A server may refuse a request while it is still being written, and then read no
+                // further: its answer is read although the writing is not done.
+                writing.poll(&mut connection, context);
+                self.capture
+                    .sending
+                    .note(connection.first_write(), intended);
+                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
+            });
+            match read.await {
+                Ok(true) if reader.is_done() => break,
+                Ok(true) => {}
+                Ok(false) if reader.may_end_at_close() => break,
+                Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
+                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
+                }
+                Ok(false) => return Err(ExchangeError::ClosedInAnswer),
+                Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
+                Err(ReadError::Http(reason)) => return Err(ExchangeError::Http(reason)),
+            }
+        }
+        let end = connection.last_read().at;
+        self.note_refusal(reader.head());
+        if reader.keeps_alive() && writing.is_whole() {
+            self.keep(Channel::Http1(connection));
+        }
+        Ok(end)
+    }
+}
+
+/// A request on its way out.
+struct Writing<'a> {
+    left: &'a [u8],
+    is_flushed: bool,
+    failure: Option<std::io::Error>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(request: &'a [u8]) -> Self {
+        Self {
+            left: request,
+            is_flushed: false,
+            failure: None,
+        }
+    }
+
+    /// Writes as much as the connection takes now.
+    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
+        while !self.is_flushed && self.failure.is_none() {
+            let connection = Pin::new(&mut *connection);
+            let step = if self.left.is_empty() {
+                connection
+                    .poll_flush(context)
+                    .map_ok(|()| self.is_flushed = true)
+            } else {
+                connection
+                    .poll_write(context, self.left)
+                    .map(|written| match written? {
+                        0 => Err(std::io::ErrorKind::WriteZero.into()),
+                        count => {
+                            self.left = &self.left[count..];
+                            Ok(())
+                        }
+                    })
+            };
+            match step {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) => self.failure = Some(reason),
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_flushed
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.as_ref().map(ToString::to_string)
+    }
+}
+
+enum ReadError {
+    Io(std::io::Error),
+    Http(HttpError),
+}
+
+/// Waits for bytes and takes them in. Gives whether there were any: none is the end.
+fn poll_read_on(
+    connection: &mut Connection,
+    reader: &mut ResponseReader,
+    capture: &mut Capture,
+    context: &mut Context<'_>,
+) -> Poll<Result<bool, ReadError>> {
+    LANE.with(|lane| {
+        lane.with_scratch(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
+                .map_err(ReadError::Io)?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            let arrival = connection.last_read();
+            let had_head = reader.head().is_some();
+            let used = reader
+                .feed(bytes, &mut capture.body)
+                .map_err(ReadError::Http);
+            // What came before bytes that make no sense is kept.
+            if !had_head && let Some(head) = reader.head() {
+                capture.head(head.clone(), arrival);
+            }
+            capture.mark(arrival);
+            if used? < bytes.len() {
+                // Bytes that nobody asked for: the connection cannot be trusted any more.
+                reader.forbid_reuse();
+            }
+            Poll::Ready(Ok(true))
+        })
+    })
+}
