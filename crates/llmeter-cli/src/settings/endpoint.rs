@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use llmeter::Endpoint;
 use llmeter::endpoint::{APIS, Api, EndpointSettings};
 use llmeter::payload::{Payload, load_payloads};
+use llmeter::wire::{Proxies, Proxy};
+use llmeter::{Endpoint, RunConfig};
 use secrecy::SecretString;
 
 use crate::args::{EndpointArguments, PayloadArguments};
@@ -29,7 +30,28 @@ impl EndpointArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
+            proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
         }
+    }
+
+    /// How the endpoint is reached.
+    pub(crate) fn reach(&self, config: &mut RunConfig) -> Result<()> {
+        if self.ca_file.is_some() {
+            config.ca_file.clone_from(&self.ca_file);
+        }
+        config.insecure |= self.insecure;
+        let saved = std::mem::take(&mut config.proxies);
+        config.proxies = match &self.proxy {
+            Some(url) => Proxies::All(Proxy::from_url(url)?),
+            None if self.no_proxy => Proxies::None,
+            None => Proxies::from_environment(),
+        };
+        // A run that is repeated goes the way it went unless something else is said now.
+        if self.proxy.is_none() && !self.no_proxy && config.proxy()?.is_none() {
+            config.proxies = saved;
+        }
+        Ok(())
     }
 
     /// The API to speak.

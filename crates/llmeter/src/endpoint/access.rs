@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::wire::Server;
+use crate::wire::{Server, unix_address, unix_base_url};
 
 /// What stands in a text where a secret was.
 const REDACTED: &str = "<redacted>";
@@ -81,8 +81,10 @@ impl AccessSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     server: Server,
-    /// With a slash at the end.
+    /// With a slash at the end. For a Unix socket it has `localhost` for a host.
     base_url: Url,
+    /// The base URL as it is shown and saved.
+    shown: String,
     headers: Vec<(String, SecretString)>,
     query: Vec<(String, String)>,
     /// What [`redact`](Self::redact) hides, longest first.
@@ -100,8 +102,21 @@ impl Access {
         appended: &str,
         keys: &[SecretString],
     ) -> Result<Self> {
-        let base_url = base_url(&settings.base_url, appended)?;
-        let server = Server::from_url(&base_url)?;
+        let given = settings.base_url.trim();
+        let (base_url, server, shown) = match unix_address(given) {
+            None => {
+                let base_url = base_url(given, given, appended)?;
+                let server = Server::from_url(&base_url)?;
+                let shown = base_url.to_string();
+                (base_url, server, shown)
+            }
+            Some((socket, path)) => {
+                let server = Server::from_socket(socket)?;
+                let base_url = base_url(&format!("http://localhost{path}"), given, appended)?;
+                let shown = unix_base_url(socket, base_url.path());
+                (base_url, server, shown)
+            }
+        };
         if settings.bad_header_line {
             return Err(Error::invalid(
                 "header",
@@ -119,6 +134,7 @@ impl Access {
         Ok(Self {
             server,
             base_url,
+            shown,
             headers,
             query: settings.query.clone(),
             secrets,
@@ -131,7 +147,7 @@ impl Access {
 
     /// With a slash at the end.
     pub(crate) fn base_url(&self) -> &str {
-        self.base_url.as_str()
+        &self.shown
     }
 
     /// The names of the headers that the user gave.
@@ -226,19 +242,23 @@ pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, Stri
         .collect()
 }
 
-/// A base URL with a slash at the end. `appended` is a path that the API adds itself.
-fn base_url(text: &str, appended: &str) -> Result<Url> {
+/// A base URL with a slash at the end. `given` is what the user wrote for it; `appended` is a path
+/// that the API adds itself.
+fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
     let refuse = |expected: &str| {
         // A URL with credentials must not be repeated.
-        let shown = if text.contains('@') {
+        let shown = if given.contains('@') {
             "(a URL with a user name or password)"
         } else {
-            text
+            given
         };
         Error::invalid("base_url", shown, expected)
     };
-    let mut url: Url = text.trim().parse().map_err(|_| {
-        refuse("a URL with the path of the API, for example http://127.0.0.1:8000/v1")
+    let mut url: Url = text.parse().map_err(|_| {
+        refuse(
+            "a URL with the path of the API, for example http://127.0.0.1:8000/v1 or \
+             unix:/run/llm.sock:/v1",
+        )
     })?;
     if url.query().is_some() || url.fragment().is_some() {
         let mut short = url.clone();
@@ -256,7 +276,7 @@ fn base_url(text: &str, appended: &str) -> Result<Url> {
         ));
     }
     if url.cannot_be_a_base() {
-        return Err(refuse("a URL that begins with http:// or https://"));
+        return Err(refuse("a URL that begins with http://, https:// or unix:"));
     }
     let path = url.path().trim_end_matches('/').to_owned();
     if !appended.is_empty() && path.ends_with(&format!("/{appended}")) {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::callback::Callback;
 use crate::callback::cost::CostModel;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Tokenizer, Whitespace};
 use crate::storage::Location;
-use crate::wire::StampSource;
+use crate::wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
 /// How much is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -73,6 +73,9 @@ pub struct RunConfig {
     pub ca_file: Option<PathBuf>,
     /// Take any certificate for https, so that anybody could be the server.
     pub insecure: bool,
+    /// Which proxy leads to the server; none if not set. What the environment says is asked for
+    /// with [`Proxies::from_environment`].
+    pub proxies: Proxies,
     /// Whether a client's connection carries its next request, too.
     pub connections: Connections,
     /// Threads that send and read; `None` leaves one core to the recorder.
@@ -115,6 +118,7 @@ impl RunConfig {
             stamps: StampSource::default(),
             ca_file: None,
             insecure: false,
+            proxies: Proxies::default(),
             connections: Connections::default(),
             lanes: None,
             overwrite: false,
@@ -193,6 +197,7 @@ impl RunConfig {
                 "a CA file or any certificate, not both",
             ));
         }
+        self.proxy()?;
         if self.timeout.is_zero() {
             return Err(Error::invalid(
                 "timeout",
@@ -248,6 +253,26 @@ impl RunConfig {
                 limit,
                 "a limit needs prices: add a cost model with at least one dimension",
             )),
+        }
+    }
+
+    /// The proxy that leads to the endpoint.
+    ///
+    /// # Errors
+    /// When the environment names one that cannot be used.
+    pub fn proxy(&self) -> Result<Option<Proxy>> {
+        match self.endpoint.way() {
+            Way::Http(api) => self.proxies.to(api.server()),
+            Way::Invoke(_) => Ok(None),
+        }
+    }
+
+    /// What opens connections to the endpoint's server. Blocks while a name is resolved.
+    pub(crate) fn dialer(&self, server: &Server, proxy: Option<&Proxy>) -> Result<Dialer> {
+        match &self.ca_file {
+            Some(file) => Dialer::with_ca_file(server, proxy, self.stamps, file),
+            None if self.insecure => Dialer::insecure(server, proxy, self.stamps),
+            None => Dialer::new(server, proxy, self.stamps),
         }
     }
 

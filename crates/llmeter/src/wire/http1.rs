@@ -7,20 +7,30 @@
 use secrecy::ExposeSecret;
 
 use crate::endpoint::HttpRequest;
-use crate::wire::Server;
+use crate::wire::{Proxy, Server};
 
 /// Longest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_HEADERS: usize = 128;
 
-/// The bytes of a POST request, head and body.
-pub fn encode_request(server: &Server, request: &HttpRequest) -> Vec<u8> {
+/// The bytes of a POST request, head and body. A proxy that leads to a server without encryption
+/// is asked for the whole address; to one with, the request goes through its tunnel as it is.
+pub fn encode_request(server: &Server, proxy: Option<&Proxy>, request: &HttpRequest) -> Vec<u8> {
+    let proxy = proxy.filter(|_| !server.tls);
     let mut bytes = Vec::with_capacity(512 + request.body.len());
     bytes.extend_from_slice(b"POST ");
+    if proxy.is_some() {
+        bytes.extend_from_slice(b"http://");
+        bytes.extend_from_slice(server.authority.as_bytes());
+    }
     bytes.extend_from_slice(request.target.as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     bytes.extend_from_slice(server.authority.as_bytes());
+    if let Some(authorization) = proxy.and_then(Proxy::authorization) {
+        bytes.extend_from_slice(b"\r\nProxy-Authorization: ");
+        bytes.extend_from_slice(authorization.expose_secret().as_bytes());
+    }
     for (name, value) in &request.headers {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(name.as_bytes());

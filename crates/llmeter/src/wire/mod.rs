@@ -13,11 +13,17 @@ pub mod sse;
 mod arrival;
 mod connect;
 mod insecure;
+mod proxy;
+mod route;
 mod server;
+mod socket;
 mod stream;
 
 pub(crate) use arrival::LANE;
 pub use arrival::{Arrival, StampSource};
-pub use connect::{ConnectError, Connection, Dialer};
+pub use connect::{ConnectError, Connection, Dialer, Phase, TlsFacts};
+pub use proxy::{EnvironmentProxies, Proxies, Proxy};
 pub use server::Server;
+pub(crate) use server::{unix_address, unix_base_url};
+pub use socket::Socket;
 pub use stream::TimedStream;

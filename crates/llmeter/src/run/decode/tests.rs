@@ -35,7 +35,9 @@ impl Bench {
         let endpoint = Arc::new(endpoint.build().unwrap());
         let payload = json!({"messages": [{"role": "user", "content": "one two"}]});
         Self {
-            prepared: Arc::new(Prepared::new(&*endpoint, payload.as_object().unwrap()).unwrap()),
+            prepared: Arc::new(
+                Prepared::new(&*endpoint, None, payload.as_object().unwrap()).unwrap(),
+            ),
             decoder: Decoder::new(endpoint, Arc::new(Whitespace), 4),
         }
     }
