@@ -13,6 +13,7 @@
 mod aws;
 mod llm_server;
 mod mlflow;
+mod network;
 mod openai_client;
 mod other_apis;
 mod other_clients;

@@ -7,14 +7,13 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::wire::{Server, unix_address, unix_base_url};
+use crate::wire::{Server, coding, unix_address, unix_base_url};
 
 /// What stands in a text where a secret was.
 const REDACTED: &str = "<redacted>";
 
 /// Headers that would break the wire's own framing or reading of the answer.
-const WIRE_HEADERS: [&str; 9] = [
-    "accept-encoding",
+const WIRE_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
     "expect",
@@ -29,8 +28,9 @@ const WIRE_HEADERS: [&str; 9] = [
 const SHORTEST_SECRET: usize = 4;
 
 /// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 8] = [
+const HARMLESS_HEADERS: [&str; 9] = [
     "accept",
+    "accept-encoding",
     "accept-language",
     "anthropic-beta",
     "anthropic-version",
@@ -332,7 +332,21 @@ pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
             "a value without line ends and control characters",
         ));
     }
+    if name.eq_ignore_ascii_case("accept-encoding") && !codings(value).all(coding::is_readable) {
+        return Err(Error::invalid(
+            "header",
+            format!("{name}: {value}"),
+            "encodings that llmeter can undo: gzip, deflate",
+        ));
+    }
     Ok(value.into())
+}
+
+/// The names in a value like `gzip;q=1.0, deflate`.
+fn codings(value: &str) -> impl Iterator<Item = &str> {
+    let items = value.split(',');
+    let names = items.map(|item| item.split(';').next().unwrap_or_default().trim());
+    names.filter(|name| !name.is_empty())
 }
 
 /// What must not appear in a text: the keys, the values of headers that are not known to be

@@ -8,6 +8,7 @@ use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
 use crate::wire::Arrival;
+use crate::wire::coding::Unpacker;
 use crate::wire::framing::{Frame, Framer, Framing};
 use crate::wire::http1::ResponseHead;
 
@@ -98,6 +99,8 @@ struct Assembly {
     decoder: Option<Box<dyn FrameDecoder>>,
     is_streaming: bool,
     head: Option<(ResponseHead, Arrival)>,
+    /// Undoes the body's compression, if it has any.
+    unpacker: Option<Unpacker>,
     body: Body,
     quality: AnswerQuality,
     last: Arrival,
@@ -110,6 +113,7 @@ impl Assembly {
             decoder: None,
             is_streaming: endpoint.is_streaming(),
             head: None,
+            unpacker: None,
             body: Body::Unknown,
             quality: AnswerQuality::default(),
             last: Arrival::default(),
@@ -136,13 +140,21 @@ impl Assembly {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
-        self.body = if !(200..300).contains(&head.status) {
+        let is_refusal = !(200..300).contains(&head.status);
+        let coding = head.content_encoding.as_deref();
+        self.unpacker = coding.and_then(Unpacker::of);
+        self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
+            let unreadable = format!(
+                "the answer is encoded as {coding}; gzip and deflate can be read, and nothing else \
+                 was asked for"
+            );
+            self.answer.error(match is_refusal {
+                true => error_of_status(Some(&head), |_| None, unreadable.as_bytes()),
+                false => unreadable,
+            });
+            Body::Unknown
+        } else if is_refusal {
             Body::Error(Vec::new())
-        } else if let Some(coding) = &head.content_encoding {
-            self.answer.error(format!(
-                "the answer is encoded as {coding}, which was not asked for"
-            ));
-            Body::Foreign(Vec::new())
         } else if is("text/html") {
             Body::Foreign(Vec::new())
         } else if self.is_streaming && (!is_json || framing == Framing::JsonLines) {
@@ -156,6 +168,29 @@ impl Assembly {
     }
 
     fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
+        let Some(mut unpacker) = self.unpacker.take() else {
+            return self.plain(bytes, marks);
+        };
+        let mut begin = 0;
+        for Mark { end, arrival } in marks.iter().copied() {
+            let packed = &bytes[begin..end as usize];
+            begin = end as usize;
+            // What a frame unpacks from had come with the read that brought the last of it.
+            let fed = unpacker.feed(packed, |plain| {
+                let end = plain.len() as u32;
+                self.plain(plain, &[Mark { end, arrival }]);
+            });
+            if let Err(reason) = fed {
+                self.answer.error(reason.to_string());
+                self.body = Body::Unknown;
+                return;
+            }
+        }
+        self.unpacker = Some(unpacker);
+    }
+
+    /// Takes in bytes that are not compressed, or not any more.
+    fn plain(&mut self, bytes: &[u8], marks: &[Mark]) {
         for mark in marks {
             // The head's read may have brought the first bytes of the body as well.
             if mark.arrival != self.last {
@@ -266,6 +301,13 @@ impl Assembly {
     /// Decodes what can be decoded only at the end. `is_broken`: the wire failed, so that the
     /// decoder must not complain of an early end.
     fn close_body(&mut self, is_broken: bool) {
+        if let Some(unpacker) = &self.unpacker
+            && !is_broken
+            && !self.answer.is_complete()
+            && let Err(reason) = unpacker.finish()
+        {
+            self.answer.error(reason.to_string());
+        }
         let Some(decoder) = &mut self.decoder else {
             return;
         };

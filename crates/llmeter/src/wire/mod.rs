@@ -5,6 +5,7 @@
 //! of an answer (`run`).
 
 pub mod clock;
+pub(crate) mod coding;
 pub mod event_stream;
 pub mod framing;
 pub mod http1;

@@ -13,6 +13,10 @@ use crate::wire::{ConnectError, Socket};
 /// How long an address is waited for while there are others to try.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a Unix socket is left alone that has no room for another connection.
+#[cfg(unix)]
+const FULL_PAUSE: Duration = Duration::from_millis(1);
+
 /// Where to connect.
 #[derive(Debug)]
 pub(super) enum Route {
@@ -59,12 +63,18 @@ impl Route {
                 Ok((stream.into(), Some(address)))
             }
             #[cfg(unix)]
-            Self::Unix(path) => match tokio::net::UnixStream::connect(path).await {
-                Ok(stream) => Ok((stream.into(), None)),
-                Err(source) => Err(ConnectError::Unix {
-                    path: path.clone(),
-                    source,
-                }),
+            Self::Unix(path) => loop {
+                match tokio::net::UnixStream::connect(path).await {
+                    Ok(stream) => return Ok((stream.into(), None)),
+                    // As many wait as the server takes: where TCP would wait, this fails.
+                    Err(reason) if reason.kind() == std::io::ErrorKind::WouldBlock => {
+                        tokio::time::sleep(FULL_PAUSE).await;
+                    }
+                    Err(source) => {
+                        let path = path.clone();
+                        return Err(ConnectError::Unix { path, source });
+                    }
+                }
             },
             #[cfg(not(unix))]
             Self::Unix(_) => Err(ConnectError::NoAddress),
@@ -210,6 +220,24 @@ mod tests {
         );
         assert_eq!(reached(&addresses, 0).await, alive.local_addr().unwrap());
         drop(waiting);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_unix_socket_without_room_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.sock");
+        let full =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        full.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        full.listen(0).unwrap();
+        let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let route = Route::Unix(path);
+        let mut second = std::pin::pin!(route.connect(0));
+        let waited = tokio::time::timeout(Duration::from_millis(20), &mut second).await;
+        assert!(waited.is_err(), "there is no room: {waited:?}");
+        full.accept().unwrap();
+        assert!(second.await.is_ok());
     }
 
     #[tokio::test]
