@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod endpoint;
+mod probe;
 mod run;
 mod simulate;
 
@@ -12,6 +13,7 @@ use llmeter::storage::Location;
 use serde::Deserialize;
 
 pub(crate) use endpoint::{EndpointArguments, PayloadArguments};
+pub(crate) use probe::ProbeArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Measure an endpoint
     Run(Box<RunArguments>),
+    /// Send one request and show every phase and frame of it; say what is wrong if it fails
+    Probe(Box<ProbeArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
     /// Work out what the run in a folder cost

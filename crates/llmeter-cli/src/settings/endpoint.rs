@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use llmeter::endpoint::{APIS, Api, EndpointSettings};
 use llmeter::payload::{Payload, load_payloads};
+use llmeter::probe::KeyVariable;
 use llmeter::wire::{Proxies, Proxy};
 use llmeter::{Endpoint, RunConfig};
 use secrecy::SecretString;
@@ -68,6 +69,15 @@ impl EndpointArguments {
             Some(variable) => Ok(Some(variable)),
             None => Ok(self.api()?.key_variable()),
         }
+    }
+
+    /// That variable, and whether it is set.
+    pub(crate) fn key(&self) -> Result<Option<KeyVariable>> {
+        let variable = self.key_variable()?;
+        Ok(variable.map(|name| KeyVariable {
+            name: name.to_owned(),
+            is_set: std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+        }))
     }
 
     fn api_key(&self) -> Result<Option<SecretString>> {

@@ -40,7 +40,7 @@ const HARMLESS_HEADERS: [&str; 9] = [
     "x-title",
 ];
 
-fn is_harmless_header(name: &str) -> bool {
+pub(crate) fn is_harmless_header(name: &str) -> bool {
     HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str())
 }
 

@@ -16,6 +16,7 @@ use crate::endpoint::{Answer, Endpoint, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
+use crate::probe::Watch;
 use crate::run::ahead::{Ready, Requests};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::gate::{Gate, Pass};
@@ -50,6 +51,8 @@ pub(crate) struct Session {
     connections_kept: Connections,
     max_retries: u32,
     pub(crate) rate_limits: RateLimits,
+    /// Whoever looks at a single request.
+    pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) interrupt: Interrupt,
     /// Stops the sending before it costs too much.
     pub(crate) guard: Option<Arc<SpendGuard>>,
@@ -80,6 +83,7 @@ impl Session {
             connections_kept: config.connections,
             max_retries: config.max_retries,
             rate_limits: RateLimits::default(),
+            watch: None,
             interrupt,
             guard,
             backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
@@ -143,13 +147,7 @@ pub(crate) async fn run(
     pass: Pass,
     queue: Sender<Segment>,
 ) {
-    let mut client = Client {
-        number: plan.client as usize,
-        session: session.clone(),
-        connection: None,
-        refusal: None,
-        capture: Capture::new(plan.client, queue, session.backlog.clone()),
-    };
+    let mut client = Client::new(session.clone(), plan.client, queue);
     let interrupt = session.interrupt.clone();
     let requests = &session.requests;
     let mut next = requests.of_client();
@@ -202,6 +200,14 @@ pub(crate) async fn run(
     session.ended.fetch_max(clock::now().0, Ordering::Relaxed);
 }
 
+/// Carries out one request by itself.
+pub(crate) async fn once(session: Arc<Session>, request: Arc<Prepared>, queue: Sender<Segment>) {
+    let mut client = Client::new(session, 0, queue);
+    client
+        .request(Ready::Send(request), clock::now(), false)
+        .await;
+}
+
 struct Client {
     number: usize,
     session: Arc<Session>,
@@ -212,6 +218,16 @@ struct Client {
 }
 
 impl Client {
+    fn new(session: Arc<Session>, number: u32, queue: Sender<Segment>) -> Self {
+        Self {
+            number: number as usize,
+            connection: None,
+            refusal: None,
+            capture: Capture::new(number, queue, session.backlog.clone()),
+            session,
+        }
+    }
+
     /// Carries out one request and hands the answer over. Returns when it was over, which is when
     /// the next one should be sent.
     async fn request(&mut self, request: Ready, intended: Stamp, is_warmup: bool) -> Stamp {
@@ -371,7 +387,15 @@ impl Client {
         let dialer = self.session.dialer.as_ref();
         let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
         let permit = self.session.connecting.acquire().await;
-        let connection = dialer.dial(self.number).await?;
+        let connection = match &self.session.watch {
+            None => dialer.dial(self.number).await?,
+            Some(watch) => {
+                let dialled = dialer.dial_by_phases(self.number, |phase| watch.enter(phase));
+                let connection = dialled.await?;
+                watch.connected(&connection);
+                connection
+            }
+        };
         drop(permit);
         self.session.connections.fetch_add(1, Ordering::Relaxed);
         self.capture.sending.time_to_connect = Some(connection.time_to_connect);
@@ -389,7 +413,10 @@ impl Client {
         if !self.capture.is_sent() {
             self.capture.sending.wall = Some(clock::wall());
         }
-        let mut reader = ResponseReader::new();
+        let mut reader = match self.session.watch {
+            None => ResponseReader::new(),
+            Some(_) => ResponseReader::keeping_lines(),
+        };
         let mut writing = Writing::new(&prepared.request);
         loop {
             let read = poll_fn(|context| {

@@ -40,18 +40,23 @@ pub(crate) fn spawn(
         .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
 }
 
-fn run(
-    session: &Arc<Session>,
-    clients: Vec<(ClientPlan, Pass)>,
-    queues: &[Sender<Segment>],
-) -> Result<LaneReport> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// A lane's runtime, for the thread that calls this.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .on_thread_park(|| LANE.with(|lane| lane.parks()))
         .on_thread_unpark(|| LANE.with(|lane| lane.woke()))
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a lane: {reason}")))?;
+        .map_err(|reason| Error::Environment(format!("cannot start a lane: {reason}")))
+}
+
+fn run(
+    session: &Arc<Session>,
+    clients: Vec<(ClientPlan, Pass)>,
+    queues: &[Sender<Segment>],
+) -> Result<LaneReport> {
+    let runtime = runtime()?;
     let start = clock::now();
     let waited_before = host::thread_wait_seconds();
     LANE.with(|lane| lane.woke());

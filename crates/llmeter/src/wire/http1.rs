@@ -71,6 +71,8 @@ pub struct ResponseHead {
     pub retry_after: Option<String>,
     /// Headers that tell of rate limits, their names in lower case.
     pub limits: Vec<(String, String)>,
+    /// All header lines as sent, if the reader keeps them.
+    pub lines: Vec<(String, String)>,
 }
 
 /// Why bytes are no HTTP response.
@@ -97,6 +99,7 @@ pub struct ResponseReader {
     head_bytes: Vec<u8>,
     head: Option<ResponseHead>,
     keeps_alive: bool,
+    keeps_lines: bool,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +131,14 @@ impl ResponseReader {
     /// A reader for one response.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader for one response that keeps all lines of its head.
+    pub fn keeping_lines() -> Self {
+        Self {
+            keeps_lines: true,
+            ..Self::default()
+        }
     }
 
     /// Reads on. Body bytes are appended to `body`. Returns how many bytes belong to this response:
@@ -241,6 +252,9 @@ impl ResponseReader {
         for line in parsed.headers.iter() {
             let value = || String::from_utf8_lossy(line.value).trim().to_owned();
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
+            if self.keeps_lines {
+                head.lines.push((line.name.to_owned(), value()));
+            }
             if is("content-type") {
                 head.content_type = Some(value());
             } else if is("content-encoding") {

@@ -27,10 +27,9 @@ pub(super) enum Route {
 impl Route {
     /// Resolves a name, blocking.
     pub(super) fn resolve(host: &str, port: u16) -> Result<Self> {
-        let unresolved = |reason: &dyn std::fmt::Display| {
-            Error::Environment(format!(
-                "cannot resolve the host {host}: {reason}; check --base-url and the network"
-            ))
+        let unresolved = |reason: &dyn std::fmt::Display| Error::Unresolved {
+            host: host.to_owned(),
+            reason: reason.to_string(),
         };
         let found = (host, port)
             .to_socket_addrs()

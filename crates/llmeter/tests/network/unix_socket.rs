@@ -5,7 +5,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use llmeter::endpoint::Endpoint;
 use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner, SavedRun, StampSource, Verdict};
 
 use super::scripted::answers::{chunked, whole_stream};
