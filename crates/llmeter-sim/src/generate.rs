@@ -81,6 +81,15 @@ impl Connection {
         then
     }
 
+    /// The id of an HTTP request, by which the truth about it is found where the answer has none.
+    fn request_id(&self, dialect: Dialect, answer: &str) -> String {
+        if dialect.has_no_id() {
+            answer.to_owned()
+        } else {
+            self.shared.request_id()
+        }
+    }
+
     /// Waits for a slot and says when work can begin, which is `ready` if there is one at once.
     async fn slot(&mut self, ready: Stamp) -> Result<(Option<OwnedSemaphorePermit>, Stamp), Gone> {
         let Some(slots) = self.shared.slots.clone() else {
@@ -114,7 +123,7 @@ impl Connection {
             length: None,
             chunked: head.http11,
             keep_alive,
-            request_id: &self.shared.request_id(),
+            request_id: &self.request_id(dialect, &plan.answer.id),
             aws_error_type: None,
             aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,
@@ -179,7 +188,7 @@ impl Connection {
             length: Some(body.len()),
             chunked: false,
             keep_alive: head.keep_alive,
-            request_id: &self.shared.request_id(),
+            request_id: &self.request_id(dialect, &plan.answer.id),
             aws_error_type: None,
             aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,

@@ -51,7 +51,32 @@ pub(crate) struct EndpointArguments {
     /// Go through no proxy, whatever the environment says
     #[arg(long, conflicts_with = "proxy")]
     pub(crate) no_proxy: bool,
+
+    /// Template of a request's body, or @FILE with one [default: {{ payload }}]
+    ///
+    /// A minijinja template of a JSON document in which every value is written as JSON, texts with
+    /// their quotes. It knows the fields of the payload (prompt and max_tokens of --prompt), payload
+    /// (all of it), model, and api_key: '{"inputs": {{ prompt }}, "limit": {{ max_tokens }}}'.
+    #[arg(long, value_name = "TEMPLATE", help_heading = ANY_API)]
+    pub(crate) body: Option<String>,
+    /// How the answer is framed; none for one that comes at once [default: none]
+    #[arg(long, value_name = "HOW", value_parser = ["none", "sse", "ndjson", "event-stream"], help_heading = ANY_API)]
+    pub(crate) framing: Option<String>,
+    /// Where a part of the answer, or of a frame of it, is (repeatable)
+    ///
+    /// Parts: text, reasoning, tool-call, id, error, end (true in the last frame, or why it ended),
+    /// input-tokens, output-tokens, cached-tokens, reasoning-tokens, and, in the payload, prompt.
+    /// bedrock-invoke and sagemaker take text, prompt, output-tokens (bedrock-invoke: input-tokens).
+    #[arg(long = "jmespath", value_name = "PART=EXPRESSION", value_parser = parse_place, help_heading = ANY_API)]
+    #[serde(deserialize_with = "jmespath_setting")]
+    pub(crate) jmespath: Vec<(String, String)>,
+    /// HTTP method [default: POST]
+    #[arg(long, value_name = "METHOD", help_heading = ANY_API)]
+    pub(crate) method: Option<String>,
 }
+
+/// The heading of what only APIs need whose shape llmeter does not know.
+const ANY_API: &str = "Any other API (--endpoint http)";
 
 /// What to send.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -67,6 +92,34 @@ pub(crate) struct PayloadArguments {
     /// Most tokens to generate, with --prompt [default: 256]
     #[arg(long, value_name = "N", conflicts_with = "payload")]
     pub(crate) max_tokens: Option<u64>,
+}
+
+/// `PART=EXPRESSION`.
+fn parse_place(text: &str) -> Result<(String, String), String> {
+    let place = text.split_once('=');
+    let place = place.map(|(part, path)| (part.trim().to_owned(), path.trim().to_owned()));
+    place.ok_or_else(|| "no place; write it like text=choices[0].text".to_owned())
+}
+
+/// Expressions in a configuration file: a table by their parts, or a list like that of the flags.
+fn jmespath_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, String)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a table like { text = \"choices[0].text\" }")]
+    enum Setting {
+        Table(std::collections::BTreeMap<String, String>),
+        List(Vec<String>),
+    }
+    match Setting::deserialize(deserializer)? {
+        Setting::Table(places) => Ok(places.into_iter().collect()),
+        Setting::List(places) => {
+            let places = places.iter().map(|text| parse_place(text));
+            places
+                .collect::<Result<_, _>>()
+                .map_err(serde::de::Error::custom)
+        }
+    }
 }
 
 /// The APIs that `--endpoint` takes.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-use llmeter::endpoint::{APIS, Api, EndpointSettings};
+use anyhow::{Context, Result};
+use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
 use llmeter::payload::{Payload, load_payloads};
 use llmeter::probe::KeyVariable;
 use llmeter::wire::{Proxies, Proxy};
 use llmeter::{Endpoint, RunConfig};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::args::{EndpointArguments, PayloadArguments};
 use crate::exit::UsageError;
@@ -33,6 +34,14 @@ impl EndpointArguments {
             insecure: self.insecure || file.insecure,
             no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
             proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
+            body: self.body.or(file.body),
+            framing: self.framing.or(file.framing),
+            jmespath: if self.jmespath.is_empty() {
+                file.jmespath
+            } else {
+                self.jmespath
+            },
+            method: self.method.or(file.method),
         }
     }
 
@@ -105,7 +114,55 @@ impl EndpointArguments {
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),
+            jmespath: self.jmespath.clone(),
+            body: self.body_template()?,
+            method: self.method.clone(),
+            framing: self.framing.clone(),
         })?)
+    }
+
+    /// Lays what is said of an API's shape over a saved endpoint.
+    pub(super) fn shape_over(&self, saved: &mut SavedObject) -> Result<()> {
+        let body = self.body_template()?;
+        let given = [
+            ("body", &body),
+            ("method", &self.method),
+            ("framing", &self.framing),
+        ];
+        let given: Vec<_> = given
+            .into_iter()
+            .filter_map(|(field, value)| Some((field, value.as_ref()?)))
+            .collect();
+        if given.is_empty() && self.jmespath.is_empty() {
+            return Ok(());
+        }
+        if Api::of_saved(saved)?.name != "http" {
+            let reason = "--body, --framing, --jmespath and --method change a saved run only if its \
+                          endpoint is http";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        for (field, value) in given {
+            saved.state.insert(field.to_owned(), value.as_str().into());
+        }
+        if let Some(Value::Object(places)) = saved.state.get_mut("jmespath") {
+            for (part, path) in &self.jmespath {
+                places.insert(part.clone(), path.as_str().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The template of a body, read from its file if it is in one.
+    pub(crate) fn body_template(&self) -> Result<Option<String>> {
+        let Some(body) = &self.body else {
+            return Ok(None);
+        };
+        let Some(path) = body.strip_prefix('@') else {
+            return Ok(Some(body.clone()));
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--body: cannot read the template {path}"))?;
+        Ok(Some(text))
     }
 
     /// Names and values of the headers that are given.

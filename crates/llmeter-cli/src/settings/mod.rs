@@ -281,6 +281,7 @@ impl RunArguments {
             saved.endpoint.class = self.endpoint.api()?.class.to_owned();
             saved.endpoint.state.remove("endpoint_type");
         }
+        self.endpoint.shape_over(&mut saved.endpoint)?;
         if self.no_callbacks || !callbacks.is_empty() {
             saved.callbacks.clear();
         }

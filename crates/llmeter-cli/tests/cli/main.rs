@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod any_api;
 mod bad_usage;
 mod calibrate;
 mod callbacks;

@@ -1,7 +1,9 @@
 //! The APIs beside Chat Completions: a real server, llama.cpp's own, answers them, and the Python
 //! llmeter 0.2.0 runs again what it knows of them.
 
-use llmeter::endpoint::{Api, EndpointSettings, OpenAiCompletions};
+use std::sync::Arc;
+
+use llmeter::endpoint::{Api, EndpointSettings, Framing, HttpEndpoint, OpenAiCompletions};
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
 use llmeter_sim::{SimConfig, Simulator};
@@ -126,5 +128,52 @@ fn python_runs_responses_again_from_our_configuration() {
             seen["again"],
             json!({"failed_requests": 0, "total_requests": 3})
         );
+    }
+}
+
+#[test]
+fn an_api_without_a_name_is_described() {
+    let Some(python) = python() else { return };
+    let server = LlmServer::start(&python);
+    // llama.cpp's own API, which is none of those that llmeter knows.
+    let address = server.base_url.replace("/v1", "/completion");
+    for (framing, streaming) in [(Some(Framing::Sse), true), (None, false)] {
+        let mut builder = HttpEndpoint::builder(&address)
+            .model("tiny")
+            .body(
+                r#"{"prompt": {{ "Story: " ~ prompt }}, "n_predict": {{ max_tokens }},
+                    "ignore_eos": true, "stream": {{ streaming }}}"#,
+            )
+            .jmespath("text", "content")
+            .jmespath("end", "stop && stop_type")
+            .jmespath("input-tokens", "tokens_evaluated")
+            .jmespath("output-tokens", "tokens_predicted");
+        if let Some(framing) = framing {
+            builder = builder.framing(framing);
+        }
+        let extra = json!({"streaming": streaming});
+        let extra = extra.as_object().unwrap().clone();
+        let payload = HttpEndpoint::create_payload("Once upon a time", 24, extra).unwrap();
+        let config = RunConfig::new(Arc::new(builder.build().unwrap()), [payload])
+            .clients(2)
+            .load(Load::Requests(3));
+        let result = Runner::new(config).run_blocking().unwrap();
+        assert_eq!(result.responses.len(), 6);
+        for response in &result.responses {
+            assert_eq!(response.error, None);
+            assert_eq!(response.num_tokens_output, Some(24));
+            assert!(response.num_tokens_input > Some(3));
+            assert_eq!(response.detail.finish_reason.as_deref(), Some("limit"));
+            assert!(
+                response
+                    .response_text
+                    .as_ref()
+                    .is_some_and(|text| !text.is_empty())
+            );
+            assert_eq!(response.time_to_first_token.is_some(), streaming);
+            if streaming {
+                assert!(response.detail.content_frames > Some(1));
+            }
+        }
     }
 }

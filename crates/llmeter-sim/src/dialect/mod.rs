@@ -176,6 +176,11 @@ impl Dialect {
         }
     }
 
+    /// Whether an answer has its id in a header alone.
+    pub(crate) fn has_no_id(self) -> bool {
+        matches!(self, Self::Ollama | Self::Tgi)
+    }
+
     pub(crate) fn is_aws(self) -> bool {
         matches!(self, Self::Aws(_))
     }

@@ -288,6 +288,19 @@ fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// One segment of a path, with everything escaped that is not unreserved in a URL.
+pub(crate) fn path_segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// The key without white space around it; `None` if nothing is left.
 pub(crate) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
     let text = key.expose_secret().trim();
@@ -378,4 +391,17 @@ fn secrets(
     found.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     found.dedup();
     found.into_iter().map(SecretString::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_id_is_one_segment() {
+        assert_eq!(
+            path_segment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0"),
+            "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0"
+        );
+    }
 }

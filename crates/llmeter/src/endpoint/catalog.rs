@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::http::{HttpEndpoint, HttpEndpointBuilder};
 use super::json_api::{Dialect, JsonEndpointBuilder};
 use super::openai::{OpenAi, OpenAiApi};
 use super::{
@@ -29,6 +30,15 @@ pub struct EndpointSettings {
     pub region: Option<String>,
     /// Further headers of every request.
     pub headers: Vec<(String, SecretString)>,
+    /// Where parts of an answer are, for the APIs that leave its shape to the model or the server:
+    /// names of [`ANSWER_PARTS`](super::ANSWER_PARTS) with JMESPath expressions.
+    pub jmespath: Vec<(String, String)>,
+    /// The template of a body; only for `http`, like the next two.
+    pub body: Option<String>,
+    /// The HTTP method; POST if not set.
+    pub method: Option<String>,
+    /// How a streamed answer is framed: `none`, `sse`, `ndjson` or `event-stream`.
+    pub framing: Option<String>,
 }
 
 /// One API that llmeter speaks, streamed or answered at once.
@@ -40,6 +50,8 @@ pub struct Api {
     pub class: &'static str,
     /// Whether the answer comes in pieces.
     pub streaming: bool,
+    /// How it answers, for people.
+    manner: &'static str,
     family: &'static Family,
 }
 
@@ -94,6 +106,7 @@ pub const APIS: &[Api] = &[
     OLLAMA.whole("ollama", "Ollama"),
     TGI.streamed("tgi-stream", "TgiStream"),
     TGI.whole("tgi", "Tgi"),
+    HTTP.either("http", "HttpEndpoint"),
 ];
 
 const CHAT: Family = Family {
@@ -199,6 +212,19 @@ const TGI: Family = Family {
     payload: |prompt, most, _| Tgi::create_payload(prompt, most, Payload::new()),
 };
 
+const HTTP: Family = Family {
+    about: "Any other JSON API, by a template for bodies and JMESPath for answers",
+    // Whose key it would be, only the user knows.
+    key_variable: None,
+    build: |settings, _| {
+        Ok(Arc::new(
+            HttpEndpointBuilder::of_settings(settings)?.build()?,
+        ))
+    },
+    load: |saved, key| Ok(Arc::new(HttpEndpoint::from_saved(saved, key)?)),
+    payload: |prompt, most, _| HttpEndpoint::create_payload(prompt, most, Payload::new()),
+};
+
 impl Family {
     /// The API that answers in pieces.
     const fn streamed(&'static self, name: &'static str, class: &'static str) -> Api {
@@ -206,6 +232,7 @@ impl Family {
             name,
             class,
             streaming: true,
+            manner: ", streamed",
             family: self,
         }
     }
@@ -216,31 +243,58 @@ impl Family {
             name,
             class,
             streaming: false,
+            manner: ", answered at once",
             family: self,
+        }
+    }
+
+    /// The API that answers as its settings say.
+    const fn either(&'static self, name: &'static str, class: &'static str) -> Api {
+        Api {
+            manner: "",
+            ..self.whole(name, class)
         }
     }
 }
 
 #[cfg(feature = "aws")]
 fn bedrock_invoke(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
-    let builder = BedrockInvoke::builder(settings.model()?)
+    settings.refuse_templates()?;
+    let mut builder = BedrockInvoke::builder(settings.model()?)
         .streaming(streaming)
         .aws(settings.aws());
+    for (part, path) in settings.places(&["text", "output-tokens", "prompt", "input-tokens"])? {
+        builder = match part {
+            "text" => builder.generated_text_jmespath(path),
+            "output-tokens" => builder.generated_token_count_jmespath(path),
+            "prompt" => builder.input_text_jmespath(path),
+            _ => builder.input_token_count_jmespath(path),
+        };
+    }
     Ok(Arc::new(builder.build()?))
 }
 
 /// The model's name is that of the SageMaker endpoint.
 #[cfg(feature = "aws")]
 fn sagemaker(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    settings.refuse_templates()?;
     let name = settings.model()?;
-    let builder = SageMaker::builder(name, name)
+    let mut builder = SageMaker::builder(name, name)
         .streaming(streaming)
         .aws(settings.aws());
+    for (part, path) in settings.places(&["text", "output-tokens", "prompt"])? {
+        builder = match part {
+            "text" => builder.generated_text_jmespath(path),
+            "output-tokens" => builder.token_count_jmespath(path),
+            _ => builder.input_text_jmespath(path),
+        };
+    }
     Ok(Arc::new(builder.build()?))
 }
 
 #[cfg(feature = "aws")]
 fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    settings.refuse_shapes()?;
     let builder = BedrockConverse::builder(settings.model()?)
         .streaming(streaming)
         .aws(settings.aws());
@@ -248,6 +302,7 @@ fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<
 }
 
 fn openai<A: OpenAiApi>(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
+    settings.refuse_shapes()?;
     let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
     let mut builder = OpenAi::<A>::builder(base_url, settings.model()?).streaming(streaming);
     if let Some(key) = &settings.api_key {
@@ -268,6 +323,7 @@ fn json_api(
     settings: &EndpointSettings,
     streaming: bool,
 ) -> Result<Arc<dyn Endpoint>> {
+    settings.refuse_shapes()?;
     let builder = JsonEndpointBuilder::of_settings(dialect, settings, settings.model()?, streaming);
     Ok(Arc::new(builder.build()?))
 }
@@ -288,6 +344,53 @@ impl EndpointSettings {
     pub(super) fn base_url(&self, example: &str) -> Result<&str> {
         let base_url = self.base_url.as_deref();
         base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
+    }
+
+    /// The expressions, if they are for these parts.
+    #[cfg(feature = "aws")]
+    fn places(&self, parts: &[&str]) -> Result<impl Iterator<Item = (&str, &str)>> {
+        let mut places = self.jmespath.iter();
+        if let Some((part, path)) = places.find(|(part, _)| !parts.contains(&part.as_str())) {
+            let expected = format!("one of the parts {}", parts.join(", "));
+            return Err(Error::invalid(
+                "jmespath",
+                format!("{part}={path}"),
+                expected,
+            ));
+        }
+        let places = self.jmespath.iter();
+        Ok(places.map(|(part, path)| (part.as_str(), path.as_str())))
+    }
+
+    /// Refuses what only the API has that is made of templates.
+    fn refuse_templates(&self) -> Result<()> {
+        let given = [
+            ("body", &self.body),
+            ("method", &self.method),
+            ("framing", &self.framing),
+        ];
+        match given.into_iter().find(|(_, setting)| setting.is_some()) {
+            None => Ok(()),
+            Some((field, _)) => Err(Error::invalid(
+                field,
+                "(given)",
+                "nothing for this API, whose shape is known; it goes with --endpoint http",
+            )),
+        }
+    }
+
+    /// Refuses what only APIs have whose shape is not known.
+    fn refuse_shapes(&self) -> Result<()> {
+        self.refuse_templates()?;
+        match self.jmespath.first() {
+            None => Ok(()),
+            Some((part, path)) => Err(Error::invalid(
+                "jmespath",
+                format!("{part}={path}"),
+                "nothing for this API, whose shape is known; it goes with --endpoint http, \
+                 bedrock-invoke and sagemaker",
+            )),
+        }
     }
 
     /// The way to AWS; the environment says what the settings leave open.
@@ -322,12 +425,7 @@ impl EndpointSettings {
 impl Api {
     /// One line for people.
     pub fn about(&self) -> String {
-        let manner = if self.streaming {
-            "streamed"
-        } else {
-            "answered at once"
-        };
-        format!("{}, {manner}", self.family.about)
+        format!("{}{}", self.family.about, self.manner)
     }
 
     /// The environment variable in which its key usually is; `None` if it takes no key.

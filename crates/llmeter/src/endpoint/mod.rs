@@ -20,6 +20,8 @@ mod bedrock_invoke;
 mod catalog;
 mod failure;
 mod gemini;
+mod http;
+mod jmespath;
 mod json_api;
 mod lenient;
 mod ollama;
@@ -52,6 +54,7 @@ pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
 pub use catalog::{APIS, Api, EndpointSettings, from_saved};
 pub use gemini::Gemini;
+pub use http::{ANSWER_PARTS, HttpEndpoint, HttpEndpointBuilder};
 pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
 pub use ollama::Ollama;
 pub use openai_chat::{Chat, OpenAiChat, OpenAiChatBuilder};
@@ -126,6 +129,11 @@ pub trait HttpApi: Send + Sync {
     /// Where to connect.
     fn server(&self) -> &Server;
 
+    /// The method of every request.
+    fn method(&self) -> &str {
+        "POST"
+    }
+
     /// The request for a prepared payload. Called before the clock starts.
     ///
     /// # Errors
@@ -152,7 +160,8 @@ pub trait HttpApi: Send + Sync {
     }
 }
 
-/// A POST request, complete but for the lines that the wire adds (`Host`, `Content-Length`).
+/// A request, complete but for its method and the lines that the wire adds (`Host`,
+/// `Content-Length`).
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
     /// Path and query, beginning with `/`.

@@ -163,6 +163,10 @@ impl HttpApi for Watched {
         self.api().server()
     }
 
+    fn method(&self) -> &str {
+        self.api().method()
+    }
+
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
         self.api().request(payload)
     }

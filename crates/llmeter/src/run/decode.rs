@@ -266,6 +266,14 @@ impl Assembly {
     fn record(&mut self, ending: &Ending, tokenizer: &dyn Tokenizer) -> Recorded {
         let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
+        // By it whoever runs the server finds the request, if the answer itself has no id.
+        if let Some(id) = self
+            .head
+            .as_ref()
+            .and_then(|(head, _)| head.request_id.as_ref())
+        {
+            self.answer.id(id);
+        }
         let end = match self.head {
             Some(_) => self.last.at,
             None => ending.at,

@@ -52,7 +52,8 @@ impl Prepared {
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
         let request = match endpoint.way() {
             Way::Http(api) => {
-                http1::encode_request(api.server(), proxy, &api.request(&payload).map_err(refuse)?)
+                let request = api.request(&payload).map_err(refuse)?;
+                http1::encode_request(api.server(), proxy, api.method(), &request)
             }
             Way::Invoke(_) => Vec::new(),
         };

@@ -14,12 +14,18 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_HEADERS: usize = 128;
 
-/// The bytes of a POST request, head and body. A proxy that leads to a server without encryption
-/// is asked for the whole address; to one with, the request goes through its tunnel as it is.
-pub fn encode_request(server: &Server, proxy: Option<&Proxy>, request: &HttpRequest) -> Vec<u8> {
+/// The bytes of a request, head and body. A proxy that leads to a server without encryption is asked
+/// for the whole address; to one with, the request goes through its tunnel as it is.
+pub fn encode_request(
+    server: &Server,
+    proxy: Option<&Proxy>,
+    method: &str,
+    request: &HttpRequest,
+) -> Vec<u8> {
     let proxy = proxy.filter(|_| !server.tls);
     let mut bytes = Vec::with_capacity(512 + request.body.len());
-    bytes.extend_from_slice(b"POST ");
+    bytes.extend_from_slice(method.as_bytes());
+    bytes.push(b' ');
     if proxy.is_some() {
         bytes.extend_from_slice(b"http://");
         bytes.extend_from_slice(server.authority.as_bytes());
@@ -63,6 +69,8 @@ pub struct ResponseHead {
     pub content_encoding: Option<String>,
     /// The `Location` header of a redirect.
     pub location: Option<String>,
+    /// The id that the server gave the request (`x-request-id` or `request-id`).
+    pub request_id: Option<String>,
     /// The id that AWS gave the request (`x-amzn-requestid`).
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
@@ -262,6 +270,8 @@ impl ResponseReader {
                     Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
             } else if is("location") {
                 head.location = Some(value());
+            } else if is("x-request-id") || is("request-id") {
+                head.request_id = Some(value()).filter(|id| !id.is_empty());
             } else if is("x-amzn-requestid") {
                 head.aws_request_id = Some(value());
             } else if is("x-amzn-errortype") {

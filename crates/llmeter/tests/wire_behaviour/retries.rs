@@ -178,3 +178,17 @@ fn a_server_that_is_gone_is_tried_again() {
     assert_eq!(response.request_time, None, "it was never sent");
     assert!(response.detail.retry_wait.unwrap() >= 0.25 + 0.5);
 }
+
+#[test]
+fn a_refusal_has_the_id_by_which_the_server_knows_it() {
+    let (result, _server) = result(vec![busy("X-Request-Id: req_17\r\n")], |config| {
+        config.max_retries = 0;
+    });
+    assert_failed(&result.responses[0], "too many");
+    assert_eq!(result.responses[0].id.as_deref(), Some("req_17"));
+    // An answer's own id says more.
+    let own = String::from_utf8(whole()).unwrap();
+    let own = own.replacen("\r\n", "\r\nrequest-id: req_18\r\n", 1);
+    let server = Scripted::start(vec![vec![write(own.into_bytes())]]);
+    assert_streamed(&run(server.config()).responses[0], &["all"]);
+}

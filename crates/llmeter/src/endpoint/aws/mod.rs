@@ -6,16 +6,16 @@
 
 mod access;
 mod error;
-mod jmespath;
 mod options;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+pub(super) use super::access::path_segment;
+pub(super) use super::jmespath::Path;
 pub(super) use access::AwsAccess;
 pub(super) use error::{exception, of_status};
-pub(super) use jmespath::Path;
 pub use options::AwsOptions;
 
 use super::SavedObject;
@@ -59,19 +59,6 @@ impl Service {
         };
         format!("https://{host}.{region}.{suffix}")
     }
-}
-
-/// One segment of a path, with everything escaped that AWS's own clients escape.
-pub(super) fn path_segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// A value as JSON for AWS: marked bytes become base64.
@@ -143,14 +130,6 @@ mod tests {
         assert_eq!(
             with_base64(&payload),
             json!({"a": [{"source": {"bytes": "/9j/"}}], "b": 1})
-        );
-    }
-
-    #[test]
-    fn a_model_id_is_one_segment() {
-        assert_eq!(
-            path_segment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0"),
-            "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0"
         );
     }
 }
