@@ -83,7 +83,9 @@ pub enum Error {
         reason: String,
     },
     /// A host has no address that can be found.
-    #[error("cannot resolve the host {host}: {reason}; check --base-url and the network")]
+    #[error(
+        "cannot resolve the host {host}: {reason}; check --base-url (or --proxy) and the network"
+    )]
     Unresolved {
         /// The host.
         host: String,

@@ -30,10 +30,10 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
         let text = report::probe(&seen, arguments.frames.unwrap_or(FRAMES));
         output::text(&styled(&text))?;
     }
-    Ok(if seen.is_interrupted {
-        Exit::Interrupted
-    } else if seen.is_success() {
+    Ok(if seen.is_success() {
         Exit::Done
+    } else if seen.is_interrupted {
+        Exit::Interrupted
     } else if seen
         .answer
         .as_ref()
@@ -68,7 +68,7 @@ fn styled(text: &str) -> String {
         return text.to_owned();
     }
     let lines = text.lines().map(|line| match line {
-        "Failed" => style(line).red().bold().to_string(),
+        "Failed" | "Interrupted" => style(line).red().bold().to_string(),
         "Succeeded" => style(line).green().bold().to_string(),
         line if line.starts_with(' ') => line.to_owned(),
         line => style(line).bold().to_string(),

@@ -86,7 +86,7 @@ fn of_connection(error: &str) -> Option<Diagnosis> {
     if error.starts_with("cannot resolve") {
         return diagnosis(
             "no name server knows this host",
-            "check the spelling in --base-url; a name within a company may need its VPN, its name \
+            "check the spelling in --base-url (or --proxy); a name within a company may need its VPN, its name \
              server, or its proxy (--proxy)",
         );
     }

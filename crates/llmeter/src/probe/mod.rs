@@ -67,7 +67,7 @@ pub fn probe(
             Ok(dialer) => Some(dialer),
             Err(unresolved @ Error::Unresolved { .. }) => {
                 report.error = Some(unresolved.to_string());
-                report.diagnose(key, None);
+                report.diagnose(key);
                 return Ok(report);
             }
             Err(reason) => return Err(reason),
@@ -92,6 +92,6 @@ pub fn probe(
         report.take_answer(seen.response);
         report.note_unstreamed(config.endpoint.is_streaming());
     }
-    report.diagnose(key, watch.phase());
+    report.diagnose(key);
     Ok(report)
 }

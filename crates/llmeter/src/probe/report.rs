@@ -38,7 +38,7 @@ pub struct ProbeReport {
     pub addresses: Vec<SocketAddr>,
     /// The address that was connected to.
     pub address: Option<SocketAddr>,
-    /// Time to resolve the name.
+    /// Time to resolve the name; an address needs none.
     pub time_to_resolve: Option<f64>,
     /// Time to connect: TCP's, and a proxy's way to an https server.
     pub time_to_connect: Option<f64>,
@@ -46,6 +46,8 @@ pub struct ProbeReport {
     pub time_to_tls: Option<f64>,
     /// What the handshake agreed on.
     pub tls: Option<TlsFacts>,
+    /// What was under way when a connection could not be opened.
+    pub failed_phase: Option<Phase>,
     /// The request, if it is HTTP.
     pub request: Option<ProbeRequest>,
     /// The head of the answer, if it came.
@@ -130,6 +132,9 @@ impl ProbeReport {
             self.time_to_connect = Some(opened.time_to_connect);
             self.time_to_tls = opened.time_to_tls;
             self.tls = opened.tls;
+        } else if let Some(opening) = watch.opening() {
+            self.failed_phase = Some(opening.phase);
+            self.time_to_connect = opening.time_to_connect;
         }
     }
 
@@ -183,11 +188,17 @@ impl ProbeReport {
             } else if is_stream && answer.detail.content_frames == Some(0) {
                 odd("the stream was complete and empty");
             }
-            if is_stream && answer.detail.content_frames == Some(1) {
-                odd(
-                    "the whole answer came in one frame: something between may hold the stream \
-                     back (a proxy that buffers), or the answer is that short",
-                );
+            let is_at_once = answer.time_to_first_token == answer.time_to_last_token;
+            match answer.detail.content_frames {
+                Some(1) => odd(
+                    "the whole answer came in one frame: the server does not send as it generates, \
+                     or the answer is that short",
+                ),
+                Some(2..) if is_at_once => odd(
+                    "all frames came at the same time: something between holds the stream back (a \
+                     proxy that buffers), or the server does not send as it generates",
+                ),
+                _ => {}
             }
         }
         self.answer = Some(answer);
@@ -205,14 +216,14 @@ impl ProbeReport {
         }
     }
 
-    pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>, phase: Option<Phase>) {
+    pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>) {
         let Some(error) = &self.error else { return };
         let answer = self.answer.as_ref();
         self.diagnosis = diagnose(&Circumstances {
             error,
             is_encrypted: self.is_encrypted,
             target: self.request.as_ref().map(ProbeRequest::target),
-            phase,
+            phase: self.failed_phase,
             has_head: self.response.is_some(),
             has_content: answer.is_some_and(|answer| answer.time_to_first_token.is_some()),
             key,
@@ -223,6 +234,15 @@ impl ProbeReport {
     /// Whether the request was answered in full.
     pub fn is_success(&self) -> bool {
         self.error.is_none() && self.answer.is_some()
+    }
+
+    /// The server's id for the answer. The answer's own may be one that llmeter made.
+    pub fn server_id(&self) -> Option<&str> {
+        let id = self.answer.as_ref()?.id.as_deref()?;
+        let mut headers = self.response.iter().flat_map(|response| &response.headers);
+        let is_in_head = headers.any(|(_, value)| value == id);
+        let is_in_frames = self.frames.iter().any(|frame| frame.data.contains(id));
+        (is_in_head || is_in_frames).then_some(id)
     }
 
     /// Time from the request's first byte to the first and the last frame.
@@ -261,6 +281,11 @@ impl ProbeReport {
                 "cipher": tls.cipher,
                 "alpn": tls.alpn,
             })),
+            "failed_phase": self.failed_phase.map(|phase| match phase {
+                Phase::Connect => "connect",
+                Phase::Proxy => "proxy",
+                Phase::Tls => "tls",
+            }),
             "stamps": match self.stamps {
                 StampSource::Kernel => "kernel",
                 StampSource::User => "user",
@@ -294,7 +319,7 @@ impl ProbeReport {
                 "has_content": frame.has_content,
             })).collect::<Vec<_>>(),
             "frames_total": self.frames.len() as u64 + self.frames_dropped,
-            "id": answer.and_then(|answer| answer.id.as_ref()),
+            "id": self.server_id(),
             "response_text": answer.and_then(|answer| answer.response_text.as_ref()),
             "reasoning_text": detail.and_then(|detail| detail.reasoning_text.as_ref()),
             "finish_reason": detail.and_then(|detail| detail.finish_reason.as_ref()),

@@ -12,7 +12,7 @@ use crate::endpoint::{
     ResponseHead, SavedObject, Way,
 };
 use crate::payload::Payload;
-use crate::wire::clock::Stamp;
+use crate::wire::clock::{self, Stamp};
 use crate::wire::{Connection, Phase, Server, TlsFacts};
 
 /// Most frames that are kept; the rest is counted.
@@ -23,8 +23,17 @@ const MOST_BYTES: usize = 4 * 1024;
 /// What the lane tells of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    phase: Mutex<Option<Phase>>,
+    opening: Mutex<Option<Opening>>,
     opened: Mutex<Option<Opened>>,
+}
+
+/// A connection that is not ready yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening {
+    begun: Stamp,
+    pub(super) phase: Phase,
+    /// Time to connect, once that is done.
+    pub(super) time_to_connect: Option<f64>,
 }
 
 /// A connection that was opened.
@@ -39,12 +48,21 @@ pub(super) struct Opened {
 impl Watch {
     /// A phase of opening a connection begins.
     pub(crate) fn enter(&self, phase: Phase) {
-        *lock(&self.phase) = Some(phase);
+        let mut opening = lock(&self.opening);
+        let begun = match (phase, *opening) {
+            (Phase::Proxy | Phase::Tls, Some(opening)) => opening.begun,
+            _ => clock::now(),
+        };
+        *opening = Some(Opening {
+            begun,
+            phase,
+            time_to_connect: (phase == Phase::Tls).then(|| clock::now().seconds_since(begun)),
+        });
     }
 
     /// The connection is there.
     pub(crate) fn connected(&self, connection: &Connection) {
-        *lock(&self.phase) = None;
+        *lock(&self.opening) = None;
         *lock(&self.opened) = Some(Opened {
             address: connection.address,
             time_to_connect: connection.time_to_connect,
@@ -53,9 +71,9 @@ impl Watch {
         });
     }
 
-    /// The phase of opening a connection that did not come to its end.
-    pub(super) fn phase(&self) -> Option<Phase> {
-        *lock(&self.phase)
+    /// The opening of a connection that did not come to its end.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        *lock(&self.opening)
     }
 
     pub(super) fn opened(&self) -> Option<Opened> {

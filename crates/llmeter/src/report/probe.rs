@@ -4,14 +4,18 @@ use std::fmt::Write;
 
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
-use crate::wire::StampSource;
+use crate::wire::{Phase, StampSource};
 
 /// Columns of a line.
 const WIDTH: usize = 80;
 /// Columns of the names at the left.
 const NAMES: usize = 14;
-/// Lines of an answer's text that are shown.
+/// Lines of an answer's text that are shown, and of the body of a refusal.
 const TEXT_LINES: usize = 6;
+/// Lines of a request's body that are shown.
+const BODY_LINES: usize = 3;
+/// Characters of a frame that are shown before it differs from the frame before.
+const LEAD: usize = 20;
 
 /// What a probe saw, with at most `frames` frames. Headings begin at the left, everything else is
 /// indented.
@@ -31,31 +35,56 @@ fn line(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<NAMES$}{}", cut(value, WIDTH - NAMES - 2));
 }
 
-/// A value over as many lines as it needs, broken between words.
+/// A value over as many lines as it needs, at most `most`, broken between words.
 fn wrapped(text: &mut String, name: &str, value: &str, most: usize) {
     let room = WIDTH - NAMES - 2;
-    let mut lines: Vec<String> = Vec::new();
+    let mut lines = Vec::new();
     for given in value.lines() {
         let mut current = String::new();
         for word in given.split_whitespace() {
+            let mut word = word.to_owned();
             let length = current.chars().count();
             if length > 0 && length + 1 + word.chars().count() > room {
                 lines.push(std::mem::take(&mut current));
             }
+            // An address may be longer than a line.
+            while let Some((end, _)) = word.char_indices().nth(room) {
+                let rest = word.split_off(end);
+                lines.push(std::mem::replace(&mut word, rest));
+            }
             if !current.is_empty() {
                 current.push(' ');
             }
-            current.push_str(word);
+            current.push_str(&word);
         }
         lines.push(current);
     }
-    let is_cut = lines.len() > most;
-    lines.truncate(most);
-    if is_cut && let Some(last) = lines.last_mut() {
-        *last = cut(&format!("{last} …"), room);
-    }
+    shorten(&mut lines, most, room);
     for (number, part) in lines.iter().enumerate() {
         line(text, if number == 0 { name } else { "" }, part);
+    }
+}
+
+/// A body over whole lines, at most `most`, broken anywhere.
+fn block(text: &mut String, value: &str, most: usize) {
+    let room = WIDTH - 2;
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let characters: Vec<char> = words.join(" ").chars().collect();
+    let lines = characters.chunks(room).take(most.saturating_add(1));
+    let mut lines: Vec<String> = lines.map(String::from_iter).collect();
+    shorten(&mut lines, most, room);
+    for line in lines {
+        let _ = writeln!(text, "  {}", cut(&line, room));
+    }
+}
+
+/// Leaves `most` lines, and marks that there were more.
+fn shorten(lines: &mut Vec<String>, most: usize, room: usize) {
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            *last = cut(&format!("{last} …"), room);
+        }
     }
 }
 
@@ -89,12 +118,18 @@ fn connection(text: &mut String, report: &ProbeReport) {
         .iter()
         .map(|address| address.ip().to_string())
         .collect();
-    timed(text, "name", report.time_to_resolve, &addresses.join(", "));
+    timed(text, "DNS", report.time_to_resolve, &addresses.join(", "));
     let address = report
         .address
         .map(|address| address.to_string())
         .unwrap_or_default();
     timed(text, "connect", report.time_to_connect, &address);
+    match report.failed_phase {
+        Some(Phase::Connect) => line(text, "connect", "failed"),
+        Some(Phase::Proxy) => line(text, "connect", "failed at the proxy"),
+        Some(Phase::Tls) => line(text, "TLS", "failed"),
+        None => {}
+    }
     let tls = report.tls.as_ref().map(|tls| {
         let alpn = tls
             .alpn
@@ -123,7 +158,7 @@ fn request(text: &mut String, report: &ProbeReport) {
     let _ = writeln!(text, "Request{}", if is_sent { "" } else { " (not sent)" });
     let _ = writeln!(text, "  {}", cut(&request.line, WIDTH - 2));
     headers(text, &request.headers);
-    let _ = writeln!(text, "  {}", cut(&request.body, WIDTH - 2));
+    block(text, &request.body, BODY_LINES);
 }
 
 fn response(text: &mut String, report: &ProbeReport) {
@@ -189,9 +224,10 @@ fn frames(text: &mut String, report: &ProbeReport, most: usize) {
     }
     let is_timed = report.frames.iter().any(|frame| frame.time.is_some());
     if !is_timed {
-        let _ = writeln!(text, "Body");
-        for frame in &report.frames {
-            let _ = writeln!(text, "  {}", cut(&frame.data, WIDTH - 2));
+        let bodies = report.frames.iter().map(|frame| &frame.data);
+        for body in bodies.filter(|body| !body.trim().is_empty()) {
+            let _ = writeln!(text, "Body");
+            block(text, body, TEXT_LINES);
         }
         return;
     }
@@ -214,13 +250,14 @@ fn frames(text: &mut String, report: &ProbeReport, most: usize) {
             let left_out = report.frames.len() - head - tail;
             let _ = writeln!(text, "  {:>10}", format!("… {left_out} …"));
         }
-        before = frame.time;
+        before = Some(frame);
     }
 }
 
-fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<f64>) {
+fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<&ProbeFrame>) {
     let Some(time) = frame.time else { return };
-    let gap = before.map_or_else(String::new, |before| {
+    let gap = before.and_then(|before| before.time);
+    let gap = gap.map_or_else(String::new, |before| {
         format!("+{:.2}", (time - before) * 1e3)
     });
     let mark = if frame.has_content { '*' } else { ' ' };
@@ -229,69 +266,84 @@ fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<f64>) {
         .as_ref()
         .map(|event| format!("{event}: "))
         .unwrap_or_default();
-    let start = format!("  {:>10.2}{gap:>10} {mark} ", time * 1e3);
-    let data = cut(
-        &format!("{event}{}", frame.data),
-        WIDTH - start.chars().count(),
-    );
-    let _ = writeln!(text, "{start}{data}");
+    let start = format!("  {:>10.2}{gap:>10} {mark} {event}", time * 1e3);
+    let room = WIDTH.saturating_sub(start.chars().count()).max(LEAD);
+    let data = telling(&frame.data, before.map(|before| &*before.data), room);
+    let _ = writeln!(text, "{}", cut(&format!("{start}{data}"), WIDTH));
+}
+
+/// A frame's data, shortened to so many characters. Frames of one stream mostly begin alike: of one
+/// that is too long, what it has in common with the frame before is left out.
+fn telling(data: &str, before: Option<&str>, room: usize) -> String {
+    let alike = before.map_or(0, |before| {
+        let pairs = data.chars().zip(before.chars());
+        pairs.take_while(|(own, other)| own == other).count()
+    });
+    let too_many = (data.chars().count() + 1).saturating_sub(room);
+    let skipped = alike.saturating_sub(LEAD).min(too_many);
+    match skipped {
+        // A mark takes as much room as what it stands for.
+        0 | 1 => cut(data, room),
+        _ => {
+            let rest: String = data.chars().skip(skipped).collect();
+            format!("…{}", cut(&rest, room - 1))
+        }
+    }
 }
 
 fn answer(text: &mut String, report: &ProbeReport) {
     let Some(answer) = &report.answer else { return };
-    if report.response.is_none() && answer.response_text.is_none() {
-        return;
-    }
-    let _ = writeln!(text, "Answer");
+    let mut lines = String::new();
     if let Some(reasoning) = &answer.detail.reasoning_text {
-        wrapped(text, "reasoning", reasoning, TEXT_LINES);
+        wrapped(&mut lines, "reasoning", reasoning, TEXT_LINES);
     }
     if let Some(words) = &answer.response_text {
-        wrapped(text, "text", words, TEXT_LINES);
+        wrapped(&mut lines, "text", words, TEXT_LINES);
     }
     if let Some(reason) = &answer.detail.finish_reason {
-        line(text, "finished", reason);
+        line(&mut lines, "finished", reason);
     }
-    let tokens = |count: Option<u64>| count.map(|count| figure(count as f64));
     let of_them = |count: Option<u64>, what: &str| {
         count
             .filter(|count| *count > 0)
             .map(|count| format!(" ({} {what})", figure(count as f64)))
             .unwrap_or_default()
     };
-    if let Some(input) = tokens(answer.num_tokens_input) {
+    if let Some(input) = answer.num_tokens_input {
         let cached = of_them(answer.num_tokens_input_cached, "cached");
-        line(text, "tokens in", &format!("{input}{cached}"));
+        let input = figure(input as f64);
+        line(&mut lines, "tokens in", &format!("{input}{cached}"));
     }
-    if let Some(output) = tokens(answer.num_tokens_output) {
+    if let Some(output) = answer.num_tokens_output {
         let reasoning = of_them(answer.num_tokens_output_reasoning, "reasoning");
         let frames = answer.detail.content_frames.map(|frames| {
             let frames = f64::from(frames);
             format!(" in {} {}", figure(frames), plural(frames, "frame"))
         });
+        let (output, frames) = (figure(output as f64), frames.unwrap_or_default());
         line(
-            text,
+            &mut lines,
             "tokens out",
-            &format!("{output}{reasoning}{}", frames.unwrap_or_default()),
+            &format!("{output}{reasoning}{frames}"),
         );
     }
-    if let Some(id) = &answer.id {
-        line(text, "id", id);
+    if let Some(id) = report.server_id() {
+        line(&mut lines, "id", id);
+    }
+    if !lines.is_empty() {
+        let _ = write!(text, "Answer\n{lines}");
     }
 }
 
 fn outcome(text: &mut String, report: &ProbeReport) {
-    match &report.error {
-        None if report.is_interrupted => {
-            let _ = writeln!(text, "Interrupted");
-        }
-        None => {
-            let _ = writeln!(text, "Succeeded");
-        }
-        Some(error) => {
-            let _ = writeln!(text, "Failed");
-            wrapped(text, "error", error, usize::MAX);
-        }
+    let heading = match report.is_success() {
+        true => "Succeeded",
+        false if report.is_interrupted => "Interrupted",
+        false => "Failed",
+    };
+    let _ = writeln!(text, "{heading}");
+    if let Some(error) = report.error.as_ref().filter(|_| heading == "Failed") {
+        wrapped(text, "error", error, usize::MAX);
     }
     if let Some(diagnosis) = &report.diagnosis {
         wrapped(text, "most likely", &diagnosis.cause, usize::MAX);

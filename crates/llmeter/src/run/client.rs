@@ -1,36 +1,29 @@
 //! One client: a connection, and one request after the other on it.
 
+mod http1;
+
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Semaphore;
+use http1::{ReadError, Writing, poll_read_on};
 
-use crate::callback::cost::SpendGuard;
-use crate::endpoint::{Answer, Endpoint, Invoke, Way};
+use crate::endpoint::{Answer, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
-use crate::probe::Watch;
-use crate::run::ahead::{Ready, Requests};
-use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
-use crate::run::gate::{Gate, Pass};
+use crate::run::Connections;
+use crate::run::ahead::Ready;
+use crate::run::capture::{Capture, Ending, Segment, Sending};
+use crate::run::gate::Pass;
 use crate::run::prepare::Prepared;
-use crate::run::retry::{self, RateLimits};
+use crate::run::retry;
+use crate::run::session::Session;
 use crate::run::unless::unless;
-use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseHead, ResponseReader};
-use crate::wire::{ConnectError, Connection, Dialer, LANE};
-
-/// Connections that one run opens at the same time: more would overflow the accept queues of usual
-/// servers, whose dropped packets look like slow connects.
-const CONNECTING_AT_ONCE: usize = 128;
+use crate::wire::{ConnectError, Connection};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
 /// met with failures as fast as they can be made.
@@ -38,107 +31,6 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The same after a request that was not sent because a callback failed.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
-
-/// How often a client looks whether the recorder has caught up.
-const BACKLOG_POLL: Duration = Duration::from_millis(1);
-
-/// What all clients of a run share.
-pub(crate) struct Session {
-    endpoint: Arc<dyn Endpoint>,
-    dialer: Option<Dialer>,
-    requests: Requests,
-    timeout: Duration,
-    connections_kept: Connections,
-    max_retries: u32,
-    pub(crate) rate_limits: RateLimits,
-    /// Whoever looks at a single request.
-    pub(crate) watch: Option<Arc<Watch>>,
-    pub(crate) interrupt: Interrupt,
-    /// Stops the sending before it costs too much.
-    pub(crate) guard: Option<Arc<SpendGuard>>,
-    pub(crate) backlog: Arc<Backlog>,
-    connecting: Semaphore,
-    /// Where clients wait until every warm-up request is answered.
-    gate: Gate,
-    started: AtomicI64,
-    ended: AtomicI64,
-    connections: AtomicU64,
-    backlog_wait_ns: AtomicU64,
-}
-
-impl Session {
-    pub(crate) fn new(
-        config: &crate::run::RunConfig,
-        dialer: Option<Dialer>,
-        requests: Requests,
-        interrupt: Interrupt,
-        gate: Gate,
-        guard: Option<Arc<SpendGuard>>,
-    ) -> Self {
-        Self {
-            endpoint: config.endpoint.clone(),
-            dialer,
-            requests,
-            timeout: config.timeout,
-            connections_kept: config.connections,
-            max_retries: config.max_retries,
-            rate_limits: RateLimits::default(),
-            watch: None,
-            interrupt,
-            guard,
-            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
-            connecting: Semaphore::new(CONNECTING_AT_ONCE),
-            gate,
-            started: AtomicI64::new(i64::MAX),
-            ended: AtomicI64::new(i64::MIN),
-            connections: AtomicU64::new(0),
-            backlog_wait_ns: AtomicU64::new(0),
-        }
-    }
-
-    /// Begins the run proper, if it has not begun. Returns when it did.
-    fn begin(&self) -> Stamp {
-        let now = clock::now().0;
-        Stamp(self.started.fetch_min(now, Ordering::Relaxed).min(now))
-    }
-
-    /// When the run proper began, warm-up excluded; `None` before that.
-    pub(crate) fn started(&self) -> Option<Stamp> {
-        Some(Stamp(self.started.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MAX)
-    }
-
-    /// When the last client so far was done; `None` if none is.
-    pub(crate) fn ended(&self) -> Option<Stamp> {
-        Some(Stamp(self.ended.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MIN)
-    }
-
-    pub(crate) fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Seconds that clients waited for the recorder, summed.
-    pub(crate) fn backlog_wait(&self) -> f64 {
-        self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
-    }
-
-    /// Seconds that clients waited for callbacks, summed.
-    pub(crate) fn callback_wait(&self) -> f64 {
-        self.requests.wait()
-    }
-
-    async fn wait_for_recorder(&self) {
-        if !self.backlog.is_full() {
-            return;
-        }
-        let start = clock::now();
-        while self.backlog.is_full() && !self.interrupt.is_stopped() {
-            tokio::time::sleep(BACKLOG_POLL).await;
-        }
-        let waited = clock::now().0 - start.0;
-        self.backlog_wait_ns
-            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
-    }
-}
 
 /// Runs one client to its end.
 pub(crate) async fn run(
@@ -197,7 +89,7 @@ pub(crate) async fn run(
         client.capture.reservation = room;
         intended = client.request(request, intended, false).await;
     }
-    session.ended.fetch_max(clock::now().0, Ordering::Relaxed);
+    session.note_end();
 }
 
 /// Carries out one request by itself.
@@ -397,7 +289,7 @@ impl Client {
             }
         };
         drop(permit);
-        self.session.connections.fetch_add(1, Ordering::Relaxed);
+        self.session.note_connection();
         self.capture.sending.time_to_connect = Some(connection.time_to_connect);
         self.capture.sending.time_to_tls = connection.time_to_tls;
         Ok(connection)
@@ -466,98 +358,6 @@ async fn invoke(
         Ok(Err(reason)) => Err(ExchangeError::Endpoint(reason.0)),
         Err(Panic(reason)) => Err(ExchangeError::Panicked(reason)),
     }
-}
-
-/// A request on its way out.
-struct Writing<'a> {
-    left: &'a [u8],
-    is_flushed: bool,
-    failure: Option<std::io::Error>,
-}
-
-impl<'a> Writing<'a> {
-    fn new(request: &'a [u8]) -> Self {
-        Self {
-            left: request,
-            is_flushed: false,
-            failure: None,
-        }
-    }
-
-    /// Writes as much as the connection takes now.
-    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
-        while !self.is_flushed && self.failure.is_none() {
-            let connection = Pin::new(&mut *connection);
-            let step = if self.left.is_empty() {
-                connection
-                    .poll_flush(context)
-                    .map_ok(|()| self.is_flushed = true)
-            } else {
-                connection
-                    .poll_write(context, self.left)
-                    .map(|written| match written? {
-                        0 => Err(std::io::ErrorKind::WriteZero.into()),
-                        count => {
-                            self.left = &self.left[count..];
-                            Ok(())
-                        }
-                    })
-            };
-            match step {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(reason)) => self.failure = Some(reason),
-            }
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.is_flushed
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.failure.as_ref().map(ToString::to_string)
-    }
-}
-
-enum ReadError {
-    Io(std::io::Error),
-    Http(HttpError),
-}
-
-/// Waits for bytes and takes them in. Gives whether there were any: none is the end.
-fn poll_read_on(
-    connection: &mut Connection,
-    reader: &mut ResponseReader,
-    capture: &mut Capture,
-    context: &mut Context<'_>,
-) -> Poll<Result<bool, ReadError>> {
-    LANE.with(|lane| {
-        lane.with_scratch(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
-                .map_err(ReadError::Io)?;
-            let bytes = buffer.filled();
-            if bytes.is_empty() {
-                return Poll::Ready(Ok(false));
-            }
-            let arrival = connection.last_read();
-            let had_head = reader.head().is_some();
-            let used = reader
-                .feed(bytes, &mut capture.body)
-                .map_err(ReadError::Http);
-            // What came before bytes that make no sense is kept.
-            if !had_head && let Some(head) = reader.head() {
-                capture.head(head.clone(), arrival);
-            }
-            capture.mark(arrival);
-            if used? < bytes.len() {
-                // Bytes that nobody asked for: the connection cannot be trusted any more.
-                reader.forbid_reuse();
-            }
-            Poll::Ready(Ok(true))
-        })
-    })
 }
 
 /// Why an exchange did not give a complete answer. The text is the user's.

@@ -6,9 +6,10 @@ use std::sync::mpsc::Sender;
 use crate::error::{Error, Result};
 use crate::load::ClientPlan;
 use crate::run::capture::Segment;
-use crate::run::client::{self, Session};
+use crate::run::client;
 use crate::run::gate::Pass;
 use crate::run::host;
+use crate::run::session::Session;
 use crate::wire::{LANE, clock};
 
 /// What a lane says of itself when it is done.

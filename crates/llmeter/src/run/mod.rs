@@ -31,6 +31,7 @@ mod retry;
 mod runner;
 mod saved;
 mod saved_run;
+mod session;
 mod unless;
 
 pub use config::{Connections, Load, RunConfig};

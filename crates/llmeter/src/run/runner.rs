@@ -12,13 +12,13 @@ use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
 use crate::run::admission;
 use crate::run::ahead::{Requests, Workshop};
-use crate::run::client::Session;
 use crate::run::gate::Gate;
 use crate::run::host::{self, HostTimes};
 use crate::run::lane;
 use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
 use crate::run::recorder::{Collected, Recorder};
+use crate::run::session::Session;
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
 use crate::wire::{ConnectError, Dialer, Server, StampSource, clock};
 

@@ -1,7 +1,7 @@
 //! Opening connections: name resolution, TCP or a Unix socket, a proxy's tunnel, TLS.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,10 +121,10 @@ impl Dialer {
             (None, Some(proxy)) => Route::resolve(&proxy.host, proxy.port)?,
             (None, None) => Route::resolve(&server.host, server.port)?,
         };
-        let time_to_resolve = match route {
-            Route::Tcp(_) => Some(clock::now().seconds_since(start)),
-            Route::Unix(_) => None,
-        };
+        let resolved = clock::now();
+        let host = proxy.map_or(&server.host, |proxy| &proxy.host);
+        let is_resolved = matches!(route, Route::Tcp(_)) && host.parse::<IpAddr>().is_err();
+        let time_to_resolve = is_resolved.then(|| resolved.seconds_since(start));
         let tls = if server.tls {
             let name = ServerName::try_from(server.host.clone()).map_err(|reason| {
                 Error::Environment(format!(
@@ -147,7 +147,8 @@ impl Dialer {
         })
     }
 
-    /// Seconds that the name of the server, or of the proxy, took to resolve. A Unix socket has none.
+    /// Seconds that the name of the server, or of the proxy, took to resolve; `None` where an
+    /// address or a Unix socket is given.
     pub fn time_to_resolve(&self) -> Option<f64> {
         self.time_to_resolve
     }
