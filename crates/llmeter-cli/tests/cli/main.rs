@@ -19,6 +19,7 @@ mod help;
 mod interrupt;
 mod measurement;
 mod payloads;
+mod probe;
 mod progress;
 mod run;
 mod scripted;

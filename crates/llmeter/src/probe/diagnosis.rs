@@ -133,12 +133,20 @@ fn of_connection(error: &str) -> Option<Diagnosis> {
 
 fn of_handshake(error: &str) -> Option<Diagnosis> {
     let says = |words: &str| error.contains(words);
-    if says("UnknownIssuer") {
+    // A signature is bad where another certificate of the same name is trusted.
+    if says("UnknownIssuer") || says("BadSignature") {
         return diagnosis(
             "the certificate is signed by nobody whom this machine trusts: it is self-signed, of a \
              company's own authority, or of a proxy that looks into the traffic",
             "give the authority's certificate with --ca-file FILE.pem; --insecure takes any \
              certificate, so that anybody could be the server",
+        );
+    }
+    if says("CaUsedAsEndEntity") {
+        return diagnosis(
+            "the server shows an authority's certificate as its own, as self-signed ones often are",
+            "make one for the server itself (with openssl: -addext basicConstraints=CA:FALSE) and \
+             give it with --ca-file, or take any certificate with --insecure",
         );
     }
     if says("expired") || says("NotValidYet") || says("not valid yet") {

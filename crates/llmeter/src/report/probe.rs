@@ -219,15 +219,18 @@ fn times(text: &mut String, report: &ProbeReport) {
 
 fn frames(text: &mut String, report: &ProbeReport, most: usize) {
     let total = report.frames.len() as u64 + report.frames_dropped;
-    if total == 0 || most == 0 {
+    let is_empty = report
+        .frames
+        .iter()
+        .all(|frame| frame.data.trim().is_empty());
+    if is_empty || most == 0 {
         return;
     }
     let is_timed = report.frames.iter().any(|frame| frame.time.is_some());
     if !is_timed {
-        let bodies = report.frames.iter().map(|frame| &frame.data);
-        for body in bodies.filter(|body| !body.trim().is_empty()) {
-            let _ = writeln!(text, "Body");
-            block(text, body, TEXT_LINES);
+        let _ = writeln!(text, "Body");
+        for frame in &report.frames {
+            block(text, &frame.data, TEXT_LINES);
         }
         return;
     }

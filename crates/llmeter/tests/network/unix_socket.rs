@@ -93,7 +93,13 @@ fn a_run_over_a_unix_socket() {
     let saved = SavedRun::load(folder.path().join("runs/it")).unwrap();
     let address = format!("unix:{}:/v1/", socket.display());
     assert_eq!(saved.endpoint.state["base_url"], address.as_str());
-    checked(&run(saved.into_config(None).unwrap()));
+    let config = saved.into_config(None).unwrap();
+    let seen = super::probes::probed(config.clone());
+    assert!(seen.is_success(), "{:?}", seen.error);
+    assert_eq!(seen.server, format!("unix:{}", socket.display()));
+    assert_eq!((seen.time_to_resolve, seen.addresses.len()), (None, 0));
+    assert_eq!(seen.stamps, StampSource::User);
+    checked(&run(config));
 }
 
 #[test]

@@ -152,6 +152,14 @@ fn one_remedy_for_each_kind_of_failure() {
         ),
         (
             "TLS handshake failed: invalid peer certificate: BadSignature",
+            "--ca-file",
+        ),
+        (
+            "TLS handshake failed: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+            "CA:FALSE",
+        ),
+        (
+            "TLS handshake failed: invalid peer certificate: Revoked",
             "--insecure",
         ),
         (
