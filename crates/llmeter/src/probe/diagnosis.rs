@@ -145,7 +145,7 @@ fn of_handshake(error: &str) -> Option<Diagnosis> {
     if says("CaUsedAsEndEntity") {
         return diagnosis(
             "the server shows an authority's certificate as its own, as self-signed ones often are",
-            "make one for the server itself (with openssl: -addext basicConstraints=CA:FALSE) and \
+            "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
              give it with --ca-file, or take any certificate with --insecure",
         );
     }
