@@ -35,12 +35,15 @@ Examples:
   llmeter run --endpoint bedrock-converse-stream --region us-east-1 \\
               --model amazon.nova-lite-v1:0 --prompt 'Tell me a story.' --requests 10
       Amazon Bedrock; credentials come from AWS_BEARER_TOKEN_BEDROCK, access keys or AWS_PROFILE.
+  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini --image photo.jpg \\
+              --prompt 'What is this?' --system @instructions.txt --clients 4 --requests 10
+      A question about an image; `llmeter payload` with the same flags shows what is sent.
   llmeter run --config nightly.toml --strict --json > stats.json
       Settings from a file, statistics for a script.
   llmeter run … --output s3://bucket/team/runs
       Run folders in S3; credentials as the AWS tools have them in AWS_ACCESS_KEY_ID and
       AWS_SECRET_ACCESS_KEY or AWS_PROFILE, region and server in AWS_REGION and AWS_ENDPOINT_URL.
-  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini --payload prompts.jsonl \
+  llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini --payload prompts.jsonl \\
               --clients 8 --duration 10m --cost-input 0.15 --cost-output 0.60 --max-cost 2.50
       What it costs, and no more than 2.50.
 
@@ -67,6 +70,24 @@ Examples:
 Without --prompt and --payload a short question is sent; of several payloads the first is. Keys and
 other secrets are hidden. Exit codes: 0 an answer came, 3 the request failed, 1 it could
 not be sent.";
+
+pub(crate) const PAYLOAD_EXAMPLES: &str = "\
+Examples:
+  llmeter payload --prompt 'What is this?' --image photo.jpg --system 'Be brief.'
+      The body of a request to OpenAI Chat Completions, streamed, without a model's name.
+  llmeter payload --endpoint bedrock-converse --model amazon.nova-lite-v1:0 \\
+                  --prompt 'Summarize this.' --document report.pdf > payload.json
+  llmeter run --endpoint bedrock-converse --model amazon.nova-lite-v1:0 --payload payload.json
+      The same for another API, kept in a file, and sent.
+  for text in questions/*.txt; do
+    llmeter payload --prompt \"@$text\" --max-tokens 128 --append payloads.jsonl
+  done
+      A file with a payload for each text.
+  llmeter payload --endpoint gemini --payload payloads.jsonl
+      What a run would make of the payloads in a file.
+
+Takes no key and sends nothing. Bytes are written as files of payloads hold them, as
+{\"__llmeter_bytes__\": \"base64\"}; they are sent as the API wants them.";
 
 pub(crate) const SIMULATE_EXAMPLES: &str = "\
 Examples:

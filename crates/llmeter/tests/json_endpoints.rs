@@ -222,33 +222,6 @@ fn anthropic_payloads_are_prepared_as_by_the_python_system() {
 }
 
 #[test]
-fn anthropic_payloads_are_made_as_by_the_python_system() {
-    let mut checked = 0;
-    let cases = vectors("create_payload").into_iter();
-    for case in cases.filter(|case| case["endpoint"] == "AnthropicMessages") {
-        let Some(text) = case["user_message"].as_str() else {
-            continue;
-        };
-        let mut extra = object(&case["kwargs"]).clone();
-        let max_tokens = match extra.remove("max_tokens") {
-            None => 256,
-            Some(Value::Number(number)) if number.is_i64() => {
-                number.as_i64().unwrap().max(0).unsigned_abs()
-            }
-            // Types that Rust rules out.
-            Some(_) => continue,
-        };
-        let made = AnthropicMessages::create_payload(text, max_tokens, extra);
-        match case.get("value") {
-            Some(value) => assert_eq!(json!(made.unwrap()), *value),
-            None => drop(made.unwrap_err()),
-        }
-        checked += 1;
-    }
-    assert!(checked >= 10, "{checked}");
-}
-
-#[test]
 fn other_payloads_are_prepared_for_their_apis() {
     let prepared = |name: &str, mut given: Payload| {
         let settings = EndpointSettings {

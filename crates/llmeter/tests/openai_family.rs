@@ -89,38 +89,6 @@ fn responses_are_prepared_as_by_the_python_system_but_for_its_defect() {
 }
 
 #[test]
-fn responses_payloads_of_texts_are_made_as_by_the_python_system() {
-    let mut checked = 0;
-    for case in cases("create_payload", "OpenAIResponseEndpoint") {
-        let prompt: Prompt = match &case["user_message"] {
-            Value::String(text) => text.as_str().into(),
-            // One item is a plain text here; media and other types come later or cannot be.
-            Value::Array(items) if items.len() > 1 => {
-                let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-                match texts {
-                    Some(texts) if !texts.iter().any(|text| text.starts_with('<')) => {
-                        texts.into_iter().collect()
-                    }
-                    _ => continue,
-                }
-            }
-            _ => continue,
-        };
-        let mut extra = object(&case["kwargs"]);
-        let limit = match extra.shift_remove("max_output_tokens") {
-            None => 256,
-            Some(limit) => limit.as_u64().unwrap(),
-        };
-        let made = OpenAiResponses::create_payload(prompt, limit, extra).unwrap();
-        assert_eq!(json!(made).to_string(), case["value"].to_string());
-        checked += 1;
-    }
-    assert!(checked >= 14, "{checked}");
-    OpenAiResponses::create_payload(Prompt::default(), 1, Payload::new()).unwrap_err();
-    OpenAiResponses::create_payload("x", 0, Payload::new()).unwrap_err();
-}
-
-#[test]
 fn saved_responses_endpoints_of_the_python_system_come_back() {
     let files = ["openai_response", "openai_response_stream"].into_iter();
     let saved = files

@@ -83,11 +83,38 @@ const ANY_API: &str = "Any other API (--endpoint http)";
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Payload")]
 pub(crate) struct PayloadArguments {
-    /// Text to send as one user message
+    /// Text to send as one user message, or @FILE with it (@@… for a text that begins with @)
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
+    /// What the model is told before the message, or @FILE with it: system text, instructions
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// Image to send with the prompt (repeatable)
+    ///
+    /// Of which type a file is, its content tells, or else how its name ends. A message has its
+    /// images first, then documents, audio and videos, each in the order of the flags, and then the
+    /// text, which may be missing. `llmeter payload` shows what comes of it.
+    #[arg(long = "image", value_name = "FILE")]
+    #[serde(rename = "image", deserialize_with = "files_setting")]
+    pub(crate) images: Vec<Location>,
+    /// Document to send with the prompt: PDF, text, … (repeatable)
+    #[arg(long = "document", value_name = "FILE")]
+    #[serde(rename = "document", deserialize_with = "files_setting")]
+    pub(crate) documents: Vec<Location>,
+    /// Audio to send with the prompt (repeatable)
+    #[arg(long = "audio", value_name = "FILE")]
+    #[serde(deserialize_with = "files_setting")]
+    pub(crate) audio: Vec<Location>,
+    /// Video to send with the prompt (repeatable)
+    #[arg(long = "video", value_name = "FILE")]
+    #[serde(rename = "video", deserialize_with = "files_setting")]
+    pub(crate) videos: Vec<Location>,
     /// Payloads to send: a JSON or JSONL file, or a folder of them
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["prompt", "system", "images", "documents", "audio", "videos"]
+    )]
     pub(crate) payload: Option<Location>,
     /// Most tokens to generate, with --prompt [default: 256]
     #[arg(long, value_name = "N", conflicts_with = "payload")]
@@ -135,6 +162,22 @@ fn endpoint_setting<'de, D: serde::Deserializer<'de>>(
     let name = String::deserialize(deserializer)?;
     Api::named(&name).map_err(serde::de::Error::custom)?;
     Ok(Some(name))
+}
+
+/// Files in a configuration file: one or a list.
+fn files_setting<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Location>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "the path of a file, or a list of them")]
+    enum Setting {
+        One(Location),
+        List(Vec<Location>),
+    }
+    Ok(match Setting::deserialize(deserializer)? {
+        Setting::One(file) => vec![file],
+        Setting::List(files) => files,
+    })
 }
 
 /// Header lines in a configuration file: one text or a list.

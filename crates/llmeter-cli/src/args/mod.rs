@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod endpoint;
+mod payload;
 mod probe;
 mod run;
 mod simulate;
@@ -13,6 +14,7 @@ use llmeter::storage::Location;
 use serde::Deserialize;
 
 pub(crate) use endpoint::{EndpointArguments, PayloadArguments};
+pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Send one request and show every phase and frame of it; say what is wrong if it fails
     Probe(Box<ProbeArguments>),
+    /// Print the payloads that a run would send, without sending anything
+    Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
     /// Work out what the run in a folder cost

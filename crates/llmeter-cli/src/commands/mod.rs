@@ -5,6 +5,7 @@ mod callbacks;
 mod cost;
 mod demo;
 mod failure;
+mod payload;
 mod probe;
 mod run;
 mod show;
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(*arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Payload(arguments) => payload::payload(*arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),

@@ -1,20 +1,18 @@
-//! From flags to an endpoint and payloads.
+//! From flags to an endpoint.
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
-use llmeter::payload::{Payload, load_payloads};
 use llmeter::probe::KeyVariable;
 use llmeter::wire::{Proxies, Proxy};
 use llmeter::{Endpoint, RunConfig};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::args::{EndpointArguments, PayloadArguments};
+use super::text_or_file;
+use crate::args::EndpointArguments;
 use crate::exit::UsageError;
-
-const DEFAULT_MAX_TOKENS: u64 = 256;
 
 impl EndpointArguments {
     /// These settings where they are given, `file`'s elsewhere.
@@ -154,15 +152,8 @@ impl EndpointArguments {
 
     /// The template of a body, read from its file if it is in one.
     pub(crate) fn body_template(&self) -> Result<Option<String>> {
-        let Some(body) = &self.body else {
-            return Ok(None);
-        };
-        let Some(path) = body.strip_prefix('@') else {
-            return Ok(Some(body.clone()));
-        };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("--body: cannot read the template {path}"))?;
-        Ok(Some(text))
+        let body = self.body.as_deref();
+        body.map(|body| text_or_file("--body", body)).transpose()
     }
 
     /// Names and values of the headers that are given.
@@ -178,42 +169,5 @@ impl EndpointArguments {
                     .ok_or_else(|| UsageError(reason.to_owned()))?)
             })
             .collect()
-    }
-}
-
-impl PayloadArguments {
-    /// These settings where they are given, `file`'s elsewhere. Of two that exclude each other, a
-    /// flag drops the file's.
-    pub(super) fn over(self, file: Self) -> Self {
-        let has_own_payload = self.payload.is_some();
-        let has_content = self.prompt.is_some() || self.payload.is_some();
-        Self {
-            prompt: self.prompt.or(file.prompt.filter(|_| !has_content)),
-            payload: self.payload.or(file.payload.filter(|_| !has_content)),
-            max_tokens: self
-                .max_tokens
-                .or(file.max_tokens.filter(|_| !has_own_payload)),
-        }
-    }
-
-    /// The payloads that are given, if any are, in the shape of an API.
-    pub(crate) fn payloads(&self, api: &Api) -> Result<Option<Vec<Payload>>> {
-        match (&self.prompt, &self.payload) {
-            (Some(text), _) => {
-                let max_tokens = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-                let payload = api.create_payload(text.as_str(), max_tokens)?;
-                Ok(Some(vec![payload]))
-            }
-            (None, _) if self.max_tokens.is_some() => {
-                let reason =
-                    "--max-tokens goes with --prompt; the payloads of a file have their own";
-                Err(UsageError(reason.to_owned()).into())
-            }
-            (None, Some(path)) => {
-                path.check("payload")?;
-                Ok(Some(load_payloads(path)?))
-            }
-            (None, None) => Ok(None),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! From flags and configuration file to one validated plan, before anything runs.
 
 mod endpoint;
+mod payload;
 
 use std::fmt;
 use std::path::Path;
@@ -19,6 +20,10 @@ use crate::callbacks;
 use crate::exit::UsageError;
 use crate::prices::Prices;
 
+/// What is wrong without any content.
+pub(crate) const NOTHING_TO_SEND: &str =
+    "nothing to send: give --prompt TEXT, --image FILE or the like, or --payload FILE";
+
 /// Reads the configuration file, if one is named, and lays the flags over it.
 pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
     let Some(path) = &flags.config else {
@@ -31,8 +36,8 @@ pub(crate) fn with_file(flags: RunArguments) -> Result<RunArguments> {
         return Err(both(path, "requests", "duration"));
     }
     let payload = &file.payload;
-    if payload.prompt.is_some() && payload.payload.is_some() {
-        return Err(both(path, "prompt", "payload"));
+    if let (Some(setting), true) = (payload.of_message().first(), payload.payload.is_some()) {
+        return Err(both(path, setting, "payload"));
     }
     if payload.payload.is_some() && payload.max_tokens.is_some() {
         return Err(both(path, "payload", "max-tokens"));
@@ -151,6 +156,22 @@ fn mistake(path: &Path, text: &str, reason: &toml::de::Error) -> UsageError {
     UsageError(format!("{}{position}: {what}", path.display()))
 }
 
+/// A text that is given, or the one in the file that `@FILE` names, without the line break at its
+/// end. `@@` is an `@` that names no file.
+fn text_or_file(flag: &str, given: &str) -> Result<String> {
+    let Some(path) = given.strip_prefix('@') else {
+        return Ok(given.to_owned());
+    };
+    if path.starts_with('@') {
+        return Ok(path.to_owned());
+    }
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{flag}: cannot read the file {path:?}"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
 fn both(path: &Path, one: &str, other: &str) -> anyhow::Error {
     let path = path.display();
     UsageError(format!("{path}: give {one} or {other}, not both")).into()
@@ -212,11 +233,7 @@ impl RunArguments {
                 let payloads = self
                     .payload
                     .payloads(self.endpoint.api()?)?
-                    .ok_or_else(|| {
-                        UsageError(
-                            "nothing to send: give --prompt TEXT or --payload FILE".to_owned(),
-                        )
-                    })?;
+                    .ok_or_else(|| UsageError(NOTHING_TO_SEND.to_owned()))?;
                 let mut config = RunConfig::new(endpoint, payloads);
                 config.output = Some("runs".into());
                 config.callbacks = callbacks;

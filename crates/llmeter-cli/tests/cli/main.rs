@@ -14,10 +14,12 @@ mod config_file;
 mod cost;
 mod demo;
 mod failing_servers;
+mod golden_payloads;
 mod help;
 #[cfg(unix)]
 mod interrupt;
 mod measurement;
+mod media;
 mod payloads;
 mod probe;
 mod progress;

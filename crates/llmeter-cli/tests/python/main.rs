@@ -17,6 +17,7 @@ mod network;
 mod openai_client;
 mod other_apis;
 mod other_clients;
+mod payloads;
 mod python_llmeter;
 mod s3;
 

@@ -3,13 +3,13 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use super::intake::{FRAMES, Intake, Part, check_limit, content, usual};
 use super::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, checked_prompt, count, list,
-    message_texts, object, text,
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, message_texts, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
 use crate::error::{Error, Result};
-use crate::payload::{Payload, Prompt};
+use crate::payload::{MediaKind, Payload, Prompt};
 
 /// The Anthropic Messages API.
 ///
@@ -37,7 +37,7 @@ impl AnthropicMessages {
     }
 
     /// A payload with one user message. `extra` is added last and wins; it is the place of
-    /// `thinking`, `system` and `tools`.
+    /// `thinking` and `tools`.
     ///
     /// ```
     /// # use llmeter::{endpoint::AnthropicMessages, payload::Payload};
@@ -47,27 +47,67 @@ impl AnthropicMessages {
     /// ```
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, the prompt has no item, or the API does not take one: images are JPEG,
+    /// PNG, GIF or WebP, documents are PDF or texts.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        let texts = checked_prompt(prompt.into(), max_tokens)?;
-        let content = match texts.as_slice() {
-            [text] => json!(text),
-            texts => texts
-                .iter()
-                .map(|text| json!({"type": "text", "text": text}))
-                .collect(),
-        };
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let content = content(&INTAKE.parts(&prompt)?, block);
         let mut payload = Payload::new();
         let message = json!([{"role": "user", "content": content}]);
         payload.insert("messages".into(), message);
         payload.insert("max_tokens".into(), json!(max_tokens));
+        if let Some(text) = prompt.system {
+            payload.insert("system".into(), json!(text));
+        }
         payload.extend(extra);
         Ok(payload)
     }
+}
+
+const INTAKE: Intake = Intake {
+    api: "Anthropic Messages",
+    system: true,
+    images: &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]),
+    audio: &[],
+    videos: &[],
+    documents: &usual([
+        "application/pdf",
+        "text/plain",
+        "text/markdown",
+        "text/csv",
+        "text/html",
+        "text/xml",
+        "application/json",
+    ]),
+    instead: FRAMES,
+};
+
+fn block(part: &Part<'_>) -> Value {
+    let (media, media_type) = match *part {
+        Part::Text(text) => return json!({"type": "text", "text": text}),
+        Part::Media(media, media_type) => (media, media_type),
+    };
+    let source = match std::str::from_utf8(media.bytes()) {
+        // The API knows plain text alone, whatever is written in it.
+        Ok(text) if is_text(media_type) => {
+            json!({"type": "text", "media_type": "text/plain", "data": text})
+        }
+        _ => json!({"type": "base64", "media_type": media_type, "data": media.base64()}),
+    };
+    let kind = match media.kind() {
+        MediaKind::Document => "document",
+        _ => "image",
+    };
+    json!({"type": kind, "source": source})
+}
+
+fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || media_type == "application/json"
 }
 
 impl Dialect for AnthropicMessages {

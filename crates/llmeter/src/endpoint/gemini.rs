@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use super::intake::{Intake, Part, check_limit, usual};
 use super::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, checked_prompt, count, list, object,
-    text,
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
 use crate::error::Result;
@@ -34,7 +34,8 @@ impl Gemini {
         JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
     }
 
-    /// A payload with one user message. `extra` is added last and wins.
+    /// A payload with one user message, media as inline data. A system text becomes the
+    /// `systemInstruction`. `extra` is added last and wins.
     ///
     /// ```
     /// # use llmeter::{endpoint::Gemini, payload::Payload};
@@ -45,21 +46,79 @@ impl Gemini {
     /// ```
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, the prompt has no item, or media are of a type that the API does not
+    /// take; the message lists those that it takes.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        let texts = checked_prompt(prompt.into(), max_tokens)?;
-        let parts: Value = texts.iter().map(|text| json!({"text": text})).collect();
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let parts: Value = INTAKE.parts(&prompt)?.iter().map(part_of).collect();
         let mut payload = Payload::new();
         let contents = json!([{"role": "user", "parts": parts}]);
         payload.insert("contents".into(), contents);
+        if let Some(text) = prompt.system {
+            let instruction = json!({"parts": [{"text": text}]});
+            payload.insert("systemInstruction".into(), instruction);
+        }
         let config = json!({"maxOutputTokens": max_tokens});
         payload.insert("generationConfig".into(), config);
         payload.extend(extra);
         Ok(payload)
+    }
+}
+
+/// The types of the API's guides, by the names that they have there.
+const INTAKE: Intake = Intake {
+    api: "Gemini",
+    system: true,
+    images: &usual([
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/heic",
+        "image/heif",
+    ]),
+    audio: &[
+        ("audio/mpeg", "audio/mp3"),
+        ("audio/wav", "audio/wav"),
+        ("audio/ogg", "audio/ogg"),
+        ("audio/opus", "audio/ogg"),
+        ("audio/flac", "audio/flac"),
+        ("audio/aac", "audio/aac"),
+        ("audio/aiff", "audio/aiff"),
+    ],
+    videos: &[
+        ("video/mp4", "video/mp4"),
+        ("video/mpeg", "video/mpeg"),
+        ("video/quicktime", "video/mov"),
+        ("video/x-msvideo", "video/avi"),
+        ("video/x-flv", "video/x-flv"),
+        ("video/webm", "video/webm"),
+        ("video/x-ms-wmv", "video/wmv"),
+        ("video/3gpp", "video/3gpp"),
+    ],
+    documents: &[
+        ("application/pdf", "application/pdf"),
+        ("text/plain", "text/plain"),
+        // What the API calls Markdown has changed; it is a text under any name.
+        ("text/markdown", "text/plain"),
+        ("text/csv", "text/csv"),
+        ("text/html", "text/html"),
+        ("text/xml", "text/xml"),
+        ("application/json", "text/plain"),
+    ],
+    instead: "",
+};
+
+fn part_of(part: &Part<'_>) -> Value {
+    match *part {
+        Part::Text(text) => json!({"text": text}),
+        Part::Media(media, mime_type) => {
+            json!({"inlineData": {"mimeType": mime_type, "data": media.base64()}})
+        }
     }
 }
 

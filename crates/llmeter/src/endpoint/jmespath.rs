@@ -85,7 +85,7 @@ impl Path {
         }
     }
 
-    /// The texts that are found: one, or those of a list.
+    /// The texts that are found: one, or those of a list, whose items may be blocks with a `text`.
     pub(in crate::endpoint) fn find_texts(&self, value: &Value) -> Option<Vec<String>> {
         self.find(value).and_then(|found| texts(&found))
     }
@@ -102,7 +102,9 @@ fn texts(found: &Value) -> Option<Vec<String>> {
     match found {
         Value::String(text) => Some(vec![text.clone()]),
         Value::Array(list) => {
-            let texts = list.iter().filter_map(Value::as_str);
+            let texts = list
+                .iter()
+                .filter_map(|item| item.as_str().or_else(|| item.get("text")?.as_str()));
             Some(texts.map(str::to_owned).collect())
         }
         _ => None,

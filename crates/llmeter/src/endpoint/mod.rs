@@ -21,6 +21,7 @@ mod catalog;
 mod failure;
 mod gemini;
 mod http;
+mod intake;
 mod jmespath;
 mod json_api;
 mod lenient;
@@ -30,6 +31,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_responses;
+mod prepared;
 mod response;
 #[cfg(feature = "aws")]
 mod sagemaker;

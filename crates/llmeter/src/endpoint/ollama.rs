@@ -3,9 +3,10 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use super::intake::{FRAMES, Intake, Part, check_limit, usual};
 use super::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, checked_prompt, count, list,
-    message_texts, object, text,
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, list, message_texts,
+    object, text,
 };
 use super::{Answer, FrameDecoder, Framing, Usage};
 use crate::error::Result;
@@ -33,8 +34,9 @@ impl Ollama {
         JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
     }
 
-    /// A payload with one user message; several texts become one, a line each. `extra` is added last
-    /// and wins.
+    /// A payload with one user message, after a system message if the prompt has a system text.
+    /// Several texts become one, a line each; images are beside it, in their order. `extra` is added
+    /// last and wins.
     ///
     /// ```
     /// # use llmeter::{endpoint::Ollama, payload::Payload};
@@ -44,19 +46,42 @@ impl Ollama {
     /// ```
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, the prompt has no item, or media other than JPEG, PNG and WebP images.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        let text = checked_prompt(prompt.into(), max_tokens)?.join("\n");
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let parts = INTAKE.parts(&prompt)?;
+        let texts: Vec<&str> = parts.iter().filter_map(Part::text).collect();
+        let images: Vec<String> = parts.iter().filter_map(image).collect();
+        let mut user = json!({"role": "user", "content": texts.join("\n")});
+        if !images.is_empty() {
+            user["images"] = json!(images);
+        }
+        let system = prompt.system.iter();
+        let system = system.map(|text| json!({"role": "system", "content": text}));
         let mut payload = Payload::new();
-        let messages = json!([{"role": "user", "content": text}]);
-        payload.insert("messages".into(), messages);
+        payload.insert("messages".into(), system.chain([user]).collect());
         payload.insert("options".into(), json!({"num_predict": max_tokens}));
         payload.extend(extra);
         Ok(payload)
+    }
+}
+
+const INTAKE: Intake = Intake {
+    system: true,
+    images: &usual(["image/jpeg", "image/png", "image/webp"]),
+    instead: FRAMES,
+    ..Intake::of_texts("Ollama")
+};
+
+fn image(part: &Part<'_>) -> Option<String> {
+    match part {
+        Part::Text(_) => None,
+        Part::Media(image, _) => Some(image.base64()),
     }
 }
 

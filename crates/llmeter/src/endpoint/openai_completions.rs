@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::FrameDecoder;
-use super::openai::{
-    DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, check_limit, plain_texts, texts,
-};
+use super::intake::{Intake, check_limit};
+use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
 use super::openai_chat::{Decoder, ask_for_usage};
 use crate::error::Result;
 use crate::payload::{Payload, Prompt};
@@ -52,13 +51,15 @@ impl OpenAiApi for Completions {
     }
 }
 
+const INTAKE: Intake = Intake::of_texts("OpenAI's older Completions");
+
 impl OpenAiCompletions {
     /// A payload with one text to continue; the prompt's items are put on a line each.
     ///
     /// `extra` is added last and wins over what this function makes.
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, or the prompt has no item, a system text or media.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
@@ -66,7 +67,8 @@ impl OpenAiCompletions {
     ) -> Result<Payload> {
         check_limit("max_tokens", max_tokens)?;
         let mut payload = Payload::new();
-        payload.insert("prompt".into(), texts(&prompt.into())?.join("\n").into());
+        let prompt = prompt.into();
+        payload.insert("prompt".into(), INTAKE.texts(&prompt)?.join("\n").into());
         payload.insert("max_tokens".into(), json!(max_tokens));
         payload.extend(extra);
         Ok(payload)

@@ -6,8 +6,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::failure::{ErrorField, error_text, excerpt};
+use super::intake::Intake;
 use super::lenient::{Count, Lenient, Object, Text};
-use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts, texts};
+use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
 use super::{Answer, Frame, FrameDecoder, Usage};
 use crate::error::Result;
 use crate::payload::{Payload, Prompt};
@@ -54,17 +55,19 @@ impl OpenAiApi for Embeddings {
     }
 }
 
+const INTAKE: Intake = Intake::of_texts("OpenAI embeddings");
+
 impl OpenAiEmbeddings {
     /// A payload with a batch: each of the prompt's items becomes a vector.
     ///
     /// `extra` is added last and wins over what this function makes.
     ///
     /// # Errors
-    /// When the prompt has no item.
+    /// When the prompt has no item, a system text or media.
     pub fn create_payload(prompt: impl Into<Prompt>, extra: Payload) -> Result<Payload> {
         let prompt = prompt.into();
         let mut payload = Payload::new();
-        payload.insert("input".into(), json!(texts(&prompt)?));
+        payload.insert("input".into(), json!(INTAKE.texts(&prompt)?));
         payload.extend(extra);
         Ok(payload)
     }

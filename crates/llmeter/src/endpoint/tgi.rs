@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use super::intake::{Intake, check_limit};
 use super::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, checked_prompt, count, object,
-    text,
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
 use crate::error::Result;
@@ -44,13 +44,16 @@ impl Tgi {
     /// ```
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, or the prompt has no item, a system text or media. The server's chat
+    /// API ([`OpenAiChat`](super::OpenAiChat)) takes both.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        let text = checked_prompt(prompt.into(), max_tokens)?.join("\n");
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let text = INTAKE.texts(&prompt)?.join("\n");
         let mut payload = Payload::new();
         payload.insert("inputs".into(), json!(text));
         let parameters = json!({"max_new_tokens": max_tokens, "details": true});
@@ -59,6 +62,11 @@ impl Tgi {
         Ok(payload)
     }
 }
+
+const INTAKE: Intake = Intake {
+    instead: "; its chat API, openai-chat, takes more",
+    ..Intake::of_texts("TGI's own API")
+};
 
 impl Dialect for Tgi {
     fn names(&self) -> &'static Names {

@@ -1,6 +1,6 @@
 //! What is sent: payloads, where they come from, and how their tokens are counted.
 //!
-//! Belongs here: reading payload files, payload values, tokenizers.
+//! Belongs here: reading payload files, payload values, media, tokenizers.
 //! Does not belong here: the shape that one API wants (that is its endpoint's file).
 
 /// One request's JSON body, before the endpoint adds its own fields.
@@ -10,12 +10,17 @@ pub type Payload = serde_json::Map<String, serde_json::Value>;
 
 mod bytes;
 mod load;
+mod media;
+mod media_type;
 mod output_limit;
 mod prompt;
 mod tokenizer;
 
 pub use bytes::{bytes_of, bytes_value};
 pub use load::load_payloads;
+pub use media::{Media, MediaKind};
+pub(crate) use media_type::{DOCX, PPTX, XLSX};
+pub use media_type::{media_type_by_content, media_type_by_extension};
 pub(crate) use output_limit::output_limit;
 pub use prompt::{ContentItem, Prompt};
 pub use tokenizer::{Tokenizer, Whitespace, tokenizer_from_saved, tokenizer_from_spec};

@@ -1,43 +1,96 @@
 //! What a user says to a model.
 
+use super::Media;
+
 /// One item of a user's message.
-///
-/// Texts only, so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentItem {
     /// A text.
     Text(String),
+    /// An image, audio, a video or a document.
+    Media(Media),
 }
 
-/// A user's message: one or more items in order.
+impl From<Media> for ContentItem {
+    fn from(media: Media) -> Self {
+        Self::Media(media)
+    }
+}
+
+impl From<&str> for ContentItem {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for ContentItem {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// A user's message, and what is said to the model before it.
+///
+/// ```
+/// use llmeter::endpoint::OpenAiChat;
+/// use llmeter::payload::{Media, MediaKind, Payload, Prompt};
+///
+/// let image = Media::new(MediaKind::Image, "image/png", *b"\x89PNG\r\n\x1a\n");
+/// let prompt = Prompt::default().system("Be brief.").item(image).item("What is this?");
+/// let payload = OpenAiChat::create_payload(prompt, 64, Payload::new())?;
+/// assert_eq!(payload["messages"][0]["content"], "Be brief.");
+/// assert_eq!(payload["messages"][1]["content"][1]["text"], "What is this?");
+/// # Ok::<(), llmeter::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prompt(pub Vec<ContentItem>);
+pub struct Prompt {
+    /// How the model is to behave: the system text, which some APIs call instructions.
+    pub system: Option<String>,
+    /// The message, in order.
+    pub items: Vec<ContentItem>,
+}
+
+impl Prompt {
+    /// The same with a system text.
+    #[must_use]
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        self.system = Some(text.into());
+        self
+    }
+
+    /// The same with one more item at its end.
+    #[must_use]
+    pub fn item(mut self, item: impl Into<ContentItem>) -> Self {
+        self.items.push(item.into());
+        self
+    }
+}
 
 impl From<&str> for Prompt {
     fn from(text: &str) -> Self {
-        Self(vec![ContentItem::Text(text.to_owned())])
+        text.to_owned().into()
     }
 }
 
 impl From<String> for Prompt {
     fn from(text: String) -> Self {
-        Self(vec![ContentItem::Text(text)])
+        vec![text.into()].into()
     }
 }
 
 impl From<Vec<ContentItem>> for Prompt {
     fn from(items: Vec<ContentItem>) -> Self {
-        Self(items)
+        Self {
+            system: None,
+            items,
+        }
     }
 }
 
 impl<T: Into<String>> FromIterator<T> for Prompt {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
-        Self(
-            texts
-                .into_iter()
-                .map(|text| ContentItem::Text(text.into()))
-                .collect(),
-        )
+        let texts = texts.into_iter();
+        let items = texts.map(|text| ContentItem::Text(text.into()));
+        items.collect::<Vec<_>>().into()
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod error;
+mod media;
 mod options;
 
 use base64::Engine as _;
@@ -16,6 +17,7 @@ pub(super) use super::access::path_segment;
 pub(super) use super::jmespath::Path;
 pub(super) use access::AwsAccess;
 pub(super) use error::{exception, of_status};
+pub(super) use media::{INTAKE, media_block};
 pub use options::AwsOptions;
 
 use super::SavedObject;

@@ -1,6 +1,7 @@
 //! Amazon Bedrock's Converse API, streaming or not.
 
 mod decode;
+mod document_name;
 mod saved;
 #[cfg(test)]
 mod tests;
@@ -10,13 +11,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::aws::{AwsAccess, AwsOptions, MAX_ATTEMPTS, Service, path_segment, with_base64};
+use document_name::DocumentNames;
+
+use super::aws::{
+    AwsAccess, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment, with_base64,
+};
+use super::intake::{Part, check_limit};
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Way,
 };
 use crate::error::{Error, Result};
-use crate::payload::{ContentItem, Payload, Prompt};
+use crate::payload::{MediaKind, Payload, Prompt};
 use crate::wire::Server;
 
 /// A model behind Bedrock's Converse API.
@@ -124,37 +130,41 @@ impl BedrockConverse {
         }
     }
 
-    /// A payload with one user message.
+    /// A payload with one user message. Documents get a name that the API accepts, made of their
+    /// file's.
     ///
     /// `extra` is added last. A `maxTokens` in its `inferenceConfig` wins over `max_tokens`.
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, the prompt has no item, or media are of a type that the API does not
+    /// take; the message lists those that it takes.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        if max_tokens == 0 {
-            return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
-        }
-        let items = prompt.into().0;
-        if items.is_empty() {
-            return Err(Error::invalid(
-                "prompt",
-                "(empty)",
-                "a text, or a list with at least one item",
-            ));
-        }
-        let content: Value = items
-            .iter()
-            .map(|ContentItem::Text(text)| json!({"text": text}))
-            .collect();
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let mut names = DocumentNames::default();
+        let block = |part: &Part<'_>| match *part {
+            Part::Text(text) => json!({"text": text}),
+            Part::Media(media, format) => {
+                let mut further = Payload::new();
+                if media.kind() == MediaKind::Document {
+                    further.insert("name".into(), names.next(media.file_name()).into());
+                }
+                media_block(media, format, further)
+            }
+        };
+        let content: Value = INTAKE.parts(&prompt)?.iter().map(block).collect();
         let mut payload = Payload::new();
         payload.insert(
             "messages".into(),
             json!([{"role": "user", "content": content}]),
         );
+        if let Some(text) = prompt.system {
+            payload.insert("system".into(), json!([{"text": text}]));
+        }
         payload.extend(extra);
         let config = payload
             .entry("inferenceConfig")

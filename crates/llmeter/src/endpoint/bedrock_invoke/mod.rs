@@ -12,12 +12,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::aws::{AwsAccess, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment, with_base64};
+use super::intake::{Intake, check_limit};
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Way,
 };
 use crate::error::{Error, Result};
-use crate::payload::{ContentItem, Payload, Prompt};
+use crate::payload::{Payload, Prompt};
 use crate::wire::Server;
 
 /// A model behind Bedrock's InvokeModel API.
@@ -152,6 +153,12 @@ impl BedrockInvokeBuilder {
     }
 }
 
+const INTAKE: Intake = Intake {
+    system: true,
+    instead: ": each model wants media in a shape of its own; use bedrock-converse, or a payload file",
+    ..Intake::of_texts("Bedrock InvokeModel")
+};
+
 impl BedrockInvoke {
     /// An endpoint for a model, an inference profile, or the ARN of either.
     pub fn builder(model_id: impl Into<String>) -> BedrockInvokeBuilder {
@@ -168,34 +175,26 @@ impl BedrockInvoke {
         }
     }
 
-    /// A payload in the shape of chat completions, with one user message for each text.
+    /// A payload in the shape of chat completions, with one user message for each text, after a
+    /// system message if the prompt has a system text.
     ///
     /// `extra` is added last and wins over what this function makes.
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, or the prompt has no item or media: each model wants them in a shape
+    /// of its own.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        if max_tokens == 0 {
-            return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
-        }
-        let items = prompt.into().0;
-        if items.is_empty() {
-            return Err(Error::invalid(
-                "prompt",
-                "(empty)",
-                "a text, or a list with at least one item",
-            ));
-        }
-        let messages: Value = items
-            .iter()
-            .map(|ContentItem::Text(text)| {
-                json!({"role": "user", "content": [{"text": text, "type": "text"}]})
-            })
-            .collect();
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let texts = INTAKE.texts(&prompt)?;
+        let message = |role: &str, text: &str| json!({"role": role, "content": [{"text": text, "type": "text"}]});
+        let system = prompt.system.iter().map(|text| message("system", text));
+        let user = texts.iter().map(|text| message("user", text));
+        let messages: Value = system.chain(user).collect();
         let mut payload = Payload::new();
         payload.insert("messages".into(), messages);
         payload.insert("max_tokens".into(), json!(max_tokens));

@@ -19,6 +19,7 @@ pub use decode::ANSWER_PARTS;
 use self::decode::{Decoder, Places};
 use self::template::BodyTemplate;
 use super::access::Access;
+use super::intake::{Intake, check_limit};
 use super::jmespath::Path;
 use super::json_api::message_texts;
 use super::openai::bytes_within;
@@ -34,7 +35,7 @@ use crate::wire::Server;
 ///
 /// The body of a request is a [minijinja](https://docs.rs/minijinja) template, in which each value
 /// is written as JSON, texts with their quotes. It knows `payload` (all of it), each field of the
-/// payload by its name (`prompt` and `max_tokens` in those that [`create_payload`] makes), `model`,
+/// payload by its name (`prompt`, `max_tokens` and perhaps `system` in those that [`create_payload`] makes), `model`,
 /// and `api_key`. Where an answer, or a frame of it, has its text, its token counts and so on is
 /// said in JMESPath.
 ///
@@ -71,6 +72,12 @@ pub struct HttpEndpoint {
     places: Places,
 }
 
+const INTAKE: Intake = Intake {
+    system: true,
+    instead: "; what a template is to make of media, a payload file can hold in base64",
+    ..Intake::of_texts("http")
+};
+
 impl HttpEndpoint {
     /// An endpoint at `url`, the whole address with path and query. `{{ model }}` in it stands for
     /// the model.
@@ -79,17 +86,23 @@ impl HttpEndpoint {
     }
 
     /// A payload with the fields `prompt` and `max_tokens`, for templates; several texts become one,
-    /// a line each. `extra` is added last and wins.
+    /// a line each. A system text is the field `system`, which is not there without one. `extra` is
+    /// added last and wins.
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, or the prompt has no item or media.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        let text = super::json_api::checked_prompt(prompt.into(), max_tokens)?.join("\n");
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let text = INTAKE.texts(&prompt)?.join("\n");
         let mut payload = Payload::new();
+        if let Some(text) = &prompt.system {
+            payload.insert("system".into(), json!(text));
+        }
         payload.insert("prompt".into(), json!(text));
         payload.insert("max_tokens".into(), json!(max_tokens));
         payload.extend(extra);

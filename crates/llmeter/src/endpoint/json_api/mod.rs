@@ -23,8 +23,8 @@ use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Way,
 };
-use crate::error::{Error, Result};
-use crate::payload::{ContentItem, Payload, Prompt};
+use crate::error::Result;
+use crate::payload::Payload;
 use crate::wire::Server;
 
 /// What is an API's own.
@@ -171,25 +171,6 @@ impl HttpApi for JsonEndpoint {
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.access.redact(text)
     }
-}
-
-/// The texts of a prompt, of which there must be one, with a limit that must not be 0.
-///
-/// # Errors
-/// If there is none, or the limit is 0.
-pub(super) fn checked_prompt(prompt: Prompt, max_tokens: u64) -> Result<Vec<String>> {
-    if max_tokens == 0 {
-        return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
-    }
-    if prompt.0.is_empty() {
-        return Err(Error::invalid(
-            "prompt",
-            "(empty)",
-            "a text, or a list with at least one item",
-        ));
-    }
-    let items = prompt.0.into_iter();
-    Ok(items.map(|ContentItem::Text(text)| text).collect())
 }
 
 /// The texts in `content` of all `messages`: a text, or text parts.

@@ -20,8 +20,8 @@ use super::access::Access;
 use super::{
     Endpoint, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Way,
 };
-use crate::error::{Error, Result};
-use crate::payload::{ContentItem, Payload, Prompt};
+use crate::error::Result;
+use crate::payload::Payload;
 use crate::wire::Server;
 
 /// Where the OpenAI SDK goes when no base URL is given.
@@ -178,31 +178,6 @@ impl<A: OpenAiApi> HttpApi for OpenAi<A> {
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.access.redact(text)
     }
-}
-
-/// Refuses a limit of no tokens.
-pub(super) fn check_limit(field: &'static str, max_tokens: u64) -> Result<()> {
-    if max_tokens == 0 {
-        return Err(Error::invalid(field, 0, "a number from 1 up"));
-    }
-    Ok(())
-}
-
-/// The prompt's texts, of which there must be one.
-pub(super) fn texts(prompt: &Prompt) -> Result<Vec<&str>> {
-    let texts: Vec<&str> = prompt
-        .0
-        .iter()
-        .map(|ContentItem::Text(text)| text.as_str())
-        .collect();
-    if texts.is_empty() {
-        return Err(Error::invalid(
-            "prompt",
-            "(empty)",
-            "a text, or a list with at least one item",
-        ));
-    }
-    Ok(texts)
 }
 
 /// The texts of messages, each on a line: contents that are texts, and those of parts.

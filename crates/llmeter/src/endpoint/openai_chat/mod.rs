@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 pub(super) use decode::Decoder;
 
 use super::FrameDecoder;
+use super::intake::{FRAMES, Format, Intake, Part, check_limit, content, usual};
 use super::openai::{
-    DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiBuilder, OpenAiForm, check_limit, is_truthy,
-    message_texts, texts,
+    DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiBuilder, OpenAiForm, is_truthy, message_texts,
 };
 use crate::error::Result;
-use crate::payload::{Payload, Prompt};
+use crate::payload::{Media, MediaKind, Payload, Prompt};
 
 /// A model behind an OpenAI-compatible Chat Completions API.
 ///
@@ -64,6 +64,20 @@ impl OpenAiApi for Chat {
     }
 }
 
+/// What the API takes; of documents only PDF, as its reference says.
+const INTAKE: Intake = Intake {
+    api: "OpenAI Chat Completions",
+    system: true,
+    images: IMAGES,
+    audio: &[("audio/mpeg", "mp3"), ("audio/wav", "wav")],
+    videos: &[],
+    documents: &usual(["application/pdf"]),
+    instead: FRAMES,
+};
+
+/// The images that models of OpenAI see.
+pub(super) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
+
 /// Asks for the usage at the end of a stream, unless the user has said something of it.
 pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
     if streaming && !payload.get("stream_options").is_some_and(is_truthy) {
@@ -72,7 +86,7 @@ pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
 }
 
 impl OpenAiChat {
-    /// A payload with one user message.
+    /// A payload with one user message, after a system message if the prompt has a system text.
     ///
     /// `extra` is added last and wins over what this function makes.
     ///
@@ -84,27 +98,49 @@ impl OpenAiChat {
     /// ```
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, the prompt has no item, or the API does not take one: images are
+    /// JPEG, PNG, GIF or WebP, audio is MP3 or WAV, documents are PDF.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
         check_limit("max_tokens", max_tokens)?;
-        let content = match texts(&prompt.into())?.as_slice() {
-            [text] => json!(text),
-            items => items
-                .iter()
-                .map(|text| json!({"type": "text", "text": text}))
-                .collect(),
-        };
+        let prompt = prompt.into();
+        let content = content(&INTAKE.parts(&prompt)?, block);
+        let system = prompt.system.iter();
+        let system = system.map(|text| json!({"role": "system", "content": text}));
+        let user = json!({"role": "user", "content": content});
         let mut payload = Payload::new();
-        payload.insert(
-            "messages".into(),
-            json!([{"role": "user", "content": content}]),
-        );
+        payload.insert("messages".into(), system.chain([user]).collect());
         payload.insert("max_tokens".into(), json!(max_tokens));
         payload.extend(extra);
         Ok(payload)
     }
+}
+
+fn block(part: &Part<'_>) -> Value {
+    match *part {
+        Part::Text(text) => json!({"type": "text", "text": text}),
+        Part::Media(media, format) => match media.kind() {
+            MediaKind::Audio => {
+                let audio = json!({"data": media.base64(), "format": format});
+                json!({"type": "input_audio", "input_audio": audio})
+            }
+            MediaKind::Document => json!({"type": "file", "file": file(media)}),
+            MediaKind::Image | MediaKind::Video => {
+                json!({"type": "image_url", "image_url": {"url": media.data_url()}})
+            }
+        },
+    }
+}
+
+/// A file as models of OpenAI take it, with its name if it has one.
+pub(super) fn file(media: &Media) -> Payload {
+    let mut file = Payload::new();
+    file.insert("file_data".into(), media.data_url().into());
+    if let Some(name) = media.file_name() {
+        file.insert("filename".into(), name.into());
+    }
+    file
 }

@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::aws::{AwsAccess, AwsOptions, Path, Service, path_segment, with_base64};
+use super::aws::{
+    self, AwsAccess, AwsOptions, Path, Service, media_block, path_segment, with_base64,
+};
+use super::intake::{Intake, Part, check_limit, content};
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Way,
 };
 use crate::error::{Error, Result};
-use crate::payload::{ContentItem, Payload, Prompt};
+use crate::payload::{Payload, Prompt};
 use crate::wire::Server;
 
 /// A model behind an endpoint of SageMaker.
@@ -107,6 +110,12 @@ impl SageMakerBuilder {
     }
 }
 
+const INTAKE: Intake = Intake {
+    api: "SageMaker",
+    system: false,
+    ..aws::INTAKE
+};
+
 impl SageMaker {
     /// A SageMaker endpoint by its name; `model_id` says for people which model is behind it.
     pub fn builder(
@@ -124,32 +133,25 @@ impl SageMaker {
         }
     }
 
-    /// A payload with a text.
+    /// A payload with a text, or with a list of texts and media, which are those of Bedrock Converse.
     ///
     /// `extra` is added last and wins over what this function makes.
     ///
     /// # Errors
-    /// When `max_tokens` is 0 or the prompt has no item.
+    /// When `max_tokens` is 0, or the prompt has no item, a system text, or media of a type that is
+    /// not listed.
     pub fn create_payload(
         prompt: impl Into<Prompt>,
         max_tokens: u64,
         streaming: bool,
         extra: Payload,
     ) -> Result<Payload> {
-        if max_tokens == 0 {
-            return Err(Error::invalid("max_tokens", 0, "a number from 1 up"));
-        }
-        let inputs = match prompt.into().0.as_slice() {
-            [] => {
-                let expected = "a text, or a list with at least one item";
-                return Err(Error::invalid("prompt", "(empty)", expected));
-            }
-            [ContentItem::Text(text)] => json!(text),
-            items => items
-                .iter()
-                .map(|ContentItem::Text(text)| json!({"text": text}))
-                .collect(),
-        };
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let inputs = content(&INTAKE.parts(&prompt)?, |part| match *part {
+            Part::Text(text) => json!({"text": text}),
+            Part::Media(media, format) => media_block(media, format, Payload::new()),
+        });
         let mut payload = Payload::new();
         payload.insert("inputs".into(), inputs);
         payload.insert(

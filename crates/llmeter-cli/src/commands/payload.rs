@@ -1,0 +1,136 @@
+//! `llmeter payload`.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use llmeter::payload::Payload;
+use serde_json::Value;
+
+use crate::args::{PayloadCommandArguments, RunArguments};
+use crate::exit::{Exit, UsageError};
+use crate::{output, settings};
+
+/// The longest text that a terminal is shown whole.
+const MOST_SHOWN: usize = 400;
+
+/// How much of a longer one it is shown.
+const BEGINNING: usize = 60;
+
+pub(crate) fn payload(arguments: PayloadCommandArguments) -> Result<Exit> {
+    let run = settings::with_file(RunArguments {
+        config: arguments.config,
+        endpoint: arguments.endpoint,
+        payload: arguments.payload,
+        ..RunArguments::default()
+    })?;
+    let api = run.endpoint.api()?;
+    let payloads = run.payload.payloads(api)?;
+    let payloads = payloads.ok_or_else(|| UsageError(settings::NOTHING_TO_SEND.to_owned()))?;
+    let model = run.endpoint.model.as_deref();
+    let is_one = payloads.len() == 1;
+    let payloads = payloads.into_iter().enumerate();
+    let payloads: Vec<Payload> = payloads
+        .map(|(index, payload)| match api.prepared(payload, model) {
+            Err(reason) if !is_one => Err(reason).context(format!("payload {}", index + 1)),
+            prepared => Ok(prepared?),
+        })
+        .collect::<Result<_>>()?;
+    match &arguments.append {
+        Some(path) => append(path, &payloads)?,
+        None => print(payloads)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// One payload as an object, several as a list: `--payload` takes either.
+fn print(mut payloads: Vec<Payload>) -> Result<()> {
+    let mut is_shortened = false;
+    if io::stdout().is_terminal() {
+        for value in payloads.iter_mut().flat_map(Payload::values_mut) {
+            is_shortened |= shorten(value);
+        }
+    }
+    let text = match payloads.as_slice() {
+        [payload] => serde_json::to_string_pretty(payload)?,
+        payloads => serde_json::to_string_pretty(payloads)?,
+    };
+    output::text(&format!("{text}\n"))?;
+    if is_shortened {
+        output::note("long texts are shown in part; redirect the output to have all of it");
+    }
+    Ok(())
+}
+
+/// Cuts long texts, which are mostly media in base64, and tells whether there was one.
+fn shorten(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let length = text.chars().count();
+            if length <= MOST_SHOWN {
+                return false;
+            }
+            let beginning: String = text.chars().take(BEGINNING).collect();
+            *text = format!("{beginning}… ({length} characters)");
+            true
+        }
+        // Every item is to be looked at.
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |any, item| shorten(item) | any),
+        Value::Object(fields) => fields
+            .values_mut()
+            .fold(false, |any, field| shorten(field) | any),
+        _ => false,
+    }
+}
+
+/// Adds a line for each payload to a file, which need not be there.
+fn append(path: &Path, payloads: &[Payload]) -> Result<()> {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    if !matches!(ending, Some("jsonl" | "manifest")) {
+        let reason = format!(
+            "--append: {} must end in .jsonl, which --payload reads line by line",
+            path.display()
+        );
+        return Err(UsageError(reason).into());
+    }
+    let mut lines = Vec::new();
+    for payload in payloads {
+        serde_json::to_writer(&mut lines, payload)?;
+        lines.push(b'\n');
+    }
+    let failed = || format!("cannot write {}", path.display());
+    // A line that somebody left without its end must not swallow the next one.
+    let kept = match std::fs::read(path) {
+        Ok(kept) => kept,
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(reason) => return Err(reason).with_context(failed),
+    };
+    if kept.last().is_some_and(|last| *last != b'\n') {
+        lines.insert(0, b'\n');
+    }
+    let mut options = OpenOptions::new();
+    let file = options.append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(&lines))
+        .with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_long_texts_are_shortened_at_any_depth() {
+        let long = "é".repeat(MOST_SHOWN + 1);
+        let short = "é".repeat(MOST_SHOWN);
+        let mut value = json!({"a": [{"b": long}, long, short], "c": 1});
+        assert!(shorten(&mut value));
+        let shown = format!("{}… (401 characters)", "é".repeat(BEGINNING));
+        assert_eq!(value, json!({"a": [{"b": shown}, shown, short], "c": 1}));
+        assert!(!shorten(&mut value));
+    }
+}
