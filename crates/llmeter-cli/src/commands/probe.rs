@@ -8,9 +8,9 @@ use llmeter::payload::tokenizer_from_spec;
 use llmeter::probe::KeyVariable;
 use llmeter::{Interrupt, RunConfig, probe, report};
 
-use crate::args::ProbeArguments;
+use crate::args::{ProbeArguments, RunArguments};
 use crate::exit::Exit;
-use crate::{output, signals};
+use crate::{output, settings, signals};
 
 /// What is asked if the user does not say.
 const QUESTION: &str = "Say hello in five words.";
@@ -19,15 +19,16 @@ const TOKENS: u64 = 32;
 /// Frames that are shown if the user does not say.
 const FRAMES: usize = 12;
 
-pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
+pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
+    let (frames, json) = (arguments.frames, arguments.json);
     let (config, key) = configuration(arguments)?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), true)?;
     let seen = probe::probe(&config, key.as_ref(), &interrupt)?;
-    if arguments.json {
-        output::json(&seen.to_json(arguments.frames.unwrap_or(usize::MAX)))?;
+    if json {
+        output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
     } else {
-        let text = report::probe(&seen, arguments.frames.unwrap_or(FRAMES));
+        let text = report::probe(&seen, frames.unwrap_or(FRAMES));
         output::text(&styled(&text))?;
     }
     Ok(if seen.is_success() {
@@ -46,20 +47,34 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
 }
 
 /// What is sent where, and the variable that holds the key.
-fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
-    let asked = &arguments.endpoint;
-    let endpoint = asked.endpoint()?;
-    let payloads = match arguments.payload.payloads(asked.api()?)? {
+fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
+    let run = settings::with_file(RunArguments {
+        config: arguments.config,
+        endpoint: arguments.endpoint,
+        payload: arguments.payload,
+        tokenizer: arguments.tokenizer,
+        timeout: arguments.timeout,
+        stamps: arguments.stamps,
+        ..RunArguments::default()
+    })?;
+    let endpoint = run.endpoint.endpoint()?;
+    let payloads = match run.payload.payloads(run.endpoint.api()?)? {
         Some(payloads) => payloads,
-        None => vec![asked.api()?.create_payload(QUESTION, TOKENS)?],
+        None => vec![run.endpoint.api()?.create_payload(QUESTION, TOKENS)?],
     };
     let mut config = RunConfig::new(endpoint, payloads.into_iter().take(1));
-    config.tokenizer = tokenizer_from_spec(&arguments.tokenizer)?;
-    config.timeout = arguments.timeout;
-    config.stamps = arguments.stamps.into();
+    if let Some(how) = &run.tokenizer {
+        config.tokenizer = tokenizer_from_spec(how)?;
+    }
+    if let Some(timeout) = run.timeout {
+        config.timeout = timeout;
+    }
+    if let Some(stamps) = run.stamps {
+        config.stamps = stamps.into();
+    }
     config.grace = Duration::ZERO;
-    asked.reach(&mut config)?;
-    Ok((config, asked.key()?))
+    run.endpoint.reach(&mut config)?;
+    Ok((config, run.endpoint.key()?))
 }
 
 /// With headings that stand out in a terminal.

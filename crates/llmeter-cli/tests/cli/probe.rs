@@ -195,6 +195,33 @@ fn only_the_first_payload_is_sent_and_only_once() {
 }
 
 #[test]
+fn a_runs_settings_can_be_probed() {
+    let (place, server) = (Place::new(), Scripted::start(|_| answer()));
+    place.file(
+        "run.toml",
+        format!(
+            "base-url = {:?}\nmodel = \"from-the-file\"\nprompt = \"Why?\"\nclients = 50\n\
+             requests = 100\nstamps = \"user\"\n",
+            server.url
+        ),
+    );
+    let said = place.llmeter(["probe", "--config", "run.toml"]).exits(0);
+    said.shows(&["Why?", "as they were read", "Succeeded"]);
+    let said = place.llmeter(["probe", "--config", "run.toml", "--model", "other"]);
+    said.exits(0).shows(&["Succeeded"]);
+    let bodies: Vec<String> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.body)
+        .collect();
+    assert_eq!(bodies.len(), 2);
+    assert!(
+        bodies[0].contains("from-the-file") && bodies[1].contains("\"other\""),
+        "{bodies:?}"
+    );
+}
+
+#[test]
 fn a_key_that_is_missing_is_told_from_a_wrong_one() {
     let place = Place::new();
     let server = start(SimConfig {
