@@ -1,6 +1,10 @@
 //! Turning one answer's bytes and arrivals into an [`InvocationResponse`].
 
+mod refusal;
+
 use std::sync::Arc;
+
+use refusal::{error_of_status, excerpt};
 
 use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
 use crate::foreign::{self, Panic};
@@ -16,8 +20,6 @@ use crate::wire::http1::ResponseHead;
 const MAX_ERROR_BODY: usize = 64 * 1024;
 /// Longest body of an answer that is no stream.
 const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
-/// Longest excerpt of a body that an error message quotes, in characters.
-const EXCERPT: usize = 200;
 
 /// What the recorder makes of a finished answer.
 #[derive(Debug)]
@@ -453,69 +455,6 @@ fn time_per_output_token(
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let room = most.saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-}
-
-/// "HTTP 401 Unauthorized: Incorrect API key provided".
-fn error_of_status(
-    head: Option<&ResponseHead>,
-    own_words: impl Fn(&[u8]) -> Option<String>,
-    body: &[u8],
-) -> String {
-    let status = head.map_or(0, |head| head.status);
-    let mut text = format!("HTTP {status}");
-    if let Some(name) = status_name(status) {
-        text.push(' ');
-        text.push_str(name);
-    }
-    if let Some(location) = head.and_then(|head| head.location.as_deref())
-        && (300..400).contains(&status)
-    {
-        text.push_str(&format!(
-            ": redirected to {location}; redirects are not followed, use that address"
-        ));
-        return text;
-    }
-    let words = own_words(body).unwrap_or_else(|| excerpt(body));
-    if !words.is_empty() {
-        text.push_str(": ");
-        text.push_str(&words);
-    }
-    text
-}
-
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((cut, _)) = words.char_indices().nth(EXCERPT) {
-        words.truncate(cut);
-        words.push('…');
-    }
-    words
-}
-
-fn status_name(status: u16) -> Option<&'static str> {
-    Some(match status {
-        301 => "Moved Permanently",
-        302 => "Found",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        529 => "Overloaded",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

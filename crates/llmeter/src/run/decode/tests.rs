@@ -207,12 +207,3 @@ fn times_per_token_need_two_tokens_and_two_times() {
         assert_eq!(time_per_output_token(first, last, tokens), expected);
     }
 }
-
-#[test]
-fn excerpts_are_one_short_line() {
-    assert_eq!(excerpt(b" a\n\n b\tc "), "a b c");
-    assert_eq!(excerpt(b"\xff"), "\u{fffd}");
-    let long = excerpt("ä".repeat(1000).as_bytes());
-    assert_eq!(long.chars().count(), EXCERPT + 1);
-    assert!(long.ends_with('…'));
-}
