@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Serves Bedrock's InvokeModel and SageMaker's InvokeEndpoint with moto.
+"""Serves Bedrock's InvokeModel, and SageMaker with an endpoint `priced`, with moto.
 
     aws_server.py
 
@@ -11,6 +11,7 @@ import json
 import sys
 import urllib.request
 
+import boto3
 from moto.bedrockruntime.models import BedrockRuntimeBackend
 from moto.server import ThreadedMotoServer
 
@@ -39,6 +40,14 @@ def main():
         f"{url}/moto-api/static/sagemaker/endpoint-results",
         {"account_id": "123456789012", "region": "us-east-1", "results": answers},
     )
+    sagemaker = boto3.client(
+        "sagemaker", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    role = "arn:aws:iam::123456789012:role/reader"
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": "i"})
+    variant = {"VariantName": "all", "ModelName": "m", "InitialInstanceCount": 2, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="priced", EndpointConfigName="c")
     print(f"serving {url}", flush=True)
     sys.stdin.read()
 

@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask test | accuracy | throughput | memory`.
+//! Developer commands: `cargo xtask test | fuzz | accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
+mod fuzz;
 mod memory;
 mod processes;
 mod test;
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Run every test; those that drive Python get their packages installed under target/python
     Test(test::TestArguments),
+    /// Run the fuzz targets, one after the other
+    Fuzz(fuzz::FuzzArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
     Accuracy(accuracy::AccuracyArguments),
     /// Compare the meter's event rate on one core with that of a bare hyper client
@@ -35,6 +38,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(arguments) => test::test(&arguments),
+        Command::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),

@@ -57,13 +57,13 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     cargo(&["build", "--workspace", "--examples"])
 }
 
-fn workspace_root() -> Result<PathBuf> {
+pub(crate) fn workspace_root() -> Result<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.parent().context("xtask lies in no workspace")?;
     Ok(root.to_owned())
 }
 
-fn cargo(root: &Path) -> Command {
+pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command

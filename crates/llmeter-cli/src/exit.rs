@@ -128,6 +128,7 @@ fn flag(field: &str) -> String {
         .map(|name| match name {
             "location" => "the location".to_owned(),
             "api_key" => "the API key (--api-key-env)".to_owned(),
+            "credentials" => "AWS credentials".to_owned(),
             "tracking_uri" => "--mlflow".to_owned(),
             name if is_variable(name) => format!("the variable {name}"),
             name => format!("--{}", name.replace('_', "-")),

@@ -175,7 +175,14 @@ impl Connection {
         if path == "/health" {
             return self.json(head, b"{\"status\":\"ok\"}").await;
         }
-        if let Err(error) = self.check_key(head) {
+        let checked = match &self.shared.config.verify_sigv4 {
+            // As on Bedrock's newer address.
+            Some(key) if whole_path.starts_with("/anthropic/") => {
+                aws::verify(&request, "bedrock-mantle", key)
+            }
+            _ => self.check_key(head),
+        };
+        if let Err(error) = checked {
             return self.refuse_request(head, &error).await;
         }
         if let Some(dialect) = dialect {
@@ -203,7 +210,7 @@ impl Connection {
             let message = format!("{} is not allowed here", request.head.method);
             Err(aws::error(405, "UnknownOperationException", message))
         } else if let Some(key) = &self.shared.config.verify_sigv4 {
-            aws::verify(&request, operation, key)
+            aws::verify(&request, operation.service(), key)
         } else {
             self.check_key(&request.head).map_err(|error| ApiError {
                 status: 403,
@@ -211,7 +218,11 @@ impl Connection {
             })
         };
         match checked {
-            Ok(()) => self.generate(Dialect::Aws(operation), request).await,
+            Ok(()) => {
+                let dialect = Dialect::of(request.head.path());
+                let dialect = dialect.unwrap_or(Dialect::Aws(operation));
+                self.generate(dialect, request).await
+            }
             Err(error) => self.refuse_request(&request.head, &error).await,
         }
     }
@@ -284,6 +295,7 @@ impl Connection {
             aws_error_type,
             aws_request_id: aws_error_type.map(|_| request_id.as_str()),
             allow,
+            more: Vec::new(),
         }
         .write(&mut out);
         if !head_only {

@@ -55,7 +55,7 @@ impl Connection {
         dialect: Dialect,
         request: &Request,
         chat: &ChatRequest,
-        plan: Plan,
+        mut plan: Plan,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
         if plan.fault == Some(Fault::Error) {
@@ -65,6 +65,9 @@ impl Connection {
         }
         let (slot, start) = self.slot(request.last.at.max(self.free)).await?;
         draft.started(start);
+        if dialect.tells_times() {
+            plan.answer.times = plan.times(start.0 - request.last.at.0);
+        }
         let then = if chat.stream {
             let wrap = if request.head.http11 {
                 Wrap::Chunk
@@ -127,6 +130,7 @@ impl Connection {
             aws_error_type: None,
             aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,
+            more: Vec::new(),
         }
         .write(&mut opening);
         for choice in 0..choices {
@@ -192,6 +196,7 @@ impl Connection {
             aws_error_type: None,
             aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
             allow: None,
+            more: dialect.whole_headers(&plan.answer),
         }
         .write(&mut out);
         out.extend_from_slice(&body);

@@ -101,6 +101,7 @@
 
 pub mod calibration;
 pub mod comparison;
+pub mod conformance;
 
 mod aws;
 mod config;

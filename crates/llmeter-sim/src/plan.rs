@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     config::SimConfig,
-    openai::{Answer, ChatRequest, Finish, Piece},
+    openai::{Answer, ChatRequest, Finish, Piece, Times},
     overrides::{Fault, Settings},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 }
 
 /// When frames are due.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rhythm {
     ttft_ns: f64,
     itl_ns: f64,
@@ -66,6 +66,8 @@ impl Plan {
                 finish,
                 tool: request.tool.clone(),
                 words: config.seed.wrapping_add(number),
+                usage: true,
+                times: Times::default(),
             },
             fault: settings.fault.or_else(|| fate(config, luck)),
             rhythm: Rhythm {
@@ -75,6 +77,16 @@ impl Plan {
                 rng,
             },
             tokens_per_frame: config.tokens_per_frame,
+        }
+    }
+
+    /// How long the answer will take, for servers that tell.
+    pub(crate) fn times(&self, queue: i64) -> Times {
+        let mut rhythm = self.rhythm.clone();
+        Times {
+            queue,
+            first: rhythm.first(),
+            rest: (1..self.frames()).map(|_| rhythm.gap()).sum(),
         }
     }
 

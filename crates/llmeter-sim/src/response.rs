@@ -17,6 +17,8 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) aws_request_id: Option<&'a str>,
     /// The methods that a path does answer.
     pub(crate) allow: Option<&'a str>,
+    /// Headers that only some APIs have.
+    pub(crate) more: Vec<(&'static str, String)>,
 }
 
 impl ResponseHead<'_> {
@@ -47,6 +49,9 @@ impl ResponseHead<'_> {
         }
         if let Some(methods) = self.allow {
             text += &format!("allow: {methods}\r\n");
+        }
+        for (name, value) in &self.more {
+            text += &format!("{name}: {value}\r\n");
         }
         text += if self.keep_alive {
             "connection: keep-alive\r\n\r\n"

@@ -2,76 +2,38 @@
 //! whose hooks do nothing. The difference per request times 20,000 is the share of a core that
 //! 20,000 requests a second of such callbacks take.
 
+mod instant;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llmeter::callback::Callback;
-use llmeter::endpoint::{Answer, EndpointError, Identity, Invoke, Way};
 use llmeter::payload::Payload;
 use llmeter::saved::SavedObject;
-use llmeter::{Endpoint, Load, OpenAiChat, RunConfig, Runner};
+use llmeter::{Load, OpenAiChat, RunConfig, Runner};
+
+use instant::Instant;
 
 const CLIENTS: usize = 64;
 const REQUESTS: u64 = 300;
 /// With so many clients: 20,000 requests a second.
 const LATENCY: Duration = Duration::from_micros(3200);
 
-/// Answers after a while with one token.
-struct Instant(Identity);
-
-fn saved(class: &str) -> SavedObject {
-    SavedObject {
-        class: class.to_owned(),
-        state: Payload::new(),
-    }
-}
-
-impl Endpoint for Instant {
-    fn identity(&self) -> &Identity {
-        &self.0
-    }
-
-    fn is_streaming(&self) -> bool {
-        true
-    }
-
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
-    }
-
-    fn saved(&self) -> SavedObject {
-        saved("bench.Instant")
-    }
-}
-
-#[async_trait]
-impl Invoke for Instant {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
-        answer.sent();
-        tokio::time::sleep(LATENCY).await;
-        answer.text("token");
-        answer.complete();
-        Ok(())
-    }
-}
-
 /// Has every hook and does nothing in any.
 struct NoOp;
 
 impl Callback for NoOp {
     fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(saved("bench.NoOp"))
+        Ok(SavedObject {
+            class: "bench.NoOp".to_owned(),
+            state: Payload::new(),
+        })
     }
 }
 
 fn callbacks(c: &mut Criterion) {
-    let endpoint = Arc::new(Instant(Identity {
-        model_id: "instant".to_owned(),
-        endpoint_name: "in process".to_owned(),
-        provider: "bench".to_owned(),
-    }));
+    let endpoint = Instant::new(Some(LATENCY), 1);
     one_core();
     let payload = OpenAiChat::create_payload("Tell me a story.", 128, Payload::new());
     let payload = payload.unwrap_or_else(|error| panic!("{error}"));

@@ -1,64 +1,24 @@
 //! How fast answers are recorded: a whole run whose endpoint answers at once, and the statistics
 //! by themselves.
 
-use std::hint::black_box;
-use std::sync::Arc;
+mod instant;
 
-use async_trait::async_trait;
+use std::hint::black_box;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use llmeter::endpoint::{
-    Answer, EndpointError, Identity, InvocationResponse, Invoke, ResponseDetail, SavedObject, Way,
-};
+use llmeter::endpoint::{InvocationResponse, ResponseDetail};
 use llmeter::payload::Payload;
 use llmeter::stats::{Accumulator, Keep};
-use llmeter::{Endpoint, Load, RunConfig, Runner};
+use llmeter::{Load, RunConfig, Runner};
+
+use instant::Instant;
 
 const CLIENTS: usize = 16;
 const REQUESTS: u64 = 500;
 const TOKENS: usize = 64;
 
-/// Answers at once with 64 tokens.
-struct Instant(Identity);
-
-impl Endpoint for Instant {
-    fn identity(&self) -> &Identity {
-        &self.0
-    }
-
-    fn is_streaming(&self) -> bool {
-        true
-    }
-
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
-    }
-
-    fn saved(&self) -> SavedObject {
-        SavedObject {
-            class: "bench.Instant".to_owned(),
-            state: Payload::new(),
-        }
-    }
-}
-
-#[async_trait]
-impl Invoke for Instant {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
-        answer.sent();
-        for _ in 0..TOKENS {
-            answer.text("token ");
-        }
-        answer.complete();
-        Ok(())
-    }
-}
-
 fn recording(c: &mut Criterion) {
-    let endpoint = Arc::new(Instant(Identity {
-        model_id: "instant".to_owned(),
-        endpoint_name: "in process".to_owned(),
-        provider: "bench".to_owned(),
-    }));
+    let endpoint = Instant::new(None, TOKENS);
     let mut group = c.benchmark_group("recorder");
     group.sample_size(10);
     group.throughput(Throughput::Elements(CLIENTS as u64 * REQUESTS));

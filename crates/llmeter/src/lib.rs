@@ -33,9 +33,12 @@
 //! | [`callback`] | code that is hooked into a run |
 //! | [`saved`] | objects as files hold them |
 //! | [`storage`] | local and cloud paths behind one type |
+//! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
+#[cfg(any(feature = "aws", feature = "cloud"))]
+mod aws;
 pub mod callback;
 pub mod endpoint;
 mod error;
@@ -43,6 +46,7 @@ mod foreign;
 mod load;
 pub mod payload;
 pub mod probe;
+mod redaction;
 pub mod report;
 pub mod result;
 pub mod run;

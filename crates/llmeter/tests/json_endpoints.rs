@@ -152,22 +152,95 @@ fn what_cannot_be_used_is_refused() {
         error.contains("api_key") && !error.contains("two"),
         "{error}"
     );
-    for provider in ["bedrock-mantle", "vertex", "foundry", "other"] {
-        let error = refused(AnthropicMessages::builder("http://h", "m").provider(provider));
-        assert!(
-            error.contains(provider) && error.contains("\"anthropic\""),
-            "{error}"
-        );
-    }
-    let error = from_saved(
-        &golden("i_saved_objects/endpoint_anthropic_bedrock_mantle.json"),
-        Some(NO_KEY),
-    );
-    let error = error.err().unwrap().to_string();
+    let at = |provider| AnthropicMessages::builder("http://h", "m").provider(provider);
+    let error = refused(at("other"));
     assert!(
-        error.contains("bedrock-mantle") && error.contains("not supported yet"),
+        error.contains("provider: other") && error.contains("anthropic, bedrock"),
         "{error}"
     );
+    let error = refused(at("vertex").region("us-east5"));
+    assert!(
+        error.contains("project_id") && error.contains("ANTHROPIC_VERTEX_PROJECT_ID"),
+        "{error}"
+    );
+    let error = refused(AnthropicMessages::on_cloud("foundry", "m").unwrap());
+    assert!(error.contains("base_url: (missing)"), "{error}");
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn claude_on_other_clouds_has_its_address_and_its_requests() {
+    let aws = || llmeter::endpoint::AwsOptions::new().bearer_token("secret-key");
+    let at = |provider| {
+        let builder = AnthropicMessages::on_cloud(provider, "anthropic.m:0").unwrap();
+        builder
+            .region("us-east5")
+            .project("p")
+            .aws(aws())
+            .api_key("secret-key")
+    };
+    for (provider, base_url, target, key) in [
+        (
+            "bedrock",
+            "https://bedrock-runtime.us-east5.amazonaws.com/",
+            "/model/anthropic.m%3A0/invoke-with-response-stream",
+            ("Authorization", "Bearer secret-key"),
+        ),
+        (
+            "bedrock-mantle",
+            "https://bedrock-mantle.us-east5.api.aws/anthropic/",
+            "/anthropic/v1/messages",
+            ("Authorization", "Bearer secret-key"),
+        ),
+        (
+            "vertex",
+            "https://us-east5-aiplatform.googleapis.com/v1/",
+            "/v1/projects/p/locations/us-east5/publishers/anthropic/models/anthropic.m:0\
+             :streamRawPredict",
+            ("Authorization", "Bearer secret-key"),
+        ),
+        (
+            "foundry",
+            "https://r.services.ai.azure.com/anthropic/",
+            "/anthropic/v1/messages",
+            ("x-api-key", "secret-key"),
+        ),
+    ] {
+        let mut builder = at(provider);
+        if provider == "foundry" {
+            builder = builder.base_url("https://r.services.ai.azure.com/anthropic");
+        }
+        let endpoint = builder.build().unwrap();
+        assert_eq!(endpoint.base_url(), base_url);
+        let (sent_to, headers) = request(&endpoint);
+        assert_eq!(sent_to, target);
+        assert!(
+            headers.contains(&(key.0.into(), key.1.into())),
+            "{provider}"
+        );
+        let mut payload = payload(&json!({"messages": [], "model": "x", "stream": false}));
+        endpoint.prepare_payload(&mut payload).unwrap();
+        let version = payload.get("anthropic_version").and_then(Value::as_str);
+        let is_in_path = version.is_some();
+        assert_eq!(is_in_path, ["bedrock", "vertex"].contains(&provider));
+        assert_eq!(payload.contains_key("model"), !is_in_path);
+        assert_eq!(payload.contains_key("stream"), provider != "bedrock");
+        let saved = endpoint.saved();
+        assert!(
+            !json!(saved.state).to_string().contains("secret"),
+            "{saved:?}"
+        );
+        assert_eq!(from_saved(&saved, Some(NO_KEY)).unwrap().saved(), saved);
+    }
+    // Google answers nobody without a token.
+    let vertex = AnthropicMessages::on_cloud("vertex", "m").unwrap();
+    let vertex = vertex.region("global").project("p").build().unwrap();
+    assert_eq!(vertex.base_url(), "https://aiplatform.googleapis.com/v1/");
+    let Way::Http(api) = vertex.way() else {
+        panic!()
+    };
+    let error = api.check().unwrap_err().to_string();
+    assert!(error.contains("gcloud auth print-access-token"), "{error}");
 }
 
 #[test]
@@ -178,13 +251,17 @@ fn saved_endpoints_of_the_python_system_come_back_as_they_are() {
             "i_saved_objects/endpoint_anthropic_messages_stream.json",
             true,
         ),
+        (
+            "i_saved_objects/endpoint_anthropic_bedrock_mantle.json",
+            false,
+        ),
         ("j_other_endpoints/anthropic/run_config.json", false),
         ("j_other_endpoints/anthropic_stream/run_config.json", true),
     ] {
         let saved = golden(path);
         let endpoint = from_saved(&saved, Some(NO_KEY)).unwrap();
         assert_eq!(endpoint.is_streaming(), streaming);
-        assert_eq!(endpoint.identity().provider, "anthropic");
+        assert_eq!(endpoint.identity().provider, saved.state["provider"]);
         let mut expected = saved;
         // Requests are not repeated here.
         expected.state["max_retries"] = json!(0);

@@ -294,3 +294,14 @@ fn a_probe_tells_http_from_https() {
     let diagnosis = probed(config).diagnosis.unwrap();
     assert!(diagnosis.remedy.contains("http://"), "{diagnosis:?}");
 }
+
+#[test]
+fn a_server_that_does_not_agree_to_http2_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(Some(server.save_certificate(folder.path())));
+    config.http2 = true;
+    let error = refused(config);
+    let wanted = "the server does not speak HTTP/2 (it did not agree to it)";
+    assert!(error.contains(wanted), "{error}");
+}

@@ -24,7 +24,13 @@ pub(crate) struct EndpointArguments {
     /// Model to ask for
     #[arg(long, value_name = "ID")]
     pub(crate) model: Option<String>,
-    /// AWS region [default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's]
+    /// Who runs the API: for anthropic-messages anthropic, bedrock, bedrock-mantle, vertex or foundry
+    ///
+    /// Each has its own address and its own credentials. For other APIs it is a name in the results.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Region, for AWS and Vertex [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the
+    /// instance's; for Vertex CLOUD_ML_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Environment variable that holds the API key [default: OPENAI_API_KEY, or what is usual for
@@ -51,6 +57,13 @@ pub(crate) struct EndpointArguments {
     /// Go through no proxy, whatever the environment says
     #[arg(long, conflicts_with = "proxy")]
     pub(crate) no_proxy: bool,
+
+    /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking
+    ///
+    /// Each client still has a connection of its own with one request on it, so that the load is the
+    /// same. Receive stamps are then taken after the read, whatever --stamps says.
+    #[arg(long)]
+    pub(crate) http2: bool,
 
     /// Template of a request's body, or @FILE with one [default: {{ payload }}]
     ///

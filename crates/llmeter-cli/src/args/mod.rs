@@ -137,6 +137,12 @@ pub(crate) enum CallbacksCommand {
         /// The type, like CacheBuster
         #[arg(value_name = "NAME")]
         name: String,
+        /// With CostModel: what this SageMaker endpoint consists of, at AWS's prices on demand
+        #[arg(long, value_name = "ENDPOINT")]
+        sagemaker_endpoint: Option<String>,
+        /// AWS region of that endpoint [default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's]
+        #[arg(long, value_name = "REGION", requires = "sagemaker_endpoint")]
+        region: Option<String>,
     },
 }
 

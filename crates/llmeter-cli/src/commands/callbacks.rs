@@ -1,8 +1,8 @@
 //! `llmeter callbacks`.
 
 use anyhow::Result;
-use llmeter::callback;
-use llmeter::saved::Kind;
+use llmeter::callback::{self, cost::CostModel};
+use llmeter::saved::{Kind, SavedObject};
 use serde_json::Value;
 
 use crate::args::{CallbacksArguments, CallbacksCommand};
@@ -12,7 +12,12 @@ use crate::output;
 pub(crate) fn callbacks(arguments: &CallbacksArguments) -> Result<Exit> {
     match &arguments.command {
         None => list(),
-        Some(CallbacksCommand::New { name }) => new(name),
+        Some(CallbacksCommand::New {
+            name,
+            sagemaker_endpoint: Some(endpoint),
+            region,
+        }) => of_sagemaker(name, endpoint, region.as_deref()),
+        Some(CallbacksCommand::New { name, .. }) => new(name),
     }
 }
 
@@ -35,6 +40,19 @@ fn list() -> Result<Exit> {
          `llmeter run --callback FILE.json` uses it.\n",
     );
     output::text(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The costs of a SageMaker endpoint.
+fn of_sagemaker(name: &str, endpoint: &str, region: Option<&str>) -> Result<Exit> {
+    if !name.eq_ignore_ascii_case("CostModel") {
+        let reason = format!("--sagemaker-endpoint goes with CostModel, not with {name}");
+        return Err(UsageError(reason).into());
+    }
+    let model = CostModel::from_sagemaker_endpoint(endpoint, region)?;
+    if let Value::Object(envelope) = SavedObject::of(&model)?.to_json() {
+        output::json(&envelope)?;
+    }
     Ok(Exit::Done)
 }
 

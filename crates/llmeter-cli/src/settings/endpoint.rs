@@ -21,6 +21,7 @@ impl EndpointArguments {
             endpoint: self.endpoint.or(file.endpoint),
             base_url: self.base_url.or(file.base_url),
             model: self.model.or(file.model),
+            provider: self.provider.or(file.provider),
             region: self.region.or(file.region),
             api_key_env: self.api_key_env.or(file.api_key_env),
             headers: if self.headers.is_empty() {
@@ -32,6 +33,7 @@ impl EndpointArguments {
             insecure: self.insecure || file.insecure,
             no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
             proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
+            http2: self.http2 || file.http2,
             body: self.body.or(file.body),
             framing: self.framing.or(file.framing),
             jmespath: if self.jmespath.is_empty() {
@@ -49,6 +51,7 @@ impl EndpointArguments {
             config.ca_file.clone_from(&self.ca_file);
         }
         config.insecure |= self.insecure;
+        config.http2 |= self.http2;
         let saved = std::mem::take(&mut config.proxies);
         config.proxies = match &self.proxy {
             Some(url) => Proxies::All(Proxy::from_url(url)?),
@@ -74,7 +77,7 @@ impl EndpointArguments {
     pub(crate) fn key_variable(&self) -> Result<Option<&str>> {
         match &self.api_key_env {
             Some(variable) => Ok(Some(variable)),
-            None => Ok(self.api()?.key_variable()),
+            None => Ok(self.api()?.key_variable_at(self.provider.as_deref())),
         }
     }
 
@@ -109,6 +112,7 @@ impl EndpointArguments {
             model: self.model.clone(),
             api_key: self.api_key()?,
             region: self.region.clone(),
+            provider: self.provider.clone(),
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),

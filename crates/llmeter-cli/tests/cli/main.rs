@@ -7,12 +7,14 @@
 )]
 
 mod any_api;
+mod aws_credentials;
 mod bad_usage;
 mod calibrate;
 mod callbacks;
 mod config_file;
 mod cost;
 mod demo;
+mod echoes;
 mod failing_servers;
 mod golden_payloads;
 mod help;
@@ -24,6 +26,7 @@ mod payloads;
 mod probe;
 mod progress;
 mod run;
+mod sagemaker_costs;
 mod scripted;
 mod secrets;
 mod show;

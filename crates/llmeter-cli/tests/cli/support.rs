@@ -202,9 +202,16 @@ pub(crate) fn end_of(child: Child) -> Said {
 
 /// Every text that a run left in its folder, and everything that it said.
 pub(crate) fn everything(place: &Place, said: &Said) -> String {
-    let mut text = format!("{}\n{}\n", said.out, said.err);
-    for entry in fs::read_dir(place.folder()).unwrap() {
-        text.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
+    fn read(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => read(&path, text),
+                false => text.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap())),
+            }
+        }
     }
+    let mut text = format!("{}\n{}\n", said.out, said.err);
+    read(&place.path().join("runs"), &mut text);
     text
 }

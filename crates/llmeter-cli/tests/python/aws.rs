@@ -1,8 +1,10 @@
 //! boto3 finds nothing odd about the simulator, the simulator nothing about our signatures, and
 //! moto answers our requests.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,9 +156,8 @@ fn faults_are_errors_that_keep_what_came() {
     }
 }
 
-#[test]
-fn moto_answers_our_requests() {
-    let Some(python) = python() else { return };
+/// Starts moto, and tells its address.
+fn moto(python: &OsStr) -> (Child, String) {
     let mut server = Command::new(python)
         .arg(script("aws_server.py"))
         .env("NO_PROXY", "*")
@@ -169,6 +170,18 @@ fn moto_answers_our_requests() {
     let mut out = BufReader::new(server.stdout.take().unwrap());
     out.read_line(&mut said).unwrap();
     let url = said.trim_end().strip_prefix("serving ").unwrap().to_owned();
+    (server, url)
+}
+
+fn end(server: &mut Child) {
+    drop(server.stdin.take());
+    server.wait().unwrap();
+}
+
+#[test]
+fn moto_answers_our_requests() {
+    let Some(python) = python() else { return };
+    let (mut server, url) = moto(&python);
 
     let texts: Vec<_> = endpoints(&keyed(&url), false)
         .into_iter()
@@ -179,9 +192,80 @@ fn moto_answers_our_requests() {
             (response.response_text.unwrap(), response.num_tokens_output)
         })
         .collect();
-    drop(server.stdin.take());
-    server.wait().unwrap();
+    end(&mut server);
     let chat = ("five words from the model".to_owned(), Some(5));
     let text = ("three more words".to_owned(), Some(3));
     assert_eq!(texts, [chat.clone(), chat, text.clone(), text]);
+}
+
+/// The binary, which knows of AWS only what a role's profile and moto's address say.
+fn with_role(home: &Path, url: &str, arguments: &[&str]) -> Output {
+    let config = "[default]\nregion = us-east-1\nsource_profile = base\n\
+        role_arn = arn:aws:iam::123456789012:role/reader\n\
+        [profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = hunter22\n";
+    std::fs::create_dir_all(home.join(".aws")).unwrap();
+    std::fs::write(home.join(".aws/config"), config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llmeter"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .current_dir(home)
+        .env("HOME", home)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ENDPOINT_URL", url)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn moto_lets_us_assume_a_role() {
+    let Some(python) = python() else { return };
+    let (mut server, url) = moto(&python);
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [
+        "run",
+        "--endpoint",
+        "sagemaker",
+        "--model",
+        "an-endpoint",
+        "--prompt",
+        "a",
+        "--requests",
+        "1",
+    ];
+    let output = with_role(home.path(), &url, &arguments);
+    end(&mut server);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Moto has no price list, so that the prices cannot be had; but it tells of the endpoint.
+#[test]
+fn moto_describes_an_endpoint() {
+    let Some(python) = python() else { return };
+    let (mut server, url) = moto(&python);
+    let home = tempfile::tempdir().unwrap();
+    let of = |name: &str| {
+        let arguments = [
+            "callbacks",
+            "new",
+            "CostModel",
+            "--sagemaker-endpoint",
+            name,
+        ];
+        let output = with_role(home.path(), &url, &arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (known, unknown) = (of("priced"), of("unknown"));
+    end(&mut server);
+    assert!(
+        known.contains("asking the AWS Price List API (GetProducts)"),
+        "{known}"
+    );
+    assert!(
+        unknown.contains("asking SageMaker (DescribeEndpoint)"),
+        "{unknown}"
+    );
 }

@@ -1,5 +1,5 @@
 //! Tests that need Python: the official clients of LLM APIs, the Python llmeter, a server of S3's
-//! protocol, llama.cpp's server, and MLflow's.
+//! protocol, llama.cpp's server, the LiteLLM proxy, and MLflow's server.
 //!
 //! `cargo xtask test` installs what they need and names the Python in `LLMETER_TEST_PYTHON`.
 //! Without that variable they only say so and pass, except where `CI` is set.
@@ -11,6 +11,9 @@
 )]
 
 mod aws;
+mod claude_clouds;
+mod http2;
+mod litellm;
 mod llm_server;
 mod mlflow;
 mod network;
@@ -20,6 +23,7 @@ mod other_clients;
 mod payloads;
 mod python_llmeter;
 mod s3;
+mod scripts;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

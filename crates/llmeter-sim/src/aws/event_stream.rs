@@ -38,6 +38,16 @@ pub(super) fn event(out: &mut Vec<u8>, kind: &str, media_type: &str, payload: &[
     append(out, &headers, payload);
 }
 
+/// Appends a failure.
+pub(super) fn exception(out: &mut Vec<u8>, kind: &str, payload: &[u8]) {
+    let headers = [
+        (":exception-type", kind),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ];
+    append(out, &headers, payload);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,11 @@
 //! The messages of a stream, each one chunk and one write.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Operation, event_stream, whole};
 use crate::dialect::Frames;
-use crate::openai::{Answer, Piece, Wrap, arguments, words};
+use crate::openai::{Answer, Piece, Tool, Wrap, arguments, words};
 
 /// Makes the messages of one answer.
 #[derive(Debug)]
@@ -19,8 +18,6 @@ pub(crate) struct EventWriter {
     block: Option<u32>,
     latency_ms: u64,
 }
-
-const JSON: &str = "application/json";
 
 impl EventWriter {
     pub(crate) fn new(operation: Operation, answer: Answer, wrap: Wrap) -> Self {
@@ -36,7 +33,7 @@ impl EventWriter {
 
     fn event(&mut self, kind: &str, payload: &Value) {
         let payload = payload.to_string();
-        event_stream::event(&mut self.buffer, kind, JSON, payload.as_bytes());
+        event_stream::event(&mut self.buffer, kind, super::JSON, payload.as_bytes());
     }
 
     /// Closes the open block unless it is this one, and opens this one.
@@ -113,8 +110,7 @@ impl EventWriter {
                 "firstByteLatency": self.latency_ms,
             });
         }
-        let bytes = STANDARD.encode(chunk.to_string());
-        self.event("chunk", &json!({"bytes": bytes, "p": "abcdefgh"}));
+        super::chunk(&mut self.buffer, &chunk);
     }
 
     /// One part of a SageMaker container's answer.
@@ -162,11 +158,16 @@ impl Frames for EventWriter {
         match self.operation {
             Operation::Converse { .. } => self.converse(&piece),
             Operation::Invoke { .. } => {
-                let delta = match piece {
-                    Piece::Reasoning(tokens) => {
+                let delta = match (piece, &self.answer.tool) {
+                    (Piece::Reasoning(tokens), _) => {
                         json!({"reasoning_content": some_words(!seed, tokens)})
                     }
-                    Piece::Visible(tokens) => json!({"content": some_words(seed, tokens)}),
+                    (Piece::Visible(tokens), None) => {
+                        json!({"content": some_words(seed, tokens)})
+                    }
+                    (Piece::Visible(tokens), Some(tool)) => {
+                        tool_delta(tool, &self.answer, seed, tokens)
+                    }
                 };
                 self.invoke(&delta, None, false);
             }
@@ -194,21 +195,21 @@ impl Frames for EventWriter {
                 let reason = whole::stop_reason(&self.answer);
                 self.event("messageStop", &json!({"stopReason": reason}));
                 let metadata = json!({
-                    "usage": whole::usage(&self.answer),
+                    "usage": self.answer.usage.then(|| whole::usage(&self.answer)),
                     "metrics": {"latencyMs": self.latency_ms},
                 });
                 self.event("metadata", &metadata);
             }
             Operation::Invoke { .. } => {
                 let finish = self.answer.finish.name();
-                self.invoke(&json!({}), Some(finish), true);
+                self.invoke(&json!({}), Some(finish), self.answer.usage);
             }
             Operation::SageMaker { .. } => {
                 let text = some_words(self.answer.seed(0), 0..self.answer.visible);
                 let last = json!({
                     "token": {"id": 2, "text": "", "logprob": -0.5, "special": true},
                     "generated_text": text,
-                    "details": whole::details(&self.answer),
+                    "details": self.answer.usage.then(|| whole::details(&self.answer)),
                 });
                 self.part(&last);
             }
@@ -219,6 +220,38 @@ impl Frames for EventWriter {
         }
         out
     }
+}
+
+/// A message with any data where an answer's content would be, unless another event is named.
+pub(crate) fn frame(operation: Operation, event: Option<&str>, data: &str) -> Vec<u8> {
+    let (content, payload) = match operation {
+        Operation::Converse { .. } => ("contentBlockDelta", data.to_owned()),
+        Operation::Invoke { .. } => {
+            let bytes = base64::engine::general_purpose::STANDARD.encode(data);
+            ("chunk", json!({ "bytes": bytes }).to_string())
+        }
+        Operation::SageMaker { .. } => ("PayloadPart", format!("data:{data}\n\n")),
+    };
+    let mut out = Vec::new();
+    event_stream::event(
+        &mut out,
+        event.unwrap_or(content),
+        super::JSON,
+        payload.as_bytes(),
+    );
+    out
+}
+
+/// A piece of a tool call in the shape of chat completions. The first has the name.
+fn tool_delta(tool: &Tool, answer: &Answer, seed: u64, tokens: std::ops::Range<u32>) -> Value {
+    let function = match tokens.start {
+        0 => json!({"name": tool.name, "arguments": ""}),
+        _ => {
+            let pieces = arguments(tool, seed, tokens, answer.visible, answer.is_whole());
+            json!({"arguments": pieces})
+        }
+    };
+    json!({"tool_calls": [{"index": 0, "function": function}]})
 }
 
 pub(super) fn some_words(seed: u64, tokens: std::ops::Range<u32>) -> String {

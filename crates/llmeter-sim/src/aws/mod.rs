@@ -10,9 +10,13 @@ mod request;
 mod signature;
 mod whole;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
 use crate::openai::ApiError;
 
-pub(crate) use frame::EventWriter;
+pub(crate) use frame::{EventWriter, frame};
 pub(crate) use request::parse;
 pub(crate) use signature::verify;
 pub(crate) use whole::whole;
@@ -55,12 +59,22 @@ impl Operation {
     }
 
     /// The service's name in signatures.
-    fn service(self) -> &'static str {
+    pub(crate) fn service(self) -> &'static str {
         match self {
             Self::SageMaker { .. } => "sagemaker",
             _ => "bedrock",
         }
     }
+}
+
+const JSON: &str = "application/json";
+
+/// Appends a chunk of an InvokeModel stream.
+pub(crate) fn chunk(out: &mut Vec<u8>, value: &Value) {
+    let bytes = STANDARD.encode(value.to_string());
+    // Bedrock pads its events with `p`, so that their length tells nothing.
+    let payload = json!({"bytes": bytes, "p": "abcdefgh"}).to_string();
+    event_stream::event(out, "chunk", JSON, payload.as_bytes());
 }
 
 /// An error in AWS's form.
@@ -69,6 +83,17 @@ pub(crate) fn error(status: u16, kind: &'static str, message: impl Into<String>)
         aws_type: Some(kind),
         ..ApiError::invalid(status, message)
     }
+}
+
+/// The message that ends a stream which fails.
+pub(crate) fn stream_error(error: &ApiError) -> Vec<u8> {
+    let mut out = Vec::new();
+    event_stream::exception(
+        &mut out,
+        "modelStreamErrorException",
+        &translated(error.clone()).body(),
+    );
+    out
 }
 
 /// An error that was made for another API, in AWS's form.

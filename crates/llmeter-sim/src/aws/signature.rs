@@ -3,17 +3,17 @@
 use aws_lc_rs::{digest, hmac};
 use llmeter::wire::clock;
 
-use super::{Operation, error};
+use super::error;
 use crate::connection::Request;
 use crate::openai::ApiError;
 
 /// How far a signature's time may be from now, in seconds.
 const MAX_SKEW: i64 = 300;
 
-/// Refuses a request that is not signed with this key.
+/// Refuses a request that is not signed with this key for this service.
 pub(crate) fn verify(
     request: &Request,
-    operation: Operation,
+    expected_service: &str,
     key: &(String, String),
 ) -> Result<(), ApiError> {
     let header = |name: &str| {
@@ -53,10 +53,9 @@ pub(crate) fn verify(
         return Err(error(403, "UnrecognizedClientException", message));
     }
     let invalid = |message: String| error(403, "InvalidSignatureException", message);
-    if *service != operation.service() {
+    if *service != expected_service {
         return Err(invalid(format!(
-            "Credential should be scoped to correct service: '{}'.",
-            operation.service()
+            "Credential should be scoped to correct service: '{expected_service}'."
         )));
     }
     let time = header("x-amz-date").ok_or_else(|| incomplete("an X-Amz-Date header"))?;

@@ -13,7 +13,7 @@ pub(crate) fn whole(operation: Operation, answer: &Answer) -> Vec<u8> {
         Operation::Invoke { .. } => return completion(answer),
         Operation::SageMaker { .. } => json!({
             "generated_text": some_words(seed, 0..answer.visible),
-            "details": details(answer),
+            "details": answer.usage.then(|| details(answer)),
         }),
         Operation::Converse { .. } => {
             let mut content = Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn whole(operation: Operation, answer: &Answer) -> Vec<u8> {
             json!({
                 "output": {"message": {"role": "assistant", "content": content}},
                 "stopReason": stop_reason(answer),
-                "usage": usage(answer),
+                "usage": answer.usage.then(|| usage(answer)),
                 "metrics": {"latencyMs": 0},
             })
         }

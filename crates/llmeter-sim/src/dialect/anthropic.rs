@@ -4,11 +4,58 @@ use serde_json::{Map, Value, json};
 
 use super::events::{Event, Stream, words};
 use super::{required_list, required_text, text_argument, words_in};
+use crate::aws::error as error_of_aws;
 use crate::openai::request::{count, flag, present};
 use crate::openai::words::text;
 use crate::openai::{Answer, ApiError, ChatRequest, Finish, Piece, Tool, arguments};
 
-pub(super) fn parse(_: &str, request: &Map<String, Value>) -> Result<ChatRequest, ApiError> {
+/// The model in a path of Vertex AI's.
+pub(super) fn vertex_model(path: &str) -> Option<&str> {
+    let (_, rest) = path.split_once("/publishers/anthropic/models/")?;
+    let (model, method) = rest.rsplit_once(':')?;
+    matches!(method, "rawPredict" | "streamRawPredict").then_some(model)
+}
+
+/// Reads a request of InvokeModel, whose path says the model and whether to stream.
+pub(super) fn parse_on_bedrock(
+    model: String,
+    stream: bool,
+    body: &[u8],
+) -> Result<ChatRequest, ApiError> {
+    let invalid = |message: String| error_of_aws(400, "ValidationException", message);
+    let mut value: Value = serde_json::from_slice(body)
+        .map_err(|reason| invalid(format!("The request body is not valid JSON: {reason}")))?;
+    let Value::Object(request) = &mut value else {
+        return Err(invalid("The request body is not an object".to_owned()));
+    };
+    for extraneous in ["model", "stream"] {
+        if request.contains_key(extraneous) {
+            let message = format!("{extraneous}: Extra inputs are not permitted");
+            return Err(invalid(message));
+        }
+    }
+    request.insert("model".to_owned(), model.into());
+    request.insert("stream".to_owned(), stream.into());
+    version(request)?;
+    read(request)
+}
+
+/// Other clouds than Anthropic want the API's version in the body.
+fn version(request: &Map<String, Value>) -> Result<(), ApiError> {
+    required_text(request, "anthropic_version").map(|_| ())
+}
+
+pub(super) fn parse(path: &str, request: &Map<String, Value>) -> Result<ChatRequest, ApiError> {
+    let Some(model) = vertex_model(path) else {
+        return read(request);
+    };
+    version(request)?;
+    let mut request = request.clone();
+    request.insert("model".to_owned(), model.into());
+    read(&request)
+}
+
+fn read(request: &Map<String, Value>) -> Result<ChatRequest, ApiError> {
     let model = required_text(request, "model")?;
     let Some(limit) = count(request, "max_tokens", u32::MAX)? else {
         return Err(ApiError::missing("max_tokens"));
@@ -88,6 +135,9 @@ fn stop_reason(answer: &Answer) -> &'static str {
 }
 
 fn usage(answer: &Answer, output: u64) -> Value {
+    if !answer.usage {
+        return Value::Null;
+    }
     json!({
         "input_tokens": answer.prompt_tokens,
         "cache_creation_input_tokens": 0,

@@ -91,7 +91,7 @@ pub(super) fn whole(answer: &Answer) -> Value {
         choice(index, &text, Some(answer.finish.name()))
     });
     let mut body = chunk(answer, choices.collect());
-    body["usage"] = usage(answer);
+    body["usage"] = answer.usage.then(|| usage(answer)).into();
     body
 }
 

@@ -49,6 +49,8 @@ pub(super) fn whole(answer: &Answer) -> Value {
         "object": "list",
         "data": data,
         "model": answer.model,
-        "usage": {"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens},
+        "usage": answer.usage.then(
+            || json!({"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens}),
+        ),
     })
 }

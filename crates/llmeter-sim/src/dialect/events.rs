@@ -28,6 +28,8 @@ pub(super) trait Stream: Default + Send {
 pub(super) struct EventWriter<S> {
     stream: S,
     wrap: Wrap,
+    /// Whether each event is a chunk of an AWS event stream.
+    in_chunks: bool,
     answer: Answer,
     buffer: Vec<u8>,
 }
@@ -37,31 +39,46 @@ impl<S: Stream> EventWriter<S> {
         Self {
             stream: S::default(),
             wrap,
+            in_chunks: false,
             answer,
             buffer: Vec::with_capacity(512),
         }
     }
 
+    /// Writes each event as a chunk of an AWS event stream.
+    pub(super) fn in_chunks(answer: Answer, wrap: Wrap) -> Self {
+        Self {
+            in_chunks: true,
+            ..Self::new(answer, wrap)
+        }
+    }
+
     /// Appends events in one chunk.
     fn append(&self, events: &[Event], out: &mut Vec<u8>) {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for (name, value) in events {
+            if self.in_chunks {
+                crate::aws::chunk(&mut text, value);
+                continue;
+            }
             if S::IS_LINES {
-                text += &format!("{value}\n");
+                text.extend(format!("{value}\n").bytes());
                 continue;
             }
             if let Some(name) = name {
-                text += &format!("event: {name}\n");
+                text.extend(format!("event: {name}\n").bytes());
             }
-            text += &format!("data: {value}\n\n");
+            text.extend(format!("data: {value}\n\n").bytes());
         }
         match self.wrap {
             // A chunk without bytes would be the last one.
             _ if text.is_empty() => {}
             Wrap::Chunk => {
-                out.extend_from_slice(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+                out.extend_from_slice(format!("{:x}\r\n", text.len()).as_bytes());
+                out.extend_from_slice(&text);
+                out.extend_from_slice(b"\r\n");
             }
-            Wrap::Bare => out.extend_from_slice(text.as_bytes()),
+            Wrap::Bare => out.extend_from_slice(&text),
         }
     }
 }

@@ -98,7 +98,7 @@ fn response(answer: &Answer, parts: Value, finish: bool) -> Value {
     }
     json!({
         "candidates": [candidate],
-        "usageMetadata": usage,
+        "usageMetadata": answer.usage.then_some(usage),
         "modelVersion": answer.model,
         "responseId": answer.id,
     })
@@ -154,6 +154,7 @@ pub(super) fn error(error: &ApiError) -> Value {
             "UNAUTHENTICATED",
         ),
         404 => (error.message.as_str(), "NOT_FOUND"),
+        503 => (error.message.as_str(), "UNAVAILABLE"),
         500 => ("An internal error has occurred.", "INTERNAL"),
         _ => (error.message.as_str(), "INVALID_ARGUMENT"),
     };

@@ -41,6 +41,10 @@ pub(crate) enum Dialect {
     Embeddings,
     Aws(Operation),
     AnthropicMessages,
+    /// The same messages through Bedrock's InvokeModel.
+    ClaudeOnBedrock {
+        stream: bool,
+    },
     Gemini,
     Ollama,
     Tgi,
@@ -49,9 +53,18 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// The API whose generating requests go to a path.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        if let Some((operation, _)) = Operation::of(path) {
-            return Some(Self::Aws(operation));
+        match Operation::of(path) {
+            Some((Operation::Invoke { stream }, model)) if model.contains("anthropic") => {
+                return Some(Self::ClaudeOnBedrock { stream });
+            }
+            Some((operation, _)) => return Some(Self::Aws(operation)),
+            None => {}
         }
+        if anthropic::vertex_model(path).is_some() {
+            return Some(Self::AnthropicMessages);
+        }
+        // Bedrock's newer address and Foundry put the API there.
+        let path = path.strip_prefix("/anthropic").unwrap_or(path);
         // Azure puts a resource's APIs below /openai, and each deployment's below its name.
         let path = path.strip_prefix("/openai").unwrap_or(path);
         let deployment = path.strip_prefix("/deployments/");
@@ -85,6 +98,10 @@ impl Dialect {
                 return aws::parse(operation, percent_decode(model), body);
             }
             Self::AnthropicMessages => anthropic::parse,
+            Self::ClaudeOnBedrock { stream } => {
+                let model = Operation::of(path).map_or("", |(_, model)| model);
+                return anthropic::parse_on_bedrock(percent_decode(model), stream, body);
+            }
             Self::Gemini => gemini::parse,
             Self::Ollama => ollama::parse,
             Self::Tgi => tgi::parse,
@@ -104,7 +121,7 @@ impl Dialect {
             Self::Responses => "resp_",
             Self::Completions => "cmpl-",
             Self::Embeddings => "",
-            Self::AnthropicMessages => "msg_",
+            Self::AnthropicMessages | Self::ClaudeOnBedrock { .. } => "msg_",
             Self::Gemini | Self::Ollama | Self::Tgi => "",
         }
     }
@@ -112,7 +129,7 @@ impl Dialect {
     /// The media type of a stream.
     pub(crate) fn stream_type(self) -> &'static str {
         match self {
-            Self::Aws(_) => "application/vnd.amazon.eventstream",
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => "application/vnd.amazon.eventstream",
             Self::Ollama => "application/x-ndjson",
             _ => "text/event-stream; charset=utf-8",
         }
@@ -131,6 +148,9 @@ impl Dialect {
             Self::AnthropicMessages => {
                 Box::new(EventWriter::<anthropic::Events>::new(answer, wrap))
             }
+            Self::ClaudeOnBedrock { .. } => {
+                Box::new(EventWriter::<anthropic::Events>::in_chunks(answer, wrap))
+            }
             Self::Gemini => Box::new(EventWriter::<gemini::Events>::new(answer, wrap)),
             Self::Ollama => Box::new(EventWriter::<ollama::Events>::new(answer, wrap)),
             Self::Tgi => Box::new(EventWriter::<tgi::Events>::new(answer, wrap)),
@@ -145,7 +165,7 @@ impl Dialect {
             Self::Responses => responses::whole(answer),
             Self::Completions => completions::whole(answer),
             Self::Embeddings => embeddings::whole(answer),
-            Self::AnthropicMessages => anthropic::whole(answer),
+            Self::AnthropicMessages | Self::ClaudeOnBedrock { .. } => anthropic::whole(answer),
             Self::Gemini => gemini::whole(answer),
             Self::Ollama => ollama::whole(answer),
             Self::Tgi => tgi::whole(answer),
@@ -154,13 +174,26 @@ impl Dialect {
         .into_bytes()
     }
 
+    /// Further headers of a plain answer.
+    pub(crate) fn whole_headers(self, answer: &Answer) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Tgi => tgi::headers(answer),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the API tells how long the server took by its own clock.
+    pub(crate) fn tells_times(self) -> bool {
+        matches!(self, Self::Ollama | Self::Tgi)
+    }
+
     /// The body of a refusal.
     pub(crate) fn error(self, error: &ApiError) -> Vec<u8> {
         match self {
             Self::OpenAiChat | Self::Responses | Self::Completions | Self::Embeddings => {
                 error.body()
             }
-            Self::Aws(_) => aws::translated(error.clone()).body(),
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => aws::translated(error.clone()).body(),
             Self::AnthropicMessages => anthropic::error(error).to_string().into_bytes(),
             Self::Gemini => gemini::error(error).to_string().into_bytes(),
             Self::Ollama => ollama::error(error).to_string().into_bytes(),
@@ -168,11 +201,38 @@ impl Dialect {
         }
     }
 
+    /// What ends a stream that fails in its midst.
+    pub(crate) fn stream_error(self, error: &ApiError) -> Vec<u8> {
+        let (event, data) = match self {
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => return aws::stream_error(error),
+            Self::Responses => (
+                Some("error"),
+                responses::error_event(error).to_string().into_bytes(),
+            ),
+            Self::AnthropicMessages => (Some("error"), self.error(error)),
+            _ => (None, self.error(error)),
+        };
+        self.frame(event, &String::from_utf8_lossy(&data))
+    }
+
+    /// A frame of a stream with any data. Without the name of an event it has that of content.
+    pub(crate) fn frame(self, event: Option<&str>, data: &str) -> Vec<u8> {
+        match (self, event) {
+            (Self::Aws(operation), event) => aws::frame(operation, event, data),
+            (Self::ClaudeOnBedrock { stream }, event) => {
+                aws::frame(Operation::Invoke { stream }, event, data)
+            }
+            (Self::Ollama, _) => format!("{data}\n").into_bytes(),
+            (_, None) => format!("data: {data}\n\n").into_bytes(),
+            (_, Some(event)) => format!("event: {event}\ndata: {data}\n\n").into_bytes(),
+        }
+    }
+
     /// What AWS calls a refusal, in a header.
     pub(crate) fn error_type(self, error: &ApiError) -> Option<&'static str> {
         match self {
-            Self::Aws(_) => aws::translated(error.clone()).aws_type,
-            _ => None,
+            Self::Aws(_) | Self::ClaudeOnBedrock { .. } => aws::translated(error.clone()).aws_type,
+            _ => error.aws_type,
         }
     }
 
@@ -182,7 +242,7 @@ impl Dialect {
     }
 
     pub(crate) fn is_aws(self) -> bool {
-        matches!(self, Self::Aws(_))
+        matches!(self, Self::Aws(_) | Self::ClaudeOnBedrock { .. })
     }
 }
 
@@ -260,6 +320,15 @@ mod tests {
             ("/openai/deployments/a", None),
             ("/v1/models/a", None),
             ("/v1/messages", Some(Dialect::AnthropicMessages)),
+            ("/anthropic/v1/messages", Some(Dialect::AnthropicMessages)),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+                Some(Dialect::AnthropicMessages),
+            ),
+            (
+                "/model/us.anthropic.claude-x/invoke-with-response-stream",
+                Some(Dialect::ClaudeOnBedrock { stream: true }),
+            ),
             ("/v1beta/models/a-b:generateContent", Some(Dialect::Gemini)),
             ("/v1/models/a:streamGenerateContent", Some(Dialect::Gemini)),
             ("/api/chat", Some(Dialect::Ollama)),

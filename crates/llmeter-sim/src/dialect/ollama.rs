@@ -6,7 +6,7 @@ use super::events::{Event, Stream, words};
 use super::{required_list, required_text, words_in};
 use crate::openai::request::{count, flag, present};
 use crate::openai::words::text;
-use crate::openai::{Answer, ApiError, ChatRequest, Finish, Piece};
+use crate::openai::{Answer, ApiError, ChatRequest, Finish, Piece, Tool, arguments};
 
 pub(super) fn parse(_: &str, request: &Map<String, Value>) -> Result<ChatRequest, ApiError> {
     let mut prompt_tokens = 0;
@@ -52,23 +52,37 @@ fn finish(answer: &Answer, mut response: Value) -> Value {
     };
     response["done"] = true.into();
     response["done_reason"] = reason.into();
-    response["prompt_eval_count"] = answer.prompt_tokens.into();
-    response["eval_count"] = answer.completion_tokens().into();
-    // The simulator's clock is its log; these are only there.
+    if answer.usage {
+        response["prompt_eval_count"] = answer.prompt_tokens.into();
+        response["eval_count"] = answer.completion_tokens().into();
+    }
+    let times = answer.times;
     for (name, value) in [
-        ("total_duration", 3_000_000),
+        ("total_duration", times.queue + times.first + times.rest),
         ("load_duration", 0),
-        ("prompt_eval_duration", 1_000_000),
-        ("eval_duration", 2_000_000),
+        ("prompt_eval_duration", times.first),
+        ("eval_duration", times.rest),
     ] {
         response[name] = value.into();
     }
     response
 }
 
+/// A call, which comes in one piece.
+fn call(answer: &Answer, tool: &Tool) -> Value {
+    let all = answer.visible;
+    let input = arguments(tool, answer.seed(0), 1..all, all, true);
+    let input = serde_json::from_str::<Value>(&input).unwrap_or_else(|_| json!({}));
+    let function = json!({"name": tool.name, "arguments": input});
+    json!({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})
+}
+
 pub(super) fn whole(answer: &Answer) -> Value {
     let seed = answer.seed(0);
-    let mut message = json!({"role": "assistant", "content": text(seed, answer.visible)});
+    let mut message = match &answer.tool {
+        Some(tool) => call(answer, tool),
+        None => json!({"role": "assistant", "content": text(seed, answer.visible)}),
+    };
     if answer.reasoning > 0 {
         message["thinking"] = text(!seed, answer.reasoning).into();
     }
@@ -91,7 +105,10 @@ impl Stream for Events {
             Piece::Reasoning(_) => {
                 json!({"role": "assistant", "content": "", "thinking": words})
             }
-            Piece::Visible(_) => json!({"role": "assistant", "content": words}),
+            Piece::Visible(_) => match &answer.tool {
+                Some(tool) => call(answer, tool),
+                None => json!({"role": "assistant", "content": words}),
+            },
         };
         vec![(None, response(answer, message))]
     }

@@ -152,6 +152,9 @@ pub(super) fn whole(answer: &Answer) -> Value {
     if answer.finish == Finish::Length {
         response["incomplete_details"] = json!({"reason": "max_output_tokens"});
     }
+    if !answer.usage {
+        return response;
+    }
     let completion = answer.completion_tokens();
     response["usage"] = json!({
         "input_tokens": answer.prompt_tokens,
@@ -373,4 +376,15 @@ impl Stream for Events {
         events.push(self.event(kind, json!({"response": response})));
         events
     }
+}
+
+/// The event that ends a stream which fails.
+pub(super) fn error_event(error: &ApiError) -> Value {
+    json!({
+        "type": "error",
+        "code": "server_error",
+        "message": error.message,
+        "param": error.param,
+        "sequence_number": 0,
+    })
 }

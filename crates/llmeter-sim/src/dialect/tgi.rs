@@ -42,17 +42,25 @@ pub(super) fn parse(path: &str, request: &Map<String, Value>) -> Result<ChatRequ
     })
 }
 
-fn details(answer: &Answer) -> Value {
+/// What is told to those who ask for it.
+fn details(answer: &Answer, is_stream: bool) -> Value {
+    if !answer.usage {
+        return Value::Null;
+    }
     let reason = match answer.finish {
         Finish::Length => "length",
         Finish::Stop | Finish::ToolCalls => "eos_token",
     };
-    json!({
+    let mut details = json!({
         "finish_reason": reason,
         "generated_tokens": answer.completion_tokens(),
-        "input_length": answer.prompt_tokens,
         "seed": null,
-    })
+    });
+    // Whole answers have it in a header.
+    if is_stream {
+        details["input_length"] = answer.prompt_tokens.into();
+    }
+    details
 }
 
 fn all_text(answer: &Answer) -> String {
@@ -62,8 +70,26 @@ fn all_text(answer: &Answer) -> String {
     all
 }
 
+/// The headers of a whole answer.
+pub(super) fn headers(answer: &Answer) -> Vec<(&'static str, String)> {
+    let (times, tokens) = (answer.times, answer.completion_tokens());
+    let inference = times.first + times.rest;
+    let milliseconds = |nanoseconds: i64| (nanoseconds / 1_000_000).to_string();
+    let each = inference / i64::try_from(tokens.max(1)).unwrap_or(i64::MAX);
+    vec![
+        ("x-compute-type", "cpu".to_owned()),
+        ("x-total-time", milliseconds(times.queue + inference)),
+        ("x-validation-time", "0".to_owned()),
+        ("x-queue-time", milliseconds(times.queue)),
+        ("x-inference-time", milliseconds(inference)),
+        ("x-time-per-token", milliseconds(each)),
+        ("x-prompt-tokens", answer.prompt_tokens.to_string()),
+        ("x-generated-tokens", tokens.to_string()),
+    ]
+}
+
 pub(super) fn whole(answer: &Answer) -> Value {
-    json!({"generated_text": all_text(answer), "details": details(answer)})
+    json!({"generated_text": all_text(answer), "details": details(answer, false)})
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +120,7 @@ impl Stream for Events {
         let token = json!({"id": 2, "text": "</s>", "logprob": -0.5, "special": true});
         let mut event = self.event(token);
         event["generated_text"] = all_text(answer).into();
-        event["details"] = details(answer);
+        event["details"] = details(answer, true);
         vec![(None, event)]
     }
 }

@@ -20,6 +20,21 @@ pub(crate) struct Answer {
     pub(crate) tool: Option<Tool>,
     /// Where in the story the text begins.
     pub(crate) words: u64,
+    /// Whether the answer tells its token counts.
+    pub(crate) usage: bool,
+    /// What the server says of its own times.
+    pub(crate) times: Times,
+}
+
+/// How long a server took by its own account, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Until work began.
+    pub(crate) queue: i64,
+    /// From there to the first token.
+    pub(crate) first: i64,
+    /// From there to the last one.
+    pub(crate) rest: i64,
 }
 
 /// Why generation ended.
@@ -91,7 +106,7 @@ pub(crate) fn completion(answer: &Answer) -> Vec<u8> {
         "created": answer.created,
         "model": answer.model,
         "choices": choices,
-        "usage": usage(answer),
+        "usage": answer.usage.then(|| usage(answer)),
         "service_tier": "default",
         "system_fingerprint": FINGERPRINT,
     })

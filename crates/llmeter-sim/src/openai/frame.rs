@@ -215,6 +215,8 @@ mod tests {
             finish: Finish::Stop,
             tool,
             words: 0,
+            usage: true,
+            times: answer::Times::default(),
         }
     }
 

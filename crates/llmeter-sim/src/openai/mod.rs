@@ -9,7 +9,7 @@ mod frame;
 pub(crate) mod request;
 pub(crate) mod words;
 
-pub(crate) use answer::{Answer, Finish, arguments, completion};
+pub(crate) use answer::{Answer, Finish, Times, arguments, completion};
 pub(crate) use error::ApiError;
 pub(crate) use frame::{FrameWriter, Piece, Wrap};
 pub(crate) use request::{ChatRequest, Tool};

@@ -1,5 +1,7 @@
 //! The meter measures the simulator's APIs, and what it says is the truth that the simulator logged.
 
+use std::time::Duration;
+
 use llmeter::endpoint::{APIS, Api, EndpointSettings};
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
@@ -193,5 +195,55 @@ fn embeddings_are_counted_and_timed() {
         let rate = response.annotations["vectors_per_second"].as_f64().unwrap();
         let expected = 3.0 / response.time_to_last_token.unwrap();
         assert!((rate / expected - 1.0).abs() < 1e-3, "{rate} {expected}");
+    }
+}
+
+#[test]
+fn what_servers_say_of_their_own_times_is_kept() {
+    let simulator = server(|config| {
+        config.ttft = Duration::from_millis(30);
+        config.itl = Duration::from_millis(2);
+        config.output_tokens = 6;
+    });
+    let base_url = simulator.base_url().replace("/v1", "");
+    for (name, expected) in [
+        (
+            "ollama",
+            Some(json!({"prompt_eval_duration": 30_000_000, "eval_duration": 10_000_000})),
+        ),
+        (
+            "ollama-stream",
+            Some(json!({"prompt_eval_duration": 30_000_000, "load_duration": 0})),
+        ),
+        (
+            "tgi",
+            Some(json!({"inference_time": 40, "time_per_token": 6, "validation_time": 0})),
+        ),
+        // A stream's head is sent before there is anything to tell.
+        ("tgi-stream", None),
+    ] {
+        let api = Api::named(name).unwrap();
+        let settings = EndpointSettings {
+            base_url: Some(base_url.clone()),
+            model: Some("m".to_owned()),
+            ..EndpointSettings::default()
+        };
+        let payload = api.create_payload("one two three", 64).unwrap();
+        let config = RunConfig::new(api.endpoint(&settings).unwrap(), [payload]);
+        let response = Runner::new(config)
+            .run_blocking()
+            .unwrap()
+            .responses
+            .remove(0);
+        assert_eq!(response.error, None, "{name}");
+        assert_eq!(response.num_tokens_input, Some(3), "{name}");
+        let timings = response.annotations.get("server_timings");
+        let Some(expected) = expected else {
+            assert_eq!(timings, None, "{name}");
+            continue;
+        };
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(timings.unwrap().get(field), Some(value), "{name}: {field}");
+        }
     }
 }

@@ -7,10 +7,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::redaction::Redaction;
 use crate::wire::{Server, coding, unix_address, unix_base_url};
-
-/// What stands in a text where a secret was.
-const REDACTED: &str = "<redacted>";
 
 /// Headers that would break the wire's own framing or reading of the answer.
 const WIRE_HEADERS: [&str; 8] = [
@@ -23,9 +21,6 @@ const WIRE_HEADERS: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// Shorter secrets are no secrets, and replacing them would garble any text.
-const SHORTEST_SECRET: usize = 4;
 
 /// Headers whose values are no secret and are saved.
 const HARMLESS_HEADERS: [&str; 9] = [
@@ -87,8 +82,7 @@ pub(crate) struct Access {
     shown: String,
     headers: Vec<(String, SecretString)>,
     query: Vec<(String, String)>,
-    /// What [`redact`](Self::redact) hides, longest first.
-    secrets: Vec<SecretString>,
+    redaction: Redaction,
 }
 
 impl Access {
@@ -130,14 +124,14 @@ impl Access {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.clone(), value));
         }
-        let secrets = secrets(keys, &headers, &settings.query);
+        let redaction = redaction(keys, &headers, &settings.query);
         Ok(Self {
             server,
             base_url,
             shown,
             headers,
             query: settings.query.clone(),
-            secrets,
+            redaction,
         })
     }
 
@@ -196,14 +190,7 @@ impl Access {
 
     /// Hides the secrets of requests in a text.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for secret in &self.secrets {
-            let secret = secret.expose_secret();
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, REDACTED));
-            }
-        }
-        text
+        self.redaction.apply(text)
     }
 
     /// The user's headers that are no secrets.
@@ -364,33 +351,38 @@ fn codings(value: &str) -> impl Iterator<Item = &str> {
 
 /// What must not appear in a text: the keys, the values of headers that are not known to be
 /// harmless, and those of query parameters with a telling name.
-fn secrets(
+fn redaction(
     keys: &[SecretString],
     headers: &[(String, SecretString)],
     query: &[(String, String)],
-) -> Vec<SecretString> {
-    let mut found: Vec<&str> = keys.iter().map(|key| key.expose_secret()).collect();
-    for (name, value) in headers {
-        if !is_harmless_header(name) {
-            let value = value.expose_secret();
-            found.push(value);
-            // A server may repeat a token without the word before it: `Bearer …`.
-            if let Some((scheme, token)) = value.split_once(' ')
-                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            {
-                found.push(token.trim());
+) -> Redaction {
+    let mut found: Vec<String> = Vec::new();
+    found.extend(keys.iter().map(|key| key.expose_secret().to_owned()));
+    let secret = headers.iter().filter(|(name, _)| !is_harmless_header(name));
+    for value in secret.map(|(_, value)| value.expose_secret()) {
+        found.push(value.to_owned());
+        // A server may repeat a token without the word before it: `Bearer …`.
+        let Some((scheme, token)) = value.split_once(' ') else {
+            continue;
+        };
+        if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            found.push(token.trim().to_owned());
+            if scheme.eq_ignore_ascii_case("basic") {
+                found.extend(password(token.trim()));
             }
         }
     }
-    for (name, value) in query {
-        if is_secret_name(name) {
-            found.push(value);
-        }
-    }
-    found.retain(|secret| secret.len() >= SHORTEST_SECRET);
-    found.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-    found.dedup();
-    found.into_iter().map(SecretString::from).collect()
+    let secret = query.iter().filter(|(name, _)| is_secret_name(name));
+    found.extend(secret.map(|(_, value)| value.clone()));
+    Redaction::new(found.iter().map(String::as_str))
+}
+
+/// The password in a user's credentials, `user:password` in base64.
+fn password(credentials: &str) -> Option<String> {
+    use base64::Engine as _;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(credentials);
+    let text = String::from_utf8(decoded.ok()?).ok()?;
+    Some(text.split_once(':')?.1.to_owned())
 }
 
 #[cfg(test)]

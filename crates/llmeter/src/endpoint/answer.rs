@@ -43,6 +43,8 @@ pub struct Answer {
     pub(crate) finish_reason: Option<String>,
     pub(crate) annotations: Map<String, Value>,
     pub(crate) error: Option<String>,
+    /// The error of AWS's with which a stream said that there were too many requests.
+    pub(crate) throttle: Option<String>,
     pub(crate) is_complete: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Anthropic Messages, streamed or not, as Anthropic itself and servers after its model speak it.
 
+pub(super) mod clouds;
+
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
@@ -8,7 +10,7 @@ use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, message_texts, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::payload::{MediaKind, Payload, Prompt};
 
 /// The Anthropic Messages API.
@@ -34,6 +36,26 @@ impl AnthropicMessages {
         model_id: impl Into<String>,
     ) -> JsonEndpointBuilder {
         JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
+    }
+
+    /// Claude on a cloud that is not Anthropic's: `bedrock` (InvokeModel), `bedrock-mantle`, `vertex`
+    /// or `foundry`. Region, project, address and credentials are those of the environment unless
+    /// the builder is told others; the key is an API key of Bedrock's, an access token of Google's or
+    /// Foundry's key.
+    ///
+    /// ```
+    /// # use llmeter::endpoint::AnthropicMessages;
+    /// let builder = AnthropicMessages::on_cloud("vertex", "claude-x")?;
+    /// let endpoint = builder.region("us-east5").project("my-project").api_key("token").build()?;
+    /// assert_eq!(endpoint.base_url(), "https://us-east5-aiplatform.googleapis.com/v1/");
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such provider.
+    pub fn on_cloud(provider: &str, model_id: impl Into<String>) -> Result<JsonEndpointBuilder> {
+        let dialect = clouds::dialect(Some(provider))?;
+        Ok(JsonEndpointBuilder::usual(dialect, model_id.into()))
     }
 
     /// A payload with one user message. `extra` is added last and wins; it is the place of
@@ -123,6 +145,10 @@ impl Dialect for AnthropicMessages {
         }
     }
 
+    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Dialect>> {
+        clouds::dialect(Some(provider)).map(Some)
+    }
+
     fn path(&self, _: &str, _: bool) -> String {
         "v1/messages".to_owned()
     }
@@ -153,19 +179,6 @@ impl Dialect for AnthropicMessages {
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<Decoder<Message>>::default()
-    }
-
-    fn check_provider(&self, provider: &str) -> Result<()> {
-        match provider {
-            "anthropic" => Ok(()),
-            "bedrock-mantle" | "vertex" | "foundry" => Err(Error::invalid(
-                "provider",
-                provider,
-                "\"anthropic\": Claude on another cloud is signed in to in that cloud's own way, \
-                 which is not supported yet",
-            )),
-            other => Err(Error::invalid("provider", other, "\"anthropic\"")),
-        }
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
@@ -291,7 +304,12 @@ fn take_delta(delta: &Map<String, Value>, answer: &mut Answer) {
         "text_delta" => answer.text(text(delta, "text")),
         "input_json_delta" => answer.tool_call(text(delta, "partial_json")),
         "thinking_delta" => answer.reasoning(text(delta, "thinking")),
-        "signature_delta" if !text(delta, "signature").is_empty() => answer.hidden_reasoning(),
+        // The proof of thoughts that were told is no token of its own.
+        "signature_delta"
+            if answer.reasoning.is_empty() && !text(delta, "signature").is_empty() =>
+        {
+            answer.hidden_reasoning();
+        }
         _ => {}
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
+use super::anthropic_messages::clouds;
 use super::http::{HttpEndpoint, HttpEndpointBuilder};
 use super::json_api::{Dialect, JsonEndpointBuilder};
 use super::openai::{OpenAi, OpenAiApi};
@@ -28,6 +30,10 @@ pub struct EndpointSettings {
     pub api_key: Option<SecretString>,
     /// The region, for the APIs of AWS; `None` is what the environment says.
     pub region: Option<String>,
+    /// Who runs the API, where several do: Claude's messages come from `anthropic`, `bedrock`,
+    /// `bedrock-mantle`, `vertex` or `foundry`. Elsewhere it is a name for the record; `None` is the
+    /// API's usual one.
+    pub provider: Option<String>,
     /// Further headers of every request.
     pub headers: Vec<(String, SecretString)>,
     /// Where parts of an answer are, for the APIs that leave its shape to the model or the server:
@@ -60,6 +66,8 @@ struct Family {
     about: &'static str,
     /// The environment variable in which its key usually is.
     key_variable: Option<&'static str>,
+    /// The providers among which there is a choice, with the variables of their keys.
+    providers: &'static [(&'static str, &'static str)],
     /// Makes an endpoint, streaming or not.
     build: fn(&EndpointSettings, bool) -> Result<Arc<dyn Endpoint>>,
     /// Rebuilds one from a file; the second argument is the variable that holds the key.
@@ -112,6 +120,7 @@ pub const APIS: &[Api] = &[
 const CHAT: Family = Family {
     about: "OpenAI Chat Completions",
     key_variable: Some("OPENAI_API_KEY"),
+    providers: &[],
     build: openai::<Chat>,
     load: load_openai::<Chat>,
     payload: |prompt, most, _| OpenAiChat::create_payload(prompt, most, Payload::new()),
@@ -120,6 +129,7 @@ const CHAT: Family = Family {
 const RESPONSES: Family = Family {
     about: "OpenAI Responses",
     key_variable: Some("OPENAI_API_KEY"),
+    providers: &[],
     build: openai::<Responses>,
     load: load_openai::<Responses>,
     payload: |prompt, most, _| OpenAiResponses::create_payload(prompt, most, Payload::new()),
@@ -128,6 +138,7 @@ const RESPONSES: Family = Family {
 const COMPLETIONS: Family = Family {
     about: "OpenAI's older completions of a text",
     key_variable: Some("OPENAI_API_KEY"),
+    providers: &[],
     build: openai::<Completions>,
     load: load_openai::<Completions>,
     payload: |prompt, most, _| OpenAiCompletions::create_payload(prompt, most, Payload::new()),
@@ -136,6 +147,7 @@ const COMPLETIONS: Family = Family {
 const EMBEDDINGS: Family = Family {
     about: "OpenAI embeddings",
     key_variable: Some("OPENAI_API_KEY"),
+    providers: &[],
     build: openai::<Embeddings>,
     load: load_openai::<Embeddings>,
     // Nothing is generated, so that the limit has no meaning.
@@ -145,6 +157,7 @@ const EMBEDDINGS: Family = Family {
 const AZURE_CHAT: Family = Family {
     about: "Chat Completions in Azure OpenAI",
     key_variable: Some("AZURE_OPENAI_API_KEY"),
+    providers: &[],
     build: openai::<AzureChat>,
     load: load_openai::<AzureChat>,
     payload: CHAT.payload,
@@ -154,6 +167,7 @@ const AZURE_CHAT: Family = Family {
 const BEDROCK_CONVERSE: Family = Family {
     about: "Amazon Bedrock Converse",
     key_variable: Some("AWS_BEARER_TOKEN_BEDROCK"),
+    providers: &[],
     build: bedrock_converse,
     load: |saved, key| Ok(Arc::new(BedrockConverse::from_saved(saved, key)?)),
     payload: |prompt, most, _| BedrockConverse::create_payload(prompt, most, Payload::new()),
@@ -163,6 +177,7 @@ const BEDROCK_CONVERSE: Family = Family {
 const BEDROCK_INVOKE: Family = Family {
     about: "Amazon Bedrock InvokeModel",
     key_variable: Some("AWS_BEARER_TOKEN_BEDROCK"),
+    providers: &[],
     build: bedrock_invoke,
     load: |saved, key| Ok(Arc::new(BedrockInvoke::from_saved(saved, key)?)),
     payload: |prompt, most, _| BedrockInvoke::create_payload(prompt, most, Payload::new()),
@@ -173,6 +188,7 @@ const SAGEMAKER: Family = Family {
     about: "Amazon SageMaker",
     // Its requests are signed: there is no key to send.
     key_variable: None,
+    providers: &[],
     build: sagemaker,
     load: |saved, _| Ok(Arc::new(SageMaker::from_saved(saved)?)),
     payload: |prompt, most, streaming| {
@@ -183,14 +199,22 @@ const SAGEMAKER: Family = Family {
 const ANTHROPIC: Family = Family {
     about: "Anthropic Messages",
     key_variable: Some("ANTHROPIC_API_KEY"),
-    build: |settings, streaming| json_api(&AnthropicMessages, settings, streaming),
-    load: |saved, key| load_json_api(&AnthropicMessages, saved, key),
+    providers: clouds::PROVIDERS,
+    build: |settings, streaming| {
+        let dialect = clouds::dialect(settings.provider.as_deref())?;
+        json_api(dialect, settings, streaming)
+    },
+    load: |saved, key| {
+        let provider = saved.state.get("provider").and_then(Value::as_str);
+        load_json_api(clouds::dialect(provider)?, saved, key)
+    },
     payload: |prompt, most, _| AnthropicMessages::create_payload(prompt, most, Payload::new()),
 };
 
 const GEMINI: Family = Family {
     about: "Google Gemini",
     key_variable: Some("GEMINI_API_KEY"),
+    providers: &[],
     build: |settings, streaming| json_api(&Gemini, settings, streaming),
     load: |saved, key| load_json_api(&Gemini, saved, key),
     payload: |prompt, most, _| Gemini::create_payload(prompt, most, Payload::new()),
@@ -199,6 +223,7 @@ const GEMINI: Family = Family {
 const OLLAMA: Family = Family {
     about: "Ollama's own chat API",
     key_variable: Some("OLLAMA_API_KEY"),
+    providers: &[],
     build: |settings, streaming| json_api(&Ollama, settings, streaming),
     load: |saved, key| load_json_api(&Ollama, saved, key),
     payload: |prompt, most, _| Ollama::create_payload(prompt, most, Payload::new()),
@@ -207,6 +232,7 @@ const OLLAMA: Family = Family {
 const TGI: Family = Family {
     about: "Text Generation Inference's own API",
     key_variable: Some("HF_TOKEN"),
+    providers: &[],
     build: |settings, streaming| json_api(&Tgi, settings, streaming),
     load: |saved, key| load_json_api(&Tgi, saved, key),
     payload: |prompt, most, _| Tgi::create_payload(prompt, most, Payload::new()),
@@ -216,6 +242,7 @@ const HTTP: Family = Family {
     about: "Any other JSON API, by a template for bodies and JMESPath for answers",
     // Whose key it would be, only the user knows.
     key_variable: None,
+    providers: &[],
     build: |settings, _| {
         Ok(Arc::new(
             HttpEndpointBuilder::of_settings(settings)?.build()?,
@@ -262,7 +289,7 @@ fn bedrock_invoke(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dy
     settings.refuse_templates()?;
     let mut builder = BedrockInvoke::builder(settings.model()?)
         .streaming(streaming)
-        .aws(settings.aws());
+        .aws(settings.aws("bedrock")?);
     for (part, path) in settings.places(&["text", "output-tokens", "prompt", "input-tokens"])? {
         builder = match part {
             "text" => builder.generated_text_jmespath(path),
@@ -281,7 +308,7 @@ fn sagemaker(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn End
     let name = settings.model()?;
     let mut builder = SageMaker::builder(name, name)
         .streaming(streaming)
-        .aws(settings.aws());
+        .aws(settings.aws("sagemaker")?);
     for (part, path) in settings.places(&["text", "output-tokens", "prompt"])? {
         builder = match part {
             "text" => builder.generated_text_jmespath(path),
@@ -297,7 +324,7 @@ fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<
     settings.refuse_shapes()?;
     let builder = BedrockConverse::builder(settings.model()?)
         .streaming(streaming)
-        .aws(settings.aws());
+        .aws(settings.aws("bedrock")?);
     Ok(Arc::new(builder.build()?))
 }
 
@@ -305,6 +332,9 @@ fn openai<A: OpenAiApi>(settings: &EndpointSettings, streaming: bool) -> Result<
     settings.refuse_shapes()?;
     let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
     let mut builder = OpenAi::<A>::builder(base_url, settings.model()?).streaming(streaming);
+    if let Some(provider) = &settings.provider {
+        builder = builder.provider(provider);
+    }
     if let Some(key) = &settings.api_key {
         builder = builder.api_key(key.clone());
     }
@@ -395,7 +425,11 @@ impl EndpointSettings {
 
     /// The way to AWS; the environment says what the settings leave open.
     #[cfg(feature = "aws")]
-    fn aws(&self) -> AwsOptions {
+    fn aws(&self, provider: &'static str) -> Result<AwsOptions> {
+        if let Some(other) = self.provider.as_deref().filter(|name| *name != provider) {
+            let expected = format!("{provider:?}, which this API always is");
+            return Err(Error::invalid("provider", other, expected));
+        }
         let mut options = AwsOptions::from_environment();
         if let Some(region) = &self.region {
             options = options.region(region);
@@ -409,7 +443,7 @@ impl EndpointSettings {
         for (name, value) in &self.headers {
             options = options.header(name, value.clone());
         }
-        options
+        Ok(options)
     }
 
     /// The model.
@@ -431,6 +465,15 @@ impl Api {
     /// The environment variable in which its key usually is; `None` if it takes no key.
     pub fn key_variable(&self) -> Option<&'static str> {
         self.family.key_variable
+    }
+
+    /// As [`key_variable`](Self::key_variable), at a provider among which there is a choice.
+    pub fn key_variable_at(&self, provider: Option<&str>) -> Option<&'static str> {
+        let mut providers = self.family.providers.iter();
+        let found = providers.find(|(name, _)| Some(*name) == provider);
+        found
+            .map(|(_, variable)| *variable)
+            .or(self.family.key_variable)
     }
 
     /// The API of this name.
@@ -490,6 +533,8 @@ impl Api {
 /// If the class is not known here, or a setting cannot be used.
 pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<dyn Endpoint>> {
     let api = Api::of_saved(saved)?;
-    let key_variable = api_key_env.or(api.key_variable()).unwrap_or_default();
+    let provider = saved.state.get("provider").and_then(Value::as_str);
+    let usual = api.key_variable_at(provider);
+    let key_variable = api_key_env.or(usual).unwrap_or_default();
     (api.family.load)(saved, key_variable)
 }

@@ -219,7 +219,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
-pub(super) fn lenient_json(data: &[u8]) -> Result<Value, String> {
+pub(crate) fn lenient_json(data: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(data);
     serde_json::from_str(&text).or_else(|error| {
         let Cow::Owned(text) = without_lone_surrogates(&text) else {

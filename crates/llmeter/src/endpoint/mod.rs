@@ -18,13 +18,13 @@ mod bedrock_converse;
 #[cfg(feature = "aws")]
 mod bedrock_invoke;
 mod catalog;
-mod failure;
+pub(crate) mod failure;
 mod gemini;
 mod http;
 mod intake;
 mod jmespath;
 mod json_api;
-mod lenient;
+pub(crate) mod lenient;
 mod ollama;
 pub mod openai;
 mod openai_chat;
@@ -43,7 +43,7 @@ use std::time::Duration;
 pub(crate) use access::is_harmless_header;
 /// The attribute that an implementation of [`Invoke`] bears.
 pub use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use answer::{Answer, Usage};
 pub use anthropic_messages::AnthropicMessages;
@@ -71,6 +71,7 @@ pub use tgi::Tgi;
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use crate::wire::Server;
+use crate::wire::clock::{self, Stamp};
 pub use crate::wire::framing::{Frame, Framing};
 pub use crate::wire::http1::ResponseHead;
 
@@ -115,6 +116,12 @@ pub trait Endpoint: Send + Sync {
 
     /// The endpoint as it is saved in `run_config.json`.
     fn saved(&self) -> SavedObject;
+
+    /// What belongs to the saved state but has no place in the Python package's form of it, which
+    /// allows no further fields. It is kept apart, and part of the state again when a run is repeated.
+    fn saved_apart(&self) -> Map<String, Value> {
+        Map::new()
+    }
 }
 
 /// How an endpoint is driven.
@@ -136,6 +143,15 @@ pub trait HttpApi: Send + Sync {
         "POST"
     }
 
+    /// Makes sure that requests can be made, before anything is sent: that there are credentials, for
+    /// example. Called once before a run; it may take its time and block.
+    ///
+    /// # Errors
+    /// What keeps every request from being made.
+    fn check(&self) -> crate::Result<()> {
+        Ok(())
+    }
+
     /// The request for a prepared payload. Called before the clock starts.
     ///
     /// # Errors
@@ -146,6 +162,13 @@ pub trait HttpApi: Send + Sync {
     /// with the time are made anew before they are too old.
     fn request_lifetime(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether a request that was made then can still be sent. By default that is so for half of
+    /// [`request_lifetime`](Self::request_lifetime), since it may have to wait.
+    fn is_fresh(&self, made: Stamp) -> bool {
+        let lifetime = self.request_lifetime();
+        lifetime.is_none_or(|lifetime| clock::now() < made.after(lifetime / 2))
     }
 
     /// How a streamed answer is cut into frames.

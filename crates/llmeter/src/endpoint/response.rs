@@ -42,7 +42,7 @@ pub struct InvocationResponse {
     /// When the request was sent.
     pub request_time: Option<Timestamp>,
     /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
-    /// llama.cpp's own `timings`).
+    /// how long the server took by its own clock, with the names that it gives).
     pub annotations: Map<String, Value>,
     /// What llmeter measures beyond the fields above.
     pub detail: ResponseDetail,

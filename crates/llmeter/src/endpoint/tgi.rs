@@ -7,7 +7,7 @@ use super::intake::{Intake, check_limit};
 use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, object, text,
 };
-use super::{Answer, FrameDecoder, Usage};
+use super::{Answer, FrameDecoder, ResponseHead, Usage};
 use crate::error::Result;
 use crate::payload::{Payload, Prompt};
 
@@ -117,12 +117,37 @@ impl Dialect for Tgi {
     }
 }
 
+/// The header with the number of the prompt's tokens, which whole answers do not have elsewhere.
+const PROMPT_TOKENS: &str = "x-prompt-tokens";
+
 #[derive(Debug, Default)]
 struct Generation;
 
 impl Meaning for Generation {
     const ANSWER: &'static str = "a TGI generation: it has no generated_text";
     const END: &'static str = "generated_text";
+
+    /// A stream's head is sent before there is anything to tell.
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        let mut timings = Map::new();
+        for (name, value) in &head.tgi {
+            let Ok(number) = value.parse::<u64>() else {
+                continue;
+            };
+            if name == PROMPT_TOKENS {
+                answer.usage(Usage {
+                    input: Some(number),
+                    ..Usage::default()
+                });
+            } else {
+                let name = name.trim_start_matches("x-").replace('-', "_");
+                timings.insert(name, number.into());
+            }
+        }
+        if !timings.is_empty() {
+            answer.annotate("server_timings", timings);
+        }
+    }
 
     fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
         // Marks like that of the end are tokens but no text.

@@ -59,6 +59,9 @@ pub fn probe(
     own.max_cost = None;
     let proxy = own.proxy()?;
     let run = ProbeRun::new(&own, proxy.as_ref())?;
+    if let Way::Http(api) = own.endpoint.way() {
+        api.check()?;
+    }
     let mut report = ProbeReport::new(&own, proxy.as_ref(), run.request());
 
     let dialer = match own.endpoint.way() {

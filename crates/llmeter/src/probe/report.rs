@@ -153,6 +153,7 @@ impl ProbeReport {
             headers: head
                 .lines
                 .into_iter()
+                .flatten()
                 .map(|(name, value)| {
                     let is_private = PRIVATE_HEADERS.contains(&name.to_ascii_lowercase().as_str());
                     let value = match is_private {

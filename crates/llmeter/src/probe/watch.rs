@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::endpoint::{
     Answer, Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
@@ -174,6 +174,10 @@ impl Endpoint for Watched {
     fn saved(&self) -> SavedObject {
         self.inner.saved()
     }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.inner.saved_apart()
+    }
 }
 
 impl HttpApi for Watched {
@@ -185,12 +189,20 @@ impl HttpApi for Watched {
         self.api().method()
     }
 
+    fn check(&self) -> crate::Result<()> {
+        self.api().check()
+    }
+
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
         self.api().request(payload)
     }
 
     fn request_lifetime(&self) -> Option<Duration> {
         self.api().request_lifetime()
+    }
+
+    fn is_fresh(&self, made: Stamp) -> bool {
+        self.api().is_fresh(made)
     }
 
     fn framing(&self) -> Framing {

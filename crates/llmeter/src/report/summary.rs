@@ -205,9 +205,20 @@ fn limits(text: &mut String, stats: &Map<String, Value>) {
         return;
     }
     let _ = writeln!(text, "\nrate limits and repetitions");
-    if refused > 0.0 {
-        let answers = plural(refused, "answer");
-        let _ = writeln!(text, "  {} {answers} with status 429", figure(refused));
+    let throttles: Vec<(&str, f64)> = stats
+        .iter()
+        .filter_map(|(key, count)| {
+            Some((key.strip_prefix("rate_limited_answers-")?, count.as_f64()?))
+        })
+        .collect();
+    let others = refused - throttles.iter().map(|(_, count)| count).sum::<f64>();
+    if others > 0.0 {
+        let answers = plural(others, "answer");
+        let _ = writeln!(text, "  {} {answers} with status 429", figure(others));
+    }
+    for (kind, count) in throttles {
+        let answers = plural(count, "answer");
+        let _ = writeln!(text, "  {} {answers} with {kind}", figure(count));
     }
     if retries > 0.0 {
         let times = plural(retries, "repetition");

@@ -230,12 +230,10 @@ impl Workshop {
         }
     }
 
-    /// Whether a prepared request can still be sent: for half of its life, since it may wait.
+    /// Whether a prepared request can still be sent.
     fn is_fresh(&self, prepared: &Prepared) -> bool {
         match self.endpoint.way() {
-            Way::Http(api) => api
-                .request_lifetime()
-                .is_none_or(|lifetime| clock::now() < prepared.made.after(lifetime / 2)),
+            Way::Http(api) => api.is_fresh(prepared.made),
             Way::Invoke(_) => true,
         }
     }

@@ -1,13 +1,11 @@
 //! One client: a connection, and one request after the other on it.
 
 mod http1;
+mod http2;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
-
-use http1::{ReadError, Writing, poll_read_on};
 
 use crate::endpoint::{Answer, Invoke, Way};
 use crate::foreign::{self, Panic};
@@ -22,7 +20,8 @@ use crate::run::retry;
 use crate::run::session::Session;
 use crate::run::unless::unless;
 use crate::wire::clock::{self, Stamp};
-use crate::wire::http1::{HttpError, ResponseHead, ResponseReader};
+use crate::wire::http1::{HttpError, ResponseHead};
+use crate::wire::http2::{Http2, Http2Error};
 use crate::wire::{ConnectError, Connection};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
@@ -103,10 +102,26 @@ pub(crate) async fn once(session: Arc<Session>, request: Arc<Prepared>, queue: S
 struct Client {
     number: usize,
     session: Arc<Session>,
-    connection: Option<Connection>,
+    connection: Option<Channel>,
     capture: Capture,
     /// The head of an answer that asks to come back later.
     refusal: Option<ResponseHead>,
+}
+
+/// A connection, and the protocol that is spoken on it.
+enum Channel {
+    Http1(Connection),
+    Http2(Box<Http2>),
+}
+
+impl Channel {
+    /// Whether the idle connection can carry another request.
+    async fn is_usable(&mut self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_idle(),
+            Self::Http2(http2) => http2.is_usable().await,
+        }
+    }
 }
 
 impl Client {
@@ -257,8 +272,9 @@ impl Client {
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
-        let reused = self.connection.take().filter(Connection::is_idle);
-        if let Some(connection) = reused {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable().await
+        {
             match self.exchange_over(connection, prepared, intended).await {
                 Err(ExchangeError::ClosedBeforeAnswer(_)) => {
                     self.capture.sending.retries += u32::from(self.capture.is_sent());
@@ -275,7 +291,7 @@ impl Client {
         self.exchange_over(connection, prepared, intended).await
     }
 
-    async fn dial(&mut self) -> Result<Connection, ExchangeError> {
+    async fn dial(&mut self) -> Result<Channel, ExchangeError> {
         let dialer = self.session.dialer.as_ref();
         let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
         let permit = self.session.connecting.acquire().await;
@@ -288,60 +304,49 @@ impl Client {
                 connection
             }
         };
+        let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
+        let channel = if self.session.is_http2 {
+            let mut http2 = Http2::open(connection).await?;
+            http2.keeps_lines = self.session.watch.is_some();
+            Channel::Http2(Box::new(http2))
+        } else {
+            Channel::Http1(connection)
+        };
         drop(permit);
         self.session.note_connection();
-        self.capture.sending.time_to_connect = Some(connection.time_to_connect);
-        self.capture.sending.time_to_tls = connection.time_to_tls;
-        Ok(connection)
+        self.capture.sending.time_to_connect = Some(time_to_connect);
+        self.capture.sending.time_to_tls = time_to_tls;
+        Ok(channel)
     }
 
     async fn exchange_over(
         &mut self,
-        mut connection: Connection,
+        connection: Channel,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
-        connection.arm();
         if !self.capture.is_sent() {
             self.capture.sending.wall = Some(clock::wall());
         }
-        let mut reader = match self.session.watch {
-            None => ResponseReader::new(),
-            Some(_) => ResponseReader::keeping_lines(),
-        };
-        let mut writing = Writing::new(&prepared.request);
-        loop {
-            let read = poll_fn(|context| {
-                // A server may refuse a request while it is still being written, and then read no
-                // further: its answer is read although the writing is not done.
-                writing.poll(&mut connection, context);
-                self.capture
-                    .sending
-                    .note(connection.first_write(), intended);
-                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
-            });
-            match read.await {
-                Ok(true) if reader.is_done() => break,
-                Ok(true) => {}
-                Ok(false) if reader.may_end_at_close() => break,
-                Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
-                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
-                }
-                Ok(false) => return Err(ExchangeError::ClosedInAnswer),
-                Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
-                Err(ReadError::Http(reason)) => return Err(ExchangeError::Http(reason)),
-            }
+        match connection {
+            Channel::Http1(connection) => self.exchange_http1(connection, prepared, intended).await,
+            Channel::Http2(http2) => self.exchange_http2(http2, prepared, intended).await,
         }
-        let end = connection.last_read().at;
+    }
+
+    /// Keeps the head of a complete answer that asks to come back later.
+    fn note_refusal(&mut self, head: Option<&ResponseHead>) {
         if self.session.max_retries > 0 {
-            let head = reader.head().filter(|head| retry::is_refusal(head.status));
+            let head = head.filter(|head| retry::is_refusal(head));
             self.refusal = head.cloned();
         }
-        let is_kept = self.session.connections_kept == Connections::Keep;
-        if is_kept && reader.keeps_alive() && writing.is_whole() {
+    }
+
+    /// Keeps a connection for the next request, unless each is to have one of its own.
+    fn keep(&mut self, connection: Channel) {
+        if self.session.connections_kept == Connections::Keep {
             self.connection = Some(connection);
         }
-        Ok(end)
     }
 }
 
@@ -373,6 +378,8 @@ enum ExchangeError {
     Broken(std::io::Error),
     #[error("{0}")]
     Http(HttpError),
+    #[error("{0}")]
+    Http2(Http2Error),
     #[error("timed out after {} s", .0.as_secs_f64())]
     Timeout(Duration),
     #[error("cut off: the run was interrupted")]

@@ -76,6 +76,10 @@ pub struct RunConfig {
     /// Which proxy leads to the server; none if not set. What the environment says is asked for
     /// with [`Proxies::from_environment`].
     pub proxies: Proxies,
+    /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking. A client still has a
+    /// connection of its own with one request on it, so that the load is the same as by HTTP/1.1.
+    /// Receive stamps are then taken after the read, whatever [`stamps`](Self::stamps) says.
+    pub http2: bool,
     /// Whether a client's connection carries its next request, too.
     pub connections: Connections,
     /// Threads that send and read; `None` leaves one core to the recorder.
@@ -119,6 +123,7 @@ impl RunConfig {
             ca_file: None,
             insecure: false,
             proxies: Proxies::default(),
+            http2: false,
             connections: Connections::default(),
             lanes: None,
             overwrite: false,
@@ -197,7 +202,13 @@ impl RunConfig {
                 "a CA file or any certificate, not both",
             ));
         }
-        self.proxy()?;
+        let proxy = self.proxy()?;
+        let is_plain = matches!(self.endpoint.way(), Way::Http(api) if !api.server().tls);
+        if self.http2 && is_plain && proxy.is_some() {
+            let expected = "HTTP/1.1 through a proxy, or an https address, to which a proxy only \
+                            opens a way";
+            return Err(Error::invalid("http2", "true", expected));
+        }
         if self.timeout.is_zero() {
             return Err(Error::invalid(
                 "timeout",
@@ -269,11 +280,16 @@ impl RunConfig {
 
     /// What opens connections to the endpoint's server. Blocks while a name is resolved.
     pub(crate) fn dialer(&self, server: &Server, proxy: Option<&Proxy>) -> Result<Dialer> {
-        match &self.ca_file {
-            Some(file) => Dialer::with_ca_file(server, proxy, self.stamps, file),
-            None if self.insecure => Dialer::insecure(server, proxy, self.stamps),
-            None => Dialer::new(server, proxy, self.stamps),
-        }
+        let stamps = self.stamp_source();
+        let dialer = match &self.ca_file {
+            Some(file) => Dialer::with_ca_file(server, proxy, stamps, file)?,
+            None if self.insecure => Dialer::insecure(server, proxy, stamps)?,
+            None => Dialer::new(server, proxy, stamps)?,
+        };
+        Ok(match self.http2 {
+            true => dialer.for_http2(),
+            false => dialer,
+        })
     }
 
     /// The cost model among the callbacks.
@@ -287,6 +303,15 @@ impl RunConfig {
             let callback: &dyn Any = &**callback;
             callback.downcast_ref()
         })
+    }
+
+    /// Who takes the receive stamps of this run.
+    pub(crate) fn stamp_source(&self) -> StampSource {
+        if self.http2 {
+            StampSource::User
+        } else {
+            self.stamps
+        }
     }
 
     /// Requests per client, if the load is bound by count.

@@ -26,6 +26,8 @@ const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
 pub(crate) struct Recorded {
     pub(crate) response: InvocationResponse,
     pub(crate) quality: AnswerQuality,
+    /// The error of AWS's with which a stream said that there were too many requests.
+    pub(crate) throttle: Option<String>,
     pub(crate) is_warmup: bool,
 }
 
@@ -304,6 +306,7 @@ impl Assembly {
         Recorded {
             response,
             quality: std::mem::take(&mut self.quality),
+            throttle: self.answer.throttle.take(),
             is_warmup: ending.is_warmup,
         }
     }

@@ -27,6 +27,7 @@ mod probe_run;
 mod progress;
 mod quality;
 mod recorder;
+mod replay;
 mod retry;
 mod runner;
 mod saved;
@@ -41,5 +42,7 @@ pub use interrupt::Interrupt;
 pub(crate) use probe_run::ProbeRun;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
+#[doc(hidden)]
+pub use replay::Replay;
 pub use runner::{Runner, run_name_from_clock};
 pub use saved_run::SavedRun;

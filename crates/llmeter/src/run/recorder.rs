@@ -176,7 +176,14 @@ fn decode(
                     }
                     // The decoder catches what an endpoint's code does; this is for its own defects.
                     match foreign::guarded(|| decoder.take(segment)) {
-                        Ok(recorded) => batch.extend(recorded),
+                        Ok(recorded) => {
+                            let throttle =
+                                recorded.as_ref().and_then(|done| done.throttle.as_ref());
+                            if let Some(kind) = throttle {
+                                session.rate_limits.note_throttle(kind);
+                            }
+                            batch.extend(recorded);
+                        }
                         Err(_) => lost += 1,
                     }
                     session.backlog.shrink(size);

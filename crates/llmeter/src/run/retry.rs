@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 
+use crate::endpoint::failure::{bare_kind, is_throttle};
 use crate::wire::clock;
 use crate::wire::http1::ResponseHead;
 
@@ -19,9 +20,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Headers of limits that are kept.
 const MOST_HEADERS: usize = 32;
 
-/// Whether an answer of this status asks to come back later.
-pub(crate) fn is_refusal(status: u16) -> bool {
-    matches!(status, 429 | 503)
+/// Whether an answer asks to come back later: by its status, or by an error of AWS's.
+pub(crate) fn is_refusal(head: &ResponseHead) -> bool {
+    matches!(head.status, 429 | 503) || throttle(head).is_some()
+}
+
+/// The error with which AWS says that there are too many requests, whatever the status.
+fn throttle(head: &ResponseHead) -> Option<&str> {
+    let kind = head.aws_error_type.as_deref()?;
+    (head.status >= 400 && is_throttle(kind)).then(|| bare_kind(kind))
 }
 
 /// How long to wait before the repetition after `attempts` attempts.
@@ -49,8 +56,11 @@ pub(crate) struct RateLimits(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Answers with status 429, those included that were followed by a repetition.
+    /// Answers that said so by status 429 or an error of AWS's, those included that were followed
+    /// by a repetition.
     refused: u64,
+    /// Those of them with an error of AWS's, by its name.
+    throttles: BTreeMap<String, u64>,
     /// By the header's name: the last value, and the smallest if it is a number.
     headers: BTreeMap<String, (String, Option<f64>)>,
 }
@@ -58,11 +68,15 @@ struct Seen {
 impl RateLimits {
     /// Takes in an answer's head.
     pub(crate) fn note(&self, head: &ResponseHead) {
-        if head.status != 429 && head.limits.is_empty() {
+        let throttle = throttle(head);
+        if head.status != 429 && throttle.is_none() && head.limits.is_empty() {
             return;
         }
+        if let Some(kind) = throttle {
+            self.note_throttle(kind);
+        }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.refused += u64::from(head.status == 429);
+        seen.refused += u64::from(head.status == 429 && throttle.is_none());
         for (name, value) in &head.limits {
             let number = value.parse::<f64>().ok();
             if let Some((last, smallest)) = seen.headers.get_mut(name) {
@@ -77,12 +91,27 @@ impl RateLimits {
         }
     }
 
+    /// Takes in an error of AWS's that asks to come back later.
+    pub(crate) fn note_throttle(&self, kind: &str) {
+        let mut name = kind.to_owned();
+        // Streams begin it with a small letter.
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.refused += 1;
+        *seen.throttles.entry(name).or_default() += 1;
+    }
+
     /// As statistics: the smallest value of what remained, the last of everything else.
     pub(crate) fn stats(&self) -> Map<String, Value> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stats = Map::new();
         if seen.refused > 0 {
             stats.insert("rate_limited_answers".to_owned(), json!(seen.refused));
+        }
+        for (name, count) in &seen.throttles {
+            stats.insert(format!("rate_limited_answers-{name}"), json!(count));
         }
         for (name, (last, smallest)) in &seen.headers {
             let (key, value) = match smallest {
@@ -131,6 +160,27 @@ mod tests {
             );
         }
         assert_eq!(pause(5, Some("3")), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn aws_throttles_are_refusals_of_any_status_and_counted_by_name() {
+        let limits = RateLimits::default();
+        let head = |status, kind: &str| ResponseHead {
+            status,
+            aws_error_type: Some(kind.to_owned()),
+            ..ResponseHead::default()
+        };
+        let of_400 = head(400, "ThrottlingException:http://internal.amazon.com/");
+        assert!(is_refusal(&of_400) && is_refusal(&head(424, "ModelNotReadyException")));
+        assert!(!is_refusal(&head(400, "ValidationException")));
+        limits.note(&of_400);
+        limits.note(&head(429, "ModelNotReadyException"));
+        limits.note(&head(400, "ValidationException"));
+        limits.note_throttle("throttlingException");
+        let stats = limits.stats();
+        assert_eq!(stats["rate_limited_answers"], 3);
+        assert_eq!(stats["rate_limited_answers-ThrottlingException"], 2);
+        assert_eq!(stats["rate_limited_answers-ModelNotReadyException"], 1);
     }
 
     #[test]

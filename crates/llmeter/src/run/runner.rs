@@ -20,6 +20,7 @@ use crate::run::quality::RunConditions;
 use crate::run::recorder::{Collected, Recorder};
 use crate::run::session::Session;
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
+use crate::wire::http2::Http2;
 use crate::wire::{ConnectError, Dialer, Server, StampSource, clock};
 
 /// Longest wait for the first connection, by which a run finds out that nobody is there.
@@ -164,6 +165,9 @@ fn execute(
     let config = &runtime.block_on(after_before_run(config, &hooked, interrupt))?;
     host::check_open_files(config.clients)?;
     let proxy = config.proxy()?;
+    if let Way::Http(api) = config.endpoint.way() {
+        api.check()?;
+    }
     let prepared = config
         .payloads
         .iter()
@@ -188,7 +192,7 @@ fn execute(
             let dialer = config.dialer(server, proxy.as_ref())?;
             runtime.block_on(async {
                 tokio::select! {
-                    reached = reach(&dialer, server, config.timeout) => reached,
+                    reached = reach(&dialer, server, config) => reached,
                     // The run then saves that it was interrupted before it sent anything.
                     () = interrupt.stopped() => Ok(()),
                     () = interrupt.follow() => Ok(()),
@@ -401,11 +405,21 @@ pub fn run_name_from_clock() -> String {
 
 /// Opens a connection and drops it: if nobody is there, one message says so instead of one for
 /// every request.
-async fn reach(dialer: &Dialer, server: &Server, timeout: Duration) -> Result<()> {
-    let patience = timeout.min(REACH_TIMEOUT);
+async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
+    let patience = config.timeout.min(REACH_TIMEOUT);
     let place = server.shown();
-    let reason = match tokio::time::timeout(patience, dialer.dial(0)).await {
-        Ok(Ok(_)) => return Ok(()),
+    let connected = async {
+        let connection = dialer.dial(0).await?;
+        if config.http2 {
+            Http2::open(connection).await?;
+        }
+        Ok(())
+    };
+    let reason = match tokio::time::timeout(patience, connected).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(reason @ ConnectError::NoHttp2(_))) => {
+            return Err(Error::Environment(format!("{place}: {reason}")));
+        }
         Ok(Err(reason @ ConnectError::Tls(_))) => {
             return Err(Error::Environment(format!(
                 "cannot reach {place} safely: {reason}; does it speak https, and is its \
@@ -469,7 +483,10 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
             "requests went through the proxy {shown}, whose time is in every figure"
         ));
     }
-    if config.stamps == StampSource::Kernel
+    if config.http2 && config.stamps == StampSource::Kernel {
+        notices.push("with HTTP/2, times were taken after each read".to_owned());
+    }
+    if config.stamp_source() == StampSource::Kernel
         && quality.stamps == StampSource::User
         && let Way::Http(api) = config.endpoint.way()
         && quality.receive_delay.is_some()

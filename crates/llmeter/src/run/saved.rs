@@ -54,6 +54,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "insecure": config.insecure,
         // Without the credentials that the proxy's URL may have.
         "proxy": config.proxy().ok().flatten().map(|proxy| proxy.shown().to_owned()),
+        "http2": config.http2,
         "connections": match config.connections {
             Connections::Keep => "keep",
             Connections::New => "new",
@@ -61,6 +62,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "lanes": config.lane_count(),
         "grace": seconds(config.grace),
         "max_cost": config.max_cost,
+        "endpoint": config.endpoint.saved_apart(),
         "machine": {
             "os": std::env::consts::OS,
             "architecture": std::env::consts::ARCH,

@@ -65,7 +65,7 @@ impl SavedRun {
             )));
         }
         let endpoint = config.get("endpoint").unwrap_or(&Value::Null);
-        let endpoint = match endpoint.get("endpoint_type").and_then(Value::as_str) {
+        let mut endpoint = match endpoint.get("endpoint_type").and_then(Value::as_str) {
             // Written before 0.2.0 of the Python system.
             Some(class) => SavedObject {
                 class: class.to_owned(),
@@ -74,6 +74,12 @@ impl SavedRun {
             None => SavedObject::from_json(endpoint)
                 .map_err(|reason| not_a_run(format!("{CONFIG_FILE}: endpoint: {reason}")))?,
         };
+        if let Some(Value::Object(apart)) = own.get("endpoint") {
+            let state = &mut endpoint.state;
+            for (name, value) in apart {
+                state.entry(name).or_insert_with(|| value.clone());
+            }
+        }
         let callbacks = match config.get("callbacks") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(callbacks)) => callbacks.clone(),
@@ -144,6 +150,7 @@ impl SavedRun {
         if let Some(proxy) = text(&self.own, "proxy") {
             config.proxies = Proxies::All(Proxy::from_url(&proxy)?);
         }
+        config.http2 = self.own.get("http2") == Some(&Value::Bool(true));
         if text(&self.own, "connections").as_deref() == Some("new") {
             config.connections = Connections::New;
         }

@@ -31,6 +31,7 @@ pub(crate) struct Session {
     pub(super) requests: Requests,
     pub(super) timeout: Duration,
     pub(super) connections_kept: Connections,
+    pub(super) is_http2: bool,
     pub(super) max_retries: u32,
     pub(crate) rate_limits: RateLimits,
     /// Whoever looks at a single request.
@@ -63,6 +64,7 @@ impl Session {
             requests,
             timeout: config.timeout,
             connections_kept: config.connections,
+            is_http2: config.http2,
             max_retries: config.max_retries,
             rate_limits: RateLimits::default(),
             watch: None,

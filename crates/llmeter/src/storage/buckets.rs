@@ -8,8 +8,9 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
-use super::aws_profile::AwsProfile;
+use super::aws_credentials;
 use super::cloud_url::{CloudUrl, Provider};
+use crate::aws::Profile;
 
 /// Limits of one request. A request that sends has to send some 5 MiB; one that reads may go on
 /// for as long as bytes come.
@@ -59,36 +60,28 @@ fn s3(bucket: &str) -> AmazonS3Builder {
         builder.with_config(AmazonS3ConfigKey::Client(*key), *limit)
     });
     let mut builder = limited.with_bucket_name(bucket).with_retry(retries());
-    let profile = AwsProfile::read();
+    let profile = Profile::read();
     let has_credentials = [
         AmazonS3ConfigKey::AccessKeyId,
         AmazonS3ConfigKey::SecretAccessKey,
-        AmazonS3ConfigKey::WebIdentityTokenFile,
-        AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
-        AmazonS3ConfigKey::ContainerCredentialsFullUri,
     ]
     .iter()
     .any(|key| builder.get_config_value(key).is_some());
-    if !has_credentials && let Some(keys) = profile.keys {
-        builder = builder
-            .with_access_key_id(keys.id)
-            .with_secret_access_key(keys.secret);
-        if let Some(token) = keys.token {
-            builder = builder.with_token(token);
-        }
+    if !has_credentials {
+        builder = aws_credentials::with_found(builder, &profile);
     }
     let is_unset = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
         keys.iter()
             .all(|key| builder.get_config_value(key).is_none())
     };
     let regions = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion];
-    if let Some(region) = profile.region
+    if let Some(region) = profile.get("region")
         && is_unset(&builder, &regions)
     {
         builder = builder.with_region(region);
     }
     let endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
-    if let Some(endpoint) = profile.endpoint_url
+    if let Some(endpoint) = profile.get("endpoint_url")
         && is_unset(&builder, &endpoints)
     {
         builder = builder.with_endpoint(endpoint);
@@ -107,9 +100,9 @@ fn s3(bucket: &str) -> AmazonS3Builder {
 pub(super) fn hint(provider: Provider) -> &'static str {
     match provider {
         Provider::S3 => {
-            "credentials are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or else the \
-             keys of the profile AWS_PROFILE; AWS_REGION names the region, AWS_ENDPOINT_URL a \
-             server other than Amazon's"
+            "credentials are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or else those \
+             of the profile AWS_PROFILE, the container or the instance; AWS_REGION names the region, \
+             AWS_ENDPOINT_URL a server other than Amazon's"
         }
         Provider::GoogleCloud => {
             "credentials are those of GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT"

@@ -4,8 +4,11 @@
 //! or an object whatever it means.
 //! Does not belong here: which files a run has, and when they are written (`result`).
 
-#[cfg(any(feature = "aws", feature = "cloud"))]
-mod aws_profile;
+#[cfg(all(feature = "cloud", feature = "aws"))]
+mod aws_credentials;
+#[cfg(all(feature = "cloud", not(feature = "aws")))]
+#[path = "profile_keys.rs"]
+mod aws_credentials;
 #[cfg(feature = "cloud")]
 mod buckets;
 mod cloud_url;
@@ -21,9 +24,6 @@ mod store;
 mod store;
 
 pub use location::Location;
-
-#[cfg(feature = "aws")]
-pub(crate) use aws_profile::{AwsProfile, Keys as AwsKeys};
 
 pub(crate) use cloud_url::CloudUrl;
 pub(crate) use local::replace;

@@ -26,6 +26,14 @@ pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
     if is_refused(error, &whole) {
         return format!("access was refused ({}); {hint}", words(error, &whole));
     }
+    if let StoreError::Generic { source, .. } = error
+        && let Some(own) = source.downcast_ref::<crate::Error>()
+    {
+        return match own {
+            crate::Error::Invalid { .. } => format!("no credentials were found: {hint}"),
+            own => own.to_string(),
+        };
+    }
     match error {
         StoreError::NotFound { .. } => "there is no such object".to_owned(),
         // Raised before anything is sent: what is missing or wrong in the environment.

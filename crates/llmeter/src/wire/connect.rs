@@ -158,6 +158,17 @@ impl Dialer {
         self.route.addresses()
     }
 
+    /// Asks for HTTP/2 where TLS lets a client ask; without TLS nothing is to be asked.
+    #[must_use]
+    pub fn for_http2(mut self) -> Self {
+        self.tls = self.tls.map(|(connector, name)| {
+            let mut config = rustls::ClientConfig::clone(connector.config());
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            (TlsConnector::from(Arc::new(config)), name)
+        });
+        self
+    }
+
     /// Opens a connection. `turn` spreads connections over the server's addresses; an address that
     /// cannot be reached is followed by the next, and is passed over from then on.
     ///
@@ -194,7 +205,7 @@ impl Dialer {
                 let tls = connector
                     .connect(name.clone(), stream)
                     .await
-                    .map_err(ConnectError::Tls)?;
+                    .map_err(ConnectError::of_tls)?;
                 (
                     Transport::Tls(Box::new(tls)),
                     Some(clock::now().seconds_since(open)),
@@ -237,9 +248,27 @@ pub enum ConnectError {
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
+    /// The server speaks no HTTP/2, which was asked for.
+    #[error("the server does not speak HTTP/2 ({0}); leave out --http2 to use HTTP/1.1")]
+    NoHttp2(String),
     /// The host has no address.
     #[error("the host has no address")]
     NoAddress,
+}
+
+impl ConnectError {
+    /// A server may end the handshake because it cannot agree to the protocol that was asked for.
+    fn of_tls(reason: io::Error) -> Self {
+        use rustls::{AlertDescription, Error};
+        let inner = reason.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(
+                Error::NoApplicationProtocol
+                | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+            ) => Self::NoHttp2("it did not agree to it".to_owned()),
+            _ => Self::Tls(reason),
+        }
+    }
 }
 
 impl Connection {
@@ -272,6 +301,14 @@ impl Connection {
                 .to_owned(),
             alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
         })
+    }
+
+    /// The protocol that client and server agreed on; `None` without TLS, empty without agreement.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => Some(tls.get_ref().1.alpn_protocol().unwrap_or_default()),
+        }
     }
 
     /// Forgets the first write: the next one is the beginning of a request.

@@ -4,7 +4,7 @@
 //! payload, and a checksum of all that. It is read where it lies in the bytes of a read; only one
 //! that was split over reads is copied.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use super::framing::Frame;
 
@@ -66,8 +66,12 @@ pub enum EventStreamError {
 pub(crate) struct EventStreamFramer {
     /// The beginning of a message whose end was not fed yet.
     held: Vec<u8>,
+    /// The length of the held message, once its prelude is there; its lengths are sound then.
+    length: Option<usize>,
     /// Messages so far.
     messages: u64,
+    /// The headers of the last message.
+    headers: Headers,
     failed: Option<EventStreamError>,
 }
 
@@ -95,39 +99,60 @@ impl EventStreamFramer {
     ) -> Result<(), EventStreamError> {
         let mut at = 0;
         loop {
-            let number = self.messages + 1;
-            if !self.held.is_empty() {
-                let missing = match message_length(&self.held, number)? {
-                    Some(length) => length - self.held.len(),
-                    None => PRELUDE - self.held.len(),
-                };
-                let taken = missing.min(bytes.len() - at);
-                self.held.extend_from_slice(&bytes[at..at + taken]);
-                at += taken;
-                match message_length(&self.held, number)? {
-                    Some(length) if self.held.len() == length => {
-                        read(&self.held, number, |frame| on_frame(frame, at))?;
-                        self.messages = number;
-                        self.held.clear();
+            if self.held.is_empty() {
+                let rest = &bytes[at..];
+                self.length = message_length(rest, self.messages + 1)?;
+                match self.length {
+                    Some(length) if rest.len() >= length => {
+                        at += length;
+                        self.read(&rest[..length], |frame| on_frame(frame, at))?;
                     }
-                    _ if taken == 0 => return Ok(()),
-                    _ => {}
+                    _ => {
+                        self.held.extend_from_slice(rest);
+                        return Ok(());
+                    }
                 }
                 continue;
             }
-            let rest = &bytes[at..];
-            match message_length(rest, number)? {
-                Some(length) if rest.len() >= length => {
-                    at += length;
-                    read(&rest[..length], number, |frame| on_frame(frame, at))?;
-                    self.messages = number;
-                }
-                _ => {
-                    self.held.extend_from_slice(rest);
-                    return Ok(());
-                }
+            let missing = self.length.unwrap_or(PRELUDE) - self.held.len();
+            let taken = missing.min(bytes.len() - at);
+            self.held.extend_from_slice(&bytes[at..at + taken]);
+            at += taken;
+            if taken < missing {
+                return Ok(());
             }
+            if self.length.is_none() {
+                self.length = message_length(&self.held, self.messages + 1)?;
+                continue;
+            }
+            let mut held = std::mem::take(&mut self.held);
+            self.read(&held, |frame| on_frame(frame, at))?;
+            held.clear();
+            self.held = held;
         }
+    }
+
+    /// Reads a whole message whose lengths are sound.
+    fn read(
+        &mut self,
+        message: &[u8],
+        on_frame: impl FnOnce(Frame<'_>),
+    ) -> Result<(), EventStreamError> {
+        let number = self.messages + 1;
+        let (content, checksum) = message.split_at(message.len() - 4);
+        if number_at(checksum, 0) != Some(crc32fast::hash(content)) {
+            return Err(EventStreamError::Checksum { message: number });
+        }
+        let headers = number_at(message, 4).unwrap_or(0) as usize;
+        let (headers, payload) = content[PRELUDE..].split_at(headers);
+        // Those of one stream are mostly the same.
+        if headers != self.headers.bytes {
+            let read = Headers::of(headers);
+            self.headers = read.ok_or(EventStreamError::Headers { message: number })?;
+        }
+        on_frame(self.headers.frame(payload));
+        self.messages = number;
+        Ok(())
     }
 
     /// The body has ended.
@@ -168,41 +193,25 @@ fn message_length(bytes: &[u8], message: u64) -> Result<Option<usize>, EventStre
     Ok(Some(length))
 }
 
-/// Reads a whole message whose lengths are sound.
-fn read(
-    message: &[u8],
-    number: u64,
-    on_frame: impl FnOnce(Frame<'_>),
-) -> Result<(), EventStreamError> {
-    let (content, checksum) = message.split_at(message.len() - 4);
-    if number_at(checksum, 0) != Some(crc32fast::hash(content)) {
-        return Err(EventStreamError::Checksum { message: number });
-    }
-    let headers = number_at(message, 4).unwrap_or(0) as usize;
-    let (headers, payload) = content[PRELUDE..].split_at(headers);
-    let names = Names::of(headers).ok_or(EventStreamError::Headers { message: number })?;
-    on_frame(names.frame(payload));
-    Ok(())
+/// What the headers of a message say that it is.
+#[derive(Debug, Default)]
+struct Headers {
+    bytes: Vec<u8>,
+    event: Option<String>,
+    is_error: bool,
+    /// Where in `bytes` the server's words are, if the message is an error that has them there.
+    words: Option<Range<usize>>,
 }
 
-/// The headers that say what a message is.
-#[derive(Default)]
-struct Names<'a> {
-    message_type: Cow<'a, str>,
-    event_type: Option<Cow<'a, str>>,
-    exception_type: Option<Cow<'a, str>>,
-    error_code: Option<Cow<'a, str>>,
-    error_message: Option<&'a [u8]>,
-}
-
-impl<'a> Names<'a> {
+impl Headers {
     /// `None` if the headers cannot be read.
-    fn of(mut bytes: &'a [u8]) -> Option<Self> {
-        let mut names = Self::default();
-        while !bytes.is_empty() {
-            let name = take(&mut bytes, 1).and_then(|n| take(&mut bytes, usize::from(n[0])))?;
-            let kind = take(&mut bytes, 1)?[0];
-            let fixed = match kind {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let [mut kind, mut event, mut exception, mut code, mut words] = [const { None }; 5];
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let name = take(&mut rest, 1).and_then(|n| take(&mut rest, usize::from(n[0])))?;
+            let value_type = take(&mut rest, 1)?[0];
+            let length = match value_type {
                 0 | 1 => 0,
                 2 => 1,
                 3 => 2,
@@ -210,42 +219,48 @@ impl<'a> Names<'a> {
                 5 | 8 => 8,
                 9 => 16,
                 6 | 7 => {
-                    let length = take(&mut bytes, 2)?;
+                    let length = take(&mut rest, 2)?;
                     usize::from(u16::from_be_bytes([length[0], length[1]]))
                 }
                 _ => return None,
             };
-            let value = take(&mut bytes, fixed)?;
-            if kind != 7 {
+            let start = bytes.len() - rest.len();
+            take(&mut rest, length)?;
+            if value_type != 7 {
                 continue;
             }
-            let text = || String::from_utf8_lossy(value);
+            let value = Some(start..start + length);
             match name {
-                b":message-type" => names.message_type = text(),
-                b":event-type" => names.event_type = Some(text()),
-                b":exception-type" => names.exception_type = Some(text()),
-                b":error-code" => names.error_code = Some(text()),
-                b":error-message" => names.error_message = Some(value),
+                b":message-type" => kind = value,
+                b":event-type" => event = value,
+                b":exception-type" => exception = value,
+                b":error-code" => code = value,
+                b":error-message" => words = value,
                 _ => {}
             }
         }
-        Some(names)
+        let (event, words, is_error) = match kind.map(|place| &bytes[place]) {
+            Some(b"exception") => (exception, None, true),
+            Some(b"error") => (code, words, true),
+            _ => (event, None, false),
+        };
+        Some(Self {
+            bytes: bytes.to_vec(),
+            event: event.map(|place| String::from_utf8_lossy(&bytes[place]).into_owned()),
+            is_error,
+            words,
+        })
     }
 
+    /// The frame of a message with these headers.
     fn frame<'f>(&'f self, payload: &'f [u8]) -> Frame<'f> {
-        let (event, data, is_error) = match &*self.message_type {
-            "exception" => (&self.exception_type, payload, true),
-            "error" => (
-                &self.error_code,
-                self.error_message.unwrap_or(payload),
-                true,
-            ),
-            _ => (&self.event_type, payload, false),
-        };
         Frame {
-            event: event.as_deref(),
-            data,
-            is_error,
+            event: self.event.as_deref(),
+            data: match &self.words {
+                Some(place) => &self.bytes[place.clone()],
+                None => payload,
+            },
+            is_error: self.is_error,
         }
     }
 }

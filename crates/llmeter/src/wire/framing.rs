@@ -19,9 +19,11 @@ pub enum Framing {
 
 /// Why a body cannot be cut any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FramingError {
+pub enum FramingError {
+    /// A frame is larger than any that is accepted.
     #[error(transparent)]
     TooLarge(#[from] SseTooLarge),
+    /// The bytes are no AWS event stream.
     #[error(transparent)]
     EventStream(#[from] EventStreamError),
 }
@@ -37,12 +39,12 @@ impl Framing {
     }
 
     /// A framer at the start of a body.
-    pub(crate) fn framer(self) -> Framer {
-        match self {
-            Self::Sse => Framer::Sse(SseFramer::default()),
-            Self::JsonLines => Framer::JsonLines(LineFramer::default()),
-            Self::EventStream => Framer::EventStream(EventStreamFramer::default()),
-        }
+    pub fn framer(self) -> Framer {
+        Framer(match self {
+            Self::Sse => Cutter::Sse(SseFramer::default()),
+            Self::JsonLines => Cutter::JsonLines(LineFramer::default()),
+            Self::EventStream => Cutter::EventStream(EventStreamFramer::default()),
+        })
     }
 }
 
@@ -69,14 +71,30 @@ fn frame_of<'a>(event: Option<&'a str>, data: &'a [u8]) -> Frame<'a> {
 
 /// What a body held after its last complete frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Tail {
-    pub(crate) event: Option<String>,
-    pub(crate) data: Vec<u8>,
+pub struct Tail {
+    /// The frame's type, if the stream named one.
+    pub event: Option<String>,
+    /// The content; never blank.
+    pub data: Vec<u8>,
 }
 
 /// Cuts a body into frames, however it was split over reads.
+///
+/// ```
+/// use llmeter::endpoint::Framing;
+///
+/// let mut framer = Framing::JsonLines.framer();
+/// let mut seen = Vec::new();
+/// framer.feed(b"{\"a\":1}\n{\"b\"", |frame, end| seen.push((frame.data.to_vec(), end)))?;
+/// assert_eq!(seen, [(b"{\"a\":1}".to_vec(), 8)]);
+/// assert_eq!(framer.finish()?.map(|tail| tail.data), Some(b"{\"b\"".to_vec()));
+/// # Ok::<(), llmeter::wire::framing::FramingError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) enum Framer {
+pub struct Framer(Cutter);
+
+#[derive(Debug)]
+enum Cutter {
     Sse(SseFramer),
     JsonLines(LineFramer),
     EventStream(EventStreamFramer),
@@ -88,19 +106,19 @@ impl Framer {
     ///
     /// # Errors
     /// When the body cannot be cut any further. The frames before were handed over.
-    pub(crate) fn feed(
+    pub fn feed(
         &mut self,
         bytes: &[u8],
         mut on_frame: impl FnMut(Frame<'_>, usize),
     ) -> Result<(), FramingError> {
-        match self {
-            Self::Sse(framer) => framer.feed(bytes, |event, end| {
+        match &mut self.0 {
+            Cutter::Sse(framer) => framer.feed(bytes, |event, end| {
                 on_frame(frame_of(event.event, event.data), end);
             })?,
-            Self::JsonLines(framer) => framer.feed(bytes, |data, end| {
+            Cutter::JsonLines(framer) => framer.feed(bytes, |data, end| {
                 on_frame(frame_of(None, data), end);
             })?,
-            Self::EventStream(framer) => framer.feed(bytes, on_frame)?,
+            Cutter::EventStream(framer) => framer.feed(bytes, on_frame)?,
         }
         Ok(())
     }
@@ -109,17 +127,17 @@ impl Framer {
     ///
     /// # Errors
     /// When the body ended where it cannot end.
-    pub(crate) fn finish(&mut self) -> Result<Option<Tail>, FramingError> {
-        let tail = match self {
-            Self::Sse(framer) => framer.finish().map(|tail| Tail {
+    pub fn finish(&mut self) -> Result<Option<Tail>, FramingError> {
+        let tail = match &mut self.0 {
+            Cutter::Sse(framer) => framer.finish().map(|tail| Tail {
                 event: tail.event,
                 data: tail.data,
             }),
-            Self::JsonLines(framer) => Some(Tail {
+            Cutter::JsonLines(framer) => Some(Tail {
                 event: None,
                 data: std::mem::take(&mut framer.line),
             }),
-            Self::EventStream(framer) => {
+            Cutter::EventStream(framer) => {
                 framer.finish()?;
                 None
             }
@@ -133,7 +151,7 @@ const MAX_LINE: usize = 64 << 20;
 
 /// Cuts a body into lines; blank ones are passed over.
 #[derive(Debug, Default)]
-pub(crate) struct LineFramer {
+struct LineFramer {
     /// The beginning of a line whose end was not fed yet.
     line: Vec<u8>,
     too_large: bool,

@@ -10,7 +10,7 @@ use crate::endpoint::HttpRequest;
 use crate::wire::{Proxy, Server};
 
 /// Longest head of a response.
-const MAX_HEAD: usize = 64 * 1024;
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_HEADERS: usize = 128;
 
@@ -75,12 +75,65 @@ pub struct ResponseHead {
     pub aws_request_id: Option<String>,
     /// The type of an error that AWS answers (`x-amzn-errortype`).
     pub aws_error_type: Option<String>,
+    /// The `Date` header of an answer that reports an error.
+    pub date: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
     /// Headers that tell of rate limits, their names in lower case.
     pub limits: Vec<(String, String)>,
-    /// All header lines as sent, if the reader keeps them.
-    pub lines: Vec<(String, String)>,
+    /// All header lines as sent, if they are kept.
+    pub lines: Option<Vec<(String, String)>>,
+    /// Headers in which Text Generation Inference tells its own times and counts, their names in
+    /// lower case.
+    pub tgi: Vec<(String, String)>,
+}
+
+/// The headers of [`ResponseHead::tgi`].
+const TGI_HEADERS: [&str; 6] = [
+    "x-total-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    "x-prompt-tokens",
+];
+
+impl ResponseHead {
+    /// Keeps a header line as it is, if lines are kept.
+    pub(crate) fn keep_line(&mut self, name: &str, value: &[u8]) {
+        if let Some(lines) = &mut self.lines {
+            let value = String::from_utf8_lossy(value).trim().to_owned();
+            lines.push((name.to_owned(), value));
+        }
+    }
+
+    /// Keeps a header line if it is one of those above.
+    pub(crate) fn keep(&mut self, name: &str, value: &[u8]) {
+        let value = || String::from_utf8_lossy(value).trim().to_owned();
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("content-type") {
+            self.content_type = Some(value());
+        } else if is("content-encoding") {
+            self.content_encoding =
+                Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        } else if is("location") {
+            self.location = Some(value());
+        } else if is("x-request-id") || is("request-id") {
+            self.request_id = Some(value()).filter(|id| !id.is_empty());
+        } else if is("x-amzn-requestid") {
+            self.aws_request_id = Some(value());
+        } else if is("x-amzn-errortype") {
+            self.aws_error_type = Some(value());
+        } else if is("date") {
+            self.date = (self.status >= 400).then(value);
+        } else if is("retry-after") {
+            self.retry_after = Some(value());
+        } else if is_limit(name) {
+            self.limits.push((name.to_ascii_lowercase(), value()));
+        } else if TGI_HEADERS.iter().any(|known| is(known)) {
+            self.tgi.push((name.to_ascii_lowercase(), value()));
+        }
+    }
 }
 
 /// Why bytes are no HTTP response.
@@ -252,35 +305,17 @@ impl ResponseReader {
         }
         let mut head = ResponseHead {
             status,
+            lines: self.keeps_lines.then(Vec::new),
             ..ResponseHead::default()
         };
         let mut length: Option<u64> = None;
         let mut is_chunked = false;
         self.keeps_alive = parsed.version == Some(1);
         for line in parsed.headers.iter() {
+            head.keep_line(line.name, line.value);
             let value = || String::from_utf8_lossy(line.value).trim().to_owned();
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
-            if self.keeps_lines {
-                head.lines.push((line.name.to_owned(), value()));
-            }
-            if is("content-type") {
-                head.content_type = Some(value());
-            } else if is("content-encoding") {
-                head.content_encoding =
-                    Some(value()).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
-            } else if is("location") {
-                head.location = Some(value());
-            } else if is("x-request-id") || is("request-id") {
-                head.request_id = Some(value()).filter(|id| !id.is_empty());
-            } else if is("x-amzn-requestid") {
-                head.aws_request_id = Some(value());
-            } else if is("x-amzn-errortype") {
-                head.aws_error_type = Some(value());
-            } else if is("retry-after") {
-                head.retry_after = Some(value());
-            } else if is_limit(line.name) {
-                head.limits.push((line.name.to_ascii_lowercase(), value()));
-            } else if is("content-length") {
+            if is("content-length") {
                 let value = value();
                 let this: u64 = value
                     .parse()
@@ -303,6 +338,8 @@ impl ResponseReader {
                         self.keeps_alive = true;
                     }
                 }
+            } else {
+                head.keep(line.name, line.value);
             }
         }
         self.state = match (status, is_chunked, length) {

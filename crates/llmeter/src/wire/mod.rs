@@ -13,6 +13,7 @@ pub mod sse;
 
 mod arrival;
 mod connect;
+pub(crate) mod http2;
 mod insecure;
 mod proxy;
 mod route;

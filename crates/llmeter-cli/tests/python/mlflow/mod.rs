@@ -6,9 +6,8 @@ mod runs;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use llmeter_sim::{RunningSimulator, SimConfig, Simulator};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::script;
+use crate::scripts::Script;
 
 /// The parameters of the Python llmeter.
 const PARAMS: [&str; 9] = [
@@ -33,48 +32,10 @@ const PARAMS: [&str; 9] = [
     "run_description",
 ];
 
-/// A process that ends when its input does, even if this test is killed.
-struct Script {
-    process: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Script {
-    fn start(python: &OsStr, name: &str, arguments: &[&OsStr], log: &Path) -> Self {
-        let mut process = Command::new(python)
-            .arg(script(name))
-            .args(arguments)
-            .env("NO_PROXY", "*")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(log).unwrap())
-            .spawn()
-            .unwrap();
-        Self {
-            input: process.stdin.take(),
-            output: BufReader::new(process.stdout.take().unwrap()),
-            process,
-        }
-    }
-
-    /// The rest of the next line that begins like this.
-    fn line(&mut self, beginning: &str) -> Option<String> {
-        loop {
-            let mut line = String::new();
-            if self.output.read_line(&mut line).unwrap() == 0 {
-                return None;
-            }
-            if let Some(rest) = line.trim_end().strip_prefix(beginning) {
-                return Some(rest.to_owned());
-            }
-        }
-    }
-}
-
 struct Mlflow {
     uri: String,
-    server: Script,
+    // It ends with this.
+    _server: Script,
     client: Script,
     folder: TempDir,
 }
@@ -94,7 +55,7 @@ impl Mlflow {
         let client = Script::start(python, "mlflow_client.py", &[uri.as_ref()], &logs[1]);
         Self {
             uri,
-            server,
+            _server: server,
             client,
             folder,
         }
@@ -128,11 +89,8 @@ impl Mlflow {
 
 impl Drop for Mlflow {
     fn drop(&mut self) {
-        for script in [&mut self.client, &mut self.server] {
-            // Ends their input, and with it them.
-            drop(script.input.take());
-            let _ = script.process.wait();
-        }
+        // Before the server that it talks to.
+        self.client.end();
     }
 }
 

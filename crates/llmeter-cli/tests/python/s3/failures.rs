@@ -36,7 +36,7 @@ fn what_cannot_be_written_is_said_before_anything_is_sent() {
             command
                 .env_remove("AWS_ACCESS_KEY_ID")
                 .env_remove("AWS_SECRET_ACCESS_KEY")
-                .env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1");
+                .env("AWS_EC2_METADATA_DISABLED", "true");
         },
         &[
             "no credentials were found",

@@ -11,6 +11,8 @@ mod guard;
 mod model;
 mod price;
 mod sagemaker;
+#[cfg(feature = "aws")]
+mod sagemaker_lookup;
 mod saved;
 mod time;
 mod tokens;

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::dimension::RunDimension;
 use super::price::at_least_zero;
+#[cfg(feature = "aws")]
+use super::sagemaker_lookup;
 use crate::RunResult;
 use crate::error::{Error, Result};
 use crate::saved::{Field, Saved, SavedObject};
 
-const PRICE_MISSING: &str = "a price; prices are not looked up";
+#[cfg(not(feature = "aws"))]
+const PRICE_MISSING: &str = "a price; this build does not look prices up";
 
 /// The instances of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,11 +41,20 @@ impl TryFrom<UncheckedCompute> for SageMakerRTEndpointCompute {
     type Error = Error;
 
     fn try_from(unchecked: UncheckedCompute) -> Result<Self> {
-        let price = unchecked.price_per_hour;
-        let price = price.ok_or_else(|| Error::invalid("price_per_hour", "null", PRICE_MISSING))?;
+        let (price, region) = match unchecked.price_per_hour {
+            Some(price) => (price, unchecked.region),
+            #[cfg(feature = "aws")]
+            None => {
+                let (kind, region) = (&unchecked.instance_type, unchecked.region.as_deref());
+                let (price, region) = sagemaker_lookup::missing_instance_price(kind, region)?;
+                (price, Some(region))
+            }
+            #[cfg(not(feature = "aws"))]
+            None => return Err(Error::invalid("price_per_hour", "null", PRICE_MISSING)),
+        };
         let dimension = Self::new(unchecked.instance_type, unchecked.instance_count, price)?;
         Ok(Self {
-            region: unchecked.region,
+            region,
             ..dimension
         })
     }
@@ -67,15 +79,27 @@ impl SageMakerRTEndpointCompute {
     }
 }
 
+impl SageMakerRTEndpointCompute {
+    /// The same in a region, for the record.
+    #[must_use]
+    pub fn in_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+}
+
 impl Saved for SageMakerRTEndpointCompute {
     const CLASS: &'static str =
         "llmeter.callbacks.cost.providers.sagemaker.SageMakerRTEndpointCompute";
     const ABOUT: &'static str = "The instances of a SageMaker real-time endpoint";
     const FIELDS: &'static [Field] = &[
-        Field::new("instance_type", "like ml.g5.4xlarge, for the record"),
+        Field::new("instance_type", "like ml.g5.4xlarge"),
         Field::new("instance_count", "instances [default: 1]"),
-        Field::new("price_per_hour", "price of one instance for an hour"),
-        Field::new("region", "where it runs, for the record [default: null]"),
+        Field::new(
+            "price_per_hour",
+            "price of one instance for an hour [default: AWS's, in USD]",
+        ),
+        Field::new("region", "where it runs [default: the environment's]"),
     ];
 
     fn example() -> Option<Self> {
@@ -115,12 +139,20 @@ impl TryFrom<UncheckedStorage> for SageMakerRTEndpointStorage {
     type Error = Error;
 
     fn try_from(unchecked: UncheckedStorage) -> Result<Self> {
-        let price = unchecked.price_per_gb_hour;
-        let price =
-            price.ok_or_else(|| Error::invalid("price_per_gb_hour", "null", PRICE_MISSING))?;
+        let (price, region) = match unchecked.price_per_gb_hour {
+            Some(price) => (price, unchecked.region),
+            #[cfg(feature = "aws")]
+            None => {
+                let region = unchecked.region.as_deref();
+                let (price, region) = sagemaker_lookup::missing_storage_price(region)?;
+                (price, Some(region))
+            }
+            #[cfg(not(feature = "aws"))]
+            None => return Err(Error::invalid("price_per_gb_hour", "null", PRICE_MISSING)),
+        };
         let dimension = Self::new(unchecked.gbs_provisioned, price)?;
         Ok(Self {
-            region: unchecked.region,
+            region,
             ..dimension
         })
     }
@@ -140,14 +172,26 @@ impl SageMakerRTEndpointStorage {
     }
 }
 
+impl SageMakerRTEndpointStorage {
+    /// The same in a region, for the record.
+    #[must_use]
+    pub fn in_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+}
+
 impl Saved for SageMakerRTEndpointStorage {
     const CLASS: &'static str =
         "llmeter.callbacks.cost.providers.sagemaker.SageMakerRTEndpointStorage";
     const ABOUT: &'static str = "The storage of a SageMaker real-time endpoint";
     const FIELDS: &'static [Field] = &[
         Field::new("gbs_provisioned", "gigabytes, over all instances"),
-        Field::new("price_per_gb_hour", "price of one gigabyte for an hour"),
-        Field::new("region", "where it is, for the record [default: null]"),
+        Field::new(
+            "price_per_gb_hour",
+            "price of one gigabyte for an hour [default: AWS's, in USD]",
+        ),
+        Field::new("region", "where it is [default: the environment's]"),
     ];
 
     fn example() -> Option<Self> {

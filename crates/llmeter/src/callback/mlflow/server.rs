@@ -1,5 +1,6 @@
 //! Which tracking server is meant, and how llmeter proves who it is: settings and environment.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use reqwest::header::HeaderValue;
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::MlflowError;
 use crate::error::{Error, Result};
+use crate::redaction::Redaction;
 
 /// The variables that MLflow's own clients read.
 pub(super) const TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
@@ -148,7 +150,7 @@ pub(super) fn tracking_uri(
 #[derive(Default)]
 pub(super) struct Authorization {
     pub(super) header: Option<HeaderValue>,
-    secrets: Vec<SecretString>,
+    redaction: Redaction,
 }
 
 impl Authorization {
@@ -178,22 +180,15 @@ impl Authorization {
         })?;
         header.set_sensitive(true);
         let credentials = text.split_once(' ').map_or("", |(_, rest)| rest);
-        let secrets = vec![secret, SecretString::from(credentials.to_owned())];
         Ok(Self {
             header: Some(header),
-            secrets,
+            redaction: Redaction::new([secret.expose_secret(), credentials]),
         })
     }
 
     /// A text without the secrets, should a server repeat them.
-    pub(super) fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            if !secret.expose_secret().is_empty() {
-                text = text.replace(secret.expose_secret(), "***");
-            }
-        }
-        text
+    pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redaction.apply(text)
     }
 }
 
@@ -246,7 +241,7 @@ mod tests {
         assert_eq!(header, "Basic bWVAd29yazpwK3NzOnc=");
         assert_eq!(
             authorization.redact("p+ss:w and bWVAd29yazpwK3NzOnc= and more"),
-            "*** and *** and more"
+            "<redacted> and <redacted> and more"
         );
         // Even where the address is wrong in another way.
         for text in [

@@ -39,6 +39,20 @@ fn thinking_comes_before_the_answer_even_if_its_text_is_kept_back() {
 }
 
 #[test]
+fn the_signature_of_thoughts_that_were_told_is_no_token() {
+    let (answer, content) = frames(
+        &AnthropicMessages,
+        &[
+            delta(json!({"type": "thinking_delta", "thinking": "hm"})),
+            delta(json!({"type": "signature_delta", "signature": "c2ln"})),
+            delta(json!({"type": "text_delta", "text": "a"})),
+        ],
+    );
+    assert_eq!(content, [true, false, true]);
+    assert_eq!(answer.reasoning, "hm");
+}
+
+#[test]
 fn a_tool_call_begins_with_its_name() {
     let (answer, content) = frames(
         &AnthropicMessages,

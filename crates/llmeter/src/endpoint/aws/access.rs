@@ -1,20 +1,25 @@
 //! The way to AWS: the address, and requests that AWS accepts.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 
 use super::Service;
-use super::options::{AccessKeys, AwsOptions};
+use super::options::AwsOptions;
+use crate::aws::{
+    AccessKeys, CredentialSource, Profile, REGION, Scope, is_region, metadata_region,
+    signed_headers, variable, without_signatures,
+};
 use crate::endpoint::access::{Access, AccessSettings, api_key};
 use crate::endpoint::{EndpointError, HttpRequest};
 use crate::error::{Error, Result};
-use crate::storage::AwsProfile;
-use crate::wire::{Server, clock};
+use crate::redaction::Redaction;
+use crate::storage::block_on;
+use crate::wire::Server;
+use crate::wire::clock::{self, Stamp};
 
 /// How long a signed request is sent. AWS refuses signatures that are five minutes old.
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -24,6 +29,8 @@ const LIFETIME: Duration = Duration::from_secs(120);
 pub(crate) struct AwsAccess {
     service: Service,
     access: Access,
+    /// The address that the user gave.
+    own_address: Option<String>,
     region: Option<String>,
     identity: Identity,
 }
@@ -31,64 +38,85 @@ pub(crate) struct AwsAccess {
 #[derive(Debug, Clone)]
 enum Identity {
     Bearer(SecretString),
-    Keys(AccessKeys),
+    Signed(Arc<CredentialSource>),
     Missing,
 }
 
 impl AwsAccess {
     /// # Errors
-    /// When there is no region, or a setting cannot be used. Credentials that are missing are
-    /// reported when a request is made.
+    /// When there is no region, or a setting cannot be used. Whether there are credentials tells
+    /// [`check`](Self::check).
     pub(crate) fn new(options: &AwsOptions, service: Service) -> Result<Self> {
-        let profile = match options.from_environment {
-            true => AwsProfile::read(),
-            false => AwsProfile::default(),
-        };
-        let variable = |name: &str| {
-            let value = options.from_environment.then(|| std::env::var(name).ok());
-            value.flatten().filter(|value| !value.trim().is_empty())
-        };
-        let identity = identity(options, service, variable, profile.keys)?;
-        let base_url = options
-            .base_url
-            .clone()
-            .or_else(|| variable(service.endpoint_variable()))
-            .or_else(|| variable("AWS_ENDPOINT_URL"))
-            .or(profile.endpoint_url);
+        Self::with(options, service, &AccessSettings::default())
+    }
+
+    /// As [`new`](Self::new), with further headers and parameters of requests.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn with(
+        options: &AwsOptions,
+        service: Service,
+        more: &AccessSettings,
+    ) -> Result<Self> {
+        let profile = options.from_environment.then(Profile::read);
+        let of_profile = |name: &str| Some(profile.as_ref()?.get(name)?.to_owned());
+        let variable = |name: &str| variable(name).filter(|_| options.from_environment);
+        let own_address = options.base_url.clone();
+        let base_url = own_address.clone().or_else(|| {
+            service
+                .endpoint_variables()
+                .iter()
+                .find_map(|name| variable(name))
+                .or_else(|| of_profile("endpoint_url").filter(|_| service.is_of_aws_tools()))
+        });
+        let bearer = bearer(options, service, variable)?;
         let region = options
             .region
             .clone()
             .or_else(|| variable("AWS_REGION"))
             .or_else(|| variable("AWS_DEFAULT_REGION"))
-            .or(profile.region);
+            .or_else(|| of_profile("region"));
+        let is_needed = base_url.is_none() || bearer.is_none();
         let region = match region.as_deref().map(str::trim) {
             Some(name) if is_region(name) => Some(name.to_owned()),
             Some(other) => return Err(Error::invalid("region", other, REGION)),
-            None if base_url.is_some() && matches!(identity, Identity::Bearer(_)) => None,
-            None => return Err(Error::invalid("region", "(missing)", REGION)),
+            None if !is_needed => None,
+            None if options.from_environment => {
+                block_on(async { Ok(metadata_region().await) })?.filter(|name| is_region(name))
+            }
+            None => None,
+        };
+        if region.is_none() && is_needed {
+            return Err(Error::invalid("region", "(missing)", REGION));
+        }
+        let identity = match bearer {
+            Some(token) => Identity::Bearer(token),
+            None => signing(options, region.clone(), variable)?,
         };
         let base_url = base_url
             .or_else(|| Some(service.address(region.as_deref()?)))
             .unwrap_or_default();
-        let settings = AccessSettings {
+        let mut settings = AccessSettings {
             base_url,
-            headers: options.headers.clone(),
-            ..AccessSettings::default()
+            ..more.clone()
         };
+        settings.headers.extend(options.headers.iter().cloned());
         let secrets: Vec<SecretString> = match &identity {
             Identity::Bearer(token) => vec![token.clone()],
-            Identity::Keys(keys) => [Some(keys.secret.clone()), keys.session_token.clone()]
-                .into_iter()
-                .flatten()
-                .collect(),
-            Identity::Missing => Vec::new(),
+            Identity::Signed(_) | Identity::Missing => Vec::new(),
         };
         Ok(Self {
             service,
             access: Access::new(&settings, "", &secrets)?,
+            own_address,
             region,
             identity,
         })
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -99,16 +127,59 @@ impl AwsAccess {
         self.region.as_deref()
     }
 
+    /// The address that the user gave, for which the Python package's endpoints have no field.
+    pub(crate) fn saved_apart(&self) -> Map<String, Value> {
+        let own = self.own_address.iter();
+        own.map(|address| ("base_url".to_owned(), address.as_str().into()))
+            .collect()
+    }
+
+    /// Hides the secrets of requests in a text, and signatures, of which each request has its own.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.access.redact(text)
+        let text = self.access.redact(text);
+        let Identity::Signed(source) = &self.identity else {
+            return text;
+        };
+        // Credentials change while they are used; texts of failures are few.
+        let secrets = source.secrets();
+        let redaction = Redaction::new(secrets.iter().map(String::as_str));
+        Cow::Owned(without_signatures(&redaction.apply(&text)))
     }
 
     /// How long a request can be sent after it was made.
     pub(crate) fn request_lifetime(&self) -> Option<Duration> {
-        matches!(self.identity, Identity::Keys(_)).then_some(LIFETIME)
+        matches!(self.identity, Identity::Signed(_)).then_some(LIFETIME)
     }
 
-    /// A request, signed now. `path` is below the base URL.
+    /// Whether a request that was made then can still be sent.
+    pub(crate) fn is_fresh(&self, made: Stamp) -> bool {
+        match &self.identity {
+            Identity::Signed(source) => {
+                clock::now() < made.after(LIFETIME / 2) && source.signs_like(made, LIFETIME / 2)
+            }
+            Identity::Bearer(_) | Identity::Missing => true,
+        }
+    }
+
+    /// Makes sure that requests can be made; may ask others for credentials.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.identity {
+            Identity::Signed(source) if !self.has_own_authorization() => {
+                source.current().map(|_| ())
+            }
+            Identity::Missing if !self.has_own_authorization() => Err(Error::invalid(
+                "credentials",
+                "(none)",
+                "access keys, a bearer token, or those of the environment",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A request, signed now. `path` is below the base URL; `own` are headers of the API's own.
     ///
     /// # Errors
     /// When there are no credentials, or the request cannot be signed.
@@ -116,19 +187,37 @@ impl AwsAccess {
         &self,
         path: &str,
         accept: &str,
+        own: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<HttpRequest, EndpointError> {
+        let refuse = |reason: Error| EndpointError(reason.to_string());
         let target = self.access.target(path);
-        let of_api = match &self.identity {
+        let mut of_api: Vec<(String, SecretString)> = own
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        match &self.identity {
             Identity::Bearer(token) => {
                 let value = format!("Bearer {}", token.expose_secret());
-                vec![("Authorization".to_owned(), value.into())]
+                of_api.push(("Authorization".to_owned(), value.into()));
             }
-            Identity::Keys(keys) => self.signature(keys, &target, &body)?,
             // A header of the user's may be what an own gateway wants.
-            Identity::Missing if self.has_own_authorization() => Vec::new(),
-            Identity::Missing => return Err(EndpointError(self.no_credentials())),
-        };
+            _ if self.has_own_authorization() => {}
+            Identity::Signed(source) => {
+                let server = self.server();
+                let scheme = if server.tls { "https" } else { "http" };
+                let url = format!("{scheme}://{}{target}", server.authority);
+                let scope = Scope {
+                    region: self.region.as_deref().unwrap_or_default(),
+                    service: self.service.signing_name(),
+                };
+                let credentials = source.current().map_err(refuse)?;
+                // Only what is not the user's own is signed.
+                let signed = signed_headers(credentials, scope, &url, &[], &body);
+                of_api.extend(signed.map_err(EndpointError)?);
+            }
+            Identity::Missing => self.check().map_err(refuse)?,
+        }
         Ok(HttpRequest {
             headers: self.access.headers(accept, of_api),
             target,
@@ -140,86 +229,30 @@ impl AwsAccess {
         let mut names = self.access.header_names();
         names.any(|name| name.eq_ignore_ascii_case("authorization"))
     }
-
-    /// The headers that sign a request: only what is not the user's own is signed.
-    fn signature(
-        &self,
-        keys: &AccessKeys,
-        target: &str,
-        body: &[u8],
-    ) -> Result<Vec<(String, SecretString)>, EndpointError> {
-        let refuse = |reason: &dyn std::fmt::Display| {
-            EndpointError(format!("cannot sign the request: {reason}"))
-        };
-        let token = keys.session_token.as_ref();
-        let credentials = Credentials::new(
-            &keys.id,
-            keys.secret.expose_secret(),
-            token.map(|token| token.expose_secret().to_owned()),
-            None,
-            "llmeter",
-        );
-        let identity = credentials.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(self.region.as_deref().unwrap_or_default())
-            .name(self.service.signing_name())
-            .time(SystemTime::from(clock::wall()))
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|reason| refuse(&reason))?;
-        let server = self.server();
-        let scheme = if server.tls { "https" } else { "http" };
-        let url = format!("{scheme}://{}{target}", server.authority);
-        let request =
-            SignableRequest::new("POST", url, std::iter::empty(), SignableBody::Bytes(body))
-                .map_err(|reason| refuse(&reason))?;
-        let (instructions, _) = sign(request, &parameters.into())
-            .map_err(|reason| refuse(&reason))?
-            .into_parts();
-        Ok(instructions
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect())
-    }
-
-    fn no_credentials(&self) -> String {
-        let bearer = match self.service {
-            Service::Bedrock => " or AWS_BEARER_TOKEN_BEDROCK",
-            Service::SageMaker => "",
-        };
-        format!(
-            "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{bearer}, \
-             or AWS_PROFILE to a profile with keys; for single sign-on, roles and other profiles run \
-             eval \"$(aws configure export-credentials --format env)\""
-        )
-    }
 }
 
-const REGION: &str = "a region like us-east-1: --region, AWS_REGION, AWS_DEFAULT_REGION, or the \
-                      region of the profile";
-
-fn is_region(name: &str) -> bool {
-    let is_usual = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.bytes().all(is_usual)
-}
-
-fn identity(
+/// The API key that requests carry instead of a signature.
+fn bearer(
     options: &AwsOptions,
     service: Service,
     variable: impl Fn(&str) -> Option<String>,
-    profile: Option<crate::storage::AwsKeys>,
-) -> Result<Identity> {
+) -> Result<Option<SecretString>> {
+    if !service.takes_api_keys() {
+        return Ok(None);
+    }
     let token = options
         .bearer_token
         .clone()
         .or_else(|| variable("AWS_BEARER_TOKEN_BEDROCK").map(SecretString::from));
-    if service == Service::Bedrock
-        && let Some(token) = token
-        && let Some(token) = api_key(&token)?
-    {
-        return Ok(Identity::Bearer(token));
-    }
+    token.map_or(Ok(None), |token| api_key(&token))
+}
+
+/// What signs requests.
+fn signing(
+    options: &AwsOptions,
+    region: Option<String>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Identity> {
     if let Some(keys) = &options.keys {
         return checked(keys.clone());
     }
@@ -227,40 +260,26 @@ fn identity(
         variable("AWS_ACCESS_KEY_ID"),
         variable("AWS_SECRET_ACCESS_KEY"),
     ) {
-        (Some(id), Some(secret)) => {
-            return checked(AccessKeys {
-                id,
-                secret: secret.into(),
-                session_token: variable("AWS_SESSION_TOKEN").map(SecretString::from),
-            });
-        }
-        (Some(_), None) => {
-            return Err(Error::invalid(
-                "AWS_SECRET_ACCESS_KEY",
-                "(missing)",
-                "the secret that belongs to AWS_ACCESS_KEY_ID",
-            ));
-        }
-        _ => {}
-    }
-    match profile {
-        Some(keys) => checked(AccessKeys {
-            id: keys.id,
-            secret: keys.secret.into(),
-            session_token: keys.token.map(SecretString::from),
+        (Some(id), Some(secret)) => checked(AccessKeys {
+            id,
+            secret: secret.into(),
+            session_token: variable("AWS_SESSION_TOKEN").map(SecretString::from),
         }),
-        None => Ok(Identity::Missing),
+        (Some(_), None) => Err(Error::invalid(
+            "AWS_SECRET_ACCESS_KEY",
+            "(missing)",
+            "the secret that belongs to AWS_ACCESS_KEY_ID",
+        )),
+        _ if options.from_environment => Ok(Identity::Signed(CredentialSource::of_chain(region))),
+        _ => Ok(Identity::Missing),
     }
 }
 
 /// Keys without white space around them.
 fn checked(keys: AccessKeys) -> Result<Identity> {
     let id = keys.id.trim().to_owned();
-    if id.is_empty()
-        || !id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if id.is_empty() || !id.bytes().all(is_usual) {
         return Err(Error::invalid(
             "AWS_ACCESS_KEY_ID",
             "(hidden)",
@@ -271,14 +290,15 @@ fn checked(keys: AccessKeys) -> Result<Identity> {
         return Err(bad("AWS_SECRET_ACCESS_KEY"));
     };
     let token = keys.session_token.as_ref();
-    Ok(Identity::Keys(AccessKeys {
+    let session_token = token
+        .map(|token| api_key(token).map_err(|_| bad("AWS_SESSION_TOKEN")))
+        .transpose()?
+        .flatten();
+    Ok(Identity::Signed(CredentialSource::fixed(&AccessKeys {
         id,
         secret,
-        session_token: token
-            .map(|token| api_key(token).map_err(|_| bad("AWS_SESSION_TOKEN")))
-            .transpose()?
-            .flatten(),
-    }))
+        session_token,
+    })))
 }
 
 fn bad(field: &'static str) -> Error {
@@ -294,7 +314,7 @@ mod tests {
     }
 
     fn lines(access: &AwsAccess) -> Vec<(String, String)> {
-        let request = access.request("model/a%3Ab/converse", "*/*", b"{}".to_vec());
+        let request = access.request("model/a%3Ab/converse", "*/*", &[], b"{}".to_vec());
         let headers = request.unwrap().headers.into_iter();
         headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.expose_secret().to_owned()))
@@ -355,11 +375,16 @@ mod tests {
         let missing = AwsAccess::new(&AwsOptions::new(), Service::Bedrock).unwrap_err();
         assert!(missing.to_string().contains("--region"), "{missing}");
         let access = AwsAccess::new(&options(), Service::Bedrock).unwrap();
-        let error = access.request("x", "*/*", Vec::new()).unwrap_err().0;
-        assert!(
-            error.contains("AWS_PROFILE") && error.contains("export-credentials"),
-            "{error}"
+        let error = access.check().unwrap_err().to_string();
+        assert!(error.starts_with("credentials: (none)"), "{error}");
+        assert_eq!(
+            access.request("x", "*/*", &[], Vec::new()).unwrap_err().0,
+            error
         );
+        let gateway = options().header("authorization", "Basic abc");
+        let access = AwsAccess::new(&gateway, Service::Bedrock).unwrap();
+        access.check().unwrap();
+        access.request("x", "*/*", &[], Vec::new()).unwrap();
         let error = AwsAccess::new(
             &options().access_keys("AKID", "s 3", None),
             Service::Bedrock,

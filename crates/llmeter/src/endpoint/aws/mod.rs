@@ -1,11 +1,11 @@
 //! What the APIs of Amazon Web Services have in common.
 //!
-//! Belongs here: regions and addresses, credentials, signatures, AWS's form of errors, bytes in
-//! JSON. Does not belong here: what a request asks for and what an answer means
-//! (`bedrock_converse`, `bedrock_invoke`, `sagemaker`).
+//! Belongs here: addresses, requests, AWS's form of errors, bytes in JSON. Does not belong here:
+//! credentials and signatures, which others need, too (`crate::aws`); what a request asks for and what
+//! an answer means (`bedrock_converse`, `bedrock_invoke`, `sagemaker`).
 
 mod access;
-mod error;
+mod api;
 mod media;
 mod options;
 
@@ -16,11 +16,13 @@ use serde_json::{Map, Value};
 pub(super) use super::access::path_segment;
 pub(super) use super::jmespath::Path;
 pub(super) use access::AwsAccess;
-pub(super) use error::{exception, of_status};
+pub(super) use api::AwsApi;
 pub(super) use media::{INTAKE, media_block};
 pub use options::AwsOptions;
 
 use super::SavedObject;
+use super::failure::excerpt;
+use super::lenient::lenient_json;
 use crate::error::{Error, Result};
 use crate::payload::bytes_of;
 
@@ -28,6 +30,8 @@ use crate::payload::bytes_of;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
     Bedrock,
+    /// Bedrock's newer address, which speaks the APIs of the models' makers.
+    BedrockMantle,
     SageMaker,
 }
 
@@ -36,16 +40,28 @@ impl Service {
     fn signing_name(self) -> &'static str {
         match self {
             Self::Bedrock => "bedrock",
+            Self::BedrockMantle => "bedrock-mantle",
             Self::SageMaker => "sagemaker",
         }
     }
 
-    /// The variable with an address to use instead of Amazon's.
-    fn endpoint_variable(self) -> &'static str {
+    /// The variables with an address to use instead of Amazon's; the first counts most.
+    fn endpoint_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Bedrock => "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
-            Self::SageMaker => "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
+            Self::Bedrock => &["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"],
+            Self::BedrockMantle => &["ANTHROPIC_BEDROCK_MANTLE_BASE_URL"],
+            Self::SageMaker => &["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL"],
         }
+    }
+
+    /// Whether the AWS tools know it, so that addresses in profiles are meant for it, too.
+    fn is_of_aws_tools(self) -> bool {
+        self != Self::BedrockMantle
+    }
+
+    /// Whether it takes API keys in place of signatures.
+    fn takes_api_keys(self) -> bool {
+        self != Self::SageMaker
     }
 
     /// Where Amazon serves it.
@@ -53,6 +69,9 @@ impl Service {
         let host = match self {
             Self::Bedrock => "bedrock-runtime",
             Self::SageMaker => "runtime.sagemaker",
+            Self::BedrockMantle => {
+                return format!("https://bedrock-mantle.{region}.api.aws/anthropic");
+            }
         };
         let suffix = if region.starts_with("cn-") {
             "amazonaws.com.cn"
@@ -77,6 +96,18 @@ pub(super) fn with_base64(value: &Value) -> Value {
             .into(),
         other => other.clone(),
     }
+}
+
+/// What a chunk of an InvokeModel stream holds.
+///
+/// # Errors
+/// If it holds no bytes.
+pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
+    let bytes = lenient_json(data).ok().and_then(|value| {
+        let bytes = value.get("bytes")?.as_str()?;
+        STANDARD.decode(bytes).ok()
+    });
+    bytes.ok_or_else(|| format!("holds no bytes in base64: {}", excerpt(data)))
 }
 
 /// The class of a saved endpoint, in the present form or the one before 0.2.0.

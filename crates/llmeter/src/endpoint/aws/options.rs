@@ -2,6 +2,8 @@
 
 use secrecy::SecretString;
 
+use crate::aws::AccessKeys;
+
 /// Region, address and credentials of an AWS endpoint.
 ///
 /// ```
@@ -20,26 +22,23 @@ pub struct AwsOptions {
     pub(super) headers: Vec<(String, SecretString)>,
 }
 
-/// The keys with which requests are signed.
-#[derive(Debug, Clone)]
-pub(super) struct AccessKeys {
-    pub(super) id: String,
-    pub(super) secret: SecretString,
-    pub(super) session_token: Option<SecretString>,
-}
-
 impl AwsOptions {
     /// Options that are taken only from what is said here.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Options that are taken from the environment where nothing is said here: the region from
-    /// `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile; credentials from
-    /// `AWS_BEARER_TOKEN_BEDROCK` (Bedrock only), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    /// `AWS_SESSION_TOKEN`, or the profile; the address from
-    /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` or
-    /// `AWS_ENDPOINT_URL`. The profile is the one that `AWS_PROFILE` names, by default `default`.
+    /// Options that are taken from the environment where nothing is said here.
+    ///
+    /// - The region from `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, or the instance.
+    /// - Credentials from `AWS_BEARER_TOKEN_BEDROCK` (Bedrock only); `AWS_ACCESS_KEY_ID`,
+    ///   `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; or else where the AWS tools look: the
+    ///   profile (keys, single sign-on, role, process), a web identity token, the container, the
+    ///   instance. What these give is renewed before it expires.
+    /// - The address from `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`,
+    ///   `AWS_ENDPOINT_URL`, or the profile.
+    ///
+    /// The profile is the one that `AWS_PROFILE` names, by default `default`.
     pub fn from_environment() -> Self {
         Self {
             from_environment: true,

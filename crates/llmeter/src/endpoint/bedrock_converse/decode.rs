@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::aws;
 use crate::endpoint::failure::excerpt;
 use crate::endpoint::lenient::lenient_json;
-use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage, aws};
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Decodes one answer.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     frames: u64,
-    error_type: Option<String>,
+    refusal: aws::Refusal,
     /// The sum of all reports.
     usage: Usage,
     cache_write: Option<u64>,
@@ -21,13 +22,13 @@ impl FrameDecoder for Decoder {
         if let Some(id) = &head.aws_request_id {
             answer.id(id);
         }
-        self.error_type = head.aws_error_type.clone();
+        self.refusal = aws::Refusal::of(head);
     }
 
     fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
         self.frames += 1;
         if frame.is_error {
-            answer.error(aws::exception("Bedrock", frame.event, frame.data));
+            aws::take_exception("Bedrock", frame, answer);
             return;
         }
         let kind = frame.event.unwrap_or_default();
@@ -118,7 +119,7 @@ impl FrameDecoder for Decoder {
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        aws::of_status(self.error_type.as_deref(), body)
+        self.refusal.message(body)
     }
 }
 

@@ -6,24 +6,17 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::time::Duration;
-
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use document_name::DocumentNames;
 
 use super::aws::{
-    AwsAccess, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment, with_base64,
+    AwsAccess, AwsApi, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment,
 };
 use super::intake::{Part, check_limit};
-use super::{
-    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
-};
+use super::{Endpoint, EndpointError, FrameDecoder, Framing, Identity, SavedObject, Way};
 use crate::error::{Error, Result};
 use crate::payload::{MediaKind, Payload, Prompt};
-use crate::wire::Server;
 
 /// A model behind Bedrock's Converse API.
 ///
@@ -222,39 +215,35 @@ impl Endpoint for BedrockConverse {
     fn saved(&self) -> SavedObject {
         self.to_saved()
     }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.aws.saved_apart()
+    }
 }
 
-impl HttpApi for BedrockConverse {
-    fn server(&self) -> &Server {
-        self.aws.server()
+impl AwsApi for BedrockConverse {
+    fn aws(&self) -> &AwsAccess {
+        &self.aws
     }
 
-    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
-        let mut body = payload.clone();
-        // It is in the path.
-        body.shift_remove("modelId");
-        let body = with_base64(&Value::Object(body)).to_string().into_bytes();
-        let accept = if self.streaming {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn accept(&self) -> &'static str {
+        if self.streaming {
             Framing::EventStream.media_type()
         } else {
             "application/json"
-        };
-        self.aws.request(&self.path, accept, body)
+        }
     }
 
-    fn request_lifetime(&self) -> Option<Duration> {
-        self.aws.request_lifetime()
+    /// It is in the path.
+    fn without(&self) -> Option<&'static str> {
+        Some("modelId")
     }
 
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
-    fn decoder(&self) -> Box<dyn FrameDecoder> {
+    fn frame_decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<decode::Decoder>::default()
-    }
-
-    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.aws.redact(text)
     }
 }

@@ -15,8 +15,7 @@ impl BedrockConverse {
     /// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0.
     ///
     /// No file holds credentials: they come from the environment, a Bedrock API key from the
-    /// variable `key_variable`. An address other than Amazon's is not in files of the Python
-    /// system either, which would refuse it.
+    /// variable `key_variable`.
     ///
     /// # Errors
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::endpoint::{Answer, Frame, ResponseHead};
+use crate::endpoint::{Answer, Frame, HttpApi, ResponseHead};
 use crate::wire::clock::Stamp;
 
 fn endpoint() -> BedrockConverse {

@@ -1,10 +1,9 @@
 //! Turns the chunks of an InvokeModel stream, or a whole answer, into content.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::endpoint::aws::{self, Path};
+use crate::aws;
+use crate::endpoint::aws::{Path, chunk_bytes};
 use crate::endpoint::failure::excerpt;
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
@@ -16,7 +15,7 @@ pub(super) struct Decoder {
     pub(super) generated_token_count: Path,
     pub(super) input_token_count: Path,
     pub(super) chunks: u64,
-    pub(super) error_type: Option<String>,
+    pub(super) refusal: aws::Refusal,
 }
 
 /// Where models of several families say why they ended.
@@ -42,12 +41,12 @@ impl FrameDecoder for Decoder {
         if let Some(id) = &head.aws_request_id {
             answer.id(id);
         }
-        self.error_type = head.aws_error_type.clone();
+        self.refusal = aws::Refusal::of(head);
     }
 
     fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
         if frame.is_error {
-            answer.error(aws::exception("Bedrock", frame.event, frame.data));
+            aws::take_exception("Bedrock", frame, answer);
             return;
         }
         if frame.event != Some("chunk") {
@@ -55,16 +54,12 @@ impl FrameDecoder for Decoder {
         }
         self.chunks += 1;
         let number = self.chunks;
-        let bytes = lenient_json(frame.data).ok().and_then(|value| {
-            let bytes = value.get("bytes")?.as_str()?;
-            STANDARD.decode(bytes).ok()
-        });
-        let Some(bytes) = bytes else {
-            answer.error(format!(
-                "chunk {number} holds no bytes in base64: {}",
-                excerpt(frame.data)
-            ));
-            return;
+        let bytes = match chunk_bytes(frame.data) {
+            Ok(bytes) => bytes,
+            Err(reason) => {
+                answer.error(format!("chunk {number} {reason}"));
+                return;
+            }
         };
         match lenient_json(&bytes) {
             Ok(chunk) => {
@@ -127,7 +122,7 @@ impl FrameDecoder for Decoder {
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        aws::of_status(self.error_type.as_deref(), body)
+        self.refusal.message(body)
     }
 }
 

@@ -6,20 +6,14 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::time::Duration;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
-
-use super::aws::{AwsAccess, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment, with_base64};
+use super::aws::{AwsAccess, AwsApi, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment};
 use super::intake::{Intake, check_limit};
-use super::{
-    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
-};
+use super::{Endpoint, FrameDecoder, Identity, SavedObject, Way};
+use crate::aws::Refusal;
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
-use crate::wire::Server;
 
 /// A model behind Bedrock's InvokeModel API.
 #[derive(Debug, Clone)]
@@ -226,39 +220,28 @@ impl Endpoint for BedrockInvoke {
     fn saved(&self) -> SavedObject {
         self.to_saved()
     }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.aws.saved_apart()
+    }
 }
 
-impl HttpApi for BedrockInvoke {
-    fn server(&self) -> &Server {
-        self.aws.server()
+impl AwsApi for BedrockInvoke {
+    fn aws(&self) -> &AwsAccess {
+        &self.aws
     }
 
-    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
-        let body = with_base64(&Value::Object(payload.clone()))
-            .to_string()
-            .into_bytes();
-        self.aws.request(&self.path, "application/json", body)
+    fn path(&self) -> &str {
+        &self.path
     }
 
-    fn request_lifetime(&self) -> Option<Duration> {
-        self.aws.request_lifetime()
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
-    fn decoder(&self) -> Box<dyn FrameDecoder> {
+    fn frame_decoder(&self) -> Box<dyn FrameDecoder> {
         Box::new(decode::Decoder {
             generated_text: self.generated_text.clone(),
             generated_token_count: self.generated_token_count.clone(),
             input_token_count: self.input_token_count.clone(),
             chunks: 0,
-            error_type: None,
+            refusal: Refusal::default(),
         })
-    }
-
-    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.aws.redact(text)
     }
 }

@@ -6,7 +6,7 @@ use crate::endpoint::{Answer, Frame};
 fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
     let aws = AwsOptions::new().region("us-east-1").bearer_token("key1");
     let builder = BedrockInvoke::builder("m").aws(aws).streaming(streaming);
-    builder.build().unwrap().decoder()
+    builder.build().unwrap().frame_decoder()
 }
 
 fn decode(chunks: &[Value]) -> Answer {

@@ -56,6 +56,9 @@ impl HttpEndpointBuilder {
         if let Some(model) = &settings.model {
             builder = builder.model(model);
         }
+        if let Some(provider) = &settings.provider {
+            builder = builder.provider(provider);
+        }
         if let Some(method) = &settings.method {
             builder = builder.method(method);
         }

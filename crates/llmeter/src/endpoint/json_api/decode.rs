@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::failure::{error_text, excerpt};
 use crate::endpoint::lenient::lenient_json;
-use crate::endpoint::{Answer, Frame, FrameDecoder};
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
 
 /// What the frames of one answer mean in an API.
 pub(in crate::endpoint) trait Meaning: Default + Send {
@@ -13,6 +13,11 @@ pub(in crate::endpoint) trait Meaning: Default + Send {
     const ANSWER: &'static str;
     /// What a stream that was cut lacks.
     const END: &'static str;
+
+    /// The head of the answer, of whatever status.
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        let _ = (head, answer);
+    }
 
     /// One frame of a stream that reports no error.
     fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer);
@@ -32,6 +37,10 @@ pub(in crate::endpoint) struct Decoder<M> {
 }
 
 impl<M: Meaning> FrameDecoder for Decoder<M> {
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        self.meaning.head(head, answer);
+    }
+
     fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
         self.frames += 1;
         // Some servers keep a connection alive with empty events.

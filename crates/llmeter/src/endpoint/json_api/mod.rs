@@ -10,6 +10,8 @@ mod saved;
 pub(super) mod tests;
 
 use std::borrow::Cow;
+#[cfg(feature = "aws")]
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -18,14 +20,18 @@ pub use build::JsonEndpointBuilder;
 pub(super) use decode::{Decoder, Meaning, count, list, object, text};
 
 use super::access::Access;
+#[cfg(feature = "aws")]
+use super::aws::{AwsAccess, Service};
 use super::openai::bytes_within;
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Way,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::wire::Server;
+#[cfg(feature = "aws")]
+use crate::wire::clock::Stamp;
 
 /// What is an API's own.
 pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
@@ -48,6 +54,15 @@ pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
         Framing::Sse
     }
 
+    /// What an answer is asked to be.
+    fn accept(&self, streaming: bool) -> &'static str {
+        if streaming {
+            self.framing().media_type()
+        } else {
+            "application/json"
+        }
+    }
+
     /// Adds what the API needs to the user's payload.
     fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool);
 
@@ -57,9 +72,51 @@ pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
     /// A fresh decoder for one answer.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
-    /// Refuses a provider that is reached in another way.
-    fn check_provider(&self, _: &str) -> Result<()> {
-        Ok(())
+    /// The dialect of the API at a provider; `None` if a provider is but a name.
+    ///
+    /// # Errors
+    /// If there is no such provider.
+    fn at_provider(&self, _provider: &str) -> Result<Option<&'static dyn Dialect>> {
+        Ok(None)
+    }
+
+    /// The usual address, where it depends on more than the API.
+    fn address(&self, _region: Option<&str>) -> Option<String> {
+        Some(self.names().base_url.to_owned())
+    }
+
+    /// What to give if there is no address.
+    fn address_example(&self) -> &'static str {
+        "the API's address"
+    }
+
+    /// The region that the environment names.
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    /// The project that the environment names.
+    fn project(&self) -> Option<String> {
+        None
+    }
+
+    /// What comes before [`path`](Self::path).
+    ///
+    /// # Errors
+    /// If something of it is missing.
+    fn path_prefix(&self, _region: Option<&str>, _project: Option<&str>) -> Result<String> {
+        Ok(String::new())
+    }
+
+    /// What to do about a missing key, if nobody answers without one.
+    fn missing_key(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The service of AWS for which requests are signed.
+    #[cfg(feature = "aws")]
+    fn service(&self) -> Option<Service> {
+        None
     }
 
     /// The fields that a saved endpoint has of its own, in order, with their usual values.
@@ -91,24 +148,46 @@ pub struct JsonEndpoint {
     dialect: &'static dyn Dialect,
     identity: Identity,
     streaming: bool,
-    access: Access,
-    /// Path and query of a request.
-    target: String,
-    /// All header lines of a request.
-    headers: Vec<(String, SecretString)>,
+    route: Route,
     /// Saved fields that have no meaning here and are kept for the Python system.
     kept: Map<String, Value>,
+}
+
+/// The way to the API.
+#[derive(Debug, Clone)]
+enum Route {
+    /// Every request has the same target and the same header lines.
+    Plain {
+        access: Access,
+        target: String,
+        headers: Vec<(String, SecretString)>,
+        /// What is missing without which nobody answers.
+        missing_key: Option<&'static str>,
+    },
+    /// Requests are signed one by one.
+    #[cfg(feature = "aws")]
+    Aws { access: AwsAccess, path: String },
+}
+
+impl Route {
+    fn access(&self) -> &Access {
+        match self {
+            Self::Plain { access, .. } => access,
+            #[cfg(feature = "aws")]
+            Self::Aws { access, .. } => access.access(),
+        }
+    }
 }
 
 impl JsonEndpoint {
     /// The base URL, with a slash at the end.
     pub fn base_url(&self) -> &str {
-        self.access.base_url()
+        self.route.access().base_url()
     }
 
     /// The names of the headers that the user gave, for the record.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
-        self.access.header_names()
+        self.route.access().header_names()
     }
 }
 
@@ -148,16 +227,53 @@ impl Endpoint for JsonEndpoint {
 
 impl HttpApi for JsonEndpoint {
     fn server(&self) -> &Server {
-        self.access.server()
+        self.route.access().server()
     }
 
     fn request(&self, payload: &Payload) -> std::result::Result<HttpRequest, EndpointError> {
         let body = serde_json::to_vec(payload).map_err(|error| EndpointError(error.to_string()))?;
-        Ok(HttpRequest {
-            target: self.target.clone(),
-            headers: self.headers.clone(),
-            body,
-        })
+        match &self.route {
+            Route::Plain {
+                target, headers, ..
+            } => Ok(HttpRequest {
+                target: target.clone(),
+                headers: headers.clone(),
+                body,
+            }),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, path } => {
+                let own = self.dialect.headers();
+                access.request(path, self.dialect.accept(self.streaming), own, body)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.route {
+            Route::Plain {
+                missing_key: Some(expected),
+                ..
+            } => Err(Error::invalid("api_key", "(missing)", *expected)),
+            Route::Plain { .. } => Ok(()),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, .. } => access.check(),
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    fn request_lifetime(&self) -> Option<Duration> {
+        match &self.route {
+            Route::Plain { .. } => None,
+            Route::Aws { access, .. } => access.request_lifetime(),
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    fn is_fresh(&self, made: Stamp) -> bool {
+        match &self.route {
+            Route::Plain { .. } => true,
+            Route::Aws { access, .. } => access.is_fresh(made),
+        }
     }
 
     fn framing(&self) -> Framing {
@@ -169,7 +285,11 @@ impl HttpApi for JsonEndpoint {
     }
 
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.access.redact(text)
+        match &self.route {
+            Route::Plain { access, .. } => access.redact(text),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, .. } => access.redact(text),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl JsonEndpoint {
         };
         let model_id = text("model_id")?
             .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
-        let base_url = text("base_url")?.unwrap_or(names.base_url);
+        let base_url = text("base_url")?.unwrap_or_default();
         let mut builder =
             JsonEndpointBuilder::new(dialect, base_url.to_owned(), model_id.to_owned())
                 .streaming(streaming);
@@ -51,6 +51,13 @@ impl JsonEndpoint {
         }
         if let Some(provider) = text("provider")? {
             builder = builder.provider(provider);
+        }
+        // The Python system has a name of its own for AWS's regions.
+        if let Some(region) = text("region")?.or(text("aws_region")?) {
+            builder = builder.region(region);
+        }
+        if let Some(project) = text("project_id")? {
+            builder = builder.project(project);
         }
         for (name, value) in pairs(state, "default_headers") {
             builder = builder.header(name, value);
@@ -78,11 +85,16 @@ impl JsonEndpoint {
         for (name, usual) in self.dialect.saved_fields(self.streaming) {
             set(name, self.kept.get(name).cloned().unwrap_or(usual));
         }
-        set("base_url", json!(self.base_url().trim_end_matches('/')));
+        let base_url = match self.dialect.names().base_url {
+            // Where the Python system's client takes the address to pieces, it ends in a slash.
+            "" => self.base_url(),
+            _ => self.base_url().trim_end_matches('/'),
+        };
+        set("base_url", json!(base_url));
         set("max_retries", json!(0));
         for (name, values) in [
-            ("default_headers", self.access.saved_headers()),
-            ("default_query", self.access.saved_query()),
+            ("default_headers", self.route.access().saved_headers()),
+            ("default_query", self.route.access().saved_query()),
         ] {
             if !values.is_empty() {
                 set(name, Value::Object(values));

@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use crate::endpoint::aws::{self, Path};
+use crate::aws;
+use crate::endpoint::aws::Path;
 use crate::endpoint::failure::excerpt;
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
@@ -22,7 +23,7 @@ pub(super) struct Decoder {
     pub(super) parts: u64,
     /// Lines with a token.
     pub(super) token_lines: u64,
-    pub(super) error_type: Option<String>,
+    pub(super) refusal: aws::Refusal,
 }
 
 impl FrameDecoder for Decoder {
@@ -30,12 +31,12 @@ impl FrameDecoder for Decoder {
         if let Some(id) = &head.aws_request_id {
             answer.id(id);
         }
-        self.error_type = head.aws_error_type.clone();
+        self.refusal = aws::Refusal::of(head);
     }
 
     fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
         if frame.is_error {
-            answer.error(aws::exception("SageMaker", frame.event, frame.data));
+            aws::take_exception("SageMaker", frame, answer);
             return;
         }
         if frame.event != Some("PayloadPart") {
@@ -106,7 +107,7 @@ impl FrameDecoder for Decoder {
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        aws::of_status(self.error_type.as_deref(), body)
+        self.refusal.message(body)
     }
 }
 

@@ -5,22 +5,14 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::time::Duration;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
-
-use super::aws::{
-    self, AwsAccess, AwsOptions, Path, Service, media_block, path_segment, with_base64,
-};
+use super::aws::{self, AwsAccess, AwsApi, AwsOptions, Path, Service, media_block, path_segment};
 use super::intake::{Intake, Part, check_limit, content};
-use super::{
-    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
-};
+use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Way};
+use crate::aws::Refusal;
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
-use crate::wire::Server;
 
 /// A model behind an endpoint of SageMaker.
 #[derive(Debug, Clone)]
@@ -200,40 +192,29 @@ impl Endpoint for SageMaker {
     fn saved(&self) -> SavedObject {
         self.to_saved()
     }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.aws.saved_apart()
+    }
 }
 
-impl HttpApi for SageMaker {
-    fn server(&self) -> &Server {
-        self.aws.server()
+impl AwsApi for SageMaker {
+    fn aws(&self) -> &AwsAccess {
+        &self.aws
     }
 
-    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
-        let body = with_base64(&Value::Object(payload.clone()))
-            .to_string()
-            .into_bytes();
-        self.aws.request(&self.path, "application/json", body)
+    fn path(&self) -> &str {
+        &self.path
     }
 
-    fn request_lifetime(&self) -> Option<Duration> {
-        self.aws.request_lifetime()
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
-    fn decoder(&self) -> Box<dyn FrameDecoder> {
+    fn frame_decoder(&self) -> Box<dyn FrameDecoder> {
         Box::new(decode::Decoder {
             generated_text: self.generated_text.clone(),
             token_count: self.token_count.clone(),
             line: Vec::new(),
             parts: 0,
             token_lines: 0,
-            error_type: None,
+            refusal: Refusal::default(),
         })
-    }
-
-    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.aws.redact(text)
     }
 }

@@ -8,7 +8,7 @@ fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
         .region("us-east-1")
         .access_keys("A", "b", None);
     let builder = SageMaker::builder("e", "m").aws(aws).streaming(streaming);
-    builder.build().unwrap().decoder()
+    builder.build().unwrap().frame_decoder()
 }
 
 fn decode(parts: &[&[u8]]) -> Answer {

@@ -2,6 +2,9 @@
 
 use serde_json::json;
 
+use crate::endpoint::json_api::Dialect;
+use crate::endpoint::{Answer, ResponseHead};
+
 use super::Tgi;
 use crate::endpoint::json_api::tests::{frames, whole};
 
@@ -41,4 +44,31 @@ fn an_answer_may_be_in_a_list_and_list_the_prompts_tokens() {
         &json!({"generated_text": "a", "details": {"prefill": []}}),
     );
     assert_eq!(answer.usage.input, None, "not asked for");
+}
+
+#[test]
+fn the_servers_own_times_are_kept() {
+    let headers = [
+        ("x-total-time", "81"),
+        ("x-queue-time", "0"),
+        ("x-time-per-token", "20"),
+        ("x-inference-time", "soon"),
+        ("x-prompt-tokens", "7"),
+    ];
+    let head = ResponseHead {
+        tgi: headers
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
+        ..ResponseHead::default()
+    };
+    let mut answer = Answer::default();
+    Tgi.decoder().head(&head, &mut answer);
+    assert_eq!(
+        answer.annotations["server_timings"],
+        json!({"total_time": 81, "queue_time": 0, "time_per_token": 20})
+    );
+    assert_eq!(answer.usage.input, Some(7));
+    let mut answer = Answer::default();
+    Tgi.decoder().head(&ResponseHead::default(), &mut answer);
+    assert!(answer.annotations.is_empty());
 }

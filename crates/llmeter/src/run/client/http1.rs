@@ -1,23 +1,72 @@
-//! HTTP/1.1 on a connection: a request on its way out, an answer on its way in.
+//! A request by HTTP/1.1.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::{Channel, Client, ExchangeError};
 use crate::run::capture::Capture;
+use crate::run::prepare::Prepared;
+use crate::wire::clock::Stamp;
 use crate::wire::http1::{HttpError, ResponseReader};
 use crate::wire::{Connection, LANE};
 
+impl Client {
+    /// One exchange: writes and reads at the same time, and marks what each read brought.
+    pub(super) async fn exchange_http1(
+        &mut self,
+        mut connection: Connection,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<Stamp, ExchangeError> {
+        connection.arm();
+        let mut reader = match self.session.watch {
+            None => ResponseReader::new(),
+            Some(_) => ResponseReader::keeping_lines(),
+        };
+        let mut writing = Writing::new(&prepared.request);
+        loop {
+            let read = poll_fn(|context| {
+                // A server may refuse a request while it is still being written, and then read no
+                // further: its answer is read although the writing is not done.
+                writing.poll(&mut connection, context);
+                self.capture
+                    .sending
+                    .note(connection.first_write(), intended);
+                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
+            });
+            match read.await {
+                Ok(true) if reader.is_done() => break,
+                Ok(true) => {}
+                Ok(false) if reader.may_end_at_close() => break,
+                Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
+                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
+                }
+                Ok(false) => return Err(ExchangeError::ClosedInAnswer),
+                Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
+                Err(ReadError::Http(reason)) => return Err(ExchangeError::Http(reason)),
+            }
+        }
+        let end = connection.last_read().at;
+        self.note_refusal(reader.head());
+        if reader.keeps_alive() && writing.is_whole() {
+            self.keep(Channel::Http1(connection));
+        }
+        Ok(end)
+    }
+}
+
 /// A request on its way out.
-pub(super) struct Writing<'a> {
+struct Writing<'a> {
     left: &'a [u8],
     is_flushed: bool,
     failure: Option<std::io::Error>,
 }
 
 impl<'a> Writing<'a> {
-    pub(super) fn new(request: &'a [u8]) -> Self {
+    fn new(request: &'a [u8]) -> Self {
         Self {
             left: request,
             is_flushed: false,
@@ -26,7 +75,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Writes as much as the connection takes now.
-    pub(super) fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
+    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
         while !self.is_flushed && self.failure.is_none() {
             let connection = Pin::new(&mut *connection);
             let step = if self.left.is_empty() {
@@ -52,22 +101,22 @@ impl<'a> Writing<'a> {
         }
     }
 
-    pub(super) fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> bool {
         self.is_flushed
     }
 
-    pub(super) fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<String> {
         self.failure.as_ref().map(ToString::to_string)
     }
 }
 
-pub(super) enum ReadError {
+enum ReadError {
     Io(std::io::Error),
     Http(HttpError),
 }
 
 /// Waits for bytes and takes them in. Gives whether there were any: none is the end.
-pub(super) fn poll_read_on(
+fn poll_read_on(
     connection: &mut Connection,
     reader: &mut ResponseReader,
     capture: &mut Capture,

@@ -1,0 +1,452 @@
+//! What the server does in a case, and what must become of it.
+
+use llmeter::InvocationResponse;
+
+use super::Case;
+use super::server::Step;
+use super::wording::{Says, Streamed, Wording};
+
+/// What a server that fails says.
+const MESSAGE: &str = "the conformance suite says no";
+/// Where a redirect leads.
+const ELSEWHERE: &str = "http://elsewhere.invalid/moved";
+const PAGE: &str = "<html><body>Bad gateway\n today</body></html>";
+
+/// A case as an endpoint was asked it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) wording: &'a dyn Wording,
+    pub(super) case: Case,
+    pub(super) streaming: bool,
+    pub(super) says: &'a Says,
+}
+
+/// The whole answer as its API words it.
+pub(super) fn good_answer(
+    wording: &dyn Wording,
+    streaming: bool,
+    says: &Says,
+) -> Option<Vec<Step>> {
+    let asked = Asked {
+        wording,
+        case: Case::Usage,
+        streaming,
+        says,
+    };
+    asked.script()
+}
+
+impl Asked<'_> {
+    /// What the server does; `None` if the wording has no words for it.
+    pub(super) fn script(&self) -> Option<Vec<Step>> {
+        let write = |bytes| vec![Step::Write(bytes)];
+        let page = |status| self.sized(status, "text/html; charset=utf-8", "", PAGE.as_bytes());
+        let refusal = |status: u16| self.wording.refusal(status, MESSAGE);
+        Some(match self.case {
+            Case::Plain => write(self.json("200 OK", &self.wording.whole(self.says)?)),
+            Case::ErrorStatus => write(self.json("429 Too Many Requests", &refusal(429)?)),
+            Case::ErrorAsSuccess => write(self.json("200 OK", &refusal(503)?)),
+            Case::ErrorPage => write(page("502 Bad Gateway")),
+            Case::WrongContentType => write(page("200 OK")),
+            Case::Redirect => {
+                let location = format!("Location: {ELSEWHERE}\r\n");
+                write(self.sized("308 Permanent Redirect", "text/plain", &location, b"gone"))
+            }
+            Case::NoBody => write(self.json("200 OK", b"")),
+            Case::Cut => vec![Step::Write(self.beginning()?), Step::Close],
+            Case::Stall => vec![Step::Write(self.beginning()?), Step::FallSilent],
+            Case::OneByteReads => vec![Step::ByteByByte(self.answer(self.body_type())?)],
+            Case::SlowHead => {
+                let mut head = self.answer(self.body_type())?;
+                let end = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+                let body = head.split_off(end);
+                vec![Step::LineByLine(head), Step::Write(body)]
+            }
+            Case::Mislabelled => write(self.answer("text/plain")?),
+            Case::ErrorInStream => {
+                let mut streamed = self.first_of_stream()?;
+                streamed.closing = self.wording.stream_error(MESSAGE)?;
+                write(self.stream(&streamed, self.body_type()))
+            }
+            Case::EarlyEnd => {
+                let mut streamed = self.wording.streamed(self.says)?;
+                streamed.closing.clear();
+                write(self.stream(&streamed, self.body_type()))
+            }
+            Case::UnknownFrame => {
+                let strange = r#"{"type":"news","x":[1,{"text":null}]}"#;
+                write(self.stream(
+                    &self.beginning_with(Some("news"), strange)?,
+                    self.body_type(),
+                ))
+            }
+            Case::GarbledFrame => {
+                write(self.stream(&self.beginning_with(None, "{oops")?, self.body_type()))
+            }
+            Case::Stream
+            | Case::Usage
+            | Case::NoUsage
+            | Case::Reasoning
+            | Case::ToolCall
+            | Case::EmptyAnswer
+            | Case::HugeFrame => write(self.answer(self.body_type())?),
+        })
+    }
+
+    /// Whether the server ends the connection with its answer.
+    pub(super) fn breaks_the_connection(&self) -> bool {
+        matches!(self.case, Case::Cut | Case::Stall)
+    }
+
+    fn body_type(&self) -> &str {
+        match self.streaming {
+            true => self.wording.stream_type(),
+            false => "application/json",
+        }
+    }
+
+    /// The further lines of a head.
+    fn headers(&self, status: &str, streamed: bool) -> String {
+        let headers = match status.starts_with("200") {
+            true => self.wording.headers(self.says, streamed),
+            false => Vec::new(),
+        };
+        let line = |(name, value)| format!("{name}: {value}\r\n");
+        headers.into_iter().map(line).collect()
+    }
+
+    fn json(&self, status: &str, body: &[u8]) -> Vec<u8> {
+        self.sized(status, "application/json", "", body)
+    }
+
+    fn sized(&self, status: &str, media_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
+        if !self.wording.transport().is_http() {
+            return body.to_vec();
+        }
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\n{}{more}Content-Length: {}\r\n\r\n",
+            self.headers(status, false),
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    }
+
+    fn answer(&self, media_type: &str) -> Option<Vec<u8>> {
+        Some(match self.streaming {
+            true => self.stream(&self.wording.streamed(self.says)?, media_type),
+            false => self.sized("200 OK", media_type, "", &self.wording.whole(self.says)?),
+        })
+    }
+
+    /// A stream whose pieces come in a chunk each.
+    fn stream(&self, streamed: &Streamed, media_type: &str) -> Vec<u8> {
+        let mut out = self.open_stream(streamed, media_type);
+        if self.wording.transport().is_http() {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
+        out
+    }
+
+    fn open_stream(&self, streamed: &Streamed, media_type: &str) -> Vec<u8> {
+        let pieces = std::iter::once(&streamed.opening)
+            .chain(&streamed.content)
+            .chain([&streamed.closing])
+            // A chunk without bytes would be the last one.
+            .filter(|piece| !piece.is_empty());
+        let is_http = self.wording.transport().is_http();
+        if !is_http {
+            return pieces.flatten().copied().collect();
+        }
+        let mut out = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n{}Transfer-Encoding: chunked\r\n\r\n",
+            self.headers("200", true)
+        )
+        .into_bytes();
+        for piece in pieces {
+            out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            out.extend_from_slice(piece);
+            out.extend_from_slice(b"\r\n");
+        }
+        out
+    }
+
+    /// The answer up to its first piece of text; the first half of one that is no stream.
+    fn beginning(&self) -> Option<Vec<u8>> {
+        if self.streaming {
+            return Some(self.open_stream(&self.first_of_stream()?, self.body_type()));
+        }
+        let body = self.wording.whole(self.says)?;
+        let mut answer = self.json("200 OK", &body);
+        answer.truncate(answer.len() - body.len() / 2);
+        Some(answer)
+    }
+
+    fn first_of_stream(&self) -> Option<Streamed> {
+        let mut streamed = self.wording.streamed(self.says)?;
+        streamed.content.truncate(1);
+        streamed.closing.clear();
+        Some(streamed)
+    }
+
+    /// A whole stream with a frame before its first content.
+    fn beginning_with(&self, event: Option<&str>, data: &str) -> Option<Streamed> {
+        let mut streamed = self.wording.streamed(self.says)?;
+        streamed.opening.extend(self.wording.frame(event, data)?);
+        Some(streamed)
+    }
+
+    /// What is not as it must be.
+    pub(super) fn problems(&self, response: &InvocationResponse, has_prompt: bool) -> Vec<String> {
+        let mut found = Findings {
+            asked: *self,
+            response,
+            problems: Vec::new(),
+        };
+        found.check_times();
+        let first = self.says.text.first().map_or("", String::as_str);
+        match self.case {
+            Case::ErrorStatus => {
+                found.failed_with(&["429", MESSAGE]);
+                found.is_refused();
+            }
+            Case::ErrorPage => {
+                found.failed_with(&["502", "Bad gateway"]);
+                found.is_refused();
+            }
+            Case::Redirect => {
+                found.failed_with(&["308", ELSEWHERE]);
+                found.is_refused();
+            }
+            Case::ErrorAsSuccess => {
+                found.failed_with(&[MESSAGE]);
+                found.is_refused();
+            }
+            Case::WrongContentType => {
+                found.failed_with(&["text/html", "Bad gateway"]);
+                found.is_refused();
+            }
+            Case::NoBody => {
+                found.failed_with(&[]);
+                found.is_refused();
+            }
+            Case::ErrorInStream => {
+                found.failed_with(&[MESSAGE]);
+                found.kept(first);
+            }
+            Case::EarlyEnd => {
+                found.failed_with(&[]);
+                found.kept(&self.says.all_text());
+            }
+            Case::GarbledFrame => found.failed_with(&["oops"]),
+            Case::Cut | Case::Stall => {
+                let words: &[&str] = match self.case {
+                    Case::Stall => &["timed out"],
+                    _ => &[],
+                };
+                found.failed_with(words);
+                match self.streaming {
+                    true => found.kept(first),
+                    false => found.is_refused(),
+                }
+            }
+            Case::Plain
+            | Case::Stream
+            | Case::Usage
+            | Case::NoUsage
+            | Case::Reasoning
+            | Case::ToolCall
+            | Case::EmptyAnswer
+            | Case::SlowHead
+            | Case::HugeFrame
+            | Case::OneByteReads
+            | Case::Mislabelled
+            | Case::UnknownFrame => found.check_answer(has_prompt),
+        }
+        found.problems
+    }
+
+    /// Whether the answer comes as a stream.
+    fn is_stream(&self) -> bool {
+        self.streaming && self.case != Case::Plain
+    }
+}
+
+/// Looks at an answer and notes what is wrong.
+struct Findings<'a> {
+    asked: Asked<'a>,
+    response: &'a InvocationResponse,
+    problems: Vec<String>,
+}
+
+/// Characters of a text that a finding shows.
+const SHOWN: usize = 200;
+
+fn short(value: &dyn std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text,
+    }
+}
+
+impl Findings<'_> {
+    fn expect(&mut self, holds: bool, what: &str, expected: &str, got: &dyn std::fmt::Debug) {
+        if !holds {
+            let got = short(got);
+            self.problems
+                .push(format!("{what}: expected {expected}, got {got}"));
+        }
+    }
+
+    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, got: &T) {
+        self.expect(expected == got, what, &short(expected), got);
+    }
+
+    /// The answer says all that the server said.
+    fn check_answer(&mut self, has_prompt: bool) {
+        let (asked, response) = (self.asked, self.response);
+        let (says, detail) = (asked.says, &response.detail);
+        self.equal("error", &None, &response.error);
+        if asked.wording.generates_text() {
+            let text = response.response_text.clone().unwrap_or_default();
+            self.equal("response_text", &says.all_text(), &text);
+        }
+        let reasoning = detail.reasoning_text.clone().unwrap_or_default();
+        self.equal("reasoning_text", &says.reasoning.concat(), &reasoning);
+        if let Some(id) = asked.wording.id() {
+            self.equal("id", &Some(id), &response.id.as_deref());
+        }
+        self.check_tokens(has_prompt);
+        if !asked.is_stream() {
+            return;
+        }
+        let pieces = says.reasoning.len() + says.text.len();
+        if says.tool.is_none() {
+            let frames = detail.content_frames.map(|frames| frames as usize);
+            self.equal("content_frames", &Some(pieces), &frames);
+            let gaps = detail.inter_token_latencies.len();
+            self.equal("inter_token_latencies", &pieces.saturating_sub(1), &gaps);
+        }
+        let has_content = pieces > 0 || says.tool.is_some();
+        self.equal(
+            "whether there is a time_to_first_token",
+            &has_content,
+            &response.time_to_first_token.is_some(),
+        );
+        self.equal(
+            "whether there is a time_to_first_answer_token",
+            &has_content,
+            &detail.time_to_first_answer_token.is_some(),
+        );
+    }
+
+    fn check_tokens(&mut self, has_prompt: bool) {
+        let (asked, response) = (self.asked, self.response);
+        let (input, output) = (response.num_tokens_input, response.num_tokens_output);
+        if let Some(usage) = asked.says.usage {
+            if asked.wording.counts_input() {
+                self.equal("num_tokens_input", &Some(usage.input), &input);
+            }
+            let generated = match asked.wording.generates_text() {
+                true => usage.output,
+                false => 0,
+            };
+            self.equal("num_tokens_output", &Some(generated), &output);
+            if let Some(reason) = asked.wording.finish_reason()
+                && asked.says.tool.is_none()
+            {
+                let got = response.detail.finish_reason.as_deref();
+                self.equal("finish_reason", &Some(reason), &got);
+            }
+            return;
+        }
+        if has_prompt {
+            let what = "num_tokens_input";
+            self.expect(input > Some(0), what, "an estimate of more than 0", &input);
+        }
+        if asked.wording.generates_text() {
+            let what = "num_tokens_output";
+            self.expect(
+                output > Some(0),
+                what,
+                "an estimate of more than 0",
+                &output,
+            );
+        }
+    }
+
+    /// The request failed, and the error has these words.
+    fn failed_with(&mut self, words: &[&str]) {
+        let error = &self.response.error;
+        self.expect(error.is_some(), "error", "a failure", error);
+        let text = error.clone().unwrap_or_default();
+        for word in words {
+            self.expect(
+                text.contains(word),
+                "error",
+                &format!("{word:?} in it"),
+                error,
+            );
+        }
+    }
+
+    /// Nothing of the answer counts.
+    fn is_refused(&mut self) {
+        let response = self.response;
+        self.equal("time_to_first_token", &None, &response.time_to_first_token);
+        self.equal("response_text", &None, &response.response_text);
+        self.equal("num_tokens_output", &None, &response.num_tokens_output);
+    }
+
+    /// What came before the failure is kept.
+    fn kept(&mut self, text: &str) {
+        let response = self.response;
+        let got = response.response_text.as_deref();
+        self.equal("response_text", &Some(text), &got);
+        self.equal(
+            "whether there is a time_to_first_token",
+            &true,
+            &response.time_to_first_token.is_some(),
+        );
+    }
+
+    /// Times are in their order, and only there if they have a meaning.
+    fn check_times(&mut self) {
+        let (response, detail) = (self.response, &self.response.detail);
+        self.expect(
+            response.request_time.is_some(),
+            "request_time",
+            "the time of sending",
+            &response.request_time,
+        );
+        let times = [
+            ("time_to_headers", detail.time_to_headers),
+            ("time_to_first_token", response.time_to_first_token),
+            (
+                "time_to_first_answer_token",
+                detail.time_to_first_answer_token,
+            ),
+            ("time_to_last_token", response.time_to_last_token),
+        ];
+        let known = times.map(|(name, time)| Some((name, time?)));
+        let known: Vec<_> = known.into_iter().flatten().collect();
+        for pair in known.windows(2) {
+            if let [(earlier, first), (later, second)] = pair {
+                let expected = format!("no less than {earlier}, {first}");
+                self.expect(first <= second && *first >= 0.0, later, &expected, second);
+            }
+        }
+        if !self.asked.is_stream() {
+            self.equal("time_to_first_token", &None, &response.time_to_first_token);
+            self.equal("content_frames", &None, &detail.content_frames);
+        }
+        if response.error.is_none() {
+            self.expect(
+                response.time_to_last_token.is_some(),
+                "time_to_last_token",
+                "a time",
+                &response.time_to_last_token,
+            );
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Putting an endpoint through the cases.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use llmeter::payload::Payload;
+use llmeter::{Endpoint, Error, InvocationResponse, Load, RunConfig, Runner};
+
+use super::checks::{self, Asked};
+use super::server::Server;
+use super::wording::{Says, Wording};
+use super::{Case, Request};
+
+/// How long a request may take. Reaching it is a failure, but for one case.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request may take that is never answered to its end: its first bytes come within it.
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all requests of a case may take. Reaching it means that the run hangs.
+const HANG: Duration = Duration::from_secs(120);
+
+type MakeEndpoint = dyn Fn(SocketAddr) -> Result<Arc<dyn Endpoint>, Error> + Send + Sync;
+
+/// An endpoint and the cases that it is put through.
+pub struct Suite {
+    wording: Arc<dyn Wording>,
+    payload: Payload,
+    endpoint: Box<MakeEndpoint>,
+    cases: Vec<Case>,
+    skipped: Vec<(Case, String)>,
+}
+
+/// What became of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The endpoint did as it should.
+    Passed,
+    /// It was not asked, for this reason.
+    Skipped(String),
+    /// What was expected and what was got, one line each.
+    Failed(Vec<String>),
+}
+
+/// What became of all cases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// In the order of [`Case::ALL`].
+    pub outcomes: Vec<(Case, Outcome)>,
+}
+
+impl Suite {
+    /// All cases for the endpoint that `endpoint` makes for a server at an address. Its requests
+    /// have this payload.
+    pub fn new(
+        wording: impl Wording + 'static,
+        payload: Payload,
+        endpoint: impl Fn(SocketAddr) -> Result<Arc<dyn Endpoint>, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            wording: Arc::new(wording),
+            payload,
+            endpoint: Box::new(endpoint),
+            cases: Case::ALL.to_vec(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Leaves a case out and says why in the report.
+    #[must_use]
+    pub fn skip(mut self, case: Case, why: impl Into<String>) -> Self {
+        self.skipped.push((case, why.into()));
+        self
+    }
+
+    /// These cases alone, such as one that fails and is looked into.
+    #[must_use]
+    pub fn only(mut self, cases: &[Case]) -> Self {
+        self.cases.retain(|case| cases.contains(case));
+        self
+    }
+
+    /// Puts the endpoint through the cases.
+    pub fn run(&self) -> Report {
+        let outcomes = self.cases.iter().map(|&case| (case, self.outcome(case)));
+        Report {
+            outcomes: outcomes.collect(),
+        }
+    }
+
+    fn outcome(&self, case: Case) -> Outcome {
+        if let Some((_, why)) = self.skipped.iter().find(|(skipped, _)| *skipped == case) {
+            return Outcome::Skipped(why.clone());
+        }
+        match self.ask(case) {
+            Ok(Ok(problems)) if problems.is_empty() => Outcome::Passed,
+            Ok(Ok(problems)) => Outcome::Failed(problems),
+            Ok(Err(why)) => Outcome::Skipped(why.to_owned()),
+            Err(problem) => Outcome::Failed(vec![problem]),
+        }
+    }
+
+    /// What is wrong with the answers to a case, or why it does not apply.
+    fn ask(&self, case: Case) -> Result<Result<Vec<String>, &'static str>, String> {
+        let failed = |error: &dyn fmt::Display| error.to_string();
+        // Where it connects does not matter yet.
+        let unbound = SocketAddr::from(([127, 0, 0, 1], 9));
+        let streaming = (self.endpoint)(unbound)
+            .map_err(|error| failed(&error))?
+            .is_streaming();
+        if !streaming && case.needs_stream() {
+            return Ok(Err("the endpoint does not stream"));
+        }
+        let transport = self.wording.transport();
+        if !transport.is_http() && case.needs_http() {
+            return Ok(Err("the API is not carried by HTTP"));
+        }
+        if let Some(why) = self.wording.cannot(case, streaming) {
+            return Ok(Err(why));
+        }
+
+        let (wording, says) = (&*self.wording, says(case));
+        let asked = Asked {
+            wording,
+            case,
+            streaming,
+            says: &says,
+        };
+        let good = || checks::good_answer(wording, streaming, &Says::plain());
+        let without_words = || {
+            "the wording has no words for it: if the API cannot say it, skip the case with a reason"
+                .to_owned()
+        };
+        let scripts = [asked.script(), good()];
+        let [Some(script), Some(good)] = scripts else {
+            return Err(without_words());
+        };
+        let server =
+            Server::start(transport, vec![script, good]).map_err(|error| failed(&error))?;
+        let endpoint = (self.endpoint)(server.address).map_err(|error| failed(&error))?;
+        let prompt = endpoint.prompt_text(&self.payload);
+        let is_http = matches!(endpoint.way(), llmeter::endpoint::Way::Http(_));
+        let timeout = match case {
+            Case::Stall => STALL_TIMEOUT,
+            _ => TIMEOUT,
+        };
+        let [first, second] = run(endpoint, &self.payload, timeout)?;
+        let seen = server.seen();
+
+        let mut problems = asked.problems(&first, prompt.is_some());
+        let after = Says::plain();
+        let after = Asked {
+            case: Case::Usage,
+            says: &after,
+            ..asked
+        };
+        let next = after.problems(&second, prompt.is_some());
+        let next = next.into_iter();
+        problems.extend(next.map(|problem| format!("the request after it: {problem}")));
+        problems.extend(self.wrong_requests(&seen.requests, streaming));
+        if is_http && !asked.breaks_the_connection() && seen.connections != 1 {
+            problems.push(format!(
+                "connections: expected 1, which is kept after the answer, got {}",
+                seen.connections
+            ));
+        }
+        Ok(Ok(problems))
+    }
+
+    fn wrong_requests(&self, requests: &[Request], streaming: bool) -> Vec<String> {
+        if requests.len() != 2 {
+            return vec![format!("requests: expected 2, got {}", requests.len())];
+        }
+        let check = |request| self.wording.check_request(request, streaming).err();
+        let wrong = requests.iter().filter_map(check);
+        wrong
+            .map(|problem| format!("the request is not what the API takes: {problem}"))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suite")
+            .field("cases", &self.cases)
+            .field("skipped", &self.skipped)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the answer to a case says.
+fn says(case: Case) -> Says {
+    match case {
+        Case::NoUsage => Says::plain().without_usage(),
+        Case::Reasoning => Says::reasoning(),
+        Case::ToolCall => Says::call(),
+        Case::EmptyAnswer => Says::nothing(),
+        Case::HugeFrame => Says::huge(),
+        _ => Says::plain(),
+    }
+}
+
+/// Two requests of one client, one after another, on a thread of their own, so that a run which
+/// never ends is a failure like any other.
+fn run(
+    endpoint: Arc<dyn Endpoint>,
+    payload: &Payload,
+    timeout: Duration,
+) -> Result<[InvocationResponse; 2], String> {
+    let mut config = RunConfig::new(endpoint, [payload.clone()]).load(Load::Requests(2));
+    config.timeout = timeout;
+    let (done, result) = channel();
+    thread::spawn(move || {
+        let result = Runner::new(config).run_blocking();
+        // Who waited too long is gone.
+        done.send(result).ok();
+    });
+    let result = result
+        .recv_timeout(HANG)
+        .map_err(|_| format!("the run did not end within {} s", HANG.as_secs()))?
+        .map_err(|error| format!("the run did not start: {error}"))?;
+    let responses = <[_; 2]>::try_from(result.responses);
+    responses.map_err(|all| format!("answers: expected 2, got {}", all.len()))
+}
+
+impl Report {
+    /// Whether nothing failed.
+    pub fn passes(&self) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.all(|(_, outcome)| !matches!(outcome, Outcome::Failed(_)))
+    }
+
+    /// Fails a test unless all cases passed or were skipped.
+    ///
+    /// # Panics
+    /// With the report if a case failed.
+    #[track_caller]
+    pub fn assert_passes(&self) {
+        assert!(self.passes(), "the endpoint does not conform:\n{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (case, outcome) in &self.outcomes {
+            match outcome {
+                Outcome::Passed => writeln!(f, "passed   {case}")?,
+                Outcome::Skipped(why) => writeln!(f, "skipped  {case}: {why}")?,
+                Outcome::Failed(problems) => {
+                    writeln!(f, "FAILED   {case}")?;
+                    for problem in problems {
+                        writeln!(f, "           {problem}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! How an API says what a case asks for.
+
+use super::{Case, Request};
+use crate::openai::words;
+
+/// What an answer says. A wording puts it into the API's bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Says {
+    /// Pieces of the reasoning, one frame each.
+    pub reasoning: Vec<String>,
+    /// Pieces of the text, one frame each.
+    pub text: Vec<String>,
+    /// The tool that is called instead of a text.
+    pub tool: Option<ToolCall>,
+    /// The token counts that are told; `None` if the server keeps them to itself.
+    pub usage: Option<TokenCounts>,
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolCall {
+    /// The tool's name.
+    pub name: String,
+    /// The arguments, as JSON.
+    pub arguments: String,
+}
+
+/// What a server counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenCounts {
+    /// Tokens of the prompt.
+    pub input: u64,
+    /// Generated tokens, reasoning included.
+    pub output: u64,
+}
+
+/// A streamed answer in an API's bytes, without the framing of HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Streamed {
+    /// What comes before the first content.
+    pub opening: Vec<u8>,
+    /// The frames with content, one for each piece.
+    pub content: Vec<Vec<u8>>,
+    /// What comes after the last content: the reason for the end, token counts, an end mark.
+    pub closing: Vec<u8>,
+}
+
+/// What carries an API.
+#[derive(Debug, Clone, Copy)]
+pub enum Transport {
+    /// HTTP/1.1.
+    Http,
+    /// Bytes over TCP. A request is complete when the function says so of what has come.
+    Tcp(fn(&[u8]) -> bool),
+}
+
+impl Transport {
+    pub(super) fn is_http(self) -> bool {
+        matches!(self, Self::Http)
+    }
+}
+
+/// How an API's servers say things.
+///
+/// What an API cannot say is `None`, and its cases are skipped with a reason: by
+/// [`cannot`](Self::cannot), or by [`Suite::skip`](super::Suite::skip).
+pub trait Wording: Send + Sync {
+    /// A streamed answer.
+    fn streamed(&self, says: &Says) -> Option<Streamed> {
+        let _ = says;
+        None
+    }
+
+    /// The body of an answer in one piece.
+    fn whole(&self, says: &Says) -> Option<Vec<u8>> {
+        let _ = says;
+        None
+    }
+
+    /// What ends a stream that fails with this message.
+    fn stream_error(&self, message: &str) -> Option<Vec<u8>> {
+        let _ = message;
+        None
+    }
+
+    /// The body of a refusal with this status and message.
+    fn refusal(&self, status: u16, message: &str) -> Option<Vec<u8>> {
+        let _ = (status, message);
+        None
+    }
+
+    /// A frame of a stream with this data in it, and with the name of an event if the API has such
+    /// names; without a name it looks like a piece of the answer.
+    fn frame(&self, event: Option<&str>, data: &str) -> Option<Vec<u8>> {
+        let event = event.map(|name| format!("event: {name}\n"));
+        Some(format!("{}data: {data}\n\n", event.unwrap_or_default()).into_bytes())
+    }
+
+    /// The media type of a stream.
+    fn stream_type(&self) -> &str {
+        "text/event-stream"
+    }
+
+    /// Further headers of an answer that succeeds, streamed or not.
+    fn headers(&self, says: &Says, streamed: bool) -> Vec<(String, String)> {
+        let _ = (says, streamed);
+        Vec::new()
+    }
+
+    /// The id that every answer bears; `None` if answers have none.
+    fn id(&self) -> Option<&str> {
+        None
+    }
+
+    /// What answers with token counts give as the reason for their end; `None` if they give none.
+    fn finish_reason(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the API generates text. Embeddings, for one, have none.
+    fn generates_text(&self) -> bool {
+        true
+    }
+
+    /// Whether usage has the tokens of the prompt.
+    fn counts_input(&self) -> bool {
+        true
+    }
+
+    /// What carries the API.
+    fn transport(&self) -> Transport {
+        Transport::Http
+    }
+
+    /// Whether a request is what the API takes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_request(&self, request: &Request, streaming: bool) -> Result<(), String> {
+        let _ = (request, streaming);
+        Ok(())
+    }
+
+    /// Why a case cannot be asked of this API; `None` if it can.
+    fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
+        let _ = (case, streaming);
+        None
+    }
+}
+
+/// Words of the prompt, as the server counts them.
+const INPUT: u64 = 7;
+/// Bytes in the text of a huge frame, at least.
+const HUGE: usize = 8 << 20;
+
+impl Says {
+    /// These pieces of so many words each, with token counts.
+    fn new(reasoning: &[u32], text: &[u32]) -> Self {
+        let says = Self {
+            // The simulator's words, so that its dialects say the same.
+            reasoning: pieces(!0, reasoning),
+            text: pieces(0, text),
+            ..Self::default()
+        };
+        let output = reasoning.iter().chain(text).sum::<u32>().into();
+        says.counting(output)
+    }
+
+    fn counting(self, output: u64) -> Self {
+        Self {
+            usage: Some(TokenCounts {
+                input: INPUT,
+                output,
+            }),
+            ..self
+        }
+    }
+
+    /// A few pieces of text.
+    pub(super) fn plain() -> Self {
+        Self::new(&[], &[1, 1, 1, 1])
+    }
+
+    pub(super) fn without_usage(self) -> Self {
+        Self {
+            usage: None,
+            ..self
+        }
+    }
+
+    pub(super) fn reasoning() -> Self {
+        Self::new(&[2, 1], &[1, 1])
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self::new(&[], &[])
+    }
+
+    pub(super) fn call() -> Self {
+        let call = ToolCall {
+            name: "look_up".to_owned(),
+            arguments: format!("{{\"query\":\"{}\"}}", words::text(0, 2)),
+        };
+        Self {
+            tool: Some(call),
+            ..Self::new(&[], &[])
+        }
+        .counting(3)
+    }
+
+    pub(super) fn huge() -> Self {
+        // No word has fewer bytes than one, and a space before it.
+        let mut tokens = (HUGE / 2) as u32;
+        while let shorter = tokens / 2
+            && words::text(0, shorter).len() >= HUGE
+        {
+            tokens = shorter;
+        }
+        Self::new(&[], &[1, tokens, 1])
+    }
+
+    /// The whole text.
+    pub(super) fn all_text(&self) -> String {
+        self.text.concat()
+    }
+}
+
+fn pieces(seed: u64, sizes: &[u32]) -> Vec<String> {
+    let mut from = 0;
+    let piece = |size: &u32| {
+        let mut out = Vec::new();
+        words::append(&mut out, seed, from..from + size);
+        from += size;
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    sizes.iter().map(piece).collect()
+}

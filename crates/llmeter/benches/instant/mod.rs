@@ -1,0 +1,65 @@
+//! An endpoint in this process that answers with a fixed number of tokens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llmeter::Endpoint;
+use llmeter::endpoint::{Answer, EndpointError, Identity, Invoke, SavedObject, Way, async_trait};
+use llmeter::payload::Payload;
+
+/// Answers after `latency`, at once if that is none, with so many tokens.
+pub(crate) struct Instant {
+    identity: Identity,
+    latency: Option<Duration>,
+    tokens: usize,
+}
+
+impl Instant {
+    pub(crate) fn new(latency: Option<Duration>, tokens: usize) -> Arc<Self> {
+        Arc::new(Self {
+            identity: Identity {
+                model_id: "instant".to_owned(),
+                endpoint_name: "in process".to_owned(),
+                provider: "bench".to_owned(),
+            },
+            latency,
+            tokens,
+        })
+    }
+}
+
+impl Endpoint for Instant {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn is_streaming(&self) -> bool {
+        true
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Invoke(self)
+    }
+
+    fn saved(&self) -> SavedObject {
+        SavedObject {
+            class: "bench.Instant".to_owned(),
+            state: Payload::new(),
+        }
+    }
+}
+
+#[async_trait]
+impl Invoke for Instant {
+    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
+        answer.sent();
+        if let Some(latency) = self.latency {
+            tokio::time::sleep(latency).await;
+        }
+        for _ in 0..self.tokens {
+            answer.text("token ");
+        }
+        answer.complete();
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Calls of AWS's JSON APIs that are no part of a measurement.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{CredentialSource, Profile, Refusal, Scope, signed_headers, variable};
+use crate::endpoint::ResponseHead;
+use crate::error::{Error, Result};
+
+/// How long a call may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An API that is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AwsService {
+    /// As messages call it.
+    pub(crate) about: &'static str,
+    /// The name in signatures.
+    pub(crate) name: &'static str,
+    /// What the host begins with.
+    pub(crate) host: &'static str,
+    /// The name in `X-Amz-Target`.
+    pub(crate) target: &'static str,
+    /// The variable with an address to use instead of Amazon's.
+    pub(crate) variable: &'static str,
+}
+
+/// Calls an operation, with the credentials that the AWS tools would take.
+///
+/// # Errors
+/// If there are no credentials, AWS cannot be reached or refuses.
+pub(crate) async fn call(
+    service: AwsService,
+    region: &str,
+    operation: &str,
+    body: &Value,
+) -> Result<Value> {
+    let failed = |reason: String| {
+        Error::Environment(format!("asking {} ({operation}): {reason}", service.about))
+    };
+    let source = CredentialSource::of_chain(Some(region.to_owned()));
+    let credentials = tokio::task::spawn_blocking(move || source.current())
+        .await
+        .map_err(|reason| failed(reason.to_string()))??;
+    let address = variable(service.variable)
+        .or_else(|| variable("AWS_ENDPOINT_URL"))
+        .or_else(|| Profile::read().get("endpoint_url").map(str::to_owned))
+        .unwrap_or_else(|| format!("https://{}.{region}.amazonaws.com", service.host));
+    let url = format!("{}/", address.trim_end_matches('/'));
+    let target = format!("{}.{operation}", service.target);
+    let named = [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", target.as_str()),
+    ];
+    let body = body.to_string();
+    let scope = Scope {
+        region,
+        service: service.name,
+    };
+    let signed =
+        signed_headers(credentials, scope, &url, &named, body.as_bytes()).map_err(failed)?;
+    let client = reqwest::Client::builder()
+        .timeout(LIMIT)
+        .build()
+        .map_err(|reason| failed(reason.to_string()))?;
+    let mut request = client.post(&url).body(body);
+    for (name, value) in named {
+        request = request.header(name, value);
+    }
+    for (name, value) in &signed {
+        use secrecy::ExposeSecret;
+        request = request.header(name, value.expose_secret());
+    }
+    let unreachable = |reason: reqwest::Error| {
+        let cause = std::error::Error::source(&reason).map(ToString::to_string);
+        failed(format!(
+            "{}{}",
+            reason.without_url(),
+            cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+        ))
+    };
+    let answer = request.send().await.map_err(unreachable)?;
+    let status = answer.status();
+    let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+    let refusal = Refusal::of(&ResponseHead {
+        aws_error_type: header("x-amzn-errortype"),
+        date: header("date"),
+        ..ResponseHead::default()
+    });
+    let body = answer.bytes().await.map_err(unreachable)?;
+    if !status.is_success() {
+        let reason = refusal.message(&body).unwrap_or_default();
+        return Err(failed(format!("HTTP {status}: {reason}")));
+    }
+    serde_json::from_slice(&body)
+        .map_err(|reason| failed(format!("the answer is not valid JSON: {reason}")))
+}
+
+/// The region that is given, or else the environment's or the profile's.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn region_or_usual(region: Option<&str>) -> Result<String> {
+    let region = region
+        .map(str::to_owned)
+        .or_else(|| variable("AWS_REGION"))
+        .or_else(|| variable("AWS_DEFAULT_REGION"))
+        .or_else(|| Profile::read().get("region").map(str::to_owned));
+    match region {
+        Some(region) if super::is_region(&region) => Ok(region),
+        Some(other) => Err(Error::invalid("region", other, super::REGION)),
+        None => Err(Error::invalid("region", "(missing)", super::REGION)),
+    }
+}

@@ -1,0 +1,84 @@
+//! Where credentials and regions are looked for: the chain that all tools of AWS follow.
+//!
+//! The environment; the profile, with its roles, single sign-on and processes; web identity tokens;
+//! containers; the instance.
+
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::imds;
+use aws_config::imds::client::error::ImdsError;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+
+/// How long the metadata service of an instance may take to answer. Elsewhere there is none, and
+/// nobody wants to wait for it.
+const METADATA_LIMIT: Duration = Duration::from_secs(1);
+/// How long everything may take: a process may ask somebody, and a role needs several requests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Why there are no credentials.
+pub(super) enum Missing {
+    /// No place has any.
+    Nowhere,
+    /// A place should have some, but does not.
+    Failed(String),
+}
+
+/// Looks for credentials. `region` is where roles and single sign-on are asked for.
+pub(super) async fn credentials(region: Option<String>) -> Result<Credentials, Missing> {
+    let looking = async {
+        let chain = DefaultCredentialsChain::builder()
+            .region(region.map(Region::new))
+            .imds_client(metadata())
+            .build()
+            .await;
+        chain.provide_credentials().await
+    };
+    match tokio::time::timeout(LIMIT, looking).await {
+        Ok(Ok(credentials)) => Ok(credentials),
+        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(Missing::Nowhere),
+        // The instance is asked last, and what is no instance answers anything.
+        Ok(Err(reason)) if causes(&reason).any(|cause| cause.is::<ImdsError>()) => {
+            Err(Missing::Nowhere)
+        }
+        Ok(Err(reason)) => Err(Missing::Failed(in_one_line(&reason))),
+        Err(_) => Err(Missing::Failed(format!(
+            "nothing came within {} s",
+            LIMIT.as_secs()
+        ))),
+    }
+}
+
+/// The region of the instance this runs on.
+pub(crate) async fn metadata_region() -> Option<String> {
+    let provider = ImdsRegionProvider::builder().imds_client(metadata());
+    let region = provider.build().region().await?;
+    Some(region.to_string())
+}
+
+fn metadata() -> imds::Client {
+    imds::Client::builder()
+        .max_attempts(1)
+        .connect_timeout(METADATA_LIMIT)
+        .read_timeout(METADATA_LIMIT)
+        .build()
+}
+
+/// An error and what caused it.
+fn causes<'e>(
+    reason: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(reason), |reason| reason.source())
+}
+
+/// An error and what caused it, on one line.
+fn in_one_line(reason: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = causes(reason).map(ToString::to_string).collect();
+    texts.dedup();
+    let text = texts.join(": ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

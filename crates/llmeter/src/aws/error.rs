@@ -1,0 +1,231 @@
+//! Errors as AWS reports them, and what to do about those that are the user's to mend.
+
+use std::fmt::Write as _;
+
+use crate::endpoint::failure::{bare_kind, excerpt, is_throttle};
+use crate::endpoint::lenient::lenient_json;
+use crate::endpoint::{Answer, Frame, ResponseHead};
+use crate::wire::clock;
+
+/// What the head of an answer says of an error.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusal {
+    kind: Option<String>,
+    date: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn of(head: &ResponseHead) -> Self {
+        Self {
+            kind: head.aws_error_type.clone(),
+            date: head.date.clone(),
+        }
+    }
+
+    /// The server's words in the body of an error status, and what to do:
+    /// `ThrottlingException: Too many requests (…)`.
+    pub(crate) fn message(&self, body: &[u8]) -> Option<String> {
+        let value = lenient_json(body).ok();
+        let field = |name: &str| value.as_ref()?.get(name)?.as_str().map(str::trim);
+        let kind = self.kind.as_deref().or_else(|| field("__type"));
+        let kind = kind.or_else(|| field("code")).map(bare_kind);
+        let kind = kind.filter(|kind| !kind.is_empty());
+        let message = message(&value);
+        if kind.is_none() && message.is_none() {
+            return None;
+        }
+        let mut text = match (kind, message) {
+            (Some(kind), Some(message)) => format!("{kind}: {message}"),
+            (Some(kind), None) => match excerpt(body) {
+                body if body.is_empty() => kind.to_owned(),
+                body => format!("{kind}: {body}"),
+            },
+            (None, message) => message.unwrap_or_default().to_owned(),
+        };
+        if let Some(remedy) = remedy(kind.unwrap_or_default(), &text, self.clock_error()) {
+            let _ = write!(text, " ({remedy})");
+        }
+        Some(text)
+    }
+
+    /// Seconds by which this machine's clock is ahead of the server's.
+    fn clock_error(&self) -> Option<i64> {
+        let date = self.date.as_deref()?;
+        let theirs = jiff::fmt::rfc2822::parse(date.trim()).ok()?.timestamp();
+        Some(clock::wall().as_second() - theirs.as_second())
+    }
+}
+
+/// Takes in a failure that a stream reports.
+pub(crate) fn take_exception(service: &str, frame: Frame<'_>, answer: &mut Answer) {
+    if let Some(kind) = frame.event.filter(|kind| is_throttle(kind)) {
+        answer.throttle = Some(kind.to_owned());
+    }
+    answer.error(exception(service, frame.event, frame.data));
+}
+
+/// A failure that a stream reports: `Bedrock throttlingException: Too many requests`.
+fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> String {
+    let value = lenient_json(data).ok();
+    let kind = kind.unwrap_or("error");
+    let mut text = match message(&value) {
+        Some(message) => format!("{service} {kind}: {message}"),
+        None => match excerpt(data) {
+            data if data.is_empty() => format!("{service} {kind}"),
+            data => format!("{service} {kind}: {data}"),
+        },
+    };
+    // What SageMaker's containers say of their own status.
+    if let Some(code) = value
+        .as_ref()
+        .and_then(|value| value.get("ErrorCode")?.as_str())
+    {
+        let _ = write!(text, " (code {code})");
+    }
+    text
+}
+
+fn message(value: &Option<serde_json::Value>) -> Option<&str> {
+    let value = value.as_ref()?;
+    // The APIs of models' makers say it in their own way.
+    let value = value.get("error").unwrap_or(value);
+    ["message", "Message", "errorMessage", "OriginalMessage"]
+        .iter()
+        .find_map(|name| value.get(name)?.as_str().map(str::trim))
+        .filter(|message| !message.is_empty())
+}
+
+/// What to do about an error. `clock_error`: seconds by which this machine's clock is ahead.
+fn remedy(kind: &str, text: &str, clock_error: Option<i64>) -> Option<String> {
+    let says = |words: &str| text.contains(words);
+    let is_signature = matches!(
+        kind,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed"
+    );
+    let is_late = says("xpired") || says("not yet current") || kind == "RequestTimeTooSkewed";
+    let is_off = clock_error.is_some_and(|seconds| seconds.abs() >= FAR_OFF);
+    if is_signature && (is_late || is_off) {
+        return Some(clock_remedy(clock_error));
+    }
+    let remedy = match kind {
+        "ModelNotReadyException" => {
+            "the model is being loaded: try again later, or let --max-retries wait for it"
+        }
+        _ if is_throttle(kind) => {
+            "throttled: use fewer --clients, let --max-retries wait, or ask AWS for a higher quota"
+        }
+        "ServiceQuotaExceededException" => "ask AWS for a higher quota",
+        "ExpiredTokenException" | "ExpiredToken" => {
+            "the temporary credentials have expired: get new ones, for example with aws sso login; \
+             those of a profile, a container or an instance are renewed by themselves, those in \
+             AWS_SESSION_TOKEN are not"
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            "check AWS_SECRET_ACCESS_KEY and the region"
+        }
+        "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            "AWS does not know these credentials: check AWS_ACCESS_KEY_ID, and that \
+             AWS_SESSION_TOKEN belongs to it"
+        }
+        "AccessDeniedException" | "AccessDenied" => {
+            "AWS knows who asks, but does not allow it: the policy needs bedrock:InvokeModel, \
+             bedrock:InvokeModelWithResponseStream or sagemaker:InvokeEndpoint, and Bedrock access \
+             to the model in this region"
+        }
+        "MissingAuthenticationTokenException" | "IncompleteSignatureException" => {
+            "the signature did not arrive as it was sent: does a proxy or --header change it?"
+        }
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+/// Seconds that a clock may be off before signatures are doubted because of it.
+const FAR_OFF: i64 = 240;
+
+fn clock_remedy(clock_error: Option<i64>) -> String {
+    let difference = match clock_error {
+        Some(seconds) if seconds.abs() >= 60 => {
+            let side = if seconds > 0 { "ahead of" } else { "behind" };
+            let minutes = (seconds.abs() + 30) / 60;
+            format!("this machine's clock is {minutes} min {side} AWS's")
+        }
+        _ => "this machine's clock is not AWS's".to_owned(),
+    };
+    format!("{difference}: set it right, for example by NTP")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: Option<&str>, date: Option<&str>, body: &str) -> Option<String> {
+        let refusal = Refusal {
+            kind: kind.map(str::to_owned),
+            date: date.map(str::to_owned),
+        };
+        refusal.message(body.as_bytes())
+    }
+
+    #[test]
+    fn the_code_leads_and_the_remedy_follows() {
+        let kind = Some("ThrottlingException:http://internal.amazon.com/coral/");
+        let text = said(kind, None, "{\"message\":\"Too many\"}").unwrap();
+        assert!(
+            text.starts_with("ThrottlingException: Too many (throttled: use fewer --clients"),
+            "{text}"
+        );
+        let body = r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","Message":"old"}"#;
+        let text = said(None, None, body).unwrap();
+        assert!(text.starts_with("ExpiredTokenException: old (") && text.contains("sso login"));
+        let text = said(Some("AccessDeniedException"), None, "{}").unwrap();
+        assert!(text.contains("bedrock:InvokeModel"), "{text}");
+        let plain = said(Some("ValidationException"), None, "").unwrap();
+        assert_eq!(plain, "ValidationException");
+        assert_eq!(said(None, None, "<html>"), None);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_from_a_wrong_key() {
+        let date = |seconds: i64| {
+            let time = clock::wall() + jiff::SignedDuration::from_secs(seconds);
+            time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        };
+        let signature = |date: Option<&str>, message: &str| {
+            let body = format!("{{\"message\":\"{message}\"}}");
+            said(Some("InvalidSignatureException"), date, &body).unwrap()
+        };
+        let text = signature(None, "Signature expired: 20200101T000000Z is now earlier");
+        assert!(text.contains("clock is not AWS's"), "{text}");
+        let text = signature(Some(&date(-600)), "Signature not yet current");
+        assert!(
+            text.contains("clock is 10 min ahead of AWS's: set"),
+            "{text}"
+        );
+        let text = signature(Some(&date(420)), "does not match");
+        assert!(text.contains("clock is 7 min behind AWS's"), "{text}");
+        let text = signature(Some(&date(2)), "does not match");
+        assert!(text.contains("check AWS_SECRET_ACCESS_KEY"), "{text}");
+    }
+
+    #[test]
+    fn exceptions_of_streams_name_the_service() {
+        assert_eq!(
+            exception(
+                "Bedrock",
+                Some("throttlingException"),
+                b"{\"message\":\"slow\"}"
+            ),
+            "Bedrock throttlingException: slow"
+        );
+        assert_eq!(
+            exception(
+                "SageMaker",
+                Some("ModelStreamError"),
+                b"{\"Message\":\"m\",\"ErrorCode\":\"E\"}"
+            ),
+            "SageMaker ModelStreamError: m (code E)"
+        );
+        assert_eq!(exception("Bedrock", None, b""), "Bedrock error");
+    }
+}

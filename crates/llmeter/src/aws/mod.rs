@@ -1,0 +1,47 @@
+//! The way to Amazon Web Services, whoever goes it: profiles, credentials, signatures, and calls that
+//! are no part of a measurement.
+//!
+//! Belongs here: what endpoints, cloud paths and prices have in common. Does not belong here: the APIs
+//! that are measured (`endpoint/aws`).
+
+#[cfg(feature = "aws")]
+mod call;
+#[cfg(feature = "aws")]
+mod chain;
+#[cfg(feature = "aws")]
+mod credentials;
+#[cfg(feature = "aws")]
+mod error;
+mod profile;
+#[cfg(feature = "aws")]
+mod signature;
+
+#[cfg(feature = "aws")]
+pub(crate) use call::{AwsService, call, region_or_usual};
+#[cfg(feature = "aws")]
+pub(crate) use chain::metadata_region;
+#[cfg(feature = "aws")]
+pub(crate) use credentials::{AccessKeys, CredentialSource};
+#[cfg(feature = "aws")]
+pub(crate) use error::{Refusal, take_exception};
+pub(crate) use profile::Profile;
+#[cfg(feature = "aws")]
+pub(crate) use signature::{Scope, signed_headers, without_signatures};
+
+/// The variable of the environment, unless it is empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok();
+    value.filter(|value| !value.trim().is_empty())
+}
+
+/// What a region is and where it comes from, for messages.
+#[cfg(feature = "aws")]
+pub(crate) const REGION: &str = "a region like us-east-1: --region, AWS_REGION, AWS_DEFAULT_REGION, the \
+                                 region of the profile, or that of the instance this runs on";
+
+/// Whether a text can be a region's name.
+#[cfg(feature = "aws")]
+pub(crate) fn is_region(name: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(is_usual)
+}

@@ -1,0 +1,58 @@
+//! A request by HTTP/2.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Poll, ready};
+
+use super::{Channel, Client, ExchangeError};
+use crate::run::prepare::Prepared;
+use crate::wire::clock::Stamp;
+use crate::wire::http2::{Http2, Http2Error};
+
+impl Client {
+    /// One exchange, as by HTTP/1.1: what a read brought is marked with its arrival.
+    pub(super) async fn exchange_http2(
+        &mut self,
+        mut http2: Box<Http2>,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<Stamp, ExchangeError> {
+        let mut exchange = match http2.send(&prepared.request) {
+            Ok(exchange) => exchange,
+            Err(Http2Error::Ended(reason)) => {
+                return Err(ExchangeError::ClosedBeforeAnswer(Some(reason)));
+            }
+            Err(reason) => return Err(ExchangeError::Http2(reason)),
+        };
+        while !exchange.is_done() {
+            let read = poll_fn(|context| {
+                let had_head = exchange.head().is_some();
+                let body = &mut self.capture.body;
+                let step = http2.poll_exchange(&mut exchange, body, context);
+                self.capture.sending.note(http2.first_write(), intended);
+                let step = ready!(step);
+                // What came before a failure is kept.
+                let arrival = http2.last_read();
+                if !had_head && let Some(head) = exchange.head() {
+                    self.capture.head(head.clone(), arrival);
+                }
+                self.capture.mark(arrival);
+                Poll::Ready(step)
+            });
+            match read.await {
+                Ok(()) => {}
+                Err(Http2Error::Ended(reason)) if exchange.head().is_none() => {
+                    return Err(ExchangeError::ClosedBeforeAnswer(Some(reason)));
+                }
+                Err(Http2Error::Ended(reason)) => {
+                    return Err(ExchangeError::Broken(io::Error::other(reason)));
+                }
+                Err(reason) => return Err(ExchangeError::Http2(reason)),
+            }
+        }
+        let end = http2.last_read().at;
+        self.note_refusal(exchange.head());
+        self.keep(Channel::Http2(http2));
+        Ok(end)
+    }
+}

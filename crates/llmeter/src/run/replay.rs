@@ -1,0 +1,67 @@
+//! What a run would have recorded of an answer, from the answer's bytes alone.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use crate::endpoint::{Endpoint, InvocationResponse, ResponseHead};
+use crate::error::Result;
+use crate::payload::{Payload, Whitespace};
+use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
+use crate::run::decode::Decoder;
+use crate::run::prepare::Prepared;
+use crate::wire::Arrival;
+use crate::wire::clock::Stamp;
+
+/// When every answer arrived, in nanoseconds after its request was sent.
+const ARRIVED: i64 = 1_000_000;
+
+/// Records answers as a run does, without a server. For fuzzing, which needs the whole way from a
+/// read to the record and no sockets.
+pub struct Replay {
+    prepared: Arc<Prepared>,
+    decoder: Decoder,
+    capture: Capture,
+    segments: Receiver<Segment>,
+}
+
+impl Replay {
+    /// # Errors
+    /// If the endpoint cannot send the payload.
+    pub fn new(endpoint: Arc<dyn Endpoint>, payload: &Payload) -> Result<Self> {
+        let (queue, segments) = channel();
+        Ok(Self {
+            prepared: Arc::new(Prepared::new(&*endpoint, None, payload)?),
+            decoder: Decoder::new(endpoint, Arc::new(Whitespace), 1),
+            capture: Capture::new(0, queue, Arc::new(Backlog::new(1, false))),
+            segments,
+        })
+    }
+
+    /// The record of an answer of which `reads` brought the body. `None` would be an answer that
+    /// was never recorded.
+    pub fn record(&mut self, head: ResponseHead, reads: &[&[u8]]) -> Option<InvocationResponse> {
+        let arrival = Arrival {
+            at: Stamp(ARRIVED),
+            ..Arrival::default()
+        };
+        self.capture.head(head, arrival);
+        for read in reads {
+            self.capture.body.extend_from_slice(read);
+            self.capture.mark(arrival);
+        }
+        self.capture.finish(Ending {
+            prepared: self.prepared.clone(),
+            sending: Sending {
+                at: Some(Stamp(0)),
+                ..Sending::default()
+            },
+            failure: None,
+            at: arrival.at,
+            is_warmup: false,
+            answer: None,
+        });
+        let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());
+        let recorded = segments.filter_map(|segment| decoder.take(segment)).last();
+        recorded.map(|recorded| recorded.response)
+    }
+}

@@ -1,0 +1,10 @@
+//! Answers of `anthropic-messages`, streamed and whole.
+#![no_main]
+
+use llmeter_fuzz::Decoding;
+
+thread_local! {
+    static DECODING: Decoding = Decoding::of(Some("anthropic-messages-stream"), Some("anthropic-messages"));
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DECODING.with(|decoding| decoding.run(bytes)));

@@ -1,0 +1,10 @@
+//! Answers of `openai-completions`, streamed and whole.
+#![no_main]
+
+use llmeter_fuzz::Decoding;
+
+thread_local! {
+    static DECODING: Decoding = Decoding::of(Some("openai-completions-stream"), Some("openai-completions"));
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DECODING.with(|decoding| decoding.run(bytes)));

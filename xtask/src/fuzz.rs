@@ -1,0 +1,174 @@
+//! The fuzz targets, one after the other, on the stable toolchain.
+//!
+//! They are built here rather than by cargo-fuzz, which would have to be installed first and asks
+//! for nightly. What it adds to a build is a few flags; both run the same targets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::test::{cargo, workspace_root};
+
+/// Coverage for libFuzzer, as cargo-fuzz asks for it; no sanitizer, which only nightly has.
+const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares \
+    --cfg fuzzing";
+
+/// Memory that a target may use. They hold little more than an input and what it becomes.
+const MEMORY_MB: u32 = 512;
+
+#[derive(Args)]
+pub(crate) struct FuzzArguments {
+    /// The targets to run; all unless some are named
+    targets: Vec<String>,
+    /// Seconds for each target
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Only name the targets
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
+    let folder = workspace_root()?.join("fuzz");
+    let all = all_targets(&folder)?;
+    if arguments.list {
+        println!("{}", all.join("\n"));
+        return Ok(());
+    }
+    let unknown = |name: &&String| !all.contains(name);
+    if let Some(name) = arguments.targets.iter().find(unknown) {
+        bail!(
+            "there is no fuzz target {name}; there are: {}",
+            all.join(", ")
+        );
+    }
+    let chosen = match arguments.targets.as_slice() {
+        [] => &all,
+        some => some,
+    };
+    let programs = build(&folder, chosen)?;
+    let mut failed = Vec::new();
+    for target in chosen {
+        match run(&folder, &programs.join(target), target, arguments.seconds)? {
+            None => {}
+            Some(reason) => failed.push(format!("{target}: {reason}")),
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n"));
+    }
+    Ok(())
+}
+
+/// Every target has a file.
+fn all_targets(folder: &Path) -> Result<Vec<String>> {
+    let files = folder.join("targets");
+    let names = fs::read_dir(&files)
+        .and_then(|files| {
+            files
+                .map(|file| Ok(file?.path()))
+                .collect::<std::io::Result<Vec<_>>>()
+        })
+        .with_context(|| format!("cannot list {}", files.display()))?;
+    let mut names: Vec<_> = names
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Builds the targets; gives the folder of their programs.
+fn build(folder: &Path, targets: &[String]) -> Result<PathBuf> {
+    let triple = host_triple()?;
+    let mut command = cargo(folder);
+    command
+        .args(["build", "--release", "--target", &triple])
+        // Its flags must not make the rest of the project be built anew.
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("RUSTFLAGS", INSTRUMENTATION)
+        // Those of a build that is to be fast would take longer than they save.
+        .env_remove("CARGO_PROFILE_RELEASE_LTO")
+        .env_remove("CARGO_PROFILE_RELEASE_CODEGEN_UNITS");
+    for target in targets {
+        command.args(["--bin", target]);
+    }
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!(
+            "the fuzz targets could not be built; libFuzzer needs a C++ compiler, \
+             on Debian and Ubuntu: apt-get install g++"
+        );
+    }
+    Ok(folder.join("target").join(triple).join("release"))
+}
+
+/// The platform of the compiler. Naming it keeps the flags away from build scripts and macros.
+fn host_triple() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .context("cannot start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let triple = text.lines().find_map(|line| line.strip_prefix("host: "));
+    triple
+        .map(str::to_owned)
+        .context("rustc does not say for which platform it is")
+}
+
+/// Runs one target. Gives the reason if it failed.
+fn run(folder: &Path, program: &Path, target: &str, seconds: u32) -> Result<Option<String>> {
+    let corpus = folder.join("corpus").join(target);
+    let artifacts = folder.join("artifacts").join(target);
+    for folder in [&corpus, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let log = artifacts.join("log");
+    let output =
+        fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let status = Command::new(program)
+        // What it finds goes to the first.
+        .args([&corpus, &folder.join("seeds").join(target)])
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-rss_limit_mb={MEMORY_MB}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args(["-timeout=10", "-max_len=8192", "-print_final_stats=1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(output)
+        .status()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let text = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    let figure = |name: &str| {
+        let line = text.lines().rev().find(|line| line.contains(name))?;
+        line.rsplit(' ').next().map(str::to_owned)
+    };
+    let inputs = figure("stat::number_of_executed_units:");
+    if status.success() {
+        let inputs = inputs.unwrap_or_else(|| "some".to_owned());
+        let coverage = coverage(&text).unwrap_or("?");
+        println!("{target}: {inputs} inputs in {seconds} s, {coverage} places reached");
+        return Ok(None);
+    }
+    eprintln!("{text}");
+    Ok(Some(format!(
+        "it failed ({status}); the input is in {}",
+        artifacts.display()
+    )))
+}
+
+/// The last count of places that libFuzzer's log tells.
+fn coverage(log: &str) -> Option<&str> {
+    let (_, after) = log.rsplit_once(" cov: ")?;
+    after.split(' ').next()
+}
