@@ -7,6 +7,8 @@ Examples:
   llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
               --max-tokens 128 --clients 16 --requests 10
       Measure an OpenAI-compatible server: 16 clients, 10 requests each.
+  llmeter probe --base-url http://localhost:8000/v1 --model my-model
+      Send one request and see what happens; the first thing to do with a new endpoint.
   llmeter show runs/20260102-0304
       Print the summary of a run again.
   llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-output 15.00
@@ -54,6 +56,20 @@ A configuration file holds the same names; its paths begin where llmeter is star
   payload = \"prompts.jsonl\"
   clients = 64
   duration = \"2m\"";
+
+pub(crate) const PROBE_EXAMPLES: &str = "\
+Examples:
+  llmeter probe --base-url http://localhost:8000/v1 --model my-model
+      Ask a short question; show the connection, the headers, the frames and their times.
+  llmeter probe --endpoint anthropic-messages-stream --model claude-sonnet-4-5 \\
+                --prompt 'Tell me a story.' --frames all
+      The same for another API, with every frame.
+  llmeter probe --base-url unix:/run/llm.sock:/v1 --model my-model --json | jq .time_to_first_token
+      Behind a Unix socket, for a script.
+
+Without --prompt and --payload a short question is sent; of several payloads the first is. Keys and
+other secrets are hidden. Exit codes: 0 an answer came, 3 the request failed, 1 it could
+not be sent.";
 
 pub(crate) const PAYLOAD_EXAMPLES: &str = "\
 Examples:

@@ -130,12 +130,16 @@ fn flag(field: &str) -> String {
             "api_key" => "the API key (--api-key-env)".to_owned(),
             "credentials" => "AWS credentials".to_owned(),
             "tracking_uri" => "--mlflow".to_owned(),
-            // Environment variables.
-            name if name.starts_with("AWS_") => name.to_owned(),
+            name if is_variable(name) => format!("the variable {name}"),
             name => format!("--{}", name.replace('_', "-")),
         })
         .collect::<Vec<_>>()
         .join(" + ")
+}
+
+/// Whether a setting is one of the environment: AWS_ACCESS_KEY_ID, https_proxy.
+fn is_variable(name: &str) -> bool {
+    name.ends_with("_proxy") || !name.contains(|letter: char| letter.is_ascii_lowercase())
 }
 
 fn is_broken_pipe(reason: &anyhow::Error) -> bool {

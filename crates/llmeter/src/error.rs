@@ -82,6 +82,16 @@ pub enum Error {
         /// Why not, and where it can be set right.
         reason: String,
     },
+    /// A host has no address that can be found.
+    #[error(
+        "cannot resolve the host {host}: {reason}; check --base-url (or --proxy) and the network"
+    )]
+    Unresolved {
+        /// The host.
+        host: String,
+        /// The system's reason.
+        reason: String,
+    },
     /// The run could not be carried out on this machine.
     #[error("{0}")]
     Environment(String),

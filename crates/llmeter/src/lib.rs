@@ -27,6 +27,7 @@
 //! | [`wire`] | bytes with times: connections, HTTP, framing, receive stamps, clocks |
 //! | `load` | who sends when |
 //! | [`run`] | one load against one endpoint, giving one result |
+//! | [`probe`] | one request, looked at closely |
 //! | [`stats`] | figures from answers |
 //! | [`result`] | results, and the files of a run folder |
 //! | [`callback`] | code that is hooked into a run |
@@ -44,6 +45,7 @@ mod error;
 mod foreign;
 mod load;
 pub mod payload;
+pub mod probe;
 mod redaction;
 pub mod report;
 pub mod result;

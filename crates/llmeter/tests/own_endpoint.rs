@@ -20,7 +20,7 @@ use llmeter::endpoint::{
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
-use llmeter::{Endpoint, Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter::{Endpoint, Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
 use scripted::answers::{DONE, chunked, stop, text, whole_stream};
 use scripted::{Scripted, finish, payload, run, write};
 use serde_json::{Value, json};
@@ -68,6 +68,18 @@ fn the_example_is_measured_like_any_other() {
     assert_eq!(loaded.stats(), result.stats());
     assert_eq!(loaded.responses, result.responses);
     assert_eq!(loaded.summary.endpoint_name.as_deref(), Some("line"));
+}
+
+#[test]
+fn the_example_can_be_probed() {
+    let config = RunConfig::new(Arc::new(line_endpoint()), [prompt("one two three")]);
+    let seen = finish(move || llmeter::probe::probe(&config, None, &Interrupt::new())).unwrap();
+    assert!(seen.is_success(), "{:?}", seen.error);
+    assert!(seen.request.is_none() && seen.frames.is_empty());
+    let shown = llmeter::report::probe(&seen, 12);
+    for part in ["first token", "onetwothree", "3 in 3 frames", "Succeeded"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ mod scripted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner, StampSource};
+use llmeter::probe::{ProbeReport, probe};
+use llmeter::wire::Phase;
+use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, StampSource};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use scripted::answers::{chunked, whole_stream};
 use scripted::{finish, payload, run};
@@ -233,6 +235,64 @@ fn a_ca_file_that_cannot_be_used_is_named() {
             "{error}"
         );
     }
+}
+
+fn probed(config: RunConfig) -> ProbeReport {
+    finish(move || probe(&config, None, &Interrupt::new())).unwrap()
+}
+
+#[test]
+fn a_probe_tells_what_the_handshake_agreed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let seen = probed(server.config(Some(server.save_certificate(folder.path()))));
+    assert!(seen.is_success(), "{:?}", seen.error);
+    let tls = seen.tls.as_ref().unwrap();
+    assert_eq!(tls.version, "TLS 1.3");
+    assert!(tls.cipher.starts_with("TLS13_"), "{tls:?}");
+    assert_eq!(tls.alpn, None);
+    assert!(seen.time_to_tls.unwrap() > 0.0);
+    let shown = llmeter::report::probe(&seen, 12);
+    assert!(shown.contains("TLS 1.3, TLS13_"), "{shown}");
+}
+
+#[test]
+fn a_probe_tells_what_is_wrong_with_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let stranger = TlsServer::start("elsewhere.example");
+    let own = server.save_certificate(folder.path());
+    let remedy = |config: RunConfig| {
+        let seen = probed(config);
+        assert_eq!(seen.failed_phase, Some(Phase::Tls), "{:?}", seen.error);
+        seen.diagnosis.unwrap().remedy
+    };
+    let untrusted = remedy(stranger.config(Some(own)));
+    assert!(untrusted.contains("--ca-file"), "{untrusted}");
+    let other = stranger.save_certificate(folder.path());
+    let misnamed = remedy(stranger.config(Some(other)));
+    assert!(misnamed.contains("use the name"), "{misnamed}");
+}
+
+#[test]
+fn a_probe_tells_http_from_https() {
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(None);
+    let url = server.base_url.replace("https:", "http:");
+    config.endpoint = Arc::new(OpenAiChat::builder(url, "m").build().unwrap());
+    let diagnosis = probed(config).diagnosis.unwrap();
+    assert!(diagnosis.cause.contains("speaks TLS"), "{diagnosis:?}");
+    assert!(diagnosis.remedy.contains("https://"), "{diagnosis:?}");
+
+    let plain = scripted::Scripted::start(vec![vec![]]);
+    let url = plain.base_url.replace("http:", "https:");
+    let mut config = server.config(None);
+    config.insecure = true;
+    // What waits for the end of a line sees none in a TLS hello, and stays silent.
+    config.timeout = std::time::Duration::from_millis(300);
+    config.endpoint = Arc::new(OpenAiChat::builder(url, "m").build().unwrap());
+    let diagnosis = probed(config).diagnosis.unwrap();
+    assert!(diagnosis.remedy.contains("http://"), "{diagnosis:?}");
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub(crate) struct EndpointArguments {
     #[arg(long, value_name = "API", value_parser = api_names())]
     #[serde(deserialize_with = "endpoint_setting")]
     pub(crate) endpoint: Option<String>,
-    /// Address of the API, as its own SDK takes it: for OpenAI's with /v1
+    /// Address of the API, as its own SDK takes it: for OpenAI's with /v1; behind a Unix socket
+    /// written like unix:/run/llm.sock:/v1
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// Model to ask for
@@ -49,6 +50,13 @@ pub(crate) struct EndpointArguments {
     /// Take any certificate: anybody could be the server
     #[arg(long, conflicts_with = "ca_file")]
     pub(crate) insecure: bool,
+    /// HTTP proxy to go through, like http://user:password@proxy:3128 [default: what HTTPS_PROXY,
+    /// HTTP_PROXY, ALL_PROXY and NO_PROXY say; never for this machine's own addresses]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+    /// Go through no proxy, whatever the environment says
+    #[arg(long, conflicts_with = "proxy")]
+    pub(crate) no_proxy: bool,
 
     /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking
     ///

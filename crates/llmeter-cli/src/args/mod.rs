@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod payload;
+mod probe;
 mod run;
 mod simulate;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use endpoint::{EndpointArguments, PayloadArguments};
 pub(crate) use payload::PayloadCommandArguments;
+pub(crate) use probe::ProbeArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
 
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Measure an endpoint
     Run(Box<RunArguments>),
+    /// Send one request and show every phase and frame of it; say what is wrong if it fails
+    Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder

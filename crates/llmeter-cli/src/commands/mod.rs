@@ -6,6 +6,7 @@ mod cost;
 mod demo;
 mod failure;
 mod payload;
+mod probe;
 mod run;
 mod show;
 mod simulate;
@@ -21,6 +22,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(*arguments),
+        Command::Probe(arguments) => probe::probe(*arguments),
         Command::Payload(arguments) => payload::payload(*arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),

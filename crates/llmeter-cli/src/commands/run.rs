@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     let arguments = settings::with_file(arguments)?;
     let (quiet, json, strict) = (arguments.quiet, arguments.json, arguments.strict);
     let calibrates = arguments.calibrate;
-    let key_variable = arguments.endpoint.key_variable()?.map(str::to_owned);
+    let key = arguments.endpoint.key()?;
     let config = arguments.into_config()?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     }
     let exit = exit_of(&result, strict);
     if exit == Exit::AllFailed {
-        let reason = failure::all_failed(&result, key_variable.as_deref());
+        let reason = failure::all_failed(&result, key.as_ref());
         output::note(&format!("error: {reason}"));
     }
     if exit == Exit::NotClean {

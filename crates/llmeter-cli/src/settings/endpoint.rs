@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use llmeter::Endpoint;
 use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
+use llmeter::probe::KeyVariable;
+use llmeter::wire::{Proxies, Proxy};
+use llmeter::{Endpoint, RunConfig};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -29,6 +31,8 @@ impl EndpointArguments {
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
             insecure: self.insecure || file.insecure,
+            no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
+            proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
             http2: self.http2 || file.http2,
             body: self.body.or(file.body),
             framing: self.framing.or(file.framing),
@@ -39,6 +43,26 @@ impl EndpointArguments {
             },
             method: self.method.or(file.method),
         }
+    }
+
+    /// How the endpoint is reached.
+    pub(crate) fn reach(&self, config: &mut RunConfig) -> Result<()> {
+        if self.ca_file.is_some() {
+            config.ca_file.clone_from(&self.ca_file);
+        }
+        config.insecure |= self.insecure;
+        config.http2 |= self.http2;
+        let saved = std::mem::take(&mut config.proxies);
+        config.proxies = match &self.proxy {
+            Some(url) => Proxies::All(Proxy::from_url(url)?),
+            None if self.no_proxy => Proxies::None,
+            None => Proxies::from_environment(),
+        };
+        // A run that is repeated goes the way it went unless something else is said now.
+        if self.proxy.is_none() && !self.no_proxy && config.proxy()?.is_none() {
+            config.proxies = saved;
+        }
+        Ok(())
     }
 
     /// The API to speak.
@@ -55,6 +79,15 @@ impl EndpointArguments {
             Some(variable) => Ok(Some(variable)),
             None => Ok(self.api()?.key_variable_at(self.provider.as_deref())),
         }
+    }
+
+    /// That variable, and whether it is set.
+    pub(crate) fn key(&self) -> Result<Option<KeyVariable>> {
+        let variable = self.key_variable()?;
+        Ok(variable.map(|name| KeyVariable {
+            name: name.to_owned(),
+            is_set: std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+        }))
     }
 
     fn api_key(&self) -> Result<Option<SecretString>> {

@@ -257,13 +257,11 @@ impl RunArguments {
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.connections, self.connections.map(Into::into));
         set(&mut config.lanes, self.lanes.map(Some));
-        set(&mut config.ca_file, self.endpoint.ca_file.map(Some));
+        self.endpoint.reach(&mut config)?;
         set(&mut config.output, self.output.map(Some));
         set(&mut config.run_description, self.description.map(Some));
         set(&mut config.max_cost, self.max_cost.map(Some));
         config.run_name = self.run_name;
-        config.insecure |= self.endpoint.insecure;
-        config.http2 |= self.endpoint.http2;
         config.low_memory |= self.low_memory;
         config.overwrite = self.overwrite;
         config.validate()?;

@@ -9,6 +9,7 @@ fn the_help_of_every_command_has_examples() {
         &[][..],
         &["demo"],
         &["run"],
+        &["probe"],
         &["payload"],
         &["show"],
         &["cost"],

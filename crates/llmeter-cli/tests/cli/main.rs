@@ -23,6 +23,7 @@ mod interrupt;
 mod measurement;
 mod media;
 mod payloads;
+mod probe;
 mod progress;
 mod run;
 mod sagemaker_costs;

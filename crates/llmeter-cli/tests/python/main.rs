@@ -16,6 +16,7 @@ mod http2;
 mod litellm;
 mod llm_server;
 mod mlflow;
+mod network;
 mod openai_client;
 mod other_apis;
 mod other_clients;

@@ -8,11 +8,10 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::redaction::Redaction;
-use crate::wire::Server;
+use crate::wire::{Server, coding, unix_address, unix_base_url};
 
 /// Headers that would break the wire's own framing or reading of the answer.
-const WIRE_HEADERS: [&str; 9] = [
-    "accept-encoding",
+const WIRE_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
     "expect",
@@ -24,8 +23,9 @@ const WIRE_HEADERS: [&str; 9] = [
 ];
 
 /// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 8] = [
+const HARMLESS_HEADERS: [&str; 9] = [
     "accept",
+    "accept-encoding",
     "accept-language",
     "anthropic-beta",
     "anthropic-version",
@@ -35,7 +35,7 @@ const HARMLESS_HEADERS: [&str; 8] = [
     "x-title",
 ];
 
-fn is_harmless_header(name: &str) -> bool {
+pub(crate) fn is_harmless_header(name: &str) -> bool {
     HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
@@ -76,8 +76,10 @@ impl AccessSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     server: Server,
-    /// With a slash at the end.
+    /// With a slash at the end. For a Unix socket it has `localhost` for a host.
     base_url: Url,
+    /// The base URL as it is shown and saved.
+    shown: String,
     headers: Vec<(String, SecretString)>,
     query: Vec<(String, String)>,
     redaction: Redaction,
@@ -94,8 +96,21 @@ impl Access {
         appended: &str,
         keys: &[SecretString],
     ) -> Result<Self> {
-        let base_url = base_url(&settings.base_url, appended)?;
-        let server = Server::from_url(&base_url)?;
+        let given = settings.base_url.trim();
+        let (base_url, server, shown) = match unix_address(given) {
+            None => {
+                let base_url = base_url(given, given, appended)?;
+                let server = Server::from_url(&base_url)?;
+                let shown = base_url.to_string();
+                (base_url, server, shown)
+            }
+            Some((socket, path)) => {
+                let server = Server::from_socket(socket)?;
+                let base_url = base_url(&format!("http://localhost{path}"), given, appended)?;
+                let shown = unix_base_url(socket, base_url.path());
+                (base_url, server, shown)
+            }
+        };
         if settings.bad_header_line {
             return Err(Error::invalid(
                 "header",
@@ -113,6 +128,7 @@ impl Access {
         Ok(Self {
             server,
             base_url,
+            shown,
             headers,
             query: settings.query.clone(),
             redaction,
@@ -125,7 +141,7 @@ impl Access {
 
     /// With a slash at the end.
     pub(crate) fn base_url(&self) -> &str {
-        self.base_url.as_str()
+        &self.shown
     }
 
     /// The names of the headers that the user gave.
@@ -213,19 +229,23 @@ pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, Stri
         .collect()
 }
 
-/// A base URL with a slash at the end. `appended` is a path that the API adds itself.
-fn base_url(text: &str, appended: &str) -> Result<Url> {
+/// A base URL with a slash at the end. `given` is what the user wrote for it; `appended` is a path
+/// that the API adds itself.
+fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
     let refuse = |expected: &str| {
         // A URL with credentials must not be repeated.
-        let shown = if text.contains('@') {
+        let shown = if given.contains('@') {
             "(a URL with a user name or password)"
         } else {
-            text
+            given
         };
         Error::invalid("base_url", shown, expected)
     };
-    let mut url: Url = text.trim().parse().map_err(|_| {
-        refuse("a URL with the path of the API, for example http://127.0.0.1:8000/v1")
+    let mut url: Url = text.parse().map_err(|_| {
+        refuse(
+            "a URL with the path of the API, for example http://127.0.0.1:8000/v1 or \
+             unix:/run/llm.sock:/v1",
+        )
     })?;
     if url.query().is_some() || url.fragment().is_some() {
         let mut short = url.clone();
@@ -243,7 +263,7 @@ fn base_url(text: &str, appended: &str) -> Result<Url> {
         ));
     }
     if url.cannot_be_a_base() {
-        return Err(refuse("a URL that begins with http:// or https://"));
+        return Err(refuse("a URL that begins with http://, https:// or unix:"));
     }
     let path = url.path().trim_end_matches('/').to_owned();
     if !appended.is_empty() && path.ends_with(&format!("/{appended}")) {
@@ -312,7 +332,21 @@ pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
             "a value without line ends and control characters",
         ));
     }
+    if name.eq_ignore_ascii_case("accept-encoding") && !codings(value).all(coding::is_readable) {
+        return Err(Error::invalid(
+            "header",
+            format!("{name}: {value}"),
+            "encodings that llmeter can undo: gzip, deflate",
+        ));
+    }
     Ok(value.into())
+}
+
+/// The names in a value like `gzip;q=1.0, deflate`.
+fn codings(value: &str) -> impl Iterator<Item = &str> {
+    let items = value.split(',');
+    let names = items.map(|item| item.split(';').next().unwrap_or_default().trim());
+    names.filter(|name| !name.is_empty())
 }
 
 /// What must not appear in a text: the keys, the values of headers that are not known to be

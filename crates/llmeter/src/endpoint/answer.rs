@@ -201,6 +201,11 @@ impl Answer {
         self.frame.is_some_and(|frame| frame.has_content)
     }
 
+    /// When the current frame arrived.
+    pub(crate) fn frame_stamp(&self) -> Option<Stamp> {
+        self.frame.map(|frame| frame.at)
+    }
+
     /// When the request left.
     pub(crate) fn sent_stamp(&self) -> Option<Stamp> {
         self.sent

@@ -6,9 +6,11 @@
 pub mod charts;
 mod cost;
 mod ladder;
+mod probe;
 mod summary;
 
 pub use cost::cost;
 pub(crate) use cost::price;
 pub use ladder::ladder;
+pub use probe::probe;
 pub use summary::summary;

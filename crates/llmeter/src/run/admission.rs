@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::callback::cost::{LimitReached, Reservation, SpendGuard};
 use crate::error::Result;
 use crate::run::RunConfig;
-use crate::run::client::Session;
 use crate::run::prepare::Prepared;
+use crate::run::session::Session;
 use crate::wire::clock;
 
 /// The guard of a run that has a limit.

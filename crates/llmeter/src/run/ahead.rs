@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::run::prepare::Prepared;
 use crate::run::{Interrupt, host};
-use crate::wire::clock;
+use crate::wire::{Proxy, clock};
 
 /// How long the thread sleeps when no client waits. What clients want next is then prepared in one
 /// turn, which spares the lanes a wake-up per request.
@@ -64,6 +64,8 @@ pub(crate) struct NextRequest {
 pub(crate) struct Workshop {
     hooked: Arc<Hooked>,
     endpoint: Arc<dyn Endpoint>,
+    /// The proxy through which requests go.
+    proxy: Option<Proxy>,
     /// As the user gave them.
     payloads: Vec<Arc<Payload>>,
     /// The same, prepared; what no callback changes is sent as it is.
@@ -212,6 +214,7 @@ impl Workshop {
     pub(crate) fn new(
         hooked: Arc<Hooked>,
         endpoint: Arc<dyn Endpoint>,
+        proxy: Option<Proxy>,
         payloads: Vec<Arc<Payload>>,
         prepared: Vec<Arc<Prepared>>,
         guard: Option<Arc<SpendGuard>>,
@@ -219,6 +222,7 @@ impl Workshop {
         Self {
             hooked,
             endpoint,
+            proxy,
             spare: Mutex::new(vec![None; payloads.len()]),
             payloads,
             prepared,
@@ -251,7 +255,7 @@ impl Workshop {
             self.spare()[index] = Some(payload);
             return Ready::Send(unchanged.clone());
         }
-        match Prepared::new(&*self.endpoint, &payload) {
+        match Prepared::new(&*self.endpoint, self.proxy.as_ref(), &payload) {
             Ok(prepared) => {
                 if let Some(guard) = &self.guard {
                     prepared.expected(guard);

@@ -4,32 +4,25 @@ mod http1;
 mod http2;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use crate::callback::cost::SpendGuard;
-use crate::endpoint::{Answer, Endpoint, Invoke, Way};
+use crate::endpoint::{Answer, Invoke, Way};
 use crate::foreign::{self, Panic};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
-use crate::run::ahead::{Ready, Requests};
-use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
-use crate::run::gate::{Gate, Pass};
+use crate::run::Connections;
+use crate::run::ahead::Ready;
+use crate::run::capture::{Capture, Ending, Segment, Sending};
+use crate::run::gate::Pass;
 use crate::run::prepare::Prepared;
-use crate::run::retry::{self, RateLimits};
+use crate::run::retry;
+use crate::run::session::Session;
 use crate::run::unless::unless;
-use crate::run::{Connections, Interrupt};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::http1::{HttpError, ResponseHead};
 use crate::wire::http2::{Http2, Http2Error};
-use crate::wire::{ConnectError, Connection, Dialer};
-
-/// Connections that one run opens at the same time: more would overflow the accept queues of usual
-/// servers, whose dropped packets look like slow connects.
-const CONNECTING_AT_ONCE: usize = 128;
+use crate::wire::{ConnectError, Connection};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
 /// met with failures as fast as they can be made.
@@ -38,106 +31,6 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 /// The same after a request that was not sent because a callback failed.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
-/// How often a client looks whether the recorder has caught up.
-const BACKLOG_POLL: Duration = Duration::from_millis(1);
-
-/// What all clients of a run share.
-pub(crate) struct Session {
-    endpoint: Arc<dyn Endpoint>,
-    dialer: Option<Dialer>,
-    requests: Requests,
-    timeout: Duration,
-    connections_kept: Connections,
-    is_http2: bool,
-    max_retries: u32,
-    pub(crate) rate_limits: RateLimits,
-    pub(crate) interrupt: Interrupt,
-    /// Stops the sending before it costs too much.
-    pub(crate) guard: Option<Arc<SpendGuard>>,
-    pub(crate) backlog: Arc<Backlog>,
-    connecting: Semaphore,
-    /// Where clients wait until every warm-up request is answered.
-    gate: Gate,
-    started: AtomicI64,
-    ended: AtomicI64,
-    connections: AtomicU64,
-    backlog_wait_ns: AtomicU64,
-}
-
-impl Session {
-    pub(crate) fn new(
-        config: &crate::run::RunConfig,
-        dialer: Option<Dialer>,
-        requests: Requests,
-        interrupt: Interrupt,
-        gate: Gate,
-        guard: Option<Arc<SpendGuard>>,
-    ) -> Self {
-        Self {
-            endpoint: config.endpoint.clone(),
-            dialer,
-            requests,
-            timeout: config.timeout,
-            connections_kept: config.connections,
-            is_http2: config.http2,
-            max_retries: config.max_retries,
-            rate_limits: RateLimits::default(),
-            interrupt,
-            guard,
-            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
-            connecting: Semaphore::new(CONNECTING_AT_ONCE),
-            gate,
-            started: AtomicI64::new(i64::MAX),
-            ended: AtomicI64::new(i64::MIN),
-            connections: AtomicU64::new(0),
-            backlog_wait_ns: AtomicU64::new(0),
-        }
-    }
-
-    /// Begins the run proper, if it has not begun. Returns when it did.
-    fn begin(&self) -> Stamp {
-        let now = clock::now().0;
-        Stamp(self.started.fetch_min(now, Ordering::Relaxed).min(now))
-    }
-
-    /// When the run proper began, warm-up excluded; `None` before that.
-    pub(crate) fn started(&self) -> Option<Stamp> {
-        Some(Stamp(self.started.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MAX)
-    }
-
-    /// When the last client so far was done; `None` if none is.
-    pub(crate) fn ended(&self) -> Option<Stamp> {
-        Some(Stamp(self.ended.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MIN)
-    }
-
-    pub(crate) fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Seconds that clients waited for the recorder, summed.
-    pub(crate) fn backlog_wait(&self) -> f64 {
-        self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
-    }
-
-    /// Seconds that clients waited for callbacks, summed.
-    pub(crate) fn callback_wait(&self) -> f64 {
-        self.requests.wait()
-    }
-
-    async fn wait_for_recorder(&self) {
-        if !self.backlog.is_full() {
-            return;
-        }
-        let start = clock::now();
-        while self.backlog.is_full() && !self.interrupt.is_stopped() {
-            tokio::time::sleep(BACKLOG_POLL).await;
-        }
-        let waited = clock::now().0 - start.0;
-        self.backlog_wait_ns
-            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
-    }
-}
-
 /// Runs one client to its end.
 pub(crate) async fn run(
     session: Arc<Session>,
@@ -145,13 +38,7 @@ pub(crate) async fn run(
     pass: Pass,
     queue: Sender<Segment>,
 ) {
-    let mut client = Client {
-        number: plan.client as usize,
-        session: session.clone(),
-        connection: None,
-        refusal: None,
-        capture: Capture::new(plan.client, queue, session.backlog.clone()),
-    };
+    let mut client = Client::new(session.clone(), plan.client, queue);
     let interrupt = session.interrupt.clone();
     let requests = &session.requests;
     let mut next = requests.of_client();
@@ -201,7 +88,15 @@ pub(crate) async fn run(
         client.capture.reservation = room;
         intended = client.request(request, intended, false).await;
     }
-    session.ended.fetch_max(clock::now().0, Ordering::Relaxed);
+    session.note_end();
+}
+
+/// Carries out one request by itself.
+pub(crate) async fn once(session: Arc<Session>, request: Arc<Prepared>, queue: Sender<Segment>) {
+    let mut client = Client::new(session, 0, queue);
+    client
+        .request(Ready::Send(request), clock::now(), false)
+        .await;
 }
 
 struct Client {
@@ -230,6 +125,16 @@ impl Channel {
 }
 
 impl Client {
+    fn new(session: Arc<Session>, number: u32, queue: Sender<Segment>) -> Self {
+        Self {
+            number: number as usize,
+            connection: None,
+            refusal: None,
+            capture: Capture::new(number, queue, session.backlog.clone()),
+            session,
+        }
+    }
+
     /// Carries out one request and hands the answer over. Returns when it was over, which is when
     /// the next one should be sent.
     async fn request(&mut self, request: Ready, intended: Stamp, is_warmup: bool) -> Stamp {
@@ -390,15 +295,25 @@ impl Client {
         let dialer = self.session.dialer.as_ref();
         let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
         let permit = self.session.connecting.acquire().await;
-        let connection = dialer.dial(self.number).await?;
+        let connection = match &self.session.watch {
+            None => dialer.dial(self.number).await?,
+            Some(watch) => {
+                let dialled = dialer.dial_by_phases(self.number, |phase| watch.enter(phase));
+                let connection = dialled.await?;
+                watch.connected(&connection);
+                connection
+            }
+        };
         let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
         let channel = if self.session.is_http2 {
-            Channel::Http2(Box::new(Http2::open(connection).await?))
+            let mut http2 = Http2::open(connection).await?;
+            http2.keeps_lines = self.session.watch.is_some();
+            Channel::Http2(Box::new(http2))
         } else {
             Channel::Http1(connection)
         };
         drop(permit);
-        self.session.connections.fetch_add(1, Ordering::Relaxed);
+        self.session.note_connection();
         self.capture.sending.time_to_connect = Some(time_to_connect);
         self.capture.sending.time_to_tls = time_to_tls;
         Ok(channel)

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::callback::Callback;
 use crate::callback::cost::CostModel;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Tokenizer, Whitespace};
 use crate::storage::Location;
-use crate::wire::StampSource;
+use crate::wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
 /// How much is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -73,6 +73,9 @@ pub struct RunConfig {
     pub ca_file: Option<PathBuf>,
     /// Take any certificate for https, so that anybody could be the server.
     pub insecure: bool,
+    /// Which proxy leads to the server; none if not set. What the environment says is asked for
+    /// with [`Proxies::from_environment`].
+    pub proxies: Proxies,
     /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking. A client still has a
     /// connection of its own with one request on it, so that the load is the same as by HTTP/1.1.
     /// Receive stamps are then taken after the read, whatever [`stamps`](Self::stamps) says.
@@ -119,6 +122,7 @@ impl RunConfig {
             stamps: StampSource::default(),
             ca_file: None,
             insecure: false,
+            proxies: Proxies::default(),
             http2: false,
             connections: Connections::default(),
             lanes: None,
@@ -198,6 +202,13 @@ impl RunConfig {
                 "a CA file or any certificate, not both",
             ));
         }
+        let proxy = self.proxy()?;
+        let is_plain = matches!(self.endpoint.way(), Way::Http(api) if !api.server().tls);
+        if self.http2 && is_plain && proxy.is_some() {
+            let expected = "HTTP/1.1 through a proxy, or an https address, to which a proxy only \
+                            opens a way";
+            return Err(Error::invalid("http2", "true", expected));
+        }
         if self.timeout.is_zero() {
             return Err(Error::invalid(
                 "timeout",
@@ -254,6 +265,31 @@ impl RunConfig {
                 "a limit needs prices: add a cost model with at least one dimension",
             )),
         }
+    }
+
+    /// The proxy that leads to the endpoint.
+    ///
+    /// # Errors
+    /// When the environment names one that cannot be used.
+    pub fn proxy(&self) -> Result<Option<Proxy>> {
+        match self.endpoint.way() {
+            Way::Http(api) => self.proxies.to(api.server()),
+            Way::Invoke(_) => Ok(None),
+        }
+    }
+
+    /// What opens connections to the endpoint's server. Blocks while a name is resolved.
+    pub(crate) fn dialer(&self, server: &Server, proxy: Option<&Proxy>) -> Result<Dialer> {
+        let stamps = self.stamp_source();
+        let dialer = match &self.ca_file {
+            Some(file) => Dialer::with_ca_file(server, proxy, stamps, file)?,
+            None if self.insecure => Dialer::insecure(server, proxy, stamps)?,
+            None => Dialer::new(server, proxy, stamps)?,
+        };
+        Ok(match self.http2 {
+            true => dialer.for_http2(),
+            false => dialer,
+        })
     }
 
     /// The cost model among the callbacks.

@@ -1,6 +1,10 @@
 //! Turning one answer's bytes and arrivals into an [`InvocationResponse`].
 
+mod refusal;
+
 use std::sync::Arc;
+
+use refusal::{error_of_status, excerpt};
 
 use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
 use crate::foreign::{self, Panic};
@@ -8,6 +12,7 @@ use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
 use crate::wire::Arrival;
+use crate::wire::coding::Unpacker;
 use crate::wire::framing::{Frame, Framer, Framing};
 use crate::wire::http1::ResponseHead;
 
@@ -15,8 +20,6 @@ use crate::wire::http1::ResponseHead;
 const MAX_ERROR_BODY: usize = 64 * 1024;
 /// Longest body of an answer that is no stream.
 const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
-/// Longest excerpt of a body that an error message quotes, in characters.
-const EXCERPT: usize = 200;
 
 /// What the recorder makes of a finished answer.
 #[derive(Debug)]
@@ -100,6 +103,8 @@ struct Assembly {
     decoder: Option<Box<dyn FrameDecoder>>,
     is_streaming: bool,
     head: Option<(ResponseHead, Arrival)>,
+    /// Undoes the body's compression, if it has any.
+    unpacker: Option<Unpacker>,
     body: Body,
     quality: AnswerQuality,
     last: Arrival,
@@ -112,6 +117,7 @@ impl Assembly {
             decoder: None,
             is_streaming: endpoint.is_streaming(),
             head: None,
+            unpacker: None,
             body: Body::Unknown,
             quality: AnswerQuality::default(),
             last: Arrival::default(),
@@ -138,13 +144,21 @@ impl Assembly {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
-        self.body = if !(200..300).contains(&head.status) {
+        let is_refusal = !(200..300).contains(&head.status);
+        let coding = head.content_encoding.as_deref();
+        self.unpacker = coding.and_then(Unpacker::of);
+        self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
+            let unreadable = format!(
+                "the answer is encoded as {coding}; gzip and deflate can be read, and nothing else \
+                 was asked for"
+            );
+            self.answer.error(match is_refusal {
+                true => error_of_status(Some(&head), |_| None, unreadable.as_bytes()),
+                false => unreadable,
+            });
+            Body::Unknown
+        } else if is_refusal {
             Body::Error(Vec::new())
-        } else if let Some(coding) = &head.content_encoding {
-            self.answer.error(format!(
-                "the answer is encoded as {coding}, which was not asked for"
-            ));
-            Body::Foreign(Vec::new())
         } else if is("text/html") {
             Body::Foreign(Vec::new())
         } else if self.is_streaming && (!is_json || framing == Framing::JsonLines) {
@@ -158,6 +172,29 @@ impl Assembly {
     }
 
     fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
+        let Some(mut unpacker) = self.unpacker.take() else {
+            return self.plain(bytes, marks);
+        };
+        let mut begin = 0;
+        for Mark { end, arrival } in marks.iter().copied() {
+            let packed = &bytes[begin..end as usize];
+            begin = end as usize;
+            // What a frame unpacks from had come with the read that brought the last of it.
+            let fed = unpacker.feed(packed, |plain| {
+                let end = plain.len() as u32;
+                self.plain(plain, &[Mark { end, arrival }]);
+            });
+            if let Err(reason) = fed {
+                self.answer.error(reason.to_string());
+                self.body = Body::Unknown;
+                return;
+            }
+        }
+        self.unpacker = Some(unpacker);
+    }
+
+    /// Takes in bytes that are not compressed, or not any more.
+    fn plain(&mut self, bytes: &[u8], marks: &[Mark]) {
         for mark in marks {
             // The head's read may have brought the first bytes of the body as well.
             if mark.arrival != self.last {
@@ -277,6 +314,13 @@ impl Assembly {
     /// Decodes what can be decoded only at the end. `is_broken`: the wire failed, so that the
     /// decoder must not complain of an early end.
     fn close_body(&mut self, is_broken: bool) {
+        if let Some(unpacker) = &self.unpacker
+            && !is_broken
+            && !self.answer.is_complete()
+            && let Err(reason) = unpacker.finish()
+        {
+            self.answer.error(reason.to_string());
+        }
         let Some(decoder) = &mut self.decoder else {
             return;
         };
@@ -414,69 +458,6 @@ fn time_per_output_token(
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let room = most.saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-}
-
-/// "HTTP 401 Unauthorized: Incorrect API key provided".
-fn error_of_status(
-    head: Option<&ResponseHead>,
-    own_words: impl Fn(&[u8]) -> Option<String>,
-    body: &[u8],
-) -> String {
-    let status = head.map_or(0, |head| head.status);
-    let mut text = format!("HTTP {status}");
-    if let Some(name) = status_name(status) {
-        text.push(' ');
-        text.push_str(name);
-    }
-    if let Some(location) = head.and_then(|head| head.location.as_deref())
-        && (300..400).contains(&status)
-    {
-        text.push_str(&format!(
-            ": redirected to {location}; redirects are not followed, use that address"
-        ));
-        return text;
-    }
-    let words = own_words(body).unwrap_or_else(|| excerpt(body));
-    if !words.is_empty() {
-        text.push_str(": ");
-        text.push_str(&words);
-    }
-    text
-}
-
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((cut, _)) = words.char_indices().nth(EXCERPT) {
-        words.truncate(cut);
-        words.push('…');
-    }
-    words
-}
-
-fn status_name(status: u16) -> Option<&'static str> {
-    Some(match status {
-        301 => "Moved Permanently",
-        302 => "Found",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        529 => "Overloaded",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::mpsc::Sender;
 use crate::error::{Error, Result};
 use crate::load::ClientPlan;
 use crate::run::capture::Segment;
-use crate::run::client::{self, Session};
+use crate::run::client;
 use crate::run::gate::Pass;
 use crate::run::host;
+use crate::run::session::Session;
 use crate::wire::{LANE, clock};
 
 /// What a lane says of itself when it is done.
@@ -40,18 +41,23 @@ pub(crate) fn spawn(
         .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
 }
 
-fn run(
-    session: &Arc<Session>,
-    clients: Vec<(ClientPlan, Pass)>,
-    queues: &[Sender<Segment>],
-) -> Result<LaneReport> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// A lane's runtime, for the thread that calls this.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .on_thread_park(|| LANE.with(|lane| lane.parks()))
         .on_thread_unpark(|| LANE.with(|lane| lane.woke()))
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a lane: {reason}")))?;
+        .map_err(|reason| Error::Environment(format!("cannot start a lane: {reason}")))
+}
+
+fn run(
+    session: &Arc<Session>,
+    clients: Vec<(ClientPlan, Pass)>,
+    queues: &[Sender<Segment>],
+) -> Result<LaneReport> {
+    let runtime = runtime()?;
     let start = clock::now();
     let waited_before = host::thread_wait_seconds();
     LANE.with(|lane| lane.woke());

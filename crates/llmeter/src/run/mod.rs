@@ -23,6 +23,7 @@ mod host;
 mod interrupt;
 mod lane;
 mod prepare;
+mod probe_run;
 mod progress;
 mod quality;
 mod recorder;
@@ -31,12 +32,14 @@ mod retry;
 mod runner;
 mod saved;
 mod saved_run;
+mod session;
 mod unless;
 
 pub use config::{Connections, Load, RunConfig};
 pub(crate) use host::lower_priority;
 pub use host::raise_open_file_limit;
 pub use interrupt::Interrupt;
+pub(crate) use probe_run::ProbeRun;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::foreign::{self, Panic};
 use crate::payload::Payload;
 use crate::wire::clock::{self, Stamp};
-use crate::wire::http1;
+use crate::wire::{Proxy, http1};
 
 /// A payload, ready to be sent any number of times.
 #[derive(Debug)]
@@ -29,8 +29,12 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// # Errors
     /// If the endpoint refuses the payload or panics at it.
-    pub(crate) fn new(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Self> {
-        foreign::guarded(|| Self::make(endpoint, payload)).unwrap_or_else(|Panic(reason)| {
+    pub(crate) fn new(
+        endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
+        payload: &Payload,
+    ) -> Result<Self> {
+        foreign::guarded(|| Self::make(endpoint, proxy, payload)).unwrap_or_else(|Panic(reason)| {
             Err(Error::invalid(
                 "payload",
                 "one of the payloads",
@@ -39,7 +43,7 @@ impl Prepared {
         })
     }
 
-    fn make(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Self> {
+    fn make(endpoint: &dyn Endpoint, proxy: Option<&Proxy>, payload: &Payload) -> Result<Self> {
         let mut payload = payload.clone();
         let refuse = |reason: crate::endpoint::EndpointError| {
             Error::invalid("payload", "one of the payloads", reason.0)
@@ -49,7 +53,7 @@ impl Prepared {
         let request = match endpoint.way() {
             Way::Http(api) => {
                 let request = api.request(&payload).map_err(refuse)?;
-                http1::encode_request(api.server(), api.method(), &request)
+                http1::encode_request(api.server(), proxy, api.method(), &request)
             }
             Way::Invoke(_) => Vec::new(),
         };

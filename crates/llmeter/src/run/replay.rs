@@ -30,7 +30,7 @@ impl Replay {
     pub fn new(endpoint: Arc<dyn Endpoint>, payload: &Payload) -> Result<Self> {
         let (queue, segments) = channel();
         Ok(Self {
-            prepared: Arc::new(Prepared::new(&*endpoint, payload)?),
+            prepared: Arc::new(Prepared::new(&*endpoint, None, payload)?),
             decoder: Decoder::new(endpoint, Arc::new(Whitespace), 1),
             capture: Capture::new(0, queue, Arc::new(Backlog::new(1, false))),
             segments,

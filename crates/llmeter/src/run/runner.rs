@@ -12,16 +12,16 @@ use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
 use crate::run::admission;
 use crate::run::ahead::{Requests, Workshop};
-use crate::run::client::Session;
 use crate::run::gate::Gate;
 use crate::run::host::{self, HostTimes};
 use crate::run::lane;
 use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
 use crate::run::recorder::{Collected, Recorder};
+use crate::run::session::Session;
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
 use crate::wire::http2::Http2;
-use crate::wire::{ConnectError, Dialer, StampSource, clock};
+use crate::wire::{ConnectError, Dialer, Server, StampSource, clock};
 
 /// Longest wait for the first connection, by which a run finds out that nobody is there.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,13 +164,14 @@ fn execute(
     let hooked = Arc::new(Hooked::new(&config.callbacks)?);
     let config = &runtime.block_on(after_before_run(config, &hooked, interrupt))?;
     host::check_open_files(config.clients)?;
+    let proxy = config.proxy()?;
     if let Way::Http(api) = config.endpoint.way() {
         api.check()?;
     }
     let prepared = config
         .payloads
         .iter()
-        .map(|payload| Prepared::new(&*config.endpoint, payload).map(Arc::new))
+        .map(|payload| Prepared::new(&*config.endpoint, proxy.as_ref(), payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
     let guard = admission::guard(config, &prepared)?;
     let is_short_lived = match config.endpoint.way() {
@@ -179,27 +180,19 @@ fn execute(
     };
     let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived {
         let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
-        let (hooked, guard) = (hooked.clone(), guard.clone());
-        Requests::ahead(Workshop::new(hooked, endpoint, payloads, prepared, guard))?
+        let (hooked, guard, proxy) = (hooked.clone(), guard.clone(), proxy.clone());
+        let workshop = Workshop::new(hooked, endpoint, proxy, payloads, prepared, guard);
+        Requests::ahead(workshop)?
     } else {
         Requests::Fixed(prepared)
     };
     let dialer = match config.endpoint.way() {
         Way::Http(api) => {
-            let (server, stamps) = (api.server(), config.stamp_source());
-            let dialer = match &config.ca_file {
-                Some(file) => Dialer::with_ca_file(server, stamps, file)?,
-                None if config.insecure => Dialer::insecure(server, stamps)?,
-                None => Dialer::new(server, stamps)?,
-            };
-            let dialer = if config.http2 {
-                dialer.for_http2()
-            } else {
-                dialer
-            };
+            let server = api.server();
+            let dialer = config.dialer(server, proxy.as_ref())?;
             runtime.block_on(async {
                 tokio::select! {
-                    reached = reach(&dialer, &server.authority, config) => reached,
+                    reached = reach(&dialer, server, config) => reached,
                     // The run then saves that it was interrupted before it sent anything.
                     () = interrupt.stopped() => Ok(()),
                     () = interrupt.follow() => Ok(()),
@@ -412,8 +405,9 @@ pub fn run_name_from_clock() -> String {
 
 /// Opens a connection and drops it: if nobody is there, one message says so instead of one for
 /// every request.
-async fn reach(dialer: &Dialer, authority: &str, config: &RunConfig) -> Result<()> {
+async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
     let patience = config.timeout.min(REACH_TIMEOUT);
+    let place = server.shown();
     let connected = async {
         let connection = dialer.dial(0).await?;
         if config.http2 {
@@ -424,11 +418,11 @@ async fn reach(dialer: &Dialer, authority: &str, config: &RunConfig) -> Result<(
     let reason = match tokio::time::timeout(patience, connected).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(reason @ ConnectError::NoHttp2(_))) => {
-            return Err(Error::Environment(format!("{authority}: {reason}")));
+            return Err(Error::Environment(format!("{place}: {reason}")));
         }
         Ok(Err(reason @ ConnectError::Tls(_))) => {
             return Err(Error::Environment(format!(
-                "cannot reach {authority} safely: {reason}; does it speak https, and is its \
+                "cannot reach {place} safely: {reason}; does it speak https, and is its \
                  certificate, or the one that signed it, among the trusted ones (--ca-file)?"
             )));
         }
@@ -436,7 +430,7 @@ async fn reach(dialer: &Dialer, authority: &str, config: &RunConfig) -> Result<(
         Err(_) => format!("no connection after {} s", patience.as_secs_f64()),
     };
     Err(Error::Environment(format!(
-        "cannot reach {authority}: {reason}; is the server running, and is the base URL right?"
+        "cannot reach {place}: {reason}; is the server running, and is the base URL right?"
     )))
 }
 
@@ -483,15 +477,24 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
     {
         notices.push("the server's certificate was not checked".to_owned());
     }
+    if let Ok(Some(proxy)) = config.proxy() {
+        let shown = proxy.shown();
+        notices.push(format!(
+            "requests went through the proxy {shown}, whose time is in every figure"
+        ));
+    }
     if config.http2 && config.stamps == StampSource::Kernel {
         notices.push("with HTTP/2, times were taken after each read".to_owned());
     }
     if config.stamp_source() == StampSource::Kernel
         && quality.stamps == StampSource::User
-        && matches!(config.endpoint.way(), Way::Http(_))
+        && let Way::Http(api) = config.endpoint.way()
         && quality.receive_delay.is_some()
     {
-        notices.push(if quality.kernel_stamped_rate == 0.0 {
+        notices.push(if api.server().socket.is_some() {
+            "Unix sockets have no kernel receive stamps; times were taken after each read"
+                .to_owned()
+        } else if quality.kernel_stamped_rate == 0.0 {
             "this system gives no kernel receive stamps; times were taken after each read"
                 .to_owned()
         } else {

@@ -52,6 +52,8 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "ca_file": config.ca_file.as_ref().map(|file| file.to_string_lossy()),
         "max_retries": config.max_retries,
         "insecure": config.insecure,
+        // Without the credentials that the proxy's URL may have.
+        "proxy": config.proxy().ok().flatten().map(|proxy| proxy.shown().to_owned()),
         "http2": config.http2,
         "connections": match config.connections {
             Connections::Keep => "keep",

@@ -12,7 +12,7 @@ use crate::payload::{load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
 use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
-use crate::wire::StampSource;
+use crate::wire::{Proxies, Proxy, StampSource};
 
 type Object = Map<String, Value>;
 
@@ -106,7 +106,8 @@ impl SavedRun {
 
     /// The configuration, to be run again: into a new folder beside the one that was read, under a
     /// new name. Files hold no secrets: the API key is read from the environment variable
-    /// `api_key_env`, by default the API's usual one, and headers that may be secret have to be added to the endpoint again.
+    /// `api_key_env`, by default the API's usual one, headers that may be secret have to be added to
+    /// the endpoint again, and a proxy comes without its user name and password.
     ///
     /// # Errors
     /// If the endpoint, a callback or another setting is not known here or cannot be used, or if
@@ -146,6 +147,9 @@ impl SavedRun {
         config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
         config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
         config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
+        if let Some(proxy) = text(&self.own, "proxy") {
+            config.proxies = Proxies::All(Proxy::from_url(&proxy)?);
+        }
         config.http2 = self.own.get("http2") == Some(&Value::Bool(true));
         if text(&self.own, "connections").as_deref() == Some("new") {
             config.connections = Connections::New;

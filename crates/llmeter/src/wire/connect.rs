@@ -1,15 +1,14 @@
-//! Opening connections: name resolution, TCP, TLS.
+//! Opening connections: name resolution, TCP or a Unix socket, a proxy's tunnel, TLS.
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -17,13 +16,17 @@ use crate::error::{Error, Result};
 use crate::wire::arrival::{Arrival, StampSource};
 use crate::wire::clock::{self, Stamp};
 use crate::wire::insecure::AnyCertificate;
+use crate::wire::route::Route;
 use crate::wire::stream::StampKeeper;
-use crate::wire::{Server, TimedStream};
+use crate::wire::{Proxy, Server, TimedStream};
 
 /// Opens connections to one server whose name was resolved once.
 #[derive(Clone)]
 pub struct Dialer {
-    addresses: Arc<[SocketAddr]>,
+    route: Arc<Route>,
+    /// The proxy that is asked for a tunnel to this server.
+    tunnel: Option<Arc<(Proxy, Server)>>,
+    time_to_resolve: Option<f64>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     stamps: StampSource,
     _keeper: Arc<StampKeeper>,
@@ -33,7 +36,9 @@ pub struct Dialer {
 #[derive(Debug)]
 pub struct Connection {
     transport: Transport,
-    /// Seconds to open the TCP connection.
+    /// The address at the other end: the server's or the proxy's. A Unix socket has none.
+    pub address: Option<SocketAddr>,
+    /// Seconds to open the connection: TCP's, and a proxy's way to an https server.
     pub time_to_connect: f64,
     /// Seconds of the TLS handshake, if there was one.
     pub time_to_tls: Option<f64>,
@@ -45,30 +50,57 @@ enum Transport {
     Tls(Box<TlsStream<TimedStream>>),
 }
 
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version, like `TLS 1.3`.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The protocol that was chosen by ALPN, if one was.
+    pub alpn: Option<String>,
+}
+
+/// What is done to open a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// TCP, or the Unix socket.
+    Connect,
+    /// The proxy is asked for the way to the server.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+}
+
 impl Dialer {
-    /// Resolves the server's name and prepares TLS with the system's trusted certificates. Blocks
-    /// while it resolves.
+    /// Resolves the name of the server, or of the proxy that leads to it, and prepares TLS with the
+    /// system's trusted certificates. Blocks while it resolves.
     ///
     /// # Errors
     /// When the name does not resolve, or the system has no trusted certificates for TLS.
-    pub fn new(server: &Server, stamps: StampSource) -> Result<Self> {
-        Self::with_tls(server, stamps, || checking(native_roots()?))
+    pub fn new(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || checking(native_roots()?))
     }
 
     /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's.
     ///
     /// # Errors
     /// When the name does not resolve, or the file cannot be read or holds no certificate.
-    pub fn with_ca_file(server: &Server, stamps: StampSource, file: &Path) -> Result<Self> {
-        Self::with_tls(server, stamps, || checking(roots_from(file)?))
+    pub fn with_ca_file(
+        server: &Server,
+        proxy: Option<&Proxy>,
+        stamps: StampSource,
+        file: &Path,
+    ) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || checking(roots_from(file)?))
     }
 
     /// As [`new`](Self::new), but takes any certificate, so that anybody could be the server.
     ///
     /// # Errors
     /// When the name does not resolve.
-    pub fn insecure(server: &Server, stamps: StampSource) -> Result<Self> {
-        Self::with_tls(server, stamps, || {
+    pub fn insecure(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || {
             let any = AnyCertificate(provider());
             let config = tls_versions()?
                 .dangerous()
@@ -79,36 +111,51 @@ impl Dialer {
 
     fn with_tls(
         server: &Server,
+        proxy: Option<&Proxy>,
         stamps: StampSource,
         config: impl FnOnce() -> Result<rustls::ClientConfig>,
     ) -> Result<Self> {
-        use std::net::ToSocketAddrs;
-        let unresolved = |reason: String| {
-            Error::Environment(format!(
-                "cannot resolve the host {}: {reason}; check --base-url and the network",
-                server.host
-            ))
+        let start = clock::now();
+        let route = match (&server.socket, proxy) {
+            (Some(path), _) => Route::Unix(path.clone()),
+            (None, Some(proxy)) => Route::resolve(&proxy.host, proxy.port)?,
+            (None, None) => Route::resolve(&server.host, server.port)?,
         };
-        let addresses: Arc<[SocketAddr]> = (server.host.as_str(), server.port)
-            .to_socket_addrs()
-            .map_err(|reason| unresolved(reason.to_string()))?
-            .collect();
-        if addresses.is_empty() {
-            return Err(unresolved("it has no address".into()));
-        }
+        let resolved = clock::now();
+        let host = proxy.map_or(&server.host, |proxy| &proxy.host);
+        let is_resolved = matches!(route, Route::Tcp(_)) && host.parse::<IpAddr>().is_err();
+        let time_to_resolve = is_resolved.then(|| resolved.seconds_since(start));
         let tls = if server.tls {
-            let name = ServerName::try_from(server.host.clone())
-                .map_err(|reason| unresolved(reason.to_string()))?;
+            let name = ServerName::try_from(server.host.clone()).map_err(|reason| {
+                Error::Environment(format!(
+                    "{} cannot have a certificate: {reason}",
+                    server.host
+                ))
+            })?;
             Some((TlsConnector::from(Arc::new(config()?)), name))
         } else {
             None
         };
+        let proxy = proxy.filter(|_| server.tls);
         Ok(Self {
-            addresses,
+            route: Arc::new(route),
+            tunnel: proxy.map(|proxy| Arc::new((proxy.clone(), server.clone()))),
+            time_to_resolve,
             tls,
             stamps,
             _keeper: Arc::new(StampKeeper::new(stamps)),
         })
+    }
+
+    /// Seconds that the name of the server, or of the proxy, took to resolve; `None` where an
+    /// address or a Unix socket is given.
+    pub fn time_to_resolve(&self) -> Option<f64> {
+        self.time_to_resolve
+    }
+
+    /// The addresses that the name stands for.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.route.addresses()
     }
 
     /// Asks for HTTP/2 where TLS lets a client ask; without TLS nothing is to be asked.
@@ -123,35 +170,38 @@ impl Dialer {
     }
 
     /// Opens a connection. `turn` spreads connections over the server's addresses; an address that
-    /// refuses is followed by the next.
+    /// cannot be reached is followed by the next, and is passed over from then on.
     ///
     /// # Errors
     /// The last address's reason.
     pub async fn dial(&self, turn: usize) -> Result<Connection, ConnectError> {
+        self.dial_by_phases(turn, |_| {}).await
+    }
+
+    /// As [`dial`](Self::dial), and tells each phase as it begins.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial).
+    pub async fn dial_by_phases(
+        &self,
+        turn: usize,
+        mut on_phase: impl FnMut(Phase),
+    ) -> Result<Connection, ConnectError> {
+        on_phase(Phase::Connect);
         let start = clock::now();
-        let mut failure = None;
-        let mut connected = None;
-        for step in 0..self.addresses.len() {
-            let address = self.addresses[(turn + step) % self.addresses.len()];
-            match TcpStream::connect(address).await {
-                Ok(tcp) => {
-                    connected = Some(tcp);
-                    break;
-                }
-                Err(reason) => failure = Some(ConnectError::Tcp(address, reason)),
-            }
+        let (socket, address) = self.route.connect(turn).await?;
+        let mut stream = TimedStream::new(socket, self.stamps);
+        if let Some(tunnel) = &self.tunnel {
+            on_phase(Phase::Proxy);
+            let (proxy, server) = &**tunnel;
+            proxy.open_tunnel(&mut stream, server).await?;
         }
-        let Some(tcp) = connected else {
-            return Err(failure.unwrap_or(ConnectError::NoAddress));
-        };
-        // A request is one write, so that Nagle's delay would only ever hurt.
-        tcp.set_nodelay(true).ok();
         let open = clock::now();
-        let stream = TimedStream::new(tcp, self.stamps);
         let time_to_connect = open.seconds_since(start);
         let (transport, time_to_tls) = match &self.tls {
             None => (Transport::Plain(stream), None),
             Some((connector, name)) => {
+                on_phase(Phase::Tls);
                 let tls = connector
                     .connect(name.clone(), stream)
                     .await
@@ -164,6 +214,7 @@ impl Dialer {
         };
         Ok(Connection {
             transport,
+            address,
             time_to_connect,
             time_to_tls,
         })
@@ -176,6 +227,24 @@ pub enum ConnectError {
     /// TCP failed.
     #[error("cannot connect to {0}: {1}")]
     Tcp(SocketAddr, #[source] io::Error),
+    /// Nobody answers at the Unix socket.
+    #[error("cannot connect to unix:{path}: {source}", path = .path.display())]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The proxy opened no way to the server.
+    #[error("the proxy {proxy} opens no way to {server}: {reason}")]
+    Proxy {
+        /// The proxy's URL, without credentials.
+        proxy: String,
+        /// The server's host and port.
+        server: String,
+        /// What the proxy answered, and what to do about it.
+        reason: String,
+    },
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
@@ -208,6 +277,30 @@ impl Connection {
             Transport::Plain(stream) => stream,
             Transport::Tls(tls) => tls.get_ref().0,
         }
+    }
+
+    /// What the TLS handshake agreed on, if there was one.
+    pub fn tls(&self) -> Option<TlsFacts> {
+        let Transport::Tls(tls) = &self.transport else {
+            return None;
+        };
+        let agreed = tls.get_ref().1;
+        let named = |name: Option<&str>| name.unwrap_or("unknown").replace('_', ".");
+        let alpn = agreed.alpn_protocol();
+        Some(TlsFacts {
+            version: named(
+                agreed
+                    .protocol_version()
+                    .and_then(|version| version.as_str()),
+            )
+            .replace("TLSv1.", "TLS 1."),
+            cipher: agreed
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or("unknown")
+                .to_owned(),
+            alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
+        })
     }
 
     /// The protocol that client and server agreed on; `None` without TLS, empty without agreement.

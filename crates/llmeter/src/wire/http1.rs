@@ -7,21 +7,36 @@
 use secrecy::ExposeSecret;
 
 use crate::endpoint::HttpRequest;
-use crate::wire::Server;
+use crate::wire::{Proxy, Server};
 
 /// Longest head of a response.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_HEADERS: usize = 128;
 
-/// The bytes of a POST request, head and body.
-pub fn encode_request(server: &Server, method: &str, request: &HttpRequest) -> Vec<u8> {
+/// The bytes of a request, head and body. A proxy that leads to a server without encryption is asked
+/// for the whole address; to one with, the request goes through its tunnel as it is.
+pub fn encode_request(
+    server: &Server,
+    proxy: Option<&Proxy>,
+    method: &str,
+    request: &HttpRequest,
+) -> Vec<u8> {
+    let proxy = proxy.filter(|_| !server.tls);
     let mut bytes = Vec::with_capacity(512 + request.body.len());
     bytes.extend_from_slice(method.as_bytes());
     bytes.push(b' ');
+    if proxy.is_some() {
+        bytes.extend_from_slice(b"http://");
+        bytes.extend_from_slice(server.authority.as_bytes());
+    }
     bytes.extend_from_slice(request.target.as_bytes());
     bytes.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     bytes.extend_from_slice(server.authority.as_bytes());
+    if let Some(authorization) = proxy.and_then(Proxy::authorization) {
+        bytes.extend_from_slice(b"\r\nProxy-Authorization: ");
+        bytes.extend_from_slice(authorization.expose_secret().as_bytes());
+    }
     for (name, value) in &request.headers {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(name.as_bytes());
@@ -66,6 +81,8 @@ pub struct ResponseHead {
     pub retry_after: Option<String>,
     /// Headers that tell of rate limits, their names in lower case.
     pub limits: Vec<(String, String)>,
+    /// All header lines as sent, if they are kept.
+    pub lines: Option<Vec<(String, String)>>,
     /// Headers in which Text Generation Inference tells its own times and counts, their names in
     /// lower case.
     pub tgi: Vec<(String, String)>,
@@ -82,6 +99,14 @@ const TGI_HEADERS: [&str; 6] = [
 ];
 
 impl ResponseHead {
+    /// Keeps a header line as it is, if lines are kept.
+    pub(crate) fn keep_line(&mut self, name: &str, value: &[u8]) {
+        if let Some(lines) = &mut self.lines {
+            let value = String::from_utf8_lossy(value).trim().to_owned();
+            lines.push((name.to_owned(), value));
+        }
+    }
+
     /// Keeps a header line if it is one of those above.
     pub(crate) fn keep(&mut self, name: &str, value: &[u8]) {
         let value = || String::from_utf8_lossy(value).trim().to_owned();
@@ -135,6 +160,7 @@ pub struct ResponseReader {
     head_bytes: Vec<u8>,
     head: Option<ResponseHead>,
     keeps_alive: bool,
+    keeps_lines: bool,
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +192,14 @@ impl ResponseReader {
     /// A reader for one response.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader for one response that keeps all lines of its head.
+    pub fn keeping_lines() -> Self {
+        Self {
+            keeps_lines: true,
+            ..Self::default()
+        }
     }
 
     /// Reads on. Body bytes are appended to `body`. Returns how many bytes belong to this response:
@@ -271,12 +305,14 @@ impl ResponseReader {
         }
         let mut head = ResponseHead {
             status,
+            lines: self.keeps_lines.then(Vec::new),
             ..ResponseHead::default()
         };
         let mut length: Option<u64> = None;
         let mut is_chunked = false;
         self.keeps_alive = parsed.version == Some(1);
         for line in parsed.headers.iter() {
+            head.keep_line(line.name, line.value);
             let value = || String::from_utf8_lossy(line.value).trim().to_owned();
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
             if is("content-length") {

@@ -32,6 +32,8 @@ pub(crate) struct Http2 {
     line: Arc<Mutex<Line>>,
     scheme: &'static str,
     is_over: bool,
+    /// Whether heads of answers keep all their lines.
+    pub(crate) keeps_lines: bool,
 }
 
 /// What the connection and its user share.
@@ -56,6 +58,7 @@ struct Gate {
 pub(crate) struct Exchange {
     response: Option<ResponseFuture>,
     head: Option<ResponseHead>,
+    keeps_lines: bool,
     body: Option<RecvStream>,
     is_done: bool,
 }
@@ -115,6 +118,7 @@ impl Http2 {
             line,
             scheme,
             is_over: false,
+            keeps_lines: false,
         };
         // The server's first frame tells whether it understands.
         match poll_fn(|context| http2.poll_drive(context)).await {
@@ -160,6 +164,7 @@ impl Http2 {
         Ok(Exchange {
             response: Some(response),
             head: None,
+            keeps_lines: self.keeps_lines,
             body: None,
             is_done: false,
         })
@@ -242,9 +247,11 @@ impl Exchange {
             let (parts, stream) = response.map_err(Http2Error::of)?.into_parts();
             let mut head = ResponseHead {
                 status: parts.status.as_u16(),
+                lines: self.keeps_lines.then(Vec::new),
                 ..ResponseHead::default()
             };
             for (name, value) in &parts.headers {
+                head.keep_line(name.as_str(), value.as_bytes());
                 head.keep(name.as_str(), value.as_bytes());
             }
             self.head = Some(head);

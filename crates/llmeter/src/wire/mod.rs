@@ -5,6 +5,7 @@
 //! of an answer (`run`).
 
 pub mod clock;
+pub(crate) mod coding;
 pub mod event_stream;
 pub mod framing;
 pub mod http1;
@@ -14,11 +15,17 @@ mod arrival;
 mod connect;
 pub(crate) mod http2;
 mod insecure;
+mod proxy;
+mod route;
 mod server;
+mod socket;
 mod stream;
 
 pub(crate) use arrival::LANE;
 pub use arrival::{Arrival, StampSource};
-pub use connect::{ConnectError, Connection, Dialer};
+pub use connect::{ConnectError, Connection, Dialer, Phase, TlsFacts};
+pub use proxy::{EnvironmentProxies, Proxies, Proxy};
 pub use server::Server;
+pub(crate) use server::{unix_address, unix_base_url};
+pub use socket::Socket;
 pub use stream::TimedStream;

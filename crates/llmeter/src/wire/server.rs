@@ -1,5 +1,7 @@
 //! Where to connect.
 
+use std::path::{Path, PathBuf};
+
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
@@ -15,7 +17,15 @@ pub struct Server {
     pub tls: bool,
     /// The `Host` header's value.
     pub authority: String,
+    /// The Unix socket that stands in the place of host and port.
+    pub socket: Option<PathBuf>,
 }
+
+/// What stands before the path of a Unix socket.
+const UNIX: &str = "unix:";
+/// Longest path of a Unix socket, in bytes: the kernel's structure has room for 108, one of them
+/// for the end mark, and some systems have 104.
+const LONGEST_SOCKET: usize = 103;
 
 impl Server {
     /// The server of an `http` or `https` URL.
@@ -37,7 +47,7 @@ impl Server {
                 return Err(Error::invalid(
                     "base_url",
                     format!("{other}:…"),
-                    "a URL that begins with http:// or https://",
+                    "a URL that begins with http://, https:// or unix:",
                 ));
             }
         };
@@ -66,6 +76,100 @@ impl Server {
             port,
             tls,
             authority,
+            socket: None,
         })
+    }
+
+    /// The server behind a Unix socket. It is never encrypted, and is called `localhost`.
+    ///
+    /// # Errors
+    /// When the path cannot be a socket's, or the system has no Unix sockets.
+    pub fn from_socket(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let refuse = |expected: &str| {
+            let given = format!("{UNIX}{}", path.display());
+            Err(Error::invalid("base_url", given, expected))
+        };
+        if cfg!(not(unix)) {
+            return refuse("a URL with http:// or https://: this system has no Unix sockets");
+        }
+        if path.as_os_str().is_empty() {
+            return refuse("the path of a Unix socket, written like unix:/run/llm.sock:/v1");
+        }
+        if path.as_os_str().len() > LONGEST_SOCKET {
+            return refuse("a path of at most 103 bytes, which is all that a Unix socket can have");
+        }
+        let host = "localhost".to_owned();
+        Ok(Self {
+            port: 80,
+            tls: false,
+            authority: host.clone(),
+            host,
+            socket: Some(path),
+        })
+    }
+
+    /// The address for people: host and port, or the socket.
+    pub fn shown(&self) -> String {
+        match &self.socket {
+            Some(path) => format!("{UNIX}{}", path.display()),
+            None => self.authority.clone(),
+        }
+    }
+}
+
+/// Takes `unix:SOCKET:PATH` apart into the socket and the path of the API, which may be missing.
+/// `None` is a text that names no socket.
+pub(crate) fn unix_address(text: &str) -> Option<(&Path, &str)> {
+    let rest = text.strip_prefix(UNIX)?;
+    // As other programs write it: unix:///run/llm.sock.
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (socket, path) = match rest.rfind(":/") {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest.strip_suffix(':').unwrap_or(rest), ""),
+    };
+    Some((Path::new(socket), path))
+}
+
+/// The base URL of an API behind a Unix socket, as [`unix_address`] takes it apart.
+pub(crate) fn unix_base_url(socket: &Path, path: &str) -> String {
+    format!("{UNIX}{}:{path}", socket.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_written_with_the_path_of_the_api_after_them() {
+        for (text, socket, path) in [
+            ("unix:/run/llm.sock:/v1", "/run/llm.sock", "/v1"),
+            ("unix:///run/llm.sock:/v1/", "/run/llm.sock", "/v1/"),
+            ("unix:/run/llm.sock", "/run/llm.sock", ""),
+            ("unix:/run/llm.sock:", "/run/llm.sock", ""),
+            ("unix:llm.sock:/", "llm.sock", "/"),
+            ("unix:/run/a:b.sock:/v1", "/run/a:b.sock", "/v1"),
+            ("unix:", "", ""),
+        ] {
+            assert_eq!(
+                unix_address(text),
+                Some((Path::new(socket), path)),
+                "{text}"
+            );
+        }
+        assert_eq!(unix_address("http://localhost/v1"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_no_socket_can_have_are_refused() {
+        assert!(Server::from_socket("x".repeat(103)).is_ok());
+        let error = Server::from_socket("x".repeat(104)).unwrap_err();
+        assert!(error.to_string().contains("103 bytes"), "{error}");
+        let error = Server::from_socket("").unwrap_err();
+        assert!(
+            error.to_string().contains("unix:/run/llm.sock:/v1"),
+            "{error}"
+        );
     }
 }

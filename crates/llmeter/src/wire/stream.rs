@@ -1,4 +1,4 @@
-//! A TCP stream that knows when its bytes came and went.
+//! A stream that knows when its bytes came and went.
 
 use std::io;
 use std::net::UdpSocket;
@@ -6,18 +6,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use crate::wire::Socket;
 use crate::wire::arrival::{Arrival, LANE, StampSource};
 use crate::wire::clock::{self, Stamp};
 
-/// A TCP stream with a stamp for the first write since [`arm`](Self::arm) and for the last read.
+/// A stream with a stamp for the first write since [`arm`](Self::arm) and for the last read.
 ///
 /// TLS runs on top of it, so that the stamps are those of the encrypted bytes: a record is readable
 /// when its last byte has arrived.
 #[derive(Debug)]
 pub struct TimedStream {
-    tcp: TcpStream,
+    socket: Socket,
     stamps: StampSource,
     first_write: Option<Stamp>,
     last_read: Arrival,
@@ -26,14 +26,19 @@ pub struct TimedStream {
 }
 
 impl TimedStream {
-    /// Wraps a connected stream, and asks the kernel for receive stamps if `stamps` says so.
+    /// Wraps a connected socket, and asks the kernel for receive stamps if `stamps` says so.
     /// A kernel that refuses is no error: arrivals then say that they are not the kernel's.
-    pub fn new(tcp: TcpStream, stamps: StampSource) -> Self {
+    pub fn new(socket: impl Into<Socket>, stamps: StampSource) -> Self {
+        let socket = socket.into();
+        let stamps = match socket.has_stamps() {
+            true => stamps,
+            false => StampSource::User,
+        };
         if stamps == StampSource::Kernel {
-            ask_for_stamps(&tcp);
+            ask_for_stamps(&socket);
         }
         Self {
-            tcp,
+            socket,
             stamps,
             first_write: None,
             last_read: Arrival::default(),
@@ -64,20 +69,20 @@ impl TimedStream {
         use nix::sys::socket::{MsgFlags, recv};
         use std::os::fd::AsRawFd;
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        recv(self.tcp.as_raw_fd(), &mut [0; 1], flags) == Err(nix::errno::Errno::EAGAIN)
+        recv(self.socket.as_raw_fd(), &mut [0; 1], flags) == Err(nix::errno::Errno::EAGAIN)
     }
 
     /// Whether an idle connection is still usable: nothing has arrived and it is not closed.
     #[cfg(not(unix))]
     pub fn is_idle(&self) -> bool {
         let mut byte = [0; 1];
-        matches!(self.tcp.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        matches!(self.socket.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
         let room = buffer.len();
         let mut received = None;
-        let tried = self.tcp.try_io(tokio::io::Interest::READABLE, || {
+        let tried = self.socket.try_read_with(|| {
             let read = self.receive_now(buffer)?;
             received = Some(read);
             // A short read has emptied the socket. Saying so here clears the readiness, which
@@ -99,7 +104,7 @@ impl TimedStream {
         use std::os::fd::AsRawFd;
         match self.stamps {
             StampSource::Kernel => {
-                LANE.with(|lane| lane.receive(self.tcp.as_raw_fd(), buffer, self.drained))
+                LANE.with(|lane| lane.receive(self.socket.as_raw_fd(), buffer, self.drained))
             }
             StampSource::User => self.receive_plainly(buffer),
         }
@@ -115,13 +120,13 @@ impl TimedStream {
         let count = {
             use std::os::fd::AsRawFd;
             nix::sys::socket::recv(
-                self.tcp.as_raw_fd(),
+                self.socket.as_raw_fd(),
                 buffer,
                 nix::sys::socket::MsgFlags::empty(),
             )?
         };
         #[cfg(not(unix))]
-        let count = self.tcp.try_read(buffer)?;
+        let count = self.socket.try_read(buffer)?;
         Ok((count, LANE.with(|lane| lane.arrival_now(self.drained))))
     }
 }
@@ -134,7 +139,7 @@ impl AsyncRead for TimedStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            ready!(this.tcp.poll_read_ready(context))?;
+            ready!(this.socket.poll_read_ready(context))?;
             match this.receive(buffer.initialize_unfilled()) {
                 Ok((count, arrival)) => {
                     if count < buffer.remaining() {
@@ -164,7 +169,7 @@ impl AsyncWrite for TimedStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let before = clock::now();
-        let written = ready!(Pin::new(&mut this.tcp).poll_write(context, bytes))?;
+        let written = ready!(this.socket.poll_write(context, bytes))?;
         if this.first_write.is_none() {
             this.first_write = Some(before);
             // An answer cannot arrive before its request has left.
@@ -178,7 +183,7 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+        self.get_mut().socket.poll_shutdown(context)
     }
 }
 

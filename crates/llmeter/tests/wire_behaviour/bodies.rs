@@ -178,13 +178,6 @@ fn a_web_page_with_status_200() {
 }
 
 #[test]
-fn an_encoding_that_was_not_asked_for() {
-    let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\
-        Content-Length: 3\r\n\r\n\u{1f}gz";
-    assert_failed(&one(vec![write(answer)]), "encoded as gzip");
-}
-
-#[test]
 fn a_secret_in_the_servers_words_is_hidden() {
     let body = r#"{"error": {"message": "Incorrect API key provided: sk-secret-123"}}"#;
     let server = Scripted::start(vec![vec![write(sized("401 X", JSON, body))]]);

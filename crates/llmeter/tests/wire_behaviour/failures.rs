@@ -56,6 +56,20 @@ fn drops_of_a_stream_do_not_put_off_the_timeout() {
 }
 
 #[test]
+fn headers_that_never_end_meet_the_timeout() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX: ";
+    let mut steps: Vec<Step> = Vec::new();
+    for byte in head.bytes().chain([b'y'; 2_000]) {
+        steps.extend([write([byte]), Step::Pause(Duration::from_millis(5))]);
+    }
+    let response = one_with(steps, |config| config.timeout = Duration::from_millis(500));
+    assert_failed(&response, "timed out after 0.5 s");
+    assert_eq!(response.detail.status, None);
+    assert_eq!(response.detail.time_to_headers, None);
+    assert!(response.detail.time_to_connect.is_some());
+}
+
+#[test]
 fn a_request_after_a_timeout_uses_a_new_connection() {
     let server = Scripted::start(vec![
         vec![write(unfinished(&text("half"))), Step::Hold],

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
 mod bodies;
+mod codings;
 mod connections;
 mod failures;
 mod retries;

@@ -22,7 +22,10 @@ impl Client {
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
         connection.arm();
-        let mut reader = ResponseReader::new();
+        let mut reader = match self.session.watch {
+            None => ResponseReader::new(),
+            Some(_) => ResponseReader::keeping_lines(),
+        };
         let mut writing = Writing::new(&prepared.request);
         loop {
             let read = poll_fn(|context| {

@@ -35,7 +35,9 @@ impl Bench {
         let endpoint = Arc::new(endpoint.build().unwrap());
         let payload = json!({"messages": [{"role": "user", "content": "one two"}]});
         Self {
-            prepared: Arc::new(Prepared::new(&*endpoint, payload.as_object().unwrap()).unwrap()),
+            prepared: Arc::new(
+                Prepared::new(&*endpoint, None, payload.as_object().unwrap()).unwrap(),
+            ),
             decoder: Decoder::new(endpoint, Arc::new(Whitespace), 4),
         }
     }
@@ -204,13 +206,4 @@ fn times_per_token_need_two_tokens_and_two_times() {
     ] {
         assert_eq!(time_per_output_token(first, last, tokens), expected);
     }
-}
-
-#[test]
-fn excerpts_are_one_short_line() {
-    assert_eq!(excerpt(b" a\n\n b\tc "), "a b c");
-    assert_eq!(excerpt(b"\xff"), "\u{fffd}");
-    let long = excerpt("ä".repeat(1000).as_bytes());
-    assert_eq!(long.chars().count(), EXCERPT + 1);
-    assert!(long.ends_with('…'));
 }

@@ -1,0 +1,92 @@
+//! `llmeter probe`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use console::{Term, style};
+use llmeter::payload::tokenizer_from_spec;
+use llmeter::probe::KeyVariable;
+use llmeter::{Interrupt, RunConfig, probe, report};
+
+use crate::args::{ProbeArguments, RunArguments};
+use crate::exit::Exit;
+use crate::{output, settings, signals};
+
+/// What is asked if the user does not say.
+const QUESTION: &str = "Say hello in five words.";
+/// Tokens of the answer to it.
+const TOKENS: u64 = 32;
+/// Frames that are shown if the user does not say.
+const FRAMES: usize = 12;
+
+pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
+    let (frames, json) = (arguments.frames, arguments.json);
+    let (config, key) = configuration(arguments)?;
+    let interrupt = Interrupt::new();
+    signals::stop_on_signals(interrupt.clone(), true)?;
+    let seen = probe::probe(&config, key.as_ref(), &interrupt)?;
+    if json {
+        output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
+    } else {
+        let text = report::probe(&seen, frames.unwrap_or(FRAMES));
+        output::text(&styled(&text))?;
+    }
+    Ok(if seen.is_success() {
+        Exit::Done
+    } else if seen.is_interrupted {
+        Exit::Interrupted
+    } else if seen
+        .answer
+        .as_ref()
+        .is_some_and(|answer| answer.request_time.is_some())
+    {
+        Exit::AllFailed
+    } else {
+        Exit::CouldNotRun
+    })
+}
+
+/// What is sent where, and the variable that holds the key.
+fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
+    let run = settings::with_file(RunArguments {
+        config: arguments.config,
+        endpoint: arguments.endpoint,
+        payload: arguments.payload,
+        tokenizer: arguments.tokenizer,
+        timeout: arguments.timeout,
+        stamps: arguments.stamps,
+        ..RunArguments::default()
+    })?;
+    let endpoint = run.endpoint.endpoint()?;
+    let payloads = match run.payload.payloads(run.endpoint.api()?)? {
+        Some(payloads) => payloads,
+        None => vec![run.endpoint.api()?.create_payload(QUESTION, TOKENS)?],
+    };
+    let mut config = RunConfig::new(endpoint, payloads.into_iter().take(1));
+    if let Some(how) = &run.tokenizer {
+        config.tokenizer = tokenizer_from_spec(how)?;
+    }
+    if let Some(timeout) = run.timeout {
+        config.timeout = timeout;
+    }
+    if let Some(stamps) = run.stamps {
+        config.stamps = stamps.into();
+    }
+    config.grace = Duration::ZERO;
+    run.endpoint.reach(&mut config)?;
+    Ok((config, run.endpoint.key()?))
+}
+
+/// With headings that stand out in a terminal.
+fn styled(text: &str) -> String {
+    if !Term::stdout().is_term() {
+        return text.to_owned();
+    }
+    let lines = text.lines().map(|line| match line {
+        "Failed" | "Interrupted" => style(line).red().bold().to_string(),
+        "Succeeded" => style(line).green().bold().to_string(),
+        line if line.starts_with(' ') => line.to_owned(),
+        line => style(line).bold().to_string(),
+    });
+    lines.map(|line| line + "\n").collect()
+}

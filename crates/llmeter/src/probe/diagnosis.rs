@@ -1,0 +1,407 @@
+//! What failures mostly mean, and what to do about them: the one place that knows.
+
+use crate::wire::Phase;
+
+/// A failure, and what is known around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The error, in llmeter's words.
+    pub error: &'a str,
+    /// Whether the server is reached with TLS.
+    pub is_encrypted: bool,
+    /// Path and query of the request.
+    pub target: Option<&'a str>,
+    /// What was under way when a connection could not be opened.
+    pub phase: Option<Phase>,
+    /// Whether status and headers of an answer came.
+    pub has_head: bool,
+    /// Whether a stream had begun to say something.
+    pub has_content: bool,
+    /// Where the key comes from, for an endpoint that takes one.
+    pub key: Option<&'a KeyVariable>,
+    /// Whether the failure is one among many requests.
+    pub is_load: bool,
+}
+
+impl<'a> Circumstances<'a> {
+    /// An error of which nothing more is known.
+    pub fn of(error: &'a str) -> Self {
+        Self {
+            error,
+            is_encrypted: false,
+            target: None,
+            phase: None,
+            has_head: false,
+            has_content: false,
+            key: None,
+            is_load: false,
+        }
+    }
+}
+
+/// The environment variable that holds an endpoint's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyVariable {
+    /// Its name.
+    pub name: String,
+    /// Whether it is set.
+    pub is_set: bool,
+}
+
+/// What is most likely wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What happened, in a few plain words.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+fn diagnosis(cause: &str, remedy: impl Into<String>) -> Option<Diagnosis> {
+    Some(Diagnosis {
+        cause: cause.to_owned(),
+        remedy: remedy.into(),
+    })
+}
+
+/// What a failure most likely means. `None` where the error itself says all there is.
+pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
+    let error = seen.error;
+    if let Some(status) = error.strip_prefix("HTTP ") {
+        return of_status(status.get(..3)?.parse().ok()?, seen);
+    }
+    if error.starts_with("timed out") {
+        return of_timeout(seen);
+    }
+    if error.starts_with("TLS handshake failed") {
+        return of_handshake(error);
+    }
+    of_connection(error)
+        .or_else(|| of_foreign_protocol(seen))
+        .or_else(|| of_body(error))
+}
+
+fn of_connection(error: &str) -> Option<Diagnosis> {
+    let says = |words: &str| error.contains(words);
+    if error.starts_with("cannot resolve") {
+        return diagnosis(
+            "no name server knows this host",
+            "check the spelling in --base-url (or --proxy); a name within a company may need its VPN, its name \
+             server, or its proxy (--proxy)",
+        );
+    }
+    if error.starts_with("cannot connect to unix:") {
+        return if says("No such file") {
+            diagnosis(
+                "there is no socket at this path",
+                "start the server, and check the path in --base-url",
+            )
+        } else if says("ermission denied") {
+            diagnosis(
+                "this user may not open the socket",
+                "change the socket's permissions, or run llmeter as a user of its group",
+            )
+        } else {
+            diagnosis(
+                "the socket is there, but nobody listens",
+                "start the server: a socket stays behind when one crashes",
+            )
+        };
+    }
+    if error.starts_with("the proxy ") {
+        return diagnosis(
+            "the proxy does not let the request through",
+            "check --proxy or the variables HTTPS_PROXY and HTTP_PROXY; --no-proxy goes around it",
+        );
+    }
+    if !error.starts_with("cannot connect to ") {
+        return None;
+    }
+    if says("refused") {
+        return diagnosis(
+            "nobody listens at this address and port",
+            "start the server, and check host and port in --base-url; from within a container, \
+             localhost is the container itself",
+        );
+    }
+    diagnosis(
+        "there is no way to this address",
+        "check the host in --base-url, the network, VPN and firewalls; some networks need a proxy \
+         (--proxy)",
+    )
+}
+
+fn of_handshake(error: &str) -> Option<Diagnosis> {
+    let says = |words: &str| error.contains(words);
+    // A signature is bad where another certificate of the same name is trusted.
+    if says("UnknownIssuer") || says("BadSignature") {
+        return diagnosis(
+            "the certificate is signed by nobody whom this machine trusts: it is self-signed, of a \
+             company's own authority, or of a proxy that looks into the traffic",
+            "give the authority's certificate with --ca-file FILE.pem; --insecure takes any \
+             certificate, so that anybody could be the server",
+        );
+    }
+    if says("CaUsedAsEndEntity") {
+        return diagnosis(
+            "the server shows an authority's certificate as its own, as self-signed ones often are",
+            "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
+             give it with --ca-file, or take any certificate with --insecure",
+        );
+    }
+    if says("expired") || says("NotValidYet") || says("not valid yet") {
+        return diagnosis(
+            "the certificate is not valid today",
+            "check this machine's clock; otherwise the server needs a new certificate (--insecure \
+             takes any)",
+        );
+    }
+    if says("not valid for name") || says("NotValidForName") {
+        return diagnosis(
+            "the certificate is another host's",
+            "use the name that the certificate is for in --base-url; --insecure takes any \
+             certificate",
+        );
+    }
+    if says("invalid peer certificate") {
+        return diagnosis(
+            "the server's certificate is not one that can be trusted",
+            "the server needs a proper certificate; --insecure takes any",
+        );
+    }
+    if says("corrupt message") || says("InvalidContentType") || says("InvalidMessage") {
+        return diagnosis(
+            "the server does not speak TLS at this port",
+            "write http:// instead of https:// in --base-url, or give the port of https",
+        );
+    }
+    if says("alert") {
+        return diagnosis(
+            "the server broke off the handshake: it knows no site of this name, or wants a client \
+             certificate, an older TLS or other ciphers",
+            "check the host in --base-url, and the server's TLS settings",
+        );
+    }
+    diagnosis(
+        "the connection was closed within the TLS handshake",
+        "check that the server speaks https at this port (http:// in --base-url otherwise), and \
+         that no firewall is between",
+    )
+}
+
+fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
+    match seen.phase {
+        Some(Phase::Connect) => diagnosis(
+            "nobody answers at this address: a firewall drops what is sent, or the host is down",
+            "check host and port in --base-url, the network and VPN; some networks need a proxy \
+             (--proxy)",
+        ),
+        Some(Phase::Proxy) => diagnosis(
+            "the proxy does not answer, or cannot reach the server",
+            "check --proxy, and that the proxy may connect to this host and port",
+        ),
+        Some(Phase::Tls) => diagnosis(
+            "the server took the connection and does not answer the TLS handshake",
+            "check that it speaks https at this port; write http:// in --base-url otherwise",
+        ),
+        None if seen.is_load => diagnosis(
+            "answers take longer than they may",
+            "raise --timeout, or use fewer --clients",
+        ),
+        None if seen.has_content => diagnosis(
+            "the stream had begun, and was not over in time",
+            "raise --timeout, or ask for less (--max-tokens)",
+        ),
+        None if seen.has_head => diagnosis(
+            "the answer had begun, and said nothing until the time was over",
+            "raise --timeout: the model may be working through the prompt; look at its queue and \
+             log",
+        ),
+        None => diagnosis(
+            "the server took the request and did not answer in time",
+            "raise --timeout: a model may have to be loaded first; look at the server's queue and \
+             log",
+        ),
+    }
+}
+
+/// Something else than HTTP, or HTTP where TLS is spoken.
+fn of_foreign_protocol(seen: &Circumstances<'_>) -> Option<Diagnosis> {
+    let error = seen.error;
+    // A TLS alert, as it looks to who expects HTTP.
+    if error.contains("not HTTP/1.1") && error.contains("\"\\u{15}\\u{3}") {
+        return speaks_tls();
+    }
+    if error.contains("not HTTP/1.1") {
+        return diagnosis(
+            "something else than an HTTP/1.1 server listens at this port",
+            "check host and port in --base-url",
+        );
+    }
+    if error.contains("closed the connection without an answer") {
+        let remedy = match seen.is_encrypted {
+            true => "look into the server's log; does it listen for HTTP at this port?",
+            false => {
+                "look into the server's log; does it listen for HTTP at this port, or for \
+                 https://?"
+            }
+        };
+        return diagnosis("the server hung up instead of answering", remedy);
+    }
+    if error.contains("closed the connection") || error.contains("connection broke") {
+        return diagnosis(
+            "the answer was cut off: the server died, or something between has a time limit",
+            "look into the server's log, and at the time limits of gateways before it",
+        );
+    }
+    None
+}
+
+fn speaks_tls() -> Option<Diagnosis> {
+    diagnosis(
+        "the server speaks TLS at this port",
+        "write https:// instead of http:// in --base-url",
+    )
+}
+
+fn of_body(error: &str) -> Option<Diagnosis> {
+    let says = |words: &str| error.contains(words);
+    if says("answered with text/html") {
+        return diagnosis(
+            "a web page came instead of an answer: a sign-in page, a proxy's page, or a website",
+            "give the address of the API in --base-url, not the site's; on a guest network, sign \
+             in first",
+        );
+    }
+    if says("encoded as") {
+        return diagnosis(
+            "the answer is compressed in a way that is not read",
+            "ask for gzip (--header 'Accept-Encoding: gzip'), or turn compression off at the server",
+        );
+    }
+    if says("instead of JSON") || says("without a single event") || says("not valid JSON") {
+        return diagnosis(
+            "the server answers in another form than this API has",
+            "check that --endpoint names the API that the server speaks, and --base-url its \
+             address; without -stream an --endpoint asks for an answer in one piece",
+        );
+    }
+    if says("answer is empty") {
+        return diagnosis(
+            "the server answered with nothing",
+            "check --endpoint and --base-url, and look into the server's log",
+        );
+    }
+    if says("stream ended before it was finished") {
+        return diagnosis(
+            "the stream ended without its end mark: the server gave up, or it speaks another API",
+            "look into the server's log, and check --endpoint",
+        );
+    }
+    None
+}
+
+fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
+    let words = seen.error.to_ascii_lowercase();
+    let says = |word: &str| words.contains(word);
+    // Of AWS's errors, whose requests are mostly signed, the endpoints say what there is to do.
+    let key = seen.key.filter(|key| !key.name.starts_with("AWS_"));
+    match status {
+        300..400 => diagnosis(
+            "the server sends requests elsewhere",
+            "give the address that it names in --base-url; redirects are not followed, since they \
+             would be in every figure",
+        ),
+        400 if !seen.is_encrypted && says("https") && says("http request") => speaks_tls(),
+        401 | 403 => {
+            let key = key?;
+            let (cause, state) = match (key.is_set, status) {
+                (false, _) => ("the server wants a key, and none was sent", "it is not set"),
+                (true, 403) => (
+                    "the server knows the key, and it may not do this",
+                    "is it right, and may it use this model?",
+                ),
+                (true, _) => ("the server does not take the key", "is it right?"),
+            };
+            diagnosis(
+                cause,
+                format!(
+                    "check the API key in the variable {} ({state}; --api-key-env names another)",
+                    key.name
+                ),
+            )
+        }
+        404 if key.is_none() => diagnosis(
+            "there is no such model or address",
+            "check --region, --model and --base-url",
+        ),
+        404 if says("model") => diagnosis(
+            "the server does not have this model",
+            "check --model; --base-url (written as the API's own SDK takes it) and --endpoint are \
+             probably right",
+        ),
+        404 | 405 => {
+            let at = seen
+                .target
+                .map(|target| format!(" ({target})"))
+                .unwrap_or_default();
+            let hint = match seen.target {
+                Some(target) if target.starts_with("/v1/") => "",
+                Some(_) => ", often with /v1 at its end",
+                None => "",
+            };
+            diagnosis(
+                &format!("the server has nothing at this path{at}"),
+                format!(
+                    "check --base-url (written as the API's own SDK takes it{hint}), --endpoint \
+                     and --model"
+                ),
+            )
+        }
+        407 => diagnosis(
+            "the proxy wants a user name and password",
+            "give them in the proxy's URL: http://user:password@host:port; --no-proxy goes around \
+             it",
+        ),
+        408 | 504 => diagnosis(
+            "the server or a gateway before it lost patience",
+            match seen.is_load {
+                true => {
+                    "look into the server's log and at the gateway's time limit, or use fewer \
+                         --clients"
+                }
+                false => "look into the server's log, and at the gateway's time limit",
+            },
+        ),
+        413 => diagnosis("the request is too large", "send smaller payloads"),
+        400 | 422 => diagnosis(
+            match says("model") {
+                true => "the server does not take this model, or something of the request",
+                false => "the server does not take this request",
+            },
+            "check the payload and --model",
+        ),
+        429 => diagnosis(
+            "there are more requests, or tokens, than are allowed",
+            match seen.is_load {
+                true => "use fewer --clients, or ask for a higher rate limit",
+                false => "wait, check the account's balance, or ask for a higher rate limit",
+            },
+        ),
+        500.. => diagnosis(
+            match status {
+                502 | 503 => "the gateway is there, but the model behind it is not ready",
+                529 => "the provider has too much to do",
+                _ => "the server failed",
+            },
+            match seen.is_load {
+                true => "look into the server's log, or use fewer --clients",
+                false => "look into the server's log, or try again later",
+            },
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! One request, looked at closely: every phase, every frame, and for a failure what is wrong.
+//!
+//! Belongs here: the single request over the wire and decoder of a run, what is seen of it, and what
+//! failures mostly mean. Does not belong here: how it is shown (`report`).
+
+mod diagnosis;
+mod report;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
+pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
+pub(crate) use watch::Watch;
+
+use crate::endpoint::Way;
+use crate::error::{Error, Result};
+use crate::run::{Interrupt, ProbeRun, RunConfig};
+use crate::wire::StampSource;
+use watch::Watched;
+
+/// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
+/// the configuration are left out; `key` says where the endpoint's key comes from, if that is known.
+///
+/// Blocks the calling thread, which must not be one of an async runtime's. `interrupt` gives the
+/// request up.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use llmeter::{Interrupt, OpenAiChat, RunConfig, probe, report};
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+/// let payload = OpenAiChat::create_payload("Tell me a story.", 32, Default::default())?;
+/// let config = RunConfig::new(Arc::new(endpoint), [payload]);
+/// let seen = probe::probe(&config, None, &Interrupt::new())?;
+/// println!("{}", report::probe(&seen, 10));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When the configuration cannot be used or a file that it names cannot be read. A server that is
+/// not there or refuses is no error: the report says so.
+pub fn probe(
+    config: &RunConfig,
+    key: Option<&KeyVariable>,
+    interrupt: &Interrupt,
+) -> Result<ProbeReport> {
+    config.validate()?;
+    let watched = Arc::new(Watched::new(config.endpoint.clone()));
+    let mut own = config.clone();
+    own.endpoint = watched.clone();
+    own.clients = 1;
+    own.warmup = 0;
+    own.max_retries = 0;
+    own.callbacks = Vec::new();
+    own.max_cost = None;
+    let proxy = own.proxy()?;
+    let run = ProbeRun::new(&own, proxy.as_ref())?;
+    if let Way::Http(api) = own.endpoint.way() {
+        api.check()?;
+    }
+    let mut report = ProbeReport::new(&own, proxy.as_ref(), run.request());
+
+    let dialer = match own.endpoint.way() {
+        Way::Invoke(_) => None,
+        Way::Http(api) => match own.dialer(api.server(), proxy.as_ref()) {
+            Ok(dialer) => Some(dialer),
+            Err(unresolved @ Error::Unresolved { .. }) => {
+                report.error = Some(unresolved.to_string());
+                report.diagnose(key);
+                return Ok(report);
+            }
+            Err(reason) => return Err(reason),
+        },
+    };
+    if let Some(dialer) = &dialer {
+        report.addresses = dialer.addresses();
+        report.time_to_resolve = dialer.time_to_resolve();
+    }
+    let watch = Arc::<Watch>::default();
+    let (queue, segments) = channel();
+    run.send(&own, dialer, watch.clone(), queue, interrupt)?;
+    let seen = ProbeRun::decode(&own, segments);
+    report.is_interrupted = interrupt.is_stopped();
+    report.take_connection(&watch);
+    if let Some(seen) = seen {
+        report.stamps = match seen.is_kernel_stamped {
+            true => StampSource::Kernel,
+            false => StampSource::User,
+        };
+        report.take_frames(watched.take_log(), seen.sent, &*config.endpoint);
+        report.take_answer(seen.response);
+        report.note_unstreamed(config.endpoint.is_streaming());
+    }
+    report.diagnose(key);
+    Ok(report)
+}

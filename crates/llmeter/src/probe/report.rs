@@ -1,0 +1,419 @@
+//! What a probe saw.
+
+use std::net::SocketAddr;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
+use super::watch::{FrameLog, Watch};
+use crate::endpoint::{Endpoint, InvocationResponse, Way, is_harmless_header};
+use crate::run::RunConfig;
+use crate::wire::clock::Stamp;
+use crate::wire::{Phase, Proxy, StampSource, TlsFacts};
+
+/// What stands in the place of a header's value that may be a secret.
+const HIDDEN: &str = "(hidden)";
+/// Headers of an answer that say who somebody is, not what the answer is.
+const PRIVATE_HEADERS: [&str; 2] = ["set-cookie", "set-cookie2"];
+/// Characters of a request's body that are kept.
+const MOST_BODY: usize = 4 * 1024;
+
+/// What a probe saw. Times are seconds; secrets are hidden.
+#[derive(Debug, Clone, Default)]
+pub struct ProbeReport {
+    /// The endpoint's name, its provider and the model.
+    pub endpoint_name: String,
+    /// Who runs the endpoint.
+    pub provider: String,
+    /// The model that was asked for.
+    pub model_id: String,
+    /// Host and port, or the Unix socket; empty for an endpoint that is no HTTP API.
+    pub server: String,
+    /// Whether the server is reached with TLS.
+    pub is_encrypted: bool,
+    /// The proxy that was gone through, without credentials.
+    pub proxy: Option<String>,
+    /// The addresses of the server, or of the proxy.
+    pub addresses: Vec<SocketAddr>,
+    /// The address that was connected to.
+    pub address: Option<SocketAddr>,
+    /// Time to resolve the name; an address needs none.
+    pub time_to_resolve: Option<f64>,
+    /// Time to connect: TCP's, and a proxy's way to an https server.
+    pub time_to_connect: Option<f64>,
+    /// Time of the TLS handshake.
+    pub time_to_tls: Option<f64>,
+    /// What the handshake agreed on.
+    pub tls: Option<TlsFacts>,
+    /// What was under way when a connection could not be opened.
+    pub failed_phase: Option<Phase>,
+    /// The request, if it is HTTP.
+    pub request: Option<ProbeRequest>,
+    /// The head of the answer, if it came.
+    pub response: Option<ProbeResponse>,
+    /// The frames of a stream, or the body of an answer in one piece.
+    pub frames: Vec<ProbeFrame>,
+    /// Frames beyond those that are kept.
+    pub frames_dropped: u64,
+    /// Whose stamps the times are.
+    pub stamps: StampSource,
+    /// What the answer says, with its times and counts.
+    pub answer: Option<InvocationResponse>,
+    /// Why the request failed; `None` is success.
+    pub error: Option<String>,
+    /// What is most likely wrong, and what to do.
+    pub diagnosis: Option<Diagnosis>,
+    /// What is odd about an answer that did not fail.
+    pub remarks: Vec<String>,
+    /// Whether it was given up because the user asked for that.
+    pub is_interrupted: bool,
+}
+
+/// A request as it was sent, without what may be secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// `POST /v1/chat/completions HTTP/1.1`.
+    pub line: String,
+    /// Names and values of the headers.
+    pub headers: Vec<(String, String)>,
+    /// The body's beginning.
+    pub body: String,
+    /// The body's length.
+    pub body_bytes: usize,
+}
+
+/// The head of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeResponse {
+    /// The status code.
+    pub status: u16,
+    /// Names and values of the headers, as sent.
+    pub headers: Vec<(String, String)>,
+}
+
+/// One frame of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeFrame {
+    /// Time from the request's first byte to the frame's last; `None` for the body of a refusal.
+    pub time: Option<f64>,
+    /// The frame's type, if the stream names one.
+    pub event: Option<String>,
+    /// The beginning of its data.
+    pub data: String,
+    /// The length of its data.
+    pub bytes: usize,
+    /// Whether it carries generated content.
+    pub has_content: bool,
+}
+
+impl ProbeReport {
+    pub(super) fn new(config: &RunConfig, proxy: Option<&Proxy>, request: &[u8]) -> Self {
+        let identity = config.endpoint.identity();
+        let mut report = Self {
+            endpoint_name: identity.endpoint_name.clone(),
+            provider: identity.provider.clone(),
+            model_id: identity.model_id.clone(),
+            proxy: proxy.map(|proxy| proxy.shown().to_owned()),
+            ..Self::default()
+        };
+        if let Way::Http(api) = config.endpoint.way() {
+            report.server = api.server().shown();
+            report.is_encrypted = api.server().tls;
+            let redacted = |text: &str| api.redact(text).into_owned();
+            report.request = Some(ProbeRequest::new(request, redacted));
+        }
+        report
+    }
+
+    pub(super) fn take_connection(&mut self, watch: &Watch) {
+        if let Some(opened) = watch.opened() {
+            self.address = opened.address;
+            self.time_to_connect = Some(opened.time_to_connect);
+            self.time_to_tls = opened.time_to_tls;
+            self.tls = opened.tls;
+        } else if let Some(opening) = watch.opening() {
+            self.failed_phase = Some(opening.phase);
+            self.time_to_connect = opening.time_to_connect;
+        }
+    }
+
+    pub(super) fn take_frames(
+        &mut self,
+        log: FrameLog,
+        sent: Option<Stamp>,
+        endpoint: &dyn Endpoint,
+    ) {
+        let Way::Http(api) = endpoint.way() else {
+            return;
+        };
+        let shown = |bytes: &[u8]| api.redact(&String::from_utf8_lossy(bytes)).into_owned();
+        self.response = log.head.map(|head| ProbeResponse {
+            status: head.status,
+            headers: head
+                .lines
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| {
+                    let is_private = PRIVATE_HEADERS.contains(&name.to_ascii_lowercase().as_str());
+                    let value = match is_private {
+                        true => HIDDEN.to_owned(),
+                        false => api.redact(&value).into_owned(),
+                    };
+                    (name, value)
+                })
+                .collect(),
+        });
+        self.frames_dropped = log.dropped;
+        let frames = log.frames.into_iter().map(|frame| ProbeFrame {
+            time: frame.at.zip(sent).map(|(at, sent)| at.seconds_since(sent)),
+            event: frame.event,
+            data: shown(&frame.data),
+            bytes: frame.bytes,
+            has_content: frame.has_content,
+        });
+        self.frames = frames.collect();
+    }
+
+    pub(super) fn take_answer(&mut self, answer: InvocationResponse) {
+        self.error.clone_from(&answer.error);
+        let is_stream = answer.detail.content_frames.is_some();
+        if self.error.is_none() {
+            let mut odd = |remark: &str| self.remarks.push(remark.to_owned());
+            let is_empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
+            if is_empty(&answer.response_text) && answer.detail.reasoning_text.is_some() {
+                odd(
+                    "there is reasoning and no answer: it took all the tokens that were allowed; \
+                     raise --max-tokens",
+                );
+            } else if is_stream && answer.detail.content_frames == Some(0) {
+                odd("the stream was complete and empty");
+            }
+            let is_at_once = answer.time_to_first_token == answer.time_to_last_token;
+            match answer.detail.content_frames {
+                Some(1) => odd(
+                    "the whole answer came in one frame: the server does not send as it generates, \
+                     or the answer is that short",
+                ),
+                Some(2..) if is_at_once => odd(
+                    "all frames came at the same time: something between holds the stream back (a \
+                     proxy that buffers), or the server does not send as it generates",
+                ),
+                _ => {}
+            }
+        }
+        self.answer = Some(answer);
+    }
+
+    /// Notes that a stream was asked for and not sent.
+    pub(super) fn note_unstreamed(&mut self, was_asked: bool) {
+        let answer = self.answer.as_ref();
+        let is_whole = answer.is_some_and(|answer| answer.detail.content_frames.is_none());
+        if was_asked && is_whole && self.error.is_none() {
+            let remark = "a stream was asked for, and the answer came in one piece: there is no \
+                          time to first token; take the --endpoint without -stream, or find out \
+                          what turns streaming off";
+            self.remarks.push(remark.to_owned());
+        }
+    }
+
+    pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>) {
+        let Some(error) = &self.error else { return };
+        let answer = self.answer.as_ref();
+        self.diagnosis = diagnose(&Circumstances {
+            error,
+            is_encrypted: self.is_encrypted,
+            target: self.request.as_ref().map(ProbeRequest::target),
+            phase: self.failed_phase,
+            has_head: self.response.is_some(),
+            has_content: answer.is_some_and(|answer| answer.time_to_first_token.is_some()),
+            key,
+            is_load: false,
+        });
+    }
+
+    /// Whether the request was answered in full.
+    pub fn is_success(&self) -> bool {
+        self.error.is_none() && self.answer.is_some()
+    }
+
+    /// The server's id for the answer. The answer's own may be one that llmeter made.
+    pub fn server_id(&self) -> Option<&str> {
+        let id = self.answer.as_ref()?.id.as_deref()?;
+        let mut headers = self.response.iter().flat_map(|response| &response.headers);
+        let is_in_head = headers.any(|(_, value)| value == id);
+        let is_in_frames = self.frames.iter().any(|frame| frame.data.contains(id));
+        (is_in_head || is_in_frames).then_some(id)
+    }
+
+    /// Time from the request's first byte to the first and the last frame.
+    pub fn frame_times(&self) -> Option<(f64, f64)> {
+        let mut times = self.frames.iter().filter_map(|frame| frame.time);
+        let first = times.next()?;
+        Some((first, times.next_back().unwrap_or(first)))
+    }
+
+    /// Everything as JSON, with at most `frames` frames.
+    pub fn to_json(&self, frames: usize) -> Map<String, Value> {
+        let answer = self.answer.as_ref();
+        let detail = answer.map(|answer| &answer.detail);
+        let pairs = |pairs: &[(String, String)]| {
+            let pairs = pairs.iter().map(|(name, value)| json!([name, value]));
+            Value::Array(pairs.collect())
+        };
+        let object = json!({
+            "succeeded": self.is_success(),
+            "error": self.error,
+            "diagnosis": self.diagnosis.as_ref().map(|diagnosis| json!({
+                "cause": diagnosis.cause,
+                "remedy": diagnosis.remedy,
+            })),
+            "remarks": self.remarks,
+            "interrupted": self.is_interrupted,
+            "endpoint_name": self.endpoint_name,
+            "provider": self.provider,
+            "model_id": self.model_id,
+            "server": self.server,
+            "proxy": self.proxy,
+            "addresses": self.addresses,
+            "address": self.address,
+            "tls": self.tls.as_ref().map(|tls| json!({
+                "version": tls.version,
+                "cipher": tls.cipher,
+                "alpn": tls.alpn,
+            })),
+            "failed_phase": self.failed_phase.map(|phase| match phase {
+                Phase::Connect => "connect",
+                Phase::Proxy => "proxy",
+                Phase::Tls => "tls",
+            }),
+            "stamps": match self.stamps {
+                StampSource::Kernel => "kernel",
+                StampSource::User => "user",
+            },
+            "time_to_resolve": self.time_to_resolve,
+            "time_to_connect": self.time_to_connect,
+            "time_to_tls": self.time_to_tls,
+            "time_to_headers": detail.and_then(|detail| detail.time_to_headers),
+            "time_to_first_frame": self.frame_times().map(|(first, _)| first),
+            "time_to_first_token": answer.and_then(|answer| answer.time_to_first_token),
+            "time_to_first_answer_token":
+                detail.and_then(|detail| detail.time_to_first_answer_token),
+            "time_to_last_token": answer.and_then(|answer| answer.time_to_last_token),
+            "time_to_last_frame": self.frame_times().map(|(_, last)| last),
+            "time_per_output_token": answer.and_then(|answer| answer.time_per_output_token),
+            "request": self.request.as_ref().map(|request| json!({
+                "line": request.line,
+                "headers": pairs(&request.headers),
+                "body": request.body,
+                "body_bytes": request.body_bytes,
+            })),
+            "response": self.response.as_ref().map(|response| json!({
+                "status": response.status,
+                "headers": pairs(&response.headers),
+            })),
+            "frames": self.frames.iter().take(frames).map(|frame| json!({
+                "time": frame.time,
+                "event": frame.event,
+                "data": frame.data,
+                "bytes": frame.bytes,
+                "has_content": frame.has_content,
+            })).collect::<Vec<_>>(),
+            "frames_total": self.frames.len() as u64 + self.frames_dropped,
+            "id": self.server_id(),
+            "response_text": answer.and_then(|answer| answer.response_text.as_ref()),
+            "reasoning_text": detail.and_then(|detail| detail.reasoning_text.as_ref()),
+            "finish_reason": detail.and_then(|detail| detail.finish_reason.as_ref()),
+            "num_tokens_input": answer.and_then(|answer| answer.num_tokens_input),
+            "num_tokens_input_cached": answer.and_then(|answer| answer.num_tokens_input_cached),
+            "num_tokens_output": answer.and_then(|answer| answer.num_tokens_output),
+            "num_tokens_output_reasoning":
+                answer.and_then(|answer| answer.num_tokens_output_reasoning),
+            "annotations": answer.map(|answer| &answer.annotations),
+        });
+        match object {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        }
+    }
+}
+
+impl ProbeRequest {
+    /// Takes a request's bytes apart. `redacted` hides the endpoint's secrets.
+    fn new(bytes: &[u8], redacted: impl Fn(&str) -> String) -> Self {
+        let end = bytes.windows(4).position(|part| part == b"\r\n\r\n");
+        let (head, body) = match end {
+            Some(end) => (&bytes[..end], &bytes[end + 4..]),
+            None => (bytes, &[][..]),
+        };
+        let head = String::from_utf8_lossy(head);
+        let mut lines = head.split("\r\n");
+        let line = redacted(lines.next().unwrap_or_default());
+        let headers = lines.filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            let value = SecretString::from(value);
+            Some((name.to_owned(), shown_header(name, &value)))
+        });
+        Self {
+            headers: headers.collect(),
+            line,
+            body: redacted(&String::from_utf8_lossy(&body[..body.len().min(MOST_BODY)])),
+            body_bytes: body.len(),
+        }
+    }
+
+    /// The path, with the query.
+    fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+}
+
+/// A header's value as far as it can be shown: what is not known to be harmless is hidden, and of
+/// credentials the kind is left.
+fn shown_header(name: &str, value: &SecretString) -> String {
+    use secrecy::ExposeSecret;
+    let value = value.expose_secret();
+    let is_shown = |name: &str| {
+        ["host", "content-length"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    };
+    if is_harmless_header(name) || is_shown(name) {
+        return value.to_owned();
+    }
+    let kind = value.split_once(' ').map(|(kind, _)| kind);
+    let is_kind = |kind: &&str| {
+        kind.len() <= 20
+            && kind
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_credential = name.to_ascii_lowercase().ends_with("authorization");
+    match kind.filter(is_kind).filter(|_| is_credential) {
+        Some(kind) => format!("{kind} {HIDDEN}"),
+        None => HIDDEN.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_shown_without_what_may_be_secret() {
+        let bytes =
+            b"POST /v1/x?key=geheim HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer geheim\r\n\
+                      Proxy-Authorization: geheim\r\nX-Thing: geheim\r\nAccept: */*\r\n\
+                      Content-Length: 12\r\n\r\n{\"a\":\"geheim\"}";
+        let request = ProbeRequest::new(bytes, |text| text.replace("geheim", "<redacted>"));
+        assert!(!format!("{request:?}").contains("geheim"), "{request:?}");
+        assert_eq!(request.line, "POST /v1/x?key=<redacted> HTTP/1.1");
+        assert_eq!(request.target(), "/v1/x?key=<redacted>");
+        let values: Vec<&str> = request.headers.iter().map(|(_, value)| &**value).collect();
+        assert_eq!(
+            values,
+            ["h", "Bearer (hidden)", HIDDEN, HIDDEN, "*/*", "12"]
+        );
+        assert_eq!(request.body_bytes, 14);
+    }
+}

@@ -1,0 +1,256 @@
+//! What is seen of a request while it is carried out: on the wire and by the endpoint's decoder.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::endpoint::{
+    Answer, Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
+    ResponseHead, SavedObject, Way,
+};
+use crate::payload::Payload;
+use crate::wire::clock::{self, Stamp};
+use crate::wire::{Connection, Phase, Server, TlsFacts};
+
+/// Most frames that are kept; the rest is counted.
+const MOST_FRAMES: usize = 10_000;
+/// Most bytes of a frame that are kept.
+const MOST_BYTES: usize = 4 * 1024;
+
+/// What the lane tells of the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    opening: Mutex<Option<Opening>>,
+    opened: Mutex<Option<Opened>>,
+}
+
+/// A connection that is not ready yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening {
+    begun: Stamp,
+    pub(super) phase: Phase,
+    /// Time to connect, once that is done.
+    pub(super) time_to_connect: Option<f64>,
+}
+
+/// A connection that was opened.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) time_to_connect: f64,
+    pub(super) time_to_tls: Option<f64>,
+    pub(super) tls: Option<TlsFacts>,
+}
+
+impl Watch {
+    /// A phase of opening a connection begins.
+    pub(crate) fn enter(&self, phase: Phase) {
+        let mut opening = lock(&self.opening);
+        let begun = match (phase, *opening) {
+            (Phase::Proxy | Phase::Tls, Some(opening)) => opening.begun,
+            _ => clock::now(),
+        };
+        *opening = Some(Opening {
+            begun,
+            phase,
+            time_to_connect: (phase == Phase::Tls).then(|| clock::now().seconds_since(begun)),
+        });
+    }
+
+    /// The connection is there.
+    pub(crate) fn connected(&self, connection: &Connection) {
+        *lock(&self.opening) = None;
+        *lock(&self.opened) = Some(Opened {
+            address: connection.address,
+            time_to_connect: connection.time_to_connect,
+            time_to_tls: connection.time_to_tls,
+            tls: connection.tls(),
+        });
+    }
+
+    /// The opening of a connection that did not come to its end.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        *lock(&self.opening)
+    }
+
+    pub(super) fn opened(&self) -> Option<Opened> {
+        lock(&self.opened).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What came, in order.
+#[derive(Debug, Default)]
+pub(super) struct FrameLog {
+    pub(super) head: Option<ResponseHead>,
+    pub(super) frames: Vec<LoggedFrame>,
+    /// Frames that were not kept.
+    pub(super) dropped: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct LoggedFrame {
+    pub(super) at: Option<Stamp>,
+    pub(super) event: Option<String>,
+    /// The beginning of the frame's data.
+    pub(super) data: Vec<u8>,
+    pub(super) bytes: usize,
+    pub(super) has_content: bool,
+}
+
+impl FrameLog {
+    fn add(&mut self, at: Option<Stamp>, event: Option<&str>, data: &[u8], has_content: bool) {
+        if self.frames.len() == MOST_FRAMES {
+            self.dropped += 1;
+            return;
+        }
+        self.frames.push(LoggedFrame {
+            at,
+            event: event.map(str::to_owned),
+            data: data[..data.len().min(MOST_BYTES)].to_vec(),
+            bytes: data.len(),
+            has_content,
+        });
+    }
+}
+
+/// An endpoint whose decoder writes down what it gets. A run pays nothing for the possibility.
+pub(super) struct Watched {
+    inner: Arc<dyn Endpoint>,
+    log: Arc<Mutex<FrameLog>>,
+}
+
+impl Watched {
+    pub(super) fn new(inner: Arc<dyn Endpoint>) -> Self {
+        Self {
+            inner,
+            log: Arc::default(),
+        }
+    }
+
+    pub(super) fn take_log(&self) -> FrameLog {
+        std::mem::take(&mut lock(&self.log))
+    }
+
+    /// The API within. Only asked of endpoints that are one.
+    fn api(&self) -> &dyn HttpApi {
+        match self.inner.way() {
+            Way::Http(api) => api,
+            Way::Invoke(_) => unreachable!("`way` hands on an endpoint that invokes itself"),
+        }
+    }
+}
+
+impl Endpoint for Watched {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.inner.is_streaming()
+    }
+
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        self.inner.prepare_payload(payload)
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+        self.inner.prompt_text(payload)
+    }
+
+    fn way(&self) -> Way<'_> {
+        match self.inner.way() {
+            Way::Http(_) => Way::Http(self),
+            invoking @ Way::Invoke(_) => invoking,
+        }
+    }
+
+    fn saved(&self) -> SavedObject {
+        self.inner.saved()
+    }
+
+    fn saved_apart(&self) -> Map<String, Value> {
+        self.inner.saved_apart()
+    }
+}
+
+impl HttpApi for Watched {
+    fn server(&self) -> &Server {
+        self.api().server()
+    }
+
+    fn method(&self) -> &str {
+        self.api().method()
+    }
+
+    fn check(&self) -> crate::Result<()> {
+        self.api().check()
+    }
+
+    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
+        self.api().request(payload)
+    }
+
+    fn request_lifetime(&self) -> Option<Duration> {
+        self.api().request_lifetime()
+    }
+
+    fn is_fresh(&self, made: Stamp) -> bool {
+        self.api().is_fresh(made)
+    }
+
+    fn framing(&self) -> Framing {
+        self.api().framing()
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::new(WatchedDecoder {
+            inner: self.api().decoder(),
+            log: self.log.clone(),
+        })
+    }
+
+    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.api().redact(text)
+    }
+}
+
+struct WatchedDecoder {
+    inner: Box<dyn FrameDecoder>,
+    log: Arc<Mutex<FrameLog>>,
+}
+
+impl FrameDecoder for WatchedDecoder {
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        lock(&self.log).head = Some(head.clone());
+        self.inner.head(head, answer);
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+        let at = answer.frame_stamp();
+        let (event, data) = (frame.event, frame.data);
+        self.inner.frame(frame, answer);
+        lock(&self.log).add(at, event, data, answer.frame_has_content());
+    }
+
+    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        let at = answer.frame_stamp();
+        self.inner.whole(body, answer);
+        lock(&self.log).add(at, None, body, answer.frame_has_content());
+    }
+
+    fn end(&mut self, answer: &mut Answer) {
+        self.inner.end(answer);
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        lock(&self.log).add(None, None, body, false);
+        self.inner.error_message(body)
+    }
+}

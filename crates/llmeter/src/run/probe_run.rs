@@ -1,0 +1,109 @@
+//! One request of a run by itself, for whoever wants to look at it closely.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use crate::endpoint::InvocationResponse;
+use crate::error::{Error, Result};
+use crate::probe::Watch;
+use crate::run::ahead::Requests;
+use crate::run::capture::Segment;
+use crate::run::client;
+use crate::run::decode::Decoder;
+use crate::run::gate::Gate;
+use crate::run::prepare::Prepared;
+use crate::run::session::Session;
+use crate::run::{Interrupt, RunConfig, lane};
+use crate::wire::clock::Stamp;
+use crate::wire::{Dialer, LANE, Proxy};
+
+/// The first payload's request.
+pub(crate) struct ProbeRun {
+    prepared: Arc<Prepared>,
+}
+
+/// What became of it.
+pub(crate) struct ProbeAnswer {
+    pub(crate) response: InvocationResponse,
+    /// When the request's first byte was written, if it was.
+    pub(crate) sent: Option<Stamp>,
+    /// Whether every read of the answer has the kernel's stamp.
+    pub(crate) is_kernel_stamped: bool,
+}
+
+impl ProbeRun {
+    /// # Errors
+    /// When there is no payload, or the endpoint refuses it.
+    pub(crate) fn new(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Self> {
+        let payload = config.payloads.first();
+        let payload =
+            payload.ok_or_else(|| Error::invalid("payload", "(none)", "at least one payload"))?;
+        let prepared = Prepared::new(&*config.endpoint, proxy, payload)?;
+        Ok(Self {
+            prepared: Arc::new(prepared),
+        })
+    }
+
+    /// The request's bytes; none for an endpoint that invokes itself.
+    pub(crate) fn request(&self) -> &[u8] {
+        &self.prepared.request
+    }
+
+    /// Carries it out on this thread as a lane would. The answer's segments go to `queue`.
+    ///
+    /// # Errors
+    /// When no runtime can be started.
+    pub(crate) fn send(
+        self,
+        config: &RunConfig,
+        dialer: Option<Dialer>,
+        watch: Arc<Watch>,
+        queue: Sender<Segment>,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let runtime = lane::runtime()?;
+        LANE.with(|lane| lane.woke());
+        let own = Interrupt::new();
+        let (gate, _) = Gate::new(1);
+        let requests = Requests::Fixed(vec![self.prepared.clone()]);
+        let mut session = Session::new(config, dialer, requests, own.clone(), gate, None);
+        session.watch = Some(watch);
+        let stopped = async {
+            tokio::select! {
+                () = interrupt.stopped() => {}
+                () = interrupt.follow() => {}
+            }
+            own.cut();
+            std::future::pending::<()>().await;
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = client::once(Arc::new(session), self.prepared, queue) => {}
+                () = stopped => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// What the segments say. `None` if nothing was sent before an interruption.
+    pub(crate) fn decode(config: &RunConfig, segments: Receiver<Segment>) -> Option<ProbeAnswer> {
+        let mut decoder = Decoder::new(config.endpoint.clone(), config.tokenizer.clone(), 1);
+        let (mut reads, mut stamped) = (0_u64, 0_u64);
+        for segment in segments {
+            let head = segment.head.iter().map(|head| head.1);
+            for arrival in head.chain(segment.marks.iter().map(|mark| mark.arrival)) {
+                reads += 1;
+                stamped += u64::from(arrival.is_kernel);
+            }
+            let sent = segment.ending.as_ref().and_then(|ending| ending.sending.at);
+            if let Some(recorded) = decoder.take(segment) {
+                return Some(ProbeAnswer {
+                    response: recorded.response,
+                    sent,
+                    is_kernel_stamped: reads > 0 && reads == stamped,
+                });
+            }
+        }
+        None
+    }
+}
