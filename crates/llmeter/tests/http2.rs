@@ -334,3 +334,16 @@ fn a_repeated_run_speaks_the_same_version() {
     assert_eq!(repeated.stamps, StampSource::Kernel);
     assert_eq!(texts(&run(repeated).responses), [(Some("one"), None)]);
 }
+
+#[test]
+fn a_probe_shows_the_lines_of_the_head() {
+    let server = Server::start(|_, _, mut respond, _| answer(&mut respond, &["one", " two"]));
+    let config = server.config();
+    let interrupt = llmeter::Interrupt::new();
+    let seen = finish(move || llmeter::probe::probe(&config, None, &interrupt)).unwrap();
+    assert!(seen.is_success(), "{:?}", seen.error);
+    assert_eq!(seen.stamps, StampSource::User);
+    let head = seen.response.unwrap();
+    let is_there = head.headers.iter().any(|(name, _)| name == "content-type");
+    assert!(is_there, "{:?}", head.headers);
+}
