@@ -115,6 +115,18 @@ fn echo(number: usize, request: &Request, secrets: &[&str], aws: bool) -> String
 /// Runs against a server that repeats everything, and looks for pieces of secrets.
 #[track_caller]
 fn says_nothing(api: &Api, variables: &[(&str, &str)], secrets: &'static [&'static str]) {
+    says_nothing_at(api, "", &[], variables, secrets);
+}
+
+/// The same with more in the address and among the flags.
+#[track_caller]
+fn says_nothing_at(
+    api: &Api,
+    query: &str,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    secrets: &'static [&'static str],
+) {
     let place = Place::new();
     let (number, aws) = (AtomicUsize::new(0), is_aws(api));
     let server = Scripted::start(move |request| {
@@ -130,20 +142,12 @@ fn says_nothing(api: &Api, variables: &[(&str, &str)], secrets: &'static [&'stat
         true => server.url.clone(),
         false => server.url.replace("/v1", ""),
     };
-    let mut command = place.run_command(
-        &url,
-        &[
-            "--endpoint",
-            api.name,
-            "--requests",
-            &requests.to_string(),
-            "--header",
-            &format!("X-Team: {HEADER}"),
-            "--header",
-            &format!("X-Assertion: Bearer {LONG}"),
-            "--json",
-        ],
-    );
+    let (requests, team) = (requests.to_string(), format!("X-Team: {HEADER}"));
+    let assertion = format!("X-Assertion: Bearer {LONG}");
+    let mut all = vec!["--endpoint", api.name, "--requests", &requests, "--json"];
+    all.extend(["--header", &team, "--header", &assertion]);
+    all.extend(flags);
+    let mut command = place.run_command(&format!("{url}{query}"), &all);
     command
         .env("LLMETER_LOG", "trace")
         .env("AWS_REGION", "us-east-1");
@@ -190,6 +194,30 @@ fn no_key_or_header_comes_back_from_any_api() {
         let variable = api.key_variable().unwrap();
         says_nothing(api, &[(variable, KEY)], &[KEY, HEADER, LONG]);
     }
+}
+
+#[test]
+fn no_key_of_a_described_api_comes_back() {
+    let api = Api::named("http").unwrap();
+    let flags = [
+        "--body",
+        r#"{"auth": {{ api_key }}, "prompt": {{ prompt }}}"#,
+        "--framing",
+        "sse",
+        "--jmespath",
+        "text=text",
+        "--api-key-env",
+        "SOME_KEY",
+    ];
+    let query = format!("/generate?api_key={BEARER}&page=2");
+    let variables = [("SOME_KEY", KEY)];
+    says_nothing_at(
+        api,
+        &query,
+        &flags,
+        &variables,
+        &[KEY, BEARER, HEADER, LONG],
+    );
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::anthropic_messages::clouds;
@@ -10,42 +9,14 @@ use super::http::{HttpEndpoint, HttpEndpointBuilder};
 use super::json_api::{Dialect, JsonEndpointBuilder};
 use super::openai::{OpenAi, OpenAiApi};
 use super::{
-    AnthropicMessages, AzureChat, Chat, Completions, Embeddings, Endpoint, Gemini, JsonEndpoint,
-    Ollama, OpenAiChat, OpenAiCompletions, OpenAiEmbeddings, OpenAiResponses, Responses,
-    SavedObject, Tgi,
+    AnthropicMessages, AzureChat, Chat, Completions, Embeddings, Endpoint, EndpointSettings,
+    Gemini, JsonEndpoint, Ollama, OpenAiChat, OpenAiCompletions, OpenAiEmbeddings, OpenAiResponses,
+    Responses, SavedObject, Tgi,
 };
 #[cfg(feature = "aws")]
-use super::{AwsOptions, BedrockConverse, BedrockInvoke, SageMaker};
+use super::{BedrockConverse, BedrockInvoke, SageMaker};
 use crate::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
-
-/// What a user says of an endpoint, whichever API it speaks.
-#[derive(Debug, Clone, Default)]
-pub struct EndpointSettings {
-    /// Where the API is; `None` is the provider's own address, if it has one.
-    pub base_url: Option<String>,
-    /// The model to ask for.
-    pub model: Option<String>,
-    /// The key; a server that needs none can go without.
-    pub api_key: Option<SecretString>,
-    /// The region, for the APIs of AWS; `None` is what the environment says.
-    pub region: Option<String>,
-    /// Who runs the API, where several do: Claude's messages come from `anthropic`, `bedrock`,
-    /// `bedrock-mantle`, `vertex` or `foundry`. Elsewhere it is a name for the record; `None` is the
-    /// API's usual one.
-    pub provider: Option<String>,
-    /// Further headers of every request.
-    pub headers: Vec<(String, SecretString)>,
-    /// Where parts of an answer are, for the APIs that leave its shape to the model or the server:
-    /// names of [`ANSWER_PARTS`](super::ANSWER_PARTS) with JMESPath expressions.
-    pub jmespath: Vec<(String, String)>,
-    /// The template of a body; only for `http`, like the next two.
-    pub body: Option<String>,
-    /// The HTTP method; POST if not set.
-    pub method: Option<String>,
-    /// How a streamed answer is framed: `none`, `sse`, `ndjson` or `event-stream`.
-    pub framing: Option<String>,
-}
 
 /// One API that llmeter speaks, streamed or answered at once.
 #[derive(Clone, Copy)]
@@ -364,96 +335,6 @@ fn load_json_api(
     key: &str,
 ) -> Result<Arc<dyn Endpoint>> {
     Ok(Arc::new(JsonEndpoint::from_saved(dialect, saved, key)?))
-}
-
-impl EndpointSettings {
-    /// The base URL of an API without a usual address. `example` says what to give.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub(super) fn base_url(&self, example: &str) -> Result<&str> {
-        let base_url = self.base_url.as_deref();
-        base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
-    }
-
-    /// The expressions, if they are for these parts.
-    #[cfg(feature = "aws")]
-    fn places(&self, parts: &[&str]) -> Result<impl Iterator<Item = (&str, &str)>> {
-        let mut places = self.jmespath.iter();
-        if let Some((part, path)) = places.find(|(part, _)| !parts.contains(&part.as_str())) {
-            let expected = format!("one of the parts {}", parts.join(", "));
-            return Err(Error::invalid(
-                "jmespath",
-                format!("{part}={path}"),
-                expected,
-            ));
-        }
-        let places = self.jmespath.iter();
-        Ok(places.map(|(part, path)| (part.as_str(), path.as_str())))
-    }
-
-    /// Refuses what only the API has that is made of templates.
-    fn refuse_templates(&self) -> Result<()> {
-        let given = [
-            ("body", &self.body),
-            ("method", &self.method),
-            ("framing", &self.framing),
-        ];
-        match given.into_iter().find(|(_, setting)| setting.is_some()) {
-            None => Ok(()),
-            Some((field, _)) => Err(Error::invalid(
-                field,
-                "(given)",
-                "nothing for this API, whose shape is known; it goes with --endpoint http",
-            )),
-        }
-    }
-
-    /// Refuses what only APIs have whose shape is not known.
-    fn refuse_shapes(&self) -> Result<()> {
-        self.refuse_templates()?;
-        match self.jmespath.first() {
-            None => Ok(()),
-            Some((part, path)) => Err(Error::invalid(
-                "jmespath",
-                format!("{part}={path}"),
-                "nothing for this API, whose shape is known; it goes with --endpoint http, \
-                 bedrock-invoke and sagemaker",
-            )),
-        }
-    }
-
-    /// The way to AWS; the environment says what the settings leave open.
-    #[cfg(feature = "aws")]
-    fn aws(&self, provider: &'static str) -> Result<AwsOptions> {
-        if let Some(other) = self.provider.as_deref().filter(|name| *name != provider) {
-            let expected = format!("{provider:?}, which this API always is");
-            return Err(Error::invalid("provider", other, expected));
-        }
-        let mut options = AwsOptions::from_environment();
-        if let Some(region) = &self.region {
-            options = options.region(region);
-        }
-        if let Some(base_url) = &self.base_url {
-            options = options.base_url(base_url);
-        }
-        if let Some(key) = &self.api_key {
-            options = options.bearer_token(key.clone());
-        }
-        for (name, value) in &self.headers {
-            options = options.header(name, value.clone());
-        }
-        Ok(options)
-    }
-
-    /// The model.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub(super) fn model(&self) -> Result<&str> {
-        let model = self.model.as_deref();
-        model.ok_or_else(|| Error::invalid("model", "(missing)", "the model to ask for"))
-    }
 }
 
 impl Api {

@@ -7,6 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde_json::Value;
 
+use super::Answer;
 use super::lenient::{Accept, Text, accept, lenient_json};
 
 /// Characters of a server's text that an error message quotes.
@@ -170,6 +171,24 @@ pub(crate) fn is_throttle(kind: &str) -> bool {
 pub(crate) fn bare_kind(kind: &str) -> &str {
     let kind = kind.split(':').next().unwrap_or_default();
     kind.rsplit('#').next().unwrap_or_default()
+}
+
+/// A whole answer's JSON; what is wrong with it becomes the answer's error.
+pub(super) fn whole_json(body: &[u8], answer: &mut Answer) -> Option<Value> {
+    if body.trim_ascii().is_empty() {
+        answer.error("the server's answer is empty");
+        return None;
+    }
+    match lenient_json(body) {
+        Ok(value) => Some(value),
+        Err(reason) => {
+            answer.error(format!(
+                "the server's answer is not valid JSON: {reason}: {}",
+                excerpt(body)
+            ));
+            None
+        }
+    }
 }
 
 /// The beginning of a server's text, on one line.

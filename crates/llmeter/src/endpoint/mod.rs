@@ -35,6 +35,8 @@ mod prepared;
 mod response;
 #[cfg(feature = "aws")]
 mod sagemaker;
+mod saved_state;
+mod settings;
 mod tgi;
 
 use std::borrow::Cow;
@@ -54,7 +56,7 @@ pub use azure_openai::{AzureChat, AzureOpenAiChat};
 pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 #[cfg(feature = "aws")]
 pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
-pub use catalog::{APIS, Api, EndpointSettings, from_saved};
+pub use catalog::{APIS, Api, from_saved};
 pub use gemini::Gemini;
 pub use http::{ANSWER_PARTS, HttpEndpoint, HttpEndpointBuilder};
 pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
@@ -66,6 +68,7 @@ pub use openai_responses::{OpenAiResponses, Responses};
 pub use response::{InvocationResponse, ResponseDetail};
 #[cfg(feature = "aws")]
 pub use sagemaker::{SageMaker, SageMakerBuilder};
+pub use settings::EndpointSettings;
 pub use tgi::Tgi;
 
 use crate::payload::Payload;

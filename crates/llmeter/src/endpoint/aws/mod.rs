@@ -23,7 +23,7 @@ pub use options::AwsOptions;
 use super::SavedObject;
 use super::failure::excerpt;
 use super::lenient::lenient_json;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::payload::bytes_of;
 
 /// A service of AWS.
@@ -110,33 +110,13 @@ pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| format!("holds no bytes in base64: {}", excerpt(data)))
 }
 
-/// The class of a saved endpoint, in the present form or the one before 0.2.0.
-pub(super) fn class_of(saved: &SavedObject) -> &str {
-    match saved.state.get("endpoint_type").and_then(Value::as_str) {
-        Some(class) if saved.class.is_empty() => class,
-        _ => saved.class.rsplit('.').next().unwrap_or_default(),
-    }
-}
-
-/// A text of a saved state; null is none.
-pub(super) fn saved_text<'s>(
-    saved: &'s SavedObject,
-    name: &'static str,
-) -> Result<Option<&'s str>> {
-    match saved.state.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::invalid(name, other, "a text")),
-    }
-}
-
 /// What an AWS endpoint's saved state says of its access, credentials taken from the environment.
 pub(super) fn saved_options(saved: &SavedObject, key_variable: &str) -> Result<AwsOptions> {
     let mut options = AwsOptions::from_environment();
-    if let Some(region) = saved_text(saved, "region")? {
+    if let Some(region) = saved.text("region")? {
         options = options.region(region);
     }
-    if let Some(base_url) = saved_text(saved, "base_url")? {
+    if let Some(base_url) = saved.text("base_url")? {
         options = options.base_url(base_url);
     }
     if let Ok(key) = std::env::var(key_variable) {

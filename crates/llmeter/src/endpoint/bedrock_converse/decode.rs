@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::aws;
-use crate::endpoint::failure::excerpt;
+use crate::endpoint::failure::{excerpt, whole_json};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
@@ -78,19 +78,8 @@ impl FrameDecoder for Decoder {
     }
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+        let Some(value) = whole_json(body, answer) else {
             return;
-        }
-        let value = match lenient_json(body) {
-            Ok(value) => value,
-            Err(reason) => {
-                answer.error(format!(
-                    "the server's answer is not valid JSON: {reason}: {}",
-                    excerpt(body)
-                ));
-                return;
-            }
         };
         let content = value.pointer("/output/message/content");
         let (Some(fields), Some(Value::Array(content))) = (value.as_object(), content) else {

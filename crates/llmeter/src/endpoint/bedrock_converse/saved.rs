@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::BedrockConverse;
 use crate::endpoint::SavedObject;
-use crate::endpoint::aws::{class_of, saved_options, saved_text};
+use crate::endpoint::aws::saved_options;
 use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.bedrock";
@@ -20,23 +20,12 @@ impl BedrockConverse {
     /// # Errors
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, key_variable: &str) -> Result<Self> {
-        let streaming = match class_of(saved) {
-            STREAMING => true,
-            WHOLE => false,
-            other => {
-                return Err(Error::invalid(
-                    "endpoint",
-                    other,
-                    format!("a saved {STREAMING} or {WHOLE}"),
-                ));
-            }
-        };
-        let model_id = saved_text(saved, "model_id")?
-            .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
+        let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
+        let model_id = saved.required_text("model_id", "the model's id")?;
         let mut builder = Self::builder(model_id)
             .streaming(streaming)
             .aws(saved_options(saved, key_variable)?);
-        if let Some(name) = saved_text(saved, "endpoint_name")? {
+        if let Some(name) = saved.text("endpoint_name")? {
             builder = builder.endpoint_name(name);
         }
         match saved.state.get("inference_config") {

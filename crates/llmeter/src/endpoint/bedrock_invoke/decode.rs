@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::aws;
 use crate::endpoint::aws::{Path, chunk_bytes};
-use crate::endpoint::failure::excerpt;
+use crate::endpoint::failure::{excerpt, whole_json};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
@@ -79,32 +79,21 @@ impl FrameDecoder for Decoder {
     }
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+        let Some(value) = whole_json(body, answer) else {
             return;
+        };
+        if let Some(Value::String(text)) = value.pointer("/choices/0/message/reasoning_content") {
+            answer.reasoning(text);
         }
-        match lenient_json(body) {
-            Ok(value) => {
-                if let Some(Value::String(text)) =
-                    value.pointer("/choices/0/message/reasoning_content")
-                {
-                    answer.reasoning(text);
-                }
-                self.take(&value, answer);
-                if !answer.has_text && !has_other_content(&value) {
-                    answer.error(format!(
-                        "the answer has no text at {} (generated_text_jmespath): {}",
-                        self.generated_text.text(),
-                        excerpt(body)
-                    ));
-                }
-                answer.complete();
-            }
-            Err(reason) => answer.error(format!(
-                "the server's answer is not valid JSON: {reason}: {}",
+        self.take(&value, answer);
+        if !answer.has_text && !has_other_content(&value) {
+            answer.error(format!(
+                "the answer has no text at {} (generated_text_jmespath): {}",
+                self.generated_text.text(),
                 excerpt(body)
-            )),
+            ));
         }
+        answer.complete();
     }
 
     fn end(&mut self, answer: &mut Answer) {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::BedrockInvoke;
 use crate::endpoint::SavedObject;
-use crate::endpoint::aws::{class_of, saved_options, saved_text};
+use crate::endpoint::aws::saved_options;
 use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.bedrock_invoke";
@@ -20,21 +20,13 @@ impl BedrockInvoke {
     /// # Errors
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, key_variable: &str) -> Result<Self> {
-        let streaming = match class_of(saved) {
-            STREAMING => true,
-            WHOLE => false,
-            other => {
-                let expected = format!("a saved {STREAMING} or {WHOLE}");
-                return Err(Error::invalid("endpoint", other, expected));
-            }
-        };
-        let model_id = saved_text(saved, "model_id")?
-            .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
-        let text = |name| Ok::<_, Error>(saved_text(saved, name)?.map(str::to_owned));
+        let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
+        let model_id = saved.required_text("model_id", "the model's id")?;
+        let text = |name| Ok::<_, Error>(saved.text(name)?.map(str::to_owned));
         let mut builder = Self::builder(model_id)
             .streaming(streaming)
             .aws(saved_options(saved, key_variable)?);
-        if let Some(name) = saved_text(saved, "endpoint_name")? {
+        if let Some(name) = saved.text("endpoint_name")? {
             builder = builder.endpoint_name(name);
         }
         if let Some(attempts @ Value::Number(_)) = saved.state.get("max_attempts") {

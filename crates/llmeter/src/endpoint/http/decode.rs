@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::endpoint::failure::{error_text, excerpt};
+use crate::endpoint::failure::{error_text, excerpt, whole_json};
 use crate::endpoint::jmespath::Path;
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
@@ -215,32 +215,23 @@ impl FrameDecoder for Decoder {
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         self.is_done = true;
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+        let Some(value) = whole_json(body, answer) else {
+            return;
+        };
+        if !self.take(&value, answer) {
             return;
         }
-        match lenient_json(body) {
-            Ok(value) => {
-                if !self.take(&value, answer) {
-                    return;
-                }
-                if let Some(path) = &self.places.0.text
-                    && !answer.has_text
-                    && answer.content_frames() == 0
-                {
-                    answer.error(format!(
-                        "the answer has no text at {} (--jmespath text=…): {}",
-                        path.text(),
-                        excerpt(body)
-                    ));
-                }
-                answer.complete();
-            }
-            Err(reason) => answer.error(format!(
-                "the server's answer is not valid JSON: {reason}: {}",
+        if let Some(path) = &self.places.0.text
+            && !answer.has_text
+            && answer.content_frames() == 0
+        {
+            answer.error(format!(
+                "the answer has no text at {} (--jmespath text=…): {}",
+                path.text(),
                 excerpt(body)
-            )),
+            ));
         }
+        answer.complete();
     }
 
     fn end(&mut self, answer: &mut Answer) {

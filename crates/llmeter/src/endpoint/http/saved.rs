@@ -7,6 +7,7 @@ use super::build::FRAMINGS;
 use super::decode::Places;
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
+use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
 use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.http";
@@ -20,38 +21,26 @@ impl HttpEndpoint {
     /// # Errors
     /// When the object is another endpoint, lacks its address or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, api_key_env: &str) -> Result<Self> {
-        if saved.name() != CLASS {
-            return Err(Error::invalid(
-                "endpoint",
-                saved.name(),
-                format!("a saved {CLASS}"),
-            ));
-        }
+        saved.is_streaming(None, CLASS)?;
         let state = &saved.state;
-        let text = |name: &'static str| match state.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(Error::invalid(name, other, "a text")),
-        };
-        let url = text("base_url")?
-            .ok_or_else(|| Error::invalid("base_url", "(missing)", "the API's whole address"))?;
+        let url = saved.required_text("base_url", "the API's whole address")?;
         let mut builder = Self::builder(url);
-        if let Some(model) = text("model_id")? {
+        if let Some(model) = saved.text("model_id")? {
             builder = builder.model(model);
         }
-        if let Some(name) = text("endpoint_name")? {
+        if let Some(name) = saved.text("endpoint_name")? {
             builder = builder.endpoint_name(name);
         }
-        if let Some(provider) = text("provider")? {
+        if let Some(provider) = saved.text("provider")? {
             builder = builder.provider(provider);
         }
-        if let Some(method) = text("method")? {
+        if let Some(method) = saved.text("method")? {
             builder = builder.method(method);
         }
-        if let Some(body) = text("body")? {
+        if let Some(body) = saved.text("body")? {
             builder = builder.body(body);
         }
-        if let Some(name) = text("framing")? {
+        if let Some(name) = saved.text("framing")? {
             builder = builder.saved_framing(name)?;
         }
         match state.get("jmespath") {
@@ -59,10 +48,10 @@ impl HttpEndpoint {
             Some(Value::Object(places)) => builder = builder.saved_places(places)?,
             Some(other) => return Err(Error::invalid("jmespath", other, "an object")),
         }
-        for (name, value) in pairs(state, "default_headers") {
+        for (name, value) in pairs(state, HEADERS) {
             builder = builder.header(name, value);
         }
-        for (name, value) in pairs(state, "default_query") {
+        for (name, value) in pairs(state, QUERY) {
             builder = builder.query(name, value);
         }
         if let Ok(key) = std::env::var(api_key_env) {
@@ -83,14 +72,7 @@ impl HttpEndpoint {
         set("body", json!(self.body.text()));
         set("framing", json!(framing.map(|(name, _)| name)));
         set("jmespath", Value::Object(self.saved_places()));
-        for (name, values) in [
-            ("default_headers", self.access.saved_headers()),
-            ("default_query", self.access.saved_query()),
-        ] {
-            if !values.is_empty() {
-                set(name, Value::Object(values));
-            }
-        }
+        set_additions(&mut state, &self.access);
         SavedObject {
             class: format!("{MODULE}.{CLASS}"),
             state,

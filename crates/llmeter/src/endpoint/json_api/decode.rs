@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::failure::{error_text, excerpt};
+use crate::endpoint::failure::{error_text, excerpt, whole_json};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
 
@@ -78,19 +78,8 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         self.is_done = true;
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+        let Some(value) = whole_json(body, answer) else {
             return;
-        }
-        let value = match lenient_json(body) {
-            Ok(value) => value,
-            Err(reason) => {
-                answer.error(format!(
-                    "the server's answer is not valid JSON: {reason}: {}",
-                    excerpt(body)
-                ));
-                return;
-            }
         };
         // Some servers wrap their one answer in a list.
         let fields = match &value {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{Dialect, JsonEndpoint, JsonEndpointBuilder};
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
-use crate::error::{Error, Result};
+use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
+use crate::error::Result;
 
 impl JsonEndpoint {
     /// Rebuilds an endpoint of an API from a file. No file holds a key; it is read from the
@@ -19,50 +20,29 @@ impl JsonEndpoint {
         api_key_env: &str,
     ) -> Result<Self> {
         let (state, names) = (&saved.state, dialect.names());
-        let class = saved.name();
-        let streaming = match class {
-            _ if class == names.stream_class => true,
-            _ if class == names.whole_class => false,
-            other => {
-                return Err(Error::invalid(
-                    "endpoint",
-                    if other.is_empty() {
-                        "(no class)"
-                    } else {
-                        other
-                    },
-                    format!("a saved {} or {}", names.stream_class, names.whole_class),
-                ));
-            }
-        };
-        let text = |name: &'static str| match state.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(Error::invalid(name, other, "a text")),
-        };
-        let model_id = text("model_id")?
-            .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
-        let base_url = text("base_url")?.unwrap_or_default();
+        let streaming = saved.is_streaming(Some(names.stream_class), names.whole_class)?;
+        let model_id = saved.required_text("model_id", "the model's id")?;
+        let base_url = saved.text("base_url")?.unwrap_or_default();
         let mut builder =
             JsonEndpointBuilder::new(dialect, base_url.to_owned(), model_id.to_owned())
                 .streaming(streaming);
-        if let Some(name) = text("endpoint_name")? {
+        if let Some(name) = saved.text("endpoint_name")? {
             builder = builder.endpoint_name(name);
         }
-        if let Some(provider) = text("provider")? {
+        if let Some(provider) = saved.text("provider")? {
             builder = builder.provider(provider);
         }
         // The Python system has a name of its own for AWS's regions.
-        if let Some(region) = text("region")?.or(text("aws_region")?) {
+        if let Some(region) = saved.text("region")?.or(saved.text("aws_region")?) {
             builder = builder.region(region);
         }
-        if let Some(project) = text("project_id")? {
+        if let Some(project) = saved.text("project_id")? {
             builder = builder.project(project);
         }
-        for (name, value) in pairs(state, "default_headers") {
+        for (name, value) in pairs(state, HEADERS) {
             builder = builder.header(name, value);
         }
-        for (name, value) in pairs(state, "default_query") {
+        for (name, value) in pairs(state, QUERY) {
             builder = builder.query(name, value);
         }
         for (name, _) in dialect.saved_fields(streaming) {
@@ -92,14 +72,7 @@ impl JsonEndpoint {
         };
         set("base_url", json!(base_url));
         set("max_retries", json!(0));
-        for (name, values) in [
-            ("default_headers", self.route.access().saved_headers()),
-            ("default_query", self.route.access().saved_query()),
-        ] {
-            if !values.is_empty() {
-                set(name, Value::Object(values));
-            }
-        }
+        set_additions(&mut state, self.route.access());
         let names = self.dialect.names();
         let class = if self.streaming {
             names.stream_class

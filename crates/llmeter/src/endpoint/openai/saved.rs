@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{OpenAi, OpenAiApi};
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
-use crate::error::{Error, Result};
+use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
+use crate::error::Result;
 
 impl<A: OpenAiApi> OpenAi<A> {
     /// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0.
@@ -17,58 +18,33 @@ impl<A: OpenAiApi> OpenAi<A> {
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, api_key_env: &str) -> Result<Self> {
         let state = &saved.state;
-        let class = match state.get("endpoint_type").and_then(Value::as_str) {
-            Some(class) if saved.class.is_empty() => class,
-            _ => saved.class.rsplit('.').next().unwrap_or_default(),
-        };
         let (whole, streaming) = (A::FORM.whole_class, A::FORM.streaming_class);
-        let streaming = match class {
-            class if Some(class) == streaming => true,
-            class if class == whole => false,
-            other => {
-                let expected = match streaming {
-                    Some(streaming) => format!("a saved {streaming} or {whole}"),
-                    None => format!("a saved {whole}"),
-                };
-                let given = if other.is_empty() {
-                    "(no class)"
-                } else {
-                    other
-                };
-                return Err(Error::invalid("endpoint", given, expected));
-            }
+        let streaming = saved.is_streaming(streaming, whole)?;
+        let model_id = saved.required_text("model_id", "the model's id")?;
+        let base_url = match A::FORM.base_url {
+            Some(usual) => saved.text("base_url")?.unwrap_or(usual),
+            None => saved.required_text("base_url", "the API's address")?,
         };
-        let text = |name: &'static str| match state.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(Error::invalid(name, other, "a text")),
-        };
-        let model_id = text("model_id")?
-            .ok_or_else(|| Error::invalid("model_id", "(missing)", "the model's id"))?;
-
-        let base_url = text("base_url")?
-            .or(A::FORM.base_url)
-            .ok_or_else(|| Error::invalid("base_url", "(missing)", "the API's address"))?;
         let mut builder = Self::builder(base_url, model_id).streaming(streaming);
-        if let Some(name) = text("endpoint_name")? {
+        if let Some(name) = saved.text("endpoint_name")? {
             builder = builder.endpoint_name(name);
         }
-        if let Some(provider) = text("provider")? {
+        if let Some(provider) = saved.text("provider")? {
             builder = builder.provider(provider);
         }
-        if let Some(organization) = text("organization")? {
+        if let Some(organization) = saved.text("organization")? {
             builder = builder.organization(organization);
         }
-        if let Some(project) = text("project")? {
+        if let Some(project) = saved.text("project")? {
             builder = builder.project(project);
         }
         if let Some(timeout @ (Value::Number(_) | Value::Object(_))) = state.get("timeout") {
             builder = builder.saved_timeout(timeout.clone());
         }
-        for (name, value) in pairs(state, "default_headers") {
+        for (name, value) in pairs(state, HEADERS) {
             builder = builder.header(name, value);
         }
-        for (name, value) in pairs(state, "default_query") {
+        for (name, value) in pairs(state, QUERY) {
             builder = builder.query(name, value);
         }
         if let Ok(key) = std::env::var(api_key_env) {
@@ -93,14 +69,7 @@ impl<A: OpenAiApi> OpenAi<A> {
         set("base_url", json!(self.access.base_url()));
         set("max_retries", json!(0));
         set("timeout", self.timeout.clone());
-        for (name, values) in [
-            ("default_headers", self.access.saved_headers()),
-            ("default_query", self.access.saved_query()),
-        ] {
-            if !values.is_empty() {
-                set(name, Value::Object(values));
-            }
-        }
+        set_additions(&mut state, &self.access);
         let class = match A::FORM.streaming_class {
             Some(class) if self.streaming => class,
             _ => A::FORM.whole_class,

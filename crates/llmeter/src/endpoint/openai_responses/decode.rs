@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::endpoint::failure::{ErrorReport, error_text, excerpt};
+use crate::endpoint::failure::{ErrorReport, error_text, excerpt, whole_json};
 use crate::endpoint::lenient::{Count, Object, Text, lenient_json};
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
@@ -73,19 +73,8 @@ impl FrameDecoder for Decoder {
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         self.is_done = true;
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+        let Some(response) = whole_json(body, answer) else {
             return;
-        }
-        let response = match lenient_json(body) {
-            Ok(response) => response,
-            Err(reason) => {
-                answer.error(format!(
-                    "the server's answer is not valid JSON: {reason}: {}",
-                    excerpt(body)
-                ));
-                return;
-            }
         };
         let is_response = response.get("output").is_some_and(Value::is_array)
             || response.get("status").is_some_and(Value::is_string);

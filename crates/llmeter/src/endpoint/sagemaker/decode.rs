@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::aws;
 use crate::endpoint::aws::Path;
-use crate::endpoint::failure::excerpt;
+use crate::endpoint::failure::{excerpt, whole_json};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
@@ -60,21 +60,11 @@ impl FrameDecoder for Decoder {
     }
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
-            return;
-        }
-        let value = match lenient_json(body) {
+        let value = match whole_json(body, answer) {
             // Some containers answer with a list of answers.
-            Ok(Value::Array(mut list)) if !list.is_empty() => list.swap_remove(0),
-            Ok(value) => value,
-            Err(reason) => {
-                answer.error(format!(
-                    "the server's answer is not valid JSON: {reason}: {}",
-                    excerpt(body)
-                ));
-                return;
-            }
+            Some(Value::Array(mut list)) if !list.is_empty() => list.swap_remove(0),
+            Some(value) => value,
+            None => return,
         };
         match self.generated_text.find_text(&value) {
             Some(text) => answer.text(&text),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::SageMaker;
 use crate::endpoint::SavedObject;
-use crate::endpoint::aws::{class_of, saved_options, saved_text};
-use crate::error::{Error, Result};
+use crate::endpoint::aws::saved_options;
+use crate::error::Result;
 
 const MODULE: &str = "llmeter.endpoints.sagemaker";
 const STREAMING: &str = "SageMakerStreamEndpoint";
@@ -19,19 +19,9 @@ impl SageMaker {
     /// # Errors
     /// When the object is another endpoint, lacks its name or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject) -> Result<Self> {
-        let streaming = match class_of(saved) {
-            STREAMING => true,
-            WHOLE => false,
-            other => {
-                let expected = format!("a saved {STREAMING} or {WHOLE}");
-                return Err(Error::invalid("endpoint", other, expected));
-            }
-        };
-        let name = saved_text(saved, "endpoint_name")?.ok_or_else(|| {
-            let expected = "the name of the SageMaker endpoint";
-            Error::invalid("endpoint_name", "(missing)", expected)
-        })?;
-        let model_id = saved_text(saved, "model_id")?.unwrap_or(name);
+        let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
+        let name = saved.required_text("endpoint_name", "the name of the SageMaker endpoint")?;
+        let model_id = saved.text("model_id")?.unwrap_or(name);
         let mut builder = Self::builder(name, model_id)
             .streaming(streaming)
             .aws(saved_options(saved, "")?);
@@ -40,7 +30,7 @@ impl SageMaker {
             ("input_text_jmespath", &mut builder.input_text),
             ("token_count_jmespath", &mut builder.token_count),
         ] {
-            if let Some(path) = saved_text(saved, field)? {
+            if let Some(path) = saved.text(field)? {
                 *place = path.to_owned();
             }
         }

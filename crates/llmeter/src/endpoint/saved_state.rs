@@ -1,0 +1,78 @@
+//! Reading the saved states of endpoints.
+
+use serde_json::{Map, Value};
+
+use super::SavedObject;
+use super::access::Access;
+use crate::error::{Error, Result};
+
+impl SavedObject {
+    /// The class of a saved endpoint without its module, in the present form or the one before 0.2.0.
+    fn endpoint_class(&self) -> &str {
+        match self.state.get("endpoint_type").and_then(Value::as_str) {
+            Some(class) if self.class.is_empty() => class,
+            _ => self.name(),
+        }
+    }
+
+    /// Whether it is the class that streams, or the one that does not.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub(super) fn is_streaming(&self, streaming: Option<&str>, whole: &str) -> Result<bool> {
+        let class = self.endpoint_class();
+        if Some(class) == streaming {
+            return Ok(true);
+        }
+        if class == whole {
+            return Ok(false);
+        }
+        let given = if class.is_empty() {
+            "(no class)"
+        } else {
+            class
+        };
+        let expected = match streaming {
+            Some(streaming) => format!("a saved {streaming} or {whole}"),
+            None => format!("a saved {whole}"),
+        };
+        Err(Error::invalid("endpoint", given, expected))
+    }
+
+    /// A text; null is none.
+    ///
+    /// # Errors
+    /// If it is anything else.
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>> {
+        match self.state.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Error::invalid(name, other, "a text")),
+        }
+    }
+
+    /// A text that must be there. `about` says what it is.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(super) fn required_text(&self, name: &'static str, about: &str) -> Result<&str> {
+        let missing = || Error::invalid(name, "(missing)", about);
+        self.text(name)?.ok_or_else(missing)
+    }
+}
+
+/// The names of what users add to each request.
+pub(super) const HEADERS: &str = "default_headers";
+pub(super) const QUERY: &str = "default_query";
+
+/// Adds to a state what the user adds to each request, secrets left out.
+pub(super) fn set_additions(state: &mut Map<String, Value>, access: &Access) {
+    for (name, values) in [
+        (HEADERS, access.saved_headers()),
+        (QUERY, access.saved_query()),
+    ] {
+        if !values.is_empty() {
+            state.insert(name.to_owned(), Value::Object(values));
+        }
+    }
+}
