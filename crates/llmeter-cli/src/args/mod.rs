@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the times it reports
     Calibrate(CalibrateArguments),
-    /// Serve a simulated LLM (OpenAI chat completions, Anthropic, Gemini, Ollama, TGI)
+    /// Serve a simulated LLM that speaks every API of --endpoint
     Simulate(SimulateArguments),
 }
 

@@ -272,11 +272,15 @@ impl MeasurementQuality {
             } else {
                 Verdict::Degraded
             };
+            let remedy = match self.stamps {
+                StampSource::Kernel => "use fewer clients, or free a core",
+                StampSource::User => "use kernel stamps, fewer clients or more cores",
+            };
             blame(
                 verdict,
                 format!(
                     "{} of the requests have a time to first or last token that may be wrong by \
-                     more than 1 ms; use kernel stamps, fewer clients or more cores",
+                     more than 1 ms; {remedy}",
                     percent(self.uncertain_requests_rate)
                 ),
             );
