@@ -16,7 +16,8 @@ const REDACTED: &str = "<redacted>";
 /// Shorter secrets are no secrets, and replacing them would garble any text.
 const SHORTEST: usize = 4;
 /// A part of a secret of so many bytes is hidden as well: servers quote, escape and cut in ways of
-/// their own, and parts of this length do not occur by chance.
+/// their own, and parts of this length do not occur by chance. Those of small letters and marks alone
+/// may: they are words, like `localhost`.
 const PIECE: usize = 8;
 /// What an excerpt that was cut ends with.
 const CUT: char = '…';
@@ -45,7 +46,10 @@ impl Redaction {
         forms.dedup();
         let windows = forms.iter().flat_map(|form| form.as_bytes().windows(PIECE));
         Self {
-            pieces: windows.filter_map(|piece| piece.try_into().ok()).collect(),
+            pieces: windows
+                .filter(|piece| !may_be_words(piece))
+                .filter_map(|piece| piece.try_into().ok())
+                .collect(),
             forms: forms.into_iter().map(SecretString::from).collect(),
         }
     }
@@ -121,6 +125,11 @@ impl Redaction {
         };
         self.forms.iter().filter_map(of_form).max().unwrap_or(0)
     }
+}
+
+fn may_be_words(piece: &[u8]) -> bool {
+    let is_usual = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_punctuation();
+    piece.iter().all(is_usual)
 }
 
 /// The ways in which a server may repeat a text: as it is; escaped in JSON, in HTML, in a URL; in
@@ -237,6 +246,23 @@ mod tests {
             assert_eq!(redaction.apply(text), expected);
         }
         assert!(!format!("{redaction:?}").contains("sk-"));
+    }
+
+    #[test]
+    fn words_within_a_secret_stay_where_they_stand_for_themselves() {
+        let redaction = Redaction::new(["https://user-of-localhost", "team=inference-9"]);
+        for text in [
+            "see https://example.com",
+            "localhost refused",
+            "inference failed",
+        ] {
+            assert_eq!(redaction.apply(text), text);
+        }
+        assert_eq!(
+            redaction.apply("by https://user-of-localhost"),
+            "by <redacted>"
+        );
+        assert_eq!(redaction.apply("by erence-9"), "by <redacted>");
     }
 
     #[test]

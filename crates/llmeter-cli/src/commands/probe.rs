@@ -48,7 +48,7 @@ pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
 
 /// What is sent where, and the variable that holds the key.
 fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
-    let run = settings::with_file(RunArguments {
+    let mut run = settings::with_file(RunArguments {
         config: arguments.config,
         endpoint: arguments.endpoint,
         payload: arguments.payload,
@@ -58,11 +58,12 @@ fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVari
         ..RunArguments::default()
     })?;
     let endpoint = run.endpoint.endpoint()?;
-    let payloads = match run.payload.payloads(run.endpoint.api()?)? {
-        Some(payloads) => payloads,
-        None => vec![run.endpoint.api()?.create_payload(QUESTION, TOKENS)?],
-    };
-    let mut config = RunConfig::new(endpoint, payloads.into_iter().take(1));
+    if run.payload.has_no_content() {
+        run.payload.prompt = Some(QUESTION.to_owned());
+        run.payload.max_tokens.get_or_insert(TOKENS);
+    }
+    let payloads = run.payload.payloads(run.endpoint.api()?)?;
+    let mut config = RunConfig::new(endpoint, payloads.into_iter().flatten().take(1));
     if let Some(how) = &run.tokenizer {
         config.tokenizer = tokenizer_from_spec(how)?;
     }
@@ -74,7 +75,8 @@ fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVari
     }
     config.grace = Duration::ZERO;
     run.endpoint.reach(&mut config)?;
-    Ok((config, run.endpoint.key()?))
+    let key = settings::key_variable(&*config.endpoint, run.endpoint.api_key_env.as_deref());
+    Ok((config, key))
 }
 
 /// With headings that stand out in a terminal.

@@ -17,8 +17,9 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
     let arguments = settings::with_file(arguments)?;
     let (quiet, json, strict) = (arguments.quiet, arguments.json, arguments.strict);
     let calibrates = arguments.calibrate;
-    let key = arguments.endpoint.key()?;
+    let key_variable = arguments.endpoint.api_key_env.clone();
     let config = arguments.into_config()?;
+    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
     let mut calibration = None;

@@ -14,9 +14,24 @@ use super::text_or_file;
 use crate::args::EndpointArguments;
 use crate::exit::UsageError;
 
+/// The environment variable that holds an endpoint's key, `named` or the API's usual one, and whether
+/// it is set; `None` for an API without keys.
+pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Option<KeyVariable> {
+    let usual = || {
+        let api = Api::of_saved(&endpoint.saved()).ok()?;
+        api.key_variable_at(Some(&endpoint.identity().provider))
+    };
+    let name = named.or_else(usual)?;
+    Some(KeyVariable {
+        name: name.to_owned(),
+        is_set: std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+    })
+}
+
 impl EndpointArguments {
     /// These settings where they are given, `file`'s elsewhere.
     pub(super) fn over(self, file: Self) -> Self {
+        let has_ca_file = self.ca_file.is_some();
         Self {
             endpoint: self.endpoint.or(file.endpoint),
             base_url: self.base_url.or(file.base_url),
@@ -30,7 +45,7 @@ impl EndpointArguments {
                 self.headers
             },
             ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
-            insecure: self.insecure || file.insecure,
+            insecure: self.insecure || (file.insecure && !has_ca_file),
             no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
             proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
             http2: self.http2 || file.http2,
@@ -74,20 +89,11 @@ impl EndpointArguments {
     }
 
     /// The environment variable that holds the API key; `None` for an API without keys.
-    pub(crate) fn key_variable(&self) -> Result<Option<&str>> {
+    fn key_variable(&self) -> Result<Option<&str>> {
         match &self.api_key_env {
             Some(variable) => Ok(Some(variable)),
             None => Ok(self.api()?.key_variable_at(self.provider.as_deref())),
         }
-    }
-
-    /// That variable, and whether it is set.
-    pub(crate) fn key(&self) -> Result<Option<KeyVariable>> {
-        let variable = self.key_variable()?;
-        Ok(variable.map(|name| KeyVariable {
-            name: name.to_owned(),
-            is_set: std::env::var_os(name).is_some_and(|value| !value.is_empty()),
-        }))
     }
 
     fn api_key(&self) -> Result<Option<SecretString>> {

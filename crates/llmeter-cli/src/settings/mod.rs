@@ -15,6 +15,8 @@ use llmeter::{Callback, Load, RunConfig, SavedRun};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+pub(crate) use endpoint::key_variable;
+
 use crate::args::RunArguments;
 use crate::callbacks;
 use crate::exit::UsageError;

@@ -49,6 +49,12 @@ impl PayloadArguments {
         given.map(|(name, _)| name).collect()
     }
 
+    /// Whether it is not said at all what to ask.
+    pub(crate) fn has_no_content(&self) -> bool {
+        let message = self.of_message();
+        self.payload.is_none() && message.iter().all(|name| *name == "system")
+    }
+
     /// The files of each kind, in the order in which a message has them.
     fn media(&self) -> [(MediaKind, &[Location]); 4] {
         [

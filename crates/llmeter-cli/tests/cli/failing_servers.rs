@@ -24,6 +24,20 @@ fn a_wrong_key_is_one_line_with_a_remedy() {
 }
 
 #[test]
+fn a_repeated_run_names_the_key_of_its_own_api() {
+    let place = Place::new();
+    let server = start(SimConfig {
+        api_key: Some("the-right-key".into()),
+        ..quick()
+    });
+    let url = server.base_url().replace("/v1", "");
+    let said = place.run(&url, &["--endpoint", "anthropic-messages"]);
+    said.exits(3).one_error(&["401", "ANTHROPIC_API_KEY"]);
+    let again = place.llmeter(["run", "--from", "runs/it", "--run-name", "again"]);
+    again.exits(3).one_error(&["401", "ANTHROPIC_API_KEY"]);
+}
+
+#[test]
 fn a_wrong_path_is_one_line_with_a_remedy() {
     let (place, server) = (Place::new(), start(quick()));
     let url = server.base_url().replace("/v1", "/v7");

@@ -33,6 +33,18 @@ impl Said {
 }
 
 #[test]
+fn the_usual_question_takes_a_limit_and_a_system_text() {
+    let (place, server) = (Place::new(), start(quick()));
+    let more = ["--max-tokens", "3", "--system", "Be brief."];
+    probe(&place, &server.base_url(), &more).exits(0).shows(&[
+        "Be brief.",
+        "Say hello in five words.",
+        r#""max_tokens":3"#,
+        "tokens out 3",
+    ]);
+}
+
+#[test]
 fn an_answer_is_shown_in_phases_and_frames() {
     let (place, server) = (Place::new(), start(quick()));
     let root = server.base_url().replace("/v1", "");

@@ -23,14 +23,16 @@ const WIRE_HEADERS: [&str; 8] = [
 ];
 
 /// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 9] = [
+const HARMLESS_HEADERS: [&str; 11] = [
     "accept",
     "accept-encoding",
     "accept-language",
     "anthropic-beta",
     "anthropic-version",
     "content-type",
+    "http-referer",
     "openai-beta",
+    "referer",
     "user-agent",
     "x-title",
 ];

@@ -262,10 +262,14 @@ impl Workshop {
                 }
                 Ready::Send(Arc::new(prepared))
             }
-            Err(reason) => Ready::Refused(
-                unchanged.clone(),
-                format!("the payload cannot be sent after callbacks changed it: {reason}"),
-            ),
+            Err(reason) => {
+                let what = if payload == **given {
+                    "the request cannot be made"
+                } else {
+                    "the payload cannot be sent after callbacks changed it"
+                };
+                Ready::Refused(unchanged.clone(), format!("{what}: {reason}"))
+            }
         }
     }
 }

@@ -276,7 +276,12 @@ fn covers(entry: &str, server: &Server) -> bool {
     let host = server.host.trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
     if let (Some((network, length)), Some(address)) = (entry.split_once('/'), address) {
-        return in_network(network, length, address);
+        let (length, port) = match length.split_once(':') {
+            Some((length, port)) => (length, Some(port)),
+            None => (length, None),
+        };
+        return port.is_none_or(|port| port.parse() == Ok(server.port))
+            && in_network(network, length, address);
     }
     let entry = entry.to_ascii_lowercase();
     let (name, port) = match entry.rsplit_once(':') {

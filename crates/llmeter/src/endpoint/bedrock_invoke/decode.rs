@@ -28,6 +28,17 @@ const FINISH_REASONS: [&str; 6] = [
     "/outputs/0/stop_reason",
 ];
 
+/// Where Claude's chunks have what stands for thoughts that are kept back.
+const HIDDEN_REASONING: &[&str] = &["/delta/signature", "/content_block/data"];
+
+/// Where models of several families call tools.
+const TOOL_CALLS: &[&str] = &[
+    "/choices/0/delta/tool_calls",
+    "/choices/0/message/tool_calls",
+    "/content_block/name",
+    "/delta/partial_json",
+];
+
 /// Where chunks of several families have reasoning.
 const REASONING: [&str; 3] = [
     "/choices/0/delta/reasoning_content",
@@ -69,6 +80,10 @@ impl FrameDecoder for Decoder {
                         break;
                     }
                 }
+                // Thoughts whose text is kept back count by what stands for them.
+                if answer.reasoning.is_empty() && is_filled(&chunk, HIDDEN_REASONING) {
+                    answer.hidden_reasoning();
+                }
                 self.take(&chunk, answer);
             }
             Err(reason) => answer.error(format!(
@@ -86,7 +101,7 @@ impl FrameDecoder for Decoder {
             answer.reasoning(text);
         }
         self.take(&value, answer);
-        if !answer.has_text && !has_other_content(&value) {
+        if !answer.has_text && !is_filled(&value, TOOL_CALLS) {
             answer.error(format!(
                 "the answer has no text at {} (generated_text_jmespath): {}",
                 self.generated_text.text(),
@@ -123,7 +138,7 @@ impl Decoder {
         if let Some(text) = self.generated_text.find_text(value) {
             answer.text(&text);
         }
-        if has_other_content(value) {
+        if is_filled(value, TOOL_CALLS) {
             answer.other_content();
         }
         answer.usage(Usage {
@@ -143,14 +158,11 @@ impl Decoder {
     }
 }
 
-/// Whether a model calls a tool, as far as the usual families say so.
-fn has_other_content(value: &Value) -> bool {
-    let is_filled = |place: &str| match value.pointer(place) {
+/// Whether there is something at one of these places.
+fn is_filled(value: &Value, places: &[&str]) -> bool {
+    places.iter().any(|place| match value.pointer(place) {
         Some(Value::Array(list)) => !list.is_empty(),
         Some(Value::String(text)) => !text.is_empty(),
         _ => false,
-    };
-    is_filled("/choices/0/delta/tool_calls")
-        || is_filled("/choices/0/message/tool_calls")
-        || is_filled("/delta/partial_json")
+    })
 }

@@ -47,6 +47,21 @@ fn chunks_give_text_and_the_last_counts() {
 }
 
 #[test]
+fn claudes_tools_and_hidden_thoughts_are_content() {
+    let frames = |chunks: &[Value]| decode(chunks).content_frames();
+    let end = json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": {}});
+    let tool = json!({"content_block": {"type": "tool_use", "name": "find", "input": {}}});
+    let arguments = json!({"delta": {"type": "input_json_delta", "partial_json": "{}"}});
+    assert_eq!(frames(&[tool, arguments, end.clone()]), 2);
+    let hidden = json!({"content_block": {"type": "redacted_thinking", "data": "Xy"}});
+    assert_eq!(frames(&[hidden, end.clone()]), 1);
+    let signature = json!({"delta": {"type": "signature_delta", "signature": "Xy"}});
+    assert_eq!(frames(&[signature.clone(), end.clone()]), 1);
+    let thought = json!({"delta": {"type": "thinking_delta", "thinking": "hm"}});
+    assert_eq!(frames(&[thought, signature, end]), 1);
+}
+
+#[test]
 fn a_path_that_finds_nothing_is_named() {
     let error = decode(&[json!({"text": "a"})]).error.unwrap();
     assert!(error.contains("choices[0].delta.content"), "{error}");

@@ -10,6 +10,15 @@ use crate::endpoint::failure::{excerpt, whole_json};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
+/// Where lines have a piece of the text: those of text generation containers, of chats, of completions.
+const TEXT: &[&str] = &["/token/text", "/choices/0/delta/content", "/choices/0/text"];
+
+/// Where lines of chats have a piece of the reasoning.
+const REASONING: &[&str] = &[
+    "/choices/0/delta/reasoning_content",
+    "/choices/0/delta/reasoning",
+];
+
 /// The largest line that is accepted.
 const MAX_LINE: usize = 16 << 20;
 
@@ -68,6 +77,7 @@ impl FrameDecoder for Decoder {
         };
         match self.generated_text.find_text(&value) {
             Some(text) => answer.text(&text),
+            None if has_tool_calls(&value) => answer.other_content(),
             None => answer.error(error_of(&value).unwrap_or_else(|| {
                 format!(
                     "the answer has no text at {} (generated_text_jmespath): {}",
@@ -131,12 +141,28 @@ impl Decoder {
             answer.error(error);
             return;
         }
-        let text = ["/token/text", "/choices/0/delta/content", "/choices/0/text"]
-            .iter()
-            .find_map(|place| value.pointer(place)?.as_str());
-        if let Some(text) = text {
+        let text = |places: &[&str]| {
+            let mut found = places
+                .iter()
+                .filter_map(|place| value.pointer(place)?.as_str());
+            found.next().map(str::to_owned)
+        };
+        let (reasoning, visible) = (text(REASONING), text(TEXT));
+        if let Some(piece) = &reasoning {
+            answer.reasoning(piece);
+        }
+        if let Some(piece) = &visible {
+            answer.text(piece);
+        }
+        let calls_tool = has_tool_calls(&value);
+        if calls_tool {
+            answer.other_content();
+        }
+        // A token may have no text; the opening of a chat is none.
+        let is_piece = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let has_content = calls_tool || is_piece(&reasoning) || is_piece(&visible);
+        if has_content || value.get("token").is_some() {
             self.token_lines += 1;
-            answer.text(text);
         }
         self.details(&value, answer);
     }
@@ -159,6 +185,18 @@ impl Decoder {
             answer.finish_reason(reason);
         }
     }
+}
+
+/// Whether a chat calls a tool.
+fn has_tool_calls(value: &Value) -> bool {
+    let places = [
+        "/choices/0/delta/tool_calls",
+        "/choices/0/message/tool_calls",
+    ];
+    let mut lists = places
+        .iter()
+        .filter_map(|place| value.pointer(place)?.as_array());
+    lists.any(|list| !list.is_empty())
 }
 
 /// A container's own error.

@@ -44,6 +44,25 @@ fn lines_may_be_split_over_parts() {
 }
 
 #[test]
+fn a_chat_reasons_and_calls_tools() {
+    let answer = decode(&[
+        b"data:{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        b"data:{\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n",
+        b"data:{\"choices\":[{\"delta\":{\"content\":\"yes\"}}]}\n\n",
+        b"data:{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}\n\ndata:[DONE]\n\n",
+    ]);
+    assert_eq!((&*answer.reasoning, &*answer.text), ("hm", "yes"));
+    assert_eq!(answer.content_frames(), 3);
+    assert_eq!(answer.usage.output, Some(3), "the opening is no token");
+    assert_eq!(answer.error, None);
+
+    let mut whole = Answer::default();
+    let body = br#"{"choices": [{"message": {"content": null, "tool_calls": [{"id": "c"}]}}]}"#;
+    decoder(false).whole(body, &mut whole);
+    assert_eq!((whole.error.as_deref(), whole.content_frames()), (None, 1));
+}
+
+#[test]
 fn errors_are_the_containers_words() {
     let error = |parts: &[&[u8]]| decode(parts).error.unwrap();
     let body = b"data:{\"error\":\"too long\",\"error_type\":\"validation\"}\n\n";
