@@ -129,6 +129,34 @@ impl EndpointArguments {
         })?)
     }
 
+    /// Takes from a saved endpoint what is another one's at the provider or in the region that is
+    /// given: one provider's key must not go to another one's address.
+    pub(super) fn move_from(&self, saved: &mut SavedObject) {
+        let Some(api) = Api::of_saved(saved).ok().filter(|api| api.has_providers()) else {
+            return;
+        };
+        let text = |name: &str| saved.state.get(name).and_then(Value::as_str);
+        let provider = text("provider");
+        let is_elsewhere = self.provider.is_some() && self.provider.as_deref() != provider;
+        let region = text("region").or(text("aws_region"));
+        let is_of_region = region
+            .and_then(|region| api.address_at(provider, region))
+            .zip(text("base_url"))
+            .is_some_and(|(usual, address)| {
+                usual.trim_end_matches('/') == address.trim_end_matches('/')
+            });
+        let others: &[&str] = if is_elsewhere && self.base_url.is_none() {
+            &["base_url", "region", "aws_region", "project_id"]
+        } else if self.region.is_some() && is_of_region {
+            &["base_url"]
+        } else {
+            &[]
+        };
+        for field in others {
+            saved.state.remove(*field);
+        }
+    }
+
     /// Lays what is said of an API's shape over a saved endpoint.
     pub(super) fn shape_over(&self, saved: &mut SavedObject) -> Result<()> {
         let body = self.body_template()?;

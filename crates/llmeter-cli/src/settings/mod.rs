@@ -276,18 +276,8 @@ impl RunArguments {
         mut saved: SavedRun,
         callbacks: Vec<Arc<dyn Callback>>,
     ) -> Result<RunConfig> {
+        self.endpoint.move_from(&mut saved.endpoint);
         let state = &mut saved.endpoint.state;
-        if self.endpoint.region.is_some() {
-            // A provider's address in another region is another one.
-            let text = |name: &str| state.get(name).and_then(Value::as_str);
-            let region = text("region").or(text("aws_region"));
-            let is_of_region = region
-                .zip(text("base_url"))
-                .is_some_and(|(region, address)| address.contains(region));
-            if is_of_region {
-                state.remove("base_url");
-            }
-        }
         for (field, flag) in [
             ("base_url", &self.endpoint.base_url),
             ("model_id", &self.endpoint.model),

@@ -315,6 +315,26 @@ fn claude_on_bedrock_runs_and_is_repeated_from_its_folder() {
     said(command).exits(0);
     assert_eq!(simulator.requests_served(), 4);
 
+    // Another provider's key does not go to this one's address.
+    let elsewhere = [
+        "run",
+        "--from",
+        "runs/it",
+        "--run-name",
+        "elsewhere",
+        "--provider",
+        "foundry",
+    ];
+    let mut command = place.command(elsewhere);
+    alone(&place, &mut command)
+        .env("ANTHROPIC_FOUNDRY_API_KEY", "hunter33")
+        .env_remove("ANTHROPIC_FOUNDRY_RESOURCE")
+        .env_remove("ANTHROPIC_FOUNDRY_BASE_URL");
+    said(command)
+        .exits(2)
+        .one_error(&["ANTHROPIC_FOUNDRY_RESOURCE"]);
+    assert_eq!(simulator.requests_served(), 4);
+
     let vertex = [
         "run",
         "--endpoint",
@@ -334,4 +354,28 @@ fn claude_on_bedrock_runs_and_is_repeated_from_its_folder() {
         .env_remove("GOOGLE_OAUTH_ACCESS_TOKEN");
     let refused = said(command).exits(2);
     refused.one_error(&["the API key", "gcloud auth print-access-token"]);
+    // A repetition misses the token, too, and in another region has another address.
+    let config = place.folder().join("run_config.json");
+    let mut saved = place.json("run_config.json");
+    let state = &mut saved["endpoint"]["__llmeter_state__"];
+    state["provider"] = "vertex".into();
+    state["region"] = "global".into();
+    state["project_id"] = "p".into();
+    state["base_url"] = "https://aiplatform.googleapis.com/v1/".into();
+    std::fs::write(config, saved.to_string()).unwrap();
+    for region in ["global", "us-east5"] {
+        let arguments = [
+            "run",
+            "--from",
+            "runs/it",
+            "--run-name",
+            "b",
+            "--region",
+            region,
+        ];
+        let mut command = place.command(arguments);
+        alone(&place, &mut command).env_remove("GOOGLE_OAUTH_ACCESS_TOKEN");
+        let refused = said(command).exits(2);
+        refused.one_error(&["gcloud auth print-access-token"]);
+    }
 }

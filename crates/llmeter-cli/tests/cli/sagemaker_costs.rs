@@ -184,14 +184,24 @@ fn a_price_that_is_left_out_is_looked_up() {
 }
 
 #[test]
-fn refusals_are_told() {
-    let server = Scripted::start(|_: &Request| {
-        let body = r#"{"__type": "AccessDeniedException", "message": "not allowed"}"#;
-        json("400 Bad Request", body)
+fn refusals_are_told_without_secrets_and_with_the_permission_that_is_missing() {
+    let server = Scripted::start(|request: &Request| {
+        // A gateway may repeat what it got.
+        let line = request.header("authorization").unwrap();
+        let message = format!("not allowed: hunter22, {line}");
+        let body = json!({"__type": "AccessDeniedException", "message": message});
+        json("400 Bad Request", &body.to_string())
     });
     let said = llmeter(&Place::new(), &server, &NEW).exits(1);
     said.one_error(&[
         "asking SageMaker (DescribeEndpoint)",
-        "AccessDeniedException: not allowed",
+        "AccessDeniedException: not allowed: <redacted>, AWS4-HMAC-SHA256",
+        "the policy needs sagemaker:DescribeEndpoint)",
     ]);
+    let requests = server.requests();
+    let line = requests[0].header("authorization").unwrap();
+    let (_, signature) = line.split_once("Signature=").unwrap();
+    for secret in ["hunter22", signature] {
+        assert!(!said.err.contains(secret), "{secret}: {said:?}");
+    }
 }

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{CredentialSource, Profile, Refusal, Scope, signed_headers, variable};
+use super::{
+    CredentialSource, Profile, Refusal, Scope, host_suffix, metadata_region, signed_headers,
+    variable,
+};
 use crate::endpoint::ResponseHead;
 use crate::error::{Error, Result};
+use crate::storage::block_on;
 
 /// How long a call may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -40,13 +44,14 @@ pub(crate) async fn call(
         Error::Environment(format!("asking {} ({operation}): {reason}", service.about))
     };
     let source = CredentialSource::of_chain(Some(region.to_owned()));
-    let credentials = tokio::task::spawn_blocking(move || source.current())
+    let asked = source.clone();
+    let credentials = tokio::task::spawn_blocking(move || asked.current())
         .await
         .map_err(|reason| failed(reason.to_string()))??;
     let address = variable(service.variable)
         .or_else(|| variable("AWS_ENDPOINT_URL"))
         .or_else(|| Profile::read().get("endpoint_url").map(str::to_owned))
-        .unwrap_or_else(|| format!("https://{}.{region}.amazonaws.com", service.host));
+        .unwrap_or_else(|| format!("https://{}.{region}.{}", service.host, host_suffix(region)));
     let url = format!("{}/", address.trim_end_matches('/'));
     let target = format!("{}.{operation}", service.target);
     let named = [
@@ -87,17 +92,20 @@ pub(crate) async fn call(
         aws_error_type: header("x-amzn-errortype"),
         date: header("date"),
         ..ResponseHead::default()
-    });
+    })
+    .of_call(format!("{}:{operation}", service.name));
     let body = answer.bytes().await.map_err(unreachable)?;
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();
+        let reason = source.redact(&reason);
         return Err(failed(format!("HTTP {status}: {reason}")));
     }
     serde_json::from_slice(&body)
         .map_err(|reason| failed(format!("the answer is not valid JSON: {reason}")))
 }
 
-/// The region that is given, or else the environment's or the profile's.
+/// The region that is given, or else the environment's, the profile's or the instance's. Blocks if
+/// the instance is asked.
 ///
 /// # Errors
 /// If there is none.
@@ -107,6 +115,10 @@ pub(crate) fn region_or_usual(region: Option<&str>) -> Result<String> {
         .or_else(|| variable("AWS_REGION"))
         .or_else(|| variable("AWS_DEFAULT_REGION"))
         .or_else(|| Profile::read().get("region").map(str::to_owned));
+    let region = match region {
+        None => block_on(async { Ok(metadata_region().await) })?,
+        known => known,
+    };
     match region {
         Some(region) if super::is_region(&region) => Ok(region),
         Some(other) => Err(Error::invalid("region", other, super::REGION)),

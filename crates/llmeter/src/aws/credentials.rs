@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{chain, variable};
+use super::{chain, variable, without_signatures};
 use crate::error::{Error, Result};
+use crate::foreign::{self, Panic};
+use crate::redaction::Redaction;
 use crate::storage::runtime;
 use crate::wire::clock::{self, Stamp};
 
@@ -44,6 +46,9 @@ struct State {
     /// Why it failed, if it did.
     failure: Option<Failure>,
 }
+
+/// What a renewal found.
+type Found = std::result::Result<std::result::Result<Credentials, chain::Missing>, Panic>;
 
 #[derive(Debug, Clone)]
 enum Failure {
@@ -90,8 +95,13 @@ impl CredentialSource {
                     .tried
                     .is_none_or(|tried| clock::now() > tried.after(PAUSE));
             if let Some(credentials) = state.latest.clone().filter(|_| !left.is_zero()) {
-                if left < RENEWAL && is_soon {
-                    self.renew(&mut state)?;
+                if left < RENEWAL
+                    && is_soon
+                    && let Err(reason) = self.renew(&mut state)
+                {
+                    // Those that there are still sign; later there may be a thread.
+                    state.tried = Some(clock::now());
+                    tracing::warn!("AWS credentials are not renewed yet: {reason}");
                 }
                 return Ok(credentials);
             }
@@ -121,15 +131,15 @@ impl CredentialSource {
                 .is_some_and(|latest| time_left(latest) > longer)
     }
 
-    /// Secrets that a server might repeat.
-    pub(crate) fn secrets(&self) -> Vec<String> {
-        let state = self.state();
-        let latest = state.latest.iter();
-        latest
-            .flat_map(|keys| [Some(keys.secret_access_key()), keys.session_token()])
-            .flatten()
-            .map(str::to_owned)
-            .collect()
+    /// Hides what a server might repeat of secrets, and signatures, of which each request has its
+    /// own. Credentials change while they are used; texts of failures are few.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let latest = self.state().latest.clone();
+        let secrets = latest
+            .iter()
+            .flat_map(|keys| [Some(keys.secret_access_key()), keys.session_token()]);
+        let redaction = Redaction::new(secrets.flatten());
+        without_signatures(&redaction.apply(text))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,11 +150,28 @@ impl CredentialSource {
     fn renew(self: &Arc<Self>, state: &mut State) -> Result<()> {
         let source = self.clone();
         let work = move || {
-            let found = match runtime() {
+            let found = foreign::guarded(|| match runtime() {
                 Ok(runtime) => runtime.block_on(chain::credentials(source.region.clone())),
                 Err(reason) => Err(chain::Missing::Failed(reason.to_string())),
-            };
-            let mut state = source.state();
+            });
+            source.take(found);
+        };
+        std::thread::Builder::new()
+            .name("aws-credentials".to_owned())
+            .spawn(work)
+            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        state.is_renewing = true;
+        Ok(())
+    }
+
+    /// Takes in what a renewal found, and wakes those that wait for it.
+    fn take(&self, found: Found) {
+        let found = found.unwrap_or_else(|Panic(reason)| {
+            let reason = format!("looking for them panicked: {reason}");
+            Err(chain::Missing::Failed(reason))
+        });
+        {
+            let mut state = self.state();
             state.is_renewing = false;
             state.tried = Some(clock::now());
             state.failure = None;
@@ -162,14 +189,8 @@ impl CredentialSource {
                     state.failure = Some(Failure::Failed(reason));
                 }
             }
-            source.renewed.notify_all();
-        };
-        std::thread::Builder::new()
-            .name("aws-credentials".to_owned())
-            .spawn(work)
-            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
-        state.is_renewing = true;
-        Ok(())
+        }
+        self.renewed.notify_all();
     }
 }
 
@@ -252,8 +273,25 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_those_of_the_latest_credentials() {
+    fn a_panic_while_renewing_leaves_nobody_waiting() {
+        let source = CredentialSource::of_chain(None);
+        source.state().is_renewing = true;
+        let waiting = source.clone();
+        let waiting = std::thread::spawn(move || waiting.current());
+        source.take(foreign::guarded(|| panic!("no chain")));
+        let error = waiting.join().unwrap().unwrap_err().to_string();
+        assert!(
+            error.contains("no AWS credentials: looking for them panicked: no chain"),
+            "{error}"
+        );
+        assert!(!source.state().is_renewing);
+    }
+
+    #[test]
+    fn secrets_of_the_latest_credentials_and_signatures_are_hidden() {
         let source = holding(expiring(3600), None);
-        assert_eq!(source.secrets(), ["secret", "token"]);
+        let text = source.redact("AKID secret token Signature=0123456789abcdef");
+        assert!(text.starts_with("AKID <redacted> <redacted> "), "{text}");
+        assert!(!text.contains("0123456789abcdef"), "{text}");
     }
 }

@@ -12,6 +12,8 @@ use crate::wire::clock;
 pub(crate) struct Refusal {
     kind: Option<String>,
     date: Option<String>,
+    /// What a call that is no part of a measurement has to be allowed, like `pricing:GetProducts`.
+    permission: Option<String>,
 }
 
 impl Refusal {
@@ -19,6 +21,15 @@ impl Refusal {
         Self {
             kind: head.aws_error_type.clone(),
             date: head.date.clone(),
+            permission: None,
+        }
+    }
+
+    /// That of a call that is no part of a measurement, and needs this permission.
+    pub(crate) fn of_call(self, permission: String) -> Self {
+        Self {
+            permission: Some(permission),
+            ..self
         }
     }
 
@@ -42,7 +53,13 @@ impl Refusal {
             },
             (None, message) => message.unwrap_or_default().to_owned(),
         };
-        if let Some(remedy) = remedy(kind.unwrap_or_default(), &text, self.clock_error()) {
+        let kind = kind.unwrap_or_default();
+        let of_call = self
+            .permission
+            .as_deref()
+            .and_then(|permission| call_remedy(kind, permission));
+        let remedy = of_call.or_else(|| remedy(kind, &text, self.clock_error()));
+        if let Some(remedy) = remedy {
             let _ = write!(text, " ({remedy})");
         }
         Some(text)
@@ -140,6 +157,20 @@ fn remedy(kind: &str, text: &str, clock_error: Option<i64>) -> Option<String> {
     Some(remedy.to_owned())
 }
 
+/// The same where it is another one than for requests of a run.
+fn call_remedy(kind: &str, permission: &str) -> Option<String> {
+    match kind {
+        "AccessDeniedException" | "AccessDenied" => Some(format!(
+            "AWS knows who asks, but does not allow it: the policy needs {permission}"
+        )),
+        _ if is_throttle(kind) => Some("throttled: try again later".to_owned()),
+        "MissingAuthenticationTokenException" | "IncompleteSignatureException" => {
+            Some("the signature did not arrive as it was sent: does a proxy change it?".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// Seconds that a clock may be off before signatures are doubted because of it.
 const FAR_OFF: i64 = 240;
 
@@ -163,6 +194,7 @@ mod tests {
         let refusal = Refusal {
             kind: kind.map(str::to_owned),
             date: date.map(str::to_owned),
+            permission: None,
         };
         refusal.message(body.as_bytes())
     }
@@ -183,6 +215,29 @@ mod tests {
         let plain = said(Some("ValidationException"), None, "").unwrap();
         assert_eq!(plain, "ValidationException");
         assert_eq!(said(None, None, "<html>"), None);
+    }
+
+    #[test]
+    fn calls_that_are_no_part_of_a_run_have_remedies_of_their_own() {
+        let said = |kind: &str| {
+            let refusal = Refusal {
+                kind: Some(kind.to_owned()),
+                ..Refusal::default()
+            };
+            let refusal = refusal.of_call("pricing:GetProducts".to_owned());
+            refusal.message(b"{}").unwrap()
+        };
+        let text = said("AccessDeniedException");
+        assert!(
+            text.contains("the policy needs pricing:GetProducts)") && !text.contains("bedrock"),
+            "{text}"
+        );
+        let text = said("ThrottlingException");
+        assert!(
+            text.contains("try again later") && !text.contains("--"),
+            "{text}"
+        );
+        assert!(said("ExpiredTokenException").contains("sso login"));
     }
 
     #[test]

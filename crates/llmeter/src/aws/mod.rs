@@ -39,6 +39,16 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 pub(crate) const REGION: &str = "a region like us-east-1: --region, AWS_REGION, AWS_DEFAULT_REGION, the \
                                  region of the profile, or that of the instance this runs on";
 
+/// What the names of Amazon's hosts in a region end in.
+#[cfg(feature = "aws")]
+pub(crate) fn host_suffix(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    }
+}
+
 /// Whether a text can be a region's name.
 #[cfg(feature = "aws")]
 pub(crate) fn is_region(name: &str) -> bool {

@@ -357,6 +357,19 @@ impl Api {
             .or(self.family.key_variable)
     }
 
+    /// Whether a provider says where requests go and how they are signed in, and is not but a name.
+    pub fn has_providers(&self) -> bool {
+        !self.family.providers.is_empty()
+    }
+
+    /// Where a provider serves it in a region; `None` for an API without a choice of providers, whose
+    /// saved endpoints name an address only if it is the user's.
+    pub fn address_at(&self, provider: Option<&str>, region: &str) -> Option<String> {
+        self.has_providers()
+            .then(|| clouds::address(provider, region))
+            .flatten()
+    }
+
     /// The API of this name.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
@@ -16,6 +17,7 @@ use crate::callback::Hooked;
 use crate::callback::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Way};
 use crate::error::{Error, Result};
+use crate::foreign;
 use crate::payload::Payload;
 use crate::run::prepare::Prepared;
 use crate::run::{Interrupt, host};
@@ -45,12 +47,21 @@ pub(crate) struct Ahead {
     wants: Sender<Want>,
     hurry: Arc<Notify>,
     wait_ns: AtomicU64,
+    /// Tells which requests have grown too old, if they do.
+    ageing: Option<Arc<dyn Endpoint>>,
 }
 
-/// One client's wish for its next request.
+/// One client's wish for a request.
 struct Want {
-    payload: usize,
+    what: Wanted,
     reply: oneshot::Sender<Ready>,
+}
+
+enum Wanted {
+    /// That of the payload with this number.
+    Payload(usize),
+    /// One like this, which has grown too old. Callbacks have seen it already.
+    Anew(Arc<Prepared>),
 }
 
 /// A client's side: what it sends next.
@@ -80,6 +91,10 @@ impl Requests {
     /// Starts the thread that prepares requests. It ends with the last client.
     pub(crate) fn ahead(workshop: Workshop) -> Result<Self> {
         let (wants, wanted) = channel();
+        let ageing = match workshop.endpoint.way() {
+            Way::Http(api) if api.request_lifetime().is_some() => Some(workshop.endpoint.clone()),
+            _ => None,
+        };
         let hurry = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -99,6 +114,7 @@ impl Requests {
             wants,
             hurry,
             wait_ns: AtomicU64::new(0),
+            ageing,
         }))
     }
 
@@ -114,6 +130,26 @@ impl Requests {
         }
     }
 
+    /// This request, or if it has grown too old one like it, which is waited for; `None` if the run
+    /// is stopped meanwhile.
+    pub(crate) async fn fresh(
+        &self,
+        prepared: Arc<Prepared>,
+        interrupt: &Interrupt,
+    ) -> Option<Ready> {
+        let Self::Ahead(ahead) = self else {
+            return Some(Ready::Send(prepared));
+        };
+        let Some(endpoint) = &ahead.ageing else {
+            return Some(Ready::Send(prepared));
+        };
+        if is_fresh(&**endpoint, &prepared) {
+            return Some(Ready::Send(prepared));
+        }
+        let coming = want(&ahead.wants, Wanted::Anew(prepared));
+        ahead.wait_for(coming, interrupt).await
+    }
+
     /// Seconds that clients waited for callbacks, summed.
     pub(crate) fn wait(&self) -> f64 {
         match self {
@@ -123,14 +159,48 @@ impl Requests {
     }
 }
 
+impl Ahead {
+    /// What a client that has nothing else to do waits for; `None` if the run is stopped.
+    async fn wait_for(
+        &self,
+        coming: impl Future<Output = std::result::Result<Ready, RecvError>>,
+        interrupt: &Interrupt,
+    ) -> Option<Ready> {
+        self.hurry.notify_one();
+        let start = clock::now();
+        let ready = tokio::select! {
+            ready = coming => ready.ok(),
+            () = interrupt.stopped() => None,
+        };
+        let waited = clock::now().0 - start.0;
+        self.wait_ns
+            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+        ready
+    }
+}
+
+/// Asks the thread for a request.
+fn want(wants: &Sender<Want>, what: Wanted) -> oneshot::Receiver<Ready> {
+    let (reply, coming) = oneshot::channel();
+    // The thread lives as long as this sender.
+    let _ = wants.send(Want { what, reply });
+    coming
+}
+
+/// Whether a prepared request can still be sent.
+fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
+    match endpoint.way() {
+        // What panics would not say anything else the next time.
+        Way::Http(api) => foreign::guarded(|| api.is_fresh(prepared.made)).unwrap_or(true),
+        Way::Invoke(_) => true,
+    }
+}
+
 impl NextRequest {
     /// Says which payload is sent next, so that it can be prepared meanwhile.
     pub(crate) fn want(&mut self, payload: Option<usize>) {
         if let (Some(wants), Some(payload)) = (&self.wants, payload) {
-            let (reply, coming) = oneshot::channel();
-            // The thread lives as long as this sender.
-            let _ = wants.send(Want { payload, reply });
-            self.coming = Some(coming);
+            self.coming = Some(want(wants, Wanted::Payload(payload)));
         }
     }
 
@@ -143,16 +213,16 @@ impl NextRequest {
             self.ready = Some(ready);
             return;
         }
-        ahead.hurry.notify_one();
-        let start = clock::now();
-        tokio::select! {
-            ready = coming => self.ready = ready.ok(),
-            () = interrupt.stopped() => {}
-        }
-        let waited = clock::now().0 - start.0;
-        ahead
-            .wait_ns
-            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+        self.ready = ahead.wait_for(coming, interrupt).await;
+    }
+
+    /// Has the request that was waited for made anew if it has grown too old meanwhile: the answer
+    /// before it may have taken long. Call it just before [`take`](Self::take).
+    pub(crate) async fn refresh(&mut self, requests: &Requests, interrupt: &Interrupt) {
+        self.ready = match self.ready.take() {
+            Some(Ready::Send(prepared)) => requests.fresh(prepared, interrupt).await,
+            other => other,
+        };
     }
 
     /// The request that [`take`](Self::take) would give, if it can be sent.
@@ -185,7 +255,10 @@ async fn serve(workshop: Arc<Workshop>, wanted: &Receiver<Want>, hurry: &Notify)
             Ok(want) => {
                 let workshop = workshop.clone();
                 let mut work = Box::pin(async move {
-                    let ready = workshop.make(want.payload).await;
+                    let ready = match want.what {
+                        Wanted::Payload(index) => workshop.make(index).await,
+                        Wanted::Anew(old) => workshop.make_anew(old),
+                    };
                     // The client may have been stopped.
                     let _ = want.reply.send(ready);
                 });
@@ -230,16 +303,21 @@ impl Workshop {
         }
     }
 
-    /// Whether a prepared request can still be sent.
-    fn is_fresh(&self, prepared: &Prepared) -> bool {
-        match self.endpoint.way() {
-            Way::Http(api) => api.is_fresh(prepared.made),
-            Way::Invoke(_) => true,
-        }
-    }
-
     fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a request that has grown too old once more.
+    fn make_anew(&self, old: Arc<Prepared>) -> Ready {
+        match old.anew(&*self.endpoint, self.proxy.as_ref()) {
+            Ok(new) => Ready::Send(Arc::new(new)),
+            Err(reason) => Ready::Refused(
+                old,
+                format!(
+                    "the request grew too old before it was sent, and cannot be made anew: {reason}"
+                ),
+            ),
+        }
     }
 
     /// Makes a request of a payload's copy.
@@ -251,7 +329,7 @@ impl Workshop {
         if let Err(reason) = self.hooked.before_invoke(&mut payload).await {
             return Ready::Refused(unchanged.clone(), reason);
         }
-        if payload == **given && self.is_fresh(unchanged) {
+        if payload == **given && is_fresh(&*self.endpoint, unchanged) {
             self.spare()[index] = Some(payload);
             return Ready::Send(unchanged.clone());
         }

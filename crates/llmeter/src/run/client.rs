@@ -48,6 +48,7 @@ pub(crate) async fn run(
         let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
             break;
         };
+        next.refresh(requests, &interrupt).await;
         if interrupt.is_stopped() {
             break;
         }
@@ -73,6 +74,7 @@ pub(crate) async fn run(
         let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
             break;
         };
+        next.refresh(requests, &interrupt).await;
         if interrupt.is_stopped() {
             break;
         }
@@ -139,7 +141,7 @@ impl Client {
     /// the next one should be sent.
     async fn request(&mut self, request: Ready, intended: Stamp, is_warmup: bool) -> Stamp {
         let session = self.session.clone();
-        let prepared = match request {
+        let mut prepared = match request {
             Ready::Send(prepared) => prepared,
             Ready::Refused(prepared, reason) => {
                 return self.refused(prepared, reason, is_warmup).await;
@@ -150,7 +152,7 @@ impl Client {
         let result = {
             let exchange = async {
                 match session.endpoint.way() {
-                    Way::Http(_) => self.exchange_patiently(&prepared, intended).await,
+                    Way::Http(_) => self.exchange_patiently(&mut prepared, intended).await,
                     Way::Invoke(api) => {
                         let answer = answer.insert(Box::<Answer>::default());
                         self.capture.sending.wall = Some(clock::wall());
@@ -229,10 +231,11 @@ impl Client {
     }
 
     /// An HTTP exchange that is repeated, as often as the user allows, when the server cannot be
-    /// reached or asks to come back later. The clock is not restarted.
+    /// reached or asks to come back later. The clock is not restarted. `prepared` is made anew if
+    /// it grows too old meanwhile.
     async fn exchange_patiently(
         &mut self,
-        prepared: &Prepared,
+        prepared: &mut Arc<Prepared>,
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
         let begun = clock::now();
@@ -256,8 +259,16 @@ impl Client {
                 () = tokio::time::sleep(pause) => {}
                 () = session.interrupt.stopped() => return result,
             }
+            let requests = &session.requests;
+            let Some(request) = requests.fresh(prepared.clone(), &session.interrupt).await else {
+                return result;
+            };
             if let Some(head) = self.capture.restart() {
                 session.rate_limits.note(&head);
+            }
+            match request {
+                Ready::Send(request) => *prepared = request,
+                Ready::Refused(_, reason) => return Err(ExchangeError::Endpoint(reason)),
             }
             self.capture.sending.retries += 1;
             self.capture.sending.retry_wait += pause.as_secs_f64();

@@ -71,4 +71,31 @@ impl Prepared {
         let count = || Arc::new(guard.expect(&self.payload, self.prompt.as_deref()));
         self.expected.get_or_init(count)
     }
+
+    /// The same, made now. What was prepared of the payload stays as it is.
+    ///
+    /// # Errors
+    /// If the endpoint cannot make the request, or panics.
+    pub(crate) fn anew(
+        &self,
+        endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
+    ) -> std::result::Result<Self, String> {
+        let request = match endpoint.way() {
+            Way::Http(api) => {
+                let request = foreign::guarded(|| api.request(&self.payload))
+                    .map_err(|Panic(reason)| format!("the endpoint's code panicked: {reason}"))?
+                    .map_err(|reason| reason.0)?;
+                http1::encode_request(api.server(), proxy, api.method(), &request)
+            }
+            Way::Invoke(_) => Vec::new(),
+        };
+        Ok(Self {
+            made: clock::now(),
+            payload: self.payload.clone(),
+            prompt: self.prompt.clone(),
+            request,
+            expected: self.expected.clone(),
+        })
+    }
 }

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
+mod ageing;
 mod bodies;
 mod codings;
 mod connections;

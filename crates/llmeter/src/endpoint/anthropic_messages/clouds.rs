@@ -68,6 +68,16 @@ pub(in crate::endpoint) fn dialect(provider: Option<&str>) -> Result<&'static dy
     })
 }
 
+/// Where a provider serves the API in a region.
+pub(in crate::endpoint) fn address(provider: Option<&str>, region: &str) -> Option<String> {
+    let dialect = dialect(provider).ok()?;
+    #[cfg(feature = "aws")]
+    if let Some(service) = dialect.service() {
+        return Some(service.address(region));
+    }
+    dialect.address(Some(region))
+}
+
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
     value.filter(|value| !value.trim().is_empty())

@@ -11,12 +11,11 @@ use super::Service;
 use super::options::AwsOptions;
 use crate::aws::{
     AccessKeys, CredentialSource, Profile, REGION, Scope, is_region, metadata_region,
-    signed_headers, variable, without_signatures,
+    signed_headers, variable,
 };
 use crate::endpoint::access::{Access, AccessSettings, api_key};
 use crate::endpoint::{EndpointError, HttpRequest};
 use crate::error::{Error, Result};
-use crate::redaction::Redaction;
 use crate::storage::block_on;
 use crate::wire::Server;
 use crate::wire::clock::{self, Stamp};
@@ -140,10 +139,7 @@ impl AwsAccess {
         let Identity::Signed(source) = &self.identity else {
             return text;
         };
-        // Credentials change while they are used; texts of failures are few.
-        let secrets = source.secrets();
-        let redaction = Redaction::new(secrets.iter().map(String::as_str));
-        Cow::Owned(without_signatures(&redaction.apply(&text)))
+        Cow::Owned(source.redact(&text))
     }
 
     /// How long a request can be sent after it was made.

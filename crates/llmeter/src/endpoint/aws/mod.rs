@@ -23,6 +23,7 @@ pub use options::AwsOptions;
 use super::SavedObject;
 use super::failure::excerpt;
 use super::lenient::lenient_json;
+use crate::aws::host_suffix;
 use crate::error::Result;
 use crate::payload::bytes_of;
 
@@ -65,7 +66,7 @@ impl Service {
     }
 
     /// Where Amazon serves it.
-    fn address(self, region: &str) -> String {
+    pub(super) fn address(self, region: &str) -> String {
         let host = match self {
             Self::Bedrock => "bedrock-runtime",
             Self::SageMaker => "runtime.sagemaker",
@@ -73,12 +74,7 @@ impl Service {
                 return format!("https://bedrock-mantle.{region}.api.aws/anthropic");
             }
         };
-        let suffix = if region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
-        format!("https://{host}.{region}.{suffix}")
+        format!("https://{host}.{region}.{}", host_suffix(region))
     }
 }
 

@@ -202,12 +202,15 @@ impl JsonEndpointBuilder {
                 self.kept.insert(field.to_owned(), value.as_str().into());
             }
         }
-        let is_usual = self.access.base_url.is_empty();
-        if is_usual {
-            self.access.base_url = dialect.address(region.as_deref()).ok_or_else(|| {
+        let usual = dialect.address(region.as_deref());
+        if self.access.base_url.is_empty() {
+            self.access.base_url = usual.clone().ok_or_else(|| {
                 Error::invalid("base_url", "(missing)", dialect.address_example())
             })?;
         }
+        // Saved endpoints name their address even if it is the usual one.
+        let given = self.access.base_url.trim_end_matches('/');
+        let is_usual = usual.is_some_and(|usual| usual.trim_end_matches('/') == given);
         let api_key = match &self.api_key {
             Some(key) => access::api_key(key)?,
             None => None,
