@@ -378,6 +378,9 @@ fn a_head_is_kept_that_was_read_before_it_could_be_taken() {
             let head = b"\x88\x0f\x10\x11text/event-stream";
             let early = [frame(PING, 0, 0, &[7; 8]), frame(1, 4, 1, head)];
             (&stream).write_all(&early.concat()).unwrap();
+            // Reading on lets the client write again, which it is not to do before it has read this.
+            // Were it late, the test would see less, and not fail.
+            std::thread::sleep(Duration::from_millis(200));
             // The answer to the ping shows that the head has been taken as well.
             let _ = std::iter::from_fn(|| next().ok()).find(|frame| frame.0 == PING);
             let body = frame(0, 1, 1, whole_stream(&["one", " two"]).as_bytes());
