@@ -11,10 +11,10 @@ use crate::foreign::{self, Panic};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
-use crate::wire::Arrival;
 use crate::wire::coding::Unpacker;
 use crate::wire::framing::{Frame, Framer, Framing};
 use crate::wire::http1::ResponseHead;
+use crate::wire::{Arrival, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -35,6 +35,8 @@ pub(crate) struct Recorded {
 pub(crate) struct Decoder {
     endpoint: Arc<dyn Endpoint>,
     tokenizer: Arc<dyn Tokenizer>,
+    /// The proxy that requests go through, whose credentials an answer may repeat.
+    proxy: Option<Proxy>,
     /// By client number; a client has at most one answer under way.
     under_way: Vec<Option<Box<Assembly>>>,
 }
@@ -48,8 +50,15 @@ impl Decoder {
         Self {
             endpoint,
             tokenizer,
+            proxy: None,
             under_way: (0..clients).map(|_| None).collect(),
         }
+    }
+
+    /// Hides the credentials of the proxy that requests go through.
+    pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Takes in a segment; returns the answer that it completes.
@@ -79,6 +88,9 @@ impl Decoder {
             assembly.panicked(&panic);
             assembly.record(&ending, &*self.tokenizer)
         });
+        if let (Some(error), Some(proxy)) = (&mut recorded.response.error, &self.proxy) {
+            *error = proxy.redact(error).into_owned();
+        }
         recorded.response.detail.client = Some(client);
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
