@@ -398,6 +398,21 @@ fn a_head_is_kept_that_was_read_before_it_could_be_taken() {
 }
 
 #[test]
+fn a_server_that_never_begins_with_http2_is_named() {
+    // Connections wait in the queue of a server that never takes them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let endpoint = OpenAiChat::builder(format!("http://127.0.0.1:{port}/v1"), "m");
+    let mut config = RunConfig::new(Arc::new(endpoint.build().unwrap()), [payload("hello")]);
+    config.http2 = true;
+    config.timeout = Duration::from_millis(200);
+    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
+    let error = error.to_string();
+    let named = "the server does not speak HTTP/2 (it said nothing for 0.2 s); leave out --http2";
+    assert!(error.contains(named), "{error}");
+}
+
+#[test]
 fn a_repeated_run_speaks_the_same_version() {
     let server = Server::start(|_, _, mut respond, _| answer(&mut respond, &["one"]));
     let folder = tempfile::tempdir().unwrap();
