@@ -4,8 +4,10 @@
 
 mod scripted;
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
@@ -318,6 +320,96 @@ fn a_server_of_http1_is_named_before_anything_is_sent() {
         "{error}"
     );
     assert!(error.contains("leave out --http2"), "{error}");
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
+    let length = &(content.len() as u32).to_be_bytes()[1..];
+    [length, &[kind, flags], &stream.to_be_bytes(), content].concat()
+}
+
+/// A head that comes after a ping, while the request is still being sent, is read with the ping and
+/// taken only when that is answered.
+#[test]
+fn a_head_is_kept_that_was_read_before_it_could_be_taken() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const ROOM: u32 = 1 << 30;
+    const PING: u8 = 6;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // So that the request does not fit into the kernel's buffers.
+    let listener_socket = socket2::SockRef::from(&listener);
+    listener_socket.set_recv_buffer_size(64 << 10).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let setting = [&[0, 4][..], &(ROOM as i32).to_be_bytes()].concat();
+            let begin = [
+                frame(4, 0, 0, &setting),
+                frame(8, 0, 0, &ROOM.to_be_bytes()),
+            ];
+            (&stream).write_all(&begin.concat()).unwrap();
+            let mut preface = [0; PREFACE.len()];
+            let next = || -> std::io::Result<(u8, u8, Vec<u8>)> {
+                let mut head = [0; 9];
+                (&stream).read_exact(&mut head)?;
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut content = vec![0; length as usize];
+                (&stream).read_exact(&mut content)?;
+                Ok((head[3], head[4], content))
+            };
+            // One that only looks whether anybody is there sends no request.
+            if (&stream).read_exact(&mut preface).is_err() {
+                continue;
+            }
+            let Some(_) = std::iter::from_fn(|| next().ok()).find(|frame| frame.0 == 0) else {
+                continue;
+            };
+            // The request's body has begun. Nothing more is taken until the client can only wait.
+            let (mut waiting, mut unread) = (0, vec![0; 8 << 20]);
+            loop {
+                let before = std::mem::replace(&mut waiting, stream.peek(&mut unread).unwrap());
+                if waiting > 0 && waiting == before {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let head = b"\x88\x0f\x10\x11text/event-stream";
+            let early = [frame(PING, 0, 0, &[7; 8]), frame(1, 4, 1, head)];
+            (&stream).write_all(&early.concat()).unwrap();
+            // Reading on lets the client write again, which it is not to do before it has read this.
+            // Were it late, the test would see less, and not fail.
+            std::thread::sleep(Duration::from_millis(200));
+            // The answer to the ping shows that the head has been taken as well.
+            let _ = std::iter::from_fn(|| next().ok()).find(|frame| frame.0 == PING);
+            let body = frame(0, 1, 1, whole_stream(&["one", " two"]).as_bytes());
+            (&stream).write_all(&body).unwrap();
+            while next().is_ok() {}
+        }
+    });
+    let endpoint = OpenAiChat::builder(format!("http://127.0.0.1:{port}/v1"), "m");
+    let endpoint = Arc::new(endpoint.build().unwrap());
+    let mut config = RunConfig::new(endpoint, [payload(&"long ".repeat(4 << 20))]);
+    config.http2 = true;
+    let result = run(config);
+    assert_eq!(texts(&result.responses), [(Some("one two"), None)]);
+    assert_eq!(result.responses[0].detail.status, Some(200));
+}
+
+#[test]
+fn a_server_that_never_begins_with_http2_is_named() {
+    // Connections wait in the queue of a server that never takes them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let endpoint = OpenAiChat::builder(format!("http://127.0.0.1:{port}/v1"), "m");
+    let mut config = RunConfig::new(Arc::new(endpoint.build().unwrap()), [payload("hello")]);
+    config.http2 = true;
+    config.timeout = Duration::from_millis(200);
+    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
+    let error = error.to_string();
+    let named = "the server does not speak HTTP/2 (it said nothing for 0.2 s); leave out --http2";
+    assert!(error.contains(named), "{error}");
 }
 
 #[test]

@@ -62,20 +62,22 @@ impl EndpointArguments {
 
     /// How the endpoint is reached.
     pub(crate) fn reach(&self, config: &mut RunConfig) -> Result<()> {
+        config.proxies = Proxies::from_environment();
+        self.reach_again(config)
+    }
+
+    /// As [`reach`](Self::reach), for a run that is repeated: it goes the way it went unless something
+    /// else is said now.
+    pub(super) fn reach_again(&self, config: &mut RunConfig) -> Result<()> {
         if self.ca_file.is_some() {
             config.ca_file.clone_from(&self.ca_file);
         }
         config.insecure |= self.insecure;
         config.http2 |= self.http2;
-        let saved = std::mem::take(&mut config.proxies);
-        config.proxies = match &self.proxy {
-            Some(url) => Proxies::All(Proxy::from_url(url)?),
-            None if self.no_proxy => Proxies::None,
-            None => Proxies::from_environment(),
-        };
-        // A run that is repeated goes the way it went unless something else is said now.
-        if self.proxy.is_none() && !self.no_proxy && config.proxy()?.is_none() {
-            config.proxies = saved;
+        if let Some(url) = &self.proxy {
+            config.proxies = Proxies::All(Proxy::from_url(url)?);
+        } else if self.no_proxy {
+            config.proxies = Proxies::None;
         }
         Ok(())
     }

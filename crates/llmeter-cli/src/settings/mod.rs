@@ -259,7 +259,10 @@ impl RunArguments {
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.connections, self.connections.map(Into::into));
         set(&mut config.lanes, self.lanes.map(Some));
-        self.endpoint.reach(&mut config)?;
+        match &self.from {
+            Some(_) => self.endpoint.reach_again(&mut config)?,
+            None => self.endpoint.reach(&mut config)?,
+        }
         set(&mut config.output, self.output.map(Some));
         set(&mut config.run_description, self.description.map(Some));
         set(&mut config.max_cost, self.max_cost.map(Some));

@@ -25,6 +25,7 @@ mod media;
 mod payloads;
 mod probe;
 mod progress;
+mod proxies;
 mod run;
 mod sagemaker_costs;
 mod scripted;

@@ -81,6 +81,9 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         .or_else(|| of_body(error))
 }
 
+/// What to do about a proxy that does not serve.
+pub(crate) const PROXY_REMEDY: &str = "check --proxy or the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; --no-proxy goes around it";
+
 fn of_connection(error: &str) -> Option<Diagnosis> {
     let says = |words: &str| error.contains(words);
     if error.starts_with("cannot resolve") {
@@ -109,9 +112,15 @@ fn of_connection(error: &str) -> Option<Diagnosis> {
         };
     }
     if error.starts_with("the proxy ") {
+        return diagnosis("the proxy does not let the request through", PROXY_REMEDY);
+    }
+    if error.starts_with("cannot connect to the proxy ") {
         return diagnosis(
-            "the proxy does not let the request through",
-            "check --proxy or the variables HTTPS_PROXY and HTTP_PROXY; --no-proxy goes around it",
+            match says("refused") {
+                true => "nobody listens at the proxy's address and port",
+                false => "there is no way to the proxy's address",
+            },
+            PROXY_REMEDY,
         );
     }
     if !error.starts_with("cannot connect to ") {
@@ -198,7 +207,7 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         ),
         Some(Phase::Proxy) => diagnosis(
             "the proxy does not answer, or cannot reach the server",
-            "check --proxy, and that the proxy may connect to this host and port",
+            format!("{PROXY_REMEDY}; may the proxy connect to this host and port?"),
         ),
         Some(Phase::Tls) => diagnosis(
             "the server took the connection and does not answer the TLS handshake",

@@ -10,6 +10,7 @@ mod watch;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+pub(crate) use diagnosis::PROXY_REMEDY;
 pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
 pub(crate) use watch::Watch;
@@ -83,7 +84,7 @@ pub fn probe(
     let watch = Arc::<Watch>::default();
     let (queue, segments) = channel();
     run.send(&own, dialer, watch.clone(), queue, interrupt)?;
-    let seen = ProbeRun::decode(&own, segments);
+    let seen = ProbeRun::decode(&own, proxy.clone(), segments);
     report.is_interrupted = interrupt.is_stopped();
     report.take_connection(&watch);
     if let Some(seen) = seen {
@@ -91,7 +92,12 @@ pub fn probe(
             true => StampSource::Kernel,
             false => StampSource::User,
         };
-        report.take_frames(watched.take_log(), seen.sent, &*config.endpoint);
+        report.take_frames(
+            watched.take_log(),
+            seen.sent,
+            &*config.endpoint,
+            proxy.as_ref(),
+        );
         report.take_answer(seen.response);
         report.note_unstreamed(config.endpoint.is_streaming());
     }

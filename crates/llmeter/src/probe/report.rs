@@ -143,11 +143,19 @@ impl ProbeReport {
         log: FrameLog,
         sent: Option<Stamp>,
         endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
     ) {
         let Way::Http(api) = endpoint.way() else {
             return;
         };
-        let shown = |bytes: &[u8]| api.redact(&String::from_utf8_lossy(bytes)).into_owned();
+        let redacted = |text: &str| {
+            let text = api.redact(text);
+            proxy.map_or_else(
+                || text.to_string(),
+                |proxy| proxy.redact(&text).into_owned(),
+            )
+        };
+        let shown = |bytes: &[u8]| redacted(&String::from_utf8_lossy(bytes));
         self.response = log.head.map(|head| ProbeResponse {
             status: head.status,
             headers: head
@@ -158,7 +166,7 @@ impl ProbeReport {
                     let is_private = PRIVATE_HEADERS.contains(&name.to_ascii_lowercase().as_str());
                     let value = match is_private {
                         true => HIDDEN.to_owned(),
-                        false => api.redact(&value).into_owned(),
+                        false => redacted(&value),
                     };
                     (name, value)
                 })

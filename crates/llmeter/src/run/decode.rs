@@ -11,10 +11,10 @@ use crate::foreign::{self, Panic};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
-use crate::wire::Arrival;
 use crate::wire::coding::Unpacker;
 use crate::wire::framing::{Frame, Framer, Framing};
 use crate::wire::http1::ResponseHead;
+use crate::wire::{Arrival, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -35,6 +35,8 @@ pub(crate) struct Recorded {
 pub(crate) struct Decoder {
     endpoint: Arc<dyn Endpoint>,
     tokenizer: Arc<dyn Tokenizer>,
+    /// The proxy that requests go through, whose credentials an answer may repeat.
+    proxy: Option<Proxy>,
     /// By client number; a client has at most one answer under way.
     under_way: Vec<Option<Box<Assembly>>>,
 }
@@ -48,8 +50,15 @@ impl Decoder {
         Self {
             endpoint,
             tokenizer,
+            proxy: None,
             under_way: (0..clients).map(|_| None).collect(),
         }
+    }
+
+    /// Hides the credentials of the proxy that requests go through.
+    pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Takes in a segment; returns the answer that it completes.
@@ -79,6 +88,9 @@ impl Decoder {
             assembly.panicked(&panic);
             assembly.record(&ending, &*self.tokenizer)
         });
+        if let (Some(error), Some(proxy)) = (&mut recorded.response.error, &self.proxy) {
+            *error = proxy.redact(error).into_owned();
+        }
         recorded.response.detail.client = Some(client);
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
@@ -98,6 +110,13 @@ enum Body {
     Foreign(Vec<u8>),
 }
 
+impl Body {
+    /// Whether it is a failure whatever it says, and is quoted as far as it can be read.
+    fn is_quoted(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Foreign(_))
+    }
+}
+
 struct Assembly {
     answer: Answer,
     decoder: Option<Box<dyn FrameDecoder>>,
@@ -105,6 +124,8 @@ struct Assembly {
     head: Option<(ResponseHead, Arrival)>,
     /// Undoes the body's compression, if it has any.
     unpacker: Option<Unpacker>,
+    /// Whether what is left of the body cannot be unpacked.
+    is_garbled: bool,
     body: Body,
     quality: AnswerQuality,
     last: Arrival,
@@ -118,6 +139,7 @@ impl Assembly {
             is_streaming: endpoint.is_streaming(),
             head: None,
             unpacker: None,
+            is_garbled: false,
             body: Body::Unknown,
             quality: AnswerQuality::default(),
             last: Arrival::default(),
@@ -177,30 +199,42 @@ impl Assembly {
         };
         let mut begin = 0;
         for Mark { end, arrival } in marks.iter().copied() {
+            // A read counts as well if nothing can be unpacked from it yet.
+            self.note_read(arrival);
             let packed = &bytes[begin..end as usize];
             begin = end as usize;
+            if self.is_garbled {
+                continue;
+            }
             // What a frame unpacks from had come with the read that brought the last of it.
             let fed = unpacker.feed(packed, |plain| {
                 let end = plain.len() as u32;
                 self.plain(plain, &[Mark { end, arrival }]);
             });
             if let Err(reason) = fed {
-                self.answer.error(reason.to_string());
-                self.body = Body::Unknown;
-                return;
+                self.is_garbled = true;
+                if !self.body.is_quoted() {
+                    self.answer.error(reason.to_string());
+                    self.body = Body::Unknown;
+                }
             }
         }
         self.unpacker = Some(unpacker);
     }
 
+    /// Notes when a read's bytes came, once for each read.
+    fn note_read(&mut self, arrival: Arrival) {
+        // The head's read may have brought the first bytes of the body as well.
+        if arrival != self.last {
+            self.quality.read(arrival);
+        }
+        self.last = arrival;
+    }
+
     /// Takes in bytes that are not compressed, or not any more.
     fn plain(&mut self, bytes: &[u8], marks: &[Mark]) {
         for mark in marks {
-            // The head's read may have brought the first bytes of the body as well.
-            if mark.arrival != self.last {
-                self.quality.read(mark.arrival);
-            }
-            self.last = mark.arrival;
+            self.note_read(mark.arrival);
         }
         match &mut self.body {
             Body::Unknown => {}
@@ -316,6 +350,7 @@ impl Assembly {
     fn close_body(&mut self, is_broken: bool) {
         if let Some(unpacker) = &self.unpacker
             && !is_broken
+            && !self.body.is_quoted()
             && !self.answer.is_complete()
             && let Err(reason) = unpacker.finish()
         {

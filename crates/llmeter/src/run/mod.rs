@@ -26,6 +26,7 @@ mod prepare;
 mod probe_run;
 mod progress;
 mod quality;
+mod reach;
 mod recorder;
 mod replay;
 mod retry;

@@ -86,8 +86,13 @@ impl ProbeRun {
     }
 
     /// What the segments say. `None` if nothing was sent before an interruption.
-    pub(crate) fn decode(config: &RunConfig, segments: Receiver<Segment>) -> Option<ProbeAnswer> {
-        let mut decoder = Decoder::new(config.endpoint.clone(), config.tokenizer.clone(), 1);
+    pub(crate) fn decode(
+        config: &RunConfig,
+        proxy: Option<Proxy>,
+        segments: Receiver<Segment>,
+    ) -> Option<ProbeAnswer> {
+        let mut decoder =
+            Decoder::new(config.endpoint.clone(), config.tokenizer.clone(), 1).through(proxy);
         let (mut reads, mut stamped) = (0_u64, 0_u64);
         for segment in segments {
             let head = segment.head.iter().map(|head| head.1);

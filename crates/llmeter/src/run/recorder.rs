@@ -71,6 +71,7 @@ impl Recorder {
         interrupt: Interrupt,
         hooked: &Arc<Hooked>,
     ) -> Result<(Vec<Sender<Segment>>, Self)> {
+        let proxy = config.proxy()?;
         let (batches, recorded) = channel();
         let outlet = if hooked.has(Hook::AfterInvoke) {
             after_invoke::spawn(hooked.clone(), batches, interrupt.clone(), config.grace)?
@@ -87,7 +88,8 @@ impl Recorder {
                 config.endpoint.clone(),
                 config.tokenizer.clone(),
                 config.clients,
-            );
+            )
+            .through(proxy.clone());
             let (session, outlet) = (session.clone(), outlet.clone());
             decoders.push(spawn(format!("decoder-{number}"), move || {
                 decode(decoder, &segments, &outlet, &session)

@@ -1,7 +1,6 @@
 //! Starting runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -17,14 +16,11 @@ use crate::run::host::{self, HostTimes};
 use crate::run::lane;
 use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
+use crate::run::reach::reach;
 use crate::run::recorder::{Collected, Recorder};
 use crate::run::session::Session;
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
-use crate::wire::http2::Http2;
-use crate::wire::{ConnectError, Dialer, Server, StampSource, clock};
-
-/// Longest wait for the first connection, by which a run finds out that nobody is there.
-const REACH_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::wire::{StampSource, clock};
 
 /// A base configuration from which any number of runs start.
 ///
@@ -401,37 +397,6 @@ pub fn run_name_from_clock() -> String {
         .to_zoned(TimeZone::system())
         .strftime("%Y%m%d-%H%M")
         .to_string()
-}
-
-/// Opens a connection and drops it: if nobody is there, one message says so instead of one for
-/// every request.
-async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
-    let patience = config.timeout.min(REACH_TIMEOUT);
-    let place = server.shown();
-    let connected = async {
-        let connection = dialer.dial(0).await?;
-        if config.http2 {
-            Http2::open(connection).await?;
-        }
-        Ok(())
-    };
-    let reason = match tokio::time::timeout(patience, connected).await {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(reason @ ConnectError::NoHttp2(_))) => {
-            return Err(Error::Environment(format!("{place}: {reason}")));
-        }
-        Ok(Err(reason @ ConnectError::Tls(_))) => {
-            return Err(Error::Environment(format!(
-                "cannot reach {place} safely: {reason}; does it speak https, and is its \
-                 certificate, or the one that signed it, among the trusted ones (--ca-file)?"
-            )));
-        }
-        Ok(Err(reason)) => reason.to_string(),
-        Err(_) => format!("no connection after {} s", patience.as_secs_f64()),
-    };
-    Err(Error::Environment(format!(
-        "cannot reach {place}: {reason}; is the server running, and is the base URL right?"
-    )))
 }
 
 /// The run's name, and its folder with the files that are there from the start.

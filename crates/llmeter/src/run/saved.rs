@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
-use crate::wire::StampSource;
+use crate::wire::{Proxies, StampSource};
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
 ///
@@ -54,6 +54,11 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         "insecure": config.insecure,
         // Without the credentials that the proxy's URL may have.
         "proxy": config.proxy().ok().flatten().map(|proxy| proxy.shown().to_owned()),
+        "proxy_from": match config.proxies {
+            Proxies::None => "none",
+            Proxies::All(_) => "flag",
+            Proxies::Environment(_) => "environment",
+        },
         "http2": config.http2,
         "connections": match config.connections {
             Connections::Keep => "keep",

@@ -107,7 +107,8 @@ impl SavedRun {
     /// The configuration, to be run again: into a new folder beside the one that was read, under a
     /// new name. Files hold no secrets: the API key is read from the environment variable
     /// `api_key_env`, by default the API's usual one, headers that may be secret have to be added to
-    /// the endpoint again, and a proxy comes without its user name and password.
+    /// the endpoint again, and a proxy that was given for the run comes without its
+    /// user name and password. A run that left the proxy to the environment does so again.
     ///
     /// # Errors
     /// If the endpoint, a callback or another setting is not known here or cannot be used, or if
@@ -147,9 +148,7 @@ impl SavedRun {
         config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
         config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
         config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
-        if let Some(proxy) = text(&self.own, "proxy") {
-            config.proxies = Proxies::All(Proxy::from_url(&proxy)?);
-        }
+        config.proxies = self.proxies()?;
         config.http2 = self.own.get("http2") == Some(&Value::Bool(true));
         if text(&self.own, "connections").as_deref() == Some("new") {
             config.connections = Connections::New;
@@ -160,6 +159,29 @@ impl SavedRun {
         config.max_cost = self.amount(&self.own, "max_cost")?;
         config.output = self.folder.parent();
         Ok(config)
+    }
+
+    /// The way that the run went: through the proxy that was given for it, through none, or as the
+    /// environment says, which is asked anew.
+    fn proxies(&self) -> Result<Proxies> {
+        let text = |key| self.own.get(key).and_then(Value::as_str);
+        let given = || match text("proxy") {
+            Some(url) => Proxy::from_url(url).map(Proxies::All),
+            None => Ok(Proxies::None),
+        };
+        match text("proxy_from") {
+            Some("flag") => given(),
+            Some("none") => Ok(Proxies::None),
+            Some("environment") => Ok(Proxies::from_environment()),
+            Some(other) => Err(Error::invalid(
+                "proxy_from",
+                other,
+                "flag, none or environment",
+            )),
+            // Folders of the Python system, and those from before this was written down.
+            None if text("proxy").is_some() => given(),
+            None => Ok(Proxies::from_environment()),
+        }
     }
 
     /// The folder's own payloads; where it has none, those of the path that was saved.

@@ -24,6 +24,8 @@ use crate::wire::{Proxy, Server, TimedStream};
 #[derive(Clone)]
 pub struct Dialer {
     route: Arc<Route>,
+    /// The URL of the proxy that the route leads to, without credentials.
+    proxy: Option<Arc<str>>,
     /// The proxy that is asked for a tunnel to this server.
     tunnel: Option<Arc<(Proxy, Server)>>,
     time_to_resolve: Option<f64>,
@@ -66,7 +68,7 @@ pub struct TlsFacts {
 pub enum Phase {
     /// TCP, or the Unix socket.
     Connect,
-    /// The proxy is asked for the way to the server.
+    /// The proxy is connected to, and asked for the way to the server.
     Proxy,
     /// The TLS handshake.
     Tls,
@@ -136,10 +138,12 @@ impl Dialer {
         } else {
             None
         };
-        let proxy = proxy.filter(|_| server.tls);
+        let proxy = proxy.filter(|_| server.socket.is_none());
+        let asked = proxy.filter(|_| server.tls);
         Ok(Self {
             route: Arc::new(route),
-            tunnel: proxy.map(|proxy| Arc::new((proxy.clone(), server.clone()))),
+            proxy: proxy.map(|proxy| proxy.shown().into()),
+            tunnel: asked.map(|proxy| Arc::new((proxy.clone(), server.clone()))),
             time_to_resolve,
             tls,
             stamps,
@@ -187,12 +191,15 @@ impl Dialer {
         turn: usize,
         mut on_phase: impl FnMut(Phase),
     ) -> Result<Connection, ConnectError> {
-        on_phase(Phase::Connect);
+        on_phase(match self.proxy {
+            Some(_) => Phase::Proxy,
+            None => Phase::Connect,
+        });
         let start = clock::now();
-        let (socket, address) = self.route.connect(turn).await?;
+        let connected = self.route.connect(turn).await;
+        let (socket, address) = connected.map_err(|reason| self.at_the_proxy(reason))?;
         let mut stream = TimedStream::new(socket, self.stamps);
         if let Some(tunnel) = &self.tunnel {
-            on_phase(Phase::Proxy);
             let (proxy, server) = &**tunnel;
             proxy.open_tunnel(&mut stream, server).await?;
         }
@@ -219,6 +226,17 @@ impl Dialer {
             time_to_tls,
         })
     }
+
+    /// A failure to connect says so if it is the proxy that cannot be reached.
+    fn at_the_proxy(&self, reason: ConnectError) -> ConnectError {
+        match (&self.proxy, reason) {
+            (Some(proxy), ConnectError::Tcp(_, source)) => ConnectError::NoProxy {
+                proxy: (**proxy).to_owned(),
+                source,
+            },
+            (_, reason) => reason,
+        }
+    }
 }
 
 /// Why no connection could be opened.
@@ -232,6 +250,14 @@ pub enum ConnectError {
     Unix {
         /// The socket.
         path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The proxy that leads to the server cannot be reached.
+    #[error("cannot connect to the proxy {proxy}: {source}")]
+    NoProxy {
+        /// The proxy's URL, without credentials.
+        proxy: String,
         /// The system's reason.
         source: io::Error,
     },

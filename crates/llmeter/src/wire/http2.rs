@@ -181,15 +181,17 @@ impl Http2 {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Http2Error>> {
         let driven = self.poll_drive(context);
-        let before = body.len();
+        // A read's frames may come in parts: what follows a ping waits until that is answered.
+        let before = (exchange.head.is_some(), body.len());
         let taken = exchange.take(body, context);
+        let is_unchanged = !exchange.is_done && before == (exchange.head.is_some(), body.len());
         match driven {
             // It knows better than the stream why both have ended.
             Poll::Ready(Drive::Over(Some(reason))) if !exchange.is_done => {
                 Poll::Ready(Err(Http2Error::of(reason)))
             }
             _ if taken.is_err() => Poll::Ready(taken),
-            Poll::Pending if !exchange.is_done && body.len() == before => Poll::Pending,
+            Poll::Pending if is_unchanged => Poll::Pending,
             Poll::Ready(Drive::Over(_)) if !exchange.is_done => {
                 let reason = "the server closed the connection".to_owned();
                 Poll::Ready(Err(Http2Error::Ended(reason)))

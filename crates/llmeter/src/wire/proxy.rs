@@ -1,5 +1,6 @@
 //! Proxies: which one leads to a server, and how it is asked.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use base64::Engine;
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::redaction::Redaction;
 use crate::wire::http1::ResponseReader;
 use crate::wire::{ConnectError, Server};
 
@@ -25,6 +27,8 @@ pub struct Proxy {
     shown: String,
     /// The value of `Proxy-Authorization`.
     authorization: Option<SecretString>,
+    /// Hides the credentials in what proxies and servers say.
+    redaction: Redaction,
 }
 
 impl Proxy {
@@ -67,13 +71,19 @@ impl Proxy {
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(refuse(&format!("{ACCEPTED}, without a path")));
         }
-        let authorization = (!url.username().is_empty() || url.password().is_some()).then(|| {
-            let decoded = |text: &str| percent_decoded(text);
-            let mut pair = decoded(url.username());
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let (mut authorization, mut redaction) = (None, Redaction::default());
+        if has_credentials {
+            let password = percent_decoded(url.password().unwrap_or_default());
+            let mut pair = percent_decoded(url.username());
             pair.push(b':');
-            pair.extend(decoded(url.password().unwrap_or_default()));
-            SecretString::from(format!("Basic {}", BASE64_STANDARD.encode(pair)))
-        });
+            pair.extend(&password);
+            let encoded = BASE64_STANDARD.encode(&pair);
+            let value = format!("Basic {encoded}");
+            let [pair, password] = [&pair, &password].map(|text| String::from_utf8_lossy(text));
+            redaction = Redaction::new([&*value, &*encoded, &*pair, &*password]);
+            authorization = Some(SecretString::from(value));
+        }
         let mut bare = url.clone();
         // Neither can fail for a URL that has a host.
         let _ = bare.set_username("");
@@ -84,6 +94,7 @@ impl Proxy {
             host: server.host,
             port: server.port,
             authorization,
+            redaction,
         })
     }
 
@@ -97,6 +108,12 @@ impl Proxy {
         self.authorization.as_ref()
     }
 
+    /// A text from elsewhere without the proxy's credentials, which every request to an http server
+    /// carries.
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redaction.apply(text)
+    }
+
     /// Asks the proxy to connect this stream with the server.
     pub(super) async fn open_tunnel(
         &self,
@@ -106,7 +123,7 @@ impl Proxy {
         let refused = |reason: String| ConnectError::Proxy {
             proxy: self.shown.clone(),
             server: server.authority.clone(),
-            reason,
+            reason: self.redact(&reason).into_owned(),
         };
         let broken = |reason: std::io::Error| refused(format!("the connection broke ({reason})"));
         let host = match server.host.contains(':') {

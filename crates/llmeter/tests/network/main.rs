@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper may panic")]
 
 mod probes;
+mod proxies;
 #[path = "../scripted/mod.rs"]
 mod scripted;
 mod unix_socket;

@@ -8,7 +8,7 @@ use llmeter::wire::{Phase, Proxies, Proxy};
 use llmeter::{Interrupt, OpenAiChat, RunConfig, StampSource, report};
 
 use super::scripted::answers::{chunked, role, sized, text, unfinished, whole_stream};
-use super::scripted::{Scripted, Step, finish, write};
+use super::scripted::{Scripted, Step, finish, run, write};
 
 /// A probe of this configuration.
 pub(crate) fn probed(config: RunConfig) -> ProbeReport {
@@ -197,6 +197,44 @@ fn a_proxy_is_shown_without_credentials() {
     );
     // Neither as it stands in the header.
     assert!(!all.contains("c29tZWJvZHk6Z2VoZWlt"), "{all}");
+}
+
+/// Some proxies repeat the request in their error pages.
+#[test]
+fn what_a_proxy_repeats_of_its_credentials_is_hidden() {
+    let body = "Proxy-Authorization: Basic c29tZWJvZHk6Z2VoZWltLTQ3MTE= (geheim-4711)";
+    let echo = format!(
+        "HTTP/1.1 502 X\r\nX-Echo: Basic c29tZWJvZHk6Z2VoZWltLTQ3MTE=\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let is_hidden = |text: &str| {
+        let is_absent = !text.contains("geheim") && !text.contains("c29tZWJvZHk6");
+        assert!(is_absent && text.contains("<redacted>"), "{text}");
+    };
+    let configured = |proxy: &Scripted| {
+        let address = proxy.base_url.trim_start_matches("http://");
+        let address = address.trim_end_matches("/v1");
+        let endpoint = OpenAiChat::builder("http://llm.example/v1", "m");
+        let mut config = proxy.config_of(endpoint.build().unwrap());
+        let url = format!("http://somebody:geheim-4711@{address}");
+        config.proxies = Proxies::All(Proxy::from_url(&url).unwrap());
+        config
+    };
+    let proxy = Scripted::start(vec![vec![write(echo.as_str())]]);
+    let seen = probed(configured(&proxy));
+    assert!(seen.error.as_ref().unwrap().starts_with("HTTP 502"));
+    is_hidden(&format!("{seen:?} {:?}", seen.to_json(usize::MAX)));
+    is_hidden(&report::probe(&seen, 12));
+
+    let proxy = Scripted::start(vec![vec![write(echo)]]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = configured(&proxy);
+    config.output = Some(folder.path().into());
+    config.run_name = Some("run".to_owned());
+    run(config);
+    let responses = folder.path().join("run/responses.jsonl");
+    is_hidden(&std::fs::read_to_string(responses).unwrap());
 }
 
 #[test]

@@ -123,6 +123,32 @@ fn compressed_refusals_and_web_pages_are_quoted() {
     assert!(response.error.unwrap().contains("Sign in"));
 }
 
+/// The status is what matters, and what can be read of the body is quoted.
+#[test]
+fn a_refusal_whose_body_cannot_be_unpacked_keeps_its_status() {
+    let page = "text/html";
+    let refused = |body: &[u8]| one(vec![write(answer("502 X", page, "gzip", body))]);
+    let response = refused(b"<h1>bad gateway</h1>");
+    assert_failed(&response, "HTTP 502 Bad Gateway");
+    assert_eq!(response.detail.status, Some(502));
+
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(b"the model is gone").unwrap();
+    packer.flush().unwrap();
+    let cut = packer.get_ref().clone();
+    let quoted = "HTTP 502 Bad Gateway: the model is gone";
+    assert_failed(&refused(&cut), quoted);
+    let garbled = [cut.as_slice(), &[0xff; 8]].concat();
+    assert_failed(&refused(&garbled), quoted);
+    // Byte by byte: what follows the failure is not taken for a part of the body.
+    let trickled = answer("502 X", page, "gzip", &garbled);
+    let response = one(vec![Step::Trickle(trickled)]);
+    assert_eq!(response.error.as_deref(), Some(quoted));
+    let response = one(vec![write(answer("200 OK", page, "gzip", &cut))]);
+    assert_failed(&response, "text/html");
+    assert!(response.error.unwrap().ends_with("the model is gone"));
+}
+
 #[test]
 fn what_cannot_be_unpacked_is_named() {
     let response = one(vec![write(answer("200 OK", EVENTS, "br", b"\x1f\x8b?"))]);

@@ -135,6 +135,10 @@ fn one_remedy_for_each_kind_of_failure() {
             "permissions",
         ),
         (
+            "cannot connect to the proxy http://p:1: Connection refused",
+            "--no-proxy",
+        ),
+        (
             "the proxy http://p:1 opens no way to h: HTTP 403",
             "--no-proxy",
         ),

@@ -5,6 +5,7 @@ use crate::endpoint::OpenAiChat;
 use crate::payload::Whitespace;
 use crate::run::capture::Sending;
 use crate::run::prepare::Prepared;
+use crate::run::quality::QualityMeter;
 use crate::wire::clock::{self, Stamp};
 
 /// When the request was sent, in nanoseconds.
@@ -206,4 +207,32 @@ fn times_per_token_need_two_tokens_and_two_times() {
     ] {
         assert_eq!(time_per_output_token(first, last, tokens), expected);
     }
+}
+
+/// The last bytes of a packed body may unpack to nothing, and come late all the same.
+#[test]
+fn reads_count_from_which_nothing_can_be_unpacked_yet() {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(text("one").as_bytes()).unwrap();
+    packer.write_all(b"data: [DONE]\n\n").unwrap();
+    let packed = packer.finish().unwrap();
+    let mut bench = Bench::new(true);
+    let mut segment = bench.segment(Some(10), &[]);
+    segment.head.as_mut().unwrap().0.content_encoding = Some("gzip".to_owned());
+    let ends = [5, packed.len() - 3, packed.len()];
+    for (end, milliseconds) in ends.into_iter().zip([20, 30, 40]) {
+        segment.marks.push(Mark {
+            end: end as u32,
+            arrival: at(milliseconds),
+        });
+    }
+    segment.body = packed;
+    segment.ending = Some(bench.ending(None));
+    let recorded = bench.decoder.take(segment).unwrap();
+    assert_eq!(recorded.response.error, None);
+    assert_eq!(recorded.response.time_to_first_token, Some(0.03));
+    let mut meter = QualityMeter::new();
+    meter.record(&recorded.quality, true);
+    assert_eq!(meter.reads(), 4, "the head's and three of the body's");
 }
