@@ -69,10 +69,15 @@ impl EndpointArguments {
     /// As [`reach`](Self::reach), for a run that is repeated: it goes the way it went unless something
     /// else is said now.
     pub(super) fn reach_again(&self, config: &mut RunConfig) -> Result<()> {
+        // Of the two that exclude each other, what is said now drops what was saved.
         if self.ca_file.is_some() {
             config.ca_file.clone_from(&self.ca_file);
+            config.insecure = false;
         }
-        config.insecure |= self.insecure;
+        if self.insecure {
+            config.insecure = true;
+            config.ca_file = None;
+        }
         config.http2 |= self.http2;
         if let Some(url) = &self.proxy {
             config.proxies = Proxies::All(Proxy::from_url(url)?);

@@ -266,3 +266,29 @@ fn an_output_that_cannot_be_written_is_one_clear_line() {
         .one_error(&["a-file"]);
     assert_eq!(server.requests_served(), 0);
 }
+
+#[test]
+fn what_is_said_of_certificates_now_drops_what_was_said_before() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.run(&server.base_url(), &["--insecure"]).exits(0);
+    assert_eq!(place.json("llmeter.json")["insecure"], true);
+    place.file("ca.pem", "");
+    let again = [
+        "run",
+        "--from",
+        "runs/it",
+        "--run-name",
+        "it",
+        "--overwrite",
+    ];
+    let with =
+        |flags: &[&'static str]| place.llmeter(again.into_iter().chain(flags.iter().copied()));
+    // Nothing here speaks TLS, so that the file is only noted.
+    with(&["--ca-file", "ca.pem"]).exits(0);
+    assert_eq!(place.json("llmeter.json")["insecure"], false);
+    with(&["--insecure"]).exits(0);
+    assert_eq!(
+        place.json("llmeter.json")["ca_file"],
+        serde_json::Value::Null
+    );
+}
