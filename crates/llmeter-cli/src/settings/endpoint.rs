@@ -136,6 +136,24 @@ impl EndpointArguments {
         })?)
     }
 
+    /// Refuses to ask another API, which has another key, at the address of a saved one: a key must
+    /// not go to an address that it was not given for.
+    pub(super) fn check_address(&self, saved: &SavedObject) -> Result<()> {
+        let (Some(_), None) = (&self.endpoint, &self.base_url) else {
+            return Ok(());
+        };
+        let (old, new) = (Api::of_saved(saved)?, self.api()?);
+        if old.key_variable() == new.key_variable() {
+            return Ok(());
+        }
+        let reason = format!(
+            "--endpoint {}: the saved run asked {} at its own address; give the one to ask now with \
+             --base-url",
+            new.name, old.name
+        );
+        Err(UsageError(reason).into())
+    }
+
     /// Takes from a saved endpoint what is another one's at the provider or in the region that is
     /// given: one provider's key must not go to another one's address.
     pub(super) fn move_from(&self, saved: &mut SavedObject) {

@@ -279,6 +279,7 @@ impl RunArguments {
         mut saved: SavedRun,
         callbacks: Vec<Arc<dyn Callback>>,
     ) -> Result<RunConfig> {
+        self.endpoint.check_address(&saved.endpoint)?;
         self.endpoint.move_from(&mut saved.endpoint);
         let state = &mut saved.endpoint.state;
         for (field, flag) in [

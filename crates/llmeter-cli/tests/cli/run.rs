@@ -292,3 +292,27 @@ fn what_is_said_of_certificates_now_drops_what_was_said_before() {
         serde_json::Value::Null
     );
 }
+
+#[test]
+fn a_key_does_not_go_to_the_address_of_another_api() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.run(&server.base_url(), &[]).exits(0);
+    let again = |api: &'static str| {
+        let flags = [
+            "run",
+            "--from",
+            "runs/it",
+            "--run-name",
+            "again",
+            "--overwrite",
+        ];
+        place.llmeter(flags.into_iter().chain(["--endpoint", api]))
+    };
+    again("openai-chat").exits(0);
+    let said = again("gemini-stream").exits(2);
+    said.one_error(&[
+        "--endpoint gemini-stream",
+        "openai-chat-stream",
+        "--base-url",
+    ]);
+}
