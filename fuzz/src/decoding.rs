@@ -7,7 +7,7 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llmeter::endpoint::{Api, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Way};
+use llmeter::endpoint::{Api, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport};
 use llmeter::run::Replay;
 use llmeter::{Endpoint, InvocationResponse};
 
@@ -62,8 +62,8 @@ impl Recorder {
         let made = || -> llmeter::Result<_> {
             let api = Api::named(name)?;
             let endpoint = endpoint(api, is_streamed)?;
-            let framing = match endpoint.way() {
-                Way::Http(http) if endpoint.is_streaming() => Some(http.framing()),
+            let framing = match endpoint.transport() {
+                Transport::Http(http) if endpoint.is_streaming() => Some(http.framing()),
                 _ => None,
             };
             let payload = api.create_payload("Say something.", 16)?;
@@ -86,11 +86,8 @@ impl Recorder {
             _ => input.body,
         };
         let media_type = self.framing.map(Framing::media_type);
-        let head = ResponseHead {
-            status: if is_failed { 429 } else { 200 },
-            content_type: Some(media_type.unwrap_or("application/json").to_owned()),
-            ..ResponseHead::default()
-        };
+        let head = ResponseHead::new(if is_failed { 429 } else { 200 })
+            .with("Content-Type", media_type.unwrap_or("application/json"));
         let record = |reads: Vec<&[u8]>| self.record(head.clone(), &reads);
         let response = assert_same(input.ways(body).map(record));
 

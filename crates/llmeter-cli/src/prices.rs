@@ -5,9 +5,7 @@ use std::any::Any;
 use anyhow::Result;
 use clap::Args;
 use llmeter::Callback;
-use llmeter::callback::cost::{
-    CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens,
-};
+use llmeter::cost::{CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::storage::Location;
 
 use crate::exit::UsageError;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use llmeter::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use llmeter::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{

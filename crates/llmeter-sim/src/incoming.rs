@@ -134,7 +134,7 @@ impl Incoming {
 
 #[cfg(test)]
 mod tests {
-    use llmeter::wire::clock::Stamp;
+    use llmeter_wire::clock::Stamp;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 //! Belongs here: the length, the rhythm and the fault of an answer. Chance enters here and
 //! nowhere else: a request's luck follows from the server's seed and the request's number.
 
-use llmeter::wire::clock;
+use llmeter_wire::clock;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

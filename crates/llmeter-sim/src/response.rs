@@ -1,6 +1,6 @@
 //! The heads of HTTP answers.
 
-use llmeter::wire::clock;
+use llmeter_wire::clock;
 
 /// Starts an answer; the caller adds the body.
 pub(crate) struct ResponseHead<'a> {

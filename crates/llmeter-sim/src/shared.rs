@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use llmeter::wire::clock;
+use llmeter_wire::clock;
 use tokio::sync::Semaphore;
 
 use crate::{config::SimConfig, truth::TruthLog};

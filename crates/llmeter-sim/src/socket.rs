@@ -5,7 +5,7 @@
 
 use std::{io, net::SocketAddr};
 
-use llmeter::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
@@ -104,7 +104,7 @@ mod stamped {
         os::fd::{AsFd, AsRawFd},
     };
 
-    use llmeter::wire::clock::{self, RealtimeOffset};
+    use llmeter_wire::clock::{self, RealtimeOffset};
     use nix::sys::socket::{
         ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt, sockopt,
     };

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use llmeter::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SimError;

@@ -5,7 +5,7 @@ mod streams;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use llmeter::endpoint::{APIS, Answer, Api, EndpointSettings, Frame, Way};
+use llmeter::endpoint::{APIS, Answer, Api, EndpointSettings, Frame, Transport};
 use streams::{FRAMES, chat_chunk};
 
 /// One delta of an API: the frame's type and its data.
@@ -104,7 +104,7 @@ fn settings(api: &Api) -> EndpointSettings {
 fn bench_frames(c: &mut Criterion, name: &str, api: &Api, frames: &[Delta]) {
     let endpoint = api.endpoint(&settings(api));
     let endpoint = endpoint.unwrap_or_else(|error| panic!("{name}: {error}"));
-    let Way::Http(http) = endpoint.way() else {
+    let Transport::Http(http) = endpoint.transport() else {
         return;
     };
     let mut group = c.benchmark_group("decoding");

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use llmeter::endpoint::{
-    Answer, EndpointError, Identity, Invoke, SavedObject, Usage, Way, async_trait,
+    Answer, EndpointError, Identity, Invoke, SavedObject, Transport, Usage, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::{Endpoint, Load, RunConfig, Runner, report};
@@ -59,10 +59,10 @@ impl Endpoint for LineEndpoint {
         payload.get("prompt").cloned()
     }
 
-    /// This endpoint does the work itself. One that speaks HTTP says `Way::Http` instead, and only
+    /// This endpoint does the work itself. One that speaks HTTP says `Transport::Http` instead, and only
     /// how to build a request and how to read a frame; llmeter then takes exact times on the wire.
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Invoke(self)
     }
 
     fn saved(&self) -> SavedObject {

@@ -39,28 +39,31 @@
 
 #[cfg(any(feature = "aws", feature = "cloud"))]
 mod aws;
+mod base;
 pub mod callback;
+pub mod cost;
 pub mod endpoint;
-mod error;
-mod foreign;
 mod load;
+#[cfg(feature = "mlflow")]
+mod mlflow;
 pub mod payload;
 pub mod probe;
-mod redaction;
 pub mod report;
 pub mod result;
 pub mod run;
 pub mod saved;
 pub mod stats;
 pub mod storage;
-pub mod wire;
 
+pub use base::error::{Error, Result};
+pub use base::host::raise_open_file_limit;
 pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
-pub use error::{Error, Result};
+/// Bytes with times: connections, HTTP, framing, receive stamps, clocks.
+pub use llmeter_wire as wire;
+pub use llmeter_wire::StampSource;
 pub use result::RunResult;
 pub use run::{
     Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner,
-    SavedRun, Spread, Verdict, raise_open_file_limit, run_name_from_clock,
+    SavedRun, Spread, Verdict, run_name_from_clock,
 };
-pub use wire::StampSource;

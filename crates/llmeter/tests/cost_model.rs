@@ -8,12 +8,12 @@ use std::fs;
 use std::sync::Arc;
 
 use common::{close, golden, object, same, vectors};
-use llmeter::callback::cost::{
+use llmeter::callback::{self, Callback};
+use llmeter::cost::{
     BillableRequest, CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens,
     PerRequest, ReasoningTokens, RequestDimension, RunDimension, SageMakerRTEndpointCompute,
     SageMakerRTEndpointStorage, register_request_dimension, register_run_dimension,
 };
-use llmeter::callback::{self, Callback};
 use llmeter::result::RunSummary;
 use llmeter::saved::{Saved, SavedObject};
 use llmeter::{InvocationResponse, RunResult, report};

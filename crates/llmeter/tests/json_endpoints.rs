@@ -11,7 +11,7 @@ use common::{object, vectors};
 use llmeter::Endpoint;
 use llmeter::endpoint::{
     APIS, AnthropicMessages, Api, EndpointSettings, Gemini, JsonEndpointBuilder, Ollama,
-    SavedObject, Tgi, Way, from_saved,
+    SavedObject, Tgi, Transport, from_saved,
 };
 use llmeter::payload::{Payload, bytes_value};
 use secrecy::ExposeSecret;
@@ -34,7 +34,7 @@ fn payload(value: &Value) -> Payload {
 }
 
 fn request(endpoint: &dyn Endpoint) -> (String, Vec<(String, String)>) {
-    let Way::Http(api) = endpoint.way() else {
+    let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     let request = api.request(&Payload::new()).unwrap();
@@ -106,7 +106,7 @@ fn every_api_has_its_address_and_its_headers() {
             "{saved:?}"
         );
         assert!(!format!("{endpoint:?}", endpoint = endpoint.identity()).contains("secret"));
-        let Way::Http(http) = endpoint.way() else {
+        let Transport::Http(http) = endpoint.transport() else {
             panic!()
         };
         assert_eq!(
@@ -236,7 +236,7 @@ fn claude_on_other_clouds_has_its_address_and_its_requests() {
     let vertex = AnthropicMessages::on_cloud("vertex", "m").unwrap();
     let vertex = vertex.region("global").project("p").build().unwrap();
     assert_eq!(vertex.base_url(), "https://aiplatform.googleapis.com/v1/");
-    let Way::Http(api) = vertex.way() else {
+    let Transport::Http(api) = vertex.transport() else {
         panic!()
     };
     let error = api.check().unwrap_err().to_string();

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use llmeter::Endpoint;
-use llmeter::endpoint::{OpenAiChat, OpenAiChatBuilder, SavedObject, Way};
+use llmeter::endpoint::{OpenAiChat, OpenAiChatBuilder, SavedObject, Transport};
 use llmeter::payload::Payload;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn builder() -> OpenAiChatBuilder {
 }
 
 fn headers(endpoint: &OpenAiChat) -> Vec<(String, String)> {
-    let Way::Http(api) = endpoint.way() else {
+    let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     let request = api.request(&Payload::new()).unwrap();
@@ -59,7 +59,7 @@ fn header(endpoint: &OpenAiChat, name: &str) -> Option<String> {
 }
 
 fn target(endpoint: &OpenAiChat) -> String {
-    let Way::Http(api) = endpoint.way() else {
+    let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     api.request(&Payload::new()).unwrap().target
@@ -299,7 +299,7 @@ fn secrets_are_hidden_in_the_servers_texts() {
         .query("api-key", "query-secret")
         .build()
         .unwrap();
-    let Way::Http(api) = endpoint.way() else {
+    let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     assert_eq!(

@@ -9,7 +9,7 @@ use std::path::Path;
 use llmeter::Endpoint;
 use llmeter::endpoint::{
     APIS, Api, AzureOpenAiChat, EndpointSettings, OpenAiCompletions, OpenAiEmbeddings,
-    OpenAiResponses, SavedObject, Way, from_saved,
+    OpenAiResponses, SavedObject, Transport, from_saved,
 };
 use llmeter::payload::{Payload, Prompt};
 use secrecy::ExposeSecret;
@@ -48,7 +48,7 @@ fn settings(base_url: &str) -> EndpointSettings {
 
 /// Path, query and headers of a request.
 fn request(endpoint: &dyn Endpoint) -> (String, Vec<(String, String)>) {
-    let Way::Http(api) = endpoint.way() else {
+    let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     let request = api.request(&Payload::new()).unwrap();

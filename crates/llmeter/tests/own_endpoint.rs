@@ -16,7 +16,7 @@ use std::time::Duration;
 use example::{LineEndpoint, toy_server};
 use llmeter::endpoint::{
     Answer, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
-    SavedObject, Way, async_trait,
+    SavedObject, Transport, async_trait,
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
@@ -161,8 +161,8 @@ impl Endpoint for Odd {
     fn is_streaming(&self) -> bool {
         true
     }
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Invoke(self)
     }
     fn saved(&self) -> SavedObject {
         LineEndpoint::new("").saved()
@@ -253,9 +253,9 @@ struct Fragile {
 struct FragileDecoder(Box<dyn FrameDecoder>);
 
 fn api(chat: &OpenAiChat) -> &dyn HttpApi {
-    match chat.way() {
-        Way::Http(api) => api,
-        Way::Invoke(_) => unreachable!(),
+    match chat.transport() {
+        Transport::Http(api) => api,
+        Transport::Invoke(_) => unreachable!(),
     }
 }
 
@@ -266,8 +266,8 @@ impl Endpoint for Fragile {
     fn is_streaming(&self) -> bool {
         true
     }
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
     fn saved(&self) -> SavedObject {
         self.chat.saved()

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use llmeter::callback::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
+use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::endpoint::ResponseDetail;
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};

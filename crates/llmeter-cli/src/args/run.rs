@@ -161,7 +161,7 @@ pub(crate) struct RunArguments {
     pub(crate) strict: bool,
     /// Threads that send and read [default: one less than there are cores]
     #[arg(long, value_name = "N", help_heading = "Measurement")]
-    pub(crate) lanes: Option<usize>,
+    pub(crate) workers: Option<usize>,
     /// Keep no responses in memory; percentiles then come from a sketch
     #[arg(long, help_heading = "Measurement")]
     pub(crate) low_memory: bool,

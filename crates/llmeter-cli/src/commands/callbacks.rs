@@ -1,7 +1,8 @@
 //! `llmeter callbacks`.
 
 use anyhow::Result;
-use llmeter::callback::{self, cost::CostModel};
+use llmeter::callback;
+use llmeter::cost::CostModel;
 use llmeter::saved::{Kind, SavedObject};
 use serde_json::Value;
 

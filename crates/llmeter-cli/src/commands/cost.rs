@@ -1,7 +1,7 @@
 //! `llmeter cost`.
 
 use anyhow::Result;
-use llmeter::callback::cost::CostModel;
+use llmeter::cost::CostModel;
 use llmeter::storage::Location;
 use llmeter::{SavedRun, report};
 use serde_json::Map;

@@ -214,7 +214,7 @@ impl RunArguments {
             stamps: self.stamps.or(file.stamps),
             calibrate: self.calibrate || file.calibrate,
             strict: self.strict || file.strict,
-            lanes: self.lanes.or(file.lanes),
+            workers: self.workers.or(file.workers),
             low_memory: self.low_memory || file.low_memory,
             output: self.output.or(file.output),
             run_name: self.run_name.or(file.run_name),
@@ -258,7 +258,7 @@ impl RunArguments {
         set(&mut config.stamps, self.stamps.map(Into::into));
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.connections, self.connections.map(Into::into));
-        set(&mut config.lanes, self.lanes.map(Some));
+        set(&mut config.workers, self.workers.map(Some));
         match &self.from {
             Some(_) => self.endpoint.reach_again(&mut config)?,
             None => self.endpoint.reach(&mut config)?,

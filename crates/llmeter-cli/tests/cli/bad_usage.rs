@@ -41,7 +41,7 @@ fn values_that_cannot_be_used_are_named_with_their_flag() {
             &["--tokenizer", "tiktoken:nothing"],
             &["--tokenizer", "nothing"],
         ),
-        (&["--lanes", "0"], &["--lanes", "0"]),
+        (&["--workers", "0"], &["--workers", "0"]),
         (&["--warmup", "x"], &["--warmup", "x"]),
         (&["--seed", "x"], &["--seed", "x"]),
         (&["--run-name", "a/b"], &["--run-name", "a/b"]),

@@ -38,14 +38,14 @@ fn every_run_carries_a_verdict() {
         "receive_delay-p50",
         "receive_delay-p99",
         "send_lateness-p99",
-        "lane_busy",
+        "worker_busy",
     ] {
         assert!(stats[&format!("measurement_{key}")].is_number(), "{key}");
     }
 }
 
-/// Many lanes on one core, stamps after the read, and a server that sends as fast as it can: the
-/// lanes keep each other from the core, which the verdict must notice.
+/// Many workers on one core, stamps after the read, and a server that sends as fast as it can: the
+/// workers keep each other from the core, which the verdict must notice.
 #[cfg(target_os = "linux")]
 #[test]
 fn strict_fails_a_run_that_is_not_clean() {
@@ -61,7 +61,7 @@ fn strict_fails_a_run_that_is_not_clean() {
         format!(
             "exec taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') \"$LLMETER\" run \
              --base-url {url} --model m --prompt hi --max-tokens 1000 --clients 32 --requests 2 \
-             --lanes 8 --stamps user --run-name it --overwrite --quiet {more}"
+             --workers 8 --stamps user --run-name it --overwrite --quiet {more}"
         )
     };
     let said = place.shell(&line("--strict")).exits(4);

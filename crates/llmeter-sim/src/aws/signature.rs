@@ -1,7 +1,7 @@
 //! Signatures of requests: AWS Signature Version 4, computed from its description.
 
 use aws_lc_rs::{digest, hmac};
-use llmeter::wire::clock;
+use llmeter_wire::clock;
 
 use super::error;
 use crate::connection::Request;

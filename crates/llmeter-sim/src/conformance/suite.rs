@@ -141,7 +141,7 @@ impl Suite {
             Server::start(transport, vec![script, good]).map_err(|error| failed(&error))?;
         let endpoint = (self.endpoint)(server.address).map_err(|error| failed(&error))?;
         let prompt = endpoint.prompt_text(&self.payload);
-        let is_http = matches!(endpoint.way(), llmeter::endpoint::Way::Http(_));
+        let is_http = matches!(endpoint.transport(), llmeter::endpoint::Transport::Http(_));
         let timeout = match case {
             Case::Stall => STALL_TIMEOUT,
             _ => TIMEOUT,

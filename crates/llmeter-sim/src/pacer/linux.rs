@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use llmeter::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 use nix::sys::{
     time::TimeSpec,
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},

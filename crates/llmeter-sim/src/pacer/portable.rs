@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, task::Waker, time::Duration};
 
-use llmeter::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 
 /// The alarm clock of one worker thread.
 #[derive(Debug)]

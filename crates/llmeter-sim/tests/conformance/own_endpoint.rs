@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use llmeter::endpoint::{
     Answer, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
-    SavedObject, Way, async_trait,
+    SavedObject, Transport, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
 use llmeter::{Endpoint, OpenAiChat};
-use llmeter_sim::conformance::{
-    Case, Outcome, Says, Simulated, Streamed, Suite, Transport, Wording,
-};
+use llmeter_sim::conformance::{self, Case, Outcome, Says, Simulated, Streamed, Suite, Wording};
 use serde_json::json;
 
 #[allow(dead_code, unreachable_pub, reason = "it has a main function")]
@@ -36,8 +34,8 @@ impl Wording for Lines {
         Some(format!("!{message}\n").into_bytes())
     }
 
-    fn transport(&self) -> Transport {
-        Transport::Tcp(|received| received.ends_with(b"\n"))
+    fn transport(&self) -> conformance::Transport {
+        conformance::Transport::Tcp(|received| received.ends_with(b"\n"))
     }
 
     fn finish_reason(&self) -> Option<&str> {
@@ -104,8 +102,8 @@ impl Endpoint for Careless {
         payload.insert("model".to_owned(), json!("some-model"));
         Ok(())
     }
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
     fn saved(&self) -> SavedObject {
         self.0.saved()
@@ -114,15 +112,15 @@ impl Endpoint for Careless {
 
 impl HttpApi for Careless {
     fn server(&self) -> &Server {
-        match self.0.way() {
-            Way::Http(api) => api.server(),
-            Way::Invoke(_) => unreachable!(),
+        match self.0.transport() {
+            Transport::Http(api) => api.server(),
+            Transport::Invoke(_) => unreachable!(),
         }
     }
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
-        match self.0.way() {
-            Way::Http(api) => api.request(payload),
-            Way::Invoke(_) => unreachable!(),
+        match self.0.transport() {
+            Transport::Http(api) => api.request(payload),
+            Transport::Invoke(_) => unreachable!(),
         }
     }
     fn decoder(&self) -> Box<dyn FrameDecoder> {
@@ -187,8 +185,8 @@ impl Endpoint for Silent {
     fn is_streaming(&self) -> bool {
         true
     }
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Invoke(self)
     }
     fn saved(&self) -> SavedObject {
         example::LineEndpoint::new("").saved()

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llmeter::Endpoint;
-use llmeter::endpoint::{Answer, EndpointError, Identity, Invoke, SavedObject, Way, async_trait};
+use llmeter::endpoint::{
+    Answer, EndpointError, Identity, Invoke, SavedObject, Transport, async_trait,
+};
 use llmeter::payload::Payload;
 
 /// Answers after `latency`, at once if that is none, with so many tokens.
@@ -37,8 +39,8 @@ impl Endpoint for Instant {
         true
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Invoke(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Invoke(self)
     }
 
     fn saved(&self) -> SavedObject {

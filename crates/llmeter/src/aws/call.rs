@@ -8,9 +8,9 @@ use super::{
     CredentialSource, Profile, Refusal, Scope, host_suffix, metadata_region, signed_headers,
     variable,
 };
+use crate::base::error::{Error, Result};
+use crate::base::runtime::block_on;
 use crate::endpoint::ResponseHead;
-use crate::error::{Error, Result};
-use crate::storage::block_on;
 
 /// How long a call may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -87,13 +87,11 @@ pub(crate) async fn call(
     };
     let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
-    let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
-    let refusal = Refusal::of(&ResponseHead {
-        aws_error_type: header("x-amzn-errortype"),
-        date: header("date"),
-        ..ResponseHead::default()
-    })
-    .of_call(format!("{}:{operation}", service.name));
+    let headers = answer.headers().iter();
+    let head = headers.fold(ResponseHead::new(status.as_u16()), |head, (name, value)| {
+        head.with(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))
+    });
+    let refusal = Refusal::of(&head).of_call(format!("{}:{operation}", service.name));
     let body = answer.bytes().await.map_err(unreachable)?;
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();

@@ -7,11 +7,11 @@ use aws_credential_types::Credentials;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{chain, variable, without_signatures};
-use crate::error::{Error, Result};
-use crate::foreign::{self, Panic};
-use crate::redaction::Redaction;
-use crate::storage::runtime;
-use crate::wire::clock::{self, Stamp};
+use crate::base::error::{Error, Result};
+use crate::base::foreign::{self, Panic};
+use crate::base::runtime::runtime;
+use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::redaction::Redaction;
 
 /// How long before their end credentials are renewed, while those that there are go on signing.
 const RENEWAL: Duration = Duration::from_secs(300);

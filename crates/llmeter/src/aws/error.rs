@@ -5,7 +5,15 @@ use std::fmt::Write as _;
 use crate::endpoint::failure::{bare_kind, excerpt, is_throttle};
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, ResponseHead};
-use crate::wire::clock;
+use llmeter_wire::clock;
+
+/// The header in which AWS names the type of an error.
+pub(crate) const ERROR_TYPE: &str = "x-amzn-errortype";
+
+/// The id that AWS gave a request.
+pub(crate) fn request_id(head: &ResponseHead) -> Option<&str> {
+    head.header("x-amzn-requestid")
+}
 
 /// What the head of an answer says of an error.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +27,8 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn of(head: &ResponseHead) -> Self {
         Self {
-            kind: head.aws_error_type.clone(),
-            date: head.date.clone(),
+            kind: head.header(ERROR_TYPE).map(str::to_owned),
+            date: head.header("date").map(str::to_owned),
             permission: None,
         }
     }

@@ -23,6 +23,8 @@ pub(crate) use chain::metadata_region;
 #[cfg(feature = "aws")]
 pub(crate) use credentials::{AccessKeys, CredentialSource};
 #[cfg(feature = "aws")]
+pub(crate) use error::request_id;
+#[cfg(feature = "aws")]
 pub(crate) use error::{Refusal, take_exception};
 pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]

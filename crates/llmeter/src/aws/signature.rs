@@ -7,7 +7,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use secrecy::SecretString;
 
-use crate::wire::clock;
+use llmeter_wire::clock;
 
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Callback, Hook, HookError, HookResult, async_trait};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::saved::{Field, Saved, SavedObject};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Callback, from_json, kinds};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::saved::Kind;
 use crate::storage::Location;
 

@@ -5,8 +5,8 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Callback, CallbackFailure, Hook, HookError, HookResult};
-use crate::error::{Error, Result};
-use crate::foreign::{Panic, guarded_async};
+use crate::base::error::{Error, Result};
+use crate::base::foreign::{Panic, guarded_async};
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::{InvocationResponse, RunResult};

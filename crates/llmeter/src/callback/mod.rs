@@ -5,12 +5,10 @@
 //! Does not belong here: when a run calls them (`run`).
 
 mod cache_buster;
-pub mod cost;
+
 mod error;
 mod file;
 mod hooked;
-#[cfg(feature = "mlflow")]
-mod mlflow;
 mod registry;
 
 use std::any::Any;
@@ -19,14 +17,14 @@ use std::fmt;
 /// The attribute that an implementation of [`Callback`] bears.
 pub use async_trait::async_trait;
 
+#[cfg(feature = "mlflow")]
+pub use crate::mlflow::MlflowCallback;
 pub use cache_buster::CacheBuster;
 pub use error::{CallbackFailure, HookError};
 pub(crate) use hooked::Hooked;
-#[cfg(feature = "mlflow")]
-pub use mlflow::MlflowCallback;
 pub use registry::{from_json, kinds, register};
 
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::saved::SavedObject;

@@ -4,16 +4,16 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde_json::Value;
 
-use super::cost::CostModel;
 use super::{CacheBuster, Callback};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::cost::CostModel;
 use crate::saved::{Kind, Registry, Saved};
 
 static REGISTRY: LazyLock<RwLock<Registry<dyn Callback>>> = LazyLock::new(|| {
     let mut registry = Registry::<dyn Callback>::new("callback");
     registry.register::<CacheBuster>(|callback| Arc::new(callback));
     #[cfg(feature = "mlflow")]
-    registry.register::<super::MlflowCallback>(|callback| Arc::new(callback));
+    registry.register::<crate::mlflow::MlflowCallback>(|callback| Arc::new(callback));
     registry.register::<CostModel>(|model| Arc::new(model));
     RwLock::new(registry)
 });

@@ -6,9 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::error::{Error, Result};
-use crate::redaction::Redaction;
-use crate::wire::{Server, coding, unix_address, unix_base_url};
+use crate::base::error::{Error, Result};
+use llmeter_wire::redaction::Redaction;
+use llmeter_wire::{Server, coding, unix_address, unix_base_url};
 
 /// Headers that would break the wire's own framing or reading of the answer.
 const WIRE_HEADERS: [&str; 8] = [

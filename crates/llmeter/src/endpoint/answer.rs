@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 
 /// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
 const MAX_GAPS: usize = 16_384;

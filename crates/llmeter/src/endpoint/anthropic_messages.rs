@@ -10,7 +10,7 @@ use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, message_texts, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{MediaKind, Payload, Prompt};
 
 /// The Anthropic Messages API.

@@ -7,7 +7,7 @@ use url::Url;
 use super::FrameDecoder;
 use super::openai::{OpenAi, OpenAiApi, OpenAiForm};
 use super::openai_chat::Chat;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::Payload;
 
 /// The query parameter that says which version of the API is meant.

@@ -15,7 +15,7 @@ use super::{
 };
 #[cfg(feature = "aws")]
 use super::{BedrockConverse, BedrockInvoke, SageMaker};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
 /// One API that llmeter speaks, streamed or answered at once.

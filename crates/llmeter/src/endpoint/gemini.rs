@@ -8,7 +8,7 @@ use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, object, text,
 };
 use super::{Answer, FrameDecoder, Usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
 
 /// The Gemini API.

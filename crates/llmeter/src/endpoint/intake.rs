@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::{ContentItem, Media, MediaKind, Prompt};
 
 /// Advice for one who has a video, where only images are taken.

@@ -5,17 +5,17 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A compiled expression.
 #[derive(Clone)]
 pub(in crate::endpoint) struct Path {
     text: String,
-    way: Way,
+    way: Transport,
 }
 
 #[derive(Clone)]
-enum Way {
+enum Transport {
     /// Names and indices alone, as in `choices[0].delta.content`: followed where the value lies.
     /// Frames are mostly asked for these, and the library would copy each frame first.
     Steps(Vec<Step>),
@@ -46,8 +46,8 @@ impl Path {
         Ok(Self {
             text: text.to_owned(),
             way: match steps(text) {
-                Some(steps) => Way::Steps(steps),
-                None => Way::Expression(compiled),
+                Some(steps) => Transport::Steps(steps),
+                None => Transport::Expression(compiled),
             },
         })
     }
@@ -59,7 +59,7 @@ impl Path {
     /// What is found; `None` for nothing and for null.
     pub(in crate::endpoint) fn find<'v>(&self, value: &'v Value) -> Option<Cow<'v, Value>> {
         let found = match &self.way {
-            Way::Steps(steps) => {
+            Transport::Steps(steps) => {
                 let mut at = value;
                 for step in steps {
                     at = match step {
@@ -69,7 +69,7 @@ impl Path {
                 }
                 Cow::Borrowed(at)
             }
-            Way::Expression(compiled) => {
+            Transport::Expression(compiled) => {
                 let found = compiled.search(value).ok()?;
                 Cow::Owned(serde_json::to_value(&*found).ok()?)
             }
@@ -217,7 +217,7 @@ mod tests {
             text in "[ab]([.][ab]|\\[[01]\\]|[.]\"[ab]\"){0,4}",
         ) {
             let path = Path::new("p", &text).unwrap();
-            prop_assert!(matches!(path.way, Way::Steps(_)));
+            prop_assert!(matches!(path.way, Transport::Steps(_)));
             let library = jmespath::compile(&text).unwrap().search(&value).unwrap();
             let library = serde_json::to_value(&*library).unwrap();
             let found = path.find(&value).map(Cow::into_owned);

@@ -73,10 +73,10 @@ pub use tgi::Tgi;
 
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
-use crate::wire::Server;
-use crate::wire::clock::{self, Stamp};
-pub use crate::wire::framing::{Frame, Framing};
-pub use crate::wire::http1::ResponseHead;
+use llmeter_wire::Server;
+use llmeter_wire::clock::{self, Stamp};
+pub use llmeter_wire::framing::{Frame, Framing};
+pub use llmeter_wire::{HttpRequest, ResponseHead};
 
 /// Who answers: the three names that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub trait Endpoint: Send + Sync {
     }
 
     /// How the endpoint is driven.
-    fn way(&self) -> Way<'_>;
+    fn transport(&self) -> Transport<'_>;
 
     /// The endpoint as it is saved in `run_config.json`.
     fn saved(&self) -> SavedObject;
@@ -129,7 +129,7 @@ pub trait Endpoint: Send + Sync {
 
 /// How an endpoint is driven.
 #[derive(Clone, Copy)]
-pub enum Way<'a> {
+pub enum Transport<'a> {
     /// Over llmeter's own wire, which takes the times.
     Http(&'a dyn HttpApi),
     /// By the endpoint itself.
@@ -186,18 +186,6 @@ pub trait HttpApi: Send + Sync {
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         Cow::Borrowed(text)
     }
-}
-
-/// A request, complete but for its method and the lines that the wire adds (`Host`,
-/// `Content-Length`).
-#[derive(Debug, Clone)]
-pub struct HttpRequest {
-    /// Path and query, beginning with `/`.
-    pub target: String,
-    /// Header lines.
-    pub headers: Vec<(String, secrecy::SecretString)>,
-    /// The body.
-    pub body: Vec<u8>,
 }
 
 /// Turns the frames of one answer into its content. Runs far from the socket.

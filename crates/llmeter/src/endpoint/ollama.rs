@@ -9,7 +9,7 @@ use super::json_api::{
     object, text,
 };
 use super::{Answer, FrameDecoder, Framing, Usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
 
 /// Ollama's `/api/chat`.

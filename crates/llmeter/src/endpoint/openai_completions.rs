@@ -6,7 +6,7 @@ use super::FrameDecoder;
 use super::intake::{Intake, check_limit};
 use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
 use super::openai_chat::{Decoder, ask_for_usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
 
 /// A model behind an OpenAI-compatible Completions API, without messages and roles.

@@ -10,7 +10,7 @@ use super::intake::Intake;
 use super::lenient::{Count, Lenient, Object, Text};
 use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
 use super::{Answer, Frame, FrameDecoder, Usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
 
 /// A model behind an OpenAI-compatible Embeddings API.
@@ -201,7 +201,7 @@ impl FrameDecoder for Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::clock::Stamp;
+    use llmeter_wire::clock::Stamp;
 
     fn whole(body: &[u8]) -> Answer {
         let mut answer = Answer::default();

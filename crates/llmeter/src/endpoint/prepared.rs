@@ -1,7 +1,7 @@
 //! A payload as an API is sent it, without an endpoint to send it to.
 
 use super::{Api, EndpointSettings};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::Payload;
 
 /// Stands where settings must be that a payload does not depend on.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::SavedObject;
 use super::access::Access;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 impl SavedObject {
     /// The class of a saved endpoint without its module, in the present form or the one before 0.2.0.

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 #[cfg(feature = "aws")]
 use super::AwsOptions;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// What a user says of an endpoint, whichever API it speaks.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use super::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, object, text,
 };
 use super::{Answer, FrameDecoder, ResponseHead, Usage};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
 
 /// Text Generation Inference's `/generate` and `/generate_stream`.
@@ -23,6 +23,16 @@ use crate::payload::{Payload, Prompt};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Tgi;
+
+/// The headers in which a server tells its own times and counts.
+const HEADERS: [&str; 6] = [
+    "x-total-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    PROMPT_TOKENS,
+];
 
 impl Tgi {
     /// An endpoint at `base_url`. A server has one model: the name is for the record only.
@@ -130,7 +140,10 @@ impl Meaning for Generation {
     /// A stream's head is sent before there is anything to tell.
     fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
         let mut timings = Map::new();
-        for (name, value) in &head.tgi {
+        for name in HEADERS {
+            let Some(value) = head.header(name) else {
+                continue;
+            };
             let Ok(number) = value.parse::<u64>() else {
                 continue;
             };

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::run::{Load, RunConfig};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// Clients begin at random within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);

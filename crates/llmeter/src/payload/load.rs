@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Payload;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::storage::Location;
 
 /// Reads payloads from a file or a folder, here or in the cloud.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::media_type;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::storage::Location;
 
 /// What a piece of media is to a model.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 #[cfg(feature = "hf-tokenizers")]
 mod hf;

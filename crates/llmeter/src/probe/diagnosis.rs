@@ -1,6 +1,6 @@
 //! What failures mostly mean, and what to do about them: the one place that knows.
 
-use crate::wire::Phase;
+use llmeter_wire::Phase;
 
 /// A failure, and what is known around it.
 #[derive(Debug, Clone, Copy)]

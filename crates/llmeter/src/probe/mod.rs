@@ -15,10 +15,10 @@ pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
 pub(crate) use watch::Watch;
 
-use crate::endpoint::Way;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::endpoint::Transport;
 use crate::run::{Interrupt, ProbeRun, RunConfig};
-use crate::wire::StampSource;
+use llmeter_wire::StampSource;
 use watch::Watched;
 
 /// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
@@ -60,14 +60,14 @@ pub fn probe(
     own.max_cost = None;
     let proxy = own.proxy()?;
     let run = ProbeRun::new(&own, proxy.as_ref())?;
-    if let Way::Http(api) = own.endpoint.way() {
+    if let Transport::Http(api) = own.endpoint.transport() {
         api.check()?;
     }
     let mut report = ProbeReport::new(&own, proxy.as_ref(), run.request());
 
-    let dialer = match own.endpoint.way() {
-        Way::Invoke(_) => None,
-        Way::Http(api) => match own.dialer(api.server(), proxy.as_ref()) {
+    let dialer = match own.endpoint.transport() {
+        Transport::Invoke(_) => None,
+        Transport::Http(api) => match own.dialer(api.server(), proxy.as_ref()) {
             Ok(dialer) => Some(dialer),
             Err(unresolved @ Error::Unresolved { .. }) => {
                 report.error = Some(unresolved.to_string());

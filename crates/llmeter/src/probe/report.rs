@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 use super::watch::{FrameLog, Watch};
-use crate::endpoint::{Endpoint, InvocationResponse, Way, is_harmless_header};
+use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
-use crate::wire::clock::Stamp;
-use crate::wire::{Phase, Proxy, StampSource, TlsFacts};
+use llmeter_wire::clock::Stamp;
+use llmeter_wire::{Phase, Proxy, StampSource, TlsFacts};
 
 /// What stands in the place of a header's value that may be a secret.
 const HIDDEN: &str = "(hidden)";
@@ -117,7 +117,7 @@ impl ProbeReport {
             proxy: proxy.map(|proxy| proxy.shown().to_owned()),
             ..Self::default()
         };
-        if let Way::Http(api) = config.endpoint.way() {
+        if let Transport::Http(api) = config.endpoint.transport() {
             report.server = api.server().shown();
             report.is_encrypted = api.server().tls;
             let redacted = |text: &str| api.redact(text).into_owned();
@@ -145,7 +145,7 @@ impl ProbeReport {
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
     ) {
-        let Way::Http(api) = endpoint.way() else {
+        let Transport::Http(api) = endpoint.transport() else {
             return;
         };
         let redacted = |text: &str| {
@@ -159,16 +159,14 @@ impl ProbeReport {
         self.response = log.head.map(|head| ProbeResponse {
             status: head.status,
             headers: head
-                .lines
-                .into_iter()
-                .flatten()
+                .headers()
                 .map(|(name, value)| {
                     let is_private = PRIVATE_HEADERS.contains(&name.to_ascii_lowercase().as_str());
                     let value = match is_private {
                         true => HIDDEN.to_owned(),
-                        false => redacted(&value),
+                        false => redacted(value),
                     };
-                    (name, value)
+                    (name.to_owned(), value)
                 })
                 .collect(),
         });

@@ -9,18 +9,18 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::{
     Answer, Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
-    ResponseHead, SavedObject, Way,
+    ResponseHead, SavedObject, Transport,
 };
 use crate::payload::Payload;
-use crate::wire::clock::{self, Stamp};
-use crate::wire::{Connection, Phase, Server, TlsFacts};
+use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::{Connection, Phase, Server, TlsFacts};
 
 /// Most frames that are kept; the rest is counted.
 const MOST_FRAMES: usize = 10_000;
 /// Most bytes of a frame that are kept.
 const MOST_BYTES: usize = 4 * 1024;
 
-/// What the lane tells of the connection.
+/// What the worker tells of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     opening: Mutex<Option<Opening>>,
@@ -140,9 +140,9 @@ impl Watched {
 
     /// The API within. Only asked of endpoints that are one.
     fn api(&self) -> &dyn HttpApi {
-        match self.inner.way() {
-            Way::Http(api) => api,
-            Way::Invoke(_) => unreachable!("`way` hands on an endpoint that invokes itself"),
+        match self.inner.transport() {
+            Transport::Http(api) => api,
+            Transport::Invoke(_) => unreachable!("`way` hands on an endpoint that invokes itself"),
         }
     }
 }
@@ -164,10 +164,10 @@ impl Endpoint for Watched {
         self.inner.prompt_text(payload)
     }
 
-    fn way(&self) -> Way<'_> {
-        match self.inner.way() {
-            Way::Http(_) => Way::Http(self),
-            invoking @ Way::Invoke(_) => invoking,
+    fn transport(&self) -> Transport<'_> {
+        match self.inner.transport() {
+            Transport::Http(_) => Transport::Http(self),
+            invoking @ Transport::Invoke(_) => invoking,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::summary::{figure, plural, table};
-use crate::callback::cost::is_cost_statistic;
+use crate::cost::is_cost_statistic;
 use crate::result::RunResult;
 
 /// The costs of a run: in all, for each request, for a million output tokens, by dimension. Empty

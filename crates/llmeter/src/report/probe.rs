@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
-use crate::wire::{Phase, StampSource};
+use llmeter_wire::{Phase, StampSource};
 
 /// Columns of a line.
 const WIDTH: usize = 80;

@@ -1,7 +1,8 @@
 //! Taking a folder in an object store for a run.
 
 use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES, free_names};
-use crate::storage::{CloudUrl, Location, Store, block_on};
+use crate::base::runtime::block_on;
+use crate::storage::{CloudUrl, Location, Store};
 use crate::{Error, Result};
 
 /// What marks a folder as taken until the file's real content comes.

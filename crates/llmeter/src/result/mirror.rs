@@ -19,10 +19,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::cloud_folder;
 use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
 use super::saved_folder::temporary_folder;
-use crate::run::lower_priority;
-use crate::storage::{CloudUrl, Store, runtime};
-use crate::wire::clock;
+use crate::base::host::lower_priority;
+use crate::base::runtime::runtime;
+use crate::storage::{CloudUrl, Store};
 use crate::{Error, Result};
+use llmeter_wire::clock;
 
 /// A part is uploaded when this much is waiting, …
 const PART: u64 = 5 * 1024 * 1024;

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::cloud_folder;
 use super::folder::{CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
-use crate::storage::{CloudUrl, Location, Store, Usable, block_on};
+use crate::base::runtime::block_on;
+use crate::storage::{CloudUrl, Location, Store, Usable};
 use crate::{Error, Result};
 
 /// How often the parts of a run that ends at this moment are looked for.

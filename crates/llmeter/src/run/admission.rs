@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::callback::cost::{LimitReached, Reservation, SpendGuard};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::cost::{LimitReached, Reservation, SpendGuard};
 use crate::run::RunConfig;
 use crate::run::prepare::Prepared;
 use crate::run::session::Session;
-use crate::wire::clock;
+use llmeter_wire::clock;
 
 /// The guard of a run that has a limit.
 ///

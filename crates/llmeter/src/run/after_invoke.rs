@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::base::error::{Error, Result};
+use crate::base::host;
 use crate::callback::Hooked;
-use crate::error::{Error, Result};
+use crate::run::Interrupt;
 use crate::run::decode::Recorded;
-use crate::run::{Interrupt, host};
 
 /// Answers whose hooks may wait for something at the same time.
 const MOST_AT_ONCE: usize = 1024;

@@ -13,18 +13,19 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
+use crate::base::error::{Error, Result};
+use crate::base::foreign;
+use crate::base::host;
 use crate::callback::Hooked;
-use crate::callback::cost::SpendGuard;
-use crate::endpoint::{Endpoint, Way};
-use crate::error::{Error, Result};
-use crate::foreign;
+use crate::cost::SpendGuard;
+use crate::endpoint::{Endpoint, Transport};
 use crate::payload::Payload;
+use crate::run::Interrupt;
 use crate::run::prepare::Prepared;
-use crate::run::{Interrupt, host};
-use crate::wire::{Proxy, clock};
+use llmeter_wire::{Proxy, clock};
 
 /// How long the thread sleeps when no client waits. What clients want next is then prepared in one
-/// turn, which spares the lanes a wake-up per request.
+/// turn, which spares the workers a wake-up per request.
 const NAP: Duration = Duration::from_millis(2);
 
 /// A request that can be sent, or why it cannot.
@@ -91,8 +92,10 @@ impl Requests {
     /// Starts the thread that prepares requests. It ends with the last client.
     pub(crate) fn ahead(workshop: Workshop) -> Result<Self> {
         let (wants, wanted) = channel();
-        let ageing = match workshop.endpoint.way() {
-            Way::Http(api) if api.request_lifetime().is_some() => Some(workshop.endpoint.clone()),
+        let ageing = match workshop.endpoint.transport() {
+            Transport::Http(api) if api.request_lifetime().is_some() => {
+                Some(workshop.endpoint.clone())
+            }
             _ => None,
         };
         let hurry = Arc::new(Notify::new());
@@ -189,10 +192,10 @@ fn want(wants: &Sender<Want>, what: Wanted) -> oneshot::Receiver<Ready> {
 
 /// Whether a prepared request can still be sent.
 fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
-    match endpoint.way() {
+    match endpoint.transport() {
         // What panics would not say anything else the next time.
-        Way::Http(api) => foreign::guarded(|| api.is_fresh(prepared.made)).unwrap_or(true),
-        Way::Invoke(_) => true,
+        Transport::Http(api) => foreign::guarded(|| api.is_fresh(prepared.made)).unwrap_or(true),
+        Transport::Invoke(_) => true,
     }
 }
 

@@ -1,6 +1,6 @@
-//! What a lane hands to the recorder: bytes of answers with their arrivals.
+//! What a worker hands to the recorder: bytes of answers with their arrivals.
 //!
-//! A lane only copies bytes and notes when each read's bytes arrived. Everything else is the
+//! A worker only copies bytes and notes when each read's bytes arrived. Everything else is the
 //! recorder's, on another thread.
 
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use std::sync::mpsc::Sender;
 
 use jiff::Timestamp;
 
-use crate::callback::cost::Reservation;
+use crate::cost::Reservation;
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
-use crate::wire::Arrival;
-use crate::wire::clock::Stamp;
-use crate::wire::http1::ResponseHead;
+use llmeter_wire::Arrival;
+use llmeter_wire::ResponseHead;
+use llmeter_wire::clock::Stamp;
 
 /// Body bytes after which a segment is handed over before the answer is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;
@@ -83,12 +83,12 @@ impl Sending {
     }
 }
 
-/// Bytes on their way from the lanes to the recorder.
+/// Bytes on their way from the workers to the recorder.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
     highest: AtomicUsize,
-    /// Beyond this the lanes begin no request until the recorder has caught up.
+    /// Beyond this the workers begin no request until the recorder has caught up.
     limit: usize,
 }
 
@@ -132,7 +132,7 @@ impl Backlog {
     }
 }
 
-/// Collects one answer's bytes on the lane's side.
+/// Collects one answer's bytes on the worker's side.
 #[derive(Debug)]
 pub(crate) struct Capture {
     client: u32,
@@ -231,7 +231,7 @@ impl Capture {
             segment.marks.shrink_to_fit();
         }
         self.backlog.grow(segment.size());
-        // The recorder outlives the lanes; if it died of a panic, the run reports that.
+        // The recorder outlives the workers; if it died of a panic, the run reports that.
         let _ = self.queue.send(segment);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::endpoint::{Answer, Invoke, Way};
-use crate::foreign::{self, Panic};
+use crate::base::foreign::{self, Panic};
+use crate::endpoint::{Answer, Invoke, Transport};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
 use crate::run::Connections;
@@ -19,10 +19,10 @@ use crate::run::prepare::Prepared;
 use crate::run::retry;
 use crate::run::session::Session;
 use crate::run::unless::unless;
-use crate::wire::clock::{self, Stamp};
-use crate::wire::http1::{HttpError, ResponseHead};
-use crate::wire::http2::{Http2, Http2Error};
-use crate::wire::{ConnectError, Connection};
+use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::http2::{Http2, Http2Error};
+use llmeter_wire::{ConnectError, Connection};
+use llmeter_wire::{ResponseHead, http1::HttpError};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
 /// met with failures as fast as they can be made.
@@ -151,9 +151,9 @@ impl Client {
         let mut called = intended;
         let result = {
             let exchange = async {
-                match session.endpoint.way() {
-                    Way::Http(_) => self.exchange_patiently(&mut prepared, intended).await,
-                    Way::Invoke(api) => {
+                match session.endpoint.transport() {
+                    Transport::Http(_) => self.exchange_patiently(&mut prepared, intended).await,
+                    Transport::Invoke(api) => {
                         let answer = answer.insert(Box::<Answer>::default());
                         self.capture.sending.wall = Some(clock::wall());
                         called = clock::now();
@@ -245,7 +245,7 @@ impl Client {
             let result = self.exchange(prepared, intended).await;
             let retry_after = match (&result, &self.refusal) {
                 (Err(ExchangeError::Connect(_)), _) => None,
-                (Ok(_), Some(head)) => head.retry_after.as_deref(),
+                (Ok(_), Some(head)) => head.header("retry-after"),
                 _ => return result,
             };
             let session = self.session.clone();
@@ -317,8 +317,7 @@ impl Client {
         };
         let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
         let channel = if self.session.is_http2 {
-            let mut http2 = Http2::open(connection).await?;
-            http2.keeps_lines = self.session.watch.is_some();
+            let http2 = Http2::open(connection).await?;
             Channel::Http2(Box::new(http2))
         } else {
             Channel::Http1(connection)

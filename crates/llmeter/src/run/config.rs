@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::error::{Error, Result};
 use crate::callback::Callback;
-use crate::callback::cost::CostModel;
-use crate::endpoint::{Endpoint, Way};
-use crate::error::{Error, Result};
+use crate::cost::CostModel;
+use crate::endpoint::{Endpoint, Transport};
 use crate::payload::{Payload, Tokenizer, Whitespace};
 use crate::storage::Location;
-use crate::wire::{Dialer, Proxies, Proxy, Server, StampSource};
+use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
 /// How much is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -83,7 +83,7 @@ pub struct RunConfig {
     /// Whether a client's connection carries its next request, too.
     pub connections: Connections,
     /// Threads that send and read; `None` leaves one core to the recorder.
-    pub lanes: Option<usize>,
+    pub workers: Option<usize>,
     /// Replace a run that the folder already holds.
     pub overwrite: bool,
     /// Code that is hooked into the run, in the order in which it is called.
@@ -99,8 +99,8 @@ pub struct RunConfig {
     pub grace: Duration,
 }
 
-/// Most lanes that are of use: beyond them the recorder is the limit.
-const MAX_LANES: usize = 256;
+/// Most workers that are of use: beyond them the recorder is the limit.
+const MAX_WORKERS: usize = 256;
 
 impl RunConfig {
     /// A run of one client that sends each payload once.
@@ -125,7 +125,7 @@ impl RunConfig {
             proxies: Proxies::default(),
             http2: false,
             connections: Connections::default(),
-            lanes: None,
+            workers: None,
             overwrite: false,
             callbacks: Vec::new(),
             max_cost: None,
@@ -203,7 +203,8 @@ impl RunConfig {
             ));
         }
         let proxy = self.proxy()?;
-        let is_plain = matches!(self.endpoint.way(), Way::Http(api) if !api.server().tls);
+        let is_plain =
+            matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
         if self.http2 && is_plain && proxy.is_some() {
             let expected = "HTTP/1.1 through a proxy, or an https address, to which a proxy only \
                             opens a way";
@@ -217,11 +218,15 @@ impl RunConfig {
             ));
         }
         if self
-            .lanes
-            .is_some_and(|lanes| lanes == 0 || lanes > MAX_LANES)
+            .workers
+            .is_some_and(|workers| workers == 0 || workers > MAX_WORKERS)
         {
-            let lanes = self.lanes.unwrap_or_default();
-            return Err(Error::invalid("lanes", lanes, format!("1 to {MAX_LANES}")));
+            let workers = self.workers.unwrap_or_default();
+            return Err(Error::invalid(
+                "workers",
+                workers,
+                format!("1 to {MAX_WORKERS}"),
+            ));
         }
         if let Some(output) = &self.output {
             output.check("output")?;
@@ -272,9 +277,9 @@ impl RunConfig {
     /// # Errors
     /// When the environment names one that cannot be used.
     pub fn proxy(&self) -> Result<Option<Proxy>> {
-        match self.endpoint.way() {
-            Way::Http(api) => self.proxies.to(api.server()),
-            Way::Invoke(_) => Ok(None),
+        match self.endpoint.transport() {
+            Transport::Http(api) => Ok(self.proxies.to(api.server())?),
+            Transport::Invoke(_) => Ok(None),
         }
     }
 
@@ -323,10 +328,10 @@ impl RunConfig {
         }
     }
 
-    /// Lanes that this run uses.
-    pub(crate) fn lane_count(&self) -> usize {
+    /// Workers that this run uses.
+    pub(crate) fn worker_count(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.lanes
+        self.workers
             .unwrap_or_else(|| cores.saturating_sub(1).max(1))
             .min(self.clients)
     }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use refusal::{error_of_status, excerpt};
 
-use crate::endpoint::{Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Way};
-use crate::foreign::{self, Panic};
+use crate::base::foreign::{self, Panic};
+use crate::endpoint::{
+    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Transport,
+};
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, Segment};
 use crate::run::quality::AnswerQuality;
-use crate::wire::coding::Unpacker;
-use crate::wire::framing::{Frame, Framer, Framing};
-use crate::wire::http1::ResponseHead;
-use crate::wire::{Arrival, Proxy};
+use llmeter_wire::ResponseHead;
+use llmeter_wire::coding::Unpacker;
+use llmeter_wire::framing::{Frame, Framer, Framing};
+use llmeter_wire::{Arrival, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -156,18 +158,18 @@ impl Assembly {
 
     fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
         let mut framing = Framing::default();
-        if let Way::Http(api) = endpoint.way() {
+        if let Transport::Http(api) = endpoint.transport() {
             let mut decoder = api.decoder();
             decoder.head(&head, &mut self.answer);
             self.decoder = Some(decoder);
             framing = api.framing();
         }
-        let media_type = head.content_type.as_deref().unwrap_or_default();
+        let media_type = head.content_type().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
         let is_refusal = !(200..300).contains(&head.status);
-        let coding = head.content_encoding.as_deref();
+        let coding = head.content_encoding();
         self.unpacker = coding.and_then(Unpacker::of);
         self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
             let unreadable = format!(
@@ -294,7 +296,8 @@ impl Assembly {
         } else {
             self.close_body(false);
         }
-        if let (Some(error), Way::Http(api)) = (&mut self.answer.error, endpoint.way()) {
+        if let (Some(error), Transport::Http(api)) = (&mut self.answer.error, endpoint.transport())
+        {
             *error = api.redact(error).into_owned();
         }
         self.record(ending, tokenizer)
@@ -305,11 +308,7 @@ impl Assembly {
         let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
         // By it whoever runs the server finds the request, if the answer itself has no id.
-        if let Some(id) = self
-            .head
-            .as_ref()
-            .and_then(|(head, _)| head.request_id.as_ref())
-        {
+        if let Some(id) = self.head.as_ref().and_then(|(head, _)| request_id(head)) {
             self.answer.id(id);
         }
         let end = match self.head {
@@ -397,7 +396,7 @@ impl Assembly {
                 let kind = self
                     .head
                     .as_ref()
-                    .and_then(|(head, _)| head.content_type.clone());
+                    .and_then(|(head, _)| head.content_type().map(str::to_owned));
                 self.answer.error(format!(
                     "the server answered with {} instead of JSON or an event stream: {}",
                     kind.unwrap_or_else(|| "something".to_owned()),
@@ -412,7 +411,7 @@ impl Assembly {
 fn assemble(
     answer: &mut Answer,
     is_stream: bool,
-    end: crate::wire::clock::Stamp,
+    end: llmeter_wire::clock::Stamp,
     tokenizer: &dyn Tokenizer,
     prepared: &crate::run::prepare::Prepared,
 ) -> InvocationResponse {
@@ -493,6 +492,13 @@ fn time_per_output_token(
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let room = most.saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+/// The id that the server or a gateway gave the request.
+fn request_id(head: &ResponseHead) -> Option<&str> {
+    let id = head.header("x-request-id");
+    id.or_else(|| head.header("request-id"))
+        .filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]

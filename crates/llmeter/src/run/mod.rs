@@ -1,12 +1,12 @@
 //! One load against one endpoint, giving one result.
 //!
-//! Belongs here: the run's configuration, the lanes that send and stamp, the recorder that decodes
+//! Belongs here: the run's configuration, the workers that send and stamp, the recorder that decodes
 //! and keeps, interruption, the record of the measurement's quality.
 //! Does not belong here: sockets and clocks (`wire`), the order of sending (`load`), files
 //! (`result`), figures (`stats`).
 //!
 //! ```text
-//! Runner ─► Session ─► lanes (threads): client tasks ─► Capture ─► Segment
+//! Runner ─► Session ─► workers (threads): client tasks ─► Capture ─► Segment
 //!                                                                     │ queue
 //!                      collector ◄── responses ◄── decoder threads ◄──┘
 //! ```
@@ -19,9 +19,8 @@ mod client;
 mod config;
 mod decode;
 mod gate;
-mod host;
+
 mod interrupt;
-mod lane;
 mod prepare;
 mod probe_run;
 mod progress;
@@ -35,10 +34,10 @@ mod saved;
 mod saved_run;
 mod session;
 mod unless;
+mod worker;
 
 pub use config::{Connections, Load, RunConfig};
-pub(crate) use host::lower_priority;
-pub use host::raise_open_file_limit;
+
 pub use interrupt::Interrupt;
 pub(crate) use probe_run::ProbeRun;
 pub use progress::{Observer, Progress};

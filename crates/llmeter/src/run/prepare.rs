@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::callback::cost::{ExpectedTokens, SpendGuard};
-use crate::endpoint::{Endpoint, Way};
-use crate::error::{Error, Result};
-use crate::foreign::{self, Panic};
+use crate::base::error::{Error, Result};
+use crate::base::foreign::{self, Panic};
+use crate::cost::{ExpectedTokens, SpendGuard};
+use crate::endpoint::{Endpoint, Transport};
 use crate::payload::Payload;
-use crate::wire::clock::{self, Stamp};
-use crate::wire::{Proxy, http1};
+use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::{Proxy, http1};
 
 /// A payload, ready to be sent any number of times.
 #[derive(Debug)]
@@ -50,12 +50,12 @@ impl Prepared {
         };
         endpoint.prepare_payload(&mut payload).map_err(refuse)?;
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
-        let request = match endpoint.way() {
-            Way::Http(api) => {
+        let request = match endpoint.transport() {
+            Transport::Http(api) => {
                 let request = api.request(&payload).map_err(refuse)?;
                 http1::encode_request(api.server(), proxy, api.method(), &request)
             }
-            Way::Invoke(_) => Vec::new(),
+            Transport::Invoke(_) => Vec::new(),
         };
         Ok(Self {
             made: clock::now(),
@@ -81,14 +81,14 @@ impl Prepared {
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
     ) -> std::result::Result<Self, String> {
-        let request = match endpoint.way() {
-            Way::Http(api) => {
+        let request = match endpoint.transport() {
+            Transport::Http(api) => {
                 let request = foreign::guarded(|| api.request(&self.payload))
                     .map_err(|Panic(reason)| format!("the endpoint's code panicked: {reason}"))?
                     .map_err(|reason| reason.0)?;
                 http1::encode_request(api.server(), proxy, api.method(), &request)
             }
-            Way::Invoke(_) => Vec::new(),
+            Transport::Invoke(_) => Vec::new(),
         };
         Ok(Self {
             made: clock::now(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
+use crate::base::error::{Error, Result};
 use crate::endpoint::InvocationResponse;
-use crate::error::{Error, Result};
 use crate::probe::Watch;
 use crate::run::ahead::Requests;
 use crate::run::capture::Segment;
@@ -13,9 +13,9 @@ use crate::run::decode::Decoder;
 use crate::run::gate::Gate;
 use crate::run::prepare::Prepared;
 use crate::run::session::Session;
-use crate::run::{Interrupt, RunConfig, lane};
-use crate::wire::clock::Stamp;
-use crate::wire::{Dialer, LANE, Proxy};
+use crate::run::{Interrupt, RunConfig, worker};
+use llmeter_wire::clock::Stamp;
+use llmeter_wire::{Dialer, Proxy, WORKER};
 
 /// The first payload's request.
 pub(crate) struct ProbeRun {
@@ -49,7 +49,7 @@ impl ProbeRun {
         &self.prepared.request
     }
 
-    /// Carries it out on this thread as a lane would. The answer's segments go to `queue`.
+    /// Carries it out on this thread as a worker would. The answer's segments go to `queue`.
     ///
     /// # Errors
     /// When no runtime can be started.
@@ -61,8 +61,8 @@ impl ProbeRun {
         queue: Sender<Segment>,
         interrupt: &Interrupt,
     ) -> Result<()> {
-        let runtime = lane::runtime()?;
-        LANE.with(|lane| lane.woke());
+        let runtime = worker::runtime()?;
+        WORKER.with(|worker| worker.woke());
         let own = Interrupt::new();
         let (gate, _) = Gate::new(1);
         let requests = Requests::Fixed(vec![self.prepared.clone()]);

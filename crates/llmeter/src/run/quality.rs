@@ -5,8 +5,8 @@ use std::fmt;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
-use crate::run::lane::LaneReport;
-use crate::wire::{Arrival, StampSource};
+use crate::run::worker::WorkerReport;
+use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
 const TOLERATED_ERROR_NS: u32 = 1_000_000;
@@ -20,7 +20,7 @@ const DEGRADED_GAP_SHARE: f64 = 0.05;
 const LATE_SEND_SHARE: f64 = 0.05;
 /// Share of the machine's time that the hypervisor may take before figures suffer.
 const STEAL_SHARE: f64 = 0.05;
-/// Share of a lane's time without a core from which stamps after the read are in doubt.
+/// Share of a worker's time without a core from which stamps after the read are in doubt.
 const WAIT_SHARE: f64 = 0.01;
 /// Stamps after the read do not see everything that delays them: a share of requests that is known
 /// to be uncertain counts as this many times as large.
@@ -85,10 +85,10 @@ pub struct MeasurementQuality {
     pub uncertain_requests_rate: f64,
     /// Share of token gaps that may be wrong by more than 1 ms.
     pub uncertain_gaps_rate: f64,
-    /// Share of time that the busiest lane was at work.
-    pub lane_busy: f64,
-    /// Largest share of time that a lane could have worked but had no core.
-    pub lane_wait: f64,
+    /// Share of time that the busiest worker was at work.
+    pub worker_busy: f64,
+    /// Largest share of time that a worker could have worked but had no core.
+    pub worker_wait: f64,
     /// Most bytes that waited for the recorder.
     pub recorder_backlog_bytes: u64,
     /// Seconds that clients waited for the recorder, summed over clients.
@@ -171,7 +171,7 @@ pub(crate) struct QualityMeter {
 
 /// What is known of a run beside its answers.
 pub(crate) struct RunConditions {
-    pub(crate) lanes: Vec<LaneReport>,
+    pub(crate) workers: Vec<WorkerReport>,
     pub(crate) connections: u64,
     pub(crate) backlog_bytes: u64,
     pub(crate) recorder_wait: f64,
@@ -224,8 +224,8 @@ impl QualityMeter {
     /// Judges the run.
     pub(crate) fn judge(&self, conditions: &RunConditions) -> MeasurementQuality {
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-        let lanes = &conditions.lanes;
-        let largest = |of: fn(&LaneReport) -> f64| lanes.iter().map(of).fold(0.0, f64::max);
+        let workers = &conditions.workers;
+        let largest = |of: fn(&WorkerReport) -> f64| workers.iter().map(of).fold(0.0, f64::max);
         let kernel_stamped_rate = share(self.kernel_reads, self.reads);
         let mut quality = MeasurementQuality {
             stamps: if self.reads > 0 && kernel_stamped_rate > 1.0 - DEGRADED_SHARE {
@@ -238,8 +238,8 @@ impl QualityMeter {
             send_lateness: spread(&self.lateness),
             uncertain_requests_rate: share(self.uncertain_requests, self.requests),
             uncertain_gaps_rate: share(self.uncertain_frames, self.frames),
-            lane_busy: largest(|lane| lane.busy_share),
-            lane_wait: largest(|lane| lane.wait_share),
+            worker_busy: largest(|worker| worker.busy_share),
+            worker_wait: largest(|worker| worker.wait_share),
             recorder_backlog_bytes: conditions.backlog_bytes,
             recorder_wait: conditions.recorder_wait,
             callback_wait: conditions.callback_wait,
@@ -247,7 +247,7 @@ impl QualityMeter {
             requests_on_new_connection: self.on_new_connection,
             host_busy: conditions.host.map(|(busy, _)| busy),
             host_steal: conditions.host.map(|(_, steal)| steal),
-            clock_steps: lanes.iter().map(|lane| lane.clock_steps).sum(),
+            clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
             ..MeasurementQuality::default()
         };
         quality.find_reasons(conditions);
@@ -294,13 +294,13 @@ impl MeasurementQuality {
                 ),
             );
         }
-        if self.stamps == StampSource::User && self.lane_wait > WAIT_SHARE {
+        if self.stamps == StampSource::User && self.worker_wait > WAIT_SHARE {
             blame(
                 Verdict::Degraded,
                 format!(
-                    "a lane waited {} of its time for a core, unseen by stamps that are taken \
+                    "a worker waited {} of its time for a core, unseen by stamps that are taken \
                      after the read; free a core or use kernel stamps",
-                    percent(self.lane_wait)
+                    percent(self.worker_wait)
                 ),
             );
         }
@@ -389,8 +389,8 @@ impl MeasurementQuality {
             json!(self.uncertain_requests_rate),
         );
         put("uncertain_gaps_rate", json!(self.uncertain_gaps_rate));
-        put("lane_busy", json!(self.lane_busy));
-        put("lane_wait", json!(self.lane_wait));
+        put("worker_busy", json!(self.worker_busy));
+        put("worker_wait", json!(self.worker_wait));
         put("recorder_backlog_bytes", json!(self.recorder_backlog_bytes));
         put("recorder_wait", json!(self.recorder_wait));
         put("callback_wait", json!(self.callback_wait));

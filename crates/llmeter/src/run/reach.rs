@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::probe::PROXY_REMEDY;
 use crate::run::RunConfig;
-use crate::wire::http2::Http2;
-use crate::wire::{ConnectError, Dialer, Phase, Server};
+use llmeter_wire::http2::Http2;
+use llmeter_wire::{ConnectError, Dialer, Phase, Server};
 
 /// Longest wait for the first connection.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 //!
 //! Decoder threads turn segments into responses; if callbacks want them, they see them next, on
 //! another thread; one collector thread adds them to the statistics,
-//! writes them down and tells how the run goes on. All of them run at a low priority: a lane that
+//! writes them down and tells how the run goes on. All of them run at a low priority: a worker that
 //! has something to read goes first.
 
 use std::collections::BTreeMap;
@@ -13,23 +13,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::base::error::{Error, Result};
+use crate::base::foreign::{self, Panic};
+use crate::base::host;
 use crate::callback::{Hook, Hooked};
 use crate::endpoint::InvocationResponse;
-use crate::error::{Error, Result};
-use crate::foreign::{self, Panic};
 use crate::result::ResponsesWriter;
 use crate::run::after_invoke::{self, Outlet};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::quality::QualityMeter;
 use crate::run::session::Session;
-use crate::run::{Interrupt, Load, Observer, Progress, RunConfig, host};
+use crate::run::{Interrupt, Load, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
-use crate::wire::clock;
+use llmeter_wire::clock;
 
-/// Lanes that one decoder thread serves.
-const LANES_PER_DECODER: usize = 4;
-/// How long an idle decoder sleeps. It is not woken: waking it would cost the lanes a system call
+/// Workers that one decoder thread serves.
+const WORKERS_PER_DECODER: usize = 4;
+/// How long an idle decoder sleeps. It is not woken: waking it would cost the workers a system call
 /// per answer, and nobody waits for its work. Longer naps make fewer switches between the two.
 const DECODER_NAP: Duration = Duration::from_millis(10);
 /// Answers that a decoder hands on at once, at most.
@@ -78,7 +79,7 @@ impl Recorder {
         } else {
             Outlet::Collector(batches)
         };
-        let count = config.lane_count().div_ceil(LANES_PER_DECODER);
+        let count = config.worker_count().div_ceil(WORKERS_PER_DECODER);
         let mut queues = Vec::with_capacity(count);
         let mut decoders = Vec::with_capacity(count);
         for number in 0..count {
@@ -159,7 +160,7 @@ fn spawn<T: Send + 'static>(
         .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
 }
 
-/// Decodes until the lanes are gone. Returns how many answers were lost by panics.
+/// Decodes until the workers are gone. Returns how many answers were lost by panics.
 fn decode(
     mut decoder: Decoder,
     segments: &Receiver<Segment>,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::base::error::Result;
 use crate::endpoint::{Endpoint, InvocationResponse, ResponseHead};
-use crate::error::Result;
 use crate::payload::{Payload, Whitespace};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
 use crate::run::decode::Decoder;
 use crate::run::prepare::Prepared;
-use crate::wire::Arrival;
-use crate::wire::clock::Stamp;
+use llmeter_wire::Arrival;
+use llmeter_wire::clock::Stamp;
 
 /// When every answer arrived, in nanoseconds after its request was sent.
 const ARRIVED: i64 = 1_000_000;

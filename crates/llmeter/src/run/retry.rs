@@ -9,8 +9,8 @@ use rand::RngExt;
 use serde_json::{Map, Value, json};
 
 use crate::endpoint::failure::{bare_kind, is_throttle};
-use crate::wire::clock;
-use crate::wire::http1::ResponseHead;
+use llmeter_wire::ResponseHead;
+use llmeter_wire::clock;
 
 /// The pause before the first repetition where the server names none; each later one is twice as
 /// long. A random part of up to half is taken off, so that clients do not come back in step.
@@ -20,6 +20,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Headers of limits that are kept.
 const MOST_HEADERS: usize = 32;
 
+/// The headers that tell of rate limits: `x-ratelimit-…`, `anthropic-ratelimit-…`.
+fn limits(head: &ResponseHead) -> impl Iterator<Item = (&str, &str)> {
+    let word = b"ratelimit-";
+    head.headers().filter(|(name, _)| {
+        let mut parts = name.as_bytes().windows(word.len());
+        parts.any(|part| part.eq_ignore_ascii_case(word))
+    })
+}
+
 /// Whether an answer asks to come back later: by its status, or by an error of AWS's.
 pub(crate) fn is_refusal(head: &ResponseHead) -> bool {
     matches!(head.status, 429 | 503) || throttle(head).is_some()
@@ -27,7 +36,7 @@ pub(crate) fn is_refusal(head: &ResponseHead) -> bool {
 
 /// The error with which AWS says that there are too many requests, whatever the status.
 fn throttle(head: &ResponseHead) -> Option<&str> {
-    let kind = head.aws_error_type.as_deref()?;
+    let kind = head.header("x-amzn-errortype")?;
     (head.status >= 400 && is_throttle(kind)).then(|| bare_kind(kind))
 }
 
@@ -69,7 +78,7 @@ impl RateLimits {
     /// Takes in an answer's head.
     pub(crate) fn note(&self, head: &ResponseHead) {
         let throttle = throttle(head);
-        if head.status != 429 && throttle.is_none() && head.limits.is_empty() {
+        if head.status != 429 && throttle.is_none() && limits(head).next().is_none() {
             return;
         }
         if let Some(kind) = throttle {
@@ -77,16 +86,17 @@ impl RateLimits {
         }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.refused += u64::from(head.status == 429 && throttle.is_none());
-        for (name, value) in &head.limits {
+        for (name, value) in limits(head) {
+            let name = name.to_ascii_lowercase();
             let number = value.parse::<f64>().ok();
-            if let Some((last, smallest)) = seen.headers.get_mut(name) {
-                last.clone_from(value);
+            if let Some((last, smallest)) = seen.headers.get_mut(&name) {
+                value.clone_into(last);
                 *smallest = match (*smallest, number) {
                     (Some(one), Some(other)) => Some(one.min(other)),
                     (one, other) => one.or(other),
                 };
             } else if seen.headers.len() < MOST_HEADERS {
-                seen.headers.insert(name.clone(), (value.clone(), number));
+                seen.headers.insert(name, (value.to_owned(), number));
             }
         }
     }
@@ -165,11 +175,7 @@ mod tests {
     #[test]
     fn aws_throttles_are_refusals_of_any_status_and_counted_by_name() {
         let limits = RateLimits::default();
-        let head = |status, kind: &str| ResponseHead {
-            status,
-            aws_error_type: Some(kind.to_owned()),
-            ..ResponseHead::default()
-        };
+        let head = |status, kind: &str| ResponseHead::new(status).with("x-amzn-ErrorType", kind);
         let of_400 = head(400, "ThrottlingException:http://internal.amazon.com/");
         assert!(is_refusal(&of_400) && is_refusal(&head(424, "ModelNotReadyException")));
         assert!(!is_refusal(&head(400, "ValidationException")));
@@ -186,17 +192,11 @@ mod tests {
     #[test]
     fn limits_keep_the_least_that_remained() {
         let limits = RateLimits::default();
-        let head = |status, remaining: &str| ResponseHead {
-            status,
-            limits: vec![
-                ("x-ratelimit-limit-requests".to_owned(), "500".to_owned()),
-                (
-                    "x-ratelimit-remaining-requests".to_owned(),
-                    remaining.to_owned(),
-                ),
-                ("x-ratelimit-reset-requests".to_owned(), "1s".to_owned()),
-            ],
-            ..ResponseHead::default()
+        let head = |status, remaining: &str| {
+            ResponseHead::new(status)
+                .with("X-RateLimit-Limit-Requests", "500")
+                .with("x-ratelimit-remaining-requests", remaining)
+                .with("x-ratelimit-reset-requests", "1s")
         };
         assert!(limits.stats().is_empty());
         limits.note(&head(200, "12"));

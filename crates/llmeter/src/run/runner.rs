@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::base::error::{Error, Result};
+use crate::base::host::{self, HostTimes};
 use crate::callback::{Hook, Hooked};
-use crate::endpoint::Way;
-use crate::error::{Error, Result};
+use crate::endpoint::Transport;
 use crate::load::plan_clients;
 use crate::result::{RunFolder, RunResult, RunSummary};
 use crate::run::admission;
 use crate::run::ahead::{Requests, Workshop};
 use crate::run::gate::Gate;
-use crate::run::host::{self, HostTimes};
-use crate::run::lane;
 use crate::run::prepare::Prepared;
 use crate::run::quality::RunConditions;
 use crate::run::reach::reach;
 use crate::run::recorder::{Collected, Recorder};
 use crate::run::session::Session;
+use crate::run::worker;
 use crate::run::{Interrupt, Load, MeasurementQuality, Observer, RunConfig, saved};
-use crate::wire::{StampSource, clock};
+use llmeter_wire::{StampSource, clock};
 
 /// A base configuration from which any number of runs start.
 ///
@@ -161,7 +161,7 @@ fn execute(
     let config = &runtime.block_on(after_before_run(config, &hooked, interrupt))?;
     host::check_open_files(config.clients)?;
     let proxy = config.proxy()?;
-    if let Way::Http(api) = config.endpoint.way() {
+    if let Transport::Http(api) = config.endpoint.transport() {
         api.check()?;
     }
     let prepared = config
@@ -170,9 +170,9 @@ fn execute(
         .map(|payload| Prepared::new(&*config.endpoint, proxy.as_ref(), payload).map(Arc::new))
         .collect::<Result<Vec<_>>>()?;
     let guard = admission::guard(config, &prepared)?;
-    let is_short_lived = match config.endpoint.way() {
-        Way::Http(api) => api.request_lifetime().is_some(),
-        Way::Invoke(_) => false,
+    let is_short_lived = match config.endpoint.transport() {
+        Transport::Http(api) => api.request_lifetime().is_some(),
+        Transport::Invoke(_) => false,
     };
     let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived {
         let (endpoint, payloads) = (config.endpoint.clone(), config.payloads.clone());
@@ -182,8 +182,8 @@ fn execute(
     } else {
         Requests::Fixed(prepared)
     };
-    let dialer = match config.endpoint.way() {
-        Way::Http(api) => {
+    let dialer = match config.endpoint.transport() {
+        Transport::Http(api) => {
             let server = api.server();
             let dialer = config.dialer(server, proxy.as_ref())?;
             runtime.block_on(async {
@@ -196,7 +196,7 @@ fn execute(
             })?;
             Some(dialer)
         }
-        Way::Invoke(_) => None,
+        Transport::Invoke(_) => None,
     };
     let start_time = clock::wall();
     let (run_name, folder) = open_folder(config)?;
@@ -220,18 +220,18 @@ fn execute(
         &hooked,
     )?;
     let host_before = HostTimes::read();
-    let mut shares: Vec<Vec<_>> = (0..config.lane_count()).map(|_| Vec::new()).collect();
+    let mut shares: Vec<Vec<_>> = (0..config.worker_count()).map(|_| Vec::new()).collect();
     for (turn, client) in plan_clients(config).into_iter().zip(passes).enumerate() {
-        let lane = turn % shares.len();
-        shares[lane].push(client);
+        let worker = turn % shares.len();
+        shares[worker].push(client);
     }
-    // Every lane holds a sender until it is done, so that the channel closes when all are.
+    // Every worker holds a sender until it is done, so that the channel closes when all are.
     let (alive, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
-    let lanes = shares
+    let workers = shares
         .into_iter()
         .enumerate()
         .map(|(number, clients)| {
-            lane::spawn(
+            worker::spawn(
                 number,
                 session.clone(),
                 clients,
@@ -240,7 +240,7 @@ fn execute(
             )
         })
         .collect::<Result<Vec<_>>>()
-        // The lanes that did start must not go on without this function.
+        // The workers that did start must not go on without this function.
         .inspect_err(|_| interrupt.cut())?;
     drop((queues, alive));
     let ended = async {
@@ -261,13 +261,13 @@ fn execute(
             () = interrupt.follow() => {}
         }
     });
-    let mut reports = Vec::with_capacity(lanes.len());
+    let mut reports = Vec::with_capacity(workers.len());
     let mut warnings = Vec::new();
-    for lane in lanes {
-        match lane.join() {
+    for worker in workers {
+        match worker.join() {
             Ok(Ok(report)) => reports.push(report),
             Ok(Err(reason)) => warnings.push(reason.to_string()),
-            Err(_) => warnings.push("a lane died of a defect in llmeter".to_owned()),
+            Err(_) => warnings.push("a worker died of a defect in llmeter".to_owned()),
         }
     }
     let mut collected = recorder.finish()?;
@@ -278,7 +278,7 @@ fn execute(
         .map(|(start, end)| end.seconds_since(start));
     let stats = collected.accumulator.stats(total_test_time);
     let quality = collected.quality.judge(&RunConditions {
-        lanes: reports,
+        workers: reports,
         connections: session.connections(),
         backlog_bytes: session.backlog.highest() as u64,
         recorder_wait: session.backlog_wait(),
@@ -437,7 +437,7 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
         ));
     }
     if config.insecure
-        && let Way::Http(api) = config.endpoint.way()
+        && let Transport::Http(api) = config.endpoint.transport()
         && api.server().tls
     {
         notices.push("the server's certificate was not checked".to_owned());
@@ -453,7 +453,7 @@ fn notices(collected: &Collected, quality: &MeasurementQuality, config: &RunConf
     }
     if config.stamp_source() == StampSource::Kernel
         && quality.stamps == StampSource::User
-        && let Way::Http(api) = config.endpoint.way()
+        && let Transport::Http(api) = config.endpoint.transport()
         && quality.receive_delay.is_some()
     {
         notices.push(if api.server().socket.is_some() {

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
-use crate::wire::{Proxies, StampSource};
+use llmeter_wire::{Proxies, StampSource};
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
 ///
@@ -64,7 +64,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
             Connections::Keep => "keep",
             Connections::New => "new",
         },
-        "lanes": config.lane_count(),
+        "workers": config.worker_count(),
         "grace": seconds(config.grace),
         "max_cost": config.max_cost,
         "endpoint": config.endpoint.saved_apart(),

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::base::error::{Error, Result};
 use crate::callback;
 use crate::endpoint::{self, SavedObject};
-use crate::error::{Error, Result};
 use crate::payload::{load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
 use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
-use crate::wire::{Proxies, Proxy, StampSource};
+use llmeter_wire::{Proxies, Proxy, StampSource};
 
 type Object = Map<String, Value>;
 
@@ -166,7 +166,7 @@ impl SavedRun {
     fn proxies(&self) -> Result<Proxies> {
         let text = |key| self.own.get(key).and_then(Value::as_str);
         let given = || match text("proxy") {
-            Some(url) => Proxy::from_url(url).map(Proxies::All),
+            Some(url) => Ok(Proxies::All(Proxy::from_url(url)?)),
             None => Ok(Proxies::None),
         };
         match text("proxy_from") {

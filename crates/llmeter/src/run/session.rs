@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::callback::cost::SpendGuard;
+use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::probe::Watch;
 use crate::run::ahead::Requests;
@@ -14,8 +14,8 @@ use crate::run::capture::Backlog;
 use crate::run::gate::Gate;
 use crate::run::retry::RateLimits;
 use crate::run::{Connections, Interrupt, RunConfig};
-use crate::wire::Dialer;
-use crate::wire::clock::{self, Stamp};
+use llmeter_wire::Dialer;
+use llmeter_wire::clock::{self, Stamp};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of usual
 /// servers, whose dropped packets look like slow connects.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 /// counts.
 ///
 /// A stream's reads wake its task for every token, so here `rare` is polled only when it was `rare`
-/// that woke the task: a timer and a lock at each token would cost a lane noticeably.
+/// that woke the task: a timer and a lock at each token would cost a worker noticeably.
 pub(crate) async fn unless<T, E>(
     work: impl Future<Output = T>,
     rare: impl Future<Output = E>,

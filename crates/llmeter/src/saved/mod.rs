@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 pub use registry::{Kind, Registry};
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 const CLASS: &str = "__llmeter_class__";
 const STATE: &str = "__llmeter_state__";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Field, Saved, SavedObject, short};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A registered type, for people.
 #[derive(Debug, Clone)]

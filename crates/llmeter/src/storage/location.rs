@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cloud_url::{ACCEPTED, CloudUrl, Provider};
-use super::runtime::{apart, block_on};
 use super::{Store, local};
+use crate::base::runtime::{apart, block_on};
 use crate::{Error, Result};
 
 /// Where a file or folder is: on this machine, or in an object store.

@@ -16,7 +16,7 @@ mod local;
 mod location;
 #[cfg(feature = "cloud")]
 mod reason;
-mod runtime;
+
 #[cfg(feature = "cloud")]
 mod store;
 #[cfg(not(feature = "cloud"))]
@@ -28,7 +28,7 @@ pub use location::Location;
 pub(crate) use cloud_url::CloudUrl;
 pub(crate) use local::replace;
 pub(crate) use location::Usable;
-pub(crate) use runtime::{block_on, runtime};
+
 pub(crate) use store::Store;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llmeter::callback::CacheBuster;
-use llmeter::callback::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
+use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::run::SavedRun;
 use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
 

@@ -50,10 +50,10 @@ fn each_payload_once_is_the_default() {
 }
 
 #[test]
-fn more_clients_than_requests_on_many_lanes() {
+fn more_clients_than_requests_on_many_workers() {
     let server = friendly();
     let mut config = config(&server, 1).clients(64).load(Load::Requests(1));
-    config.lanes = Some(9);
+    config.workers = Some(9);
     let result = run(config);
     let mut clients: Vec<_> = result
         .responses

@@ -29,7 +29,7 @@ fn settings_that_make_no_sense_are_named() {
         ),
         (|run| run.payloads.clear(), "payload", "none"),
         (|run| run.timeout = Duration::ZERO, "timeout", "0s"),
-        (|run| run.lanes = Some(0), "lanes", "0"),
+        (|run| run.workers = Some(0), "workers", "0"),
         (|run| run.run_name = Some(String::new()), "run_name", "\"\""),
         (
             |run| run.run_name = Some("a/b".into()),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use llmeter::callback::{Hook, HookResult};
 use llmeter::endpoint::{
-    EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Way, async_trait,
+    EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Transport,
+    async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
@@ -28,9 +29,9 @@ struct Ageing(OpenAiChat);
 
 impl Ageing {
     fn chat(&self) -> &dyn HttpApi {
-        match self.0.way() {
-            Way::Http(api) => api,
-            Way::Invoke(_) => unreachable!(),
+        match self.0.transport() {
+            Transport::Http(api) => api,
+            Transport::Invoke(_) => unreachable!(),
         }
     }
 }
@@ -48,8 +49,8 @@ impl Endpoint for Ageing {
     fn prompt_text(&self, payload: &Payload) -> Option<Value> {
         self.0.prompt_text(payload)
     }
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
     fn saved(&self) -> SavedObject {
         self.0.saved()

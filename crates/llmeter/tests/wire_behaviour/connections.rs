@@ -150,7 +150,7 @@ fn a_request_that_is_never_taken_times_out_and_counts_as_sent() {
     assert_failed(&responses[0], "timed out");
 }
 
-/// Each stamp lies within its write call, however long the lane took to read.
+/// Each stamp lies within its write call, however long the worker took to read.
 #[test]
 #[cfg(target_os = "linux")]
 fn kernel_stamps_lie_within_the_writes() {

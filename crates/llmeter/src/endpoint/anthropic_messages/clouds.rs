@@ -4,11 +4,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{AnthropicMessages, Message, VERSION};
+use crate::base::error::{Error, Result};
 use crate::endpoint::json_api::{Decoder, Dialect, Names, bearer};
 use crate::endpoint::{Answer, Frame, FrameDecoder};
 #[cfg(feature = "aws")]
 use crate::endpoint::{Framing, ResponseHead, aws::Service};
-use crate::error::{Error, Result};
 use crate::payload::Payload;
 
 /// A cloud that serves Claude.
@@ -301,7 +301,7 @@ struct OnAws {
 impl FrameDecoder for OnAws {
     fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
         // The message's own id replaces it.
-        if let Some(id) = &head.aws_request_id {
+        if let Some(id) = crate::aws::request_id(head) {
             answer.id(id);
         }
         self.refusal = crate::aws::Refusal::of(head);

@@ -13,12 +13,12 @@ use crate::aws::{
     AccessKeys, CredentialSource, Profile, REGION, Scope, is_region, metadata_region,
     signed_headers, variable,
 };
+use crate::base::error::{Error, Result};
+use crate::base::runtime::block_on;
 use crate::endpoint::access::{Access, AccessSettings, api_key};
 use crate::endpoint::{EndpointError, HttpRequest};
-use crate::error::{Error, Result};
-use crate::storage::block_on;
-use crate::wire::Server;
-use crate::wire::clock::{self, Stamp};
+use llmeter_wire::Server;
+use llmeter_wire::clock::{self, Stamp};
 
 /// How long a signed request is sent. AWS refuses signatures that are five minutes old.
 const LIFETIME: Duration = Duration::from_secs(120);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{AwsAccess, with_base64};
+use crate::base::error::Result;
 use crate::endpoint::{EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest};
-use crate::error::Result;
 use crate::payload::Payload;
-use crate::wire::Server;
-use crate::wire::clock::Stamp;
+use llmeter_wire::Server;
+use llmeter_wire::clock::Stamp;
 
 /// An API of AWS: what is its own.
 pub(in crate::endpoint) trait AwsApi: Send + Sync {

@@ -24,7 +24,7 @@ use super::SavedObject;
 use super::failure::excerpt;
 use super::lenient::lenient_json;
 use crate::aws::host_suffix;
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::bytes_of;
 
 /// A service of AWS.

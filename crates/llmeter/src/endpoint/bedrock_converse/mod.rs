@@ -14,8 +14,8 @@ use super::aws::{
     AwsAccess, AwsApi, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment,
 };
 use super::intake::{Part, check_limit};
-use super::{Endpoint, EndpointError, FrameDecoder, Framing, Identity, SavedObject, Way};
-use crate::error::{Error, Result};
+use super::{Endpoint, EndpointError, FrameDecoder, Framing, Identity, SavedObject, Transport};
+use crate::base::error::{Error, Result};
 use crate::payload::{MediaKind, Payload, Prompt};
 
 /// A model behind Bedrock's Converse API.
@@ -208,8 +208,8 @@ impl Endpoint for BedrockConverse {
         Some(Value::String(texts.join("\n")))
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::BedrockConverse;
+use crate::base::error::{Error, Result};
 use crate::endpoint::SavedObject;
 use crate::endpoint::aws::saved_options;
-use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.bedrock";
 const STREAMING: &str = "BedrockConverseStream";

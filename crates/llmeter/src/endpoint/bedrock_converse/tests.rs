@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::endpoint::{Answer, Frame, HttpApi, ResponseHead};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 fn endpoint() -> BedrockConverse {
     let aws = AwsOptions::new().region("us-east-1").bearer_token("key1");
@@ -105,10 +105,7 @@ fn what_goes_wrong_is_said() {
 fn a_whole_answer_is_read_and_another_is_refused() {
     let whole = |body: &str| {
         let (mut decoder, mut answer) = (decode::Decoder::default(), Answer::default());
-        let head = ResponseHead {
-            aws_request_id: Some("r-1".into()),
-            ..ResponseHead::default()
-        };
+        let head = ResponseHead::new(200).with("x-amzn-RequestId", "r-1");
         decoder.head(&head, &mut answer);
         decoder.whole(body.as_bytes(), &mut answer);
         answer

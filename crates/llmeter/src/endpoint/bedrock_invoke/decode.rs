@@ -49,7 +49,7 @@ const REASONING: [&str; 3] = [
 impl FrameDecoder for Decoder {
     fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
         // An id in the body replaces it.
-        if let Some(id) = &head.aws_request_id {
+        if let Some(id) = aws::request_id(head) {
             answer.id(id);
         }
         self.refusal = aws::Refusal::of(head);

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::aws::{AwsAccess, AwsApi, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment};
 use super::intake::{Intake, check_limit};
-use super::{Endpoint, FrameDecoder, Identity, SavedObject, Way};
+use super::{Endpoint, FrameDecoder, Identity, SavedObject, Transport};
 use crate::aws::Refusal;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
 /// A model behind Bedrock's InvokeModel API.
@@ -213,8 +213,8 @@ impl Endpoint for BedrockInvoke {
         Some(Value::String(texts.join("\n")))
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

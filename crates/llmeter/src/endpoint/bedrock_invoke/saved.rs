@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::BedrockInvoke;
+use crate::base::error::{Error, Result};
 use crate::endpoint::SavedObject;
 use crate::endpoint::aws::saved_options;
-use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.bedrock_invoke";
 const STREAMING: &str = "BedrockInvokeStream";

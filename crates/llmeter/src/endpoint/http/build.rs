@@ -7,11 +7,11 @@ use url::Url;
 use super::HttpEndpoint;
 use super::decode::{ANSWER_PARTS, Places, named};
 use super::template::BodyTemplate;
+use crate::base::error::{Error, Result};
 use crate::endpoint::access::{Access, AccessSettings, api_key, path_segment};
 use crate::endpoint::jmespath::Path;
 use crate::endpoint::json_api::bearer;
 use crate::endpoint::{EndpointSettings, Framing, Identity};
-use crate::error::{Error, Result};
 
 /// Settings of an [`HttpEndpoint`].
 #[derive(Debug, Clone)]

@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::base::error::{Error, Result};
 use crate::endpoint::failure::{error_text, excerpt, whole_json};
 use crate::endpoint::jmespath::Path;
 use crate::endpoint::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
-use crate::error::{Error, Result};
 
 /// The parts of an answer whose place can be said, each with a line about it.
 pub const ANSWER_PARTS: &[(&str, &str)] = &[

@@ -25,11 +25,11 @@ use super::json_api::message_texts;
 use super::openai::bytes_within;
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
+    Transport,
 };
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Payload, Prompt};
-use crate::wire::Server;
+use llmeter_wire::Server;
 
 /// An endpoint for any HTTP API that takes JSON and answers with JSON, at once or as a stream.
 ///
@@ -145,8 +145,8 @@ impl Endpoint for HttpEndpoint {
         Some(Value::String(text))
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::HttpEndpoint;
 use super::build::FRAMINGS;
 use super::decode::Places;
+use crate::base::error::{Error, Result};
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
 use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
-use crate::error::{Error, Result};
 
 const MODULE: &str = "llmeter.endpoints.http";
 const CLASS: &str = "HttpEndpoint";

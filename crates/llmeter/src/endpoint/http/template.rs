@@ -7,8 +7,8 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use crate::base::error::{Error, Result};
 use crate::endpoint::EndpointError;
-use crate::error::{Error, Result};
 use crate::payload::Payload;
 
 /// The body of the template that is used if none is given: the payload as it is.

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{Dialect, JsonEndpoint, Route};
+use crate::base::error::{Error, Result};
 use crate::endpoint::access::{self, Access, AccessSettings};
 #[cfg(feature = "aws")]
 use crate::endpoint::{
@@ -11,7 +12,6 @@ use crate::endpoint::{
     aws::{AwsAccess, Service},
 };
 use crate::endpoint::{EndpointSettings, Identity};
-use crate::error::{Error, Result};
 
 /// Settings of a [`JsonEndpoint`].
 #[derive(Debug, Clone)]

@@ -25,13 +25,13 @@ use super::aws::{AwsAccess, Service};
 use super::openai::bytes_within;
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Way,
+    Transport,
 };
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::Payload;
-use crate::wire::Server;
+use llmeter_wire::Server;
 #[cfg(feature = "aws")]
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// What is an API's own.
 pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
@@ -216,8 +216,8 @@ impl Endpoint for JsonEndpoint {
         Some(Value::String(self.dialect.prompt_text(payload)))
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, JsonEndpoint, JsonEndpointBuilder};
+use crate::base::error::Result;
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
 use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
-use crate::error::Result;
 
 impl JsonEndpoint {
     /// Rebuilds an endpoint of an API from a file. No file holds a key; it is read from the

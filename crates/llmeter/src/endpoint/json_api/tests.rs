@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Dialect;
 use crate::endpoint::{Answer, AnthropicMessages, Frame, Gemini, Ollama, Tgi};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 const DIALECTS: [&dyn Dialect; 4] = [&AnthropicMessages, &Gemini, &Ollama, &Tgi];
 

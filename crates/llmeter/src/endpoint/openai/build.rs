@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{OpenAi, OpenAiApi};
+use crate::base::error::{Error, Result};
 use crate::endpoint::Identity;
 use crate::endpoint::access::{self, Access, AccessSettings};
-use crate::error::{Error, Result};
 
 /// Settings of an [`OpenAi`] endpoint.
 #[derive(Debug, Clone)]

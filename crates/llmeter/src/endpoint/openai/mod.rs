@@ -18,11 +18,11 @@ pub use build::OpenAiBuilder;
 
 use super::access::Access;
 use super::{
-    Endpoint, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Way,
+    Endpoint, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Transport,
 };
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::Payload;
-use crate::wire::Server;
+use llmeter_wire::Server;
 
 /// Where the OpenAI SDK goes when no base URL is given.
 pub(super) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1/";
@@ -148,8 +148,8 @@ impl<A: OpenAiApi> Endpoint for OpenAi<A> {
         A::prompt_text(payload)
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

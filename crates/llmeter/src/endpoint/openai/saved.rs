@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{OpenAi, OpenAiApi};
+use crate::base::error::Result;
 use crate::endpoint::SavedObject;
 use crate::endpoint::access::pairs;
 use crate::endpoint::saved_state::{HEADERS, QUERY, set_additions};
-use crate::error::Result;
 
 impl<A: OpenAiApi> OpenAi<A> {
     /// Rebuilds an endpoint from `run_config.json`, in its present form or the one before 0.2.0.

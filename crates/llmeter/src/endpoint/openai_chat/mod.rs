@@ -15,7 +15,7 @@ use super::intake::{FRAMES, Format, Intake, Part, check_limit, content, usual};
 use super::openai::{
     DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiBuilder, OpenAiForm, is_truthy, message_texts,
 };
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{Media, MediaKind, Payload, Prompt};
 
 /// A model behind an OpenAI-compatible Chat Completions API.

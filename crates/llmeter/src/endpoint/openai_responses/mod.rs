@@ -10,7 +10,7 @@ use super::FrameDecoder;
 use super::intake::{FRAMES, Intake, Part, check_limit, usual};
 use super::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, message_texts};
 use super::openai_chat::{IMAGES, file};
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::payload::{DOCX, MediaKind, PPTX, Payload, Prompt, XLSX};
 
 /// A model behind an OpenAI-compatible Responses API.

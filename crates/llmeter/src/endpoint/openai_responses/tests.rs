@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::decode::Decoder;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// Decodes events that arrive a second apart.
 fn events(events: &[Value]) -> Answer {

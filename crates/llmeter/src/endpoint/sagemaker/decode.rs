@@ -37,7 +37,7 @@ pub(super) struct Decoder {
 
 impl FrameDecoder for Decoder {
     fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        if let Some(id) = &head.aws_request_id {
+        if let Some(id) = aws::request_id(head) {
             answer.id(id);
         }
         self.refusal = aws::Refusal::of(head);

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::aws::{self, AwsAccess, AwsApi, AwsOptions, Path, Service, media_block, path_segment};
 use super::intake::{Intake, Part, check_limit, content};
-use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Way};
+use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Transport};
 use crate::aws::Refusal;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::payload::{Payload, Prompt};
 
 /// A model behind an endpoint of SageMaker.
@@ -185,8 +185,8 @@ impl Endpoint for SageMaker {
         Some(Value::String(texts.join("\n")))
     }
 
-    fn way(&self) -> Way<'_> {
-        Way::Http(self)
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
     }
 
     fn saved(&self) -> SavedObject {

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::SageMaker;
+use crate::base::error::Result;
 use crate::endpoint::SavedObject;
 use crate::endpoint::aws::saved_options;
-use crate::error::Result;
 
 const MODULE: &str = "llmeter.endpoints.sagemaker";
 const STREAMING: &str = "SageMakerStreamEndpoint";

@@ -55,12 +55,10 @@ fn the_servers_own_times_are_kept() {
         ("x-inference-time", "soon"),
         ("x-prompt-tokens", "7"),
     ];
-    let head = ResponseHead {
-        tgi: headers
-            .map(|(name, value)| (name.into(), value.into()))
-            .into(),
-        ..ResponseHead::default()
-    };
+    let headers = headers.into_iter();
+    let head = headers.fold(ResponseHead::new(200), |head, (name, value)| {
+        head.with(name, value)
+    });
     let mut answer = Answer::default();
     Tgi.decoder().head(&head, &mut answer);
     assert_eq!(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use super::Tokenizer;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Counts with a Hugging Face tokenizer.
 pub(super) struct HuggingFace {

@@ -5,7 +5,7 @@ use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer as Encoding, get_tokenizer};
 
 use super::{ENCODINGS, Tokenizer};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Counts with one of OpenAI's encodings. Its vocabulary is built at the first count, once in the
 /// process.

@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Channel, Client, ExchangeError};
 use crate::run::capture::Capture;
 use crate::run::prepare::Prepared;
-use crate::wire::clock::Stamp;
-use crate::wire::http1::{HttpError, ResponseReader};
-use crate::wire::{Connection, LANE};
+use llmeter_wire::clock::Stamp;
+use llmeter_wire::http1::{HttpError, ResponseReader};
+use llmeter_wire::{Connection, WORKER};
 
 impl Client {
     /// One exchange: writes and reads at the same time, and marks what each read brought.
@@ -22,10 +22,7 @@ impl Client {
         intended: Stamp,
     ) -> Result<Stamp, ExchangeError> {
         connection.arm();
-        let mut reader = match self.session.watch {
-            None => ResponseReader::new(),
-            Some(_) => ResponseReader::keeping_lines(),
-        };
+        let mut reader = ResponseReader::new();
         let mut writing = Writing::new(&prepared.request);
         loop {
             let read = poll_fn(|context| {
@@ -122,8 +119,8 @@ fn poll_read_on(
     capture: &mut Capture,
     context: &mut Context<'_>,
 ) -> Poll<Result<bool, ReadError>> {
-    LANE.with(|lane| {
-        lane.with_scratch(|scratch| {
+    WORKER.with(|worker| {
+        worker.with_scratch(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
                 .map_err(ReadError::Io)?;

@@ -6,8 +6,8 @@ use std::task::{Poll, ready};
 
 use super::{Channel, Client, ExchangeError};
 use crate::run::prepare::Prepared;
-use crate::wire::clock::Stamp;
-use crate::wire::http2::{Http2, Http2Error};
+use llmeter_wire::clock::Stamp;
+use llmeter_wire::http2::{Http2, Http2Error};
 
 impl Client {
     /// One exchange, as by HTTP/1.1: what a read brought is marked with its arrival.

@@ -1,6 +1,6 @@
 //! What a refusal says, in one line.
 
-use crate::wire::http1::ResponseHead;
+use llmeter_wire::ResponseHead;
 
 /// Longest excerpt of a body that an error message quotes, in characters.
 const EXCERPT: usize = 200;
@@ -17,7 +17,7 @@ pub(super) fn error_of_status(
         text.push(' ');
         text.push_str(name);
     }
-    if let Some(location) = head.and_then(|head| head.location.as_deref())
+    if let Some(location) = head.and_then(|head| head.header("location"))
         && (300..400).contains(&status)
     {
         text.push_str(&format!(

@@ -6,7 +6,7 @@ use crate::payload::Whitespace;
 use crate::run::capture::Sending;
 use crate::run::prepare::Prepared;
 use crate::run::quality::QualityMeter;
-use crate::wire::clock::{self, Stamp};
+use llmeter_wire::clock::{self, Stamp};
 
 /// When the request was sent, in nanoseconds.
 const SENT: i64 = 5_000_000_000;
@@ -219,7 +219,7 @@ fn reads_count_from_which_nothing_can_be_unpacked_yet() {
     let packed = packer.finish().unwrap();
     let mut bench = Bench::new(true);
     let mut segment = bench.segment(Some(10), &[]);
-    segment.head.as_mut().unwrap().0.content_encoding = Some("gzip".to_owned());
+    segment.head.as_mut().unwrap().0 = ResponseHead::new(200).with("content-encoding", "gzip");
     let ends = [5, packed.len() - 3, packed.len()];
     for (end, milliseconds) in ends.into_iter().zip([20, 30, 40]) {
         segment.marks.push(Mark {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// Nanoseconds that are too many, and few enough.
 const LATE: u32 = TOLERATED_ERROR_NS + 1;
@@ -27,7 +27,7 @@ fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> AnswerQuality {
 
 fn quiet() -> RunConditions {
     RunConditions {
-        lanes: vec![LaneReport::default()],
+        workers: vec![WorkerReport::default()],
         connections: 1,
         backlog_bytes: 0,
         recorder_wait: 0.0,
@@ -198,25 +198,25 @@ fn late_sending_is_weighed_against_the_latency() {
 
 #[test]
 fn conditions_that_spoil_a_run() {
-    let lane = |change: fn(&mut LaneReport)| {
-        let mut lane = LaneReport::default();
-        change(&mut lane);
+    let worker = |change: fn(&mut WorkerReport)| {
+        let mut worker = WorkerReport::default();
+        change(&mut worker);
         RunConditions {
-            lanes: vec![LaneReport::default(), lane],
+            workers: vec![WorkerReport::default(), worker],
             ..quiet()
         }
     };
-    let waits = lane(|lane| lane.wait_share = 0.03);
+    let waits = worker(|worker| worker.wait_share = 0.03);
     let quality = judge(&[(100, good(false))], &waits);
     assert_verdict(
         &quality,
         Verdict::Degraded,
         "waited 3.0 % of its time for a core",
     );
-    assert_eq!(quality.lane_wait, 0.03);
+    assert_eq!(quality.worker_wait, 0.03);
     assert_verdict(&judge(&[(100, good(true))], &waits), Verdict::Clean, "");
 
-    let steps = lane(|lane| lane.clock_steps = 1);
+    let steps = worker(|worker| worker.clock_steps = 1);
     let quality = judge(&[(100, good(true))], &steps);
     assert_verdict(&quality, Verdict::Degraded, "realtime clock");
     assert_verdict(&judge(&[(100, good(false))], &steps), Verdict::Clean, "");
@@ -259,7 +259,7 @@ fn the_record_as_statistics() {
         "measurement_receive_delay-p99",
         "measurement_receive_delay-max",
         "measurement_send_lateness-p99",
-        "measurement_lane_busy",
+        "measurement_worker_busy",
         "measurement_host_steal",
         "measurement_connections",
     ] {

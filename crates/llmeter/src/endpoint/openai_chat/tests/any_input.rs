@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::endpoint::openai_chat::decode::Decoder;
 use crate::endpoint::{Answer, Frame, FrameDecoder};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// JSON that resembles a chunk: known keys, any values.
 fn chunk_like() -> impl Strategy<Value = serde_json::Value> {

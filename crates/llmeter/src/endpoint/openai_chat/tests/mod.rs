@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::decode::Decoder;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// Decodes frames that arrive a second apart, and says which of them carried content.
 fn frames(data: &[&str]) -> (Answer, Vec<bool>) {

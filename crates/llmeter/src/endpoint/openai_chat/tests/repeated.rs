@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::endpoint::openai_chat::decode::Decoder;
 use crate::endpoint::{Answer, Frame, FrameDecoder};
-use crate::wire::clock::Stamp;
+use llmeter_wire::clock::Stamp;
 
 /// Frames with a hole for the raw bytes of a text. Some are no chunks at all.
 const FRAMES: &[&str] = &[

@@ -1,0 +1,457 @@
+//! Opening connections: name resolution, TCP or a Unix socket, a proxy's tunnel, TLS.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::arrival::{Arrival, StampSource};
+use crate::clock::{self, Stamp};
+use crate::error::{Result, SetupError};
+use crate::insecure::AnyCertificate;
+use crate::route::Route;
+use crate::stream::StampKeeper;
+use crate::{Proxy, Server, TimedStream};
+
+/// Opens connections to one server whose name was resolved once.
+#[derive(Clone)]
+pub struct Dialer {
+    route: Arc<Route>,
+    /// The URL of the proxy that the route leads to, without credentials.
+    proxy: Option<Arc<str>>,
+    /// The proxy that is asked for a tunnel to this server.
+    tunnel: Option<Arc<(Proxy, Server)>>,
+    time_to_resolve: Option<f64>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    stamps: StampSource,
+    _keeper: Arc<StampKeeper>,
+}
+
+/// A connection that is ready for a request.
+#[derive(Debug)]
+pub struct Connection {
+    transport: Transport,
+    /// The address at the other end: the server's or the proxy's. A Unix socket has none.
+    pub address: Option<SocketAddr>,
+    /// Seconds to open the connection: TCP's, and a proxy's way to an https server.
+    pub time_to_connect: f64,
+    /// Seconds of the TLS handshake, if there was one.
+    pub time_to_tls: Option<f64>,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TimedStream),
+    Tls(Box<TlsStream<TimedStream>>),
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version, like `TLS 1.3`.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The protocol that was chosen by ALPN, if one was.
+    pub alpn: Option<String>,
+}
+
+/// What is done to open a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// TCP, or the Unix socket.
+    Connect,
+    /// The proxy is connected to, and asked for the way to the server.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+}
+
+impl Dialer {
+    /// Resolves the name of the server, or of the proxy that leads to it, and prepares TLS with the
+    /// system's trusted certificates. Blocks while it resolves.
+    ///
+    /// # Errors
+    /// When the name does not resolve, or the system has no trusted certificates for TLS.
+    pub fn new(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || checking(native_roots()?))
+    }
+
+    /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's.
+    ///
+    /// # Errors
+    /// When the name does not resolve, or the file cannot be read or holds no certificate.
+    pub fn with_ca_file(
+        server: &Server,
+        proxy: Option<&Proxy>,
+        stamps: StampSource,
+        file: &Path,
+    ) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || checking(roots_from(file)?))
+    }
+
+    /// As [`new`](Self::new), but takes any certificate, so that anybody could be the server.
+    ///
+    /// # Errors
+    /// When the name does not resolve.
+    pub fn insecure(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
+        Self::with_tls(server, proxy, stamps, || {
+            let any = AnyCertificate(provider());
+            let config = tls_versions()?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(any));
+            Ok(config.with_no_client_auth())
+        })
+    }
+
+    fn with_tls(
+        server: &Server,
+        proxy: Option<&Proxy>,
+        stamps: StampSource,
+        config: impl FnOnce() -> Result<rustls::ClientConfig>,
+    ) -> Result<Self> {
+        let start = clock::now();
+        let route = match (&server.socket, proxy) {
+            (Some(path), _) => Route::Unix(path.clone()),
+            (None, Some(proxy)) => Route::resolve(&proxy.host, proxy.port)?,
+            (None, None) => Route::resolve(&server.host, server.port)?,
+        };
+        let resolved = clock::now();
+        let host = proxy.map_or(&server.host, |proxy| &proxy.host);
+        let is_resolved = matches!(route, Route::Tcp(_)) && host.parse::<IpAddr>().is_err();
+        let time_to_resolve = is_resolved.then(|| resolved.seconds_since(start));
+        let tls = if server.tls {
+            let name = ServerName::try_from(server.host.clone()).map_err(|source| {
+                SetupError::ServerName {
+                    host: server.host.clone(),
+                    source,
+                }
+            })?;
+            Some((TlsConnector::from(Arc::new(config()?)), name))
+        } else {
+            None
+        };
+        let proxy = proxy.filter(|_| server.socket.is_none());
+        let asked = proxy.filter(|_| server.tls);
+        Ok(Self {
+            route: Arc::new(route),
+            proxy: proxy.map(|proxy| proxy.shown().into()),
+            tunnel: asked.map(|proxy| Arc::new((proxy.clone(), server.clone()))),
+            time_to_resolve,
+            tls,
+            stamps,
+            _keeper: Arc::new(StampKeeper::new(stamps)),
+        })
+    }
+
+    /// Seconds that the name of the server, or of the proxy, took to resolve; `None` where an
+    /// address or a Unix socket is given.
+    pub fn time_to_resolve(&self) -> Option<f64> {
+        self.time_to_resolve
+    }
+
+    /// The addresses that the name stands for.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.route.addresses()
+    }
+
+    /// Asks for HTTP/2 where TLS lets a client ask; without TLS nothing is to be asked.
+    #[must_use]
+    pub fn for_http2(mut self) -> Self {
+        self.tls = self.tls.map(|(connector, name)| {
+            let mut config = rustls::ClientConfig::clone(connector.config());
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            (TlsConnector::from(Arc::new(config)), name)
+        });
+        self
+    }
+
+    /// Opens a connection. `turn` spreads connections over the server's addresses; an address that
+    /// cannot be reached is followed by the next, and is passed over from then on.
+    ///
+    /// # Errors
+    /// The last address's reason.
+    pub async fn dial(&self, turn: usize) -> Result<Connection, ConnectError> {
+        self.dial_by_phases(turn, |_| {}).await
+    }
+
+    /// As [`dial`](Self::dial), and tells each phase as it begins.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial).
+    pub async fn dial_by_phases(
+        &self,
+        turn: usize,
+        mut on_phase: impl FnMut(Phase),
+    ) -> Result<Connection, ConnectError> {
+        on_phase(match self.proxy {
+            Some(_) => Phase::Proxy,
+            None => Phase::Connect,
+        });
+        let start = clock::now();
+        let connected = self.route.connect(turn).await;
+        let (socket, address) = connected.map_err(|reason| self.at_the_proxy(reason))?;
+        let mut stream = TimedStream::new(socket, self.stamps);
+        if let Some(tunnel) = &self.tunnel {
+            let (proxy, server) = &**tunnel;
+            proxy.open_tunnel(&mut stream, server).await?;
+        }
+        let open = clock::now();
+        let time_to_connect = open.seconds_since(start);
+        let (transport, time_to_tls) = match &self.tls {
+            None => (Transport::Plain(stream), None),
+            Some((connector, name)) => {
+                on_phase(Phase::Tls);
+                let tls = connector
+                    .connect(name.clone(), stream)
+                    .await
+                    .map_err(ConnectError::of_tls)?;
+                (
+                    Transport::Tls(Box::new(tls)),
+                    Some(clock::now().seconds_since(open)),
+                )
+            }
+        };
+        Ok(Connection {
+            transport,
+            address,
+            time_to_connect,
+            time_to_tls,
+        })
+    }
+
+    /// A failure to connect says so if it is the proxy that cannot be reached.
+    fn at_the_proxy(&self, reason: ConnectError) -> ConnectError {
+        match (&self.proxy, reason) {
+            (Some(proxy), ConnectError::Tcp(_, source)) => ConnectError::NoProxy {
+                proxy: (**proxy).to_owned(),
+                source,
+            },
+            (_, reason) => reason,
+        }
+    }
+}
+
+/// Why no connection could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// TCP failed.
+    #[error("cannot connect to {0}: {1}")]
+    Tcp(SocketAddr, #[source] io::Error),
+    /// Nobody answers at the Unix socket.
+    #[error("cannot connect to unix:{path}: {source}", path = .path.display())]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The proxy that leads to the server cannot be reached.
+    #[error("cannot connect to the proxy {proxy}: {source}")]
+    NoProxy {
+        /// The proxy's URL, without credentials.
+        proxy: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The proxy opened no way to the server.
+    #[error("the proxy {proxy} opens no way to {server}: {reason}")]
+    Proxy {
+        /// The proxy's URL, without credentials.
+        proxy: String,
+        /// The server's host and port.
+        server: String,
+        /// What the proxy answered, and what to do about it.
+        reason: String,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
+    /// The server speaks no HTTP/2, which was asked for.
+    #[error("the server does not speak HTTP/2 ({0}); leave out --http2 to use HTTP/1.1")]
+    NoHttp2(String),
+    /// The host has no address.
+    #[error("the host has no address")]
+    NoAddress,
+}
+
+impl ConnectError {
+    /// A server may end the handshake because it cannot agree to the protocol that was asked for.
+    fn of_tls(reason: io::Error) -> Self {
+        use rustls::{AlertDescription, Error};
+        let inner = reason.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(
+                Error::NoApplicationProtocol
+                | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+            ) => Self::NoHttp2("it did not agree to it".to_owned()),
+            _ => Self::Tls(reason),
+        }
+    }
+}
+
+impl Connection {
+    fn socket(&self) -> &TimedStream {
+        match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// What the TLS handshake agreed on, if there was one.
+    pub fn tls(&self) -> Option<TlsFacts> {
+        let Transport::Tls(tls) = &self.transport else {
+            return None;
+        };
+        let agreed = tls.get_ref().1;
+        let named = |name: Option<&str>| name.unwrap_or("unknown").replace('_', ".");
+        let alpn = agreed.alpn_protocol();
+        Some(TlsFacts {
+            version: named(
+                agreed
+                    .protocol_version()
+                    .and_then(|version| version.as_str()),
+            )
+            .replace("TLSv1.", "TLS 1."),
+            cipher: agreed
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or("unknown")
+                .to_owned(),
+            alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
+        })
+    }
+
+    /// The protocol that client and server agreed on; `None` without TLS, empty without agreement.
+    pub fn protocol(&self) -> Option<&[u8]> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => Some(tls.get_ref().1.alpn_protocol().unwrap_or_default()),
+        }
+    }
+
+    /// Forgets the first write: the next one is the beginning of a request.
+    pub fn arm(&mut self) {
+        match &mut self.transport {
+            Transport::Plain(stream) => stream.arm(),
+            Transport::Tls(tls) => tls.get_mut().0.arm(),
+        }
+    }
+
+    /// When the first write since [`arm`](Self::arm) was handed to the kernel.
+    pub fn first_write(&self) -> Option<Stamp> {
+        self.socket().first_write()
+    }
+
+    /// When the bytes of the last read arrived.
+    pub fn last_read(&self) -> Arrival {
+        self.socket().last_read()
+    }
+
+    /// Whether the idle connection can carry another request. A TLS server that sends anything
+    /// while idle (a session ticket, a close) makes it look unusable; a new one is then opened.
+    pub fn is_idle(&self) -> bool {
+        self.socket().is_idle()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn tls_versions() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>> {
+    let builder = rustls::ClientConfig::builder_with_provider(provider());
+    Ok(builder.with_safe_default_protocol_versions()?)
+}
+
+fn checking(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig> {
+    let config = tls_versions()?.with_root_certificates(roots);
+    Ok(config.with_no_client_auth())
+}
+
+fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::{self, PemObject};
+    let text = std::fs::read(file).map_err(|source| SetupError::CaFile {
+        path: file.to_path_buf(),
+        source,
+    })?;
+    let unusable = |reason: String| SetupError::CaContent {
+        path: file.to_path_buf(),
+        reason,
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|reason: pem::Error| {
+            unusable(format!("a certificate in it is no proper PEM: {reason}"))
+        })?;
+        roots
+            .add(certificate)
+            .map_err(|reason| unusable(format!("a certificate cannot be used: {reason}")))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable(
+            "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)".to_owned(),
+        ));
+    }
+    Ok(roots)
+}
+
+fn native_roots() -> Result<rustls::RootCertStore> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(SetupError::NoTrustedCertificates {
+            source: found.errors.into_iter().next(),
+        });
+    }
+    Ok(roots)
+}

@@ -1,0 +1,42 @@
+//! Bytes with times.
+//!
+//! Belongs here: connections, proxies, TLS, HTTP/1.1 and HTTP/2, framing of streams, receive stamps,
+//! clocks, and hiding secrets in what servers say.
+//! Does not belong here: what the bytes mean, who sends when, settings and files.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`clock`] | the one place that reads a clock |
+//! | [`http1`], [`http2`] | responses, however their bytes are split |
+//! | [`framing`], [`sse`], [`event_stream`] | the frames of a streaming response |
+//! | [`coding`] | decompression |
+//! | [`redaction`] | hides secrets |
+
+pub mod clock;
+pub mod coding;
+pub mod event_stream;
+pub mod framing;
+pub mod http1;
+pub mod http2;
+pub mod redaction;
+pub mod sse;
+
+mod arrival;
+mod connect;
+mod error;
+mod head;
+mod insecure;
+mod proxy;
+mod route;
+mod server;
+mod socket;
+mod stream;
+
+pub use arrival::{Arrival, StampSource, WORKER, WorkerState};
+pub use connect::{ConnectError, Connection, Dialer, Phase, TlsFacts};
+pub use error::{Result, SetupError};
+pub use head::{HttpRequest, ResponseHead};
+pub use proxy::{EnvironmentProxies, Proxies, Proxy};
+pub use server::{Server, unix_address, unix_base_url};
+pub use socket::Socket;
+pub use stream::TimedStream;

@@ -1,0 +1,9 @@
+//! What every other room stands on.
+//!
+//! Belongs here: the library's error, calls into foreign code, the machine, runtimes.
+//! Does not belong here: anything that knows a request, an answer or a file format.
+
+pub(crate) mod error;
+pub(crate) mod foreign;
+pub(crate) mod host;
+pub(crate) mod runtime;

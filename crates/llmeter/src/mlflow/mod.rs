@@ -1,0 +1,413 @@
+//! Runs logged to an MLflow tracking server.
+//!
+//! Belongs here: the callback, the server's REST API as far as it needs it, what of a result
+//! becomes parameters, metrics, tags and artifacts.
+//! Does not belong here: charts (`report`), statistics (`stats`).
+
+mod artifacts;
+mod content;
+mod error;
+mod rest;
+mod server;
+mod tracking;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::error::MlflowError;
+use self::rest::Server;
+use self::server::{Lookup, RUN_ID, TrackingUri, process_variable};
+use crate::RunResult;
+use crate::base::error::{Error, Result};
+use crate::callback::{Callback, Hook, HookError, HookResult, async_trait};
+use crate::run::RunConfig;
+use crate::saved::{Field, Saved, SavedObject};
+
+/// Seconds.
+const DEFAULT_TIMEOUT: f64 = 60.0;
+/// Longest wait for the server before a run.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most tries of one request.
+const TRIES: u32 = 4;
+
+/// Logs a run to an MLflow tracking server: its settings as parameters, its statistics as metrics,
+/// and its files and charts as artifacts if asked.
+///
+/// The server is the one of [`tracking_uri`](Self::tracking_uri), else of `MLFLOW_TRACKING_URI`;
+/// `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or else `MLFLOW_TRACKING_TOKEN`, say
+/// who asks, `MLFLOW_TRACKING_SERVER_CERT_PATH` which certificates to trust. They are never saved.
+///
+/// | logged into | by |
+/// | --- | --- |
+/// | a new run of an experiment | default; the experiment by [`experiment`](Self::experiment), `MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID`, else "Default" |
+/// | a new child of a run | [`nested`](Self::nested), below [`parent_run_id`](Self::parent_run_id) or `MLFLOW_RUN_ID` |
+/// | a run that exists, which is not ended | [`run_id`](Self::run_id) or `MLFLOW_RUN_ID` |
+///
+/// A new run ends as `FINISHED`, as `KILLED` after an interruption, and as `FAILED` if no request
+/// succeeded or not all could be logged. A server that cannot be reached is tried four times; what
+/// fails is a failure of the callback's and changes nothing about the run.
+///
+/// ```
+/// use std::sync::Arc;
+/// use llmeter::Callback;
+/// use llmeter::callback::MlflowCallback;
+///
+/// let mlflow = MlflowCallback::new()
+///     .tracking_uri("http://localhost:5000")?
+///     .experiment("nightly")
+///     .tag("gpu", "H100")
+///     .artifacts(true);
+/// let callback: Arc<dyn Callback> = Arc::new(mlflow);
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Settings", into = "Settings")]
+pub struct MlflowCallback {
+    settings: Settings,
+}
+
+/// The fields as they are saved. Beyond the first two, which the Python system knows, they are
+/// written only when they are set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    step: Option<i64>,
+    nested: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking_uri: Option<TrackingUri>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    experiment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_run_id: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    artifacts: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<f64>,
+}
+
+impl MlflowCallback {
+    /// A callback that logs to a new run, on the server and in the experiment that the environment
+    /// names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the server's address. A user name and password in it are used, but not saved.
+    ///
+    /// # Errors
+    /// If it is no http or https address.
+    pub fn tracking_uri(mut self, uri: &str) -> Result<Self> {
+        self.settings.tracking_uri = Some(TrackingUri::parse(uri)?);
+        Ok(self)
+    }
+
+    /// Sets the experiment by name; it is made if it is missing.
+    #[must_use]
+    pub fn experiment(mut self, name: impl Into<String>) -> Self {
+        self.settings.experiment = Some(name.into());
+        self
+    }
+
+    /// Logs into a run that exists.
+    #[must_use]
+    pub fn run_id(mut self, id: impl Into<String>) -> Self {
+        self.settings.run_id = Some(id.into());
+        self
+    }
+
+    /// Logs into a new run below a parent's.
+    #[must_use]
+    pub fn nested(mut self, nested: bool) -> Self {
+        self.settings.nested = nested;
+        self
+    }
+
+    /// Sets the parent's run, below which a new one is made.
+    #[must_use]
+    pub fn parent_run_id(mut self, id: impl Into<String>) -> Self {
+        self.settings.parent_run_id = Some(id.into());
+        self.settings.nested = true;
+        self
+    }
+
+    /// Sets the step of the metrics, by which MLflow draws several values of one as a line.
+    #[must_use]
+    pub fn step(mut self, step: i64) -> Self {
+        self.settings.step = Some(step);
+        self
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.tags.insert(key.into(), value.into());
+        self
+    }
+
+    /// Whether the run's files and charts of its latencies are uploaded.
+    #[must_use]
+    pub fn artifacts(mut self, artifacts: bool) -> Self {
+        self.settings.artifacts = artifacts;
+        self
+    }
+
+    /// Sets the longest wait for one request to the server, in seconds, all tries included
+    /// (default: 60). Uploads have a second more for each megabyte.
+    #[must_use]
+    pub fn timeout(mut self, seconds: f64) -> Self {
+        self.settings.timeout = Some(seconds);
+        self
+    }
+
+    /// Checks that the fields go together.
+    ///
+    /// # Errors
+    /// The first that does not, its value, and what is accepted.
+    pub fn validate(&self) -> Result<()> {
+        self.settings.validate()
+    }
+
+    /// A way to the server with the given patience.
+    fn server(
+        &self,
+        lookup: Lookup<'_>,
+        tries: u32,
+        most: Duration,
+    ) -> Result<Server, MlflowError> {
+        let uri = server::tracking_uri(self.settings.tracking_uri.as_ref(), lookup)?;
+        let seconds = self.settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        // What is no duration was refused by `validate`.
+        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(most);
+        Server::new(uri, tries, timeout.min(most), lookup)
+    }
+}
+
+impl Settings {
+    fn validate(&self) -> Result<()> {
+        let names = [
+            ("experiment", &self.experiment),
+            ("run_id", &self.run_id),
+            ("parent_run_id", &self.parent_run_id),
+        ];
+        for (field, value) in names {
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                let expected = "a name that is not empty, or leave it out";
+                return Err(Error::invalid(field, "\"\"", expected));
+            }
+        }
+        if let Some(seconds) = self.timeout
+            && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
+        {
+            return Err(Error::invalid(
+                "timeout",
+                seconds,
+                "a number of seconds above zero",
+            ));
+        }
+        if self.tags.keys().any(|key| key.trim().is_empty()) {
+            return Err(Error::invalid("tags", "\"\"", "tags with names"));
+        }
+        if let Some(id) = self.run_id.as_ref().filter(|_| self.nested) {
+            return Err(Error::invalid(
+                "run_id",
+                id,
+                "with nested a new run is made: name its parent as parent_run_id, or set nested \
+                 to false to log into this run itself",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The run below which a child is made.
+    fn parent(&self, lookup: Lookup<'_>) -> Result<String, MlflowError> {
+        self.parent_run_id
+            .clone()
+            .or_else(|| lookup(RUN_ID))
+            .ok_or_else(|| {
+                MlflowError::Setting(format!(
+                    "nested: a child run needs a parent: set parent_run_id or {RUN_ID} to the id \
+                     of a run on the server"
+                ))
+            })
+    }
+}
+
+impl TryFrom<Settings> for MlflowCallback {
+    type Error = Error;
+
+    fn try_from(mut settings: Settings) -> Result<Self> {
+        settings.nested |= settings.parent_run_id.is_some();
+        settings.validate()?;
+        Ok(Self { settings })
+    }
+}
+
+impl From<MlflowCallback> for Settings {
+    fn from(callback: MlflowCallback) -> Self {
+        callback.settings
+    }
+}
+
+impl Saved for MlflowCallback {
+    const CLASS: &'static str = "llmeter.callbacks.mlflow.MlflowCallback";
+    const ABOUT: &'static str = "Logs the run to an MLflow tracking server";
+    const FIELDS: &'static [Field] = &[
+        Field::new("step", "the metrics' step (default: none)"),
+        Field::new(
+            "nested",
+            "log to a new child of parent_run_id or MLFLOW_RUN_ID (default: false)",
+        ),
+        Field::new(
+            "tracking_uri",
+            "the server's address (default: MLFLOW_TRACKING_URI)",
+        ),
+        Field::new(
+            "experiment",
+            "name of the experiment, made if missing (default: MLFLOW_EXPERIMENT_NAME or \
+             MLFLOW_EXPERIMENT_ID, else \"Default\")",
+        ),
+        Field::new(
+            "run_id",
+            "log into this run, which exists (default: MLFLOW_RUN_ID, else a new run)",
+        ),
+        Field::new("parent_run_id", "make a new run below this one"),
+        Field::new("tags", "an object of texts, set as tags"),
+        Field::new(
+            "artifacts",
+            "upload the run's files and charts (default: false)",
+        ),
+        Field::new(
+            "timeout",
+            "longest wait for one request to the server, in seconds (default: 60)",
+        ),
+    ];
+
+    fn example() -> Option<Self> {
+        let example = Self::new().tracking_uri("http://localhost:5000").ok()?;
+        Some(example.experiment("llmeter").artifacts(true))
+    }
+}
+
+#[async_trait]
+impl Callback for MlflowCallback {
+    fn saved(&self) -> Result<SavedObject> {
+        self.validate()?;
+        SavedObject::of(self)
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::BeforeRun, Hook::AfterRun]
+    }
+
+    /// Settings with which nothing could be logged stop the run; a server that does not answer
+    /// now may answer later.
+    async fn before_run(&self, _config: &mut RunConfig) -> HookResult {
+        self.validate()?;
+        let server = self
+            .server(&process_variable, 1, PROBE_TIMEOUT)
+            .map_err(failed)?;
+        if self.settings.nested {
+            self.settings.parent(&process_variable).map_err(failed)?;
+        }
+        if let Err(reason) = tracking::probe(&server).await {
+            tracing::warn!("the run may not be logged to MLflow: {reason}");
+        }
+        Ok(())
+    }
+
+    async fn after_run(&self, result: &mut RunResult) -> HookResult {
+        let server = self
+            .server(&process_variable, TRIES, Duration::MAX)
+            .map_err(failed)?;
+        tracking::log(&server, &self.settings, &process_variable, result)
+            .await
+            .map_err(failed)
+    }
+}
+
+/// A message of its own is complete: its causes are in it.
+fn failed(reason: MlflowError) -> HookError {
+    HookError::new(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::callback;
+
+    fn envelope(state: Value) -> Value {
+        json!({"__llmeter_class__": MlflowCallback::CLASS, "__llmeter_state__": state})
+    }
+
+    #[test]
+    fn it_is_saved_with_what_is_set_and_without_secrets() {
+        let plain = MlflowCallback::new().saved().unwrap().to_json();
+        assert_eq!(plain, envelope(json!({"step": null, "nested": false})));
+        let full = MlflowCallback::new()
+            .tracking_uri("https://me:hush@host/")
+            .unwrap()
+            .experiment("größe")
+            .parent_run_id("abc")
+            .step(3)
+            .tag("a", "b")
+            .artifacts(true)
+            .timeout(5.0);
+        assert!(!format!("{full:?}").contains("hush"));
+        let saved = full.saved().unwrap().to_json();
+        let expected = envelope(json!({
+            "step": 3, "nested": true, "tracking_uri": "https://host", "experiment": "größe",
+            "parent_run_id": "abc", "tags": {"a": "b"}, "artifacts": true, "timeout": 5.0,
+        }));
+        assert_eq!(saved, expected);
+        let again = callback::from_json(&saved).unwrap();
+        assert_eq!(again.saved().unwrap().to_json(), saved);
+    }
+
+    #[test]
+    fn fields_that_cannot_be_used_are_refused_by_name() {
+        for (state, reason) in [
+            (
+                json!({"tracking_uri": "databricks"}),
+                "Databricks is not supported",
+            ),
+            (json!({"timeout": 0}), "timeout: 0"),
+            (json!({"timeout": -1.5}), "timeout: -1.5"),
+            (json!({"experiment": " "}), "experiment"),
+            (json!({"run_id": "a", "nested": true}), "parent_run_id"),
+            (json!({"experimint": "a"}), "experimint"),
+            (json!({"step": 1.5}), "1.5"),
+        ] {
+            let Err(error) = callback::from_json(&envelope(state.clone())) else {
+                panic!("{state} is accepted");
+            };
+            let error = error.to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        let child = callback::from_json(&envelope(json!({"parent_run_id": "a"}))).unwrap();
+        assert_eq!(child.saved().unwrap().state["nested"], true);
+        let error = Settings::default()
+            .parent(&|_| None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("parent_run_id") && error.contains("MLFLOW_RUN_ID"));
+    }
+
+    #[test]
+    fn it_is_listed_with_a_template_that_can_be_used() {
+        let kinds = callback::kinds();
+        let kind = kinds
+            .iter()
+            .find(|kind| kind.name() == "MlflowCallback")
+            .unwrap();
+        let template = kind.template.as_ref().unwrap().to_json();
+        callback::from_json(&template).unwrap();
+    }
+}

@@ -1,0 +1,286 @@
+//! The way of a result to a tracking server: experiment, run, contents, end.
+
+use serde_json::{Map, Value, json};
+
+use super::rest::Server;
+use super::server::{EXPERIMENT_ID, EXPERIMENT_NAME, Lookup, RUN_ID};
+use super::{MlflowError, Settings, artifacts, content};
+use crate::RunResult;
+use llmeter_wire::clock;
+
+/// The experiment that every server has.
+const DEFAULT_EXPERIMENT: &str = "0";
+/// Most metrics in one request, as the server has it.
+const METRICS_AT_ONCE: usize = 1000;
+/// Tags in one request: the longest ones together stay below the server's megabyte.
+const TAGS_AT_ONCE: usize = 10;
+
+/// A run on the server.
+struct Run {
+    id: String,
+    experiment_id: String,
+    artifact_uri: String,
+    /// Whether llmeter made it, and therefore ends it.
+    is_new: bool,
+}
+
+/// Asks the server for something that needs what logging needs: that it is there, and that these
+/// credentials may use it.
+pub(super) async fn probe(server: &Server) -> Result<(), MlflowError> {
+    let action = "asking the tracking server";
+    let body = json!({"max_results": 1});
+    server.post(action, "experiments/search", &body).await?;
+    Ok(())
+}
+
+/// Logs a result. What the server refuses of it does not keep the rest from being logged.
+///
+/// # Errors
+/// The first failure.
+pub(super) async fn log(
+    server: &Server,
+    settings: &Settings,
+    lookup: Lookup<'_>,
+    result: &RunResult,
+) -> Result<(), MlflowError> {
+    let stats = result.stats();
+    let run = open(server, settings, lookup, result).await?;
+    let filled = fill(server, settings, result, &stats, &run).await;
+    let status = match &filled {
+        Ok(()) => content::status(result, &stats),
+        Err(_) => "FAILED",
+    };
+    let ended = if run.is_new && may_go_on(&filled) {
+        end(server, &run, status, result).await
+    } else {
+        Ok(())
+    };
+    filled.and(ended).map_err(|reason| MlflowError::InRun {
+        run: run.id,
+        reason: Box::new(reason),
+    })
+}
+
+fn may_go_on(so_far: &Result<(), MlflowError>) -> bool {
+    so_far
+        .as_ref()
+        .err()
+        .is_none_or(MlflowError::concerns_one_request)
+}
+
+async fn fill(
+    server: &Server,
+    settings: &Settings,
+    result: &RunResult,
+    stats: &Map<String, Value>,
+    run: &Run,
+) -> Result<(), MlflowError> {
+    // The figures first: they matter most, and never contradict what the run holds already.
+    let end = result.summary.end_time.unwrap_or_else(clock::wall);
+    let metrics = content::metrics(stats, settings.step, end.as_millisecond());
+    let mut so_far = batches(server, run, "metrics", &metrics, METRICS_AT_ONCE).await;
+    if may_go_on(&so_far) {
+        let tags = content::own_tags(result, stats, &settings.tags);
+        let tags = content::as_list(&tags);
+        so_far = so_far.and(batches(server, run, "tags", &tags, TAGS_AT_ONCE).await);
+    }
+    if may_go_on(&so_far) {
+        so_far = so_far.and(params(server, run, stats).await);
+    }
+    if may_go_on(&so_far) && settings.artifacts {
+        let uploaded = artifacts::upload(server, &run.artifact_uri, result).await;
+        so_far = so_far.and(uploaded);
+    }
+    so_far
+}
+
+async fn batches(
+    server: &Server,
+    run: &Run,
+    kind: &'static str,
+    all: &[Value],
+    at_once: usize,
+) -> Result<(), MlflowError> {
+    let action = match kind {
+        "metrics" => "logging metrics",
+        "tags" => "logging tags",
+        _ => "logging parameters",
+    };
+    for some in all.chunks(at_once) {
+        let body = json!({"run_id": run.id, kind: some});
+        server.post(action, "runs/log-batch", &body).await?;
+    }
+    Ok(())
+}
+
+async fn params(server: &Server, run: &Run, stats: &Map<String, Value>) -> Result<(), MlflowError> {
+    let longest = content::longest_param(stats);
+    let mut limits = content::PARAM_LIMITS.into_iter();
+    loop {
+        let limit = limits.next().unwrap_or(0);
+        let params = content::params(stats, limit);
+        match batches(server, run, "params", &params, params.len()).await {
+            // An older server takes shorter values only.
+            Err(reason)
+                if reason.has_code("INVALID_PARAMETER_VALUE")
+                    && limits.clone().next().is_some_and(|next| longest > next)
+                    && run.is_new => {}
+            Err(MlflowError::Refused {
+                action,
+                server,
+                status,
+                code,
+                message,
+            }) if !run.is_new && code == "INVALID_PARAMETER_VALUE" => {
+                return Err(MlflowError::Refused {
+                    action,
+                    server,
+                    status,
+                    code,
+                    message: format!(
+                        "{message}; a run's parameters are set once: to log several runs, give \
+                         each one of its own, with nested = true below a parent run"
+                    ),
+                });
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The run to log into, made if need be.
+async fn open(
+    server: &Server,
+    settings: &Settings,
+    lookup: Lookup<'_>,
+    result: &RunResult,
+) -> Result<Run, MlflowError> {
+    let from_environment = lookup(RUN_ID);
+    if settings.nested {
+        let parent = settings.parent(lookup)?;
+        let parent_run = get_run(server, "looking up the parent run", &parent).await?;
+        let experiment = match &settings.experiment {
+            Some(name) => experiment(server, name).await?,
+            // Where MLflow shows a child below its parent.
+            None => parent_run.experiment_id,
+        };
+        return create(server, lookup, result, experiment, Some(&parent)).await;
+    }
+    if let Some(id) = settings.run_id.as_ref().or(from_environment.as_ref()) {
+        return get_run(server, "looking up the run", id).await;
+    }
+    let experiment = match (
+        &settings.experiment,
+        lookup(EXPERIMENT_NAME),
+        lookup(EXPERIMENT_ID),
+    ) {
+        (Some(name), _, _) => experiment(server, name).await?,
+        (None, Some(name), _) => experiment(server, &name).await?,
+        (None, None, Some(id)) => id,
+        (None, None, None) => DEFAULT_EXPERIMENT.to_owned(),
+    };
+    create(server, lookup, result, experiment, None).await
+}
+
+/// The id of an experiment, made if it is missing.
+async fn experiment(server: &Server, name: &str) -> Result<String, MlflowError> {
+    let looking = "looking up the experiment";
+    let query = [("experiment_name", name)];
+    let find = || server.get(looking, "experiments/get-by-name", &query);
+    let found = match find().await {
+        Err(reason) if reason.has_code("RESOURCE_DOES_NOT_EXIST") => {
+            let creating = "creating the experiment";
+            let body = json!({"name": name});
+            match server.post(creating, "experiments/create", &body).await {
+                Ok(answer) => return text(server, creating, &answer["experiment_id"]),
+                // Somebody else was faster.
+                Err(reason) if reason.has_code("RESOURCE_ALREADY_EXISTS") => find().await?,
+                Err(reason) => return Err(reason),
+            }
+        }
+        found => found?,
+    };
+    let found = &found["experiment"];
+    if found["lifecycle_stage"] == "deleted" {
+        return Err(MlflowError::Setting(format!(
+            "experiment: {name:?} is not usable: it was deleted on {}; restore it, or name another",
+            server
+        )));
+    }
+    text(server, looking, &found["experiment_id"])
+}
+
+async fn get_run(server: &Server, action: &'static str, id: &str) -> Result<Run, MlflowError> {
+    let answer = server.get(action, "runs/get", &[("run_id", id)]).await?;
+    let run = run_of(server, action, &answer, false)?;
+    if answer["run"]["info"]["lifecycle_stage"] == "deleted" {
+        return Err(MlflowError::Setting(format!(
+            "run {id} was deleted on {}; restore it, or name another",
+            server
+        )));
+    }
+    Ok(run)
+}
+
+async fn create(
+    server: &Server,
+    lookup: Lookup<'_>,
+    result: &RunResult,
+    experiment_id: String,
+    parent: Option<&str>,
+) -> Result<Run, MlflowError> {
+    let action = "creating the run";
+    let summary = &result.summary;
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(lookup);
+    let start = summary.start_time.unwrap_or_else(clock::wall);
+    let mut body = json!({
+        "experiment_id": experiment_id,
+        "start_time": start.as_millisecond(),
+        "tags": content::as_list(&content::source_tags(result, parent, user)),
+    });
+    if let Some(name) = &summary.run_name {
+        body["run_name"] = name.as_str().into();
+    }
+    let answer = server.post(action, "runs/create", &body).await?;
+    run_of(server, action, &answer, true)
+}
+
+async fn end(
+    server: &Server,
+    run: &Run,
+    status: &str,
+    result: &RunResult,
+) -> Result<(), MlflowError> {
+    let time = result.summary.end_time.unwrap_or_else(clock::wall);
+    let body = json!({"run_id": run.id, "status": status, "end_time": time.as_millisecond()});
+    server.post("ending the run", "runs/update", &body).await?;
+    Ok(())
+}
+
+/// The run in an answer.
+fn run_of(
+    server: &Server,
+    action: &'static str,
+    answer: &Value,
+    is_new: bool,
+) -> Result<Run, MlflowError> {
+    let info = &answer["run"]["info"];
+    Ok(Run {
+        id: text(server, action, &info["run_id"])?,
+        experiment_id: text(server, action, &info["experiment_id"])?,
+        artifact_uri: text(server, action, &info["artifact_uri"])?,
+        is_new,
+    })
+}
+
+/// A text that every answer of its kind has.
+fn text(server: &Server, action: &'static str, value: &Value) -> Result<String, MlflowError> {
+    match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(MlflowError::NotMlflow {
+            action,
+            server: server.to_string(),
+            reason: "an expected field is missing".to_owned(),
+        }),
+    }
+}
