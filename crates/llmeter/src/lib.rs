@@ -23,7 +23,8 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`endpoint`] | LLM APIs: how a payload becomes a request, what an answer's frames mean |
+//! | [`api`] | LLM APIs: how a payload becomes a request, what the frames of a response mean |
+//! | [`endpoint`] | an API at an address: authentication, signing, settings, saved form |
 //! | [`wire`] | bytes with times: connections, HTTP, framing, receive stamps, clocks |
 //! | `load` | who sends when |
 //! | [`run`] | one load against one endpoint, giving one result |
@@ -37,6 +38,7 @@
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text |
 
+pub mod api;
 #[cfg(any(feature = "aws", feature = "cloud"))]
 mod aws;
 mod base;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::endpoint::failure::{bare_kind, excerpt, is_throttle};
-use crate::endpoint::lenient::lenient_json;
+use crate::api::failure::{bare_kind, excerpt, is_throttle};
+use crate::api::lenient::lenient_json;
 use crate::endpoint::{Answer, Frame, ResponseHead};
 use llmeter_wire::clock;
 

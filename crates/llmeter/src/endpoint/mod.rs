@@ -7,37 +7,13 @@
 //! answer means. Connections, times and errors of the network are the wire's. An endpoint that is
 //! no HTTP API implements [`Invoke`] instead and reports pieces of the answer as they come.
 
-mod access;
-mod answer;
-mod anthropic_messages;
+pub(crate) mod access;
 #[cfg(feature = "aws")]
-mod aws;
-mod azure_openai;
-#[cfg(feature = "aws")]
-mod bedrock_converse;
-#[cfg(feature = "aws")]
-mod bedrock_invoke;
-mod catalog;
-pub(crate) mod failure;
-mod gemini;
-mod http;
-mod intake;
-mod jmespath;
-mod json_api;
-pub(crate) mod lenient;
-mod ollama;
+pub(crate) mod aws;
+pub(crate) mod json_api;
 pub mod openai;
-mod openai_chat;
-mod openai_completions;
-mod openai_embeddings;
-mod openai_responses;
-mod prepared;
-mod response;
-#[cfg(feature = "aws")]
-mod sagemaker;
-mod saved_state;
-mod settings;
-mod tgi;
+pub(crate) mod saved_state;
+pub(crate) mod settings;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -47,30 +23,12 @@ pub(crate) use access::is_harmless_header;
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub use answer::{Answer, Usage};
-pub use anthropic_messages::AnthropicMessages;
 #[cfg(feature = "aws")]
 pub use aws::AwsOptions;
-pub use azure_openai::{AzureChat, AzureOpenAiChat};
-#[cfg(feature = "aws")]
-pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
-#[cfg(feature = "aws")]
-pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
-pub use catalog::{APIS, Api, from_saved};
-pub use gemini::Gemini;
-pub use http::{ANSWER_PARTS, HttpEndpoint, HttpEndpointBuilder};
 pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
-pub use ollama::Ollama;
-pub use openai_chat::{Chat, OpenAiChat, OpenAiChatBuilder};
-pub use openai_completions::{Completions, OpenAiCompletions};
-pub use openai_embeddings::{Embeddings, OpenAiEmbeddings};
-pub use openai_responses::{OpenAiResponses, Responses};
-pub use response::{InvocationResponse, ResponseDetail};
-#[cfg(feature = "aws")]
-pub use sagemaker::{SageMaker, SageMakerBuilder};
 pub use settings::EndpointSettings;
-pub use tgi::Tgi;
 
+pub use crate::api::*;
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use llmeter_wire::Server;
@@ -188,26 +146,6 @@ pub trait HttpApi: Send + Sync {
     }
 }
 
-/// Turns the frames of one answer into its content. Runs far from the socket.
-pub trait FrameDecoder: Send {
-    /// The head of the answer, which comes before everything else.
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        let _ = (head, answer);
-    }
-
-    /// One frame of a stream.
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer);
-
-    /// A whole body that was not sent as a stream.
-    fn whole(&mut self, body: &[u8], answer: &mut Answer);
-
-    /// The stream ended without a network error; report an error if it ended too early.
-    fn end(&mut self, answer: &mut Answer);
-
-    /// The server's own words from the body of an error status, if the body has this API's shape.
-    fn error_message(&self, body: &[u8]) -> Option<String>;
-}
-
 /// An endpoint that carries out the request itself.
 #[async_trait]
 pub trait Invoke: Send + Sync {
@@ -223,8 +161,3 @@ pub trait Invoke: Send + Sync {
     /// Whatever made the request fail; what was reported before is kept.
     async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), EndpointError>;
 }
-
-/// Why an endpoint could not do its part.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct EndpointError(pub String);

@@ -19,7 +19,7 @@ impl SavedObject {
     ///
     /// # Errors
     /// If it is neither.
-    pub(super) fn is_streaming(&self, streaming: Option<&str>, whole: &str) -> Result<bool> {
+    pub(crate) fn is_streaming(&self, streaming: Option<&str>, whole: &str) -> Result<bool> {
         let class = self.endpoint_class();
         if Some(class) == streaming {
             return Ok(true);
@@ -43,7 +43,7 @@ impl SavedObject {
     ///
     /// # Errors
     /// If it is anything else.
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<&str>> {
         match self.state.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -55,18 +55,18 @@ impl SavedObject {
     ///
     /// # Errors
     /// If it is not.
-    pub(super) fn required_text(&self, name: &'static str, about: &str) -> Result<&str> {
+    pub(crate) fn required_text(&self, name: &'static str, about: &str) -> Result<&str> {
         let missing = || Error::invalid(name, "(missing)", about);
         self.text(name)?.ok_or_else(missing)
     }
 }
 
 /// The names of what users add to each request.
-pub(super) const HEADERS: &str = "default_headers";
-pub(super) const QUERY: &str = "default_query";
+pub(crate) const HEADERS: &str = "default_headers";
+pub(crate) const QUERY: &str = "default_query";
 
 /// Adds to a state what the user adds to each request, secrets left out.
-pub(super) fn set_additions(state: &mut Map<String, Value>, access: &Access) {
+pub(crate) fn set_additions(state: &mut Map<String, Value>, access: &Access) {
     for (name, values) in [
         (HEADERS, access.saved_headers()),
         (QUERY, access.saved_query()),

@@ -39,14 +39,14 @@ impl EndpointSettings {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn base_url(&self, example: &str) -> Result<&str> {
+    pub(crate) fn base_url(&self, example: &str) -> Result<&str> {
         let base_url = self.base_url.as_deref();
         base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
     }
 
     /// The expressions, if they are for these parts.
     #[cfg(feature = "aws")]
-    pub(super) fn places(&self, parts: &[&str]) -> Result<impl Iterator<Item = (&str, &str)>> {
+    pub(crate) fn places(&self, parts: &[&str]) -> Result<impl Iterator<Item = (&str, &str)>> {
         let mut places = self.jmespath.iter();
         if let Some((part, path)) = places.find(|(part, _)| !parts.contains(&part.as_str())) {
             let expected = format!("one of the parts {}", parts.join(", "));
@@ -61,7 +61,7 @@ impl EndpointSettings {
     }
 
     /// Refuses what only the API has that is made of templates.
-    pub(super) fn refuse_templates(&self) -> Result<()> {
+    pub(crate) fn refuse_templates(&self) -> Result<()> {
         let given = [
             ("body", &self.body),
             ("method", &self.method),
@@ -78,7 +78,7 @@ impl EndpointSettings {
     }
 
     /// Refuses what only APIs have whose shape is not known.
-    pub(super) fn refuse_shapes(&self) -> Result<()> {
+    pub(crate) fn refuse_shapes(&self) -> Result<()> {
         self.refuse_templates()?;
         match self.jmespath.first() {
             None => Ok(()),
@@ -93,7 +93,7 @@ impl EndpointSettings {
 
     /// The way to AWS; the environment says what the settings leave open.
     #[cfg(feature = "aws")]
-    pub(super) fn aws(&self, provider: &'static str) -> Result<AwsOptions> {
+    pub(crate) fn aws(&self, provider: &'static str) -> Result<AwsOptions> {
         if let Some(other) = self.provider.as_deref().filter(|name| *name != provider) {
             let expected = format!("{provider:?}, which this API always is");
             return Err(Error::invalid("provider", other, expected));
@@ -118,7 +118,7 @@ impl EndpointSettings {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn model(&self) -> Result<&str> {
+    pub(crate) fn model(&self) -> Result<&str> {
         let model = self.model.as_deref();
         model.ok_or_else(|| Error::invalid("model", "(missing)", "the model to ask for"))
     }

@@ -13,7 +13,7 @@ use llmeter_wire::Server;
 use llmeter_wire::clock::Stamp;
 
 /// An API of AWS: what is its own.
-pub(in crate::endpoint) trait AwsApi: Send + Sync {
+pub(crate) trait AwsApi: Send + Sync {
     /// The way there.
     fn aws(&self) -> &AwsAccess;
 

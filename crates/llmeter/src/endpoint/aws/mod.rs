@@ -6,18 +6,17 @@
 
 mod access;
 mod api;
-mod media;
 mod options;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-pub(super) use super::access::path_segment;
-pub(super) use super::jmespath::Path;
-pub(super) use access::AwsAccess;
-pub(super) use api::AwsApi;
-pub(super) use media::{INTAKE, media_block};
+pub(crate) use super::access::path_segment;
+pub(crate) use super::jmespath::Path;
+pub(crate) use crate::api::aws_media::{INTAKE, media_block};
+pub(crate) use access::AwsAccess;
+pub(crate) use api::AwsApi;
 pub use options::AwsOptions;
 
 use super::SavedObject;
@@ -29,7 +28,7 @@ use crate::payload::bytes_of;
 
 /// A service of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     Bedrock,
     /// Bedrock's newer address, which speaks the APIs of the models' makers.
     BedrockMantle,
@@ -66,7 +65,7 @@ impl Service {
     }
 
     /// Where Amazon serves it.
-    pub(super) fn address(self, region: &str) -> String {
+    pub(crate) fn address(self, region: &str) -> String {
         let host = match self {
             Self::Bedrock => "bedrock-runtime",
             Self::SageMaker => "runtime.sagemaker",
@@ -79,7 +78,7 @@ impl Service {
 }
 
 /// A value as JSON for AWS: marked bytes become base64.
-pub(super) fn with_base64(value: &Value) -> Value {
+pub(crate) fn with_base64(value: &Value) -> Value {
     if let Some(bytes) = bytes_of(value) {
         return Value::String(STANDARD.encode(bytes));
     }
@@ -98,7 +97,7 @@ pub(super) fn with_base64(value: &Value) -> Value {
 ///
 /// # Errors
 /// If it holds no bytes.
-pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
     let bytes = lenient_json(data).ok().and_then(|value| {
         let bytes = value.get("bytes")?.as_str()?;
         STANDARD.decode(bytes).ok()
@@ -107,7 +106,7 @@ pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// What an AWS endpoint's saved state says of its access, credentials taken from the environment.
-pub(super) fn saved_options(saved: &SavedObject, key_variable: &str) -> Result<AwsOptions> {
+pub(crate) fn saved_options(saved: &SavedObject, key_variable: &str) -> Result<AwsOptions> {
     let mut options = AwsOptions::from_environment();
     if let Some(region) = saved.text("region")? {
         options = options.region(region);
@@ -125,7 +124,7 @@ pub(super) fn saved_options(saved: &SavedObject, key_variable: &str) -> Result<A
 }
 
 /// The number of attempts that the Python system's client makes unless told otherwise.
-pub(super) const MAX_ATTEMPTS: u64 = 3;
+pub(crate) const MAX_ATTEMPTS: u64 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -14,12 +14,12 @@ use crate::aws::AccessKeys;
 #[derive(Debug, Clone, Default)]
 #[must_use = "options do nothing until they are given to an endpoint"]
 pub struct AwsOptions {
-    pub(super) from_environment: bool,
-    pub(super) region: Option<String>,
-    pub(super) base_url: Option<String>,
-    pub(super) keys: Option<AccessKeys>,
-    pub(super) bearer_token: Option<SecretString>,
-    pub(super) headers: Vec<(String, SecretString)>,
+    pub(crate) from_environment: bool,
+    pub(crate) region: Option<String>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) keys: Option<AccessKeys>,
+    pub(crate) bearer_token: Option<SecretString>,
+    pub(crate) headers: Vec<(String, SecretString)>,
 }
 
 impl AwsOptions {

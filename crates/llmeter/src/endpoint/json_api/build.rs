@@ -33,11 +33,7 @@ pub struct JsonEndpointBuilder {
 }
 
 impl JsonEndpointBuilder {
-    pub(in crate::endpoint) fn new(
-        dialect: &'static dyn Dialect,
-        base_url: String,
-        model_id: String,
-    ) -> Self {
+    pub(crate) fn new(dialect: &'static dyn Dialect, base_url: String, model_id: String) -> Self {
         let names = dialect.names();
         Self {
             dialect,
@@ -59,12 +55,12 @@ impl JsonEndpointBuilder {
     }
 
     /// The builder for an endpoint at the API's usual address.
-    pub(in crate::endpoint) fn usual(dialect: &'static dyn Dialect, model_id: String) -> Self {
+    pub(crate) fn usual(dialect: &'static dyn Dialect, model_id: String) -> Self {
         Self::new(dialect, String::new(), model_id)
     }
 
     /// The builder for what a user said; without a base URL at the API's usual address.
-    pub(in crate::endpoint) fn of_settings(
+    pub(crate) fn of_settings(
         dialect: &'static dyn Dialect,
         settings: &EndpointSettings,
         model: &str,

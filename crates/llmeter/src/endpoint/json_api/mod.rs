@@ -4,10 +4,7 @@
 //! its own ([`Dialect`], [`Meaning`]). Does not belong here: what a field of an API means.
 
 mod build;
-mod decode;
 mod saved;
-#[cfg(test)]
-pub(super) mod tests;
 
 use std::borrow::Cow;
 #[cfg(feature = "aws")]
@@ -16,8 +13,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+pub(crate) use crate::api::json_frames::{Decoder, Meaning, count, list, object, text};
 pub use build::JsonEndpointBuilder;
-pub(super) use decode::{Decoder, Meaning, count, list, object, text};
 
 use super::access::Access;
 #[cfg(feature = "aws")]
@@ -34,7 +31,7 @@ use llmeter_wire::Server;
 use llmeter_wire::clock::Stamp;
 
 /// What is an API's own.
-pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
+pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How the API and its endpoints are called.
     fn names(&self) -> &'static Names;
 
@@ -127,18 +124,18 @@ pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
 
 /// How an API and its endpoints are called.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// What an endpoint and its provider are called if the user does not say.
-    pub(super) endpoint: &'static str,
-    pub(super) provider: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) provider: &'static str,
     /// Module and classes by which files name it.
-    pub(super) module: &'static str,
-    pub(super) stream_class: &'static str,
-    pub(super) whole_class: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) stream_class: &'static str,
+    pub(crate) whole_class: &'static str,
     /// Where it usually is.
-    pub(super) base_url: &'static str,
+    pub(crate) base_url: &'static str,
     /// The beginning of the path that is added to the base URL and that users may add as well.
-    pub(super) appended: &'static [&'static str],
+    pub(crate) appended: &'static [&'static str],
 }
 
 /// A model behind an API that takes a JSON object and answers with JSON: Anthropic Messages,
@@ -294,7 +291,7 @@ impl HttpApi for JsonEndpoint {
 }
 
 /// The texts in `content` of all `messages`: a text, or text parts.
-pub(super) fn message_texts(payload: &Payload) -> String {
+pub(crate) fn message_texts(payload: &Payload) -> String {
     let mut texts: Vec<&str> = Vec::new();
     for message in list(payload, "messages") {
         match message.get("content") {
@@ -311,7 +308,7 @@ pub(super) fn message_texts(payload: &Payload) -> String {
 }
 
 /// A key as a bearer token.
-pub(super) fn bearer(key: &SecretString) -> (&'static str, SecretString) {
+pub(crate) fn bearer(key: &SecretString) -> (&'static str, SecretString) {
     use secrecy::ExposeSecret;
     let value = format!("Bearer {}", key.expose_secret());
     ("Authorization", value.into())

@@ -14,7 +14,7 @@ impl JsonEndpoint {
     ///
     /// # Errors
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
-    pub(in crate::endpoint) fn from_saved(
+    pub(crate) fn from_saved(
         dialect: &'static dyn Dialect,
         saved: &SavedObject,
         api_key_env: &str,

@@ -25,7 +25,7 @@ use crate::payload::Payload;
 use llmeter_wire::Server;
 
 /// Where the OpenAI SDK goes when no base URL is given.
-pub(super) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1/";
+pub(crate) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1/";
 
 /// What one API of the family adds to what all have in common.
 pub trait OpenAiApi: fmt::Debug + Clone + Send + Sync + 'static {
@@ -181,7 +181,7 @@ impl<A: OpenAiApi> HttpApi for OpenAi<A> {
 }
 
 /// The texts of messages, each on a line: contents that are texts, and those of parts.
-pub(super) fn message_texts(messages: Option<&Value>) -> Value {
+pub(crate) fn message_texts(messages: Option<&Value>) -> Value {
     let messages = messages.and_then(Value::as_array);
     let mut texts: Vec<&str> = Vec::new();
     for content in messages
@@ -201,7 +201,7 @@ pub(super) fn message_texts(messages: Option<&Value>) -> Value {
 }
 
 /// The text of a field that is a text or a list of texts, each on a line; `None` for token ids.
-pub(super) fn plain_texts(field: Option<&Value>) -> Option<Value> {
+pub(crate) fn plain_texts(field: Option<&Value>) -> Option<Value> {
     match field? {
         Value::String(text) => Some(json!(text)),
         Value::Array(items) => {
@@ -213,7 +213,7 @@ pub(super) fn plain_texts(field: Option<&Value>) -> Option<Value> {
 }
 
 /// What Python takes for true.
-pub(super) fn is_truthy(value: &Value) -> bool {
+pub(crate) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(truth) => *truth,
@@ -225,7 +225,7 @@ pub(super) fn is_truthy(value: &Value) -> bool {
 }
 
 /// The path of the first bytes marker within a payload.
-pub(super) fn bytes_within(fields: &Payload) -> Option<String> {
+pub(crate) fn bytes_within(fields: &Payload) -> Option<String> {
     if fields.len() == 1 && fields.contains_key("__llmeter_bytes__") {
         return Some(String::new());
     }

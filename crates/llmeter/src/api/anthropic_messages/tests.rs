@@ -1,0 +1,124 @@
+//! What frames of Anthropic Messages become.
+
+use serde_json::{Value, json};
+
+use super::AnthropicMessages;
+use crate::api::json_frames::tests::{frames, whole};
+use crate::endpoint::Usage;
+
+fn delta(delta: Value) -> Value {
+    json!({"type": "content_block_delta", "index": 0, "delta": delta})
+}
+
+fn block(block: Value) -> Value {
+    json!({"type": "content_block_start", "index": 0, "content_block": block})
+}
+
+#[test]
+fn thinking_comes_before_the_answer_even_if_its_text_is_kept_back() {
+    for hidden in [
+        delta(json!({"type": "signature_delta", "signature": "c2ln"})),
+        block(json!({"type": "redacted_thinking", "data": "…"})),
+    ] {
+        let (answer, content) = frames(
+            &AnthropicMessages,
+            &[
+                json!({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 1}}}),
+                block(json!({"type": "thinking", "thinking": "", "signature": ""})),
+                hidden,
+                delta(json!({"type": "text_delta", "text": "a"})),
+                json!({"type": "content_block_stop", "index": 0}),
+                json!({"type": "message_stop"}),
+            ],
+        );
+        assert_eq!(content, [false, false, true, true, false, false]);
+        assert_eq!(answer.times(), [Some(3.0), Some(4.0), Some(4.0)]);
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("a", ""));
+        assert!(!answer.is_failed());
+    }
+}
+
+#[test]
+fn the_signature_of_thoughts_that_were_told_is_no_token() {
+    let (answer, content) = frames(
+        &AnthropicMessages,
+        &[
+            delta(json!({"type": "thinking_delta", "thinking": "hm"})),
+            delta(json!({"type": "signature_delta", "signature": "c2ln"})),
+            delta(json!({"type": "text_delta", "text": "a"})),
+        ],
+    );
+    assert_eq!(content, [true, false, true]);
+    assert_eq!(answer.reasoning, "hm");
+}
+
+#[test]
+fn a_tool_call_begins_with_its_name() {
+    let (answer, content) = frames(
+        &AnthropicMessages,
+        &[
+            block(json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
+            delta(json!({"type": "input_json_delta", "partial_json": ""})),
+            delta(json!({"type": "input_json_delta", "partial_json": "{\"a\":1}"})),
+            delta(json!({"type": "citations_delta", "citation": {"cited_text": "x"}})),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}}),
+        ],
+    );
+    assert_eq!(content, [true, false, true, false, false]);
+    assert_eq!(answer.tool_calls, "f{\"a\":1}");
+    assert_eq!(answer.finish_reason.as_deref(), Some("tool_use"));
+    assert!(!answer.has_text && !answer.is_failed());
+    let body = json!({"content": [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        {"type": "tool_use", "name": "f", "input": {"a": 1}},
+        {"type": "web_search_tool_result", "content": [{"url": "u"}]},
+    ], "stop_reason": "tool_use"});
+    let answer = whole(&AnthropicMessages, &body);
+    assert_eq!(
+        (answer.reasoning.as_str(), answer.tool_calls.as_str()),
+        ("hm", "f{\"a\":1}")
+    );
+}
+
+#[test]
+fn usage_is_cumulative_and_cached_tokens_are_input() {
+    let usage = |usages: [Value; 2]| {
+        let [start, end] = usages;
+        let (answer, _) = frames(
+            &AnthropicMessages,
+            &[
+                json!({"type": "message_start", "message": {"usage": start}}),
+                json!({"type": "message_delta", "delta": {}, "usage": end}),
+                json!({"type": "message_stop"}),
+            ],
+        );
+        answer.usage
+    };
+    let start = json!({
+        "input_tokens": 10, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30,
+        "output_tokens": 1,
+    });
+    let expected = Usage {
+        input: Some(240),
+        output: Some(9),
+        input_cached: Some(200),
+        output_reasoning: None,
+    };
+    assert_eq!(
+        usage([start.clone(), json!({"output_tokens": 9})]),
+        expected
+    );
+    let end = json!({
+        "input_tokens": 20, "output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4},
+    });
+    let expected = Usage {
+        input: Some(250),
+        output_reasoning: Some(4),
+        ..expected
+    };
+    assert_eq!(usage([start, end]), expected);
+    let odd = json!({"input_tokens": "7", "output_tokens": -1, "cache_read_input_tokens": null});
+    assert_eq!(usage([odd, Value::Null]), Usage::default());
+    let endless = json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX});
+    assert_eq!(usage([endless, json!({})]).input, Some(u64::MAX));
+}

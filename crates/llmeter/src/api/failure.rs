@@ -1,0 +1,209 @@
+//! What servers say of failures, in the shapes of many APIs.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess};
+use serde_json::Value;
+
+use super::Answer;
+use super::lenient::{Accept, Text, accept, lenient_json};
+
+/// Characters of a server's text that an error message quotes.
+const EXCERPT: usize = 160;
+
+/// What a server says about a failure.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct ErrorReport<'a> {
+    #[serde(borrow, default)]
+    pub(crate) message: Text<'a>,
+    #[serde(borrow, default, rename = "type")]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) code: Text<'a>,
+}
+
+impl fmt::Display for ErrorReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.as_str().map(str::trim).unwrap_or_default();
+        match (message, &self.message) {
+            ("", Text::Other) => {
+                f.write_str("the server reported an error without a readable text")?
+            }
+            ("", _) => f.write_str("the server reported an error without a text")?,
+            (text, _) => f.write_str(text)?,
+        }
+        match (self.kind.non_empty(), self.code.non_empty()) {
+            (Some(kind), Some(code)) if kind != code => write!(f, " (type {kind}, code {code})"),
+            (Some(kind), _) => write!(f, " (type {kind})"),
+            (None, Some(code)) => write!(f, " (code {code})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The field `error`: an object, a text, or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct ErrorField<'a>(pub(crate) Option<ErrorReport<'a>>);
+
+impl<'de: 'a, 'a> Accept<'de> for ErrorField<'a> {
+    type Out = ErrorField<'a>;
+    fn other() -> Self {
+        ErrorField(Some(ErrorReport {
+            message: Text::Other,
+            ..ErrorReport::default()
+        }))
+    }
+    fn nothing() -> Self {
+        ErrorField(None)
+    }
+    fn text(text: Cow<'de, str>) -> Self {
+        ErrorField((!text.is_empty()).then(|| ErrorReport {
+            message: Text::Is(text),
+            ..ErrorReport::default()
+        }))
+    }
+    fn truth(truth: bool) -> Self {
+        if truth {
+            Self::other()
+        } else {
+            Self::nothing()
+        }
+    }
+    fn object<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        ErrorReport::deserialize(MapAccessDeserializer::new(map)).map(|report| Self(Some(report)))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ErrorField<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        accept::<Self, D>(from)
+    }
+}
+
+/// The server's own words in the body of a failure, if it has one of the usual shapes:
+/// `{"error": {"message", "type", "code"}}`, `{"error": "…"}`, `{"message": "…"}`,
+/// `{"detail": "…"}`, and FastAPI's list of details.
+pub(crate) fn error_text(body: &[u8]) -> Option<String> {
+    let value = lenient_json(body).ok()?;
+    let value = match &value {
+        Value::Array(list) => list.first()?,
+        other => other,
+    };
+    let object = value.as_object()?;
+    let report = |value: &Value| {
+        let report = ErrorReport::deserialize(value).ok()?;
+        report
+            .message
+            .non_empty()
+            .is_some()
+            .then(|| report.to_string())
+    };
+    match object.get("error") {
+        Some(Value::String(text)) if !text.is_empty() => return Some(text.clone()),
+        Some(error @ Value::Object(fields)) => {
+            return report(error).or_else(|| {
+                // Some other shape within `error`: its JSON says more than nothing.
+                (!fields.is_empty()).then(|| excerpt(error.to_string().as_bytes()))
+            });
+        }
+        _ => {}
+    }
+    if let Some(text) = report(value) {
+        return Some(text);
+    }
+    match object.get("detail")? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Array(details) => {
+            let texts: Vec<String> = details.iter().filter_map(detail_text).collect();
+            (!texts.is_empty()).then(|| texts.join("; "))
+        }
+        detail @ Value::Object(_) => report(detail),
+        _ => None,
+    }
+}
+
+/// One of FastAPI's details: `{"loc": ["body", "messages"], "msg": "field required"}`.
+fn detail_text(detail: &Value) -> Option<String> {
+    let message = detail.get("msg")?.as_str()?;
+    let place: Vec<String> = detail
+        .get("loc")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|step| {
+            step.as_str()
+                .map_or_else(|| step.to_string(), str::to_owned)
+        })
+        .collect();
+    Some(match place.as_slice() {
+        [] => message.to_owned(),
+        place => format!("{}: {message}", place.join(".")),
+    })
+}
+
+/// AWS's names for "too many requests", whatever the status that goes with them.
+const AWS_THROTTLES: [&str; 12] = [
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "ModelNotReadyException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Whether an error of AWS's asks to come back later. Streams begin its name with a small letter.
+pub(crate) fn is_throttle(kind: &str) -> bool {
+    let kind = bare_kind(kind);
+    let mut names = AWS_THROTTLES.iter();
+    names.any(|name| name.eq_ignore_ascii_case(kind))
+}
+
+/// The name of an AWS error alone: `ThrottlingException` of `ThrottlingException:http://internal…` and
+/// of `com.amazon.coral.service#ThrottlingException`.
+pub(crate) fn bare_kind(kind: &str) -> &str {
+    let kind = kind.split(':').next().unwrap_or_default();
+    kind.rsplit('#').next().unwrap_or_default()
+}
+
+/// A whole answer's JSON; what is wrong with it becomes the answer's error.
+pub(crate) fn whole_json(body: &[u8], answer: &mut Answer) -> Option<Value> {
+    if body.trim_ascii().is_empty() {
+        answer.error("the server's answer is empty");
+        return None;
+    }
+    match lenient_json(body) {
+        Ok(value) => Some(value),
+        Err(reason) => {
+            answer.error(format!(
+                "the server's answer is not valid JSON: {reason}: {}",
+                excerpt(body)
+            ));
+            None
+        }
+    }
+}
+
+/// The beginning of a server's text, on one line.
+pub(crate) fn excerpt(data: &[u8]) -> String {
+    // A character is at most four bytes; a cut one at the end is dropped with the rest.
+    let head = &data[..data.len().min(4 * EXCERPT)];
+    let text = String::from_utf8_lossy(head);
+    let mut out: String = text
+        .trim()
+        .chars()
+        .take(EXCERPT)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if head.len() < data.len() || text.trim().chars().count() > EXCERPT {
+        out.push('…');
+    }
+    out
+}

@@ -1,0 +1,167 @@
+//! Reads frames and whole answers as JSON and says what is wrong with them; what they mean is the
+//! API's own.
+
+use serde_json::{Map, Value};
+
+use crate::api::failure::{error_text, excerpt, whole_json};
+use crate::api::lenient::lenient_json;
+use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
+
+/// What the frames of one answer mean in an API.
+pub(crate) trait Meaning: Default + Send {
+    /// A whole answer, with its article.
+    const ANSWER: &'static str;
+    /// What a stream that was cut lacks.
+    const END: &'static str;
+
+    /// The head of the answer, of whatever status.
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        let _ = (head, answer);
+    }
+
+    /// One frame of a stream that reports no error.
+    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer);
+
+    /// A whole answer that reports no error. Returns whether it is one of this API.
+    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool;
+}
+
+/// Decodes one answer.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder<M> {
+    meaning: M,
+    /// Frames so far, those without a meaning included.
+    frames: u64,
+    /// `[DONE]` was seen, which some gateways add to any API's streams.
+    is_done: bool,
+}
+
+impl<M: Meaning> FrameDecoder for Decoder<M> {
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        self.meaning.head(head, answer);
+    }
+
+    fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
+        self.frames += 1;
+        // Some servers keep a connection alive with empty events.
+        if self.is_done || data.trim_ascii().is_empty() && event != Some("error") {
+            return;
+        }
+        if data.starts_with(b"[DONE]") {
+            self.is_done = true;
+            answer.complete();
+            return;
+        }
+        if event == Some("error") {
+            answer.error(error_text(data).unwrap_or_else(|| match excerpt(data) {
+                text if text.is_empty() => "the server sent an error event without a text".into(),
+                text => text,
+            }));
+            return;
+        }
+        let number = self.frames;
+        match lenient_json(data) {
+            Ok(Value::Object(fields)) => match reported_error(&fields, data) {
+                Some(error) => answer.error(error),
+                None => self.meaning.frame(&fields, answer),
+            },
+            Ok(_) => answer.error(format!(
+                "frame {number} is not a JSON object: {}",
+                excerpt(data)
+            )),
+            Err(reason) => answer.error(format!(
+                "frame {number} is not valid JSON: {reason}: {}",
+                excerpt(data)
+            )),
+        }
+    }
+
+    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        self.is_done = true;
+        let Some(value) = whole_json(body, answer) else {
+            return;
+        };
+        // Some servers wrap their one answer in a list.
+        let fields = match &value {
+            Value::Array(list) => list.first().and_then(Value::as_object),
+            value => value.as_object(),
+        };
+        if let Some(fields) = fields {
+            if let Some(error) = reported_error(fields, body) {
+                answer.error(error);
+                return;
+            }
+            if self.meaning.whole(fields, answer) {
+                answer.complete();
+                return;
+            }
+        }
+        answer.error(format!(
+            "the server's answer is not {}: {}",
+            M::ANSWER,
+            excerpt(body)
+        ));
+    }
+
+    fn end(&mut self, answer: &mut Answer) {
+        if self.is_done || answer.is_complete() {
+            return;
+        }
+        answer.error(if self.frames == 0 {
+            "the stream ended without a single event".to_owned()
+        } else {
+            format!(
+                "the stream ended before it was finished (no {} and no [DONE])",
+                M::END
+            )
+        });
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        error_text(body)
+    }
+}
+
+/// What the field `error` says, if it says anything.
+fn reported_error(fields: &Map<String, Value>, data: &[u8]) -> Option<String> {
+    match fields.get("error")? {
+        Value::Null | Value::Bool(false) => None,
+        Value::String(text) if text.is_empty() => None,
+        _ => Some(error_text(data).unwrap_or_else(|| excerpt(data))),
+    }
+}
+
+/// A field that is a text; nothing if it is anything else.
+pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
+    fields.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A field that is an object.
+pub(crate) fn object<'a>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+) -> Option<&'a Map<String, Value>> {
+    fields.get(name)?.as_object()
+}
+
+/// The objects in a field that is a list.
+pub(crate) fn list<'a>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+) -> impl Iterator<Item = &'a Map<String, Value>> + use<'a> {
+    let list = fields.get(name).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_object)
+}
+
+/// A field that is a number from zero up; nothing if it is anything else.
+pub(crate) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
+    let value = fields.get(name)?;
+    value.as_u64().or_else(|| {
+        let number = value.as_f64()?;
+        // The cast saturates; no count comes near the limit.
+        (number.is_finite() && number >= 0.0).then(|| number.round() as u64)
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,256 @@
+//! OpenAI embeddings: texts become vectors, at once.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::{Value, json};
+
+use super::failure::{ErrorField, error_text, excerpt};
+use super::lenient::{Count, Lenient, Object, Text};
+use super::supported_inputs::Intake;
+use super::{Answer, Frame, FrameDecoder, Usage};
+use crate::base::error::Result;
+use crate::endpoint::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
+use crate::payload::{Payload, Prompt};
+
+/// A model behind an OpenAI-compatible Embeddings API.
+///
+/// An answer has no text. Its annotations tell how many vectors came (`vectors`), how long they are
+/// (`vector_dimensions`), and how many came per second of this request (`vectors_per_second`).
+///
+/// ```
+/// use llmeter::endpoint::OpenAiEmbeddings;
+///
+/// let endpoint = OpenAiEmbeddings::builder("http://127.0.0.1:8000/v1", "my-model").build()?;
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+pub type OpenAiEmbeddings = OpenAi<Embeddings>;
+
+/// The Embeddings API.
+#[derive(Debug, Clone)]
+pub enum Embeddings {}
+
+impl OpenAiApi for Embeddings {
+    const FORM: OpenAiForm = OpenAiForm {
+        // The Python system has no such endpoint, so that these names are llmeter's own.
+        module: "llmeter.endpoints.openai_embeddings",
+        streaming_class: None,
+        whole_class: "OpenAIEmbeddingEndpoint",
+        endpoint_names: ["openai-embeddings", "openai-embeddings"],
+        provider: "openai",
+        base_url: Some(DEFAULT_BASE_URL),
+        path: "embeddings",
+        saved_when_streaming: &[],
+    };
+
+    fn prepare(_: &mut Payload, _: bool) {}
+
+    /// The texts, each on a line, unless they are given as token ids.
+    fn prompt_text(payload: &Payload) -> Option<Value> {
+        plain_texts(payload.get("input"))
+    }
+
+    fn decoder() -> Box<dyn FrameDecoder> {
+        Box::new(Decoder)
+    }
+}
+
+const INTAKE: Intake = Intake::of_texts("OpenAI embeddings");
+
+impl OpenAiEmbeddings {
+    /// A payload with a batch: each of the prompt's items becomes a vector.
+    ///
+    /// `extra` is added last and wins over what this function makes.
+    ///
+    /// # Errors
+    /// When the prompt has no item, a system text or media.
+    pub fn create_payload(prompt: impl Into<Prompt>, extra: Payload) -> Result<Payload> {
+        let prompt = prompt.into();
+        let mut payload = Payload::new();
+        payload.insert("input".into(), json!(INTAKE.texts(&prompt)?));
+        payload.extend(extra);
+        Ok(payload)
+    }
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(default)]
+    data: Option<Vec<Object<Item>>>,
+    #[serde(default)]
+    usage: Lenient<UsageReport>,
+    #[serde(borrow, default)]
+    error: ErrorField<'a>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+struct Item {
+    #[serde(default)]
+    embedding: Dimensions,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+struct UsageReport {
+    #[serde(default)]
+    prompt_tokens: Count,
+    #[serde(default)]
+    total_tokens: Count,
+}
+
+/// How long a vector is: a list of numbers, or such a list as base64 of 32-bit floats.
+#[derive(Debug, Default)]
+struct Dimensions(u64);
+
+impl<'de> Deserialize<'de> for Dimensions {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Length;
+        impl<'de> Visitor<'de> for Length {
+            type Value = Dimensions;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a vector, as a list or as base64")
+            }
+            fn visit_seq<S: SeqAccess<'de>>(
+                self,
+                mut list: S,
+            ) -> std::result::Result<Dimensions, S::Error> {
+                let mut length = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    length += 1;
+                }
+                Ok(Dimensions(length))
+            }
+            fn visit_str<E>(self, base64: &str) -> std::result::Result<Dimensions, E> {
+                let digits = base64.trim_end_matches('=').len() as u64;
+                Ok(Dimensions(digits * 3 / 4 / 4))
+            }
+        }
+        from.deserialize_any(Length)
+    }
+}
+
+#[derive(Debug)]
+struct Decoder;
+
+impl FrameDecoder for Decoder {
+    /// This API does not stream.
+    fn frame(&mut self, _: Frame<'_>, _: &mut Answer) {}
+
+    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+        if body.trim_ascii().is_empty() {
+            answer.error("the server's answer is empty");
+            return;
+        }
+        let text = String::from_utf8_lossy(body);
+        let Object(body) = match serde_json::from_str::<Object<Body<'_>>>(&text) {
+            Ok(body) => body,
+            Err(reason) => {
+                answer.error(format!(
+                    "the server's answer is not a list of embeddings: {reason}: {}",
+                    excerpt(text.as_bytes())
+                ));
+                return;
+            }
+        };
+        if let Some(id) = body.id.non_empty() {
+            answer.id(id);
+        }
+        if let Some(usage) = &body.usage.0 {
+            answer.usage(Usage {
+                input: usage.prompt_tokens.0.or(usage.total_tokens.0),
+                output: None,
+                ..Usage::default()
+            });
+        }
+        if let Some(report) = &body.error.0 {
+            answer.error(report.to_string());
+            return;
+        }
+        let vectors = body.data.unwrap_or_default();
+        let lengths = vectors.iter().map(|Object(item)| item.embedding.0);
+        let Some(shortest) = lengths.min().filter(|length| *length > 0) else {
+            answer.error(format!(
+                "the server's answer has no embeddings, or an empty one: {}",
+                excerpt(text.as_bytes())
+            ));
+            return;
+        };
+        answer.other_content();
+        answer.annotate("vectors", vectors.len());
+        answer.annotate("vector_dimensions", shortest);
+        if let [_, _, Some(seconds)] = answer.times()
+            && seconds > 0.0
+        {
+            answer.annotate("vectors_per_second", vectors.len() as f64 / seconds);
+        }
+        answer.complete();
+    }
+
+    fn end(&mut self, answer: &mut Answer) {
+        if !answer.is_complete() {
+            answer.error("the server streamed, which this API does not");
+        }
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        error_text(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmeter_wire::clock::Stamp;
+
+    fn whole(body: &[u8]) -> Answer {
+        let mut answer = Answer::default();
+        answer.sent_at(Stamp(0));
+        answer.begin_frame(Stamp(500_000_000));
+        Decoder.whole(body, &mut answer);
+        answer
+    }
+
+    #[test]
+    fn vectors_are_counted() {
+        for second in [json!([0.5, 1e-3, 2]), json!("AAAAAAAAAAAAAAAA")] {
+            let body = json!({
+                "object": "list",
+                "data": [{"embedding": [1, 2, 3], "index": 0}, {"embedding": second, "index": 1}],
+                "usage": {"prompt_tokens": 7, "total_tokens": 7},
+            });
+            let answer = whole(body.to_string().as_bytes());
+            assert_eq!(answer.error, None);
+            assert_eq!((answer.usage.input, answer.usage.output), (Some(7), None));
+            assert!(!answer.has_text);
+            assert_eq!(answer.times()[2], Some(0.5));
+            assert_eq!(
+                json!(answer.annotations),
+                json!({"vectors": 2, "vector_dimensions": 3, "vectors_per_second": 4.0})
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_vectors_is_an_error() {
+        for (body, message) in [
+            (&b" "[..], "is empty"),
+            (b"{}", "no embeddings"),
+            (b"[]", "not a list of embeddings"),
+            (b"{\"data\": [", "not a list of embeddings"),
+            (b"{\"data\": [{\"embedding\": []}]}", "no embeddings"),
+            (
+                b"{\"data\": [{\"embedding\": 3}]}",
+                "not a list of embeddings",
+            ),
+            (
+                b"{\"data\": [{}], \"error\": {\"message\": \"no!\"}}",
+                "no!",
+            ),
+            (b"\xff", "not a list of embeddings"),
+        ] {
+            let error = whole(body).error.unwrap();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What an API takes of a prompt.
+//!
+//! Belongs here: the checks and refusals that all APIs share. Does not belong here: which types an
+//! API takes, and the shape in which it wants them (that is its own file's).
+
+use serde_json::Value;
+
+use crate::base::error::{Error, Result};
+use crate::payload::{ContentItem, Media, MediaKind, Prompt};
+
+/// Advice for one who has a video, where only images are taken.
+pub(crate) const FRAMES: &str = "; a video's frames can be given as images";
+
+/// The characters of a text that an error quotes.
+const MOST_SHOWN: usize = 40;
+
+/// A type of media that an API takes, and what the API calls it.
+pub(crate) type Format = (&'static str, &'static str);
+
+/// Types that the API calls by their usual names.
+pub(crate) const fn usual<const N: usize>(names: [&'static str; N]) -> [Format; N] {
+    let mut formats = [("", ""); N];
+    let mut at = 0;
+    while at < N {
+        formats[at] = (names[at], names[at]);
+        at += 1;
+    }
+    formats
+}
+
+/// What an API takes beside texts.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// The API's name, for people.
+    pub(crate) api: &'static str,
+    /// Whether there is a place for a system text.
+    pub(crate) system: bool,
+    pub(crate) images: &'static [Format],
+    pub(crate) audio: &'static [Format],
+    pub(crate) videos: &'static [Format],
+    pub(crate) documents: &'static [Format],
+    /// What to do with media that the API does not take at all, if anything.
+    pub(crate) instead: &'static str,
+}
+
+/// An item of a prompt that the API takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'p> {
+    Text(&'p str),
+    /// Media, and what the API calls its type.
+    Media(&'p Media, &'static str),
+}
+
+impl<'p> Part<'p> {
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<&'p str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Media(..) => None,
+        }
+    }
+}
+
+impl Intake {
+    /// Takes texts alone, without a system text.
+    pub(crate) const fn of_texts(api: &'static str) -> Self {
+        Self {
+            api,
+            system: false,
+            images: &[],
+            audio: &[],
+            videos: &[],
+            documents: &[],
+            instead: "",
+        }
+    }
+
+    /// The prompt's items, of which there must be one.
+    ///
+    /// # Errors
+    /// When there is no item, or the API does not take one of them or the system text.
+    pub(crate) fn parts<'p>(&self, prompt: &'p Prompt) -> Result<Vec<Part<'p>>> {
+        if let Some(text) = &prompt.system
+            && !self.system
+        {
+            let expected = format!(
+                "{} has no place for a system text; make it part of the prompt",
+                self.api
+            );
+            let shown: String = text.chars().take(MOST_SHOWN).collect();
+            return Err(Error::invalid("system", format!("{shown:?}"), expected));
+        }
+        if prompt.items.is_empty() {
+            let expected = "a text, or a list with at least one item";
+            return Err(Error::invalid("prompt", "(empty)", expected));
+        }
+        let items = prompt.items.iter();
+        items
+            .map(|item| match item {
+                ContentItem::Text(text) => Ok(Part::Text(text)),
+                ContentItem::Media(media) => Ok(Part::Media(media, self.format(media)?)),
+            })
+            .collect()
+    }
+
+    /// The prompt's texts, for an API that takes nothing else.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub(crate) fn texts<'p>(&self, prompt: &'p Prompt) -> Result<Vec<&'p str>> {
+        let parts = self.parts(prompt)?;
+        Ok(parts.iter().filter_map(Part::text).collect())
+    }
+
+    /// What the API calls a medium's type.
+    fn format(&self, media: &Media) -> Result<&'static str> {
+        let kind = media.kind();
+        let formats = self.formats(kind);
+        let found = formats.iter().find(|(name, _)| *name == media.mime_type());
+        if let Some((_, format)) = found {
+            return Ok(format);
+        }
+        let shown = match media.file_name() {
+            Some(name) => format!("{name} ({})", media.mime_type()),
+            None => format!("({})", media.mime_type()),
+        };
+        let expected = if formats.is_empty() {
+            format!("{} takes {}{}", self.api, self.kinds(), self.instead)
+        } else {
+            let names: Vec<_> = formats.iter().map(|(name, _)| *name).collect();
+            format!(
+                "{} takes {} as {}",
+                self.api,
+                plural(kind),
+                names.join(", ")
+            )
+        };
+        Err(Error::invalid(kind.name(), shown, expected))
+    }
+
+    fn formats(&self, kind: MediaKind) -> &'static [Format] {
+        match kind {
+            MediaKind::Image => self.images,
+            MediaKind::Audio => self.audio,
+            MediaKind::Video => self.videos,
+            MediaKind::Document => self.documents,
+        }
+    }
+
+    /// What is taken at all.
+    fn kinds(&self) -> String {
+        use MediaKind::{Audio, Document, Image, Video};
+        let taken = [Image, Document, Audio, Video];
+        let taken = taken
+            .into_iter()
+            .filter(|kind| !self.formats(*kind).is_empty());
+        let taken: Vec<_> = taken.map(plural).collect();
+        match taken.split_last() {
+            None => "texts alone".to_owned(),
+            Some((last, [])) => format!("texts and {last}"),
+            Some((last, others)) => format!("texts, {} and {last}", others.join(", ")),
+        }
+    }
+}
+
+fn plural(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "images",
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "videos",
+        MediaKind::Document => "documents",
+    }
+}
+
+/// A message's content: a single text as it is, anything else as a list of blocks.
+pub(crate) fn content(parts: &[Part<'_>], block: impl FnMut(&Part<'_>) -> Value) -> Value {
+    match parts {
+        [Part::Text(text)] => Value::from(*text),
+        parts => parts.iter().map(block).collect(),
+    }
+}
+
+/// Refuses a limit of no tokens.
+///
+/// # Errors
+/// If it is 0.
+pub(crate) fn check_limit(field: &'static str, max_tokens: u64) -> Result<()> {
+    if max_tokens == 0 {
+        return Err(Error::invalid(field, 0, "a number from 1 up"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEES: Intake = Intake {
+        system: true,
+        images: &[("image/png", "png"), ("image/jpeg", "jpeg")],
+        instead: "; send frames of a video as images",
+        ..Intake::of_texts("Some API")
+    };
+
+    fn refusal(intake: &Intake, prompt: &Prompt) -> String {
+        intake.parts(prompt).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refusals_say_what_is_taken() {
+        let media = |kind, mime_type| Prompt::from("x").item(Media::new(kind, mime_type, *b"x"));
+        let gif = Media::new(MediaKind::Image, "image/gif", *b"x").named("a.gif");
+        assert_eq!(
+            refusal(&SEES, &Prompt::default().item(gif)),
+            "image: a.gif (image/gif) is not usable: \
+             Some API takes images as image/png, image/jpeg"
+        );
+        assert_eq!(
+            refusal(&SEES, &media(MediaKind::Video, "video/mp4")),
+            "video: (video/mp4) is not usable: \
+             Some API takes texts and images; send frames of a video as images"
+        );
+        let reads = Intake::of_texts("Another");
+        assert_eq!(
+            refusal(&reads, &media(MediaKind::Image, "image/png")),
+            "image: (image/png) is not usable: Another takes texts alone"
+        );
+        assert_eq!(
+            refusal(&reads, &Prompt::from("x").system("Be brief.")),
+            "system: \"Be brief.\" is not usable: \
+             Another has no place for a system text; make it part of the prompt"
+        );
+        assert!(refusal(&SEES, &Prompt::default().system("s")).contains("prompt: (empty)"));
+    }
+
+    #[test]
+    fn a_single_text_stays_a_text() {
+        let block = |part: &Part<'_>| match part {
+            Part::Text(text) => Value::from(*text),
+            Part::Media(_, format) => Value::from(*format),
+        };
+        let png = Media::new(MediaKind::Image, "image/png", *b"x");
+        for (prompt, expected) in [
+            (Prompt::from("a"), Value::from("a")),
+            (["a", "b"].into_iter().collect(), vec!["a", "b"].into()),
+            (Prompt::default().item(png), vec!["png"].into()),
+        ] {
+            assert_eq!(content(&SEES.parts(&prompt).unwrap(), block), expected);
+        }
+    }
+}

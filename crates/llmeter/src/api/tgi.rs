@@ -1,0 +1,205 @@
+//! The own API of Hugging Face's Text Generation Inference: `generate` and `generate_stream`.
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use super::supported_inputs::{Intake, check_limit};
+use super::{Answer, FrameDecoder, ResponseHead, Usage};
+use crate::base::error::Result;
+use crate::endpoint::json_api::{
+    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, object, text,
+};
+use crate::payload::{Payload, Prompt};
+
+/// Text Generation Inference's `/generate` and `/generate_stream`.
+///
+/// ```
+/// use llmeter::Endpoint;
+/// use llmeter::endpoint::Tgi;
+///
+/// let endpoint = Tgi::builder("http://localhost:3000", "my-model").build()?;
+/// assert_eq!(endpoint.identity().endpoint_name, "tgi");
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Tgi;
+
+/// The headers in which a server tells its own times and counts.
+const HEADERS: [&str; 6] = [
+    "x-total-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    PROMPT_TOKENS,
+];
+
+impl Tgi {
+    /// An endpoint at `base_url`. A server has one model: the name is for the record only.
+    pub fn builder(
+        base_url: impl Into<String>,
+        model_id: impl Into<String>,
+    ) -> JsonEndpointBuilder {
+        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
+    }
+
+    /// A payload for a text; several texts become one, a line each. `extra` is added last and wins.
+    ///
+    /// ```
+    /// # use llmeter::{endpoint::Tgi, payload::Payload};
+    /// let payload = Tgi::create_payload("Hello", 64, Payload::new())?;
+    /// assert_eq!(payload["inputs"], "Hello");
+    /// assert_eq!(payload["parameters"]["max_new_tokens"], 64);
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When `max_tokens` is 0, or the prompt has no item, a system text or media. The server's chat
+    /// API ([`OpenAiChat`](super::OpenAiChat)) takes both.
+    pub fn create_payload(
+        prompt: impl Into<Prompt>,
+        max_tokens: u64,
+        extra: Payload,
+    ) -> Result<Payload> {
+        check_limit("max_tokens", max_tokens)?;
+        let prompt = prompt.into();
+        let text = INTAKE.texts(&prompt)?.join("\n");
+        let mut payload = Payload::new();
+        payload.insert("inputs".into(), json!(text));
+        let parameters = json!({"max_new_tokens": max_tokens, "details": true});
+        payload.insert("parameters".into(), parameters);
+        payload.extend(extra);
+        Ok(payload)
+    }
+}
+
+const INTAKE: Intake = Intake {
+    instead: "; its chat API, openai-chat, takes more",
+    ..Intake::of_texts("TGI's own API")
+};
+
+impl Dialect for Tgi {
+    fn names(&self) -> &'static Names {
+        &Names {
+            endpoint: "tgi",
+            provider: "huggingface",
+            module: "llmeter.endpoints.tgi",
+            stream_class: "TgiStream",
+            whole_class: "Tgi",
+            base_url: "http://localhost:3000",
+            appended: &["generate", "generate_stream"],
+        }
+    }
+
+    fn path(&self, _: &str, streaming: bool) -> String {
+        if streaming {
+            "generate_stream"
+        } else {
+            "generate"
+        }
+        .to_owned()
+    }
+
+    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
+        bearer(key)
+    }
+
+    fn prepare(&self, payload: &mut Payload, _: &str, streaming: bool) {
+        // The address says whether to stream, and which model there is.
+        payload.remove("model");
+        payload.remove("stream");
+        if let Some(parameters) = payload.get_mut("parameters").and_then(Value::as_object_mut)
+            && streaming
+        {
+            // The server does not stream the prompt's tokens and refuses to be asked for them.
+            parameters.remove("decoder_input_details");
+        } else if !payload.contains_key("parameters") {
+            payload.insert("parameters".into(), json!({"details": true}));
+        }
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> String {
+        text(payload, "inputs").to_owned()
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::<Decoder<Generation>>::default()
+    }
+}
+
+/// The header with the number of the prompt's tokens, which whole answers do not have elsewhere.
+const PROMPT_TOKENS: &str = "x-prompt-tokens";
+
+#[derive(Debug, Default)]
+struct Generation;
+
+impl Meaning for Generation {
+    const ANSWER: &'static str = "a TGI generation: it has no generated_text";
+    const END: &'static str = "generated_text";
+
+    /// A stream's head is sent before there is anything to tell.
+    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+        let mut timings = Map::new();
+        for name in HEADERS {
+            let Some(value) = head.header(name) else {
+                continue;
+            };
+            let Ok(number) = value.parse::<u64>() else {
+                continue;
+            };
+            if name == PROMPT_TOKENS {
+                answer.usage(Usage {
+                    input: Some(number),
+                    ..Usage::default()
+                });
+            } else {
+                let name = name.trim_start_matches("x-").replace('-', "_");
+                timings.insert(name, number.into());
+            }
+        }
+        if !timings.is_empty() {
+            answer.annotate("server_timings", timings);
+        }
+    }
+
+    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
+        // Marks like that of the end are tokens but no text.
+        if let Some(token) = object(fields, "token")
+            && token.get("special") != Some(&Value::Bool(true))
+        {
+            answer.text(text(token, "text"));
+        }
+        if let Some(details) = object(fields, "details") {
+            take_details(details, answer);
+        }
+        if let Some(Value::String(all)) = fields.get("generated_text") {
+            if answer.text.is_empty() {
+                answer.text(all);
+            }
+            answer.complete();
+        }
+    }
+
+    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
+        self.frame(fields, answer);
+        fields.get("generated_text").is_some_and(Value::is_string)
+    }
+}
+
+fn take_details(details: &Map<String, Value>, answer: &mut Answer) {
+    // The prompt's tokens are listed if they were asked for.
+    let prefill = details.get("prefill").and_then(Value::as_array);
+    let prefill = prefill.map(|tokens| tokens.len() as u64);
+    answer.usage(Usage {
+        input: count(details, "input_length").or(prefill.filter(|&tokens| tokens > 0)),
+        output: count(details, "generated_tokens"),
+        ..Usage::default()
+    });
+    let reason = text(details, "finish_reason");
+    if !reason.is_empty() {
+        answer.finish_reason(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests;
