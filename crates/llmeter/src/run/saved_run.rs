@@ -142,6 +142,12 @@ impl SavedRun {
         config.low_memory = self.config.get("low_memory") == Some(&Value::Bool(true));
         config.seed = self.whole(&self.own, "seed")?.unwrap_or(0);
         config.warmup = self.whole(&self.own, "warmup")?.unwrap_or(0);
+        let workers = match self.whole(&self.own, "workers")? {
+            // Their name in 0.1.0.
+            None => self.whole(&self.own, "lanes")?,
+            workers => workers,
+        };
+        config.workers = workers.map(|count| count as usize);
         if text(&self.own, "stamps").as_deref() == Some("user") {
             config.stamps = StampSource::User;
         }
