@@ -64,34 +64,33 @@ impl Hooked {
         Ok(())
     }
 
-    /// Hooks that are not done when `give_up` is are given up.
+    /// Hooks that are not done at the deadline fail.
     pub(crate) async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
-        give_up: impl Future<Output = ()> + Send,
+        deadline: impl Future<Output = ()> + Send,
     ) {
-        let give_up = pin!(give_up);
-        let mut patience = Patience::until(give_up);
+        let deadline = pin!(deadline);
+        let mut deadline = Deadline::new(deadline);
         for (index, _, callback) in self.at(Hook::AfterInvoke) {
-            let called = patience.wait(call(async { callback.after_invoke(response).await }));
+            let called = deadline.wait(call(async { callback.after_invoke(response).await }));
             let called = called.await;
             self.note(index, Hook::AfterInvoke, called);
         }
     }
 
-    /// Calls `between` before each callback. Hooks that are not done when `give_up` is are given
-    /// up.
+    /// Calls `between` before each callback. Hooks that are not done at the deadline fail.
     pub(crate) async fn after_run(
         &self,
         result: &mut RunResult,
         mut between: impl FnMut(&RunResult),
-        give_up: impl Future<Output = ()> + Send,
+        deadline: impl Future<Output = ()> + Send,
     ) {
-        let give_up = pin!(give_up);
-        let mut patience = Patience::until(give_up);
+        let deadline = pin!(deadline);
+        let mut deadline = Deadline::new(deadline);
         for (index, _, callback) in self.at(Hook::AfterRun) {
             between(result);
-            let called = patience.wait(call(async { callback.after_run(result).await }));
+            let called = deadline.wait(call(async { callback.after_run(result).await }));
             let called = called.await;
             self.note(index, Hook::AfterRun, called);
             result.callback_errors = self.failures();
@@ -135,31 +134,31 @@ impl Hooked {
 }
 
 /// How long hooks are waited for.
-struct Patience<'a, F> {
-    end: Pin<&'a mut F>,
+struct Deadline<'a, F> {
+    passes: Pin<&'a mut F>,
     is_over: bool,
 }
 
-impl<'a, F: Future<Output = ()>> Patience<'a, F> {
-    fn until(end: Pin<&'a mut F>) -> Self {
+impl<'a, F: Future<Output = ()>> Deadline<'a, F> {
+    fn new(passes: Pin<&'a mut F>) -> Self {
         Self {
-            end,
+            passes,
             is_over: false,
         }
     }
 
-    /// Waits for a hook. When patience is over, one that can end at once still may.
+    /// Waits for a hook. After the deadline, one that can end at once still may.
     async fn wait(&mut self, hook: impl Future<Output = HookResult>) -> HookResult {
         let is_over = self.is_over;
-        let end = async {
+        let passes = async {
             if !is_over {
-                self.end.as_mut().await;
+                self.passes.as_mut().await;
             }
         };
         tokio::select! {
             biased;
             called = hook => called,
-            () = end => {
+            () = passes => {
                 self.is_over = true;
                 Err(HookError::new(
                     "it was still at work when the time after an interruption was over",

@@ -1,4 +1,4 @@
-//! Callbacks' hooks on answers: between the decoders and the collector, on a thread of their own.
+//! Callbacks' hooks on responses: between the decoders and the collector, on a thread of their own.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::callback::Hooked;
 use crate::run::Interrupt;
 use crate::run::decode::Recorded;
 
-/// Answers whose hooks may wait for something at the same time.
-const MOST_AT_ONCE: usize = 1024;
+/// Responses whose hooks may wait for something at the same time.
+const MAX_CONCURRENT: usize = 1024;
 /// Batches that may wait for this thread. Beyond them the decoders wait, and so, in the end, do the
 /// clients, which the record of the measurement's quality shows.
-const WAITING_BATCHES: usize = 4;
+const MAX_BATCHES: usize = 4;
 
-/// Where decoders put finished answers.
+/// Where decoders put finished responses.
 #[derive(Clone)]
 pub(crate) enum Outlet {
     /// To the collector.
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
     interrupt: Interrupt,
     grace: Duration,
 ) -> Result<Outlet> {
-    let (batches, incoming) = mpsc::channel(WAITING_BATCHES);
+    let (batches, incoming) = mpsc::channel(MAX_BATCHES);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,7 +87,7 @@ impl Stage {
         while is_open || !under_way.is_empty() {
             let mut done = Vec::new();
             tokio::select! {
-                batch = incoming.recv(), if is_open && under_way.len() < MOST_AT_ONCE => {
+                batch = incoming.recv(), if is_open && under_way.len() < MAX_CONCURRENT => {
                     let Some(batch) = batch else {
                         is_open = false;
                         continue;
@@ -114,19 +114,20 @@ impl Stage {
         }
     }
 
-    /// Calls the hooks on one answer. After an interruption they have the grace time, too.
+    /// Calls the hooks on one response. After an interruption they have the grace time, too.
     async fn call(&self, mut recorded: Recorded) -> Recorded {
         if recorded.is_warmup {
             return recorded;
         }
         let hooks = self
             .hooked
-            .after_invoke(&mut recorded.response, self.given_up());
+            .after_invoke(&mut recorded.response, self.deadline());
         hooks.await;
         recorded
     }
 
-    async fn given_up(&self) {
+    /// Passes when the grace time after an interruption is over.
+    async fn deadline(&self) {
         self.interrupt.stopped().await;
         tokio::time::sleep(self.grace).await;
     }

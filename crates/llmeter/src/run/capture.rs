@@ -67,7 +67,7 @@ pub(crate) struct Sending {
     pub(crate) time_to_connect: Option<f64>,
     pub(crate) time_to_tls: Option<f64>,
     pub(crate) retries: u32,
-    /// Seconds that were waited before repetitions.
+    /// Seconds that were waited before retries.
     pub(crate) retry_wait: f64,
 }
 

@@ -12,9 +12,9 @@ use crate::endpoint::{Answer, Invoke, Transport};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
 use crate::run::Connections;
-use crate::run::ahead::Ready;
 use crate::run::capture::{Capture, Ending, Segment, Sending};
 use crate::run::gate::Pass;
+use crate::run::prefetch::Ready;
 use crate::run::prepare::Prepared;
 use crate::run::retry;
 use crate::run::session::Session;
@@ -164,7 +164,7 @@ impl Client {
             let cut_short = async {
                 tokio::select! {
                     biased;
-                    () = session.interrupt.was_cut() => ExchangeError::Interrupted,
+                    () = session.interrupt.aborted() => ExchangeError::Interrupted,
                     () = tokio::time::sleep(session.timeout) => {
                         ExchangeError::Timeout(session.timeout)
                     }

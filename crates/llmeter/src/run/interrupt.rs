@@ -9,14 +9,14 @@ enum Level {
     Run,
     /// Send nothing more; wait for what is in flight.
     Drain,
-    /// Give up what is in flight.
-    Cut,
+    /// Abandon what is in flight.
+    Abort,
 }
 
 /// A handle that stops a run from any thread.
 ///
 /// The first [`stop`](Self::stop) ends sending at once; what is in flight may finish within the
-/// run's grace time and is then cut off.
+/// run's grace time and is then aborted.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     level: Arc<watch::Sender<Level>>,
@@ -44,9 +44,9 @@ impl Interrupt {
         self.raise(Level::Drain);
     }
 
-    /// Gives up what is in flight, too.
-    pub fn cut(&self) {
-        self.raise(Level::Cut);
+    /// Abandons what is in flight, too.
+    pub fn abort(&self) {
+        self.raise(Level::Abort);
     }
 
     /// Whether the run is to send nothing more.
@@ -68,9 +68,9 @@ impl Interrupt {
         reached(&self.level, Level::Drain).await;
     }
 
-    /// Waits for [`cut`](Self::cut).
-    pub(crate) async fn was_cut(&self) {
-        reached(&self.level, Level::Cut).await;
+    /// Waits for [`abort`](Self::abort).
+    pub(crate) async fn aborted(&self) {
+        reached(&self.level, Level::Abort).await;
     }
 
     /// Takes over what the outer handle is told, from here on: those who wait for this one learn
@@ -79,8 +79,8 @@ impl Interrupt {
         if let Some(outer) = &self.outer {
             reached(outer, Level::Drain).await;
             self.stop();
-            reached(outer, Level::Cut).await;
-            self.cut();
+            reached(outer, Level::Abort).await;
+            self.abort();
         }
         std::future::pending::<()>().await;
     }

@@ -6,21 +6,24 @@
 //! (`result`), figures (`stats`).
 //!
 //! ```text
-//! Runner ─► Session ─► workers (threads): client tasks ─► Capture ─► Segment
-//!                                                                     │ queue
-//!                      collector ◄── responses ◄── decoder threads ◄──┘
+//! Runner ─► plan ─► start ─────────────────────────────────► wait ─► conclude ─► RunResult
+//!                     │                                        ▲
+//!                     ├─► workers (threads): clients ─► Capture ─► Segment
+//!                     │                                              │ queue
+//!                     └─► collector ◄── responses ◄── decoders ◄─────┘
 //! ```
 
 mod admission;
 mod after_invoke;
-mod ahead;
 mod capture;
 mod client;
+mod conclude;
 mod config;
 mod decode;
 mod gate;
-
 mod interrupt;
+mod plan;
+mod prefetch;
 mod prepare;
 mod probe_run;
 mod progress;
@@ -33,16 +36,19 @@ mod runner;
 mod saved;
 mod saved_run;
 mod session;
+mod start;
 mod unless;
+mod wait;
+mod warnings;
 mod worker;
 
 pub use config::{Connections, Load, RunConfig};
-
 pub use interrupt::Interrupt;
 pub(crate) use probe_run::ProbeRun;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
 #[doc(hidden)]
 pub use replay::Replay;
-pub use runner::{Runner, run_name_from_clock};
+pub use runner::Runner;
 pub use saved_run::SavedRun;
+pub use start::run_name_from_clock;

@@ -76,7 +76,7 @@ impl Prepared {
     ///
     /// # Errors
     /// If the endpoint cannot make the request, or panics.
-    pub(crate) fn anew(
+    pub(crate) fn renewed(
         &self,
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,

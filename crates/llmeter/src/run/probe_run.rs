@@ -6,11 +6,11 @@ use std::sync::mpsc::{Receiver, Sender};
 use crate::base::error::{Error, Result};
 use crate::endpoint::InvocationResponse;
 use crate::probe::Watch;
-use crate::run::ahead::Requests;
 use crate::run::capture::Segment;
 use crate::run::client;
 use crate::run::decode::Decoder;
 use crate::run::gate::Gate;
+use crate::run::prefetch::Requests;
 use crate::run::prepare::Prepared;
 use crate::run::session::Session;
 use crate::run::{Interrupt, RunConfig, worker};
@@ -73,7 +73,7 @@ impl ProbeRun {
                 () = interrupt.stopped() => {}
                 () = interrupt.follow() => {}
             }
-            own.cut();
+            own.abort();
             std::future::pending::<()>().await;
         };
         runtime.block_on(async {

@@ -12,13 +12,13 @@ use crate::api::failure::{bare_kind, is_throttle};
 use llmeter_wire::ResponseHead;
 use llmeter_wire::clock;
 
-/// The pause before the first repetition where the server names none; each later one is twice as
+/// The pause before the first retry where the server names none; each later one is twice as
 /// long. A random part of up to half is taken off, so that clients do not come back in step.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const MIN_PAUSE: Duration = Duration::from_millis(500);
 /// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// Headers of limits that are kept.
-const MOST_HEADERS: usize = 32;
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+/// Headers of limits that are kept, at most.
+const MAX_HEADERS: usize = 32;
 
 /// The headers that tell of rate limits: `x-ratelimit-…`, `anthropic-ratelimit-…`.
 fn limits(head: &ResponseHead) -> impl Iterator<Item = (&str, &str)> {
@@ -40,13 +40,13 @@ fn throttle(head: &ResponseHead) -> Option<&str> {
     (head.status >= 400 && is_throttle(kind)).then(|| bare_kind(kind))
 }
 
-/// How long to wait before the repetition after `attempts` attempts.
+/// How long to wait before the retry after `attempts` attempts.
 pub(crate) fn pause(attempts: u32, retry_after: Option<&str>) -> Duration {
     if let Some(asked) = retry_after.and_then(|text| wait_of(text, clock::wall())) {
         return asked;
     }
     let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1).min(16));
-    let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+    let pause = MIN_PAUSE.saturating_mul(doubled).min(MAX_PAUSE);
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct RateLimits(Mutex<Seen>);
 #[derive(Debug, Default)]
 struct Seen {
     /// Answers that said so by status 429 or an error of AWS's, those included that were followed
-    /// by a repetition.
+    /// by a retry.
     refused: u64,
     /// Those of them with an error of AWS's, by its name.
     throttles: BTreeMap<String, u64>,
@@ -95,7 +95,7 @@ impl RateLimits {
                     (Some(one), Some(other)) => Some(one.min(other)),
                     (one, other) => one.or(other),
                 };
-            } else if seen.headers.len() < MOST_HEADERS {
+            } else if seen.headers.len() < MAX_HEADERS {
                 seen.headers.insert(name, (value.to_owned(), number));
             }
         }

@@ -86,7 +86,7 @@ fn what_outlasts_the_grace_time_is_cut_and_recorded() {
         });
         interrupt.stop();
         if is_impatient {
-            interrupt.cut();
+            interrupt.abort();
         }
         let result = run.join().unwrap();
         assert!(result.interrupted);

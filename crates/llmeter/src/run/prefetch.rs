@@ -1,5 +1,6 @@
-//! Requests that callbacks may change or that grow old: prepared ahead, on a thread of their own, so that
-//! neither a slow hook nor the building of a request delays another stream's bytes.
+//! The request prefetcher: requests that callbacks may change or that grow old are made ahead of
+//! their time, on a thread of their own, so that neither a slow hook nor the building of a request
+//! delays another stream's bytes.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -41,39 +42,39 @@ pub(crate) enum Requests {
     /// The same bytes every time.
     Fixed(Vec<Arc<Prepared>>),
     /// Made for each request.
-    Ahead(Ahead),
+    Prefetched(Prefetcher),
 }
 
-pub(crate) struct Ahead {
-    wants: Sender<Want>,
+pub(crate) struct Prefetcher {
+    orders: Sender<Order>,
     hurry: Arc<Notify>,
     wait_ns: AtomicU64,
     /// Tells which requests have grown too old, if they do.
     ageing: Option<Arc<dyn Endpoint>>,
 }
 
-/// One client's wish for a request.
-struct Want {
-    what: Wanted,
+/// A request that a client wants.
+struct Order {
+    job: Job,
     reply: oneshot::Sender<Ready>,
 }
 
-enum Wanted {
+enum Job {
     /// That of the payload with this number.
-    Payload(usize),
+    Make(usize),
     /// One like this, which has grown too old. Callbacks have seen it already.
-    Anew(Arc<Prepared>),
+    Renew(Arc<Prepared>),
 }
 
 /// A client's side: what it sends next.
 pub(crate) struct NextRequest {
-    wants: Option<Sender<Want>>,
+    orders: Option<Sender<Order>>,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
 }
 
 /// What the thread needs to make requests.
-pub(crate) struct Workshop {
+pub(crate) struct RequestMaker {
     hooked: Arc<Hooked>,
     endpoint: Arc<dyn Endpoint>,
     /// The proxy through which requests go.
@@ -90,11 +91,11 @@ pub(crate) struct Workshop {
 
 impl Requests {
     /// Starts the thread that prepares requests. It ends with the last client.
-    pub(crate) fn ahead(workshop: Workshop) -> Result<Self> {
-        let (wants, wanted) = channel();
-        let ageing = match workshop.endpoint.transport() {
+    pub(crate) fn prefetched(maker: RequestMaker) -> Result<Self> {
+        let (orders, incoming) = channel();
+        let ageing = match maker.endpoint.transport() {
             Transport::Http(api) if api.request_lifetime().is_some() => {
-                Some(workshop.endpoint.clone())
+                Some(maker.endpoint.clone())
             }
             _ => None,
         };
@@ -108,13 +109,13 @@ impl Requests {
             .name("before-invoke".to_owned())
             .spawn(move || {
                 host::lower_priority();
-                runtime.block_on(serve(Arc::new(workshop), &wanted, &called));
+                runtime.block_on(serve(Arc::new(maker), &incoming, &called));
                 // A hook that hangs must not hold up the end.
                 runtime.shutdown_background();
             })
             .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
-        Ok(Self::Ahead(Ahead {
-            wants,
+        Ok(Self::Prefetched(Prefetcher {
+            orders,
             hurry,
             wait_ns: AtomicU64::new(0),
             ageing,
@@ -124,9 +125,9 @@ impl Requests {
     /// A client's side.
     pub(crate) fn of_client(&self) -> NextRequest {
         NextRequest {
-            wants: match self {
+            orders: match self {
                 Self::Fixed(_) => None,
-                Self::Ahead(ahead) => Some(ahead.wants.clone()),
+                Self::Prefetched(prefetcher) => Some(prefetcher.orders.clone()),
             },
             coming: None,
             ready: None,
@@ -140,29 +141,31 @@ impl Requests {
         prepared: Arc<Prepared>,
         interrupt: &Interrupt,
     ) -> Option<Ready> {
-        let Self::Ahead(ahead) = self else {
+        let Self::Prefetched(prefetcher) = self else {
             return Some(Ready::Send(prepared));
         };
-        let Some(endpoint) = &ahead.ageing else {
+        let Some(endpoint) = &prefetcher.ageing else {
             return Some(Ready::Send(prepared));
         };
         if is_fresh(&**endpoint, &prepared) {
             return Some(Ready::Send(prepared));
         }
-        let coming = want(&ahead.wants, Wanted::Anew(prepared));
-        ahead.wait_for(coming, interrupt).await
+        let coming = order(&prefetcher.orders, Job::Renew(prepared));
+        prefetcher.wait_for(coming, interrupt).await
     }
 
     /// Seconds that clients waited for callbacks, summed.
     pub(crate) fn wait(&self) -> f64 {
         match self {
             Self::Fixed(_) => 0.0,
-            Self::Ahead(ahead) => ahead.wait_ns.load(Ordering::Relaxed) as f64 * 1e-9,
+            Self::Prefetched(prefetcher) => {
+                prefetcher.wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
+            }
         }
     }
 }
 
-impl Ahead {
+impl Prefetcher {
     /// What a client that has nothing else to do waits for; `None` if the run is stopped.
     async fn wait_for(
         &self,
@@ -183,10 +186,10 @@ impl Ahead {
 }
 
 /// Asks the thread for a request.
-fn want(wants: &Sender<Want>, what: Wanted) -> oneshot::Receiver<Ready> {
+fn order(orders: &Sender<Order>, job: Job) -> oneshot::Receiver<Ready> {
     let (reply, coming) = oneshot::channel();
     // The thread lives as long as this sender.
-    let _ = wants.send(Want { what, reply });
+    let _ = orders.send(Order { job, reply });
     coming
 }
 
@@ -202,21 +205,21 @@ fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
 impl NextRequest {
     /// Says which payload is sent next, so that it can be prepared meanwhile.
     pub(crate) fn want(&mut self, payload: Option<usize>) {
-        if let (Some(wants), Some(payload)) = (&self.wants, payload) {
-            self.coming = Some(want(wants, Wanted::Payload(payload)));
+        if let (Some(orders), Some(payload)) = (&self.orders, payload) {
+            self.coming = Some(order(orders, Job::Make(payload)));
         }
     }
 
     /// Waits until the next request can be sent, or the run is stopped.
     pub(crate) async fn wait(&mut self, requests: &Requests, interrupt: &Interrupt) {
-        let (Some(coming), Requests::Ahead(ahead)) = (&mut self.coming, requests) else {
+        let (Some(coming), Requests::Prefetched(prefetcher)) = (&mut self.coming, requests) else {
             return;
         };
         if let Ok(ready) = coming.try_recv() {
             self.ready = Some(ready);
             return;
         }
-        self.ready = ahead.wait_for(coming, interrupt).await;
+        self.ready = prefetcher.wait_for(coming, interrupt).await;
     }
 
     /// Has the request that was waited for made anew if it has grown too old meanwhile: the answer
@@ -236,8 +239,8 @@ impl NextRequest {
     ) -> Option<&'a Prepared> {
         match (requests, &self.ready) {
             (Requests::Fixed(prepared), _) => prepared.get(payload?).map(|request| &**request),
-            (Requests::Ahead(_), Some(Ready::Send(request))) => Some(request),
-            (Requests::Ahead(_), _) => None,
+            (Requests::Prefetched(_), Some(Ready::Send(request))) => Some(request),
+            (Requests::Prefetched(_), _) => None,
         }
     }
 
@@ -246,24 +249,24 @@ impl NextRequest {
         self.coming = None;
         match requests {
             Requests::Fixed(prepared) => Some(Ready::Send(prepared[payload].clone())),
-            Requests::Ahead(_) => self.ready.take(),
+            Requests::Prefetched(_) => self.ready.take(),
         }
     }
 }
 
-async fn serve(workshop: Arc<Workshop>, wanted: &Receiver<Want>, hurry: &Notify) {
+async fn serve(maker: Arc<RequestMaker>, incoming: &Receiver<Order>, hurry: &Notify) {
     let mut under_way = JoinSet::new();
     loop {
-        match wanted.try_recv() {
-            Ok(want) => {
-                let workshop = workshop.clone();
+        match incoming.try_recv() {
+            Ok(order) => {
+                let maker = maker.clone();
                 let mut work = Box::pin(async move {
-                    let ready = match want.what {
-                        Wanted::Payload(index) => workshop.make(index).await,
-                        Wanted::Anew(old) => workshop.make_anew(old),
+                    let ready = match order.job {
+                        Job::Make(index) => maker.make(index).await,
+                        Job::Renew(old) => maker.renew(old),
                     };
                     // The client may have been stopped.
-                    let _ = want.reply.send(ready);
+                    let _ = order.reply.send(ready);
                 });
                 // Most hooks wait for nothing and are done at once.
                 if poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await {
@@ -286,7 +289,7 @@ async fn serve(workshop: Arc<Workshop>, wanted: &Receiver<Want>, hurry: &Notify)
     }
 }
 
-impl Workshop {
+impl RequestMaker {
     pub(crate) fn new(
         hooked: Arc<Hooked>,
         endpoint: Arc<dyn Endpoint>,
@@ -311,8 +314,8 @@ impl Workshop {
     }
 
     /// Makes a request that has grown too old once more.
-    fn make_anew(&self, old: Arc<Prepared>) -> Ready {
-        match old.anew(&*self.endpoint, self.proxy.as_ref()) {
+    fn renew(&self, old: Arc<Prepared>) -> Ready {
+        match old.renewed(&*self.endpoint, self.proxy.as_ref()) {
             Ok(new) => Ready::Send(Arc::new(new)),
             Err(reason) => Ready::Refused(
                 old,

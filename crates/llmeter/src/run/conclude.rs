@@ -1,0 +1,142 @@
+//! Last stage of a run: what was recorded becomes the result, callbacks see it, files are completed.
+
+use tokio::runtime::Runtime;
+
+use crate::base::error::Result;
+use crate::base::host::HostTimes;
+use crate::callback::Hook;
+use crate::result::{RunResult, RunSummary};
+use crate::run::quality::RunConditions;
+use crate::run::start::Started;
+use crate::run::wait::Ended;
+use crate::run::warnings;
+use llmeter_wire::clock;
+
+impl Started {
+    /// # Errors
+    /// When the run's folder cannot be completed.
+    pub(super) fn conclude(self, ended: Ended, runtime: &Runtime) -> Result<RunResult> {
+        let mut result = self.result(ended);
+        if self.hooked.has(Hook::AfterRun) {
+            self.after_run(&mut result, runtime);
+        }
+        if let Some(folder) = self.folder {
+            let warning = folder.finish(&result.summary, &result.stats())?;
+            result.warnings.extend(warning);
+        }
+        Ok(result)
+    }
+
+    fn result(&self, ended: Ended) -> RunResult {
+        let (session, config) = (&self.session, &self.config);
+        let Ended {
+            mut collected,
+            reports,
+            warnings: mut found,
+        } = ended;
+        let total_test_time = session
+            .started()
+            .zip(session.ended())
+            .map(|(start, end)| end.seconds_since(start));
+        let stats = collected.accumulator.stats(total_test_time);
+        let quality = collected.quality.judge(&RunConditions {
+            workers: reports,
+            connections: session.connections(),
+            backlog_bytes: session.backlog.highest() as u64,
+            recorder_wait: session.backlog_wait(),
+            callback_wait: session.callback_wait(),
+            host: HostTimes::read()
+                .zip(self.host_before)
+                .and_then(|(after, before)| after.shares_since(before)),
+            median_latency: stats
+                .get("time_to_last_token-p50")
+                .and_then(serde_json::Value::as_f64),
+            client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
+        });
+        found.extend(warnings::of_run(&collected, &quality, config));
+        let guard = session.guard.as_deref();
+        found.extend(guard.and_then(|guard| guard.notice()));
+        let annotation_tally = config
+            .low_memory
+            .then(|| collected.accumulator.annotation_summaries());
+        let summary = RunSummary {
+            total_test_time,
+            first_request_time: collected.first_request,
+            last_request_time: collected.last_request,
+            ..self.summary(collected.accumulator.recorded())
+        };
+        let mut result = RunResult::new(summary, collected.responses, stats);
+        result.interrupted = self.interrupt.is_stopped();
+        result.warnings = found;
+        result.error_tally = collected.errors;
+        result.annotation_tally = annotation_tally;
+        result.add_stats(quality.stats());
+        result.add_stats(session.rate_limits.stats());
+        if let Some(guard) = guard {
+            result.add_stats(guard.stats());
+        }
+        result.quality = Some(quality);
+        result.callback_errors = self.hooked.failures();
+        result
+    }
+
+    /// What the run was, with so many recorded requests.
+    fn summary(&self, recorded: u64) -> RunSummary {
+        let (session, config) = (&self.session, &self.config);
+        let is_limited = session
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.is_reached());
+        let identity = config.endpoint.identity();
+        RunSummary {
+            total_requests: Some(recorded),
+            clients: config.clients as u64,
+            n_requests: Some(match config.requests_per_client() {
+                Some(planned) if !self.interrupt.is_stopped() && !is_limited => planned,
+                _ => recorded / config.clients as u64,
+            }),
+            model_id: Some(identity.model_id.clone()),
+            output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
+            endpoint_name: Some(identity.endpoint_name.clone()),
+            provider: Some(identity.provider.clone()),
+            run_name: Some(self.run_name.clone()),
+            run_description: config.run_description.clone(),
+            start_time: Some(self.start_time),
+            end_time: Some(clock::wall()),
+            ..RunSummary::default()
+        }
+    }
+
+    fn after_run(&self, result: &mut RunResult, runtime: &Runtime) {
+        let (interrupt, hooked) = (&self.interrupt, &self.hooked);
+        // What is measured is safe before foreign code sees it, and a callback finds the files of
+        // the run complete, with what the callbacks before it added.
+        let mut is_writable = true;
+        let save_first = |result: &RunResult| {
+            if let Some(folder) = self.folder.as_ref().filter(|_| is_writable)
+                && let Err(reason) =
+                    folder.write_summary_and_stats(&result.summary, &result.stats())
+            {
+                tracing::warn!("{reason}");
+                is_writable = false;
+            }
+        };
+        let is_interrupted = result.interrupted;
+        let deadline = async {
+            // After an interrupted run the hooks have all their time: another signal ends them.
+            if is_interrupted {
+                std::future::pending::<()>().await;
+            }
+            interrupt.stopped().await;
+            tokio::time::sleep(self.config.grace).await;
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = hooked.after_run(result, save_first, deadline) => {}
+                () = interrupt.follow() => {}
+            }
+        });
+        result.callback_errors = hooked.failures();
+    }
+}

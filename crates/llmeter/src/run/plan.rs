@@ -1,0 +1,128 @@
+//! First stage of a run: everything that is settled before its folder is made and anything is sent.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use crate::base::error::{Error, Result};
+use crate::base::host;
+use crate::callback::{Hook, Hooked};
+use crate::cost::SpendGuard;
+use crate::endpoint::{Endpoint, Transport};
+use crate::run::admission;
+use crate::run::prefetch::{RequestMaker, Requests};
+use crate::run::prepare::Prepared;
+use crate::run::reach::reach;
+use crate::run::{Interrupt, RunConfig};
+use llmeter_wire::{Dialer, Proxy};
+
+/// A run that can start.
+pub(super) struct Plan {
+    /// The configuration as the callbacks leave it.
+    pub(super) config: RunConfig,
+    pub(super) hooked: Arc<Hooked>,
+    /// In a run with a limit of cost.
+    pub(super) guard: Option<Arc<SpendGuard>>,
+    pub(super) requests: Requests,
+    /// For an endpoint that is an HTTP API.
+    pub(super) dialer: Option<Dialer>,
+}
+
+impl Plan {
+    /// # Errors
+    /// When the configuration cannot be used, a callback forbids the run, or the endpoint cannot be
+    /// reached.
+    pub(super) fn new(
+        config: &RunConfig,
+        runtime: &Runtime,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        config.validate()?;
+        let hooked = Arc::new(Hooked::new(&config.callbacks)?);
+        let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
+        host::check_open_files(config.clients)?;
+        let proxy = config.proxy()?;
+        if let Transport::Http(api) = config.endpoint.transport() {
+            api.check()?;
+        }
+        let prepared = config
+            .payloads
+            .iter()
+            .map(|payload| Prepared::new(&*config.endpoint, proxy.as_ref(), payload).map(Arc::new))
+            .collect::<Result<Vec<_>>>()?;
+        let guard = admission::guard(&config, &prepared)?;
+        let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;
+        let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived(&*config.endpoint) {
+            Requests::prefetched(RequestMaker::new(
+                hooked.clone(),
+                config.endpoint.clone(),
+                proxy,
+                config.payloads.clone(),
+                prepared,
+                guard.clone(),
+            ))?
+        } else {
+            Requests::Fixed(prepared)
+        };
+        Ok(Self {
+            config,
+            hooked,
+            guard,
+            requests,
+            dialer,
+        })
+    }
+}
+
+/// The configuration as the callbacks leave it.
+async fn before_run(
+    config: &RunConfig,
+    hooked: &Hooked,
+    interrupt: &Interrupt,
+) -> Result<RunConfig> {
+    let mut config = config.clone();
+    if hooked.has(Hook::BeforeRun) {
+        tokio::select! {
+            called = hooked.before_run(&mut config) => called?,
+            () = interrupt.stopped() => return Err(interrupted()),
+            () = interrupt.follow() => {}
+        }
+        config.validate()?;
+    }
+    Ok(config)
+}
+
+fn interrupted() -> Error {
+    Error::Environment("the run was interrupted before it began".to_owned())
+}
+
+/// Whether requests grow too old while they wait, like signed ones.
+fn is_short_lived(endpoint: &dyn Endpoint) -> bool {
+    match endpoint.transport() {
+        Transport::Http(api) => api.request_lifetime().is_some(),
+        Transport::Invoke(_) => false,
+    }
+}
+
+/// What opens connections to the endpoint, after it has opened one.
+fn dialer(
+    config: &RunConfig,
+    proxy: Option<&Proxy>,
+    runtime: &Runtime,
+    interrupt: &Interrupt,
+) -> Result<Option<Dialer>> {
+    let Transport::Http(api) = config.endpoint.transport() else {
+        return Ok(None);
+    };
+    let server = api.server();
+    let dialer = config.dialer(server, proxy)?;
+    runtime.block_on(async {
+        tokio::select! {
+            reached = reach(&dialer, server, config) => reached,
+            // The run then saves that it was interrupted before it sent anything.
+            () = interrupt.stopped() => Ok(()),
+            () = interrupt.follow() => Ok(()),
+        }
+    })?;
+    Ok(Some(dialer))
+}

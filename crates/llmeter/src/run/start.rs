@@ -1,0 +1,137 @@
+//! Second stage of a run: its folder is made, and its threads start.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::base::error::Result;
+use crate::base::host::HostTimes;
+use crate::callback::Hooked;
+use crate::load::plan_clients;
+use crate::result::RunFolder;
+use crate::run::gate::Gate;
+use crate::run::plan::Plan;
+use crate::run::recorder::Recorder;
+use crate::run::session::Session;
+use crate::run::worker::{self, WorkerReport};
+use crate::run::{Interrupt, Observer, RunConfig, saved};
+use llmeter_wire::clock;
+
+/// A run that has started.
+pub(super) struct Started {
+    pub(super) config: RunConfig,
+    pub(super) hooked: Arc<Hooked>,
+    pub(super) interrupt: Interrupt,
+    pub(super) session: Arc<Session>,
+    pub(super) run_name: String,
+    pub(super) folder: Option<RunFolder>,
+    pub(super) start_time: Timestamp,
+    pub(super) host_before: Option<HostTimes>,
+}
+
+/// Its threads.
+pub(super) struct Threads {
+    pub(super) recorder: Recorder,
+    pub(super) workers: Vec<JoinHandle<Result<WorkerReport>>>,
+    /// Closes when every worker is done.
+    pub(super) workers_done: Receiver<()>,
+}
+
+impl Plan {
+    /// # Errors
+    /// When the run's folder cannot be written or a thread cannot start.
+    pub(super) fn start(
+        self,
+        observer: Option<Arc<dyn Observer>>,
+        interrupt: &Interrupt,
+    ) -> Result<(Started, Threads)> {
+        let Self {
+            config,
+            hooked,
+            guard,
+            requests,
+            dialer,
+        } = self;
+        let start_time = clock::wall();
+        let (run_name, folder) = open_folder(&config)?;
+        let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
+        let (gate, passes) = Gate::new(config.clients);
+        let session = Session::new(&config, dialer, requests, interrupt.clone(), gate, guard);
+        let session = Arc::new(session);
+        let (queues, recorder) = Recorder::start(
+            &config,
+            &session,
+            writer,
+            observer,
+            interrupt.clone(),
+            &hooked,
+        )?;
+        let host_before = HostTimes::read();
+        let mut shares: Vec<Vec<_>> = (0..config.worker_count()).map(|_| Vec::new()).collect();
+        for (turn, client) in plan_clients(&config).into_iter().zip(passes).enumerate() {
+            let worker = turn % shares.len();
+            shares[worker].push(client);
+        }
+        // Every worker holds a sender until it is done, so that the channel closes when all are.
+        let (alive, workers_done) = channel(1);
+        let start = |(number, clients)| {
+            let (queues, alive) = (queues.clone(), alive.clone());
+            worker::spawn(number, session.clone(), clients, queues, alive)
+        };
+        let workers = shares
+            .into_iter()
+            .enumerate()
+            .map(start)
+            .collect::<Result<Vec<_>>>()
+            // The workers that did start must not go on without this function.
+            .inspect_err(|_| interrupt.abort())?;
+        let threads = Threads {
+            recorder,
+            workers,
+            workers_done,
+        };
+        let started = Started {
+            config,
+            hooked,
+            interrupt: interrupt.clone(),
+            session,
+            run_name,
+            folder,
+            start_time,
+            host_before,
+        };
+        Ok((started, threads))
+    }
+}
+
+/// The name that a run gets when the user gives none: the local time, to the minute.
+pub fn run_name_from_clock() -> String {
+    clock::wall()
+        .to_zoned(TimeZone::system())
+        .strftime("%Y%m%d-%H%M")
+        .to_string()
+}
+
+/// The run's name, and its folder with the files that are there from the start.
+fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
+    let Some(output) = &config.output else {
+        let name = config.run_name.clone().unwrap_or_else(run_name_from_clock);
+        return Ok((name, None));
+    };
+    let folder = match &config.run_name {
+        Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
+        None => RunFolder::create_free(output, &run_name_from_clock())?,
+    };
+    let location = folder.location();
+    let name = match &config.run_name {
+        Some(name) => name.clone(),
+        None => location.file_name().unwrap_or_else(run_name_from_clock),
+    };
+    folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
+    folder.write_config(&saved::run_config(config, location, &name)?)?;
+    folder.write_own_config(&saved::own_config(config))?;
+    Ok((name, Some(folder)))
+}

@@ -1,0 +1,61 @@
+//! What the user should know although the run is complete.
+
+use crate::endpoint::Transport;
+use crate::run::recorder::Collected;
+use crate::run::{MeasurementQuality, RunConfig};
+use llmeter_wire::StampSource;
+
+/// What the user should know although the run is complete.
+pub(super) fn of_run(
+    collected: &Collected,
+    quality: &MeasurementQuality,
+    config: &RunConfig,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(reason) = &collected.write_error {
+        warnings.push(format!(
+            "responses.jsonl is incomplete ({reason}); the statistics are complete"
+        ));
+    }
+    if collected.lost > 0 {
+        warnings.push(format!(
+            "{} answers were lost because decoding them panicked",
+            collected.lost
+        ));
+    }
+    if config.insecure
+        && let Transport::Http(api) = config.endpoint.transport()
+        && api.server().tls
+    {
+        warnings.push("the server's certificate was not checked".to_owned());
+    }
+    if let Ok(Some(proxy)) = config.proxy() {
+        let shown = proxy.shown();
+        warnings.push(format!(
+            "requests went through the proxy {shown}, whose time is in every figure"
+        ));
+    }
+    if config.http2 && config.stamps == StampSource::Kernel {
+        warnings.push("with HTTP/2, times were taken after each read".to_owned());
+    }
+    if config.stamp_source() == StampSource::Kernel
+        && quality.stamps == StampSource::User
+        && let Transport::Http(api) = config.endpoint.transport()
+        && quality.receive_delay.is_some()
+    {
+        warnings.push(if api.server().socket.is_some() {
+            "Unix sockets have no kernel receive stamps; times were taken after each read"
+                .to_owned()
+        } else if quality.kernel_stamped_rate == 0.0 {
+            "this system gives no kernel receive stamps; times were taken after each read"
+                .to_owned()
+        } else {
+            format!(
+                "only {:.0} % of the reads had kernel receive stamps; the times of the others were \
+                 taken after the read",
+                quality.kernel_stamped_rate * 100.0
+            )
+        });
+    }
+    warnings
+}
