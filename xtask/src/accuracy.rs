@@ -4,7 +4,7 @@
 //! each frame was handed to the kernel; the meter runs on another. Both are joined by the answer's
 //! id.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +36,9 @@ pub(crate) struct AccuracyArguments {
     /// Answers that each client of each level gets before the measurement
     #[arg(long, default_value_t = 1)]
     warmup: usize,
+    /// Another build of llmeter that each level is measured with in turn, asked by the same simulator
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 /// From this many streams on, tokens come every 100 ms: more would be beyond one core of any client.
@@ -92,8 +95,12 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     for endpoint in endpoints(arguments) {
         println!("{endpoint}\n{}", heading());
         for streams in levels {
-            let line = level(arguments, &llmeter, cores, endpoint, *streams)?;
+            let line = level(arguments, (&llmeter, &llmeter), cores, endpoint, *streams)?;
             println!("{line}");
+            if let Some(other) = &arguments.against {
+                let line = level(arguments, (&llmeter, other), cores, endpoint, *streams)?;
+                println!("{line}  other build");
+            }
         }
     }
     Ok(())
@@ -120,7 +127,7 @@ fn heading() -> String {
 /// Measures one level. Returns its line of the table.
 fn level(
     arguments: &AccuracyArguments,
-    llmeter: &Path,
+    (simulator, meter): (&Path, &Path),
     (server_core, meter_core): (usize, usize),
     endpoint: &str,
     streams: usize,
@@ -138,7 +145,7 @@ fn level(
         "10ms"
     };
     let simulator = SimulatorProcess::start(
-        llmeter,
+        simulator,
         server_core,
         &[
             "--ttft=50ms".to_owned(),
@@ -149,7 +156,7 @@ fn level(
     )?;
     let usage = processes::run_on(
         meter_core,
-        Command::new(llmeter)
+        Command::new(meter)
             .args(["run", "--quiet", "--json", "--model", "truth"])
             .args(["--prompt", "How far off?", "--stamps", &arguments.stamps])
             .args(endpoint_flags(endpoint, &simulator.base_url))

@@ -3,6 +3,7 @@
 //! The simulator runs unpaced on one core and writes each frame by itself; the client has the
 //! other. The two clients take turns, so that a change of the machine's mood meets both.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +26,9 @@ pub(crate) struct ThroughputArguments {
     /// How often each client is measured
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Another build of llmeter that takes turns, too
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
@@ -41,50 +45,46 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
         "{:>12}  {:>12}  {:>14}",
         "client", "events/s", "CPU per event"
     );
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut clients = vec![("bare hyper", None), ("llmeter", Some(llmeter.as_path()))];
+    clients.extend(
+        arguments
+            .against
+            .as_deref()
+            .map(|other| ("other build", Some(other))),
+    );
+    let mut rates = vec![Vec::new(); clients.len()];
     for round in 0..arguments.rounds {
-        let bare = processes::run_on(
-            client_core,
-            Command::new(std::env::current_exe()?)
-                .args(["bare-client", "--base-url", &simulator.base_url])
-                .args(["--streams", &streams, "--requests", &requests])
-                .args(["--tokens", &arguments.tokens.to_string()]),
-        )?;
-        let seconds: f64 = bare
-            .output
-            .trim()
-            .parse()
-            .context("the bare client failed")?;
-        let meter = processes::run_on(
-            client_core,
-            Command::new(&llmeter)
-                .args([
-                    "run", "--quiet", "--json", "--model", "m", "--prompt", "Go.",
-                ])
-                .args(["--base-url", &simulator.base_url, "--clients", &streams])
-                .args([
-                    "--requests",
-                    &requests,
-                    "--max-tokens",
-                    &arguments.tokens.to_string(),
-                ])
-                .args(["--run-name", &format!("round-{round}"), "--output"])
-                .arg(folder.path()),
-        )?;
-        let stats: Value = serde_json::from_str(&meter.output)
-            .with_context(|| format!("the meter ended with {:?}: {}", meter.code, meter.output))?;
-        let time = stats["total_test_time"]
-            .as_f64()
-            .context("no total_test_time")?;
-        if stats["failed_requests"] != 0 || stats["total_output_tokens"] != events {
-            bail!("the meter lost events: {stats}");
-        }
-        for (client, (rates, (seconds, usage))) in ["bare hyper", "llmeter"]
-            .into_iter()
-            .zip(rates.iter_mut().zip([(seconds, &bare), (time, &meter)]))
-        {
+        for ((name, build), rates) in clients.iter().zip(&mut rates) {
+            let (seconds, usage) = match build {
+                None => {
+                    let usage = processes::run_on(
+                        client_core,
+                        Command::new(std::env::current_exe()?)
+                            .args(["bare-client", "--base-url", &simulator.base_url])
+                            .args(["--streams", &streams, "--requests", &requests])
+                            .args(["--tokens", &arguments.tokens.to_string()]),
+                    )?;
+                    let seconds = usage.output.trim().parse::<f64>();
+                    (seconds.context("the bare client failed")?, usage)
+                }
+                Some(build) => {
+                    let usage = processes::run_on(
+                        client_core,
+                        Command::new(build)
+                            .args([
+                                "run", "--quiet", "--json", "--model", "m", "--prompt", "Go.",
+                            ])
+                            .args(["--base-url", &simulator.base_url, "--clients", &streams])
+                            .args(["--requests", &requests])
+                            .args(["--max-tokens", &arguments.tokens.to_string()])
+                            .args(["--run-name", &format!("{name}-{round}"), "--output"])
+                            .arg(folder.path()),
+                    )?;
+                    (time_of(&usage.output, events)?, usage)
+                }
+            };
             println!(
-                "{client:>12}  {:>12.0}  {:>11.2} µs",
+                "{name:>12}  {:>12.0}  {:>11.2} µs",
                 events / seconds,
                 usage.cpu.as_secs_f64() * 1e6 / events
             );
@@ -92,13 +92,30 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
         }
     }
     simulator.stop()?;
-    let [bare, meter] = rates.map(|mut rates: Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    });
-    println!(
-        "llmeter takes {:.0} % of the bare client's events",
-        meter / bare * 100.0
-    );
+    let medians: Vec<f64> = rates
+        .into_iter()
+        .map(|mut rates| {
+            rates.sort_by(f64::total_cmp);
+            rates[rates.len() / 2]
+        })
+        .collect();
+    for ((name, _), median) in clients.iter().zip(&medians).skip(1) {
+        println!(
+            "{name} takes {:.0} % of the bare client's events",
+            median / medians[0] * 100.0
+        );
+    }
     Ok(())
+}
+
+/// The length of the run whose statistics these are, which must have every event.
+fn time_of(stats: &str, events: f64) -> Result<f64> {
+    let stats: Value =
+        serde_json::from_str(stats).with_context(|| format!("the meter said: {stats}"))?;
+    if stats["failed_requests"] != 0 || stats["total_output_tokens"] != events {
+        bail!("the meter lost events: {stats}");
+    }
+    stats["total_test_time"]
+        .as_f64()
+        .context("no total_test_time")
 }
