@@ -1,0 +1,43 @@
+//! The library from outside: files of the contract, endpoints, and whole runs over real sockets.
+//!
+//! One binary, because each one links the whole library. Data is in `tests/data` and `tests/golden`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
+#[cfg(feature = "aws")]
+mod aws_endpoints;
+mod cost_model;
+mod damaged_folders;
+mod golden;
+mod golden_results;
+mod golden_vectors;
+#[cfg(unix)]
+mod http2;
+mod json_endpoints;
+#[cfg(unix)]
+mod killed_run;
+#[cfg(unix)]
+mod network;
+#[cfg(unix)]
+mod odd_answers;
+mod openai_chat;
+mod openai_family;
+mod own_callback;
+#[cfg(unix)]
+mod own_endpoint;
+mod payload;
+#[cfg(feature = "aws")]
+mod payload_builders;
+mod python_interop;
+#[cfg(unix)]
+mod runs;
+#[cfg(unix)]
+mod scripted;
+mod sse;
+#[cfg(unix)]
+mod tls;
+#[cfg(unix)]
+mod wire_behaviour;

@@ -1,0 +1,203 @@
+//! Answers that only some APIs give. What all can give is the conformance suite's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::scripted::answers::{chunked, event, object, sized, stop, text, usage, whole_stream};
+use crate::scripted::{Scripted, Step, run, write};
+use llmeter::endpoint::{Api, EndpointSettings};
+use llmeter::{Endpoint, InvocationResponse, RunConfig};
+use serde_json::{Value, json};
+
+fn ask(api: &str, steps: Vec<Step>) -> InvocationResponse {
+    let api = Api::named(api).unwrap();
+    ask_with(api, steps, |base_url| {
+        let base_url = match api.name.starts_with("openai") {
+            true => base_url,
+            false => base_url.trim_end_matches("/v1"),
+        };
+        let settings = EndpointSettings {
+            base_url: Some(base_url.to_owned()),
+            model: Some("m".to_owned()),
+            ..EndpointSettings::default()
+        };
+        api.endpoint(&settings).unwrap()
+    })
+}
+
+fn ask_with(
+    api: &Api,
+    steps: Vec<Step>,
+    endpoint: impl Fn(&str) -> Arc<dyn Endpoint>,
+) -> InvocationResponse {
+    let server = Scripted::start(vec![steps]);
+    let payload = api.create_payload("one two three", 64).unwrap();
+    let mut config = RunConfig::new(endpoint(&server.base_url), [payload]);
+    config.timeout = Duration::from_secs(20);
+    run(config).responses.remove(0)
+}
+
+#[test]
+fn refusals_further_choices_and_audio_are_content() {
+    let stream = |deltas: &[Value]| {
+        let deltas = deltas
+            .iter()
+            .map(|delta| event(&object(delta.clone(), None)));
+        let body = deltas.collect::<String>() + &stop() + &usage(7, 2);
+        ask("openai-chat-stream", vec![write(chunked(&body))])
+    };
+    let response = stream(&[json!({"refusal": "I can"}), json!({"refusal": "not."})]);
+    assert_eq!(response.response_text.as_deref(), Some("I cannot."));
+    assert_eq!(response.detail.content_frames, Some(2));
+
+    let audio = |audio: Value| json!({"audio": audio});
+    let response = stream(&[
+        audio(json!({"id": "a"})),
+        audio(json!({"transcript": "Hi"})),
+        audio(json!({"data": "AAAA"})),
+        audio(json!({"expires_at": 5})),
+    ]);
+    assert_eq!(response.error, None);
+    assert_eq!(response.detail.content_frames, Some(2));
+
+    // Of several choices the first one is kept, and the frames of all count.
+    let choice = |index: u32, text: &str| {
+        event(&json!({"choices": [{"index": index, "delta": {"content": text}}]}))
+    };
+    let body = choice(1, "b") + &choice(0, "a") + &choice(1, "b") + &choice(2, "");
+    let body = body + &whole_stream(&[]);
+    let response = ask("openai-chat-stream", vec![write(chunked(&body))]);
+    assert_eq!(response.response_text.as_deref(), Some("a"));
+    assert_eq!(response.detail.content_frames, Some(3));
+}
+
+#[test]
+fn every_kind_of_failure_within_a_chat_stream_keeps_what_came_before() {
+    for (failure, words) in [
+        (
+            json!({"error": {"message": "overloaded", "code": 503}}),
+            "overloaded (code 503)",
+        ),
+        (json!({"error": "overloaded"}), "overloaded"),
+    ] {
+        let body = text("Hel") + &event(&failure);
+        let response = ask("openai-chat-stream", vec![write(chunked(&body))]);
+        assert_eq!(response.error.as_deref(), Some(words));
+        assert_eq!(response.response_text.as_deref(), Some("Hel"));
+    }
+}
+
+#[test]
+fn bodies_of_other_shapes_are_no_answers() {
+    for api in [
+        "openai-chat",
+        "anthropic-messages",
+        "gemini",
+        "ollama",
+        "tgi",
+    ] {
+        for body in ["{", "[]", "3", "{}", "{\"other\": 1}"] {
+            let steps = vec![write(sized("200 OK", "application/json", body))];
+            let response = ask(api, steps);
+            assert!(response.error.is_some(), "{api}: {body}");
+        }
+    }
+}
+
+#[test]
+fn embeddings_are_counted_and_not_kept() {
+    let api = "openai-embeddings";
+    let body = json!({
+        "data": [{"embedding": [0.5, -1.0]}, {"embedding": [1, 2]}],
+        "usage": {"prompt_tokens": 7, "total_tokens": 7},
+    });
+    let body = sized("200 OK", "application/json", &body.to_string());
+    let response = ask(api, vec![write(body)]);
+    assert_eq!(response.error, None);
+    assert_eq!(response.annotations["vectors"], 2);
+    assert_eq!(response.annotations["vector_dimensions"], 2);
+    for (body, message) in [
+        (
+            sized("200 OK", "application/json", "{\"data\": []}"),
+            "no embeddings",
+        ),
+        (
+            sized("200 OK", "text/event-stream", "data: {}\n\n"),
+            "not a list of embeddings",
+        ),
+    ] {
+        let error = ask(api, vec![write(body)]).error.unwrap();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[cfg(feature = "aws")]
+mod event_streams {
+    use aws_smithy_eventstream::frame::write_message_to;
+    use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
+    use llmeter::endpoint::{AwsOptions, BedrockConverse};
+
+    use super::*;
+    use crate::scripted::answers::chunk_of;
+
+    fn message(kind: &str, name: &str, payload: &Value) -> Vec<u8> {
+        let header = |name: String, value: &str| {
+            Header::new(name, HeaderValue::String(value.to_owned().into()))
+        };
+        let message = Message::new(payload.to_string().into_bytes())
+            .add_header(header(":message-type".to_owned(), kind))
+            .add_header(header(format!(":{kind}-type"), name));
+        let mut out = Vec::new();
+        write_message_to(&message, &mut out).unwrap();
+        out
+    }
+
+    fn converse(body: &[u8]) -> InvocationResponse {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n\
+            Transfer-Encoding: chunked\r\n\r\n";
+        let answer = [head.as_bytes(), &chunk_of(body), b"0\r\n\r\n"].concat();
+        let api = Api::named("bedrock-converse-stream").unwrap();
+        ask_with(api, vec![write(answer)], |base_url| {
+            let aws = AwsOptions::new()
+                .base_url(base_url.trim_end_matches("/v1"))
+                .region("us-east-1")
+                .access_keys("AKID", "made-up", None);
+            Arc::new(BedrockConverse::builder("m").aws(aws).build().unwrap())
+        })
+    }
+
+    #[test]
+    fn damage_and_exceptions_keep_what_came_before() {
+        let text = |text: &str| {
+            let payload = json!({"delta": {"text": text}});
+            message("event", "contentBlockDelta", &payload)
+        };
+        let first = text("Hello");
+        let whole = [
+            first.clone(),
+            text(" you"),
+            message("event", "messageStop", &json!({"stopReason": "end_turn"})),
+        ]
+        .concat();
+        assert_eq!(converse(&whole).error, None);
+
+        let mut damaged = whole.clone();
+        damaged[first.len() + 40] ^= 1;
+        let slow_down = json!({"message": "slow down"});
+        let exception = message("exception", "throttlingException", &slow_down);
+        for (body, error) in [
+            // HTTP says that this is all, but a message is not over.
+            (whole[..first.len() + 20].to_vec(), "ended within message"),
+            (damaged, "checksum"),
+            (
+                [first, exception].concat(),
+                "Bedrock throttlingException: slow down",
+            ),
+        ] {
+            let response = converse(&body);
+            let got = response.error.unwrap();
+            assert!(got.contains(error), "{got}");
+            assert_eq!(response.response_text.as_deref(), Some("Hello"));
+        }
+    }
+}

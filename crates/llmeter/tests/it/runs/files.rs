@@ -1,0 +1,189 @@
+//! What a run leaves in its folder.
+
+use std::path::Path;
+
+use llmeter::{Error, Load, RunConfig, RunResult, Runner};
+use serde_json::Value;
+
+use super::{assert_saved, config, failure, friendly, lines, whole};
+use crate::scripted::{Scripted, finish, run};
+
+fn read(folder: &Path, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+/// A server that fails every fourth request.
+fn mixed(requests: usize) -> Scripted {
+    let script = |number: usize| match number % 4 {
+        3 => failure(),
+        _ => whole(),
+    };
+    Scripted::start((0..requests).map(script).collect())
+}
+
+#[test]
+fn a_folder_says_what_the_run_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = mixed(24);
+    let mut config = config(&server, 3)
+        .clients(4)
+        .load(Load::Requests(6))
+        .output(folder.path())
+        .run_name("named");
+    config.run_description = Some("a description".to_owned());
+    config.seed = 9;
+    let result = run(config);
+    let path = folder.path().join("named");
+    assert_eq!(result.summary.output_path, Some(path.clone().into()));
+    assert_eq!(result.summary.run_name.as_deref(), Some("named"));
+    assert_eq!(result.stats()["failed_requests"], 6);
+    assert_eq!(lines(&path), 24);
+    assert_saved(&result);
+    let saved = read(&path, "run_config.json");
+    assert_eq!(saved["clients"], 4);
+    assert_eq!(saved["n_requests"], 6);
+    assert_eq!(saved["run_name"], "named");
+    assert_eq!(saved["run_description"], "a description");
+    assert_eq!(saved["run_duration"], Value::Null);
+    assert_eq!(read(&path, "llmeter.json")["seed"], 9);
+    let stats = read(&path, "stats.json");
+    for key in [
+        "measurement_verdict",
+        "measurement_stamps",
+        "measurement_receive_delay-p99",
+        "measurement_send_lateness-p99",
+        "measurement_percentiles",
+    ] {
+        assert!(stats.get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn without_a_folder_nothing_is_written() {
+    let server = friendly();
+    let result = run(config(&server, 1).run_name("named"));
+    assert_eq!(result.summary.output_path, None);
+    assert_eq!(result.summary.run_name.as_deref(), Some("named"));
+}
+
+#[test]
+fn low_memory_keeps_answers_on_disk_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = mixed(120);
+    let mut config = config(&server, 2)
+        .clients(3)
+        .load(Load::Requests(40))
+        .output(folder.path());
+    config.low_memory = true;
+    let result = run(config);
+    assert_eq!(result.responses, []);
+    let stats = result.stats();
+    assert_eq!(stats["measurement_percentiles"], "sketch");
+    assert_eq!(stats["failed_requests"], 30);
+    assert_eq!(result.error_counts()[0].1, 30);
+    let exact = RunResult::load(result.summary.output_path.as_ref().unwrap()).unwrap();
+    assert_eq!(exact.responses.len(), 120);
+    assert_eq!(exact.stats()["measurement_percentiles"], "exact");
+    for (key, value) in exact.stats() {
+        // A sketch knows which values are about the middle, but not what lies between them.
+        let is_percentile = key.contains("-p");
+        let (Some(exact), Some(kept)) = (value.as_f64(), stats[&key].as_f64()) else {
+            continue;
+        };
+        let is_close = (kept - exact).abs() <= 1e-9 * exact.abs();
+        assert!(
+            is_percentile || is_close,
+            "{key}: {kept} instead of {exact}"
+        );
+    }
+    let succeeded = exact.responses.iter().filter(|one| one.error.is_none());
+    let mut times: Vec<f64> = succeeded
+        .map(|one| one.time_to_first_token.unwrap())
+        .collect();
+    times.sort_by(f64::total_cmp);
+    for (key, below, above) in [("p50", 44, 46), ("p90", 80, 82)] {
+        let kept = stats[&format!("time_to_first_token-{key}")]
+            .as_f64()
+            .unwrap();
+        let (below, above) = (times[below] * 0.995, times[above] * 1.005);
+        assert!(below <= kept && kept <= above, "{below} {kept} {above}");
+    }
+    let mut again = result;
+    assert_eq!(again.load_responses().unwrap().len(), 120);
+    assert_eq!(again.stats()["measurement_percentiles"], "exact");
+}
+
+#[test]
+fn a_run_in_the_same_folder_is_refused_unless_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = friendly();
+    let named = |requests| {
+        config(&server, 1)
+            .load(Load::Requests(requests))
+            .output(folder.path())
+            .run_name("named")
+    };
+    run(named(3));
+    let path = folder.path().join("named");
+    let before = std::fs::read(path.join("responses.jsonl")).unwrap();
+    let second = named(1);
+    let error = finish(move || Runner::new(second).run_blocking()).unwrap_err();
+    assert!(matches!(&error, Error::FolderInUse { path: used } if *used == path.clone().into()));
+    assert_eq!(std::fs::read(path.join("responses.jsonl")).unwrap(), before);
+    assert_eq!(server.requests(), 3, "nothing was sent");
+    let mut second = named(1);
+    second.overwrite = true;
+    let result = run(second);
+    assert_eq!(lines(&path), 1);
+    assert_saved(&result);
+}
+
+/// Defects D4 and D26 of the Python system: runs of the same minute share a folder, and runs
+/// outside the main thread fail.
+#[test]
+fn runs_at_the_same_time_get_folders_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = friendly();
+    let config: RunConfig = config(&server, 4).clients(2).output(folder.path());
+    let runner = Runner::new(config);
+    let results = finish(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..5 {
+                let runner = runner.clone();
+                tasks.spawn(async move { runner.run().await });
+            }
+            tasks.join_all().await
+        })
+    });
+    let mut names = std::collections::BTreeSet::new();
+    for result in results {
+        let result = result.unwrap();
+        assert_eq!(result.responses.len(), 8);
+        assert_saved(&result);
+        let path = result.summary.output_path.unwrap();
+        let name = path.file_name().unwrap();
+        assert_eq!(result.summary.run_name.as_ref(), Some(&name));
+        let path = path.local_path().unwrap();
+        assert_eq!(read(path, "run_config.json")["run_name"], *name);
+        names.insert(name);
+    }
+    assert_eq!(names.len(), 5);
+}
+
+#[test]
+fn runs_of_one_runner_differ_in_what_is_changed_and_nothing_else() {
+    let server = friendly();
+    let runner = Runner::new(config(&server, 2));
+    let results = finish(move || {
+        let more = runner.run_blocking_with(|run| run.clients = 3).unwrap();
+        (more, runner.run_blocking().unwrap())
+    });
+    assert_eq!(results.0.summary.clients, 3);
+    assert_eq!(results.0.responses.len(), 6);
+    assert_eq!(results.1.summary.clients, 1);
+    assert_eq!(results.1.responses.len(), 2);
+}

@@ -1,0 +1,303 @@
+//! Runs over TLS, with certificates that are made on the spot.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::scripted::answers::{chunked, whole_stream};
+use crate::scripted::{finish, payload, run};
+use llmeter::probe::{ProbeReport, probe};
+use llmeter::wire::Phase;
+use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, StampSource};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// A TLS server that answers every request with the same stream.
+struct TlsServer {
+    base_url: String,
+    /// Its own certificate, as PEM.
+    certificate: String,
+}
+
+impl TlsServer {
+    fn start(name: &str) -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || serve(&acceptor, listener));
+        Self {
+            base_url: format!("https://127.0.0.1:{port}/v1"),
+            certificate: cert.pem(),
+        }
+    }
+
+    fn config(&self, ca_file: Option<PathBuf>) -> RunConfig {
+        let endpoint = OpenAiChat::builder(&self.base_url, "m").build().unwrap();
+        let mut config = RunConfig::new(Arc::new(endpoint), [payload("hello")]);
+        config.ca_file = ca_file;
+        config
+    }
+
+    fn save_certificate(&self, folder: &Path) -> PathBuf {
+        let file = folder.join("ca.pem");
+        std::fs::write(&file, &self.certificate).unwrap();
+        file
+    }
+}
+
+fn serve(acceptor: &TlsAcceptor, listener: std::net::TcpListener) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust us leaves.
+                let Ok(mut tls) = acceptor.accept(tcp).await else {
+                    return;
+                };
+                let mut request = Vec::new();
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = tls.read(&mut buffer).await {
+                    request.extend_from_slice(&buffer[..count]);
+                    if request.ends_with(b"}") {
+                        request.clear();
+                        let answer = chunked(&whole_stream(&["one", " two"]));
+                        tls.write_all(&answer).await.unwrap();
+                        tls.flush().await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn refused(config: RunConfig) -> String {
+    let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
+    let error = error.to_string();
+    assert!(!error.contains('\n'), "one line: {error}");
+    error
+}
+
+fn trusted_run(change: impl FnOnce(&mut RunConfig)) -> RunResult {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(Some(server.save_certificate(folder.path())));
+    change(&mut config);
+    run(config)
+}
+
+#[test]
+fn a_handshake_is_paid_once_and_counted_apart() {
+    let result = trusted_run(|config| {
+        config.clients = 2;
+        config.load = Load::Requests(3);
+    });
+    assert_eq!(result.responses.len(), 6);
+    for client in 0..2 {
+        let own = result
+            .responses
+            .iter()
+            .filter(|response| response.detail.client == Some(client));
+        for (number, response) in own.enumerate() {
+            assert_eq!(response.error, None);
+            assert_eq!(response.response_text.as_deref(), Some("one two"));
+            let detail = &response.detail;
+            assert_eq!(detail.time_to_connect.is_some(), number == 0);
+            assert_eq!(detail.time_to_tls.is_some(), number == 0);
+            assert!(detail.time_to_tls.is_none_or(|time| time > 0.0));
+            let first = response.time_to_first_token.unwrap();
+            assert!(0.0 < detail.time_to_headers.unwrap() && first > 0.0);
+            assert!(first <= response.time_to_last_token.unwrap());
+        }
+    }
+    let quality = result.quality.unwrap();
+    assert_eq!(quality.connections, 2);
+    assert_eq!(quality.requests_on_new_connection, 2);
+}
+
+#[test]
+fn the_handshake_of_a_warm_up_is_in_no_figure() {
+    let result = trusted_run(|config| {
+        config.load = Load::Requests(2);
+        config.warmup = 1;
+    });
+    assert_eq!(result.responses.len(), 2);
+    for response in &result.responses {
+        assert_eq!(response.detail.time_to_tls, None);
+    }
+    assert!(!result.stats().contains_key("time_to_tls-p50"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn stamps_are_the_kernels_under_tls_too() {
+    let result = trusted_run(|_| {});
+    let quality = result.quality.unwrap();
+    assert_eq!(quality.stamps, StampSource::Kernel);
+    assert_eq!(quality.kernel_stamped_rate, 1.0);
+}
+
+#[test]
+fn an_untrusted_certificate_stops_the_run_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    // Another certificate of that name is trusted, but not the server's.
+    let other = TlsServer::start("127.0.0.1").save_certificate(folder.path());
+    let mut config = server.config(Some(other));
+    config.output = Some(folder.path().join("runs").into());
+    let error = refused(config);
+    assert!(error.contains("certificate"), "{error}");
+    assert!(error.contains("127.0.0.1"), "{error}");
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn any_certificate_is_taken_if_the_user_says_so() {
+    let server = TlsServer::start("elsewhere.example");
+    let mut config = server.config(None);
+    config.insecure = true;
+    let result = run(config);
+    assert_eq!(result.responses[0].error, None);
+    let warned = result
+        .warnings
+        .iter()
+        .any(|warning| warning.contains("was not checked"));
+    assert!(warned, "{:?}", result.warnings);
+    let mut config = server.config(Some("ca.pem".into()));
+    config.insecure = true;
+    assert!(refused(config).contains("not both"));
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("elsewhere.example");
+    let error = refused(server.config(Some(server.save_certificate(folder.path()))));
+    assert!(
+        error.contains("certificate") && error.contains("elsewhere.example"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_plain_server_behind_https_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let plain = crate::scripted::Scripted::start(vec![vec![]]);
+    let url = plain.base_url.replace("http:", "https:");
+    let endpoint = OpenAiChat::builder(url, "m").build().unwrap();
+    let mut config = server.config(Some(server.save_certificate(folder.path())));
+    config.endpoint = Arc::new(endpoint);
+    config.timeout = std::time::Duration::from_millis(500);
+    let error = refused(config);
+    assert!(error.contains("cannot reach 127.0.0.1"), "{error}");
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let file = folder.path().join("ca.pem");
+    let error = refused(server.config(Some(file.clone())));
+    assert!(
+        error.contains("reading") && error.contains("ca.pem"),
+        "{error}"
+    );
+    let block =
+        |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    for content in ["", "no certificate", &block("AAAA"), &block("?")] {
+        std::fs::write(&file, content).unwrap();
+        let error = refused(server.config(Some(file.clone())));
+        assert!(
+            error.contains("ca.pem") && error.contains("certificate"),
+            "{error}"
+        );
+    }
+}
+
+fn probed(config: RunConfig) -> ProbeReport {
+    finish(move || probe(&config, None, &Interrupt::new())).unwrap()
+}
+
+#[test]
+fn a_probe_tells_what_the_handshake_agreed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let seen = probed(server.config(Some(server.save_certificate(folder.path()))));
+    assert!(seen.is_success(), "{:?}", seen.error);
+    let tls = seen.tls.as_ref().unwrap();
+    assert_eq!(tls.version, "TLS 1.3");
+    assert!(tls.cipher.starts_with("TLS13_"), "{tls:?}");
+    assert_eq!(tls.alpn, None);
+    assert!(seen.time_to_tls.unwrap() > 0.0);
+    let shown = llmeter::report::probe(&seen, 12);
+    assert!(shown.contains("TLS 1.3, TLS13_"), "{shown}");
+}
+
+#[test]
+fn a_probe_tells_what_is_wrong_with_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let stranger = TlsServer::start("elsewhere.example");
+    let own = server.save_certificate(folder.path());
+    let remedy = |config: RunConfig| {
+        let seen = probed(config);
+        assert_eq!(seen.failed_phase, Some(Phase::Tls), "{:?}", seen.error);
+        seen.diagnosis.unwrap().remedy
+    };
+    let untrusted = remedy(stranger.config(Some(own)));
+    assert!(untrusted.contains("--ca-file"), "{untrusted}");
+    let other = stranger.save_certificate(folder.path());
+    let misnamed = remedy(stranger.config(Some(other)));
+    assert!(misnamed.contains("use the name"), "{misnamed}");
+}
+
+#[test]
+fn a_probe_tells_http_from_https() {
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(None);
+    let url = server.base_url.replace("https:", "http:");
+    config.endpoint = Arc::new(OpenAiChat::builder(url, "m").build().unwrap());
+    let diagnosis = probed(config).diagnosis.unwrap();
+    assert!(diagnosis.cause.contains("speaks TLS"), "{diagnosis:?}");
+    assert!(diagnosis.remedy.contains("https://"), "{diagnosis:?}");
+
+    let plain = crate::scripted::Scripted::start(vec![vec![]]);
+    let url = plain.base_url.replace("http:", "https:");
+    let mut config = server.config(None);
+    config.insecure = true;
+    // What waits for the end of a line sees none in a TLS hello, and stays silent.
+    config.timeout = std::time::Duration::from_millis(300);
+    config.endpoint = Arc::new(OpenAiChat::builder(url, "m").build().unwrap());
+    let diagnosis = probed(config).diagnosis.unwrap();
+    assert!(diagnosis.remedy.contains("http://"), "{diagnosis:?}");
+}
+
+#[test]
+fn a_server_that_does_not_agree_to_http2_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::start("127.0.0.1");
+    let mut config = server.config(Some(server.save_certificate(folder.path())));
+    config.http2 = true;
+    let error = refused(config);
+    let wanted = "the server does not speak HTTP/2 (it did not agree to it)";
+    assert!(error.contains(wanted), "{error}");
+}

@@ -1,0 +1,199 @@
+//! Connections that are kept, closed and replaced, and the stamps of what came over them.
+
+use std::time::Duration;
+
+use llmeter::Load;
+
+use super::{assert_failed, assert_streamed};
+use crate::scripted::answers::*;
+use crate::scripted::{Scripted, Step, one, payload, run, several, write};
+
+fn whole() -> Vec<u8> {
+    chunked(&whole_stream(&["all"]))
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let (responses, server) = several(vec![vec![write(whole())]; 3]);
+    for (number, response) in responses.iter().enumerate() {
+        assert_streamed(response, &["all"]);
+        assert_eq!(response.detail.time_to_connect.is_some(), number == 0);
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn every_request_opens_a_connection_if_it_is_to() {
+    let server = Scripted::start(vec![vec![write(whole())]]);
+    let mut config = server.config().load(Load::Requests(3));
+    config.connections = llmeter::Connections::New;
+    let result = run(config);
+    for response in &result.responses {
+        assert_streamed(response, &["all"]);
+        assert!(response.detail.time_to_connect.is_some());
+    }
+    assert_eq!((server.connections(), server.requests()), (3, 3));
+    assert_eq!(result.quality.unwrap().requests_on_new_connection, 3);
+}
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_is_replaced_unnoticed() {
+    let (responses, server) = several(vec![vec![Step::WriteAndClose(whole())]; 3]);
+    for response in &responses {
+        assert_streamed(response, &["all"]);
+        assert_eq!(response.retries, None, "nothing was sent in vain");
+        assert!(response.detail.time_to_connect.is_some());
+    }
+    assert_eq!((server.connections(), server.requests()), (3, 3));
+}
+
+#[test]
+fn a_request_that_a_closing_server_did_not_answer_is_sent_again_once() {
+    for end in [Step::Close, Step::Reset] {
+        let (responses, server) = several(vec![vec![write(whole())], vec![end]]);
+        assert_streamed(&responses[0], &["all"]);
+        // The second is read and dropped, and its repetition as well: that is a failure.
+        assert_failed(&responses[1], "closed the connection without an answer");
+        assert_eq!(responses[1].retries, Some(1));
+        assert_eq!((server.connections(), server.requests()), (2, 3));
+    }
+    let server = Scripted::start(vec![
+        vec![write(whole())],
+        vec![Step::Pause(Duration::from_millis(50)), Step::Close],
+        vec![write(whole())],
+    ]);
+    let responses = run(server.config().load(Load::Requests(2))).responses;
+    assert_streamed(&responses[1], &["all"]);
+    assert_eq!(responses[1].retries, Some(1));
+    // The clock was not restarted for the second attempt.
+    assert!(responses[1].time_to_first_token.unwrap() >= 0.05);
+    assert_eq!(server.requests(), 3);
+}
+
+#[test]
+fn a_new_connection_without_an_answer_is_a_failure() {
+    for end in [Step::Close, Step::Reset] {
+        let (responses, server) = several(vec![vec![end]]);
+        assert_failed(&responses[0], "closed the connection without an answer");
+        assert_eq!(responses[0].retries, None);
+        assert_eq!(server.requests(), 1);
+    }
+}
+
+#[test]
+fn answers_that_forbid_reuse() {
+    for answer in [
+        sized(
+            "200 OK\r\nConnection: close",
+            "text/event-stream",
+            &whole_stream(&["all"]),
+        ),
+        [whole().as_slice(), b"HTTP/1.1 200 OK\r\n\r\n"].concat(),
+        [whole().as_slice(), b"\r\n"].concat(),
+    ] {
+        // The server would read on; it is the client that opens a new connection.
+        let (responses, server) = several(vec![vec![write(answer)]; 2]);
+        for response in &responses {
+            assert_streamed(response, &["all"]);
+        }
+        assert_eq!(server.connections(), 2);
+    }
+}
+
+#[test]
+fn an_http_1_0_answer_may_allow_reuse() {
+    let body = whole_stream(&["all"]);
+    let head =
+        |options: &str| format!("HTTP/1.0 200 OK\r\n{options}Content-Length: {}", body.len());
+    for (options, connections) in [("", 2), ("Connection: Keep-Alive\r\n", 1)] {
+        let answer = format!("{}\r\n\r\n{body}", head(options));
+        let (responses, server) = several(vec![vec![write(answer)]; 2]);
+        assert_streamed(&responses[1], &["all"]);
+        assert_eq!(server.connections(), connections, "{options}");
+    }
+}
+
+#[test]
+fn a_refusal_is_read_although_the_request_is_not_taken() {
+    // More than the sockets' buffers hold, to a server that reads none of it and does not close.
+    let refusal = sized(
+        "413 X",
+        "application/json",
+        r#"{"error": {"message": "too much"}}"#,
+    );
+    for end in [Step::Hold, Step::Close] {
+        let is_close = matches!(end, Step::Close);
+        let server = Scripted::not_reading_bodies(vec![vec![
+            write(refusal.clone()),
+            Step::WaitForRelease,
+            end,
+        ]]);
+        if is_close {
+            server.release();
+        }
+        let mut config = server.config();
+        config.payloads = vec![payload(&"x".repeat(16 * 1024 * 1024)).into()];
+        let responses = run(config).responses;
+        server.release();
+        assert_failed(&responses[0], "HTTP 413 Content Too Large: too much");
+    }
+}
+
+#[test]
+fn a_request_that_is_never_taken_times_out_and_counts_as_sent() {
+    let server = Scripted::not_reading_bodies(vec![vec![Step::WaitForRelease]]);
+    let mut config = server.config();
+    config.payloads = vec![payload(&"x".repeat(16 * 1024 * 1024)).into()];
+    config.timeout = Duration::from_millis(500);
+    let responses = run(config).responses;
+    server.release();
+    assert_failed(&responses[0], "timed out");
+}
+
+/// Each stamp lies within its write call, however long the worker took to read.
+#[test]
+#[cfg(target_os = "linux")]
+fn kernel_stamps_lie_within_the_writes() {
+    /// How well the two clocks are matched, in seconds.
+    const MATCH: f64 = 0.001;
+    let server = Scripted::start(vec![vec![
+        write(unfinished(&role())),
+        Step::Pause(Duration::from_millis(30)),
+        write(chunk(&text("one"))),
+        Step::Pause(Duration::from_millis(30)),
+        write(chunk(&text(" two"))),
+        Step::Pause(Duration::from_millis(30)),
+        write(chunk(&(stop() + DONE))),
+        write(LAST_CHUNK),
+    ]]);
+    let result = run(server.config());
+    let quality = result.quality.as_ref().unwrap();
+    assert_eq!(quality.stamps, llmeter::StampSource::Kernel);
+    assert_eq!(quality.kernel_stamped_rate, 1.0);
+    let response = &result.responses[0];
+    let writes = server.seen.writes.lock().unwrap();
+    let stamps = [
+        response.detail.time_to_headers.unwrap(),
+        response.time_to_first_token.unwrap(),
+        response.time_to_last_token.unwrap(),
+    ];
+    for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+        let stamped = stamps[other] - stamps[one];
+        let least = writes[other].0.seconds_since(writes[one].1) - MATCH;
+        let most = writes[other].1.seconds_since(writes[one].0) + MATCH;
+        assert!(
+            least <= stamped && stamped <= most,
+            "{least} {stamped} {most}"
+        );
+    }
+}
+
+#[test]
+fn a_pause_between_answers_is_no_part_of_them() {
+    let response = one(vec![
+        write(whole()),
+        Step::Pause(Duration::from_millis(200)),
+        Step::Close,
+    ]);
+    assert_streamed(&response, &["all"]);
+}
