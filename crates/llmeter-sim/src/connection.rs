@@ -1,7 +1,7 @@
 //! One client's connection, from its first request to its last.
 //!
-//! Belongs here: reading requests one after another, sending each to what answers it, and the
-//! answers that need no model. Generated answers are in `generate`.
+//! Belongs here: reading requests one after another, sending each to what responds, and the
+//! responses that need no model. Generated ones are in `generate`.
 
 use std::{
     future::poll_fn,
@@ -11,16 +11,14 @@ use std::{
     time::Duration,
 };
 
-use llmeter_wire::clock::{self, Stamp};
-use serde_json::json;
+use crate::clock::{self, Time};
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
-    aws::{self, Operation},
-    dialect::Dialect,
+    api::{self, Api, ApiError, openai, signature},
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
-    openai::ApiError,
     pacer::Pacer,
     response::ResponseHead,
     shared::Shared,
@@ -44,11 +42,20 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gone;
 
-/// What becomes of the connection after an answer.
+/// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     Continue,
     Close,
+}
+
+impl From<bool> for Then {
+    fn from(keep_alive: bool) -> Self {
+        match keep_alive {
+            true => Self::Continue,
+            false => Self::Close,
+        }
+    }
 }
 
 /// Why there is no request.
@@ -63,8 +70,8 @@ enum NoRequest {
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) shared: Arc<Shared>,
-    /// When the answer before was complete.
-    pub(crate) free: Stamp,
+    /// When the response before was complete.
+    pub(crate) free: Time,
     incoming: Incoming,
     pacer: Arc<Pacer>,
 }
@@ -80,27 +87,27 @@ impl Connection {
         Self {
             stream,
             shared,
-            free: Stamp(i64::MIN),
+            free: Time::BEGINNING,
             incoming: Incoming::new(reader),
             pacer,
         }
     }
 
-    /// Answers requests until either side has had enough.
+    /// Serves requests until either side has had enough.
     pub(crate) async fn run(mut self) {
         loop {
             let request = match self.next_request().await {
                 Ok(request) => request,
                 Err(NoRequest::Gone) => return,
                 Err(NoRequest::Rejected(reject)) => {
-                    let refused = self.refuse(&reject.into(), false, None).await;
+                    let refused = self.refuse(None, None, &reject.into(), "").await;
                     if refused.is_ok() {
                         self.linger().await;
                     }
                     return;
                 }
             };
-            match self.answer(request).await {
+            match self.respond(request).await {
                 Ok(Then::Continue) => self.free = clock::now(),
                 Ok(Then::Close) | Err(Gone) => return,
             }
@@ -147,83 +154,46 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, request: Request) -> Result<Then, Gone> {
+    async fn respond(&mut self, request: Request) -> Result<Then, Gone> {
         let head = &request.head;
-        let whole_path = head.path().to_owned();
-        let path = whole_path
-            .strip_prefix("/v1")
-            .filter(|path| path.starts_with('/'))
-            .unwrap_or(&whole_path);
-        if let Some((operation, _)) = Operation::of(&whole_path) {
-            return self.aws(request, operation).await;
-        }
-        let reads = matches!(head.method.as_str(), "GET" | "HEAD");
-        let dialect = Dialect::of(&whole_path);
-        let (allowed, allow) = match path {
-            _ if dialect.is_some() => (head.method == "POST", "POST"),
-            "/models" | "/health" => (reads, "GET, HEAD"),
-            _ if path.starts_with("/models/") => (reads, "GET, HEAD"),
-            _ => {
-                let error = ApiError::unknown_path(&head.method, &whole_path);
-                return self.refuse_request(head, &error).await;
+        let Some((api, route)) = api::find(head.path()) else {
+            return self.page(head).await;
+        };
+        let wrong = if head.method != "POST" {
+            Err(ApiError::wrong_method(&head.method, head.path()))
+        } else {
+            match (&self.shared.config.verify_sigv4, route.service) {
+                (Some(key), Some(service)) => signature::verify(&request, service, key),
+                _ => self.check_key(head),
             }
         };
-        if !allowed {
-            let error = ApiError::wrong_method(&head.method, &whole_path);
-            return self.refuse(&error, head.keep_alive, Some(allow)).await;
+        match wrong {
+            Ok(()) => self.generate(api, &route, request).await,
+            Err(error) => self.refuse(Some(api), Some(head), &error, "POST").await,
         }
-        if path == "/health" {
-            return self.json(head, b"{\"status\":\"ok\"}").await;
-        }
-        let checked = match &self.shared.config.verify_sigv4 {
-            // As on Bedrock's newer address.
-            Some(key) if whole_path.starts_with("/anthropic/") => {
-                aws::verify(&request, "bedrock-mantle", key)
-            }
-            _ => self.check_key(head),
-        };
-        if let Err(error) = checked {
-            return self.refuse_request(head, &error).await;
-        }
-        if let Some(dialect) = dialect {
-            return self.generate(dialect, request).await;
-        }
-        let model = json!({
-            "id": self.shared.config.model,
-            "object": "model",
-            "created": self.shared.created,
-            "owned_by": "llmeter",
-        });
-        let body = match path.strip_prefix("/models/").map(percent_decode) {
-            None => json!({"object": "list", "data": [model]}),
-            Some(name) if name == self.shared.config.model => model,
-            Some(name) => {
-                let error = ApiError::unknown_model(&name);
-                return self.refuse_request(head, &error).await;
-            }
-        };
-        self.json(head, body.to_string().as_bytes()).await
     }
 
-    async fn aws(&mut self, request: Request, operation: Operation) -> Result<Then, Gone> {
-        let checked = if request.head.method != "POST" {
-            let message = format!("{} is not allowed here", request.head.method);
-            Err(aws::error(405, "UnknownOperationException", message))
-        } else if let Some(key) = &self.shared.config.verify_sigv4 {
-            aws::verify(&request, operation.service(), key)
+    /// What generates nothing.
+    async fn page(&mut self, head: &Head) -> Result<Then, Gone> {
+        let config = &self.shared.config;
+        let models = openai::models(head.path(), &config.model, self.shared.created);
+        let is_health = matches!(head.path(), "/health" | "/v1/health");
+        let wrong = if models.is_none() && !is_health {
+            Err(ApiError::unknown_path(&head.method, head.path()))
+        } else if !matches!(head.method.as_str(), "GET" | "HEAD") {
+            Err(ApiError::wrong_method(&head.method, head.path()))
+        } else if is_health {
+            Ok(())
         } else {
-            self.check_key(&request.head).map_err(|error| ApiError {
-                status: 403,
-                ..aws::translated(error)
-            })
+            self.check_key(head)
         };
-        match checked {
-            Ok(()) => {
-                let dialect = Dialect::of(request.head.path());
-                let dialect = dialect.unwrap_or(Dialect::Aws(operation));
-                self.generate(dialect, request).await
+        let found = models.unwrap_or_else(|| Ok(json!({"status": "ok"})));
+        match wrong.and(found) {
+            Ok(body) => {
+                let headers = vec![("x-request-id", self.shared.request_id())];
+                self.send(Some(head), 200, headers, &body).await
             }
-            Err(error) => self.refuse_request(&request.head, &error).await,
+            Err(error) => self.refuse(None, Some(head), &error, "GET, HEAD").await,
         }
     }
 
@@ -235,55 +205,55 @@ impl Connection {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
         });
-        let given = head.api_key.as_deref().or(given);
-        match given {
+        match head.api_key.as_deref().or(given) {
             Some(key) if key == expected => Ok(()),
             given => Err(ApiError::unauthorized(given)),
         }
     }
 
-    /// Refuses a request that was well-formed as far as HTTP goes.
-    pub(crate) async fn refuse_request(
+    /// Refuses a request in the words of its API. One without a head was not well-formed, and its
+    /// connection cannot be kept. `methods` are those that the path takes.
+    pub(crate) async fn refuse(
         &mut self,
-        head: &Head,
+        api: Option<&dyn Api>,
+        head: Option<&Head>,
         error: &ApiError,
+        methods: &str,
     ) -> Result<Then, Gone> {
-        let (body, kind) = match Dialect::of(head.path()) {
-            Some(dialect) => (dialect.error(error), dialect.error_type(error)),
-            None => (error.body(), error.aws_type),
+        let refusal = api.map_or(openai::refusal as fn(&_) -> _, |api| api.about().refusal)(error);
+        let mut headers = match api {
+            Some(api) => self.ids(api, None),
+            None => vec![("x-request-id", self.shared.request_id())],
         };
-        let head_only = head.method == "HEAD";
-        self.send(error.status, head.keep_alive, None, &body, head_only, kind)
+        headers.extend(refusal.headers);
+        if refusal.status == 405 {
+            headers.push(("allow", methods.to_owned()));
+        }
+        self.send(head, refusal.status, headers, &refusal.body)
             .await
     }
 
-    async fn refuse(
-        &mut self,
-        error: &ApiError,
-        keep_alive: bool,
-        allow: Option<&str>,
-    ) -> Result<Then, Gone> {
-        let (body, kind) = (error.body(), error.aws_type);
-        self.send(error.status, keep_alive, allow, &body, false, kind)
-            .await
-    }
-
-    async fn json(&mut self, head: &Head, body: &[u8]) -> Result<Then, Gone> {
-        let head_only = head.method == "HEAD";
-        self.send(200, head.keep_alive, None, body, head_only, None)
-            .await
+    /// The headers with the id of the HTTP request and, where the API has one there, of the response.
+    pub(crate) fn ids(&self, api: &dyn Api, id: Option<&str>) -> Vec<(&'static str, String)> {
+        const REQUEST: &str = "x-request-id";
+        let request = self.shared.request_id();
+        let id = id.unwrap_or(&request).to_owned();
+        match api.about().id_header {
+            None => vec![(REQUEST, request)],
+            Some(REQUEST) => vec![(REQUEST, id)],
+            Some(name) => vec![(REQUEST, request), (name, id)],
+        }
     }
 
     async fn send(
         &mut self,
+        head: Option<&Head>,
         status: u16,
-        keep_alive: bool,
-        allow: Option<&str>,
-        body: &[u8],
-        head_only: bool,
-        aws_error_type: Option<&str>,
+        headers: Vec<(&'static str, String)>,
+        body: &Value,
     ) -> Result<Then, Gone> {
-        let request_id = self.shared.request_id();
+        let keep_alive = head.is_some_and(|head| head.keep_alive);
+        let body = body.to_string();
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status,
@@ -291,33 +261,25 @@ impl Connection {
             length: Some(body.len()),
             chunked: false,
             keep_alive,
-            request_id: &request_id,
-            aws_error_type,
-            aws_request_id: aws_error_type.map(|_| request_id.as_str()),
-            allow,
-            more: Vec::new(),
+            headers: &headers,
         }
         .write(&mut out);
-        if !head_only {
-            out.extend_from_slice(body);
+        if head.is_none_or(|head| head.method != "HEAD") {
+            out.extend_from_slice(body.as_bytes());
         }
-        // Whoever has read an answer finds it counted.
-        self.shared.count_answer();
+        // Whoever has read a response finds it counted.
+        self.shared.count_response();
         self.write(&out).await?;
-        Ok(if keep_alive {
-            Then::Continue
-        } else {
-            Then::Close
-        })
+        Ok(Then::from(keep_alive))
     }
 
     /// Writes all of `bytes` and gives the time of the call that took the last of them.
-    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<Stamp, Gone> {
+    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<Time, Gone> {
         socket::write(&self.stream, bytes).await.map_err(|_| Gone)
     }
 
     /// Waits until `due`, or not at all if that has passed, and says whether it waited.
-    pub(crate) async fn wait_until(&mut self, due: Stamp) -> Result<bool, Gone> {
+    pub(crate) async fn wait_until(&mut self, due: Time) -> Result<bool, Gone> {
         let mut asked = false;
         poll_fn(|cx| {
             if clock::now() >= due {

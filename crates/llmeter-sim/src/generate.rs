@@ -1,18 +1,17 @@
-//! Generated answers: the model's part of the server.
+//! Generated responses: the model's part of the server.
 //!
-//! Belongs here: the order of waiting, writing and logging. What is written comes from `openai`,
-//! when it is due from `plan`.
+//! Belongs here: the order of waiting, writing and logging. What is written comes from `api`, when
+//! it is due from `plan`.
 
 use std::sync::Arc;
 
-use llmeter_wire::clock::{self, Stamp};
+use crate::clock::{self, Time};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
+    api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route},
     connection::{Connection, Gone, Request, Then},
-    dialect::{Dialect, Frames},
     http::Head,
-    openai::{ApiError, ChatRequest, Piece, Wrap},
     overrides::{Fault, Settings},
     plan::Plan,
     response::ResponseHead,
@@ -23,27 +22,32 @@ use crate::{
 const BURST: u32 = 16;
 
 impl Connection {
-    /// Answers a request for generated content.
+    /// Responds to a request for generated content.
     pub(crate) async fn generate(
         &mut self,
-        dialect: Dialect,
+        api: &'static dyn Api,
+        route: &Route,
         request: Request,
     ) -> Result<Then, Gone> {
         let shared = Arc::clone(&self.shared);
-        let parsed = dialect
-            .parse(request.head.path(), &request.body)
-            .and_then(|chat| {
-                Settings::new(&shared.config, &request.head.overrides)
-                    .map(|settings| (chat, settings))
-            });
-        let (chat, settings) = match parsed {
+        let parsed = api::parse(api, route, &request.body).and_then(|wanted| {
+            Settings::new(&shared.config, &request.head.overrides)
+                .map(|settings| (wanted, settings))
+        });
+        let (wanted, settings) = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.refuse_request(&request.head, &error).await,
+            Err(error) => {
+                return self
+                    .refuse(Some(api), Some(&request.head), &error, "")
+                    .await;
+            }
         };
-        let (number, id) = shared.next_completion(dialect.id_prefix());
-        let plan = Plan::new(&shared.config, &settings, &chat, number, id);
-        let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, chat.stream));
-        let served = self.serve(dialect, &request, &chat, plan, &mut draft).await;
+        let about = api.about();
+        let id = shared.next_completion(about.id_prefix);
+        let calls_in_one_chunk = about.calls_in_one_chunk;
+        let plan = Plan::new(&shared.config, &settings, &wanted, calls_in_one_chunk, id);
+        let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, wanted.stream));
+        let served = self.serve(api, &request, &wanted, plan, &mut draft).await;
         if served.is_err() {
             draft.finish(Outcome::ClientGone, None);
         }
@@ -52,49 +56,37 @@ impl Connection {
 
     async fn serve(
         &mut self,
-        dialect: Dialect,
+        api: &'static dyn Api,
         request: &Request,
-        chat: &ChatRequest,
+        wanted: &ApiRequest,
         mut plan: Plan,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
         if plan.fault == Some(Fault::Error) {
             draft.finish(Outcome::Error, Some(clock::now()));
             let error = ApiError::server_error();
-            return self.refuse_request(&request.head, &error).await;
+            return self
+                .refuse(Some(api), Some(&request.head), &error, "")
+                .await;
         }
         let (slot, start) = self.slot(request.last.at.max(self.free)).await?;
         draft.started(start);
-        if dialect.tells_times() {
-            plan.answer.times = plan.times(start.0 - request.last.at.0);
+        if api.about().tells_times {
+            plan.completion.times = plan.times(start.0 - request.last.at.0);
         }
-        let then = if chat.stream {
-            let wrap = if request.head.http11 {
-                Wrap::Chunk
-            } else {
-                Wrap::Bare
-            };
-            let writer = dialect.frames(plan.answer.clone(), wrap, chat.include_usage);
-            self.stream(dialect, &request.head, plan, writer, start, draft)
-                .await
-        } else {
-            self.plain(dialect, &request.head, plan, start, draft).await
+        let then = match wanted.stream {
+            true => self.stream(api, &request.head, plan, start, draft).await,
+            false => {
+                self.non_streaming(api, &request.head, plan, start, draft)
+                    .await
+            }
         };
         drop(slot);
         then
     }
 
-    /// The id of an HTTP request, by which the truth about it is found where the answer has none.
-    fn request_id(&self, dialect: Dialect, answer: &str) -> String {
-        if dialect.has_no_id() {
-            answer.to_owned()
-        } else {
-            self.shared.request_id()
-        }
-    }
-
     /// Waits for a slot and says when work can begin, which is `ready` if there is one at once.
-    async fn slot(&mut self, ready: Stamp) -> Result<(Option<OwnedSemaphorePermit>, Stamp), Gone> {
+    async fn slot(&mut self, ready: Time) -> Result<(Option<OwnedSemaphorePermit>, Time), Gone> {
         let Some(slots) = self.shared.slots.clone() else {
             return Ok((None, ready));
         };
@@ -108,43 +100,41 @@ impl Connection {
 
     async fn stream(
         &mut self,
-        dialect: Dialect,
+        api: &'static dyn Api,
         head: &Head,
         mut plan: Plan,
-        mut writer: Box<dyn Frames>,
-        start: Stamp,
+        start: Time,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
-        let (choices, frames) = (plan.answer.choices, plan.frames());
+        let (choices, frames) = (plan.completion.choices, plan.frames());
         let fault = plan.fault.map(|fault| (frames / 2, fault));
         // A client that knows no chunks learns of the end by the connection's.
         let keep_alive = head.keep_alive && head.http11;
         let mut opening = Vec::with_capacity(1024);
         ResponseHead {
             status: 200,
-            content_type: dialect.stream_type(),
+            content_type: api.about().stream_type,
             length: None,
             chunked: head.http11,
             keep_alive,
-            request_id: &self.request_id(dialect, &plan.answer.id),
-            aws_error_type: None,
-            aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
-            allow: None,
-            more: Vec::new(),
+            headers: &self.ids(api, Some(&plan.completion.id)),
         }
         .write(&mut opening);
+        let mut writer = api.frames(plan.completion.clone());
+        let mut buffer = FrameBuffer::new(head.http11);
         for choice in 0..choices {
-            writer.opening(choice, &mut opening);
+            writer.opening(choice, &mut buffer);
         }
+        opening.extend_from_slice(buffer.bytes());
 
-        let mut due = Stamp(start.0.saturating_add(plan.rhythm.first()));
+        let mut due = start.plus(plan.rhythm.first());
         self.wait_until(due).await?;
         // Apart from the first token, so that the first token has a write of its own.
         self.write(&opening).await?;
         let mut burst = 0;
-        for (index, piece) in plan.pieces().enumerate() {
+        for (index, delta) in plan.deltas().enumerate() {
             if index > 0 {
-                due = Stamp(due.0.saturating_add(plan.rhythm.gap()));
+                due = due.plus(plan.rhythm.gap());
                 burst += 1;
                 if self.wait_until(due).await? {
                     burst = 0;
@@ -158,33 +148,35 @@ impl Connection {
             {
                 return self.break_off(fault, draft).await;
             }
-            let reasoning = matches!(piece, Piece::Reasoning(_));
+            let reasoning = matches!(delta, Delta::Reasoning(_));
             for choice in 0..choices {
-                let written = self.write(writer.content(choice, piece.clone())).await?;
+                buffer.clear();
+                writer.content(choice, delta.clone(), &mut buffer);
+                let written = self.write(buffer.bytes()).await?;
                 draft.wrote(written, reasoning);
             }
         }
-        let closing = writer.closing();
-        // Whoever has read the end of an answer finds its record: log first, then write.
+        buffer.clear();
+        writer.closing(&mut buffer);
+        buffer.end();
+        // Whoever has read the end of a response finds its record: log first, then write.
         draft.finish(Outcome::Ok, Some(clock::now()));
-        self.shared.count_answer();
-        self.write(&closing).await?;
-        Ok(if keep_alive {
-            Then::Continue
-        } else {
-            Then::Close
-        })
+        self.shared.count_response();
+        self.write(buffer.bytes()).await?;
+        Ok(Then::from(keep_alive))
     }
 
-    async fn plain(
+    async fn non_streaming(
         &mut self,
-        dialect: Dialect,
+        api: &'static dyn Api,
         head: &Head,
         mut plan: Plan,
-        start: Stamp,
+        start: Time,
         draft: &mut Draft<'_>,
     ) -> Result<Then, Gone> {
-        let body = dialect.whole(&plan.answer);
+        let body = api.body(&plan.completion).to_string();
+        let mut headers = self.ids(api, Some(&plan.completion.id));
+        headers.extend(api.headers(&plan.completion));
         let mut out = Vec::with_capacity(512 + body.len());
         ResponseHead {
             status: 200,
@@ -192,20 +184,16 @@ impl Connection {
             length: Some(body.len()),
             chunked: false,
             keep_alive: head.keep_alive,
-            request_id: &self.request_id(dialect, &plan.answer.id),
-            aws_error_type: None,
-            aws_request_id: dialect.is_aws().then_some(plan.answer.id.as_str()),
-            allow: None,
-            more: dialect.whole_headers(&plan.answer),
+            headers: &headers,
         }
         .write(&mut out);
-        out.extend_from_slice(&body);
+        out.extend_from_slice(body.as_bytes());
 
-        let mut due = start.0.saturating_add(plan.rhythm.first());
+        let mut due = start.plus(plan.rhythm.first());
         for _ in 1..plan.frames() {
-            due = due.saturating_add(plan.rhythm.gap());
+            due = due.plus(plan.rhythm.gap());
         }
-        self.wait_until(Stamp(due)).await?;
+        self.wait_until(due).await?;
         if let Some(fault) = plan.fault {
             self.write(&out[..out.len() - body.len() / 2]).await?;
             return self.break_off(fault, draft).await;
@@ -213,16 +201,12 @@ impl Connection {
         let written = clock::now();
         draft.wrote(written, false);
         draft.finish(Outcome::Ok, Some(written));
-        self.shared.count_answer();
+        self.shared.count_response();
         self.write(&out).await?;
-        Ok(if head.keep_alive {
-            Then::Continue
-        } else {
-            Then::Close
-        })
+        Ok(Then::from(head.keep_alive))
     }
 
-    /// Ends an answer in its midst.
+    /// Breaks a response off.
     async fn break_off(&mut self, fault: Fault, draft: &mut Draft<'_>) -> Result<Then, Gone> {
         if fault == Fault::Stall {
             draft.finish(Outcome::Stall, None);
@@ -235,12 +219,12 @@ impl Connection {
 
 fn draft(request: &Request, plan: &Plan, stream: bool) -> TruthRecord {
     let writes = if stream {
-        plan.frames() * plan.answer.choices as usize
+        plan.frames() * plan.completion.choices as usize
     } else {
         1
     };
     TruthRecord {
-        id: plan.answer.id.clone(),
+        id: plan.completion.id.clone(),
         arrival_ns: request.first.at.0,
         arrival_last_ns: request.last.at.0,
         kernel_arrival: request.first.kernel && request.last.kernel,
@@ -248,8 +232,8 @@ fn draft(request: &Request, plan: &Plan, stream: bool) -> TruthRecord {
         writes: Vec::with_capacity(writes),
         reasoning_writes: 0,
         done_ns: 0,
-        prompt_tokens: plan.answer.prompt_tokens,
-        completion_tokens: plan.answer.completion_tokens(),
+        prompt_tokens: plan.completion.prompt_tokens,
+        completion_tokens: plan.completion.output_tokens(),
         outcome: Outcome::Stopped,
     }
 }

@@ -134,7 +134,7 @@ impl Incoming {
 
 #[cfg(test)]
 mod tests {
-    use llmeter_wire::clock::Stamp;
+    use crate::clock::Time;
 
     use super::*;
 
@@ -142,7 +142,7 @@ mod tests {
         let mut incoming = Incoming::new(Arc::new(Mutex::new(Reader::new())));
         for (index, length) in reads.iter().enumerate() {
             incoming.bytes.extend(vec![b'x'; *length]);
-            let at = Stamp(index as i64);
+            let at = Time(index as i64);
             let arrival = Arrival { at, kernel: true };
             incoming
                 .reads
@@ -157,12 +157,12 @@ mod tests {
         let first = |incoming: &Incoming| incoming.first_arrival().map(|arrival| arrival.at.0);
         assert_eq!(first(&incoming), Some(0));
         // Within the second read.
-        assert_eq!(incoming.consume(12).unwrap().at, Stamp(1));
+        assert_eq!(incoming.consume(12).unwrap().at, Time(1));
         assert_eq!(first(&incoming), Some(1));
         // To the very end of the second read.
-        assert_eq!(incoming.consume(3).unwrap().at, Stamp(1));
+        assert_eq!(incoming.consume(3).unwrap().at, Time(1));
         assert_eq!(first(&incoming), Some(2));
-        assert_eq!(incoming.consume(5).unwrap().at, Stamp(2));
+        assert_eq!(incoming.consume(5).unwrap().at, Time(2));
         assert_eq!(first(&incoming), None);
         assert!(incoming.unused().is_empty());
     }

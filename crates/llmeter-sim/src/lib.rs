@@ -92,7 +92,7 @@
 //! ```
 //!
 //! (in one line). Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
-//! share. `arrival_ns` and `arrival_last_ns` are when the network stack received the request's
+//! share, read and translated by the simulator's own clock and not by the meter's. `arrival_ns` and `arrival_last_ns` are when the network stack received the request's
 //! first and last byte, as the kernel saw it if `kernel_arrival` is true; bytes that one read
 //! returned together share the stamp of the last of them. `writes` has the time immediately
 //! before the `write` call of every frame with content. `outcome` is `ok`, `error`, `stall`,
@@ -103,15 +103,14 @@ pub mod calibration;
 pub mod comparison;
 pub mod conformance;
 
-mod aws;
+mod api;
+mod clock;
 mod config;
 mod connection;
-mod dialect;
 mod error;
 mod generate;
 mod http;
 mod incoming;
-mod openai;
 mod overrides;
 mod pacer;
 mod plan;

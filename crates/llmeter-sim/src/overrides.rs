@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
+    api::ApiError,
     config::{MAX_DELAY, MAX_TOKENS, SimConfig},
-    openai::ApiError,
 };
 
 /// What goes wrong on purpose.

@@ -1,25 +1,27 @@
 //! What will happen to a request, decided when it comes.
 //!
-//! Belongs here: the length, the rhythm and the fault of an answer. Chance enters here and
+//! Belongs here: the length, the rhythm and the fault of a response. Chance enters here and
 //! nowhere else: a request's luck follows from the server's seed and the request's number.
 
-use llmeter_wire::clock;
+use crate::clock;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
+    api::{ApiRequest, Completion, Delta, Finish, Times},
     config::SimConfig,
-    openai::{Answer, ChatRequest, Finish, Piece, Times},
     overrides::{Fault, Settings},
 };
 
 /// The course of one request.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) answer: Answer,
+    pub(crate) completion: Completion,
     pub(crate) fault: Option<Fault>,
     pub(crate) rhythm: Rhythm,
     tokens_per_frame: u32,
+    /// Whether the API sends a call of a tool in one chunk.
+    calls_in_one_chunk: bool,
 }
 
 /// When frames are due.
@@ -35,9 +37,9 @@ impl Plan {
     pub(crate) fn new(
         config: &SimConfig,
         settings: &Settings,
-        request: &ChatRequest,
-        number: u64,
-        id: String,
+        request: &ApiRequest,
+        calls_in_one_chunk: bool,
+        (number, id): (u64, String),
     ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(number);
@@ -55,7 +57,7 @@ impl Plan {
             .prefill_rate
             .map_or(0.0, |rate| request.prompt_tokens as f64 / rate * 1e9);
         Self {
-            answer: Answer {
+            completion: Completion {
                 id,
                 created: clock::wall().as_second(),
                 model: request.model.clone(),
@@ -66,7 +68,7 @@ impl Plan {
                 finish,
                 tool: request.tool.clone(),
                 words: config.seed.wrapping_add(number),
-                usage: true,
+                usage: request.include_usage || !request.stream,
                 times: Times::default(),
             },
             fault: settings.fault.or_else(|| fate(config, luck)),
@@ -77,10 +79,11 @@ impl Plan {
                 rng,
             },
             tokens_per_frame: config.tokens_per_frame,
+            calls_in_one_chunk,
         }
     }
 
-    /// How long the answer will take, for servers that tell.
+    /// How long the response will take, for servers that tell.
     pub(crate) fn times(&self, queue: i64) -> Times {
         let mut rhythm = self.rhythm.clone();
         Times {
@@ -91,7 +94,7 @@ impl Plan {
     }
 
     /// The frames of each choice, in order. They hold the plan's numbers, not the plan.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + Send + use<> {
+    pub(crate) fn deltas(&self) -> impl Iterator<Item = Delta> + Send + use<> {
         let groups = |from: u32, to: u32, step: u32| {
             (from..to)
                 .step_by(step as usize)
@@ -99,26 +102,26 @@ impl Plan {
         };
         let step = self.tokens_per_frame;
         let (name, visible_step) = self.call_frames();
-        let reasoning = groups(0, self.answer.reasoning, step).map(Piece::Reasoning);
-        let name_first = (0..name).map(|_| Piece::Visible(0..1));
-        let visible = groups(name, self.answer.visible, visible_step).map(Piece::Visible);
+        let reasoning = groups(0, self.completion.reasoning, step).map(Delta::Reasoning);
+        let name_first = (0..name).map(|_| Delta::Visible(0..1));
+        let visible = groups(name, self.completion.visible, visible_step).map(Delta::Visible);
         reasoning.chain(name_first).chain(visible)
     }
 
     /// How many frames each choice has.
     pub(crate) fn frames(&self) -> usize {
-        let reasoning = self.answer.reasoning.div_ceil(self.tokens_per_frame);
+        let reasoning = self.completion.reasoning.div_ceil(self.tokens_per_frame);
         let (name, visible_step) = self.call_frames();
-        (reasoning + name + (self.answer.visible - name).div_ceil(visible_step)) as usize
+        (reasoning + name + (self.completion.visible - name).div_ceil(visible_step)) as usize
     }
 
     /// How many frames a tool's name has, and how many tokens a frame of what follows has. The name
-    /// is a call's first token and a frame of its own, unless the API sends a call in one piece.
+    /// is a call's first token and a frame of its own, unless the API sends a call in one chunk.
     fn call_frames(&self) -> (u32, u32) {
-        let answer = &self.answer;
-        match &answer.tool {
-            Some(tool) if answer.visible > 0 && tool.at_once => (0, answer.visible),
-            Some(_) if answer.visible > 0 => (1, self.tokens_per_frame),
+        let visible = self.completion.visible;
+        match &self.completion.tool {
+            Some(_) if visible > 0 && self.calls_in_one_chunk => (0, visible),
+            Some(_) if visible > 0 => (1, self.tokens_per_frame),
             _ => (0, self.tokens_per_frame),
         }
     }
@@ -164,19 +167,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api;
 
     fn plan(config: &SimConfig, extra: serde_json::Value, number: u64) -> Plan {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "a b c d"}]});
         for (name, value) in extra.as_object().unwrap() {
             body[name] = value.clone();
         }
-        let request = ChatRequest::parse(body.to_string().as_bytes()).unwrap();
+        let (chat, route) = api::find("/v1/chat/completions").unwrap();
+        let request = api::parse(chat, &route, body.to_string().as_bytes()).unwrap();
         let settings = Settings::new(config, &[]).unwrap();
-        Plan::new(config, &settings, &request, number, "id".into())
+        Plan::new(config, &settings, &request, false, (number, "id".into()))
     }
 
     #[test]
-    fn pieces_cover_every_token_once() {
+    fn deltas_cover_every_token_once() {
         let tools = json!({"tool_choice": "required",
             "tools": [{"type": "function", "function": {"name": "f"}}]});
         for extra in [
@@ -194,20 +199,20 @@ mod tests {
                 };
                 let plan = plan(&config, extra.clone(), 0);
                 let (mut reasoning, mut visible) = (0, 0);
-                let pieces: Vec<Piece> = plan.pieces().collect();
-                for piece in &pieces {
-                    let (next, tokens) = match piece {
-                        Piece::Reasoning(tokens) => (&mut reasoning, tokens),
-                        Piece::Visible(tokens) => (&mut visible, tokens),
+                let deltas: Vec<Delta> = plan.deltas().collect();
+                for delta in &deltas {
+                    let (next, tokens) = match delta {
+                        Delta::Reasoning(tokens) => (&mut reasoning, tokens),
+                        Delta::Visible(tokens) => (&mut visible, tokens),
                     };
                     assert_eq!(tokens.start, *next);
                     *next = tokens.end;
                 }
                 assert_eq!(
                     (reasoning, visible),
-                    (plan.answer.reasoning, plan.answer.visible)
+                    (plan.completion.reasoning, plan.completion.visible)
                 );
-                assert_eq!(pieces.len(), plan.frames());
+                assert_eq!(deltas.len(), plan.frames());
             }
         }
     }
@@ -220,8 +225,9 @@ mod tests {
             ..SimConfig::default()
         };
         let split = |limit: u32| {
-            let answer = plan(&config, json!({"max_completion_tokens": limit}), 0).answer;
-            (answer.reasoning, answer.visible, answer.finish)
+            let plan = plan(&config, json!({"max_completion_tokens": limit}), 0);
+            let completion = plan.completion;
+            (completion.reasoning, completion.visible, completion.finish)
         };
         assert_eq!(split(3), (3, 0, Finish::Length));
         assert_eq!(split(8), (5, 3, Finish::Length));

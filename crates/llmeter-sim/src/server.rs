@@ -122,9 +122,9 @@ impl RunningSimulator {
             .map_or_else(Vec::new, |shared| shared.truth.kept())
     }
 
-    /// HTTP requests answered to the end, errors included, deliberately broken answers not.
+    /// HTTP requests with a complete response, errors included, deliberately broken ones not.
     pub fn requests_served(&self) -> u64 {
-        self.shared.as_ref().map_or(0, |shared| shared.answers())
+        self.shared.as_ref().map_or(0, |shared| shared.responses())
     }
 
     /// A handle that can stop this server while [`wait`](Self::wait) waits for it.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use llmeter_wire::clock;
+use crate::clock;
 use tokio::sync::Semaphore;
 
 use crate::{config::SimConfig, truth::TruthLog};
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     instance: u32,
     completions: AtomicU64,
     requests: AtomicU64,
-    answers: AtomicU64,
+    responses: AtomicU64,
 }
 
 impl Shared {
@@ -39,7 +39,7 @@ impl Shared {
                 as u32,
             completions: AtomicU64::new(0),
             requests: AtomicU64::new(0),
-            answers: AtomicU64::new(0),
+            responses: AtomicU64::new(0),
         }
     }
 
@@ -60,13 +60,13 @@ impl Shared {
         )
     }
 
-    /// An answer, of whatever status, is complete but for the last write.
-    pub(crate) fn count_answer(&self) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
+    /// A response, of whatever status, is complete but for the last write.
+    pub(crate) fn count_response(&self) {
+        self.responses.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn answers(&self) -> u64 {
-        self.answers.load(Ordering::Relaxed)
+    pub(crate) fn responses(&self) -> u64 {
+        self.responses.load(Ordering::Relaxed)
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::{io, net::SocketAddr};
 
-use llmeter_wire::clock::{self, Stamp};
+use crate::clock::{self, Time};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 /// When bytes came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    pub(crate) at: Stamp,
+    pub(crate) at: Time,
     /// Whether the kernel stamped them; if not, `at` is the time after the read.
     pub(crate) kernel: bool,
 }
@@ -49,7 +49,7 @@ pub(crate) fn prepare(stream: &TcpStream) {
 /// Writes all of `bytes`, in one call if the socket takes them.
 ///
 /// Gives the time immediately before the call that handed over the last byte.
-pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<Stamp> {
+pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<Time> {
     loop {
         let stamp = clock::now();
         match stream.try_write(bytes) {
@@ -104,12 +104,12 @@ mod stamped {
         os::fd::{AsFd, AsRawFd},
     };
 
-    use llmeter_wire::clock::{self, RealtimeOffset};
     use nix::sys::socket::{
         ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt, sockopt,
     };
 
     use super::Arrival;
+    use crate::clock::{self, Arrivals};
 
     /// Asks for software receive stamps. A kernel that refuses leaves the times after the reads.
     pub(super) fn enable(socket: &impl AsFd) {
@@ -122,7 +122,7 @@ mod stamped {
     #[derive(Debug)]
     pub(super) struct Stamps {
         control: Vec<u8>,
-        offset: RealtimeOffset,
+        arrivals: Arrivals,
     }
 
     impl Stamps {
@@ -131,7 +131,7 @@ mod stamped {
             control.resize(control.capacity(), 0);
             Self {
                 control,
-                offset: RealtimeOffset::new(),
+                arrivals: Arrivals::default(),
             }
         }
 
@@ -156,16 +156,11 @@ mod stamped {
                     _ => None,
                 })
             });
-            let now = clock::now();
-            let fallback = Arrival {
-                at: now,
-                kernel: false,
+            let stamped = realtime.and_then(|stamp| self.arrivals.time(stamp));
+            let arrival = Arrival {
+                at: stamped.unwrap_or_else(clock::now),
+                kernel: stamped.is_some(),
             };
-            let arrival = realtime.map_or(fallback, |ns| Arrival {
-                // The translation may be off by less than a microsecond.
-                at: self.offset.to_monotonic(ns, now).min(now),
-                kernel: true,
-            });
             Ok((message.bytes, arrival))
         }
     }

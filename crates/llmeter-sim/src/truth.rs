@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use llmeter_wire::clock::Stamp;
+use crate::clock::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SimError;
@@ -42,7 +42,7 @@ pub enum Outcome {
 /// The true times of one chat completion request.
 ///
 /// All times are nanoseconds of the system's monotonic clock, which every process of the machine
-/// shares.
+/// shares. The simulator reads it, and translates the kernel's stamps to it, by code of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthRecord {
     /// The id that the answer bore.
@@ -225,7 +225,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Work has begun.
-    pub(crate) fn started(&mut self, at: Stamp) {
+    pub(crate) fn started(&mut self, at: Time) {
         if let Some(record) = &mut self.record {
             record.start_ns = at.0;
         }
@@ -233,7 +233,7 @@ impl<'a> Draft<'a> {
 
     /// A frame with content was handed over.
     #[inline]
-    pub(crate) fn wrote(&mut self, at: Stamp, reasoning: bool) {
+    pub(crate) fn wrote(&mut self, at: Time, reasoning: bool) {
         if let Some(record) = &mut self.record {
             record.writes.push(at.0);
             record.reasoning_writes += u32::from(reasoning);
@@ -241,7 +241,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The answer's last byte is about to be written, or the work has ended without.
-    pub(crate) fn finish(&mut self, outcome: Outcome, done: Option<Stamp>) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, done: Option<Time>) {
         if let Some(mut record) = self.record.take() {
             record.outcome = outcome;
             record.done_ns = done.map_or(0, |stamp| stamp.0);

@@ -26,7 +26,7 @@
 //! shows both. Nothing is skipped silently: a wording that has no words for a case fails it.
 //!
 //! Belongs here: what a server says in each case and what must become of it. Does not belong here:
-//! how an API words it (`dialect`, and the user's [`Wording`]).
+//! how an API words it (`api`, and the user's [`Wording`]).
 
 mod case;
 mod checks;

@@ -1,7 +1,7 @@
 //! How an API says what a case asks for.
 
 use super::{Case, Request};
-use crate::openai::words;
+use crate::api::words;
 
 /// What an answer says. A wording puts it into the API's bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

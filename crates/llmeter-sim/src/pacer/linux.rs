@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use llmeter_wire::clock::{self, Stamp};
+use crate::clock::{self, Time};
 use nix::sys::{
     time::TimeSpec,
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
@@ -40,7 +40,7 @@ struct Queue {
 
 #[derive(Debug)]
 struct Sleeper {
-    due: Stamp,
+    due: Time,
     waker: Waker,
 }
 
@@ -66,7 +66,7 @@ impl Pacer {
     }
 
     /// Wakes `waker` at `due` or soon after, and maybe at other times too.
-    pub(crate) fn wake_at(&self, due: Stamp, waker: &Waker) {
+    pub(crate) fn wake_at(&self, due: Time, waker: &Waker) {
         let mut queue = self.lock();
         queue.sleepers.push(Sleeper {
             due,

@@ -1,8 +1,8 @@
 //! The runtime's own timers, exact to a millisecond.
 
-use std::{io, sync::Arc, task::Waker, time::Duration};
+use std::{io, sync::Arc, task::Waker};
 
-use llmeter_wire::clock::{self, Stamp};
+use crate::clock::Time;
 
 /// The alarm clock of one worker thread.
 #[derive(Debug)]
@@ -15,11 +15,10 @@ impl Pacer {
     }
 
     /// Wakes `waker` at `due` or soon after.
-    pub(crate) fn wake_at(&self, due: Stamp, waker: &Waker) {
-        let left = due.0.saturating_sub(clock::now().0).max(0);
+    pub(crate) fn wake_at(&self, due: Time, waker: &Waker) {
         let waker = waker.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_nanos(left.unsigned_abs())).await;
+            tokio::time::sleep(due.left()).await;
             waker.wake();
         });
     }

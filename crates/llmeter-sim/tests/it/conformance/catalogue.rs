@@ -123,7 +123,7 @@ fn claude_on_bedrock() {
         let payload = Api::named("anthropic-messages").unwrap();
         let payload = payload.create_payload("one two three", 64).unwrap();
         let suite = Suite::new(
-            Simulated::claude_on_bedrock(streaming),
+            Simulated::api("anthropic-messages-on-bedrock").unwrap(),
             payload,
             move |address| {
                 let builder = AnthropicMessages::on_cloud("bedrock", "anthropic.some-model")?

@@ -71,7 +71,7 @@ const WORDS: [&str; 64] = [
 
 /// The word of a request's token.
 #[inline]
-pub(super) fn word(seed: u64, token: u32) -> &'static str {
+fn word(seed: u64, token: u32) -> &'static str {
     let index = seed.wrapping_add(u64::from(token)) as usize % WORDS.len();
     WORDS[index]
 }

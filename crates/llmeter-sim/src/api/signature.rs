@@ -1,11 +1,10 @@
 //! Signatures of requests: AWS Signature Version 4, computed from its description.
 
 use aws_lc_rs::{digest, hmac};
-use llmeter_wire::clock;
 
-use super::error;
+use super::ApiError;
+use crate::clock;
 use crate::connection::Request;
-use crate::openai::ApiError;
 
 /// How far a signature's time may be from now, in seconds.
 const MAX_SKEW: i64 = 300;
@@ -22,15 +21,12 @@ pub(crate) fn verify(
         values.next().map(|header| header.1.as_str())
     };
     let incomplete = |what: &str| {
-        error(
-            403,
-            "IncompleteSignatureException",
-            format!("Authorization header requires {what}"),
-        )
+        let message = format!("Authorization header requires {what}");
+        ApiError::new(403, message).kind("IncompleteSignatureException")
     };
     let Some(authorization) = request.head.authorization.as_deref() else {
         let message = "Missing Authentication Token";
-        return Err(error(403, "MissingAuthenticationTokenException", message));
+        return Err(ApiError::new(403, message).kind("MissingAuthenticationTokenException"));
     };
     let parameters = authorization
         .strip_prefix("AWS4-HMAC-SHA256 ")
@@ -50,9 +46,9 @@ pub(crate) fn verify(
     };
     if *id != key.0 {
         let message = "The security token included in the request is invalid.";
-        return Err(error(403, "UnrecognizedClientException", message));
+        return Err(ApiError::new(403, message).kind("UnrecognizedClientException"));
     }
-    let invalid = |message: String| error(403, "InvalidSignatureException", message);
+    let invalid = |message| ApiError::new(403, message).kind("InvalidSignatureException");
     if *service != expected_service {
         return Err(invalid(format!(
             "Credential should be scoped to correct service: '{expected_service}'."

@@ -1,0 +1,365 @@
+//! Anthropic Messages: Anthropic's own API, Vertex AI's, Foundry's, and Bedrock's InvokeModel.
+
+use serde_json::{Map, Value, json};
+
+use super::request::{
+    Tool, count, flag, present, required_list, required_text, text_argument, words_in,
+};
+use super::{
+    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Frames, Refusal,
+    Route, aws, openai,
+};
+
+#[derive(Debug)]
+pub(super) struct AnthropicMessages {
+    /// Whether the messages pass through Bedrock's InvokeModel.
+    pub(super) on_bedrock: bool,
+}
+
+impl Api for AnthropicMessages {
+    fn about(&self) -> About {
+        let about = About {
+            names: &["anthropic-messages"],
+            id_prefix: "msg_",
+            finish_reason: Some("end_turn"),
+            refusal,
+            stream_error: Some(stream_error),
+            ..openai::ABOUT
+        };
+        match self.on_bedrock {
+            false => about,
+            true => About {
+                names: &["anthropic-messages-on-bedrock"],
+                id_prefix: about.id_prefix,
+                finish_reason: about.finish_reason,
+                ..aws::ABOUT
+            },
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        if self.on_bedrock {
+            return aws::invoke_model(path).filter(|route| route.model.contains("anthropic"));
+        }
+        if let Some(model) = vertex_model(path) {
+            return Some(Route {
+                model: model.to_owned(),
+                ..Route::default()
+            });
+        }
+        let route = super::only(path, "/messages")?;
+        Some(Route {
+            // As on Bedrock's newer address.
+            service: path.starts_with("/anthropic/").then_some("bedrock-mantle"),
+            ..route
+        })
+    }
+
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+        // Clouds want the model in the path, and the API's version in the body.
+        let is_cloud = !route.model.is_empty();
+        if is_cloud {
+            required_text(request, "anthropic_version")?;
+        }
+        if self.on_bedrock {
+            for name in ["model", "stream"] {
+                if request.contains_key(name) {
+                    let message = format!("{name}: Extra inputs are not permitted");
+                    return Err(ApiError::new(400, message));
+                }
+            }
+        }
+        let model = match is_cloud {
+            true => route.model.clone(),
+            false => required_text(request, "model")?,
+        };
+        let Some(limit) = count(request, "max_tokens", u32::MAX)? else {
+            return Err(ApiError::missing("max_tokens"));
+        };
+        Ok(ApiRequest {
+            model,
+            stream: route.stream || flag(request, "stream")?,
+            include_usage: true,
+            limit: Some(limit),
+            choices: 1,
+            prompt_tokens: words_in(request.get("system")) + words_in_messages(request)?,
+            tool: tool(request)?,
+        })
+    }
+
+    fn body(&self, completion: &Completion) -> Value {
+        let mut content = Vec::new();
+        if completion.reasoning > 0 {
+            content.push(json!({
+                "type": "thinking",
+                "thinking": completion.reasoning_text(0),
+                "signature": signature(completion),
+            }));
+        }
+        match &completion.tool {
+            _ if completion.visible == 0 => {}
+            Some(tool) => {
+                let input = completion.tool_input(tool);
+                content.push(tool_use(completion, tool, input));
+            }
+            None => content.push(json!({"type": "text", "text": completion.text(0)})),
+        }
+        message(
+            completion,
+            content,
+            stop_reason(completion).into(),
+            completion.output_tokens(),
+        )
+    }
+
+    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
+        Box::new(Stream {
+            completion,
+            on_bedrock: self.on_bedrock,
+            index: 0,
+            is_open: false,
+        })
+    }
+
+    fn frame(&self, event: Option<&str>, data: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self.on_bedrock {
+            true => aws::event_with_bytes(&mut out, event.unwrap_or("chunk"), data),
+            false => super::frames::sse(&mut out, event, data),
+        }
+        out
+    }
+}
+
+fn refusal(error: &ApiError) -> Refusal {
+    let kind = match error.status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    };
+    let message = match error.status {
+        401 => "invalid x-api-key",
+        500 => "Internal server error",
+        _ => &error.message,
+    };
+    let body = json!({"type": "error", "error": {"type": kind, "message": message}});
+    Refusal::new(error.status, body)
+}
+
+fn stream_error(error: &ApiError) -> Vec<u8> {
+    let mut out = Vec::new();
+    super::frames::sse(&mut out, Some("error"), refusal(error).body);
+    out
+}
+
+/// The model in a path of Vertex AI's.
+fn vertex_model(path: &str) -> Option<&str> {
+    let (_, rest) = path.split_once("/publishers/anthropic/models/")?;
+    let (model, method) = rest.rsplit_once(':')?;
+    matches!(method, "rawPredict" | "streamRawPredict").then_some(model)
+}
+
+fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
+    let mut words = 0;
+    for message in required_list(request, "messages")? {
+        match present(message, "role").and_then(Value::as_str) {
+            Some("user" | "assistant" | "system") => {}
+            _ => {
+                let reason = "Input should be 'user' or 'assistant'";
+                return Err(ApiError::wrong_value("messages.role", reason));
+            }
+        }
+        match present(message, "content") {
+            Some(content @ (Value::String(_) | Value::Array(_))) => {
+                words += words_in(Some(content));
+            }
+            Some(other) => {
+                let expected = "a string or an array of blocks";
+                return Err(ApiError::wrong_type("messages.content", expected, other));
+            }
+            None => return Err(ApiError::missing("messages.content")),
+        }
+    }
+    Ok(words)
+}
+
+/// The tool that the request insists on.
+fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
+    let Some(choice) = present(request, "tool_choice") else {
+        return Ok(None);
+    };
+    let wanted = match choice.get("type").and_then(Value::as_str) {
+        Some("auto" | "none") => return Ok(None),
+        Some("any") => None,
+        Some("tool") => choice.get("name").and_then(Value::as_str),
+        _ => {
+            let reason = "the type must be 'auto', 'any', 'tool' or 'none'.";
+            return Err(ApiError::wrong_value("tool_choice", reason));
+        }
+    };
+    let tools = required_list(request, "tools")?.into_iter();
+    let mut named = tools.filter_map(|tool| Some((tool, tool.get("name")?.as_str()?)));
+    let found = named.find(|(_, name)| wanted.is_none_or(|wanted| wanted == *name));
+    let Some((tool, name)) = found else {
+        let reason = "there is no such tool.";
+        return Err(ApiError::wrong_value("tool_choice", reason));
+    };
+    Ok(Some(Tool {
+        name: name.to_owned(),
+        argument: text_argument(tool.get("input_schema")),
+        named: wanted.is_some(),
+    }))
+}
+
+fn message(
+    completion: &Completion,
+    content: Vec<Value>,
+    stop_reason: Option<&str>,
+    output_tokens: u64,
+) -> Value {
+    json!({
+        "id": completion.id,
+        "type": "message",
+        "role": "assistant",
+        "model": completion.model,
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": null,
+        "usage": usage(completion, output_tokens),
+    })
+}
+
+/// Converse calls them the same.
+pub(super) fn stop_reason(completion: &Completion) -> &'static str {
+    match (completion.finish, &completion.tool) {
+        (Finish::Length, _) => "max_tokens",
+        (_, Some(_)) => "tool_use",
+        _ => "end_turn",
+    }
+}
+
+fn usage(completion: &Completion, output_tokens: u64) -> Value {
+    if !completion.usage {
+        return Value::Null;
+    }
+    json!({
+        "input_tokens": completion.prompt_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": output_tokens,
+        "service_tier": "standard",
+    })
+}
+
+fn tool_use(completion: &Completion, tool: &Tool, input: Value) -> Value {
+    let id = format!("toolu_{}", completion.unique_id());
+    json!({"type": "tool_use", "id": id, "name": tool.name, "input": input})
+}
+
+/// Stands for the proof that thoughts are the model's own.
+fn signature(completion: &Completion) -> String {
+    format!("sig-{}", completion.id)
+}
+
+struct Stream {
+    completion: Completion,
+    on_bedrock: bool,
+    /// The number of the open block, or of the next one.
+    index: u32,
+    is_open: bool,
+}
+
+impl Stream {
+    fn event(&self, out: &mut Vec<u8>, name: &str, mut fields: Value) {
+        fields["type"] = name.into();
+        match self.on_bedrock {
+            true => aws::chunk(out, &fields),
+            false => super::frames::sse(out, Some(name), fields),
+        }
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>, block: Value) {
+        if !self.is_open {
+            self.is_open = true;
+            let fields = json!({"type": "", "index": self.index, "content_block": block});
+            self.event(out, "content_block_start", fields);
+        }
+    }
+
+    fn delta(&self, out: &mut Vec<u8>, kind: &str, name: &str, value: &str) {
+        let fields = json!({"type": "", "index": self.index, "delta": {"type": kind, name: value}});
+        self.event(out, "content_block_delta", fields);
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        if self.is_open {
+            self.is_open = false;
+            let fields = json!({"type": "", "index": self.index});
+            self.event(out, "content_block_stop", fields);
+            self.index += 1;
+        }
+    }
+
+    fn words(&mut self, out: &mut Vec<u8>, delta: &Delta) {
+        let words = self.completion.words(delta);
+        match (delta, &self.completion.tool) {
+            (Delta::Reasoning(tokens), _) => {
+                let block = json!({"type": "thinking", "thinking": "", "signature": ""});
+                self.start(out, block);
+                self.delta(out, "thinking_delta", "thinking", &words);
+                if tokens.end == self.completion.reasoning {
+                    let signature = signature(&self.completion);
+                    self.delta(out, "signature_delta", "signature", &signature);
+                    self.stop(out);
+                }
+            }
+            (Delta::Visible(_), None) => {
+                self.start(out, json!({"type": "text", "text": ""}));
+                self.delta(out, "text_delta", "text", &words);
+            }
+            (Delta::Visible(tokens), Some(tool)) => {
+                let block = tool_use(&self.completion, tool, json!({}));
+                let input = self.completion.argument_delta(tool, 0, tokens);
+                self.start(out, block);
+                if let Some(input) = input {
+                    self.delta(out, "input_json_delta", "partial_json", &input);
+                }
+            }
+        }
+    }
+}
+
+impl Frames for Stream {
+    fn opening(&mut self, _: u32, out: &mut FrameBuffer) {
+        let message = message(&self.completion, Vec::new(), None, 1);
+        out.frame(|out| {
+            self.event(
+                out,
+                "message_start",
+                json!({"type": "", "message": message}),
+            );
+            self.event(out, "ping", json!({"type": ""}));
+        });
+    }
+
+    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
+        out.frame(|out| self.words(out, &delta));
+    }
+
+    fn closing(&mut self, out: &mut FrameBuffer) {
+        let reason = stop_reason(&self.completion);
+        let fields = json!({
+            "type": "",
+            "delta": {"stop_reason": reason, "stop_sequence": null},
+            "usage": usage(&self.completion, self.completion.output_tokens()),
+        });
+        out.frame(|out| {
+            self.stop(out);
+            self.event(out, "message_delta", fields);
+            self.event(out, "message_stop", json!({"type": ""}));
+        });
+    }
+}

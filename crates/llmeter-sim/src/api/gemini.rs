@@ -1,0 +1,166 @@
+//! Google's Gemini API.
+
+use serde_json::{Map, Value, json};
+
+use super::request::{Tool, limit_in, required_list, text_argument, words_in};
+use super::{
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Refusal, Route,
+    openai,
+};
+
+#[derive(Debug)]
+pub(super) struct Gemini;
+
+impl Api for Gemini {
+    fn about(&self) -> About {
+        About {
+            names: &["gemini"],
+            calls_in_one_chunk: true,
+            finish_reason: Some("STOP"),
+            refusal,
+            ..openai::ABOUT
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        let (_, rest) = path.split_once("/models/")?;
+        let (model, method) = rest.rsplit_once(':')?;
+        let stream = match method {
+            "generateContent" => false,
+            "streamGenerateContent" => true,
+            _ => return None,
+        };
+        Some(Route {
+            model: model.to_owned(),
+            stream,
+            service: None,
+        })
+    }
+
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+        let instruction = request.get("systemInstruction");
+        let mut prompt_tokens = words_in(instruction.and_then(|content| content.get("parts")));
+        for content in required_list(request, "contents")? {
+            prompt_tokens += words_in(content.get("parts"));
+        }
+        Ok(ApiRequest {
+            model: route.model.clone(),
+            stream: route.stream,
+            include_usage: true,
+            limit: limit_in(request, "generationConfig", "maxOutputTokens")?,
+            choices: 1,
+            prompt_tokens,
+            tool: tool(request),
+        })
+    }
+
+    fn body(&self, completion: &Completion) -> Value {
+        let mut parts = Vec::new();
+        if completion.reasoning > 0 {
+            parts.push(json!({"text": completion.reasoning_text(0), "thought": true}));
+        }
+        match &completion.tool {
+            _ if completion.visible == 0 => {}
+            Some(tool) => parts.push(call(completion, tool)),
+            None => parts.push(json!({"text": completion.text(0)})),
+        }
+        response(completion, parts.into(), true)
+    }
+
+    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
+        Box::new(Stream(completion))
+    }
+}
+
+fn refusal(error: &ApiError) -> Refusal {
+    let (message, status) = match error.status {
+        401 => (
+            "API key not valid. Please pass a valid API key.",
+            "UNAUTHENTICATED",
+        ),
+        404 => (error.message.as_str(), "NOT_FOUND"),
+        503 => (error.message.as_str(), "UNAVAILABLE"),
+        500 => ("An internal error has occurred.", "INTERNAL"),
+        _ => (error.message.as_str(), "INVALID_ARGUMENT"),
+    };
+    let object = json!({"code": error.status, "message": message, "status": status});
+    Refusal::new(error.status, json!({"error": object}))
+}
+
+/// The function that the request insists on.
+fn tool(request: &Map<String, Value>) -> Option<Tool> {
+    let config = request.get("toolConfig")?.get("functionCallingConfig")?;
+    if config.get("mode")?.as_str()? != "ANY" {
+        return None;
+    }
+    let tools = request.get("tools")?.as_array()?;
+    let mut functions = tools
+        .iter()
+        .filter_map(|tool| tool.get("functionDeclarations")?.as_array())
+        .flatten();
+    let function = functions.next()?;
+    let schema = ["parameters", "parametersJsonSchema"]
+        .iter()
+        .find_map(|name| function.get(*name));
+    Some(Tool {
+        name: function.get("name")?.as_str()?.to_owned(),
+        argument: text_argument(schema),
+        named: false,
+    })
+}
+
+/// What is not generated yet is not counted.
+fn usage(completion: &Completion, is_last: bool) -> Value {
+    let prompt = completion.prompt_tokens;
+    if !is_last {
+        return json!({"promptTokenCount": prompt, "totalTokenCount": prompt});
+    }
+    let mut usage = json!({
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": completion.visible,
+        "totalTokenCount": completion.total_tokens(),
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
+    });
+    if completion.reasoning > 0 {
+        usage["thoughtsTokenCount"] = completion.reasoning.into();
+    }
+    usage
+}
+
+fn response(completion: &Completion, parts: Value, is_last: bool) -> Value {
+    let mut candidate = json!({"content": {"parts": parts, "role": "model"}, "index": 0});
+    if is_last {
+        candidate["finishReason"] = match completion.is_truncated() {
+            true => "MAX_TOKENS",
+            false => "STOP",
+        }
+        .into();
+    }
+    json!({
+        "candidates": [candidate],
+        "usageMetadata": completion.usage.then(|| usage(completion, is_last)),
+        "modelVersion": completion.model,
+        "responseId": completion.id,
+    })
+}
+
+fn call(completion: &Completion, tool: &Tool) -> Value {
+    json!({"functionCall": {"name": tool.name, "args": completion.tool_input(tool)}})
+}
+
+struct Stream(Completion);
+
+impl Frames for Stream {
+    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
+        let part = match (&delta, &self.0.tool) {
+            (Delta::Visible(_), Some(tool)) => call(&self.0, tool),
+            (Delta::Visible(_), None) => json!({"text": self.0.words(&delta)}),
+            (Delta::Reasoning(_), _) => json!({"text": self.0.words(&delta), "thought": true}),
+        };
+        out.sse(None, response(&self.0, json!([part]), false));
+    }
+
+    fn closing(&mut self, out: &mut FrameBuffer) {
+        out.sse(None, response(&self.0, json!([{"text": ""}]), true));
+    }
+}

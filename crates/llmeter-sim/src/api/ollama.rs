@@ -1,0 +1,147 @@
+//! Ollama's own chat API, whose streams are lines of JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::request::{Tool, count, flag, present, required_text, section, words_in_messages};
+use super::{
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Refusal, Route,
+    openai,
+};
+use crate::conformance::Case;
+
+#[derive(Debug)]
+pub(super) struct Ollama;
+
+impl Api for Ollama {
+    fn about(&self) -> About {
+        About {
+            names: &["ollama"],
+            id_header: Some("x-request-id"),
+            tells_times: true,
+            calls_in_one_chunk: true,
+            stream_type: "application/x-ndjson",
+            finish_reason: Some("stop"),
+            has_id: false,
+            refusal,
+            ..openai::ABOUT
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        super::only(path, "/api/chat")
+    }
+
+    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+        let prompt_tokens = words_in_messages(request)?;
+        let limit = match section(request, "options")? {
+            // Numbers below zero mean that there is no limit.
+            Some(options) if options.get("num_predict").and_then(Value::as_i64) >= Some(0) => {
+                count(options, "num_predict", u32::MAX)?
+            }
+            _ => None,
+        };
+        Ok(ApiRequest {
+            model: required_text(request, "model")?,
+            stream: present(request, "stream").is_none() || flag(request, "stream")?,
+            include_usage: true,
+            limit,
+            choices: 1,
+            prompt_tokens,
+            // The API cannot insist on a tool.
+            tool: None,
+        })
+    }
+
+    fn body(&self, completion: &Completion) -> Value {
+        let mut message = match &completion.tool {
+            Some(tool) => call(completion, tool),
+            None => json!({"role": "assistant", "content": completion.text(0)}),
+        };
+        if completion.reasoning > 0 {
+            message["thinking"] = completion.reasoning_text(0).into();
+        }
+        last(completion, message)
+    }
+
+    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
+        Box::new(Stream(completion))
+    }
+
+    fn frame(&self, _: Option<&str>, data: &str) -> Vec<u8> {
+        format!("{data}\n").into_bytes()
+    }
+
+    fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
+        (case == Case::Plain && streaming)
+            .then_some("a non-streaming response is a stream of one line")
+    }
+}
+
+fn refusal(error: &ApiError) -> Refusal {
+    Refusal::new(error.status, json!({"error": error.message}))
+}
+
+fn response(completion: &Completion, message: Value) -> Value {
+    json!({
+        "model": completion.model,
+        "created_at": "2026-01-01T00:00:00.000000Z",
+        "message": message,
+        "done": false,
+    })
+}
+
+fn last(completion: &Completion, message: Value) -> Value {
+    let mut response = response(completion, message);
+    response["done"] = true.into();
+    response["done_reason"] = match completion.is_truncated() {
+        true => "length",
+        false => "stop",
+    }
+    .into();
+    if completion.usage {
+        response["prompt_eval_count"] = completion.prompt_tokens.into();
+        response["eval_count"] = completion.output_tokens().into();
+    }
+    let times = completion.times;
+    for (name, value) in [
+        ("total_duration", times.queue + times.first + times.rest),
+        ("load_duration", 0),
+        ("prompt_eval_duration", times.first),
+        ("eval_duration", times.rest),
+    ] {
+        response[name] = value.into();
+    }
+    response
+}
+
+fn call(completion: &Completion, tool: &Tool) -> Value {
+    let function = json!({"name": tool.name, "arguments": completion.tool_input(tool)});
+    json!({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})
+}
+
+struct Stream(Completion);
+
+impl Stream {
+    fn line(value: &Value, out: &mut FrameBuffer) {
+        out.frame(|out| out.extend_from_slice(format!("{value}\n").as_bytes()));
+    }
+}
+
+impl Frames for Stream {
+    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
+        let words = self.0.words(&delta);
+        let message = match (&delta, &self.0.tool) {
+            (Delta::Reasoning(_), _) => {
+                json!({"role": "assistant", "content": "", "thinking": words})
+            }
+            (Delta::Visible(_), Some(tool)) => call(&self.0, tool),
+            (Delta::Visible(_), None) => json!({"role": "assistant", "content": words}),
+        };
+        Self::line(&response(&self.0, message), out);
+    }
+
+    fn closing(&mut self, out: &mut FrameBuffer) {
+        let message = json!({"role": "assistant", "content": ""});
+        Self::line(&last(&self.0, message), out);
+    }
+}

@@ -1,0 +1,157 @@
+//! What requests ask for, as far as the simulator cares, and reading it from JSON.
+
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+
+/// A request for generated content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiRequest {
+    pub(crate) model: String,
+    pub(crate) stream: bool,
+    /// Whether a stream tells its token counts.
+    pub(crate) include_usage: bool,
+    /// The maximum of tokens to generate, reasoning included.
+    pub(crate) limit: Option<u32>,
+    /// Completions wanted.
+    pub(crate) choices: u32,
+    pub(crate) prompt_tokens: u64,
+    /// The tool that must be called.
+    pub(crate) tool: Option<Tool>,
+}
+
+/// A tool call to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    /// The argument that is given.
+    pub(crate) argument: String,
+    /// Whether this tool was asked for by name, which the finish reason tells.
+    pub(crate) named: bool,
+}
+
+/// A member that is there and not null.
+pub(super) fn present<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !value.is_null())
+}
+
+pub(super) fn flag(object: &Map<String, Value>, name: &str) -> Result<bool, ApiError> {
+    match present(object, name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(ApiError::wrong_type(name, "a boolean", other)),
+    }
+}
+
+/// A number of at least 1.
+pub(super) fn count(
+    object: &Map<String, Value>,
+    name: &str,
+    max: u32,
+) -> Result<Option<u32>, ApiError> {
+    let Some(value) = present(object, name) else {
+        return Ok(None);
+    };
+    if !value.is_i64() && !value.is_u64() {
+        return Err(ApiError::wrong_type(name, "an integer", value));
+    }
+    let out_of_range = |bound: &str, code| {
+        let message = format!("Invalid '{name}': integer {bound}, but got {value} instead.");
+        ApiError::new(400, message).param(name).code(code)
+    };
+    match value.as_u64() {
+        None | Some(0) => Err(out_of_range(
+            "below minimum value. Expected a value >= 1",
+            "integer_below_min_value",
+        )),
+        Some(count) => match u32::try_from(count) {
+            Ok(count) if count <= max => Ok(Some(count)),
+            _ => Err(out_of_range(
+                &format!("above maximum value. Expected a value <= {max}"),
+                "integer_above_max_value",
+            )),
+        },
+    }
+}
+
+/// An object that may be missing.
+pub(super) fn section<'a>(
+    request: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a Map<String, Value>>, ApiError> {
+    match present(request, name) {
+        None => Ok(None),
+        Some(Value::Object(section)) => Ok(Some(section)),
+        Some(other) => Err(ApiError::wrong_type(name, "an object", other)),
+    }
+}
+
+/// The limit in an object that may be missing.
+pub(super) fn limit_in(
+    request: &Map<String, Value>,
+    name: &str,
+    limit: &str,
+) -> Result<Option<u32>, ApiError> {
+    let section = section(request, name)?;
+    section.map_or(Ok(None), |section| count(section, limit, u32::MAX))
+}
+
+/// A text that must be there.
+pub(super) fn required_text(request: &Map<String, Value>, name: &str) -> Result<String, ApiError> {
+    match present(request, name) {
+        None => Err(ApiError::missing(name)),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err(ApiError::wrong_type(name, "a string", other)),
+    }
+}
+
+/// The objects of a list that must be there and not be empty.
+pub(super) fn required_list<'a>(
+    request: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Vec<&'a Map<String, Value>>, ApiError> {
+    let list = match present(request, name) {
+        None => return Err(ApiError::missing(name)),
+        Some(Value::Array(list)) if list.is_empty() => {
+            return Err(ApiError::wrong_value(name, "at least one is required."));
+        }
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(ApiError::wrong_type(name, "an array of objects", other)),
+    };
+    let object = |value: &'a Value| {
+        let wrong = || ApiError::wrong_type(name, "an array of objects", value);
+        value.as_object().ok_or_else(wrong)
+    };
+    list.iter().map(object).collect()
+}
+
+/// Words in a content: a text, or a list of texts and of parts some of which have a `text`.
+pub(super) fn words_in(content: Option<&Value>) -> u64 {
+    let words = |text: &str| text.split_whitespace().count() as u64;
+    let of_part = |part: &Value| part.get("text").unwrap_or(part).as_str().map_or(0, words);
+    match content {
+        Some(Value::String(text)) => words(text),
+        Some(Value::Array(parts)) => parts.iter().map(of_part).sum(),
+        _ => 0,
+    }
+}
+
+/// Words in the contents of the messages, of which there must be some.
+pub(super) fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
+    let messages = required_list(request, "messages")?.into_iter();
+    Ok(messages
+        .map(|message| words_in(message.get("content")))
+        .sum())
+}
+
+/// The first text among a schema's properties, so that a caller which reads its arguments finds one.
+pub(super) fn text_argument(schema: Option<&Value>) -> String {
+    let is_text = |schema: &Value| {
+        let kind = schema.get("type").and_then(Value::as_str);
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case("string"))
+    };
+    schema
+        .and_then(|schema| schema.get("properties")?.as_object())
+        .and_then(|properties| properties.iter().find(|(_, schema)| is_text(schema)))
+        .map_or_else(|| "input".to_owned(), |(name, _)| name.clone())
+}
