@@ -92,7 +92,7 @@ impl Recorder {
         let response = assert_same(input.ways(body).map(record));
 
         assert!(!is_failed || response.error.is_some());
-        let error = response.error.as_deref().unwrap_or_default();
+        let error = response.error_text().unwrap_or_default();
         assert!(!error.contains(KEY), "an error shows the key: {error}");
         // What is no UTF-8 takes three bytes where it took one.
         let most = 3 * body.len();

@@ -18,7 +18,7 @@ use crate::error::{Result, SetupError};
 use crate::insecure::AnyCertificate;
 use crate::route::Route;
 use crate::stream::StampKeeper;
-use crate::{Proxy, Server, TimedStream};
+use crate::{Phase, Proxy, Server, TimedStream};
 
 /// Opens connections to one server whose name was resolved once.
 #[derive(Clone)]
@@ -61,17 +61,6 @@ pub struct TlsFacts {
     pub cipher: String,
     /// The protocol that was chosen by ALPN, if one was.
     pub alpn: Option<String>,
-}
-
-/// What is done to open a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// TCP, or the Unix socket.
-    Connect,
-    /// The proxy is connected to, and asked for the way to the server.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
 }
 
 impl Dialer {
@@ -275,14 +264,64 @@ pub enum ConnectError {
     #[error("TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
     /// The server speaks no HTTP/2, which was asked for.
-    #[error("the server does not speak HTTP/2 ({0}); leave out --http2 to use HTTP/1.1")]
+    #[error("the server does not speak HTTP/2 ({0})")]
     NoHttp2(String),
     /// The host has no address.
     #[error("the host has no address")]
     NoAddress,
 }
 
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsProblem {
+    /// Nobody who is trusted has signed the certificate.
+    UnknownIssuer,
+    /// The certificate is an authority's, not a server's.
+    AuthorityAsServer,
+    /// The certificate has expired, or is not valid yet.
+    NotValidNow,
+    /// The certificate is for another host.
+    OtherName,
+    /// The certificate cannot be trusted for another reason.
+    Certificate,
+    /// The server answered with something else than TLS.
+    NotTls,
+    /// The server broke off the handshake.
+    Alert,
+}
+
 impl ConnectError {
+    /// What was wrong with a TLS handshake, if the peer let it be known.
+    pub fn tls_problem(&self) -> Option<TlsProblem> {
+        use rustls::{CertificateError as Certificate, Error};
+        let Self::Tls(reason) = self else {
+            return None;
+        };
+        let reason = reason.get_ref()?.downcast_ref::<Error>()?;
+        Some(match reason {
+            Error::InvalidCertificate(certificate) => match certificate {
+                // A signature is bad where another certificate of the same name is trusted.
+                Certificate::UnknownIssuer | Certificate::BadSignature => TlsProblem::UnknownIssuer,
+                Certificate::Expired
+                | Certificate::ExpiredContext { .. }
+                | Certificate::NotValidYet
+                | Certificate::NotValidYetContext { .. } => TlsProblem::NotValidNow,
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                    TlsProblem::OtherName
+                }
+                Certificate::Other(other) => match other.0.downcast_ref() {
+                    Some(webpki::Error::CaUsedAsEndEntity) => TlsProblem::AuthorityAsServer,
+                    _ => TlsProblem::Certificate,
+                },
+                _ => TlsProblem::Certificate,
+            },
+            Error::InvalidMessage(_) => TlsProblem::NotTls,
+            Error::AlertReceived(_) => TlsProblem::Alert,
+            _ => return None,
+        })
+    }
+
     /// A server may end the handshake because it cannot agree to the protocol that was asked for.
     fn of_tls(reason: io::Error) -> Self {
         use rustls::{AlertDescription, Error};

@@ -52,6 +52,15 @@ pub fn encode_request(
 /// Why bytes are no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
+    /// The server speaks something else.
+    #[error(
+        "the server's answer is not HTTP/1.1: it begins with {:?}",
+        String::from_utf8_lossy(begin)
+    )]
+    NotHttp {
+        /// The first bytes that came.
+        begin: Vec<u8>,
+    },
     /// The head is malformed.
     #[error("the server's answer is not HTTP/1.1: {0}")]
     Head(String),
@@ -273,8 +282,8 @@ fn check_first_bytes(bytes: &[u8]) -> Result<(), HttpError> {
     if bytes[..seen] == START[..seen] {
         Ok(())
     } else {
-        let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
-        Err(HttpError::Head(format!("it begins with {excerpt:?}")))
+        let begin = bytes[..bytes.len().min(40)].to_vec();
+        Err(HttpError::NotHttp { begin })
     }
 }
 

@@ -11,7 +11,7 @@ use llmeter::endpoint::{
     Answer, EndpointError, Identity, Invoke, SavedObject, Transport, Usage, async_trait,
 };
 use llmeter::payload::Payload;
-use llmeter::{Endpoint, Load, RunConfig, Runner, report};
+use llmeter::{Endpoint, Failure, FailureKind, Load, RunConfig, Runner, report};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -77,26 +77,28 @@ impl Endpoint for LineEndpoint {
 /// One request: send it, and report each piece of the answer as it comes.
 #[async_trait]
 impl Invoke for LineEndpoint {
-    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
-        let failed = |reason: io::Error| EndpointError(reason.to_string());
-        let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
+    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), Failure> {
+        let stream = TcpStream::connect(&self.address).await?;
         let mut stream = BufReader::new(stream);
         let prompt = payload["prompt"].as_str().unwrap_or_default();
         let request = format!("{prompt}\n");
 
         answer.sent(); // The clock starts.
-        stream.write_all(request.as_bytes()).await.map_err(failed)?;
+        stream.write_all(request.as_bytes()).await?;
         let mut tokens = 0;
         let mut line = String::new();
         loop {
             line.clear();
-            if stream.read_line(&mut line).await.map_err(failed)? == 0 {
-                return Err(EndpointError("the answer broke off".to_owned()));
+            if stream.read_line(&mut line).await? == 0 {
+                return Err(Failure::new(
+                    FailureKind::Truncated,
+                    "the response broke off",
+                ));
             }
             match line.trim_end() {
                 "" => break,
                 failure if failure.starts_with('!') => {
-                    return Err(EndpointError(failure[1..].to_owned()));
+                    return Err(Failure::new(FailureKind::ServerError, &failure[1..]));
                 }
                 token => answer.text(token), // Takes the time of this token.
             }

@@ -58,12 +58,13 @@ pub mod stats;
 pub mod storage;
 
 pub use base::error::{Error, Result};
+pub use base::failure::{Failure, FailureKind};
 pub use base::host::raise_open_file_limit;
 pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 /// Bytes with times: connections, HTTP, framing, receive stamps, clocks.
 pub use llmeter_wire as wire;
-pub use llmeter_wire::StampSource;
+pub use llmeter_wire::{Phase, StampSource};
 pub use result::RunResult;
 pub use run::{
     Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner,

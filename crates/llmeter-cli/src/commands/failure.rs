@@ -2,11 +2,12 @@
 
 use llmeter::RunResult;
 use llmeter::probe::{Circumstances, KeyVariable, diagnose};
+use llmeter::result::FailureGroup;
 
 /// One line for a run of which every request failed.
 pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> String {
-    let kinds = result.error_counts();
-    let Some((reason, _)) = kinds.first() else {
+    let kinds = result.failures();
+    let Some(FailureGroup { example, .. }) = kinds.first() else {
         return "no request was sent: the run ended before the first one".to_owned();
     };
     let others = match kinds.len() - 1 {
@@ -14,12 +15,16 @@ pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> Strin
         1 => " (and 1 other kind of failure)".to_owned(),
         others => format!(" (and {others} other kinds of failure)"),
     };
-    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reason = example
+        .message()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let reason = reason.trim_end_matches('.');
     let diagnosis = diagnose(&Circumstances {
         key,
         is_load: true,
-        ..Circumstances::of(reason)
+        ..Circumstances::of(example)
     });
     let remedy = diagnosis.map(|diagnosis| format!("; {}", diagnosis.remedy));
     let remedy = remedy.unwrap_or_default();

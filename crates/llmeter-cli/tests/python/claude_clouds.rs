@@ -126,7 +126,7 @@ fn refused_secrets_are_told_with_what_to_do_and_not_repeated() {
     let endpoints = endpoints(&signed, &keyed, secrets, true);
     for (endpoint, expected) in endpoints.into_iter().zip(expected) {
         for response in run(Arc::new(endpoint)) {
-            let error = response.error.unwrap();
+            let error = response.error.unwrap().to_string();
             assert!(
                 error.contains(expected) && !error.contains("hunter"),
                 "{error}"

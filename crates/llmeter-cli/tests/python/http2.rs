@@ -158,7 +158,7 @@ fn a_status_is_an_error_with_the_servers_words() {
     };
     assert_eq!(result.responses.len(), 12);
     for response in &result.responses {
-        let error = response.error.as_deref();
+        let error = response.error_text();
         assert_eq!(error, Some("HTTP 404 Not Found: no such model"));
     }
 }

@@ -113,14 +113,14 @@ fn the_proxy_is_measured_as_what_it_stands_for() {
         ("openai-chat-stream", "nobody", "nobody"),
     ] {
         for response in proxy.ask(api, model, KEY) {
-            let error = response.error.unwrap();
+            let error = response.error.unwrap().to_string();
             assert!(error.contains(words), "{api}, {model}: {error}");
             assert_eq!(response.response_text, None);
         }
     }
     let wrong = "sk-wrong-Bn6Mv8Lk1Jh3";
     for response in proxy.ask("openai-chat-stream", "mock", wrong) {
-        let error = response.error.unwrap();
+        let error = response.error.unwrap().to_string();
         assert!(error.starts_with("HTTP 40"), "{error}");
         assert!(!error.contains(&wrong[..12]), "{error}");
     }

@@ -379,7 +379,7 @@ impl Findings<'_> {
     fn failed_with(&mut self, words: &[&str]) {
         let error = &self.response.error;
         self.expect(error.is_some(), "error", "a failure", error);
-        let text = error.clone().unwrap_or_default();
+        let text = self.response.error_text().unwrap_or_default();
         for word in words {
             self.expect(
                 text.contains(word),

@@ -107,7 +107,7 @@ fn limits_and_faults_are_the_same_in_all() {
                 "{reason}"
             );
 
-            let error = fault("error").error.unwrap();
+            let error = fault("error").error.unwrap().to_string();
             assert!(error.starts_with("HTTP 500"), "{error}");
             assert!(!error.contains('{'), "the API's own words: {error}");
             let response = fault("cut");

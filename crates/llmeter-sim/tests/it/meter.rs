@@ -159,7 +159,7 @@ fn faults_are_failures_in_each_api() {
     for api in generating() {
         for (response, truth) in measure(api, |config| config.error_rate = 1.0, json!({})) {
             assert_eq!(truth.outcome, Outcome::Error, "{}", api.name);
-            let error = response.error.unwrap();
+            let error = response.error.unwrap().to_string();
             assert!(
                 error.starts_with("HTTP 500") && error.contains("had an error"),
                 "{error}"

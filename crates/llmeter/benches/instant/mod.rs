@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::Endpoint;
-use llmeter::endpoint::{
-    Answer, EndpointError, Identity, Invoke, SavedObject, Transport, async_trait,
-};
+use llmeter::endpoint::{Answer, Identity, Invoke, SavedObject, Transport, async_trait};
 use llmeter::payload::Payload;
+use llmeter::{Endpoint, Failure};
 
 /// Answers after `latency`, at once if that is none, with so many tokens.
 pub(crate) struct Instant {
@@ -53,7 +51,7 @@ impl Endpoint for Instant {
 
 #[async_trait]
 impl Invoke for Instant {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
+    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
         answer.sent();
         if let Some(latency) = self.latency {
             tokio::time::sleep(latency).await;

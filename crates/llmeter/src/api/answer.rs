@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::base::failure::{Failure, FailureKind};
 use llmeter_wire::clock::{self, Stamp};
 
 /// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
@@ -42,7 +43,7 @@ pub struct Answer {
     pub(crate) usage: Usage,
     pub(crate) finish_reason: Option<String>,
     pub(crate) annotations: Map<String, Value>,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Failure>,
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_complete: bool,
@@ -159,9 +160,33 @@ impl Answer {
         self.is_complete = true;
     }
 
-    /// The request failed. The first reason counts.
+    /// The request failed, for a reason that only the endpoint knows. The first failure counts.
     pub fn error(&mut self, reason: impl Into<String>) {
-        self.error.get_or_insert_with(|| reason.into());
+        self.fail(FailureKind::Endpoint, reason);
+    }
+
+    /// The request failed. The first failure counts.
+    pub fn fail(&mut self, kind: FailureKind, reason: impl Into<String>) {
+        self.fail_with(Failure::new(kind, reason));
+    }
+
+    /// The request failed in this way. The first failure counts.
+    pub fn fail_with(&mut self, failure: impl Into<Failure>) {
+        self.error.get_or_insert_with(|| failure.into());
+    }
+
+    /// The stream ended early: after so many frames, and without what marks its end.
+    pub(crate) fn ended_early(&mut self, frames: u64, missing: &str) {
+        match frames {
+            0 => self.fail(
+                FailureKind::Empty,
+                "the stream ended without a single event",
+            ),
+            _ => self.fail(
+                FailureKind::Truncated,
+                format!("the stream ended before it was finished ({missing})"),
+            ),
+        }
     }
 
     /// Whether the stream said that it is over.
@@ -172,6 +197,12 @@ impl Answer {
     /// Whether a failure was reported.
     pub fn is_failed(&self) -> bool {
         self.error.is_some()
+    }
+
+    /// The failure in words.
+    #[cfg(test)]
+    pub(crate) fn error_text(&self) -> Option<&str> {
+        self.error.as_ref().map(Failure::message)
     }
 
     /// Marks generated content at the current frame's time and returns that time.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Answer;
 use super::lenient::{Accept, Text, accept, lenient_json};
+use crate::base::failure::FailureKind;
 
 /// Characters of a server's text that an error message quotes.
 const EXCERPT: usize = 160;
@@ -124,6 +125,14 @@ pub(crate) fn error_text(body: &[u8]) -> Option<String> {
     }
 }
 
+/// The server's own words in an error event of a stream.
+pub(super) fn event_error(data: &[u8]) -> String {
+    error_text(data).unwrap_or_else(|| match excerpt(data) {
+        text if text.is_empty() => "the server sent an error event without a text".into(),
+        text => text,
+    })
+}
+
 /// One of FastAPI's details: `{"loc": ["body", "messages"], "msg": "field required"}`.
 fn detail_text(detail: &Value) -> Option<String> {
     let message = detail.get("msg")?.as_str()?;
@@ -176,16 +185,17 @@ pub(crate) fn bare_kind(kind: &str) -> &str {
 /// A whole answer's JSON; what is wrong with it becomes the answer's error.
 pub(crate) fn whole_json(body: &[u8], answer: &mut Answer) -> Option<Value> {
     if body.trim_ascii().is_empty() {
-        answer.error("the server's answer is empty");
+        answer.fail(FailureKind::Empty, "the server's answer is empty");
         return None;
     }
     match lenient_json(body) {
         Ok(value) => Some(value),
         Err(reason) => {
-            answer.error(format!(
+            let reason = format!(
                 "the server's answer is not valid JSON: {reason}: {}",
                 excerpt(body)
-            ));
+            );
+            answer.fail(FailureKind::Malformed, reason);
             None
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::supported_inputs::{Intake, Part, check_limit, usual};
 use super::{Answer, FrameDecoder, Usage};
 use crate::base::error::Result;
+use crate::base::failure::FailureKind;
 use crate::endpoint::json_api::{
     Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, object, text,
 };
@@ -216,7 +217,10 @@ impl Meaning for Content {
             self.usage(usage, answer);
         }
         if let Some(reason) = is_blocked {
-            answer.error(format!("the prompt was blocked: {reason}"));
+            answer.fail(
+                FailureKind::ServerError,
+                format!("the prompt was blocked: {reason}"),
+            );
         }
     }
 

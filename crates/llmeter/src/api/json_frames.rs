@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::failure::{error_text, excerpt, whole_json};
+use crate::api::failure::{error_text, event_error, excerpt, whole_json};
 use crate::api::lenient::lenient_json;
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
 
 /// What the frames of one answer mean in an API.
@@ -53,26 +54,26 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
             return;
         }
         if event == Some("error") {
-            answer.error(error_text(data).unwrap_or_else(|| match excerpt(data) {
-                text if text.is_empty() => "the server sent an error event without a text".into(),
-                text => text,
-            }));
+            answer.fail(FailureKind::ServerError, event_error(data));
             return;
         }
         let number = self.frames;
         match lenient_json(data) {
             Ok(Value::Object(fields)) => match reported_error(&fields, data) {
-                Some(error) => answer.error(error),
+                Some(error) => answer.fail(FailureKind::ServerError, error),
                 None => self.meaning.frame(&fields, answer),
             },
-            Ok(_) => answer.error(format!(
-                "frame {number} is not a JSON object: {}",
-                excerpt(data)
-            )),
-            Err(reason) => answer.error(format!(
-                "frame {number} is not valid JSON: {reason}: {}",
-                excerpt(data)
-            )),
+            Ok(_) => answer.fail(
+                FailureKind::Malformed,
+                format!("frame {number} is not a JSON object: {}", excerpt(data)),
+            ),
+            Err(reason) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "frame {number} is not valid JSON: {reason}: {}",
+                    excerpt(data)
+                ),
+            ),
         }
     }
 
@@ -88,7 +89,7 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
         };
         if let Some(fields) = fields {
             if let Some(error) = reported_error(fields, body) {
-                answer.error(error);
+                answer.fail(FailureKind::ServerError, error);
                 return;
             }
             if self.meaning.whole(fields, answer) {
@@ -96,25 +97,21 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
                 return;
             }
         }
-        answer.error(format!(
-            "the server's answer is not {}: {}",
-            M::ANSWER,
-            excerpt(body)
-        ));
+        answer.fail(
+            FailureKind::Malformed,
+            format!(
+                "the server's answer is not {}: {}",
+                M::ANSWER,
+                excerpt(body)
+            ),
+        );
     }
 
     fn end(&mut self, answer: &mut Answer) {
         if self.is_done || answer.is_complete() {
             return;
         }
-        answer.error(if self.frames == 0 {
-            "the stream ended without a single event".to_owned()
-        } else {
-            format!(
-                "the stream ended before it was finished (no {} and no [DONE])",
-                M::END
-            )
-        });
+        answer.ended_early(self.frames, &format!("no {} and no [DONE]", M::END));
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {

@@ -51,6 +51,7 @@ pub use response::{InvocationResponse, ResponseDetail};
 pub use sagemaker::{SageMaker, SageMakerBuilder};
 pub use tgi::Tgi;
 
+use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::{
     Endpoint, EndpointSettings, Frame, Framing, HttpApi, HttpRequest, Identity, JsonEndpoint,
     ResponseHead, SavedObject, Transport,
@@ -80,3 +81,9 @@ pub trait FrameDecoder: Send {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct EndpointError(pub String);
+
+impl From<EndpointError> for Failure {
+    fn from(reason: EndpointError) -> Self {
+        Self::new(FailureKind::Endpoint, reason.0)
+    }
+}

@@ -10,6 +10,7 @@ use super::lenient::{Count, Lenient, Object, Text};
 use super::supported_inputs::Intake;
 use super::{Answer, Frame, FrameDecoder, Usage};
 use crate::base::error::Result;
+use crate::base::failure::FailureKind;
 use crate::endpoint::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
 use crate::payload::{Payload, Prompt};
 
@@ -139,17 +140,20 @@ impl FrameDecoder for Decoder {
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+            answer.fail(FailureKind::Empty, "the server's answer is empty");
             return;
         }
         let text = String::from_utf8_lossy(body);
         let Object(body) = match serde_json::from_str::<Object<Body<'_>>>(&text) {
             Ok(body) => body,
             Err(reason) => {
-                answer.error(format!(
-                    "the server's answer is not a list of embeddings: {reason}: {}",
-                    excerpt(text.as_bytes())
-                ));
+                answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "the server's answer is not a list of embeddings: {reason}: {}",
+                        excerpt(text.as_bytes())
+                    ),
+                );
                 return;
             }
         };
@@ -164,16 +168,19 @@ impl FrameDecoder for Decoder {
             });
         }
         if let Some(report) = &body.error.0 {
-            answer.error(report.to_string());
+            answer.fail(FailureKind::ServerError, report.to_string());
             return;
         }
         let vectors = body.data.unwrap_or_default();
         let lengths = vectors.iter().map(|Object(item)| item.embedding.0);
         let Some(shortest) = lengths.min().filter(|length| *length > 0) else {
-            answer.error(format!(
-                "the server's answer has no embeddings, or an empty one: {}",
-                excerpt(text.as_bytes())
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "the server's answer has no embeddings, or an empty one: {}",
+                    excerpt(text.as_bytes())
+                ),
+            );
             return;
         };
         answer.other_content();
@@ -189,7 +196,10 @@ impl FrameDecoder for Decoder {
 
     fn end(&mut self, answer: &mut Answer) {
         if !answer.is_complete() {
-            answer.error("the server streamed, which this API does not");
+            answer.fail(
+                FailureKind::Malformed,
+                "the server streamed, which this API does not",
+            );
         }
     }
 
@@ -249,7 +259,7 @@ mod tests {
             ),
             (b"\xff", "not a list of embeddings"),
         ] {
-            let error = whole(body).error.unwrap();
+            let error = whole(body).error.unwrap().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::base::failure::Failure;
 use crate::payload::Payload;
 
 /// The record of one request, as it is kept in memory and written to `responses.jsonl`.
@@ -36,7 +37,7 @@ pub struct InvocationResponse {
     /// (time to last token − time to first token) / (output tokens − 1).
     pub time_per_output_token: Option<f64>,
     /// Why the request failed; `None` is success.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
     /// How often the request was sent again.
     pub retries: Option<u32>,
     /// When the request was sent.
@@ -46,6 +47,13 @@ pub struct InvocationResponse {
     pub annotations: Map<String, Value>,
     /// What llmeter measures beyond the fields above.
     pub detail: ResponseDetail,
+}
+
+impl InvocationResponse {
+    /// Why the request failed, in words.
+    pub fn error_text(&self) -> Option<&str> {
+        self.error.as_ref().map(Failure::message)
+    }
 }
 
 /// Measurements that the Python system's format has no field for.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::api::failure::{bare_kind, excerpt, is_throttle};
 use crate::api::lenient::lenient_json;
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, ResponseHead};
 use llmeter_wire::clock;
 
@@ -83,10 +84,13 @@ impl Refusal {
 
 /// Takes in a failure that a stream reports.
 pub(crate) fn take_exception(service: &str, frame: Frame<'_>, answer: &mut Answer) {
-    if let Some(kind) = frame.event.filter(|kind| is_throttle(kind)) {
-        answer.throttle = Some(kind.to_owned());
-    }
-    answer.error(exception(service, frame.event, frame.data));
+    let throttle = frame.event.filter(|kind| is_throttle(kind));
+    let kind = match throttle {
+        Some(_) => FailureKind::Throttled,
+        None => FailureKind::ServerError,
+    };
+    answer.throttle = throttle.map(str::to_owned);
+    answer.fail(kind, exception(service, frame.event, frame.data));
 }
 
 /// A failure that a stream reports: `Bedrock throttlingException: Too many requests`.

@@ -1,9 +1,10 @@
 //! What every other room stands on.
 //!
-//! Belongs here: the library's error, calls into foreign code, the machine, runtimes.
+//! Belongs here: the library's error, failures of requests, calls into foreign code, the machine, runtimes.
 //! Does not belong here: anything that knows a request, an answer or a file format.
 
 pub(crate) mod error;
+pub(crate) mod failure;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod runtime;

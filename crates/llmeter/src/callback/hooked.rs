@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Callback, CallbackFailure, Hook, HookError, HookResult};
 use crate::base::error::{Error, Result};
+use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{Panic, guarded_async};
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::{InvocationResponse, RunResult};
+use llmeter_wire::Phase;
 
 /// The callbacks of one run, and which of their hooks failed.
 pub(crate) struct Hooked {
@@ -54,11 +56,13 @@ impl Hooked {
 
     /// # Errors
     /// The first failure, in words that name the callback.
-    pub(crate) async fn before_invoke(&self, payload: &mut Payload) -> Result<(), String> {
+    pub(crate) async fn before_invoke(&self, payload: &mut Payload) -> Result<(), Failure> {
         for (_, name, callback) in self.at(Hook::BeforeInvoke) {
             let called = call(async { callback.before_invoke(payload).await }).await;
             called.map_err(|reason| {
-                format!("callback {name} failed in {}: {reason}", Hook::BeforeInvoke)
+                let hook = Hook::BeforeInvoke;
+                let reason = format!("callback {name} failed in {hook}: {reason}");
+                Failure::new(FailureKind::Callback, reason).in_phase(Phase::Prepare)
             })?;
         }
         Ok(())

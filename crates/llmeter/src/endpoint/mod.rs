@@ -29,6 +29,7 @@ pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
 pub use settings::EndpointSettings;
 
 pub use crate::api::*;
+use crate::base::failure::Failure;
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use llmeter_wire::Server;
@@ -159,5 +160,5 @@ pub trait Invoke: Send + Sync {
     ///
     /// # Errors
     /// Whatever made the request fail; what was reported before is kept.
-    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), EndpointError>;
+    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), Failure>;
 }

@@ -1,22 +1,20 @@
 //! What failures mostly mean, and what to do about them: the one place that knows.
 
-use llmeter_wire::Phase;
+use std::io;
+
+use crate::base::failure::{Failure, FailureKind};
+use llmeter_wire::http1::HttpError;
+use llmeter_wire::{ConnectError, Phase, TlsProblem};
 
 /// A failure, and what is known around it.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// The error, in llmeter's words.
-    pub error: &'a str,
+    /// The failure.
+    pub failure: &'a Failure,
     /// Whether the server is reached with TLS.
     pub is_encrypted: bool,
     /// Path and query of the request.
     pub target: Option<&'a str>,
-    /// What was under way when a connection could not be opened.
-    pub phase: Option<Phase>,
-    /// Whether status and headers of an answer came.
-    pub has_head: bool,
-    /// Whether a stream had begun to say something.
-    pub has_content: bool,
     /// Where the key comes from, for an endpoint that takes one.
     pub key: Option<&'a KeyVariable>,
     /// Whether the failure is one among many requests.
@@ -24,15 +22,12 @@ pub struct Circumstances<'a> {
 }
 
 impl<'a> Circumstances<'a> {
-    /// An error of which nothing more is known.
-    pub fn of(error: &'a str) -> Self {
+    /// A failure of which nothing more is known.
+    pub fn of(failure: &'a Failure) -> Self {
         Self {
-            error,
+            failure,
             is_encrypted: false,
             target: None,
-            phase: None,
-            has_head: false,
-            has_content: false,
             key: None,
             is_load: false,
         }
@@ -66,67 +61,97 @@ fn diagnosis(cause: &str, remedy: impl Into<String>) -> Option<Diagnosis> {
 
 /// What a failure most likely means. `None` where the error itself says all there is.
 pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
-    let error = seen.error;
-    if let Some(status) = error.strip_prefix("HTTP ") {
-        return of_status(status.get(..3)?.parse().ok()?, seen);
+    use FailureKind as Kind;
+    let failure = seen.failure;
+    match failure.kind() {
+        Kind::HttpStatus => of_status(failure.status()?, seen),
+        Kind::Throttled => of_status(429, seen),
+        Kind::Timeout => of_timeout(seen),
+        Kind::Tls => of_handshake(failure),
+        Kind::Dns => diagnosis(
+            "no name server knows this host",
+            "check the spelling in --base-url (or --proxy); a name within a company may need its VPN, its name \
+             server, or its proxy (--proxy)",
+        ),
+        Kind::Proxy => of_proxy(failure),
+        Kind::ConnectionRefused | Kind::Unreachable => of_connection(failure),
+        Kind::LocalLimit => diagnosis(
+            "this machine has no local port or file descriptor left",
+            "raise the limit of open files (ulimit -n), use fewer --clients, or keep connections",
+        ),
+        Kind::NoHttp2 => diagnosis(
+            "the server does not speak HTTP/2",
+            "leave out --http2 to use HTTP/1.1",
+        ),
+        Kind::NoResponse => {
+            let remedy = match seen.is_encrypted {
+                true => "look into the server's log; does it listen for HTTP at this port?",
+                false => {
+                    "look into the server's log; does it listen for HTTP at this port, or for \
+                     https://?"
+                }
+            };
+            diagnosis("the server hung up instead of answering", remedy)
+        }
+        Kind::Truncated if failure.phase() == Some(Phase::Decode) => diagnosis(
+            "the stream ended without its end mark: the server gave up, or it speaks another API",
+            "look into the server's log, and check --endpoint",
+        ),
+        Kind::Truncated => diagnosis(
+            "the response was truncated: the server died, or something between has a time limit",
+            "look into the server's log, and at the time limits of gateways before it",
+        ),
+        Kind::Malformed => of_malformed(failure),
+        Kind::WebPage => diagnosis(
+            "a web page came instead of a response: a sign-in page, a proxy's page, or a website",
+            "give the address of the API in --base-url, not the site's; on a guest network, sign \
+             in first",
+        ),
+        Kind::ContentEncoding => diagnosis(
+            "the response is compressed in a way that is not read",
+            "ask for gzip (--header 'Accept-Encoding: gzip'), or turn compression off at the server",
+        ),
+        Kind::Empty => diagnosis(
+            "the server answered with nothing",
+            "check that --endpoint names the API that the server speaks, and --base-url its \
+             address, and look into the server's log",
+        ),
+        _ => None,
     }
-    if error.starts_with("timed out") {
-        return of_timeout(seen);
-    }
-    if error.starts_with("TLS handshake failed") {
-        return of_handshake(error);
-    }
-    of_connection(error)
-        .or_else(|| of_foreign_protocol(seen))
-        .or_else(|| of_body(error))
 }
 
 /// What to do about a proxy that does not serve.
 pub(crate) const PROXY_REMEDY: &str = "check --proxy or the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; --no-proxy goes around it";
 
-fn of_connection(error: &str) -> Option<Diagnosis> {
-    let says = |words: &str| error.contains(words);
-    if error.starts_with("cannot resolve") {
-        return diagnosis(
-            "no name server knows this host",
-            "check the spelling in --base-url (or --proxy); a name within a company may need its VPN, its name \
-             server, or its proxy (--proxy)",
-        );
-    }
-    if error.starts_with("cannot connect to unix:") {
-        return if says("No such file") {
-            diagnosis(
+fn of_proxy(failure: &Failure) -> Option<Diagnosis> {
+    let cause = match failure.cause() {
+        Some(ConnectError::NoProxy { source, .. }) => match source.kind() {
+            io::ErrorKind::ConnectionRefused => "nobody listens at the proxy's address and port",
+            _ => "there is no way to the proxy's address",
+        },
+        _ => "the proxy does not let the request through",
+    };
+    diagnosis(cause, PROXY_REMEDY)
+}
+
+fn of_connection(failure: &Failure) -> Option<Diagnosis> {
+    if let Some(ConnectError::Unix { source, .. }) = failure.cause() {
+        return match source.kind() {
+            io::ErrorKind::NotFound => diagnosis(
                 "there is no socket at this path",
                 "start the server, and check the path in --base-url",
-            )
-        } else if says("ermission denied") {
-            diagnosis(
+            ),
+            io::ErrorKind::PermissionDenied => diagnosis(
                 "this user may not open the socket",
                 "change the socket's permissions, or run llmeter as a user of its group",
-            )
-        } else {
-            diagnosis(
+            ),
+            _ => diagnosis(
                 "the socket is there, but nobody listens",
                 "start the server: a socket stays behind when one crashes",
-            )
+            ),
         };
     }
-    if error.starts_with("the proxy ") {
-        return diagnosis("the proxy does not let the request through", PROXY_REMEDY);
-    }
-    if error.starts_with("cannot connect to the proxy ") {
-        return diagnosis(
-            match says("refused") {
-                true => "nobody listens at the proxy's address and port",
-                false => "there is no way to the proxy's address",
-            },
-            PROXY_REMEDY,
-        );
-    }
-    if !error.starts_with("cannot connect to ") {
-        return None;
-    }
-    if says("refused") {
+    if failure.kind() == FailureKind::ConnectionRefused {
         return diagnosis(
             "nobody listens at this address and port",
             "start the server, and check host and port in --base-url; from within a container, \
@@ -140,67 +165,54 @@ fn of_connection(error: &str) -> Option<Diagnosis> {
     )
 }
 
-fn of_handshake(error: &str) -> Option<Diagnosis> {
-    let says = |words: &str| error.contains(words);
-    // A signature is bad where another certificate of the same name is trusted.
-    if says("UnknownIssuer") || says("BadSignature") {
-        return diagnosis(
+fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
+    let problem = failure.cause().and_then(ConnectError::tls_problem);
+    match problem {
+        Some(TlsProblem::UnknownIssuer) => diagnosis(
             "the certificate is signed by nobody whom this machine trusts: it is self-signed, of a \
              company's own authority, or of a proxy that looks into the traffic",
             "give the authority's certificate with --ca-file FILE.pem; --insecure takes any \
              certificate, so that anybody could be the server",
-        );
-    }
-    if says("CaUsedAsEndEntity") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::AuthorityAsServer) => diagnosis(
             "the server shows an authority's certificate as its own, as self-signed ones often are",
             "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
              give it with --ca-file, or take any certificate with --insecure",
-        );
-    }
-    if says("expired") || says("NotValidYet") || says("not valid yet") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::NotValidNow) => diagnosis(
             "the certificate is not valid today",
             "check this machine's clock; otherwise the server needs a new certificate (--insecure \
              takes any)",
-        );
-    }
-    if says("not valid for name") || says("NotValidForName") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::OtherName) => diagnosis(
             "the certificate is another host's",
             "use the name that the certificate is for in --base-url; --insecure takes any \
              certificate",
-        );
-    }
-    if says("invalid peer certificate") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::Certificate) => diagnosis(
             "the server's certificate is not one that can be trusted",
             "the server needs a proper certificate; --insecure takes any",
-        );
-    }
-    if says("corrupt message") || says("InvalidContentType") || says("InvalidMessage") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::NotTls) => diagnosis(
             "the server does not speak TLS at this port",
             "write http:// instead of https:// in --base-url, or give the port of https",
-        );
-    }
-    if says("alert") {
-        return diagnosis(
+        ),
+        Some(TlsProblem::Alert) => diagnosis(
             "the server broke off the handshake: it knows no site of this name, or wants a client \
              certificate, an older TLS or other ciphers",
             "check the host in --base-url, and the server's TLS settings",
-        );
+        ),
+        _ => diagnosis(
+            "the connection was closed within the TLS handshake",
+            "check that the server speaks https at this port (http:// in --base-url otherwise), and \
+             that no firewall is between",
+        ),
     }
-    diagnosis(
-        "the connection was closed within the TLS handshake",
-        "check that the server speaks https at this port (http:// in --base-url otherwise), and \
-         that no firewall is between",
-    )
 }
 
 fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
-    match seen.phase {
-        Some(Phase::Connect) => diagnosis(
+    match seen.failure.phase() {
+        Some(Phase::Resolve | Phase::Connect) => diagnosis(
             "nobody answers at this address: a firewall drops what is sent, or the host is down",
             "check host and port in --base-url, the network and VPN; some networks need a proxy \
              (--proxy)",
@@ -213,20 +225,20 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
             "the server took the connection and does not answer the TLS handshake",
             "check that it speaks https at this port; write http:// in --base-url otherwise",
         ),
-        None if seen.is_load => diagnosis(
-            "answers take longer than they may",
+        _ if seen.is_load => diagnosis(
+            "responses take longer than they may",
             "raise --timeout, or use fewer --clients",
         ),
-        None if seen.has_content => diagnosis(
-            "the stream had begun, and was not over in time",
+        Some(Phase::Stream | Phase::Decode) => diagnosis(
+            "the response had begun, and was not over in time",
             "raise --timeout, or ask for less (--max-tokens)",
         ),
-        None if seen.has_head => diagnosis(
-            "the answer had begun, and said nothing until the time was over",
+        Some(Phase::FirstToken) => diagnosis(
+            "the response had begun, and said nothing until the time was over",
             "raise --timeout: the model may be working through the prompt; look at its queue and \
              log",
         ),
-        None => diagnosis(
+        _ => diagnosis(
             "the server took the request and did not answer in time",
             "raise --timeout: a model may have to be loaded first; look at the server's queue and \
              log",
@@ -234,36 +246,23 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
     }
 }
 
-/// Something else than HTTP, or HTTP where TLS is spoken.
-fn of_foreign_protocol(seen: &Circumstances<'_>) -> Option<Diagnosis> {
-    let error = seen.error;
-    // A TLS alert, as it looks to who expects HTTP.
-    if error.contains("not HTTP/1.1") && error.contains("\"\\u{15}\\u{3}") {
-        return speaks_tls();
-    }
-    if error.contains("not HTTP/1.1") {
-        return diagnosis(
+/// Something else than HTTP, HTTP where TLS is spoken, or another API.
+fn of_malformed(failure: &Failure) -> Option<Diagnosis> {
+    /// A TLS alert, as it looks to who expects HTTP.
+    const TLS_ALERT: [u8; 2] = [0x15, 3];
+    match failure.cause() {
+        Some(HttpError::NotHttp { begin }) if begin.starts_with(&TLS_ALERT) => speaks_tls(),
+        Some(HttpError::NotHttp { .. } | HttpError::Head(_)) => diagnosis(
             "something else than an HTTP/1.1 server listens at this port",
             "check host and port in --base-url",
-        );
+        ),
+        None if failure.phase() == Some(Phase::Decode) => diagnosis(
+            "the server answers in another form than this API has",
+            "check that --endpoint names the API that the server speaks, and --base-url its \
+             address; without -stream an --endpoint asks for a response in one piece",
+        ),
+        _ => None,
     }
-    if error.contains("closed the connection without an answer") {
-        let remedy = match seen.is_encrypted {
-            true => "look into the server's log; does it listen for HTTP at this port?",
-            false => {
-                "look into the server's log; does it listen for HTTP at this port, or for \
-                 https://?"
-            }
-        };
-        return diagnosis("the server hung up instead of answering", remedy);
-    }
-    if error.contains("closed the connection") || error.contains("connection broke") {
-        return diagnosis(
-            "the answer was cut off: the server died, or something between has a time limit",
-            "look into the server's log, and at the time limits of gateways before it",
-        );
-    }
-    None
 }
 
 fn speaks_tls() -> Option<Diagnosis> {
@@ -273,45 +272,9 @@ fn speaks_tls() -> Option<Diagnosis> {
     )
 }
 
-fn of_body(error: &str) -> Option<Diagnosis> {
-    let says = |words: &str| error.contains(words);
-    if says("answered with text/html") {
-        return diagnosis(
-            "a web page came instead of an answer: a sign-in page, a proxy's page, or a website",
-            "give the address of the API in --base-url, not the site's; on a guest network, sign \
-             in first",
-        );
-    }
-    if says("encoded as") {
-        return diagnosis(
-            "the answer is compressed in a way that is not read",
-            "ask for gzip (--header 'Accept-Encoding: gzip'), or turn compression off at the server",
-        );
-    }
-    if says("instead of JSON") || says("without a single event") || says("not valid JSON") {
-        return diagnosis(
-            "the server answers in another form than this API has",
-            "check that --endpoint names the API that the server speaks, and --base-url its \
-             address; without -stream an --endpoint asks for an answer in one piece",
-        );
-    }
-    if says("answer is empty") {
-        return diagnosis(
-            "the server answered with nothing",
-            "check --endpoint and --base-url, and look into the server's log",
-        );
-    }
-    if says("stream ended before it was finished") {
-        return diagnosis(
-            "the stream ended without its end mark: the server gave up, or it speaks another API",
-            "look into the server's log, and check --endpoint",
-        );
-    }
-    None
-}
-
+/// What the server says in its own words is of help where a status has several causes.
 fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
-    let words = seen.error.to_ascii_lowercase();
+    let words = seen.failure.message().to_ascii_lowercase();
     let says = |word: &str| words.contains(word);
     // Of AWS's errors, whose requests are mostly signed, the endpoints say what there is to do.
     let key = seen.key.filter(|key| !key.name.starts_with("AWS_"));

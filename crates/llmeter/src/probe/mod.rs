@@ -16,9 +16,10 @@ pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
 pub(crate) use watch::Watch;
 
 use crate::base::error::{Error, Result};
+use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::Transport;
 use crate::run::{Interrupt, ProbeRun, RunConfig};
-use llmeter_wire::StampSource;
+use llmeter_wire::{Phase, StampSource};
 use watch::Watched;
 
 /// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
@@ -70,7 +71,8 @@ pub fn probe(
         Transport::Http(api) => match own.dialer(api.server(), proxy.as_ref()) {
             Ok(dialer) => Some(dialer),
             Err(unresolved @ Error::Unresolved { .. }) => {
-                report.error = Some(unresolved.to_string());
+                let failure = Failure::caused(FailureKind::Dns, unresolved);
+                report.error = Some(failure.in_phase(Phase::Resolve));
                 report.diagnose(key);
                 return Ok(report);
             }

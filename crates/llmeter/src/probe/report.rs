@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 use super::watch::{FrameLog, Watch};
+use crate::base::failure::Failure;
 use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
@@ -46,8 +47,6 @@ pub struct ProbeReport {
     pub time_to_tls: Option<f64>,
     /// What the handshake agreed on.
     pub tls: Option<TlsFacts>,
-    /// What was under way when a connection could not be opened.
-    pub failed_phase: Option<Phase>,
     /// The request, if it is HTTP.
     pub request: Option<ProbeRequest>,
     /// The head of the answer, if it came.
@@ -61,7 +60,7 @@ pub struct ProbeReport {
     /// What the answer says, with its times and counts.
     pub answer: Option<InvocationResponse>,
     /// Why the request failed; `None` is success.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
     /// What is most likely wrong, and what to do.
     pub diagnosis: Option<Diagnosis>,
     /// What is odd about an answer that did not fail.
@@ -133,7 +132,6 @@ impl ProbeReport {
             self.time_to_tls = opened.time_to_tls;
             self.tls = opened.tls;
         } else if let Some(opening) = watch.opening() {
-            self.failed_phase = Some(opening.phase);
             self.time_to_connect = opening.time_to_connect;
         }
     }
@@ -224,18 +222,19 @@ impl ProbeReport {
     }
 
     pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>) {
-        let Some(error) = &self.error else { return };
-        let answer = self.answer.as_ref();
+        let Some(failure) = &self.error else { return };
         self.diagnosis = diagnose(&Circumstances {
-            error,
+            failure,
             is_encrypted: self.is_encrypted,
             target: self.request.as_ref().map(ProbeRequest::target),
-            phase: self.failed_phase,
-            has_head: self.response.is_some(),
-            has_content: answer.is_some_and(|answer| answer.time_to_first_token.is_some()),
             key,
             is_load: false,
         });
+    }
+
+    /// What was done when the request failed.
+    pub fn failed_phase(&self) -> Option<Phase> {
+        self.error.as_ref()?.phase()
     }
 
     /// Whether the request was answered in full.
@@ -269,7 +268,8 @@ impl ProbeReport {
         };
         let object = json!({
             "succeeded": self.is_success(),
-            "error": self.error,
+            "error": self.error.as_ref().map(Failure::message),
+            "error_kind": self.error.as_ref().map(Failure::kind_name),
             "diagnosis": self.diagnosis.as_ref().map(|diagnosis| json!({
                 "cause": diagnosis.cause,
                 "remedy": diagnosis.remedy,
@@ -288,11 +288,7 @@ impl ProbeReport {
                 "cipher": tls.cipher,
                 "alpn": tls.alpn,
             })),
-            "failed_phase": self.failed_phase.map(|phase| match phase {
-                Phase::Connect => "connect",
-                Phase::Proxy => "proxy",
-                Phase::Tls => "tls",
-            }),
+            "failed_phase": self.failed_phase().map(Phase::as_str),
             "stamps": match self.stamps {
                 StampSource::Kernel => "kernel",
                 StampSource::User => "user",

@@ -31,7 +31,6 @@ pub(crate) struct Watch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opening {
     begun: Stamp,
-    pub(super) phase: Phase,
     /// Time to connect, once that is done.
     pub(super) time_to_connect: Option<f64>,
 }
@@ -55,7 +54,6 @@ impl Watch {
         };
         *opening = Some(Opening {
             begun,
-            phase,
             time_to_connect: (phase == Phase::Tls).then(|| clock::now().seconds_since(begun)),
         });
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::base::failure::Failure;
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
 use llmeter_wire::{Phase, StampSource};
@@ -124,11 +125,11 @@ fn connection(text: &mut String, report: &ProbeReport) {
         .map(|address| address.to_string())
         .unwrap_or_default();
     timed(text, "connect", report.time_to_connect, &address);
-    match report.failed_phase {
+    match report.failed_phase() {
         Some(Phase::Connect) => line(text, "connect", "failed"),
         Some(Phase::Proxy) => line(text, "connect", "failed at the proxy"),
         Some(Phase::Tls) => line(text, "TLS", "failed"),
-        None => {}
+        _ => {}
     }
     let tls = report.tls.as_ref().map(|tls| {
         let alpn = tls
@@ -345,7 +346,12 @@ fn outcome(text: &mut String, report: &ProbeReport) {
         false => "Failed",
     };
     let _ = writeln!(text, "{heading}");
-    if let Some(error) = report.error.as_ref().filter(|_| heading == "Failed") {
+    if let Some(error) = report
+        .error
+        .as_ref()
+        .map(Failure::message)
+        .filter(|_| heading == "Failed")
+    {
         wrapped(text, "error", error, usize::MAX);
     }
     if let Some(diagnosis) = &report.diagnosis {

@@ -179,13 +179,28 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
     if failed.is_none_or(|failed| failed == 0) {
         return;
     }
-    let kinds = result.error_counts();
+    let kinds = result.failures();
     if kinds.is_empty() {
         return;
     }
     let _ = writeln!(text, "\nfailures");
-    for (reason, count) in kinds.iter().take(MOST_ERRORS) {
-        let _ = writeln!(text, "  {count} × {reason}");
+    for group in kinds.iter().take(MOST_ERRORS) {
+        let failure = &group.example;
+        let _ = write!(
+            text,
+            "  {} × {failure} [{}",
+            group.count,
+            failure.kind_name()
+        );
+        if let Some(phase) = failure.phase() {
+            let _ = write!(text, ", {}", phase.as_str());
+        }
+        text.push(']');
+        if group.messages > 1 {
+            let others = (group.messages - 1) as f64;
+            let _ = write!(text, " and {others} other {}", plural(others, "message"));
+        }
+        text.push('\n');
     }
     if let Some(more) = kinds
         .len()

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::datetime;
 use super::line_writer::response_to_json;
 use crate::InvocationResponse;
+use crate::base::failure::Failure;
 use crate::stats::gap_seconds;
+use llmeter_wire::Phase;
 
 impl InvocationResponse {
     /// The names of the fields that every line of `responses.jsonl` has, in order.
@@ -53,10 +55,17 @@ impl InvocationResponse {
             "num_tokens_input_cached" => self.num_tokens_input_cached.into(),
             "num_tokens_output_reasoning" => self.num_tokens_output_reasoning.into(),
             "time_per_output_token" => self.time_per_output_token.into(),
-            "error" => text(self.error.as_deref()),
+            "error" => text(self.error_text()),
             "retries" => self.retries.into(),
             "request_time" => self.request_time.map(datetime::to_text).into(),
             "annotations" => Value::Object(self.annotations.clone()),
+            "error_kind" => text(self.error.as_ref().and_then(Failure::recorded_kind)),
+            "error_phase" => text(
+                self.error
+                    .as_ref()
+                    .and_then(Failure::phase)
+                    .map(Phase::as_str),
+            ),
             "time_to_first_answer_token" => detail.time_to_first_answer_token.into(),
             "inter_token_latencies" => detail
                 .inter_token_latencies

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{datetime, json};
 use crate::InvocationResponse;
+use crate::base::failure::Failure;
 use crate::payload::Payload;
 
 /// An answer from one line of `responses.jsonl`, of this or an older format.
@@ -134,6 +135,8 @@ impl<'de> Visitor<'de> for LineSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadLine, A::Error> {
         let mut response = InvocationResponse::default();
         let (mut payload, mut prompt, mut payload_of) = (None, None, None);
+        let mut error: Option<String> = None;
+        let (mut error_kind, mut error_phase): (Option<String>, Option<String>) = (None, None);
         let mut extras = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let detail = &mut response.detail;
@@ -157,7 +160,9 @@ impl<'de> Visitor<'de> for LineSeed {
                     response.num_tokens_output_reasoning = whole(&mut map)?;
                 }
                 "time_per_output_token" => response.time_per_output_token = map.next_value()?,
-                "error" => response.error = map.next_value()?,
+                "error" => error = map.next_value()?,
+                "error_kind" => error_kind = map.next_value()?,
+                "error_phase" => error_phase = map.next_value()?,
                 "retries" => response.retries = whole(&mut map)?,
                 "request_time" => {
                     let text: Option<String> = map.next_value()?;
@@ -201,6 +206,9 @@ impl<'de> Visitor<'de> for LineSeed {
                 }
             }
         }
+        let (kind, phase, status) = (&error_kind, &error_phase, response.detail.status);
+        response.error = error
+            .map(|message| Failure::from_file(message, kind.as_deref(), phase.as_deref(), status));
         if !extras.is_empty() {
             extras.append(&mut response.annotations);
             response.annotations = extras;

@@ -11,6 +11,7 @@ use super::json::write_inline;
 use crate::InvocationResponse;
 use crate::payload::Payload;
 use crate::stats::gap_steps;
+use llmeter_wire::Phase;
 
 /// A payload whose JSON is longer than this is written once; later lines refer to it.
 const LARGE: usize = 2048;
@@ -71,7 +72,7 @@ impl LineWriter {
             response.num_tokens_output_reasoning,
         );
         line.float("time_per_output_token", response.time_per_output_token);
-        line.text("error", response.error.as_deref());
+        line.text("error", response.error_text());
         line.int("retries", response.retries.map(u64::from));
         let time = response.request_time.map(datetime::to_text);
         line.text("request_time", time.as_deref());
@@ -179,6 +180,10 @@ impl Line<'_> {
     /// What the Python system has no keys for, where it is set.
     fn detail(&mut self, response: &InvocationResponse) {
         let detail = &response.detail;
+        if let Some(failure) = &response.error {
+            self.set_text("error_kind", failure.recorded_kind());
+            self.set_text("error_phase", failure.phase().map(Phase::as_str));
+        }
         self.set_float(
             "time_to_first_answer_token",
             detail.time_to_first_answer_token,

@@ -8,6 +8,7 @@
 mod cloud_folder;
 mod datetime;
 mod dimension;
+mod failures;
 mod folder;
 mod json;
 mod line_reader;
@@ -19,6 +20,8 @@ mod run_result;
 mod run_summary;
 mod saved_folder;
 
+pub use failures::FailureGroup;
+pub(crate) use failures::FailureTally;
 pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
 pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub(crate) use json::{read as read_json, to_indented as to_indented_json};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::failures::{FailureGroup, FailureTally};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
@@ -35,8 +36,8 @@ pub struct RunResult {
     pub quality: Option<MeasurementQuality>,
     /// Hooks of callbacks that failed after answers or after the run, each with its count.
     pub callback_errors: Vec<CallbackFailure>,
-    /// How often each failure occurred, if the answers were not kept.
-    pub(crate) error_tally: BTreeMap<String, u64>,
+    /// The failures, if the answers were not kept.
+    pub(crate) failures: FailureTally,
     /// The numeric annotations of the answers, if those were not kept.
     pub(crate) annotation_tally: Option<BTreeMap<String, AnnotationSummary>>,
     /// What the answers say.
@@ -103,17 +104,15 @@ impl RunResult {
         stats
     }
 
-    /// How often each failure occurred, the most frequent first.
-    pub fn error_counts(&self) -> Vec<(String, u64)> {
-        let mut tally = self.error_tally.clone();
-        if tally.is_empty() {
-            for error in self.responses.iter().filter_map(|one| one.error.as_ref()) {
-                *tally.entry(error.clone()).or_default() += 1;
-            }
+    /// The failures by kind, the most frequent first.
+    pub fn failures(&self) -> Vec<FailureGroup> {
+        if !self.failures.is_empty() {
+            return self.failures.groups();
         }
-        let mut counts: Vec<_> = tally.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        counts
+        let mut tally = FailureTally::default();
+        let failures = self.responses.iter().filter_map(|one| one.error.as_ref());
+        failures.for_each(|failure| tally.record(failure));
+        tally.groups()
     }
 
     /// Adds statistics that do not come from the answers. One that the answers give stays.
@@ -275,7 +274,7 @@ impl RunResult {
                 .flatten()
                 .filter_map(CallbackFailure::from_json)
                 .collect(),
-            error_tally: BTreeMap::new(),
+            failures: FailureTally::default(),
             annotation_tally: None,
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
             summary,

@@ -9,6 +9,7 @@ use std::sync::mpsc::Sender;
 
 use jiff::Timestamp;
 
+use crate::base::failure::Failure;
 use crate::cost::Reservation;
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
@@ -48,7 +49,7 @@ pub(crate) struct Ending {
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) sending: Sending,
     /// Why the wire failed; `None` for a complete HTTP response.
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<Failure>,
     /// When the exchange was over.
     pub(crate) at: Stamp,
     pub(crate) is_warmup: bool,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::base::foreign::{self, Panic};
+use crate::base::failure::{Failure, FailureKind};
+use crate::base::foreign;
 use crate::endpoint::{Answer, Invoke, Transport};
 use crate::load::ClientPlan;
 use crate::payload::Payload;
@@ -20,9 +21,8 @@ use crate::run::retry;
 use crate::run::session::Session;
 use crate::run::unless::unless;
 use llmeter_wire::clock::{self, Stamp};
-use llmeter_wire::http2::{Http2, Http2Error};
-use llmeter_wire::{ConnectError, Connection};
-use llmeter_wire::{ResponseHead, http1::HttpError};
+use llmeter_wire::http2::Http2;
+use llmeter_wire::{Connection, Phase, ResponseHead};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
 /// met with failures as fast as they can be made.
@@ -108,6 +108,8 @@ struct Client {
     capture: Capture,
     /// The head of an answer that asks to come back later.
     refusal: Option<ResponseHead>,
+    /// What the request under way is at, as far as its head.
+    phase: Option<Phase>,
 }
 
 /// A connection, and the protocol that is spoken on it.
@@ -132,6 +134,7 @@ impl Client {
             number: number as usize,
             connection: None,
             refusal: None,
+            phase: None,
             capture: Capture::new(number, queue, session.backlog.clone()),
             session,
         }
@@ -147,6 +150,7 @@ impl Client {
                 return self.refused(prepared, reason, is_warmup).await;
             }
         };
+        self.phase = None;
         let mut answer = None;
         let mut called = intended;
         let result = {
@@ -164,10 +168,8 @@ impl Client {
             let cut_short = async {
                 tokio::select! {
                     biased;
-                    () = session.interrupt.aborted() => ExchangeError::Interrupted,
-                    () = tokio::time::sleep(session.timeout) => {
-                        ExchangeError::Timeout(session.timeout)
-                    }
+                    () = session.interrupt.aborted() => interrupted(),
+                    () = tokio::time::sleep(session.timeout) => timed_out(session.timeout),
                 }
             };
             unless(exchange, cut_short).await.and_then(|result| result)
@@ -181,17 +183,24 @@ impl Client {
             sending.at = answer.sent_stamp();
             sending.lateness = sending.at.map(|sent| sent.seconds_since(intended).max(0.0));
         }
-        let is_unreachable = matches!(result, Err(ExchangeError::Connect(_)));
+        let is_unreachable = result
+            .as_ref()
+            .is_err_and(|failure| failure.kind().is_connecting() && answer.is_none());
         let (at, failure) = match result {
             Ok(at) => (at, None),
-            Err(ExchangeError::Interrupted) if answer.is_none() && !self.capture.is_sent() => {
+            Err(failure)
+                if failure.kind() == FailureKind::Interrupted
+                    && answer.is_none()
+                    && !self.capture.is_sent() =>
+            {
                 // Nothing of it left this machine: it is as if it had not begun.
                 self.capture.forget();
                 return clock::now();
             }
-            Err(reason) => {
+            Err(mut failure) => {
                 self.connection = None;
-                (clock::now(), Some(reason.to_string()))
+                failure.locate(failure.phase().or(self.phase), None);
+                (clock::now(), Some(failure))
             }
         };
         let sending = self.capture.sending;
@@ -214,11 +223,16 @@ impl Client {
     }
 
     /// Records a request that is not sent.
-    async fn refused(&mut self, prepared: Arc<Prepared>, reason: String, is_warmup: bool) -> Stamp {
+    async fn refused(
+        &mut self,
+        prepared: Arc<Prepared>,
+        failure: Failure,
+        is_warmup: bool,
+    ) -> Stamp {
         self.capture.finish(Ending {
             prepared,
             sending: Sending::default(),
-            failure: Some(reason),
+            failure: Some(failure),
             at: clock::now(),
             is_warmup,
             answer: None,
@@ -237,14 +251,14 @@ impl Client {
         &mut self,
         prepared: &mut Arc<Prepared>,
         intended: Stamp,
-    ) -> Result<Stamp, ExchangeError> {
+    ) -> Result<Stamp, Failure> {
         let begun = clock::now();
         let mut attempts = 1;
         loop {
             self.refusal = None;
             let result = self.exchange(prepared, intended).await;
             let retry_after = match (&result, &self.refusal) {
-                (Err(ExchangeError::Connect(_)), _) => None,
+                (Err(failure), _) if failure.kind().is_connecting() => None,
                 (Ok(_), Some(head)) => head.header("retry-after"),
                 _ => return result,
             };
@@ -268,7 +282,7 @@ impl Client {
             }
             match request {
                 Ready::Send(request) => *prepared = request,
-                Ready::Refused(_, reason) => return Err(ExchangeError::Endpoint(reason)),
+                Ready::Refused(_, failure) => return Err(failure),
             }
             self.capture.sending.retries += 1;
             self.capture.sending.retry_wait += pause.as_secs_f64();
@@ -278,16 +292,12 @@ impl Client {
 
     /// One HTTP exchange. An idle connection that the server closed meanwhile is replaced, once;
     /// the clock is not restarted then.
-    async fn exchange(
-        &mut self,
-        prepared: &Prepared,
-        intended: Stamp,
-    ) -> Result<Stamp, ExchangeError> {
+    async fn exchange(&mut self, prepared: &Prepared, intended: Stamp) -> Result<Stamp, Failure> {
         if let Some(mut connection) = self.connection.take()
             && connection.is_usable().await
         {
             match self.exchange_over(connection, prepared, intended).await {
-                Err(ExchangeError::ClosedBeforeAnswer(_)) => {
+                Err(failure) if failure.kind() == FailureKind::NoResponse => {
                     self.capture.sending.retries += u32::from(self.capture.is_sent());
                 }
                 result => return result,
@@ -295,26 +305,31 @@ impl Client {
         }
         let connection = self.dial().await?;
         if self.session.interrupt.is_stopped() {
-            return Err(ExchangeError::Interrupted);
+            return Err(interrupted());
         }
         // What is waited for before a connection is ready is no lateness of the meter.
         let intended = intended.max(clock::now());
         self.exchange_over(connection, prepared, intended).await
     }
 
-    async fn dial(&mut self) -> Result<Channel, ExchangeError> {
-        let dialer = self.session.dialer.as_ref();
-        let dialer = dialer.ok_or_else(|| ExchangeError::Endpoint("no server to dial".into()))?;
-        let permit = self.session.connecting.acquire().await;
-        let connection = match &self.session.watch {
-            None => dialer.dial(self.number).await?,
-            Some(watch) => {
-                let dialled = dialer.dial_by_phases(self.number, |phase| watch.enter(phase));
-                let connection = dialled.await?;
-                watch.connected(&connection);
-                connection
-            }
+    async fn dial(&mut self) -> Result<Channel, Failure> {
+        let Some(dialer) = &self.session.dialer else {
+            let reason = "internal error, please report it: no server to dial";
+            return Err(Failure::new(FailureKind::Other, reason));
         };
+        let watch = self.session.watch.as_ref();
+        self.phase = Some(Phase::Connect);
+        let permit = self.session.connecting.acquire().await;
+        let dialled = dialer.dial_by_phases(self.number, |phase| {
+            self.phase = Some(phase);
+            if let Some(watch) = watch {
+                watch.enter(phase);
+            }
+        });
+        let connection = dialled.await?;
+        if let Some(watch) = watch {
+            watch.connected(&connection);
+        }
         let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
         let channel = if self.session.is_http2 {
             let http2 = Http2::open(connection).await?;
@@ -334,7 +349,8 @@ impl Client {
         connection: Channel,
         prepared: &Prepared,
         intended: Stamp,
-    ) -> Result<Stamp, ExchangeError> {
+    ) -> Result<Stamp, Failure> {
+        self.phase = Some(Phase::Send);
         if !self.capture.is_sent() {
             self.capture.sending.wall = Some(clock::wall());
         }
@@ -365,44 +381,37 @@ async fn invoke(
     api: &dyn Invoke,
     payload: &Payload,
     answer: &mut Answer,
-) -> Result<Stamp, ExchangeError> {
+) -> Result<Stamp, Failure> {
     // The call itself is within, too: it is foreign code even before it is awaited.
     let work = async { api.invoke(payload, answer).await };
     match foreign::guarded_async(work).await {
         Ok(Ok(())) => Ok(clock::now()),
-        Ok(Err(reason)) => Err(ExchangeError::Endpoint(reason.0)),
-        Err(Panic(reason)) => Err(ExchangeError::Panicked(reason)),
+        Ok(Err(failure)) => Err(failure),
+        Err(panic) => Err(panic.into()),
     }
 }
 
-/// Why an exchange did not give a complete answer. The text is the user's.
-#[derive(Debug, thiserror::Error)]
-enum ExchangeError {
-    #[error("{0}")]
-    Connect(#[from] ConnectError),
-    #[error("the server closed the connection without an answer{}", in_brackets(.0))]
-    ClosedBeforeAnswer(Option<String>),
-    #[error("the server closed the connection in the middle of the answer")]
-    ClosedInAnswer,
-    #[error("the connection broke in the middle of the answer: {0}")]
-    Broken(std::io::Error),
-    #[error("{0}")]
-    Http(HttpError),
-    #[error("{0}")]
-    Http2(Http2Error),
-    #[error("timed out after {} s", .0.as_secs_f64())]
-    Timeout(Duration),
-    #[error("cut off: the run was interrupted")]
-    Interrupted,
-    #[error("{0}")]
-    Endpoint(String),
-    #[error("the endpoint's code panicked: {0}")]
-    Panicked(String),
+fn interrupted() -> Failure {
+    Failure::new(FailureKind::Interrupted, "cut off: the run was interrupted")
 }
 
-fn in_brackets(reason: &Option<String>) -> String {
-    reason
-        .as_ref()
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default()
+fn timed_out(timeout: Duration) -> Failure {
+    let reason = format!("timed out after {} s", timeout.as_secs_f64());
+    Failure::new(FailureKind::Timeout, reason)
+}
+
+/// The connection closed before anything of a response came. `reason`: what is known beside that.
+fn no_response(reason: Option<String>) -> Failure {
+    let reason = reason.map(|reason| format!(" ({reason})"));
+    let reason = reason.unwrap_or_default();
+    let reason = format!("the server closed the connection without an answer{reason}");
+    Failure::new(FailureKind::NoResponse, reason).in_phase(Phase::Head)
+}
+
+/// The connection broke within the response.
+fn broken(reason: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let text = format!("the connection broke in the middle of the answer: {reason}");
+    Failure::new(FailureKind::Truncated, text)
+        .with_cause(reason)
+        .in_phase(Phase::Stream)
 }

@@ -68,7 +68,7 @@ impl Started {
         let mut result = RunResult::new(summary, collected.responses, stats);
         result.interrupted = self.interrupt.is_stopped();
         result.warnings = found;
-        result.error_tally = collected.errors;
+        result.failures = collected.failures;
         result.annotation_tally = annotation_tally;
         result.add_stats(quality.stats());
         result.add_stats(session.rate_limits.stats());

@@ -4,8 +4,9 @@ mod refusal;
 
 use std::sync::Arc;
 
-use refusal::{error_of_status, excerpt};
+use refusal::{excerpt, refusal};
 
+use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::endpoint::{
     Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Transport,
@@ -16,7 +17,7 @@ use crate::run::quality::AnswerQuality;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::coding::Unpacker;
 use llmeter_wire::framing::{Frame, Framer, Framing};
-use llmeter_wire::{Arrival, Proxy};
+use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -78,7 +79,7 @@ impl Decoder {
             assembly.body(&segment.body, &segment.marks);
         });
         if let Err(panic) = fed {
-            assembly.panicked(&panic);
+            assembly.panicked(panic);
         }
         let mut ending = segment.ending?;
         let mut assembly = slot.take()?;
@@ -87,11 +88,11 @@ impl Decoder {
         let mut recorded = finished.unwrap_or_else(|panic| {
             // Whatever else is known of the failure may hold what could not be redacted.
             assembly.answer.error = None;
-            assembly.panicked(&panic);
+            assembly.panicked(panic);
             assembly.record(&ending, &*self.tokenizer)
         });
         if let (Some(error), Some(proxy)) = (&mut recorded.response.error, &self.proxy) {
-            *error = proxy.redact(error).into_owned();
+            error.redact(|text| proxy.redact(text));
         }
         recorded.response.detail.client = Some(client);
         if let Some(reservation) = segment.reservation {
@@ -123,6 +124,8 @@ struct Assembly {
     answer: Answer,
     decoder: Option<Box<dyn FrameDecoder>>,
     is_streaming: bool,
+    /// Whether the endpoint carried out the request itself.
+    is_invoked: bool,
     head: Option<(ResponseHead, Arrival)>,
     /// Undoes the body's compression, if it has any.
     unpacker: Option<Unpacker>,
@@ -139,6 +142,7 @@ impl Assembly {
             answer: Answer::default(),
             decoder: None,
             is_streaming: endpoint.is_streaming(),
+            is_invoked: false,
             head: None,
             unpacker: None,
             is_garbled: false,
@@ -149,11 +153,10 @@ impl Assembly {
     }
 
     /// Foreign code failed: from here on the answer's bytes have no meaning.
-    fn panicked(&mut self, Panic(reason): &Panic) {
+    fn panicked(&mut self, panic: Panic) {
         self.decoder = None;
         self.body = Body::Unknown;
-        self.answer
-            .error(format!("the endpoint's code panicked: {reason}"));
+        self.answer.fail_with(panic);
     }
 
     fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
@@ -176,9 +179,9 @@ impl Assembly {
                 "the answer is encoded as {coding}; gzip and deflate can be read, and nothing else \
                  was asked for"
             );
-            self.answer.error(match is_refusal {
-                true => error_of_status(Some(&head), |_| None, unreadable.as_bytes()),
-                false => unreadable,
+            self.answer.fail_with(match is_refusal {
+                true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
+                false => Failure::new(FailureKind::ContentEncoding, unreadable),
             });
             Body::Unknown
         } else if is_refusal {
@@ -216,7 +219,7 @@ impl Assembly {
             if let Err(reason) = fed {
                 self.is_garbled = true;
                 if !self.body.is_quoted() {
-                    self.answer.error(reason.to_string());
+                    self.answer.fail_with(reason);
                     self.body = Body::Unknown;
                 }
             }
@@ -263,7 +266,7 @@ impl Assembly {
                     }
                 });
                 if let Err(reason) = fed {
-                    self.answer.error(reason.to_string());
+                    self.answer.fail_with(reason);
                 }
             }
             Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
@@ -279,6 +282,7 @@ impl Assembly {
         tokenizer: &dyn Tokenizer,
     ) -> Recorded {
         if let Some(answer) = ending.answer.take() {
+            self.is_invoked = true;
             self.answer = *answer;
         }
         if let Some(sent) = ending.sending.at {
@@ -292,13 +296,13 @@ impl Assembly {
             if !self.answer.is_failed() {
                 self.close_body(true);
             }
-            self.answer.error(failure);
+            self.answer.fail_with(failure);
         } else {
             self.close_body(false);
         }
         if let (Some(error), Transport::Http(api)) = (&mut self.answer.error, endpoint.transport())
         {
-            *error = api.redact(error).into_owned();
+            error.redact(|text| api.redact(text));
         }
         self.record(ending, tokenizer)
     }
@@ -311,6 +315,7 @@ impl Assembly {
         if let Some(id) = self.head.as_ref().and_then(|(head, _)| request_id(head)) {
             self.answer.id(id);
         }
+        self.locate_failure();
         let end = match self.head {
             Some(_) => self.last.at,
             None => ending.at,
@@ -344,6 +349,28 @@ impl Assembly {
         }
     }
 
+    /// Says what the request was at when it failed, as far as only the response tells, and its status.
+    fn locate_failure(&mut self) {
+        let has_content = self.answer.content_frames() > 0;
+        let Some(failure) = &mut self.answer.error else {
+            return;
+        };
+        let has_begun = self.head.is_some() || self.is_invoked;
+        let phase = match (failure.phase(), failure.kind()) {
+            (None, FailureKind::Malformed | FailureKind::Truncated | FailureKind::Empty) => {
+                Some(Phase::Decode)
+            }
+            (None | Some(Phase::Head), kind) if has_begun && kind != FailureKind::HttpStatus => {
+                Some(match self.is_streaming && !has_content {
+                    true => Phase::FirstToken,
+                    false => Phase::Stream,
+                })
+            }
+            (phase, _) => phase,
+        };
+        failure.locate(phase, self.head.as_ref().map(|(head, _)| head.status));
+    }
+
     /// Decodes what can be decoded only at the end. `is_broken`: the wire failed, so that the
     /// decoder must not complain of an early end.
     fn close_body(&mut self, is_broken: bool) {
@@ -353,7 +380,7 @@ impl Assembly {
             && !self.answer.is_complete()
             && let Err(reason) = unpacker.finish()
         {
-            self.answer.error(reason.to_string());
+            self.answer.fail_with(reason);
         }
         let Some(decoder) = &mut self.decoder else {
             return;
@@ -376,7 +403,7 @@ impl Assembly {
                         };
                         decoder.frame(frame, &mut self.answer);
                     }
-                    Err(reason) => self.answer.error(reason.to_string()),
+                    Err(reason) => self.answer.fail_with(reason),
                 }
                 decoder.end(&mut self.answer);
             }
@@ -385,23 +412,23 @@ impl Assembly {
                 decoder.whole(body, &mut self.answer);
             }
             Body::Error(body) => {
-                let reason = error_of_status(
+                self.answer.fail_with(refusal(
                     self.head.as_ref().map(|(head, _)| head),
                     |body| decoder.error_message(body),
                     body,
-                );
-                self.answer.error(reason);
+                ));
             }
             Body::Foreign(body) => {
                 let kind = self
                     .head
                     .as_ref()
                     .and_then(|(head, _)| head.content_type().map(str::to_owned));
-                self.answer.error(format!(
+                let reason = format!(
                     "the server answered with {} instead of JSON or an event stream: {}",
                     kind.unwrap_or_else(|| "something".to_owned()),
                     excerpt(body)
-                ));
+                );
+                self.answer.fail(FailureKind::WebPage, reason);
             }
         }
     }

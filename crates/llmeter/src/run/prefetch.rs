@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::base::error::{Error, Result};
+use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::base::host;
 use crate::callback::Hooked;
@@ -23,7 +24,7 @@ use crate::endpoint::{Endpoint, Transport};
 use crate::payload::Payload;
 use crate::run::Interrupt;
 use crate::run::prepare::Prepared;
-use llmeter_wire::{Proxy, clock};
+use llmeter_wire::{Phase, Proxy, clock};
 
 /// How long the thread sleeps when no client waits. What clients want next is then prepared in one
 /// turn, which spares the workers a wake-up per request.
@@ -34,7 +35,7 @@ const NAP: Duration = Duration::from_millis(2);
 pub(crate) enum Ready {
     Send(Arc<Prepared>),
     /// A callback failed, or what it made of the payload cannot be sent.
-    Refused(Arc<Prepared>, String),
+    Refused(Arc<Prepared>, Failure),
 }
 
 /// Where clients get their requests from.
@@ -317,12 +318,10 @@ impl RequestMaker {
     fn renew(&self, old: Arc<Prepared>) -> Ready {
         match old.renewed(&*self.endpoint, self.proxy.as_ref()) {
             Ok(new) => Ready::Send(Arc::new(new)),
-            Err(reason) => Ready::Refused(
-                old,
-                format!(
-                    "the request grew too old before it was sent, and cannot be made anew: {reason}"
-                ),
-            ),
+            Err(reason) => {
+                let what = "the request grew too old before it was sent, and cannot be made anew";
+                Ready::Refused(old, unprepared(reason.kind(), what, reason))
+            }
         }
     }
 
@@ -347,13 +346,25 @@ impl RequestMaker {
                 Ready::Send(Arc::new(prepared))
             }
             Err(reason) => {
-                let what = if payload == **given {
-                    "the request cannot be made"
-                } else {
-                    "the payload cannot be sent after callbacks changed it"
+                let (kind, what) = match payload == **given {
+                    true => (FailureKind::Endpoint, "the request cannot be made"),
+                    false => (
+                        FailureKind::Callback,
+                        "the payload cannot be sent after callbacks changed it",
+                    ),
                 };
-                Ready::Refused(unchanged.clone(), format!("{what}: {reason}"))
+                Ready::Refused(unchanged.clone(), unprepared(kind, what, reason))
             }
         }
     }
+}
+
+/// The failure of a request that cannot be made.
+fn unprepared(
+    kind: FailureKind,
+    what: &str,
+    reason: impl std::error::Error + Send + Sync + 'static,
+) -> Failure {
+    let failure = Failure::new(kind, format!("{what}: {reason}"));
+    failure.with_cause(reason).in_phase(Phase::Prepare)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use crate::base::error::{Error, Result};
+use crate::base::failure::Failure;
 use crate::base::foreign::{self, Panic};
 use crate::cost::{ExpectedTokens, SpendGuard};
 use crate::endpoint::{Endpoint, Transport};
@@ -80,12 +81,11 @@ impl Prepared {
         &self,
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, Failure> {
         let request = match endpoint.transport() {
             Transport::Http(api) => {
-                let request = foreign::guarded(|| api.request(&self.payload))
-                    .map_err(|Panic(reason)| format!("the endpoint's code panicked: {reason}"))?
-                    .map_err(|reason| reason.0)?;
+                let request =
+                    foreign::guarded(|| api.request(&self.payload)).map_err(Failure::from)??;
                 http1::encode_request(api.server(), proxy, api.method(), &request)
             }
             Transport::Invoke(_) => Vec::new(),

@@ -5,7 +5,6 @@
 //! writes them down and tells how the run goes on. All of them run at a low priority: a worker that
 //! has something to read goes first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -18,7 +17,7 @@ use crate::base::foreign::{self, Panic};
 use crate::base::host;
 use crate::callback::{Hook, Hooked};
 use crate::endpoint::InvocationResponse;
-use crate::result::ResponsesWriter;
+use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, Outlet};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
@@ -54,8 +53,8 @@ pub(crate) struct Collected {
     pub(crate) quality: QualityMeter,
     pub(crate) first_request: Option<Timestamp>,
     pub(crate) last_request: Option<Timestamp>,
-    /// How often each failure occurred, if responses are not kept.
-    pub(crate) errors: BTreeMap<String, u64>,
+    /// The failures, if responses are not kept.
+    pub(crate) failures: FailureTally,
     /// Why responses could not be written any more, if so.
     pub(crate) write_error: Option<Error>,
     /// Answers that were lost by a panic.
@@ -107,7 +106,7 @@ impl Recorder {
                 quality: QualityMeter::new(),
                 first_request: None,
                 last_request: None,
-                errors: BTreeMap::new(),
+                failures: FailureTally::default(),
                 write_error: None,
                 lost: 0,
             },
@@ -208,20 +207,6 @@ fn decode(
     }
 }
 
-/// Kinds of failure that a run in low memory tells apart.
-const MOST_ERRORS: usize = 100;
-
-impl Collected {
-    fn tally(&mut self, error: String) {
-        let key = if self.errors.len() < MOST_ERRORS || self.errors.contains_key(&error) {
-            error
-        } else {
-            "other failures".to_owned()
-        };
-        *self.errors.entry(key).or_default() += 1;
-    }
-}
-
 struct Collector {
     collected: Collected,
     keeps_responses: bool,
@@ -285,8 +270,8 @@ impl Collector {
         }
         if self.keeps_responses {
             self.collected.responses.push(response);
-        } else if let Some(error) = response.error {
-            self.collected.tally(error);
+        } else if let Some(failure) = &response.error {
+            self.collected.failures.record(failure);
         }
     }
 

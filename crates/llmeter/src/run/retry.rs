@@ -29,9 +29,14 @@ fn limits(head: &ResponseHead) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Whether an answer asks to come back later: by its status, or by an error of AWS's.
+/// Whether a response asks to come back later.
 pub(crate) fn is_refusal(head: &ResponseHead) -> bool {
-    matches!(head.status, 429 | 503) || throttle(head).is_some()
+    head.status == 503 || is_throttled(head)
+}
+
+/// Whether a response says that there are too many requests: by its status, or by an error of AWS's.
+pub(crate) fn is_throttled(head: &ResponseHead) -> bool {
+    head.status == 429 || throttle(head).is_some()
 }
 
 /// The error with which AWS says that there are too many requests, whatever the status.

@@ -53,6 +53,8 @@ pub struct Accumulator {
     keep: Keep,
     recorded: u64,
     failed: u64,
+    /// Failed requests by the name of the failure's kind.
+    failed_by_kind: BTreeMap<String, u64>,
     input_tokens: u64,
     output_tokens: u64,
     cached_input_tokens: u64,
@@ -88,6 +90,7 @@ impl Accumulator {
             keep,
             recorded: 0,
             failed: 0,
+            failed_by_kind: BTreeMap::new(),
             input_tokens: 0,
             output_tokens: 0,
             cached_input_tokens: 0,
@@ -130,8 +133,13 @@ impl Accumulator {
         self.annotations.record(&response.annotations);
         add(&mut self.retries, response.retries.map(u64::from));
         self.retry_wait += response.detail.retry_wait.unwrap_or(0.0);
-        if response.error.is_some() {
+        if let Some(failure) = &response.error {
             self.failed += 1;
+            let kind = failure.kind_name();
+            match self.failed_by_kind.get_mut(kind) {
+                Some(count) => *count += 1,
+                None => drop(self.failed_by_kind.insert(kind.to_owned(), 1)),
+            }
             return;
         }
 
@@ -183,7 +191,7 @@ impl Accumulator {
     /// Whether a statistic of this name is this type's to give, or not to give for want of values.
     pub(crate) fn defines(key: &str) -> bool {
         let metric = key.rsplit_once('-').map_or(key, |(metric, _)| metric);
-        METRICS.contains(&metric)
+        METRICS.contains(&metric) || metric == "failed_requests"
     }
 
     /// Answers taken in so far.
@@ -283,6 +291,9 @@ impl Accumulator {
         };
         let mut put = |key: &str, value: Value| stats.insert(key.to_owned(), value);
         put("failed_requests", self.failed.into());
+        for (kind, count) in &self.failed_by_kind {
+            put(&format!("failed_requests-{kind}"), (*count).into());
+        }
         put("failed_requests_rate", failed_rate.into());
         put("requests_per_minute", rate(total, 60.0));
         put("total_input_tokens", self.input_tokens.into());
@@ -384,6 +395,7 @@ fn push<M: Measure>(series: &mut Series<M>, value: Option<M>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::failure::{Failure, FailureKind};
     use crate::endpoint::ResponseDetail;
 
     fn answer(seconds: f64) -> InvocationResponse {
@@ -406,11 +418,12 @@ mod tests {
         let mut accumulator = Accumulator::default();
         accumulator.record(&answer(1.0));
         accumulator.record(&InvocationResponse {
-            error: Some("cut".into()),
+            error: Some(Failure::new(FailureKind::Truncated, "cut")),
             ..answer(100.0)
         });
         let stats = accumulator.stats(Some(2.0));
         assert_eq!(stats["failed_requests"], 1);
+        assert_eq!(stats["failed_requests-truncated"], 1);
         assert_eq!(stats["failed_requests_rate"], 0.5);
         assert_eq!(stats["requests_per_minute"], 60.0);
         assert_eq!(stats["total_output_tokens"], 12);

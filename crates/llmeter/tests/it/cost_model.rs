@@ -12,7 +12,7 @@ use llmeter::cost::{
 };
 use llmeter::result::RunSummary;
 use llmeter::saved::{Saved, SavedObject};
-use llmeter::{InvocationResponse, RunResult, report};
+use llmeter::{Failure, FailureKind, InvocationResponse, RunResult, report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -178,7 +178,7 @@ fn assert_equal(left: &Value, right: &Value) {
 #[test]
 fn failed_requests_cost_what_they_used_and_void_nothing() {
     let failed = |response| InvocationResponse {
-        error: Some("cut".to_owned()),
+        error: Some(Failure::new(FailureKind::Truncated, "cut")),
         ..response
     };
     let mut result = finished(vec![
@@ -249,7 +249,7 @@ fn a_request_that_was_never_sent_is_not_billed() {
         .with_request(PerRequest::new(2.0).unwrap())
         .unwrap();
     let unsent = InvocationResponse {
-        error: Some("no connection".to_owned()),
+        error: Some(Failure::new(FailureKind::Unreachable, "no connection")),
         ..InvocationResponse::default()
     };
     assert_eq!(model.calculate_request_cost(&unsent).total(), Some(0.0));

@@ -114,7 +114,7 @@ fn answer(respond: &mut SendResponse<Bytes>, pieces: &[&str]) {
 fn texts(responses: &[InvocationResponse]) -> Vec<(Option<&str>, Option<&str>)> {
     let of = |response| -> (Option<&str>, Option<&str>) {
         let response: &InvocationResponse = response;
-        (response.response_text.as_deref(), response.error.as_deref())
+        (response.response_text.as_deref(), response.error_text())
     };
     responses.iter().map(of).collect()
 }
@@ -272,7 +272,7 @@ fn a_connection_that_breaks_says_so() {
         connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
     });
     let result = run(server.config());
-    let error = result.responses[0].error.as_deref().unwrap();
+    let error = result.responses[0].error_text().unwrap();
     assert!(error.contains("excessive load"), "{error}");
 }
 

@@ -19,7 +19,7 @@ use llmeter::endpoint::{
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
-use llmeter::{Endpoint, Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter::{Endpoint, Failure, Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
 use serde_json::{Value, json};
 
 fn prompt(text: &str) -> Payload {
@@ -96,7 +96,7 @@ fn failures_are_in_the_endpoints_words() {
         [prompt("half !broken")],
     ));
     let response = &result.responses[0];
-    assert_eq!(response.error.as_deref(), Some("broken"));
+    assert_eq!(response.error_text(), Some("broken"));
     assert_eq!(
         response.response_text.as_deref(),
         Some("half"),
@@ -168,7 +168,7 @@ impl Endpoint for Odd {
 
 #[async_trait]
 impl Invoke for Odd {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
+    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         match self.acts[number % self.acts.len()] {
             Act::Text => answer.text("all"),
@@ -215,12 +215,12 @@ fn a_panic_is_one_failed_request() {
         assert!(whole.request_time.is_some());
     }
     assert_eq!(
-        second.error.as_deref(),
+        second.error_text(),
         Some("the endpoint's code panicked: oh no, number 1")
     );
     assert_eq!(second.request_time, None);
     assert_eq!(
-        third.error.as_deref(),
+        third.error_text(),
         Some("the endpoint's code panicked: too late")
     );
     assert_eq!(third.response_text.as_deref(), Some("half"));
@@ -234,7 +234,7 @@ fn the_timeout_holds_for_own_endpoints() {
     config.timeout = Duration::from_millis(100);
     let result = run(config);
     let cut = &result.responses[0];
-    assert_eq!(cut.error.as_deref(), Some("timed out after 0.1 s"));
+    assert_eq!(cut.error_text(), Some("timed out after 0.1 s"));
     assert_eq!(cut.response_text.as_deref(), Some("half"));
     assert!(cut.time_to_first_token.is_some());
     assert!(cut.request_time.is_some());
@@ -326,7 +326,7 @@ fn a_decoder_that_panics_costs_one_answer() {
     assert_eq!(first.error, None);
     assert_eq!(third.error, None);
     assert_eq!(
-        second.error.as_deref(),
+        second.error_text(),
         Some("the endpoint's code panicked: boom")
     );
     assert_eq!(second.response_text.as_deref(), Some("half"));
@@ -340,7 +340,7 @@ fn a_redaction_that_panics_gives_nothing_away() {
     let refusal = crate::scripted::answers::sized("401 X", "application/json", body);
     let server = Scripted::start(vec![vec![write(refusal)]]);
     let result = run(fragile(&server, true));
-    let error = result.responses[0].error.as_deref().unwrap();
+    let error = result.responses[0].error_text().unwrap();
     assert_eq!(error, "the endpoint's code panicked: redacting broke");
     assert_eq!(result.responses[0].detail.status, Some(401));
 }
@@ -364,7 +364,7 @@ fn a_tokenizer_that_panics_costs_one_answer() {
     let result = run(config);
     assert_eq!(result.responses.len(), 3);
     assert_eq!(result.responses[0].num_tokens_output, Some(3));
-    let error = result.responses[1].error.as_deref().unwrap();
+    let error = result.responses[1].error_text().unwrap();
     assert!(error.contains("panicked: no such token"), "{error}");
     assert_eq!(result.responses[1].response_text.as_deref(), Some("boom"));
     assert_eq!(result.responses[2].error, None);

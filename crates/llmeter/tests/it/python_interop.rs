@@ -14,7 +14,7 @@ use llmeter::endpoint::ResponseDetail;
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
-use llmeter::{Callback, InvocationResponse};
+use llmeter::{Callback, Failure, FailureKind, InvocationResponse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -100,7 +100,10 @@ fn write_run(path: &Path, failed: u64, total_test_time: f64) -> RunResult {
     for index in 0..120 + failed {
         let mut response = answer(index, &payloads[(index % 2) as usize]);
         if index >= 120 {
-            response.error = Some("the stream broke: «cut»".to_owned());
+            response.error = Some(Failure::new(
+                FailureKind::Truncated,
+                "the stream broke: «cut»",
+            ));
             response.num_tokens_output = None;
         }
         accumulator.record(&response);
@@ -436,7 +439,7 @@ prop_compose! {
             num_tokens_input_cached: tokens.2,
             num_tokens_output_reasoning: tokens.3,
             time_per_output_token: times.2,
-            error: texts.2,
+            error: texts.2.map(|text| Failure::new(FailureKind::Truncated, text)),
             retries,
             request_time: micros.map(at),
             annotations,

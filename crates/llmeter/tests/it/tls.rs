@@ -260,7 +260,7 @@ fn a_probe_tells_what_is_wrong_with_a_certificate() {
     let own = server.save_certificate(folder.path());
     let remedy = |config: RunConfig| {
         let seen = probed(config);
-        assert_eq!(seen.failed_phase, Some(Phase::Tls), "{:?}", seen.error);
+        assert_eq!(seen.failed_phase(), Some(Phase::Tls), "{:?}", seen.error);
         seen.diagnosis.unwrap().remedy
     };
     let untrusted = remedy(stranger.config(Some(own)));

@@ -8,7 +8,7 @@ use llmeter::endpoint::{
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
-use llmeter::{Endpoint, OpenAiChat};
+use llmeter::{Endpoint, Failure, OpenAiChat};
 use llmeter_sim::conformance::{self, Case, Outcome, Says, Simulated, Streamed, Suite, Wording};
 use serde_json::json;
 
@@ -195,7 +195,7 @@ impl Endpoint for Silent {
 
 #[async_trait]
 impl Invoke for Silent {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
+    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
         answer.text("the river keeps moving");
         Ok(())
     }

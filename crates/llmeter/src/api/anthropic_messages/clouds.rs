@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{AnthropicMessages, Message, VERSION};
 use crate::base::error::{Error, Result};
+use crate::base::failure::FailureKind;
 use crate::endpoint::json_api::{Decoder, Dialect, Names, bearer};
 use crate::endpoint::{Answer, Frame, FrameDecoder};
 #[cfg(feature = "aws")]
@@ -326,7 +327,7 @@ impl FrameDecoder for OnAws {
                 };
                 self.message.frame(frame, answer);
             }
-            Err(reason) => answer.error(format!("a chunk {reason}")),
+            Err(reason) => answer.fail(FailureKind::Malformed, format!("a chunk {reason}")),
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::api::failure::{excerpt, whole_json};
 use crate::api::lenient::lenient_json;
 use crate::aws;
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Decodes one answer.
@@ -42,20 +43,26 @@ impl FrameDecoder for Decoder {
         let value = match lenient_json(frame.data) {
             Ok(value) => value,
             Err(reason) => {
-                answer.error(format!(
-                    "event {} ({kind}) is not valid JSON: {reason}: {}",
-                    self.frames,
-                    excerpt(frame.data)
-                ));
+                answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "event {} ({kind}) is not valid JSON: {reason}: {}",
+                        self.frames,
+                        excerpt(frame.data)
+                    ),
+                );
                 return;
             }
         };
         let Value::Object(event) = &value else {
-            answer.error(format!(
-                "event {} ({kind}) is not an object: {}",
-                self.frames,
-                excerpt(frame.data)
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "event {} ({kind}) is not an object: {}",
+                    self.frames,
+                    excerpt(frame.data)
+                ),
+            );
             return;
         };
         match kind {
@@ -66,11 +73,14 @@ impl FrameDecoder for Decoder {
             }
             "contentBlockDelta" => match event.get("delta") {
                 Some(Value::Object(delta)) => take_block(delta, answer),
-                _ => answer.error(format!(
-                    "event {} (contentBlockDelta) has no delta: {}",
-                    self.frames,
-                    excerpt(frame.data)
-                )),
+                _ => answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "event {} (contentBlockDelta) has no delta: {}",
+                        self.frames,
+                        excerpt(frame.data)
+                    ),
+                ),
             },
             "messageStop" => stop(event, answer),
             _ => self.take_metadata(event, answer),
@@ -83,7 +93,7 @@ impl FrameDecoder for Decoder {
         };
         let content = value.pointer("/output/message/content");
         let (Some(fields), Some(Value::Array(content))) = (value.as_object(), content) else {
-            answer.error(format!(
+            answer.fail(FailureKind::Malformed, format!(
                 "the server's answer is not one of Converse: it has no output.message.content: {}",
                 excerpt(body)
             ));
@@ -100,11 +110,7 @@ impl FrameDecoder for Decoder {
         if answer.is_complete() {
             return;
         }
-        answer.error(if self.frames == 0 {
-            "the stream ended without a single event"
-        } else {
-            "the stream ended before it was finished (no messageStop)"
-        });
+        answer.ended_early(self.frames, "no messageStop");
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {

@@ -86,7 +86,8 @@ fn a_tool_call_is_content() {
 
 #[test]
 fn what_goes_wrong_is_said() {
-    let error = |events: &[(&str, Value)]| decode(events).error.unwrap_or_default();
+    let error =
+        |events: &[(&str, Value)]| decode(events).error_text().unwrap_or_default().to_owned();
     assert_eq!(
         error(&[
             delta(json!({"text": "a"})),

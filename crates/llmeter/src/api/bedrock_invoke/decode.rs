@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::api::failure::{excerpt, whole_json};
 use crate::api::lenient::lenient_json;
 use crate::aws;
+use crate::base::failure::FailureKind;
 use crate::endpoint::aws::{Path, chunk_bytes};
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
@@ -68,7 +69,7 @@ impl FrameDecoder for Decoder {
         let bytes = match chunk_bytes(frame.data) {
             Ok(bytes) => bytes,
             Err(reason) => {
-                answer.error(format!("chunk {number} {reason}"));
+                answer.fail(FailureKind::Malformed, format!("chunk {number} {reason}"));
                 return;
             }
         };
@@ -86,10 +87,13 @@ impl FrameDecoder for Decoder {
                 }
                 self.take(&chunk, answer);
             }
-            Err(reason) => answer.error(format!(
-                "chunk {number} is not valid JSON: {reason}: {}",
-                excerpt(&bytes)
-            )),
+            Err(reason) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "chunk {number} is not valid JSON: {reason}: {}",
+                    excerpt(&bytes)
+                ),
+            ),
         }
     }
 
@@ -102,11 +106,14 @@ impl FrameDecoder for Decoder {
         }
         self.take(&value, answer);
         if !answer.has_text && !is_filled(&value, TOOL_CALLS) {
-            answer.error(format!(
-                "the answer has no text at {} (generated_text_jmespath): {}",
-                self.generated_text.text(),
-                excerpt(body)
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "the answer has no text at {} (generated_text_jmespath): {}",
+                    self.generated_text.text(),
+                    excerpt(body)
+                ),
+            );
         }
         answer.complete();
     }
@@ -114,12 +121,18 @@ impl FrameDecoder for Decoder {
     fn end(&mut self, answer: &mut Answer) {
         // Models end in ways of their own; a stream that was cut is noticed by its framing.
         if self.chunks == 0 {
-            answer.error("the stream ended without a single chunk");
+            answer.fail(
+                FailureKind::Empty,
+                "the stream ended without a single chunk",
+            );
         } else if !answer.has_text && answer.content_frames() == 0 && !answer.is_complete() {
-            answer.error(format!(
-                "no chunk had a text at {} (generated_text_jmespath)",
-                self.generated_text.text()
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "no chunk had a text at {} (generated_text_jmespath)",
+                    self.generated_text.text()
+                ),
+            );
         } else {
             answer.complete();
         }

@@ -41,7 +41,7 @@ fn chunks_give_text_and_the_last_counts() {
     );
     assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
     assert_eq!(
-        (answer.id.as_deref(), answer.error.as_deref()),
+        (answer.id.as_deref(), answer.error_text()),
         (Some("c-1"), None)
     );
 }
@@ -63,17 +63,23 @@ fn claudes_tools_and_hidden_thoughts_are_content() {
 
 #[test]
 fn a_path_that_finds_nothing_is_named() {
-    let error = decode(&[json!({"text": "a"})]).error.unwrap();
+    let error = decode(&[json!({"text": "a"})]).error.unwrap().to_string();
     assert!(error.contains("choices[0].delta.content"), "{error}");
     assert!(
         decode(&[])
-            .error
+            .error_text()
             .unwrap()
             .contains("without a single chunk")
     );
     let mut answer = Answer::default();
     decoder(false).whole(b"{\"x\":1}", &mut answer);
-    assert!(answer.error.unwrap().contains("generated_text_jmespath"));
+    assert!(
+        answer
+            .error_text()
+            .unwrap()
+            .to_string()
+            .contains("generated_text_jmespath")
+    );
 }
 
 proptest! {

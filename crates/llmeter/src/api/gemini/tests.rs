@@ -76,7 +76,7 @@ fn a_blocked_prompt_is_a_failure() {
         frames(&Gemini, std::slice::from_ref(&blocked)).0,
         whole(&Gemini, &blocked),
     ] {
-        let error = answer.error.unwrap();
+        let error = answer.error.unwrap().to_string();
         assert_eq!(error, "the prompt was blocked: SAFETY");
         assert_eq!(answer.usage.input, Some(3));
     }

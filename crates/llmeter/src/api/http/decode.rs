@@ -10,6 +10,7 @@ use crate::api::failure::{error_text, excerpt, whole_json};
 use crate::api::jmespath::Path;
 use crate::api::lenient::lenient_json;
 use crate::base::error::{Error, Result};
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
 /// The parts of an answer whose place can be said, each with a line about it.
@@ -131,7 +132,7 @@ impl Decoder {
         if let Some(error) = parts.error.find(value)
             && let Some(reason) = failure(&error)
         {
-            answer.error(reason);
+            answer.fail(FailureKind::ServerError, reason);
             return false;
         }
         let text = |path: &Option<Path>| path.as_ref()?.find_text(value);
@@ -181,10 +182,13 @@ impl FrameDecoder for Decoder {
         self.frames += 1;
         if is_error {
             let words = error_text(data).unwrap_or_else(|| excerpt(data));
-            answer.error(match event {
-                Some(kind) => format!("{kind}: {words}"),
-                None => words,
-            });
+            answer.fail(
+                FailureKind::ServerError,
+                match event {
+                    Some(kind) => format!("{kind}: {words}"),
+                    None => words,
+                },
+            );
             return;
         }
         // Some servers keep a connection alive with empty events.
@@ -197,7 +201,10 @@ impl FrameDecoder for Decoder {
             return;
         }
         if event == Some("error") {
-            answer.error(error_text(data).unwrap_or_else(|| excerpt(data)));
+            answer.fail(
+                FailureKind::ServerError,
+                error_text(data).unwrap_or_else(|| excerpt(data)),
+            );
             return;
         }
         match lenient_json(data) {
@@ -205,11 +212,14 @@ impl FrameDecoder for Decoder {
                 let inner = unwrapped(&value);
                 self.take(inner.as_ref().unwrap_or(&value), answer);
             }
-            Err(reason) => answer.error(format!(
-                "frame {} is not valid JSON: {reason}: {}",
-                self.frames,
-                excerpt(data)
-            )),
+            Err(reason) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "frame {} is not valid JSON: {reason}: {}",
+                    self.frames,
+                    excerpt(data)
+                ),
+            ),
         }
     }
 
@@ -225,23 +235,29 @@ impl FrameDecoder for Decoder {
             && !answer.has_text
             && answer.content_frames() == 0
         {
-            answer.error(format!(
-                "the answer has no text at {} (--jmespath text=…): {}",
-                path.text(),
-                excerpt(body)
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "the answer has no text at {} (--jmespath text=…): {}",
+                    path.text(),
+                    excerpt(body)
+                ),
+            );
         }
         answer.complete();
     }
 
     fn end(&mut self, answer: &mut Answer) {
         if self.frames == 0 {
-            answer.error("the stream ended without a single event");
+            answer.fail(
+                FailureKind::Empty,
+                "the stream ended without a single event",
+            );
             return;
         }
         let parts = &*self.places.0;
         if let Some(end) = parts.end.as_ref().filter(|_| !answer.is_complete()) {
-            answer.error(format!(
+            answer.fail(FailureKind::Truncated, format!(
                 "the stream ended before it was finished (no frame has {} (--jmespath end=…), and \
                  no [DONE])",
                 end.text()
@@ -251,10 +267,10 @@ impl FrameDecoder for Decoder {
             && answer.content_frames() == 0
         {
             // An answer without a word has its text, too: an empty one.
-            answer.error(format!(
-                "no frame had a text at {} (--jmespath text=…)",
-                text.text()
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!("no frame had a text at {} (--jmespath text=…)", text.text()),
+            );
         } else {
             // Nothing may say how this API ends; a connection that broke is noticed elsewhere.
             answer.complete();

@@ -264,7 +264,10 @@ fn frames_say_what_expressions_find() {
 #[test]
 fn streams_that_fail_or_do_not_end_are_failures() {
     let text = ("text", "t");
-    let error = |parts: &[(&str, &str)], frames: &[&str]| decoded(parts, frames).error;
+    let error = |parts: &[(&str, &str)], frames: &[&str]| {
+        let answer = decoded(parts, frames);
+        answer.error_text().map(str::to_owned)
+    };
     let cut = error(&[text, ("end", "done")], &[r#"{"t": "a"}"#]).unwrap();
     assert!(
         cut.starts_with("the stream ended before it was finished (no frame has done"),

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::shape::{Call, Chunk, Content, Message, Part, Piece};
 use super::template::Template;
-use crate::api::failure::{ErrorReport, error_text, excerpt};
+use crate::api::failure::{ErrorReport, error_text, event_error, excerpt};
 use crate::api::lenient::{Object, Text, lenient_json, without_place};
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
 /// Decodes one answer.
@@ -60,10 +61,7 @@ impl FrameDecoder for Decoder {
             return;
         }
         if event == Some("error") {
-            answer.error(error_text(data).unwrap_or_else(|| match excerpt(data) {
-                text if text.is_empty() => "the server sent an error event without a text".into(),
-                text => text,
-            }));
+            answer.fail(FailureKind::ServerError, event_error(data));
             return;
         }
         // Some servers keep a connection alive with empty events.
@@ -78,26 +76,29 @@ impl FrameDecoder for Decoder {
             }
         });
         if let Err(problem) = taken {
-            answer.error(match problem {
-                Problem::NotJson(reason) => {
-                    format!(
-                        "frame {number} is not valid JSON: {reason}: {}",
+            answer.fail(
+                FailureKind::Malformed,
+                match problem {
+                    Problem::NotJson(reason) => {
+                        format!(
+                            "frame {number} is not valid JSON: {reason}: {}",
+                            excerpt(data)
+                        )
+                    }
+                    Problem::OtherShape(reason) => format!(
+                        "frame {number} is not a {} chunk: {reason}: {}",
+                        self.what,
                         excerpt(data)
-                    )
-                }
-                Problem::OtherShape(reason) => format!(
-                    "frame {number} is not a {} chunk: {reason}: {}",
-                    self.what,
-                    excerpt(data)
-                ),
-            });
+                    ),
+                },
+            );
         }
     }
 
     fn whole(&mut self, body: &[u8], answer: &mut Answer) {
         let what = self.what;
         if body.trim_ascii().is_empty() {
-            answer.error("the server's answer is empty");
+            answer.fail(FailureKind::Empty, "the server's answer is empty");
             return;
         }
         let taken = read(body, |chunk| {
@@ -105,22 +106,31 @@ impl FrameDecoder for Decoder {
             if chunk.choices.as_ref().is_some_and(|all| !all.is_empty()) {
                 answer.complete();
             } else if !answer.is_failed() {
-                answer.error(format!(
-                    "the server's answer is not a {what}: it has no choices: {}",
-                    excerpt(body)
-                ));
+                answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "the server's answer is not a {what}: it has no choices: {}",
+                        excerpt(body)
+                    ),
+                );
             }
         });
         match taken {
             Ok(()) => {}
-            Err(Problem::NotJson(reason)) => answer.error(format!(
-                "the server's answer is not valid JSON: {reason}: {}",
-                excerpt(body)
-            )),
-            Err(Problem::OtherShape(reason)) => answer.error(format!(
-                "the server's answer is not a {what}: {reason}: {}",
-                excerpt(body)
-            )),
+            Err(Problem::NotJson(reason)) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "the server's answer is not valid JSON: {reason}: {}",
+                    excerpt(body)
+                ),
+            ),
+            Err(Problem::OtherShape(reason)) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "the server's answer is not a {what}: {reason}: {}",
+                    excerpt(body)
+                ),
+            ),
         }
         self.is_done = true;
     }
@@ -129,11 +139,7 @@ impl FrameDecoder for Decoder {
         if self.is_done || answer.is_complete() {
             return;
         }
-        answer.error(if self.frames == 0 {
-            "the stream ended without a single event"
-        } else {
-            "the stream ended before it was finished (no finish_reason and no [DONE])"
-        });
+        answer.ended_early(self.frames, "no finish_reason and no [DONE]");
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
@@ -196,11 +202,14 @@ fn take_chunk(chunk: &Chunk<'_>, is_whole: bool, answer: &mut Answer) {
         answer.annotate("server_timings", timings.clone());
     }
     if let Some(report) = &chunk.error.0 {
-        answer.error(report.to_string());
+        answer.fail(FailureKind::ServerError, report.to_string());
     } else if chunk.choices.is_none() && chunk.object.as_str() == Some("error") {
-        answer.error(bare_error(chunk));
+        answer.fail(FailureKind::ServerError, bare_error(chunk));
     } else if answer.finish_reason.as_deref() == Some("error") {
-        answer.error("the server ended the answer with finish_reason \"error\"");
+        answer.fail(
+            FailureKind::ServerError,
+            "the server ended the answer with finish_reason \"error\"",
+        );
     }
 }
 

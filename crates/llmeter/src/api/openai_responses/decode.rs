@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::api::failure::{ErrorReport, error_text, excerpt, whole_json};
 use crate::api::lenient::{Count, Object, Text, lenient_json};
+use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
 /// Decodes one answer.
@@ -54,20 +55,31 @@ impl FrameDecoder for Decoder {
                 };
                 self.take_event(kind.unwrap_or_default(), &value, data, answer);
             }
-            _ if event == Some("error") => answer.error(match excerpt(data) {
-                text if text.is_empty() => "the server sent an error event without a text".into(),
-                text => text,
-            }),
-            Ok(_) => answer.error(format!(
-                "frame {} is not an event of a response: {}",
-                self.frames,
-                excerpt(data)
-            )),
-            Err(reason) => answer.error(format!(
-                "frame {} is not valid JSON: {reason}: {}",
-                self.frames,
-                excerpt(data)
-            )),
+            _ if event == Some("error") => answer.fail(
+                FailureKind::ServerError,
+                match excerpt(data) {
+                    text if text.is_empty() => {
+                        "the server sent an error event without a text".into()
+                    }
+                    text => text,
+                },
+            ),
+            Ok(_) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "frame {} is not an event of a response: {}",
+                    self.frames,
+                    excerpt(data)
+                ),
+            ),
+            Err(reason) => answer.fail(
+                FailureKind::Malformed,
+                format!(
+                    "frame {} is not valid JSON: {reason}: {}",
+                    self.frames,
+                    excerpt(data)
+                ),
+            ),
         }
     }
 
@@ -82,12 +94,16 @@ impl FrameDecoder for Decoder {
             take_output(&response, answer);
             take_end(&response, answer);
         } else {
-            answer.error(error_text(body).unwrap_or_else(|| {
-                format!(
-                    "the server's answer is not a response: it has no output: {}",
-                    excerpt(body)
-                )
-            }));
+            match error_text(body) {
+                Some(reason) => answer.fail(FailureKind::ServerError, reason),
+                None => answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "the server's answer is not a response: it has no output: {}",
+                        excerpt(body)
+                    ),
+                ),
+            }
         }
     }
 
@@ -95,11 +111,7 @@ impl FrameDecoder for Decoder {
         if self.is_done || answer.is_complete() {
             return;
         }
-        answer.error(if self.frames == 0 {
-            "the stream ended without a single event"
-        } else {
-            "the stream ended before it was finished (no response.completed)"
-        });
+        answer.ended_early(self.frames, "no response.completed");
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
@@ -136,7 +148,10 @@ impl Decoder {
                 self.is_done = true;
                 let is_wrapped = event.get("error").is_some_and(|error| !error.is_null());
                 let words = is_wrapped.then(|| error_text(data)).flatten();
-                answer.error(words.unwrap_or_else(|| failure(event)));
+                answer.fail(
+                    FailureKind::ServerError,
+                    words.unwrap_or_else(|| failure(event)),
+                );
             }
             // A picture under way.
             "response.image_generation_call.partial_image" => answer.other_content(),
@@ -149,7 +164,10 @@ impl Decoder {
             }
             "" if event.get("error").is_some_and(|error| !error.is_null()) => {
                 self.is_done = true;
-                answer.error(error_text(data).unwrap_or_else(|| failure(event)));
+                answer.fail(
+                    FailureKind::ServerError,
+                    error_text(data).unwrap_or_else(|| failure(event)),
+                );
             }
             // What repeats or frames the content, and what is not known yet.
             _ => {}
@@ -260,10 +278,13 @@ fn take_end(response: &Value, answer: &mut Answer) {
         Some("cancelled") => "response.cancelled",
         Some("completed") | None => "response.completed",
         Some(status) => {
-            answer.error(format!(
-                "the response is not finished: its status is {:?}",
-                excerpt(status.as_bytes())
-            ));
+            answer.fail(
+                FailureKind::Truncated,
+                format!(
+                    "the response is not finished: its status is {:?}",
+                    excerpt(status.as_bytes())
+                ),
+            );
             return;
         }
     };
@@ -295,8 +316,10 @@ fn take_end_of(kind: &str, response: &Value, answer: &mut Answer) {
             let reason = reason.and_then(Value::as_str);
             answer.finish_reason(reason.unwrap_or("incomplete"));
         }
-        "response.cancelled" if !has_error => answer.error("the response was cancelled"),
-        _ => answer.error(failure(response)),
+        "response.cancelled" if !has_error => {
+            answer.fail(FailureKind::ServerError, "the response was cancelled")
+        }
+        _ => answer.fail(FailureKind::ServerError, failure(response)),
     }
 }
 

@@ -182,27 +182,39 @@ fn failures_in_the_stream_keep_what_came_before() {
         ),
     ] {
         let answer = events(&[created(), delta("output_text", "Hel"), event]);
-        assert_eq!(answer.error.as_deref(), Some(message));
+        assert_eq!(answer.error_text(), Some(message));
         assert_eq!(answer.text, "Hel");
     }
     let answer = decode(&[(Some("error"), b"out of memory")]);
-    assert_eq!(answer.error.as_deref(), Some("out of memory"));
+    assert_eq!(answer.error_text(), Some("out of memory"));
 }
 
 #[test]
 fn streams_that_are_cut_or_are_none_are_failures() {
     let answer = events(&[created(), delta("output_text", "Hel")]);
-    assert!(answer.error.unwrap().contains("no response.completed"));
+    assert!(
+        answer
+            .error_text()
+            .unwrap()
+            .to_string()
+            .contains("no response.completed")
+    );
     assert!(
         events(&[])
-            .error
+            .error_text()
             .unwrap()
             .contains("without a single event")
     );
     let answer = decode(&[(None, b"{\"type\":")]);
-    assert!(answer.error.unwrap().contains("frame 1 is not valid JSON"));
+    assert!(
+        answer
+            .error_text()
+            .unwrap()
+            .to_string()
+            .contains("frame 1 is not valid JSON")
+    );
     let answer = decode(&[(None, b"[1]")]);
-    assert!(answer.error.unwrap().contains("not an event"));
+    assert!(answer.error.unwrap().to_string().contains("not an event"));
 }
 
 #[test]
@@ -281,7 +293,7 @@ fn bodies_that_are_no_answer_are_failures() {
         ),
         (r#"{"status": "completed", "error": {"message": "m"}}"#, "m"),
     ] {
-        let error = whole(body).error.unwrap();
+        let error = whole(body).error.unwrap().to_string();
         assert!(error.contains(message), "{body}: {error}");
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::failure::{excerpt, whole_json};
 use crate::api::lenient::lenient_json;
 use crate::aws;
+use crate::base::failure::FailureKind;
 use crate::endpoint::aws::Path;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
@@ -60,9 +61,10 @@ impl FrameDecoder for Decoder {
             rest = &rest[end + 1..];
         }
         if rest.len() > MAX_LINE {
-            answer.error(format!(
-                "a line of the stream is longer than {MAX_LINE} bytes"
-            ));
+            answer.fail(
+                FailureKind::Malformed,
+                format!("a line of the stream is longer than {MAX_LINE} bytes"),
+            );
             return;
         }
         self.line = rest.to_vec();
@@ -78,13 +80,17 @@ impl FrameDecoder for Decoder {
         match self.generated_text.find_text(&value) {
             Some(text) => answer.text(&text),
             None if has_tool_calls(&value) => answer.other_content(),
-            None => answer.error(error_of(&value).unwrap_or_else(|| {
-                format!(
-                    "the answer has no text at {} (generated_text_jmespath): {}",
-                    self.generated_text.text(),
-                    excerpt(body)
-                )
-            })),
+            None => match error_of(&value) {
+                Some(reason) => answer.fail(FailureKind::ServerError, reason),
+                None => answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "the answer has no text at {} (generated_text_jmespath): {}",
+                        self.generated_text.text(),
+                        excerpt(body)
+                    ),
+                ),
+            },
         }
         self.details(&value, answer);
         answer.complete();
@@ -94,9 +100,9 @@ impl FrameDecoder for Decoder {
         let last = std::mem::take(&mut self.line);
         self.take_line(&last, answer);
         if self.parts == 0 {
-            answer.error("the stream ended without a single part");
+            answer.fail(FailureKind::Empty, "the stream ended without a single part");
         } else if self.token_lines == 0 && !answer.is_complete() {
-            answer.error("the stream ended without a token");
+            answer.fail(FailureKind::Empty, "the stream ended without a token");
         }
         if answer.usage.output.is_none() && self.token_lines > 0 {
             answer.usage(Usage {
@@ -130,15 +136,18 @@ impl Decoder {
         let value = match lenient_json(data) {
             Ok(value) => value,
             Err(reason) => {
-                answer.error(format!(
-                    "a line of the stream is not valid JSON: {reason}: {}",
-                    excerpt(data)
-                ));
+                answer.fail(
+                    FailureKind::Malformed,
+                    format!(
+                        "a line of the stream is not valid JSON: {reason}: {}",
+                        excerpt(data)
+                    ),
+                );
                 return;
             }
         };
         if let Some(error) = error_of(&value) {
-            answer.error(error);
+            answer.fail(FailureKind::ServerError, error);
             return;
         }
         let text = |places: &[&str]| {

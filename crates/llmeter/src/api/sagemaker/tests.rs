@@ -59,12 +59,12 @@ fn a_chat_reasons_and_calls_tools() {
     let mut whole = Answer::default();
     let body = br#"{"choices": [{"message": {"content": null, "tool_calls": [{"id": "c"}]}}]}"#;
     decoder(false).whole(body, &mut whole);
-    assert_eq!((whole.error.as_deref(), whole.content_frames()), (None, 1));
+    assert_eq!((whole.error_text(), whole.content_frames()), (None, 1));
 }
 
 #[test]
 fn errors_are_the_containers_words() {
-    let error = |parts: &[&[u8]]| decode(parts).error.unwrap();
+    let error = |parts: &[&[u8]]| decode(parts).error.unwrap().to_string();
     let body = b"data:{\"error\":\"too long\",\"error_type\":\"validation\"}\n\n";
     assert_eq!(error(&[body]), "SageMaker validation: too long");
     assert!(error(&[]).contains("without a single part"));

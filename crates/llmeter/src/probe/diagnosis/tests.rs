@@ -1,11 +1,13 @@
 use super::*;
 
-fn seen(error: &str) -> Circumstances<'_> {
-    Circumstances::of(error)
-}
+use llmeter_wire::http2::Http2Error;
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, InvalidMessage};
 
-fn remedy(seen: &Circumstances<'_>) -> String {
-    diagnose(seen).unwrap_or_else(|| panic!("{seen:?}")).remedy
+/// A refusal with this status and these words.
+fn refused(status: u16, words: &str) -> Failure {
+    let mut failure = Failure::new(FailureKind::HttpStatus, words);
+    failure.locate(Some(Phase::Head), Some(status));
+    failure
 }
 
 #[test]
@@ -14,40 +16,37 @@ fn a_key_that_is_missing_is_told_from_one_that_is_refused() {
         name: "MY_KEY".to_owned(),
         is_set: false,
     };
-    let with = |key: &KeyVariable, error: &str| {
+    let with = |key: &KeyVariable, status| {
         let diagnosis = diagnose(&Circumstances {
             key: Some(key),
-            ..seen(error)
+            ..Circumstances::of(&refused(status, "no"))
         })
         .unwrap();
         format!("{}: {}", diagnosis.cause, diagnosis.remedy)
     };
-    let missing = with(&key, "HTTP 401 Unauthorized: no");
+    let missing = with(&key, 401);
     assert!(
         missing.contains("none was sent") && missing.contains("MY_KEY (it is not set"),
         "{missing}"
     );
     key.is_set = true;
-    let refused = with(&key, "HTTP 401 Unauthorized: no");
+    let wrong = with(&key, 401);
     assert!(
-        refused.contains("does not take") && refused.contains("is it right"),
-        "{refused}"
+        wrong.contains("does not take") && wrong.contains("is it right"),
+        "{wrong}"
     );
-    assert!(with(&key, "HTTP 403 Forbidden").contains("may not"));
+    assert!(with(&key, 403).contains("may not"));
     // For AWS the endpoint's own message says more.
     key.name = "AWS_BEARER_TOKEN_BEDROCK".to_owned();
-    let aws = Circumstances {
-        key: Some(&key),
-        ..seen("HTTP 403 Forbidden: the signature")
-    };
-    assert_eq!(diagnose(&aws), None);
-    assert!(
-        remedy(&Circumstances {
-            error: "HTTP 404",
-            ..aws
+    let of_aws = |status| {
+        diagnose(&Circumstances {
+            key: Some(&key),
+            ..Circumstances::of(&refused(status, "no"))
         })
-        .contains("--region")
-    );
+    };
+    assert_eq!(of_aws(403), None);
+    let unknown = of_aws(404).unwrap();
+    assert!(unknown.remedy.contains("--region"));
 }
 
 #[test]
@@ -56,25 +55,22 @@ fn a_path_is_told_from_a_model() {
         name: "K".to_owned(),
         is_set: true,
     };
-    let at = |target, error| {
+    let at = |target, words| {
         diagnose(&Circumstances {
             target: Some(target),
             key: Some(&key),
-            ..seen(error)
+            ..Circumstances::of(&refused(404, words))
         })
         .unwrap()
     };
-    let path = at("/chat/completions", "HTTP 404 Not Found: page not found");
+    let path = at("/chat/completions", "page not found");
     assert!(
         path.cause.contains("/chat/completions") && path.remedy.contains("/v1"),
         "{path:?}"
     );
-    let path = at("/v1/chat/completions", "HTTP 404 Not Found");
+    let path = at("/v1/chat/completions", "");
     assert!(!path.remedy.contains("often with /v1"), "{path:?}");
-    let model = at(
-        "/v1/chat/completions",
-        "HTTP 404 Not Found: The model `x` does not exist",
-    );
+    let model = at("/v1/chat/completions", "The model `x` does not exist");
     assert!(
         model.cause.contains("model") && model.remedy.contains("--model"),
         "{model:?}"
@@ -83,143 +79,126 @@ fn a_path_is_told_from_a_model() {
 
 #[test]
 fn timeouts_are_told_by_their_phase() {
-    let timeout = seen("timed out after 2 s");
-    let phases = [Phase::Connect, Phase::Proxy, Phase::Tls].map(|phase| {
-        remedy(&Circumstances {
-            phase: Some(phase),
-            ..timeout
+    let of = |phase, is_load| {
+        let failure = Failure::new(FailureKind::Timeout, "timed out after 2 s").in_phase(phase);
+        diagnose(&Circumstances {
+            is_load,
+            ..Circumstances::of(&failure)
         })
-    });
-    assert!(phases[0].contains("--base-url") && phases[1].contains("--proxy"));
-    assert!(phases[2].contains("http://"));
-    let mut causes =
-        [(false, false), (true, false), (true, true)].map(|(has_head, has_content)| {
-            let seen = Circumstances {
-                has_head,
-                has_content,
-                ..timeout
-            };
-            diagnose(&seen).unwrap().cause
-        });
+        .unwrap()
+    };
+    assert!(of(Phase::Connect, false).remedy.contains("--base-url"));
+    assert!(of(Phase::Proxy, false).remedy.contains("--proxy"));
+    assert!(of(Phase::Tls, true).remedy.contains("http://"));
+    let phases = [Phase::Head, Phase::FirstToken, Phase::Stream];
+    let mut causes = phases.map(|phase| of(phase, false).cause);
     causes.sort();
     assert!(
         causes.windows(2).all(|pair| pair[0] != pair[1]),
         "{causes:?}"
     );
-    let load = Circumstances {
-        is_load: true,
-        ..timeout
-    };
-    assert!(remedy(&load).contains("--clients"));
+    for phase in phases {
+        assert!(of(phase, true).remedy.contains("--clients"));
+    }
 }
 
 #[test]
 fn one_remedy_for_each_kind_of_failure() {
-    for (error, part) in [
-        ("cannot resolve the host x: no", "--base-url"),
+    use io::ErrorKind as Io;
+    let tcp = |reason: Io| ConnectError::Tcp("127.0.0.1:9".parse().unwrap(), reason.into()).into();
+    let unix = |reason: Io| {
+        let (path, source) = ("/x".into(), reason.into());
+        ConnectError::Unix { path, source }.into()
+    };
+    let no_proxy = |reason: Io| {
+        let (proxy, source) = ("http://p:1".into(), reason.into());
+        ConnectError::NoProxy { proxy, source }.into()
+    };
+    let tls = |reason| ConnectError::Tls(io::Error::other::<rustls::Error>(reason)).into();
+    let certificate = |reason| tls(rustls::Error::InvalidCertificate(reason));
+    let begins = |begin: &[u8]| {
+        let begin = begin.to_vec();
+        HttpError::NotHttp { begin }.into()
+    };
+    let new = |kind| Failure::new(kind, "no");
+    let decoding = |kind| Failure::new(kind, "no").in_phase(Phase::Decode);
+    let tunnel = ConnectError::Proxy {
+        proxy: "http://p:1".into(),
+        server: "h".into(),
+        reason: "HTTP 403".into(),
+    };
+    for (failure, part) in [
+        (new(FailureKind::Dns), "--base-url"),
+        (tcp(Io::ConnectionRefused), "start the server"),
+        (tcp(Io::HostUnreachable), "VPN"),
+        (tcp(Io::AddrNotAvailable), "ulimit"),
+        (unix(Io::NotFound), "the path"),
+        (unix(Io::ConnectionRefused), "start the server"),
+        (unix(Io::PermissionDenied), "permissions"),
+        (no_proxy(Io::ConnectionRefused), "--no-proxy"),
+        (tunnel.into(), "--no-proxy"),
+        (certificate(CertificateError::UnknownIssuer), "--ca-file"),
+        (certificate(CertificateError::BadSignature), "--ca-file"),
+        (certificate(CertificateError::Expired), "clock"),
+        (certificate(CertificateError::NotValidForName), "the name"),
+        (certificate(CertificateError::Revoked), "--insecure"),
         (
-            "cannot connect to 127.0.0.1:9: Connection refused",
-            "start the server",
-        ),
-        ("cannot connect to 10.0.0.1:9: No route to host", "VPN"),
-        (
-            "cannot connect to unix:/x: No such file or directory",
-            "the path",
-        ),
-        (
-            "cannot connect to unix:/x: Connection refused",
-            "start the server",
-        ),
-        (
-            "cannot connect to unix:/x: Permission denied",
-            "permissions",
-        ),
-        (
-            "cannot connect to the proxy http://p:1: Connection refused",
-            "--no-proxy",
-        ),
-        (
-            "the proxy http://p:1 opens no way to h: HTTP 403",
-            "--no-proxy",
-        ),
-        (
-            "TLS handshake failed: invalid peer certificate: UnknownIssuer",
-            "--ca-file",
-        ),
-        (
-            "TLS handshake failed: invalid peer certificate: certificate expired",
-            "clock",
-        ),
-        (
-            "TLS handshake failed: invalid peer certificate: certificate not valid for name",
-            "the name",
-        ),
-        (
-            "TLS handshake failed: invalid peer certificate: BadSignature",
-            "--ca-file",
-        ),
-        (
-            "TLS handshake failed: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-            "CA:FALSE",
+            tls(InvalidMessage::InvalidContentType.into()),
+            "http:// instead",
         ),
         (
-            "TLS handshake failed: invalid peer certificate: Revoked",
-            "--insecure",
-        ),
-        (
-            "TLS handshake failed: received corrupt message of type InvalidContentType",
-            "http://",
-        ),
-        (
-            "TLS handshake failed: received fatal alert: HandshakeFailure",
+            tls(rustls::Error::AlertReceived(
+                AlertDescription::HandshakeFailure,
+            )),
             "TLS settings",
         ),
-        ("TLS handshake failed: tls handshake eof", "https"),
         (
-            "the server's answer is not HTTP/1.1: it begins with \"\\u{15}\\u{3}\\u{1}\"",
+            ConnectError::Tls(Io::UnexpectedEof.into()).into(),
+            "no firewall",
+        ),
+        (ConnectError::NoHttp2("no".into()).into(), "--http2"),
+        (begins(b"\x15\x03\x01"), "https://"),
+        (begins(b"SSH"), "port"),
+        (new(FailureKind::NoResponse), "log"),
+        (new(FailureKind::Truncated), "gateways"),
+        (Http2Error::Ended("it is gone".into()).into(), "gateways"),
+        (decoding(FailureKind::Truncated), "check --endpoint"),
+        (new(FailureKind::WebPage), "site"),
+        (new(FailureKind::ContentEncoding), "gzip"),
+        (new(FailureKind::Empty), "--endpoint"),
+        (decoding(FailureKind::Malformed), "--endpoint"),
+        (refused(307, "redirected to https://x"), "--base-url"),
+        (
+            refused(400, "Client sent an HTTP request to an HTTPS server."),
             "https://",
         ),
         (
-            "the server's answer is not HTTP/1.1: it begins with \"SSH\"",
-            "port",
-        ),
-        ("the server closed the connection without an answer", "log"),
-        (
-            "the server closed the connection in the middle of the answer",
-            "gateways",
-        ),
-        (
-            "the server answered with text/html instead of JSON or an event stream: x",
-            "site",
-        ),
-        ("the answer is encoded as br", "gzip"),
-        ("the stream ended without a single event", "--endpoint"),
-        ("the answer is not valid JSON", "--endpoint"),
-        (
-            "HTTP 307 Temporary Redirect: redirected to https://x",
-            "--base-url",
-        ),
-        (
-            "HTTP 400 Bad Request: Client sent an HTTP request to an HTTPS server.",
+            refused(400, "The plain HTTP request was sent to HTTPS port"),
             "https://",
         ),
-        (
-            "HTTP 400 Bad Request: The plain HTTP request was sent to HTTPS port",
-            "https://",
-        ),
-        ("HTTP 400 Bad Request: no", "payload"),
-        ("HTTP 407 Proxy", "user:password"),
-        ("HTTP 413 Content Too Large", "smaller"),
-        ("HTTP 422 Unprocessable", "--model"),
-        ("HTTP 429 Too Many Requests", "rate limit"),
-        ("HTTP 500 Internal Server Error", "log"),
-        ("HTTP 503 Service Unavailable", "log"),
-        ("HTTP 504 Gateway Timeout", "time limit"),
+        (refused(400, "no"), "payload"),
+        (refused(407, "Proxy"), "user:password"),
+        (refused(413, "Content Too Large"), "smaller"),
+        (refused(422, "Unprocessable"), "--model"),
+        (new(FailureKind::Throttled), "rate limit"),
+        (refused(500, "Internal Server Error"), "log"),
+        (refused(503, "Service Unavailable"), "log"),
+        (refused(504, "Gateway Timeout"), "time limit"),
     ] {
-        let remedy = remedy(&seen(error));
-        assert!(remedy.contains(part), "{error}: {remedy}");
+        let seen = Circumstances::of(&failure);
+        let diagnosis = diagnose(&seen).unwrap_or_else(|| panic!("{failure:?}"));
+        assert!(
+            diagnosis.remedy.contains(part),
+            "{failure:?}: {diagnosis:?}"
+        );
     }
-    for error in ["something else", "HTTP", "HTTP x", "HTTP 299 ?", ""] {
-        assert_eq!(diagnose(&seen(error)), None, "{error}");
+    for failure in [
+        new(FailureKind::Other),
+        new(FailureKind::Callback),
+        new(FailureKind::ServerError),
+        refused(299, "?"),
+        HttpError::Chunk("no").into(),
+    ] {
+        assert_eq!(diagnose(&Circumstances::of(&failure)), None, "{failure:?}");
     }
 }

@@ -93,6 +93,7 @@ mod tests {
     use super::*;
     use crate::InvocationResponse;
     use crate::result::RunSummary;
+    use crate::{Failure, FailureKind};
 
     fn result(times: &[f64]) -> RunResult {
         let summary = RunSummary {
@@ -111,7 +112,7 @@ mod tests {
             .collect();
         responses.push(InvocationResponse {
             time_to_last_token: Some(1e9),
-            error: Some("cut".into()),
+            error: Some(Failure::new(FailureKind::Truncated, "cut")),
             ..InvocationResponse::default()
         });
         RunResult::from_responses(summary, responses)

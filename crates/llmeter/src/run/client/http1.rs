@@ -6,12 +6,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Channel, Client, ExchangeError};
+use super::{Channel, Client, broken, no_response};
+use crate::base::failure::{Failure, FailureKind};
 use crate::run::capture::Capture;
 use crate::run::prepare::Prepared;
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::http1::{HttpError, ResponseReader};
-use llmeter_wire::{Connection, WORKER};
+use llmeter_wire::{Connection, Phase, WORKER};
 
 impl Client {
     /// One exchange: writes and reads at the same time, and marks what each read brought.
@@ -20,7 +21,7 @@ impl Client {
         mut connection: Connection,
         prepared: &Prepared,
         intended: Stamp,
-    ) -> Result<Stamp, ExchangeError> {
+    ) -> Result<Stamp, Failure> {
         connection.arm();
         let mut reader = ResponseReader::new();
         let mut writing = Writing::new(&prepared.request);
@@ -28,7 +29,7 @@ impl Client {
             let read = poll_fn(|context| {
                 // A server may refuse a request while it is still being written, and then read no
                 // further: its answer is read although the writing is not done.
-                writing.poll(&mut connection, context);
+                writing.poll(&mut connection, context, &mut self.phase);
                 self.capture
                     .sending
                     .note(connection.first_write(), intended);
@@ -39,11 +40,15 @@ impl Client {
                 Ok(true) => {}
                 Ok(false) if reader.may_end_at_close() => break,
                 Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
-                    return Err(ExchangeError::ClosedBeforeAnswer(writing.failure()));
+                    return Err(no_response(writing.failure()));
                 }
-                Ok(false) => return Err(ExchangeError::ClosedInAnswer),
-                Err(ReadError::Io(reason)) => return Err(ExchangeError::Broken(reason)),
-                Err(ReadError::Http(reason)) => return Err(ExchangeError::Http(reason)),
+                Ok(false) => {
+                    let reason = "the server closed the connection in the middle of the answer";
+                    let failure = Failure::new(FailureKind::Truncated, reason);
+                    return Err(failure.in_phase(Phase::Stream));
+                }
+                Err(ReadError::Io(reason)) => return Err(broken(reason)),
+                Err(ReadError::Http(reason)) => return Err(reason.into()),
             }
         }
         let end = connection.last_read().at;
@@ -72,13 +77,19 @@ impl<'a> Writing<'a> {
     }
 
     /// Writes as much as the connection takes now.
-    fn poll(&mut self, connection: &mut Connection, context: &mut Context<'_>) {
+    fn poll(
+        &mut self,
+        connection: &mut Connection,
+        context: &mut Context<'_>,
+        phase: &mut Option<Phase>,
+    ) {
         while !self.is_flushed && self.failure.is_none() {
             let connection = Pin::new(&mut *connection);
             let step = if self.left.is_empty() {
-                connection
-                    .poll_flush(context)
-                    .map_ok(|()| self.is_flushed = true)
+                connection.poll_flush(context).map_ok(|()| {
+                    self.is_flushed = true;
+                    *phase = Some(Phase::Head);
+                })
             } else {
                 connection
                     .poll_write(context, self.left)

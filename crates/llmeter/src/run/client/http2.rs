@@ -1,11 +1,12 @@
 //! A request by HTTP/2.
 
 use std::future::poll_fn;
-use std::io;
 use std::task::{Poll, ready};
 
-use super::{Channel, Client, ExchangeError};
+use super::{Channel, Client, broken, no_response};
+use crate::base::failure::Failure;
 use crate::run::prepare::Prepared;
+use llmeter_wire::Phase;
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::http2::{Http2, Http2Error};
 
@@ -16,14 +17,13 @@ impl Client {
         mut http2: Box<Http2>,
         prepared: &Prepared,
         intended: Stamp,
-    ) -> Result<Stamp, ExchangeError> {
+    ) -> Result<Stamp, Failure> {
         let mut exchange = match http2.send(&prepared.request) {
             Ok(exchange) => exchange,
-            Err(Http2Error::Ended(reason)) => {
-                return Err(ExchangeError::ClosedBeforeAnswer(Some(reason)));
-            }
-            Err(reason) => return Err(ExchangeError::Http2(reason)),
+            Err(Http2Error::Ended(reason)) => return Err(no_response(Some(reason))),
+            Err(reason) => return Err(reason.into()),
         };
+        self.phase = Some(Phase::Head);
         while !exchange.is_done() {
             let read = poll_fn(|context| {
                 let had_head = exchange.head().is_some();
@@ -42,12 +42,10 @@ impl Client {
             match read.await {
                 Ok(()) => {}
                 Err(Http2Error::Ended(reason)) if exchange.head().is_none() => {
-                    return Err(ExchangeError::ClosedBeforeAnswer(Some(reason)));
+                    return Err(no_response(Some(reason)));
                 }
-                Err(Http2Error::Ended(reason)) => {
-                    return Err(ExchangeError::Broken(io::Error::other(reason)));
-                }
-                Err(reason) => return Err(ExchangeError::Http2(reason)),
+                Err(reason @ Http2Error::Ended(_)) => return Err(broken(reason)),
+                Err(reason) => return Err(reason.into()),
             }
         }
         let end = http2.last_read().at;

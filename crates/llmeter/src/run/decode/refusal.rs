@@ -1,12 +1,27 @@
 //! What a refusal says, in one line.
 
-use llmeter_wire::ResponseHead;
+use crate::base::failure::{Failure, FailureKind};
+use crate::run::retry;
+use llmeter_wire::{Phase, ResponseHead};
 
 /// Longest excerpt of a body that an error message quotes, in characters.
 const EXCERPT: usize = 200;
 
+/// The failure of a request that the server refused.
+pub(super) fn refusal(
+    head: Option<&ResponseHead>,
+    own_words: impl Fn(&[u8]) -> Option<String>,
+    body: &[u8],
+) -> Failure {
+    let kind = match head.is_some_and(retry::is_throttled) {
+        true => FailureKind::Throttled,
+        false => FailureKind::HttpStatus,
+    };
+    Failure::new(kind, error_of_status(head, own_words, body)).in_phase(Phase::Head)
+}
+
 /// "HTTP 401 Unauthorized: Incorrect API key provided".
-pub(super) fn error_of_status(
+fn error_of_status(
     head: Option<&ResponseHead>,
     own_words: impl Fn(&[u8]) -> Option<String>,
     body: &[u8],

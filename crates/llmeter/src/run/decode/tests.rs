@@ -76,7 +76,7 @@ impl Bench {
                 lateness: Some(0.001),
                 ..Sending::default()
             },
-            failure: failure.map(str::to_owned),
+            failure: failure.map(|reason| Failure::new(FailureKind::Truncated, reason)),
             at: at(99).at,
             is_warmup: false,
             answer: None,
@@ -146,7 +146,7 @@ fn answers_of_one_client_do_not_run_into_each_other() {
     let mut bench = Bench::new(true);
     let segment = bench.segment(Some(1), &[("data: {\"choi", 1)]);
     let recorded = bench.finish(segment, Some("it broke"));
-    assert_eq!(recorded.response.error.as_deref(), Some("it broke"));
+    assert_eq!(recorded.response.error_text(), Some("it broke"));
     assert_eq!(recorded.response.response_text, None);
     let body = text("1") + "data: [DONE]\n\n";
     let segment = bench.segment(Some(4), &[(&body, 4)]);
@@ -182,7 +182,7 @@ fn a_request_that_was_never_sent_has_no_times() {
     };
     segment.ending = Some(ending);
     let response = bench.decoder.take(segment).unwrap().response;
-    assert_eq!(response.error.as_deref(), Some("cannot connect"));
+    assert_eq!(response.error_text(), Some("cannot connect"));
     assert_eq!(response.request_time, None);
     assert_eq!(response.time_to_last_token, None);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use llmeter::probe::{ProbeReport, probe};
 use llmeter::wire::{Phase, Proxies, Proxy};
-use llmeter::{Interrupt, OpenAiChat, RunConfig, StampSource, report};
+use llmeter::{FailureKind, Interrupt, OpenAiChat, RunConfig, StampSource, report};
 
 use crate::scripted::answers::{chunked, role, sized, text, unfinished, whole_stream};
 use crate::scripted::{Scripted, Step, finish, run, write};
@@ -109,12 +109,15 @@ fn what_came_before_a_failure_is_kept() {
     let mut config = server.config();
     config.timeout = Duration::from_millis(300);
     let seen = probed(config);
-    assert_eq!(seen.error.as_deref(), Some("timed out after 0.3 s"));
+    assert_eq!(
+        seen.error.as_ref().map(llmeter::Failure::message),
+        Some("timed out after 0.3 s")
+    );
     assert_eq!(seen.frames.len(), 2);
     assert_eq!(seen.response.as_ref().unwrap().status, 200);
     let diagnosis = seen.diagnosis.as_ref().unwrap();
     assert!(diagnosis.cause.contains("had begun"), "{diagnosis:?}");
-    assert_eq!(seen.failed_phase, None);
+    assert_eq!(seen.failed_phase(), None);
     let shown = report::probe(&seen, 12);
     for part in ["Frames (2;", "half", "Failed", "what to do"] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -147,7 +150,7 @@ fn the_phase_that_failed_is_named() {
     };
     // Connections wait in the queue of a server that never takes them.
     let silent = probed(config(format!("https://{address}/v1")));
-    assert_eq!(silent.failed_phase, Some(Phase::Tls));
+    assert_eq!(silent.failed_phase(), Some(Phase::Tls));
     assert!(silent.time_to_connect.is_some());
     let diagnosis = silent.diagnosis.unwrap();
     assert!(diagnosis.cause.contains("TLS handshake"), "{diagnosis:?}");
@@ -155,14 +158,14 @@ fn the_phase_that_failed_is_named() {
     let mut tunnelled = config("https://llm.example/v1".to_owned());
     tunnelled.proxies = Proxies::All(Proxy::from_url(&format!("http://{address}")).unwrap());
     let tunnelled = probed(tunnelled);
-    assert_eq!(tunnelled.failed_phase, Some(Phase::Proxy));
+    assert_eq!(tunnelled.failed_phase(), Some(Phase::Proxy));
     assert_eq!(tunnelled.time_to_connect, None);
     let diagnosis = tunnelled.diagnosis.unwrap();
     assert!(diagnosis.remedy.contains("--proxy"), "{diagnosis:?}");
 
     drop(listener);
     let refused = probed(config(format!("http://{address}/v1")));
-    assert_eq!(refused.failed_phase, Some(Phase::Connect));
+    assert_eq!(refused.failed_phase(), Some(Phase::Connect));
     let diagnosis = refused.diagnosis.unwrap();
     assert!(
         diagnosis.remedy.contains("start the server"),
@@ -223,7 +226,9 @@ fn what_a_proxy_repeats_of_its_credentials_is_hidden() {
     };
     let proxy = Scripted::start(vec![vec![write(echo.as_str())]]);
     let seen = probed(configured(&proxy));
-    assert!(seen.error.as_ref().unwrap().starts_with("HTTP 502"));
+    let failure = seen.error.as_ref().unwrap();
+    assert_eq!(failure.kind(), FailureKind::HttpStatus);
+    assert_eq!(failure.status(), Some(502));
     is_hidden(&format!("{seen:?} {:?}", seen.to_json(usize::MAX)));
     is_hidden(&report::probe(&seen, 12));
 

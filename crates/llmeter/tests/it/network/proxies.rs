@@ -38,7 +38,7 @@ fn a_proxy_that_is_not_there_is_named() {
         let named = format!("cannot connect to the proxy http://{address}: ");
         assert!(error.contains(&named), "{error}");
         let seen = probed(through(address, base_url));
-        assert_eq!(seen.failed_phase, Some(Phase::Proxy));
+        assert_eq!(seen.failed_phase(), Some(Phase::Proxy));
         let diagnosis = seen.diagnosis.unwrap();
         assert!(
             diagnosis.cause.contains("nobody listens at the proxy"),

@@ -80,7 +80,7 @@ fn low_memory_keeps_answers_on_disk_only() {
     let stats = result.stats();
     assert_eq!(stats["measurement_percentiles"], "sketch");
     assert_eq!(stats["failed_requests"], 30);
-    assert_eq!(result.error_counts()[0].1, 30);
+    assert_eq!(result.failures()[0].count, 30);
     let exact = RunResult::load(result.summary.output_path.as_ref().unwrap()).unwrap();
     assert_eq!(exact.responses.len(), 120);
     assert_eq!(exact.stats()["measurement_percentiles"], "exact");

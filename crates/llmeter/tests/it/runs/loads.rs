@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use llmeter::{Load, Progress, RunResult, Runner};
+use llmeter::{FailureKind, Load, Progress, RunResult, Runner};
 
 use super::{config, failure, friendly, prompts, whole};
 use crate::scripted::{Scripted, Step, finish, run};
@@ -151,8 +151,12 @@ fn every_failure_is_recorded() {
     assert_eq!(stats["total_output_tokens"], 0);
     assert!(!stats.contains_key("time_to_last_token-p50"));
     assert!(!stats.contains_key("time_to_first_token-p50"));
-    let message = "HTTP 500 Internal Server Error: no such luck".to_owned();
-    assert_eq!(result.error_counts(), [(message, 10)]);
+    let message = "HTTP 500 Internal Server Error: no such luck";
+    let failures = result.failures();
+    assert_eq!((failures.len(), failures[0].count), (1, 10));
+    assert_eq!(failures[0].example.message(), message);
+    assert_eq!(failures[0].example.kind(), FailureKind::HttpStatus);
+    assert_eq!(result.stats()["failed_requests-http_status"], 10);
 }
 
 /// Defect D2 of the Python system: a timeout there ends the collection of answers.
@@ -166,7 +170,7 @@ fn a_timeout_costs_one_request_and_no_more() {
     let result = run(config);
     assert_eq!(result.responses.len(), 5);
     assert_eq!(result.stats()["failed_requests"], 1);
-    let error = result.responses[0].error.as_deref().unwrap();
+    let error = result.responses[0].error_text().unwrap();
     assert!(error.contains("timed out after 1 s"), "{error}");
 }
 
@@ -200,7 +204,7 @@ fn a_server_that_goes_away_fails_what_is_left() {
     server.join().unwrap();
     assert_eq!(result.responses[0].error, None);
     for response in &result.responses[1..] {
-        let error = response.error.as_deref().unwrap();
+        let error = response.error_text().unwrap();
         assert!(error.contains("cannot connect to 127.0.0.1"), "{error}");
         assert_eq!(response.request_time, None, "it was never sent");
         assert_eq!(response.time_to_last_token, None);

@@ -92,7 +92,7 @@ fn what_outlasts_the_grace_time_is_cut_and_recorded() {
         assert!(result.interrupted);
         assert_eq!(result.responses.len(), 4);
         for response in &result.responses {
-            let error = response.error.as_deref().unwrap();
+            let error = response.error_text().unwrap();
             assert!(error.contains("the run was interrupted"), "{error}");
             assert!(response.request_time.is_some());
             if !is_impatient {

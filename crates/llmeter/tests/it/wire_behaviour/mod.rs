@@ -45,7 +45,7 @@ fn assert_times(response: &InvocationResponse) {
 /// Asserts that a request failed with these words before any content came.
 #[track_caller]
 fn assert_failed(response: &InvocationResponse, words: &str) {
-    let error = response.error.as_deref().unwrap_or("(none)");
+    let error = response.error_text().unwrap_or("(none)");
     assert!(error.contains(words), "{error:?} should say {words:?}");
     assert!(!error.contains('\n'), "one line: {error:?}");
     assert_eq!(response.response_text, None);
@@ -60,7 +60,7 @@ fn assert_failed(response: &InvocationResponse, words: &str) {
 /// Asserts that a stream failed with these words and kept what came before.
 #[track_caller]
 fn assert_cut(response: &InvocationResponse, text: &str, words: &str) {
-    let error = response.error.as_deref().unwrap_or("(none)");
+    let error = response.error_text().unwrap_or("(none)");
     assert!(error.contains(words), "{error:?} should say {words:?}");
     assert_eq!(response.response_text.as_deref(), Some(text));
     assert_eq!(response.num_tokens_output, None);

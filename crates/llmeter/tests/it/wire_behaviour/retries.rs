@@ -173,7 +173,7 @@ fn a_server_that_is_gone_is_tried_again() {
     let result = work.join().unwrap();
     assert_streamed(&result.responses[0], &["all"]);
     let response = &result.responses[1];
-    let error = response.error.as_deref().unwrap();
+    let error = response.error_text().unwrap();
     assert!(error.contains("cannot connect"), "{error}");
     assert_eq!(response.retries, Some(2));
     assert_eq!(response.request_time, None, "it was never sent");

@@ -60,7 +60,7 @@ fn whole(body: &str) -> Answer {
 }
 
 fn error(answer: &Answer) -> &str {
-    answer.error.as_deref().unwrap_or_default()
+    answer.error_text().unwrap_or_default()
 }
 
 fn usage(input: u64, output: u64, cached: Option<u64>, reasoning: Option<u64>) -> Usage {

@@ -35,7 +35,7 @@ fn a_failing_before_invoke_costs_that_request_only() {
         assert_eq!((failed.len(), good.len()), (8, 24));
         assert_eq!(server.requests(), 24);
         for response in failed {
-            let error = response.error.as_ref().unwrap();
+            let error = response.error_text().unwrap();
             assert!(
                 error.starts_with("callback Picky failed in before_invoke: "),
                 "{error}"
@@ -77,7 +77,7 @@ fn a_payload_that_the_endpoint_refuses_after_a_change_is_a_failed_request() {
     });
     config.callbacks = vec![Arc::new(breaking)];
     let result = run(config);
-    let error = result.responses[0].error.as_ref().unwrap();
+    let error = result.responses[0].error_text().unwrap();
     assert!(error.contains("after callbacks changed it"), "{error}");
     assert_eq!(server.requests(), 0);
 }

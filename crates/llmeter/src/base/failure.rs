@@ -1,0 +1,527 @@
+//! Why a request failed: a kind to match on, and a text for people.
+//!
+//! A failure is made where it happens and stays a value. Its text is for people only: code matches
+//! on the kind, the phase and the cause.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::foreign::Panic;
+use llmeter_wire::coding::CodingError;
+use llmeter_wire::event_stream::EventStreamError;
+use llmeter_wire::framing::FramingError;
+use llmeter_wire::http1::HttpError;
+use llmeter_wire::http2::Http2Error;
+use llmeter_wire::{ConnectError, Phase};
+
+/// Longest name of a kind that is taken over from a file.
+const MAX_NAME: usize = 40;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// What kind of failure a request met.
+        ///
+        /// Each has a name in files: `error_kind` in `responses.jsonl`, `failed_requests-KIND` in
+        /// the statistics.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum FailureKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl FailureKind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The name that files have, like `connection_refused`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Nobody listens at the address.
+    ConnectionRefused = "connection_refused",
+    /// The address, or the Unix socket, cannot be reached.
+    Unreachable = "unreachable",
+    /// The host's name does not resolve.
+    Dns = "dns",
+    /// The proxy cannot be reached, or opens no tunnel.
+    Proxy = "proxy",
+    /// The TLS handshake failed.
+    Tls = "tls",
+    /// HTTP/2 was asked for, and the server does not speak it.
+    NoHttp2 = "no_http2",
+    /// This machine has no local port or file descriptor left: the meter's own fault.
+    LocalLimit = "local_limit",
+    /// The run's timeout ended the request; the phase says what it was waiting for.
+    Timeout = "timeout",
+    /// The server answered with an HTTP status that is no success.
+    HttpStatus = "http_status",
+    /// The server asks for fewer requests or tokens: status 429, or an error of AWS's to that end.
+    Throttled = "throttled",
+    /// A response that had begun as a success reports an error.
+    ServerError = "server_error",
+    /// The response ended before it was complete.
+    Truncated = "truncated",
+    /// The connection closed before a response began.
+    NoResponse = "no_response",
+    /// The response is not what the protocol or the API prescribes.
+    Malformed = "malformed_response",
+    /// The response is a web page.
+    WebPage = "web_page",
+    /// The response is compressed in a way that cannot be read.
+    ContentEncoding = "content_encoding",
+    /// The response is empty.
+    Empty = "empty_response",
+    /// An endpoint of the user's own says so.
+    Endpoint = "endpoint",
+    /// Code of the endpoint panicked.
+    Panic = "panic",
+    /// A callback failed, so that the request was not sent.
+    Callback = "callback",
+    /// The run was interrupted.
+    Interrupted = "interrupted",
+    /// Anything else: a kind of a newer version, or a file that names none.
+    Other = "other",
+}
+
+impl FailureKind {
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether no connection could be opened. The request can be sent again then.
+    pub fn is_connecting(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionRefused
+                | Self::Unreachable
+                | Self::Dns
+                | Self::Proxy
+                | Self::Tls
+                | Self::NoHttp2
+                | Self::LocalLimit
+        )
+    }
+
+    /// What a failure to open a socket means.
+    fn of_socket(reason: &io::Error) -> Self {
+        #[cfg(unix)]
+        let is_file_limit = |code| [nix::libc::EMFILE, nix::libc::ENFILE].contains(&code);
+        #[cfg(not(unix))]
+        let is_file_limit = |_| false;
+        match reason.kind() {
+            io::ErrorKind::ConnectionRefused => Self::ConnectionRefused,
+            io::ErrorKind::AddrNotAvailable => Self::LocalLimit,
+            _ if reason.raw_os_error().is_some_and(is_file_limit) => Self::LocalLimit,
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Why a request failed.
+///
+/// ```
+/// use llmeter::{Failure, FailureKind, InvocationResponse, Phase};
+///
+/// fn waited_in_vain(response: &InvocationResponse) -> bool {
+///     response.error.as_ref().is_some_and(|failure| {
+///         failure.kind() == FailureKind::Timeout && failure.phase() == Some(Phase::FirstToken)
+///     })
+/// }
+///
+/// let failure = Failure::new(FailureKind::Timeout, "timed out after 5 s");
+/// let response = InvocationResponse {
+///     error: Some(failure.in_phase(Phase::FirstToken)),
+///     ..InvocationResponse::default()
+/// };
+/// assert!(waited_in_vain(&response));
+/// assert_eq!(response.error.unwrap().to_string(), "timed out after 5 s");
+/// ```
+///
+/// Two failures are equal if they say the same; their causes are not compared.
+#[derive(Clone)]
+pub struct Failure(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: FailureKind,
+    /// What a newer version calls the kind.
+    name: Option<Box<str>>,
+    phase: Option<Phase>,
+    status: Option<u16>,
+    message: String,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure in one's own words. They end up in files: keep secrets out of them.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            name: None,
+            phase: None,
+            status: None,
+            message: message.into(),
+            cause: None,
+        }))
+    }
+
+    /// A failure in the words of its cause.
+    pub fn caused(kind: FailureKind, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(kind, cause.to_string()).with_cause(cause)
+    }
+
+    /// The same with what caused it.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// The same in a phase.
+    #[must_use]
+    pub fn in_phase(mut self, phase: Phase) -> Self {
+        self.0.phase = Some(phase);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> FailureKind {
+        self.0.kind
+    }
+
+    /// The kind's name, also of one that only a newer version knows.
+    pub fn kind_name(&self) -> &str {
+        match &self.0.name {
+            Some(name) => name,
+            None => self.0.kind.as_str(),
+        }
+    }
+
+    /// The kind's name for files; none if none is known.
+    pub(crate) fn recorded_kind(&self) -> Option<&str> {
+        let is_known = self.0.kind != FailureKind::Other || self.0.name.is_some();
+        is_known.then(|| self.kind_name())
+    }
+
+    /// What was done when it happened, if that is known.
+    pub fn phase(&self) -> Option<Phase> {
+        self.0.phase
+    }
+
+    /// The HTTP status, if it is no success.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// What people are told.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The first cause of this type. Causes are not in files, so that a loaded result has none.
+    pub fn cause<T: Error + 'static>(&self) -> Option<&T> {
+        let mut next: Option<&(dyn Error + 'static)> = match &self.0.cause {
+            Some(cause) => Some(&**cause),
+            None => None,
+        };
+        while let Some(error) = next {
+            let found = error.downcast_ref();
+            if found.is_some() {
+                return found;
+            }
+            // What an I/O error wraps is not its source: it stands for it.
+            let wrapped = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
+            next = match wrapped {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
+        }
+        None
+    }
+
+    /// Sets the phase and the status of the response. A status of success says nothing here.
+    pub(crate) fn locate(&mut self, phase: Option<Phase>, status: Option<u16>) {
+        self.0.phase = phase;
+        self.0.status = status.filter(|status| !(200..300).contains(status));
+    }
+
+    /// Hides secrets in the text. Causes that have some in theirs are dropped.
+    pub(crate) fn redact(&mut self, hide: impl Fn(&str) -> Cow<'_, str>) {
+        let inner = &mut *self.0;
+        inner.message = hide(&inner.message).into_owned();
+        inner.cause.take_if(|cause| {
+            let text = format!("{cause:?} {cause}");
+            hide(&text) != text
+        });
+    }
+
+    /// The failure of a line of `responses.jsonl`. A line of an older version names no kind; its
+    /// status may tell.
+    pub(crate) fn from_file(
+        message: String,
+        kind: Option<&str>,
+        phase: Option<&str>,
+        status: Option<u16>,
+    ) -> Self {
+        let is_name = |name: &&str| {
+            let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+            (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_letter)
+        };
+        let mut failure = Self::new(FailureKind::Other, message);
+        failure.locate(phase.and_then(Phase::from_name), status);
+        let known = kind.and_then(FailureKind::from_name);
+        match (known, kind.filter(is_name), failure.0.status) {
+            (Some(known), ..) => failure.0.kind = known,
+            (None, Some(name), _) => failure.0.name = Some(name.into()),
+            (None, None, Some(429)) => failure.0.kind = FailureKind::Throttled,
+            (None, None, Some(_)) => failure.0.kind = FailureKind::HttpStatus,
+            (None, None, None) => {}
+        }
+        failure
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            phase,
+            status,
+            message,
+            cause,
+            ..
+        } = &*self.0;
+        formatter
+            .debug_struct("Failure")
+            .field("kind", &format_args!("{}", self.kind_name()))
+            .field("phase", phase)
+            .field("status", status)
+            .field("message", message)
+            .field("cause", cause)
+            .finish()
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let cause: &(dyn Error + 'static) = &**self.0.cause.as_ref()?;
+        // What says the same is not said twice.
+        match cause.to_string() == self.0.message {
+            true => cause.source(),
+            false => Some(cause),
+        }
+    }
+}
+
+impl PartialEq for Failure {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&*self.0, &*other.0);
+        (one.kind, &one.name, one.phase, &one.message)
+            == (other.kind, &other.name, other.phase, &other.message)
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(reason: ConnectError) -> Self {
+        use ConnectError as E;
+        let (kind, phase) = match &reason {
+            E::Tcp(_, source) | E::Unix { source, .. } => {
+                (FailureKind::of_socket(source), Phase::Connect)
+            }
+            E::NoProxy { source, .. } => match FailureKind::of_socket(source) {
+                FailureKind::LocalLimit => (FailureKind::LocalLimit, Phase::Proxy),
+                _ => (FailureKind::Proxy, Phase::Proxy),
+            },
+            E::Proxy { .. } => (FailureKind::Proxy, Phase::Proxy),
+            E::Tls(_) => (FailureKind::Tls, Phase::Tls),
+            E::NoHttp2(_) => (FailureKind::NoHttp2, Phase::Tls),
+            E::NoAddress => (FailureKind::Dns, Phase::Resolve),
+        };
+        Self::caused(kind, reason).in_phase(phase)
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(reason: HttpError) -> Self {
+        let phase = match &reason {
+            HttpError::Chunk(_) => Phase::Stream,
+            _ => Phase::Head,
+        };
+        Self::caused(FailureKind::Malformed, reason).in_phase(phase)
+    }
+}
+
+impl From<Http2Error> for Failure {
+    fn from(reason: Http2Error) -> Self {
+        let kind = match &reason {
+            Http2Error::Ended(_) | Http2Error::Reset(_) => FailureKind::Truncated,
+            Http2Error::Broken(_) => FailureKind::Malformed,
+        };
+        Self::caused(kind, reason)
+    }
+}
+
+impl From<CodingError> for Failure {
+    fn from(reason: CodingError) -> Self {
+        let kind = match &reason {
+            CodingError::Short(_) => FailureKind::Truncated,
+            _ => FailureKind::Malformed,
+        };
+        Self::caused(kind, reason).in_phase(Phase::Stream)
+    }
+}
+
+impl From<FramingError> for Failure {
+    fn from(reason: FramingError) -> Self {
+        let kind = match &reason {
+            FramingError::EventStream(EventStreamError::Incomplete { .. }) => {
+                FailureKind::Truncated
+            }
+            _ => FailureKind::Malformed,
+        };
+        Self::caused(kind, reason).in_phase(Phase::Stream)
+    }
+}
+
+impl From<Panic> for Failure {
+    fn from(Panic(reason): Panic) -> Self {
+        let reason = format!("the endpoint's code panicked: {reason}");
+        Self::new(FailureKind::Panic, reason)
+    }
+}
+
+/// For endpoints that carry out requests themselves: `?` on what their sockets say.
+impl From<io::Error> for Failure {
+    fn from(reason: io::Error) -> Self {
+        let kind = match reason.kind() {
+            io::ErrorKind::TimedOut => FailureKind::Timeout,
+            io::ErrorKind::UnexpectedEof => FailureKind::Truncated,
+            _ => match FailureKind::of_socket(&reason) {
+                FailureKind::Unreachable => FailureKind::Endpoint,
+                kind => kind,
+            },
+        };
+        Self::caused(kind, reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(reason: impl Into<io::Error>) -> Failure {
+        ConnectError::Tcp("127.0.0.1:1".parse().unwrap(), reason.into()).into()
+    }
+
+    #[test]
+    fn names_are_unique_and_found_again() {
+        for (index, kind) in FailureKind::ALL.iter().enumerate() {
+            assert_eq!(FailureKind::from_name(kind.as_str()), Some(*kind));
+            assert_eq!(
+                FailureKind::ALL.iter().position(|one| one == kind),
+                Some(index)
+            );
+        }
+        for phase in Phase::ALL {
+            assert_eq!(Phase::from_name(phase.as_str()), Some(phase));
+        }
+        assert_eq!(FailureKind::from_name("connection refused"), None);
+    }
+
+    #[test]
+    fn a_connection_that_fails_is_told_apart_by_the_systems_reason() {
+        let kind = |failure: Failure| (failure.kind(), failure.phase());
+        let connect = Some(Phase::Connect);
+        assert_eq!(
+            kind(tcp(io::ErrorKind::ConnectionRefused)),
+            (FailureKind::ConnectionRefused, connect)
+        );
+        assert_eq!(
+            kind(tcp(io::ErrorKind::AddrNotAvailable)),
+            (FailureKind::LocalLimit, connect)
+        );
+        assert_eq!(
+            kind(tcp(io::ErrorKind::HostUnreachable)),
+            (FailureKind::Unreachable, connect)
+        );
+        #[cfg(unix)]
+        assert_eq!(
+            kind(tcp(io::Error::from_raw_os_error(nix::libc::EMFILE))),
+            (FailureKind::LocalLimit, connect),
+            "too many open files"
+        );
+    }
+
+    #[test]
+    fn causes_are_found_through_what_wraps_them() {
+        let reason = io::Error::other(HttpError::HeadTooLong);
+        let failure = tcp(reason);
+        assert!(failure.cause::<ConnectError>().is_some());
+        assert!(failure.cause::<io::Error>().is_some());
+        assert_eq!(failure.cause::<HttpError>(), Some(&HttpError::HeadTooLong));
+        assert!(failure.cause::<CodingError>().is_none());
+        // The cause's text is the failure's own, so that a chain of sources goes on below it.
+        assert!(
+            failure
+                .source()
+                .is_some_and(|source| source.is::<io::Error>())
+        );
+    }
+
+    #[test]
+    fn causes_with_secrets_go_with_them() {
+        fn hide(text: &str) -> Cow<'_, str> {
+            Cow::Owned(text.replace("hush", "***"))
+        }
+        let mut failure = tcp(io::Error::other("hush"));
+        failure.redact(hide);
+        assert!(failure.to_string().contains("***") && failure.source().is_none());
+        assert!(!format!("{failure:?}").contains("hush"));
+        let mut failure = tcp(io::Error::other("clean"));
+        failure.redact(hide);
+        assert!(failure.source().is_some());
+    }
+
+    #[test]
+    fn files_keep_kinds_that_are_not_known_yet() {
+        let read = |kind, status| Failure::from_file("no".into(), kind, Some("tls"), status);
+        let newer = read(Some("quota_exceeded"), None);
+        assert_eq!(newer.kind(), FailureKind::Other);
+        assert_eq!(newer.kind_name(), "quota_exceeded");
+        assert_eq!(newer.phase(), Some(Phase::Tls));
+        assert_eq!(
+            read(Some("timeout"), Some(200)).kind(),
+            FailureKind::Timeout
+        );
+        assert_eq!(read(Some("timeout"), Some(200)).status(), None);
+        // Older files name no kind.
+        assert_eq!(read(None, None).kind_name(), "other");
+        assert_eq!(read(None, Some(500)).kind(), FailureKind::HttpStatus);
+        assert_eq!(read(None, Some(429)).kind(), FailureKind::Throttled);
+        assert_eq!(read(Some("No name at all"), None).kind_name(), "other");
+    }
+}
