@@ -11,6 +11,7 @@
 mod aws_endpoints;
 mod cost_model;
 mod damaged_folders;
+mod earlier_version;
 mod golden;
 mod golden_results;
 mod golden_vectors;

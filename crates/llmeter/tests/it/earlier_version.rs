@@ -1,12 +1,8 @@
 //! Run folders that llmeter 0.1.0 wrote load as they did then, and can be repeated.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{golden, lines, object, same};
+use crate::golden::{golden, lines, object, same};
 use llmeter::{Connections, Load, RunConfig, RunResult, SavedRun, StampSource};
 use serde_json::Value;
 
