@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use llmeter::Setting;
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -43,25 +44,26 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Prints an error as one line and tells the exit code that goes with it.
+/// Prints an error as one line, and what to do about it as another, and tells the exit code that goes
+/// with it.
 pub(crate) fn report(reason: &anyhow::Error) -> Exit {
     if is_broken_pipe(reason) {
         // Whoever reads our output has seen enough.
         return Exit::Done;
     }
     output::note(&format!("error: {}", message(reason)));
+    if let Some(hint) = reason.chain().find_map(|cause| library(cause)?.hint()) {
+        output::note(&format!("hint: {hint}"));
+    }
     let is_usage = reason.chain().any(|cause| {
         cause.is::<UsageError>()
+            || simulator(cause).is_some()
             || matches!(
-                cause.downcast_ref(),
-                Some(llmeter::Error::Invalid { .. } | llmeter::Error::Content { .. })
-            )
-            || matches!(cause.downcast_ref(), Some(SimError::Invalid { .. }))
-            || matches!(
-                cause.downcast_ref(),
+                library(cause),
                 Some(
-                    CalibrationError::Run(llmeter::Error::Invalid { .. })
-                        | CalibrationError::Simulator(SimError::Invalid { .. })
+                    llmeter::Error::Invalid { .. }
+                        | llmeter::Error::Field { .. }
+                        | llmeter::Error::Content { .. }
                 )
             )
     });
@@ -76,9 +78,10 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
 fn message(reason: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in reason.chain() {
-        let part = match setting(cause) {
-            Some((field, rest)) => format!("{}: {rest}", flag(field)),
-            None => cause.to_string(),
+        let part = match (library(cause), simulator(cause)) {
+            (Some(error), _) => error.worded(&flag),
+            (_, Some((field, rest))) => format!("{}{rest}", flags(field)),
+            _ => cause.to_string(),
         };
         // Many errors quote their cause.
         if text.contains(&part) {
@@ -92,54 +95,49 @@ fn message(reason: &anyhow::Error) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// The setting that an error is about, and what is wrong with it.
-fn setting(cause: &(dyn std::error::Error + 'static)) -> Option<(&'static str, String)> {
-    if let Some(CalibrationError::Run(inner)) = cause.downcast_ref() {
-        return setting(inner);
+type Cause = dyn std::error::Error + 'static;
+
+/// The library's own error, calibration's included.
+fn library(cause: &Cause) -> Option<&llmeter::Error> {
+    match cause.downcast_ref() {
+        Some(CalibrationError::Run(inner)) => Some(inner),
+        _ => cause.downcast_ref(),
     }
-    if let Some(CalibrationError::Simulator(inner)) = cause.downcast_ref() {
-        return setting(inner);
-    }
-    match (cause.downcast_ref(), cause.downcast_ref()) {
-        (
-            Some(llmeter::Error::Invalid {
-                field,
-                value,
-                expected,
-            }),
-            _,
-        ) => Some((field, format!("{value} is not usable: {expected}"))),
-        (
-            _,
-            Some(SimError::Invalid {
-                field,
-                value,
-                accepted,
-            }),
-        ) => Some((field, format!("{value} is not usable: must be {accepted}"))),
+}
+
+/// A setting of the simulator that cannot be used, and what follows its name.
+fn simulator(cause: &Cause) -> Option<(&'static str, String)> {
+    let inner = match cause.downcast_ref() {
+        Some(CalibrationError::Simulator(inner)) => Some(inner),
+        _ => cause.downcast_ref(),
+    };
+    match inner {
+        Some(SimError::Invalid {
+            field,
+            value,
+            accepted,
+        }) => Some((field, format!(" {value}: expected {accepted}"))),
         _ => None,
     }
 }
 
-/// `error_rate + stall_rate` as the command line writes it: `--error-rate + --stall-rate`.
-fn flag(field: &str) -> String {
-    field
-        .split(" + ")
-        .map(|name| match name {
-            "location" => "the location".to_owned(),
-            "api_key" => "the API key (--api-key-env)".to_owned(),
-            "credentials" => "AWS credentials".to_owned(),
-            "tracking_uri" => "--mlflow".to_owned(),
-            name if is_variable(name) => format!("the variable {name}"),
-            name => format!("--{}", name.replace('_', "-")),
-        })
-        .collect::<Vec<_>>()
-        .join(" + ")
+/// How the command line calls a setting.
+pub(crate) fn flag(setting: Setting) -> String {
+    match setting {
+        Setting::ApiKey => "--api-key-env".to_owned(),
+        Setting::Callbacks => "--callback".to_owned(),
+        Setting::AwsCredentials | Setting::Variable(_) => setting.to_string(),
+        setting => flags(setting.name()),
+    }
 }
 
-/// Whether a setting is one of the environment: AWS_ACCESS_KEY_ID, https_proxy.
-fn is_variable(name: &str) -> bool {
-    name.ends_with("_proxy") || !name.contains(|letter: char| letter.is_ascii_lowercase())
+/// `error_rate + stall_rate` as `--error-rate + --stall-rate`.
+fn flags(names: &str) -> String {
+    let names = names.split(" + ");
+    let flags: Vec<_> = names
+        .map(|name| format!("--{}", name.replace('_', "-")))
+        .collect();
+    flags.join(" + ")
 }
 
 fn is_broken_pipe(reason: &anyhow::Error) -> bool {

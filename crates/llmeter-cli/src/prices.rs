@@ -4,9 +4,9 @@ use std::any::Any;
 
 use anyhow::Result;
 use clap::Args;
-use llmeter::Callback;
 use llmeter::cost::{CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::storage::Location;
+use llmeter::{Callback, Error, Setting};
 
 use crate::exit::UsageError;
 
@@ -45,29 +45,28 @@ impl Prices {
         }
         let mut model = CostModel::new();
         if let Some(price) = self.cost_input {
-            model = model.with_request(checked("--cost-input", price, InputTokens::new)?)?;
+            model = model.with_request(checked(Setting::CostInput, price, InputTokens::new)?)?;
         }
         if let Some(price) = self.cost_cached_input {
-            let dimension = checked("--cost-cached-input", price, CachedInputTokens::new)?;
+            let dimension = checked(Setting::CostCachedInput, price, CachedInputTokens::new)?;
             model = model.with_request(dimension)?;
         }
         if let Some(price) = self.cost_output {
-            model = model.with_request(checked("--cost-output", price, OutputTokens::new)?)?;
+            model = model.with_request(checked(Setting::CostOutput, price, OutputTokens::new)?)?;
         }
         if let Some(price) = self.cost_hour {
-            model = model.with_run(checked("--cost-hour", price, EndpointTime::new)?)?;
+            model = model.with_run(checked(Setting::CostHour, price, EndpointTime::new)?)?;
         }
         Ok(Some(model))
     }
 }
 
-fn checked<T>(flag: &str, price: f64, make: fn(f64) -> llmeter::Result<T>) -> Result<T> {
-    make(price).map_err(|_| {
-        UsageError(format!(
-            "{flag}: {price} is not usable: a price is at least 0"
-        ))
-        .into()
-    })
+fn checked<T>(
+    setting: Setting,
+    price: f64,
+    make: fn(f64) -> llmeter::Result<T>,
+) -> llmeter::Result<T> {
+    make(price).map_err(|_| Error::invalid(setting, price, "0 or more"))
 }
 
 /// The model that a file holds.

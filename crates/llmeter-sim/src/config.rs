@@ -275,7 +275,7 @@ mod tests {
         .validate()
         .unwrap_err()
         .to_string();
-        assert_eq!(message, "jitter: 1.5 is not usable: must be from 0 to 1");
+        assert_eq!(message, "jitter 1.5: expected from 0 to 1");
     }
 
     #[test]

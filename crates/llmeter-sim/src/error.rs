@@ -9,7 +9,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 #[non_exhaustive]
 pub enum SimError {
     /// A setting has a value that cannot be used.
-    #[error("{field}: {value} is not usable: must be {accepted}")]
+    #[error("{field} {value}: expected {accepted}")]
     Invalid {
         /// The field of [`SimConfig`](crate::SimConfig).
         field: &'static str,

@@ -60,6 +60,7 @@ pub mod storage;
 pub use base::error::{Error, Result};
 pub use base::failure::{Failure, FailureKind};
 pub use base::host::raise_open_file_limit;
+pub use base::setting::{Problem, Setting};
 pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 /// Bytes with times: connections, HTTP, framing, receive stamps, clocks.

@@ -54,7 +54,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     let base = RunConfig::new(Arc::new(endpoint), payloads)
         .load(Load::Duration(SENDING_TIME))
         .output(&arguments.output);
-    arguments.output.check("output")?;
+    arguments.output.check(llmeter::Setting::Output)?;
     let name = format!("demo-{}", llmeter::run_name_from_clock());
     let session = arguments
         .output

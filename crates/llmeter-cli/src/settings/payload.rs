@@ -1,6 +1,7 @@
 //! From flags to payloads.
 
 use anyhow::Result;
+use llmeter::Setting;
 use llmeter::endpoint::Api;
 use llmeter::payload::{Media, MediaKind, Payload, Prompt, load_payloads};
 use llmeter::storage::Location;
@@ -83,7 +84,7 @@ impl PayloadArguments {
         let Some(path) = &self.payload else {
             return Ok(None);
         };
-        path.check("payload")?;
+        path.check(Setting::Payload)?;
         Ok(Some(load_payloads(path)?))
     }
 

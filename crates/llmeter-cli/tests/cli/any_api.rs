@@ -141,7 +141,10 @@ fn what_does_not_fit_is_refused_before_anything_is_sent() {
         said.err
     };
     for (arguments, part) in [
-        (vec!["--body", "{}"], "it goes with --endpoint http"),
+        (
+            vec!["--body", "{}"],
+            "--body only applies to --endpoint http",
+        ),
         (
             vec!["--endpoint", "gemini", "--jmespath", "text=a"],
             "bedrock-invoke and sagemaker",
@@ -152,7 +155,7 @@ fn what_does_not_fit_is_refused_before_anything_is_sent() {
         ),
         (
             vec!["--endpoint", "http", "--framing", "sse"],
-            "where a frame has its piece of the text",
+            "text=choices[0].delta.content",
         ),
         (
             vec!["--endpoint", "http", "--body", "{\"a\": \"{{ prompt }}\"}"],

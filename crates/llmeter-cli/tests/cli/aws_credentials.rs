@@ -246,7 +246,7 @@ fn without_credentials_nothing_is_sent_and_the_error_says_what_to_do() {
     let (place, server) = (Place::new(), cloud());
     let region = ["--region", "eu-west-1"];
     run(&place, &server, &region, &[]).exits(2).one_error(&[
-        "AWS credentials: (none)",
+        "an AWS access key is required",
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",
     ]);
@@ -353,7 +353,10 @@ fn claude_on_bedrock_runs_and_is_repeated_from_its_folder() {
         .env("ANTHROPIC_VERTEX_PROJECT_ID", "p")
         .env_remove("GOOGLE_OAUTH_ACCESS_TOKEN");
     let refused = said(command).exits(2);
-    refused.one_error(&["the API key", "gcloud auth print-access-token"]);
+    refused.one_error(&[
+        "--api-key-env is required",
+        "gcloud auth print-access-token",
+    ]);
     // A repetition misses the token, too, and in another region has another address.
     let config = place.folder().join("run_config.json");
     let mut saved = place.json("run_config.json");

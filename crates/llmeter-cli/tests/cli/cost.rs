@@ -148,20 +148,20 @@ fn mistakes_are_one_line_each() {
     place
         .run(&url, &["--max-cost", "2"])
         .exits(2)
-        .one_error(&["--max-cost", "needs prices"]);
+        .one_error(&["--max-cost requires --cost-input", "CostModel"]);
     place
         .run(&url, &["--cost-input", "1", "--max-cost", "0"])
         .exits(2)
-        .one_error(&["--max-cost: 0", "above 0"]);
+        .one_error(&["--max-cost 0", "more than 0"]);
     place
         .run(&url, &["--cost-input=-1"])
         .exits(2)
-        .one_error(&["--cost-input: -1", "at least 0"]);
+        .one_error(&["--cost-input -1", "0 or more"]);
     let flags = [&PRICES[..], &["--max-cost", "30"]].concat();
     place
         .run(&url, &flags)
         .exits(2)
-        .one_error(&["--max-cost: 30", "output limit"]);
+        .one_error(&["--max-cost 30", "output limit"]);
     assert!(!place.folder().exists(), "nothing was begun");
     run(&place, &server, &[]);
     let cost = |flags: &[&str]| {

@@ -268,10 +268,10 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
         (
             "--image song.mp3",
             2,
-            "--image: song.mp3 (audio/mpeg) is not usable: an image; this is audio",
+            "--image song.mp3 (audio/mpeg): expected an image; this is audio",
         ),
-        ("--image empty.png", 2, "--image: empty.png (empty)"),
-        ("--audio odd.bin", 2, "--audio: odd.bin (of unknown type)"),
+        ("--image empty.png", 2, "--image empty.png (empty)"),
+        ("--audio odd.bin", 2, "--audio odd.bin (of unknown type)"),
         ("--image nowhere.png", 1, "nowhere.png"),
         (
             "--video clip.mp4",
@@ -281,18 +281,18 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
         (
             "--document notes.md",
             2,
-            "--document: notes.md (text/markdown) is not usable: \
-             OpenAI Chat Completions takes documents as application/pdf",
+            "--document notes.md (text/markdown): expected \
+             application/pdf for OpenAI Chat Completions",
         ),
         (
             "--endpoint tgi --image a.png",
             2,
-            "TGI's own API takes texts alone; its chat API, openai-chat, takes more",
+            "it takes texts alone; its chat API, openai-chat, takes more",
         ),
         (
             "--endpoint openai-embeddings --prompt x --system y",
             2,
-            "--system: \"y\" is not usable: OpenAI embeddings has no place for a system text",
+            "--system is not supported by OpenAI embeddings",
         ),
         ("--system y", 2, "--system goes with --prompt"),
         (
@@ -316,7 +316,7 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
     let said = place
         .llmeter(["payload", "--payload", "raw.jsonl"])
         .exits(2);
-    said.one_error(&["payload 2: --payload: ", "raw bytes at a", "data URL"]);
+    said.one_error(&["payload 2: ", "raw bytes at a", "data URL"]);
     place.file("run.toml", "image = 3\n");
     let said = place.llmeter(["payload", "--config", "run.toml"]).exits(2);
     said.one_error(&["run.toml, line 1", "the path of a file"]);

@@ -143,8 +143,16 @@ impl Said {
     /// Checks that the error is one line which holds all of `parts`, and nothing else was said.
     #[track_caller]
     pub(crate) fn one_error(&self, parts: &[&str]) {
-        assert_eq!(self.err.lines().count(), 1, "{self:#?}");
-        assert!(self.err.starts_with("error: "), "{self:#?}");
+        let mut lines = self.err.lines();
+        assert!(
+            lines.next().unwrap_or_default().starts_with("error: "),
+            "{self:#?}"
+        );
+        assert!(
+            lines.next().is_none_or(|line| line.starts_with("hint: ")),
+            "{self:#?}"
+        );
+        assert_eq!(lines.next(), None, "{self:#?}");
         for part in parts {
             assert!(self.err.contains(part), "{part:?} is missing: {self:#?}");
         }

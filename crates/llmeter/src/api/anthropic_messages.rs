@@ -76,7 +76,7 @@ impl AnthropicMessages {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let content = content(&INTAKE.parts(&prompt)?, block);
         let mut payload = Payload::new();

@@ -7,6 +7,7 @@ use url::Url;
 use super::FrameDecoder;
 use super::openai_chat::Chat;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::openai::{OpenAi, OpenAiApi, OpenAiForm};
 use crate::payload::Payload;
 
@@ -87,7 +88,7 @@ impl OpenAiApi for AzureChat {
 
 /// A deployment's name as a segment of a path.
 fn path_segment(model_id: &str) -> Result<String> {
-    let refuse = || Error::invalid("model", model_id, "the name of a deployment");
+    let refuse = || Error::invalid(Setting::Model, model_id, "the name of a deployment");
     let mut url = Url::parse("https://host/").map_err(|_| refuse())?;
     url.path_segments_mut()
         .map_err(|()| refuse())?
@@ -114,11 +115,11 @@ fn take_target_uri(
     let (named, rest) = after.split_once('/').unwrap_or((after, ""));
     if !matches!(rest.trim_end_matches('/'), "" | "chat/completions") {
         let expected = "the target URI of a deployment for chat completions";
-        return Err(Error::invalid("base_url", url.path(), expected));
+        return Err(Error::invalid(Setting::BaseUrl, url.path(), expected));
     }
     if named != deployment {
         let expected = format!("{named}, the deployment that the target URI names");
-        return Err(Error::invalid("model", deployment, expected));
+        return Err(Error::invalid(Setting::Model, deployment, expected));
     }
     // A query with anything else may hold a key, and the common check refuses it.
     if url.query_pairs().any(|(name, _)| name != VERSION) {

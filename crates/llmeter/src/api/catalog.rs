@@ -14,6 +14,7 @@ use super::{
 #[cfg(feature = "aws")]
 use super::{BedrockConverse, BedrockInvoke, SageMaker};
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::json_api::{Dialect, JsonEndpointBuilder};
 use crate::endpoint::openai::{OpenAi, OpenAiApi};
 use crate::payload::{Payload, Prompt};
@@ -301,7 +302,7 @@ fn bedrock_converse(settings: &EndpointSettings, streaming: bool) -> Result<Arc<
 
 fn openai<A: OpenAiApi>(settings: &EndpointSettings, streaming: bool) -> Result<Arc<dyn Endpoint>> {
     settings.refuse_shapes()?;
-    let base_url = settings.base_url("the API's address, like http://localhost:8000/v1")?;
+    let base_url = settings.base_url("http://localhost:8000/v1")?;
     let mut builder = OpenAi::<A>::builder(base_url, settings.model()?).streaming(streaming);
     if let Some(provider) = &settings.provider {
         builder = builder.provider(provider);
@@ -377,7 +378,11 @@ impl Api {
     pub fn named(name: &str) -> Result<&'static Self> {
         APIS.iter().find(|api| api.name == name).ok_or_else(|| {
             let names: Vec<_> = APIS.iter().map(|api| api.name).collect();
-            Error::invalid("endpoint", name, format!("one of {}", names.join(", ")))
+            Error::invalid(
+                Setting::Endpoint,
+                name,
+                format!("one of {}", names.join(", ")),
+            )
         })
     }
 
@@ -398,7 +403,7 @@ impl Api {
                 "a saved endpoint of one of the types {}",
                 classes.join(", ")
             );
-            Error::invalid("endpoint", given, expected)
+            Error::field("endpoint", given, expected)
         })
     }
 

@@ -54,7 +54,7 @@ impl Gemini {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let parts: Value = INTAKE.parts(&prompt)?.iter().map(part_of).collect();
         let mut payload = Payload::new();

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 
 /// A compiled expression.
 #[derive(Clone)]
@@ -36,12 +37,12 @@ impl fmt::Debug for Path {
 
 impl Path {
     /// # Errors
-    /// When `text`, the setting `field`, is no JMESPath expression.
-    pub(crate) fn new(field: &'static str, text: &str) -> Result<Self> {
+    /// When `text`, the place of a `part`, is no JMESPath expression.
+    pub(crate) fn new(part: &str, text: &str) -> Result<Self> {
         let compiled = jmespath::compile(text).map_err(|reason| {
             let reason = reason.reason;
             let expected = format!("a JMESPath expression like choices[0].text ({reason})");
-            Error::invalid(field, text, expected)
+            Error::invalid(Setting::Jmespath, format!("{part}={text}"), expected)
         })?;
         Ok(Self {
             text: text.to_owned(),
@@ -167,10 +168,8 @@ mod tests {
         assert_eq!(path("m[0].c[0].t").find_text(&value).unwrap(), "x");
         assert_eq!(path("nothing").find_text(&value), None);
         assert_eq!(path("m").find_count(&value), None);
-        let error = Path::new("generated_text_jmespath", "a[")
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("generated_text_jmespath: a[ "), "{error}");
+        let error = Path::new("text", "a[").unwrap_err().to_string();
+        assert!(error.starts_with("jmespath text=a[: "), "{error}");
     }
 
     #[test]

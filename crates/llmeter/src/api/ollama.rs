@@ -52,7 +52,7 @@ impl Ollama {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let parts = INTAKE.parts(&prompt)?;
         let texts: Vec<&str> = parts.iter().filter_map(Part::text).collect();

@@ -65,7 +65,7 @@ impl OpenAiCompletions {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let mut payload = Payload::new();
         let prompt = prompt.into();
         payload.insert("prompt".into(), INTAKE.texts(&prompt)?.join("\n").into());
@@ -83,10 +83,9 @@ impl OpenAiCompletions {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         if tokens.is_empty() {
-            let expected = "at least one token id";
-            return Err(crate::Error::invalid("tokens", "(empty)", expected));
+            return Err(crate::Error::missing_field("tokens"));
         }
         let mut payload = Payload::new();
         payload.insert("prompt".into(), json!(tokens));

@@ -37,7 +37,7 @@ impl Api {
         })?;
         endpoint
             .prepare_payload(&mut payload)
-            .map_err(|reason| Error::invalid("payload", "(given)", reason.to_string()))?;
+            .map_err(|reason| Error::refused("payload", reason))?;
         payload.retain(|_, value| value != NO_MODEL);
         Ok(payload)
     }

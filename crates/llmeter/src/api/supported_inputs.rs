@@ -6,13 +6,11 @@
 use serde_json::Value;
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::payload::{ContentItem, Media, MediaKind, Prompt};
 
 /// Advice for one who has a video, where only images are taken.
 pub(crate) const FRAMES: &str = "; a video's frames can be given as images";
-
-/// The characters of a text that an error quotes.
-const MOST_SHOWN: usize = 40;
 
 /// A type of media that an API takes, and what the API calls it.
 pub(crate) type Format = (&'static str, &'static str);
@@ -80,19 +78,12 @@ impl Intake {
     /// # Errors
     /// When there is no item, or the API does not take one of them or the system text.
     pub(crate) fn parts<'p>(&self, prompt: &'p Prompt) -> Result<Vec<Part<'p>>> {
-        if let Some(text) = &prompt.system
-            && !self.system
-        {
-            let expected = format!(
-                "{} has no place for a system text; make it part of the prompt",
-                self.api
-            );
-            let shown: String = text.chars().take(MOST_SHOWN).collect();
-            return Err(Error::invalid("system", format!("{shown:?}"), expected));
+        if prompt.system.is_some() && !self.system {
+            return Err(Error::unsupported(Setting::System, self.api)
+                .with_hint("make it part of the prompt"));
         }
         if prompt.items.is_empty() {
-            let expected = "a text, or a list with at least one item";
-            return Err(Error::invalid("prompt", "(empty)", expected));
+            return Err(Error::missing(Setting::Prompt));
         }
         let items = prompt.items.iter();
         items
@@ -124,18 +115,13 @@ impl Intake {
             Some(name) => format!("{name} ({})", media.mime_type()),
             None => format!("({})", media.mime_type()),
         };
-        let expected = if formats.is_empty() {
-            format!("{} takes {}{}", self.api, self.kinds(), self.instead)
-        } else {
-            let names: Vec<_> = formats.iter().map(|(name, _)| *name).collect();
-            format!(
-                "{} takes {} as {}",
-                self.api,
-                plural(kind),
-                names.join(", ")
-            )
-        };
-        Err(Error::invalid(kind.name(), shown, expected))
+        if formats.is_empty() {
+            let hint = format!("it takes {}{}", self.kinds(), self.instead);
+            return Err(Error::unsupported(kind.setting(), self.api).with_hint(hint));
+        }
+        let names: Vec<_> = formats.iter().map(|(name, _)| *name).collect();
+        let expected = format!("{} for {}", names.join(", "), self.api);
+        Err(Error::invalid(kind.setting(), shown, expected))
     }
 
     fn formats(&self, kind: MediaKind) -> &'static [Format] {
@@ -184,9 +170,9 @@ pub(crate) fn content(parts: &[Part<'_>], block: impl FnMut(&Part<'_>) -> Value)
 ///
 /// # Errors
 /// If it is 0.
-pub(crate) fn check_limit(field: &'static str, max_tokens: u64) -> Result<()> {
+pub(crate) fn check_limit(max_tokens: u64) -> Result<()> {
     if max_tokens == 0 {
-        return Err(Error::invalid(field, 0, "a number from 1 up"));
+        return Err(Error::invalid(Setting::MaxTokens, 0, "1 or more"));
     }
     Ok(())
 }
@@ -212,25 +198,26 @@ mod tests {
         let gif = Media::new(MediaKind::Image, "image/gif", *b"x").named("a.gif");
         assert_eq!(
             refusal(&SEES, &Prompt::default().item(gif)),
-            "image: a.gif (image/gif) is not usable: \
-             Some API takes images as image/png, image/jpeg"
+            "image a.gif (image/gif): expected image/png, image/jpeg for Some API"
         );
+        let video = SEES
+            .parts(&media(MediaKind::Video, "video/mp4"))
+            .unwrap_err();
+        assert_eq!(video.to_string(), "video is not supported by Some API");
         assert_eq!(
-            refusal(&SEES, &media(MediaKind::Video, "video/mp4")),
-            "video: (video/mp4) is not usable: \
-             Some API takes texts and images; send frames of a video as images"
+            video.hint(),
+            Some("it takes texts and images; send frames of a video as images")
         );
         let reads = Intake::of_texts("Another");
         assert_eq!(
             refusal(&reads, &media(MediaKind::Image, "image/png")),
-            "image: (image/png) is not usable: Another takes texts alone"
+            "image is not supported by Another"
         );
         assert_eq!(
             refusal(&reads, &Prompt::from("x").system("Be brief.")),
-            "system: \"Be brief.\" is not usable: \
-             Another has no place for a system text; make it part of the prompt"
+            "system is not supported by Another"
         );
-        assert!(refusal(&SEES, &Prompt::default().system("s")).contains("prompt: (empty)"));
+        assert!(refusal(&SEES, &Prompt::default().system("s")).contains("prompt is required"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Tgi {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let text = INTAKE.texts(&prompt)?.join("\n");
         let mut payload = Payload::new();

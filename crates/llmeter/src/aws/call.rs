@@ -119,7 +119,7 @@ pub(crate) fn region_or_usual(region: Option<&str>) -> Result<String> {
     };
     match region {
         Some(region) if super::is_region(&region) => Ok(region),
-        Some(other) => Err(Error::invalid("region", other, super::REGION)),
-        None => Err(Error::invalid("region", "(missing)", super::REGION)),
+        Some(other) => Err(super::bad_region(&other)),
+        None => Err(super::missing_region()),
     }
 }

@@ -10,6 +10,7 @@ use super::{chain, variable, without_signatures};
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
 use crate::base::runtime::runtime;
+use crate::base::setting::Setting;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::redaction::Redaction;
 
@@ -206,7 +207,7 @@ fn time_left(credentials: &Credentials) -> Duration {
 impl Failure {
     fn error(&self, has_expired: bool) -> Error {
         match self {
-            Self::Nowhere => Error::invalid("credentials", "(none)", none_found()),
+            Self::Nowhere => Error::missing(Setting::AwsCredentials).with_hint(none_found()),
             Self::Failed(reason) => {
                 let what = if has_expired {
                     "the AWS credentials have expired, and new ones cannot be had"

@@ -30,16 +30,33 @@ pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]
 pub(crate) use signature::{Scope, signed_headers, without_signatures};
 
+#[cfg(feature = "aws")]
+use crate::base::error::Error;
+#[cfg(feature = "aws")]
+use crate::base::setting::Setting;
+
 /// The variable of the environment, unless it is empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
     value.filter(|value| !value.trim().is_empty())
 }
 
-/// What a region is and where it comes from, for messages.
+/// Where a region comes from if the setting leaves it open.
 #[cfg(feature = "aws")]
-pub(crate) const REGION: &str = "a region like us-east-1: --region, AWS_REGION, AWS_DEFAULT_REGION, the \
-                                 region of the profile, or that of the instance this runs on";
+const REGION_SOURCES: &str = "it may also come from AWS_REGION, AWS_DEFAULT_REGION, the AWS profile, or \
+                              the instance this runs on";
+
+/// No region is known.
+#[cfg(feature = "aws")]
+pub(crate) fn missing_region() -> Error {
+    Error::missing(Setting::Region).with_hint(REGION_SOURCES)
+}
+
+/// This is no region.
+#[cfg(feature = "aws")]
+pub(crate) fn bad_region(given: &str) -> Error {
+    Error::invalid(Setting::Region, given, "a region like us-east-1")
+}
 
 /// What the names of Amazon's hosts in a region end in.
 #[cfg(feature = "aws")]

@@ -1,7 +1,9 @@
 //! The library's error type.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use crate::base::setting::{Problem, Setting};
 use crate::storage::Location;
 
 /// A result whose error is llmeter's [`enum@Error`].
@@ -15,14 +17,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A setting has a value that cannot be used.
-    #[error("{field}: {value} is not usable: {expected}")]
+    #[error("{}", problem.describe(setting.name(), &|other| other.name().to_owned()))]
     Invalid {
-        /// The setting's name, as the user writes it.
-        field: &'static str,
-        /// The value that was given.
-        value: String,
-        /// What would be accepted.
-        expected: String,
+        /// The setting.
+        setting: Setting,
+        /// What is wrong with it.
+        problem: Problem,
+        /// What to do about it, if the problem does not tell.
+        hint: Option<String>,
+    },
+    /// A field of a payload, of something saved, or an argument cannot be used.
+    #[error("{}", problem.describe(field, &|other| other.name().to_owned()))]
+    Field {
+        /// The field's name.
+        field: Cow<'static, str>,
+        /// What is wrong with it.
+        problem: Problem,
     },
     /// A file or folder could not be read or written.
     #[error("{action} {}: {source}", path.display())]
@@ -98,12 +108,117 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Invalid`].
-    pub fn invalid(field: &'static str, value: impl ToString, expected: impl Into<String>) -> Self {
+    /// A setting has a value that is not accepted.
+    pub fn invalid(setting: Setting, value: impl ToString, expected: impl Into<String>) -> Self {
+        let value = Some(value.to_string());
+        let expected = expected.into();
+        Self::about(setting, Problem::Value { value, expected })
+    }
+
+    /// A setting has a value that is not accepted and may be a secret.
+    pub fn hidden(setting: Setting, expected: impl Into<String>) -> Self {
+        let (value, expected) = (None, expected.into());
+        Self::about(setting, Problem::Value { value, expected })
+    }
+
+    /// A setting has to be given; its usual example is named.
+    pub fn missing(setting: Setting) -> Self {
+        let example = setting.example().map(str::to_owned);
+        Self::about(setting, Problem::Missing { example })
+    }
+
+    /// A setting has to be given, for example like this.
+    pub fn missing_like(setting: Setting, example: impl Into<String>) -> Self {
+        let example = Some(example.into());
+        Self::about(setting, Problem::Missing { example })
+    }
+
+    /// A setting means something only if another one has one of these values.
+    pub fn not_applicable(setting: Setting, to: Setting, values: impl Into<String>) -> Self {
+        let values = values.into();
+        Self::about(setting, Problem::NotApplicable { to, values })
+    }
+
+    /// What is in use does not support a setting.
+    pub fn unsupported(setting: Setting, by: impl Into<String>) -> Self {
+        Self::about(setting, Problem::Unsupported { by: by.into() })
+    }
+
+    /// Two settings exclude each other.
+    pub fn conflict(setting: Setting, with: Setting) -> Self {
+        Self::about(setting, Problem::Conflict { with })
+    }
+
+    /// A setting means something only together with another one.
+    pub fn requires(setting: Setting, other: Setting) -> Self {
+        Self::about(setting, Problem::Requires { other })
+    }
+
+    /// A field has a value that is not accepted.
+    pub fn field(
+        field: impl Into<Cow<'static, str>>,
+        value: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Field {
+            field: field.into(),
+            problem: Problem::Value {
+                value: Some(value.to_string()),
+                expected: expected.into(),
+            },
+        }
+    }
+
+    /// A field, or something that is saved, is refused for a reason of its own.
+    pub fn refused(what: impl Into<Cow<'static, str>>, reason: impl ToString) -> Self {
+        Self::Field {
+            field: what.into(),
+            problem: Problem::Refused {
+                reason: reason.to_string(),
+            },
+        }
+    }
+
+    /// A field has to be there.
+    pub fn missing_field(field: impl Into<Cow<'static, str>>) -> Self {
+        Self::Field {
+            field: field.into(),
+            problem: Problem::Missing { example: None },
+        }
+    }
+
+    fn about(setting: Setting, problem: Problem) -> Self {
         Self::Invalid {
-            field,
-            value: value.to_string(),
-            expected: expected.into(),
+            setting,
+            problem,
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about a setting; other errors stay as they are.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Invalid { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// What to do about it, if more is known than the message tells.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The message, with settings called as `name` says: as flags, or as the keys of a file.
+    pub fn worded(&self, name: &dyn Fn(Setting) -> String) -> String {
+        match self {
+            Self::Invalid {
+                setting, problem, ..
+            } => problem.describe(&name(*setting), name),
+            other => other.to_string(),
         }
     }
 
@@ -124,12 +239,18 @@ impl From<llmeter_wire::SetupError> for Error {
     fn from(reason: llmeter_wire::SetupError) -> Self {
         use llmeter_wire::SetupError;
         match reason {
-            SetupError::Address { value, expected } => Self::invalid("base_url", value, expected),
+            SetupError::Address { value, expected } => {
+                Self::invalid(Setting::BaseUrl, value, expected)
+            }
             SetupError::Proxy {
                 variable,
                 value,
                 expected,
-            } => Self::invalid(variable.unwrap_or("proxy"), value, expected),
+            } => Self::invalid(
+                variable.map_or(Setting::Proxy, Setting::Variable),
+                value,
+                expected,
+            ),
             SetupError::Unresolved { host, source } => Self::Unresolved {
                 host,
                 reason: source.to_string(),

@@ -1,6 +1,7 @@
 //! What every other room stands on.
 //!
-//! Belongs here: the library's error, failures of requests, calls into foreign code, the machine, runtimes.
+//! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code,
+//! the machine, runtimes.
 //! Does not belong here: anything that knows a request, an answer or a file format.
 
 pub(crate) mod error;
@@ -8,3 +9,4 @@ pub(crate) mod failure;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod runtime;
+pub(crate) mod setting;

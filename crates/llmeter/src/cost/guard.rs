@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::model::CostModel;
 use crate::base::error::{Error, Result};
 use crate::base::foreign;
+use crate::base::setting::Setting;
 use crate::payload::{Payload, Tokenizer, output_limit};
 use crate::report::price;
 use crate::result::RunSummary;
@@ -98,9 +99,12 @@ impl SpendGuard {
         let least = guard.run_cost(f64::MIN_POSITIVE, 0);
         if !guard.fits(least) {
             return Err(Error::invalid(
-                "max_cost",
+                Setting::MaxCost,
                 limit,
-                format!("the run costs {} from its first moment on", price(least)),
+                format!(
+                    "more than {}, what the run costs from its first moment on",
+                    price(least)
+                ),
             ));
         }
         Ok(guard)
@@ -127,14 +131,14 @@ impl SpendGuard {
         let run_cost = self.run_cost(f64::MIN_POSITIVE, 0);
         match self.estimate(expected, &Ledger::default().trusting()) {
             Some(estimate) if !self.fits(run_cost + estimate) => Err(Error::invalid(
-                "max_cost",
+                Setting::MaxCost,
                 self.limit,
                 format!(
-                    "one request alone may cost {}; allow more, or lower the payload's output \
-                     limit",
+                    "at least {}, which one request alone may cost",
                     price(estimate)
                 ),
-            )),
+            )
+            .with_hint("allow more, or lower the payload's output limit")),
             _ => Ok(()),
         }
     }

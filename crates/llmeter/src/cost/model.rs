@@ -296,10 +296,10 @@ impl CostModel {
         if self.request_dims.is_empty() || result.knows_annotations() {
             return Ok(());
         }
-        Err(Error::invalid(
+        Err(Error::field(
             "result",
-            "a result without its answers",
-            "load it with them: requests have costs of their own",
+            "without its responses",
+            "one with them: requests have costs of their own",
         ))
     }
 
@@ -308,13 +308,13 @@ impl CostModel {
         if name.is_empty() || RESERVED.contains(&name.as_str()) {
             let reserved = RESERVED.join(", ");
             let expected = format!("a name that is not empty and none of {reserved}");
-            return Err(Error::invalid(field, format!("{name:?}"), expected));
+            return Err(Error::field(field, format!("{name:?}"), expected));
         }
         let mut names = self.request_dims.iter().map(|(name, _)| name);
         let mut run_names = self.run_dims.iter().map(|(name, _)| name);
         if names.any(|known| *known == name) || run_names.any(|known| *known == name) {
             let expected = "each dimension needs a name of its own, over requests and runs";
-            return Err(Error::invalid(field, format!("{name:?} (twice)"), expected));
+            return Err(Error::field(field, format!("{name:?} (twice)"), expected));
         }
         Ok(name)
     }

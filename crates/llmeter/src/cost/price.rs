@@ -9,7 +9,7 @@ pub(super) fn at_least_zero(field: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() && value >= 0.0 {
         Ok(value)
     } else {
-        Err(Error::invalid(field, value, "a number of at least 0"))
+        Err(Error::field(field, value, "0 or more"))
     }
 }
 
@@ -21,6 +21,6 @@ pub(super) fn above_zero<N: Copy + Display + Into<f64>>(
     if value.into().is_finite() && value.into() > 0.0 {
         Ok(value)
     } else {
-        Err(Error::invalid(field, value, "a number above 0"))
+        Err(Error::field(field, value, "more than 0"))
     }
 }

@@ -50,7 +50,7 @@ impl TryFrom<UncheckedCompute> for SageMakerRTEndpointCompute {
                 (price, Some(region))
             }
             #[cfg(not(feature = "aws"))]
-            None => return Err(Error::invalid("price_per_hour", "null", PRICE_MISSING)),
+            None => return Err(Error::field("price_per_hour", "null", PRICE_MISSING)),
         };
         let dimension = Self::new(unchecked.instance_type, unchecked.instance_count, price)?;
         Ok(Self {
@@ -148,7 +148,7 @@ impl TryFrom<UncheckedStorage> for SageMakerRTEndpointStorage {
                 (price, Some(region))
             }
             #[cfg(not(feature = "aws"))]
-            None => return Err(Error::invalid("price_per_gb_hour", "null", PRICE_MISSING)),
+            None => return Err(Error::field("price_per_gb_hour", "null", PRICE_MISSING)),
         };
         let dimension = Self::new(unchecked.gbs_provisioned, price)?;
         Ok(Self {

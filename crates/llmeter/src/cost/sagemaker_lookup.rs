@@ -178,7 +178,7 @@ async fn compute(
                 "an endpoint with instances; the variant {} has none",
                 variant.name
             );
-            Error::invalid("endpoint", endpoint, expected)
+            Error::field("endpoint", endpoint, expected)
         })?;
         let price = instance_price(kind, region).await?;
         let dimension = SageMakerRTEndpointCompute::new(kind, variant.instances, price)?;

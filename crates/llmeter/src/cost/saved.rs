@@ -15,13 +15,13 @@ impl CostModel {
     /// # Errors
     /// If a type is unknown or a field is wrong.
     pub fn from_json(value: &Value) -> Result<Self> {
-        let refused = |reason: String| Error::invalid("cost model", "the saved form", reason);
+        let refused = |reason: String| Error::refused("cost model", reason);
         let state = if Self::is_bare(value) {
             value.clone()
         } else {
             let saved = SavedObject::from_json(value).map_err(refused)?;
             if !Self::is_saved(value) {
-                return Err(Error::invalid("cost model", saved.class, "a CostModel"));
+                return Err(Error::field("cost model", saved.class, "a CostModel"));
             }
             Value::Object(saved.state)
         };
@@ -136,7 +136,7 @@ fn named(field: &'static str, dims: Value) -> Result<Vec<(Option<String>, Value)
                 (Some(name), saved)
             })
             .collect()),
-        other => Err(Error::invalid(
+        other => Err(Error::field(
             field,
             other,
             "an object of dimensions by name, or a list of them",

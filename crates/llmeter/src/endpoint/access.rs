@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use llmeter_wire::redaction::Redaction;
 use llmeter_wire::{Server, coding, unix_address, unix_base_url};
 
@@ -114,11 +115,7 @@ impl Access {
             }
         };
         if settings.bad_header_line {
-            return Err(Error::invalid(
-                "header",
-                "(a line without a colon)",
-                "a line of the form 'Name: value'",
-            ));
+            return Err(Error::hidden(Setting::Header, "a line like 'Name: value'"));
         }
         let mut headers: Vec<(String, SecretString)> = Vec::new();
         for (name, value) in &settings.headers {
@@ -236,12 +233,10 @@ pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, Stri
 fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
     let refuse = |expected: &str| {
         // A URL with credentials must not be repeated.
-        let shown = if given.contains('@') {
-            "(a URL with a user name or password)"
-        } else {
-            given
-        };
-        Error::invalid("base_url", shown, expected)
+        match given.contains('@') {
+            true => Error::hidden(Setting::BaseUrl, expected),
+            false => Error::invalid(Setting::BaseUrl, given, expected),
+        }
     };
     let mut url: Url = text.parse().map_err(|_| {
         refuse(
@@ -254,15 +249,11 @@ fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
         short.set_query(None);
         short.set_fragment(None);
         // The query may hold a key.
-        return Err(Error::invalid(
-            "base_url",
-            if text.contains('@') {
-                "(a URL)".to_owned()
-            } else {
-                format!("{short}?…")
-            },
-            "a URL without a query or fragment",
-        ));
+        let expected = "a URL without a query or fragment";
+        return Err(match text.contains('@') {
+            true => Error::hidden(Setting::BaseUrl, expected),
+            false => Error::invalid(Setting::BaseUrl, format!("{short}?…"), expected),
+        });
     }
     if url.cannot_be_a_base() {
         return Err(refuse("a URL that begins with http://, https:// or unix:"));
@@ -297,9 +288,8 @@ pub(crate) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
         return Ok(None);
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::invalid(
-            "api_key",
-            "(hidden)",
+        return Err(Error::hidden(
+            Setting::ApiKey,
             "a key of visible ASCII characters without spaces",
         ));
     }
@@ -311,14 +301,14 @@ pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Error::invalid(
-            "header",
-            format!("the name {name:?}"),
+            Setting::Header,
+            format!("{name:?}"),
             "a name of letters, digits and hyphens",
         ));
     }
     if WIRE_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(Error::invalid(
-            "header",
+            Setting::Header,
             name,
             "a header other than those that llmeter sets itself to carry the request",
         ));
@@ -329,14 +319,14 @@ pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
         .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7F)
     {
         return Err(Error::invalid(
-            "header",
-            format!("the value of {name} (hidden)"),
+            Setting::Header,
+            format!("{name}: …"),
             "a value without line ends and control characters",
         ));
     }
     if name.eq_ignore_ascii_case("accept-encoding") && !codings(value).all(coding::is_readable) {
         return Err(Error::invalid(
-            "header",
+            Setting::Header,
             format!("{name}: {value}"),
             "encodings that llmeter can undo: gzip, deflate",
         ));

@@ -36,7 +36,7 @@ impl SavedObject {
             Some(streaming) => format!("a saved {streaming} or {whole}"),
             None => format!("a saved {whole}"),
         };
-        Err(Error::invalid("endpoint", given, expected))
+        Err(Error::field("endpoint", given, expected))
     }
 
     /// A text; null is none.
@@ -47,17 +47,16 @@ impl SavedObject {
         match self.state.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(Error::invalid(name, other, "a text")),
+            Some(other) => Err(Error::field(name, other, "a text")),
         }
     }
 
-    /// A text that must be there. `about` says what it is.
+    /// A text that must be there.
     ///
     /// # Errors
     /// If it is not.
-    pub(crate) fn required_text(&self, name: &'static str, about: &str) -> Result<&str> {
-        let missing = || Error::invalid(name, "(missing)", about);
-        self.text(name)?.ok_or_else(missing)
+    pub(crate) fn required_text(&self, name: &'static str) -> Result<&str> {
+        self.text(name)?.ok_or_else(|| Error::missing_field(name))
     }
 }
 

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 #[cfg(feature = "aws")]
 use super::AwsOptions;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 
 /// What a user says of an endpoint, whichever API it speaks.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +42,7 @@ impl EndpointSettings {
     /// If there is none.
     pub(crate) fn base_url(&self, example: &str) -> Result<&str> {
         let base_url = self.base_url.as_deref();
-        base_url.ok_or_else(|| Error::invalid("base_url", "(missing)", example))
+        base_url.ok_or_else(|| Error::missing_like(Setting::BaseUrl, example))
     }
 
     /// The expressions, if they are for these parts.
@@ -51,7 +52,7 @@ impl EndpointSettings {
         if let Some((part, path)) = places.find(|(part, _)| !parts.contains(&part.as_str())) {
             let expected = format!("one of the parts {}", parts.join(", "));
             return Err(Error::invalid(
-                "jmespath",
+                Setting::Jmespath,
                 format!("{part}={path}"),
                 expected,
             ));
@@ -63,17 +64,13 @@ impl EndpointSettings {
     /// Refuses what only the API has that is made of templates.
     pub(crate) fn refuse_templates(&self) -> Result<()> {
         let given = [
-            ("body", &self.body),
-            ("method", &self.method),
-            ("framing", &self.framing),
+            (Setting::Body, &self.body),
+            (Setting::Method, &self.method),
+            (Setting::Framing, &self.framing),
         ];
         match given.into_iter().find(|(_, setting)| setting.is_some()) {
             None => Ok(()),
-            Some((field, _)) => Err(Error::invalid(
-                field,
-                "(given)",
-                "nothing for this API, whose shape is known; it goes with --endpoint http",
-            )),
+            Some((setting, _)) => Err(Error::not_applicable(setting, Setting::Endpoint, "http")),
         }
     }
 
@@ -82,11 +79,10 @@ impl EndpointSettings {
         self.refuse_templates()?;
         match self.jmespath.first() {
             None => Ok(()),
-            Some((part, path)) => Err(Error::invalid(
-                "jmespath",
-                format!("{part}={path}"),
-                "nothing for this API, whose shape is known; it goes with --endpoint http, \
-                 bedrock-invoke and sagemaker",
+            Some(_) => Err(Error::not_applicable(
+                Setting::Jmespath,
+                Setting::Endpoint,
+                "http, bedrock-invoke and sagemaker",
             )),
         }
     }
@@ -95,8 +91,8 @@ impl EndpointSettings {
     #[cfg(feature = "aws")]
     pub(crate) fn aws(&self, provider: &'static str) -> Result<AwsOptions> {
         if let Some(other) = self.provider.as_deref().filter(|name| *name != provider) {
-            let expected = format!("{provider:?}, which this API always is");
-            return Err(Error::invalid("provider", other, expected));
+            let expected = format!("{provider}, which serves this API");
+            return Err(Error::invalid(Setting::Provider, other, expected));
         }
         let mut options = AwsOptions::from_environment();
         if let Some(region) = &self.region {
@@ -120,6 +116,6 @@ impl EndpointSettings {
     /// If there is none.
     pub(crate) fn model(&self) -> Result<&str> {
         let model = self.model.as_deref();
-        model.ok_or_else(|| Error::invalid("model", "(missing)", "the model to ask for"))
+        model.ok_or_else(|| Error::missing(Setting::Model))
     }
 }

@@ -198,27 +198,27 @@ impl Settings {
         for (field, value) in names {
             if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
                 let expected = "a name that is not empty, or leave it out";
-                return Err(Error::invalid(field, "\"\"", expected));
+                return Err(Error::field(field, "\"\"", expected));
             }
         }
         if let Some(seconds) = self.timeout
             && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
         {
-            return Err(Error::invalid(
+            return Err(Error::field(
                 "timeout",
                 seconds,
                 "a number of seconds above zero",
             ));
         }
         if self.tags.keys().any(|key| key.trim().is_empty()) {
-            return Err(Error::invalid("tags", "\"\"", "tags with names"));
+            return Err(Error::field("tags", "\"\"", "tags with names"));
         }
         if let Some(id) = self.run_id.as_ref().filter(|_| self.nested) {
-            return Err(Error::invalid(
+            return Err(Error::field(
                 "run_id",
                 id,
-                "with nested a new run is made: name its parent as parent_run_id, or set nested \
-                 to false to log into this run itself",
+                "none, as nested makes a new run: name its parent as parent_run_id, or set \
+                 nested to false to log into this run itself",
             ));
         }
         Ok(())
@@ -378,8 +378,8 @@ mod tests {
                 json!({"tracking_uri": "databricks"}),
                 "Databricks is not supported",
             ),
-            (json!({"timeout": 0}), "timeout: 0"),
-            (json!({"timeout": -1.5}), "timeout: -1.5"),
+            (json!({"timeout": 0}), "timeout 0"),
+            (json!({"timeout": -1.5}), "timeout -1.5"),
             (json!({"experiment": " "}), "experiment"),
             (json!({"run_id": "a", "nested": true}), "parent_run_id"),
             (json!({"experimint": "a"}), "experimint"),

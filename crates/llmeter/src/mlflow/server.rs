@@ -10,6 +10,7 @@ use url::Url;
 
 use super::MlflowError;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use llmeter_wire::redaction::Redaction;
 
 /// The variables that MLflow's own clients read.
@@ -43,11 +44,9 @@ impl TrackingUri {
     /// If it is no http or https address; the message does not repeat what may hold a password.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let refused = |shown: &str, what: &str| {
-            let expected = format!(
-                "{what}; accepted is the address of a tracking server, like http://localhost:5000 \
-                 or https://mlflow.example.com"
-            );
-            Error::invalid("tracking_uri", shown, expected)
+            let expected = "the http or https address of a tracking server, like \
+                            http://localhost:5000";
+            Error::invalid(Setting::Mlflow, shown, format!("{expected} ({what})"))
         };
         let text = text.trim();
         let url = Url::parse(text);
@@ -205,10 +204,10 @@ mod tests {
         for (text, reason) in [
             ("databricks", "Databricks is not supported"),
             ("databricks://profile", "Databricks is not supported"),
-            ("sqlite:///mlflow.db", "sqlite:… is not usable"),
-            ("file:///tmp/mlruns", "file:… is not usable"),
+            ("sqlite:///mlflow.db", "sqlite:…"),
+            ("file:///tmp/mlruns", "file:…"),
             ("./mlruns", "no http:// or https://"),
-            ("localhost:5000", "is not usable"),
+            ("localhost:5000", "no http or https address"),
             ("http://", "empty host"),
             ("http://host/?token=hush", "has a query"),
         ] {

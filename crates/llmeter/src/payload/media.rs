@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::media_type;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::storage::Location;
 
 /// What a piece of media is to a model.
@@ -31,6 +32,18 @@ impl MediaKind {
             Self::Audio => "audio",
             Self::Video => "video",
             Self::Document => "document",
+        }
+    }
+}
+
+impl MediaKind {
+    /// The setting that names files of this kind.
+    pub fn setting(self) -> Setting {
+        match self {
+            Self::Image => Setting::Image,
+            Self::Audio => Setting::Audio,
+            Self::Video => Setting::Video,
+            Self::Document => Setting::Document,
         }
     }
 }
@@ -77,7 +90,7 @@ impl Media {
     /// is no image. The message names the file.
     pub fn from_path(kind: MediaKind, path: impl Into<Location>) -> Result<Self> {
         let path = path.into();
-        path.check(kind.name())?;
+        path.check(kind.setting())?;
         let bytes = path.read_blocking()?;
         let file_name = path.file_name();
         let media = Self::detected(kind, bytes, &path.to_string(), file_name.as_deref())?;
@@ -101,7 +114,7 @@ impl Media {
     ) -> Result<Self> {
         let refused = |what: &str, expected: String| {
             let value = format!("{shown} ({what})");
-            Err(Error::invalid(kind.name(), value, expected))
+            Err(Error::invalid(kind.setting(), value, expected))
         };
         if bytes.is_empty() {
             return refused("empty", format!("{} with content", with_article(kind)));
@@ -200,13 +213,13 @@ mod tests {
                 MediaKind::Image,
                 "song.png",
                 &b"ID3\x04\0\0\0\0\0\0"[..],
-                &["image: ", "song.png (audio/mpeg)", "this is audio"][..],
+                &["image ", "song.png (audio/mpeg)", "this is audio"][..],
             ),
             (
                 MediaKind::Document,
                 "a.gz",
                 b"\x1f\x8b\x08\0\0\0\0\0",
-                &["document: ", "a.gz (application/gzip)"],
+                &["document ", "a.gz (application/gzip)"],
             ),
             (
                 MediaKind::Audio,

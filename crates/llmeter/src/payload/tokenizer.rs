@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 
 #[cfg(feature = "hf-tokenizers")]
 mod hf;
@@ -71,7 +72,7 @@ pub fn tokenizer_from_spec(spec: &str) -> Result<Arc<dyn Tokenizer>> {
         Some(("tiktoken", name)) if !name.is_empty() => tiktoken(name),
         Some(("hf", file)) if !file.is_empty() => hf(file),
         _ => Err(Error::invalid(
-            "tokenizer",
+            Setting::Tokenizer,
             spec,
             "whitespace, tiktoken:NAME (an encoding or an OpenAI model) \
              or hf:FILE (a tokenizer.json)",
@@ -89,7 +90,7 @@ pub fn tokenizer_from_saved(saved: &Value) -> Result<Arc<dyn Tokenizer>> {
         return Ok(Arc::new(Whitespace));
     }
     let unknown = |what: &str| {
-        Error::invalid(
+        Error::field(
             "tokenizer",
             what,
             "a saved tokenizer of llmeter, tiktoken or transformers",
@@ -133,10 +134,9 @@ fn tiktoken(name: &str) -> Result<Arc<dyn Tokenizer>> {
 
 #[cfg(not(feature = "tiktoken"))]
 fn tiktoken(name: &str) -> Result<Arc<dyn Tokenizer>> {
-    Err(Error::invalid(
-        "tokenizer",
-        format!("tiktoken:{name}"),
-        "whitespace: this llmeter was built without its feature `tiktoken`",
+    Err(Error::unsupported(
+        Setting::Tokenizer,
+        format!("this build of llmeter (tiktoken:{name} needs its feature `tiktoken`)"),
     ))
 }
 
@@ -147,9 +147,8 @@ fn hf(file: &str) -> Result<Arc<dyn Tokenizer>> {
 
 #[cfg(not(feature = "hf-tokenizers"))]
 fn hf(file: &str) -> Result<Arc<dyn Tokenizer>> {
-    Err(Error::invalid(
-        "tokenizer",
-        format!("hf:{file}"),
-        "whitespace: this llmeter was built without its feature `hf-tokenizers`",
+    Err(Error::unsupported(
+        Setting::Tokenizer,
+        format!("this build of llmeter (hf:{file} needs its feature `hf-tokenizers`)"),
     ))
 }

@@ -126,11 +126,7 @@ impl RunResult {
     /// If a value is no number; nothing is added then.
     pub fn contribute_stats(&mut self, stats: Map<String, Value>) -> Result<()> {
         if let Some((key, value)) = stats.iter().find(|(_, value)| !value.is_number()) {
-            return Err(Error::invalid(
-                "contributed statistic",
-                format_args!("{key} = {value}"),
-                "a statistic must be a number",
-            ));
+            return Err(Error::field(format!("statistic {key}"), value, "a number"));
         }
         self.contributed.extend(stats);
         Ok(())
@@ -176,11 +172,11 @@ impl RunResult {
             })
             .collect();
         if !is_field && values.iter().all(Option::is_none) {
-            return Err(Error::invalid(
+            return Err(Error::field(
                 "dimension",
                 name,
                 format!(
-                    "no answer has it; fields are {}, or name an annotation",
+                    "an annotation that a response has, or one of {}",
                     InvocationResponse::FIELDS.join(", ")
                 ),
             ));
@@ -196,11 +192,7 @@ impl RunResult {
     pub fn save(&self, path: Option<&Location>) -> Result<()> {
         let own = self.summary.output_path.as_ref();
         let Some(path) = path.or(own) else {
-            return Err(Error::invalid(
-                "output_path",
-                "none",
-                "this result belongs to no folder: say where to save it",
-            ));
+            return Err(Error::missing_field("output_path"));
         };
         let folder = RunFolder::existing(path)?;
         let mut summary = self.summary.clone();
@@ -244,11 +236,7 @@ impl RunResult {
     /// If no folder is known or `responses.jsonl` cannot be read.
     pub fn load_responses(&mut self) -> Result<&[InvocationResponse]> {
         let Some(path) = &self.summary.output_path else {
-            return Err(Error::invalid(
-                "output_path",
-                "none",
-                "this result belongs to no folder to load answers from",
-            ));
+            return Err(Error::missing_field("output_path"));
         };
         let (responses, warnings) = load::responses(path)?;
         self.responses = responses;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Endpoint, Transport};
@@ -174,48 +175,41 @@ impl RunConfig {
     /// # Errors
     /// The first field that cannot be used, its value, and what would be accepted.
     pub fn validate(&self) -> Result<()> {
-        let positive = "a whole number of at least 1";
+        let positive = "1 or more";
         if self.clients == 0 {
-            return Err(Error::invalid("clients", self.clients, positive));
+            return Err(Error::invalid(Setting::Clients, 0, positive));
         }
         if u32::try_from(self.clients).is_err() {
-            return Err(Error::invalid("clients", self.clients, "fewer clients"));
+            return Err(Error::invalid(
+                Setting::Clients,
+                self.clients,
+                format!("at most {}", u32::MAX),
+            ));
         }
         match self.load {
-            Load::Requests(0) => return Err(Error::invalid("requests", 0, positive)),
+            Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
             Load::Duration(duration) if duration.is_zero() => {
-                return Err(Error::invalid(
-                    "duration",
-                    "0s",
-                    "a time above zero, like 30s",
-                ));
+                return Err(Error::invalid(Setting::Duration, "0s", "more than 0s"));
             }
             _ => {}
         }
         if self.payloads.is_empty() {
-            return Err(Error::invalid("payload", "(none)", "at least one payload"));
+            return Err(Error::missing(Setting::Payload));
         }
         if self.insecure && self.ca_file.is_some() {
-            return Err(Error::invalid(
-                "insecure",
-                "true",
-                "a CA file or any certificate, not both",
-            ));
+            return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
         }
         let proxy = self.proxy()?;
         let is_plain =
             matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
         if self.http2 && is_plain && proxy.is_some() {
-            let expected = "HTTP/1.1 through a proxy, or an https address, to which a proxy only \
-                            opens a way";
-            return Err(Error::invalid("http2", "true", expected));
+            return Err(
+                Error::unsupported(Setting::Http2, "a proxy to an http address")
+                    .with_hint("use an https address, or no proxy"),
+            );
         }
         if self.timeout.is_zero() {
-            return Err(Error::invalid(
-                "timeout",
-                "0s",
-                "a time above zero, like 60s",
-            ));
+            return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
         }
         if self
             .workers
@@ -223,13 +217,13 @@ impl RunConfig {
         {
             let workers = self.workers.unwrap_or_default();
             return Err(Error::invalid(
-                "workers",
+                Setting::Workers,
                 workers,
                 format!("1 to {MAX_WORKERS}"),
             ));
         }
         if let Some(output) = &self.output {
-            output.check("output")?;
+            output.check(Setting::Output)?;
         }
         if let Some(name) = &self.run_name {
             let is_one_folder = !name.is_empty()
@@ -238,9 +232,9 @@ impl RunConfig {
                 && !name.contains(['/', '\\', '\0']);
             if !is_one_folder {
                 return Err(Error::invalid(
-                    "run_name",
+                    Setting::RunName,
                     format!("{name:?}"),
-                    "a name that can be a folder's: not empty and without slashes",
+                    "the name of a folder: not empty and without slashes",
                 ));
             }
         }
@@ -251,24 +245,24 @@ impl RunConfig {
         let models = self.cost_models().count();
         if models > 1 {
             return Err(Error::invalid(
-                "callbacks",
-                format!("{models} cost models"),
-                "one: a model can have all dimensions",
+                Setting::Callbacks,
+                format!("with {models} cost models"),
+                "one at most: a model can have all dimensions",
             ));
         }
         let Some(limit) = self.max_cost else {
             return Ok(());
         };
         if !(limit.is_finite() && limit > 0.0) {
-            return Err(Error::invalid("max_cost", limit, "a number above 0"));
+            return Err(Error::invalid(Setting::MaxCost, limit, "more than 0"));
         }
         match self.cost_model() {
             Some(model) if !model.is_empty() => Ok(()),
-            _ => Err(Error::invalid(
-                "max_cost",
-                limit,
-                "a limit needs prices: add a cost model with at least one dimension",
-            )),
+            _ => Err(
+                Error::requires(Setting::MaxCost, Setting::CostInput).with_hint(
+                    "any other price will do, too, as will a CostModel among the callbacks",
+                ),
+            ),
         }
     }
 

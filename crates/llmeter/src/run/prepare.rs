@@ -36,19 +36,16 @@ impl Prepared {
         payload: &Payload,
     ) -> Result<Self> {
         foreign::guarded(|| Self::make(endpoint, proxy, payload)).unwrap_or_else(|Panic(reason)| {
-            Err(Error::invalid(
+            Err(Error::refused(
                 "payload",
-                "one of the payloads",
-                format!("the endpoint's code panicked: {reason}"),
+                format!("the endpoint panicked: {reason}"),
             ))
         })
     }
 
     fn make(endpoint: &dyn Endpoint, proxy: Option<&Proxy>, payload: &Payload) -> Result<Self> {
         let mut payload = payload.clone();
-        let refuse = |reason: crate::endpoint::EndpointError| {
-            Error::invalid("payload", "one of the payloads", reason.0)
-        };
+        let refuse = |reason: crate::endpoint::EndpointError| Error::refused("payload", reason.0);
         endpoint.prepare_payload(&mut payload).map_err(refuse)?;
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
         let request = match endpoint.transport() {

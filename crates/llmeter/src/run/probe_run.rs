@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::InvocationResponse;
 use crate::probe::Watch;
 use crate::run::capture::Segment;
@@ -36,8 +37,7 @@ impl ProbeRun {
     /// When there is no payload, or the endpoint refuses it.
     pub(crate) fn new(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Self> {
         let payload = config.payloads.first();
-        let payload =
-            payload.ok_or_else(|| Error::invalid("payload", "(none)", "at least one payload"))?;
+        let payload = payload.ok_or_else(|| Error::missing(Setting::Payload))?;
         let prepared = Prepared::new(&*config.endpoint, proxy, payload)?;
         Ok(Self {
             prepared: Arc::new(prepared),

@@ -179,7 +179,7 @@ impl SavedRun {
             Some("flag") => given(),
             Some("none") => Ok(Proxies::None),
             Some("environment") => Ok(Proxies::from_environment()),
-            Some(other) => Err(Error::invalid(
+            Some(other) => Err(Error::field(
                 "proxy_from",
                 other,
                 "flag, none or environment",
@@ -205,7 +205,7 @@ impl SavedRun {
             Some(value) => value
                 .as_u64()
                 .map(Some)
-                .ok_or_else(|| Error::invalid(key, value, "a whole number")),
+                .ok_or_else(|| Error::field(key, value, "a whole number")),
         }
     }
 
@@ -215,7 +215,7 @@ impl SavedRun {
             Some(value) => value
                 .as_f64()
                 .map(Some)
-                .ok_or_else(|| Error::invalid(key, value, "a number")),
+                .ok_or_else(|| Error::field(key, value, "a number")),
         }
     }
 
@@ -226,7 +226,7 @@ impl SavedRun {
                 .as_f64()
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
                 .map(Some)
-                .ok_or_else(|| Error::invalid(key, value, "a number of seconds")),
+                .ok_or_else(|| Error::field(key, value, "a number of seconds")),
         }
     }
 }

@@ -92,7 +92,7 @@ impl SavedObject {
     /// # Errors
     /// If its serde form is no JSON object.
     pub fn of<T: Saved>(object: &T) -> Result<Self> {
-        let refused = |reason: String| Error::invalid("saved object", T::CLASS, reason);
+        let refused = |reason: String| Error::refused(T::CLASS, reason);
         match serde_json::to_value(object) {
             Ok(Value::Object(state)) => Ok(Self {
                 class: T::CLASS.to_owned(),

@@ -80,10 +80,10 @@ impl<T: ?Sized + 'static> Registry<T> {
     /// types.
     pub fn build(&self, saved: &SavedObject) -> Result<Arc<T>> {
         let Some((kind, build)) = self.entry(&saved.class) else {
-            return Err(Error::invalid(
-                self.what,
-                &saved.class,
-                format!("no such type is known; {}", self.known()),
+            let what = format!("{} {}", self.what, saved.class);
+            return Err(Error::refused(
+                what,
+                format!("no such type; {}", self.known()),
             ));
         };
         build(saved.state.clone()).map_err(|reason| {
@@ -92,10 +92,9 @@ impl<T: ?Sized + 'static> Registry<T> {
                 [] => String::new(),
                 fields => format!("; {} takes {}", kind.name(), fields.join(", ")),
             };
-            Error::invalid(
-                self.what,
-                &saved.class,
-                format!("{reason}{takes}; {}", self.known()),
+            Error::refused(
+                format!("{} {}", self.what, saved.class),
+                format!("{reason}{takes}"),
             )
         })
     }
@@ -105,13 +104,8 @@ impl<T: ?Sized + 'static> Registry<T> {
     /// # Errors
     /// As [`build`](Self::build), and if the value is no envelope or one of a newer format.
     pub fn build_json(&self, value: &Value) -> Result<Arc<T>> {
-        let saved = SavedObject::from_json(value).map_err(|reason| {
-            Error::invalid(
-                self.what,
-                "the saved form",
-                format!("{reason}; {}", self.known()),
-            )
-        })?;
+        let saved = SavedObject::from_json(value)
+            .map_err(|reason| Error::refused(self.what, format!("{reason}; {}", self.known())))?;
         self.build(&saved)
     }
 

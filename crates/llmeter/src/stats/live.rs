@@ -68,10 +68,10 @@ impl LiveDisplay {
     /// If it is neither.
     pub fn from_saved(saved: &Value) -> Result<Self> {
         let invalid = |value: &Value| {
-            Error::invalid(
+            Error::field(
                 "progress_bar_stats",
                 value,
-                "give each label a statistic's key, or [key, \"inv\"]",
+                "a statistic's key for each label, or [key, \"inv\"]",
             )
         };
         let entries = match saved {

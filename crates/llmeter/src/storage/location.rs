@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::cloud_url::{ACCEPTED, CloudUrl, Provider};
 use super::{Store, local};
 use crate::base::runtime::{apart, block_on};
-use crate::{Error, Result};
+use crate::{Error, Result, Setting};
 
 /// Where a file or folder is: on this machine, or in an object store.
 ///
@@ -26,12 +26,13 @@ use crate::{Error, Result};
 /// The asynchronous methods work in any runtime; those that end in `_blocking` also in none.
 ///
 /// ```
+/// use llmeter::Setting;
 /// use llmeter::storage::Location;
 ///
 /// let runs = Location::from("s3://bucket/team/runs");
 /// assert_eq!(runs.join("first").to_string(), "s3://bucket/team/runs/first");
 /// assert_eq!(runs.file_name().as_deref(), Some("runs"));
-/// assert!(Location::from("ftp://host/runs").check("output").is_err());
+/// assert!(Location::from("ftp://host/runs").check(Setting::Output).is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location(Place);
@@ -101,23 +102,27 @@ impl Location {
         matches!(self.0, Place::Cloud(_))
     }
 
-    /// Checks that it can be used, without looking whether anything is there. `field` is the name
-    /// of the setting that an error is to blame.
+    /// Checks that it can be used, without looking whether anything is there. `setting` is what an
+    /// error is about.
     ///
     /// # Errors
     /// If it is an unknown kind of URL, has credentials in it, or names no bucket; or if it is in
     /// the cloud and this build has no support for that.
-    pub fn check(&self, field: &'static str) -> Result<()> {
+    pub fn check(&self, setting: Setting) -> Result<()> {
+        self.refused().map_or(Ok(()), |(shown, expected)| {
+            Err(Error::invalid(setting, shown, expected))
+        })
+    }
+
+    /// How it is shown and what would be accepted, if it cannot be used.
+    fn refused(&self) -> Option<(String, &str)> {
         match &self.0 {
-            Place::Unusable { shown, accepted } => {
-                Err(Error::invalid(field, shown, accepted.clone()))
+            Place::Unusable { shown, accepted } => Some((shown.clone(), accepted)),
+            Place::Cloud(url) if !cfg!(feature = "cloud") => {
+                let expected = "a local path: this build of llmeter lacks the feature `cloud`";
+                Some((url.to_string(), expected))
             }
-            Place::Cloud(url) if !cfg!(feature = "cloud") => Err(Error::invalid(
-                field,
-                url,
-                "a local path: this build of llmeter lacks the feature `cloud`",
-            )),
-            _ => Ok(()),
+            _ => None,
         }
     }
 
@@ -233,13 +238,13 @@ impl Location {
 
     /// What it is, if it can be used.
     pub(crate) fn usable(&self) -> Result<Usable<'_>> {
-        self.check("location")?;
+        if let Some((shown, expected)) = self.refused() {
+            return Err(Error::field("location", shown, expected));
+        }
         match &self.0 {
             Place::Local(path) => Ok(Usable::Local(path)),
             Place::Cloud(url) => Ok(Usable::Cloud(url)),
-            Place::Unusable { shown, accepted } => {
-                Err(Error::invalid("location", shown, accepted.clone()))
-            }
+            Place::Unusable { shown, accepted } => Err(Error::field("location", shown, accepted)),
         }
     }
 }

@@ -7,7 +7,7 @@ fn refused(text: &str) -> String {
     let location = Location::from(text);
     assert_eq!(location.local_path(), None);
     assert!(!location.is_cloud());
-    let error = location.check("output").unwrap_err();
+    let error = location.check(crate::Setting::Output).unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }));
     error.to_string()
 }
@@ -35,7 +35,7 @@ fn text_is_a_path_or_a_url() {
         assert!(location.is_cloud());
         assert_eq!(location.to_string(), kept);
         if cfg!(feature = "cloud") {
-            location.check("output").unwrap();
+            location.check(crate::Setting::Output).unwrap();
         }
     }
 }
@@ -53,7 +53,7 @@ fn what_cannot_be_used_is_refused_without_its_secrets() {
     ] {
         let said = refused(text);
         assert!(said.contains(text) && said.contains(accepted), "{said}");
-        assert!(said.starts_with("output: "), "{said}");
+        assert!(said.starts_with("output "), "{said}");
     }
     for text in [
         "s3://me:hidden@bucket/x",
@@ -85,7 +85,12 @@ fn names_are_joined_and_found_again() {
     }
     assert_eq!(Location::from("s3://bucket").parent(), None);
     assert_eq!(Location::from("s3://bucket").file_name(), None);
-    assert!(Location::from("s3://bucket").join("..").check("x").is_err());
+    assert!(
+        Location::from("s3://bucket")
+            .join("..")
+            .check(crate::Setting::Output)
+            .is_err()
+    );
 }
 
 #[test]

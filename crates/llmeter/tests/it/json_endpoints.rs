@@ -151,16 +151,13 @@ fn what_cannot_be_used_is_refused() {
     let at = |provider| AnthropicMessages::builder("http://h", "m").provider(provider);
     let error = refused(at("other"));
     assert!(
-        error.contains("provider: other") && error.contains("anthropic, bedrock"),
+        error.contains("provider other") && error.contains("anthropic, bedrock"),
         "{error}"
     );
     let error = refused(at("vertex").region("us-east5"));
-    assert!(
-        error.contains("project_id") && error.contains("ANTHROPIC_VERTEX_PROJECT_ID"),
-        "{error}"
-    );
+    assert!(error.contains("ANTHROPIC_VERTEX_PROJECT_ID"), "{error}");
     let error = refused(AnthropicMessages::on_cloud("foundry", "m").unwrap());
-    assert!(error.contains("base_url: (missing)"), "{error}");
+    assert!(error.contains("base_url is required"), "{error}");
 }
 
 #[cfg(feature = "aws")]
@@ -235,8 +232,9 @@ fn claude_on_other_clouds_has_its_address_and_its_requests() {
     let Transport::Http(api) = vertex.transport() else {
         panic!()
     };
-    let error = api.check().unwrap_err().to_string();
-    assert!(error.contains("gcloud auth print-access-token"), "{error}");
+    let error = api.check().unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("gcloud auth print-access-token"), "{hint}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{AnthropicMessages, Message, VERSION};
 use crate::base::error::{Error, Result};
 use crate::base::failure::FailureKind;
+use crate::base::setting::Setting;
 use crate::endpoint::json_api::{Decoder, Dialect, Names, bearer};
 use crate::endpoint::{Answer, Frame, FrameDecoder};
 #[cfg(feature = "aws")]
@@ -64,7 +65,7 @@ pub(crate) fn dialect(provider: Option<&str>) -> Result<&'static dyn Dialect> {
         Some(other) => {
             let names: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
             let expected = format!("one of {}", names.join(", "));
-            return Err(Error::invalid("provider", other, expected));
+            return Err(Error::invalid(Setting::Provider, other, expected));
         }
     })
 }
@@ -136,16 +137,15 @@ impl Dialect for Cloud {
         }
     }
 
-    fn address_example(&self) -> &'static str {
+    fn missing_address(&self) -> Error {
         match self {
-            Self::Vertex => {
-                "a region in --region or CLOUD_ML_REGION (like us-east5 or global), from which the \
-                 address follows"
-            }
-            _ => {
-                "the address of the resource, like https://my-resource.services.ai.azure.com/anthropic, \
-                 or its name in ANTHROPIC_FOUNDRY_RESOURCE"
-            }
+            Self::Vertex => Error::missing_like(Setting::Region, "us-east5 or global")
+                .with_hint("it may also come from CLOUD_ML_REGION"),
+            _ => Error::missing_like(
+                Setting::BaseUrl,
+                "https://my-resource.services.ai.azure.com/anthropic",
+            )
+            .with_hint("the resource's name in ANTHROPIC_FOUNDRY_RESOURCE will do, too"),
         }
     }
 
@@ -189,14 +189,11 @@ impl Dialect for Cloud {
         if *self != Self::Vertex {
             return Ok(String::new());
         }
-        let missing = |field, expected| Error::invalid(field, "(missing)", expected);
         let project = project.ok_or_else(|| {
-            missing(
-                "project_id",
-                "the project in ANTHROPIC_VERTEX_PROJECT_ID or GOOGLE_CLOUD_PROJECT",
-            )
+            Error::missing(Setting::Variable("ANTHROPIC_VERTEX_PROJECT_ID"))
+                .with_hint("GOOGLE_CLOUD_PROJECT will do, too")
         })?;
-        let region = region.ok_or_else(|| missing("region", self.address_example()))?;
+        let region = region.ok_or_else(|| self.missing_address())?;
         Ok(format!("projects/{project}/locations/{region}/"))
     }
 

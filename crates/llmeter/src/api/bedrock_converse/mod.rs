@@ -13,6 +13,7 @@ use document_name::DocumentNames;
 use super::supported_inputs::{Part, check_limit};
 use super::{Endpoint, EndpointError, FrameDecoder, Framing, Identity, SavedObject, Transport};
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::aws::{
     AwsAccess, AwsApi, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment,
 };
@@ -86,7 +87,7 @@ impl BedrockConverseBuilder {
     /// secret.
     pub fn build(self) -> Result<BedrockConverse> {
         if self.model_id.trim().is_empty() {
-            return Err(Error::invalid("model", "(empty)", "the model's id"));
+            return Err(Error::missing(Setting::Model));
         }
         let operation = if self.streaming {
             "converse-stream"
@@ -136,7 +137,7 @@ impl BedrockConverse {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let mut names = DocumentNames::default();
         let block = |part: &Part<'_>| match *part {

@@ -21,7 +21,7 @@ impl BedrockConverse {
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, key_variable: &str) -> Result<Self> {
         let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
-        let model_id = saved.required_text("model_id", "the model's id")?;
+        let model_id = saved.required_text("model_id")?;
         let mut builder = Self::builder(model_id)
             .streaming(streaming)
             .aws(saved_options(saved, key_variable)?);
@@ -31,7 +31,7 @@ impl BedrockConverse {
         match saved.state.get("inference_config") {
             None | Some(Value::Null) => {}
             Some(Value::Object(config)) => builder = builder.inference_config(config.clone()),
-            Some(other) => return Err(Error::invalid("inference_config", other, "an object")),
+            Some(other) => return Err(Error::field("inference_config", other, "an object")),
         }
         if let Some(attempts @ Value::Number(_)) = saved.state.get("max_attempts") {
             builder.max_attempts = attempts.clone();

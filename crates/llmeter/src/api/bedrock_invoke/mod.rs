@@ -12,6 +12,7 @@ use super::supported_inputs::{Intake, check_limit};
 use super::{Endpoint, FrameDecoder, Identity, SavedObject, Transport};
 use crate::aws::Refusal;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::aws::{
     AwsAccess, AwsApi, AwsOptions, MAX_ATTEMPTS, Path, Service, path_segment,
 };
@@ -99,12 +100,12 @@ impl BedrockInvokeBuilder {
     /// secret.
     pub fn build(self) -> Result<BedrockInvoke> {
         if self.model_id.trim().is_empty() {
-            return Err(Error::invalid("model", "(empty)", "the model's id"));
+            return Err(Error::missing(Setting::Model));
         }
         let streaming = self.streaming;
-        let path = |field: &'static str, given: &Option<String>, whole: &str, chunk: &str| {
+        let path = |part: &str, given: &Option<String>, whole: &str, chunk: &str| {
             let usual = if streaming { chunk } else { whole };
-            Path::new(field, given.as_deref().unwrap_or(usual))
+            Path::new(part, given.as_deref().unwrap_or(usual))
         };
         let operation = if streaming {
             "invoke-with-response-stream"
@@ -184,7 +185,7 @@ impl BedrockInvoke {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let texts = INTAKE.texts(&prompt)?;
         let message = |role: &str, text: &str| json!({"role": role, "content": [{"text": text, "type": "text"}]});

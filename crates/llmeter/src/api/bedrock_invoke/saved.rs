@@ -21,7 +21,7 @@ impl BedrockInvoke {
     /// When the object is another endpoint, lacks its model or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject, key_variable: &str) -> Result<Self> {
         let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
-        let model_id = saved.required_text("model_id", "the model's id")?;
+        let model_id = saved.required_text("model_id")?;
         let text = |name| Ok::<_, Error>(saved.text(name)?.map(str::to_owned));
         let mut builder = Self::builder(model_id)
             .streaming(streaming)

@@ -5,10 +5,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::HttpEndpoint;
-use super::decode::{ANSWER_PARTS, Places, named};
+use super::decode::{ANSWER_PARTS, Places};
 use super::template::BodyTemplate;
 use crate::api::jmespath::Path;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::access::{Access, AccessSettings, api_key, path_segment};
 use crate::endpoint::json_api::bearer;
 use crate::endpoint::{EndpointSettings, Framing, Identity};
@@ -50,8 +51,7 @@ impl HttpEndpointBuilder {
     /// # Errors
     /// When there is no address, or the framing has another name.
     pub(crate) fn of_settings(settings: &EndpointSettings) -> Result<Self> {
-        let url =
-            settings.base_url("the API's whole address, like http://localhost:9000/generate")?;
+        let url = settings.base_url("http://localhost:9000/generate")?;
         let mut builder = Self::new(url.to_owned());
         if let Some(model) = &settings.model {
             builder = builder.model(model);
@@ -146,7 +146,7 @@ impl HttpEndpointBuilder {
         if self.method.is_empty() || !self.method.bytes().all(is_token) {
             let expected = "an HTTP method like POST, PUT or GET";
             return Err(Error::invalid(
-                "method",
+                Setting::Method,
                 format!("{:?}", self.method),
                 expected,
             ));
@@ -163,10 +163,9 @@ impl HttpEndpointBuilder {
         for (part, path) in &self.places {
             if !ANSWER_PARTS.iter().any(|(name, _)| name == part) {
                 let names: Vec<_> = ANSWER_PARTS.iter().map(|(name, _)| *name).collect();
-                let expected =
-                    format!("PART=EXPRESSION with one of the parts {}", names.join(", "));
+                let expected = format!("one of the parts {}", names.join(", "));
                 return Err(Error::invalid(
-                    "jmespath",
+                    Setting::Jmespath,
                     format!("{part}={path}"),
                     expected,
                 ));
@@ -179,14 +178,13 @@ impl HttpEndpointBuilder {
                 .map(|(_, path)| path.clone())
         };
         if self.framing.is_some() && place("text").is_none() {
-            return Err(Error::invalid(
-                "jmespath",
-                "(no text)",
-                "where a frame has its piece of the text, like text=choices[0].delta.content",
-            ));
+            return Err(
+                Error::missing_like(Setting::Jmespath, "text=choices[0].delta.content")
+                    .with_hint("say where a frame of the stream has its text"),
+            );
         }
         let prompt = place("prompt")
-            .map(|text| Path::new("jmespath", &text).map_err(|why| named("prompt", &text, why)))
+            .map(|text| Path::new("prompt", &text))
             .transpose()?;
         let accept = match self.framing {
             Some(framing) => framing.media_type(),
@@ -223,7 +221,7 @@ impl HttpEndpointBuilder {
     fn address(&mut self) -> Result<(String, String)> {
         let expected = "a URL with the whole path, like http://localhost:9000/generate";
         // An address that is none may still hold a key.
-        let refuse = || Error::invalid("base_url", "(a text that is no URL)", expected);
+        let refuse = || Error::hidden(Setting::BaseUrl, expected);
         let model = path_segment(&self.model_id);
         let filled = self
             .url
@@ -260,7 +258,11 @@ pub(super) fn framing_named(name: &str) -> Result<Option<Framing>> {
         .map(|(_, framing)| *framing)
         .ok_or_else(|| {
             let names: Vec<_> = FRAMINGS.iter().map(|(name, _)| *name).collect();
-            Error::invalid("framing", name, format!("one of {}", names.join(", ")))
+            Error::invalid(
+                Setting::Framing,
+                name,
+                format!("one of {}", names.join(", ")),
+            )
         })
 }
 
@@ -277,7 +279,7 @@ impl HttpEndpointBuilder {
     pub(super) fn saved_places(mut self, places: &serde_json::Map<String, Value>) -> Result<Self> {
         for (part, path) in places {
             let Value::String(path) = path else {
-                return Err(Error::invalid("jmespath", path, "expressions as texts"));
+                return Err(Error::field("jmespath", path, "expressions as texts"));
             };
             self.places.push((part.clone(), path.clone()));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::api::failure::{error_text, excerpt, whole_json};
 use crate::api::jmespath::Path;
 use crate::api::lenient::lenient_json;
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
@@ -57,9 +57,7 @@ impl Places {
     /// When an expression is none.
     pub(super) fn new(of: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let path = |part: &str| {
-            let compile = |text: String| {
-                Path::new("jmespath", &text).map_err(|reason| named(part, &text, reason))
-            };
+            let compile = |text: String| Path::new(part, &text);
             of(part).map(compile).transpose()
         };
         Ok(Self(Arc::new(Parts {
@@ -69,7 +67,7 @@ impl Places {
             id: path("id")?,
             error: match path("error")? {
                 Some(path) => path,
-                None => Path::new("jmespath", "error")?,
+                None => Path::new("error", "error")?,
             },
             end: path("end")?,
             input_tokens: path("input-tokens")?,
@@ -96,16 +94,6 @@ impl Places {
             ("cached-tokens", parts.cached_tokens.as_ref()),
             ("reasoning-tokens", parts.reasoning_tokens.as_ref()),
         ]
-    }
-}
-
-/// The same refusal, with the part in it.
-pub(super) fn named(part: &str, text: &str, reason: Error) -> Error {
-    match reason {
-        Error::Invalid {
-            field, expected, ..
-        } => Error::invalid(field, format!("{part}={text}"), expected),
-        other => other,
     }
 }
 

@@ -96,7 +96,7 @@ impl HttpEndpoint {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let text = INTAKE.texts(&prompt)?.join("\n");
         let mut payload = Payload::new();

@@ -23,7 +23,7 @@ impl HttpEndpoint {
     pub fn from_saved(saved: &SavedObject, api_key_env: &str) -> Result<Self> {
         saved.is_streaming(None, CLASS)?;
         let state = &saved.state;
-        let url = saved.required_text("base_url", "the API's whole address")?;
+        let url = saved.required_text("base_url")?;
         let mut builder = Self::builder(url);
         if let Some(model) = saved.text("model_id")? {
             builder = builder.model(model);
@@ -46,7 +46,7 @@ impl HttpEndpoint {
         match state.get("jmespath") {
             None | Some(Value::Null) => {}
             Some(Value::Object(places)) => builder = builder.saved_places(places)?,
-            Some(other) => return Err(Error::invalid("jmespath", other, "an object")),
+            Some(other) => return Err(Error::field("jmespath", other, "an object")),
         }
         for (name, value) in pairs(state, HEADERS) {
             builder = builder.header(name, value);

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::EndpointError;
 use crate::payload::Payload;
 
@@ -54,7 +55,7 @@ impl BodyTemplate {
             .add_template_owned(NAME, text.to_owned())
             .map_err(|reason| {
                 let expected = format!("a template ({})", described(&reason));
-                Error::invalid("body", shortened(text), expected)
+                Error::invalid(Setting::Body, shortened(text), expected)
             })?;
         Ok(Self {
             text: text.to_owned(),

@@ -70,7 +70,7 @@ fn mistakes_in_templates_are_explained() {
     };
     let reason = refused("{\"a\": {{ prompt }");
     assert!(
-        reason.starts_with("body: {\"a\": {{ prompt } is not usable: a template"),
+        reason.starts_with("body {\"a\": {{ prompt }: expected a template"),
         "{reason}"
     );
 
@@ -159,13 +159,13 @@ fn settings_are_checked() {
     let builder = || HttpEndpoint::builder("http://h/x");
     assert_eq!(
         refused(builder().jmespath("txt", "a")),
-        "jmespath: txt=a is not usable: PART=EXPRESSION with one of the parts text, reasoning, \
+        "jmespath txt=a: expected one of the parts text, reasoning, \
          tool-call, id, error, end, input-tokens, output-tokens, cached-tokens, reasoning-tokens, \
          prompt"
     );
     let reason = refused(builder().jmespath("text", "a["));
     assert!(
-        reason.starts_with("jmespath: text=a[ is not usable: a JMESPath"),
+        reason.starts_with("jmespath text=a[: expected a JMESPath"),
         "{reason}"
     );
     let reason = refused(builder().framing(Framing::Sse));
@@ -173,7 +173,7 @@ fn settings_are_checked() {
     let reason = refused(builder().method("GET /"));
     assert_eq!(
         reason,
-        "method: \"GET /\" is not usable: an HTTP method like POST, PUT or GET"
+        "method \"GET /\": expected an HTTP method like POST, PUT or GET"
     );
 }
 

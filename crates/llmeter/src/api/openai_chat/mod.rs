@@ -105,7 +105,7 @@ impl OpenAiChat {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let content = content(&INTAKE.parts(&prompt)?, block);
         let system = prompt.system.iter();

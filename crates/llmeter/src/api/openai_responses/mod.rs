@@ -93,7 +93,7 @@ impl OpenAiResponses {
         max_output_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_output_tokens", max_output_tokens)?;
+        check_limit(max_output_tokens)?;
         let prompt = prompt.into();
         let parts = INTAKE.parts(&prompt)?;
         let message = |content: Value| json!({"role": "user", "content": content});

@@ -11,6 +11,7 @@ use super::supported_inputs::{Intake, Part, check_limit, content};
 use super::{Endpoint, EndpointError, FrameDecoder, Identity, SavedObject, Transport};
 use crate::aws::Refusal;
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::aws::{
     self, AwsAccess, AwsApi, AwsOptions, Path, Service, media_block, path_segment,
 };
@@ -79,8 +80,7 @@ impl SageMakerBuilder {
     /// a secret.
     pub fn build(self) -> Result<SageMaker> {
         if self.endpoint_name.trim().is_empty() {
-            let expected = "the name of the SageMaker endpoint";
-            return Err(Error::invalid("endpoint_name", "(empty)", expected));
+            return Err(Error::missing_like(Setting::Model, "my-sagemaker-endpoint"));
         }
         let operation = if self.streaming {
             "invocations-response-stream"
@@ -97,9 +97,9 @@ impl SageMakerBuilder {
             },
             streaming: self.streaming,
             aws: AwsAccess::new(&self.aws, Service::SageMaker)?,
-            generated_text: Path::new("generated_text_jmespath", &self.generated_text)?,
-            input_text: Path::new("input_text_jmespath", &self.input_text)?,
-            token_count: Path::new("token_count_jmespath", &self.token_count)?,
+            generated_text: Path::new("text", &self.generated_text)?,
+            input_text: Path::new("prompt", &self.input_text)?,
+            token_count: Path::new("output-tokens", &self.token_count)?,
         })
     }
 }
@@ -140,7 +140,7 @@ impl SageMaker {
         streaming: bool,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit("max_tokens", max_tokens)?;
+        check_limit(max_tokens)?;
         let prompt = prompt.into();
         let inputs = content(&INTAKE.parts(&prompt)?, |part| match *part {
             Part::Text(text) => json!({"text": text}),

@@ -20,7 +20,7 @@ impl SageMaker {
     /// When the object is another endpoint, lacks its name or has a setting that cannot be used.
     pub fn from_saved(saved: &SavedObject) -> Result<Self> {
         let streaming = saved.is_streaming(Some(STREAMING), WHOLE)?;
-        let name = saved.required_text("endpoint_name", "the name of the SageMaker endpoint")?;
+        let name = saved.required_text("endpoint_name")?;
         let model_id = saved.text("model_id")?.unwrap_or(name);
         let mut builder = Self::builder(name, model_id)
             .streaming(streaming)

@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use super::Service;
 use super::options::AwsOptions;
 use crate::aws::{
-    AccessKeys, CredentialSource, Profile, REGION, Scope, is_region, metadata_region,
-    signed_headers, variable,
+    AccessKeys, CredentialSource, Profile, Scope, bad_region, is_region, metadata_region,
+    missing_region, signed_headers, variable,
 };
 use crate::base::error::{Error, Result};
 use crate::base::runtime::block_on;
+use crate::base::setting::Setting;
 use crate::endpoint::access::{Access, AccessSettings, api_key};
 use crate::endpoint::{EndpointError, HttpRequest};
 use llmeter_wire::Server;
@@ -79,7 +80,7 @@ impl AwsAccess {
         let is_needed = base_url.is_none() || bearer.is_none();
         let region = match region.as_deref().map(str::trim) {
             Some(name) if is_region(name) => Some(name.to_owned()),
-            Some(other) => return Err(Error::invalid("region", other, REGION)),
+            Some(other) => return Err(bad_region(other)),
             None if !is_needed => None,
             None if options.from_environment => {
                 block_on(async { Ok(metadata_region().await) })?.filter(|name| is_region(name))
@@ -87,7 +88,7 @@ impl AwsAccess {
             None => None,
         };
         if region.is_none() && is_needed {
-            return Err(Error::invalid("region", "(missing)", REGION));
+            return Err(missing_region());
         }
         let identity = match bearer {
             Some(token) => Identity::Bearer(token),
@@ -166,11 +167,10 @@ impl AwsAccess {
             Identity::Signed(source) if !self.has_own_authorization() => {
                 source.current().map(|_| ())
             }
-            Identity::Missing if !self.has_own_authorization() => Err(Error::invalid(
-                "credentials",
-                "(none)",
-                "access keys, a bearer token, or those of the environment",
-            )),
+            Identity::Missing if !self.has_own_authorization() => {
+                Err(Error::missing(Setting::AwsCredentials)
+                    .with_hint("give access keys or a bearer token, or those of the environment"))
+            }
             _ => Ok(()),
         }
     }
@@ -261,10 +261,9 @@ fn signing(
             secret: secret.into(),
             session_token: variable("AWS_SESSION_TOKEN").map(SecretString::from),
         }),
-        (Some(_), None) => Err(Error::invalid(
-            "AWS_SECRET_ACCESS_KEY",
-            "(missing)",
-            "the secret that belongs to AWS_ACCESS_KEY_ID",
+        (Some(_), None) => Err(Error::requires(
+            Setting::Variable("AWS_ACCESS_KEY_ID"),
+            Setting::Variable("AWS_SECRET_ACCESS_KEY"),
         )),
         _ if options.from_environment => Ok(Identity::Signed(CredentialSource::of_chain(region))),
         _ => Ok(Identity::Missing),
@@ -276,9 +275,8 @@ fn checked(keys: AccessKeys) -> Result<Identity> {
     let id = keys.id.trim().to_owned();
     let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if id.is_empty() || !id.bytes().all(is_usual) {
-        return Err(Error::invalid(
-            "AWS_ACCESS_KEY_ID",
-            "(hidden)",
+        return Err(Error::hidden(
+            Setting::Variable("AWS_ACCESS_KEY_ID"),
             "an access key's id, of letters and digits",
         ));
     }
@@ -297,8 +295,11 @@ fn checked(keys: AccessKeys) -> Result<Identity> {
     })))
 }
 
-fn bad(field: &'static str) -> Error {
-    Error::invalid(field, "(hidden)", "visible ASCII characters without spaces")
+fn bad(variable: &'static str) -> Error {
+    Error::hidden(
+        Setting::Variable(variable),
+        "visible ASCII characters without spaces",
+    )
 }
 
 #[cfg(test)]
@@ -369,10 +370,16 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_what_to_do() {
         let missing = AwsAccess::new(&AwsOptions::new(), Service::Bedrock).unwrap_err();
-        assert!(missing.to_string().contains("--region"), "{missing}");
+        assert!(
+            missing.to_string().starts_with("region is required"),
+            "{missing}"
+        );
         let access = AwsAccess::new(&options(), Service::Bedrock).unwrap();
         let error = access.check().unwrap_err().to_string();
-        assert!(error.starts_with("credentials: (none)"), "{error}");
+        assert!(
+            error.starts_with("an AWS access key is required"),
+            "{error}"
+        );
         assert_eq!(
             access.request("x", "*/*", &[], Vec::new()).unwrap_err().0,
             error

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Dialect, JsonEndpoint, Route};
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::access::{self, Access, AccessSettings};
 #[cfg(feature = "aws")]
 use crate::endpoint::{
@@ -154,11 +155,11 @@ impl JsonEndpointBuilder {
     pub fn build(mut self) -> Result<JsonEndpoint> {
         let model = self.model_id.trim().to_owned();
         if model.is_empty() {
-            return Err(Error::invalid("model", "(empty)", "the model's id"));
+            return Err(Error::missing(Setting::Model));
         }
         if model.contains(|c: char| c.is_control() || c == '?' || c == '#') {
             return Err(Error::invalid(
-                "model",
+                Setting::Model,
                 format!("{model:?}"),
                 "a model's id without ?, # and control characters",
             ));
@@ -200,9 +201,7 @@ impl JsonEndpointBuilder {
         }
         let usual = dialect.address(region.as_deref());
         if self.access.base_url.is_empty() {
-            self.access.base_url = usual.clone().ok_or_else(|| {
-                Error::invalid("base_url", "(missing)", dialect.address_example())
-            })?;
+            self.access.base_url = usual.clone().ok_or_else(|| dialect.missing_address())?;
         }
         // Saved endpoints name their address even if it is the usual one.
         let given = self.access.base_url.trim_end_matches('/');

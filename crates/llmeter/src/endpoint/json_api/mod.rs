@@ -25,6 +25,7 @@ use super::{
     Transport,
 };
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::payload::Payload;
 use llmeter_wire::Server;
 #[cfg(feature = "aws")]
@@ -82,9 +83,9 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Some(self.names().base_url.to_owned())
     }
 
-    /// What to give if there is no address.
-    fn address_example(&self) -> &'static str {
-        "the API's address"
+    /// What is missing if there is no address.
+    fn missing_address(&self) -> Error {
+        Error::missing(Setting::BaseUrl)
     }
 
     /// The region that the environment names.
@@ -250,7 +251,7 @@ impl HttpApi for JsonEndpoint {
             Route::Plain {
                 missing_key: Some(expected),
                 ..
-            } => Err(Error::invalid("api_key", "(missing)", *expected)),
+            } => Err(Error::missing(Setting::ApiKey).with_hint(*expected)),
             Route::Plain { .. } => Ok(()),
             #[cfg(feature = "aws")]
             Route::Aws { access, .. } => access.check(),

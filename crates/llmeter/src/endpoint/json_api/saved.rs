@@ -21,7 +21,7 @@ impl JsonEndpoint {
     ) -> Result<Self> {
         let (state, names) = (&saved.state, dialect.names());
         let streaming = saved.is_streaming(Some(names.stream_class), names.whole_class)?;
-        let model_id = saved.required_text("model_id", "the model's id")?;
+        let model_id = saved.required_text("model_id")?;
         let base_url = saved.text("base_url")?.unwrap_or_default();
         let mut builder =
             JsonEndpointBuilder::new(dialect, base_url.to_owned(), model_id.to_owned())

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{OpenAi, OpenAiApi};
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 use crate::endpoint::Identity;
 use crate::endpoint::access::{self, Access, AccessSettings};
 
@@ -123,7 +124,7 @@ impl<A: OpenAiApi> OpenAiBuilder<A> {
     /// and one is asked for. No message holds a header's value or the key.
     pub fn build(mut self) -> Result<OpenAi<A>> {
         if self.model_id.trim().is_empty() {
-            return Err(Error::invalid("model", "(empty)", "the model's id"));
+            return Err(Error::missing(Setting::Model));
         }
         let api_key = match &self.api_key {
             Some(key) => access::api_key(key)?,
@@ -131,10 +132,10 @@ impl<A: OpenAiApi> OpenAiBuilder<A> {
         };
         let keys: Vec<_> = api_key.iter().cloned().collect();
         if self.streaming && A::FORM.streaming_class.is_none() {
-            return Err(Error::invalid(
+            return Err(Error::field(
                 "streaming",
                 true,
-                "no streaming: this API answers at once",
+                "false: this API does not stream",
             ));
         }
         let AccessSettings {

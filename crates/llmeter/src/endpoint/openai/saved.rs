@@ -20,10 +20,10 @@ impl<A: OpenAiApi> OpenAi<A> {
         let state = &saved.state;
         let (whole, streaming) = (A::FORM.whole_class, A::FORM.streaming_class);
         let streaming = saved.is_streaming(streaming, whole)?;
-        let model_id = saved.required_text("model_id", "the model's id")?;
+        let model_id = saved.required_text("model_id")?;
         let base_url = match A::FORM.base_url {
             Some(usual) => saved.text("base_url")?.unwrap_or(usual),
-            None => saved.required_text("base_url", "the API's address")?,
+            None => saved.required_text("base_url")?,
         };
         let mut builder = Self::builder(base_url, model_id).streaming(streaming);
         if let Some(name) = saved.text("endpoint_name")? {

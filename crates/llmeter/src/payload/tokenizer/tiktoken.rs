@@ -6,6 +6,7 @@ use tiktoken_rs::tokenizer::{Tokenizer as Encoding, get_tokenizer};
 
 use super::{ENCODINGS, Tokenizer};
 use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
 
 /// Counts with one of OpenAI's encodings. Its vocabulary is built at the first count, once in the
 /// process.
@@ -29,7 +30,7 @@ impl Tiktoken {
             })
             .ok_or_else(|| {
                 Error::invalid(
-                    "tokenizer",
+                    Setting::Tokenizer,
                     format!("tiktoken:{name}"),
                     format!(
                         "one of {}, or the name of an OpenAI model such as gpt-4o",

@@ -270,28 +270,28 @@ fn limits_that_cannot_be_kept_are_refused_before_anything_is_sent() {
         error.to_string()
     };
     let error = refused(&|run| run.callbacks.clear());
-    assert!(
-        error.contains("max_cost: 50") && error.contains("cost model"),
-        "{error}"
-    );
+    assert!(error.contains("max_cost requires"), "{error}");
     let error = refused(&|run| run.callbacks = vec![Arc::new(CostModel::new())]);
-    assert!(error.contains("at least one dimension"), "{error}");
+    assert!(error.contains("max_cost requires"), "{error}");
     let error = refused(&|run| run.callbacks.push(Arc::new(model())));
     assert!(error.contains("2 cost models"), "{error}");
     for limit in [0.0, -1.0, f64::NAN] {
         let error = refused(&|run| run.max_cost = Some(limit));
-        assert!(error.contains("above 0"), "{error}");
+        assert!(error.contains("more than 0"), "{error}");
     }
     let error = refused(&|run| with_output_limit(run, 64));
     assert!(
-        error.contains("one request alone may cost 67.00"),
+        error.contains("67.00, which one request alone may cost"),
         "{error}"
     );
     let error = refused(&|run| {
         let time = EndpointTime::with_granularity(60.0, 3600.0).unwrap();
         run.callbacks = vec![Arc::new(model().with_run(time).unwrap())];
     });
-    assert!(error.contains("60.00 from its first moment"), "{error}");
+    assert!(
+        error.contains("60.00, what the run costs from its first moment"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn settings_that_make_no_sense_are_named() {
             "duration",
             "0s",
         ),
-        (|run| run.payloads.clear(), "payload", "none"),
+        (|run| run.payloads.clear(), "payload", "required"),
         (|run| run.timeout = Duration::ZERO, "timeout", "0s"),
         (|run| run.workers = Some(0), "workers", "0"),
         (|run| run.run_name = Some(String::new()), "run_name", "\"\""),

@@ -211,7 +211,7 @@ fn a_callback_that_cannot_be_saved_is_refused_before_anything_is_sent() {
     #[async_trait]
     impl Callback for Unsaveable {
         fn saved(&self) -> llmeter::Result<SavedObject> {
-            Err(Error::invalid(
+            Err(Error::field(
                 "callback",
                 "Unsaveable",
                 "one that can be saved",

@@ -120,7 +120,7 @@ fn a_run_that_before_run_makes_impossible_or_forbids_does_not_start() {
                 config.clients = 0;
                 Ok(())
             }),
-            "clients: 0 is not usable",
+            "clients 0: expected",
         ),
     ];
     for (act, words) in acts {
