@@ -147,3 +147,17 @@ Examples:
       The same for a load like the one that you are going to measure.
   llmeter calibrate --stamps user
       What would be lost without the kernel's receive stamps.";
+
+pub(crate) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(llmeter completions bash)
+      Complete in this shell; in ~/.bashrc, in every one.
+  llmeter completions zsh > ~/.zfunc/_llmeter
+  llmeter completions fish > ~/.config/fish/completions/llmeter.fish";
+
+pub(crate) const MAN_EXAMPLES: &str = "\
+Examples:
+  llmeter man | man -l -
+      Read the manual page.
+  llmeter man run > ~/.local/share/man/man1/llmeter-run.1
+      Keep that of `llmeter run`, for `man llmeter-run`.";

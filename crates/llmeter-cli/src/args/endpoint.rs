@@ -19,7 +19,7 @@ pub(crate) struct EndpointArguments {
     pub(crate) endpoint: Option<String>,
     /// Address of the API, as its own SDK takes it: for OpenAI's with /v1; behind a Unix socket
     /// written like unix:/run/llm.sock:/v1
-    #[arg(long, value_name = "URL")]
+    #[arg(long, visible_alias = "url", value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// Model to ask for
     #[arg(long, value_name = "ID")]

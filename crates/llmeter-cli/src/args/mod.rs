@@ -20,7 +20,8 @@ pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
 
 use crate::examples::{
-    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES, EXAMPLES, SHOW_EXAMPLES,
+    CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COMPLETIONS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES,
+    EXAMPLES, MAN_EXAMPLES, SHOW_EXAMPLES,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -57,13 +58,17 @@ pub(crate) enum Command {
     Calibrate(CalibrateArguments),
     /// Serve a simulated LLM that speaks every API of --endpoint
     Simulate(SimulateArguments),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page of llmeter or of one of its commands
+    Man(ManArguments),
 }
 
 #[derive(Debug, Args)]
 #[command(after_long_help = DEMO_EXAMPLES)]
 pub(crate) struct DemoArguments {
     /// Folder for the run folders; s3://bucket/prefix, gs:// and az:// URLs are folders, too
-    #[arg(long, value_name = "DIR", default_value = "runs")]
+    #[arg(short, long, value_name = "DIR", default_value = "runs")]
     pub(crate) output: Location,
     /// Show no progress
     #[arg(long)]
@@ -150,7 +155,13 @@ pub(crate) enum CallbacksCommand {
 #[command(after_long_help = CALIBRATE_EXAMPLES)]
 pub(crate) struct CalibrateArguments {
     /// Clients, each with one request in flight at a time
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(
+        short,
+        long,
+        visible_alias = "concurrency",
+        value_name = "N",
+        default_value_t = 16
+    )]
     pub(crate) clients: usize,
     /// How long to send
     #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse_duration)]
@@ -173,6 +184,22 @@ pub(crate) struct CalibrateArguments {
     /// Show no progress
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = COMPLETIONS_EXAMPLES)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = MAN_EXAMPLES)]
+pub(crate) struct ManArguments {
+    /// The command, like run [default: all of llmeter]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
 }
 
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.

@@ -59,10 +59,16 @@ pub(crate) struct RunArguments {
     pub(crate) tokenizer: Option<String>,
 
     /// Clients, each with one request in flight at a time [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Load")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "concurrency",
+        value_name = "N",
+        help_heading = "Load"
+    )]
     pub(crate) clients: Option<usize>,
     /// Requests per client [default: each payload once]
-    #[arg(long, value_name = "N", help_heading = "Load")]
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Load")]
     pub(crate) requests: Option<u64>,
     /// How long to send, like 30s or 5m
     #[arg(long, value_name = "TIME", help_heading = "Load", value_parser = parse_duration, conflicts_with = "requests")]
@@ -168,7 +174,7 @@ pub(crate) struct RunArguments {
 
     /// Folder for run folders: the run goes to DIR/RUN-NAME; s3://bucket/prefix, gs:// and az://
     /// URLs are folders, too [default: runs]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub(crate) output: Option<Location>,
     /// Name of the run and its folder [default: the local time]
     #[arg(long, value_name = "NAME", help_heading = "Output")]

@@ -2,9 +2,11 @@
 
 mod calibrate;
 mod callbacks;
+mod completions;
 mod cost;
 mod demo;
 mod failure;
+mod man;
 mod payload;
 mod probe;
 mod run;
@@ -29,5 +31,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Simulate(arguments) => simulate::simulate(arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     }
 }

@@ -15,6 +15,8 @@ fn the_help_of_every_command_has_examples() {
         &["cost"],
         &["calibrate"],
         &["simulate"],
+        &["completions"],
+        &["man"],
     ] {
         let arguments = command.iter().copied().chain(["--help"]);
         let said = place.llmeter(arguments).exits(0);

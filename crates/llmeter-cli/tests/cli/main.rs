@@ -30,7 +30,9 @@ mod run;
 mod sagemaker_costs;
 mod scripted;
 mod secrets;
+mod shell;
 mod show;
 #[cfg(unix)]
 mod simulate;
+mod snapshots;
 mod support;

@@ -1,0 +1,152 @@
+//! Every sentence that users read: help, errors, summaries. A changed one fails here until its
+//! snapshot is renewed, and is then seen in the change:
+//! `INSTA_UPDATE=always cargo nextest run -p llmeter-cli snapshots`
+
+use std::path::Path;
+
+use crate::scripted::{Scripted, refusal};
+use crate::support::{Place, Said};
+
+/// Compares a text with the one that is kept under `snapshots/`.
+#[track_caller]
+fn keep(name: &str, text: &str) {
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn snapshots_of_help() {
+    let place = Place::new();
+    let help = place.llmeter(["--help"]).exits(0).out;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    for command in commands.map(|line| line.split_whitespace().next().unwrap()) {
+        if command != "help" {
+            let help = place.llmeter([command, "--help"]).exits(0).out;
+            keep(&format!("help-{command}"), &help);
+        }
+    }
+    let help_of_new = place.llmeter(["callbacks", "new", "--help"]).exits(0).out;
+    keep("help-callbacks-new", &help_of_new);
+    keep("help", &help);
+}
+
+#[test]
+fn snapshots_of_bad_usage() {
+    let place = Place::new();
+    place.file("bad.toml", "base_url = \"http://localhost:8000/v1\"\n");
+    place.file("empty.jsonl", "");
+    let url = ["run", "--base-url", "http://localhost:8000/v1"];
+    let full = [&url[..], &["--model", "m", "--prompt", "x"]].concat();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&[], &["frobnicate"]),
+        (&[], &["run"]),
+        (&url, &[]),
+        (&url, &["--model", "m"]),
+        (&full, &["--client", "3"]),
+        (&full, &["--clients", "many"]),
+        (&full, &["--clients", "0"]),
+        (&full, &["--duration", "soon"]),
+        (&full, &["--duration", "3s", "--requests", "1"]),
+        (&full, &["--timeout", "0"]),
+        (&full, &["--endpoint", "carrier-pigeon"]),
+        (&full, &["--body", "{}"]),
+        (&full, &["--framing", "sse"]),
+        (&full, &["--tokenizer", "scissors"]),
+        (&full, &["--header", "no colon"]),
+        (&full, &["--run-name", "a/b"]),
+        (&full, &["--max-cost", "1"]),
+        (&full, &["--callback", "missing.json"]),
+        (&full, &["--config", "bad.toml"]),
+        (&full, &["--proxy", "ftp://proxy"]),
+        (&full, &["--image", "missing.png"]),
+        (&url, &["--model", "m", "--payload", "missing.jsonl"]),
+        (&url, &["--model", "m", "--payload", "empty.jsonl"]),
+        (
+            &["run", "--base-url", "somewhere"],
+            &["--model", "m", "--prompt", "x"],
+        ),
+        (&["run", "--from", "missing"], &[]),
+        (&["show"], &["missing"]),
+        (&["cost"], &["missing"]),
+        (&["callbacks"], &["new", "Pager"]),
+        (&["simulate"], &["--error-rate", "3"]),
+        (&["calibrate"], &["--clients", "0"]),
+        (&["completions"], &["abacus"]),
+        (&["man"], &["frobnicate"]),
+    ];
+    let mut text = String::new();
+    for (first, last) in cases {
+        let arguments = [*first, *last].concat();
+        let Said { code, err, .. } = place.llmeter(arguments.iter().copied());
+        text.push_str(&format!(
+            "$ llmeter {}\n{err}[exit code {code}]\n\n",
+            arguments.join(" ")
+        ));
+    }
+    keep("bad-usage", &text);
+}
+
+#[test]
+fn snapshots_of_failures() {
+    let place = Place::new();
+    let mut text = String::new();
+    let mut tell = |name: &str, said: Said, address: &str| {
+        let said = format!(
+            "# {name}\n{}{}[exit code {}]\n\n",
+            said.err, said.out, said.code
+        );
+        text.push_str(&said.replace(address, "ADDRESS"));
+    };
+    let nobody = "http://127.0.0.1:9/v1";
+    tell("nobody listens", place.run(nobody, &[]), nobody);
+    let probe = |url: &str| place.llmeter(["probe", "--base-url", url, "--model", "m"]);
+    for (status, reason) in [
+        ("401 Unauthorized", "Incorrect API key provided."),
+        ("404 Not Found", "The model `m` does not exist."),
+        ("429 Too Many Requests", "Rate limit reached."),
+        ("500 Internal Server Error", "Out of memory."),
+    ] {
+        let server = Scripted::start(move |_| refusal(status, reason));
+        let said = probe(&server.url);
+        let out = diagnosis(&said.out);
+        tell(status, Said { out, ..said }, &server.url);
+    }
+    keep("failures", &text);
+}
+
+/// What a probe makes of a failure: the lines without times.
+fn diagnosis(report: &str) -> String {
+    let lines = report.lines().skip_while(|line| *line != "Failed");
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn snapshots_of_summaries() {
+    let place = Place::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../llmeter/tests/golden/outputs");
+    let golden = golden.to_str().unwrap();
+    let mut text = String::new();
+    for run in [
+        "a_count_bound",
+        "a2_non_streaming",
+        "c_failures",
+        "c2_all_failed",
+        "f_sigint",
+    ] {
+        let said = place
+            .llmeter(["show", &format!("{golden}/{run}/run")])
+            .exits(0);
+        text.push_str(&format!("$ llmeter show {run}\n{}{}\n", said.err, said.out));
+    }
+    let run = format!("{golden}/a_count_bound/run");
+    let said = place
+        .llmeter(["cost", &run, "--cost-input", "3", "--cost-output", "15"])
+        .exits(0);
+    text.push_str(&format!(
+        "$ llmeter cost a_count_bound\n{}{}",
+        said.err, said.out
+    ));
+    keep("summaries", &text.replace(golden, "RUNS"));
+}
