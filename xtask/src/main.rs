@@ -1,10 +1,12 @@
-//! Developer commands: `cargo xtask test | fuzz | accuracy | throughput | memory`.
+//! Developer commands: `cargo xtask test | layers | fuzz | accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
 mod fuzz;
+mod layers;
 mod memory;
 mod processes;
+mod source;
 mod test;
 mod throughput;
 
@@ -22,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Run every test; those that drive Python get their packages installed under target/python
     Test(test::TestArguments),
+    /// Check that imports only look down
+    Layers,
     /// Run the fuzz targets, one after the other
     Fuzz(fuzz::FuzzArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
@@ -38,6 +42,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(arguments) => test::test(&arguments),
+        Command::Layers => layers::layers(),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
