@@ -50,7 +50,7 @@ fn cloud() -> Scripted {
                     "expiration": 4_102_444_800_000_u64}});
                 json("200 OK", &role.to_string())
             }
-            "/" if request.body.contains("Action=AssumeRole") => text(&format!(
+            "/" if request.text().contains("Action=AssumeRole") => text(&format!(
                 "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
                  <AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
                  <SecretAccessKey>hunter22</SecretAccessKey><SessionToken>tok22en</SessionToken>\
@@ -205,7 +205,7 @@ fn a_role_is_assumed_with_the_keys_of_its_source() {
     let asked = server.requests();
     let assume = asked
         .iter()
-        .find(|request| request.body.contains("AssumeRole"));
+        .find(|request| request.text().contains("AssumeRole"));
     let authorization = assume.unwrap().header("authorization").unwrap();
     assert!(
         authorization.contains("Credential=AKIDBASE/"),

@@ -145,7 +145,7 @@ fn a_file_of_a_callback_is_hooked_in_and_a_saved_run_is_repeated_with_it() {
 
 #[test]
 fn headers_and_payloads_of_a_repeated_run_can_be_given_again() {
-    let server = Scripted::start(|request| match request.body.contains("\"stream\":true") {
+    let server = Scripted::start(|request| match request.text().contains("\"stream\":true") {
         true => answer(),
         false => scripted::json(
             "200 OK",
@@ -181,7 +181,7 @@ fn headers_and_payloads_of_a_repeated_run_can_be_given_again() {
     assert_eq!(requests.len(), 3);
     let secrets = requests.iter().map(|request| request.header("x-secret"));
     assert!(secrets.eq([Some("hush-hush"), None, Some("hush-hush")]));
-    let last = &requests[2].body;
+    let last = requests[2].text();
     assert!(
         last.contains("Other.") && !last.contains("\"stream\":true"),
         "{last}"

@@ -50,7 +50,7 @@ fn a_wrong_path_is_one_line_with_a_remedy() {
 fn several_causes_are_counted() {
     let place = Place::new();
     let server = Scripted::start(|request| {
-        if request.body.contains("one") {
+        if request.text().contains("one") {
             refusal("429 Too Many Requests", "slow down")
         } else {
             refusal("503 Service Unavailable", "no")

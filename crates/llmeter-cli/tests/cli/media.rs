@@ -52,7 +52,7 @@ fn a_payload_that_was_printed_is_sent_as_one_that_is_made() {
     let bodies: Vec<Value> = server
         .requests()
         .iter()
-        .map(|request| serde_json::from_str(&request.body).unwrap())
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
         .collect();
     assert_eq!(bodies.len(), 2);
     assert_eq!(bodies[0], bodies[1]);

@@ -203,7 +203,7 @@ fn only_the_first_payload_is_sent_and_only_once() {
         .shows(&["Some words here"]);
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
-    assert!(requests[0].body.contains("\"one\""), "{requests:?}");
+    assert!(requests[0].text().contains("\"one\""), "{requests:?}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_runs_settings_can_be_probed() {
     let bodies: Vec<String> = server
         .requests()
         .into_iter()
-        .map(|request| request.body)
+        .map(|request| request.text().into_owned())
         .collect();
     assert_eq!(bodies.len(), 2);
     assert!(
@@ -367,11 +367,7 @@ fn a_signal_ends_the_waiting() {
     use nix::unistd::Pid;
 
     let place = Place::new();
-    let server = Scripted::start(|_| -> String {
-        loop {
-            std::thread::park();
-        }
-    });
+    let server = Scripted::playing(|_| vec![llmeter_testing::Step::Hold]);
     let url = &server.url;
     let base = ["probe", "--base-url", url, "--model", "m"];
     let child = place

@@ -19,7 +19,7 @@ fn aws(variants: &[(&str, &str, u32, Option<u32>)]) -> Scripted {
         })
         .collect();
     Scripted::start(move |request| {
-        let asked: Value = serde_json::from_str(&request.body).unwrap();
+        let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let answer = match request.header("x-amz-target").unwrap() {
             "SageMaker.DescribeEndpoint" => {
                 assert_eq!(asked["EndpointName"], "mine");

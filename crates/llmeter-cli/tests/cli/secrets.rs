@@ -92,5 +92,5 @@ fn no_key_is_fine_where_none_is_needed() {
         .run(&server.url, &["--api-key-env", "NOT_SET_ANYWHERE"])
         .exits(0);
     assert!(server.requests()[0].header("authorization").is_none());
-    assert!(server.requests()[0].body.contains("some-model"));
+    assert!(server.requests()[0].text().contains("some-model"));
 }

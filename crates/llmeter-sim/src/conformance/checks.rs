@@ -1,15 +1,19 @@
 //! What the server does in a case, and what must become of it.
 
+use std::time::Duration;
+
 use llmeter::InvocationResponse;
+use llmeter_testing::Step;
 
 use super::Case;
-use super::server::Step;
 use super::wording::{Says, Streamed, Wording};
 
 /// What a server that fails says.
 const MESSAGE: &str = "the conformance suite says no";
 /// Where a redirect leads.
 const ELSEWHERE: &str = "http://elsewhere.invalid/moved";
+/// The pause after a line of a slow head.
+const PAUSE: Duration = Duration::from_millis(10);
 const PAGE: &str = "<html><body>Bad gateway\n today</body></html>";
 
 /// A case as an endpoint was asked it.
@@ -54,13 +58,15 @@ impl Asked<'_> {
             }
             Case::NoBody => write(self.json("200 OK", b"")),
             Case::Cut => vec![Step::Write(self.beginning()?), Step::Close],
-            Case::Stall => vec![Step::Write(self.beginning()?), Step::FallSilent],
-            Case::OneByteReads => vec![Step::ByteByByte(self.answer(self.body_type())?)],
+            Case::Stall => vec![Step::Write(self.beginning()?), Step::Hold],
+            Case::OneByteReads => vec![Step::Trickle(self.answer(self.body_type())?)],
             Case::SlowHead => {
                 let mut head = self.answer(self.body_type())?;
                 let end = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
                 let body = head.split_off(end);
-                vec![Step::LineByLine(head), Step::Write(body)]
+                let lines = head.split_inclusive(|byte| *byte == b'\n');
+                let slow = lines.flat_map(|line| [Step::write(line), Step::Pause(PAUSE)]);
+                slow.chain([Step::Write(body)]).collect()
             }
             Case::Mislabelled => write(self.answer("text/plain")?),
             Case::ErrorInStream => {

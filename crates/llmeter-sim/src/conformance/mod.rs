@@ -30,13 +30,12 @@
 
 mod case;
 mod checks;
-mod server;
 mod simulated;
 mod suite;
 mod wording;
 
 pub use case::Case;
-pub use server::Request;
+pub use llmeter_testing::Request;
 pub use simulated::Simulated;
 pub use suite::{Outcome, Report, Suite};
 pub use wording::{Says, Streamed, TokenCounts, ToolCall, Transport, Wording};

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use llmeter::payload::Payload;
 use llmeter::{Endpoint, Error, InvocationResponse, Load, RunConfig, Runner};
+use llmeter_testing::ScriptedServer;
 
 use super::checks::{self, Asked};
-use super::server::Server;
-use super::wording::{Says, Wording};
+use super::wording::{Says, Transport, Wording};
 use super::{Case, Request};
 
 /// How long a request may take. Reaching it is a failure, but for one case.
@@ -137,9 +137,12 @@ impl Suite {
         let [Some(script), Some(good)] = scripts else {
             return Err(without_words());
         };
-        let server =
-            Server::start(transport, vec![script, good]).map_err(|error| failed(&error))?;
-        let endpoint = (self.endpoint)(server.address).map_err(|error| failed(&error))?;
+        let mut server = ScriptedServer::play(vec![script, good]);
+        if let Transport::Tcp(is_complete) = transport {
+            server = server.reading(is_complete);
+        }
+        let server = server.start().map_err(|error| failed(&error))?;
+        let endpoint = (self.endpoint)(server.address()).map_err(|error| failed(&error))?;
         let prompt = endpoint.prompt_text(&self.payload);
         let is_http = matches!(endpoint.transport(), llmeter::endpoint::Transport::Http(_));
         let timeout = match case {
@@ -147,7 +150,7 @@ impl Suite {
             _ => TIMEOUT,
         };
         let [first, second] = run(endpoint, &self.payload, timeout)?;
-        let seen = server.seen();
+        let (requests, connections) = (server.requests(), server.connections());
 
         let mut problems = asked.problems(&first, prompt.is_some());
         let after = Says::plain();
@@ -159,11 +162,11 @@ impl Suite {
         let next = after.problems(&second, prompt.is_some());
         let next = next.into_iter();
         problems.extend(next.map(|problem| format!("the request after it: {problem}")));
-        problems.extend(self.wrong_requests(&seen.requests, streaming));
-        if is_http && !asked.breaks_the_connection() && seen.connections != 1 {
+        problems.extend(self.wrong_requests(&requests, streaming));
+        if is_http && !asked.breaks_the_connection() && connections != 1 {
             problems.push(format!(
                 "connections: expected 1, which is kept after the answer, got {}",
-                seen.connections
+                connections
             ));
         }
         Ok(Ok(problems))

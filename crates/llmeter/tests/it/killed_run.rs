@@ -51,7 +51,7 @@ fn a_killed_run_loses_at_most_its_last_second() {
     helper.wait().unwrap();
 
     let answered_before = {
-        let writes = server.seen.writes.lock().unwrap();
+        let writes = server.writes();
         let is_old = |(_, end): &&(clock::Stamp, clock::Stamp)| at.seconds_since(*end) > 1.0;
         writes.iter().filter(is_old).count()
     };

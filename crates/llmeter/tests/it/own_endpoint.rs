@@ -1,6 +1,11 @@
 //! Endpoints of users: the example's, and some that misbehave.
 
-#[allow(dead_code, unreachable_pub, reason = "it has a main function")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::duplicate_mod,
+    reason = "it has a main function, and the other example loads it, too"
+)]
 #[path = "../../examples/own_endpoint.rs"]
 mod example;
 

@@ -4,20 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::scripted::answers::{chunked, whole_stream};
-use crate::scripted::{finish, payload, run};
+use crate::scripted::{Scripted, finish, payload, run, write};
 use llmeter::probe::{ProbeReport, probe};
 use llmeter::wire::Phase;
 use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, StampSource};
+use llmeter_testing::ScriptedServer;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// A TLS server that answers every request with the same stream.
 struct TlsServer {
-    base_url: String,
+    scripted: Scripted,
     /// Its own certificate, as PEM.
     certificate: String,
 }
@@ -33,18 +32,18 @@ impl TlsServer {
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || serve(&acceptor, listener));
+        let script = vec![write(chunked(&whole_stream(&["one", " two"])))];
+        let server = ScriptedServer::play(vec![script]).tls(Arc::new(config));
         Self {
-            base_url: format!("https://127.0.0.1:{port}/v1"),
+            scripted: Scripted::with(server, "https"),
             certificate: cert.pem(),
         }
     }
 
     fn config(&self, ca_file: Option<PathBuf>) -> RunConfig {
-        let endpoint = OpenAiChat::builder(&self.base_url, "m").build().unwrap();
+        let endpoint = OpenAiChat::builder(&self.scripted.base_url, "m")
+            .build()
+            .unwrap();
         let mut config = RunConfig::new(Arc::new(endpoint), [payload("hello")]);
         config.ca_file = ca_file;
         config
@@ -55,38 +54,6 @@ impl TlsServer {
         std::fs::write(&file, &self.certificate).unwrap();
         file
     }
-}
-
-fn serve(acceptor: &TlsAcceptor, listener: std::net::TcpListener) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        listener.set_nonblocking(true).unwrap();
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                // A client that does not trust us leaves.
-                let Ok(mut tls) = acceptor.accept(tcp).await else {
-                    return;
-                };
-                let mut request = Vec::new();
-                let mut buffer = [0; 4096];
-                while let Ok(count @ 1..) = tls.read(&mut buffer).await {
-                    request.extend_from_slice(&buffer[..count]);
-                    if request.ends_with(b"}") {
-                        request.clear();
-                        let answer = chunked(&whole_stream(&["one", " two"]));
-                        tls.write_all(&answer).await.unwrap();
-                        tls.flush().await.unwrap();
-                    }
-                }
-            });
-        }
-    });
 }
 
 fn refused(config: RunConfig) -> String {
@@ -201,7 +168,7 @@ fn a_certificate_for_another_name_is_refused() {
 fn a_plain_server_behind_https_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let server = TlsServer::start("127.0.0.1");
-    let plain = crate::scripted::Scripted::start(vec![vec![]]);
+    let plain = Scripted::start(vec![vec![]]);
     let url = plain.base_url.replace("http:", "https:");
     let endpoint = OpenAiChat::builder(url, "m").build().unwrap();
     let mut config = server.config(Some(server.save_certificate(folder.path())));
@@ -274,13 +241,13 @@ fn a_probe_tells_what_is_wrong_with_a_certificate() {
 fn a_probe_tells_http_from_https() {
     let server = TlsServer::start("127.0.0.1");
     let mut config = server.config(None);
-    let url = server.base_url.replace("https:", "http:");
+    let url = server.scripted.base_url.replace("https:", "http:");
     config.endpoint = Arc::new(OpenAiChat::builder(url, "m").build().unwrap());
     let diagnosis = probed(config).diagnosis.unwrap();
     assert!(diagnosis.cause.contains("speaks TLS"), "{diagnosis:?}");
     assert!(diagnosis.remedy.contains("https://"), "{diagnosis:?}");
 
-    let plain = crate::scripted::Scripted::start(vec![vec![]]);
+    let plain = Scripted::start(vec![vec![]]);
     let url = plain.base_url.replace("http:", "https:");
     let mut config = server.config(None);
     config.insecure = true;

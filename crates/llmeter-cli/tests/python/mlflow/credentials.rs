@@ -1,71 +1,44 @@
 //! Who asks: user and password, token, and what becomes of them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
+use llmeter_testing::{ScriptedServer, Step};
 use serde_json::json;
 
 use super::{Mlflow, simulator};
 use crate::python;
 
 /// A server before another, which asks for this `Authorization` and repeats what it was given.
-fn guarded(uri: &str, authorization: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let guarded = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+fn guarded(uri: &str, authorization: &'static str) -> ScriptedServer {
     let upstream = uri.strip_prefix("http://").unwrap().to_owned();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let upstream = upstream.clone();
-            std::thread::spawn(move || guard(stream.unwrap(), &upstream, authorization));
+    let server = ScriptedServer::respond(move |request| {
+        let given = request.header("authorization").unwrap_or_default();
+        if given != authorization {
+            let message = format!("not {given}");
+            let body = json!({"error_code": "UNAUTHENTICATED", "message": message}).to_string();
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 401 X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            return vec![Step::write(head + &body), Step::Close];
         }
+        let mut upstream = TcpStream::connect(&upstream).unwrap();
+        let [line, headers @ ..] = &*request.head else {
+            unreachable!()
+        };
+        let head = format!(
+            "{line}\r\nconnection: close\r\n{}\r\n\r\n",
+            headers.join("\r\n")
+        );
+        upstream.write_all(head.as_bytes()).unwrap();
+        upstream.write_all(&request.body).unwrap();
+        let mut response = Vec::new();
+        upstream.read_to_end(&mut response).ok();
+        vec![Step::write(response), Step::Close]
     });
-    guarded
-}
-
-fn guard(mut stream: TcpStream, upstream: &str, wanted: &str) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut head, mut given, mut length) = (String::new(), String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() == 0 {
-            return;
-        }
-        if let Some((name, value)) = line.split_once(':') {
-            match name.to_ascii_lowercase().as_str() {
-                "authorization" => given = value.trim().to_owned(),
-                "content-length" => length = value.trim().parse().unwrap(),
-                _ => {}
-            }
-        }
-        head.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    if given != wanted {
-        let message = format!("not {given}");
-        let answer = json!({"error_code": "UNAUTHENTICATED", "message": message}).to_string();
-        let length = answer.len();
-        write!(
-            stream,
-            "HTTP/1.1 401 X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{answer}"
-        )
-        .unwrap();
-        return;
-    }
-    let mut server = TcpStream::connect(upstream).unwrap();
-    server
-        .write_all(
-            head.replacen("\r\n", "\r\nconnection: close\r\n", 1)
-                .as_bytes(),
-        )
-        .unwrap();
-    server.write_all(&body).unwrap();
-    std::io::copy(&mut server, &mut stream).ok();
+    server.start().unwrap()
 }
 
 #[test]
@@ -75,8 +48,10 @@ fn the_command_line_logs_with_credentials_and_keeps_them() {
     let simulator = simulator(0.0);
     let place = tempfile::tempdir().unwrap();
     // me:hush-hush
-    let basic = guarded(&mlflow.uri, "Basic bWU6aHVzaC1odXNo");
-    let token = guarded(&mlflow.uri, "Bearer hush-hush");
+    let basic_server = guarded(&mlflow.uri, "Basic bWU6aHVzaC1odXNo");
+    let token_server = guarded(&mlflow.uri, "Bearer hush-hush");
+    let url = |server: &ScriptedServer| format!("http://{}", server.address());
+    let (basic, token) = (url(&basic_server), url(&token_server));
     let basic_with_user = basic.replace("http://", "http://me:hush-hush@");
     let user = ("MLFLOW_TRACKING_USERNAME", "me");
     let password = ("MLFLOW_TRACKING_PASSWORD", "hush-hush");

@@ -1,50 +1,19 @@
 //! Servers behind Unix sockets.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner, SavedRun, StampSource, Verdict};
+use llmeter_testing::{ScriptedServer, Step};
 
 use crate::scripted::answers::{chunked, whole_stream};
 use crate::scripted::{finish, payload, run};
 
-/// Heads of requests as they came.
-type Heads = Arc<Mutex<Vec<String>>>;
-
 /// Answers every request with the same stream.
-fn serve(path: &Path) -> Heads {
-    let listener = UnixListener::bind(path).unwrap();
-    let heads = Heads::default();
-    let kept = heads.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, kept) = (stream.unwrap(), kept.clone());
-            std::thread::spawn(move || answer(&stream, &kept));
-        }
-    });
-    heads
-}
-
-fn answer(mut stream: &UnixStream, heads: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap() == 0 {
-                return;
-            }
-        }
-        let (_, length) = head.split_once("Content-Length: ").unwrap();
-        let length = length.lines().next().unwrap().parse().unwrap();
-        reader.read_exact(&mut vec![0; length]).unwrap();
-        heads.lock().unwrap().push(head);
-        let answer = chunked(&whole_stream(&["one", " two"]));
-        if stream.write_all(&answer).is_err() {
-            return;
-        }
-    }
+fn serve(path: &Path) -> ScriptedServer {
+    let script = vec![Step::write(chunked(&whole_stream(&["one", " two"])))];
+    ScriptedServer::play(vec![script]).start_at(path).unwrap()
 }
 
 fn config(base_url: String) -> RunConfig {
@@ -64,7 +33,7 @@ fn checked(result: &RunResult) {
 fn a_run_over_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("llm.sock");
-    let heads = serve(&socket);
+    let server = serve(&socket);
     let mut config = config(format!("unix:{}:/v1", socket.display()))
         .clients(2)
         .load(Load::Requests(3));
@@ -73,7 +42,7 @@ fn a_run_over_a_unix_socket() {
     let result = run(config);
     assert_eq!(result.responses.len(), 6);
     checked(&result);
-    let head = heads.lock().unwrap()[0].clone();
+    let head = server.requests()[0].head.join("\r\n") + "\r\n";
     assert!(
         head.starts_with("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"),
         "{head}"

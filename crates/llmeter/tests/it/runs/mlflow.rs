@@ -73,7 +73,7 @@ fn it_breaks_every_time() {
         "{failure}"
     );
     // The first looks before the run whether anybody is there.
-    assert_eq!(server.seen.requests.lock().unwrap().len(), 1 + 4);
+    assert_eq!(server.bodies().len(), 1 + 4);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn it_never_answers() {
         "{}",
         failure(&result)
     );
-    assert_eq!(server.seen.requests.lock().unwrap().len(), 2);
+    assert_eq!(server.bodies().len(), 2);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn it_is_busy_for_a_while_or_for_too_long() {
     ]);
     let result = run(&server.base_url, 60.0);
     assert_eq!(result.callback_errors, []);
-    let requests = server.seen.requests.lock().unwrap();
+    let requests = server.bodies();
     assert_eq!(requests.len(), 8);
     assert_eq!(requests[1], requests[2], "the creation is asked for again");
     assert_eq!(requests[4], requests[5], "and so are the tags");
@@ -133,7 +133,7 @@ fn it_refuses_a_part() {
     let expected = "answered 400: INVALID_PARAMETER_VALUE: no such metric";
     assert!(failure.starts_with("run r1: logging metrics"), "{failure}");
     assert!(failure.contains(expected), "{failure}");
-    let requests = server.seen.requests.lock().unwrap();
+    let requests = server.bodies();
     assert!(requests[3].contains("llmeter.version") && requests[4].contains("total_requests"));
     assert!(requests[5].contains("FAILED"), "{}", requests[5]);
     assert_eq!(requests.len(), 6);
@@ -184,5 +184,5 @@ fn settings_that_cannot_work_stop_the_run() {
         );
         assert!(error.to_string().contains(reason), "{error}");
     }
-    assert_eq!(model.seen.requests.lock().unwrap().len(), 0);
+    assert_eq!(model.bodies().len(), 0);
 }

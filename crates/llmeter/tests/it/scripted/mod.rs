@@ -1,136 +1,90 @@
-//! A server that does what a list of steps says, over real sockets.
+//! Runs against a server that does what a list of steps says, over real sockets.
 
 pub(crate) mod answers;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use llmeter::wire::clock::{self, Stamp};
 use llmeter::{InvocationResponse, Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter_testing::{Builder, ScriptedServer};
 use serde_json::json;
-use socket2::SockRef;
+
+pub(crate) use llmeter_testing::Step;
 
 /// Longest time that any run of a test may take: reaching it is a hang.
 const HANG: Duration = Duration::from_secs(60);
 
-/// What the server does once a request is read. After the last step it reads the next request.
-#[derive(Debug, Clone)]
-pub(crate) enum Step {
-    /// Writes bytes at once.
-    Write(Vec<u8>),
-    /// Writes byte by byte, each in a segment of its own.
-    Trickle(Vec<u8>),
-    /// Does nothing for a while.
-    Pause(Duration),
-    /// Closes in good order.
-    Close,
-    /// Writes bytes and closes in one packet.
-    WriteAndClose(Vec<u8>),
-    /// Closes with a reset.
-    Reset,
-    /// Keeps the connection open, silently, until the client closes it.
-    Hold,
-    /// Waits until [`Scripted::release`] was called.
-    WaitForRelease,
-}
-
 pub(crate) fn write(bytes: impl Into<Vec<u8>>) -> Step {
-    Step::Write(bytes.into())
+    Step::write(bytes)
 }
 
-/// What the server saw and did.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// Bodies of requests, in the order in which they were read.
-    pub(crate) requests: Mutex<Vec<String>>,
-    /// Connections on which a request came.
-    pub(crate) connections: AtomicUsize,
-    /// When each write began and when it was done.
-    pub(crate) writes: Mutex<Vec<(Stamp, Stamp)>>,
-    released: AtomicBool,
-}
+/// When a write began and when it was done.
+type Write = (Stamp, Stamp);
 
-/// A running scripted server. Its threads end with the connections.
+/// A running scripted server that speaks chat completions.
 pub(crate) struct Scripted {
     pub(crate) base_url: String,
-    pub(crate) seen: Arc<Seen>,
-    arrivals: Mutex<Receiver<()>>,
+    server: ScriptedServer,
+    writes: Arc<Mutex<Vec<Write>>>,
 }
 
 impl Scripted {
-    /// Answers the first request by the first script, and so on; the last one is for all others.
+    /// Plays the first script for the first request, and so on; the last one is for all others.
     pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
-        Self::with_reading(scripts, true)
+        Self::with(ScriptedServer::play(scripts), "http")
     }
 
     /// A server that plays its script as soon as a request's head has come, without reading on.
     pub(crate) fn not_reading_bodies(scripts: Vec<Vec<Step>>) -> Self {
-        Self::with_reading(scripts, false)
+        Self::with(ScriptedServer::play(scripts).not_reading_bodies(), "http")
     }
 
-    fn with_reading(scripts: Vec<Vec<Step>>, reads_bodies: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::<Seen>::default();
-        let scripts = Arc::new(scripts);
-        let (arrived, arrivals) = channel();
-        {
-            let seen = seen.clone();
-            std::thread::spawn(move || {
-                for stream in listener.incoming() {
-                    let (seen, scripts, arrived) = (seen.clone(), scripts.clone(), arrived.clone());
-                    std::thread::spawn(move || {
-                        let stream = stream.unwrap();
-                        stream.set_nodelay(true).unwrap();
-                        let mut reader = BufReader::new(stream.try_clone().unwrap());
-                        let mut is_first = true;
-                        while let Some(body) = read_request(&mut reader, reads_bodies) {
-                            if std::mem::take(&mut is_first) {
-                                seen.connections.fetch_add(1, Ordering::SeqCst);
-                            }
-                            let number = {
-                                let mut requests = seen.requests.lock().unwrap();
-                                requests.push(body);
-                                requests.len() - 1
-                            };
-                            arrived.send(()).ok();
-                            let script = &scripts[number.min(scripts.len() - 1)];
-                            if !play(script, &stream, &seen) {
-                                break;
-                            }
-                        }
-                    });
-                }
-            });
-        }
+    pub(crate) fn with(server: Builder, scheme: &str) -> Self {
+        let writes = Arc::<Mutex<Vec<Write>>>::default();
+        let log = Arc::clone(&writes);
+        let server = server.around_writes(move |write| {
+            let begin = clock::now();
+            write();
+            log.lock().unwrap().push((begin, clock::now()));
+        });
+        let server = server.start().unwrap();
         Self {
-            base_url: format!("http://127.0.0.1:{port}/v1"),
-            seen,
-            arrivals: Mutex::new(arrivals),
+            base_url: format!("{scheme}://{}/v1", server.address()),
+            server,
+            writes,
         }
     }
 
     /// Waits until one more request has come.
     pub(crate) fn wait_for_request(&self) {
-        let arrivals = self.arrivals.lock().unwrap();
-        arrivals.recv_timeout(HANG).expect("a request comes");
+        assert!(self.server.wait_for_request(HANG), "a request comes");
     }
 
     /// Lets all that waits in [`Step::WaitForRelease`] go on, now and later.
     pub(crate) fn release(&self) {
-        self.seen.released.store(true, Ordering::SeqCst);
+        self.server.release();
     }
 
     pub(crate) fn requests(&self) -> usize {
-        self.seen.requests.lock().unwrap().len()
+        self.server.requests().len()
+    }
+
+    /// The bodies of requests, in the order in which they were read.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        let requests = self.server.requests().into_iter();
+        requests
+            .map(|request| request.text().into_owned())
+            .collect()
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.seen.connections.load(Ordering::SeqCst)
+        self.server.connections()
+    }
+
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        self.writes.lock().unwrap().clone()
     }
 
     /// A run of one request against this server.
@@ -145,88 +99,6 @@ impl Scripted {
         config.timeout = Duration::from_secs(20);
         config
     }
-}
-
-/// The body of the next request; `None` if there is none.
-fn read_request(reader: &mut impl BufRead, reads_bodies: bool) -> Option<String> {
-    let mut length = 0;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end();
-        if line.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; if reads_bodies { length } else { 0 }];
-    reader.read_exact(&mut body).ok()?;
-    Some(String::from_utf8(body).unwrap())
-}
-
-/// Plays a script; says whether the connection is still there.
-fn play(script: &[Step], mut stream: &TcpStream, seen: &Seen) -> bool {
-    for step in script {
-        match step {
-            // A client that left is not this server's problem.
-            Step::Write(bytes) => {
-                let begin = clock::now();
-                if stream.write_all(bytes).is_err() {
-                    return false;
-                }
-                seen.writes.lock().unwrap().push((begin, clock::now()));
-            }
-            Step::Trickle(bytes) => {
-                for byte in bytes {
-                    if stream.write_all(&[*byte]).is_err() {
-                        return false;
-                    }
-                    std::thread::yield_now();
-                }
-            }
-            Step::Pause(time) => std::thread::sleep(*time),
-            Step::Close => {
-                stream.shutdown(Shutdown::Both).ok();
-                return false;
-            }
-            Step::WriteAndClose(bytes) => {
-                #[cfg(target_os = "linux")]
-                SockRef::from(stream).set_tcp_cork(true).unwrap();
-                stream.write_all(bytes).ok();
-                stream.shutdown(Shutdown::Write).ok();
-                drain(stream);
-                return false;
-            }
-            Step::Reset => {
-                let linger = Some(Duration::ZERO);
-                SockRef::from(stream).set_linger(linger).unwrap();
-                // The caller drops both handles now, and the last close resets the connection.
-                return false;
-            }
-            Step::Hold => {
-                drain(stream);
-                return false;
-            }
-            Step::WaitForRelease => {
-                while !seen.released.load(Ordering::SeqCst) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            }
-        }
-    }
-    true
-}
-
-fn drain(mut stream: &TcpStream) {
-    let mut buffer = [0; 4096];
-    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
 }
 
 /// Runs on a thread of its own, so that a hang becomes a failure.

@@ -83,7 +83,7 @@ fn config(server: &Scripted) -> RunConfig {
 
 /// What the server got.
 fn bodies(server: &Scripted) -> Vec<Value> {
-    let requests = server.seen.requests.lock().unwrap();
+    let requests = server.bodies();
     let bodies = requests.iter();
     bodies
         .map(|body| serde_json::from_str(body).unwrap())
@@ -132,7 +132,7 @@ fn a_request_that_waited_for_a_long_answer_is_made_anew() {
         assert_eq!(response.error, None);
     }
     let bodies = bodies(&server);
-    let writes = server.seen.writes.lock().unwrap();
+    let writes = server.writes();
     assert_fresh(&bodies[1], writes[0].0);
     assert_fresh(&bodies[2], writes[1].0);
     // Callbacks saw each request once.
@@ -150,6 +150,6 @@ fn a_request_that_waited_to_be_sent_again_is_made_anew() {
     let result = run(config);
     assert_streamed(&result.responses[0], &["all"]);
     assert_eq!(result.responses[0].retries, Some(1));
-    let refused = server.seen.writes.lock().unwrap()[0].0;
+    let refused = server.writes()[0].0;
     assert_fresh(&bodies(&server)[1], refused.after(LONG));
 }

@@ -74,7 +74,7 @@ fn the_frames_of_a_compressed_stream_have_the_times_of_their_reads() {
     let result = run(server.config());
     let response = &result.responses[0];
     assert_streamed(response, &["one", " two", " three"]);
-    let writes = server.seen.writes.lock().unwrap();
+    let writes = server.writes();
     let head = response.detail.time_to_headers.unwrap();
     // How well the clocks of the kernel and of the process are matched, in seconds.
     let tolerance = 0.001;

@@ -171,7 +171,7 @@ fn kernel_stamps_lie_within_the_writes() {
     assert_eq!(quality.stamps, llmeter::StampSource::Kernel);
     assert_eq!(quality.kernel_stamped_rate, 1.0);
     let response = &result.responses[0];
-    let writes = server.seen.writes.lock().unwrap();
+    let writes = server.writes();
     let stamps = [
         response.detail.time_to_headers.unwrap(),
         response.time_to_first_token.unwrap(),

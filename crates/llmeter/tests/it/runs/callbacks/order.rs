@@ -168,7 +168,7 @@ fn before_invoke_changes_a_request_and_nothing_else() {
     let originals = config.payloads.clone();
     let result = run(config);
     assert_eq!(result.responses.len(), 8);
-    let sent = server.seen.requests.lock().unwrap();
+    let sent = server.bodies();
     assert_eq!(sent.len(), 11);
     assert!(
         sent.iter().all(|body| body.contains(r#""user":"marked""#)),
