@@ -194,12 +194,10 @@ fn level(
             milliseconds(errors.p99)
         );
     }
-    let verdict = stats.get("measurement_verdict").and_then(|v| v.as_str());
-    let rate = stats.get("output_tps").and_then(|v| v.as_f64());
     Ok(format!(
         "{line}  {:>12}  {:>9.0}  {:>7}  {:>6.1} MB",
-        verdict.unwrap_or("—"),
-        rate.unwrap_or(0.0),
+        stats.measurement_verdict.as_deref().unwrap_or("—"),
+        stats.output_tps.unwrap_or(0.0),
         milliseconds(usage.cpu.as_secs_f64() * 1000.0 / tokens),
         usage.peak_memory as f64 / 1e6,
     ))

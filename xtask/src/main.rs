@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask test | layers | fuzz | accuracy | throughput | memory`.
+//! Developer commands: `cargo xtask test | docs | layers | fuzz | accuracy | throughput | memory`.
 
 mod accuracy;
 mod bare_client;
+mod docs;
 mod fuzz;
 mod layers;
 mod memory;
@@ -26,6 +27,8 @@ enum Command {
     Test(test::TestArguments),
     /// Check that imports only look down
     Layers,
+    /// Write what is generated from the library's tables: docs/metrics.md and the JSON Schemas
+    Docs(docs::DocsArguments),
     /// Run the fuzz targets, one after the other
     Fuzz(fuzz::FuzzArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(arguments) => test::test(&arguments),
         Command::Layers => layers::layers(),
+        Command::Docs(arguments) => docs::docs(&arguments),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),

@@ -78,10 +78,9 @@ impl Callback for MustContain {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let result = run()?;
     println!("{}", report::summary(&result));
-    println!(
-        "answers with the word: {}",
-        result.stats()["contains_word_rate"]
-    );
+    if let Some(rate) = result.stats_map().get("contains_word_rate") {
+        println!("responses with the word: {rate}");
+    }
     Ok(())
 }
 

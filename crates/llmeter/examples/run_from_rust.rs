@@ -20,6 +20,9 @@ fn main() -> llmeter::Result<()> {
     let result = Runner::new(config).run_blocking()?;
 
     println!("{}", report::summary(&result));
-    println!("p99 TTFT: {} s", result.stats()["time_to_first_token-p99"]);
+    match result.stats().ttft.p99 {
+        Some(seconds) => println!("p99 TTFT: {seconds:.3} s"),
+        None => println!("no request succeeded"),
+    }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
         output::note(&format!("warning: {warning}"));
     }
     if arguments.json {
-        let stats = result.stats().into_iter();
+        let stats = result.stats_map().into_iter();
         let costs: Map<_, _> = stats.filter(|(key, _)| key.starts_with("cost_")).collect();
         output::json(&costs)?;
     } else {

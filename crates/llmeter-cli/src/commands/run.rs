@@ -3,7 +3,6 @@
 use anyhow::Result;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict, report};
 use llmeter_sim::calibration::{Calibration, LoadShape};
-use serde_json::Value;
 
 use super::{calibrate, failure};
 use crate::args::RunArguments;
@@ -58,7 +57,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
         for warning in &result.warnings {
             output::note(&format!("warning: {warning}"));
         }
-        output::json(&result.stats())?;
+        output::json(&result.stats_map())?;
     } else {
         output::text(&report::summary(&result))?;
     }
@@ -76,14 +75,14 @@ pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
 /// The exit code that a result stands for.
 fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
-    let count = |key: &str| stats.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let requests = stats.total_requests.unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
-    let is_limited = stats.get("cost_limit_reached") == Some(&Value::Bool(true));
+    let is_limited = stats.cost_limit_reached == Some(true);
     if result.interrupted {
         Exit::Interrupted
-    } else if is_limited && count("total_requests") == 0 {
+    } else if is_limited && requests == 0 {
         Exit::CouldNotRun
-    } else if count("total_requests") == count("failed_requests") {
+    } else if requests == stats.failed_requests {
         Exit::AllFailed
     } else if strict && verdict != Some(Verdict::Clean) {
         Exit::NotClean

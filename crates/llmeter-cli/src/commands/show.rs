@@ -18,7 +18,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         for warning in &result.warnings {
             output::note(&format!("warning: {warning}"));
         }
-        output::json(&result.stats())?;
+        output::json(&result.stats_map())?;
     } else {
         output::text(&report::summary(&result))?;
     }

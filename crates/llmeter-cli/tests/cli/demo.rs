@@ -36,7 +36,7 @@ fn the_demo_shows_four_loads_within_half_a_minute() {
             assert!(folder.join(name).exists(), "{}: {name}", folder.display());
         }
         let result = RunResult::load(&folder).unwrap();
-        let stats = result.stats();
+        let stats = result.stats_map();
         assert_eq!(stats["clients"], clients);
         assert_eq!(stats["failed_requests"], 0);
         assert!(stats["total_requests"].as_u64().unwrap() >= 4);

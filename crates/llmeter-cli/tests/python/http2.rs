@@ -101,7 +101,7 @@ fn connections(result: &RunResult) -> BTreeMap<String, usize> {
         let port = id.strip_prefix("2-").expect("HTTP/2");
         *connections.entry(port.to_owned()).or_insert(0) += 1;
     }
-    assert_eq!(result.stats()["measurement_stamps"], "user");
+    assert_eq!(result.stats_map()["measurement_stamps"], "user");
     connections
 }
 

@@ -119,7 +119,7 @@ fn python_runs_responses_again_from_our_configuration() {
         config.output = Some(output.path().into());
         config.run_name = Some(name.to_owned());
         let result = Runner::new(config).run_blocking().unwrap();
-        assert_eq!(result.stats()["failed_requests"], 0);
+        assert_eq!(result.stats_map()["failed_requests"], 0);
         let folder = output.path().join(name);
         let seen = run_script(&python, "python_loads_our_config.py", [&folder]);
         let seen: Value = serde_json::from_str(&seen).unwrap();

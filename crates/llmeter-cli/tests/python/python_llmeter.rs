@@ -37,7 +37,7 @@ fn config(simulator: &RunningSimulator, streaming: bool, limits: &[u64]) -> RunC
 }
 
 fn assert_succeeded(result: &RunResult, at_least: usize) {
-    assert_eq!(result.stats()["failed_requests"], 0);
+    assert_eq!(result.stats_map()["failed_requests"], 0);
     assert!(result.responses.len() >= at_least);
     assert_eq!(result.warnings, [""; 0]);
 }

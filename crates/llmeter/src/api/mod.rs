@@ -14,6 +14,7 @@ mod bedrock_converse;
 mod bedrock_invoke;
 mod catalog;
 pub(crate) mod failure;
+mod field;
 mod gemini;
 mod http;
 pub(crate) mod jmespath;
@@ -39,6 +40,8 @@ pub use bedrock_converse::{BedrockConverse, BedrockConverseBuilder};
 #[cfg(feature = "aws")]
 pub use bedrock_invoke::{BedrockInvoke, BedrockInvokeBuilder};
 pub use catalog::{APIS, Api, from_saved};
+pub(crate) use field::{CountSlot, FieldSlot};
+pub use field::{FieldValue, ResponseField};
 pub use gemini::Gemini;
 pub use http::{ANSWER_PARTS, HttpEndpoint, HttpEndpointBuilder};
 pub use ollama::Ollama;

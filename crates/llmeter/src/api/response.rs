@@ -1,52 +1,107 @@
 //! What one request gave: its text, its times, its counts, its failure.
+//!
+//! The structs and the table of their fields come from the same rows: files, dimensions and
+//! schemas follow the table, so that a field is added here and nowhere else.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
+use llmeter_wire::Phase;
 
-/// The record of one request, as it is kept in memory and written to `responses.jsonl`.
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
+}
+
+/// Declares the two structs and the table of all their fields.
 ///
-/// All durations are seconds. The clock starts at the system call that hands the first byte of the
-/// request to the kernel on a ready connection.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InvocationResponse {
-    /// The visible answer; kept as far as it came when the request failed.
-    pub response_text: Option<String>,
-    /// The payload as it was sent. Requests with the same payload share it.
-    pub input_payload: Option<Arc<Payload>>,
-    /// The server's id for the answer, else one made by llmeter.
-    pub id: Option<String>,
-    /// The prompt's text, or the part of the payload that stands for it.
-    pub input_prompt: Option<Arc<Value>>,
-    /// Time to the first frame with generated content of any kind. `None` when not streaming.
-    pub time_to_first_token: Option<f64>,
-    /// Time to the last frame with generated content.
-    pub time_to_last_token: Option<f64>,
-    /// Input tokens, reported by the server or else estimated.
-    pub num_tokens_input: Option<u64>,
-    /// Output tokens (reasoning included), reported by the server or else estimated.
-    pub num_tokens_output: Option<u64>,
-    /// The part of the input tokens that came from the server's cache.
-    pub num_tokens_input_cached: Option<u64>,
-    /// The part of the output tokens that was reasoning.
-    pub num_tokens_output_reasoning: Option<u64>,
-    /// (time to last token − time to first token) / (output tokens − 1).
-    pub time_per_output_token: Option<f64>,
-    /// Why the request failed; `None` is success.
-    pub error: Option<Failure>,
-    /// How often the request was sent again.
-    pub retries: Option<u32>,
-    /// When the request was sent.
-    pub request_time: Option<Timestamp>,
-    /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
-    /// how long the server took by its own clock, with the names that it gives).
-    pub annotations: Map<String, Value>,
-    /// What llmeter measures beyond the fields above.
-    pub detail: ResponseDetail,
+/// A field's type decides its kind ([`FieldValue`]), its doc comment is its description
+/// everywhere, and `#[unit = …]` is the unit of a count.
+macro_rules! response_fields {
+    (
+        $(#[doc = $contract_doc:literal])+
+        pub struct InvocationResponse {$(
+            $(#[doc = $doc:literal])+
+            $(#[unit = $unit:literal])?
+            pub $key:ident: $type:ty,
+        )+}
+
+        $(#[doc = $own_doc:literal])+
+        pub struct ResponseDetail {$(
+            $(#[doc = $detail_doc:literal])+
+            $(#[unit = $detail_unit:literal])?
+            pub $detail_key:ident: $detail_type:ty,
+        )+}
+    ) => {
+        $(#[doc = $contract_doc])+
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct InvocationResponse {
+            $($(#[doc = $doc])+ pub $key: $type,)+
+            /// What llmeter measures beyond the fields above.
+            pub detail: ResponseDetail,
+        }
+
+        $(#[doc = $own_doc])+
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct ResponseDetail {
+            $($(#[doc = $detail_doc])+ pub $detail_key: $detail_type,)+
+        }
+
+        impl InvocationResponse {
+            /// Every field that a line of `responses.jsonl` can have, in the order of the line.
+            pub const FIELDS: &'static [ResponseField] = &[
+                $(ResponseField {
+                    key: stringify!($key),
+                    doc: concat!($($doc),+).trim_ascii_start(),
+                    unit: optional!($($unit)?),
+                    is_contract: true,
+                    get: |response| FieldValue::from(&response.$key),
+                    slot: |response| FieldSlot::from(&mut response.$key),
+                },)+
+                ResponseField {
+                    key: "error_kind",
+                    doc: "The failure's kind, like `connection_refused`.",
+                    unit: None,
+                    is_contract: false,
+                    get: |response| FieldValue::Text(kind_of(response)),
+                    slot: |_| FieldSlot::Failure(FailurePart::Kind),
+                },
+                ResponseField {
+                    key: "error_phase",
+                    doc: "What was being done when the request failed, like `connect`.",
+                    unit: None,
+                    is_contract: false,
+                    get: |response| FieldValue::Text(phase_of(response)),
+                    slot: |_| FieldSlot::Failure(FailurePart::Phase),
+                },
+                $(ResponseField {
+                    key: stringify!($detail_key),
+                    doc: concat!($($detail_doc),+).trim_ascii_start(),
+                    unit: optional!($($detail_unit)?),
+                    is_contract: false,
+                    get: |response| FieldValue::from(&response.detail.$detail_key),
+                    slot: |response| FieldSlot::from(&mut response.detail.$detail_key),
+                },)+
+            ];
+        }
+    };
+}
+
+fn kind_of(response: &InvocationResponse) -> Option<&str> {
+    response.error.as_ref()?.recorded_kind()
+}
+
+fn phase_of(response: &InvocationResponse) -> Option<&str> {
+    response.error.as_ref()?.phase().map(Phase::as_str)
 }
 
 impl InvocationResponse {
@@ -56,37 +111,83 @@ impl InvocationResponse {
     }
 }
 
-/// Measurements that the Python system's format has no field for.
-///
-/// On disk they are further top-level keys of the response's line, each left out when unset.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResponseDetail {
-    /// The client that sent the request, counted from 0.
-    pub client: Option<u32>,
-    /// Time to the first frame with *answer* content: reasoning does not count.
-    pub time_to_first_answer_token: Option<f64>,
-    /// Gaps between consecutive content frames, in seconds and in order.
-    pub inter_token_latencies: Vec<f32>,
-    /// Gaps that were measured but not kept, because the stream was very long.
-    pub inter_token_latencies_dropped: u32,
-    /// Frames with generated content.
-    pub content_frames: Option<u32>,
-    /// Time to open the connection, if this request had to open one.
-    pub time_to_connect: Option<f64>,
-    /// Time of the TLS handshake, if this request had to make one.
-    pub time_to_tls: Option<f64>,
-    /// Time to the end of the answer's head (status line and headers).
-    pub time_to_headers: Option<f64>,
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// Why generation ended, as the server said (`stop`, `length`, …).
-    pub finish_reason: Option<String>,
-    /// The reasoning text.
-    pub reasoning_text: Option<String>,
-    /// Time that was waited before the request was sent again.
-    pub retry_wait: Option<f64>,
-    /// How long after its intended time the request was sent.
-    pub send_lateness: Option<f64>,
-    /// The largest time that a byte of this answer waited in the kernel for llmeter to read it.
-    pub receive_delay: Option<f64>,
+response_fields! {
+    /// The record of one request, as it is kept in memory and written to `responses.jsonl`.
+    ///
+    /// All durations are seconds. The clock starts at the system call that hands the first byte of the
+    /// request to the kernel on a ready connection.
+    pub struct InvocationResponse {
+        /// The visible text; kept as far as it came when the request failed.
+        pub response_text: Option<String>,
+        /// The payload as it was sent. Requests with the same payload share it.
+        pub input_payload: Option<Arc<Payload>>,
+        /// The server's id for the response, else one made by llmeter.
+        pub id: Option<String>,
+        /// The prompt's text, or the part of the payload that stands for it.
+        pub input_prompt: Option<Arc<Value>>,
+        /// Time to the first frame with generated content of any kind. Unset when not streaming.
+        pub time_to_first_token: Option<f64>,
+        /// Time to the last frame with generated content.
+        pub time_to_last_token: Option<f64>,
+        /// Input tokens, reported by the server or else estimated.
+        #[unit = "tokens"]
+        pub num_tokens_input: Option<u64>,
+        /// Output tokens (reasoning included), reported by the server or else estimated.
+        #[unit = "tokens"]
+        pub num_tokens_output: Option<u64>,
+        /// The part of the input tokens that came from the server's cache.
+        #[unit = "tokens"]
+        pub num_tokens_input_cached: Option<u64>,
+        /// The part of the output tokens that was reasoning.
+        #[unit = "tokens"]
+        pub num_tokens_output_reasoning: Option<u64>,
+        /// (time to last token − time to first token) / (output tokens − 1).
+        pub time_per_output_token: Option<f64>,
+        /// Why the request failed; unset is success.
+        pub error: Option<Failure>,
+        /// How often the request was sent again.
+        #[unit = "retries"]
+        pub retries: Option<u32>,
+        /// When the request was sent.
+        pub request_time: Option<Timestamp>,
+        /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
+        /// how long the server took by its own clock, with the names that it gives).
+        pub annotations: Map<String, Value>,
+    }
+
+    /// Measurements that the Python system's format has no field for.
+    ///
+    /// On disk they are further top-level keys of the response's line, each left out when unset.
+    pub struct ResponseDetail {
+        /// Time to the first frame with *answer* content: reasoning does not count.
+        pub time_to_first_answer_token: Option<f64>,
+        /// Gaps between consecutive content frames, in order.
+        pub inter_token_latencies: Vec<f32>,
+        /// Gaps that were measured but not kept, because the stream was very long.
+        #[unit = "gaps"]
+        pub inter_token_latencies_dropped: u32,
+        /// Frames with generated content.
+        #[unit = "frames"]
+        pub content_frames: Option<u32>,
+        /// Time to open the connection, if this request had to open one.
+        pub time_to_connect: Option<f64>,
+        /// Time of the TLS handshake, if this request had to make one.
+        pub time_to_tls: Option<f64>,
+        /// Time to the end of the response's head (status line and headers).
+        pub time_to_headers: Option<f64>,
+        /// The HTTP status.
+        pub status: Option<u16>,
+        /// Why generation ended, as the server said (`stop`, `length`, …).
+        pub finish_reason: Option<String>,
+        /// The reasoning text.
+        pub reasoning_text: Option<String>,
+        /// Time that was waited before retries.
+        pub retry_wait: Option<f64>,
+        /// How long after its intended time the request was sent.
+        pub send_lateness: Option<f64>,
+        /// The longest time that a byte of this response waited in the kernel for llmeter to read it.
+        pub receive_delay: Option<f64>,
+        /// The client that sent the request, counted from 0.
+        pub client: Option<u32>,
+    }
 }

@@ -23,7 +23,6 @@ pub use dimension::{
     run_dimension_from_json, run_dimension_kinds,
 };
 pub(crate) use guard::{ExpectedTokens, LimitReached, Reservation, SpendGuard};
-pub(crate) use model::is_cost_statistic;
 pub use model::{CalculatedCost, CostModel};
 pub use sagemaker::{SageMakerRTEndpointCompute, SageMakerRTEndpointStorage};
 pub use time::EndpointTime;

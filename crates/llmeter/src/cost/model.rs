@@ -320,13 +320,6 @@ impl CostModel {
     }
 }
 
-/// The dimension whose cost a statistic is; `None` for totals, distributions and limits.
-pub(crate) fn is_cost_statistic(key: &str) -> Option<&str> {
-    let name = key.strip_prefix(PREFIX)?;
-    let is_distribution = name.starts_with("per_request-") || name.contains("_per_request-");
-    (!is_distribution && !RESERVED.contains(&name)).then_some(name)
-}
-
 #[async_trait]
 impl Callback for CostModel {
     fn saved(&self) -> Result<SavedObject> {

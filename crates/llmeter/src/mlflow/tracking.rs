@@ -43,7 +43,7 @@ pub(super) async fn log(
     lookup: Lookup<'_>,
     result: &RunResult,
 ) -> Result<(), MlflowError> {
-    let stats = result.stats();
+    let stats = result.stats_map();
     let run = open(server, settings, lookup, result).await?;
     let filled = fill(server, settings, result, &stats, &run).await;
     let status = match &filled {

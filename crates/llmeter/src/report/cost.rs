@@ -1,10 +1,8 @@
 //! What a run cost, as a table.
 
-use serde_json::{Map, Value};
-
-use super::summary::{figure, plural, table};
-use crate::cost::is_cost_statistic;
+use super::summary::{counted, or_dash, table};
 use crate::result::RunResult;
+use crate::stats::Stats;
 
 /// The costs of a run: in all, for each request, for a million output tokens, by dimension. Empty
 /// if the run has no costs.
@@ -15,43 +13,35 @@ pub fn cost(result: &RunResult) -> String {
 }
 
 /// Adds the table, if the statistics have costs.
-pub(crate) fn costs(text: &mut String, stats: &Map<String, Value>) {
-    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
-    let requests = number("total_requests").filter(|count| *count > 0.0);
-    let tokens = number("total_output_tokens").filter(|count| *count > 0.0);
+pub(crate) fn costs(text: &mut String, stats: &Stats) {
+    let some = |count: u64| (count > 0).then_some(count as f64);
+    let requests = stats.total_requests.and_then(some);
+    let tokens = some(stats.total_output_tokens);
     let row = |label: &str, cost: f64| {
-        let share = |amount: Option<f64>| amount.map_or_else(|| "—".to_owned(), price);
         vec![
             label.to_owned(),
             price(cost),
-            share(requests.map(|count| cost / count)),
-            share(tokens.map(|count| cost / count * 1e6)),
+            or_dash(requests.map(|count| cost / count), price),
+            or_dash(tokens.map(|count| cost / count * 1e6), price),
         ]
     };
     let titles = ["cost", "total", "per request", "per million output tokens"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
-    for (key, value) in stats {
-        if let (Some(name), Some(cost)) = (is_cost_statistic(key), value.as_f64()) {
-            rows.push(row(name, cost));
-        }
-    }
-    if let Some(total) = number("cost_total") {
-        rows.push(row("total", total));
-    }
+    rows.extend(stats.costs.iter().map(|(name, cost)| row(name, *cost)));
+    rows.extend(stats.cost_total.map(|total| row("total", total)));
     if rows.len() > 1 {
         text.push('\n');
         table(text, &rows);
-        if let Some(unknown) = number("cost_unknown_requests") {
-            let what = plural(unknown, "request");
-            text.push_str(&format!(
-                "without {} {what} whose tokens are not known\n",
-                figure(unknown)
-            ));
+        if stats.cost_unknown_requests > 0 {
+            let what = counted(stats.cost_unknown_requests, "request");
+            text.push_str(&format!("without {what} whose tokens are not known\n"));
         }
     }
-    if let Some(limit) = number("cost_limit") {
-        let is_reached = stats.get("cost_limit_reached") == Some(&Value::Bool(true));
-        let outcome = if is_reached { "reached" } else { "not reached" };
+    if let Some(limit) = stats.cost_limit {
+        let outcome = match stats.cost_limit_reached {
+            Some(true) => "reached",
+            _ => "not reached",
+        };
         if rows.len() == 1 {
             text.push('\n');
         }
@@ -98,7 +88,7 @@ mod tests {
             "cost_unknown_requests": 1, "cost_limit": 0.5, "cost_limit_reached": false,
         });
         let mut text = String::new();
-        costs(&mut text, stats.as_object().unwrap());
+        costs(&mut text, &Stats::from_map(stats.as_object().unwrap()));
         let expected = "
 cost           total  per request  per million output tokens
 EndpointTime  0.02000     0.005000                      10.00
@@ -118,7 +108,7 @@ EndpointTime  0.02000     0.005000                      10.00
         assert_eq!(lines[5], "without 1 request whose tokens are not known");
         assert_eq!(lines[6], "cost limit 0.5000, not reached");
         let mut text = String::new();
-        costs(&mut text, json!({"total_requests": 4}).as_object().unwrap());
+        costs(&mut text, &Stats::default());
         assert_eq!(text, "");
     }
 }

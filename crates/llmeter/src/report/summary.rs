@@ -2,31 +2,18 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
-
 use crate::result::RunResult;
+use crate::stats::{Delays, Latency, METRICS, Stats};
 
-/// Rows of the latency table: statistic and label.
-const LATENCIES: [(&str, &str); 7] = [
-    ("time_to_first_token", "TTFT"),
-    ("time_to_first_answer_token", "TTFAT"),
-    ("inter_token_latency", "ITL"),
-    ("time_per_output_token", "TPOT"),
-    ("time_to_last_token", "TTLT"),
-    ("time_to_connect", "connect"),
-    ("time_to_tls", "TLS"),
-];
-/// Columns of the latency table.
-const COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.9"];
-/// Kinds of failure that are listed.
-const MOST_ERRORS: usize = 5;
+/// Errors that are listed.
+const MAX_ERRORS: usize = 5;
 
 /// The summary of a run: what it was, its latencies, rates, failures, and how far to trust them.
 pub fn summary(result: &RunResult) -> String {
     let stats = result.stats();
     let mut text = String::new();
     heading(&mut text, &stats);
-    latencies(&mut text, &stats);
+    latencies(&mut text, result, &stats);
     rates(&mut text, &stats);
     super::cost::costs(&mut text, &stats);
     failures(&mut text, result, &stats);
@@ -36,147 +23,111 @@ pub fn summary(result: &RunResult) -> String {
     text
 }
 
-fn heading(text: &mut String, stats: &Map<String, Value>) {
-    let word = |key: &str| stats.get(key).and_then(Value::as_str);
-    let name = word("run_name").unwrap_or("run");
-    let model = word("model_id").unwrap_or("unknown model");
-    let endpoint = word("endpoint_name").unwrap_or("unknown endpoint");
-    let _ = writeln!(text, "{name}: {model} at {endpoint}");
-    if let Some(description) = word("run_description") {
+fn heading(text: &mut String, stats: &Stats) {
+    fn or<'a>(known: &'a Option<String>, unknown: &'a str) -> &'a str {
+        known.as_deref().unwrap_or(unknown)
+    }
+    let _ = writeln!(
+        text,
+        "{}: {} at {}",
+        or(&stats.run_name, "run"),
+        or(&stats.model_id, "unknown model"),
+        or(&stats.endpoint_name, "unknown endpoint")
+    );
+    if let Some(description) = &stats.run_description {
         let _ = writeln!(text, "{description}");
     }
-    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
-    let total = number("total_requests").unwrap_or(0.0);
-    let failed = number("failed_requests").unwrap_or(0.0);
-    let clients = number("clients").unwrap_or(0.0);
-    let mut line = format!(
-        "{} {} by {} {}",
-        figure(total),
-        plural(total, "request"),
-        figure(clients),
-        plural(clients, "client")
-    );
-    if let Some(time) = number("total_test_time") {
-        let _ = write!(line, " in {}", duration(time));
+    let requests = counted(stats.total_requests.unwrap_or(0), "request");
+    let clients = counted(stats.clients.unwrap_or(0), "client");
+    let _ = write!(text, "{requests} by {clients}");
+    if let Some(time) = stats.total_test_time {
+        let _ = write!(text, " in {}", duration(time));
     }
-    let _ = write!(line, ", {} failed", figure(failed));
-    if stats.get("interrupted") == Some(&Value::Bool(true)) {
-        line.push_str(", interrupted");
+    let _ = write!(text, ", {} failed", figure(stats.failed_requests as f64));
+    if stats.interrupted {
+        text.push_str(", interrupted");
     }
-    if stats.get("cost_limit_reached") == Some(&Value::Bool(true)) {
-        line.push_str(", stopped at the cost limit");
+    if stats.cost_limit_reached == Some(true) {
+        text.push_str(", stopped at the cost limit");
     }
-    let _ = writeln!(text, "{line}");
+    text.push('\n');
 }
 
-fn latencies(text: &mut String, stats: &Map<String, Value>) {
-    let value = |metric: &str, column: &str| {
-        stats
-            .get(&format!("{metric}-{column}"))
-            .and_then(Value::as_f64)
-    };
-    let is_known = |metric: &str| COLUMNS.iter().any(|column| value(metric, column).is_some());
-    // Without reasoning the first answer token is the first token: the row would only repeat it.
-    let says_more = |metric: &str| {
-        metric != "time_to_first_answer_token"
-            || COLUMNS
-                .iter()
-                .any(|column| value(metric, column) != value("time_to_first_token", column))
-    };
-    let columns: Vec<&str> = COLUMNS
+fn latencies(text: &mut String, result: &RunResult, stats: &Stats) {
+    let map = result.stats_map();
+    let mut metrics: Vec<_> = METRICS.iter().collect();
+    metrics.retain(|metric| metric.summary_row.is_some());
+    metrics.sort_by_key(|metric| metric.summary_row);
+    let known: Vec<(&str, _)> = metrics
         .into_iter()
-        .filter(|column| {
-            LATENCIES
-                .iter()
-                .any(|(metric, _)| value(metric, column).is_some())
-        })
+        .map(|metric| (metric, Latency::of(&map, metric)))
+        // Without reasoning the first answer token is the first token: the row would only repeat it.
+        .filter(|(metric, times)| metric.label != "TTFAT" || *times != stats.ttft)
+        .map(|(metric, times)| (metric.label, times.named()))
+        .filter(|(_, times)| times.iter().any(|(_, time)| time.is_some()))
         .collect();
-    if columns.is_empty() {
+    let Some((_, names)) = known.first() else {
         return;
-    }
+    };
+    let is_shown = |&column: &usize| known.iter().any(|(_, times)| times[column].1.is_some());
+    let columns: Vec<usize> = (0..names.len()).filter(is_shown).collect();
+    let titles = columns.iter().map(|&column| match names[column].0 {
+        "average" => "mean".to_owned(),
+        name => name.to_owned(),
+    });
     let mut rows = vec![
-        std::iter::once("latency")
-            .chain(
-                columns
-                    .iter()
-                    .map(|&column| if column == "average" { "mean" } else { column }),
-            )
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
+        std::iter::once("latency".to_owned())
+            .chain(titles)
+            .collect(),
     ];
-    for (metric, label) in LATENCIES {
-        if is_known(metric) && says_more(metric) {
-            rows.push(
-                std::iter::once(label.to_owned())
-                    .chain(columns.iter().map(|column| {
-                        value(metric, column).map_or_else(|| "—".to_owned(), duration)
-                    }))
-                    .collect(),
-            );
-        }
+    for (label, times) in &known {
+        let cells = columns
+            .iter()
+            .map(|&column| or_dash(times[column].1, duration));
+        rows.push(std::iter::once((*label).to_owned()).chain(cells).collect());
     }
     text.push('\n');
     table(text, &rows);
 }
 
-fn rates(text: &mut String, stats: &Map<String, Value>) {
-    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
-    if number("total_requests") == number("failed_requests") {
+fn rates(text: &mut String, stats: &Stats) {
+    if stats.total_requests == Some(stats.failed_requests) {
         // How fast failures come is no rate of the endpoint's.
         return;
     }
-    let mut rows = Vec::new();
-    let mut row = |label: &str, value: Option<String>| {
-        if let Some(value) = value {
-            rows.push(vec![label.to_owned(), value]);
-        }
+    let tokens = |total: u64, part: u64, name: &str| {
+        let part = match part {
+            0 => String::new(),
+            part => format!(" ({} {name})", figure(part as f64)),
+        };
+        Some(figure(total as f64) + &part)
     };
-    row(
-        "requests per minute",
-        number("requests_per_minute").map(figure),
+    let per_stream = stats.tpot.p50.filter(|time| *time > 0.0);
+    let (input, output) = (stats.total_input_tokens, stats.total_output_tokens);
+    let (cached, reasoning) = (
+        stats.total_cached_input_tokens,
+        stats.total_reasoning_output_tokens,
     );
-    row("output tokens per second", number("output_tps").map(figure));
-    row(
-        "output tokens per second of one stream (median)",
-        number("time_per_output_token-p50")
-            .filter(|time| *time > 0.0)
-            .map(|time| figure(1.0 / time)),
-    );
-    let tokens = |total: &str, part: &str, name: &str| {
-        let total = number(total)?;
-        let part = number(part).filter(|part| *part > 0.0);
-        Some(
-            figure(total)
-                + &part
-                    .map(|part| format!(" ({} {name})", figure(part)))
-                    .unwrap_or_default(),
-        )
-    };
-    row(
-        "input tokens",
-        tokens("total_input_tokens", "total_cached_input_tokens", "cached"),
-    );
-    row(
-        "output tokens",
-        tokens(
-            "total_output_tokens",
-            "total_reasoning_output_tokens",
-            "reasoning",
+    let rows: Vec<_> = [
+        ("requests per minute", stats.requests_per_minute.map(figure)),
+        ("output tokens per second", stats.output_tps.map(figure)),
+        (
+            "output tokens per second of one stream (median)",
+            per_stream.map(|time| figure(1.0 / time)),
         ),
-    );
-    row(
-        "tokens per frame",
-        number("tokens_per_frame-average").map(figure),
-    );
-    if !rows.is_empty() {
-        text.push('\n');
-        table(text, &rows);
-    }
+        ("input tokens", tokens(input, cached, "cached")),
+        ("output tokens", tokens(output, reasoning, "reasoning")),
+        ("tokens per frame", stats.tokens_per_frame.map(figure)),
+    ]
+    .into_iter()
+    .filter_map(|(label, value)| Some(vec![label.to_owned(), value?]))
+    .collect();
+    text.push('\n');
+    table(text, &rows);
 }
 
-fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
-    let failed = stats.get("failed_requests").and_then(Value::as_u64);
-    if failed.is_none_or(|failed| failed == 0) {
+fn failures(text: &mut String, result: &RunResult, stats: &Stats) {
+    if stats.failed_requests == 0 {
         return;
     }
     let kinds = result.failures();
@@ -184,7 +135,7 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
         return;
     }
     let _ = writeln!(text, "\nfailures");
-    for group in kinds.iter().take(MOST_ERRORS) {
+    for group in kinds.iter().take(MAX_ERRORS) {
         let failure = &group.example;
         let _ = write!(
             text,
@@ -202,59 +153,40 @@ fn failures(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
         }
         text.push('\n');
     }
-    if let Some(more) = kinds
-        .len()
-        .checked_sub(MOST_ERRORS)
-        .filter(|more| *more > 0)
-    {
+    if let Some(more) = kinds.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} other {}", plural(more as f64, "kind"));
     }
 }
 
 /// What the server said of its limits, if they were felt.
-fn limits(text: &mut String, stats: &Map<String, Value>) {
-    let number = |key: &str| stats.get(key).and_then(Value::as_f64);
-    let refused = number("rate_limited_answers").unwrap_or(0.0);
-    let retries = number("total_retries").unwrap_or(0.0);
-    if refused == 0.0 && retries == 0.0 {
+fn limits(text: &mut String, stats: &Stats) {
+    let (refused, retries) = (stats.rate_limited_answers, stats.total_retries);
+    if refused == 0 && retries == 0 {
         return;
     }
-    let _ = writeln!(text, "\nrate limits and repetitions");
-    let throttles: Vec<(&str, f64)> = stats
-        .iter()
-        .filter_map(|(key, count)| {
-            Some((key.strip_prefix("rate_limited_answers-")?, count.as_f64()?))
-        })
-        .collect();
-    let others = refused - throttles.iter().map(|(_, count)| count).sum::<f64>();
-    if others > 0.0 {
-        let answers = plural(others, "answer");
-        let _ = writeln!(text, "  {} {answers} with status 429", figure(others));
+    let _ = writeln!(text, "\nrate limits and retries");
+    let by_error = &stats.rate_limited_answers_by_error;
+    let others = refused.saturating_sub(by_error.iter().map(|(_, count)| count).sum());
+    if others > 0 {
+        let _ = writeln!(text, "  {} with status 429", counted(others, "response"));
     }
-    for (kind, count) in throttles {
-        let answers = plural(count, "answer");
-        let _ = writeln!(text, "  {} {answers} with {kind}", figure(count));
+    for (error, count) in by_error {
+        let _ = writeln!(text, "  {} with {error}", counted(*count, "response"));
     }
-    if retries > 0.0 {
-        let times = plural(retries, "repetition");
-        let waited = duration(number("total_retry_wait").unwrap_or(0.0));
-        let _ = writeln!(
-            text,
-            "  {} {times}, after {waited} of waiting",
-            figure(retries)
-        );
+    if retries > 0 {
+        let noun = if retries == 1 { "retry" } else { "retries" };
+        let waited = duration(stats.total_retry_wait);
+        let retries = figure(retries as f64);
+        let _ = writeln!(text, "  {retries} {noun}, after {waited} of waiting");
     }
-    for (key, value) in stats {
-        if let Some(header) = key.strip_prefix("rate_limit_") {
-            let (header, what) = match header.strip_suffix("-min") {
-                Some(header) => (header, "at least "),
-                None => (header, ""),
-            };
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            let _ = writeln!(text, "  {header}: {what}{value}");
-        }
+    for (header, remaining) in &stats.rate_limits_remaining {
+        let _ = writeln!(text, "  {header}: at least {remaining:?}");
+    }
+    for (header, value) in &stats.rate_limits {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let _ = writeln!(text, "  {header}: {value}");
     }
 }
 
@@ -271,59 +203,51 @@ fn callbacks(text: &mut String, result: &RunResult) {
     }
 }
 
-fn measurement(text: &mut String, result: &RunResult, stats: &Map<String, Value>) {
-    let word = |key: &str| {
-        stats
-            .get(&format!("measurement_{key}"))
-            .and_then(Value::as_str)
-    };
-    let number = |key: &str| {
-        stats
-            .get(&format!("measurement_{key}"))
-            .and_then(Value::as_f64)
-    };
-    let is_empty = stats.get("total_requests").and_then(Value::as_u64) == Some(0);
-    if let Some(verdict) = word("verdict").filter(|_| !is_empty) {
+fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
+    let verdict = stats.measurement_verdict.as_ref();
+    if let Some(verdict) = verdict.filter(|_| stats.total_requests != Some(0)) {
         let _ = write!(text, "\nmeasurement: {verdict}");
-        if let Some(stamps) = word("stamps") {
+        if let Some(stamps) = &stats.measurement_stamps {
             let _ = write!(text, " ({stamps} stamps)");
         }
         text.push('\n');
-        for (key, label) in [
-            ("receive_delay", "receive delay"),
-            ("send_lateness", "send lateness"),
+        for (label, delays) in [
+            ("receive delay", stats.measurement_receive_delay),
+            ("send lateness", stats.measurement_send_lateness),
         ] {
-            if let (Some(p50), Some(p99)) =
-                (number(&format!("{key}-p50")), number(&format!("{key}-p99")))
+            if let Delays {
+                p50: Some(p50),
+                p99: Some(p99),
+                ..
+            } = delays
             {
                 let (p50, p99) = (duration(p50), duration(p99));
                 let _ = writeln!(text, "  {label}  p50 {p50}  p99 {p99}");
             }
         }
-        if let (Some(ttft), Some(itl)) = (
-            number("calibration_ttft-mean"),
-            number("calibration_itl-mean"),
-        ) {
-            let p99 = |key: &str| number(key).map_or_else(|| "—".to_owned(), duration);
+        let (ttft, itl) = (
+            stats.measurement_calibration_ttft,
+            stats.measurement_calibration_itl,
+        );
+        if let (Some(ttft_mean), Some(itl_mean)) = (ttft.mean, itl.mean) {
             let _ = writeln!(
                 text,
                 "  calibrated: this machine adds {} to TTFT (p99 {}) and {} to ITL (p99 {})",
-                duration(ttft),
-                p99("calibration_ttft-p99"),
-                duration(itl),
-                p99("calibration_itl-p99"),
+                duration(ttft_mean),
+                or_dash(ttft.p99, duration),
+                duration(itl_mean),
+                or_dash(itl.p99, duration),
             );
         }
     }
-    let reasons = stats.get("measurement_reasons").and_then(Value::as_array);
-    for reason in reasons.into_iter().flatten().filter_map(Value::as_str) {
+    for reason in &stats.measurement_reasons {
         let _ = writeln!(text, "  {reason}");
     }
     for warning in &result.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
     if let Some(folder) = &result.summary.output_path {
-        let _ = writeln!(text, "files: {}", folder);
+        let _ = writeln!(text, "files: {folder}");
     }
 }
 
@@ -393,6 +317,15 @@ pub(crate) fn figure(value: f64) -> String {
         grouped.push_str(fraction);
     }
     grouped
+}
+
+/// A number of things.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {}", figure(count as f64), plural(count as f64, noun))
+}
+
+pub(crate) fn or_dash(value: Option<f64>, format: fn(f64) -> String) -> String {
+    value.map_or_else(|| "—".to_owned(), format)
 }
 
 pub(crate) fn plural(count: f64, noun: &str) -> String {

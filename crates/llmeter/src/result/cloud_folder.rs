@@ -78,7 +78,7 @@ async fn run_files(store: &Store) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// The parts of the answers, in order.
+/// The parts of the responses, in order.
 pub(super) async fn parts(store: &Store) -> Result<Vec<String>> {
     let names = store.list(PARTS_FOLDER).await?;
     let mut parts: Vec<(u64, String)> = names

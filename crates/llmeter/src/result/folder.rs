@@ -23,7 +23,7 @@ pub(crate) const STATS_FILE: &str = "stats.json";
 /// The configuration that the Python system's files have no place for.
 pub const OWN_CONFIG_FILE: &str = "llmeter.json";
 
-/// Where the parts of the answers of a run in the cloud are until it is complete.
+/// Where the parts of the responses of a run in the cloud are until it is complete.
 pub(crate) const PARTS_FOLDER: &str = "responses.jsonl.parts";
 
 /// The files of a run, in the order in which they are written.
@@ -40,7 +40,7 @@ pub const RUN_FILES: [&str; 6] = [
 ///
 /// Files that are written as a whole appear complete or not at all. A folder in the cloud is
 /// written to a staging folder on this machine first, and mirrored from there: what is written as
-/// a whole at once, the answers in parts while they come. The staging folder is removed when
+/// a whole at once, the responses in parts while they come. The staging folder is removed when
 /// everything is uploaded, and only then.
 #[derive(Debug)]
 pub struct RunFolder {

@@ -1,4 +1,4 @@
-//! A line of `responses.jsonl` as an answer.
+//! A line of `responses.jsonl` as a response.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -7,12 +7,16 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::line_writer::PAYLOAD_OF;
 use super::{datetime, json};
 use crate::InvocationResponse;
+use crate::api::{CountSlot, FieldSlot, ResponseField};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
-/// An answer from one line of `responses.jsonl`, of this or an older format.
+const FIELDS: &[ResponseField] = InvocationResponse::FIELDS;
+
+/// A response from one line of `responses.jsonl`, of this or an older format.
 ///
 /// Keys that are not known go into `annotations`, where keys that are already there win.
 ///
@@ -60,23 +64,17 @@ impl LineReader {
         let seed = LineSeed {
             is_measuring: self.is_measuring,
         };
-        let read = json::read_with(line, |text| {
+        let (mut response, payload_of) = json::read_with(line, |text| {
             let mut deserializer = serde_json::Deserializer::from_slice(text);
             let read = seed.deserialize(&mut deserializer)?;
             deserializer.end()?;
             Ok(read)
         })?;
-        let ReadLine {
-            mut response,
-            payload,
-            prompt,
-            payload_of,
-        } = read;
         if self.is_measuring {
             return Ok(response);
         }
-        response.input_payload = payload.map(|payload| share(&mut self.payloads, payload));
-        response.input_prompt = prompt.map(|prompt| share(&mut self.prompts, prompt));
+        share(&mut self.payloads, &mut response.input_payload);
+        share(&mut self.prompts, &mut response.input_prompt);
         if let Some(id) = payload_of {
             if response.input_payload.is_some() {
                 let head = (
@@ -95,27 +93,23 @@ impl LineReader {
     }
 }
 
-/// The one that is already there, or else this one.
-fn share<T: Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value: T) -> Arc<T> {
-    if let Some(shared) = known.get(&value) {
-        return shared.clone();
+/// Replaces a value by an equal one that was there before.
+fn share<T: Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value: &mut Option<Arc<T>>) {
+    if let Some(value) = value {
+        match known.get(value) {
+            Some(shared) => value.clone_from(shared),
+            None => _ = known.insert(value.clone()),
+        }
     }
-    let value = Arc::new(value);
-    known.insert(value.clone());
-    value
-}
-
-struct ReadLine {
-    response: InvocationResponse,
-    payload: Option<Payload>,
-    prompt: Option<Value>,
-    payload_of: Option<String>,
 }
 
 #[derive(Clone, Copy)]
 struct LineSeed {
     is_measuring: bool,
 }
+
+/// A response, and the id of the line that carries its payload.
+type ReadLine = (InvocationResponse, Option<String>);
 
 impl<'de> DeserializeSeed<'de> for LineSeed {
     type Value = ReadLine;
@@ -129,85 +123,30 @@ impl<'de> Visitor<'de> for LineSeed {
     type Value = ReadLine;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer as a JSON object")
+        f.write_str("a response as a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadLine, A::Error> {
         let mut response = InvocationResponse::default();
-        let (mut payload, mut prompt, mut payload_of) = (None, None, None);
-        let mut error: Option<String> = None;
-        let (mut error_kind, mut error_phase): (Option<String>, Option<String>) = (None, None);
+        let mut payload_of = None;
+        let mut failure = [None, None, None];
         let mut extras = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let detail = &mut response.detail;
-            match key.as_str() {
-                "response_text" | "input_payload" | "input_prompt" | "reasoning_text"
-                | "annotations" | "id"
-                    if self.is_measuring =>
-                {
-                    map.next_value::<IgnoredAny>()?;
+        let mut expected = 0;
+        while let Some(key) = map.next_key_seed(KeySeed { expected })? {
+            match key {
+                Key::Field(index) => {
+                    expected = index + 1;
+                    let slot = FIELDS[index].slot(&mut response);
+                    self.read_field(slot, &mut failure, &mut map)?;
                 }
-                "response_text" => response.response_text = map.next_value()?,
-                "input_payload" => payload = map.next_value()?,
-                "id" => response.id = map.next_value()?,
-                "input_prompt" => prompt = map.next_value()?,
-                "time_to_first_token" => response.time_to_first_token = map.next_value()?,
-                "time_to_last_token" => response.time_to_last_token = map.next_value()?,
-                "num_tokens_input" => response.num_tokens_input = whole(&mut map)?,
-                "num_tokens_output" => response.num_tokens_output = whole(&mut map)?,
-                "num_tokens_input_cached" => response.num_tokens_input_cached = whole(&mut map)?,
-                "num_tokens_output_reasoning" => {
-                    response.num_tokens_output_reasoning = whole(&mut map)?;
-                }
-                "time_per_output_token" => response.time_per_output_token = map.next_value()?,
-                "error" => error = map.next_value()?,
-                "error_kind" => error_kind = map.next_value()?,
-                "error_phase" => error_phase = map.next_value()?,
-                "retries" => response.retries = whole(&mut map)?,
-                "request_time" => {
-                    let text: Option<String> = map.next_value()?;
-                    response.request_time = text.as_deref().and_then(datetime::from_text);
-                }
-                "annotations" => {
-                    response.annotations = map.next_value::<Option<_>>()?.unwrap_or_default();
-                }
-                "time_to_first_answer_token" => {
-                    detail.time_to_first_answer_token = map.next_value()?;
-                }
-                "inter_token_latencies" => {
-                    let gaps: Vec<Option<f32>> = map.next_value()?;
-                    detail.inter_token_latencies = gaps
-                        .into_iter()
-                        .map(|gap| gap.unwrap_or(f32::NAN))
-                        .collect();
-                    // Reading leaves room for more.
-                    detail.inter_token_latencies.shrink_to_fit();
-                }
-                "inter_token_latencies_dropped" => {
-                    detail.inter_token_latencies_dropped = whole(&mut map)?.unwrap_or(0);
-                }
-                "content_frames" => detail.content_frames = whole(&mut map)?,
-                "time_to_connect" => detail.time_to_connect = map.next_value()?,
-                "time_to_tls" => detail.time_to_tls = map.next_value()?,
-                "time_to_headers" => detail.time_to_headers = map.next_value()?,
-                "status" => detail.status = whole(&mut map)?,
-                "finish_reason" => detail.finish_reason = map.next_value()?,
-                "reasoning_text" => detail.reasoning_text = map.next_value()?,
-                "retry_wait" => detail.retry_wait = map.next_value()?,
-                "send_lateness" => detail.send_lateness = map.next_value()?,
-                "receive_delay" => detail.receive_delay = map.next_value()?,
-                "client" => detail.client = whole(&mut map)?,
-                "payload_of" => payload_of = map.next_value()?,
-                _ if self.is_measuring => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                _ => {
-                    extras.insert(key, map.next_value()?);
-                }
+                Key::PayloadOf => payload_of = map.next_value()?,
+                Key::Other(_) if self.is_measuring => _ = map.next_value::<IgnoredAny>()?,
+                Key::Other(key) => _ = extras.insert(key, map.next_value()?),
             }
         }
-        let (kind, phase, status) = (&error_kind, &error_phase, response.detail.status);
-        response.error = error
+        let [message, kind, phase] = failure;
+        let status = response.detail.status;
+        response.error = message
             .map(|message| Failure::from_file(message, kind.as_deref(), phase.as_deref(), status));
         if !extras.is_empty() {
             extras.append(&mut response.annotations);
@@ -216,27 +155,107 @@ impl<'de> Visitor<'de> for LineSeed {
         if let Some(text) = &mut response.response_text {
             text.shrink_to_fit();
         }
-        Ok(ReadLine {
-            response,
-            payload,
-            prompt,
-            payload_of,
+        Ok((response, payload_of))
+    }
+}
+
+impl LineSeed {
+    fn read_field<'de, A: MapAccess<'de>>(
+        self,
+        slot: FieldSlot<'_>,
+        failure: &mut [Option<String>; 3],
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match slot {
+            FieldSlot::Text(_)
+            | FieldSlot::Json(_)
+            | FieldSlot::Payload(_)
+            | FieldSlot::Annotations(_)
+                if self.is_measuring =>
+            {
+                map.next_value::<IgnoredAny>()?;
+            }
+            FieldSlot::Text(text) => *text = map.next_value()?,
+            FieldSlot::Seconds(seconds) => *seconds = map.next_value()?,
+            FieldSlot::Count(count) => read_count(count, map)?,
+            FieldSlot::Gaps(kept) => {
+                let gaps: Vec<Option<f32>> = map.next_value()?;
+                *kept = gaps
+                    .into_iter()
+                    .map(|gap| gap.unwrap_or(f32::NAN))
+                    .collect();
+                // Reading leaves room for more.
+                kept.shrink_to_fit();
+            }
+            FieldSlot::Time(time) => {
+                let text: Option<String> = map.next_value()?;
+                *time = text.as_deref().and_then(datetime::from_text);
+            }
+            FieldSlot::Json(json) => *json = map.next_value::<Option<_>>()?.map(Arc::new),
+            FieldSlot::Payload(payload) => *payload = map.next_value::<Option<_>>()?.map(Arc::new),
+            FieldSlot::Annotations(annotations) => {
+                *annotations = map.next_value::<Option<_>>()?.unwrap_or_default();
+            }
+            FieldSlot::Failure(part) => failure[part as usize] = map.next_value()?,
+        }
+        Ok(())
+    }
+}
+
+enum Key {
+    /// The place of a field in the table.
+    Field(usize),
+    PayloadOf,
+    Other(String),
+}
+
+/// Recognises a key without copying it. Lines mostly have fields in the table's order.
+struct KeySeed {
+    /// The place of the field that may come next.
+    expected: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        let mut places = (self.expected..FIELDS.len()).chain(0..self.expected);
+        Ok(match places.find(|&place| FIELDS[place].key == key) {
+            Some(place) => Key::Field(place),
+            None if key == PAYLOAD_OF => Key::PayloadOf,
+            None => Key::Other(key.to_owned()),
         })
     }
 }
 
-/// A whole number or null; `12.0` is whole.
-fn whole<'de, A: MapAccess<'de>, T: TryFrom<u64>>(map: &mut A) -> Result<Option<T>, A::Error> {
+/// Reads a count or null; `12.0` is a count.
+fn read_count<'de, A: MapAccess<'de>>(
+    slot: &mut dyn CountSlot,
+    map: &mut A,
+) -> Result<(), A::Error> {
     let Some(number) = map.next_value::<Option<Number>>()? else {
-        return Ok(None);
+        slot.set(None);
+        return Ok(());
     };
-    let whole = number.as_u64().or_else(|| {
+    let count = number.as_u64().or_else(|| {
         let float = number.as_f64()?;
         (float >= 0.0 && float.fract() == 0.0).then_some(float as u64)
     });
-    match whole.and_then(|whole| T::try_from(whole).ok()) {
-        Some(whole) => Ok(Some(whole)),
-        None => Err(A::Error::custom(format_args!("{number} is no count"))),
+    match count {
+        Some(count) if slot.set(Some(count)) => Ok(()),
+        _ => Err(A::Error::custom(format_args!("{number} is no count"))),
     }
 }
 
@@ -259,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_answer_is_an_error() {
+    fn a_line_that_is_no_response_is_an_error() {
         for line in [
             "",
             "[]",

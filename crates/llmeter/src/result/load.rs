@@ -20,7 +20,7 @@ use crate::{Error, InvocationResponse, Result};
 
 type Object = Map<String, Value>;
 
-/// Loads a folder, with its answers or without keeping them.
+/// Loads a folder, with its responses or without keeping them.
 pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResult> {
     let folder = SavedFolder::open(location)?;
     let mut warnings = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
                 Some(saved) => summary.fill_from(saved),
                 None => warnings.push(format!(
                     "{location}: the run was ended before its end (there is no usable {SUMMARY_FILE}); \
-                     the figures are those of the {} answers that were saved",
+                     the figures are those of the {} responses that were saved",
                     lines.accumulator.recorded()
                 )),
             }
@@ -78,7 +78,7 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     let is_killed = saved_summary.is_none() && saved_stats.is_none();
     let mut stored = saved_stats.unwrap_or_default();
     let use_stored = !stored.is_empty() && (!keep_responses || lines.accumulator.recorded() == 0);
-    stored.retain(|key, _| !RunSummary::FIELDS.contains(&key.as_str()));
+    stored.retain(|key, _| !RunSummary::has_field(key));
     let computed = if use_stored {
         Map::new()
     } else {
@@ -95,10 +95,10 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     Ok(result)
 }
 
-/// The answers of a folder, and what is wrong with their file.
+/// The responses of a folder, and what is wrong with their file.
 pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>, Vec<String>)> {
     let folder = SavedFolder::open(location)?;
-    // Without answers, reading the file says so.
+    // Without responses, reading the file says so.
     let path = match folder.responses()? {
         Some(path) => path,
         None => folder.path(RESPONSES_FILE),

@@ -1,7 +1,7 @@
 //! Uploading a run's folder while it is written.
 //!
 //! A thread of its own follows the staging folder, so that a slow network keeps nobody waiting. It
-//! uploads the answers in numbered parts of whole lines while they come, and at the end as one
+//! uploads the responses in numbered parts of whole lines while they come, and at the end as one
 //! file, after which the parts go.
 
 use std::cell::Cell;
@@ -63,9 +63,9 @@ pub(super) struct Mirror {
 enum Order {
     /// Upload this file as a whole.
     Upload(&'static str),
-    /// Upload the answers in parts from now on.
+    /// Upload the responses in parts from now on.
     Follow,
-    /// Tell whether the folder has its answers as a file.
+    /// Tell whether the folder has its responses as a file.
     HasResponses,
     /// Upload what a complete run has, and delete the parts.
     Complete,
@@ -107,17 +107,17 @@ impl Mirror {
         self.order(Order::Upload(name)).map(drop)
     }
 
-    /// Uploads the answers in parts from now on.
+    /// Uploads the responses in parts from now on.
     pub(super) fn follow_responses(&self) -> Result<()> {
         self.order(Order::Follow).map(drop)
     }
 
-    /// Whether the answers are there as a file, here or in the cloud.
+    /// Whether the responses are there as a file, here or in the cloud.
     pub(super) fn has_responses(&self) -> Result<bool> {
         Ok(self.path.join(RESPONSES_FILE).exists() || self.order(Order::HasResponses)?)
     }
 
-    /// Uploads answers, statistics and summary and deletes the parts.
+    /// Uploads responses, statistics and summary and deletes the parts.
     pub(super) fn complete(&self) -> Result<()> {
         self.order(Order::Complete)?;
         self.is_complete.store(true, Ordering::Relaxed);
@@ -134,10 +134,10 @@ impl Mirror {
 
     fn order(&self, order: Order) -> Result<bool> {
         let died = || Error::Environment("the uploader died of a defect in llmeter".to_owned());
-        let (answer, answered) = mpsc::channel();
+        let (reply, replied) = mpsc::channel();
         let orders = self.orders.as_ref().ok_or_else(died)?;
-        orders.send((order, answer)).map_err(|_| died())?;
-        answered.recv().map_err(|_| died())?
+        orders.send((order, reply)).map_err(|_| died())?;
+        replied.recv().map_err(|_| died())?
     }
 }
 
@@ -153,12 +153,12 @@ impl Drop for Mirror {
             .staging
             .get_mut()
             .is_ok_and(|staging| staging.is_none());
-        let has_answers = self
+        let has_responses = self
             .path
             .join(RESPONSES_FILE)
             .metadata()
             .is_ok_and(|file| file.len() > 0);
-        if !is_kept && has_answers && !*self.is_complete.get_mut() {
+        if !is_kept && has_responses && !*self.is_complete.get_mut() {
             let path = self.keep_staging();
             tracing::error!(
                 "not everything was uploaded; all files are in {}",
@@ -172,12 +172,12 @@ impl Drop for Mirror {
 struct Uploader {
     store: Store,
     staging: PathBuf,
-    /// Whether answers are uploaded in parts.
+    /// Whether responses are uploaded in parts.
     follows: bool,
-    /// Bytes of the answers that are uploaded in parts.
+    /// Bytes of the responses that are uploaded in parts.
     uploaded: u64,
     parts: u64,
-    /// Bytes of the answers that are uploaded as a whole.
+    /// Bytes of the responses that are uploaded as a whole.
     whole: Cell<Option<u64>>,
     /// When the last part went, or was tried.
     last: clock::Stamp,
@@ -195,8 +195,8 @@ impl Uploader {
         let (runtime, store) = match started {
             Ok(started) => started,
             Err(reason) => {
-                if let Some((_, answer)) = orders.blocking_recv() {
-                    let _ = answer.send(Err(reason));
+                if let Some((_, reply)) = orders.blocking_recv() {
+                    let _ = reply.send(Err(reason));
                 }
                 return;
             }
@@ -219,11 +219,11 @@ impl Uploader {
                     order = orders.recv() => order,
                     never = uploader.upload_parts() => match never {},
                 };
-                let Some((order, answer)) = order else {
+                let Some((order, reply)) = order else {
                     return;
                 };
                 let outcome = uploader.carry_out(order).await;
-                let _ = answer.send(outcome);
+                let _ = reply.send(outcome);
             }
         });
     }
@@ -267,7 +267,7 @@ impl Uploader {
             let Ok(file) = self.staging.join(name).metadata() else {
                 continue;
             };
-            // Callbacks may have the folder written several times; the answers are the same then.
+            // Callbacks may have the folder written several times; the responses are the same then.
             let is_there = name == RESPONSES_FILE && self.whole.get() == Some(file.len());
             if !is_there {
                 self.upload(name).await?;
@@ -307,7 +307,7 @@ impl Uploader {
                 continue;
             }
             if let Err(reason) = self.upload_part().await {
-                tracing::warn!(%reason, "a part of the answers was not uploaded; it is tried again");
+                tracing::warn!(%reason, "a part of the responses was not uploaded; it is tried again");
             }
             self.last = clock::now();
         }

@@ -12,7 +12,7 @@ use crate::{Error, InvocationResponse, Result};
 /// Write to the file when this much is waiting.
 const BUFFER: usize = 128 * 1024;
 
-/// Appends answers to `responses.jsonl`.
+/// Appends responses to `responses.jsonl`.
 ///
 /// Only whole lines are handed to the system. [`flush`](Self::flush) at least twice a second, and
 /// a killed process loses no more than that.
@@ -34,7 +34,7 @@ impl ResponsesWriter {
         }
     }
 
-    /// Adds an answer.
+    /// Adds a response.
     ///
     /// # Errors
     /// If the file cannot be written. What could not be written stays and is tried again.
@@ -77,7 +77,7 @@ impl Drop for ResponsesWriter {
     }
 }
 
-/// What reading a file of answers found out besides the answers.
+/// What reading a file of responses found out besides the responses.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     /// Lines, readable or not.
@@ -105,7 +105,7 @@ impl Findings {
         }
         if self.unresolved > 0 {
             warnings.push(format!(
-                "{path}: {} answers refer to a payload whose line is missing",
+                "{path}: {} responses refer to a payload whose line is missing",
                 self.unresolved
             ));
         }
@@ -113,7 +113,7 @@ impl Findings {
     }
 }
 
-/// Reads the answers of a file one by one; lines that cannot be read are skipped and counted.
+/// Reads the responses of a file one by one; lines that cannot be read are skipped and counted.
 pub(crate) fn read_responses(
     path: &Path,
     mut reader: LineReader,

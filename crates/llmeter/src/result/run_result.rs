@@ -9,8 +9,9 @@ use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
 use crate::callback::CallbackFailure;
+use crate::endpoint::ResponseField;
 use crate::run::MeasurementQuality;
-use crate::stats::{Accumulator, AnnotationSummary, Keep};
+use crate::stats::{Accumulator, AnnotationSummary, Keep, Metric, Stats};
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
@@ -20,12 +21,12 @@ const INTERRUPTED: &str = "interrupted";
 /// The statistic that lists hooks of callbacks that failed.
 const CALLBACK_ERRORS: &str = "callback_errors";
 
-/// The outcome of a run: its summary, its answers and its statistics.
+/// The outcome of a run: its summary, its responses and its statistics.
 #[derive(Debug, Clone, Default)]
 pub struct RunResult {
     /// What the run was and how long it took.
     pub summary: RunSummary,
-    /// The answers in order of completion. Empty after a run in low memory, and when loaded
+    /// The responses in order of completion. Empty after a run in low memory, and when loaded
     /// without them.
     pub responses: Vec<InvocationResponse>,
     /// Whether the run was ended before its end.
@@ -34,13 +35,13 @@ pub struct RunResult {
     pub warnings: Vec<String>,
     /// How far the figures can be trusted; `None` when loaded, where `stats` has the record.
     pub quality: Option<MeasurementQuality>,
-    /// Hooks of callbacks that failed after answers or after the run, each with its count.
+    /// Hooks of callbacks that failed after responses or after the run, each with its count.
     pub callback_errors: Vec<CallbackFailure>,
-    /// The failures, if the answers were not kept.
+    /// The failures, if the responses were not kept.
     pub(crate) failures: FailureTally,
-    /// The numeric annotations of the answers, if those were not kept.
+    /// The numeric annotations of the responses, if those were not kept.
     pub(crate) annotation_tally: Option<BTreeMap<String, AnnotationSummary>>,
-    /// What the answers say.
+    /// What the responses say.
     computed: Map<String, Value>,
     /// What is only known from elsewhere: the measurement's quality, or `stats.json`.
     stored: Map<String, Value>,
@@ -49,7 +50,7 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// The outcome of a run whose answers were fed to an [`Accumulator`] that gave `computed`.
+    /// The outcome of a run whose responses were fed to an [`Accumulator`] that gave `computed`.
     pub fn new(
         summary: RunSummary,
         responses: Vec<InvocationResponse>,
@@ -63,14 +64,14 @@ impl RunResult {
         }
     }
 
-    /// A result made of these answers.
+    /// A result made of these responses.
     pub fn from_responses(summary: RunSummary, responses: Vec<InvocationResponse>) -> Self {
         let mut result = Self::new(summary, responses, Map::new());
         result.recompute();
         result
     }
 
-    /// Makes the statistics anew from the summary and the answers, after changing them.
+    /// Makes the statistics anew from the summary and the responses, after changing them.
     pub fn recompute(&mut self) {
         let mut accumulator = Accumulator::new(Keep::Values);
         for response in &self.responses {
@@ -80,15 +81,22 @@ impl RunResult {
             accumulator.stats_of(self.summary.total_test_time, self.summary.total_requests);
     }
 
-    /// All statistics: the summary's fields, what the answers say, what else is known, and over
-    /// all that what callbacks contributed.
-    pub fn stats(&self) -> Map<String, Value> {
+    /// The statistics by name and type: `result.stats().ttft.p50`. What callbacks contribute under
+    /// names of their own is in [`stats_map`](Self::stats_map).
+    pub fn stats(&self) -> Stats {
+        Stats::from_map(&self.stats_map())
+    }
+
+    /// All statistics as `stats.json` has them: the summary's fields, what the responses say, what
+    /// else is known, and over all that what callbacks contributed.
+    pub fn stats_map(&self) -> Map<String, Value> {
         let mut stats = self.summary.to_map();
         stats.extend(self.computed.clone());
         let is_computed = !self.computed.is_empty();
         for (key, value) in &self.stored {
             // A metric without values now may have had some under another version's definition.
-            let is_outdated = is_computed && Accumulator::defines(key);
+            let is_outdated =
+                is_computed && Metric::of(key).is_some_and(|(metric, _)| metric.is_computed());
             if !stats.contains_key(key) && !is_outdated {
                 stats.insert(key.clone(), value.clone());
             }
@@ -115,7 +123,7 @@ impl RunResult {
         tally.groups()
     }
 
-    /// Adds statistics that do not come from the answers. One that the answers give stays.
+    /// Adds statistics that do not come from the responses. One that the responses give stays.
     pub fn add_stats(&mut self, stats: Map<String, Value>) {
         self.stored.extend(stats);
     }
@@ -132,22 +140,22 @@ impl RunResult {
         Ok(())
     }
 
-    /// Removes statistics of these names that did not come from the answers.
+    /// Removes statistics of these names that did not come from the responses.
     pub(crate) fn remove_stats(&mut self, is_outdated: impl Fn(&str) -> bool) {
         self.stored.retain(|key, _| !is_outdated(key));
         self.contributed.retain(|key, _| !is_outdated(key));
     }
 
-    /// Whether the answers are here, or at least what their annotations say.
+    /// Whether the responses are here, or at least what their annotations say.
     pub(crate) fn knows_annotations(&self) -> bool {
         let is_empty = self.summary.total_requests.unwrap_or(0) == 0;
         !self.responses.is_empty() || self.annotation_tally.is_some() || is_empty
     }
 
-    /// A numeric annotation over all answers that have it, failed ones included: from the answers
+    /// A numeric annotation over all responses that have it, failed ones included: from the responses
     /// if they are here, else from what the run in low memory kept of it (exact count, sum and
-    /// average; percentiles good to three digits; a hundred names at most). `None` if no answer
-    /// has it as a number, or if the result was loaded without its answers.
+    /// average; percentiles good to three digits; a hundred names at most). `None` if no response
+    /// has it as a number, or if the result was loaded without its responses.
     pub fn annotation_summary(&self, name: &str) -> Option<AnnotationSummary> {
         if self.responses.is_empty() {
             return self.annotation_tally.as_ref()?.get(name).copied();
@@ -156,13 +164,13 @@ impl RunResult {
         AnnotationSummary::of(values.filter_map(|one| one.annotations.get(name)?.as_f64()))
     }
 
-    /// The values of one field over all answers, null where unset: a field of the answers' lines,
+    /// The values of one field over all responses, null where unset: a field of the responses' lines,
     /// or else an annotation.
     ///
     /// # Errors
-    /// If no answer has it.
+    /// If no response has it.
     pub fn get_dimension(&self, name: &str) -> Result<Vec<Value>> {
-        let is_field = InvocationResponse::default().dimension(name).is_some();
+        let is_field = ResponseField::named(name).is_some();
         let values: Vec<Option<Value>> = self
             .responses
             .iter()
@@ -172,13 +180,12 @@ impl RunResult {
             })
             .collect();
         if !is_field && values.iter().all(Option::is_none) {
+            let fields: Vec<_> = InvocationResponse::FIELDS.iter().map(|f| f.key).collect();
+            let fields = fields.join(", ");
             return Err(Error::field(
                 "dimension",
                 name,
-                format!(
-                    "an annotation that a response has, or one of {}",
-                    InvocationResponse::FIELDS.join(", ")
-                ),
+                format!("an annotation that a response has, or one of {fields}"),
             ));
         }
         Ok(values.into_iter().map(Option::unwrap_or_default).collect())
@@ -198,7 +205,7 @@ impl RunResult {
         let mut summary = self.summary.clone();
         summary.output_path = Some(path.clone());
         let mut stats = summary.to_map();
-        for (key, value) in self.stats() {
+        for (key, value) in self.stats_map() {
             stats.entry(key).or_insert(value);
         }
         if self.responses.is_empty() {
@@ -220,8 +227,8 @@ impl RunResult {
         load::load(&path.into(), true)
     }
 
-    /// Loads a run folder without its answers: summary and statistics as they were saved. Only
-    /// where they were not, the answers are read, but not kept.
+    /// Loads a run folder without its responses: summary and statistics as they were saved. Only
+    /// where they were not, the responses are read, but not kept.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -229,8 +236,8 @@ impl RunResult {
         load::load(&path.into(), false)
     }
 
-    /// Loads the answers of a result that was made or loaded without them, and makes its
-    /// statistics anew; those that do not come from the answers stay.
+    /// Loads the responses of a result that was made or loaded without them, and makes its
+    /// statistics anew; those that do not come from the responses stay.
     ///
     /// # Errors
     /// If no folder is known or `responses.jsonl` cannot be read.
@@ -306,20 +313,25 @@ mod tests {
         result.add_stats(map(
             json!({"measurement_verdict": "clean", "failed_requests": 9}),
         ));
-        assert_eq!(result.stats()["failed_requests"], 0);
+        assert_eq!(result.stats_map()["failed_requests"], 0);
         let error = result
             .contribute_stats(map(json!({"fine": 1, "label": "x"})))
             .unwrap_err();
         assert!(error.to_string().contains("label"), "{error}");
-        assert!(!result.stats().contains_key("fine"));
+        assert!(!result.stats_map().contains_key("fine"));
         result
             .contribute_stats(map(json!({"failed_requests": 3, "cost": 0.5})))
             .unwrap();
-        let stats = result.stats();
+        let stats = result.stats_map();
         assert_eq!(stats["failed_requests"], 3);
         assert_eq!(stats["cost"], 0.5);
         assert_eq!(stats["measurement_verdict"], "clean");
-        assert!(stats.keys().take(14).eq(RunSummary::FIELDS));
+        assert!(
+            stats
+                .keys()
+                .zip(RunSummary::fields())
+                .all(|(key, field)| key == field)
+        );
     }
 
     #[test]
@@ -345,14 +357,17 @@ mod tests {
         assert!(!base.path().join("own").exists());
         result.save(None).unwrap();
         let loaded = RunResult::load(&own).unwrap();
-        assert_eq!(loaded.stats(), result.stats());
+        assert_eq!(loaded.stats_map(), result.stats_map());
         assert_eq!(loaded.responses, result.responses);
         assert_eq!(loaded.warnings, [""; 0]);
         result.summary.output_path = Some(other.clone());
-        assert_eq!(RunResult::load(&other).unwrap().stats(), result.stats());
+        assert_eq!(
+            RunResult::load(&other).unwrap().stats_map(),
+            result.stats_map()
+        );
         assert_eq!(RunResult::load(&other).unwrap().responses, result.responses);
 
-        // Without answers in memory, they are copied from the run's folder.
+        // Without responses in memory, they are copied from the run's folder.
         let third = at("third");
         let result = RunResult::load_without_responses(&own).unwrap();
         assert_eq!(result.responses, []);

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::datetime;
+use crate::stats::METRICS;
 use crate::storage::Location;
 
 /// What a run was and how long it took: `summary.json`, field by field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunSummary {
-    /// Recorded answers, not planned ones.
+    /// Recorded responses, not planned ones.
     pub total_requests: Option<u64>,
     /// How many clients sent at the same time.
     pub clients: u64,
@@ -68,22 +69,17 @@ impl Default for RunSummary {
 
 impl RunSummary {
     /// The names of the fields, in order.
-    pub const FIELDS: [&str; 14] = [
-        "total_requests",
-        "clients",
-        "n_requests",
-        "total_test_time",
-        "model_id",
-        "output_path",
-        "endpoint_name",
-        "provider",
-        "run_name",
-        "run_description",
-        "start_time",
-        "first_request_time",
-        "last_request_time",
-        "end_time",
-    ];
+    pub fn fields() -> impl Iterator<Item = &'static str> {
+        METRICS
+            .iter()
+            .filter(|metric| metric.is_of_summary())
+            .map(|metric| metric.key)
+    }
+
+    /// Whether there is a field of this name.
+    pub(crate) fn has_field(key: &str) -> bool {
+        Self::fields().any(|field| field == key)
+    }
 
     /// The fields as they are written to `summary.json`.
     pub fn to_map(&self) -> Map<String, Value> {
@@ -98,7 +94,7 @@ impl RunSummary {
     pub(crate) fn fill_from(&mut self, saved: &Map<String, Value>) {
         let mut map = self.to_map();
         for (key, value) in saved {
-            if value.is_null() || !Self::FIELDS.contains(&key.as_str()) {
+            if value.is_null() || !Self::has_field(key) {
                 continue;
             }
             let previous = map.insert(key.clone(), value.clone());
@@ -121,7 +117,7 @@ mod tests {
     #[test]
     fn the_fields_are_written_in_order() {
         let map = RunSummary::default().to_map();
-        assert!(map.keys().eq(RunSummary::FIELDS));
+        assert!(map.keys().eq(RunSummary::fields()));
     }
 
     #[test]

@@ -30,7 +30,7 @@ struct Copied {
 }
 
 impl SavedFolder {
-    /// Opens a folder. Small files of a folder in the cloud are copied, the answers when they are
+    /// Opens a folder. Small files of a folder in the cloud are copied, the responses when they are
     /// asked for.
     pub(super) fn open(location: &Location) -> Result<Self> {
         let missing = |reason: &str| Error::NotARun {
@@ -60,7 +60,7 @@ impl SavedFolder {
         self.path.join(name)
     }
 
-    /// Whether the folder has answers, as a file or in parts.
+    /// Whether the folder has responses, as a file or in parts.
     pub(super) fn has_responses(&self) -> bool {
         match &self.cloud {
             Some(copied) => copied.has_responses,
@@ -68,7 +68,7 @@ impl SavedFolder {
         }
     }
 
-    /// Where the answers can be read, if there are any.
+    /// Where the responses can be read, if there are any.
     pub(super) fn responses(&self) -> Result<Option<PathBuf>> {
         if !self.has_responses() {
             return Ok(None);
@@ -106,7 +106,7 @@ impl Copied {
         }))
     }
 
-    /// Copies the answers: the whole file, or, of a run that did not come to its end, the parts in
+    /// Copies the responses: the whole file, or, of a run that did not come to its end, the parts in
     /// order.
     fn fetch_responses(&self) -> Result<()> {
         let path = self.folder.path().join(RESPONSES_FILE);

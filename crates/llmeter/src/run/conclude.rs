@@ -21,7 +21,7 @@ impl Started {
             self.after_run(&mut result, runtime);
         }
         if let Some(folder) = self.folder {
-            let warning = folder.finish(&result.summary, &result.stats())?;
+            let warning = folder.finish(&result.summary, &result.stats_map())?;
             result.warnings.extend(warning);
         }
         Ok(result)
@@ -115,7 +115,7 @@ impl Started {
         let save_first = |result: &RunResult| {
             if let Some(folder) = self.folder.as_ref().filter(|_| is_writable)
                 && let Err(reason) =
-                    folder.write_summary_and_stats(&result.summary, &result.stats())
+                    folder.write_summary_and_stats(&result.summary, &result.stats_map())
             {
                 tracing::warn!("{reason}");
                 is_writable = false;

@@ -22,7 +22,10 @@ use crate::run::{Interrupt, Observer, RunConfig};
 ///         run.clients = clients;
 ///         run.load = Load::Requests(10);
 ///     })?;
-///     println!("{clients}: p50 TTFT {}", result.stats()["time_to_first_token-p50"]);
+///     match result.stats().ttft.p50 {
+///         Some(seconds) => println!("{clients} clients: p50 TTFT {seconds:.3} s"),
+///         None => println!("{clients} clients: no request succeeded"),
+///     }
 /// }
 /// # Ok(())
 /// # }

@@ -1,13 +1,15 @@
-//! The statistics of a run, fed one answer at a time.
+//! The statistics of a run, fed one response at a time.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::METRICS;
 use super::annotations::{AnnotationSummary, Annotations};
 use super::exact_sum::ratio;
 use super::gap_counts::GapCounts;
 use super::measure::Measure;
+use super::metric::{Metric, Source};
 use super::percentile::Percentile;
 use super::series::Series;
 use super::summary::{Number, STANDARD_PERCENTILES};
@@ -17,21 +19,6 @@ use crate::InvocationResponse;
 const P95_FROM: u64 = 20;
 /// From this many values on, a time also has its 99.9th percentile.
 const P99_9_FROM: u64 = 1000;
-
-/// The metrics, named in full so that a saved statistic can be recognised as one of them.
-const METRICS: [&str; 11] = [
-    "time_to_last_token",
-    "time_to_first_token",
-    "time_per_output_token",
-    "num_tokens_output",
-    "num_tokens_input",
-    "num_tokens_input_cached",
-    "time_to_first_answer_token",
-    "inter_token_latency",
-    "time_to_connect",
-    "time_to_tls",
-    "tokens_per_frame",
-];
 
 /// What an [`Accumulator`] keeps of the values that it is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,81 +31,57 @@ pub enum Keep {
     Sketches,
 }
 
-/// The statistics of a run, fed one answer at a time.
+/// The statistics of a run, fed one response at a time: every metric of the table that comes from
+/// responses.
 ///
 /// There is one definition of every key, whether a run is under way, over, or loaded from disk.
 /// Failed requests enter the counts, the token sums and the annotations, never the distributions.
 #[derive(Debug)]
 pub struct Accumulator {
-    keep: Keep,
-    recorded: u64,
-    failed: u64,
-    /// Failed requests by the name of the failure's kind.
-    failed_by_kind: BTreeMap<String, u64>,
-    input_tokens: u64,
-    output_tokens: u64,
-    cached_input_tokens: u64,
-    reasoning_output_tokens: u64,
-    retries: u64,
-    retry_wait: f64,
-    framed_tokens: u64,
-    frames: u64,
-    gaps_dropped: u64,
-    time_to_last_token: Series<f64>,
-    time_to_first_token: Series<f64>,
-    time_per_output_token: Series<f64>,
-    num_tokens_output: Series<u32>,
-    num_tokens_input: Series<u32>,
-    num_tokens_input_cached: Series<u32>,
-    time_to_first_answer_token: Series<f64>,
-    inter_token_latency: Gaps,
-    time_to_connect: Series<f64>,
-    time_to_tls: Series<f64>,
+    totals: Totals,
+    figures: Vec<(&'static Metric, Figure)>,
     annotations: Annotations,
 }
 
-impl Default for Accumulator {
-    fn default() -> Self {
-        Self::new(Keep::default())
-    }
+/// One metric under way.
+#[derive(Debug)]
+enum Figure {
+    Seconds(fn(&InvocationResponse) -> Option<f64>, Series<f64>),
+    Count(fn(&InvocationResponse) -> Option<u64>, Series<u32>),
+    Gaps(GapCounts),
+    SketchedGaps(Series<f32>),
+    Total(fn(&Totals) -> Option<Value>),
+    TotalPerName(fn(&Totals) -> &BTreeMap<String, u64>),
 }
 
-impl Accumulator {
-    /// An accumulator that has seen nothing.
-    pub fn new(keep: Keep) -> Self {
-        Self {
-            keep,
-            recorded: 0,
-            failed: 0,
-            failed_by_kind: BTreeMap::new(),
-            input_tokens: 0,
-            output_tokens: 0,
-            cached_input_tokens: 0,
-            reasoning_output_tokens: 0,
-            retries: 0,
-            retry_wait: 0.0,
-            framed_tokens: 0,
-            frames: 0,
-            gaps_dropped: 0,
-            time_to_last_token: series(keep),
-            time_to_first_token: series(keep),
-            time_per_output_token: series(keep),
-            num_tokens_output: series(keep),
-            num_tokens_input: series(keep),
-            num_tokens_input_cached: series(keep),
-            time_to_first_answer_token: series(keep),
-            inter_token_latency: match keep {
-                Keep::Values => Gaps::Counted(GapCounts::default()),
-                Keep::Sketches => Gaps::Sketched(Series::sketching()),
-            },
-            time_to_connect: series(keep),
-            time_to_tls: series(keep),
-            annotations: Annotations::new(keep),
-        }
-    }
+/// Sums over all responses, failed ones included unless said otherwise.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Totals {
+    keep: Keep,
+    recorded: u64,
+    pub(super) failed: u64,
+    /// Failed requests by the name of the failure's kind.
+    pub(super) failed_by_kind: BTreeMap<String, u64>,
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    pub(super) cached_input_tokens: u64,
+    pub(super) reasoning_output_tokens: u64,
+    pub(super) retries: u64,
+    pub(super) retry_wait: f64,
+    /// Gaps of successful responses that were not kept.
+    pub(super) gaps_dropped: u64,
+    /// Content frames of successful streaming responses, and the tokens in them.
+    frames: u64,
+    framed_tokens: u64,
+    /// How long the run took, in seconds, if it is known.
+    window: Option<f64>,
+    /// How many requests the run had by its own account.
+    total_requests: Option<u64>,
+}
 
-    /// Takes in one answer.
-    pub fn record(&mut self, response: &InvocationResponse) {
+impl Totals {
+    fn record(&mut self, response: &InvocationResponse) {
+        let detail = &response.detail;
         self.recorded += 1;
         add(&mut self.input_tokens, response.num_tokens_input);
         add(&mut self.output_tokens, response.num_tokens_output);
@@ -130,9 +93,8 @@ impl Accumulator {
             &mut self.reasoning_output_tokens,
             response.num_tokens_output_reasoning,
         );
-        self.annotations.record(&response.annotations);
         add(&mut self.retries, response.retries.map(u64::from));
-        self.retry_wait += response.detail.retry_wait.unwrap_or(0.0);
+        self.retry_wait += detail.retry_wait.unwrap_or(0.0);
         if let Some(failure) = &response.error {
             self.failed += 1;
             let kind = failure.kind_name();
@@ -141,35 +103,6 @@ impl Accumulator {
                 None => drop(self.failed_by_kind.insert(kind.to_owned(), 1)),
             }
             return;
-        }
-
-        let detail = &response.detail;
-        push(&mut self.time_to_last_token, response.time_to_last_token);
-        push(&mut self.time_to_first_token, response.time_to_first_token);
-        push(
-            &mut self.time_per_output_token,
-            response.time_per_output_token,
-        );
-        push(
-            &mut self.num_tokens_output,
-            count(response.num_tokens_output),
-        );
-        push(&mut self.num_tokens_input, count(response.num_tokens_input));
-        push(
-            &mut self.num_tokens_input_cached,
-            count(response.num_tokens_input_cached),
-        );
-        push(
-            &mut self.time_to_first_answer_token,
-            detail.time_to_first_answer_token,
-        );
-        push(&mut self.time_to_connect, detail.time_to_connect);
-        push(&mut self.time_to_tls, detail.time_to_tls);
-        for &gap in &detail.inter_token_latencies {
-            match &mut self.inter_token_latency {
-                Gaps::Counted(counts) => counts.push(gap),
-                Gaps::Sketched(series) => series.push(gap),
-            }
         }
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
@@ -182,26 +115,110 @@ impl Accumulator {
         }
     }
 
-    /// The numeric annotations of all answers, failed ones included, by name; the first hundred
+    pub(super) fn requests(&self) -> u64 {
+        self.total_requests.unwrap_or(self.recorded)
+    }
+
+    pub(super) fn failed_rate(&self) -> f64 {
+        match self.requests() {
+            0 => 0.0,
+            requests => self.failed as f64 / requests as f64,
+        }
+    }
+
+    /// An amount for each `seconds` of the run; null if it is not known how long that took.
+    pub(super) fn rate(&self, amount: u64, seconds: f64) -> Value {
+        match self.window {
+            None => Value::Null,
+            Some(window) if window > 0.0 => (amount as f64 / window * seconds).into(),
+            Some(_) => 0.0.into(),
+        }
+    }
+
+    pub(super) fn tokens_per_frame(&self) -> Option<f64> {
+        (self.frames > 0).then(|| ratio(i128::from(self.framed_tokens), self.frames))
+    }
+
+    pub(super) fn precision(&self) -> &'static str {
+        match self.keep {
+            Keep::Values => "exact",
+            Keep::Sketches => "sketch",
+        }
+    }
+}
+
+impl Default for Accumulator {
+    fn default() -> Self {
+        Self::new(Keep::default())
+    }
+}
+
+impl Accumulator {
+    /// An accumulator that has seen nothing.
+    pub fn new(keep: Keep) -> Self {
+        let figure = |metric: &'static Metric| {
+            let figure = match metric.source {
+                Source::Seconds(take) => Figure::Seconds(take, Series::new(keep)),
+                Source::Count(take) => Figure::Count(take, Series::new(keep)),
+                Source::Gaps if keep == Keep::Values => Figure::Gaps(GapCounts::default()),
+                Source::Gaps => Figure::SketchedGaps(Series::new(keep)),
+                Source::Totals(take) => Figure::Total(take),
+                Source::TotalsPerName(take) => Figure::TotalPerName(take),
+                Source::Summary | Source::Other(_) => return None,
+            };
+            Some((metric, figure))
+        };
+        Self {
+            totals: Totals {
+                keep,
+                ..Totals::default()
+            },
+            figures: METRICS.iter().filter_map(figure).collect(),
+            annotations: Annotations::new(keep),
+        }
+    }
+
+    /// Takes in one response.
+    pub fn record(&mut self, response: &InvocationResponse) {
+        self.totals.record(response);
+        self.annotations.record(&response.annotations);
+        if response.error.is_some() {
+            return;
+        }
+        let gaps = &response.detail.inter_token_latencies;
+        for (_, figure) in &mut self.figures {
+            match figure {
+                Figure::Seconds(take, series) => {
+                    if let Some(seconds) = take(response) {
+                        series.push(seconds);
+                    }
+                }
+                Figure::Count(take, series) => {
+                    if let Some(count) = take(response) {
+                        series.push(u32::try_from(count).unwrap_or(u32::MAX));
+                    }
+                }
+                Figure::Gaps(counts) => gaps.iter().for_each(|&gap| counts.push(gap)),
+                Figure::SketchedGaps(series) => gaps.iter().for_each(|&gap| series.push(gap)),
+                Figure::Total(_) | Figure::TotalPerName(_) => {}
+            }
+        }
+    }
+
+    /// The numeric annotations of all responses, failed ones included, by name; the first hundred
     /// names.
     pub fn annotation_summaries(&mut self) -> BTreeMap<String, AnnotationSummary> {
         self.annotations.summaries()
     }
 
-    /// Whether a statistic of this name is this type's to give, or not to give for want of values.
-    pub(crate) fn defines(key: &str) -> bool {
-        let metric = key.rsplit_once('-').map_or(key, |(metric, _)| metric);
-        METRICS.contains(&metric) || metric == "failed_requests"
-    }
-
-    /// Answers taken in so far.
+    /// Responses taken in so far.
     pub fn recorded(&self) -> u64 {
-        self.recorded
+        self.totals.recorded
     }
 
     /// Failed ones among them.
     pub fn failed(&self) -> u64 {
-        self.failed
+        self.totals.failed
     }
 
     /// The statistics at the end of a run that took `window` seconds; rates are null without it.
@@ -228,134 +245,52 @@ impl Accumulator {
         &mut self,
         window: Option<f64>,
         total_requests: Option<u64>,
-        is_look: bool,
+        is_snapshot: bool,
     ) -> Map<String, Value> {
+        self.totals.window = window;
+        self.totals.total_requests = total_requests;
         let mut stats = Map::new();
-        self.counts_and_rates(
-            window,
-            total_requests.unwrap_or(self.recorded) as f64,
-            &mut stats,
-        );
-
-        let mut out = Out {
-            stats: &mut stats,
-            is_look,
-        };
-        out.time("time_to_last_token", &mut self.time_to_last_token);
-        out.time("time_to_first_token", &mut self.time_to_first_token);
-        out.time("time_per_output_token", &mut self.time_per_output_token);
-        out.count("num_tokens_output", &mut self.num_tokens_output);
-        out.count("num_tokens_input", &mut self.num_tokens_input);
-        out.count("num_tokens_input_cached", &mut self.num_tokens_input_cached);
-        out.time(
-            "time_to_first_answer_token",
-            &mut self.time_to_first_answer_token,
-        );
-        match &mut self.inter_token_latency {
-            Gaps::Counted(counts) => {
-                let percentiles = time_percentiles(counts.len());
-                out.put("inter_token_latency", counts.summarize(&percentiles));
+        for (metric, figure) in &mut self.figures {
+            let summary = match figure {
+                Figure::Seconds(_, series) => {
+                    summary(series, &time_percentiles(series.len()), is_snapshot)
+                }
+                Figure::Count(_, series) => summary(series, &STANDARD_PERCENTILES, is_snapshot),
+                Figure::Gaps(counts) => counts.summarize(&time_percentiles(counts.len())),
+                Figure::SketchedGaps(series) => {
+                    summary(series, &time_percentiles(series.len()), is_snapshot)
+                }
+                Figure::Total(take) => {
+                    if let Some(value) = take(&self.totals) {
+                        stats.insert(metric.key.to_owned(), value);
+                    }
+                    continue;
+                }
+                Figure::TotalPerName(take) => {
+                    for (name, value) in take(&self.totals) {
+                        stats.insert(metric.key_for(name), (*value).into());
+                    }
+                    continue;
+                }
+            };
+            for (name, value) in summary {
+                stats.insert(format!("{}-{name}", metric.key), value.into());
             }
-            Gaps::Sketched(series) => out.time("inter_token_latency", series),
         }
-        out.time("time_to_connect", &mut self.time_to_connect);
-        out.time("time_to_tls", &mut self.time_to_tls);
-
-        let mut put = |key: &str, value: Value| stats.insert(key.to_owned(), value);
-        if self.gaps_dropped > 0 {
-            put("inter_token_latency-dropped", self.gaps_dropped.into());
-        }
-        if self.frames > 0 {
-            let tokens = ratio(i128::from(self.framed_tokens), self.frames);
-            put("tokens_per_frame-average", tokens.into());
-        }
-        let percentiles = match self.keep {
-            Keep::Values => "exact",
-            Keep::Sketches => "sketch",
-        };
-        put("measurement_percentiles", percentiles.into());
         stats
     }
-
-    fn counts_and_rates(&self, window: Option<f64>, total: f64, stats: &mut Map<String, Value>) {
-        let rate = |amount: f64, seconds: f64| match window {
-            None => Value::Null,
-            Some(window) if window > 0.0 => (amount / window * seconds).into(),
-            Some(_) => 0.0.into(),
-        };
-        let (input, output) = (self.input_tokens as f64, self.output_tokens as f64);
-        let failed_rate = if total > 0.0 {
-            self.failed as f64 / total
-        } else {
-            0.0
-        };
-        let mut put = |key: &str, value: Value| stats.insert(key.to_owned(), value);
-        put("failed_requests", self.failed.into());
-        for (kind, count) in &self.failed_by_kind {
-            put(&format!("failed_requests-{kind}"), (*count).into());
-        }
-        put("failed_requests_rate", failed_rate.into());
-        put("requests_per_minute", rate(total, 60.0));
-        put("total_input_tokens", self.input_tokens.into());
-        put("total_output_tokens", self.output_tokens.into());
-        put("total_cached_input_tokens", self.cached_input_tokens.into());
-        put(
-            "total_reasoning_output_tokens",
-            self.reasoning_output_tokens.into(),
-        );
-        if self.retries > 0 {
-            put("total_retries", self.retries.into());
-            put("total_retry_wait", self.retry_wait.into());
-        }
-        put("average_input_tokens_per_minute", rate(input, 60.0));
-        put("average_output_tokens_per_minute", rate(output, 60.0));
-        put("output_tps", rate(output, 1.0));
-    }
 }
 
-/// Where metrics are written to.
-struct Out<'a> {
-    stats: &'a mut Map<String, Value>,
-    is_look: bool,
-}
-
-impl Out<'_> {
-    fn count<M: Measure>(&mut self, metric: &str, series: &mut Series<M>) {
-        self.metric(metric, series, &STANDARD_PERCENTILES);
+fn summary<M: Measure>(
+    series: &mut Series<M>,
+    percentiles: &[Percentile],
+    is_snapshot: bool,
+) -> Vec<(String, Number)> {
+    if is_snapshot {
+        series.snapshot(percentiles)
+    } else {
+        series.summarize(percentiles)
     }
-
-    /// A time also has the percentiles that its sample carries.
-    fn time<M: Measure>(&mut self, metric: &str, series: &mut Series<M>) {
-        let percentiles = time_percentiles(series.len());
-        self.metric(metric, series, &percentiles);
-    }
-
-    fn metric<M: Measure>(
-        &mut self,
-        metric: &str,
-        series: &mut Series<M>,
-        percentiles: &[Percentile],
-    ) {
-        let summary: Vec<(String, Number)> = if self.is_look {
-            series.look(percentiles)
-        } else {
-            series.summarize(percentiles)
-        };
-        self.put(metric, summary);
-    }
-
-    fn put(&mut self, metric: &str, summary: Vec<(String, Number)>) {
-        for (name, value) in summary {
-            self.stats.insert(format!("{metric}-{name}"), value.into());
-        }
-    }
-}
-
-/// The gaps of a run, in the way that [`Keep`] asks for.
-#[derive(Debug)]
-enum Gaps {
-    Counted(GapCounts),
-    Sketched(Series<f32>),
 }
 
 /// The percentiles of a time that a sample of `count` values carries.
@@ -371,25 +306,8 @@ fn time_percentiles(count: u64) -> Vec<Percentile> {
     percentiles
 }
 
-fn series<M: Measure>(keep: Keep) -> Series<M> {
-    match keep {
-        Keep::Values => Series::keeping(),
-        Keep::Sketches => Series::sketching(),
-    }
-}
-
 fn add(sum: &mut u64, value: Option<u64>) {
     *sum = sum.saturating_add(value.unwrap_or(0));
-}
-
-fn count(value: Option<u64>) -> Option<u32> {
-    value.map(|value| u32::try_from(value).unwrap_or(u32::MAX))
-}
-
-fn push<M: Measure>(series: &mut Series<M>, value: Option<M>) {
-    if let Some(value) = value {
-        series.push(value);
-    }
 }
 
 #[cfg(test)]
@@ -398,7 +316,7 @@ mod tests {
     use crate::base::failure::{Failure, FailureKind};
     use crate::endpoint::ResponseDetail;
 
-    fn answer(seconds: f64) -> InvocationResponse {
+    fn response(seconds: f64) -> InvocationResponse {
         InvocationResponse {
             time_to_first_token: Some(seconds / 2.0),
             time_to_last_token: Some(seconds),
@@ -416,10 +334,10 @@ mod tests {
     #[test]
     fn failed_requests_enter_counts_but_not_distributions() {
         let mut accumulator = Accumulator::default();
-        accumulator.record(&answer(1.0));
+        accumulator.record(&response(1.0));
         accumulator.record(&InvocationResponse {
             error: Some(Failure::new(FailureKind::Truncated, "cut")),
-            ..answer(100.0)
+            ..response(100.0)
         });
         let stats = accumulator.stats(Some(2.0));
         assert_eq!(stats["failed_requests"], 1);
@@ -446,20 +364,20 @@ mod tests {
     fn further_percentiles_need_a_sample_that_carries_them() {
         let mut accumulator = Accumulator::default();
         for _ in 0..19 {
-            accumulator.record(&answer(1.0));
+            accumulator.record(&response(1.0));
         }
         assert!(
             !accumulator
                 .stats(None)
                 .contains_key("time_to_last_token-p95")
         );
-        accumulator.record(&answer(1.0));
+        accumulator.record(&response(1.0));
         let stats = accumulator.stats(None);
         assert!(stats.contains_key("time_to_last_token-p95"));
         assert!(!stats.contains_key("num_tokens_output-p95"));
         assert!(!stats.contains_key("inter_token_latency-p99.9"));
         for _ in 0..480 {
-            accumulator.record(&answer(1.0));
+            accumulator.record(&response(1.0));
         }
         let stats = accumulator.stats(None);
         assert!(stats.contains_key("inter_token_latency-p99.9"), "1000 gaps");
@@ -471,7 +389,7 @@ mod tests {
         let mut exact = Accumulator::new(Keep::Values);
         let mut sketch = Accumulator::new(Keep::Sketches);
         for step in 1..5000 {
-            let mut response = answer(f64::from(step) * 1e-3);
+            let mut response = response(f64::from(step) * 1e-3);
             response.detail.inter_token_latencies.push(0.02);
             exact.record(&response);
             sketch.record(&response);

@@ -1,4 +1,4 @@
-//! Sums and distributions of the numbers that answers bear as annotations.
+//! Sums and distributions of the numbers that responses carry as annotations.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::percentile::Percentile;
 use super::summary::{Number, STANDARD_PERCENTILES, summarize_kind};
 
 /// Names that are told apart; what further names say is not kept.
-const MOST_NAMES: usize = 100;
+const MAX_NAMES: usize = 100;
 /// Bits of a float that a sketch leaves out: 11 of its mantissa stay, good for three digits.
 const DROPPED_BITS: u32 = f64::MANTISSA_DIGITS - 1 - 11;
 
-/// One numeric annotation over all answers that have it, failed ones included.
+/// One numeric annotation over all responses that have it, failed ones included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnnotationSummary {
-    /// Answers that have it.
+    /// Responses that have it.
     pub count: u64,
     /// Their exact sum, rounded once or twice.
     pub sum: f64,
@@ -53,7 +53,7 @@ impl AnnotationSummary {
     }
 }
 
-/// The numeric annotations of a run's answers, by name.
+/// The numeric annotations of a run's responses, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     keep: Keep,
@@ -75,7 +75,7 @@ impl Annotations {
             };
             if let Some(series) = self.by_name.get_mut(name) {
                 series.push(value);
-            } else if self.by_name.len() < MOST_NAMES {
+            } else if self.by_name.len() < MAX_NAMES {
                 let mut series = Series::new(self.keep);
                 series.push(value);
                 self.by_name.insert(name.clone(), series);
@@ -237,7 +237,7 @@ mod tests {
             let one = json!({format!("n{number}"): 1});
             annotations.record(one.as_object().unwrap());
         }
-        assert_eq!(annotations.summaries().len(), MOST_NAMES);
+        assert_eq!(annotations.summaries().len(), MAX_NAMES);
     }
 
     #[test]

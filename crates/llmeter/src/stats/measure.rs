@@ -66,7 +66,7 @@ impl Measure for f64 {
     }
 }
 
-/// Gaps between the pieces of an answer, in seconds.
+/// Gaps between the chunks of a response, in seconds.
 impl Measure for f32 {
     /// In steps.
     type Sum = i128;

@@ -1,12 +1,13 @@
 //! The values of one metric over a run.
 
+use super::accumulator::Keep;
 use super::measure::Measure;
 use super::percentile::Percentile;
 use super::sketch::Sketch;
 use super::summary::{Number, summarize_kind};
 
-/// Up to this many kept values, a look during the run sorts them; beyond, it uses a sketch.
-const LOOK_EXACT: usize = 4096;
+/// Up to this many kept values, a snapshot sorts them; beyond, it uses a sketch.
+const SNAPSHOT_EXACT: usize = 4096;
 
 /// The values of one metric: kept, or counted in a sketch.
 #[derive(Debug)]
@@ -19,18 +20,11 @@ pub(crate) struct Series<M: Measure> {
 }
 
 impl<M: Measure> Series<M> {
-    pub(crate) fn keeping() -> Self {
+    pub(crate) fn new(keep: Keep) -> Self {
+        let is_sketched = keep == Keep::Sketches;
         Self {
-            kept: Some(Vec::new()),
-            sketch: None,
-            sketched: 0,
-        }
-    }
-
-    pub(crate) fn sketching() -> Self {
-        Self {
-            kept: None,
-            sketch: Some(Sketch::new()),
+            kept: (!is_sketched).then(Vec::new),
+            sketch: is_sketched.then(Sketch::new),
             sketched: 0,
         }
     }
@@ -65,10 +59,10 @@ impl<M: Measure> Series<M> {
         }
     }
 
-    /// The summary so far, at a cost that depends on what came since the last look.
-    pub(crate) fn look(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
+    /// The summary so far, at a cost that depends on what came since the last snapshot.
+    pub(crate) fn snapshot(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
         match &mut self.kept {
-            Some(kept) if self.sketch.is_none() && kept.len() <= LOOK_EXACT => {
+            Some(kept) if self.sketch.is_none() && kept.len() <= SNAPSHOT_EXACT => {
                 return summarize_kind(kept, percentiles);
             }
             _ => {}
@@ -98,21 +92,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_and_reordering_do_not_disturb_the_end() {
-        let mut series = Series::keeping();
+    fn snapshots_and_reordering_do_not_disturb_the_end() {
+        let mut series = Series::new(Keep::Values);
         let mut plain = Vec::new();
         for step in 0..20_000_u32 {
             let value = f64::from(step.wrapping_mul(2_654_435_761) % 10_000) * 1e-4 + 0.001;
             series.push(value);
             plain.push(value);
             if step % 3000 == 0 {
-                let look = series.look(&[Percentile::P50]);
+                let snapshot = series.snapshot(&[Percentile::P50]);
                 let exact = summarize_kind(&mut plain.clone(), &[Percentile::P50]);
-                assert_eq!(look[0], exact[0], "the average is exact");
-                let (look, exact) = (look[1].1.as_f64(), exact[1].1.as_f64());
+                assert_eq!(snapshot[0], exact[0], "the average is exact");
+                let (snapshot, exact) = (snapshot[1].1.as_f64(), exact[1].1.as_f64());
                 assert!(
-                    (look - exact).abs() <= exact * 2e-3 + 1e-4,
-                    "{look} {exact}"
+                    (snapshot - exact).abs() <= exact * 2e-3 + 1e-4,
+                    "{snapshot} {exact}"
                 );
                 series.summarize(&[Percentile::P99]);
             }
@@ -126,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_sketch_is_good_to_three_digits() {
-        let mut sketched = Series::sketching();
-        let mut kept = Series::keeping();
+        let mut sketched = Series::new(Keep::Sketches);
+        let mut kept = Series::new(Keep::Values);
         for step in 1..100_000_u32 {
             let value = f64::from(step).sqrt() * 1e-3;
             sketched.push(value);

@@ -117,7 +117,7 @@ fn the_golden_run_costs_what_it_cost_there() {
     for (ours, theirs) in result.responses.iter().zip(&there) {
         assert_eq!(&ours.annotations, theirs);
     }
-    let (ours, theirs) = (result.stats(), read("e_cost_model/run/stats.json"));
+    let (ours, theirs) = (result.stats_map(), read("e_cost_model/run/stats.json"));
     let costs: Vec<_> = object(&theirs)
         .iter()
         .filter(|(key, _)| key.starts_with("cost_"))
@@ -147,13 +147,13 @@ fn models_from_before_0_2_0_load() {
     let typed = read("k_legacy_v0_1_12/cost_model.json");
     let bare = &read("k_legacy_v0_1_12/run_cost/run_config.json")["callbacks"][0];
     let mut result = RunResult::load(golden().join("outputs/k_legacy_v0_1_12/run_cost")).unwrap();
-    let there = result.stats();
+    let there = result.stats_map();
     for saved in [&typed, bare] {
         let model = callback::from_json(saved).unwrap();
         assert_eq!(model.saved().unwrap().class, CostModel::CLASS);
         let model = CostModel::from_json(&model.saved().unwrap().to_json()).unwrap();
         model.apply(&mut result).unwrap();
-        let here = result.stats();
+        let here = result.stats_map();
         for (key, there) in there.iter().filter(|(key, _)| key.starts_with("cost_")) {
             let (here, there) = (here[key].as_f64().unwrap(), there.as_f64().unwrap());
             assert!(close(here, there), "{key}: {here} {there}");
@@ -194,7 +194,7 @@ fn failed_requests_cost_what_they_used_and_void_nothing() {
         .with_run(EndpointTime::new(36.0).unwrap())
         .unwrap();
     model.apply(&mut result).unwrap();
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["cost_InputTokens"], 0.002);
     assert_eq!(stats["cost_OutputTokens"], 0.001);
     assert_eq!(stats["cost_EndpointTime"], 0.02);
@@ -267,7 +267,7 @@ fn another_model_replaces_the_costs_and_nothing_else() {
         .with_request(InputTokens::new(1.0).unwrap())
         .unwrap();
     second.apply(&mut result).unwrap();
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert!(!stats.contains_key("cost_EndpointTime"));
     assert_eq!(stats["cost_total"], 1e-5);
     assert_eq!(
@@ -283,10 +283,10 @@ fn a_result_without_its_answers_is_refused() {
     let model = CostModel::new()
         .with_request(InputTokens::new(1.0).unwrap())
         .unwrap();
-    let before = result.stats();
+    let before = result.stats_map();
     let error = model.apply(&mut result).unwrap_err().to_string();
-    assert!(error.contains("without its answers"), "{error}");
-    assert_eq!(result.stats(), before);
+    assert!(error.contains("without its responses"), "{error}");
+    assert_eq!(result.stats_map(), before);
     let model = CostModel::new()
         .with_run(EndpointTime::new(36.0).unwrap())
         .unwrap();
@@ -305,7 +305,7 @@ fn mistakes_are_named() {
         ),
         (
             json!({"request_dims": {"a": {"_type": "InputTokens", "price_per_million": -1}}}),
-            &["price_per_million", "-1", "at least 0"],
+            &["price_per_million", "-1", "0 or more"],
         ),
         (
             json!({"request_dims": [
@@ -408,6 +408,6 @@ fn own_dimensions_are_registered_in_one_line_and_not_before() {
         ..InvocationResponse::default()
     }]);
     model.apply(&mut result).unwrap();
-    assert_eq!(result.stats()["cost_time"], 6.0);
-    assert_eq!(result.stats()["cost_Seats"], 0.5);
+    assert_eq!(result.stats_map()["cost_time"], 6.0);
+    assert_eq!(result.stats_map()["cost_Seats"], 0.5);
 }

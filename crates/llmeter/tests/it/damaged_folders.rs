@@ -88,7 +88,7 @@ fn any_file_may_be_missing_or_empty_or_broken() {
             apply(&base.path().join(name));
             let result = RunResult::load(base.path()).unwrap();
             assert_eq!(result.responses, whole.responses, "{damage} {name}");
-            assert_eq!(result.stats(), whole.stats(), "{damage} {name}");
+            assert_eq!(result.stats_map(), whole.stats_map(), "{damage} {name}");
             let is_noticed = damage != "missing" && ["summary.json", "stats.json"].contains(&name);
             assert_eq!(
                 result.warnings.len(),
@@ -110,17 +110,17 @@ fn any_file_may_be_missing_or_empty_or_broken() {
         assert!(result.interrupted);
         assert_eq!(result.summary.total_requests, Some(15));
         assert_eq!(
-            result.stats()["requests_per_minute"],
+            result.stats_map()["requests_per_minute"],
             serde_json::Value::Null
         );
-        assert_eq!(result.stats()["total_output_tokens"], 216);
+        assert_eq!(result.stats_map()["total_output_tokens"], 216);
 
         // Without answers, it is what was saved.
         let base = copy("a_count_bound/run");
         apply(&base.path().join("responses.jsonl"));
         let result = RunResult::load(base.path()).unwrap();
         if result.responses.is_empty() {
-            let tokens = result.stats()["total_output_tokens"].as_f64();
+            let tokens = result.stats_map()["total_output_tokens"].as_f64();
             assert_eq!(tokens, Some(216.0));
         }
         assert_eq!(result.warnings.len(), usize::from(damage != "empty"));
@@ -135,7 +135,7 @@ fn killed_before_the_first_answer() {
     assert!(result.interrupted);
     assert_eq!(result.summary.total_requests, Some(0));
     assert_eq!(result.summary.n_requests, Some(500), "as configured");
-    assert_eq!(result.stats()["failed_requests"], 0);
+    assert_eq!(result.stats_map()["failed_requests"], 0);
 }
 
 /// The endpoint of a killed run, from a configuration of either format.

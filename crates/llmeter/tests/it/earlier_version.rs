@@ -25,7 +25,7 @@ fn the_statistics_are_those_of_the_file() {
         let mut result = RunResult::load(folder(name)).unwrap();
         assert!(result.warnings.is_empty(), "{name}: {:?}", result.warnings);
         for _ in 0..2 {
-            let stats = result.stats();
+            let stats = result.stats_map();
             for (key, value) in object(&written) {
                 // Where the folder lies now, not where it lay; and a sketch's percentiles, which
                 // become exact when the responses are there.

@@ -73,7 +73,7 @@ fn a_killed_run_loses_at_most_its_last_second() {
     assert!(result.interrupted);
     assert_eq!(result.summary.clients, 4);
     assert_eq!(result.summary.run_name.as_deref(), Some("killed"));
-    assert!(result.stats().contains_key("time_to_first_token-p99"));
+    assert!(result.stats_map().contains_key("time_to_first_token-p99"));
     let warnings = std::mem::take(&mut result.warnings);
     assert!(
         warnings

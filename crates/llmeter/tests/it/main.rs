@@ -6,6 +6,10 @@
     clippy::expect_used,
     reason = "a test that cannot go on fails"
 )]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the example of a callback includes that of an endpoint"
+)]
 
 #[cfg(feature = "aws")]
 mod aws_endpoints;
@@ -35,6 +39,7 @@ mod payload_builders;
 mod python_interop;
 #[cfg(unix)]
 mod runs;
+mod schema;
 #[cfg(unix)]
 mod scripted;
 mod sse;

@@ -7,8 +7,8 @@ mod example;
 #[test]
 fn the_example_counts_the_answers_with_its_word() {
     let result = example::run().unwrap();
-    assert_eq!(result.stats()["total_requests"], 20);
-    assert_eq!(result.stats()["contains_word_rate"], 1.0);
+    assert_eq!(result.stats_map()["total_requests"], 20);
+    assert_eq!(result.stats_map()["contains_word_rate"], 1.0);
     assert_eq!(result.callback_errors, []);
     let description = result.summary.run_description.as_deref();
     assert_eq!(description, Some("Do answers contain \"lighthouse\"?"));

@@ -67,7 +67,7 @@ fn the_example_is_measured_like_any_other() {
     }
     let path = result.summary.output_path.as_ref().unwrap();
     let loaded = RunResult::load(path).unwrap();
-    assert_eq!(loaded.stats(), result.stats());
+    assert_eq!(loaded.stats_map(), result.stats_map());
     assert_eq!(loaded.responses, result.responses);
     assert_eq!(loaded.summary.endpoint_name.as_deref(), Some("line"));
 }
@@ -230,7 +230,7 @@ fn a_panic_is_one_failed_request() {
     );
     assert_eq!(third.response_text.as_deref(), Some("half"));
     assert!(third.time_to_first_token.is_some());
-    assert_eq!(result.stats()["failed_requests"], 2);
+    assert_eq!(result.stats_map()["failed_requests"], 2);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn the_handshake_of_a_warm_up_is_in_no_figure() {
     for response in &result.responses {
         assert_eq!(response.detail.time_to_tls, None);
     }
-    assert!(!result.stats().contains_key("time_to_tls-p50"));
+    assert!(!result.stats_map().contains_key("time_to_tls-p50"));
 }
 
 #[test]

@@ -140,14 +140,14 @@ fn failure(result: &RunResult) -> String {
     // What was measured is saved all the same.
     let folder = result.summary.output_path.as_ref().unwrap();
     let loaded = RunResult::load(folder.clone()).unwrap();
-    assert_eq!(loaded.stats(), result.stats());
+    assert_eq!(loaded.stats_map(), result.stats_map());
     assert_eq!(loaded.responses, result.responses);
     result.callback_errors[0].first.clone()
 }
 
 /// What a run's parameters are to be.
 fn params(result: &RunResult) -> Value {
-    let stats = result.stats();
+    let stats = result.stats_map();
     let text = |name: &str| match &stats[name] {
         Value::Null => "None".to_owned(),
         Value::String(text) => text.chars().take(6000).collect(),
@@ -162,7 +162,7 @@ fn params(result: &RunResult) -> Value {
 /// What a run's metrics are to be, at one step each.
 fn metrics(result: &RunResult, step: i64) -> BTreeMap<String, Value> {
     let time = result.summary.end_time.unwrap().as_millisecond();
-    let stats = result.stats();
+    let stats = result.stats_map();
     let numbers = stats
         .into_iter()
         .filter(|(name, _)| !PARAMS.contains(&name.as_str()));

@@ -70,7 +70,7 @@ fn a_run_arrives_whole() {
     }
     assert_eq!(
         tags["llmeter.measurement_verdict"],
-        result.stats()["measurement_verdict"]
+        result.stats_map()["measurement_verdict"]
     );
     let note = tags["mlflow.note.content"].as_str().unwrap();
     assert!(note.chars().count() == 5000 && description.starts_with(note));

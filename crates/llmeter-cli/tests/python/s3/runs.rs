@@ -74,7 +74,7 @@ fn a_run_has_the_files_of_a_local_one() {
     let [there, here] = [&cloud, &local].map(|folder| RunResult::load(folder).unwrap());
     assert_eq!(there.warnings, [""; 0]);
     assert_eq!(answers(&there), answers(&here));
-    assert!(there.stats().keys().eq(here.stats().keys()));
+    assert!(there.stats_map().keys().eq(here.stats_map().keys()));
     for name in FILES {
         let text = fs::read_to_string(cloud.join(name)).unwrap();
         assert!(
@@ -285,7 +285,7 @@ fn library_process() {
             assert!(result.interrupted);
             result.save(None).unwrap();
             let again = RunResult::load_without_responses(&location).unwrap();
-            assert_eq!(again.stats(), result.stats());
+            assert_eq!(again.stats_map(), result.stats_map());
         }
         "walk" => {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,13 +1,12 @@
 //! Values made ready for drawing: bins, a cumulative curve, marks.
 
-use serde_json::Value;
-
-use crate::{InvocationResponse, RunResult};
+use crate::RunResult;
+use crate::stats::{Latency, Metric, Source};
 
 /// Bins are as wide as makes about so many.
 const BINS: f64 = 30.0;
-/// Most points of a cumulative curve: more are not seen.
-const MOST_POINTS: usize = 1000;
+/// Points of a cumulative curve, at most: more are not seen.
+const MAX_POINTS: usize = 1000;
 /// Percentiles that are marked.
 const MARKS: [&str; 3] = ["p50", "p90", "p99"];
 
@@ -27,7 +26,7 @@ pub(super) struct Bin {
 /// How one latency is distributed. Values are in `unit`.
 pub(super) struct Distribution {
     pub(super) name: &'static str,
-    pub(super) meaning: &'static str,
+    pub(super) meaning: String,
     pub(super) unit: Unit,
     pub(super) least: f64,
     pub(super) greatest: f64,
@@ -38,48 +37,37 @@ pub(super) struct Distribution {
     pub(super) marks: Vec<(&'static str, f64)>,
 }
 
-type Pick = fn(&InvocationResponse) -> Option<f64>;
-
-const LATENCIES: [(&str, &str, &str, Pick); 3] = [
-    (
-        "TTFT",
-        "time to first token",
-        "time_to_first_token",
-        |one| one.time_to_first_token,
-    ),
-    (
-        "TPOT",
-        "time per output token",
-        "time_per_output_token",
-        |one| one.time_per_output_token,
-    ),
-    ("TTLT", "time to last token", "time_to_last_token", |one| {
-        one.time_to_last_token
-    }),
+/// The metrics that are drawn.
+const DRAWN: [&str; 3] = [
+    "time_to_first_token",
+    "time_per_output_token",
+    "time_to_last_token",
 ];
 
 impl Distribution {
     /// Those of the successful requests that have values.
     pub(super) fn of_latencies(result: &RunResult) -> Vec<Self> {
-        let stats = result.stats();
-        LATENCIES
-            .into_iter()
-            .filter_map(|(name, meaning, metric, pick)| {
+        let stats = result.stats_map();
+        let metrics = DRAWN.into_iter().filter_map(Metric::named);
+        metrics
+            .filter_map(|metric| {
+                let Source::Seconds(pick) = metric.source else {
+                    return None;
+                };
                 let succeeded = result.responses.iter().filter(|one| one.error.is_none());
                 let values = succeeded.filter_map(pick).filter(|value| value.is_finite());
-                let mark = |percentile: &&'static str| {
-                    let value = stats.get(&format!("{metric}-{percentile}"));
-                    Some((*percentile, value.and_then(Value::as_f64)?))
-                };
-                let marks = MARKS.iter().filter_map(mark).collect();
-                Self::new(name, meaning, values.collect(), marks)
+                let marks = Latency::of(&stats, metric).named();
+                let marks = marks
+                    .into_iter()
+                    .filter(|(name, _)| MARKS.contains(name))
+                    .filter_map(|(name, value)| Some((name, value?)));
+                Self::new(metric, values.collect(), marks.collect())
             })
             .collect()
     }
 
     fn new(
-        name: &'static str,
-        meaning: &'static str,
+        metric: &Metric,
         mut values: Vec<f64>,
         mut marks: Vec<(&'static str, f64)>,
     ) -> Option<Self> {
@@ -93,8 +81,8 @@ impl Distribution {
         }
         let (least, greatest) = (*values.first()?, *values.last()?);
         Some(Self {
-            name,
-            meaning,
+            name: metric.label,
+            meaning: metric.key.replace('_', " "),
             unit,
             least,
             greatest,
@@ -151,10 +139,10 @@ fn bins(values: &[f64], least: f64, greatest: f64) -> Vec<Bin> {
 fn cumulative(values: &[f64]) -> Vec<(f64, f64)> {
     let count = values.len();
     let point = |rank: usize| (values[rank], (rank + 1) as f64 / count as f64);
-    if count <= MOST_POINTS + 1 {
+    if count <= MAX_POINTS + 1 {
         return (0..count).map(point).collect();
     }
-    (0..=MOST_POINTS)
-        .map(|number| point(number * (count - 1) / MOST_POINTS))
+    (0..=MAX_POINTS)
+        .map(|number| point(number * (count - 1) / MAX_POINTS))
         .collect()
 }

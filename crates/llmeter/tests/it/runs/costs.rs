@@ -43,7 +43,7 @@ fn with_output_limit(config: &mut RunConfig, most: u64) {
 #[track_caller]
 fn assert_stopped(result: &RunResult, server: &Scripted, requests: usize, limit: f64) {
     assert_eq!(server.requests(), requests);
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["cost_limit"], limit);
     assert_eq!(stats["cost_limit_reached"], true);
     assert!(!result.interrupted);
@@ -68,7 +68,7 @@ fn a_run_has_the_costs_of_its_requests_and_of_its_time() {
         .callback(Arc::new(model))
         .output(folder.path());
     let result = run(config);
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["failed_requests"], 1);
     assert_eq!(stats["cost_InputTokens"], 21.0);
     assert_eq!(stats["cost_OutputTokens"], 6.0);
@@ -93,7 +93,7 @@ fn low_memory_changes_no_total() {
     config.low_memory = true;
     let result = run(config);
     assert!(result.responses.is_empty());
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["cost_total"], 15.0 * COST);
     assert_eq!(stats["cost_per_request-average"], COST);
     let tokens = result.annotation_summary("cost_OutputTokens").unwrap();
@@ -101,11 +101,11 @@ fn low_memory_changes_no_total() {
     let cost = model().calculate_run_cost(&result).unwrap();
     assert_eq!(cost.total(), Some(15.0 * COST));
     let mut loaded = RunResult::load(result.summary.output_path.unwrap()).unwrap();
-    assert_eq!(loaded.stats()["cost_total"], stats["cost_total"]);
+    assert_eq!(loaded.stats_map()["cost_total"], stats["cost_total"]);
     assert_eq!(loaded.annotation_summary("cost_OutputTokens"), Some(tokens));
     model().apply(&mut loaded).unwrap();
     for (key, value) in stats.iter().filter(|(key, _)| key.starts_with("cost_")) {
-        assert_eq!(&loaded.stats()[key], value, "{key}");
+        assert_eq!(&loaded.stats_map()[key], value, "{key}");
     }
 }
 
@@ -124,7 +124,7 @@ fn an_interrupted_run_has_its_costs() {
     server.release();
     let result = run.join().unwrap();
     assert!(result.interrupted);
-    let stats = result.stats();
+    let stats = result.stats_map();
     let time = stats["cost_EndpointTime"].as_f64().unwrap();
     assert!(time > 0.0);
     assert_eq!(stats["cost_total"], 4.0 * COST + time);
@@ -140,10 +140,13 @@ fn a_limit_is_kept_by_the_dearest_request_so_far() {
     let result = run(config);
     // A sixth request would make it 54.
     assert_stopped(&result, &server, 5, 50.0);
-    assert_eq!(result.stats()["cost_total"], 5.0 * COST);
+    assert_eq!(result.stats_map()["cost_total"], 5.0 * COST);
     assert_eq!(result.summary.n_requests, Some(1));
     let path = result.summary.output_path.clone().unwrap();
-    assert_eq!(RunResult::load(&path).unwrap().stats(), result.stats());
+    assert_eq!(
+        RunResult::load(&path).unwrap().stats_map(),
+        result.stats_map()
+    );
     let again = SavedRun::load(path)
         .unwrap()
         .into_config(Some("NO_KEY"))
@@ -217,7 +220,7 @@ fn refused_requests_cost_nothing() {
     with_output_limit(&mut config, 2);
     let result = run(config);
     assert_eq!(server.requests(), 40);
-    assert_eq!(result.stats()["cost_limit_reached"], false);
+    assert_eq!(result.stats_map()["cost_limit_reached"], false);
     let is_of_costs = |warning: &String| warning.contains("cost");
     assert!(!result.warnings.iter().any(is_of_costs));
 }
@@ -307,5 +310,5 @@ fn clients_that_wait_for_room_stop_with_the_run() {
     assert!(result.interrupted);
     assert_eq!(result.responses.len(), 1);
     assert_eq!(server.requests(), 1);
-    assert_eq!(result.stats()["cost_limit_reached"], false);
+    assert_eq!(result.stats_map()["cost_limit_reached"], false);
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use llmeter::stats::{Distribution, Latency, Metric};
 use llmeter::{Error, Load, RunConfig, RunResult, Runner};
 use serde_json::Value;
 
 use super::{assert_saved, config, failure, friendly, lines, whole};
+use crate::schema::assert_obeyed;
 use crate::scripted::{Scripted, finish, run};
 
 fn read(folder: &Path, name: &str) -> Value {
@@ -36,7 +38,7 @@ fn a_folder_says_what_the_run_said() {
     let path = folder.path().join("named");
     assert_eq!(result.summary.output_path, Some(path.clone().into()));
     assert_eq!(result.summary.run_name.as_deref(), Some("named"));
-    assert_eq!(result.stats()["failed_requests"], 6);
+    assert_eq!(result.stats_map()["failed_requests"], 6);
     assert_eq!(lines(&path), 24);
     assert_saved(&result);
     let saved = read(&path, "run_config.json");
@@ -58,6 +60,41 @@ fn a_folder_says_what_the_run_said() {
     }
 }
 
+/// Every key of the files is documented, with its type.
+#[test]
+fn files_obey_their_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = mixed(24);
+    let config = config(&server, 3)
+        .clients(4)
+        .load(Load::Requests(6))
+        .output(folder.path())
+        .run_name("named");
+    let result = run(config);
+    assert_obeyed(&folder.path().join("named"));
+    for key in result.stats_map().keys() {
+        assert!(Metric::of(key).is_some(), "{key} is no metric");
+    }
+}
+
+#[test]
+fn without_successful_requests_figures_are_missing_and_nothing_panics() {
+    let server = Scripted::start(vec![failure()]);
+    let result = run(config(&server, 1).load(Load::Requests(3)));
+    let stats = result.stats();
+    assert_eq!(stats.failed_requests, 3);
+    assert_eq!(stats.failed_requests_rate, 1.0);
+    for latency in [stats.ttft, stats.ttfat, stats.ttlt, stats.tpot, stats.itl] {
+        assert_eq!(latency, Latency::default());
+    }
+    assert_eq!(stats.output_tokens, Distribution::default());
+    assert_eq!(stats.ttft.p50, None);
+    assert_eq!(stats.tokens_per_frame, None);
+    let summary = llmeter::report::summary(&result);
+    assert!(summary.contains("3 failed"), "{summary}");
+    llmeter::report::ladder(&[result]);
+}
+
 #[test]
 fn without_a_folder_nothing_is_written() {
     let server = friendly();
@@ -77,14 +114,14 @@ fn low_memory_keeps_answers_on_disk_only() {
     config.low_memory = true;
     let result = run(config);
     assert_eq!(result.responses, []);
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["measurement_percentiles"], "sketch");
     assert_eq!(stats["failed_requests"], 30);
     assert_eq!(result.failures()[0].count, 30);
     let exact = RunResult::load(result.summary.output_path.as_ref().unwrap()).unwrap();
     assert_eq!(exact.responses.len(), 120);
-    assert_eq!(exact.stats()["measurement_percentiles"], "exact");
-    for (key, value) in exact.stats() {
+    assert_eq!(exact.stats_map()["measurement_percentiles"], "exact");
+    for (key, value) in exact.stats_map() {
         // A sketch knows which values are about the middle, but not what lies between them.
         let is_percentile = key.contains("-p");
         let (Some(exact), Some(kept)) = (value.as_f64(), stats[&key].as_f64()) else {
@@ -110,7 +147,7 @@ fn low_memory_keeps_answers_on_disk_only() {
     }
     let mut again = result;
     assert_eq!(again.load_responses().unwrap().len(), 120);
-    assert_eq!(again.stats()["measurement_percentiles"], "exact");
+    assert_eq!(again.stats_map()["measurement_percentiles"], "exact");
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn orders(seed: u64) -> Vec<Vec<String>> {
     assert_eq!(server.requests(), 36, "and not one more");
     assert_eq!(result.summary.total_requests, Some(36));
     assert_eq!(result.summary.n_requests, Some(12));
-    assert!(!result.interrupted && !result.stats().contains_key("interrupted"));
+    assert!(!result.interrupted && !result.stats_map().contains_key("interrupted"));
     prompts(&result.responses, 3)
 }
 
@@ -80,7 +80,7 @@ fn a_time_bound_run_begins_nothing_after_its_time_and_finishes_what_it_began() {
     server.release();
     let result = run.join().unwrap();
     assert_eq!(server.requests(), 3);
-    assert_eq!(result.stats()["failed_requests"], 0);
+    assert_eq!(result.stats_map()["failed_requests"], 0);
     assert_eq!(result.summary.total_requests, Some(3));
     assert_eq!(result.summary.n_requests, Some(1));
     assert!(!result.interrupted);
@@ -95,7 +95,7 @@ fn a_time_bound_run_goes_on_until_its_time() {
     assert_eq!(result.responses.len(), server.requests());
     assert!(result.responses.len() > 2);
     assert!(result.summary.total_test_time.unwrap() >= time.as_secs_f64());
-    let rate = result.stats()["requests_per_minute"].as_f64().unwrap();
+    let rate = result.stats_map()["requests_per_minute"].as_f64().unwrap();
     let minutes = result.summary.total_test_time.unwrap() / 60.0;
     let requests = result.responses.len() as f64;
     assert!((rate * minutes / requests - 1.0).abs() < 1e-9);
@@ -121,7 +121,7 @@ fn warm_up_is_in_no_figure_and_in_no_file() {
     let outside = begin.elapsed().as_secs_f64();
     assert_eq!(server.requests(), 7);
     assert_eq!(result.responses.len(), 4);
-    assert_eq!(result.stats()["failed_requests"], 0);
+    assert_eq!(result.stats_map()["failed_requests"], 0);
     assert_eq!(result.summary.total_requests, Some(4));
     // One client warmed up twice, and the other waited for it.
     assert!(result.summary.total_test_time.unwrap() <= outside - 0.4);
@@ -144,7 +144,7 @@ fn warm_up_is_in_no_figure_and_in_no_file() {
 fn every_failure_is_recorded() {
     let server = Scripted::start(vec![failure()]);
     let result = run(config(&server, 2).clients(2).load(Load::Requests(5)));
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(result.responses.len(), 10);
     assert_eq!(stats["failed_requests"], 10);
     assert_eq!(stats["failed_requests_rate"], 1.0);
@@ -156,7 +156,7 @@ fn every_failure_is_recorded() {
     assert_eq!((failures.len(), failures[0].count), (1, 10));
     assert_eq!(failures[0].example.message(), message);
     assert_eq!(failures[0].example.kind(), FailureKind::HttpStatus);
-    assert_eq!(result.stats()["failed_requests-http_status"], 10);
+    assert_eq!(result.stats_map()["failed_requests-http_status"], 10);
 }
 
 /// Defect D2 of the Python system: a timeout there ends the collection of answers.
@@ -169,7 +169,7 @@ fn a_timeout_costs_one_request_and_no_more() {
     config.timeout = Duration::from_secs(1);
     let result = run(config);
     assert_eq!(result.responses.len(), 5);
-    assert_eq!(result.stats()["failed_requests"], 1);
+    assert_eq!(result.stats_map()["failed_requests"], 1);
     let error = result.responses[0].error_text().unwrap();
     assert!(error.contains("timed out after 1 s"), "{error}");
 }
@@ -237,7 +237,7 @@ fn the_last_word_to_an_observer_is_of_the_whole_run() {
         assert_eq!(Some(last.elapsed), result.summary.total_test_time);
         assert!(!last.is_stopping && !last.is_warming_up);
         let key = "requests_per_minute";
-        assert_eq!(last.stats[key], result.stats()[key]);
+        assert_eq!(last.stats[key], result.stats_map()[key]);
         match load {
             Load::Duration(_) => {
                 assert_eq!((last.planned, last.duration), (None, Some(0.7)));

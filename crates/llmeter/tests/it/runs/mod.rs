@@ -70,9 +70,9 @@ fn assert_saved(result: &RunResult) {
     let loaded = RunResult::load(folder).unwrap();
     assert_eq!(loaded.warnings, [""; 0]);
     assert_eq!(loaded.summary, result.summary);
-    assert_eq!(loaded.stats(), result.stats());
+    assert_eq!(loaded.stats_map(), result.stats_map());
     assert_eq!(loaded.responses, result.responses);
     assert_eq!(loaded.interrupted, result.interrupted);
     let loaded = RunResult::load_without_responses(folder).unwrap();
-    assert_eq!(loaded.stats(), result.stats());
+    assert_eq!(loaded.stats_map(), result.stats_map());
 }

@@ -51,7 +51,7 @@ fn a_stopped_run_sends_no_more_and_finishes_what_is_in_flight() {
         assert!(result.interrupted);
         assert_eq!(server.requests(), 4);
         assert_eq!(result.responses.len(), 4);
-        let stats = result.stats();
+        let stats = result.stats_map();
         assert_eq!(stats["failed_requests"], 0);
         assert_eq!(stats["interrupted"], true);
         assert!(result.summary.total_test_time.unwrap() > 0.0);
@@ -154,7 +154,7 @@ fn a_time_bound_run_in_low_memory_is_stopped_without_loss() {
         lines(result.summary.output_path.as_ref().unwrap()),
         recorded
     );
-    assert_eq!(result.stats()["failed_requests"], 0);
+    assert_eq!(result.stats_map()["failed_requests"], 0);
 }
 
 #[test]
@@ -204,5 +204,5 @@ fn a_run_after_all_was_sent_is_complete() {
     let server = super::friendly();
     let result = run(config(&server, 3));
     assert!(!result.interrupted);
-    assert!(!result.stats().contains_key("interrupted"));
+    assert!(!result.stats_map().contains_key("interrupted"));
 }

@@ -59,7 +59,7 @@ fn a_request_that_is_refused_for_now_is_sent_again_on_the_same_clock() {
             response.time_to_first_token.unwrap() >= 0.2,
             "one clock for all attempts"
         );
-        let stats = result.stats();
+        let stats = result.stats_map();
         assert_eq!(stats["total_retries"], 2);
         assert_eq!(stats["total_retry_wait"], waited);
         let refused = u64::from(!status.starts_with("503")) * 2;
@@ -78,9 +78,9 @@ fn after_the_last_attempt_the_refusal_is_the_answer() {
     assert_failed(&result.responses[0], "HTTP 429 Too Many Requests: too many");
     assert_eq!(result.responses[0].retries, Some(2));
     assert_eq!(server.requests(), 3);
-    assert_eq!(result.stats()["rate_limited_answers"], 3);
+    assert_eq!(result.stats_map()["rate_limited_answers"], 3);
     let summary = llmeter::report::summary(&result);
-    assert!(summary.contains("3 answers with status 429"), "{summary}");
+    assert!(summary.contains("3 responses with status 429"), "{summary}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn nothing_is_sent_again_unless_the_user_allows_it_or_for_other_failures() {
     let (refused, server) = result(vec![busy("")], |config| config.max_retries = 0);
     assert_failed(&refused.responses[0], "HTTP 429");
     assert_eq!((server.requests(), refused.responses[0].retries), (1, None));
-    assert!(!refused.stats().contains_key("total_retries"));
+    assert!(!refused.stats_map().contains_key("total_retries"));
 
     let other = vec![write(refusal(
         "500 Internal Server Error",
@@ -121,7 +121,7 @@ fn an_interruption_ends_the_waiting() {
     let result = work.join().unwrap().unwrap();
     assert!(result.interrupted);
     assert_eq!(server.requests(), 1);
-    assert!(result.stats()["total_test_time"].as_f64().unwrap() < 15.0);
+    assert!(result.stats_map()["total_test_time"].as_f64().unwrap() < 15.0);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn limits_that_servers_tell_of_are_in_the_statistics() {
     };
     let scripts = vec![answer(9), answer(7), answer(8)];
     let (result, _) = result(scripts, |config| config.load = Load::Requests(3));
-    let stats = result.stats();
+    let stats = result.stats_map();
     assert_eq!(stats["rate_limit_x-ratelimit-limit-requests"], 500.0);
     assert_eq!(stats["rate_limit_x-ratelimit-remaining-requests-min"], 7.0);
     assert_eq!(stats["rate_limit_x-ratelimit-reset-requests"], "120ms");

@@ -45,7 +45,7 @@ fn a_failing_before_invoke_costs_that_request_only() {
             assert_eq!(response.request_time, None);
             assert_eq!(response.time_to_last_token, None);
         }
-        assert_eq!(result.stats()["failed_requests"], 8);
+        assert_eq!(result.stats_map()["failed_requests"], 8);
         assert_eq!(result.callback_errors, []);
         let log = log.lock().unwrap();
         let next = log
@@ -100,8 +100,8 @@ fn a_failing_after_invoke_loses_nothing_and_the_others_still_run() {
         good.after_invoke = annotate("grade", json!({"letter": "é", "points": [1, 2.5]}));
         config.callbacks = vec![Arc::new(refusing), Arc::new(panicking), Arc::new(good)];
         let result = run(config);
-        assert_eq!(result.stats()["total_requests"], 30);
-        assert_eq!(result.stats()["failed_requests"], 0);
+        assert_eq!(result.stats_map()["total_requests"], 30);
+        assert_eq!(result.stats_map()["failed_requests"], 0);
         assert_eq!(
             failures(&result),
             [
@@ -155,7 +155,7 @@ fn a_failing_after_run_loses_nothing_and_what_callbacks_contribute_is_saved() {
             .clone()
             .ok_or(HookError::new("no folder"))?;
         let saved = RunResult::load(&folder)?;
-        assert_eq!(saved.stats()["half_done"], 1);
+        assert_eq!(saved.stats_map()["half_done"], 1);
         assert_eq!(saved.responses.len(), 2);
         result.contribute_stats(Map::from_iter([("seen".into(), json!(2))]))?;
         // A statistic that is no number is refused, which fails this hook.
@@ -164,8 +164,8 @@ fn a_failing_after_run_loses_nothing_and_what_callbacks_contribute_is_saved() {
     });
     config.callbacks = vec![Arc::new(spoiling), Arc::new(reading)];
     let result = run(config);
-    assert_eq!(result.stats()["half_done"], 1);
-    assert_eq!(result.stats()["seen"], 2);
+    assert_eq!(result.stats_map()["half_done"], 1);
+    assert_eq!(result.stats_map()["seen"], 2);
     let failures = failures(&result);
     assert_eq!(failures.len(), 2);
     assert_eq!(failures[0].3, "it panicked: then it broke");
@@ -201,7 +201,7 @@ fn after_run_is_called_after_an_interruption_too() {
     server.release();
     let result = work.join().unwrap();
     assert!(result.interrupted);
-    assert_eq!(result.stats()["counted"], 2);
+    assert_eq!(result.stats_map()["counted"], 2);
     assert_saved(&result);
 }
 

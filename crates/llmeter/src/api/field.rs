@@ -1,0 +1,190 @@
+//! The fields of a response by name: one row each, and their values by kind.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::InvocationResponse;
+use crate::base::failure::Failure;
+use crate::payload::Payload;
+
+/// One field of a response: a row of [`InvocationResponse::FIELDS`].
+#[derive(Debug)]
+pub struct ResponseField {
+    /// Its key in a line of `responses.jsonl`.
+    pub key: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// The unit of a count.
+    pub unit: Option<&'static str>,
+    /// Whether it belongs to the Python package's format: always written, null when unset. The
+    /// others are left out when unset.
+    pub is_contract: bool,
+    pub(super) get: fn(&InvocationResponse) -> FieldValue<'_>,
+    pub(super) slot: fn(&mut InvocationResponse) -> FieldSlot<'_>,
+}
+
+impl ResponseField {
+    /// The field of this name.
+    pub fn named(key: &str) -> Option<&'static Self> {
+        InvocationResponse::FIELDS
+            .iter()
+            .find(|field| field.key == key)
+    }
+
+    /// What a response has in this field.
+    pub fn get<'a>(&self, response: &'a InvocationResponse) -> FieldValue<'a> {
+        (self.get)(response)
+    }
+
+    /// Where a response keeps this field.
+    pub(crate) fn slot<'a>(&self, response: &'a mut InvocationResponse) -> FieldSlot<'a> {
+        (self.slot)(response)
+    }
+}
+
+/// The value of a field, by kind. A field has the same kind in every response.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FieldValue<'a> {
+    /// Text.
+    Text(Option<&'a str>),
+    /// Seconds.
+    Seconds(Option<f64>),
+    /// A number of things.
+    Count(Option<u64>),
+    /// Seconds between consecutive events. Unset when empty.
+    Gaps(&'a [f32]),
+    /// A point in time.
+    Time(Option<Timestamp>),
+    /// Any JSON.
+    Json(Option<&'a Value>),
+    /// What was sent.
+    Payload(Option<&'a Payload>),
+    /// Names and their values.
+    Annotations(&'a Map<String, Value>),
+}
+
+impl FieldValue<'_> {
+    /// Whether there is a value.
+    pub fn is_set(&self) -> bool {
+        match self {
+            Self::Text(value) => value.is_some(),
+            Self::Seconds(value) => value.is_some(),
+            Self::Count(value) => value.is_some(),
+            Self::Gaps(gaps) => !gaps.is_empty(),
+            Self::Time(value) => value.is_some(),
+            Self::Json(value) => value.is_some(),
+            Self::Payload(value) => value.is_some(),
+            Self::Annotations(_) => true,
+        }
+    }
+}
+
+/// Where a response keeps a field, by kind.
+pub(crate) enum FieldSlot<'a> {
+    Text(&'a mut Option<String>),
+    Seconds(&'a mut Option<f64>),
+    Count(&'a mut dyn CountSlot),
+    Gaps(&'a mut Vec<f32>),
+    Time(&'a mut Option<Timestamp>),
+    Json(&'a mut Option<Arc<Value>>),
+    Payload(&'a mut Option<Arc<Payload>>),
+    Annotations(&'a mut Map<String, Value>),
+    /// The parts of a failure are put together when all of them are read.
+    Failure(FailurePart),
+}
+
+/// A field that a failure consists of.
+pub(crate) enum FailurePart {
+    Message,
+    Kind,
+    Phase,
+}
+
+/// A count of any width.
+pub(crate) trait CountSlot {
+    /// Takes the count; `false` if it is too large.
+    fn set(&mut self, count: Option<u64>) -> bool;
+}
+
+macro_rules! counts {
+    ($($type:ty),+) => {$(
+        impl CountSlot for Option<$type> {
+            fn set(&mut self, count: Option<u64>) -> bool {
+                let narrow = count.map(<$type>::try_from).transpose();
+                narrow.map(|narrow| *self = narrow).is_ok()
+            }
+        }
+        impl From<&Option<$type>> for FieldValue<'_> {
+            fn from(value: &Option<$type>) -> Self {
+                Self::Count(value.map(u64::from))
+            }
+        }
+        impl<'a> From<&'a mut Option<$type>> for FieldSlot<'a> {
+            fn from(value: &'a mut Option<$type>) -> Self {
+                Self::Count(value)
+            }
+        }
+    )+};
+}
+
+counts!(u16, u32, u64);
+
+/// A count that is unset when it is 0.
+impl CountSlot for u32 {
+    fn set(&mut self, count: Option<u64>) -> bool {
+        let narrow = Self::try_from(count.unwrap_or(0));
+        narrow.map(|narrow| *self = narrow).is_ok()
+    }
+}
+
+impl From<&u32> for FieldValue<'_> {
+    fn from(value: &u32) -> Self {
+        Self::Count((*value > 0).then_some(u64::from(*value)))
+    }
+}
+
+impl<'a> From<&'a mut u32> for FieldSlot<'a> {
+    fn from(value: &'a mut u32) -> Self {
+        Self::Count(value)
+    }
+}
+
+impl<'a> From<&'a Option<Failure>> for FieldValue<'a> {
+    fn from(failure: &'a Option<Failure>) -> Self {
+        Self::Text(failure.as_ref().map(Failure::message))
+    }
+}
+
+impl<'a> From<&'a mut Option<Failure>> for FieldSlot<'a> {
+    fn from(_: &'a mut Option<Failure>) -> Self {
+        Self::Failure(FailurePart::Message)
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident($type:ty) by $get:expr;)+) => {$(
+        impl<'a> From<&'a $type> for FieldValue<'a> {
+            fn from(value: &'a $type) -> Self {
+                let get: fn(&'a $type) -> _ = $get;
+                Self::$kind(get(value))
+            }
+        }
+        impl<'a> From<&'a mut $type> for FieldSlot<'a> {
+            fn from(value: &'a mut $type) -> Self {
+                Self::$kind(value)
+            }
+        }
+    )+};
+}
+
+kinds! {
+    Text(Option<String>) by |text| text.as_deref();
+    Seconds(Option<f64>) by |seconds| *seconds;
+    Gaps(Vec<f32>) by |gaps| gaps;
+    Time(Option<Timestamp>) by |time| *time;
+    Json(Option<Arc<Value>>) by |json| json.as_deref();
+    Payload(Option<Arc<Payload>>) by |payload| payload.as_deref();
+    Annotations(Map<String, Value>) by |annotations| annotations;
+}

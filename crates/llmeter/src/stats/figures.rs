@@ -1,0 +1,162 @@
+//! Statistics by type: what a metric's values are in [`Stats`](super::Stats).
+
+use serde_json::{Map, Value};
+
+use super::metric::{Metric, MetricKind};
+
+type Flat = Map<String, Value>;
+
+/// A type that a metric can have in [`Stats`](super::Stats).
+pub(super) trait Figure: Sized {
+    const KIND: MetricKind;
+
+    /// Reads the metric of this key from all statistics.
+    fn read(stats: &Flat, key: &str) -> Self;
+}
+
+/// Figures that are one value: how to read it, and what stands for an absent one.
+macro_rules! single_values {
+    ($($type:ty: $kind:ident, $read:expr;)+) => {$(
+        impl Figure for $type {
+            const KIND: MetricKind = MetricKind::$kind;
+
+            fn read(stats: &Flat, key: &str) -> Self {
+                let read: fn(Option<&Value>) -> Self = $read;
+                read(stats.get(key))
+            }
+        }
+    )+};
+}
+
+single_values! {
+    u64: Count, |value| value.and_then(count).unwrap_or(0);
+    f64: Number, |value| value.and_then(Value::as_f64).unwrap_or(0.0);
+    bool: Flag, |value| value.and_then(Value::as_bool).unwrap_or(false);
+    Option<u64>: Count, |value| value.and_then(count);
+    Option<f64>: Number, |value| value?.as_f64();
+    Option<bool>: Flag, |value| value?.as_bool();
+    Option<String>: Text, |value| Some(value?.as_str()?.to_owned());
+    Vec<String>: List, |value| list(value).filter_map(|one| Some(one.as_str()?.to_owned())).collect();
+    Vec<Value>: List, |value| list(value).cloned().collect();
+    Value: Any, |value| value.cloned().unwrap_or_default();
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The Python package sums tokens as floats.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| Some(value.as_f64()? as u64))
+}
+
+/// One figure for each name, in the order of the statistics.
+impl<T: Figure> Figure for Vec<(String, T)> {
+    const KIND: MetricKind = MetricKind::PerName(&T::KIND);
+
+    fn read(stats: &Flat, key: &str) -> Self {
+        let mut names = Vec::new();
+        for found in stats.keys() {
+            if let Some((metric, name)) = Metric::of(found)
+                && metric.key == key
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        let Some(metric) = Metric::named(key) else {
+            return Vec::new();
+        };
+        let figure = |name: &str| (name.to_owned(), T::read(stats, &metric.key_for(name)));
+        names.into_iter().map(figure).collect()
+    }
+}
+
+impl Latency {
+    /// The distribution of one latency, from all statistics.
+    pub(crate) fn of(stats: &Flat, metric: &Metric) -> Self {
+        Self::read(stats, metric.key)
+    }
+}
+
+/// Figures that are several statistics of the same values.
+macro_rules! statistics {
+    ($(
+        $(#[doc = $doc:literal])+
+        pub struct $name:ident {
+            $($(#[doc = $field_doc:literal])+ pub $field:ident: $key:literal,)+
+        }
+    )+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, Default, PartialEq)]
+        pub struct $name {
+            $($(#[doc = $field_doc])+ pub $field: Option<f64>,)+
+        }
+
+        impl $name {
+            /// The statistics by the names that they have in `stats.json`.
+            pub fn named(&self) -> [(&'static str, Option<f64>); [$($key),+].len()] {
+                [$(($key, self.$field)),+]
+            }
+        }
+
+        impl Figure for $name {
+            const KIND: MetricKind = MetricKind::Statistics(&[$($key),+]);
+
+            fn read(stats: &Flat, key: &str) -> Self {
+                let read = |name: &str| stats.get(&format!("{key}-{name}"))?.as_f64();
+                Self { $($field: read($key),)+ }
+            }
+        }
+    )+};
+}
+
+statistics! {
+    /// How counts or costs are distributed. All are `None` without values.
+    pub struct Distribution {
+        /// The mean.
+        pub average: "average",
+        /// The median.
+        pub p50: "p50",
+        /// The 90th percentile.
+        pub p90: "p90",
+        /// The 99th percentile.
+        pub p99: "p99",
+    }
+
+    /// How a latency is distributed, in seconds. All are `None` without values.
+    pub struct Latency {
+        /// The mean.
+        pub average: "average",
+        /// The median.
+        pub p50: "p50",
+        /// The 90th percentile.
+        pub p90: "p90",
+        /// The 95th percentile, from 20 values on.
+        pub p95: "p95",
+        /// The 99th percentile.
+        pub p99: "p99",
+        /// The 99.9th percentile, from 1,000 values on.
+        pub p99_9: "p99.9",
+    }
+
+    /// How far durations of the meter's own reach.
+    pub struct Delays {
+        /// The median.
+        pub p50: "p50",
+        /// The 99th percentile.
+        pub p99: "p99",
+        /// The longest.
+        pub max: "max",
+    }
+
+    /// How far a metric was off when it was calibrated.
+    pub struct CalibrationErrors {
+        /// The mean.
+        pub mean: "mean",
+        /// The median.
+        pub p50: "p50",
+        /// The 99th percentile.
+        pub p99: "p99",
+    }
+}

@@ -1,0 +1,363 @@
+//! All metrics, in the order of `stats.json`.
+
+use serde_json::{Map, Value};
+
+use super::figures::{CalibrationErrors, Delays, Distribution, Figure, Latency};
+use super::metric::{Metric, Source};
+
+const SUMMARY: Source = Source::Summary;
+const RUN: Source = Source::Other("the run");
+const QUALITY: Source = Source::Other("measurement quality");
+const CALIBRATION: Source = Source::Other("calibration");
+const LIMITS: Source = Source::Other("response heads and errors");
+const COSTS: Source = Source::Other("cost model");
+const GUARD: Source = Source::Other("cost limit");
+
+/// Declares [`Stats`] and the table of metrics from the same rows: the doc comment is the metric's
+/// meaning everywhere, the type decides its kind, and the key is the field's name unless given.
+macro_rules! metrics {
+    ($(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty {
+            $(key: $key:literal,)?
+            $(label: $label:literal,)?
+            $(unit: $unit:literal,)?
+            $(absent: $absent:literal,)?
+            $(summary_row: $row:literal,)?
+            source: $source:expr $(,)?
+        }
+    )+) => {
+        /// The statistics of a run by name and type, so that none is missed by a misspelled key, and
+        /// none is taken for a number that a run without successful requests does not have.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[doc = $doc])+ #[doc = ""] #[doc = concat!("Absent: ", one_of!($($absent)?, "never"), ".")] pub $field: $type,)+
+        }
+
+        impl Stats {
+            /// The statistics that a flat map, as `stats.json` has it, holds.
+            pub fn from_map(stats: &Map<String, Value>) -> Self {
+                Self {
+                    $($field: Figure::read(stats, one_of!($($key)? , stringify!($field))),)+
+                }
+            }
+        }
+
+        /// Every key that llmeter writes to `stats.json`, in order. What callbacks contribute comes
+        /// on top.
+        pub static METRICS: &[Metric] = &[$(Metric {
+            key: one_of!($($key)? , stringify!($field)),
+            label: one_of!($($label)? , stringify!($field)),
+            unit: one_of!($($unit)? , ""),
+            doc: concat!($($doc),+).trim_ascii_start(),
+            absent: one_of!($($absent)? , "never"),
+            kind: <$type as Figure>::KIND,
+            summary_row: optional!($($row)?),
+            source: $source,
+        },)+];
+    };
+}
+
+/// The first, if it is given.
+macro_rules! one_of {
+    (, $default:expr) => {
+        $default
+    };
+    ($given:literal, $default:expr) => {
+        $given
+    };
+}
+
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($given:literal) => {
+        Some($given)
+    };
+}
+
+metrics! {
+    /// Recorded requests, not planned ones.
+    total_requests: Option<u64> { unit: "requests", source: SUMMARY }
+    /// Clients that send at the same time.
+    clients: Option<u64> { unit: "clients", source: SUMMARY }
+    /// Requests for each client.
+    n_requests: Option<u64> {
+        unit: "requests", absent: "null for a result that was not run", source: SUMMARY,
+    }
+    /// Time from the start of the clients to the end of the last.
+    total_test_time: Option<f64> {
+        unit: "s", absent: "null when the run was interrupted", source: SUMMARY,
+    }
+    /// The model, as the API calls it.
+    model_id: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    /// The run's folder.
+    output_path: Option<String> { absent: "null when nothing is written", source: SUMMARY }
+    /// The endpoint's name, for people.
+    endpoint_name: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    /// Who runs the endpoint.
+    provider: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    /// The run's name.
+    run_name: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    /// What the run is for, in the user's words.
+    run_description: Option<String> { absent: "null when none is given", source: SUMMARY }
+    /// When the run began (ISO 8601, UTC).
+    start_time: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    /// When the first request was sent.
+    first_request_time: Option<String> { absent: "null when no request was sent", source: SUMMARY }
+    /// When the last request was sent.
+    last_request_time: Option<String> { absent: "null when no request was sent", source: SUMMARY }
+    /// When everything was processed.
+    end_time: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+
+    /// Requests that failed. They enter counts and token sums, never a distribution.
+    failed_requests: u64 {
+        unit: "requests", source: Source::Totals(|totals| Some(totals.failed.into())),
+    }
+    /// Failed requests by kind of failure, like `failed_requests-timeout`.
+    failed_requests_by_kind: Vec<(String, u64)> {
+        key: "failed_requests-<kind>", unit: "requests", absent: "without such failures",
+        source: Source::TotalsPerName(|totals| &totals.failed_by_kind),
+    }
+    /// Failed requests / all requests.
+    failed_requests_rate: f64 {
+        absent: "never; 0 without requests",
+        source: Source::Totals(|totals| Some(totals.failed_rate().into())),
+    }
+    /// Requests / `total_test_time` · 60.
+    requests_per_minute: Option<f64> {
+        label: "requests per minute", unit: "1/min", absent: "null when the run was interrupted",
+        source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
+    }
+    /// Sum of the input tokens.
+    total_input_tokens: u64 {
+        label: "input tokens", unit: "tokens",
+        source: Source::Totals(|totals| Some(totals.input_tokens.into())),
+    }
+    /// Sum of the output tokens, reasoning included.
+    total_output_tokens: u64 {
+        label: "output tokens", unit: "tokens",
+        source: Source::Totals(|totals| Some(totals.output_tokens.into())),
+    }
+    /// The part of the input tokens that came from the server's cache.
+    total_cached_input_tokens: u64 {
+        label: "cached", unit: "tokens",
+        source: Source::Totals(|totals| Some(totals.cached_input_tokens.into())),
+    }
+    /// The part of the output tokens that was reasoning.
+    total_reasoning_output_tokens: u64 {
+        label: "reasoning", unit: "tokens",
+        source: Source::Totals(|totals| Some(totals.reasoning_output_tokens.into())),
+    }
+    /// Retries of all requests.
+    total_retries: u64 {
+        unit: "retries", absent: "without retries",
+        source: Source::Totals(|totals| (totals.retries > 0).then(|| totals.retries.into())),
+    }
+    /// Time that requests waited before retries, summed up.
+    total_retry_wait: f64 {
+        unit: "s", absent: "without retries",
+        source: Source::Totals(|totals| (totals.retries > 0).then(|| totals.retry_wait.into())),
+    }
+    /// Input tokens / `total_test_time` · 60.
+    average_input_tokens_per_minute: Option<f64> {
+        unit: "tokens/min",
+        absent: "null when the run was interrupted",
+        source: Source::Totals(|totals| Some(totals.rate(totals.input_tokens, 60.0))),
+    }
+    /// Output tokens / `total_test_time` · 60.
+    average_output_tokens_per_minute: Option<f64> {
+        unit: "tokens/min",
+        absent: "null when the run was interrupted",
+        source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 60.0))),
+    }
+    /// Output tokens / `total_test_time`.
+    output_tps: Option<f64> {
+        label: "output tokens per second", unit: "tokens/s",
+        absent: "null when the run was interrupted",
+        source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
+    }
+
+    /// End-to-end latency: time to the last frame with generated content. Finish, usage and
+    /// `[DONE]` frames do not extend it.
+    ttlt: Latency {
+        key: "time_to_last_token", label: "TTLT", unit: "s", absent: "without successful requests",
+        summary_row: 4, source: Source::Seconds(|response| response.time_to_last_token),
+    }
+    /// Time to the first frame with generated content of any kind: text, reasoning or a tool call.
+    ttft: Latency {
+        key: "time_to_first_token", label: "TTFT", unit: "s",
+        absent: "without successful streaming requests", summary_row: 0,
+        source: Source::Seconds(|response| response.time_to_first_token),
+    }
+    /// (TTLT − TTFT) / (output tokens − 1).
+    tpot: Latency {
+        key: "time_per_output_token", label: "TPOT", unit: "s",
+        absent: "without successful streaming requests of two output tokens or more",
+        summary_row: 3, source: Source::Seconds(|response| response.time_per_output_token),
+    }
+    /// Output tokens of a request, reasoning included.
+    output_tokens: Distribution {
+        key: "num_tokens_output", label: "output tokens", unit: "tokens",
+        absent: "without successful requests",
+        source: Source::Count(|response| response.num_tokens_output),
+    }
+    /// Input tokens of a request.
+    input_tokens: Distribution {
+        key: "num_tokens_input", label: "input tokens", unit: "tokens",
+        absent: "without successful requests",
+        source: Source::Count(|response| response.num_tokens_input),
+    }
+    /// Input tokens of a request that came from the server's cache.
+    cached_input_tokens: Distribution {
+        key: "num_tokens_input_cached", unit: "tokens",
+        absent: "when the server does not report them",
+        source: Source::Count(|response| response.num_tokens_input_cached),
+    }
+    /// Time to the first frame with answer content, which reasoning is not.
+    ttfat: Latency {
+        key: "time_to_first_answer_token", label: "TTFAT", unit: "s",
+        absent: "without successful streaming requests", summary_row: 1,
+        source: Source::Seconds(|response| response.detail.time_to_first_answer_token),
+    }
+    /// Gaps between consecutive content frames, of all requests together. A frame may carry several
+    /// tokens: see `tokens_per_frame-average`.
+    itl: Latency {
+        key: "inter_token_latency", label: "ITL", unit: "s",
+        absent: "without successful streaming requests of two content frames or more",
+        summary_row: 2, source: Source::Gaps,
+    }
+    /// Time to open a connection, for the requests that had to.
+    time_to_connect: Latency {
+        label: "connect", unit: "s", absent: "when no successful request opened a connection",
+        summary_row: 5, source: Source::Seconds(|response| response.detail.time_to_connect),
+    }
+    /// Time of the TLS handshake, for the requests that had to make one.
+    time_to_tls: Latency {
+        label: "TLS", unit: "s", absent: "when no successful request made a handshake",
+        summary_row: 6, source: Source::Seconds(|response| response.detail.time_to_tls),
+    }
+    /// Gaps that were measured but not kept, because a stream was very long; `inter_token_latency`
+    /// lacks them.
+    inter_token_latencies_dropped: u64 {
+        key: "inter_token_latency-dropped", unit: "gaps",
+        absent: "when all were kept",
+        source: Source::Totals(|totals| (totals.gaps_dropped > 0).then(|| totals.gaps_dropped.into())),
+    }
+    /// Output tokens / content frames, over all successful streaming requests.
+    tokens_per_frame: Option<f64> {
+        key: "tokens_per_frame-average", label: "tokens per frame", unit: "tokens",
+        absent: "without successful streaming requests",
+        source: Source::Totals(|totals| totals.tokens_per_frame().map(Value::from)),
+    }
+    /// Whether percentiles are `exact`, or good to three digits (`sketch`, in low memory).
+    measurement_percentiles: Option<String> {
+        source: Source::Totals(|totals| Some(totals.precision().into())),
+    }
+
+    /// Whether the figures are those of the endpoint: `clean`, `degraded` or `client-bound`.
+    measurement_verdict: Option<String> { source: QUALITY }
+    /// What the verdict rests on: sentences, each with a remedy.
+    measurement_reasons: Vec<String> { absent: "empty when clean", source: QUALITY }
+    /// Whose receive stamps the times rest on: `kernel` or `user`.
+    measurement_stamps: Option<String> { source: QUALITY }
+    /// Reads with a kernel stamp / all reads.
+    measurement_kernel_stamped_rate: Option<f64> { source: QUALITY }
+    /// Time from the arrival of bytes to their being read; without kernel stamps an upper bound.
+    measurement_receive_delay: Delays {
+        label: "receive delay", unit: "s", absent: "when nothing was read", source: QUALITY,
+    }
+    /// Time from a request's intended to its actual sending.
+    measurement_send_lateness: Delays {
+        label: "send lateness", unit: "s", absent: "when nothing was sent", source: QUALITY,
+    }
+    /// Requests whose TTFT or TTLT may be wrong by more than 1 ms / successful requests.
+    measurement_uncertain_requests_rate: Option<f64> { source: QUALITY }
+    /// Gaps that may be wrong by more than 1 ms / all gaps.
+    measurement_uncertain_gaps_rate: Option<f64> { source: QUALITY }
+    /// Share of time that the busiest worker was at work.
+    measurement_worker_busy: Option<f64> { source: QUALITY }
+    /// Largest share of time that a worker could have worked but had no core.
+    measurement_worker_wait: Option<f64> { source: QUALITY }
+    /// Most bytes that waited for the recorder.
+    measurement_recorder_backlog_bytes: Option<u64> { unit: "bytes", source: QUALITY }
+    /// Time that clients waited for the recorder, summed over clients.
+    measurement_recorder_wait: Option<f64> { unit: "s", source: QUALITY }
+    /// Time that clients waited for callbacks to prepare a request, summed over clients.
+    measurement_callback_wait: Option<f64> { unit: "s", source: QUALITY }
+    /// Connections that were opened.
+    measurement_connections: Option<u64> { unit: "connections", source: QUALITY }
+    /// Requests that had to open a connection.
+    measurement_requests_on_new_connection: Option<u64> { unit: "requests", source: QUALITY }
+    /// Share of the machine's time that was busy, llmeter included.
+    measurement_host_busy: Option<f64> { absent: "when the system does not say", source: QUALITY }
+    /// Share of the machine's time that the hypervisor gave to others.
+    measurement_host_steal: Option<f64> { absent: "when the system does not say", source: QUALITY }
+    /// How often the realtime clock jumped.
+    measurement_clock_steps: Option<u64> { unit: "steps", source: QUALITY }
+    /// What this machine adds to TTFT, measured against a simulated server.
+    measurement_calibration_ttft: CalibrationErrors {
+        unit: "s", absent: "without calibration", source: CALIBRATION,
+    }
+    /// What this machine adds to ITL, measured against a simulated server.
+    measurement_calibration_itl: CalibrationErrors {
+        unit: "s", absent: "without calibration", source: CALIBRATION,
+    }
+    /// Requests that the calibration rests on.
+    measurement_calibration_requests: Option<u64> {
+        unit: "requests", absent: "without calibration", source: CALIBRATION,
+    }
+    /// The verdict on the calibration's own run.
+    measurement_calibration_verdict: Option<String> {
+        absent: "without calibration", source: CALIBRATION,
+    }
+
+    /// Responses that ask to come back later: with status 429, or an error of AWS's of that meaning.
+    /// Those that were followed by a retry count, too.
+    rate_limited_answers: u64 { unit: "responses", absent: "when there were none", source: LIMITS }
+    /// Those of them with an error of AWS's, by its name.
+    rate_limited_answers_by_error: Vec<(String, u64)> {
+        key: "rate_limited_answers-<error>",
+        unit: "responses", absent: "when there were none",
+        source: LIMITS,
+    }
+    /// The smallest number that a header with `remaining` in its name had.
+    rate_limits_remaining: Vec<(String, f64)> {
+        key: "rate_limit_<header>-min",
+        absent: "when the server sends no such header", source: LIMITS,
+    }
+    /// The last value of any other header with limits: a number, or text.
+    rate_limits: Vec<(String, Value)> {
+        key: "rate_limit_<header>", absent: "when the server sends no such header", source: LIMITS,
+    }
+
+    /// The limit that ends a run, in the currency of the prices.
+    cost_limit: Option<f64> { unit: "currency", absent: "without a limit", source: GUARD }
+    /// Whether the limit ended the run.
+    cost_limit_reached: Option<bool> { absent: "without a limit", source: GUARD }
+    /// Cost of a request by one dimension of the cost model.
+    request_costs: Vec<(String, Distribution)> {
+        key: "cost_<dimension>_per_request",
+        unit: "currency", absent: "without a cost model",
+        source: COSTS,
+    }
+    /// Cost of a request by all dimensions of requests.
+    request_cost: Distribution {
+        key: "cost_per_request", unit: "currency", absent: "without a cost model", source: COSTS,
+    }
+    /// Requests whose cost is not known, since their tokens are not. Sums lack them.
+    cost_unknown_requests: u64 { unit: "requests", absent: "when all are known", source: COSTS }
+    /// Cost of the run by one dimension: that of the run, or the sum over its requests.
+    costs: Vec<(String, f64)> {
+        key: "cost_<dimension>", unit: "currency", absent: "without a cost model", source: COSTS,
+    }
+    /// Cost of the run by all dimensions.
+    cost_total: Option<f64> { unit: "currency", absent: "without a cost model", source: COSTS }
+
+    /// Whether the run was ended before its end.
+    interrupted: bool { absent: "when it was not", source: RUN }
+    /// Hooks of callbacks that failed, each with its count and the first failure.
+    callback_errors: Vec<Value> { absent: "when none failed", source: RUN }
+}
