@@ -8,14 +8,14 @@ Examples:
               --max-tokens 128 --clients 16 --requests 10
       Measure an OpenAI-compatible server: 16 clients, 10 requests each.
   llmeter probe --base-url http://localhost:8000/v1 --model my-model
-      Send one request and see what happens; the first thing to do with a new endpoint.
+      Send one request and inspect it; do this first with a new endpoint.
   llmeter show runs/20260102-0304
       Print the summary of a run again.
   llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-output 15.00
-      Work out what it cost.
+      Compute what it cost.
 
 Exit codes:
-  0 done   1 could not run   2 bad usage   3 every request failed
+  0 success   1 could not run   2 bad usage   3 every request failed
   4 --strict and the verdict is not clean   130 interrupted, results saved
 
 Environment:
@@ -31,7 +31,7 @@ Examples:
       8 clients, 20 requests each; the key comes from OPENAI_API_KEY.
   llmeter run --base-url http://localhost:8000/v1 --model my-model \\
               --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
-      64 clients for two minutes, over the payloads of a file, after 64 requests of warm-up.
+      64 clients for two minutes, with payloads from a file, after 64 warm-up requests.
   llmeter run --endpoint bedrock-converse-stream --region us-east-1 \\
               --model amazon.nova-lite-v1:0 --prompt 'Tell me a story.' --requests 10
       Amazon Bedrock; credentials come from AWS_BEARER_TOKEN_BEDROCK, access keys or AWS_PROFILE.
@@ -45,12 +45,12 @@ Examples:
       AWS_SECRET_ACCESS_KEY or AWS_PROFILE, region and server in AWS_REGION and AWS_ENDPOINT_URL.
   llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini --payload prompts.jsonl \\
               --clients 8 --duration 10m --cost-input 0.15 --cost-output 0.60 --max-cost 2.50
-      What it costs, and no more than 2.50.
+      Track costs, and stop before they exceed 2.50.
 
 A payload is the body of a request; a line of prompts.jsonl looks like this:
   {\"messages\": [{\"role\": \"user\", \"content\": \"Tell me a story.\"}], \"max_tokens\": 128}
 
-A configuration file holds the same names; its paths begin where llmeter is started:
+A configuration file uses the same names; its paths are relative to the current folder:
   base-url = \"http://localhost:8000/v1\"
   model = \"my-model\"
   payload = \"prompts.jsonl\"
@@ -60,48 +60,47 @@ A configuration file holds the same names; its paths begin where llmeter is star
 pub(crate) const PROBE_EXAMPLES: &str = "\
 Examples:
   llmeter probe --base-url http://localhost:8000/v1 --model my-model
-      Ask a short question; show the connection, the headers, the frames and their times.
+      Send a short question; show the connection, the headers, the frames and their times.
   llmeter probe --endpoint anthropic-messages-stream --model claude-sonnet-4-5 \\
                 --prompt 'Tell me a story.' --frames all
       The same for another API, with every frame.
   llmeter probe --base-url unix:/run/llm.sock:/v1 --model my-model --json | jq .time_to_first_token
       Behind a Unix socket, for a script.
 
-Without --prompt and --payload a short question is sent; of several payloads the first is. Keys and
-other secrets are hidden. Exit codes: 0 an answer came, 3 the request failed, 1 it could
-not be sent.";
+Without --prompt and --payload it sends a short question; of several payloads, the first. Keys and
+other secrets are hidden. Exit codes: 0 success, 3 the request failed, 1 it could not be sent.";
 
 pub(crate) const PAYLOAD_EXAMPLES: &str = "\
 Examples:
   llmeter payload --prompt 'What is this?' --image photo.jpg --system 'Be brief.'
-      The body of a request to OpenAI Chat Completions, streamed, without a model's name.
+      The body of a streaming request to OpenAI Chat Completions, without a model.
   llmeter payload --endpoint bedrock-converse --model amazon.nova-lite-v1:0 \\
                   --prompt 'Summarize this.' --document report.pdf > payload.json
   llmeter run --endpoint bedrock-converse --model amazon.nova-lite-v1:0 --payload payload.json
-      The same for another API, kept in a file, and sent.
+      The same for another API, written to a file, then sent.
   for text in questions/*.txt; do
     llmeter payload --prompt \"@$text\" --max-tokens 128 --append payloads.jsonl
   done
       A file with a payload for each text.
   llmeter payload --endpoint gemini --payload payloads.jsonl
-      What a run would make of the payloads in a file.
+      What a run would send for the payloads in a file.
 
-Takes no key and sends nothing. Bytes are written as files of payloads hold them, as
-{\"__llmeter_bytes__\": \"base64\"}; they are sent as the API wants them.";
+Needs no key and sends nothing. Binary values are written as in payload files, as
+{\"__llmeter_bytes__\": \"base64\"}; a run sends them in the API's own encoding.";
 
 pub(crate) const SIMULATE_EXAMPLES: &str = "\
 Examples:
   llmeter simulate --ttft 200ms --itl 20ms --output-tokens 128 --jitter 0.2
-      A steady server with some spread.
+      A steady server with some jitter.
   llmeter simulate --max-concurrency 8 --prefill-rate 5000
       A server whose latency grows with load and with prompt length.
   llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001
-      A server that fails now and then.";
+      A server with occasional failures.";
 
 pub(crate) const DEMO_EXAMPLES: &str = "\
 Examples:
   llmeter demo
-      Watch four loads, and find their run folders under runs/.
+      Run four loads; their run folders are under runs/.
   llmeter demo --output /tmp/runs --quiet
       The same without progress, into another folder.";
 
@@ -118,10 +117,10 @@ folders of runs that were interrupted or killed.";
 pub(crate) const COST_EXAMPLES: &str = "\
 Examples:
   llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-cached-input 0.30 --cost-output 15.00
-      What the run cost at these prices of a million tokens.
+      What the run cost at these prices per million tokens.
   llmeter callbacks new CostModel > cost.json
   llmeter cost runs/20260102-0304 --model cost.json --write
-      The same by a file, and kept in the folder's statistics.
+      The same from a file, saved in the folder's statistics.
 
 Failed requests cost what they used. Costs are in the currency of the prices.";
 
@@ -142,16 +141,16 @@ In a configuration file a callback is a table, called in the order of the file:
 pub(crate) const CALIBRATE_EXAMPLES: &str = "\
 Examples:
   llmeter calibrate
-      What 16 clients cost on this machine.
+      What this machine adds with 16 clients.
   llmeter calibrate --clients 1024 --itl 100ms --duration 10s
-      The same for a load like the one that you are going to measure.
+      The same for a load like the one you are going to measure.
   llmeter calibrate --stamps user
-      What would be lost without the kernel's receive stamps.";
+      What it adds without the kernel's receive stamps.";
 
 pub(crate) const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   source <(llmeter completions bash)
-      Complete in this shell; in ~/.bashrc, in every one.
+      Enable completions in this shell; put it into ~/.bashrc for every shell.
   llmeter completions zsh > ~/.zfunc/_llmeter
   llmeter completions fish > ~/.config/fish/completions/llmeter.fish";
 
@@ -160,4 +159,4 @@ Examples:
   llmeter man | man -l -
       Read the manual page.
   llmeter man run > ~/.local/share/man/man1/llmeter-run.1
-      Keep that of `llmeter run`, for `man llmeter-run`.";
+      Install the page of `llmeter run`, for `man llmeter-run`.";

@@ -27,10 +27,10 @@ use crate::exit::Exit;
 use crate::output;
 use crate::prices::Prices;
 
-/// Measure how fast, how steady and how costly a large-language-model endpoint is.
+/// Measure the latency, throughput, errors and costs of LLM endpoints.
 ///
-/// llmeter sends requests under a chosen load, takes the time of every streamed token as the kernel
-/// received it, and tells how far its own figures can be trusted.
+/// llmeter sends requests under a chosen load, timestamps every streamed token as the kernel received
+/// it, and reports its own measurement error.
 #[derive(Debug, Parser)]
 #[command(name = "llmeter", version, propagate_version = true, after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Measure an endpoint
     Run(Box<RunArguments>),
-    /// Send one request and show every phase and frame of it; say what is wrong if it fails
+    /// Send one request; show every phase and frame, and the likely cause if it fails
     Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything
     Payload(Box<PayloadCommandArguments>),
@@ -52,13 +52,13 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Work out what the run in a folder cost
     Cost(CostArguments),
-    /// List the callbacks that a run can use, or write a file for one
+    /// List the available callbacks, or write a file for one
     Callbacks(CallbacksArguments),
-    /// Measure what this machine adds to the times it reports
+    /// Measure what this machine adds to the reported times
     Calibrate(CalibrateArguments),
     /// Serve a simulated LLM that speaks every API of --endpoint
     Simulate(SimulateArguments),
-    /// Print a script that completes commands and flags in a shell
+    /// Print shell completions
     Completions(CompletionsArguments),
     /// Print the manual page of llmeter or of one of its commands
     Man(ManArguments),
@@ -67,7 +67,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = DEMO_EXAMPLES)]
 pub(crate) struct DemoArguments {
-    /// Folder for the run folders; s3://bucket/prefix, gs:// and az:// URLs are folders, too
+    /// Folder for the run folders: a path, or an s3://bucket/prefix, gs:// or az:// URL
     #[arg(short, long, value_name = "DIR", default_value = "runs")]
     pub(crate) output: Location,
     /// Show no progress
@@ -142,7 +142,7 @@ pub(crate) enum CallbacksCommand {
         /// The type, like CacheBuster
         #[arg(value_name = "NAME")]
         name: String,
-        /// With CostModel: what this SageMaker endpoint consists of, at AWS's prices on demand
+        /// With CostModel: price this SageMaker endpoint by the AWS price list
         #[arg(long, value_name = "ENDPOINT")]
         sagemaker_endpoint: Option<String>,
         /// AWS region of that endpoint [default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's]
@@ -172,7 +172,7 @@ pub(crate) struct CalibrateArguments {
     /// The simulator's time between tokens
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
     pub(crate) itl: Duration,
-    /// Tokens of each answer
+    /// Tokens of each response
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) output_tokens: u32,
     /// Who takes the receive stamps
@@ -197,7 +197,7 @@ pub(crate) struct CompletionsArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = MAN_EXAMPLES)]
 pub(crate) struct ManArguments {
-    /// The command, like run [default: all of llmeter]
+    /// Command, like run [default: llmeter itself]
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Option<String>,
 }

@@ -14,7 +14,7 @@ pub(crate) struct SimulateArguments {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) host: std::net::IpAddr,
-    /// Port to listen on; 0 takes a free one
+    /// Port to listen on; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub(crate) port: u16,
     /// Time to first token
@@ -23,7 +23,7 @@ pub(crate) struct SimulateArguments {
     /// Time between frames
     #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
     pub(crate) itl: Duration,
-    /// Tokens of an answer; a request's own limit may make it shorter
+    /// Tokens per response, unless the request has a lower limit
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub(crate) output_tokens: u32,
     /// Random spread of the times, as a share of them: 0.2 is ±20 %
@@ -35,37 +35,37 @@ pub(crate) struct SimulateArguments {
     /// Reasoning tokens before the answer
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) reasoning_tokens: u32,
-    /// Share of requests that are answered with status 500
+    /// Share of requests that fail with status 500
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub(crate) error_rate: f64,
-    /// Share of streams that fall silent half-way
+    /// Share of streams that stall half-way
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub(crate) stall_rate: f64,
-    /// Share of streams whose connection is cut half-way
+    /// Share of streams that are truncated half-way
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub(crate) cut_rate: f64,
-    /// Requests worked on at a time; others queue, so that latency grows with load
+    /// Max concurrent requests; others queue, so that latency grows with load
     #[arg(long, value_name = "N")]
     pub(crate) max_concurrency: Option<usize>,
-    /// Prompt tokens read per second, so that time to first token grows with the prompt
+    /// Prompt tokens processed per second, so that TTFT grows with prompt length
     #[arg(long, value_name = "TOKENS/S")]
     pub(crate) prefill_rate: Option<f64>,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Environment variable with the one API key that is accepted; without it none is asked for
+    /// Environment variable with the API key to require [default: no key required]
     #[arg(long, value_name = "VAR")]
     pub(crate) api_key_env: Option<String>,
-    /// Verify that requests to the APIs of AWS are signed with this access key (one made up for it)
+    /// Verify that requests to AWS APIs are signed with this access key; use a made-up one
     #[arg(long, value_name = "ID:SECRET", value_parser = parse_access_key)]
     pub(crate) verify_sigv4: Option<(String, String)>,
-    /// Model that the list of models names
+    /// Model id in the list of models
     #[arg(long, value_name = "ID", default_value = "llmeter-sim")]
     pub(crate) model: String,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) threads: usize,
-    /// Write the true times of every request to this file, one JSON object a line
+    /// Write the true times of every request to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
     /// Print nothing
