@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use llmeter::Setting;
+use llmeter::probe::{Circumstances, diagnose};
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -52,8 +53,8 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     output::note(&format!("error: {}", message(reason)));
-    if let Some(hint) = reason.chain().find_map(|cause| library(cause)?.hint()) {
-        output::note(&format!("hint: {hint}"));
+    if let Some(hint) = reason.chain().find_map(|cause| hint(library(cause)?)) {
+        output::note(&format!("hint: {}", Setting::word(&hint, &flag)));
     }
     let is_usage = reason.chain().any(|cause| {
         cause.is::<UsageError>()
@@ -74,6 +75,16 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
     }
 }
 
+/// What to do about an error.
+fn hint(error: &llmeter::Error) -> Option<String> {
+    match error {
+        llmeter::Error::Unreachable { failure, .. } => {
+            diagnose(&Circumstances::of(failure)).map(|diagnosis| diagnosis.remedy)
+        }
+        error => error.hint().map(str::to_owned),
+    }
+}
+
 /// An error and its causes in one line; settings are named as the flags that set them.
 fn message(reason: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -84,13 +95,16 @@ fn message(reason: &anyhow::Error) -> String {
             _ => cause.to_string(),
         };
         // Many errors quote their cause.
-        if text.contains(&part) {
-            continue;
+        if !text.contains(&part) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&part);
         }
-        if !text.is_empty() {
-            text.push_str(": ");
+        // The library's errors tell all that there is.
+        if library(cause).is_some() {
+            break;
         }
-        text.push_str(&part);
     }
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

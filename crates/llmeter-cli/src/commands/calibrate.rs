@@ -46,12 +46,11 @@ pub(crate) fn measure(
         .saturating_add(OTHER_FILES);
     let limit = llmeter::raise_open_file_limit()?;
     if limit < needed {
-        return Err(llmeter::Error::Environment(format!(
-            "calibrating with {} clients needs {needed} open files, but this process may have \
-             {limit}; raise the limit (ulimit -n {}) or use fewer clients",
-            shape.clients,
-            needed.next_power_of_two(),
-        ))
+        return Err(llmeter::Error::OpenFiles {
+            purpose: format!("calibrating with {} clients needs", shape.clients),
+            needed,
+            limit,
+        }
         .into());
     }
     let display = progress::display(quiet, "calibrating");

@@ -1,8 +1,10 @@
 //! Why a run failed as a whole, and what to do about it.
 
-use llmeter::RunResult;
 use llmeter::probe::{Circumstances, KeyVariable, diagnose};
 use llmeter::result::FailureGroup;
+use llmeter::{RunResult, Setting};
+
+use crate::exit::flag;
 
 /// One line for a run of which every request failed.
 pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> String {
@@ -26,7 +28,10 @@ pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> Strin
         is_load: true,
         ..Circumstances::of(example)
     });
-    let remedy = diagnosis.map(|diagnosis| format!("; {}", diagnosis.remedy));
+    let remedy = diagnosis.map(|diagnosis| format!("; {}", diagnosis.worded(&flag).remedy));
     let remedy = remedy.unwrap_or_default();
-    format!("every request failed: {reason}{others}{remedy}")
+    format!(
+        "every request failed: {}{others}{remedy}",
+        Setting::word(reason, &flag)
+    )
 }

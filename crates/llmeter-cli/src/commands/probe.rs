@@ -9,7 +9,7 @@ use llmeter::probe::KeyVariable;
 use llmeter::{Interrupt, RunConfig, probe, report};
 
 use crate::args::{ProbeArguments, RunArguments};
-use crate::exit::Exit;
+use crate::exit::{Exit, flag};
 use crate::{output, settings, signals};
 
 /// What is asked if the user does not say.
@@ -24,7 +24,7 @@ pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
     let (config, key) = configuration(arguments)?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), true)?;
-    let seen = probe::probe(&config, key.as_ref(), &interrupt)?;
+    let seen = probe::probe(&config, key.as_ref(), &interrupt)?.worded(&flag);
     if json {
         output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
     } else {

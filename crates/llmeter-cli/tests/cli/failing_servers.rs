@@ -117,7 +117,11 @@ fn nobody_there_is_one_line() {
     place
         .run(&format!("http://{address}/v1"), &["--clients", "8"])
         .exits(1)
-        .one_error(&["cannot reach", &address.to_string(), "running"]);
+        .one_error(&[
+            "cannot reach",
+            &address.to_string(),
+            "hint: start the server",
+        ]);
     assert!(!place.folder().exists());
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmeter::InvocationResponse;
+use llmeter::{Failure, FailureKind as Kind, InvocationResponse};
 use llmeter_testing::Step;
 
 use super::Case;
@@ -212,44 +212,47 @@ impl Asked<'_> {
         let first = self.says.text.first().map_or("", String::as_str);
         match self.case {
             Case::ErrorStatus => {
-                found.failed_with(&["429", MESSAGE]);
+                found.failed_with(&[Kind::Throttled], &["429", MESSAGE]);
                 found.is_refused();
             }
             Case::ErrorPage => {
-                found.failed_with(&["502", "Bad gateway"]);
+                found.failed_with(&[Kind::HttpStatus], &["502", "Bad gateway"]);
                 found.is_refused();
             }
             Case::Redirect => {
-                found.failed_with(&["308", ELSEWHERE]);
+                found.failed_with(&[Kind::HttpStatus], &["308", ELSEWHERE]);
                 found.is_refused();
             }
             Case::ErrorAsSuccess => {
-                found.failed_with(&[MESSAGE]);
+                found.failed_with(&[Kind::ServerError, Kind::Endpoint], &[MESSAGE]);
                 found.is_refused();
             }
             Case::WrongContentType => {
-                found.failed_with(&["text/html", "Bad gateway"]);
+                found.failed_with(&[Kind::WebPage], &["text/html", "Bad gateway"]);
                 found.is_refused();
             }
             Case::NoBody => {
-                found.failed_with(&[]);
+                found.failed_with(&[Kind::Empty, Kind::Malformed, Kind::Endpoint], &[]);
                 found.is_refused();
             }
             Case::ErrorInStream => {
-                found.failed_with(&[MESSAGE]);
+                let kinds = [Kind::ServerError, Kind::Throttled, Kind::Endpoint];
+                found.failed_with(&kinds, &[MESSAGE]);
                 found.kept(first);
             }
             Case::EarlyEnd => {
-                found.failed_with(&[]);
+                found.failed_with(&[Kind::Truncated, Kind::Endpoint], &[]);
                 found.kept(&self.says.all_text());
             }
-            Case::GarbledFrame => found.failed_with(&["oops"]),
+            Case::GarbledFrame => {
+                found.failed_with(&[Kind::Malformed, Kind::Endpoint], &["oops"]);
+            }
             Case::Cut | Case::Stall => {
-                let words: &[&str] = match self.case {
-                    Case::Stall => &["timed out"],
-                    _ => &[],
+                let kind = match self.case {
+                    Case::Stall => Kind::Timeout,
+                    _ => Kind::Truncated,
                 };
-                found.failed_with(words);
+                found.failed_with(&[kind], &[]);
                 match self.streaming {
                     true => found.kept(first),
                     false => found.is_refused(),
@@ -381,10 +384,18 @@ impl Findings<'_> {
         }
     }
 
-    /// The request failed, and the error has these words.
-    fn failed_with(&mut self, words: &[&str]) {
+    /// The request failed in one of these ways, and the error has these words. A decoder of the user's
+    /// may call a failure its own.
+    fn failed_with(&mut self, kinds: &[Kind], words: &[&str]) {
         let error = &self.response.error;
-        self.expect(error.is_some(), "error", "a failure", error);
+        let kind = error.as_ref().map(Failure::kind);
+        let expected = format!("one of {kinds:?}");
+        self.expect(
+            kind.is_some_and(|kind| kinds.contains(&kind)),
+            "the kind of the error",
+            &expected,
+            error,
+        );
         let text = self.response.error_text().unwrap_or_default();
         for word in words {
             self.expect(

@@ -8,7 +8,7 @@ use super::{
     CredentialSource, Profile, Refusal, Scope, host_suffix, metadata_region, signed_headers,
     variable,
 };
-use crate::base::error::{Error, Result};
+use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
 use crate::endpoint::ResponseHead;
 
@@ -40,14 +40,18 @@ pub(crate) async fn call(
     operation: &str,
     body: &Value,
 ) -> Result<Value> {
-    let failed = |reason: String| {
-        Error::Environment(format!("asking {} ({operation}): {reason}", service.about))
+    let refused = |reason: String, source: Option<Cause>| Error::Service {
+        service: service.about,
+        operation: operation.to_owned(),
+        reason,
+        source,
     };
+    let failed = |reason: Cause| refused(reason.to_string(), Some(reason));
     let source = CredentialSource::of_chain(Some(region.to_owned()));
     let asked = source.clone();
     let credentials = tokio::task::spawn_blocking(move || asked.current())
         .await
-        .map_err(|reason| failed(reason.to_string()))??;
+        .map_err(|reason| failed(reason.into()))??;
     let address = variable(service.variable)
         .or_else(|| variable("AWS_ENDPOINT_URL"))
         .or_else(|| Profile::read().get("endpoint_url").map(str::to_owned))
@@ -63,12 +67,12 @@ pub(crate) async fn call(
         region,
         service: service.name,
     };
-    let signed =
-        signed_headers(credentials, scope, &url, &named, body.as_bytes()).map_err(failed)?;
+    let signed = signed_headers(credentials, scope, &url, &named, body.as_bytes())
+        .map_err(|reason| refused(reason, None))?;
     let client = reqwest::Client::builder()
         .timeout(LIMIT)
         .build()
-        .map_err(|reason| failed(reason.to_string()))?;
+        .map_err(|reason| failed(reason.into()))?;
     let mut request = client.post(&url).body(body);
     for (name, value) in named {
         request = request.header(name, value);
@@ -78,12 +82,10 @@ pub(crate) async fn call(
         request = request.header(name, value.expose_secret());
     }
     let unreachable = |reason: reqwest::Error| {
+        let reason = reason.without_url();
         let cause = std::error::Error::source(&reason).map(ToString::to_string);
-        failed(format!(
-            "{}{}",
-            reason.without_url(),
-            cause.map(|cause| format!(": {cause}")).unwrap_or_default()
-        ))
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        refused(format!("{reason}{cause}"), Some(reason.into()))
     };
     let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
@@ -96,10 +98,12 @@ pub(crate) async fn call(
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();
         let reason = source.redact(&reason);
-        return Err(failed(format!("HTTP {status}: {reason}")));
+        return Err(refused(format!("HTTP {status}: {reason}"), None));
     }
-    serde_json::from_slice(&body)
-        .map_err(|reason| failed(format!("the answer is not valid JSON: {reason}")))
+    serde_json::from_slice(&body).map_err(|reason| {
+        let text = format!("the response is not valid JSON: {reason}");
+        refused(text, Some(reason.into()))
+    })
 }
 
 /// The region that is given, or else the environment's, the profile's or the instance's. Blocks if

@@ -160,7 +160,7 @@ impl CredentialSource {
         std::thread::Builder::new()
             .name("aws-credentials".to_owned())
             .spawn(work)
-            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+            .map_err(Error::system("start a thread"))?;
         state.is_renewing = true;
         Ok(())
     }
@@ -215,11 +215,13 @@ impl Failure {
                     "there are no AWS credentials"
                 };
                 let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-                Error::Environment(format!(
-                    "{what}: {reason}; sign in again (aws sso login --profile {profile}) if they are \
-                     those of single sign-on, and check the profile's role, process or token \
-                     otherwise: aws sts get-caller-identity must succeed"
-                ))
+                Error::Credentials {
+                    reason: format!(
+                        "{what}: {reason}; sign in again (aws sso login --profile {profile}) if they \
+                         are those of single sign-on, and check the profile's role, process or token \
+                         otherwise: aws sts get-caller-identity must succeed"
+                    ),
+                }
             }
         }
     }

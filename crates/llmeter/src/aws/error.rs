@@ -137,11 +137,9 @@ fn remedy(kind: &str, text: &str, clock_error: Option<i64>) -> Option<String> {
         return Some(clock_remedy(clock_error));
     }
     let remedy = match kind {
-        "ModelNotReadyException" => {
-            "the model is being loaded: try again later, or let --max-retries wait for it"
-        }
+        "ModelNotReadyException" => "the model is being loaded: try again later, or allow retries",
         _ if is_throttle(kind) => {
-            "throttled: use fewer --clients, let --max-retries wait, or ask AWS for a higher quota"
+            "throttled: use fewer clients, allow retries, or ask AWS for a higher quota"
         }
         "ServiceQuotaExceededException" => "ask AWS for a higher quota",
         "ExpiredTokenException" | "ExpiredToken" => {
@@ -162,7 +160,7 @@ fn remedy(kind: &str, text: &str, clock_error: Option<i64>) -> Option<String> {
              to the model in this region"
         }
         "MissingAuthenticationTokenException" | "IncompleteSignatureException" => {
-            "the signature did not arrive as it was sent: does a proxy or --header change it?"
+            "the signature did not arrive as it was sent: does a proxy or a header of your own change it?"
         }
         _ => return None,
     };
@@ -216,7 +214,7 @@ mod tests {
         let kind = Some("ThrottlingException:http://internal.amazon.com/coral/");
         let text = said(kind, None, "{\"message\":\"Too many\"}").unwrap();
         assert!(
-            text.starts_with("ThrottlingException: Too many (throttled: use fewer --clients"),
+            text.starts_with("ThrottlingException: Too many (throttled: use fewer clients"),
             "{text}"
         );
         let body = r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","Message":"old"}"#;

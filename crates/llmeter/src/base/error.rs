@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::base::failure::Failure;
 use crate::base::setting::{Problem, Setting};
 use crate::storage::Location;
+use llmeter_wire::{ConnectError, SetupError};
 
 /// A result whose error is llmeter's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -55,6 +58,8 @@ pub enum Error {
         column: Option<usize>,
         /// What is wrong, and what to do about it.
         reason: String,
+        /// What the reader of the file said.
+        source: Option<Cause>,
     },
     /// A run folder is already in use.
     #[error(
@@ -78,11 +83,14 @@ pub enum Error {
         /// The callback's type.
         callback: String,
         /// The hook that failed.
-        hook: crate::callback::Hook,
+        hook: &'static str,
         /// Why, in the callback's words.
         reason: String,
+        /// The error that the callback's was made of.
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     },
-    /// Something in an object store could not be read or written.
+    /// Something in an object store could not be read or written. The store's own error is not kept:
+    /// it may quote signed addresses.
     #[error("{action} {location}: {reason}")]
     Storage {
         /// What was tried, as a present participle: "reading", "writing".
@@ -93,19 +101,80 @@ pub enum Error {
         reason: String,
     },
     /// A host has no address that can be found.
-    #[error(
-        "cannot resolve the host {host}: {reason}; check --base-url (or --proxy) and the network"
-    )]
+    #[error("cannot resolve the host {host}: {source}")]
     Unresolved {
         /// The host.
         host: String,
         /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The server, or the proxy before it, cannot be reached.
+    #[error("cannot reach {server}: {}", without_place(failure))]
+    Unreachable {
+        /// The server's host and port.
+        server: String,
+        /// What went wrong. [`diagnose`](crate::probe::diagnose) tells what to do.
+        #[source]
+        failure: Failure,
+    },
+    /// TLS cannot be set up.
+    #[error("{0}")]
+    Setup(#[source] SetupError),
+    /// There are no credentials for AWS, or they have expired.
+    #[error("{reason}")]
+    Credentials {
+        /// What is missing, and why.
         reason: String,
     },
-    /// The run could not be carried out on this machine.
-    #[error("{0}")]
-    Environment(String),
+    /// A service beside the endpoint, such as a price list, does not tell what is asked.
+    #[error("asking {service} ({operation}): {reason}")]
+    Service {
+        /// The service.
+        service: &'static str,
+        /// What it was asked.
+        operation: String,
+        /// Why it does not tell.
+        reason: String,
+        /// What the connection or the response's reader said.
+        source: Option<Cause>,
+    },
+    /// This build of llmeter lacks a feature.
+    #[error("{what}: this build of llmeter lacks the feature `{feature}`")]
+    MissingFeature {
+        /// What needs it.
+        what: String,
+        /// The feature of the crate.
+        feature: &'static str,
+    },
+    /// The process may not open as many files as it needs.
+    #[error("{purpose} {needed} open files, but this process may have {limit}; raise the limit (ulimit -n {}) or use \
+         fewer clients", needed.next_power_of_two())]
+    OpenFiles {
+        /// What needs them: "8 clients need".
+        purpose: String,
+        /// How many.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The operating system refuses something.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried: "start a thread".
+        action: &'static str,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The run was interrupted before it sent anything.
+    #[error("the run was interrupted before it began")]
+    Interrupted,
+    /// Something that cannot happen did.
+    #[error("internal error, please report it: {0}")]
+    Internal(&'static str),
 }
+
+/// What an error comes from.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     /// A setting has a value that is not accepted.
@@ -208,6 +277,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Invalid { hint, .. } => hint.as_deref(),
+            Self::Unresolved { .. } => Some("check `base_url` (or `proxy`) and the network"),
             _ => None,
         }
     }
@@ -220,6 +290,19 @@ impl Error {
             } => problem.describe(&name(*setting), name),
             other => other.to_string(),
         }
+    }
+
+    /// Adds what an [`Error::Content`] comes from.
+    pub(crate) fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
+        if let Self::Content { source, .. } = &mut self {
+            *source = Some(cause.into());
+        }
+        self
+    }
+
+    /// An [`Error::System`], for use with `map_err`.
+    pub(crate) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { action, source }
     }
 
     /// An [`Error::Io`], for use with `map_err`.
@@ -235,9 +318,9 @@ impl Error {
         }
     }
 }
-impl From<llmeter_wire::SetupError> for Error {
-    fn from(reason: llmeter_wire::SetupError) -> Self {
-        use llmeter_wire::SetupError;
+
+impl From<SetupError> for Error {
+    fn from(reason: SetupError) -> Self {
         match reason {
             SetupError::Address { value, expected } => {
                 Self::invalid(Setting::BaseUrl, value, expected)
@@ -251,10 +334,7 @@ impl From<llmeter_wire::SetupError> for Error {
                 value,
                 expected,
             ),
-            SetupError::Unresolved { host, source } => Self::Unresolved {
-                host,
-                reason: source.to_string(),
-            },
+            SetupError::Unresolved { host, source } => Self::Unresolved { host, source },
             SetupError::CaFile { path, source } => Self::Io {
                 action: "reading",
                 path,
@@ -265,9 +345,20 @@ impl From<llmeter_wire::SetupError> for Error {
                 line: None,
                 column: None,
                 reason,
+                source: None,
             },
-            other => Self::Environment(other.to_string()),
+            other => Self::Setup(other),
         }
+    }
+}
+
+/// Why there is no connection, without the address.
+fn without_place(failure: &Failure) -> String {
+    match failure.cause() {
+        Some(ConnectError::Tcp(_, source) | ConnectError::Unix { source, .. }) => {
+            source.to_string()
+        }
+        _ => failure.to_string(),
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn lower_priority() {
 pub fn raise_open_file_limit() -> Result<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(|reason| Error::Environment(format!("cannot read the file limit: {reason}")))?;
+        .map_err(|reason| Error::system("read the limit of open files")(reason.into()))?;
     // Some systems report no upper limit but refuse it; half a million is beyond any use here.
     let wanted = hard.min(1 << 19).max(soft);
     if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
@@ -102,16 +102,15 @@ pub(crate) fn check_open_files(clients: usize) -> Result<()> {
         if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE)
             && limit < clients as u64 + OTHER_FILES
         {
-            let clients_need = match clients {
+            let purpose = match clients {
                 1 => "1 client needs".to_owned(),
                 _ => format!("{clients} clients need"),
             };
-            return Err(Error::Environment(format!(
-                "{clients_need} {} open files, but this process may have {limit}; \
-                 raise the limit (ulimit -n {}) or use fewer clients",
-                clients as u64 + OTHER_FILES,
-                (clients as u64 + OTHER_FILES).next_power_of_two(),
-            )));
+            return Err(Error::OpenFiles {
+                purpose,
+                needed: clients as u64 + OTHER_FILES,
+                limit,
+            });
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a runtime: {reason}")))
+        .map_err(Error::system("start a runtime"))
 }
 
 /// Carries out work on a thread of its own and waits for it without blocking. If nobody waits any
@@ -44,9 +44,9 @@ fn spawn<T: Send + 'static>(
     std::thread::Builder::new()
         .name("storage".to_owned())
         .spawn(work)
-        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
+        .map_err(Error::system("start a thread"))
 }
 
 fn defect() -> Error {
-    Error::Environment("reading or writing ended by a defect in llmeter".to_owned())
+    Error::Internal("reading or writing ended early")
 }

@@ -23,6 +23,14 @@ macro_rules! settings {
             /// Every setting of a run.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
+            /// A text in which settings stand in backticks (`` `base_url` ``), with each of them called
+            /// as `name` says.
+            pub fn word(text: &str, name: &dyn Fn(Self) -> String) -> String {
+                Self::ALL.iter().fold(text.to_owned(), |text, setting| {
+                    text.replace(&format!("`{setting}`"), &name(*setting))
+                })
+            }
+
             /// Its name in files.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -230,6 +238,10 @@ mod tests {
         assert_eq!(
             error.worded(&flag),
             "--body only applies to --endpoint http"
+        );
+        assert_eq!(
+            Setting::word("check `base_url`, `model` and `this`", &flag),
+            "check --base_url, --model and `this`"
         );
         let error = Error::invalid(Setting::Prompt, "x", "y").with_hint("try z");
         assert_eq!(

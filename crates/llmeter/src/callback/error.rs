@@ -1,6 +1,7 @@
 //! What goes wrong in hooks.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -9,23 +10,34 @@ use super::Hook;
 /// Why a hook failed. Any error becomes one by `?`.
 ///
 /// Like `anyhow::Error` it is no [`std::error::Error`] itself, which is what makes `?` work for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookError(String);
+#[derive(Debug, Clone)]
+pub struct HookError {
+    text: String,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
 
 impl HookError {
     /// A failure in one's own words. They end up in files: keep secrets out of them.
     pub fn new(reason: impl fmt::Display) -> Self {
-        Self(reason.to_string())
+        Self {
+            text: reason.to_string(),
+            cause: None,
+        }
+    }
+
+    /// The error that it was made of.
+    pub fn cause(&self) -> Option<&Arc<dyn std::error::Error + Send + Sync>> {
+        self.cause.as_ref()
     }
 }
 
 impl fmt::Display for HookError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.text)
     }
 }
 
-impl<E: std::error::Error> From<E> for HookError {
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for HookError {
     fn from(error: E) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
@@ -37,7 +49,10 @@ impl<E: std::error::Error> From<E> for HookError {
             }
             source = reason.source();
         }
-        Self(text)
+        Self {
+            text,
+            cause: Some(Arc::new(error)),
+        }
     }
 }
 

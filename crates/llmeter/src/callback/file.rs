@@ -72,25 +72,26 @@ fn built(path: &Location, text: Result<Vec<u8>>) -> Result<Arc<dyn Callback>> {
         line,
         column,
         reason,
+        source: None,
     };
     let known = || {
         let names: Vec<_> = kinds().iter().map(Kind::name).collect();
         format!("known types: {}", names.join(", "))
     };
-    let text = text.map_err(|reason| {
-        let reason = match reason {
+    let text = text.map_err(|error| {
+        let reason = match &error {
             Error::Io { source, .. } => source.to_string(),
-            Error::Storage { reason, .. } => reason,
+            Error::Storage { reason, .. } => reason.clone(),
             other => other.to_string(),
         };
         let reason = format!("no callback can be read from it: {reason}; {}", known());
-        refused(None, None, reason)
+        refused(None, None, reason).caused_by(error)
     })?;
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     let value: Value = serde_json::from_slice(text).map_err(|reason| {
-        let place = (Some(reason.line()), Some(reason.column()));
-        let reason = format!("it is no JSON: {reason}; {}", known());
-        refused(place.0, place.1, reason)
+        let (line, column) = (Some(reason.line()), Some(reason.column()));
+        let text = format!("it is no JSON: {reason}; {}", known());
+        refused(line, column, text).caused_by(reason)
     })?;
-    from_json(&value).map_err(|reason| refused(None, None, reason.to_string()))
+    from_json(&value).map_err(|reason| refused(None, None, reason.to_string()).caused_by(reason))
 }

@@ -46,8 +46,9 @@ impl Hooked {
             let called = call(async { callback.before_run(config).await }).await;
             called.map_err(|reason| Error::Callback {
                 callback: name.to_owned(),
-                hook: Hook::BeforeRun,
+                hook: Hook::BeforeRun.as_str(),
                 reason: reason.to_string(),
+                source: reason.cause().cloned(),
             })?;
         }
         config.callbacks = callbacks;

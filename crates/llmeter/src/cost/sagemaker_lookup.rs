@@ -110,11 +110,16 @@ fn not_one(what: &str, count: usize, filters: &[(&str, &str)]) -> Error {
         .iter()
         .map(|(field, value)| format!("{field} {value}"))
         .collect();
-    Error::Environment(format!(
-        "the AWS Price List has {count} of what should be one {what} for SageMaker with {}: is it \
-         spelled right? Otherwise give the price itself",
-        filters.join(", ")
-    ))
+    Error::Service {
+        service: PRICES.about,
+        operation: "GetProducts".to_owned(),
+        reason: format!(
+            "{count} results where one {what} is expected for SageMaker with {}: is it spelled \
+             right? Otherwise give the price itself",
+            filters.join(", ")
+        ),
+        source: None,
+    }
 }
 
 /// A variant of an endpoint.

@@ -165,6 +165,7 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
             Some(1 + column),
             "not UTF-8; save the file in that encoding",
         )
+        .caused_by(error)
     })?;
     serde_json::from_str(text).map_err(|error| {
         let line = text
@@ -189,6 +190,7 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
             Some(column),
             reason,
         )
+        .caused_by(error)
     })
 }
 
@@ -225,5 +227,6 @@ fn content(
         line,
         column,
         reason: reason.into(),
+        source: None,
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::setting::Setting;
 use llmeter_wire::http1::HttpError;
 use llmeter_wire::{ConnectError, Phase, TlsProblem};
 
@@ -48,8 +49,19 @@ pub struct KeyVariable {
 pub struct Diagnosis {
     /// What happened, in a few plain words.
     pub cause: String,
-    /// What to do.
+    /// What to do. Settings are in backticks.
     pub remedy: String,
+}
+
+impl Diagnosis {
+    /// The same with settings called as `name` says.
+    #[must_use]
+    pub fn worded(self, name: &dyn Fn(Setting) -> String) -> Self {
+        Self {
+            remedy: Setting::word(&self.remedy, name),
+            ..self
+        }
+    }
 }
 
 fn diagnosis(cause: &str, remedy: impl Into<String>) -> Option<Diagnosis> {
@@ -70,18 +82,18 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         Kind::Tls => of_handshake(failure),
         Kind::Dns => diagnosis(
             "no name server knows this host",
-            "check the spelling in --base-url (or --proxy); a name within a company may need its VPN, its name \
-             server, or its proxy (--proxy)",
+            "check the spelling in `base_url` (or `proxy`); a name within a company may need its VPN, its name \
+             server, or its proxy (`proxy`)",
         ),
         Kind::Proxy => of_proxy(failure),
         Kind::ConnectionRefused | Kind::Unreachable => of_connection(failure),
         Kind::LocalLimit => diagnosis(
             "this machine has no local port or file descriptor left",
-            "raise the limit of open files (ulimit -n), use fewer --clients, or keep connections",
+            "raise the limit of open files (ulimit -n), use fewer `clients`, or keep connections",
         ),
         Kind::NoHttp2 => diagnosis(
             "the server does not speak HTTP/2",
-            "leave out --http2 to use HTTP/1.1",
+            "leave out `http2` to use HTTP/1.1",
         ),
         Kind::NoResponse => {
             let remedy = match seen.is_encrypted {
@@ -95,7 +107,7 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         }
         Kind::Truncated if failure.phase() == Some(Phase::Decode) => diagnosis(
             "the stream ended without its end mark: the server gave up, or it speaks another API",
-            "look into the server's log, and check --endpoint",
+            "look into the server's log, and check `endpoint`",
         ),
         Kind::Truncated => diagnosis(
             "the response was truncated: the server died, or something between has a time limit",
@@ -104,16 +116,16 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         Kind::Malformed => of_malformed(failure),
         Kind::WebPage => diagnosis(
             "a web page came instead of a response: a sign-in page, a proxy's page, or a website",
-            "give the address of the API in --base-url, not the site's; on a guest network, sign \
+            "give the address of the API in `base_url`, not the site's; on a guest network, sign \
              in first",
         ),
         Kind::ContentEncoding => diagnosis(
             "the response is compressed in a way that is not read",
-            "ask for gzip (--header 'Accept-Encoding: gzip'), or turn compression off at the server",
+            "ask for gzip (`header` 'Accept-Encoding: gzip'), or turn compression off at the server",
         ),
         Kind::Empty => diagnosis(
             "the server answered with nothing",
-            "check that --endpoint names the API that the server speaks, and --base-url its \
+            "check that `endpoint` names the API that the server speaks, and `base_url` its \
              address, and look into the server's log",
         ),
         _ => None,
@@ -121,7 +133,7 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
 }
 
 /// What to do about a proxy that does not serve.
-pub(crate) const PROXY_REMEDY: &str = "check --proxy or the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; --no-proxy goes around it";
+const PROXY_REMEDY: &str = "check `proxy` or the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; `no_proxy` goes around it";
 
 fn of_proxy(failure: &Failure) -> Option<Diagnosis> {
     let cause = match failure.cause() {
@@ -139,7 +151,7 @@ fn of_connection(failure: &Failure) -> Option<Diagnosis> {
         return match source.kind() {
             io::ErrorKind::NotFound => diagnosis(
                 "there is no socket at this path",
-                "start the server, and check the path in --base-url",
+                "start the server, and check the path in `base_url`",
             ),
             io::ErrorKind::PermissionDenied => diagnosis(
                 "this user may not open the socket",
@@ -154,14 +166,14 @@ fn of_connection(failure: &Failure) -> Option<Diagnosis> {
     if failure.kind() == FailureKind::ConnectionRefused {
         return diagnosis(
             "nobody listens at this address and port",
-            "start the server, and check host and port in --base-url; from within a container, \
+            "start the server, and check host and port in `base_url`; from within a container, \
              localhost is the container itself",
         );
     }
     diagnosis(
         "there is no way to this address",
-        "check the host in --base-url, the network, VPN and firewalls; some networks need a proxy \
-         (--proxy)",
+        "check the host in `base_url`, the network, VPN and firewalls; some networks need a proxy \
+         (`proxy`)",
     )
 }
 
@@ -171,40 +183,40 @@ fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
         Some(TlsProblem::UnknownIssuer) => diagnosis(
             "the certificate is signed by nobody whom this machine trusts: it is self-signed, of a \
              company's own authority, or of a proxy that looks into the traffic",
-            "give the authority's certificate with --ca-file FILE.pem; --insecure takes any \
+            "give the authority's certificate with `ca_file` FILE.pem; `insecure` takes any \
              certificate, so that anybody could be the server",
         ),
         Some(TlsProblem::AuthorityAsServer) => diagnosis(
             "the server shows an authority's certificate as its own, as self-signed ones often are",
             "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
-             give it with --ca-file, or take any certificate with --insecure",
+             give it with `ca_file`, or take any certificate with `insecure`",
         ),
         Some(TlsProblem::NotValidNow) => diagnosis(
             "the certificate is not valid today",
-            "check this machine's clock; otherwise the server needs a new certificate (--insecure \
+            "check this machine's clock; otherwise the server needs a new certificate (`insecure` \
              takes any)",
         ),
         Some(TlsProblem::OtherName) => diagnosis(
             "the certificate is another host's",
-            "use the name that the certificate is for in --base-url; --insecure takes any \
+            "use the name that the certificate is for in `base_url`; `insecure` takes any \
              certificate",
         ),
         Some(TlsProblem::Certificate) => diagnosis(
             "the server's certificate is not one that can be trusted",
-            "the server needs a proper certificate; --insecure takes any",
+            "the server needs a proper certificate; `insecure` takes any",
         ),
         Some(TlsProblem::NotTls) => diagnosis(
             "the server does not speak TLS at this port",
-            "write http:// instead of https:// in --base-url, or give the port of https",
+            "write http:// instead of https:// in `base_url`, or give the port of https",
         ),
         Some(TlsProblem::Alert) => diagnosis(
             "the server broke off the handshake: it knows no site of this name, or wants a client \
              certificate, an older TLS or other ciphers",
-            "check the host in --base-url, and the server's TLS settings",
+            "check the host in `base_url`, and the server's TLS settings",
         ),
         _ => diagnosis(
             "the connection was closed within the TLS handshake",
-            "check that the server speaks https at this port (http:// in --base-url otherwise), and \
+            "check that the server speaks https at this port (http:// in `base_url` otherwise), and \
              that no firewall is between",
         ),
     }
@@ -214,8 +226,8 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
     match seen.failure.phase() {
         Some(Phase::Resolve | Phase::Connect) => diagnosis(
             "nobody answers at this address: a firewall drops what is sent, or the host is down",
-            "check host and port in --base-url, the network and VPN; some networks need a proxy \
-             (--proxy)",
+            "check host and port in `base_url`, the network and VPN; some networks need a proxy \
+             (`proxy`)",
         ),
         Some(Phase::Proxy) => diagnosis(
             "the proxy does not answer, or cannot reach the server",
@@ -223,24 +235,24 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         ),
         Some(Phase::Tls) => diagnosis(
             "the server took the connection and does not answer the TLS handshake",
-            "check that it speaks https at this port; write http:// in --base-url otherwise",
+            "check that it speaks https at this port; write http:// in `base_url` otherwise",
         ),
         _ if seen.is_load => diagnosis(
             "responses take longer than they may",
-            "raise --timeout, or use fewer --clients",
+            "raise `timeout`, or use fewer `clients`",
         ),
         Some(Phase::Stream | Phase::Decode) => diagnosis(
             "the response had begun, and was not over in time",
-            "raise --timeout, or ask for less (--max-tokens)",
+            "raise `timeout`, or ask for less (`max_tokens`)",
         ),
         Some(Phase::FirstToken) => diagnosis(
             "the response had begun, and said nothing until the time was over",
-            "raise --timeout: the model may be working through the prompt; look at its queue and \
+            "raise `timeout`: the model may be working through the prompt; look at its queue and \
              log",
         ),
         _ => diagnosis(
             "the server took the request and did not answer in time",
-            "raise --timeout: a model may have to be loaded first; look at the server's queue and \
+            "raise `timeout`: a model may have to be loaded first; look at the server's queue and \
              log",
         ),
     }
@@ -254,12 +266,12 @@ fn of_malformed(failure: &Failure) -> Option<Diagnosis> {
         Some(HttpError::NotHttp { begin }) if begin.starts_with(&TLS_ALERT) => speaks_tls(),
         Some(HttpError::NotHttp { .. } | HttpError::Head(_)) => diagnosis(
             "something else than an HTTP/1.1 server listens at this port",
-            "check host and port in --base-url",
+            "check host and port in `base_url`",
         ),
         None if failure.phase() == Some(Phase::Decode) => diagnosis(
             "the server answers in another form than this API has",
-            "check that --endpoint names the API that the server speaks, and --base-url its \
-             address; without -stream an --endpoint asks for a response in one piece",
+            "check that `endpoint` names the API that the server speaks, and `base_url` its \
+             address; without -stream an `endpoint` asks for a response in one piece",
         ),
         _ => None,
     }
@@ -268,7 +280,7 @@ fn of_malformed(failure: &Failure) -> Option<Diagnosis> {
 fn speaks_tls() -> Option<Diagnosis> {
     diagnosis(
         "the server speaks TLS at this port",
-        "write https:// instead of http:// in --base-url",
+        "write https:// instead of http:// in `base_url`",
     )
 }
 
@@ -281,7 +293,7 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
     match status {
         300..400 => diagnosis(
             "the server sends requests elsewhere",
-            "give the address that it names in --base-url; redirects are not followed, since they \
+            "give the address that it names in `base_url`; redirects are not followed, since they \
              would be in every figure",
         ),
         400 if !seen.is_encrypted && says("https") && says("http request") => speaks_tls(),
@@ -298,18 +310,18 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
             diagnosis(
                 cause,
                 format!(
-                    "check the API key in the variable {} ({state}; --api-key-env names another)",
+                    "check the API key in the variable {} ({state}; `api_key_env` names another)",
                     key.name
                 ),
             )
         }
         404 if key.is_none() => diagnosis(
             "there is no such model or address",
-            "check --region, --model and --base-url",
+            "check `region`, `model` and `base_url`",
         ),
         404 if says("model") => diagnosis(
             "the server does not have this model",
-            "check --model; --base-url (written as the API's own SDK takes it) and --endpoint are \
+            "check `model`; `base_url` (written as the API's own SDK takes it) and `endpoint` are \
              probably right",
         ),
         404 | 405 => {
@@ -325,14 +337,14 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
             diagnosis(
                 &format!("the server has nothing at this path{at}"),
                 format!(
-                    "check --base-url (written as the API's own SDK takes it{hint}), --endpoint \
-                     and --model"
+                    "check `base_url` (written as the API's own SDK takes it{hint}), `endpoint` \
+                     and `model`"
                 ),
             )
         }
         407 => diagnosis(
             "the proxy wants a user name and password",
-            "give them in the proxy's URL: http://user:password@host:port; --no-proxy goes around \
+            "give them in the proxy's URL: http://user:password@host:port; `no_proxy` goes around \
              it",
         ),
         408 | 504 => diagnosis(
@@ -340,7 +352,7 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
             match seen.is_load {
                 true => {
                     "look into the server's log and at the gateway's time limit, or use fewer \
-                         --clients"
+                         `clients`"
                 }
                 false => "look into the server's log, and at the gateway's time limit",
             },
@@ -351,12 +363,12 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
                 true => "the server does not take this model, or something of the request",
                 false => "the server does not take this request",
             },
-            "check the payload and --model",
+            "check the payload and `model`",
         ),
         429 => diagnosis(
             "there are more requests, or tokens, than are allowed",
             match seen.is_load {
-                true => "use fewer --clients, or ask for a higher rate limit",
+                true => "use fewer `clients`, or ask for a higher rate limit",
                 false => "wait, check the account's balance, or ask for a higher rate limit",
             },
         ),
@@ -367,7 +379,7 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
                 _ => "the server failed",
             },
             match seen.is_load {
-                true => "look into the server's log, or use fewer --clients",
+                true => "look into the server's log, or use fewer `clients`",
                 false => "look into the server's log, or try again later",
             },
         ),

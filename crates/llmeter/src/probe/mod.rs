@@ -10,7 +10,6 @@ mod watch;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-pub(crate) use diagnosis::PROXY_REMEDY;
 pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
 pub(crate) use watch::Watch;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 use super::watch::{FrameLog, Watch};
 use crate::base::failure::Failure;
+use crate::base::setting::Setting;
 use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
@@ -188,7 +189,7 @@ impl ProbeReport {
             if is_empty(&answer.response_text) && answer.detail.reasoning_text.is_some() {
                 odd(
                     "there is reasoning and no answer: it took all the tokens that were allowed; \
-                     raise --max-tokens",
+                     raise `max_tokens`",
                 );
             } else if is_stream && answer.detail.content_frames == Some(0) {
                 odd("the stream was complete and empty");
@@ -215,7 +216,7 @@ impl ProbeReport {
         let is_whole = answer.is_some_and(|answer| answer.detail.content_frames.is_none());
         if was_asked && is_whole && self.error.is_none() {
             let remark = "a stream was asked for, and the answer came in one piece: there is no \
-                          time to first token; take the --endpoint without -stream, or find out \
+                          time to first token; take the `endpoint` without -stream, or find out \
                           what turns streaming off";
             self.remarks.push(remark.to_owned());
         }
@@ -230,6 +231,16 @@ impl ProbeReport {
             key,
             is_load: false,
         });
+    }
+
+    /// The same with settings called as `name` says in what is to be done.
+    #[must_use]
+    pub fn worded(mut self, name: &dyn Fn(Setting) -> String) -> Self {
+        self.diagnosis = self.diagnosis.map(|diagnosis| diagnosis.worded(name));
+        for remark in &mut self.remarks {
+            *remark = Setting::word(remark, name);
+        }
+        self
     }
 
     /// What was done when the request failed.

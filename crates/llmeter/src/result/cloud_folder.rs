@@ -62,7 +62,7 @@ pub(super) fn free_name(base: &CloudUrl, name: &str) -> Result<String> {
 
 /// Numbers do not end before patience does.
 fn none_free() -> Error {
-    Error::Environment("no name for the run is free".to_owned())
+    Error::Internal("no name for the run is free")
 }
 
 /// The objects in a folder that belong to a run, parts included.

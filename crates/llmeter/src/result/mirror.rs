@@ -86,7 +86,7 @@ impl Mirror {
                 lower_priority();
                 Uploader::run(&url, from, received);
             })
-            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+            .map_err(Error::system("start a thread"))?;
         lock(&STAGING).push(path.clone());
         Ok(Self {
             orders: Some(orders),
@@ -133,7 +133,7 @@ impl Mirror {
     }
 
     fn order(&self, order: Order) -> Result<bool> {
-        let died = || Error::Environment("the uploader died of a defect in llmeter".to_owned());
+        let died = || Error::Internal("the uploader stopped");
         let (reply, replied) = mpsc::channel();
         let orders = self.orders.as_ref().ok_or_else(died)?;
         orders.send((order, reply)).map_err(|_| died())?;

@@ -51,7 +51,7 @@ pub(crate) fn spawn(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start callbacks: {reason}")))?;
+        .map_err(Error::system("start callbacks"))?;
     let stage = Arc::new(Stage {
         hooked,
         collector,
@@ -69,7 +69,7 @@ pub(crate) fn spawn(
                 }
             });
         })
-        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+        .map_err(Error::system("start a thread"))?;
     Ok(Outlet::Callbacks(batches))
 }
 

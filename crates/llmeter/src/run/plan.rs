@@ -93,7 +93,7 @@ async fn before_run(
 }
 
 fn interrupted() -> Error {
-    Error::Environment("the run was interrupted before it began".to_owned())
+    Error::Interrupted
 }
 
 /// Whether requests grow too old while they wait, like signed ones.

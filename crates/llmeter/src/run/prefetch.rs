@@ -104,7 +104,7 @@ impl Requests {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|reason| Error::Environment(format!("cannot start callbacks: {reason}")))?;
+            .map_err(Error::system("start callbacks"))?;
         let called = hurry.clone();
         std::thread::Builder::new()
             .name("before-invoke".to_owned())
@@ -114,7 +114,7 @@ impl Requests {
                 // A hook that hangs must not hold up the end.
                 runtime.shutdown_background();
             })
-            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
+            .map_err(Error::system("start a thread"))?;
         Ok(Self::Prefetched(Prefetcher {
             orders,
             hurry,

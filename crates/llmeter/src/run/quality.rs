@@ -351,7 +351,7 @@ impl MeasurementQuality {
             blame(
                 Verdict::Degraded,
                 "the realtime clock was set during the run, which kernel stamps depend on; \
-                 run again, or use --stamps user"
+                 run again, or with user stamps"
                     .to_owned(),
             );
         }

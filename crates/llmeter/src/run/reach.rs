@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::base::error::{Error, Result};
-use crate::probe::PROXY_REMEDY;
+use crate::base::failure::{Failure, FailureKind};
 use crate::run::RunConfig;
 use llmeter_wire::http2::Http2;
 use llmeter_wire::{ConnectError, Dialer, Phase, Server};
@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// When no connection can be opened. The message says what to do.
 pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
     let patience = config.timeout.min(PATIENCE);
-    let place = server.shown();
+    let unreachable = |failure| Error::Unreachable {
+        server: server.shown(),
+        failure,
+    };
     // What is under way; nothing once the connection is open.
     let phase = Cell::new(None);
     let connected = async {
@@ -29,40 +32,24 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
         if config.http2 {
             Http2::open(connection).await?;
         }
-        Ok(())
+        Ok::<_, ConnectError>(())
     };
-    let result = tokio::time::timeout(patience, connected).await;
-    let patience = patience.as_secs_f64();
-    let message = match (result, phase.get()) {
-        (Ok(Ok(())), _) => return Ok(()),
-        (Ok(Err(reason @ ConnectError::NoHttp2(_))), _) => format!("{place}: {reason}"),
-        (Err(_), None) => {
-            let reason = ConnectError::NoHttp2(format!("it said nothing for {patience} s"));
-            format!("{place}: {reason}")
-        }
-        (Ok(Err(reason @ ConnectError::Tls(_))), _) => format!(
-            "cannot reach {place} safely: {reason}; does it speak https, and is its certificate, \
-             or the one that signed it, among the trusted ones (--ca-file)?"
-        ),
-        (Ok(Err(reason @ (ConnectError::NoProxy { .. } | ConnectError::Proxy { .. }))), _) => {
-            format!("cannot reach {place}: {reason}; {PROXY_REMEDY}")
-        }
-        (Err(_), Some(Phase::Proxy)) => {
-            let proxy = config.proxy()?;
-            let proxy = proxy
-                .as_ref()
-                .map_or_else(String::new, |proxy| format!(" {}", proxy.shown()));
-            format!(
-                "cannot reach {place}: the proxy{proxy} has opened no way to it after {patience} \
-                 s; {PROXY_REMEDY}"
-            )
-        }
-        (Ok(Err(reason)), _) => not_there(&place, &reason),
-        (Err(_), Some(_)) => not_there(&place, &format!("no connection after {patience} s")),
+    let Ok(result) = tokio::time::timeout(patience, connected).await else {
+        let patience = patience.as_secs_f64();
+        let failure = match phase.get() {
+            None => ConnectError::NoHttp2(format!("it said nothing for {patience} s")).into(),
+            Some(phase) => {
+                let reason = match (phase, config.proxy()?) {
+                    (Phase::Proxy, Some(proxy)) => {
+                        format!("the proxy {} has opened no tunnel to it", proxy.shown())
+                    }
+                    _ => "no connection".to_owned(),
+                };
+                let reason = format!("{reason} after {patience} s");
+                Failure::new(FailureKind::Timeout, reason).in_phase(phase)
+            }
+        };
+        return Err(unreachable(failure));
     };
-    Err(Error::Environment(message))
-}
-
-fn not_there(place: &str, reason: &dyn std::fmt::Display) -> String {
-    format!("cannot reach {place}: {reason}; is the server running, and is the base URL right?")
+    result.map_err(|reason| unreachable(reason.into()))
 }

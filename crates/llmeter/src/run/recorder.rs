@@ -135,7 +135,7 @@ impl Recorder {
 
     /// Waits until everything is recorded. The queues must be dropped before.
     pub(crate) fn finish(self) -> Result<Collected> {
-        let died = |_| Error::Environment("the recorder died of a defect in llmeter".to_owned());
+        let died = |_| Error::Internal("the recorder stopped");
         let mut lost = 0;
         for decoder in self.decoders {
             lost += decoder.join().map_err(died)?;
@@ -156,7 +156,7 @@ fn spawn<T: Send + 'static>(
             host::lower_priority();
             work()
         })
-        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
+        .map_err(Error::system("start a thread"))
 }
 
 /// Decodes until the workers are gone. Returns how many answers were lost by panics.

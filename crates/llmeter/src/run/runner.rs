@@ -102,10 +102,10 @@ impl Runner {
                 let outcome = execute(&runner.base, runner.observer.clone(), &own);
                 let _ = done.send(outcome);
             })
-            .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))?;
-        let result = result.await.map_err(|_| {
-            Error::Environment("the run ended by an internal error, please report it".to_owned())
-        })?;
+            .map_err(Error::system("start a thread"))?;
+        let result = result
+            .await
+            .map_err(|_| Error::Internal("the run ended early"))?;
         guard.0 = None;
         result
     }
@@ -143,7 +143,7 @@ fn execute(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a run: {reason}")))?;
+        .map_err(Error::system("start a run"))?;
     let plan = Plan::new(config, &runtime, interrupt)?;
     let (run, threads) = plan.start(observer, interrupt)?;
     let ended = threads.wait(&run, &runtime)?;

@@ -38,7 +38,7 @@ pub(crate) fn spawn(
             drop(alive);
             report
         })
-        .map_err(|reason| Error::Environment(format!("cannot start a thread: {reason}")))
+        .map_err(Error::system("start a thread"))
 }
 
 /// A worker's runtime, for the thread that calls this.
@@ -49,7 +49,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .on_thread_park(|| WORKER.with(|worker| worker.parks()))
         .on_thread_unpark(|| WORKER.with(|worker| worker.woke()))
         .build()
-        .map_err(|reason| Error::Environment(format!("cannot start a worker: {reason}")))
+        .map_err(Error::system("start a worker"))
 }
 
 fn run(
@@ -83,10 +83,8 @@ fn run(
     if is_whole {
         Ok(report)
     } else {
-        Err(Error::Environment(
-            "a client stopped because of a defect in llmeter or in the endpoint's code; \
-             what was measured before is kept"
-                .to_owned(),
+        Err(Error::Internal(
+            "a client stopped; what was measured before is kept",
         ))
     }
 }

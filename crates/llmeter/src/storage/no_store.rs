@@ -11,9 +11,10 @@ pub(crate) struct Store(Infallible);
 
 impl Store {
     pub(crate) fn open(url: &CloudUrl) -> Result<Self> {
-        Err(Error::Environment(format!(
-            "{url}: this build of llmeter lacks the feature `cloud`"
-        )))
+        Err(Error::MissingFeature {
+            what: url.to_string(),
+            feature: "cloud",
+        })
     }
 
     pub(crate) async fn get(&self, _: &str) -> Result<Vec<u8>> {

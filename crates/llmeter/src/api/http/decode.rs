@@ -226,7 +226,7 @@ impl FrameDecoder for Decoder {
             answer.fail(
                 FailureKind::Malformed,
                 format!(
-                    "the answer has no text at {} (--jmespath text=…): {}",
+                    "the answer has no text at {} (`jmespath` text=…): {}",
                     path.text(),
                     excerpt(body)
                 ),
@@ -246,7 +246,7 @@ impl FrameDecoder for Decoder {
         let parts = &*self.places.0;
         if let Some(end) = parts.end.as_ref().filter(|_| !answer.is_complete()) {
             answer.fail(FailureKind::Truncated, format!(
-                "the stream ended before it was finished (no frame has {} (--jmespath end=…), and \
+                "the stream ended before it was finished (no frame has {} (`jmespath` end=…), and \
                  no [DONE])",
                 end.text()
             ));
@@ -257,7 +257,7 @@ impl FrameDecoder for Decoder {
             // An answer without a word has its text, too: an empty one.
             answer.fail(
                 FailureKind::Malformed,
-                format!("no frame had a text at {} (--jmespath text=…)", text.text()),
+                format!("no frame had a text at {} (`jmespath` text=…)", text.text()),
             );
         } else {
             // Nothing may say how this API ends; a connection that broke is noticed elsewhere.

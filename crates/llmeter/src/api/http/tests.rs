@@ -279,7 +279,7 @@ fn streams_that_fail_or_do_not_end_are_failures() {
     );
     assert_eq!(error(&[text], &[r#"{"t": "a"}"#]), None);
     let nothing = error(&[text], &[r#"{"x": "a"}"#]).unwrap();
-    assert_eq!(nothing, "no frame had a text at t (--jmespath text=…)");
+    assert_eq!(nothing, "no frame had a text at t (`jmespath` text=…)");
     let said = error(
         &[text],
         &[r#"{"t": "a"}"#, r#"{"error": {"message": "busy"}}"#],

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use super::Tokenizer;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Cause, Error, Result};
 
 /// Counts with a Hugging Face tokenizer.
 pub(super) struct HuggingFace {
@@ -24,18 +24,16 @@ impl HuggingFace {
             path.push("tokenizer.json");
         }
         let bytes = fs::read(&path).map_err(Error::io("reading", &path))?;
-        let content = |reason: String| Error::Content {
+        let content = |reason: Cause| Error::Content {
             path: path.clone(),
             line: None,
             column: None,
             reason: format!("not a tokenizer.json: {reason}"),
+            source: Some(reason),
         };
-        let mut tokenizer =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| content(error.to_string()))?;
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(content)?;
         // A count is of the whole text, and of nothing else.
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| content(error.to_string()))?;
+        tokenizer.with_truncation(None).map_err(content)?;
         tokenizer.with_padding(None);
         Ok(Self {
             file: file.to_owned(),

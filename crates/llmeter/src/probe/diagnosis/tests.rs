@@ -46,7 +46,7 @@ fn a_key_that_is_missing_is_told_from_one_that_is_refused() {
     };
     assert_eq!(of_aws(403), None);
     let unknown = of_aws(404).unwrap();
-    assert!(unknown.remedy.contains("--region"));
+    assert!(unknown.remedy.contains("`region`"));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_path_is_told_from_a_model() {
     assert!(!path.remedy.contains("often with /v1"), "{path:?}");
     let model = at("/v1/chat/completions", "The model `x` does not exist");
     assert!(
-        model.cause.contains("model") && model.remedy.contains("--model"),
+        model.cause.contains("model") && model.remedy.contains("`model`"),
         "{model:?}"
     );
 }
@@ -87,8 +87,8 @@ fn timeouts_are_told_by_their_phase() {
         })
         .unwrap()
     };
-    assert!(of(Phase::Connect, false).remedy.contains("--base-url"));
-    assert!(of(Phase::Proxy, false).remedy.contains("--proxy"));
+    assert!(of(Phase::Connect, false).remedy.contains("`base_url`"));
+    assert!(of(Phase::Proxy, false).remedy.contains("`proxy`"));
     assert!(of(Phase::Tls, true).remedy.contains("http://"));
     let phases = [Phase::Head, Phase::FirstToken, Phase::Stream];
     let mut causes = phases.map(|phase| of(phase, false).cause);
@@ -98,7 +98,7 @@ fn timeouts_are_told_by_their_phase() {
         "{causes:?}"
     );
     for phase in phases {
-        assert!(of(phase, true).remedy.contains("--clients"));
+        assert!(of(phase, true).remedy.contains("`clients`"));
     }
 }
 
@@ -128,20 +128,20 @@ fn one_remedy_for_each_kind_of_failure() {
         reason: "HTTP 403".into(),
     };
     for (failure, part) in [
-        (new(FailureKind::Dns), "--base-url"),
+        (new(FailureKind::Dns), "`base_url`"),
         (tcp(Io::ConnectionRefused), "start the server"),
         (tcp(Io::HostUnreachable), "VPN"),
         (tcp(Io::AddrNotAvailable), "ulimit"),
         (unix(Io::NotFound), "the path"),
         (unix(Io::ConnectionRefused), "start the server"),
         (unix(Io::PermissionDenied), "permissions"),
-        (no_proxy(Io::ConnectionRefused), "--no-proxy"),
-        (tunnel.into(), "--no-proxy"),
-        (certificate(CertificateError::UnknownIssuer), "--ca-file"),
-        (certificate(CertificateError::BadSignature), "--ca-file"),
+        (no_proxy(Io::ConnectionRefused), "`no_proxy`"),
+        (tunnel.into(), "`no_proxy`"),
+        (certificate(CertificateError::UnknownIssuer), "`ca_file`"),
+        (certificate(CertificateError::BadSignature), "`ca_file`"),
         (certificate(CertificateError::Expired), "clock"),
         (certificate(CertificateError::NotValidForName), "the name"),
-        (certificate(CertificateError::Revoked), "--insecure"),
+        (certificate(CertificateError::Revoked), "`insecure`"),
         (
             tls(InvalidMessage::InvalidContentType.into()),
             "http:// instead",
@@ -156,18 +156,18 @@ fn one_remedy_for_each_kind_of_failure() {
             ConnectError::Tls(Io::UnexpectedEof.into()).into(),
             "no firewall",
         ),
-        (ConnectError::NoHttp2("no".into()).into(), "--http2"),
+        (ConnectError::NoHttp2("no".into()).into(), "`http2`"),
         (begins(b"\x15\x03\x01"), "https://"),
         (begins(b"SSH"), "port"),
         (new(FailureKind::NoResponse), "log"),
         (new(FailureKind::Truncated), "gateways"),
         (Http2Error::Ended("it is gone".into()).into(), "gateways"),
-        (decoding(FailureKind::Truncated), "check --endpoint"),
+        (decoding(FailureKind::Truncated), "check `endpoint`"),
         (new(FailureKind::WebPage), "site"),
         (new(FailureKind::ContentEncoding), "gzip"),
-        (new(FailureKind::Empty), "--endpoint"),
-        (decoding(FailureKind::Malformed), "--endpoint"),
-        (refused(307, "redirected to https://x"), "--base-url"),
+        (new(FailureKind::Empty), "`endpoint`"),
+        (decoding(FailureKind::Malformed), "`endpoint`"),
+        (refused(307, "redirected to https://x"), "`base_url`"),
         (
             refused(400, "Client sent an HTTP request to an HTTPS server."),
             "https://",
@@ -179,7 +179,7 @@ fn one_remedy_for_each_kind_of_failure() {
         (refused(400, "no"), "payload"),
         (refused(407, "Proxy"), "user:password"),
         (refused(413, "Content Too Large"), "smaller"),
-        (refused(422, "Unprocessable"), "--model"),
+        (refused(422, "Unprocessable"), "`model`"),
         (new(FailureKind::Throttled), "rate limit"),
         (refused(500, "Internal Server Error"), "log"),
         (refused(503, "Service Unavailable"), "log"),

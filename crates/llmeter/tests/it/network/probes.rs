@@ -117,7 +117,7 @@ fn what_came_before_a_failure_is_kept() {
     assert_eq!(seen.response.as_ref().unwrap().status, 200);
     let diagnosis = seen.diagnosis.as_ref().unwrap();
     assert!(diagnosis.cause.contains("had begun"), "{diagnosis:?}");
-    assert_eq!(seen.failed_phase(), None);
+    assert_eq!(seen.failed_phase(), Some(Phase::Stream));
     let shown = report::probe(&seen, 12);
     for part in ["Frames (2;", "half", "Failed", "what to do"] {
         assert!(shown.contains(part), "{part}: {shown}");

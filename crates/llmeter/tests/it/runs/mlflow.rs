@@ -176,7 +176,7 @@ fn settings_that_cannot_work_stop_the_run() {
             matches!(
                 error,
                 Error::Callback {
-                    hook: Hook::BeforeRun,
+                    hook: "before_run",
                     ..
                 }
             ),

@@ -137,7 +137,7 @@ fn a_run_that_before_run_makes_impossible_or_forbids_does_not_start() {
             assert!(matches!(
                 error,
                 Error::Callback {
-                    hook: Hook::BeforeRun,
+                    hook: "before_run",
                     ..
                 }
             ));
