@@ -14,7 +14,13 @@ use crate::source::{self, Import};
 use crate::test::workspace_root;
 
 /// The crates, lowest first. Each may depend on those before it.
-const CRATES: &[&str] = &["llmeter-wire", "llmeter", "llmeter-sim", "llmeter-cli"];
+const CRATES: &[&str] = &[
+    "llmeter-wire",
+    "llmeter-testing",
+    "llmeter",
+    "llmeter-sim",
+    "llmeter-cli",
+];
 
 /// The modules of `llmeter`, lowest first. Each may use those before it and its own group.
 const LAYERS: &[&[&str]] = &[
@@ -145,6 +151,11 @@ fn crates(root: &Path) -> Result<()> {
             ensure!(
                 above.is_none_or(|above| above < rank),
                 "crates/{name}/Cargo.toml: {name} -> {dependency}"
+            );
+            // A fault of a clock that judge and judged share would cancel out.
+            ensure!(
+                (*name, dependency.as_str()) != ("llmeter-sim", "llmeter-wire"),
+                "crates/{name}/Cargo.toml: the simulator has a clock of its own"
             );
         }
     }
