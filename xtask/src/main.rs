@@ -1,7 +1,9 @@
-//! Developer commands: `cargo xtask test | docs | layers | fuzz | accuracy | throughput | memory`.
+//! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | throughput |
+//! memory`.
 
 mod accuracy;
 mod bare_client;
+mod deny;
 mod docs;
 mod fuzz;
 mod layers;
@@ -29,6 +31,8 @@ enum Command {
     Layers,
     /// Write what is generated from the library's tables: docs/metrics.md and the JSON Schemas
     Docs(docs::DocsArguments),
+    /// Check the licences and sources of what is depended on, by the rules of deny.toml
+    Deny,
     /// Run the fuzz targets, one after the other
     Fuzz(fuzz::FuzzArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
@@ -47,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::test(&arguments),
         Command::Layers => layers::layers(),
         Command::Docs(arguments) => docs::docs(&arguments),
+        Command::Deny => deny::deny(),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),

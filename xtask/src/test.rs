@@ -153,7 +153,7 @@ fn quietly(command: &mut Command) -> std::io::Result<ExitStatus> {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status()
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     let words = words.join(" ");
     eprintln!("cargo {words}");

@@ -10,9 +10,12 @@ use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::imds;
 use aws_config::imds::client::error::ImdsError;
 use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+
+use super::http::SideTraffic;
 
 /// How long the metadata service of an instance may take to answer. Elsewhere there is none, and
 /// nobody wants to wait for it.
@@ -32,6 +35,7 @@ pub(super) enum Missing {
 pub(super) async fn credentials(region: Option<String>) -> Result<Credentials, Missing> {
     let looking = async {
         let chain = DefaultCredentialsChain::builder()
+            .configure(configuration())
             .region(region.map(Region::new))
             .imds_client(metadata())
             .build()
@@ -62,10 +66,15 @@ pub(crate) async fn metadata_region() -> Option<String> {
 
 fn metadata() -> imds::Client {
     imds::Client::builder()
+        .configure(&configuration())
         .max_attempts(1)
         .connect_timeout(METADATA_LIMIT)
         .read_timeout(METADATA_LIMIT)
         .build()
+}
+
+fn configuration() -> ProviderConfig {
+    ProviderConfig::without_region().with_http_client(SideTraffic)
 }
 
 /// An error and what caused it.

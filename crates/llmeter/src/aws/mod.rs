@@ -12,6 +12,8 @@ mod chain;
 mod credentials;
 #[cfg(feature = "aws")]
 mod error;
+#[cfg(feature = "aws")]
+mod http;
 mod profile;
 #[cfg(feature = "aws")]
 mod signature;

@@ -1,5 +1,7 @@
 //! OpenAI's encodings.
 
+mod vocabulary;
+
 use serde_json::{Value, json};
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer as Encoding, get_tokenizer};
@@ -53,16 +55,14 @@ fn encoding_of_model(model: &str) -> Option<&'static str> {
     })
 }
 
-/// Where an encoding's vocabulary is.
+/// Where an encoding's vocabulary is. Encodings that differ in special tokens alone share one:
+/// special tokens are not counted.
 fn vocabulary(name: &str) -> Option<fn() -> &'static CoreBPE> {
     Some(match name {
-        "cl100k_base" => tiktoken_rs::cl100k_base_singleton,
-        "o200k_base" => tiktoken_rs::o200k_base_singleton,
-        "o200k_harmony" => tiktoken_rs::o200k_harmony_singleton,
-        "p50k_base" => tiktoken_rs::p50k_base_singleton,
-        "p50k_edit" => tiktoken_rs::p50k_edit_singleton,
-        // The same vocabulary under two names.
-        "r50k_base" | "gpt2" => tiktoken_rs::r50k_base_singleton,
+        "cl100k_base" => vocabulary::cl100k,
+        "o200k_base" | "o200k_harmony" => vocabulary::o200k,
+        "p50k_base" | "p50k_edit" => vocabulary::p50k,
+        "r50k_base" | "gpt2" => vocabulary::r50k,
         _ => return None,
     })
 }
