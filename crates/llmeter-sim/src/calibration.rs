@@ -24,7 +24,7 @@ pub struct LoadShape {
     pub ttft: Duration,
     /// The simulator's time between tokens.
     pub itl: Duration,
-    /// Tokens of each answer.
+    /// Tokens of each response.
     pub output_tokens: u32,
     /// Who takes the receive stamps.
     pub stamps: StampSource,

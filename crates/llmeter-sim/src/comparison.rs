@@ -35,7 +35,7 @@ pub struct ErrorSummary {
 }
 
 impl Comparison {
-    /// Joins the two by the answer's id.
+    /// Joins the two by the response's id.
     pub fn new(responses: &[InvocationResponse], truth: &[TruthRecord]) -> Self {
         let truth: HashMap<&str, &TruthRecord> = truth
             .iter()

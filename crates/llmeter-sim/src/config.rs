@@ -25,7 +25,7 @@ pub struct SimConfig {
     pub ttft: Duration,
     /// Time from one frame to the next. With `ttft` zero too, the stream runs unpaced.
     pub itl: Duration,
-    /// Visible tokens of an answer; a request's own limit may cut it shorter.
+    /// Visible tokens of a response; a request's own limit may truncate it.
     pub output_tokens: u32,
     /// Spread of `ttft` and of every gap: each is multiplied by an even random factor
     /// between `1 - jitter` and `1 + jitter`.
@@ -55,7 +55,7 @@ pub struct SimConfig {
     /// The access key's id and secret with which requests to the APIs of AWS must be signed.
     /// `None`: signatures are not looked at.
     pub verify_sigv4: Option<(String, String)>,
-    /// The model that the list of models names. Answers bear the name that the request used.
+    /// The model that the list of models names. Responses bear the name that the request used.
     pub model: String,
     /// Worker threads; connections are dealt out to them in turn.
     pub threads: usize,
@@ -90,9 +90,9 @@ impl Default for SimConfig {
 
 /// Longest time to a first token or between frames: a day.
 pub(crate) const MAX_DELAY: Duration = Duration::from_secs(86_400);
-/// Most tokens of one kind in an answer.
+/// The maximum of tokens of one kind in a response.
 pub(crate) const MAX_TOKENS: u32 = 1_000_000;
-/// Most worker threads.
+/// The maximum of worker threads.
 const MAX_THREADS: usize = 256;
 
 impl SimConfig {

@@ -157,7 +157,7 @@ fn parse_length(value: &str) -> Result<u64, Reject> {
     value.parse().map_err(|_| Reject::BodyTooLarge)
 }
 
-/// Takes a body out of the bytes that follow a head, in whatever pieces they come.
+/// Takes a body out of the bytes that follow a head, however they are split.
 #[derive(Debug)]
 pub(crate) struct BodyDecoder {
     body: Vec<u8>,

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::socket::{Arrival, Reader};
 
-/// While an answer is under way, this much of what follows is read ahead.
+/// While a response is under way, this much of what follows is read ahead.
 const READ_AHEAD: usize = 64 << 10;
 
 /// The receiving side of a connection.

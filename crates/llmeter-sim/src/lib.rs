@@ -24,9 +24,9 @@
 //!
 //! # What it serves
 //!
-//! | request | answer |
+//! | request | response |
 //! | --- | --- |
-//! | `POST /v1/chat/completions` | a generated answer, streamed or plain |
+//! | `POST /v1/chat/completions` | a generated response, streaming or not |
 //! | `POST /v1/responses`, `POST /v1/completions` | the same in OpenAI's other APIs |
 //! | `POST /v1/embeddings` | a vector for each input, when a first token would be due |
 //! | `POST /v1/messages` | the same as Anthropic Messages |
@@ -39,7 +39,7 @@
 //! | `POST /endpoints/NAME/invocations`, `…/invocations-response-stream` | the same as a text generation container of SageMaker |
 //! | `GET /health` | `{"status":"ok"}`, without a key |
 //!
-//! The paths work without `/v1` too, and below `/openai` and `/openai/deployments/NAME` as in Azure. Answers bear whatever model name the request used. Every
+//! The paths work without `/v1` too, and below `/openai` and `/openai/deployments/NAME` as in Azure. Responses bear whatever model name the request used. Every
 //! token is one plain word, so that counting words gives the usage's `completion_tokens`; prompt
 //! tokens are the words of all texts in the messages. Honoured are `stream`,
 //! `stream_options.include_usage`, `max_tokens`, `max_completion_tokens`, `n`, `tools` and
@@ -51,7 +51,7 @@
 //! # Rhythm
 //!
 //! Work on a request begins when its last byte has arrived, by the kernel's stamp; or, if that is
-//! later, when the answer before it on the same connection is complete or when one of
+//! later, when the response before it on the same connection is complete or when one of
 //! [`SimConfig::max_concurrency`] slots becomes free, first come, first served. The first frame
 //! with content is due [`SimConfig::ttft`] and the prompt's share of [`SimConfig::prefill_rate`]
 //! later, and each further one [`SimConfig::itl`] after the moment at which the one before it was
@@ -59,7 +59,7 @@
 //! are late by 0.1 to 0.3 ms, and the log says when each was written. The opening (HTTP head and
 //! role-only frame) is written immediately before the first frame with content, the closing
 //! (finish reason, usage, `[DONE]`) immediately after the last one. Opening and closing are one
-//! write each, and each frame between them is one chunk and one write. A plain answer comes when
+//! write each, and each frame between them is one chunk and one write. A non-streaming response comes when
 //! its last frame would have been due. With both delays zero frames are written as fast as the
 //! client takes them.
 //!
@@ -67,7 +67,7 @@
 //!
 //! A request struck by `error` is answered with status 500 at once. `stall` and `cut` strike at
 //! the middle frame, when it is due: the stream falls silent until the client leaves, or the
-//! connection is closed. A plain answer breaks off in the middle of its body. A stalled request
+//! connection is closed. A non-streaming response breaks off in the middle of its body. A stalled request
 //! keeps its slot.
 //!
 //! # Headers that change one request
@@ -83,7 +83,7 @@
 //! # The truth file
 //!
 //! [`SimConfig::truth`] names a file of JSON lines, one [`TruthRecord`] per generating
-//! request that was understood, in the order in which their answers ended:
+//! request that was understood, in the order in which their responses ended:
 //!
 //! ```json
 //! {"id":"chatcmpl-…","arrival_ns":1,"arrival_last_ns":1,"kernel_arrival":true,"start_ns":1,

@@ -112,9 +112,9 @@ impl RunningSimulator {
         format!("http://{}/v1", self.address)
     }
 
-    /// The truth about all requests so far, in the order in which their answers ended.
+    /// The truth about all requests so far, in the order in which their responses ended.
     ///
-    /// Whoever has read an answer to its end finds its record here. Empty unless
+    /// Whoever has read a response to its end finds its record here. Empty unless
     /// [`SimConfig::keep_truth`] is set.
     pub fn truth(&self) -> Vec<TruthRecord> {
         self.shared

@@ -25,27 +25,27 @@ use crate::error::SimError;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The whole answer was sent.
+    /// The complete response was sent.
     Ok,
-    /// A simulated server error was sent instead of an answer.
+    /// A simulated server error was sent instead of a response.
     Error,
     /// The stream was left silent on purpose.
     Stall,
     /// The connection was closed on purpose.
     Cut,
-    /// The client left before its answer was complete.
+    /// The client left before its response was complete.
     ClientGone,
-    /// The simulator was stopped before the answer was complete.
+    /// The simulator was stopped before the response was complete.
     Stopped,
 }
 
-/// The true times of one chat completion request.
+/// The true times of one request.
 ///
 /// All times are nanoseconds of the system's monotonic clock, which every process of the machine
 /// shares. The simulator reads it, and translates the kernel's stamps to it, by code of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthRecord {
-    /// The id that the answer bore.
+    /// The id that the response bore.
     pub id: String,
     /// When the segment with the request's first byte arrived.
     pub arrival_ns: i64,
@@ -54,19 +54,19 @@ pub struct TruthRecord {
     /// Whether the two arrivals are the kernel's stamps; if not, they are times after a read.
     pub kernel_arrival: bool,
     /// When work began: later than the arrival if the request had to wait for a slot or for the
-    /// answer before it on the same connection.
+    /// response before it on the same connection.
     pub start_ns: i64,
     /// For each frame with generated content, the time immediately before the `write` call that
-    /// handed (the last byte of) it to the kernel. A plain answer is one frame.
+    /// handed (the last byte of) it to the kernel. A non-streaming response is one frame.
     pub writes: Vec<i64>,
     /// How many of `writes`, from the first on, carried reasoning.
     pub reasoning_writes: u32,
-    /// The time immediately before the `write` call with the answer's last byte; 0 if none was
+    /// The time immediately before the `write` call with the response's last byte; 0 if none was
     /// sent.
     pub done_ns: i64,
-    /// Prompt tokens, as in the answer's usage.
+    /// Prompt tokens, as in the response's usage.
     pub prompt_tokens: u64,
-    /// Generated tokens, as in the answer's usage.
+    /// Generated tokens, as in the response's usage.
     pub completion_tokens: u64,
     /// How it ended.
     pub outcome: Outcome,
@@ -157,7 +157,7 @@ impl TruthWriter {
 
 /// How often the writer looks for records. It is never woken by a record, because that would cost
 /// the worker a system call and, on a shared core, the core.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 fn write_records(file: File, receiver: &Receiver<TruthRecord>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, file);
@@ -169,7 +169,7 @@ fn write_records(file: File, receiver: &Receiver<TruthRecord>) -> io::Result<()>
             }
             Err(TryRecvError::Empty) => {
                 out.flush()?;
-                thread::sleep(LOOK_EVERY);
+                thread::sleep(POLL_INTERVAL);
             }
             Err(TryRecvError::Disconnected) => return out.flush(),
         }
@@ -240,7 +240,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The answer's last byte is about to be written, or the work has ended without.
+    /// The response's last byte is about to be written, or the work has ended without.
     pub(crate) fn finish(&mut self, outcome: Outcome, done: Option<Time>) {
         if let Some(mut record) = self.record.take() {
             record.outcome = outcome;

@@ -54,7 +54,7 @@ impl Api for BedrockInvoke {
 
     fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
         match case {
-            Case::Plain if streaming => Some(
+            Case::NonStreaming if streaming => Some(
                 "what a stream holds is found by other paths than what a non-streaming response \
                  holds",
             ),

@@ -72,7 +72,7 @@ impl Api for Ollama {
     }
 
     fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
-        (case == Case::Plain && streaming)
+        (case == Case::NonStreaming && streaming)
             .then_some("a non-streaming response is a stream of one line")
     }
 }

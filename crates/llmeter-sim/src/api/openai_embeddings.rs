@@ -75,7 +75,7 @@ impl Api for OpenAiEmbeddings {
     fn cannot(&self, case: Case, _: bool) -> Option<&'static str> {
         matches!(
             case,
-            Case::Reasoning | Case::ToolCall | Case::EmptyAnswer | Case::HugeFrame
+            Case::Reasoning | Case::ToolCall | Case::EmptyResponse | Case::HugeFrame
         )
         .then_some("vectors say nothing")
     }

@@ -6,7 +6,7 @@ use llmeter::{Failure, FailureKind as Kind, InvocationResponse};
 use llmeter_testing::Step;
 
 use super::Case;
-use super::wording::{Says, Streamed, Wording};
+use super::wording::{Says, StreamingResponse, Wording};
 
 /// What a server that fails says.
 const MESSAGE: &str = "the conformance suite says no";
@@ -25,8 +25,8 @@ pub(super) struct Asked<'a> {
     pub(super) says: &'a Says,
 }
 
-/// The whole answer as its API words it.
-pub(super) fn good_answer(
+/// The complete response as its API words it.
+pub(super) fn good_response(
     wording: &dyn Wording,
     streaming: bool,
     says: &Says,
@@ -47,7 +47,9 @@ impl Asked<'_> {
         let page = |status| self.sized(status, "text/html; charset=utf-8", "", PAGE.as_bytes());
         let refusal = |status: u16| self.wording.refusal(status, MESSAGE);
         Some(match self.case {
-            Case::Plain => write(self.json("200 OK", &self.wording.whole(self.says)?)),
+            Case::NonStreaming => {
+                write(self.json("200 OK", &self.wording.non_streaming(self.says)?))
+            }
             Case::ErrorStatus => write(self.json("429 Too Many Requests", &refusal(429)?)),
             Case::ErrorAsSuccess => write(self.json("200 OK", &refusal(503)?)),
             Case::ErrorPage => write(page("502 Bad Gateway")),
@@ -59,25 +61,25 @@ impl Asked<'_> {
             Case::NoBody => write(self.json("200 OK", b"")),
             Case::Cut => vec![Step::Write(self.beginning()?), Step::Close],
             Case::Stall => vec![Step::Write(self.beginning()?), Step::Hold],
-            Case::OneByteReads => vec![Step::Trickle(self.answer(self.body_type())?)],
+            Case::OneByteReads => vec![Step::Trickle(self.response(self.body_type())?)],
             Case::SlowHead => {
-                let mut head = self.answer(self.body_type())?;
+                let mut head = self.response(self.body_type())?;
                 let end = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
                 let body = head.split_off(end);
                 let lines = head.split_inclusive(|byte| *byte == b'\n');
                 let slow = lines.flat_map(|line| [Step::write(line), Step::Pause(PAUSE)]);
                 slow.chain([Step::Write(body)]).collect()
             }
-            Case::Mislabelled => write(self.answer("text/plain")?),
+            Case::Mislabelled => write(self.response("text/plain")?),
             Case::ErrorInStream => {
-                let mut streamed = self.first_of_stream()?;
-                streamed.closing = self.wording.stream_error(MESSAGE)?;
-                write(self.stream(&streamed, self.body_type()))
+                let mut stream = self.first_of_stream()?;
+                stream.closing = self.wording.stream_error(MESSAGE)?;
+                write(self.stream(&stream, self.body_type()))
             }
             Case::EarlyEnd => {
-                let mut streamed = self.wording.streamed(self.says)?;
-                streamed.closing.clear();
-                write(self.stream(&streamed, self.body_type()))
+                let mut stream = self.wording.streaming(self.says)?;
+                stream.closing.clear();
+                write(self.stream(&stream, self.body_type()))
             }
             Case::UnknownFrame => {
                 let strange = r#"{"type":"news","x":[1,{"text":null}]}"#;
@@ -89,17 +91,17 @@ impl Asked<'_> {
             Case::GarbledFrame => {
                 write(self.stream(&self.beginning_with(None, "{oops")?, self.body_type()))
             }
-            Case::Stream
+            Case::Streaming
             | Case::Usage
             | Case::NoUsage
             | Case::Reasoning
             | Case::ToolCall
-            | Case::EmptyAnswer
-            | Case::HugeFrame => write(self.answer(self.body_type())?),
+            | Case::EmptyResponse
+            | Case::HugeFrame => write(self.response(self.body_type())?),
         })
     }
 
-    /// Whether the server ends the connection with its answer.
+    /// Whether the server ends the connection with its response.
     pub(super) fn breaks_the_connection(&self) -> bool {
         matches!(self.case, Case::Cut | Case::Stall)
     }
@@ -112,9 +114,9 @@ impl Asked<'_> {
     }
 
     /// The further lines of a head.
-    fn headers(&self, status: &str, streamed: bool) -> String {
+    fn headers(&self, status: &str, streaming: bool) -> String {
         let headers = match status.starts_with("200") {
-            true => self.wording.headers(self.says, streamed),
+            true => self.wording.headers(self.says, streaming),
             false => Vec::new(),
         };
         let line = |(name, value)| format!("{name}: {value}\r\n");
@@ -137,68 +139,73 @@ impl Asked<'_> {
         [head.as_bytes(), body].concat()
     }
 
-    fn answer(&self, media_type: &str) -> Option<Vec<u8>> {
+    fn response(&self, media_type: &str) -> Option<Vec<u8>> {
         Some(match self.streaming {
-            true => self.stream(&self.wording.streamed(self.says)?, media_type),
-            false => self.sized("200 OK", media_type, "", &self.wording.whole(self.says)?),
+            true => self.stream(&self.wording.streaming(self.says)?, media_type),
+            false => self.sized(
+                "200 OK",
+                media_type,
+                "",
+                &self.wording.non_streaming(self.says)?,
+            ),
         })
     }
 
-    /// A stream whose pieces come in a chunk each.
-    fn stream(&self, streamed: &Streamed, media_type: &str) -> Vec<u8> {
-        let mut out = self.open_stream(streamed, media_type);
+    /// A stream, of which each frame is a chunk of the chunked encoding.
+    fn stream(&self, stream: &StreamingResponse, media_type: &str) -> Vec<u8> {
+        let mut out = self.open_stream(stream, media_type);
         if self.wording.transport().is_http() {
             out.extend_from_slice(b"0\r\n\r\n");
         }
         out
     }
 
-    fn open_stream(&self, streamed: &Streamed, media_type: &str) -> Vec<u8> {
-        let pieces = std::iter::once(&streamed.opening)
-            .chain(&streamed.content)
-            .chain([&streamed.closing])
+    fn open_stream(&self, stream: &StreamingResponse, media_type: &str) -> Vec<u8> {
+        let chunks = std::iter::once(&stream.opening)
+            .chain(&stream.content)
+            .chain([&stream.closing])
             // A chunk without bytes would be the last one.
-            .filter(|piece| !piece.is_empty());
+            .filter(|chunk| !chunk.is_empty());
         let is_http = self.wording.transport().is_http();
         if !is_http {
-            return pieces.flatten().copied().collect();
+            return chunks.flatten().copied().collect();
         }
         let mut out = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n{}Transfer-Encoding: chunked\r\n\r\n",
             self.headers("200", true)
         )
         .into_bytes();
-        for piece in pieces {
-            out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-            out.extend_from_slice(piece);
+        for chunk in chunks {
+            out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            out.extend_from_slice(chunk);
             out.extend_from_slice(b"\r\n");
         }
         out
     }
 
-    /// The answer up to its first piece of text; the first half of one that is no stream.
+    /// The response up to its first chunk of text; the first half of one that is no stream.
     fn beginning(&self) -> Option<Vec<u8>> {
         if self.streaming {
             return Some(self.open_stream(&self.first_of_stream()?, self.body_type()));
         }
-        let body = self.wording.whole(self.says)?;
-        let mut answer = self.json("200 OK", &body);
-        answer.truncate(answer.len() - body.len() / 2);
-        Some(answer)
+        let body = self.wording.non_streaming(self.says)?;
+        let mut response = self.json("200 OK", &body);
+        response.truncate(response.len() - body.len() / 2);
+        Some(response)
     }
 
-    fn first_of_stream(&self) -> Option<Streamed> {
-        let mut streamed = self.wording.streamed(self.says)?;
-        streamed.content.truncate(1);
-        streamed.closing.clear();
-        Some(streamed)
+    fn first_of_stream(&self) -> Option<StreamingResponse> {
+        let mut stream = self.wording.streaming(self.says)?;
+        stream.content.truncate(1);
+        stream.closing.clear();
+        Some(stream)
     }
 
     /// A whole stream with a frame before its first content.
-    fn beginning_with(&self, event: Option<&str>, data: &str) -> Option<Streamed> {
-        let mut streamed = self.wording.streamed(self.says)?;
-        streamed.opening.extend(self.wording.frame(event, data)?);
-        Some(streamed)
+    fn beginning_with(&self, event: Option<&str>, data: &str) -> Option<StreamingResponse> {
+        let mut stream = self.wording.streaming(self.says)?;
+        stream.opening.extend(self.wording.frame(event, data)?);
+        Some(stream)
     }
 
     /// What is not as it must be.
@@ -258,29 +265,29 @@ impl Asked<'_> {
                     false => found.is_refused(),
                 }
             }
-            Case::Plain
-            | Case::Stream
+            Case::NonStreaming
+            | Case::Streaming
             | Case::Usage
             | Case::NoUsage
             | Case::Reasoning
             | Case::ToolCall
-            | Case::EmptyAnswer
+            | Case::EmptyResponse
             | Case::SlowHead
             | Case::HugeFrame
             | Case::OneByteReads
             | Case::Mislabelled
-            | Case::UnknownFrame => found.check_answer(has_prompt),
+            | Case::UnknownFrame => found.check_response(has_prompt),
         }
         found.problems
     }
 
-    /// Whether the answer comes as a stream.
+    /// Whether the response comes as a stream.
     fn is_stream(&self) -> bool {
-        self.streaming && self.case != Case::Plain
+        self.streaming && self.case != Case::NonStreaming
     }
 }
 
-/// Looks at an answer and notes what is wrong.
+/// Looks at a response and notes what is wrong.
 struct Findings<'a> {
     asked: Asked<'a>,
     response: &'a InvocationResponse,
@@ -311,8 +318,8 @@ impl Findings<'_> {
         self.expect(expected == got, what, &short(expected), got);
     }
 
-    /// The answer says all that the server said.
-    fn check_answer(&mut self, has_prompt: bool) {
+    /// The response says all that the server said.
+    fn check_response(&mut self, has_prompt: bool) {
         let (asked, response) = (self.asked, self.response);
         let (says, detail) = (asked.says, &response.detail);
         self.equal("error", &None, &response.error);
@@ -329,14 +336,14 @@ impl Findings<'_> {
         if !asked.is_stream() {
             return;
         }
-        let pieces = says.reasoning.len() + says.text.len();
+        let chunks = says.reasoning.len() + says.text.len();
         if says.tool.is_none() {
             let frames = detail.content_frames.map(|frames| frames as usize);
-            self.equal("content_frames", &Some(pieces), &frames);
+            self.equal("content_frames", &Some(chunks), &frames);
             let gaps = detail.inter_token_latencies.len();
-            self.equal("inter_token_latencies", &pieces.saturating_sub(1), &gaps);
+            self.equal("inter_token_latencies", &chunks.saturating_sub(1), &gaps);
         }
-        let has_content = pieces > 0 || says.tool.is_some();
+        let has_content = chunks > 0 || says.tool.is_some();
         self.equal(
             "whether there is a time_to_first_token",
             &has_content,
@@ -407,7 +414,7 @@ impl Findings<'_> {
         }
     }
 
-    /// Nothing of the answer counts.
+    /// Nothing of the response counts.
     fn is_refused(&mut self) {
         let response = self.response;
         self.equal("time_to_first_token", &None, &response.time_to_first_token);

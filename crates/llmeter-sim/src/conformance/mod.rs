@@ -1,7 +1,7 @@
 //! One set of tests that every endpoint passes, also yours.
 //!
 //! A [`Suite`] starts a server on this machine that says what an API says, lets an endpoint ask it
-//! as it would in any run, and looks at what became of the answer: its text, its token counts, its
+//! as it would in any run, and looks at what became of the response: its text, its token counts, its
 //! times, its failure. Each [`Case`] is one way in which a server answers, well or badly.
 //!
 //! What the server says in a case comes from a [`Wording`]. For the APIs that the simulator speaks
@@ -17,7 +17,7 @@
 //!     let endpoint = OpenAiChat::builder(format!("http://{address}/v1"), "my-model").build()?;
 //!     Ok(Arc::new(endpoint))
 //! });
-//! # let suite = suite.only(&[Case::Stream, Case::Redirect]);
+//! # let suite = suite.only(&[Case::Streaming, Case::Redirect]);
 //! suite.run().assert_passes();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -38,4 +38,4 @@ pub use case::Case;
 pub use llmeter_testing::Request;
 pub use simulated::Simulated;
 pub use suite::{Outcome, Report, Suite};
-pub use wording::{Says, Streamed, TokenCounts, ToolCall, Transport, Wording};
+pub use wording::{Says, StreamingResponse, TokenCounts, ToolCall, Transport, Wording};

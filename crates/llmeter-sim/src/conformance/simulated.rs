@@ -1,6 +1,6 @@
 //! The wordings of the APIs that the simulator speaks.
 
-use super::wording::{Says, Streamed, Wording};
+use super::wording::{Says, StreamingResponse, Wording};
 use super::{Case, Request};
 use crate::api::{self, Api, ApiError, Completion, Delta, Finish, FrameBuffer, Times, Tool};
 use crate::error::SimError;
@@ -87,7 +87,7 @@ fn words(chunk: &str) -> u32 {
 }
 
 impl Wording for Simulated {
-    fn streamed(&self, says: &Says) -> Option<Streamed> {
+    fn streaming(&self, says: &Says) -> Option<StreamingResponse> {
         let mut frames = self.api.frames(self.completion(says));
         let bytes = |write: &mut dyn FnMut(&mut FrameBuffer)| {
             let mut buffer = FrameBuffer::new(false);
@@ -95,7 +95,7 @@ impl Wording for Simulated {
             buffer.bytes().to_vec()
         };
         let deltas = self.deltas(says).into_iter();
-        Some(Streamed {
+        Some(StreamingResponse {
             opening: bytes(&mut |out| frames.opening(0, out)),
             content: deltas
                 .map(|delta| bytes(&mut |out| frames.content(0, delta.clone(), out)))
@@ -104,7 +104,7 @@ impl Wording for Simulated {
         })
     }
 
-    fn whole(&self, says: &Says) -> Option<Vec<u8>> {
+    fn non_streaming(&self, says: &Says) -> Option<Vec<u8>> {
         let body = self.api.body(&self.completion(says));
         Some(body.to_string().into_bytes())
     }
@@ -127,9 +127,9 @@ impl Wording for Simulated {
         self.api.about().stream_type
     }
 
-    fn headers(&self, says: &Says, streamed: bool) -> Vec<(String, String)> {
+    fn headers(&self, says: &Says, streaming: bool) -> Vec<(String, String)> {
         let id = self.api.about().id_header.map(|name| (name, ID.to_owned()));
-        let more = match says.usage.is_some() && !streamed {
+        let more = match says.usage.is_some() && !streaming {
             true => self.api.headers(&self.completion(says)),
             false => Vec::new(),
         };

@@ -102,7 +102,7 @@ impl Suite {
         }
     }
 
-    /// What is wrong with the answers to a case, or why it does not apply.
+    /// What is wrong with the responses to a case, or why it does not apply.
     fn ask(&self, case: Case) -> Result<Result<Vec<String>, &'static str>, String> {
         let failed = |error: &dyn fmt::Display| error.to_string();
         // Where it connects does not matter yet.
@@ -128,7 +128,7 @@ impl Suite {
             streaming,
             says: &says,
         };
-        let good = || checks::good_answer(wording, streaming, &Says::plain());
+        let good = || checks::good_response(wording, streaming, &Says::plain());
         let without_words = || {
             "the wording has no words for it: if the API cannot say it, skip the case with a reason"
                 .to_owned()
@@ -165,7 +165,7 @@ impl Suite {
         problems.extend(self.wrong_requests(&requests, streaming));
         if is_http && !asked.breaks_the_connection() && connections != 1 {
             problems.push(format!(
-                "connections: expected 1, which is kept after the answer, got {}",
+                "connections: expected 1, which is kept after the response, got {}",
                 connections
             ));
         }
@@ -193,13 +193,13 @@ impl fmt::Debug for Suite {
     }
 }
 
-/// What the answer to a case says.
+/// What the response to a case says.
 fn says(case: Case) -> Says {
     match case {
         Case::NoUsage => Says::plain().without_usage(),
         Case::Reasoning => Says::reasoning(),
         Case::ToolCall => Says::call(),
-        Case::EmptyAnswer => Says::nothing(),
+        Case::EmptyResponse => Says::nothing(),
         Case::HugeFrame => Says::huge(),
         _ => Says::plain(),
     }
@@ -225,7 +225,7 @@ fn run(
         .map_err(|_| format!("the run did not end within {} s", HANG.as_secs()))?
         .map_err(|error| format!("the run did not start: {error}"))?;
     let responses = <[_; 2]>::try_from(result.responses);
-    responses.map_err(|all| format!("answers: expected 2, got {}", all.len()))
+    responses.map_err(|all| format!("responses: expected 2, got {}", all.len()))
 }
 
 impl Report {

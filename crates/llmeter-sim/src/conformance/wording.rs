@@ -3,7 +3,7 @@
 use super::{Case, Request};
 use crate::api::words;
 
-/// What an answer says. A wording puts it into the API's bytes.
+/// What a response says. A wording puts it into the API's bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Says {
@@ -37,12 +37,12 @@ pub struct TokenCounts {
     pub output: u64,
 }
 
-/// A streamed answer in an API's bytes, without the framing of HTTP.
+/// A streaming response in an API's bytes, without the framing of HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Streamed {
+pub struct StreamingResponse {
     /// What comes before the first content.
     pub opening: Vec<u8>,
-    /// The frames with content, one for each piece.
+    /// The frames with content, one for each chunk.
     pub content: Vec<Vec<u8>>,
     /// What comes after the last content: the reason for the end, token counts, an end mark.
     pub closing: Vec<u8>,
@@ -68,14 +68,14 @@ impl Transport {
 /// What an API cannot say is `None`, and its cases are skipped with a reason: by
 /// [`cannot`](Self::cannot), or by [`Suite::skip`](super::Suite::skip).
 pub trait Wording: Send + Sync {
-    /// A streamed answer.
-    fn streamed(&self, says: &Says) -> Option<Streamed> {
+    /// A streaming response.
+    fn streaming(&self, says: &Says) -> Option<StreamingResponse> {
         let _ = says;
         None
     }
 
-    /// The body of an answer in one piece.
-    fn whole(&self, says: &Says) -> Option<Vec<u8>> {
+    /// The body of a non-streaming response.
+    fn non_streaming(&self, says: &Says) -> Option<Vec<u8>> {
         let _ = says;
         None
     }
@@ -93,7 +93,7 @@ pub trait Wording: Send + Sync {
     }
 
     /// A frame of a stream with this data in it, and with the name of an event if the API has such
-    /// names; without a name it looks like a piece of the answer.
+    /// names; without a name it looks like a chunk of the response.
     fn frame(&self, event: Option<&str>, data: &str) -> Option<Vec<u8>> {
         let event = event.map(|name| format!("event: {name}\n"));
         Some(format!("{}data: {data}\n\n", event.unwrap_or_default()).into_bytes())
@@ -104,18 +104,18 @@ pub trait Wording: Send + Sync {
         "text/event-stream"
     }
 
-    /// Further headers of an answer that succeeds, streamed or not.
-    fn headers(&self, says: &Says, streamed: bool) -> Vec<(String, String)> {
-        let _ = (says, streamed);
+    /// Further headers of a response that succeeds, streaming or not.
+    fn headers(&self, says: &Says, streaming: bool) -> Vec<(String, String)> {
+        let _ = (says, streaming);
         Vec::new()
     }
 
-    /// The id that every answer bears; `None` if answers have none.
+    /// The id that every response bears; `None` if responses have none.
     fn id(&self) -> Option<&str> {
         None
     }
 
-    /// What answers with token counts give as the reason for their end; `None` if they give none.
+    /// What responses with token counts give as the reason for their end; `None` if they give none.
     fn finish_reason(&self) -> Option<&str> {
         None
     }
@@ -157,12 +157,12 @@ const INPUT: u64 = 7;
 const HUGE: usize = 8 << 20;
 
 impl Says {
-    /// These pieces of so many words each, with token counts.
+    /// These chunks of so many words each, with token counts.
     fn new(reasoning: &[u32], text: &[u32]) -> Self {
         let says = Self {
             // The simulator's words, so that its dialects say the same.
-            reasoning: pieces(!0, reasoning),
-            text: pieces(0, text),
+            reasoning: chunks(!0, reasoning),
+            text: chunks(0, text),
             ..Self::default()
         };
         let output = reasoning.iter().chain(text).sum::<u32>().into();
@@ -179,7 +179,7 @@ impl Says {
         }
     }
 
-    /// A few pieces of text.
+    /// A few chunks of text.
     pub(super) fn plain() -> Self {
         Self::new(&[], &[1, 1, 1, 1])
     }
@@ -228,13 +228,13 @@ impl Says {
     }
 }
 
-fn pieces(seed: u64, sizes: &[u32]) -> Vec<String> {
+fn chunks(seed: u64, sizes: &[u32]) -> Vec<String> {
     let mut from = 0;
-    let piece = |size: &u32| {
+    let chunk = |size: &u32| {
         let mut out = Vec::new();
         words::append(&mut out, seed, from..from + size);
         from += size;
         String::from_utf8_lossy(&out).into_owned()
     };
-    sizes.iter().map(piece).collect()
+    sizes.iter().map(chunk).collect()
 }

@@ -10,7 +10,7 @@ use llmeter_sim::RunningSimulator;
 use serde_json::{Value, json};
 
 /// Longer than anything here takes; a server that hangs fails its test by this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Client {
     stream: TcpStream,
@@ -89,7 +89,7 @@ pub(crate) fn post_to(path: &str, body: &str, headers: &str) -> String {
 impl Client {
     pub(crate) fn connect(server: &RunningSimulator) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
             stream,

@@ -9,7 +9,9 @@ use llmeter::endpoint::{
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
 use llmeter::{Endpoint, Failure, OpenAiChat};
-use llmeter_sim::conformance::{self, Case, Outcome, Says, Simulated, Streamed, Suite, Wording};
+use llmeter_sim::conformance::{
+    self, Case, Outcome, Says, Simulated, StreamingResponse, Suite, Wording,
+};
 use serde_json::json;
 
 #[allow(dead_code, unreachable_pub, reason = "it has a main function")]
@@ -20,13 +22,13 @@ mod example;
 struct Lines;
 
 impl Wording for Lines {
-    fn streamed(&self, says: &Says) -> Option<Streamed> {
+    fn streaming(&self, says: &Says) -> Option<StreamingResponse> {
         // The API has no spaces at the beginning of a line, no reasoning and no tools.
-        let lines = says.text.iter().map(|piece| format!("{piece}\n").into());
-        Some(Streamed {
+        let lines = says.text.iter().map(|chunk| format!("{chunk}\n").into());
+        Some(StreamingResponse {
             content: lines.collect(),
             closing: b"\n".to_vec(),
-            ..Streamed::default()
+            ..StreamingResponse::default()
         })
     }
 
@@ -62,7 +64,7 @@ fn example_suite() -> Suite {
 #[test]
 fn the_example_conforms_but_for_what_its_api_cannot_say() {
     let suite = example_suite()
-        .skip(Case::Plain, "answers are always streamed")
+        .skip(Case::NonStreaming, "answers are always streamed")
         .skip(Case::Reasoning, "the API has no reasoning")
         .skip(Case::ToolCall, "the API has no tools")
         .skip(Case::HugeFrame, "a line is one token")
@@ -77,11 +79,11 @@ fn the_example_conforms_but_for_what_its_api_cannot_say() {
 
 #[test]
 fn a_case_without_words_fails_until_it_is_skipped_with_a_reason() {
-    let suite = example_suite().only(&[Case::Plain]);
+    let suite = example_suite().only(&[Case::NonStreaming]);
     let report = suite.run();
     assert!(!report.passes());
     assert!(report.to_string().contains("no words for it"), "{report}");
-    let report = suite.skip(Case::Plain, "always streamed").run();
+    let report = suite.skip(Case::NonStreaming, "always streamed").run();
     assert!(report.passes());
     assert!(report.to_string().contains("always streamed"), "{report}");
 }
@@ -207,6 +209,6 @@ fn an_endpoint_that_asks_nobody_is_found_out() {
         let identity = example::LineEndpoint::new(address.to_string());
         Ok(Arc::new(Silent(identity.identity().clone())))
     });
-    let said = suite.only(&[Case::Stream]).run().to_string();
+    let said = suite.only(&[Case::Streaming]).run().to_string();
     assert!(said.contains("requests: expected 2, got 0"), "{said}");
 }
