@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::bail;
-use llmeter::InvocationResponse;
 use llmeter::endpoint::FieldValue;
 use llmeter::stats::{METRICS, MetricKind};
+use llmeter::{InvocationResponse, RunSettings};
 use serde_json::{Map, Value, json};
 
 use crate::test::workspace_root;
@@ -30,6 +30,10 @@ fn documents() -> Vec<(&'static str, String)> {
             schema(response_schema()),
         ),
         ("docs/schema/stats.schema.json", schema(stats_schema())),
+        (
+            "docs/schema/config.schema.json",
+            schema(RunSettings::json_schema()),
+        ),
     ]
 }
 

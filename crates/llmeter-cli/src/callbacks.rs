@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use llmeter::Callback;
 use llmeter::callback::{self, CacheBuster, MlflowCallback};
+use llmeter::{Callback, Error, RunSettings, Setting};
 use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
 use crate::exit::UsageError;
+use crate::prices;
 
 /// What a table of `[[callbacks]]` names its type with.
 const TYPE: &str = "type";
@@ -18,16 +19,19 @@ const FILE: &str = "file";
 /// The callbacks that the settings ask for, in the order in which a run calls them: what changes
 /// requests first, then the prices, the tables of the configuration file and the files in their
 /// order, and MLflow last.
-pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
+pub(crate) fn of(
+    arguments: &RunArguments,
+    settings: &RunSettings,
+) -> Result<Vec<Arc<dyn Callback>>> {
     let mut callbacks: Vec<Arc<dyn Callback>> = Vec::new();
-    if arguments.cache_buster {
-        callbacks.push(Arc::new(CacheBuster::new(arguments.seed)));
+    if settings.cache_buster == Some(true) {
+        callbacks.push(Arc::new(CacheBuster::new(settings.seed)));
     }
     // Before those that log what it adds.
-    if let Some(model) = arguments.prices().model()? {
+    if let Some(model) = prices::model(settings)? {
         callbacks.push(Arc::new(model));
     }
-    for (index, table) in arguments.callbacks.iter().enumerate() {
+    for (index, table) in settings.callbacks.iter().flatten().enumerate() {
         let place = || format!("callbacks, table {}", index + 1);
         callbacks.push(from_table(table).with_context(place)?);
     }
@@ -35,32 +39,30 @@ pub(crate) fn of(arguments: &RunArguments) -> Result<Vec<Arc<dyn Callback>>> {
         callbacks.push(<dyn Callback>::load_from_file_blocking(file)?);
     }
     // Last, so that it logs what the others add.
-    if let Some(mlflow) = mlflow(arguments)? {
+    if let Some(mlflow) = mlflow(settings)? {
         callbacks.push(Arc::new(mlflow));
     }
     Ok(callbacks)
 }
 
-fn mlflow(arguments: &RunArguments) -> Result<Option<MlflowCallback>> {
-    let Some(uri) = &arguments.mlflow else {
-        if arguments.mlflow_experiment.is_some() || arguments.mlflow_artifacts {
-            let reason = "--mlflow-experiment and --mlflow-artifacts go with --mlflow";
-            return Err(UsageError(reason.to_owned()).into());
-        }
-        return Ok(None);
+fn mlflow(settings: &RunSettings) -> Result<Option<MlflowCallback>> {
+    let Some(uri) = &settings.mlflow else {
+        let details = [Setting::MlflowExperiment, Setting::MlflowArtifacts];
+        return match settings.given().find(|given| details.contains(given)) {
+            Some(setting) => Err(Error::requires(setting, Setting::Mlflow).into()),
+            None => Ok(None),
+        };
     };
-    let mut mlflow = MlflowCallback::new().artifacts(arguments.mlflow_artifacts);
+    let mut mlflow = MlflowCallback::new().artifacts(settings.mlflow_artifacts == Some(true));
     if !uri.is_empty() {
         mlflow = mlflow.tracking_uri(uri)?;
     } else if std::env::var_os("MLFLOW_TRACKING_URI").is_none_or(|uri| uri.is_empty()) {
-        return Err(UsageError(
-            "--mlflow: no tracking server is named: give its URI, like http://localhost:5000, or \
-             set MLFLOW_TRACKING_URI"
-                .to_owned(),
-        )
-        .into());
+        let error = Error::hidden(Setting::Mlflow, "the address of a tracking server");
+        return Err(error
+            .with_hint("set MLFLOW_TRACKING_URI, or give it here")
+            .into());
     }
-    if let Some(name) = &arguments.mlflow_experiment {
+    if let Some(name) = &settings.mlflow_experiment {
         mlflow = mlflow.experiment(name);
     }
     mlflow.validate()?;
@@ -68,13 +70,13 @@ fn mlflow(arguments: &RunArguments) -> Result<Option<MlflowCallback>> {
 }
 
 /// A table names its type, whose fields are its other keys, or a file.
-fn from_table(table: &toml::Table) -> Result<Arc<dyn Callback>> {
+fn from_table(table: &Map<String, Value>) -> Result<Arc<dyn Callback>> {
     match (table.get(TYPE), table.get(FILE)) {
-        (None, Some(toml::Value::String(file))) if table.len() == 1 => {
+        (None, Some(Value::String(file))) if table.len() == 1 => {
             Ok(<dyn Callback>::load_from_file_blocking(file)?)
         }
-        (Some(toml::Value::String(_)), _) => {
-            let value = serde_json::to_value(table)?;
+        (Some(Value::String(_)), _) => {
+            let value = Value::Object(table.clone());
             Ok(callback::from_json(&typed(value))?)
         }
         _ => Err(UsageError(format!(

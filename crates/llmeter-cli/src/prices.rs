@@ -3,62 +3,29 @@
 use std::any::Any;
 
 use anyhow::Result;
-use clap::Args;
 use llmeter::cost::{CachedInputTokens, CostModel, EndpointTime, InputTokens, OutputTokens};
 use llmeter::storage::Location;
-use llmeter::{Callback, Error, Setting};
+use llmeter::{Callback, Error, RunSettings, Setting};
 
 use crate::exit::UsageError;
 
-/// The prices that flags can name; `run` has the same ones.
-#[derive(Debug, Clone, Copy, Default, Args)]
-pub(crate) struct Prices {
-    /// Price of a million input tokens
-    #[arg(long, value_name = "PRICE")]
-    pub(crate) cost_input: Option<f64>,
-    /// Price of a million output tokens
-    #[arg(long, value_name = "PRICE")]
-    pub(crate) cost_output: Option<f64>,
-    /// Price of a million cached input tokens, instead of that of other input tokens
-    #[arg(long, value_name = "PRICE")]
-    pub(crate) cost_cached_input: Option<f64>,
-    /// Price of an hour of the endpoint
-    #[arg(long, value_name = "PRICE")]
-    pub(crate) cost_hour: Option<f64>,
-}
-
-impl Prices {
-    pub(crate) fn is_empty(&self) -> bool {
-        let prices = [
-            self.cost_input,
-            self.cost_output,
-            self.cost_cached_input,
-            self.cost_hour,
-        ];
-        prices.iter().all(Option::is_none)
+/// The model of the prices that are given; `None` if there are none.
+pub(crate) fn model(settings: &RunSettings) -> Result<Option<CostModel>> {
+    let mut model = CostModel::new();
+    if let Some(price) = settings.cost_input {
+        model = model.with_request(checked(Setting::CostInput, price, InputTokens::new)?)?;
     }
-
-    /// The model of these prices; `None` if there are none.
-    pub(crate) fn model(&self) -> Result<Option<CostModel>> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let mut model = CostModel::new();
-        if let Some(price) = self.cost_input {
-            model = model.with_request(checked(Setting::CostInput, price, InputTokens::new)?)?;
-        }
-        if let Some(price) = self.cost_cached_input {
-            let dimension = checked(Setting::CostCachedInput, price, CachedInputTokens::new)?;
-            model = model.with_request(dimension)?;
-        }
-        if let Some(price) = self.cost_output {
-            model = model.with_request(checked(Setting::CostOutput, price, OutputTokens::new)?)?;
-        }
-        if let Some(price) = self.cost_hour {
-            model = model.with_run(checked(Setting::CostHour, price, EndpointTime::new)?)?;
-        }
-        Ok(Some(model))
+    if let Some(price) = settings.cost_cached_input {
+        let dimension = checked(Setting::CostCachedInput, price, CachedInputTokens::new)?;
+        model = model.with_request(dimension)?;
     }
+    if let Some(price) = settings.cost_output {
+        model = model.with_request(checked(Setting::CostOutput, price, OutputTokens::new)?)?;
+    }
+    if let Some(price) = settings.cost_hour {
+        model = model.with_run(checked(Setting::CostHour, price, EndpointTime::new)?)?;
+    }
+    Ok((!model.is_empty()).then_some(model))
 }
 
 fn checked<T>(

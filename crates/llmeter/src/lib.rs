@@ -60,7 +60,7 @@ pub mod storage;
 pub use base::error::{Error, Result};
 pub use base::failure::{Failure, FailureKind};
 pub use base::host::raise_open_file_limit;
-pub use base::setting::{Problem, Setting};
+pub use base::setting::{Group, Kind, Problem, Setting};
 pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 /// Bytes with times: connections, HTTP, framing, receive stamps, clocks.
@@ -68,6 +68,6 @@ pub use llmeter_wire as wire;
 pub use llmeter_wire::{Phase, StampSource};
 pub use result::RunResult;
 pub use run::{
-    Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, Runner,
-    SavedRun, Spread, Verdict, run_name_from_clock,
+    Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, RunSettings,
+    Runner, SavedRun, Spread, Verdict, parse_time, run_name_from_clock,
 };

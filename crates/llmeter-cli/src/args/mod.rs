@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-mod endpoint;
+mod flags;
 mod payload;
 mod probe;
 mod run;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
-use serde::Deserialize;
 
-pub(crate) use endpoint::{EndpointArguments, PayloadArguments};
+pub(crate) use flags::{Flags, OfCost, OfRun, Subset};
+use flags::{OfPayload, OfProbe};
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
 pub(crate) use run::RunArguments;
@@ -25,7 +25,6 @@ use crate::examples::{
 };
 use crate::exit::Exit;
 use crate::output;
-use crate::prices::Prices;
 
 /// Measure the latency, throughput, errors and costs of LLM endpoints.
 ///
@@ -51,7 +50,7 @@ pub(crate) enum Command {
     /// Print the summary of a run folder
     Show(ShowArguments),
     /// Work out what the run in a folder cost
-    Cost(CostArguments),
+    Cost(Box<CostArguments>),
     /// List the available callbacks, or write a file for one
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the reported times
@@ -76,8 +75,7 @@ pub(crate) struct DemoArguments {
 }
 
 /// Who takes the receive stamps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Stamps {
     /// The kernel, as packets arrive (Linux)
     Kernel,
@@ -119,7 +117,7 @@ pub(crate) struct CostArguments {
     )]
     pub(crate) model: Option<Location>,
     #[command(flatten)]
-    pub(crate) prices: Prices,
+    pub(crate) prices: Flags<OfCost>,
     /// Add the costs to the folder's statistics, in place of those that are there
     #[arg(long)]
     pub(crate) write: bool,
@@ -204,11 +202,7 @@ pub(crate) struct ManArguments {
 
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => humantime::parse_duration(text).ok(),
-    };
-    parsed.ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
+    llmeter::parse_time(text).ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
 }
 
 /// Reads the command line. `Err` holds the code to leave with: help was asked for, or the command

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EndpointArguments, PayloadArguments};
+use super::{Flags, OfPayload};
 use crate::examples::PAYLOAD_EXAMPLES;
 
 #[derive(Debug, Args)]
@@ -14,9 +14,7 @@ pub(crate) struct PayloadCommandArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) endpoint: EndpointArguments,
-    #[command(flatten)]
-    pub(crate) payload: PayloadArguments,
+    pub(crate) flags: Flags<OfPayload>,
     /// Add the payloads to this file, a line each, instead of printing them
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub(crate) append: Option<PathBuf>,

@@ -14,7 +14,7 @@ use crate::{output, prices};
 pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
     let model = match &arguments.model {
         Some(path) => prices::model_of_file(path)?,
-        None => match arguments.prices.model()? {
+        None => match prices::model(&arguments.prices.settings)? {
             Some(model) => model,
             None => model_of_run(&arguments.folder)?,
         },

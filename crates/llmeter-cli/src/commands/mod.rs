@@ -23,9 +23,9 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
     llmeter::raise_open_file_limit()?;
     match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments),
-        Command::Run(arguments) => run::run(*arguments),
-        Command::Probe(arguments) => probe::probe(*arguments),
-        Command::Payload(arguments) => payload::payload(*arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use llmeter::payload::Payload;
 use serde_json::Value;
 
-use crate::args::{PayloadCommandArguments, RunArguments};
+use crate::args::PayloadCommandArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, settings};
 
@@ -18,17 +18,11 @@ const MOST_SHOWN: usize = 400;
 /// How much of a longer one it is shown.
 const BEGINNING: usize = 60;
 
-pub(crate) fn payload(arguments: PayloadCommandArguments) -> Result<Exit> {
-    let run = settings::with_file(RunArguments {
-        config: arguments.config,
-        endpoint: arguments.endpoint,
-        payload: arguments.payload,
-        ..RunArguments::default()
-    })?;
-    let api = run.endpoint.api()?;
-    let payloads = run.payload.payloads(api)?;
-    let payloads = payloads.ok_or_else(|| UsageError(settings::NOTHING_TO_SEND.to_owned()))?;
-    let model = run.endpoint.model.as_deref();
+pub(crate) fn payload(arguments: &PayloadCommandArguments) -> Result<Exit> {
+    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let api = settings::api(&settings)?;
+    let payloads = settings::payloads(&settings, api)?.ok_or_else(settings::nothing_to_send)?;
+    let model = settings.model.as_deref();
     let is_one = payloads.len() == 1;
     let payloads = payloads.into_iter().enumerate();
     let payloads: Vec<Payload> = payloads

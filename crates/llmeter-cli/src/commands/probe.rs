@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use console::{Term, style};
-use llmeter::payload::tokenizer_from_spec;
 use llmeter::probe::KeyVariable;
 use llmeter::{Interrupt, RunConfig, probe, report};
 
-use crate::args::{ProbeArguments, RunArguments};
+use crate::args::ProbeArguments;
 use crate::exit::{Exit, flag};
 use crate::{output, settings, signals};
 
@@ -19,7 +18,7 @@ const TOKENS: u64 = 32;
 /// Frames that are shown if the user does not say.
 const FRAMES: usize = 12;
 
-pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
+pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     let (frames, json) = (arguments.frames, arguments.json);
     let (config, key) = configuration(arguments)?;
     let interrupt = Interrupt::new();
@@ -47,35 +46,18 @@ pub(crate) fn probe(arguments: ProbeArguments) -> Result<Exit> {
 }
 
 /// What is sent where, and the variable that holds the key.
-fn configuration(arguments: ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
-    let mut run = settings::with_file(RunArguments {
-        config: arguments.config,
-        endpoint: arguments.endpoint,
-        payload: arguments.payload,
-        tokenizer: arguments.tokenizer,
-        timeout: arguments.timeout,
-        stamps: arguments.stamps,
-        ..RunArguments::default()
-    })?;
-    let endpoint = run.endpoint.endpoint()?;
-    if run.payload.has_no_content() {
-        run.payload.prompt = Some(QUESTION.to_owned());
-        run.payload.max_tokens.get_or_insert(TOKENS);
+fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
+    let mut settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    if settings::has_no_content(&settings) {
+        settings.prompt = Some(QUESTION.to_owned());
+        settings.max_tokens.get_or_insert(TOKENS);
     }
-    let payloads = run.payload.payloads(run.endpoint.api()?)?;
+    let endpoint = settings::endpoint(&settings)?;
+    let payloads = settings::payloads(&settings, settings::api(&settings)?)?;
     let mut config = RunConfig::new(endpoint, payloads.into_iter().flatten().take(1));
-    if let Some(how) = &run.tokenizer {
-        config.tokenizer = tokenizer_from_spec(how)?;
-    }
-    if let Some(timeout) = run.timeout {
-        config.timeout = timeout;
-    }
-    if let Some(stamps) = run.stamps {
-        config.stamps = stamps.into();
-    }
+    settings.apply(&mut config)?;
     config.grace = Duration::ZERO;
-    run.endpoint.reach(&mut config)?;
-    let key = settings::key_variable(&*config.endpoint, run.endpoint.api_key_env.as_deref());
+    let key = settings::key_variable(&*config.endpoint, settings.api_key_env.as_deref());
     Ok((config, key))
 }
 

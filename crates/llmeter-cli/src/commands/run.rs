@@ -12,12 +12,13 @@ use crate::{output, progress, settings, signals};
 /// Tokens of an answer up to which `--calibrate` follows the payload.
 const MOST_CALIBRATION_TOKENS: u64 = 256;
 
-pub(crate) fn run(arguments: RunArguments) -> Result<Exit> {
-    let arguments = settings::with_file(arguments)?;
-    let (quiet, json, strict) = (arguments.quiet, arguments.json, arguments.strict);
-    let calibrates = arguments.calibrate;
-    let key_variable = arguments.endpoint.api_key_env.clone();
-    let config = arguments.into_config()?;
+pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
+    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let is_on = |switch| switch == Some(true);
+    let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
+    let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
+    let key_variable = settings.api_key_env.clone();
+    let config = settings::config(arguments, settings)?;
     let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
 use llmeter::probe::KeyVariable;
-use llmeter::wire::{Proxies, Proxy};
-use llmeter::{Endpoint, RunConfig};
+use llmeter::{Endpoint, Error, RunSettings, Setting};
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::text_or_file;
-use crate::args::EndpointArguments;
 use crate::exit::UsageError;
 
 /// The environment variable that holds an endpoint's key, `named` or the API's usual one, and whether
@@ -28,209 +26,151 @@ pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Opti
     })
 }
 
-impl EndpointArguments {
-    /// These settings where they are given, `file`'s elsewhere.
-    pub(super) fn over(self, file: Self) -> Self {
-        let has_ca_file = self.ca_file.is_some();
-        Self {
-            endpoint: self.endpoint.or(file.endpoint),
-            base_url: self.base_url.or(file.base_url),
-            model: self.model.or(file.model),
-            provider: self.provider.or(file.provider),
-            region: self.region.or(file.region),
-            api_key_env: self.api_key_env.or(file.api_key_env),
-            headers: if self.headers.is_empty() {
-                file.headers
-            } else {
-                self.headers
-            },
-            ca_file: self.ca_file.or(file.ca_file.filter(|_| !self.insecure)),
-            insecure: self.insecure || (file.insecure && !has_ca_file),
-            no_proxy: self.no_proxy || (file.no_proxy && self.proxy.is_none()),
-            proxy: self.proxy.or(file.proxy.filter(|_| !self.no_proxy)),
-            http2: self.http2 || file.http2,
-            body: self.body.or(file.body),
-            framing: self.framing.or(file.framing),
-            jmespath: if self.jmespath.is_empty() {
-                file.jmespath
-            } else {
-                self.jmespath
-            },
-            method: self.method.or(file.method),
-        }
-    }
+/// The API to speak.
+pub(crate) fn api(settings: &RunSettings) -> Result<&'static Api> {
+    Ok(match &settings.endpoint {
+        Some(name) => Api::named(name)?,
+        None => &APIS[0],
+    })
+}
 
-    /// How the endpoint is reached.
-    pub(crate) fn reach(&self, config: &mut RunConfig) -> Result<()> {
-        config.proxies = Proxies::from_environment();
-        self.reach_again(config)
+/// The environment variable that holds the API key; `None` for an API without keys.
+fn variable_of(settings: &RunSettings) -> Result<Option<&str>> {
+    match &settings.api_key_env {
+        Some(variable) => Ok(Some(variable)),
+        None => Ok(api(settings)?.key_variable_at(settings.provider.as_deref())),
     }
+}
 
-    /// As [`reach`](Self::reach), for a run that is repeated: it goes the way it went unless something
-    /// else is said now.
-    pub(super) fn reach_again(&self, config: &mut RunConfig) -> Result<()> {
-        // Of the two that exclude each other, what is said now drops what was saved.
-        if self.ca_file.is_some() {
-            config.ca_file.clone_from(&self.ca_file);
-            config.insecure = false;
-        }
-        if self.insecure {
-            config.insecure = true;
-            config.ca_file = None;
-        }
-        config.http2 |= self.http2;
-        if let Some(url) = &self.proxy {
-            config.proxies = Proxies::All(Proxy::from_url(url)?);
-        } else if self.no_proxy {
-            config.proxies = Proxies::None;
-        }
-        Ok(())
+fn api_key(settings: &RunSettings) -> Result<Option<SecretString>> {
+    let Some(variable) = variable_of(settings)? else {
+        return Ok(None);
+    };
+    match std::env::var(variable) {
+        Ok(key) if !key.is_empty() => Ok(Some(SecretString::from(key))),
+        Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(UsageError(format!(
+            "the API key in {variable} is not text; check the variable"
+        ))
+        .into()),
     }
+}
 
-    /// The API to speak.
-    pub(crate) fn api(&self) -> Result<&'static Api> {
-        Ok(match &self.endpoint {
-            Some(name) => Api::named(name)?,
-            None => &APIS[0],
-        })
+/// The endpoint that these settings describe.
+pub(crate) fn endpoint(settings: &RunSettings) -> Result<Arc<dyn Endpoint>> {
+    let headers = header_lines(settings)?.into_iter();
+    Ok(api(settings)?.endpoint(&EndpointSettings {
+        base_url: settings.base_url.clone(),
+        model: settings.model.clone(),
+        api_key: api_key(settings)?,
+        region: settings.region.clone(),
+        provider: settings.provider.clone(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect(),
+        jmespath: settings.jmespath.clone().unwrap_or_default(),
+        body: body_template(settings)?,
+        method: settings.method.clone(),
+        framing: settings.framing.clone(),
+    })?)
+}
+
+/// Refuses to ask another API, which has another key, at the address of a saved one: a key must
+/// not go to an address that it was not given for.
+pub(crate) fn check_address(settings: &RunSettings, saved: &SavedObject) -> Result<()> {
+    let (Some(_), None) = (&settings.endpoint, &settings.base_url) else {
+        return Ok(());
+    };
+    let (old, new) = (Api::of_saved(saved)?, api(settings)?);
+    if old.key_variable() == new.key_variable() {
+        return Ok(());
     }
+    let reason = format!(
+        "--endpoint {}: the saved run asked {} at its own address; give the one to ask now with \
+         --base-url",
+        new.name, old.name
+    );
+    Err(UsageError(reason).into())
+}
 
-    /// The environment variable that holds the API key; `None` for an API without keys.
-    fn key_variable(&self) -> Result<Option<&str>> {
-        match &self.api_key_env {
-            Some(variable) => Ok(Some(variable)),
-            None => Ok(self.api()?.key_variable_at(self.provider.as_deref())),
-        }
+/// Takes from a saved endpoint what is another one's at the provider or in the region that is
+/// given: one provider's key must not go to another one's address.
+pub(crate) fn move_from(settings: &RunSettings, saved: &mut SavedObject) {
+    let Some(api) = Api::of_saved(saved).ok().filter(|api| api.has_providers()) else {
+        return;
+    };
+    let text = |name: &str| saved.state.get(name).and_then(Value::as_str);
+    let provider = text("provider");
+    let is_elsewhere = settings.provider.is_some() && settings.provider.as_deref() != provider;
+    let region = text("region").or(text("aws_region"));
+    let is_of_region = region
+        .and_then(|region| api.address_at(provider, region))
+        .zip(text("base_url"))
+        .is_some_and(|(usual, address)| {
+            usual.trim_end_matches('/') == address.trim_end_matches('/')
+        });
+    let others: &[&str] = if is_elsewhere && settings.base_url.is_none() {
+        &["base_url", "region", "aws_region", "project_id"]
+    } else if settings.region.is_some() && is_of_region {
+        &["base_url"]
+    } else {
+        &[]
+    };
+    for field in others {
+        saved.state.remove(*field);
     }
+}
 
-    fn api_key(&self) -> Result<Option<SecretString>> {
-        let Some(variable) = self.key_variable()? else {
-            return Ok(None);
-        };
-        match std::env::var(variable) {
-            Ok(key) if !key.is_empty() => Ok(Some(SecretString::from(key))),
-            Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(UsageError(format!(
-                "the API key in {variable} is not text; check the variable"
-            ))
-            .into()),
-        }
+/// Lays what is said of an API's shape over a saved endpoint.
+pub(crate) fn shape_over(settings: &RunSettings, saved: &mut SavedObject) -> Result<()> {
+    let body = body_template(settings)?;
+    let given = [
+        ("body", &body),
+        ("method", &settings.method),
+        ("framing", &settings.framing),
+    ];
+    let given: Vec<_> = given
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value.as_ref()?)))
+        .collect();
+    if given.is_empty() && settings.jmespath.is_none() {
+        return Ok(());
     }
-
-    /// The endpoint that these settings describe.
-    pub(crate) fn endpoint(&self) -> Result<Arc<dyn Endpoint>> {
-        let headers = self.header_lines()?.into_iter();
-        Ok(self.api()?.endpoint(&EndpointSettings {
-            base_url: self.base_url.clone(),
-            model: self.model.clone(),
-            api_key: self.api_key()?,
-            region: self.region.clone(),
-            provider: self.provider.clone(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect(),
-            jmespath: self.jmespath.clone(),
-            body: self.body_template()?,
-            method: self.method.clone(),
-            framing: self.framing.clone(),
-        })?)
-    }
-
-    /// Refuses to ask another API, which has another key, at the address of a saved one: a key must
-    /// not go to an address that it was not given for.
-    pub(super) fn check_address(&self, saved: &SavedObject) -> Result<()> {
-        let (Some(_), None) = (&self.endpoint, &self.base_url) else {
-            return Ok(());
-        };
-        let (old, new) = (Api::of_saved(saved)?, self.api()?);
-        if old.key_variable() == new.key_variable() {
-            return Ok(());
-        }
-        let reason = format!(
-            "--endpoint {}: the saved run asked {} at its own address; give the one to ask now with \
-             --base-url",
-            new.name, old.name
-        );
-        Err(UsageError(reason).into())
-    }
-
-    /// Takes from a saved endpoint what is another one's at the provider or in the region that is
-    /// given: one provider's key must not go to another one's address.
-    pub(super) fn move_from(&self, saved: &mut SavedObject) {
-        let Some(api) = Api::of_saved(saved).ok().filter(|api| api.has_providers()) else {
-            return;
-        };
-        let text = |name: &str| saved.state.get(name).and_then(Value::as_str);
-        let provider = text("provider");
-        let is_elsewhere = self.provider.is_some() && self.provider.as_deref() != provider;
-        let region = text("region").or(text("aws_region"));
-        let is_of_region = region
-            .and_then(|region| api.address_at(provider, region))
-            .zip(text("base_url"))
-            .is_some_and(|(usual, address)| {
-                usual.trim_end_matches('/') == address.trim_end_matches('/')
-            });
-        let others: &[&str] = if is_elsewhere && self.base_url.is_none() {
-            &["base_url", "region", "aws_region", "project_id"]
-        } else if self.region.is_some() && is_of_region {
-            &["base_url"]
-        } else {
-            &[]
-        };
-        for field in others {
-            saved.state.remove(*field);
-        }
-    }
-
-    /// Lays what is said of an API's shape over a saved endpoint.
-    pub(super) fn shape_over(&self, saved: &mut SavedObject) -> Result<()> {
-        let body = self.body_template()?;
-        let given = [
-            ("body", &body),
-            ("method", &self.method),
-            ("framing", &self.framing),
-        ];
-        let given: Vec<_> = given
+    if Api::of_saved(saved)?.name != "http" {
+        let shape = [Setting::Body, Setting::Method, Setting::Framing];
+        let given = shape
             .into_iter()
-            .filter_map(|(field, value)| Some((field, value.as_ref()?)))
-            .collect();
-        if given.is_empty() && self.jmespath.is_empty() {
-            return Ok(());
-        }
-        if Api::of_saved(saved)?.name != "http" {
-            let reason = "--body, --framing, --jmespath and --method change a saved run only if its \
-                          endpoint is http";
-            return Err(UsageError(reason.to_owned()).into());
-        }
-        for (field, value) in given {
-            saved.state.insert(field.to_owned(), value.as_str().into());
-        }
-        if let Some(Value::Object(places)) = saved.state.get_mut("jmespath") {
-            for (part, path) in &self.jmespath {
-                places.insert(part.clone(), path.as_str().into());
-            }
-        }
-        Ok(())
+            .find(|setting| settings.get(*setting).is_some());
+        let setting = given.unwrap_or(Setting::Jmespath);
+        return Err(Error::not_applicable(setting, Setting::Endpoint, "http").into());
     }
+    for (field, value) in given {
+        saved.state.insert(field.to_owned(), value.as_str().into());
+    }
+    if let Some(Value::Object(places)) = saved.state.get_mut("jmespath") {
+        for (part, path) in settings.jmespath.iter().flatten() {
+            places.insert(part.clone(), path.as_str().into());
+        }
+    }
+    Ok(())
+}
 
-    /// The template of a body, read from its file if it is in one.
-    pub(crate) fn body_template(&self) -> Result<Option<String>> {
-        let body = self.body.as_deref();
-        body.map(|body| text_or_file("--body", body)).transpose()
-    }
+/// The template of a body, read from its file if it is in one.
+pub(crate) fn body_template(settings: &RunSettings) -> Result<Option<String>> {
+    let body = settings.body.as_deref();
+    body.map(|body| text_or_file(Setting::Body, body))
+        .transpose()
+}
 
-    /// Names and values of the headers that are given.
-    pub(crate) fn header_lines(&self) -> Result<Vec<(&str, &str)>> {
-        let lines = self.headers.iter();
-        lines
-            .map(|line| {
-                // The line itself may hold a secret, so that the message must not quote it.
-                let reason = "--header: a line has no colon; write it as 'Name: value'";
-                Ok(line
-                    .split_once(':')
-                    .map(|(name, value)| (name.trim(), value.trim()))
-                    .ok_or_else(|| UsageError(reason.to_owned()))?)
-            })
-            .collect()
-    }
+/// Names and values of the headers that are given.
+pub(crate) fn header_lines(settings: &RunSettings) -> Result<Vec<(&str, &str)>> {
+    let lines = settings.header.iter().flatten();
+    lines
+        .map(|line| {
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| Error::hidden(Setting::Header, "a line like 'Name: value'"))?;
+            Ok((name.trim(), value.trim()))
+        })
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! Settings from a TOML file.
 
+use serde_json::Value;
+
 use crate::scripted::{Scripted, answer};
 use crate::support::{Place, quick, start};
 
@@ -113,8 +115,8 @@ fn mistakes_are_named_with_their_place() {
             &["run.toml, line 2, column 1", "`client`", "`clients`"][..],
         ),
         (
-            "# é\nbase_url = \"http://x/v1\"\n",
-            &["line 2", "`base_url`; write `base-url`"],
+            "# é\nbase_ur = \"http://x/v1\"\n",
+            &["line 2", "`base_ur`", "`base-url`"],
         ),
         (
             "clients = \"many\"\n",
@@ -175,4 +177,29 @@ fn max_tokens_does_not_silently_do_nothing() {
         ])
         .exits(2)
         .one_error(&["--max-tokens", "--prompt"]);
+}
+
+#[test]
+fn a_repeated_run_has_the_settings_of_the_first() {
+    let (place, server) = (Place::new(), start(quick()));
+    let settings = "--clients 2 --requests 3 --timeout 9s --max-retries 1 --connections new \
+                    --warmup 1 --seed 7 --workers 1 --stamps user --low-memory --no-proxy \
+                    --description all --cache-buster --cost-input 1 --max-cost 100 \
+                    --tokenizer tiktoken:o200k_base --max-tokens 5 --provider somebody";
+    let settings: Vec<_> = settings.split_whitespace().collect();
+    place.run(&server.base_url(), &settings).exits(0);
+    place
+        .llmeter(["run", "--from", "runs/it", "--run-name", "again"])
+        .exits(0);
+    let read = |run: &str, file: &str| -> Value {
+        let path = place.path().join("runs").join(run).join(file);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    assert_eq!(read("it", "llmeter.json"), read("again", "llmeter.json"));
+    let mut again = read("again", "run_config.json");
+    let first = read("it", "run_config.json");
+    for about_the_run in ["run_name", "output_path", "payload"] {
+        again[about_the_run] = first[about_the_run].clone();
+    }
+    assert_eq!(again, first);
 }

@@ -35,7 +35,7 @@ fn snapshots_of_help() {
 #[test]
 fn snapshots_of_bad_usage() {
     let place = Place::new();
-    place.file("bad.toml", "base_url = \"http://localhost:8000/v1\"\n");
+    place.file("bad.toml", "client = 3\n");
     place.file("empty.jsonl", "");
     let url = ["run", "--base-url", "http://localhost:8000/v1"];
     let full = [&url[..], &["--model", "m", "--prompt", "x"]].concat();

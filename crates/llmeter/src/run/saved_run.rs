@@ -1,6 +1,5 @@
 //! A run that is to be repeated, from the files of its folder.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,9 +9,8 @@ use crate::callback;
 use crate::endpoint::{self, SavedObject};
 use crate::payload::{load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
-use crate::run::{Connections, Load, RunConfig};
+use crate::run::{RunConfig, RunSettings};
 use crate::storage::Location;
-use llmeter_wire::{Proxies, Proxy, StampSource};
 
 type Object = Map<String, Value>;
 
@@ -26,6 +24,8 @@ pub struct SavedRun {
     pub endpoint: SavedObject,
     /// The callbacks, each in its saved form.
     pub callbacks: Vec<Value>,
+    /// The settings of the run itself.
+    pub settings: RunSettings,
     config: Object,
     own: Object,
     has_payloads: bool,
@@ -89,10 +89,13 @@ impl SavedRun {
                 )));
             }
         };
+        let settings = RunSettings::from_folder(&config, &own)
+            .map_err(|reason| not_a_run(format!("its configuration cannot be used: {reason}")))?;
         Ok(Self {
             folder,
             endpoint,
             callbacks,
+            settings,
             config,
             own,
             has_payloads,
@@ -124,70 +127,13 @@ impl SavedRun {
             .collect::<Result<_>>()?;
         config.tokenizer =
             tokenizer_from_saved(self.config.get("tokenizer").unwrap_or(&Value::Null))?;
-        config.clients = self.whole(&self.config, "clients")?.unwrap_or(1) as usize;
-        config.load = match (
-            self.time(&self.config, "run_duration")?,
-            self.whole(&self.config, "n_requests")?,
-        ) {
-            (Some(duration), _) => Load::Duration(duration),
-            (None, Some(count)) => Load::Requests(count),
-            (None, None) => Load::EachPayloadOnce,
-        };
-        // The Python system's timeout is none of a request; but it is what the user asked for.
-        if let Some(timeout) = self.time(&self.config, "timeout")? {
-            config.timeout = timeout;
-        }
-        let text = |from: &Object, key| from.get(key).and_then(Value::as_str).map(str::to_owned);
-        config.run_description = text(&self.config, "run_description");
-        config.low_memory = self.config.get("low_memory") == Some(&Value::Bool(true));
-        config.seed = self.whole(&self.own, "seed")?.unwrap_or(0);
-        config.warmup = self.whole(&self.own, "warmup")?.unwrap_or(0);
-        let workers = match self.whole(&self.own, "workers")? {
-            // Their name in 0.1.0.
-            None => self.whole(&self.own, "lanes")?,
-            workers => workers,
-        };
-        config.workers = workers.map(|count| count as usize);
-        if text(&self.own, "stamps").as_deref() == Some("user") {
-            config.stamps = StampSource::User;
-        }
-        config.ca_file = text(&self.own, "ca_file").map(PathBuf::from);
-        config.max_retries = self.whole(&self.own, "max_retries")?.unwrap_or(0) as u32;
-        config.insecure = self.own.get("insecure") == Some(&Value::Bool(true));
-        config.proxies = self.proxies()?;
-        config.http2 = self.own.get("http2") == Some(&Value::Bool(true));
-        if text(&self.own, "connections").as_deref() == Some("new") {
-            config.connections = Connections::New;
-        }
-        if let Some(grace) = self.time(&self.own, "grace")? {
+        let grace = self.own.get("grace").and_then(Value::as_f64);
+        if let Some(grace) = grace.and_then(|time| Duration::try_from_secs_f64(time).ok()) {
             config.grace = grace;
         }
-        config.max_cost = self.amount(&self.own, "max_cost")?;
         config.output = self.folder.parent();
+        self.settings.apply(&mut config)?;
         Ok(config)
-    }
-
-    /// The way that the run went: through the proxy that was given for it, through none, or as the
-    /// environment says, which is asked anew.
-    fn proxies(&self) -> Result<Proxies> {
-        let text = |key| self.own.get(key).and_then(Value::as_str);
-        let given = || match text("proxy") {
-            Some(url) => Ok(Proxies::All(Proxy::from_url(url)?)),
-            None => Ok(Proxies::None),
-        };
-        match text("proxy_from") {
-            Some("flag") => given(),
-            Some("none") => Ok(Proxies::None),
-            Some("environment") => Ok(Proxies::from_environment()),
-            Some(other) => Err(Error::field(
-                "proxy_from",
-                other,
-                "flag, none or environment",
-            )),
-            // Folders of the Python system, and those from before this was written down.
-            None if text("proxy").is_some() => given(),
-            None => Ok(Proxies::from_environment()),
-        }
     }
 
     /// The folder's own payloads; where it has none, those of the path that was saved.
@@ -196,37 +142,6 @@ impl SavedRun {
         match elsewhere {
             Some(path) if !self.has_payloads => load_payloads(path),
             _ => load_payloads(self.folder.join(PAYLOAD_FILE)),
-        }
-    }
-
-    fn whole(&self, from: &Object, key: &'static str) -> Result<Option<u64>> {
-        match from.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_u64()
-                .map(Some)
-                .ok_or_else(|| Error::field(key, value, "a whole number")),
-        }
-    }
-
-    fn amount(&self, from: &Object, key: &'static str) -> Result<Option<f64>> {
-        match from.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_f64()
-                .map(Some)
-                .ok_or_else(|| Error::field(key, value, "a number")),
-        }
-    }
-
-    fn time(&self, from: &Object, key: &'static str) -> Result<Option<Duration>> {
-        match from.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_f64()
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                .map(Some)
-                .ok_or_else(|| Error::field(key, value, "a number of seconds")),
         }
     }
 }

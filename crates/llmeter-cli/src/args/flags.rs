@@ -1,0 +1,262 @@
+//! The flags of settings, made from the library's table.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+use clap::builder::PossibleValue;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use llmeter::endpoint::APIS;
+use llmeter::{Group, Kind, RunSettings, Setting};
+use serde_json::Value;
+
+use super::parse_duration;
+use crate::exit;
+
+/// Which settings a command takes.
+pub(crate) trait Subset: Send + Sync {
+    fn has(setting: Setting) -> bool;
+}
+
+/// The settings of a command as its flags give them.
+pub(crate) struct Flags<S> {
+    pub(crate) settings: RunSettings,
+    subset: PhantomData<S>,
+}
+
+impl<S> Clone for Flags<S> {
+    fn clone(&self) -> Self {
+        self.settings.clone().into()
+    }
+}
+
+impl<S> From<RunSettings> for Flags<S> {
+    fn from(settings: RunSettings) -> Self {
+        Self {
+            settings,
+            subset: PhantomData,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Flags<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(formatter)
+    }
+}
+
+/// Other names of a flag.
+struct Alias {
+    setting: Setting,
+    letter: Option<char>,
+    /// What help shows.
+    shown: &'static [&'static str],
+    /// What earlier versions called it.
+    old: &'static [&'static str],
+}
+
+const fn alias(setting: Setting, letter: Option<char>, shown: &'static [&'static str]) -> Alias {
+    Alias {
+        setting,
+        letter,
+        shown,
+        old: &[],
+    }
+}
+
+const ALIASES: &[Alias] = &[
+    alias(Setting::BaseUrl, None, &["url"]),
+    alias(Setting::Clients, Some('c'), &["concurrency"]),
+    alias(Setting::Requests, Some('n'), &[]),
+    alias(Setting::Output, Some('o'), &[]),
+    Alias {
+        old: &["lanes"],
+        ..alias(Setting::Workers, None, &[])
+    },
+];
+
+/// What the command line can say beyond the library's help.
+fn command_line_help(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Image => "`llmeter payload` shows the result.",
+        Setting::Mlflow => {
+            "`llmeter callbacks MlflowCallback` lists what a callback file can set beyond this."
+        }
+        Setting::CostInput => {
+            "Other dimensions of cost: `llmeter callbacks new CostModel`, and --callback."
+        }
+        _ => "",
+    }
+}
+
+fn heading(group: Group) -> &'static str {
+    match group {
+        Group::Endpoint => "Endpoint",
+        Group::AnyApi => "Any other API (--endpoint http)",
+        Group::Payload => "Payload",
+        Group::Load => "Load",
+        Group::Callbacks => "Callbacks",
+        Group::Costs => "Costs",
+        Group::Measurement => "Measurement",
+        _ => "Output",
+    }
+}
+
+/// Settings of a run that are flags; callbacks are tables of a file.
+fn flags<S: Subset>() -> impl Iterator<Item = Setting> {
+    let settings = Setting::ALL.iter().copied();
+    settings.filter(|setting| setting.kind() != Kind::Tables && S::has(*setting))
+}
+
+/// `base-url`.
+fn long(setting: Setting) -> &'static str {
+    static NAMES: LazyLock<Vec<(Setting, String)>> = LazyLock::new(|| {
+        let settings = Setting::ALL.iter();
+        settings
+            .map(|setting| (*setting, setting.name().replace('_', "-")))
+            .collect()
+    });
+    let named = NAMES.iter().find(|(known, _)| *known == setting);
+    named.map_or(setting.name(), |(_, name)| name)
+}
+
+fn flag<S: Subset>(setting: Setting) -> Arg {
+    let more = [setting.more_help(), command_line_help(setting)].join(" ");
+    let mut arg = Arg::new(setting.name())
+        .long(long(setting))
+        .help(setting.help())
+        .help_heading(heading(setting.group()));
+    if !more.trim().is_empty() {
+        arg = arg.long_help(format!("{}\n\n{}", setting.help(), more.trim()));
+    }
+    if let Some(alias) = ALIASES.iter().find(|alias| alias.setting == setting) {
+        arg = arg.visible_aliases(alias.shown).aliases(alias.old);
+        if let Some(letter) = alias.letter {
+            arg = arg.short(letter);
+        }
+    }
+    let others = setting.excludes().iter().filter(|other| S::has(**other));
+    arg = arg.conflicts_with_all(others.map(|other| other.name()));
+    if setting.kind() != Kind::Switch {
+        arg = arg.value_name(setting.value_name());
+    }
+    match setting.kind() {
+        Kind::Switch => arg.action(ArgAction::SetTrue),
+        Kind::Count => arg.value_parser(value_parser!(u64)),
+        Kind::Number => arg.value_parser(parse_number),
+        Kind::Time => arg.value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned())),
+        Kind::Choice(names) => arg.value_parser(names.to_vec()),
+        Kind::Api => {
+            let value =
+                |api: &llmeter::endpoint::Api| PossibleValue::new(api.name).help(api.about());
+            arg.value_parser(APIS.iter().map(value).collect::<Vec<_>>())
+        }
+        Kind::Texts | Kind::Files => arg.action(ArgAction::Append),
+        Kind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
+        Kind::Address => arg.num_args(0..=1).default_missing_value(""),
+        _ => arg,
+    }
+}
+
+fn value(matches: &ArgMatches, setting: Setting) -> Option<Value> {
+    let id = setting.name();
+    Some(match setting.kind() {
+        Kind::Switch => matches.get_flag(id).then_some(true.into())?,
+        Kind::Count => (*matches.get_one::<u64>(id)?).into(),
+        Kind::Number => (*matches.get_one::<f64>(id)?).into(),
+        Kind::Texts | Kind::Files | Kind::Expressions => {
+            let values = matches.get_many::<String>(id)?;
+            values.map(String::as_str).collect()
+        }
+        _ => matches.get_one::<String>(id)?.as_str().into(),
+    })
+}
+
+impl<S: Subset> clap::Args for Flags<S> {
+    fn augment_args(command: Command) -> Command {
+        command.args(flags::<S>().map(flag::<S>))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Subset> clap::FromArgMatches for Flags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut settings = RunSettings::default();
+        for setting in flags::<S>() {
+            if let Some(value) = value(matches, setting) {
+                settings.set(setting, &value).map_err(|reason| {
+                    clap::Error::raw(ErrorKind::ValueValidation, reason.worded(&exit::flag))
+                })?;
+            }
+        }
+        Ok(settings.into())
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn parse_number(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "not a number".to_owned())
+}
+
+/// `PART=EXPRESSION`.
+fn parse_place(text: &str) -> Result<String, String> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("no place; write it like text=choices[0].text".to_owned()),
+    }
+}
+
+/// Every setting: `run`.
+#[derive(Debug)]
+pub(crate) enum OfRun {}
+
+impl Subset for OfRun {
+    fn has(_: Setting) -> bool {
+        true
+    }
+}
+
+/// Endpoint and payload: `payload`.
+#[derive(Debug)]
+pub(crate) enum OfPayload {}
+
+impl Subset for OfPayload {
+    fn has(setting: Setting) -> bool {
+        let group = setting.group();
+        matches!(group, Group::Endpoint | Group::AnyApi | Group::Payload)
+            && setting != Setting::Tokenizer
+    }
+}
+
+/// What a single request needs: `probe`.
+#[derive(Debug)]
+pub(crate) enum OfProbe {}
+
+impl Subset for OfProbe {
+    fn has(setting: Setting) -> bool {
+        OfPayload::has(setting)
+            || matches!(
+                setting,
+                Setting::Tokenizer | Setting::Timeout | Setting::Stamps
+            )
+    }
+}
+
+/// Prices: `cost`.
+#[derive(Debug)]
+pub(crate) enum OfCost {}
+
+impl Subset for OfCost {
+    fn has(setting: Setting) -> bool {
+        setting.group() == Group::Costs && setting != Setting::MaxCost
+    }
+}

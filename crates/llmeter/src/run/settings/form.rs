@@ -1,0 +1,231 @@
+//! The values of settings as files write them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Object;
+use crate::base::setting::{Kind, Setting};
+use crate::endpoint::APIS;
+use crate::run::Connections;
+use crate::storage::Location;
+use llmeter_wire::StampSource;
+
+/// A type that a setting has.
+pub(super) trait Form: Sized {
+    /// From a file's value; `None` if it does not fit.
+    fn read(value: &Value) -> Option<Self>;
+    /// As a file has it.
+    fn write(&self) -> Value;
+}
+
+/// What a setting takes, for messages.
+pub(super) fn expected(setting: Setting) -> String {
+    let example = setting.example().unwrap_or_default();
+    match setting.kind() {
+        Kind::Text => format!("a text like {example:?}"),
+        Kind::Texts => format!("a text like {example:?}, or a list of them"),
+        Kind::File => "a path".to_owned(),
+        Kind::Files => "the path of a file, or a list of them".to_owned(),
+        Kind::Count => "a whole number".to_owned(),
+        Kind::Number => "a number".to_owned(),
+        Kind::Time => format!("a time like {example}, or a number of seconds"),
+        Kind::Switch => "true or false".to_owned(),
+        Kind::Choice(names) => format!("one of {}", names.join(", ")),
+        Kind::Api => {
+            let names: Vec<_> = APIS.iter().map(|api| api.name).collect();
+            format!("one of {}", names.join(", "))
+        }
+        Kind::Expressions => "a table like { text = \"choices[0].text\" }".to_owned(),
+        Kind::Address => format!("an address like {example}, or true"),
+        Kind::Tables => "tables".to_owned(),
+    }
+}
+
+/// A time as settings have it: `30s`, `2m 30s`, `200ms`, or a plain number of seconds; `None` if it
+/// is something else.
+pub fn parse_time(text: &str) -> Option<Duration> {
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    }
+}
+
+impl Form for String {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+
+    fn write(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Form for PathBuf {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(Self::from)
+    }
+
+    fn write(&self) -> Value {
+        self.to_string_lossy().into()
+    }
+}
+
+impl Form for Location {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(Self::from)
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($type:ty)+) => {
+        $(impl Form for $type {
+            fn read(value: &Value) -> Option<Self> {
+                value.as_u64()?.try_into().ok()
+            }
+
+            fn write(&self) -> Value {
+                json!(self)
+            }
+        })+
+    };
+}
+whole_numbers!(u32 u64 usize);
+
+impl Form for f64 {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_f64()
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Form for bool {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// Whole seconds as an integer, as the Python system writes its default timeout.
+pub(in crate::run) fn seconds(time: Duration) -> Value {
+    match time.subsec_nanos() {
+        0 => json!(time.as_secs()),
+        _ => json!(time.as_secs_f64()),
+    }
+}
+
+impl Form for Duration {
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => parse_time(text),
+            seconds => Self::try_from_secs_f64(seconds.as_f64()?).ok(),
+        }
+    }
+
+    fn write(&self) -> Value {
+        seconds(*self)
+    }
+}
+
+/// One or a list.
+fn list<T: Form>(value: &Value) -> Option<Vec<T>> {
+    match value {
+        Value::Array(items) => items.iter().map(T::read).collect(),
+        one => Some(vec![T::read(one)?]),
+    }
+}
+
+macro_rules! lists {
+    ($($type:ty)+) => {
+        $(impl Form for Vec<$type> {
+            fn read(value: &Value) -> Option<Self> {
+                list(value)
+            }
+
+            fn write(&self) -> Value {
+                self.iter().map(Form::write).collect()
+            }
+        })+
+    };
+}
+lists!(String Location Object);
+
+impl Form for Object {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_object().cloned()
+    }
+
+    fn write(&self) -> Value {
+        self.clone().into()
+    }
+}
+
+/// A table by parts, or `PART=EXPRESSION` in a list.
+impl Form for Vec<(String, String)> {
+    fn read(value: &Value) -> Option<Self> {
+        if let Value::Object(table) = value {
+            let places = table.iter();
+            return places
+                .map(|(part, path)| Some((part.clone(), path.as_str()?.to_owned())))
+                .collect();
+        }
+        let places = list::<String>(value)?;
+        let places = places.iter().map(|text| {
+            let (part, path) = text.split_once('=')?;
+            Some((part.trim().to_owned(), path.trim().to_owned()))
+        });
+        places.collect()
+    }
+
+    fn write(&self) -> Value {
+        let places = self.iter();
+        places
+            .map(|(part, path)| format!("{part}={path}"))
+            .collect()
+    }
+}
+
+impl Form for Connections {
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "keep" => Some(Self::Keep),
+            "new" => Some(Self::New),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Keep => "keep".into(),
+            Self::New => "new".into(),
+        }
+    }
+}
+
+impl Form for StampSource {
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "kernel" => Some(Self::Kernel),
+            "user" => Some(Self::User),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Kernel => "kernel".into(),
+            Self::User => "user".into(),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The settings of a run, as flags, configuration files and run folders have them.
+
+mod form;
+mod saved;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use self::form::{Form, expected};
+use crate::base::error::{Error, Result};
+use crate::base::setting::{Kind, Setting, with_settings};
+use crate::endpoint::Api;
+use crate::payload::tokenizer_from_spec;
+use crate::run::{Connections, Load, RunConfig};
+use crate::storage::Location;
+use llmeter_wire::{Proxies, Proxy, StampSource};
+
+pub use self::form::parse_time;
+pub(in crate::run) use self::form::seconds;
+
+type Object = Map<String, Value>;
+
+macro_rules! structure {
+    ($($variant:ident $field:ident: $type:ty, $kind:expr, $group:ident, $value:literal,
+       $example:literal, $help:literal, $more:literal;)+) => {
+        /// The settings of a run. What is `None` is left to a lower layer, or to the default.
+        ///
+        /// Every source of settings becomes one of these: flags, a configuration file, a saved run.
+        /// [`over`](Self::over) lays one upon another, and [`apply`](Self::apply) carries the result
+        /// to a [`RunConfig`]. As JSON it is an object of those that are given; header lines and
+        /// addresses in it may hold secrets, which its `Debug` form hides.
+        ///
+        /// ```
+        /// use llmeter::RunSettings;
+        ///
+        /// let file: RunSettings = serde_json::from_str(r#"{"clients": 4, "duration": "30s"}"#)?;
+        /// let flags = RunSettings { requests: Some(10), ..RunSettings::default() };
+        /// let settings = flags.over(file);
+        /// assert_eq!((settings.clients, settings.requests), (Some(4), Some(10)));
+        /// assert_eq!(settings.duration, None, "excluded by what lies above");
+        /// # Ok::<(), serde_json::Error>(())
+        /// ```
+        #[derive(Clone, Default, PartialEq)]
+        pub struct RunSettings {
+            $(#[doc = $help] pub $field: Option<$type>,)+
+        }
+
+        impl RunSettings {
+            /// The value of a setting, if it is given.
+            pub fn get(&self, setting: Setting) -> Option<Value> {
+                match setting {
+                    $(Setting::$variant => self.$field.as_ref().map(Form::write),)+
+                    _ => None,
+                }
+            }
+
+            /// Sets a setting from a value as files have it.
+            ///
+            /// # Errors
+            /// If the setting does not take such a value.
+            pub fn set(&mut self, setting: Setting, value: &Value) -> Result<()> {
+                let value = &match (setting.kind(), value) {
+                    (Kind::Api, Value::String(name)) => Api::named(name)?.name.into(),
+                    // The one of the environment.
+                    (Kind::Address, Value::Bool(true)) => "".into(),
+                    (Kind::Address, Value::Bool(false)) => {
+                        self.clear(setting);
+                        return Ok(());
+                    }
+                    (_, value) => value.clone(),
+                };
+                match setting {
+                    $(Setting::$variant => {
+                        let given = Form::read(value).filter(|_| is_choice(setting, value));
+                        self.$field = Some(given.ok_or_else(|| refused(setting, value))?);
+                    })+
+                    _ => return Err(refused(setting, value)),
+                }
+                Ok(())
+            }
+
+            /// Leaves a setting to a lower layer.
+            pub fn clear(&mut self, setting: Setting) {
+                match setting {
+                    $(Setting::$variant => self.$field = None,)+
+                    _ => {}
+                }
+            }
+
+            /// These settings where they are given, `lower`'s elsewhere. Of two that exclude each
+            /// other, one that is given here drops the lower one.
+            #[must_use]
+            pub fn over(self, mut lower: Self) -> Self {
+                for setting in self.given() {
+                    for other in setting.excludes() {
+                        lower.clear(*other);
+                    }
+                }
+                Self {
+                    $($field: self.$field.or(lower.$field),)+
+                }
+            }
+        }
+    };
+}
+with_settings!(structure);
+
+fn is_choice(setting: Setting, value: &Value) -> bool {
+    match setting.kind() {
+        Kind::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
+        _ => true,
+    }
+}
+
+/// Settings whose values may hold a secret.
+fn may_be_secret(setting: Setting) -> bool {
+    matches!(
+        setting,
+        Setting::Header | Setting::Proxy | Setting::Mlflow | Setting::BaseUrl | Setting::Callbacks
+    )
+}
+
+fn refused(setting: Setting, value: &Value) -> Error {
+    match may_be_secret(setting) {
+        true => Error::hidden(setting, expected(setting)),
+        false => Error::invalid(setting, value, expected(setting)),
+    }
+}
+
+impl RunSettings {
+    /// The settings that are given; a switch that is off is not.
+    pub fn given(&self) -> impl Iterator<Item = Setting> {
+        let settings = Setting::ALL.iter().copied();
+        settings.filter(|setting| {
+            self.get(*setting)
+                .is_some_and(|value| value != Value::Bool(false))
+        })
+    }
+
+    /// Makes sure that no two of them exclude each other.
+    ///
+    /// # Errors
+    /// If two do.
+    pub fn check(&self) -> Result<()> {
+        for setting in self.given() {
+            for other in setting.excludes() {
+                if self
+                    .get(*other)
+                    .is_some_and(|value| value != Value::Bool(false))
+                {
+                    return Err(Error::conflict(setting, *other));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries to a configuration what a run itself is told: load, measurement, network and output.
+    /// Endpoint, payloads and callbacks are objects that are made elsewhere.
+    ///
+    /// # Errors
+    /// If the tokenizer or the proxy cannot be used.
+    pub fn apply(&self, config: &mut RunConfig) -> Result<()> {
+        fn set<T: Clone>(place: &mut T, setting: Option<&T>) {
+            if let Some(setting) = setting {
+                place.clone_from(setting);
+            }
+        }
+        if let Some(spec) = &self.tokenizer {
+            config.tokenizer = tokenizer_from_spec(spec)?;
+        }
+        set(&mut config.clients, self.clients.as_ref());
+        set(&mut config.load, self.requests.map(Load::Requests).as_ref());
+        set(&mut config.load, self.duration.map(Load::Duration).as_ref());
+        set(&mut config.timeout, self.timeout.as_ref());
+        set(&mut config.max_retries, self.max_retries.as_ref());
+        set(&mut config.connections, self.connections.as_ref());
+        set(&mut config.warmup, self.warmup.as_ref());
+        set(&mut config.seed, self.seed.as_ref());
+        set(&mut config.stamps, self.stamps.as_ref());
+        set(&mut config.low_memory, self.low_memory.as_ref());
+        set(&mut config.insecure, self.insecure.as_ref());
+        set(&mut config.http2, self.http2.as_ref());
+        set(&mut config.overwrite, self.overwrite.as_ref());
+        config.ca_file = self.ca_file.clone().or(config.ca_file.take());
+        config.workers = self.workers.or(config.workers);
+        config.max_cost = self.max_cost.or(config.max_cost);
+        config.output = self.output.clone().or(config.output.take());
+        config.run_name = self.run_name.clone().or(config.run_name.take());
+        config.run_description = self.description.clone().or(config.run_description.take());
+        config.proxies = match (&self.proxy, self.no_proxy) {
+            (Some(url), _) => Proxies::All(Proxy::from_url(url)?),
+            (None, Some(true)) => Proxies::None,
+            _ => Proxies::from_environment(),
+        };
+        Ok(())
+    }
+
+    /// What [`apply`](Self::apply) carries, from a configuration; of a proxy without its
+    /// credentials.
+    pub(crate) fn of(config: &RunConfig) -> Self {
+        let (requests, duration) = match config.load {
+            Load::Duration(duration) => (None, Some(duration)),
+            _ => (config.requests_per_client(), None),
+        };
+        let proxy = match &config.proxies {
+            Proxies::All(proxy) => Some(proxy.shown().to_owned()),
+            _ => None,
+        };
+        Self {
+            clients: Some(config.clients),
+            requests,
+            duration,
+            timeout: Some(config.timeout),
+            max_retries: Some(config.max_retries),
+            connections: Some(config.connections),
+            warmup: Some(config.warmup),
+            seed: Some(config.seed),
+            stamps: Some(config.stamps),
+            low_memory: Some(config.low_memory),
+            ca_file: config.ca_file.clone(),
+            insecure: Some(config.insecure),
+            proxy,
+            no_proxy: Some(matches!(config.proxies, Proxies::None)),
+            http2: Some(config.http2),
+            workers: config.workers,
+            max_cost: config.max_cost,
+            description: config.run_description.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Debug for RunSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = Setting::ALL.iter().filter_map(|setting| {
+            let value = self.get(*setting)?;
+            let shown = match may_be_secret(*setting) {
+                true => "(hidden)".into(),
+                false => value,
+            };
+            Some((setting.name(), shown))
+        });
+        formatter.debug_map().entries(given).finish()
+    }
+}
+
+impl Serialize for RunSettings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = Setting::ALL.iter();
+        serializer
+            .collect_map(settings.filter_map(|setting| Some((setting.name(), self.get(*setting)?))))
+    }
+}
+
+impl<'de> Deserialize<'de> for RunSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut settings = Self::default();
+        for (name, value) in Object::deserialize(deserializer)? {
+            let setting = Setting::named(&name)
+                .ok_or_else(|| D::Error::custom(format!("unknown setting `{name}`")))?;
+            settings.set(setting, &value).map_err(D::Error::custom)?;
+        }
+        Ok(settings)
+    }
+}

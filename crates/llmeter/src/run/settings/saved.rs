@@ -1,0 +1,117 @@
+//! Settings in the files of a run folder.
+
+use serde_json::Value;
+
+use super::{Object, RunSettings};
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+
+/// Where a run folder keeps a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::run) enum Kept {
+    /// In `run_config.json`, under the Python system's name.
+    Shared(&'static str),
+    /// In `llmeter.json`, under its own name.
+    Own,
+    /// As what was made of it: the endpoint, payloads, the tokenizer, callbacks, `proxy_from`.
+    Object,
+    /// Not at all: it is about one run, or where its secrets are.
+    Never,
+}
+
+pub(in crate::run) const fn kept(setting: Setting) -> Kept {
+    use Setting as S;
+    match setting {
+        S::Clients => Kept::Shared("clients"),
+        S::Requests => Kept::Shared("n_requests"),
+        S::Duration => Kept::Shared("run_duration"),
+        S::Timeout => Kept::Shared("timeout"),
+        S::Description => Kept::Shared("run_description"),
+        S::LowMemory => Kept::Shared("low_memory"),
+        S::CaFile
+        | S::Insecure
+        | S::Proxy
+        | S::Http2
+        | S::MaxRetries
+        | S::Connections
+        | S::Warmup
+        | S::Seed
+        | S::MaxCost
+        | S::Stamps
+        | S::Workers => Kept::Own,
+        S::ApiKeyEnv
+        | S::Calibrate
+        | S::Strict
+        | S::Output
+        | S::RunName
+        | S::Overwrite
+        | S::Quiet
+        | S::Json => Kept::Never,
+        _ => Kept::Object,
+    }
+}
+
+impl RunSettings {
+    /// Those of `llmeter.json`; null where not given.
+    pub(in crate::run) fn own(&self) -> Object {
+        let own = Setting::ALL
+            .iter()
+            .filter(|setting| kept(**setting) == Kept::Own);
+        own.map(|setting| {
+            (
+                setting.name().to_owned(),
+                self.get(*setting).unwrap_or_default(),
+            )
+        })
+        .collect()
+    }
+
+    /// From the files of a folder: `run_config.json` and `llmeter.json`.
+    ///
+    /// # Errors
+    /// The field that cannot be read.
+    pub(in crate::run) fn from_folder(shared: &Object, own: &Object) -> Result<Self> {
+        let mut settings = Self::default();
+        for setting in Setting::ALL.iter().copied() {
+            let (object, name) = match kept(setting) {
+                Kept::Shared(name) => (shared, name),
+                Kept::Own => (own, setting.name()),
+                Kept::Object | Kept::Never => continue,
+            };
+            let old = (setting == Setting::Workers).then_some("lanes");
+            let value = object.get(name).or_else(|| object.get(old?));
+            if let Some(value) = value.filter(|value| !value.is_null()) {
+                let refused = |reason: Error| match reason {
+                    Error::Invalid { problem, .. } => Error::Field {
+                        field: name.into(),
+                        problem,
+                    },
+                    other => other,
+                };
+                settings.set(setting, value).map_err(refused)?;
+            }
+        }
+        // A run that is bound by time has a count of 0.
+        if settings.duration.is_some() {
+            settings.requests = None;
+        }
+        settings.read_proxy(own)?;
+        Ok(settings)
+    }
+
+    /// What was asked for, which `proxy_from` tells; `proxy` may be the environment's of then.
+    fn read_proxy(&mut self, own: &Object) -> Result<()> {
+        match own.get("proxy_from").and_then(Value::as_str) {
+            Some("flag") => self.no_proxy = Some(self.proxy.is_none()),
+            Some("none") => (self.proxy, self.no_proxy) = (None, Some(true)),
+            Some("environment") => (self.proxy, self.no_proxy) = (None, None),
+            Some(other) => {
+                let expected = "flag, none or environment";
+                return Err(Error::field("proxy_from", other, expected));
+            }
+            // Folders of the Python system, and those from before this was written down.
+            None => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! The JSON Schema of configuration files.
+
+use serde_json::{Map, Value, json};
+
+use super::RunSettings;
+use crate::base::setting::{Kind, Setting};
+use crate::endpoint::APIS;
+
+impl RunSettings {
+    /// The JSON Schema of a configuration file, whose keys are written with hyphens.
+    pub fn json_schema() -> Value {
+        let properties = Setting::ALL.iter().map(|setting| {
+            let mut schema = form(setting.kind());
+            schema.insert("description".to_owned(), setting.help().into());
+            (setting.name().replace('_', "-"), schema.into())
+        });
+        json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "llmeter run settings",
+            "description": "A TOML file for llmeter run --config.",
+            "type": "object",
+            "properties": Map::from_iter(properties),
+            "additionalProperties": false,
+        })
+    }
+}
+
+fn form(kind: Kind) -> Map<String, Value> {
+    let text = || json!({"type": "string"});
+    let list = || json!({"type": "array", "items": text()});
+    let schema = match kind {
+        Kind::Text | Kind::File => text(),
+        Kind::Texts | Kind::Files => json!({"oneOf": [text(), list()]}),
+        Kind::Count => json!({"type": "integer", "minimum": 0}),
+        Kind::Number => json!({"type": "number"}),
+        Kind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),
+        Kind::Switch => json!({"type": "boolean"}),
+        Kind::Choice(names) => json!({"enum": names}),
+        Kind::Api => json!({"enum": APIS.iter().map(|api| api.name).collect::<Vec<_>>()}),
+        Kind::Expressions => {
+            json!({"oneOf": [{"type": "object", "additionalProperties": text()}, list()]})
+        }
+        Kind::Address => json!({"oneOf": [text(), {"type": "boolean"}]}),
+        Kind::Tables => json!({"type": "array", "items": {
+            "type": "object",
+            "properties": {"type": text(), "file": text()},
+        }}),
+    };
+    match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}

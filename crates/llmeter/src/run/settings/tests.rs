@@ -1,0 +1,103 @@
+//! Every setting that a run folder keeps comes back from it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::saved::{Kept, kept};
+use super::*;
+use crate::endpoint::OpenAiChat;
+use crate::run::saved::{own_config, run_config};
+
+fn config() -> RunConfig {
+    let endpoint = OpenAiChat::builder("http://127.0.0.1:1/v1", "m")
+        .build()
+        .unwrap();
+    let payload = Map::from_iter([("messages".to_owned(), json!([]))]);
+    RunConfig::new(Arc::new(endpoint), [payload])
+}
+
+/// One setting with its example.
+fn example(setting: Setting) -> RunSettings {
+    let text = setting.example().unwrap();
+    let value = match setting.kind() {
+        Kind::Count | Kind::Number | Kind::Switch => serde_json::from_str(text).unwrap(),
+        _ => text.into(),
+    };
+    let mut settings = RunSettings::default();
+    settings.set(setting, &value).unwrap();
+    settings
+}
+
+#[test]
+fn a_folder_keeps_every_setting_of_a_run() {
+    for setting in Setting::ALL.iter().copied() {
+        if matches!(kept(setting), Kept::Object | Kept::Never) {
+            continue;
+        }
+        let settings = example(setting);
+        let mut config = config();
+        settings.apply(&mut config).unwrap();
+        let shared = run_config(&config, &"runs/it".into(), "it").unwrap();
+        let own = own_config(&config);
+        let (shared, own) = (shared.as_object().unwrap(), own.as_object().unwrap());
+        let again = RunSettings::from_folder(shared, own).unwrap();
+        assert_eq!(again.get(setting), settings.get(setting), "{setting}");
+        // And nothing else has changed by it.
+        let mut repeated = self::config();
+        again.apply(&mut repeated).unwrap();
+        assert_eq!(
+            RunSettings::of(&repeated),
+            RunSettings::of(&config),
+            "{setting}"
+        );
+    }
+}
+
+#[test]
+fn no_proxy_is_kept_as_what_was_asked_for() {
+    let mut config = config();
+    example(Setting::NoProxy).apply(&mut config).unwrap();
+    let own = own_config(&config);
+    let again = RunSettings::from_folder(&Object::new(), own.as_object().unwrap()).unwrap();
+    assert_eq!(again.no_proxy, Some(true));
+}
+
+#[test]
+fn lanes_of_0_1_0_are_workers() {
+    let own = Object::from_iter([("lanes".to_owned(), json!(3))]);
+    let settings = RunSettings::from_folder(&Object::new(), &own).unwrap();
+    assert_eq!(settings.workers, Some(3));
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_without_secrets() {
+    let mut settings = RunSettings::default();
+    let error = settings.set(Setting::Clients, &json!("many")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "clients \"many\": expected a whole number"
+    );
+    let error = settings
+        .set(Setting::Header, &json!({"key": "hush"}))
+        .unwrap_err();
+    assert!(!error.to_string().contains("hush"), "{error}");
+    settings.proxy = Some("http://me:hush@proxy:3128".to_owned());
+    assert!(!format!("{settings:?}").contains("hush"));
+}
+
+#[test]
+fn two_that_exclude_each_other_are_refused_in_one_layer() {
+    let both = RunSettings {
+        requests: Some(1),
+        duration: Some(Duration::from_secs(1)),
+        ..RunSettings::default()
+    };
+    let error = both.check().unwrap_err().to_string();
+    assert_eq!(error, "give requests or duration, not both");
+    for setting in Setting::ALL.iter().copied() {
+        for other in setting.excludes() {
+            assert!(other.excludes().contains(&setting), "{setting} and {other}");
+        }
+    }
+}
