@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
-    /// Work out what the run in a folder cost
+    /// Compute what a finished run cost
     Cost(Box<CostArguments>),
     /// List the available callbacks, or write a file for one
     Callbacks(CallbacksArguments),
@@ -118,7 +118,7 @@ pub(crate) struct CostArguments {
     pub(crate) model: Option<Location>,
     #[command(flatten)]
     pub(crate) prices: Flags<OfCost>,
-    /// Add the costs to the folder's statistics, in place of those that are there
+    /// Write the costs to the folder's statistics, replacing existing ones
     #[arg(long)]
     pub(crate) write: bool,
     /// Print only the costs, as a JSON object
