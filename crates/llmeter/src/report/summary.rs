@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::result::RunResult;
 use crate::stats::{Delays, Latency, METRICS, Stats};
+use llmeter_wire::Phase;
 
 /// Errors that are listed.
 const MAX_ERRORS: usize = 5;
@@ -137,16 +138,12 @@ fn failures(text: &mut String, result: &RunResult, stats: &Stats) {
     let _ = writeln!(text, "\nfailures");
     for group in kinds.iter().take(MAX_ERRORS) {
         let failure = &group.example;
-        let _ = write!(
-            text,
-            "  {} × {failure} [{}",
-            group.count,
-            failure.kind_name()
-        );
-        if let Some(phase) = failure.phase() {
-            let _ = write!(text, ", {}", phase.as_str());
+        let _ = write!(text, "  {} × {failure}", group.count);
+        let phase = failure.phase().map(Phase::as_str);
+        let known: Vec<_> = failure.recorded_kind().into_iter().chain(phase).collect();
+        if !known.is_empty() {
+            let _ = write!(text, " [{}]", known.join(", "));
         }
-        text.push(']');
         if group.messages > 1 {
             let others = (group.messages - 1) as f64;
             let _ = write!(text, " and {others} other {}", plural(others, "message"));

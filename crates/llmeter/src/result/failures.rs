@@ -8,7 +8,8 @@ use crate::base::failure::{Failure, FailureKind};
 /// Messages of a kind that are told apart.
 const MAX_MESSAGES: usize = 100;
 
-/// The failures of one kind; those of HTTP also have the status in common.
+/// The failures of one kind; those of HTTP also have the status in common, those of files that name no
+/// kind the message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureGroup {
     /// How many requests failed in this way.
@@ -21,7 +22,10 @@ pub struct FailureGroup {
 
 /// Counts failures by kind and message.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FailureTally(BTreeMap<(String, Option<u16>), Messages>);
+pub(crate) struct FailureTally(BTreeMap<Key, Messages>);
+
+/// Kind, status and message, as far as failures of a group have them in common.
+type Key = (Option<String>, Option<u16>, Option<String>);
 
 #[derive(Debug, Clone, Default)]
 struct Messages {
@@ -34,7 +38,9 @@ impl FailureTally {
     pub(crate) fn record(&mut self, failure: &Failure) {
         let is_of_http = failure.kind() == FailureKind::HttpStatus;
         let status = failure.status().filter(|_| is_of_http);
-        let key = (failure.kind_name().to_owned(), status);
+        let kind = failure.recorded_kind().map(str::to_owned);
+        let message = kind.is_none().then(|| failure.message().to_owned());
+        let key = (kind, status, message);
         let messages = self.0.entry(key).or_default();
         messages.count += 1;
         if let Some((_, count)) = messages.known.get_mut(failure.message()) {
@@ -95,5 +101,16 @@ mod tests {
             [(106, 100, None), (2, 1, Some(503)), (1, 1, Some(500))]
         );
         assert_eq!(groups[0].example.message(), "cut 7");
+    }
+
+    #[test]
+    fn failures_without_a_kind_are_grouped_by_message() {
+        let mut tally = FailureTally::default();
+        for message in ["one", "two", "one"] {
+            tally.record(&Failure::new(FailureKind::Other, message));
+        }
+        let groups = tally.groups();
+        assert_eq!((groups[0].count, groups[1].count), (2, 1));
+        assert_eq!(groups[0].example.message(), "one");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use llmeter::{FailureKind as Kind, Phase};
 use serde_json::json;
 
 use super::{assert_cut, assert_failed, assert_streamed};
@@ -238,4 +239,54 @@ fn a_failed_request_does_not_spoil_the_next() {
     }
     // A stream that ends early in good HTTP order leaves its connection usable.
     assert_eq!(server.connections(), 3);
+}
+
+/// What a Rust user matches on, and what files keep of it.
+#[test]
+fn failures_have_a_kind_and_a_phase() {
+    let half = || write(unfinished(&(role() + &text("half"))));
+    let failed = json!({"error": {"message": "out of memory"}});
+    let refusal = sized("503 X", "application/json", "{}");
+    for (steps, kind, phase) in [
+        (vec![Step::Hold], Kind::Timeout, Phase::Head),
+        (
+            vec![write(unfinished(&role())), Step::Hold],
+            Kind::Timeout,
+            Phase::FirstToken,
+        ),
+        (vec![half(), Step::Hold], Kind::Timeout, Phase::Stream),
+        (vec![Step::Close], Kind::NoResponse, Phase::Head),
+        (vec![half(), Step::Close], Kind::Truncated, Phase::Stream),
+        (
+            vec![write(chunked(&text("half")))],
+            Kind::Truncated,
+            Phase::Decode,
+        ),
+        (vec![write(chunked(""))], Kind::Empty, Phase::Decode),
+        (
+            vec![write(chunked("data: {oops\n\n"))],
+            Kind::Malformed,
+            Phase::Decode,
+        ),
+        (
+            vec![write(chunked(&(text("half") + &event(&failed))))],
+            Kind::ServerError,
+            Phase::Stream,
+        ),
+        (vec![write("SSH-2.0\r\n\r\n")], Kind::Malformed, Phase::Head),
+        (vec![write(refusal)], Kind::HttpStatus, Phase::Head),
+    ] {
+        let response = one_with(steps, |config| config.timeout = Duration::from_millis(500));
+        let failure = response.error.clone().unwrap();
+        assert_eq!((failure.kind(), failure.phase()), (kind, Some(phase)));
+        let is_refused = kind == Kind::HttpStatus;
+        assert_eq!(failure.status(), is_refused.then_some(503));
+        let line = llmeter::result::response_to_json(&response);
+        assert!(
+            line.contains(&format!("\"error_kind\": \"{kind}\"")),
+            "{line}"
+        );
+        let read = llmeter::result::response_from_json(&line).unwrap();
+        assert_eq!(read.error, Some(failure));
+    }
 }
