@@ -102,7 +102,7 @@ mod tests {
         for (is_chunked, expected) in [
             (
                 true,
-                "b\r\ndata: one\n\n\r\n18\r\nevent: two\ndata: 2222\n\n\r\n0\r\n\r\n",
+                "b\r\ndata: one\n\n\r\n17\r\nevent: two\ndata: 2222\n\n\r\n0\r\n\r\n",
             ),
             (false, "data: one\n\nevent: two\ndata: 2222\n\n"),
         ] {
