@@ -169,7 +169,7 @@ fn what_an_endpoint_does_wrong_is_told_with_what_was_expected() {
         "FAILED   Reasoning",
         "reasoning_text: expected \"not the river\", got \"\"",
         "FAILED   ErrorInStream",
-        "error: expected a failure, got None",
+        "the kind of the error: expected one of [ServerError, Throttled, Endpoint], got None",
         "FAILED   EarlyEnd",
     ] {
         assert!(said.contains(line), "{line:?} is not in\n{said}");
