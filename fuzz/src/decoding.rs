@@ -7,7 +7,7 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llmeter::endpoint::{Api, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport};
+use llmeter::endpoint::{ApiMode, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport};
 use llmeter::run::Replay;
 use llmeter::{Endpoint, InvocationResponse};
 
@@ -60,7 +60,7 @@ impl Decoding {
 impl Recorder {
     fn of(name: &str, is_streamed: bool) -> Self {
         let made = || -> llmeter::Result<_> {
-            let api = Api::named(name)?;
+            let api = ApiMode::named(name)?;
             let endpoint = endpoint(api, is_streamed)?;
             let framing = match endpoint.transport() {
                 Transport::Http(http) if endpoint.is_streaming() => Some(http.framing()),
@@ -119,7 +119,7 @@ impl Recorder {
     }
 }
 
-fn endpoint(api: &Api, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoint>> {
+fn endpoint(api: &ApiMode, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoint>> {
     if api.name.starts_with("sagemaker") {
         // The only one that takes more than a key, which it would look for in the environment.
         let aws = AwsOptions::new()

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use llmeter::RunResult;
-use llmeter::endpoint::APIS;
+use llmeter::api::ApiMode;
 use llmeter_sim::comparison::{Comparison, ErrorSummary};
 use llmeter_sim::read_truth;
 
@@ -45,43 +45,32 @@ pub(crate) struct AccuracyArguments {
 const SLOW_FROM: usize = 4096;
 
 /// The flags that say how to ask the simulator, whose own address ends in `/v1`, by an API.
-fn endpoint_flags(endpoint: &str, simulator: &str) -> Vec<String> {
-    let bare = simulator.trim_end_matches("/v1");
-    let base_url = match endpoint.split('-').next() {
-        Some("openai") => simulator.to_owned(),
-        Some("gemini") => format!("{bare}/v1beta"),
-        Some("http") => format!("{bare}/api/chat"),
-        _ => bare.to_owned(),
-    };
-    let mut flags = vec![
-        format!("--endpoint={endpoint}"),
-        format!("--base-url={base_url}"),
+fn endpoint_flags(api: ApiMode, simulator: &str) -> Vec<String> {
+    let settings = api.example(simulator.trim_end_matches("/v1"));
+    let flags = [
+        ("endpoint", Some(api.name.to_owned())),
+        ("base-url", settings.base_url),
+        ("region", settings.region),
+        ("body", settings.body),
+        ("framing", settings.framing),
     ];
-    if endpoint.contains("bedrock") || endpoint.contains("sagemaker") {
-        flags.push("--region=us-east-1".to_owned());
-    }
-    if endpoint == "http" {
-        flags.extend(
-            [
-                r#"--body={"model": {{ model }}, "messages": [{"role": "user", "content": {{ prompt }}}]}"#,
-                "--framing=ndjson",
-                "--jmespath=text=message.content",
-                "--jmespath=output-tokens=eval_count",
-                "--jmespath=end=done",
-            ]
-            .map(str::to_owned),
-        );
-    }
-    flags
+    let flags = flags
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+    let places = settings.jmespath.into_iter();
+    let places = places.map(|(part, path)| format!("--jmespath={part}={path}"));
+    flags.chain(places).collect()
 }
 
 /// The APIs that are asked for.
-fn endpoints(arguments: &AccuracyArguments) -> Vec<&str> {
+fn endpoints(arguments: &AccuracyArguments) -> Result<Vec<ApiMode>> {
     if arguments.endpoint.iter().any(|name| name == "all") {
-        let streamed = APIS.iter().filter(|api| api.streaming);
-        return streamed.map(|api| api.name).chain(["http"]).collect();
+        return Ok(ApiMode::all().filter(ApiMode::can_stream).collect());
     }
-    arguments.endpoint.iter().map(String::as_str).collect()
+    let named = arguments.endpoint.iter();
+    Ok(named
+        .map(|name| ApiMode::named(name))
+        .collect::<llmeter::Result<_>>()?)
 }
 
 pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
@@ -92,13 +81,13 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     } else {
         &arguments.levels
     };
-    for endpoint in endpoints(arguments) {
-        println!("{endpoint}\n{}", heading());
+    for api in endpoints(arguments)? {
+        println!("{}\n{}", api.name, heading());
         for streams in levels {
-            let line = level(arguments, (&llmeter, &llmeter), cores, endpoint, *streams)?;
+            let line = level(arguments, (&llmeter, &llmeter), cores, api, *streams)?;
             println!("{line}");
             if let Some(other) = &arguments.against {
-                let line = level(arguments, (&llmeter, other), cores, endpoint, *streams)?;
+                let line = level(arguments, (&llmeter, other), cores, api, *streams)?;
                 println!("{line}  other build");
             }
         }
@@ -129,7 +118,7 @@ fn level(
     arguments: &AccuracyArguments,
     (simulator, meter): (&Path, &Path),
     (server_core, meter_core): (usize, usize),
-    endpoint: &str,
+    api: ApiMode,
     streams: usize,
 ) -> Result<String> {
     let folder = tempfile::tempdir()?;
@@ -159,7 +148,7 @@ fn level(
         Command::new(meter)
             .args(["run", "--quiet", "--json", "--model", "truth"])
             .args(["--prompt", "How far off?", "--stamps", &arguments.stamps])
-            .args(endpoint_flags(endpoint, &simulator.base_url))
+            .args(endpoint_flags(api, &simulator.base_url))
             // For the APIs whose requests are signed; the simulator does not look.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "made-up")

@@ -5,7 +5,7 @@ mod streams;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use llmeter::endpoint::{APIS, Answer, Api, EndpointSettings, Frame, Transport};
+use llmeter::endpoint::{Answer, ApiMode, EndpointSettings, Frame, Transport};
 use streams::{FRAMES, chat_chunk};
 
 /// One delta of an API: the frame's type and its data.
@@ -86,9 +86,9 @@ fn invoke_chunk(inner: &str) -> String {
     format!("{{\"bytes\":\"{bytes}\",\"p\":\"abcdefghijklmnop\"}}")
 }
 
-fn settings(api: &Api) -> EndpointSettings {
+fn settings(api: ApiMode) -> EndpointSettings {
     // The only one that has to be told how it answers.
-    let is_any = api.name == "http";
+    let is_any = api.streaming.is_none();
     let text = ("text".to_owned(), "choices[0].delta.content".to_owned());
     EndpointSettings {
         framing: is_any.then(|| "sse".to_owned()),
@@ -101,7 +101,7 @@ fn settings(api: &Api) -> EndpointSettings {
     }
 }
 
-fn bench_frames(c: &mut Criterion, name: &str, api: &Api, frames: &[Delta]) {
+fn bench_frames(c: &mut Criterion, name: &str, api: ApiMode, frames: &[Delta]) {
     let endpoint = api.endpoint(&settings(api));
     let endpoint = endpoint.unwrap_or_else(|error| panic!("{name}: {error}"));
     let Transport::Http(http) = endpoint.transport() else {
@@ -129,10 +129,7 @@ fn bench_frames(c: &mut Criterion, name: &str, api: &Api, frames: &[Delta]) {
 }
 
 fn decoding(c: &mut Criterion) {
-    for api in APIS
-        .iter()
-        .filter(|api| api.streaming || api.name == "http")
-    {
+    for api in ApiMode::all().filter(ApiMode::can_stream) {
         let frames: Vec<_> = (0..FRAMES)
             .filter_map(|index| delta(api.name, &format!(" tok{index}")))
             .collect();
@@ -143,7 +140,12 @@ fn decoding(c: &mut Criterion) {
     let frames: Vec<_> = (0..FRAMES)
         .map(|index| (None, chat_chunk(&format!(" tok{index}"), index)))
         .collect();
-    bench_frames(c, "openai-chat-stream, each different", &APIS[0], &frames);
+    bench_frames(
+        c,
+        "openai-chat-stream, each different",
+        ApiMode::default(),
+        &frames,
+    );
 }
 
 criterion_group!(benches, decoding);

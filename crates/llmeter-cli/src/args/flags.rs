@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use llmeter::endpoint::APIS;
+use llmeter::api::ApiMode;
 use llmeter::{Group, Kind, RunSettings, Setting};
 use serde_json::Value;
 
@@ -148,9 +148,8 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
         Kind::Time => arg.value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned())),
         Kind::Choice(names) => arg.value_parser(names.to_vec()),
         Kind::Api => {
-            let value =
-                |api: &llmeter::endpoint::Api| PossibleValue::new(api.name).help(api.about());
-            arg.value_parser(APIS.iter().map(value).collect::<Vec<_>>())
+            let value = |api: ApiMode| PossibleValue::new(api.name).help(api.about());
+            arg.value_parser(ApiMode::all().map(value).collect::<Vec<_>>())
         }
         Kind::Texts | Kind::Files => arg.action(ArgAction::Append),
         Kind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),

@@ -1,6 +1,7 @@
 //! `llmeter run`.
 
 use anyhow::Result;
+use llmeter::api::output_limit;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict, report};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
@@ -114,11 +115,8 @@ fn measure_machine(
         stamps: config.stamps,
         ..LoadShape::default()
     };
-    let limits = config.payloads.iter().filter_map(|payload| {
-        ["max_completion_tokens", "max_tokens"]
-            .iter()
-            .find_map(|key| payload.get(*key)?.as_u64())
-    });
+    let payloads = config.payloads.iter();
+    let limits = payloads.filter_map(|payload| output_limit(payload));
     if let Some(tokens) = limits.max() {
         shape.output_tokens = tokens.clamp(2, MOST_CALIBRATION_TOKENS) as u32;
     }

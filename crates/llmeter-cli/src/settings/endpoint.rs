@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use llmeter::endpoint::{APIS, Api, EndpointSettings, SavedObject};
+use llmeter::api::ApiMode;
+use llmeter::endpoint::{EndpointSettings, SavedObject};
 use llmeter::probe::KeyVariable;
 use llmeter::{Endpoint, Error, RunSettings, Setting};
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ use crate::exit::UsageError;
 /// it is set; `None` for an API without keys.
 pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Option<KeyVariable> {
     let usual = || {
-        let api = Api::of_saved(&endpoint.saved()).ok()?;
+        let api = ApiMode::of_saved(&endpoint.saved()).ok()?;
         api.key_variable_at(Some(&endpoint.identity().provider))
     };
     let name = named.or_else(usual)?;
@@ -27,10 +28,10 @@ pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Opti
 }
 
 /// The API to speak.
-pub(crate) fn api(settings: &RunSettings) -> Result<&'static Api> {
+pub(crate) fn api(settings: &RunSettings) -> Result<ApiMode> {
     Ok(match &settings.endpoint {
-        Some(name) => Api::named(name)?,
-        None => &APIS[0],
+        Some(name) => ApiMode::named(name)?,
+        None => ApiMode::default(),
     })
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn endpoint(settings: &RunSettings) -> Result<Arc<dyn Endpoint>> {
         body: body_template(settings)?,
         method: settings.method.clone(),
         framing: settings.framing.clone(),
+        ..EndpointSettings::default()
     })?)
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn check_address(settings: &RunSettings, saved: &SavedObject) -> Resu
     let (Some(_), None) = (&settings.endpoint, &settings.base_url) else {
         return Ok(());
     };
-    let (old, new) = (Api::of_saved(saved)?, api(settings)?);
+    let (old, new) = (ApiMode::of_saved(saved)?, api(settings)?);
     if old.key_variable() == new.key_variable() {
         return Ok(());
     }
@@ -96,7 +98,7 @@ pub(crate) fn check_address(settings: &RunSettings, saved: &SavedObject) -> Resu
 /// Takes from a saved endpoint what is another one's at the provider or in the region that is
 /// given: one provider's key must not go to another one's address.
 pub(crate) fn move_from(settings: &RunSettings, saved: &mut SavedObject) {
-    let Some(api) = Api::of_saved(saved).ok().filter(|api| api.has_providers()) else {
+    let Some(api) = ApiMode::of_saved(saved).ok().filter(ApiMode::has_providers) else {
         return;
     };
     let text = |name: &str| saved.state.get(name).and_then(Value::as_str);
@@ -136,7 +138,8 @@ pub(crate) fn shape_over(settings: &RunSettings, saved: &mut SavedObject) -> Res
     if given.is_empty() && settings.jmespath.is_none() {
         return Ok(());
     }
-    if Api::of_saved(saved)?.name != "http" {
+    let fields = ApiMode::of_saved(saved)?.api.saved_fields(true);
+    if !fields.iter().any(|(field, _)| *field == "jmespath") {
         let shape = [Setting::Body, Setting::Method, Setting::Framing];
         let given = shape
             .into_iter()

@@ -7,7 +7,7 @@ mod payload;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use llmeter::endpoint::Api;
+use llmeter::api::ApiMode;
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 use serde_json::{Map, Value};
 
@@ -101,7 +101,7 @@ fn repeated(
     if no_callbacks || !callbacks.is_empty() {
         saved.callbacks.clear();
     }
-    let payloads = payloads(&settings, Api::of_saved(&saved.endpoint)?)?;
+    let payloads = payloads(&settings, ApiMode::of_saved(&saved.endpoint)?)?;
     let key_variable = settings.api_key_env.clone();
     saved.settings = settings.over(saved.settings);
     let folder = saved.folder().to_string();

@@ -1,7 +1,7 @@
 //! From settings to payloads.
 
 use anyhow::Result;
-use llmeter::endpoint::Api;
+use llmeter::api::ApiMode;
 use llmeter::payload::{Media, MediaKind, Payload, Prompt, load_payloads};
 use llmeter::storage::Location;
 use llmeter::{Error, RunSettings, Setting};
@@ -27,7 +27,7 @@ fn media(settings: &RunSettings) -> [(MediaKind, Option<&Vec<Location>>); 4] {
 }
 
 /// The payloads that are given, if any are, in the shape of an API.
-pub(crate) fn payloads(settings: &RunSettings, api: &Api) -> Result<Option<Vec<Payload>>> {
+pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Vec<Payload>>> {
     if let Some(prompt) = message(settings)? {
         let max_tokens = settings.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
         return Ok(Some(vec![api.create_payload(prompt, max_tokens)?]));

@@ -147,7 +147,7 @@ fn what_does_not_fit_is_refused_before_anything_is_sent() {
         ),
         (
             vec!["--endpoint", "gemini", "--jmespath", "text=a"],
-            "bedrock-invoke and sagemaker",
+            "bedrock-invoke, sagemaker and http",
         ),
         (
             vec!["--endpoint", "http", "--jmespath", "text"],

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llmeter::endpoint::{APIS, Api};
+use llmeter::endpoint::ApiMode;
 use serde_json::json;
 
 use crate::scripted::{Request, Scripted, json as json_answer, refusal};
@@ -114,14 +114,14 @@ fn echo(number: usize, request: &Request, secrets: &[&str], aws: bool) -> String
 
 /// Runs against a server that repeats everything, and looks for pieces of secrets.
 #[track_caller]
-fn says_nothing(api: &Api, variables: &[(&str, &str)], secrets: &'static [&'static str]) {
+fn says_nothing(api: ApiMode, variables: &[(&str, &str)], secrets: &'static [&'static str]) {
     says_nothing_at(api, "", &[], variables, secrets);
 }
 
 /// The same with more in the address and among the flags.
 #[track_caller]
 fn says_nothing_at(
-    api: &Api,
+    api: ApiMode,
     query: &str,
     flags: &[&str],
     variables: &[(&str, &str)],
@@ -180,17 +180,17 @@ fn says_nothing_at(
 }
 
 /// The APIs whose shape is known. `http` needs a description of one.
-fn named() -> impl Iterator<Item = &'static Api> {
-    APIS.iter().filter(|api| api.name != "http")
+fn named() -> impl Iterator<Item = ApiMode> {
+    ApiMode::all().filter(|api| api.name != "http")
 }
 
-fn is_aws(api: &Api) -> bool {
+fn is_aws(api: ApiMode) -> bool {
     api.name.starts_with("bedrock") || api.name.starts_with("sagemaker")
 }
 
 #[test]
 fn no_key_or_header_comes_back_from_any_api() {
-    for api in named().filter(|api| !is_aws(api)) {
+    for api in named().filter(|api| !is_aws(*api)) {
         let variable = api.key_variable().unwrap();
         says_nothing(api, &[(variable, KEY)], &[KEY, HEADER, LONG]);
     }
@@ -198,7 +198,7 @@ fn no_key_or_header_comes_back_from_any_api() {
 
 #[test]
 fn no_key_of_a_described_api_comes_back() {
-    let api = Api::named("http").unwrap();
+    let api = ApiMode::named("http").unwrap();
     let flags = [
         "--body",
         r#"{"auth": {{ api_key }}, "prompt": {{ prompt }}}"#,
@@ -222,7 +222,7 @@ fn no_key_of_a_described_api_comes_back() {
 
 #[test]
 fn no_secret_token_or_signature_of_aws_comes_back() {
-    for api in named().filter(|api| is_aws(api)) {
+    for api in named().filter(|api| is_aws(*api)) {
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", AWS_SECRET),

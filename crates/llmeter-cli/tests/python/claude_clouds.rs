@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::endpoint::{
-    AnthropicMessages, AwsOptions, JsonEndpoint, JsonEndpointBuilder, from_saved,
-};
+use llmeter::endpoint::{AnthropicMessages, ApiEndpoint, AwsOptions, EndpointBuilder, from_saved};
 use llmeter::payload::Payload;
 use llmeter::{Endpoint, InvocationResponse, Load, RunConfig, Runner};
 use llmeter_sim::{RunningSimulator, SimConfig, Simulator};
@@ -42,8 +40,8 @@ fn endpoints(
     keyed: &RunningSimulator,
     (secret, key): (&str, &str),
     streaming: bool,
-) -> Vec<JsonEndpoint> {
-    let cloud = |provider: &str, base_url: String| -> JsonEndpointBuilder {
+) -> Vec<ApiEndpoint> {
+    let cloud = |provider: &str, base_url: String| -> EndpointBuilder {
         let builder = AnthropicMessages::on_cloud(provider, MODEL).unwrap();
         builder.base_url(base_url).streaming(streaming)
     };

@@ -1,6 +1,6 @@
 //! Runs against the LiteLLM proxy, whose models here answer by themselves.
 
-use llmeter::endpoint::{Api, EndpointSettings};
+use llmeter::endpoint::{ApiMode, EndpointSettings};
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ impl LiteLlm {
     }
 
     fn ask(&self, api: &str, model: &str, key: &'static str) -> Vec<InvocationResponse> {
-        let api = Api::named(api).unwrap();
+        let api = ApiMode::named(api).unwrap();
         let base_url = match api.name.starts_with("openai") {
             true => format!("{}/v1", self.address),
             false => self.address.clone(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use llmeter::endpoint::{Api, EndpointSettings, Framing, HttpEndpoint, OpenAiCompletions};
+use llmeter::endpoint::{ApiMode, EndpointSettings, Framing, HttpEndpoint, OpenAiCompletions};
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
 use llmeter_sim::{SimConfig, Simulator};
@@ -13,7 +13,7 @@ use super::llm_server::LlmServer;
 use super::{python, run_script};
 
 fn run(server: &LlmServer, name: &str, payload: Payload) -> Vec<InvocationResponse> {
-    let api = Api::named(name).unwrap();
+    let api = ApiMode::named(name).unwrap();
     let endpoint = api.endpoint(&EndpointSettings {
         base_url: Some(server.base_url.clone()),
         model: Some("tiny".to_owned()),
@@ -46,7 +46,7 @@ fn a_real_server_answers_the_apis_that_generate() {
         "openai-responses-stream",
         "openai-responses",
     ] {
-        let mut payload = Api::named(name)
+        let mut payload = ApiMode::named(name)
             .unwrap()
             .create_payload("Tell me a story.", 24)
             .unwrap();
@@ -107,7 +107,7 @@ fn python_runs_responses_again_from_our_configuration() {
         ("openai-responses", "OpenAIResponseEndpoint"),
         ("openai-responses-stream", "OpenAIResponseStreamEndpoint"),
     ] {
-        let api = Api::named(name).unwrap();
+        let api = ApiMode::named(name).unwrap();
         let endpoint = api.endpoint(&EndpointSettings {
             base_url: Some(simulator.base_url().to_string()),
             model: Some("m".to_owned()),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use llmeter::endpoint::Api;
+use llmeter::endpoint::ApiMode;
 use llmeter::payload::{Media, MediaKind, Prompt};
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn the_official_types_accept_every_payload() {
         ("gemini", 5 + 7 + 7 + 7),
         ("ollama", 3),
     ] {
-        let api = Api::named(name).unwrap();
+        let api = ApiMode::named(name).unwrap();
         let made = |prompt: Prompt| {
             let payload = api.create_payload(prompt.system("Be brief."), 16).ok()?;
             Some(api.prepared(payload, Some("some-model")).unwrap())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmeter::endpoint::{APIS, EndpointSettings};
+use llmeter::endpoint::{ApiMode, EndpointSettings};
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
 use llmeter_sim::{Outcome, RunningSimulator};
 use serde_json::json;
@@ -27,7 +27,7 @@ fn ask(
     headers: &[(&str, &str)],
     max_tokens: u64,
 ) -> InvocationResponse {
-    let api = APIS.iter().find(|api| api.name == name).unwrap();
+    let api = ApiMode::all().find(|api| api.name == name).unwrap();
     let base_url = server.base_url();
     let bare = base_url.strip_suffix("/v1").unwrap();
     let headers = headers.iter();

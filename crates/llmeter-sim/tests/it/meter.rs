@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmeter::endpoint::{APIS, Api, EndpointSettings};
+use llmeter::endpoint::{ApiMode, EndpointSettings};
 use llmeter::payload::Payload;
 use llmeter::{InvocationResponse, Load, RunConfig, Runner};
 use llmeter_sim::{Outcome, RunningSimulator, SimConfig, TruthRecord};
@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use super::server;
 
 /// APIs of the OpenAI family that generate.
-fn generating() -> impl Iterator<Item = &'static Api> {
-    APIS.iter()
-        .filter(|api| api.name.contains("openai") && api.name != "openai-embeddings")
+fn generating() -> impl Iterator<Item = ApiMode> {
+    ApiMode::all().filter(|api| api.name.contains("openai") && api.name != "openai-embeddings")
 }
 
 /// Four requests to an API, and what the simulator knows of them.
 fn measure(
-    api: &Api,
+    api: ApiMode,
     change: impl FnOnce(&mut SimConfig),
     extra: Value,
 ) -> Vec<(InvocationResponse, TruthRecord)> {
@@ -41,7 +40,7 @@ fn measure(
     pairs.collect()
 }
 
-fn run(simulator: &RunningSimulator, api: &Api, payload: Payload) -> Vec<InvocationResponse> {
+fn run(simulator: &RunningSimulator, api: ApiMode, payload: Payload) -> Vec<InvocationResponse> {
     let base_url = match api.name.starts_with("azure") {
         true => simulator.base_url().replace("/v1", ""),
         false => simulator.base_url().to_string(),
@@ -176,7 +175,7 @@ fn faults_are_failures_in_each_api() {
 
 #[test]
 fn embeddings_are_counted_and_timed() {
-    let api = Api::named("openai-embeddings").unwrap();
+    let api = ApiMode::named("openai-embeddings").unwrap();
     let extra = json!({"input": ["a b", "c", "d e f"]});
     for (response, truth) in measure(api, |_| {}, extra) {
         assert_eq!(response.error, None);
@@ -222,7 +221,7 @@ fn what_servers_say_of_their_own_times_is_kept() {
         // A stream's head is sent before there is anything to tell.
         ("tgi-stream", None),
     ] {
-        let api = Api::named(name).unwrap();
+        let api = ApiMode::named(name).unwrap();
         let settings = EndpointSettings {
             base_url: Some(base_url.clone()),
             model: Some("m".to_owned()),

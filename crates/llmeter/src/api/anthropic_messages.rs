@@ -1,43 +1,38 @@
-//! Anthropic Messages, streamed or not, as Anthropic itself and servers after its model speak it.
+//! Anthropic Messages, streaming or not, as Anthropic itself and servers after its model speak it.
 
-pub(crate) mod clouds;
+mod clouds;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::supported_inputs::{FRAMES, Intake, Part, check_limit, content, usual};
-use super::{Answer, FrameDecoder, Usage};
-use crate::base::error::Result;
-use crate::endpoint::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, message_texts, object, text,
-};
-use crate::payload::{MediaKind, Payload, Prompt};
+use super::json_frames::{Decoder, Meaning, count, list, message_texts, object, text};
+use super::supported_inputs::{FRAMES, usual};
+use super::*;
+use crate::endpoint::EndpointBuilder;
+use crate::payload::MediaKind;
 
-/// The Anthropic Messages API.
+/// The Anthropic Messages API, at a base URL as the Anthropic SDK takes it: without `/v1`.
+///
+/// A payload has one user message. Images are JPEG, PNG, GIF or WebP, documents are PDF or texts.
+/// Its further fields are the place of `thinking` and `tools`.
 ///
 /// ```
 /// use llmeter::Endpoint;
 /// use llmeter::endpoint::AnthropicMessages;
+/// use llmeter::payload::Payload;
 ///
 /// let endpoint = AnthropicMessages::builder("https://api.anthropic.com", "claude-x").build()?;
 /// assert!(endpoint.is_streaming());
+/// let payload = AnthropicMessages::create_payload("Hello", 64, Payload::new())?;
+/// assert_eq!(payload["messages"][0]["content"], "Hello");
 /// # Ok::<(), llmeter::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct AnthropicMessages;
 
-/// The version of the API that is asked for; the only one there is since 2023.
-const VERSION: &str = "2023-06-01";
+entry_points!(AnthropicMessages);
 
 impl AnthropicMessages {
-    /// An endpoint at `base_url`, written as the Anthropic SDK takes it: without `/v1`.
-    pub fn builder(
-        base_url: impl Into<String>,
-        model_id: impl Into<String>,
-    ) -> JsonEndpointBuilder {
-        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
-    }
-
     /// Claude on a cloud that is not Anthropic's: `bedrock` (InvokeModel), `bedrock-mantle`, `vertex`
     /// or `foundry`. Region, project, address and credentials are those of the environment unless
     /// the builder is told others; the key is an API key of Bedrock's, an access token of Google's or
@@ -53,45 +48,35 @@ impl AnthropicMessages {
     ///
     /// # Errors
     /// When there is no such provider.
-    pub fn on_cloud(provider: &str, model_id: impl Into<String>) -> Result<JsonEndpointBuilder> {
-        let dialect = clouds::dialect(Some(provider))?;
-        Ok(JsonEndpointBuilder::usual(dialect, model_id.into()))
-    }
-
-    /// A payload with one user message. `extra` is added last and wins; it is the place of
-    /// `thinking` and `tools`.
-    ///
-    /// ```
-    /// # use llmeter::{endpoint::AnthropicMessages, payload::Payload};
-    /// let payload = AnthropicMessages::create_payload("Hello", 64, Payload::new())?;
-    /// assert_eq!(payload["messages"][0]["content"], "Hello");
-    /// # Ok::<(), llmeter::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, the prompt has no item, or the API does not take one: images are JPEG,
-    /// PNG, GIF or WebP, documents are PDF or texts.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
-        let content = content(&INTAKE.parts(&prompt)?, block);
-        let mut payload = Payload::new();
-        let message = json!([{"role": "user", "content": content}]);
-        payload.insert("messages".into(), message);
-        payload.insert("max_tokens".into(), json!(max_tokens));
-        if let Some(text) = prompt.system {
-            payload.insert("system".into(), json!(text));
-        }
-        payload.extend(extra);
-        Ok(payload)
+    pub fn on_cloud(provider: &str, model_id: impl Into<String>) -> Result<EndpointBuilder> {
+        clouds::at_provider(provider)?;
+        Ok(Self::builder("", model_id).provider(provider))
     }
 }
 
-const INTAKE: Intake = Intake {
+const SPEC: ApiSpec = ApiSpec {
+    about: "Anthropic Messages",
+    modes: &[
+        Mode::streaming("anthropic-messages-stream", "AnthropicMessagesStream"),
+        Mode::non_streaming("anthropic-messages", "AnthropicMessages"),
+    ],
+    module: "llmeter.endpoints.anthropic_messages",
+    endpoint_name: "anthropic-messages",
+    provider: "anthropic",
+    key_variable: Some("ANTHROPIC_API_KEY"),
+    base_url: Some("https://api.anthropic.com"),
+    appended: &["v1/messages", "v1"],
+    providers: clouds::PROVIDERS,
+    system_fields: &["system"],
+    prompt_fields: &["messages"],
+    limit_fields: &[&["max_tokens"]],
+    ..ApiSpec::DEFAULT
+};
+
+/// The version of the API that is asked for; the only one there is since 2023.
+const VERSION: &str = "2023-06-01";
+
+const INPUTS: SupportedInputs = SupportedInputs {
     api: "Anthropic Messages",
     system: true,
     images: &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]),
@@ -132,37 +117,44 @@ fn is_text(media_type: &str) -> bool {
     media_type.starts_with("text/") || media_type == "application/json"
 }
 
-impl Dialect for AnthropicMessages {
-    fn names(&self) -> &'static Names {
-        &Names {
-            endpoint: "anthropic-messages",
-            provider: "anthropic",
-            module: "llmeter.endpoints.anthropic_messages",
-            stream_class: "AnthropicMessagesStream",
-            whole_class: "AnthropicMessages",
-            base_url: "https://api.anthropic.com",
-            appended: &["v1/messages", "v1"],
+impl Api for AnthropicMessages {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
+        let mut payload = Payload::new();
+        let message = json!([{"role": "user", "content": prompt.content(block)}]);
+        payload.insert("messages".into(), message);
+        payload.insert("max_tokens".into(), json!(max_tokens));
+        if let Some(text) = prompt.system {
+            payload.insert("system".into(), json!(text));
         }
+        payload
     }
 
-    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Dialect>> {
-        clouds::dialect(Some(provider)).map(Some)
+    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Api>> {
+        clouds::at_provider(provider).map(Some)
     }
 
-    fn path(&self, _: &str, _: bool) -> String {
-        "v1/messages".to_owned()
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("v1/messages".to_owned())
     }
 
-    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
-        ("x-api-key", key.clone())
+    fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
+        Some(("x-api-key", key.clone()))
     }
 
-    fn headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[("anthropic-version", VERSION)]
+    fn headers(&self, _: &Setup) -> Vec<(&'static str, String)> {
+        vec![("anthropic-version", VERSION.to_owned())]
     }
 
-    fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool) {
-        payload.insert("model".into(), json!(model));
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        set_model(payload, model);
         if streaming {
             payload.insert("stream".into(), json!(true));
         } else if payload
@@ -173,8 +165,8 @@ impl Dialect for AnthropicMessages {
         }
     }
 
-    fn prompt_text(&self, payload: &Payload) -> String {
-        message_texts(payload)
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        Some(message_texts(payload))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
@@ -182,16 +174,21 @@ impl Dialect for AnthropicMessages {
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
-        let mut fields = vec![("aws_region", Value::Null)];
-        if streaming {
-            // What the time to first token is here; the time without thinking has its own name.
-            fields.push(("ttft_visible_tokens_only", json!(false)));
-        }
-        // What the Python system's client takes when nothing is set.
-        let timeout = json!({"connect": 5.0, "read": 600, "write": 600, "pool": 600});
-        fields.extend([("timeout", timeout), ("middleware", json!([]))]);
-        fields
+        saved_fields(streaming, &[])
     }
+}
+
+/// The fields of a saved endpoint, with those that are a cloud's own, as the Python system writes them.
+fn saved_fields(streaming: bool, of_cloud: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
+    let mut fields = unset(&["model_id", "endpoint_name", "provider", "aws_region"]);
+    if streaming {
+        // What the time to first token is here; the time without thinking has its own name.
+        fields.push(("ttft_visible_tokens_only", json!(false)));
+    }
+    fields.extend_from_slice(of_cloud);
+    fields.extend([("timeout", sdk_timeout()), ("middleware", json!([]))]);
+    fields.extend(unset(&["base_url", "max_retries"]));
+    fields
 }
 
 /// What of a message has been seen.

@@ -4,12 +4,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use super::FrameDecoder;
-use super::openai_chat::Chat;
-use crate::base::error::{Error, Result};
-use crate::base::setting::Setting;
-use crate::endpoint::openai::{OpenAi, OpenAiApi, OpenAiForm};
-use crate::payload::Payload;
+use super::*;
+use crate::base::error::Error;
 
 /// The query parameter that says which version of the API is meant.
 const VERSION: &str = "api-version";
@@ -17,7 +13,7 @@ const VERSION: &str = "api-version";
 /// The newest version that is not a preview.
 const NEWEST: &str = "2024-10-21";
 
-/// A deployment of a model in Azure OpenAI, spoken to by Chat Completions.
+/// Deployments of models in Azure OpenAI, spoken to by Chat Completions.
 ///
 /// The base URL is the resource (`https://NAME.openai.azure.com`), the resource with the newer path
 /// (`…/openai/v1`), or a deployment's target URI as Azure shows it, `api-version` included. The
@@ -32,58 +28,94 @@ const NEWEST: &str = "2024-10-21";
 ///     .build()?;
 /// # Ok::<(), llmeter::Error>(())
 /// ```
-pub type AzureOpenAiChat = OpenAi<AzureChat>;
+#[derive(Debug, Clone, Copy)]
+pub struct AzureOpenAiChat;
 
-/// Azure's Chat Completions API.
-#[derive(Debug, Clone)]
-pub enum AzureChat {}
+entry_points!(AzureOpenAiChat);
 
-impl OpenAiApi for AzureChat {
-    const FORM: OpenAiForm = OpenAiForm {
-        // The Python system has no such endpoint, so that these names are llmeter's own.
-        module: "llmeter.endpoints.azure_openai",
-        streaming_class: Some("AzureOpenAICompletionStreamEndpoint"),
-        whole_class: "AzureOpenAICompletionEndpoint",
-        endpoint_names: ["azure-openai", "azure-openai"],
-        provider: "azure",
-        base_url: None,
-        path: Chat::FORM.path,
-        saved_when_streaming: &[],
-    };
+const SPEC: ApiSpec = ApiSpec {
+    about: "Chat Completions in Azure OpenAI",
+    modes: &[
+        Mode::streaming(
+            "azure-openai-chat-stream",
+            "AzureOpenAICompletionStreamEndpoint",
+        ),
+        Mode::non_streaming("azure-openai-chat", "AzureOpenAICompletionEndpoint"),
+    ],
+    // The Python system has no such endpoint, so that these names are llmeter's own.
+    module: "llmeter.endpoints.azure_openai",
+    endpoint_name: "azure-openai",
+    provider: "azure",
+    key_variable: Some("AZURE_OPENAI_API_KEY"),
+    saved_base_url: None,
+    example_base_url: "http://localhost:8000",
+    appended: &["chat/completions"],
+    prompt_fields: &["messages"],
+    limit_fields: &[&["max_completion_tokens"], &["max_tokens"]],
+    ..openai::SPEC
+};
 
-    fn address(
-        base_url: &mut String,
-        query: &mut Vec<(String, String)>,
-        model_id: &str,
-    ) -> Result<String> {
-        let deployment = path_segment(model_id)?;
-        take_target_uri(base_url, query, &deployment)?;
-        let path = base_url.trim().trim_end_matches('/');
-        if path.ends_with("/openai/v1") {
-            return Ok(Self::FORM.path.to_owned());
+impl Api for AzureOpenAiChat {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        OpenAiChat.supported_inputs()
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
+        OpenAiChat.payload(prompt, max_tokens, streaming)
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        OpenAiChat.prepare(payload, model, streaming);
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        OpenAiChat.prompt_text(payload)
+    }
+
+    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+        let deployment = path_segment(&setup.identity.model_id)?;
+        take_target_uri(&mut setup.base_url, &mut setup.query, &deployment)?;
+        let is_versioned = setup.query.iter().any(|(name, _)| name == VERSION);
+        if !is_newer(setup) && !is_versioned {
+            setup.query.push((VERSION.to_owned(), NEWEST.to_owned()));
         }
-        if !query.iter().any(|(name, _)| name == VERSION) {
-            query.push((VERSION.to_owned(), NEWEST.to_owned()));
+        Ok(None)
+    }
+
+    fn path(&self, setup: &Setup) -> Result<String> {
+        let path = OpenAiChat.path(setup)?;
+        if is_newer(setup) {
+            return Ok(path);
         }
-        let appended = Self::FORM.path;
-        Ok(format!("openai/deployments/{deployment}/{appended}"))
+        let deployment = path_segment(&setup.identity.model_id)?;
+        Ok(format!("openai/deployments/{deployment}/{path}"))
     }
 
-    fn key_header(key: &str) -> (&'static str, SecretString) {
-        ("api-key", key.into())
+    fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
+        Some(("api-key", key.clone()))
     }
 
-    fn prepare(payload: &mut Payload, streaming: bool) {
-        Chat::prepare(payload, streaming);
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        OpenAiChat.decoder()
     }
 
-    fn prompt_text(payload: &Payload) -> Option<Value> {
-        Chat::prompt_text(payload)
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        openai::headers(setup)
     }
 
-    fn decoder() -> Box<dyn FrameDecoder> {
-        Chat::decoder()
+    fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {
+        openai::saved_fields(&[])
     }
+}
+
+/// Whether the base URL has the newer path, which needs no version and names no deployment.
+fn is_newer(setup: &Setup) -> bool {
+    let base_url = setup.base_url.trim().trim_end_matches('/');
+    base_url.ends_with("/openai/v1")
 }
 
 /// A deployment's name as a segment of a path.

@@ -3,76 +3,53 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::supported_inputs::{Intake, Part, check_limit, usual};
-use super::{Answer, FrameDecoder, Usage};
-use crate::base::error::Result;
-use crate::base::failure::FailureKind;
-use crate::endpoint::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, count, list, object, text,
-};
-use crate::payload::{Payload, Prompt};
+use super::json_frames::{Decoder, Meaning, count, list, object, text};
+use super::supported_inputs::usual;
+use super::*;
 
-/// The Gemini API.
+/// The Gemini API, at a base URL with the API's version (`…/v1beta`).
+///
+/// A payload has one user message, media as inline data. A system text becomes the
+/// `systemInstruction`.
 ///
 /// ```
 /// use llmeter::Endpoint;
 /// use llmeter::endpoint::Gemini;
+/// use llmeter::payload::Payload;
 ///
 /// let base_url = "https://generativelanguage.googleapis.com/v1beta";
 /// let endpoint = Gemini::builder(base_url, "gemini-x").build()?;
 /// assert_eq!(endpoint.identity().provider, "google");
+/// let payload = Gemini::create_payload("Hello", 64, Payload::new())?;
+/// assert_eq!(payload["generationConfig"]["maxOutputTokens"], 64);
 /// # Ok::<(), llmeter::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Gemini;
 
-impl Gemini {
-    /// An endpoint at `base_url`, with the API's version (`…/v1beta`).
-    pub fn builder(
-        base_url: impl Into<String>,
-        model_id: impl Into<String>,
-    ) -> JsonEndpointBuilder {
-        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
-    }
+entry_points!(Gemini);
 
-    /// A payload with one user message, media as inline data. A system text becomes the
-    /// `systemInstruction`. `extra` is added last and wins.
-    ///
-    /// ```
-    /// # use llmeter::{endpoint::Gemini, payload::Payload};
-    /// let payload = Gemini::create_payload("Hello", 64, Payload::new())?;
-    /// assert_eq!(payload["contents"][0]["parts"][0]["text"], "Hello");
-    /// assert_eq!(payload["generationConfig"]["maxOutputTokens"], 64);
-    /// # Ok::<(), llmeter::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, the prompt has no item, or media are of a type that the API does not
-    /// take; the message lists those that it takes.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
-        let parts: Value = INTAKE.parts(&prompt)?.iter().map(part_of).collect();
-        let mut payload = Payload::new();
-        let contents = json!([{"role": "user", "parts": parts}]);
-        payload.insert("contents".into(), contents);
-        if let Some(text) = prompt.system {
-            let instruction = json!({"parts": [{"text": text}]});
-            payload.insert("systemInstruction".into(), instruction);
-        }
-        let config = json!({"maxOutputTokens": max_tokens});
-        payload.insert("generationConfig".into(), config);
-        payload.extend(extra);
-        Ok(payload)
-    }
-}
+const SPEC: ApiSpec = ApiSpec {
+    about: "Google Gemini",
+    modes: &[
+        Mode::streaming("gemini-stream", "GeminiStream"),
+        Mode::non_streaming("gemini", "Gemini"),
+    ],
+    module: "llmeter.endpoints.gemini",
+    endpoint_name: "gemini",
+    provider: "google",
+    key_variable: Some("GEMINI_API_KEY"),
+    base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+    example_base_url: "http://localhost:8000/v1beta",
+    appended: &["models"],
+    system_fields: &["system_instruction", "systemInstruction"],
+    prompt_fields: &["contents"],
+    limit_fields: &[&["generationConfig", "maxOutputTokens"]],
+    ..ApiSpec::DEFAULT
+};
 
 /// The types of the API's guides, by the names that they have there.
-const INTAKE: Intake = Intake {
+const INPUTS: SupportedInputs = SupportedInputs {
     api: "Gemini",
     system: true,
     images: &usual([
@@ -123,47 +100,58 @@ fn part_of(part: &Part<'_>) -> Value {
     }
 }
 
-impl Dialect for Gemini {
-    fn names(&self) -> &'static Names {
-        &Names {
-            endpoint: "gemini",
-            provider: "google",
-            module: "llmeter.endpoints.gemini",
-            stream_class: "GeminiStream",
-            whole_class: "Gemini",
-            base_url: "https://generativelanguage.googleapis.com/v1beta",
-            appended: &["models"],
+impl Api for Gemini {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
+        let parts: Value = prompt.parts.iter().map(part_of).collect();
+        let mut payload = Payload::new();
+        let contents = json!([{"role": "user", "parts": parts}]);
+        payload.insert("contents".into(), contents);
+        if let Some(text) = prompt.system {
+            let instruction = json!({"parts": [{"text": text}]});
+            payload.insert("systemInstruction".into(), instruction);
         }
+        let config = json!({"maxOutputTokens": max_tokens});
+        payload.insert("generationConfig".into(), config);
+        payload
     }
 
-    fn path(&self, model: &str, streaming: bool) -> String {
-        // A tuned model's id says of what kind it is.
-        let kind = if model.contains('/') { "" } else { "models/" };
-        if streaming {
-            format!("{kind}{model}:streamGenerateContent?alt=sse")
-        } else {
-            format!("{kind}{model}:generateContent")
-        }
-    }
-
-    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
-        ("x-goog-api-key", key.clone())
-    }
-
-    fn prepare(&self, payload: &mut Payload, _: &str, _: bool) {
+    fn prepare(&self, payload: &mut Payload, _: Option<&str>, _: bool) {
         // Both are said by the address, and the API refuses fields that it does not know.
         payload.remove("model");
         payload.remove("stream");
     }
 
-    fn prompt_text(&self, payload: &Payload) -> String {
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
         let contents = list(payload, "contents");
         let parts = contents.flat_map(|content| list(content, "parts"));
         let texts: Vec<&str> = parts
             .map(|part| text(part, "text"))
             .filter(|text| !text.is_empty())
             .collect();
-        texts.join("\n")
+        Some(texts.join("\n"))
+    }
+
+    fn path(&self, setup: &Setup) -> Result<String> {
+        let model = setup.model_in_path()?;
+        // A tuned model's id says of what kind it is.
+        let kind = if model.contains('/') { "" } else { "models/" };
+        Ok(if setup.streaming {
+            format!("{kind}{model}:streamGenerateContent?alt=sse")
+        } else {
+            format!("{kind}{model}:generateContent")
+        })
+    }
+
+    fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
+        Some(("x-goog-api-key", key.clone()))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

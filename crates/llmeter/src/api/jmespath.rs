@@ -10,13 +10,13 @@ use crate::base::setting::Setting;
 
 /// A compiled expression.
 #[derive(Clone)]
-pub(crate) struct Path {
+pub(super) struct Path {
     text: String,
-    way: Transport,
+    lookup: Lookup,
 }
 
 #[derive(Clone)]
-enum Transport {
+enum Lookup {
     /// Names and indices alone, as in `choices[0].delta.content`: followed where the value lies.
     /// Frames are mostly asked for these, and the library would copy each frame first.
     Steps(Vec<Step>),
@@ -36,9 +36,16 @@ impl fmt::Debug for Path {
 }
 
 impl Path {
+    /// No expression: it finds no text and no count.
+    #[cfg(feature = "aws")]
+    pub(super) const UNSET: Self = Self {
+        text: String::new(),
+        lookup: Lookup::Steps(Vec::new()),
+    };
+
     /// # Errors
     /// When `text`, the place of a `part`, is no JMESPath expression.
-    pub(crate) fn new(part: &str, text: &str) -> Result<Self> {
+    pub(super) fn new(part: &str, text: &str) -> Result<Self> {
         let compiled = jmespath::compile(text).map_err(|reason| {
             let reason = reason.reason;
             let expected = format!("a JMESPath expression like choices[0].text ({reason})");
@@ -46,21 +53,21 @@ impl Path {
         })?;
         Ok(Self {
             text: text.to_owned(),
-            way: match steps(text) {
-                Some(steps) => Transport::Steps(steps),
-                None => Transport::Expression(compiled),
+            lookup: match steps(text) {
+                Some(steps) => Lookup::Steps(steps),
+                None => Lookup::Expression(compiled),
             },
         })
     }
 
-    pub(crate) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 
     /// What is found; `None` for nothing and for null.
-    pub(crate) fn find<'v>(&self, value: &'v Value) -> Option<Cow<'v, Value>> {
-        let found = match &self.way {
-            Transport::Steps(steps) => {
+    pub(super) fn find<'v>(&self, value: &'v Value) -> Option<Cow<'v, Value>> {
+        let found = match &self.lookup {
+            Lookup::Steps(steps) => {
                 let mut at = value;
                 for step in steps {
                     at = match step {
@@ -70,7 +77,7 @@ impl Path {
                 }
                 Cow::Borrowed(at)
             }
-            Transport::Expression(compiled) => {
+            Lookup::Expression(compiled) => {
                 let found = compiled.search(value).ok()?;
                 Cow::Owned(serde_json::to_value(&*found).ok()?)
             }
@@ -79,7 +86,7 @@ impl Path {
     }
 
     /// The text that is found; the texts of a list are put together.
-    pub(crate) fn find_text<'v>(&self, value: &'v Value) -> Option<Cow<'v, str>> {
+    pub(super) fn find_text<'v>(&self, value: &'v Value) -> Option<Cow<'v, str>> {
         match self.find(value)? {
             Cow::Borrowed(Value::String(text)) => Some(Cow::Borrowed(text)),
             found => texts(&found).map(|texts| Cow::Owned(texts.concat())),
@@ -87,12 +94,12 @@ impl Path {
     }
 
     /// The texts that are found: one, or those of a list, whose items may be blocks with a `text`.
-    pub(crate) fn find_texts(&self, value: &Value) -> Option<Vec<String>> {
+    pub(super) fn find_texts(&self, value: &Value) -> Option<Vec<String>> {
         self.find(value).and_then(|found| texts(&found))
     }
 
     /// The count that is found.
-    pub(crate) fn find_count(&self, value: &Value) -> Option<u64> {
+    pub(super) fn find_count(&self, value: &Value) -> Option<u64> {
         let count = self.find(value)?.as_f64()?;
         // The cast saturates; no count comes near the limit.
         (count.is_finite() && count >= 0.0).then(|| count.round() as u64)
@@ -216,7 +223,7 @@ mod tests {
             text in "[ab]([.][ab]|\\[[01]\\]|[.]\"[ab]\"){0,4}",
         ) {
             let path = Path::new("p", &text).unwrap();
-            prop_assert!(matches!(path.way, Transport::Steps(_)));
+            prop_assert!(matches!(path.lookup, Lookup::Steps(_)));
             let library = jmespath::compile(&text).unwrap().search(&value).unwrap();
             let library = serde_json::to_value(&*library).unwrap();
             let found = path.find(&value).map(Cow::into_owned);

@@ -9,7 +9,7 @@ use crate::base::failure::FailureKind;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
 
 /// What the frames of one answer mean in an API.
-pub(crate) trait Meaning: Default + Send {
+pub(super) trait Meaning: Default + Send {
     /// A whole answer, with its article.
     const ANSWER: &'static str;
     /// What a stream that was cut lacks.
@@ -29,7 +29,7 @@ pub(crate) trait Meaning: Default + Send {
 
 /// Decodes one answer.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder<M> {
+pub(super) struct Decoder<M> {
     meaning: M,
     /// Frames so far, those without a meaning included.
     frames: u64,
@@ -129,12 +129,12 @@ fn reported_error(fields: &Map<String, Value>, data: &[u8]) -> Option<String> {
 }
 
 /// A field that is a text; nothing if it is anything else.
-pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
+pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
     fields.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A field that is an object.
-pub(crate) fn object<'a>(
+pub(super) fn object<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
 ) -> Option<&'a Map<String, Value>> {
@@ -142,7 +142,7 @@ pub(crate) fn object<'a>(
 }
 
 /// The objects in a field that is a list.
-pub(crate) fn list<'a>(
+pub(super) fn list<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
 ) -> impl Iterator<Item = &'a Map<String, Value>> + use<'a> {
@@ -151,7 +151,7 @@ pub(crate) fn list<'a>(
 }
 
 /// A field that is a number from zero up; nothing if it is anything else.
-pub(crate) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
+pub(super) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
     let value = fields.get(name)?;
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;
@@ -160,5 +160,22 @@ pub(crate) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
     })
 }
 
+/// The texts in `content` of all `messages`: a text, or text parts.
+pub(super) fn message_texts(payload: &Map<String, Value>) -> String {
+    let mut texts: Vec<&str> = Vec::new();
+    for message in list(payload, "messages") {
+        match message.get("content") {
+            Some(Value::String(text)) => texts.push(text),
+            Some(Value::Array(parts)) => texts.extend(parts.iter().filter_map(|part| {
+                let is_text = part.get("type").and_then(Value::as_str) == Some("text");
+                part.get("text")?.as_str().filter(|_| is_text)
+            })),
+            _ => {}
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    texts.join("\n")
+}
+
 #[cfg(test)]
-pub(crate) mod tests;
+pub(super) mod tests;

@@ -1,63 +1,68 @@
 //! Ollama's own chat API, streamed as lines of JSON or not.
 
-use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::supported_inputs::{FRAMES, Intake, Part, check_limit, usual};
-use super::{Answer, FrameDecoder, Framing, Usage};
-use crate::base::error::Result;
-use crate::endpoint::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, list, message_texts,
-    object, text,
-};
-use crate::payload::{Payload, Prompt};
+use super::json_frames::{Decoder, Meaning, count, list, message_texts, object, text};
+use super::supported_inputs::{FRAMES, usual};
+use super::*;
 
-/// Ollama's `/api/chat`.
+/// Ollama's `/api/chat`, at a base URL without `/api`.
+///
+/// A payload has one user message, after a system message if the prompt has a system text. Several
+/// texts become one, a line each; images (JPEG, PNG, WebP) are beside it, in their order.
 ///
 /// ```
 /// use llmeter::Endpoint;
 /// use llmeter::endpoint::Ollama;
+/// use llmeter::payload::Payload;
 ///
 /// let endpoint = Ollama::builder("http://localhost:11434", "my-model").build()?;
 /// assert_eq!(endpoint.identity().endpoint_name, "ollama");
+/// let payload = Ollama::create_payload("Hello", 64, Payload::new())?;
+/// assert_eq!(payload["options"]["num_predict"], 64);
 /// # Ok::<(), llmeter::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Ollama;
 
-impl Ollama {
-    /// An endpoint at `base_url`, without `/api`.
-    pub fn builder(
-        base_url: impl Into<String>,
-        model_id: impl Into<String>,
-    ) -> JsonEndpointBuilder {
-        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
+entry_points!(Ollama);
+
+const SPEC: ApiSpec = ApiSpec {
+    about: "Ollama's own chat API",
+    modes: &[
+        Mode::streaming("ollama-stream", "OllamaStream"),
+        Mode::non_streaming("ollama", "Ollama"),
+    ],
+    module: "llmeter.endpoints.ollama",
+    endpoint_name: "ollama",
+    provider: "ollama",
+    key_variable: Some("OLLAMA_API_KEY"),
+    base_url: Some("http://localhost:11434"),
+    appended: &["api/chat", "api"],
+    prompt_fields: &["messages"],
+    limit_fields: &[&["options", "num_predict"]],
+    ..ApiSpec::DEFAULT
+};
+
+const INPUTS: SupportedInputs = SupportedInputs {
+    system: true,
+    images: &usual(["image/jpeg", "image/png", "image/webp"]),
+    instead: FRAMES,
+    ..SupportedInputs::of_texts("Ollama")
+};
+
+impl Api for Ollama {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
     }
 
-    /// A payload with one user message, after a system message if the prompt has a system text.
-    /// Several texts become one, a line each; images are beside it, in their order. `extra` is added
-    /// last and wins.
-    ///
-    /// ```
-    /// # use llmeter::{endpoint::Ollama, payload::Payload};
-    /// let payload = Ollama::create_payload("Hello", 64, Payload::new())?;
-    /// assert_eq!(payload["options"]["num_predict"], 64);
-    /// # Ok::<(), llmeter::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, the prompt has no item, or media other than JPEG, PNG and WebP images.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
-        let parts = INTAKE.parts(&prompt)?;
-        let texts: Vec<&str> = parts.iter().filter_map(Part::text).collect();
-        let images: Vec<String> = parts.iter().filter_map(image).collect();
-        let mut user = json!({"role": "user", "content": texts.join("\n")});
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
+        let images: Vec<String> = prompt.parts.iter().filter_map(image).collect();
+        let mut user = json!({"role": "user", "content": prompt.texts().join("\n")});
         if !images.is_empty() {
             user["images"] = json!(images);
         }
@@ -66,62 +71,36 @@ impl Ollama {
         let mut payload = Payload::new();
         payload.insert("messages".into(), system.chain([user]).collect());
         payload.insert("options".into(), json!({"num_predict": max_tokens}));
-        payload.extend(extra);
-        Ok(payload)
-    }
-}
-
-const INTAKE: Intake = Intake {
-    system: true,
-    images: &usual(["image/jpeg", "image/png", "image/webp"]),
-    instead: FRAMES,
-    ..Intake::of_texts("Ollama")
-};
-
-fn image(part: &Part<'_>) -> Option<String> {
-    match part {
-        Part::Text(_) => None,
-        Part::Media(image, _) => Some(image.base64()),
-    }
-}
-
-impl Dialect for Ollama {
-    fn names(&self) -> &'static Names {
-        &Names {
-            endpoint: "ollama",
-            provider: "ollama",
-            module: "llmeter.endpoints.ollama",
-            stream_class: "OllamaStream",
-            whole_class: "Ollama",
-            base_url: "http://localhost:11434",
-            appended: &["api/chat", "api"],
-        }
+        payload
     }
 
-    fn path(&self, _: &str, _: bool) -> String {
-        "api/chat".to_owned()
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        set_model(payload, model);
+        // The server streams unless told not to.
+        payload.insert("stream".into(), json!(streaming));
     }
 
-    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
-        bearer(key)
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        Some(message_texts(payload))
+    }
+
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("api/chat".to_owned())
     }
 
     fn framing(&self) -> Framing {
         Framing::JsonLines
     }
 
-    fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool) {
-        payload.insert("model".into(), json!(model));
-        // The server streams unless told not to.
-        payload.insert("stream".into(), json!(streaming));
-    }
-
-    fn prompt_text(&self, payload: &Payload) -> String {
-        message_texts(payload)
-    }
-
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<Decoder<Chat>>::default()
+    }
+}
+
+fn image(part: &Part<'_>) -> Option<String> {
+    match part {
+        Part::Text(_) => None,
+        Part::Media(image, _) => Some(image.base64()),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::FrameDecoder;
-use super::openai_chat::{Decoder, ask_for_usage};
-use super::supported_inputs::{Intake, check_limit};
-use crate::base::error::Result;
-use crate::endpoint::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
-use crate::payload::{Payload, Prompt};
+use super::openai_chat::Decoder;
+use super::*;
+use crate::base::error::Error;
 
-/// A model behind an OpenAI-compatible Completions API, without messages and roles.
+/// The older Completions API without messages and roles, at a base URL as the OpenAI SDK takes it.
+///
+/// A payload has one text to continue; the prompt's items are put on a line each. There is no place
+/// for a system text or media.
 ///
 /// ```
 /// use llmeter::endpoint::OpenAiCompletions;
@@ -17,63 +17,12 @@ use crate::payload::{Payload, Prompt};
 /// let endpoint = OpenAiCompletions::builder("http://127.0.0.1:8000/v1", "my-model").build()?;
 /// # Ok::<(), llmeter::Error>(())
 /// ```
-pub type OpenAiCompletions = OpenAi<Completions>;
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiCompletions;
 
-/// The older Completions API.
-#[derive(Debug, Clone)]
-pub enum Completions {}
-
-impl OpenAiApi for Completions {
-    const FORM: OpenAiForm = OpenAiForm {
-        // The Python system has no such endpoint, so that these names are llmeter's own.
-        module: "llmeter.endpoints.openai_completions",
-        streaming_class: Some("OpenAILegacyCompletionStreamEndpoint"),
-        whole_class: "OpenAILegacyCompletionEndpoint",
-        endpoint_names: ["openai-completions", "openai-completions-stream"],
-        provider: "openai",
-        base_url: Some(DEFAULT_BASE_URL),
-        path: "completions",
-        saved_when_streaming: &[],
-    };
-
-    fn prepare(payload: &mut Payload, streaming: bool) {
-        payload.insert("stream".into(), json!(streaming));
-        ask_for_usage(payload, streaming);
-    }
-
-    /// The prompt, unless it is given as token ids.
-    fn prompt_text(payload: &Payload) -> Option<Value> {
-        plain_texts(payload.get("prompt"))
-    }
-
-    fn decoder() -> Box<dyn FrameDecoder> {
-        Box::new(Decoder::of("completion"))
-    }
-}
-
-const INTAKE: Intake = Intake::of_texts("OpenAI's older Completions");
+entry_points!(OpenAiCompletions);
 
 impl OpenAiCompletions {
-    /// A payload with one text to continue; the prompt's items are put on a line each.
-    ///
-    /// `extra` is added last and wins over what this function makes.
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, or the prompt has no item, a system text or media.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let mut payload = Payload::new();
-        let prompt = prompt.into();
-        payload.insert("prompt".into(), INTAKE.texts(&prompt)?.join("\n").into());
-        payload.insert("max_tokens".into(), json!(max_tokens));
-        payload.extend(extra);
-        Ok(payload)
-    }
-
     /// A payload with the ids of the tokens to continue.
     ///
     /// # Errors
@@ -83,14 +32,78 @@ impl OpenAiCompletions {
         max_tokens: u64,
         extra: Payload,
     ) -> Result<Payload> {
-        check_limit(max_tokens)?;
         if tokens.is_empty() {
-            return Err(crate::Error::missing_field("tokens"));
+            return Err(Error::missing_field("tokens"));
         }
-        let mut payload = Payload::new();
+        let mut payload = Self::create_payload("", max_tokens, Payload::new())?;
         payload.insert("prompt".into(), json!(tokens));
-        payload.insert("max_tokens".into(), json!(max_tokens));
         payload.extend(extra);
         Ok(payload)
+    }
+}
+
+const SPEC: ApiSpec = ApiSpec {
+    about: "OpenAI's older completions of a text",
+    modes: &[
+        Mode {
+            endpoint_name: Some("openai-completions-stream"),
+            ..Mode::streaming(
+                "openai-completions-stream",
+                "OpenAILegacyCompletionStreamEndpoint",
+            )
+        },
+        Mode::non_streaming("openai-completions", "OpenAILegacyCompletionEndpoint"),
+    ],
+    // The Python system has no such endpoint, so that these names are llmeter's own.
+    module: "llmeter.endpoints.openai_completions",
+    endpoint_name: "openai-completions",
+    appended: &["completions"],
+    prompt_fields: &["prompt"],
+    limit_fields: &[&["max_tokens"]],
+    ..openai::SPEC
+};
+
+const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI's older Completions");
+
+impl Api for OpenAiCompletions {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
+        let mut payload = Payload::new();
+        payload.insert("prompt".into(), prompt.texts().join("\n").into());
+        payload.insert("max_tokens".into(), json!(max_tokens));
+        payload
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        openai::prepare(payload, model, streaming);
+        openai::ask_for_usage(payload, streaming);
+    }
+
+    /// The prompt, unless it is given as token ids.
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        openai::plain_texts(payload.get("prompt"))
+    }
+
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("completions".to_owned())
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::new(Decoder::of("completion"))
+    }
+
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        openai::headers(setup)
+    }
+
+    fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {
+        openai::saved_fields(&[])
     }
 }

@@ -1,4 +1,4 @@
-//! OpenAI embeddings: texts become vectors, at once.
+//! OpenAI embeddings: texts become vectors, without a stream.
 
 use std::fmt;
 
@@ -7,16 +7,13 @@ use serde_json::{Value, json};
 
 use super::failure::{ErrorField, error_text, excerpt};
 use super::lenient::{Count, Lenient, Object, Text};
-use super::supported_inputs::Intake;
-use super::{Answer, Frame, FrameDecoder, Usage};
-use crate::base::error::Result;
-use crate::base::failure::FailureKind;
-use crate::endpoint::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, plain_texts};
-use crate::payload::{Payload, Prompt};
+use super::*;
+use crate::endpoint::EndpointBuilder;
+use crate::payload::Prompt;
 
-/// A model behind an OpenAI-compatible Embeddings API.
+/// The Embeddings API, at a base URL as the OpenAI SDK takes it.
 ///
-/// An answer has no text. Its annotations tell how many vectors came (`vectors`), how long they are
+/// A response has no text. Its annotations tell how many vectors came (`vectors`), how long they are
 /// (`vector_dimensions`), and how many came per second of this request (`vectors_per_second`).
 ///
 /// ```
@@ -25,52 +22,80 @@ use crate::payload::{Payload, Prompt};
 /// let endpoint = OpenAiEmbeddings::builder("http://127.0.0.1:8000/v1", "my-model").build()?;
 /// # Ok::<(), llmeter::Error>(())
 /// ```
-pub type OpenAiEmbeddings = OpenAi<Embeddings>;
-
-/// The Embeddings API.
-#[derive(Debug, Clone)]
-pub enum Embeddings {}
-
-impl OpenAiApi for Embeddings {
-    const FORM: OpenAiForm = OpenAiForm {
-        // The Python system has no such endpoint, so that these names are llmeter's own.
-        module: "llmeter.endpoints.openai_embeddings",
-        streaming_class: None,
-        whole_class: "OpenAIEmbeddingEndpoint",
-        endpoint_names: ["openai-embeddings", "openai-embeddings"],
-        provider: "openai",
-        base_url: Some(DEFAULT_BASE_URL),
-        path: "embeddings",
-        saved_when_streaming: &[],
-    };
-
-    fn prepare(_: &mut Payload, _: bool) {}
-
-    /// The texts, each on a line, unless they are given as token ids.
-    fn prompt_text(payload: &Payload) -> Option<Value> {
-        plain_texts(payload.get("input"))
-    }
-
-    fn decoder() -> Box<dyn FrameDecoder> {
-        Box::new(Decoder)
-    }
-}
-
-const INTAKE: Intake = Intake::of_texts("OpenAI embeddings");
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiEmbeddings;
 
 impl OpenAiEmbeddings {
-    /// A payload with a batch: each of the prompt's items becomes a vector.
-    ///
-    /// `extra` is added last and wins over what this function makes.
+    /// Settings of an endpoint at `base_url`.
+    pub fn builder(base_url: impl Into<String>, model_id: impl Into<String>) -> EndpointBuilder {
+        EndpointBuilder::new(&Self, base_url, model_id)
+    }
+
+    /// A payload with a batch: each of the prompt's items becomes a vector. `extra` is added last and
+    /// wins.
     ///
     /// # Errors
     /// When the prompt has no item, a system text or media.
     pub fn create_payload(prompt: impl Into<Prompt>, extra: Payload) -> Result<Payload> {
-        let prompt = prompt.into();
+        // Nothing is generated, so that the limit has no meaning.
+        mode::create_payload(&Self, &prompt.into(), 1, false, extra)
+    }
+}
+
+const SPEC: ApiSpec = ApiSpec {
+    about: "OpenAI embeddings",
+    modes: &[Mode::non_streaming(
+        "openai-embeddings",
+        "OpenAIEmbeddingEndpoint",
+    )],
+    // The Python system has no such endpoint, so that these names are llmeter's own.
+    module: "llmeter.endpoints.openai_embeddings",
+    endpoint_name: "openai-embeddings",
+    appended: &["embeddings"],
+    prompt_fields: &["input"],
+    ..openai::SPEC
+};
+
+const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI embeddings");
+
+impl Api for OpenAiEmbeddings {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, _: u64, _: bool) -> Payload {
         let mut payload = Payload::new();
-        payload.insert("input".into(), json!(INTAKE.texts(&prompt)?));
-        payload.extend(extra);
-        Ok(payload)
+        payload.insert("input".into(), json!(prompt.texts()));
+        payload
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, _: bool) {
+        set_model(payload, model);
+    }
+
+    /// The texts, each on a line, unless they are given as token ids.
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        openai::plain_texts(payload.get("input"))
+    }
+
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("embeddings".to_owned())
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::new(Decoder)
+    }
+
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        openai::headers(setup)
+    }
+
+    fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {
+        openai::saved_fields(&[])
     }
 }
 

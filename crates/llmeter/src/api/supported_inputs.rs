@@ -3,8 +3,6 @@
 //! Belongs here: the checks and refusals that all APIs share. Does not belong here: which types an
 //! API takes, and the shape in which it wants them (that is its own file's).
 
-use serde_json::Value;
-
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::payload::{ContentItem, Media, MediaKind, Prompt};
@@ -13,7 +11,7 @@ use crate::payload::{ContentItem, Media, MediaKind, Prompt};
 pub(crate) const FRAMES: &str = "; a video's frames can be given as images";
 
 /// A type of media that an API takes, and what the API calls it.
-pub(crate) type Format = (&'static str, &'static str);
+pub type Format = (&'static str, &'static str);
 
 /// Types that the API calls by their usual names.
 pub(crate) const fn usual<const N: usize>(names: [&'static str; N]) -> [Format; N] {
@@ -28,22 +26,27 @@ pub(crate) const fn usual<const N: usize>(names: [&'static str; N]) -> [Format; 
 
 /// What an API takes beside texts.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub struct SupportedInputs {
     /// The API's name, for people.
-    pub(crate) api: &'static str,
+    pub api: &'static str,
     /// Whether there is a place for a system text.
-    pub(crate) system: bool,
-    pub(crate) images: &'static [Format],
-    pub(crate) audio: &'static [Format],
-    pub(crate) videos: &'static [Format],
-    pub(crate) documents: &'static [Format],
+    pub system: bool,
+    /// Types of images.
+    pub images: &'static [Format],
+    /// Types of audio.
+    pub audio: &'static [Format],
+    /// Types of videos.
+    pub videos: &'static [Format],
+    /// Types of documents.
+    pub documents: &'static [Format],
     /// What to do with media that the API does not take at all, if anything.
-    pub(crate) instead: &'static str,
+    pub instead: &'static str,
 }
 
 /// An item of a prompt that the API takes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part<'p> {
+pub enum Part<'p> {
+    /// A text.
     Text(&'p str),
     /// Media, and what the API calls its type.
     Media(&'p Media, &'static str),
@@ -51,7 +54,7 @@ pub(crate) enum Part<'p> {
 
 impl<'p> Part<'p> {
     /// The text, if it is one.
-    pub(crate) fn text(&self) -> Option<&'p str> {
+    pub fn text(&self) -> Option<&'p str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Media(..) => None,
@@ -59,9 +62,9 @@ impl<'p> Part<'p> {
     }
 }
 
-impl Intake {
+impl SupportedInputs {
     /// Takes texts alone, without a system text.
-    pub(crate) const fn of_texts(api: &'static str) -> Self {
+    pub const fn of_texts(api: &'static str) -> Self {
         Self {
             api,
             system: false,
@@ -92,15 +95,6 @@ impl Intake {
                 ContentItem::Media(media) => Ok(Part::Media(media, self.format(media)?)),
             })
             .collect()
-    }
-
-    /// The prompt's texts, for an API that takes nothing else.
-    ///
-    /// # Errors
-    /// As [`parts`](Self::parts).
-    pub(crate) fn texts<'p>(&self, prompt: &'p Prompt) -> Result<Vec<&'p str>> {
-        let parts = self.parts(prompt)?;
-        Ok(parts.iter().filter_map(Part::text).collect())
     }
 
     /// What the API calls a medium's type.
@@ -158,37 +152,18 @@ fn plural(kind: MediaKind) -> &'static str {
     }
 }
 
-/// A message's content: a single text as it is, anything else as a list of blocks.
-pub(crate) fn content(parts: &[Part<'_>], block: impl FnMut(&Part<'_>) -> Value) -> Value {
-    match parts {
-        [Part::Text(text)] => Value::from(*text),
-        parts => parts.iter().map(block).collect(),
-    }
-}
-
-/// Refuses a limit of no tokens.
-///
-/// # Errors
-/// If it is 0.
-pub(crate) fn check_limit(max_tokens: u64) -> Result<()> {
-    if max_tokens == 0 {
-        return Err(Error::invalid(Setting::MaxTokens, 0, "1 or more"));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEES: Intake = Intake {
+    const SEES: SupportedInputs = SupportedInputs {
         system: true,
         images: &[("image/png", "png"), ("image/jpeg", "jpeg")],
         instead: "; send frames of a video as images",
-        ..Intake::of_texts("Some API")
+        ..SupportedInputs::of_texts("Some API")
     };
 
-    fn refusal(intake: &Intake, prompt: &Prompt) -> String {
+    fn refusal(intake: &SupportedInputs, prompt: &Prompt) -> String {
         intake.parts(prompt).unwrap_err().to_string()
     }
 
@@ -208,7 +183,7 @@ mod tests {
             video.hint(),
             Some("it takes texts and images; send frames of a video as images")
         );
-        let reads = Intake::of_texts("Another");
+        let reads = SupportedInputs::of_texts("Another");
         assert_eq!(
             refusal(&reads, &media(MediaKind::Image, "image/png")),
             "image is not supported by Another"
@@ -218,21 +193,5 @@ mod tests {
             "system is not supported by Another"
         );
         assert!(refusal(&SEES, &Prompt::default().system("s")).contains("prompt is required"));
-    }
-
-    #[test]
-    fn a_single_text_stays_a_text() {
-        let block = |part: &Part<'_>| match part {
-            Part::Text(text) => Value::from(*text),
-            Part::Media(_, format) => Value::from(*format),
-        };
-        let png = Media::new(MediaKind::Image, "image/png", *b"x");
-        for (prompt, expected) in [
-            (Prompt::from("a"), Value::from("a")),
-            (["a", "b"].into_iter().collect(), vec!["a", "b"].into()),
-            (Prompt::default().item(png), vec!["png"].into()),
-        ] {
-            assert_eq!(content(&SEES.parts(&prompt).unwrap(), block), expected);
-        }
     }
 }

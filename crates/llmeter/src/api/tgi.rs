@@ -1,28 +1,53 @@
 //! The own API of Hugging Face's Text Generation Inference: `generate` and `generate_stream`.
 
-use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::supported_inputs::{Intake, check_limit};
-use super::{Answer, FrameDecoder, ResponseHead, Usage};
-use crate::base::error::Result;
-use crate::endpoint::json_api::{
-    Decoder, Dialect, JsonEndpointBuilder, Meaning, Names, bearer, count, object, text,
-};
-use crate::payload::{Payload, Prompt};
+use super::json_frames::{Decoder, Meaning, count, object, text};
+use super::*;
 
-/// Text Generation Inference's `/generate` and `/generate_stream`.
+/// Text Generation Inference's `/generate` and `/generate_stream`. A server has one model: its name
+/// is for the record only.
+///
+/// A payload has one text; several texts become one, a line each. There is no place for a system
+/// text or media; the server's chat API ([`OpenAiChat`]) takes both.
 ///
 /// ```
 /// use llmeter::Endpoint;
 /// use llmeter::endpoint::Tgi;
+/// use llmeter::payload::Payload;
 ///
 /// let endpoint = Tgi::builder("http://localhost:3000", "my-model").build()?;
 /// assert_eq!(endpoint.identity().endpoint_name, "tgi");
+/// let payload = Tgi::create_payload("Hello", 64, Payload::new())?;
+/// assert_eq!(payload["parameters"]["max_new_tokens"], 64);
 /// # Ok::<(), llmeter::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Tgi;
+
+entry_points!(Tgi);
+
+const SPEC: ApiSpec = ApiSpec {
+    about: "Text Generation Inference's own API",
+    modes: &[
+        Mode::streaming("tgi-stream", "TgiStream"),
+        Mode::non_streaming("tgi", "Tgi"),
+    ],
+    module: "llmeter.endpoints.tgi",
+    endpoint_name: "tgi",
+    provider: "huggingface",
+    key_variable: Some("HF_TOKEN"),
+    base_url: Some("http://localhost:3000"),
+    appended: &["generate", "generate_stream"],
+    prompt_fields: &["inputs"],
+    limit_fields: &[&["parameters", "max_new_tokens"]],
+    ..ApiSpec::DEFAULT
+};
+
+const INPUTS: SupportedInputs = SupportedInputs {
+    instead: "; its chat API, openai-chat, takes more",
+    ..SupportedInputs::of_texts("TGI's own API")
+};
 
 /// The headers in which a server tells its own times and counts.
 const HEADERS: [&str; 6] = [
@@ -34,77 +59,28 @@ const HEADERS: [&str; 6] = [
     PROMPT_TOKENS,
 ];
 
-impl Tgi {
-    /// An endpoint at `base_url`. A server has one model: the name is for the record only.
-    pub fn builder(
-        base_url: impl Into<String>,
-        model_id: impl Into<String>,
-    ) -> JsonEndpointBuilder {
-        JsonEndpointBuilder::new(&Self, base_url.into(), model_id.into())
+/// The header with the number of the prompt's tokens, which non-streaming responses do not have
+/// elsewhere.
+const PROMPT_TOKENS: &str = "x-prompt-tokens";
+
+impl Api for Tgi {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
     }
 
-    /// A payload for a text; several texts become one, a line each. `extra` is added last and wins.
-    ///
-    /// ```
-    /// # use llmeter::{endpoint::Tgi, payload::Payload};
-    /// let payload = Tgi::create_payload("Hello", 64, Payload::new())?;
-    /// assert_eq!(payload["inputs"], "Hello");
-    /// assert_eq!(payload["parameters"]["max_new_tokens"], 64);
-    /// # Ok::<(), llmeter::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, or the prompt has no item, a system text or media. The server's chat
-    /// API ([`OpenAiChat`](super::OpenAiChat)) takes both.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
-        let text = INTAKE.texts(&prompt)?.join("\n");
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let mut payload = Payload::new();
-        payload.insert("inputs".into(), json!(text));
+        payload.insert("inputs".into(), json!(prompt.texts().join("\n")));
         let parameters = json!({"max_new_tokens": max_tokens, "details": true});
         payload.insert("parameters".into(), parameters);
-        payload.extend(extra);
-        Ok(payload)
-    }
-}
-
-const INTAKE: Intake = Intake {
-    instead: "; its chat API, openai-chat, takes more",
-    ..Intake::of_texts("TGI's own API")
-};
-
-impl Dialect for Tgi {
-    fn names(&self) -> &'static Names {
-        &Names {
-            endpoint: "tgi",
-            provider: "huggingface",
-            module: "llmeter.endpoints.tgi",
-            stream_class: "TgiStream",
-            whole_class: "Tgi",
-            base_url: "http://localhost:3000",
-            appended: &["generate", "generate_stream"],
-        }
+        payload
     }
 
-    fn path(&self, _: &str, streaming: bool) -> String {
-        if streaming {
-            "generate_stream"
-        } else {
-            "generate"
-        }
-        .to_owned()
-    }
-
-    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
-        bearer(key)
-    }
-
-    fn prepare(&self, payload: &mut Payload, _: &str, streaming: bool) {
+    fn prepare(&self, payload: &mut Payload, _: Option<&str>, streaming: bool) {
         // The address says whether to stream, and which model there is.
         payload.remove("model");
         payload.remove("stream");
@@ -118,17 +94,23 @@ impl Dialect for Tgi {
         }
     }
 
-    fn prompt_text(&self, payload: &Payload) -> String {
-        text(payload, "inputs").to_owned()
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        Some(text(payload, "inputs").to_owned())
+    }
+
+    fn path(&self, setup: &Setup) -> Result<String> {
+        let path = if setup.streaming {
+            "generate_stream"
+        } else {
+            "generate"
+        };
+        Ok(path.to_owned())
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<Decoder<Generation>>::default()
     }
 }
-
-/// The header with the number of the prompt's tokens, which whole answers do not have elsewhere.
-const PROMPT_TOKENS: &str = "x-prompt-tokens";
 
 #[derive(Debug, Default)]
 struct Generation;

@@ -8,23 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Callback, Hook, HookError, HookResult, async_trait};
+use crate::api;
 use crate::base::error::Result;
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::saved::{Field, Saved, SavedObject};
 
-/// Where payloads of the known APIs hold their prompt, in the order in which a model reads it.
-const PROMPTS: [&str; 9] = [
-    "system",
-    "instructions",
-    "system_instruction",
-    "systemInstruction",
-    "messages",
-    "contents",
-    "prompt",
-    "inputs",
-    "input",
-];
 /// Where a message or a part of one holds its text.
 const PARTS: [&str; 3] = ["content", "parts", "text"];
 
@@ -142,16 +131,16 @@ impl Callback for CacheBuster {
 
     async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
         let prefix = self.prefix(payload);
-        let place = PROMPTS
-            .iter()
-            .find(|place| payload.get(**place).is_some_and(has_text));
+        let fields = api::prompt_fields();
+        let mut places = fields.iter();
+        let place = places.find(|field| payload.get(**field).is_some_and(has_text));
         let text = place
             .and_then(|place| payload.get_mut(*place))
             .and_then(first_text);
         let Some(text) = text else {
             return Err(HookError::new(format_args!(
                 "the payload has no text to put a prefix before; texts are looked for in {}",
-                PROMPTS.join(", ")
+                fields.join(", ")
             )));
         };
         text.insert_str(0, &prefix);

@@ -54,7 +54,7 @@ fn is_secret_name(name: &str) -> bool {
 
 /// What a user says of an API's address and of the requests to it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AccessSettings {
+pub(super) struct AccessSettings {
     pub(crate) base_url: String,
     pub(crate) headers: Vec<(String, SecretString)>,
     pub(crate) query: Vec<(String, String)>,
@@ -64,7 +64,7 @@ pub(crate) struct AccessSettings {
 
 impl AccessSettings {
     /// Adds a header, written as one line: `Name: value`.
-    pub(crate) fn header_line(&mut self, line: &str) {
+    pub(super) fn header_line(&mut self, line: &str) {
         match line.split_once(':') {
             Some((name, value)) => {
                 let header = (name.trim().to_owned(), value.trim().into());
@@ -77,7 +77,7 @@ impl AccessSettings {
 
 /// An API's address, and what the user adds to each request.
 #[derive(Debug, Clone)]
-pub(crate) struct Access {
+pub(super) struct Access {
     server: Server,
     /// With a slash at the end. For a Unix socket it has `localhost` for a host.
     base_url: Url,
@@ -94,9 +94,9 @@ impl Access {
     ///
     /// # Errors
     /// When the base URL or a header cannot be used. No message holds a header's value.
-    pub(crate) fn new(
+    pub(super) fn new(
         settings: &AccessSettings,
-        appended: &str,
+        appended: &[&str],
         keys: &[SecretString],
     ) -> Result<Self> {
         let given = settings.base_url.trim();
@@ -134,22 +134,22 @@ impl Access {
         })
     }
 
-    pub(crate) fn server(&self) -> &Server {
+    pub(super) fn server(&self) -> &Server {
         &self.server
     }
 
     /// With a slash at the end.
-    pub(crate) fn base_url(&self) -> &str {
+    pub(super) fn base_url(&self) -> &str {
         &self.shown
     }
 
     /// The names of the headers that the user gave.
-    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.iter().map(|(name, _)| name.as_str())
     }
 
     /// Path and query of a request. `path` is below the base URL; it may have a query of its own.
-    pub(crate) fn target(&self, path: &str) -> String {
+    pub(super) fn target(&self, path: &str) -> String {
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path, None),
@@ -167,7 +167,7 @@ impl Access {
     }
 
     /// All headers of a JSON request: llmeter's and the API's, over which the user's win.
-    pub(crate) fn headers(
+    pub(super) fn headers(
         &self,
         accept: &str,
         of_api: Vec<(String, SecretString)>,
@@ -188,12 +188,12 @@ impl Access {
     }
 
     /// Hides the secrets of requests in a text.
-    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.redaction.apply(text)
     }
 
     /// The user's headers that are no secrets.
-    pub(crate) fn saved_headers(&self) -> Map<String, Value> {
+    pub(super) fn saved_headers(&self) -> Map<String, Value> {
         let harmless = self
             .headers
             .iter()
@@ -204,7 +204,7 @@ impl Access {
     }
 
     /// The user's query parameters that are no secrets.
-    pub(crate) fn saved_query(&self) -> Map<String, Value> {
+    pub(super) fn saved_query(&self) -> Map<String, Value> {
         let harmless = self.query.iter().filter(|(name, _)| !is_secret_name(name));
         harmless
             .map(|(name, value)| (name.clone(), json!(value)))
@@ -213,7 +213,7 @@ impl Access {
 }
 
 /// The entries of a saved mapping; values that are no texts are written as JSON.
-pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, String)> {
+pub(super) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, String)> {
     let entries = state.get(name).and_then(Value::as_object);
     entries
         .into_iter()
@@ -230,7 +230,7 @@ pub(crate) fn pairs(state: &Map<String, Value>, name: &str) -> Vec<(String, Stri
 
 /// A base URL with a slash at the end. `given` is what the user wrote for it; `appended` is a path
 /// that the API adds itself.
-fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
+fn base_url(text: &str, given: &str, appended: &[&str]) -> Result<Url> {
     let refuse = |expected: &str| {
         // A URL with credentials must not be repeated.
         match given.contains('@') {
@@ -259,7 +259,8 @@ fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
         return Err(refuse("a URL that begins with http://, https:// or unix:"));
     }
     let path = url.path().trim_end_matches('/').to_owned();
-    if !appended.is_empty() && path.ends_with(&format!("/{appended}")) {
+    let mut appended = appended.iter();
+    if let Some(appended) = appended.find(|appended| path.ends_with(&format!("/{appended}"))) {
         return Err(refuse(&format!(
             "a URL without /{appended}, which is added"
         )));
@@ -268,21 +269,8 @@ fn base_url(text: &str, given: &str, appended: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// One segment of a path, with everything escaped that is not unreserved in a URL.
-pub(crate) fn path_segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// The key without white space around it; `None` if nothing is left.
-pub(crate) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
+pub(super) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
     let text = key.expose_secret().trim();
     if text.is_empty() {
         return Ok(None);
@@ -297,7 +285,7 @@ pub(crate) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
 }
 
 /// Checks a header and returns its value without white space around it.
-pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
+pub(super) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Error::invalid(
@@ -375,17 +363,4 @@ fn password(credentials: &str) -> Option<String> {
     let decoded = base64::engine::general_purpose::STANDARD.decode(credentials);
     let text = String::from_utf8(decoded.ok()?).ok()?;
     Some(text.split_once(':')?.1.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_id_is_one_segment() {
-        assert_eq!(
-            path_segment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0"),
-            "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0"
-        );
-    }
 }

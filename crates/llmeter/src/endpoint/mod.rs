@@ -1,19 +1,22 @@
 //! One LLM API reached at one address with one model.
 //!
-//! Belongs here: the [`Endpoint`] trait, what an answer consists of, and one file per API.
-//! Does not belong here: sockets, clocks and HTTP (`wire`), who sends when (`load`).
+//! Belongs here: the [`Endpoint`] trait; an API at an address ([`ApiEndpoint`]) with its settings,
+//! authentication, signing and saved form; the registry of users' own endpoints. Does not belong here:
+//! what an API says (`api`), sockets, clocks and HTTP (`wire`), who sends when (`load`).
 //!
-//! An HTTP API says only two things: how a payload becomes a request, and what a frame of the
-//! answer means. Connections, times and errors of the network are the wire's. An endpoint that is
-//! no HTTP API implements [`Invoke`] instead and reports pieces of the answer as they come.
+//! Connections, times and errors of the network are the wire's. An endpoint that is no HTTP API
+//! implements [`Invoke`] and reports chunks of the response as they come.
 
-pub(crate) mod access;
+mod access;
+mod api_endpoint;
 #[cfg(feature = "aws")]
-pub(crate) mod aws;
-pub(crate) mod json_api;
-pub mod openai;
-pub(crate) mod saved_state;
-pub(crate) mod settings;
+mod aws_access;
+#[cfg(feature = "aws")]
+mod aws_options;
+mod builder;
+mod registry;
+mod saved;
+mod settings;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -23,9 +26,12 @@ pub(crate) use access::is_harmless_header;
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+pub use api_endpoint::ApiEndpoint;
 #[cfg(feature = "aws")]
-pub use aws::AwsOptions;
-pub use json_api::{JsonEndpoint, JsonEndpointBuilder};
+pub use aws_options::AwsOptions;
+pub use builder::EndpointBuilder;
+pub use registry::register;
+pub use saved::from_saved;
 pub use settings::EndpointSettings;
 
 pub use crate::api::*;
@@ -34,19 +40,6 @@ use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use llmeter_wire::Server;
 use llmeter_wire::clock::{self, Stamp};
-pub use llmeter_wire::framing::{Frame, Framing};
-pub use llmeter_wire::{HttpRequest, ResponseHead};
-
-/// Who answers: the three names that every result carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The model, as the API calls it.
-    pub model_id: String,
-    /// A name for the endpoint, for people.
-    pub endpoint_name: String,
-    /// Who runs it.
-    pub provider: String,
-}
 
 /// One LLM API at one address with one model.
 ///
@@ -81,7 +74,7 @@ pub trait Endpoint: Send + Sync {
 
     /// What belongs to the saved state but has no place in the Python package's form of it, which
     /// allows no further fields. It is kept apart, and part of the state again when a run is repeated.
-    fn saved_apart(&self) -> Map<String, Value> {
+    fn extra_state(&self) -> Map<String, Value> {
         Map::new()
     }
 }

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::Payload;
+
 const MARKER: &str = "__llmeter_bytes__";
 
 /// The bytes that a value stands for, if it is a bytes object.
@@ -15,6 +17,34 @@ pub fn bytes_of(value: &Value) -> Option<Vec<u8>> {
 /// The value that stands for bytes.
 pub fn bytes_value(bytes: &[u8]) -> Value {
     json!({ MARKER: STANDARD.encode(bytes) })
+}
+
+/// The path of the first bytes marker within a payload.
+pub(crate) fn bytes_within(fields: &Payload) -> Option<String> {
+    if fields.len() == 1 && fields.contains_key(MARKER) {
+        return Some(String::new());
+    }
+    fields.iter().find_map(|(key, value)| {
+        let path = bytes_within_value(value)?;
+        Some(format!(
+            "{key}{}{path}",
+            if path.is_empty() { "" } else { "." }
+        ))
+    })
+}
+
+fn bytes_within_value(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(fields) => bytes_within(fields),
+        Value::Array(list) => list.iter().enumerate().find_map(|(index, value)| {
+            let path = bytes_within_value(value)?;
+            Some(format!(
+                "{index}{}{path}",
+                if path.is_empty() { "" } else { "." }
+            ))
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

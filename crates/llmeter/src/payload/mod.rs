@@ -12,15 +12,14 @@ mod bytes;
 mod load;
 mod media;
 mod media_type;
-mod output_limit;
 mod prompt;
 mod tokenizer;
 
+pub(crate) use bytes::bytes_within;
 pub use bytes::{bytes_of, bytes_value};
 pub use load::load_payloads;
 pub use media::{Media, MediaKind};
 pub(crate) use media_type::{DOCX, PPTX, XLSX};
 pub use media_type::{media_type_by_content, media_type_by_extension};
-pub(crate) use output_limit::output_limit;
 pub use prompt::{ContentItem, Prompt};
 pub use tokenizer::{Tokenizer, Whitespace, tokenizer_from_saved, tokenizer_from_spec};

@@ -173,8 +173,8 @@ impl Endpoint for Watched {
         self.inner.saved()
     }
 
-    fn saved_apart(&self) -> Map<String, Value> {
-        self.inner.saved_apart()
+    fn extra_state(&self) -> Map<String, Value> {
+        self.inner.extra_state()
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
             Proxies::Environment(_) => "environment",
         },
         "grace": seconds(config.grace),
-        "endpoint": config.endpoint.saved_apart(),
+        "endpoint": config.endpoint.extra_state(),
         "machine": {
             "os": std::env::consts::OS,
             "architecture": std::env::consts::ARCH,

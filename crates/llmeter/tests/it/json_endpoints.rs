@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::golden::{object, vectors};
 use llmeter::Endpoint;
 use llmeter::endpoint::{
-    APIS, AnthropicMessages, Api, EndpointSettings, Gemini, JsonEndpointBuilder, Ollama,
-    SavedObject, Tgi, Transport, from_saved,
+    AnthropicMessages, ApiMode, EndpointBuilder, EndpointSettings, Gemini, Ollama, SavedObject,
+    Tgi, Transport, from_saved,
 };
 use llmeter::payload::{Payload, bytes_value};
 use secrecy::ExposeSecret;
@@ -39,7 +39,7 @@ fn request(endpoint: &dyn Endpoint) -> (String, Vec<(String, String)>) {
     (request.target, headers.collect())
 }
 
-fn refused(builder: JsonEndpointBuilder) -> String {
+fn refused(builder: EndpointBuilder) -> String {
     builder.build().unwrap_err().to_string()
 }
 
@@ -84,7 +84,7 @@ fn every_api_has_its_address_and_its_headers() {
         ("/base/generate", ("Authorization", "Bearer secret-key")),
     ];
     for (name, (target, key)) in OURS.iter().zip(expected) {
-        let api = Api::named(name).unwrap();
+        let api = ApiMode::named(name).unwrap();
         let endpoint = api.endpoint(&settings).unwrap();
         assert_eq!(endpoint.is_streaming(), name.ends_with("-stream"));
         let (sent_to, headers) = request(&*endpoint);
@@ -110,7 +110,7 @@ fn every_api_has_its_address_and_its_headers() {
             "<redacted> <redacted>"
         );
         // Files name it by a class of its own, and it comes back.
-        let classes = APIS.iter().filter(|api| api.class == saved.name());
+        let classes = ApiMode::all().filter(|api| api.class == saved.name());
         assert_eq!(classes.map(|api| api.name).collect::<Vec<_>>(), [*name]);
         let again = from_saved(&saved, Some(NO_KEY)).unwrap();
         assert_eq!(again.saved(), saved);
@@ -121,7 +121,7 @@ fn every_api_has_its_address_and_its_headers() {
         ..EndpointSettings::default()
     };
     for name in OURS {
-        let endpoint = Api::named(name).unwrap().endpoint(&usual).unwrap();
+        let endpoint = ApiMode::named(name).unwrap().endpoint(&usual).unwrap();
         assert!(
             endpoint.saved().state["base_url"]
                 .as_str()
@@ -299,14 +299,14 @@ fn other_payloads_are_prepared_for_their_apis() {
             model: Some("m".into()),
             ..EndpointSettings::default()
         };
-        let endpoint = Api::named(name).unwrap().endpoint(&settings).unwrap();
+        let endpoint = ApiMode::named(name).unwrap().endpoint(&settings).unwrap();
         let text = endpoint.prompt_text(&given);
         endpoint.prepare_payload(&mut given).unwrap();
         assert_eq!(endpoint.prompt_text(&given), text);
         (json!(given), text.unwrap())
     };
     let made = |name: &str| {
-        Api::named(name)
+        ApiMode::named(name)
             .unwrap()
             .create_payload("hi you", 5)
             .unwrap()

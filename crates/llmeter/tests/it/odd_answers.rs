@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::scripted::answers::{chunked, event, object, sized, stop, text, usage, whole_stream};
 use crate::scripted::{Scripted, Step, run, write};
-use llmeter::endpoint::{Api, EndpointSettings};
+use llmeter::endpoint::{ApiMode, EndpointSettings};
 use llmeter::{Endpoint, InvocationResponse, RunConfig};
 use serde_json::{Value, json};
 
 fn ask(api: &str, steps: Vec<Step>) -> InvocationResponse {
-    let api = Api::named(api).unwrap();
+    let api = ApiMode::named(api).unwrap();
     ask_with(api, steps, |base_url| {
         let base_url = match api.name.starts_with("openai") {
             true => base_url,
@@ -26,7 +26,7 @@ fn ask(api: &str, steps: Vec<Step>) -> InvocationResponse {
 }
 
 fn ask_with(
-    api: &Api,
+    api: ApiMode,
     steps: Vec<Step>,
     endpoint: impl Fn(&str) -> Arc<dyn Endpoint>,
 ) -> InvocationResponse {
@@ -156,7 +156,7 @@ mod event_streams {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n\
             Transfer-Encoding: chunked\r\n\r\n";
         let answer = [head.as_bytes(), &chunk_of(body), b"0\r\n\r\n"].concat();
-        let api = Api::named("bedrock-converse-stream").unwrap();
+        let api = ApiMode::named("bedrock-converse-stream").unwrap();
         ask_with(api, vec![write(answer)], |base_url| {
             let aws = AwsOptions::new()
                 .base_url(base_url.trim_end_matches("/v1"))

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use llmeter::Endpoint;
-use llmeter::endpoint::{OpenAiChat, OpenAiChatBuilder, SavedObject, Transport};
+use llmeter::endpoint::{ApiEndpoint, EndpointBuilder, OpenAiChat, SavedObject, Transport};
 use llmeter::payload::Payload;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -34,11 +34,11 @@ fn object(value: &Value) -> Payload {
     value.as_object().unwrap().clone()
 }
 
-fn builder() -> OpenAiChatBuilder {
+fn builder() -> EndpointBuilder {
     OpenAiChat::builder("http://127.0.0.1:8377/v1", "m")
 }
 
-fn headers(endpoint: &OpenAiChat) -> Vec<(String, String)> {
+fn headers(endpoint: &ApiEndpoint) -> Vec<(String, String)> {
     let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
@@ -49,21 +49,21 @@ fn headers(endpoint: &OpenAiChat) -> Vec<(String, String)> {
         .collect()
 }
 
-fn header(endpoint: &OpenAiChat, name: &str) -> Option<String> {
+fn header(endpoint: &ApiEndpoint, name: &str) -> Option<String> {
     let mut found = headers(endpoint);
     found.retain(|(known, _)| known.eq_ignore_ascii_case(name));
     assert!(found.len() <= 1, "{name} is sent once");
     found.pop().map(|(_, value)| value)
 }
 
-fn target(endpoint: &OpenAiChat) -> String {
+fn target(endpoint: &ApiEndpoint) -> String {
     let Transport::Http(api) = endpoint.transport() else {
         panic!()
     };
     api.request(&Payload::new()).unwrap().target
 }
 
-fn refused(builder: OpenAiChatBuilder) -> String {
+fn refused(builder: EndpointBuilder) -> String {
     let error = builder.build().unwrap_err().to_string();
     assert!(!error.contains(['\n', '\r']), "one line: {error}");
     error
@@ -247,7 +247,7 @@ fn the_users_headers_win() {
     let endpoint = builder()
         .streaming(false)
         .api_key(" sk-1234\n")
-        .organization("org")
+        .set("organization", "org")
         .project("proj")
         .header_line("authorization: Token a:b")
         .header("USER-AGENT", "first")
@@ -341,17 +341,13 @@ fn only_harmless_values_are_saved() {
         .header("Cookie", "hunter22")
         .query("api-version", "7")
         .query("subscription-key", "hunter22")
-        .timeout(std::time::Duration::from_millis(12_500))
+        .set("timeout", 12.5)
         .build()
         .unwrap();
     let state = endpoint.saved().state;
     assert_eq!(state["default_headers"], json!({"X-Title": "my app"}));
     assert_eq!(state["default_query"], json!({"api-version": "7"}));
     assert_eq!(state["timeout"], json!(12.5));
-    assert_eq!(
-        endpoint.timeout(),
-        Some(std::time::Duration::from_millis(12_500))
-    );
     assert!(!json!(state).to_string().contains("hunter22"));
 }
 
@@ -376,7 +372,7 @@ fn saved_endpoints_come_back() {
         "endpoint_openai_completion_stream_timeout_number",
     ] {
         let mut file = saved(&read(&format!("outputs/i_saved_objects/{name}.json")));
-        let endpoint = OpenAiChat::from_saved(&file, NO_KEY).unwrap();
+        let endpoint = ApiEndpoint::from_saved(&file, Some(NO_KEY)).unwrap();
         if name.ends_with("_all") {
             assert_eq!(header(&endpoint, "x-a").unwrap(), "b");
             assert_eq!(target(&endpoint), "/v1/chat/completions?q=1");
@@ -387,12 +383,14 @@ fn saved_endpoints_come_back() {
         let again = endpoint.saved();
         assert_eq!(again, file);
         assert_eq!(
-            OpenAiChat::from_saved(&again, NO_KEY).unwrap().saved(),
+            ApiEndpoint::from_saved(&again, Some(NO_KEY))
+                .unwrap()
+                .saved(),
             again
         );
         assert_eq!(header(&endpoint, "authorization"), None);
         // Cargo sets this one for every test.
-        let endpoint = OpenAiChat::from_saved(&file, "CARGO_PKG_NAME").unwrap();
+        let endpoint = ApiEndpoint::from_saved(&file, Some("CARGO_PKG_NAME")).unwrap();
         assert_eq!(
             header(&endpoint, "authorization").unwrap(),
             "Bearer llmeter"
@@ -406,7 +404,7 @@ fn endpoints_of_older_runs_come_back() {
     let mut flat = saved(&config["endpoint"]);
     for class in ["", "OpenAICompletionStreamEndpoint"] {
         flat.class = class.to_owned();
-        let endpoint = OpenAiChat::from_saved(&flat, NO_KEY).unwrap();
+        let endpoint = ApiEndpoint::from_saved(&flat, Some(NO_KEY)).unwrap();
         assert!(endpoint.is_streaming());
         assert_eq!(endpoint.identity().model_id, "mock-model");
         assert_eq!(endpoint.identity().endpoint_name, "mock-openai");
@@ -431,7 +429,7 @@ fn other_saved_objects_are_refused() {
             "base_url",
         ),
     ] {
-        let error = OpenAiChat::from_saved(&saved(&object), NO_KEY)
+        let error = ApiEndpoint::from_saved(&saved(&object), Some(NO_KEY))
             .unwrap_err()
             .to_string();
         assert!(error.contains(message), "{error}");

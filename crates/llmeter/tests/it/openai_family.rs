@@ -6,7 +6,7 @@ use std::path::Path;
 
 use llmeter::Endpoint;
 use llmeter::endpoint::{
-    APIS, Api, AzureOpenAiChat, EndpointSettings, OpenAiCompletions, OpenAiEmbeddings,
+    ApiMode, AzureOpenAiChat, EndpointSettings, OpenAiCompletions, OpenAiEmbeddings,
     OpenAiResponses, SavedObject, Transport, from_saved,
 };
 use llmeter::payload::{Payload, Prompt};
@@ -115,11 +115,11 @@ fn saved_responses_endpoints_of_the_python_system_come_back() {
 #[test]
 fn every_api_comes_back_from_what_it_saves_without_its_key() {
     let mut checked = 0;
-    for api in APIS.iter().filter(|api| api.name.contains("openai")) {
+    for api in ApiMode::all().filter(|api| api.name.contains("openai")) {
         let endpoint = api.endpoint(&settings("http://127.0.0.1:9/v1")).unwrap();
         assert_eq!(endpoint.is_streaming(), api.name.ends_with("-stream"));
         let saved = endpoint.saved();
-        assert_eq!(Api::of_saved(&saved).unwrap().name, api.name);
+        assert_eq!(ApiMode::of_saved(&saved).unwrap().name, api.name);
         let text = saved.to_json().to_string();
         assert!(!text.contains("hunter22"), "{text}");
         assert!(

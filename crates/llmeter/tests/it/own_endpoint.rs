@@ -19,8 +19,8 @@ use crate::scripted::answers::{DONE, chunked, stop, text, whole_stream};
 use crate::scripted::{Scripted, finish, payload, run, write};
 use example::{LineEndpoint, toy_server};
 use llmeter::endpoint::{
-    Answer, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
-    SavedObject, Transport, async_trait,
+    Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
+    Invoke, SavedObject, Transport, async_trait,
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
@@ -248,13 +248,13 @@ fn the_timeout_holds_for_own_endpoints() {
 
 /// The chat API with a decoder, or a redaction, that panics on a word.
 struct Fragile {
-    chat: OpenAiChat,
+    chat: ApiEndpoint,
     redacts: bool,
 }
 
 struct FragileDecoder(Box<dyn FrameDecoder>);
 
-fn api(chat: &OpenAiChat) -> &dyn HttpApi {
+fn api(chat: &ApiEndpoint) -> &dyn HttpApi {
     match chat.transport() {
         Transport::Http(api) => api,
         Transport::Invoke(_) => unreachable!(),

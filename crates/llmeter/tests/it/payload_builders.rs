@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::golden::{object, vectors};
 use llmeter::Result;
 use llmeter::endpoint::{
-    APIS, AnthropicMessages, Api, BedrockConverse, BedrockInvoke, OpenAiChat, OpenAiResponses,
+    AnthropicMessages, ApiMode, BedrockConverse, BedrockInvoke, OpenAiChat, OpenAiResponses,
     SageMaker,
 };
 use llmeter::payload::{
@@ -199,7 +199,7 @@ fn everything() -> Vec<Media> {
 
 /// The block that an API makes of each of these, and which it refuses.
 fn blocks(name: &str, at: &str) -> Vec<Option<Value>> {
-    let api = Api::named(name).unwrap();
+    let api = ApiMode::named(name).unwrap();
     let block = |media: Media| {
         let prompt = Prompt::default().item(media).item("what?");
         let payload = json!(api.create_payload(prompt, 5).ok()?);
@@ -300,7 +300,7 @@ fn a_system_text_is_where_each_api_has_it() {
     let system = json!({"role": "system", "content": "Be brief."});
     let block = json!({"role": "system", "content": [{"text": "Be brief.", "type": "text"}]});
     let mut accept = Vec::new();
-    for api in APIS {
+    for api in ApiMode::all() {
         let prompt = Prompt::from("hi").system("Be brief.");
         let made = match api.create_payload(prompt, 5) {
             Ok(made) => json!(made),
@@ -344,7 +344,7 @@ fn texts_beside_media_keep_their_order() {
     let prompt = Prompt::from("one").item(png()).item("two").item(png());
     let made = |name: &str| {
         json!(
-            Api::named(name)
+            ApiMode::named(name)
                 .unwrap()
                 .create_payload(prompt.clone(), 5)
                 .unwrap()

@@ -2,39 +2,19 @@
 
 use std::sync::Arc;
 
-use llmeter::endpoint::{APIS, AnthropicMessages, Api, AwsOptions, EndpointSettings, SageMaker};
+use llmeter::endpoint::{AnthropicMessages, ApiMode, AwsOptions, EndpointSettings};
 use llmeter_sim::conformance::{Case, Simulated, Suite};
-
-/// Where an API has its paths below the server's address.
-fn base_path(api: &str) -> &'static str {
-    match api {
-        _ if api.starts_with("openai") => "/v1",
-        _ if api.starts_with("gemini") => "/v1beta",
-        _ => "",
-    }
-}
 
 #[track_caller]
 fn conforms(name: &'static str) {
-    let api = Api::named(name).unwrap();
+    let api = ApiMode::named(name).unwrap();
     let payload = api.create_payload("one two three", 64).unwrap();
-    let suite = Suite::new(Simulated::api(name).unwrap(), payload, |address| {
-        let base_url = format!("http://{address}{}", base_path(api.name));
-        if api.name.starts_with("sagemaker") {
-            // It takes no key, and the environment of a test has no credentials.
-            let aws = AwsOptions::new()
-                .base_url(base_url)
-                .region("us-east-1")
-                .access_keys("AKID", "hunter22hunter22", None);
-            let builder = SageMaker::builder("some-endpoint", "some-model");
-            return Ok(Arc::new(builder.streaming(api.streaming).aws(aws).build()?));
-        }
+    let suite = Suite::new(Simulated::api(name).unwrap(), payload, move |address| {
         api.endpoint(&EndpointSettings {
-            base_url: Some(base_url),
-            model: Some("some-model".to_owned()),
             api_key: Some("sk-hunter22".into()),
-            region: Some("us-east-1".to_owned()),
-            ..EndpointSettings::default()
+            // For an API without a key; the environment of a test has no credentials.
+            aws: Some(AwsOptions::new().access_keys("AKID", "hunter22hunter22", None)),
+            ..api.example(&format!("http://{address}"))
         })
     });
     suite.run().assert_passes();
@@ -81,7 +61,7 @@ apis! {
 /// An API by templates, described as the one that the simulator words.
 #[test]
 fn http() {
-    let api = Api::named("http").unwrap();
+    let api = ApiMode::named("http").unwrap();
     let parts = [
         ("text", "choices[0].delta.content"),
         ("reasoning", "choices[0].delta.reasoning_content"),
@@ -112,7 +92,7 @@ fn http() {
 
 #[test]
 fn every_api_is_tested() {
-    let all: Vec<_> = APIS.iter().map(|api| api.name).collect();
+    let all: Vec<_> = ApiMode::all().map(|api| api.name).collect();
     let tested: Vec<_> = TESTED.iter().copied().chain(["http"]).collect();
     assert_eq!(all, tested);
 }
@@ -120,7 +100,7 @@ fn every_api_is_tested() {
 #[test]
 fn claude_on_bedrock() {
     for streaming in [true, false] {
-        let payload = Api::named("anthropic-messages").unwrap();
+        let payload = ApiMode::named("anthropic-messages").unwrap();
         let payload = payload.create_payload("one two three", 64).unwrap();
         let suite = Suite::new(
             Simulated::api("anthropic-messages-on-bedrock").unwrap(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use llmeter::endpoint::{
-    Answer, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
-    SavedObject, Transport, async_trait,
+    Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
+    Invoke, SavedObject, Transport, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
@@ -89,7 +89,7 @@ fn a_case_without_words_fails_until_it_is_skipped_with_a_reason() {
 }
 
 /// Chat Completions by somebody who thought of good answers only.
-struct Careless(OpenAiChat);
+struct Careless(ApiEndpoint);
 
 struct TextOnly;
 

@@ -3,19 +3,14 @@
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{AnthropicMessages, Message, VERSION};
-use crate::base::error::{Error, Result};
-use crate::base::failure::FailureKind;
-use crate::base::setting::Setting;
-use crate::endpoint::json_api::{Decoder, Dialect, Names, bearer};
-use crate::endpoint::{Answer, Frame, FrameDecoder};
+use super::*;
 #[cfg(feature = "aws")]
-use crate::endpoint::{Framing, ResponseHead, aws::Service};
-use crate::payload::Payload;
+use crate::api::aws::chunk_bytes;
+use crate::base::error::Error;
 
 /// A cloud that serves Claude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cloud {
+enum Cloud {
     /// Amazon Bedrock's InvokeModel.
     #[cfg(feature = "aws")]
     Bedrock,
@@ -29,40 +24,33 @@ pub(crate) enum Cloud {
 }
 
 /// Provider, variable of the key.
-#[cfg(feature = "aws")]
-pub(crate) const PROVIDERS: &[(&str, &str)] = &[
+pub(super) const PROVIDERS: &[(&str, &str)] = &[
     ("anthropic", "ANTHROPIC_API_KEY"),
+    #[cfg(feature = "aws")]
     ("bedrock", "AWS_BEARER_TOKEN_BEDROCK"),
+    #[cfg(feature = "aws")]
     ("bedrock-mantle", "AWS_BEARER_TOKEN_BEDROCK"),
-    ("vertex", VERTEX_TOKEN),
-    ("foundry", "ANTHROPIC_FOUNDRY_API_KEY"),
-];
-/// Provider, variable of the key.
-#[cfg(not(feature = "aws"))]
-pub(crate) const PROVIDERS: &[(&str, &str)] = &[
-    ("anthropic", "ANTHROPIC_API_KEY"),
-    ("vertex", VERTEX_TOKEN),
+    ("vertex", "GOOGLE_OAUTH_ACCESS_TOKEN"),
     ("foundry", "ANTHROPIC_FOUNDRY_API_KEY"),
 ];
 
-const VERTEX_TOKEN: &str = "GOOGLE_OAUTH_ACCESS_TOKEN";
 const NEW_TOKEN: &str = "export GOOGLE_OAUTH_ACCESS_TOKEN=$(gcloud auth print-access-token), which is \
                          good for an hour";
 
-/// The dialect of the API at a provider, `anthropic` if none is named.
+/// The API at a provider.
 ///
 /// # Errors
 /// If there is no such provider; the message lists those that there are.
-pub(crate) fn dialect(provider: Option<&str>) -> Result<&'static dyn Dialect> {
+pub(super) fn at_provider(provider: &str) -> Result<&'static dyn Api> {
     Ok(match provider {
-        None | Some("anthropic") => &AnthropicMessages,
+        "anthropic" => &AnthropicMessages,
         #[cfg(feature = "aws")]
-        Some("bedrock") => &Cloud::Bedrock,
+        "bedrock" => &Cloud::Bedrock,
         #[cfg(feature = "aws")]
-        Some("bedrock-mantle") => &Cloud::BedrockMantle,
-        Some("vertex") => &Cloud::Vertex,
-        Some("foundry") => &Cloud::Foundry,
-        Some(other) => {
+        "bedrock-mantle" => &Cloud::BedrockMantle,
+        "vertex" => &Cloud::Vertex,
+        "foundry" => &Cloud::Foundry,
+        other => {
             let names: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
             let expected = format!("one of {}", names.join(", "));
             return Err(Error::invalid(Setting::Provider, other, expected));
@@ -70,50 +58,75 @@ pub(crate) fn dialect(provider: Option<&str>) -> Result<&'static dyn Dialect> {
     })
 }
 
-/// Where a provider serves the API in a region.
-pub(crate) fn address(provider: Option<&str>, region: &str) -> Option<String> {
-    let dialect = dialect(provider).ok()?;
-    #[cfg(feature = "aws")]
-    if let Some(service) = dialect.service() {
-        return Some(service.address(region));
-    }
-    dialect.address(Some(region))
-}
-
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
     value.filter(|value| !value.trim().is_empty())
 }
 
-macro_rules! names {
-    ($provider:literal, $appended:expr) => {
-        &Names {
-            endpoint: "anthropic-messages",
-            provider: $provider,
-            module: "llmeter.endpoints.anthropic_messages",
-            stream_class: "AnthropicMessagesStream",
-            whole_class: "AnthropicMessages",
-            // It depends on the region or the resource.
-            base_url: "",
-            appended: $appended,
-        }
-    };
-}
+/// The address depends on the region or the resource.
+const ON_CLOUD: ApiSpec = ApiSpec {
+    base_url: None,
+    appended: &[],
+    ..SPEC
+};
+const ON_FOUNDRY: ApiSpec = ApiSpec {
+    base_url: None,
+    ..SPEC
+};
 
-impl Dialect for Cloud {
-    fn names(&self) -> &'static Names {
+impl Api for Cloud {
+    fn spec(&self) -> &'static ApiSpec {
         match self {
-            #[cfg(feature = "aws")]
-            Self::Bedrock => names!("bedrock", &[]),
-            #[cfg(feature = "aws")]
-            Self::BedrockMantle => names!("bedrock-mantle", &[]),
-            Self::Vertex => names!("vertex", &[]),
-            Self::Foundry => names!("foundry", &["v1/messages", "v1"]),
+            Self::Foundry => &ON_FOUNDRY,
+            _ => &ON_CLOUD,
         }
     }
 
-    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Dialect>> {
-        AnthropicMessages.at_provider(provider)
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        AnthropicMessages.supported_inputs()
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
+        AnthropicMessages.payload(prompt, max_tokens, streaming)
+    }
+
+    fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Api>> {
+        at_provider(provider).map(Some)
+    }
+
+    /// Adds what the environment says.
+    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+        let Setup {
+            region, project, ..
+        } = setup;
+        match self {
+            Self::Vertex => {
+                *region = region.take().or_else(|| variable("CLOUD_ML_REGION"));
+                *project = project
+                    .take()
+                    .or_else(|| variable("ANTHROPIC_VERTEX_PROJECT_ID"))
+                    .or_else(|| variable("GOOGLE_CLOUD_PROJECT"));
+                if region.is_none() {
+                    return Err(Error::missing_like(Setting::Region, "us-east5 or global")
+                        .with_hint("it may also come from CLOUD_ML_REGION"));
+                }
+                if project.is_none() {
+                    return Err(
+                        Error::missing(Setting::Variable("ANTHROPIC_VERTEX_PROJECT_ID"))
+                            .with_hint("GOOGLE_CLOUD_PROJECT will do, too"),
+                    );
+                }
+            }
+            Self::Foundry if setup.base_url.is_empty() && self.address(None).is_none() => {
+                return Err(Error::missing_like(
+                    Setting::BaseUrl,
+                    "https://my-resource.services.ai.azure.com/anthropic",
+                )
+                .with_hint("the resource's name in ANTHROPIC_FOUNDRY_RESOURCE will do, too"));
+            }
+            _ => {}
+        }
+        Ok(None)
     }
 
     fn address(&self, region: Option<&str>) -> Option<String> {
@@ -137,69 +150,34 @@ impl Dialect for Cloud {
         }
     }
 
-    fn missing_address(&self) -> Error {
-        match self {
-            Self::Vertex => Error::missing_like(Setting::Region, "us-east5 or global")
-                .with_hint("it may also come from CLOUD_ML_REGION"),
-            _ => Error::missing_like(
-                Setting::BaseUrl,
-                "https://my-resource.services.ai.azure.com/anthropic",
-            )
-            .with_hint("the resource's name in ANTHROPIC_FOUNDRY_RESOURCE will do, too"),
-        }
-    }
-
-    fn region(&self) -> Option<String> {
-        variable("CLOUD_ML_REGION").filter(|_| *self == Self::Vertex)
-    }
-
-    fn project(&self) -> Option<String> {
-        let named =
-            || variable("ANTHROPIC_VERTEX_PROJECT_ID").or_else(|| variable("GOOGLE_CLOUD_PROJECT"));
-        (*self == Self::Vertex).then(named).flatten()
-    }
-
-    fn path(&self, model: &str, streaming: bool) -> String {
+    fn path(&self, setup: &Setup) -> Result<String> {
         match self {
             #[cfg(feature = "aws")]
-            Self::Bedrock => {
-                let operation = if streaming {
-                    "invoke-with-response-stream"
-                } else {
-                    "invoke"
-                };
-                format!(
-                    "model/{}/{operation}",
-                    crate::endpoint::aws::path_segment(model)
-                )
-            }
+            Self::Bedrock => Ok(aws::model_path(
+                setup,
+                "invoke-with-response-stream",
+                "invoke",
+            )),
             Self::Vertex => {
-                let operation = if streaming {
+                let model = setup.model_in_path()?;
+                let operation = if setup.streaming {
                     "streamRawPredict"
                 } else {
                     "rawPredict"
                 };
-                format!("publishers/anthropic/models/{model}:{operation}")
+                let project = setup.project.as_deref().unwrap_or_default();
+                let region = setup.region.as_deref().unwrap_or_default();
+                Ok(format!(
+                    "projects/{project}/locations/{region}/publishers/anthropic/models/{model}:{operation}"
+                ))
             }
-            _ => AnthropicMessages.path(model, streaming),
+            _ => AnthropicMessages.path(setup),
         }
     }
 
-    fn path_prefix(&self, region: Option<&str>, project: Option<&str>) -> Result<String> {
-        if *self != Self::Vertex {
-            return Ok(String::new());
-        }
-        let project = project.ok_or_else(|| {
-            Error::missing(Setting::Variable("ANTHROPIC_VERTEX_PROJECT_ID"))
-                .with_hint("GOOGLE_CLOUD_PROJECT will do, too")
-        })?;
-        let region = region.ok_or_else(|| self.missing_address())?;
-        Ok(format!("projects/{project}/locations/{region}/"))
-    }
-
-    fn key_header(&self, key: &SecretString) -> (&'static str, SecretString) {
+    fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
         match self {
-            Self::Vertex => bearer(key),
+            Self::Vertex => Some(bearer(key)),
             _ => AnthropicMessages.key_header(key),
         }
     }
@@ -208,12 +186,12 @@ impl Dialect for Cloud {
         (*self == Self::Vertex).then_some(NEW_TOKEN)
     }
 
-    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
         match self {
-            Self::Vertex => &[],
+            Self::Vertex => Vec::new(),
             #[cfg(feature = "aws")]
-            Self::Bedrock => &[],
-            _ => &[("anthropic-version", VERSION)],
+            Self::Bedrock => Vec::new(),
+            _ => AnthropicMessages.headers(setup),
         }
     }
 
@@ -234,7 +212,7 @@ impl Dialect for Cloud {
         }
     }
 
-    fn prepare(&self, payload: &mut Payload, model: &str, streaming: bool) {
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
         AnthropicMessages.prepare(payload, model, streaming);
         let version = match self {
             #[cfg(feature = "aws")]
@@ -255,7 +233,7 @@ impl Dialect for Cloud {
             .or_insert_with(|| json!(version));
     }
 
-    fn prompt_text(&self, payload: &Payload) -> String {
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
         AnthropicMessages.prompt_text(payload)
     }
 
@@ -264,25 +242,23 @@ impl Dialect for Cloud {
             #[cfg(feature = "aws")]
             Self::Bedrock | Self::BedrockMantle => Box::<OnAws>::default(),
             Self::Vertex => Box::<OnVertex>::default(),
-            Self::Foundry => Box::<Decoder<Message>>::default(),
+            Self::Foundry => AnthropicMessages.decoder(),
         }
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
-        let own: &[(&str, Value)] = match self {
+        match self {
             #[cfg(feature = "aws")]
-            Self::Bedrock | Self::BedrockMantle => &[
-                ("aws_profile", Value::Null),
-                ("skip_auth", Value::Bool(false)),
-            ],
-            Self::Vertex => &[("region", Value::Null), ("project_id", Value::Null)],
-            Self::Foundry => &[],
-        };
-        let mut fields = AnthropicMessages.saved_fields(streaming);
-        // After `aws_region` and the switch of streams, as the Python system writes them.
-        let place = if streaming { 2 } else { 1 };
-        fields.splice(place..place, own.iter().cloned());
-        fields
+            Self::Bedrock | Self::BedrockMantle => saved_fields(
+                streaming,
+                &[
+                    ("aws_profile", Value::Null),
+                    ("skip_auth", Value::Bool(false)),
+                ],
+            ),
+            Self::Vertex => saved_fields(streaming, &unset(&["region", "project_id"])),
+            Self::Foundry => saved_fields(streaming, &[]),
+        }
     }
 }
 
@@ -315,7 +291,7 @@ impl FrameDecoder for OnAws {
             self.message.frame(frame, answer);
             return;
         }
-        match crate::endpoint::aws::chunk_bytes(frame.data) {
+        match chunk_bytes(frame.data) {
             Ok(bytes) => {
                 let frame = Frame {
                     event: None,

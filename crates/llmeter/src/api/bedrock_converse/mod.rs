@@ -2,24 +2,22 @@
 
 mod decode;
 mod document_name;
-mod saved;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use document_name::DocumentNames;
+use self::document_name::DocumentNames;
+use super::aws::{INPUTS, MAX_ATTEMPTS, media_block};
+use super::*;
+use crate::base::error::Error;
+use crate::payload::MediaKind;
 
-use super::supported_inputs::{Part, check_limit};
-use super::{Endpoint, EndpointError, FrameDecoder, Framing, Identity, SavedObject, Transport};
-use crate::base::error::{Error, Result};
-use crate::base::setting::Setting;
-use crate::endpoint::aws::{
-    AwsAccess, AwsApi, AwsOptions, INTAKE, MAX_ATTEMPTS, Service, media_block, path_segment,
-};
-use crate::payload::{MediaKind, Payload, Prompt};
-
-/// A model behind Bedrock's Converse API.
+/// Bedrock's Converse API, for a model, an inference profile, or the ARN of either. Payloads without
+/// an `inferenceConfig` get the endpoint's setting `inference_config`.
+///
+/// A payload has one user message. Documents get a name that the API accepts, made of their file's.
+/// A `maxTokens` in the `inferenceConfig` of its further fields wins.
 ///
 /// ```
 /// use llmeter::Endpoint;
@@ -33,112 +31,42 @@ use crate::payload::{MediaKind, Payload, Prompt};
 /// ```
 #[derive(Debug, Clone)]
 pub struct BedrockConverse {
-    identity: Identity,
-    streaming: bool,
-    aws: AwsAccess,
-    path: String,
     inference_config: Option<Value>,
-    max_attempts: Value,
-    ttft_visible_tokens_only: bool,
 }
 
-/// Settings of a [`BedrockConverse`] endpoint.
-#[derive(Debug, Clone)]
-#[must_use = "a builder makes nothing until `build` is called"]
-pub struct BedrockConverseBuilder {
-    model_id: String,
-    endpoint_name: String,
-    streaming: bool,
-    aws: AwsOptions,
-    inference_config: Option<Value>,
-    max_attempts: Value,
-    ttft_visible_tokens_only: bool,
-}
+/// The API without settings of its own.
+pub(super) static DEFAULT: BedrockConverse = BedrockConverse {
+    inference_config: None,
+};
 
-impl BedrockConverseBuilder {
-    /// Whether the answer is asked for in pieces; yes if not set.
-    pub fn streaming(mut self, streaming: bool) -> Self {
-        self.streaming = streaming;
-        self
+entry_points!(BedrockConverse by model);
+
+const SPEC: ApiSpec = ApiSpec {
+    about: "Amazon Bedrock Converse",
+    modes: &[
+        Mode::streaming("bedrock-converse-stream", "BedrockConverseStream"),
+        Mode::non_streaming("bedrock-converse", "BedrockConverse"),
+    ],
+    module: "llmeter.endpoints.bedrock",
+    endpoint_name: "amazon bedrock",
+    provider: "bedrock",
+    key_variable: Some("AWS_BEARER_TOKEN_BEDROCK"),
+    system_fields: &["system"],
+    prompt_fields: &["messages"],
+    limit_fields: &[&["inferenceConfig", "maxTokens"]],
+    ..ApiSpec::DEFAULT
+};
+
+impl Api for BedrockConverse {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
     }
 
-    /// Region, address and credentials; from the environment if not set.
-    pub fn aws(mut self, options: AwsOptions) -> Self {
-        self.aws = options;
-        self
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
     }
 
-    /// A name for the endpoint, for people; `amazon bedrock` if not set.
-    pub fn endpoint_name(mut self, name: impl Into<String>) -> Self {
-        self.endpoint_name = name.into();
-        self
-    }
-
-    /// The `inferenceConfig` of payloads that have none.
-    pub fn inference_config(mut self, config: Payload) -> Self {
-        self.inference_config = Some(Value::Object(config));
-        self
-    }
-
-    /// Checks the settings and makes the endpoint.
-    ///
-    /// # Errors
-    /// When the model or the region is missing, or a setting cannot be used. No message holds a
-    /// secret.
-    pub fn build(self) -> Result<BedrockConverse> {
-        if self.model_id.trim().is_empty() {
-            return Err(Error::missing(Setting::Model));
-        }
-        let operation = if self.streaming {
-            "converse-stream"
-        } else {
-            "converse"
-        };
-        Ok(BedrockConverse {
-            path: format!("model/{}/{operation}", path_segment(&self.model_id)),
-            identity: Identity {
-                model_id: self.model_id,
-                endpoint_name: self.endpoint_name,
-                provider: "bedrock".to_owned(),
-            },
-            streaming: self.streaming,
-            aws: AwsAccess::new(&self.aws, Service::Bedrock)?,
-            inference_config: self.inference_config,
-            max_attempts: self.max_attempts,
-            ttft_visible_tokens_only: self.ttft_visible_tokens_only,
-        })
-    }
-}
-
-impl BedrockConverse {
-    /// An endpoint for a model, an inference profile, or the ARN of either.
-    pub fn builder(model_id: impl Into<String>) -> BedrockConverseBuilder {
-        BedrockConverseBuilder {
-            model_id: model_id.into(),
-            endpoint_name: "amazon bedrock".to_owned(),
-            streaming: true,
-            aws: AwsOptions::from_environment(),
-            inference_config: None,
-            max_attempts: json!(MAX_ATTEMPTS),
-            ttft_visible_tokens_only: false,
-        }
-    }
-
-    /// A payload with one user message. Documents get a name that the API accepts, made of their
-    /// file's.
-    ///
-    /// `extra` is added last. A `maxTokens` in its `inferenceConfig` wins over `max_tokens`.
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, the prompt has no item, or media are of a type that the API does not
-    /// take; the message lists those that it takes.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let mut names = DocumentNames::default();
         let block = |part: &Part<'_>| match *part {
             Part::Text(text) => json!({"text": text}),
@@ -150,7 +78,7 @@ impl BedrockConverse {
                 media_block(media, format, further)
             }
         };
-        let content: Value = INTAKE.parts(&prompt)?.iter().map(block).collect();
+        let content: Value = prompt.parts.iter().map(block).collect();
         let mut payload = Payload::new();
         payload.insert(
             "messages".into(),
@@ -159,44 +87,46 @@ impl BedrockConverse {
         if let Some(text) = prompt.system {
             payload.insert("system".into(), json!([{"text": text}]));
         }
+        let config = json!({"maxTokens": max_tokens});
+        payload.insert("inferenceConfig".into(), config);
+        payload
+    }
+
+    fn add_extra(&self, payload: &mut Payload, extra: Payload) {
+        let made = payload.shift_remove("inferenceConfig").unwrap_or_default();
         payload.extend(extra);
-        let config = payload
-            .entry("inferenceConfig")
-            .or_insert_with(|| json!({}));
-        if config.is_null() {
-            *config = json!({});
+        match payload.get_mut("inferenceConfig") {
+            Some(Value::Object(config)) => {
+                let limit = made["maxTokens"].clone();
+                config.entry("maxTokens").or_insert(limit);
+            }
+            None | Some(Value::Null) => {
+                payload.insert("inferenceConfig".into(), made);
+            }
+            Some(_) => {}
         }
-        if let Value::Object(config) = config {
-            config.entry("maxTokens").or_insert(json!(max_tokens));
-        }
-        Ok(payload)
     }
 
-    /// The region, unless an own address and a bearer token make it unnecessary.
-    pub fn region(&self) -> Option<&str> {
-        self.aws.region()
-    }
-}
-
-impl Endpoint for BedrockConverse {
-    fn identity(&self) -> &Identity {
-        &self.identity
+    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+        let inference_config = match setup.own.get("inference_config") {
+            None | Some(Value::Null) => None,
+            Some(config @ Value::Object(_)) => Some(config.clone()),
+            Some(other) => return Err(Error::field("inference_config", other, "an object")),
+        };
+        Ok(Some(Arc::new(Self { inference_config })))
     }
 
-    fn is_streaming(&self) -> bool {
-        self.streaming
-    }
-
-    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, _: bool) {
         if payload.get("inferenceConfig").is_none_or(Value::is_null) {
             let config = self.inference_config.clone().unwrap_or_else(|| json!({}));
             payload.insert("inferenceConfig".into(), config);
         }
-        payload.insert("modelId".into(), json!(self.identity.model_id));
-        Ok(())
+        if let Some(model) = model {
+            payload.insert("modelId".into(), json!(model));
+        }
     }
 
-    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
         let messages = payload.get("messages").and_then(Value::as_array);
         let blocks = messages
             .into_iter()
@@ -206,45 +136,39 @@ impl Endpoint for BedrockConverse {
         let texts: Vec<&str> = blocks
             .filter_map(|block| block.get("text")?.as_str())
             .collect();
-        Some(Value::String(texts.join("\n")))
+        Some(texts.join("\n"))
     }
 
-    fn transport(&self) -> Transport<'_> {
-        Transport::Http(self)
+    fn takes_bytes(&self) -> bool {
+        true
     }
 
-    fn saved(&self) -> SavedObject {
-        self.to_saved()
+    fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
+        aws::body(payload, "modelId")
     }
 
-    fn saved_apart(&self) -> Map<String, Value> {
-        self.aws.saved_apart()
-    }
-}
-
-impl AwsApi for BedrockConverse {
-    fn aws(&self) -> &AwsAccess {
-        &self.aws
+    fn path(&self, setup: &Setup) -> Result<String> {
+        Ok(aws::model_path(setup, "converse-stream", "converse"))
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn service(&self) -> Option<Service> {
+        Some(Service::Bedrock)
     }
 
-    fn accept(&self) -> &'static str {
-        if self.streaming {
-            Framing::EventStream.media_type()
-        } else {
-            "application/json"
-        }
+    fn framing(&self) -> Framing {
+        Framing::EventStream
     }
 
-    /// It is in the path.
-    fn without(&self) -> Option<&'static str> {
-        Some("modelId")
-    }
-
-    fn frame_decoder(&self) -> Box<dyn FrameDecoder> {
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<decode::Decoder>::default()
+    }
+
+    fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
+        let mut fields = unset(&["model_id", "endpoint_name", "region", "inference_config"]);
+        fields.push(("max_attempts", json!(MAX_ATTEMPTS)));
+        if streaming {
+            fields.push(("ttft_visible_tokens_only", json!(false)));
+        }
+        fields
     }
 }

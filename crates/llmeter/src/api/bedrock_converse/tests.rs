@@ -2,10 +2,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::endpoint::{Answer, Frame, HttpApi, ResponseHead};
+use crate::endpoint::{ApiEndpoint, AwsOptions, Endpoint, HttpApi};
 use llmeter_wire::clock::Stamp;
 
-fn endpoint() -> BedrockConverse {
+fn endpoint() -> ApiEndpoint {
     let aws = AwsOptions::new().region("us-east-1").bearer_token("key1");
     BedrockConverse::builder("m:1").aws(aws).build().unwrap()
 }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::aws::chunk_bytes;
+use super::super::jmespath::Path;
 use crate::api::failure::{excerpt, whole_json};
 use crate::api::lenient::lenient_json;
 use crate::aws;
 use crate::base::failure::FailureKind;
-use crate::endpoint::aws::{Path, chunk_bytes};
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Decodes one answer.

@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::{Answer, Frame};
+use crate::endpoint::{AwsOptions, HttpApi};
 
 fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
     let aws = AwsOptions::new().region("us-east-1").bearer_token("key1");
     let builder = BedrockInvoke::builder("m").aws(aws).streaming(streaming);
-    builder.build().unwrap().frame_decoder()
+    builder.build().unwrap().decoder()
 }
 
 fn decode(chunks: &[Value]) -> Answer {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::failure::{error_text, excerpt, whole_json};
 use crate::api::jmespath::Path;
@@ -35,21 +35,22 @@ pub const ANSWER_PARTS: &[(&str, &str)] = &[
 ];
 
 /// Where the parts of an answer are. Cheap to clone: each answer has its own decoder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Places(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Parts {
     text: Option<Path>,
     reasoning: Option<Path>,
     tool_call: Option<Path>,
     id: Option<Path>,
-    error: Path,
+    error: Option<Path>,
     end: Option<Path>,
     input_tokens: Option<Path>,
     output_tokens: Option<Path>,
     cached_tokens: Option<Path>,
     reasoning_tokens: Option<Path>,
+    prompt: Option<Path>,
 }
 
 impl Places {
@@ -66,34 +67,45 @@ impl Places {
             tool_call: path("tool-call")?,
             id: path("id")?,
             error: match path("error")? {
-                Some(path) => path,
-                None => Path::new("error", "error")?,
+                None => Some(Path::new("error", "error")?),
+                given => given,
             },
             end: path("end")?,
             input_tokens: path("input-tokens")?,
             output_tokens: path("output-tokens")?,
             cached_tokens: path("cached-tokens")?,
             reasoning_tokens: path("reasoning-tokens")?,
+            prompt: path("prompt")?,
         })))
     }
 }
 
 impl Places {
-    /// The names of the parts, and where they are.
-    pub(super) fn parts(&self) -> [(&'static str, Option<&Path>); 10] {
+    /// The expressions, by the names of their parts.
+    pub(super) fn saved(&self) -> Map<String, Value> {
         let parts = &*self.0;
-        [
+        let named = [
             ("text", parts.text.as_ref()),
             ("reasoning", parts.reasoning.as_ref()),
             ("tool-call", parts.tool_call.as_ref()),
             ("id", parts.id.as_ref()),
-            ("error", Some(&parts.error)),
+            ("error", parts.error.as_ref()),
             ("end", parts.end.as_ref()),
             ("input-tokens", parts.input_tokens.as_ref()),
             ("output-tokens", parts.output_tokens.as_ref()),
             ("cached-tokens", parts.cached_tokens.as_ref()),
             ("reasoning-tokens", parts.reasoning_tokens.as_ref()),
-        ]
+            ("prompt", parts.prompt.as_ref()),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(name, path)| Some((name.to_owned(), path?.text().into())))
+            .collect()
+    }
+
+    /// The expression for the prompt in a payload.
+    pub(super) fn prompt(&self) -> Option<&Path> {
+        self.0.prompt.as_ref()
     }
 }
 
@@ -117,7 +129,8 @@ impl Decoder {
     /// What a frame or an answer says. Returns whether it reports no failure.
     fn take(&self, value: &Value, answer: &mut Answer) -> bool {
         let parts = &*self.places.0;
-        if let Some(error) = parts.error.find(value)
+        if let Some(path) = &parts.error
+            && let Some(error) = path.find(value)
             && let Some(reason) = failure(&error)
         {
             answer.fail(FailureKind::ServerError, reason);
@@ -268,7 +281,7 @@ impl FrameDecoder for Decoder {
     fn error_message(&self, body: &[u8]) -> Option<String> {
         let found = lenient_json(body)
             .ok()
-            .and_then(|value| failure(&*self.places.0.error.find(&value)?));
+            .and_then(|value| failure(&*self.places.0.error.as_ref()?.find(&value)?));
         found.or_else(|| error_text(body))
     }
 }

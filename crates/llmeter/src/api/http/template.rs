@@ -13,7 +13,7 @@ use crate::endpoint::EndpointError;
 use crate::payload::Payload;
 
 /// The body of the template that is used if none is given: the payload as it is.
-const USUAL: &str = "{{ payload }}";
+pub(super) const DEFAULT: &str = "{{ payload }}";
 
 /// The name under which the one template is kept.
 const NAME: &str = "body";
@@ -34,8 +34,7 @@ impl fmt::Debug for BodyTemplate {
 impl BodyTemplate {
     /// # Errors
     /// When the text is no template.
-    pub(super) fn new(text: Option<&str>) -> Result<Self> {
-        let text = text.unwrap_or(USUAL);
+    pub(super) fn new(text: &str) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         // Everything is written as JSON, so that a quote in a prompt cannot break the document.
@@ -131,9 +130,9 @@ fn described(reason: &minijinja::Error) -> String {
 
 /// The beginning of a template.
 fn shortened(text: &str) -> String {
-    const MOST: usize = 60;
+    const MAX: usize = 60;
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST) {
+    match line.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }

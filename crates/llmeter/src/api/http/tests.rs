@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::endpoint::Answer;
+use crate::endpoint::{ApiEndpoint, Endpoint, HttpApi};
 
 fn payload(value: Value) -> Payload {
     match value {
@@ -13,14 +13,14 @@ fn payload(value: Value) -> Payload {
     }
 }
 
-fn body(endpoint: &HttpEndpoint, fields: Value) -> std::result::Result<String, String> {
+fn body(endpoint: &ApiEndpoint, fields: Value) -> std::result::Result<String, String> {
     match endpoint.request(&payload(fields)) {
         Ok(request) => Ok(String::from_utf8(request.body).unwrap()),
         Err(reason) => Err(reason.0),
     }
 }
 
-fn templated(template: &str) -> HttpEndpoint {
+fn templated(template: &str) -> ApiEndpoint {
     let builder = HttpEndpoint::builder("http://h/x")
         .model("m")
         .body(template);
@@ -155,7 +155,7 @@ fn keys_go_where_the_template_wants_them() {
 
 #[test]
 fn settings_are_checked() {
-    let refused = |builder: HttpEndpointBuilder| builder.build().unwrap_err().to_string();
+    let refused = |builder: EndpointBuilder| builder.build().unwrap_err().to_string();
     let builder = || HttpEndpoint::builder("http://h/x");
     assert_eq!(
         refused(builder().jmespath("txt", "a")),
@@ -194,10 +194,10 @@ fn it_is_saved_and_loaded() {
     let saved = endpoint.saved();
     assert_eq!(saved.class, "llmeter.endpoints.http.HttpEndpoint");
     assert!(!format!("{:?}", saved.state).contains("hidden-value"));
-    let again = HttpEndpoint::from_saved(&saved, "").unwrap();
+    let again = ApiEndpoint::from_saved(&saved, None).unwrap();
     assert_eq!(again.saved(), saved);
     assert_eq!(again.method(), "PUT");
-    let request = |endpoint: &HttpEndpoint| endpoint.request(&payload(json!({"prompt": "x"})));
+    let request = |endpoint: &ApiEndpoint| endpoint.request(&payload(json!({"prompt": "x"})));
     assert_eq!(
         request(&again).unwrap().target,
         request(&endpoint).unwrap().target

@@ -3,15 +3,14 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::endpoint::json_api::Dialect;
-use crate::endpoint::{Answer, AnthropicMessages, Frame, Gemini, Ollama, Tgi};
+use crate::api::{Answer, AnthropicMessages, Api, Frame, Gemini, Ollama, Tgi};
 use llmeter_wire::clock::Stamp;
 
-const DIALECTS: [&dyn Dialect; 4] = [&AnthropicMessages, &Gemini, &Ollama, &Tgi];
+const JSON_APIS: [&dyn Api; 4] = [&AnthropicMessages, &Gemini, &Ollama, &Tgi];
 
 /// Decodes frames that arrive a second apart, and says which of them carried content.
-pub(crate) fn frames(dialect: &dyn Dialect, data: &[Value]) -> (Answer, Vec<bool>) {
-    let mut decoder = dialect.decoder();
+pub(crate) fn frames(api: &dyn Api, data: &[Value]) -> (Answer, Vec<bool>) {
+    let mut decoder = api.decoder();
     let mut answer = Answer::default();
     answer.sent_at(Stamp(0));
     let mut content = Vec::new();
@@ -31,11 +30,10 @@ pub(crate) fn frames(dialect: &dyn Dialect, data: &[Value]) -> (Answer, Vec<bool
 }
 
 /// Decodes an answer that is no stream.
-pub(crate) fn whole(dialect: &dyn Dialect, body: &Value) -> Answer {
+pub(crate) fn whole(api: &dyn Api, body: &Value) -> Answer {
     let mut answer = Answer::default();
     answer.begin_frame(Stamp(1));
-    dialect
-        .decoder()
+    api.decoder()
         .whole(body.to_string().as_bytes(), &mut answer);
     answer
 }
@@ -91,8 +89,8 @@ fn frame_like() -> impl Strategy<Value = Value> {
 }
 
 fn survive(frames: &[&[u8]]) {
-    for dialect in DIALECTS {
-        let (mut decoder, mut answer) = (dialect.decoder(), Answer::default());
+    for api in JSON_APIS {
+        let (mut decoder, mut answer) = (api.decoder(), Answer::default());
         answer.sent_at(Stamp(0));
         for (index, &data) in frames.iter().enumerate() {
             answer.begin_frame(Stamp(1 + index as i64));
@@ -120,7 +118,7 @@ fn survive(frames: &[&[u8]]) {
         assert!(answer.is_complete() || answer.is_failed());
         for &data in frames {
             let mut answer = Answer::default();
-            dialect.decoder().whole(data, &mut answer);
+            api.decoder().whole(data, &mut answer);
             assert!(answer.is_complete() || answer.is_failed());
             let _ = decoder.error_message(data);
         }
@@ -149,8 +147,8 @@ proptest! {
 
 #[test]
 fn texts_that_are_no_unicode_are_kept_as_far_as_they_are() {
-    for dialect in DIALECTS {
-        let (mut decoder, mut answer) = (dialect.decoder(), Answer::default());
+    for api in JSON_APIS {
+        let (mut decoder, mut answer) = (api.decoder(), Answer::default());
         answer.begin_frame(Stamp(1));
         for data in [
             &br#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a\ud800"}}"#[..],

@@ -10,62 +10,48 @@ use serde_json::{Value, json};
 
 pub(super) use decode::Decoder;
 
-use super::FrameDecoder;
-use super::supported_inputs::{FRAMES, Format, Intake, Part, check_limit, content, usual};
-use crate::base::error::Result;
-use crate::endpoint::openai::{
-    DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiBuilder, OpenAiForm, is_truthy, message_texts,
-};
-use crate::payload::{Media, MediaKind, Payload, Prompt};
+use super::supported_inputs::{FRAMES, usual};
+use super::*;
+use crate::payload::{Media, MediaKind};
 
-/// A model behind an OpenAI-compatible Chat Completions API.
+/// The Chat Completions API, at a base URL as the OpenAI SDK takes it (`…/v1` included).
+///
+/// A payload has one user message, after a system message if the prompt has a system text. Images are
+/// JPEG, PNG, GIF or WebP, audio is MP3 or WAV, documents are PDF.
 ///
 /// ```
 /// use llmeter::Endpoint;
 /// use llmeter::endpoint::OpenAiChat;
+/// use llmeter::payload::Payload;
 ///
 /// let endpoint = OpenAiChat::builder("http://127.0.0.1:8000/v1", "my-model").build()?;
 /// assert_eq!(endpoint.identity().model_id, "my-model");
 /// assert!(endpoint.is_streaming());
+/// let payload = OpenAiChat::create_payload("Hello", 64, Payload::new())?;
+/// assert_eq!(payload["messages"][0]["content"], "Hello");
 /// # Ok::<(), llmeter::Error>(())
 /// ```
-pub type OpenAiChat = OpenAi<Chat>;
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiChat;
 
-/// Settings of an [`OpenAiChat`] endpoint.
-pub type OpenAiChatBuilder = OpenAiBuilder<Chat>;
+entry_points!(OpenAiChat);
 
-/// The Chat Completions API.
-#[derive(Debug, Clone)]
-pub enum Chat {}
-
-impl OpenAiApi for Chat {
-    const FORM: OpenAiForm = OpenAiForm {
-        module: "llmeter.endpoints.openai",
-        streaming_class: Some("OpenAICompletionStreamEndpoint"),
-        whole_class: "OpenAICompletionEndpoint",
-        endpoint_names: ["openai", "openai"],
-        provider: "openai",
-        base_url: Some(DEFAULT_BASE_URL),
-        path: "chat/completions",
-        saved_when_streaming: &[],
-    };
-
-    fn prepare(payload: &mut Payload, streaming: bool) {
-        payload.insert("stream".into(), json!(streaming));
-        ask_for_usage(payload, streaming);
-    }
-
-    fn prompt_text(payload: &Payload) -> Option<Value> {
-        Some(message_texts(payload.get("messages")))
-    }
-
-    fn decoder() -> Box<dyn FrameDecoder> {
-        Box::<Decoder>::default()
-    }
-}
+const SPEC: ApiSpec = ApiSpec {
+    about: "OpenAI Chat Completions",
+    modes: &[
+        Mode::streaming("openai-chat-stream", "OpenAICompletionStreamEndpoint"),
+        Mode::non_streaming("openai-chat", "OpenAICompletionEndpoint"),
+    ],
+    module: "llmeter.endpoints.openai",
+    endpoint_name: "openai",
+    appended: &["chat/completions"],
+    prompt_fields: &["messages"],
+    limit_fields: &[&["max_completion_tokens"], &["max_tokens"]],
+    ..openai::SPEC
+};
 
 /// What the API takes; of documents only PDF, as its reference says.
-const INTAKE: Intake = Intake {
+const INPUTS: SupportedInputs = SupportedInputs {
     api: "OpenAI Chat Completions",
     system: true,
     images: IMAGES,
@@ -76,46 +62,50 @@ const INTAKE: Intake = Intake {
 };
 
 /// The images that models of OpenAI see.
-pub(super) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
+pub(crate) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
-/// Asks for the usage at the end of a stream, unless the user has said something of it.
-pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
-    if streaming && !payload.get("stream_options").is_some_and(is_truthy) {
-        payload.insert("stream_options".into(), json!({"include_usage": true}));
+impl Api for OpenAiChat {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
     }
-}
 
-impl OpenAiChat {
-    /// A payload with one user message, after a system message if the prompt has a system text.
-    ///
-    /// `extra` is added last and wins over what this function makes.
-    ///
-    /// ```
-    /// # use llmeter::{endpoint::OpenAiChat, payload::Payload};
-    /// let payload = OpenAiChat::create_payload("Hello", 64, Payload::new())?;
-    /// assert_eq!(payload["messages"][0]["content"], "Hello");
-    /// # Ok::<(), llmeter::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When `max_tokens` is 0, the prompt has no item, or the API does not take one: images are
-    /// JPEG, PNG, GIF or WebP, audio is MP3 or WAV, documents are PDF.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_tokens)?;
-        let prompt = prompt.into();
-        let content = content(&INTAKE.parts(&prompt)?, block);
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let system = prompt.system.iter();
         let system = system.map(|text| json!({"role": "system", "content": text}));
-        let user = json!({"role": "user", "content": content});
+        let user = json!({"role": "user", "content": prompt.content(block)});
         let mut payload = Payload::new();
         payload.insert("messages".into(), system.chain([user]).collect());
         payload.insert("max_tokens".into(), json!(max_tokens));
-        payload.extend(extra);
-        Ok(payload)
+        payload
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        openai::prepare(payload, model, streaming);
+        openai::ask_for_usage(payload, streaming);
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        Some(openai::message_texts(payload.get("messages")))
+    }
+
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("chat/completions".to_owned())
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::<Decoder>::default()
+    }
+
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        openai::headers(setup)
+    }
+
+    fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {
+        openai::saved_fields(&[])
     }
 }
 

@@ -6,14 +6,15 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use super::FrameDecoder;
 use super::openai_chat::{IMAGES, file};
-use super::supported_inputs::{FRAMES, Intake, Part, check_limit, usual};
-use crate::base::error::Result;
-use crate::endpoint::openai::{DEFAULT_BASE_URL, OpenAi, OpenAiApi, OpenAiForm, message_texts};
-use crate::payload::{DOCX, MediaKind, PPTX, Payload, Prompt, XLSX};
+use super::supported_inputs::{FRAMES, usual};
+use super::*;
+use crate::payload::{DOCX, MediaKind, PPTX, XLSX};
 
-/// A model behind an OpenAI-compatible Responses API.
+/// The Responses API, at a base URL as the OpenAI SDK takes it.
+///
+/// A payload has one user message; of several texts, each is a message. A system text becomes the
+/// `instructions`. Images are JPEG, PNG, GIF or WebP, documents are PDF, office files or texts.
 ///
 /// ```
 /// use llmeter::endpoint::OpenAiResponses;
@@ -21,40 +22,31 @@ use crate::payload::{DOCX, MediaKind, PPTX, Payload, Prompt, XLSX};
 /// let endpoint = OpenAiResponses::builder("http://127.0.0.1:8000/v1", "my-model").build()?;
 /// # Ok::<(), llmeter::Error>(())
 /// ```
-pub type OpenAiResponses = OpenAi<Responses>;
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiResponses;
 
-/// The Responses API.
-#[derive(Debug, Clone)]
-pub enum Responses {}
+entry_points!(OpenAiResponses);
 
-impl OpenAiApi for Responses {
-    const FORM: OpenAiForm = OpenAiForm {
-        module: "llmeter.endpoints.openai_response",
-        streaming_class: Some("OpenAIResponseStreamEndpoint"),
-        whole_class: "OpenAIResponseEndpoint",
-        endpoint_names: ["openai-response", "openai-response-stream"],
-        provider: "openai",
-        base_url: Some(DEFAULT_BASE_URL),
-        path: "responses",
-        // Here the first token counts, whatever it is; so the Python system must do when it runs
-        // this endpoint again.
-        saved_when_streaming: &[("ttft_visible_tokens_only", false)],
-    };
-
-    fn prompt_text(payload: &Payload) -> Option<Value> {
-        Some(match payload.get("input") {
-            Some(Value::String(text)) => json!(text),
-            input => message_texts(input),
-        })
-    }
-
-    fn decoder() -> Box<dyn FrameDecoder> {
-        Box::<decode::Decoder>::default()
-    }
-}
+const SPEC: ApiSpec = ApiSpec {
+    about: "OpenAI Responses",
+    modes: &[
+        Mode {
+            endpoint_name: Some("openai-response-stream"),
+            ..Mode::streaming("openai-responses-stream", "OpenAIResponseStreamEndpoint")
+        },
+        Mode::non_streaming("openai-responses", "OpenAIResponseEndpoint"),
+    ],
+    module: "llmeter.endpoints.openai_response",
+    endpoint_name: "openai-response",
+    appended: &["responses"],
+    system_fields: &["instructions"],
+    prompt_fields: &["input"],
+    limit_fields: &[&["max_output_tokens"]],
+    ..openai::SPEC
+};
 
 /// What the API takes. Its reference has no audio among the parts of a message.
-const INTAKE: Intake = Intake {
+const INPUTS: SupportedInputs = SupportedInputs {
     api: "OpenAI Responses",
     system: true,
     images: IMAGES,
@@ -79,38 +71,65 @@ const INTAKE: Intake = Intake {
     instead: FRAMES,
 };
 
-impl OpenAiResponses {
-    /// A payload with one user message; of several texts, each is a message. A system text becomes
-    /// the `instructions`.
-    ///
-    /// `extra` is added last and wins over what this function makes.
-    ///
-    /// # Errors
-    /// When `max_output_tokens` is 0, the prompt has no item, or the API does not take one: images
-    /// are JPEG, PNG, GIF or WebP, documents are PDF, office files or texts.
-    pub fn create_payload(
-        prompt: impl Into<Prompt>,
-        max_output_tokens: u64,
-        extra: Payload,
-    ) -> Result<Payload> {
-        check_limit(max_output_tokens)?;
-        let prompt = prompt.into();
-        let parts = INTAKE.parts(&prompt)?;
+impl Api for OpenAiResponses {
+    fn spec(&self) -> &'static ApiSpec {
+        &SPEC
+    }
+
+    fn supported_inputs(&self) -> &'static SupportedInputs {
+        &INPUTS
+    }
+
+    fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let message = |content: Value| json!({"role": "user", "content": content});
-        let texts: Option<Vec<&str>> = parts.iter().map(Part::text).collect();
+        let parts = prompt.parts.iter();
+        let texts: Option<Vec<&str>> = parts.clone().map(Part::text).collect();
         let input = match texts.as_deref() {
             Some([text]) => json!(text),
             Some(texts) => texts.iter().map(|text| message(json!(text))).collect(),
-            None => json!([message(parts.iter().map(block).collect())]),
+            None => json!([message(parts.map(block).collect())]),
         };
         let mut payload = Payload::new();
         payload.insert("input".into(), input);
-        payload.insert("max_output_tokens".into(), json!(max_output_tokens));
+        payload.insert("max_output_tokens".into(), json!(max_tokens));
         if let Some(text) = prompt.system {
             payload.insert("instructions".into(), json!(text));
         }
-        payload.extend(extra);
-        Ok(payload)
+        payload
+    }
+
+    fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
+        openai::prepare(payload, model, streaming);
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        Some(match payload.get("input") {
+            Some(Value::String(text)) => text.clone(),
+            input => openai::message_texts(input),
+        })
+    }
+
+    fn path(&self, _: &Setup) -> Result<String> {
+        Ok("responses".to_owned())
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        Box::<decode::Decoder>::default()
+    }
+
+    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        openai::headers(setup)
+    }
+
+    fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
+        // Here the first token counts, whatever it is; so the Python system must do when it runs this
+        // endpoint again.
+        let switch = ("ttft_visible_tokens_only", json!(false));
+        openai::saved_fields(if streaming {
+            std::slice::from_ref(&switch)
+        } else {
+            &[]
+        })
     }
 }
 

@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
+use super::super::jmespath::Path;
 use crate::api::failure::{excerpt, whole_json};
 use crate::api::lenient::lenient_json;
 use crate::aws;
 use crate::base::failure::FailureKind;
-use crate::endpoint::aws::Path;
 use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Where lines have a piece of the text: those of text generation containers, of chats, of completions.

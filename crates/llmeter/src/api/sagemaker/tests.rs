@@ -1,14 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::{Answer, Frame};
+use crate::endpoint::{AwsOptions, HttpApi};
 
 fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
     let aws = AwsOptions::new()
         .region("us-east-1")
         .access_keys("A", "b", None);
     let builder = SageMaker::builder("e", "m").aws(aws).streaming(streaming);
-    builder.build().unwrap().frame_decoder()
+    builder.build().unwrap().decoder()
 }
 
 fn decode(parts: &[&[u8]]) -> Answer {

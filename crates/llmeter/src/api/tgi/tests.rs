@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::endpoint::json_api::Dialect;
-use crate::endpoint::{Answer, ResponseHead};
+use crate::api::{Answer, Api, ResponseHead};
 
 use super::Tgi;
 use crate::api::json_frames::tests::{frames, whole};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Object;
+use crate::api::ApiMode;
 use crate::base::setting::{Kind, Setting};
-use crate::endpoint::APIS;
 use crate::run::Connections;
 use crate::storage::Location;
 use llmeter_wire::StampSource;
@@ -34,7 +34,7 @@ pub(super) fn expected(setting: Setting) -> String {
         Kind::Switch => "true or false".to_owned(),
         Kind::Choice(names) => format!("one of {}", names.join(", ")),
         Kind::Api => {
-            let names: Vec<_> = APIS.iter().map(|api| api.name).collect();
+            let names: Vec<_> = ApiMode::all().map(|api| api.name).collect();
             format!("one of {}", names.join(", "))
         }
         Kind::Expressions => "a table like { text = \"choices[0].text\" }".to_owned(),

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use self::form::{Form, expected};
+use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Kind, Setting, with_settings};
-use crate::endpoint::Api;
 use crate::payload::tokenizer_from_spec;
 use crate::run::{Connections, Load, RunConfig};
 use crate::storage::Location;
@@ -68,7 +68,7 @@ macro_rules! structure {
             /// If the setting does not take such a value.
             pub fn set(&mut self, setting: Setting, value: &Value) -> Result<()> {
                 let value = &match (setting.kind(), value) {
-                    (Kind::Api, Value::String(name)) => Api::named(name)?.name.into(),
+                    (Kind::Api, Value::String(name)) => ApiMode::named(name)?.name.into(),
                     // The one of the environment.
                     (Kind::Address, Value::Bool(true)) => "".into(),
                     (Kind::Address, Value::Bool(false)) => {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::RunSettings;
+use crate::api::ApiMode;
 use crate::base::setting::{Kind, Setting};
-use crate::endpoint::APIS;
 
 impl RunSettings {
     /// The JSON Schema of a configuration file, whose keys are written with hyphens.
@@ -36,7 +36,7 @@ fn form(kind: Kind) -> Map<String, Value> {
         Kind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Choice(names) => json!({"enum": names}),
-        Kind::Api => json!({"enum": APIS.iter().map(|api| api.name).collect::<Vec<_>>()}),
+        Kind::Api => json!({"enum": ApiMode::all().map(|api| api.name).collect::<Vec<_>>()}),
         Kind::Expressions => {
             json!({"oneOf": [{"type": "object", "additionalProperties": text()}, list()]})
         }

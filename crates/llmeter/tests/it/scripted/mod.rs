@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use llmeter::endpoint::ApiEndpoint;
 use llmeter::wire::clock::{self, Stamp};
 use llmeter::{InvocationResponse, Load, OpenAiChat, RunConfig, RunResult, Runner};
 use llmeter_testing::{Builder, ScriptedServer};
@@ -93,7 +94,7 @@ impl Scripted {
         self.config_of(endpoint)
     }
 
-    pub(crate) fn config_of(&self, endpoint: OpenAiChat) -> RunConfig {
+    pub(crate) fn config_of(&self, endpoint: ApiEndpoint) -> RunConfig {
         let payload = OpenAiChat::create_payload("one two three", 64, Default::default()).unwrap();
         let mut config = RunConfig::new(Arc::new(endpoint), [payload]);
         config.timeout = Duration::from_secs(20);

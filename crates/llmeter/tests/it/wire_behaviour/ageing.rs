@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use llmeter::callback::{Hook, HookResult};
 use llmeter::endpoint::{
-    EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject, Transport,
-    async_trait,
+    ApiEndpoint, EndpointError, FrameDecoder, HttpApi, HttpRequest, Identity, SavedObject,
+    Transport, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
@@ -25,7 +25,7 @@ const LIFETIME: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_millis(400);
 
 /// The chat API with requests that say when they were made, and soon are too old.
-struct Ageing(OpenAiChat);
+struct Ageing(ApiEndpoint);
 
 impl Ageing {
     fn chat(&self) -> &dyn HttpApi {

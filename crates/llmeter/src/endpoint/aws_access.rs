@@ -7,8 +7,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::Service;
-use super::options::AwsOptions;
+use super::access::{Access, AccessSettings, api_key};
+use super::aws_options::AwsOptions;
+use super::{EndpointError, HttpRequest};
+use crate::api::Service;
 use crate::aws::{
     AccessKeys, CredentialSource, Profile, Scope, bad_region, is_region, metadata_region,
     missing_region, signed_headers, variable,
@@ -16,8 +18,6 @@ use crate::aws::{
 use crate::base::error::{Error, Result};
 use crate::base::runtime::block_on;
 use crate::base::setting::Setting;
-use crate::endpoint::access::{Access, AccessSettings, api_key};
-use crate::endpoint::{EndpointError, HttpRequest};
 use llmeter_wire::Server;
 use llmeter_wire::clock::{self, Stamp};
 
@@ -26,7 +26,7 @@ const LIFETIME: Duration = Duration::from_secs(120);
 
 /// Region, address and credentials, checked.
 #[derive(Debug, Clone)]
-pub(crate) struct AwsAccess {
+pub(super) struct AwsAccess {
     service: Service,
     access: Access,
     /// The address that the user gave.
@@ -46,15 +46,7 @@ impl AwsAccess {
     /// # Errors
     /// When there is no region, or a setting cannot be used. Whether there are credentials tells
     /// [`check`](Self::check).
-    pub(crate) fn new(options: &AwsOptions, service: Service) -> Result<Self> {
-        Self::with(options, service, &AccessSettings::default())
-    }
-
-    /// As [`new`](Self::new), with further headers and parameters of requests.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub(crate) fn with(
+    pub(super) fn with(
         options: &AwsOptions,
         service: Service,
         more: &AccessSettings,
@@ -108,34 +100,34 @@ impl AwsAccess {
         };
         Ok(Self {
             service,
-            access: Access::new(&settings, "", &secrets)?,
+            access: Access::new(&settings, &[], &secrets)?,
             own_address,
             region,
             identity,
         })
     }
 
-    pub(crate) fn access(&self) -> &Access {
+    pub(super) fn access(&self) -> &Access {
         &self.access
     }
 
-    pub(crate) fn server(&self) -> &Server {
+    pub(super) fn server(&self) -> &Server {
         self.access.server()
     }
 
-    pub(crate) fn region(&self) -> Option<&str> {
+    pub(super) fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
 
     /// The address that the user gave, for which the Python package's endpoints have no field.
-    pub(crate) fn saved_apart(&self) -> Map<String, Value> {
+    pub(super) fn extra_state(&self) -> Map<String, Value> {
         let own = self.own_address.iter();
         own.map(|address| ("base_url".to_owned(), address.as_str().into()))
             .collect()
     }
 
     /// Hides the secrets of requests in a text, and signatures, of which each request has its own.
-    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let text = self.access.redact(text);
         let Identity::Signed(source) = &self.identity else {
             return text;
@@ -144,12 +136,12 @@ impl AwsAccess {
     }
 
     /// How long a request can be sent after it was made.
-    pub(crate) fn request_lifetime(&self) -> Option<Duration> {
+    pub(super) fn request_lifetime(&self) -> Option<Duration> {
         matches!(self.identity, Identity::Signed(_)).then_some(LIFETIME)
     }
 
     /// Whether a request that was made then can still be sent.
-    pub(crate) fn is_fresh(&self, made: Stamp) -> bool {
+    pub(super) fn is_fresh(&self, made: Stamp) -> bool {
         match &self.identity {
             Identity::Signed(source) => {
                 clock::now() < made.after(LIFETIME / 2) && source.signs_like(made, LIFETIME / 2)
@@ -162,7 +154,7 @@ impl AwsAccess {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         match &self.identity {
             Identity::Signed(source) if !self.has_own_authorization() => {
                 source.current().map(|_| ())
@@ -179,18 +171,18 @@ impl AwsAccess {
     ///
     /// # Errors
     /// When there are no credentials, or the request cannot be signed.
-    pub(crate) fn request(
+    pub(super) fn request(
         &self,
         path: &str,
         accept: &str,
-        own: &[(&str, &str)],
+        own: Vec<(&'static str, String)>,
         body: Vec<u8>,
     ) -> Result<HttpRequest, EndpointError> {
         let refuse = |reason: Error| EndpointError(reason.to_string());
         let target = self.access.target(path);
         let mut of_api: Vec<(String, SecretString)> = own
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
             .collect();
         match &self.identity {
             Identity::Bearer(token) => {
@@ -306,12 +298,16 @@ fn bad(variable: &'static str) -> Error {
 mod tests {
     use super::*;
 
+    fn access_of(options: &AwsOptions, service: Service) -> Result<AwsAccess> {
+        AwsAccess::with(options, service, &AccessSettings::default())
+    }
+
     fn options() -> AwsOptions {
         AwsOptions::new().region("us-east-1")
     }
 
     fn lines(access: &AwsAccess) -> Vec<(String, String)> {
-        let request = access.request("model/a%3Ab/converse", "*/*", &[], b"{}".to_vec());
+        let request = access.request("model/a%3Ab/converse", "*/*", Vec::new(), b"{}".to_vec());
         let headers = request.unwrap().headers.into_iter();
         headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.expose_secret().to_owned()))
@@ -321,7 +317,7 @@ mod tests {
     #[test]
     fn the_address_follows_from_service_and_region() {
         let host = |region: &str, service| {
-            let access = AwsAccess::new(&AwsOptions::new().region(region), service).unwrap();
+            let access = access_of(&AwsOptions::new().region(region), service).unwrap();
             access.server().authority.clone()
         };
         assert_eq!(
@@ -337,7 +333,7 @@ mod tests {
     #[test]
     fn temporary_keys_sign_with_their_token() {
         let keyed = options().access_keys("AKID", "s3cret", Some("t0ken".into()));
-        let access = AwsAccess::new(&keyed, Service::Bedrock).unwrap();
+        let access = access_of(&keyed, Service::Bedrock).unwrap();
         let lines = lines(&access);
         let value = |name: &str| &lines.iter().find(|line| line.0 == name).unwrap().1;
         let authorization = value("authorization");
@@ -360,35 +356,38 @@ mod tests {
         let both = options()
             .access_keys("AKID", "s", None)
             .bearer_token("key1");
-        let access = AwsAccess::new(&both, Service::Bedrock).unwrap();
+        let access = access_of(&both, Service::Bedrock).unwrap();
         assert!(lines(&access).contains(&("authorization".into(), "Bearer key1".into())));
         assert_eq!(access.request_lifetime(), None);
-        let sagemaker = AwsAccess::new(&both, Service::SageMaker).unwrap();
+        let sagemaker = access_of(&both, Service::SageMaker).unwrap();
         assert!(sagemaker.request_lifetime().is_some());
     }
 
     #[test]
     fn what_is_missing_is_named_with_what_to_do() {
-        let missing = AwsAccess::new(&AwsOptions::new(), Service::Bedrock).unwrap_err();
+        let missing = access_of(&AwsOptions::new(), Service::Bedrock).unwrap_err();
         assert!(
             missing.to_string().starts_with("region is required"),
             "{missing}"
         );
-        let access = AwsAccess::new(&options(), Service::Bedrock).unwrap();
+        let access = access_of(&options(), Service::Bedrock).unwrap();
         let error = access.check().unwrap_err().to_string();
         assert!(
             error.starts_with("an AWS access key is required"),
             "{error}"
         );
         assert_eq!(
-            access.request("x", "*/*", &[], Vec::new()).unwrap_err().0,
+            access
+                .request("x", "*/*", Vec::new(), Vec::new())
+                .unwrap_err()
+                .0,
             error
         );
         let gateway = options().header("authorization", "Basic abc");
-        let access = AwsAccess::new(&gateway, Service::Bedrock).unwrap();
+        let access = access_of(&gateway, Service::Bedrock).unwrap();
         access.check().unwrap();
-        access.request("x", "*/*", &[], Vec::new()).unwrap();
-        let error = AwsAccess::new(
+        access.request("x", "*/*", Vec::new(), Vec::new()).unwrap();
+        let error = access_of(
             &options().access_keys("AKID", "s 3", None),
             Service::Bedrock,
         );

@@ -1,0 +1,193 @@
+//! What the APIs of Amazon Web Services have in common: services and their addresses, bytes in JSON,
+//! and media as Bedrock's Converse has them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::failure::excerpt;
+use super::lenient::lenient_json;
+use super::{EndpointError, Setup, SupportedInputs, path_segment};
+use crate::aws::host_suffix;
+use crate::payload::{DOCX, Media, Payload, XLSX, bytes_of, bytes_value};
+
+/// A service of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Bedrock.
+    Bedrock,
+    /// Bedrock's newer address, which speaks the APIs of the models' makers.
+    BedrockMantle,
+    /// SageMaker.
+    SageMaker,
+}
+
+impl Service {
+    /// The name in signatures.
+    pub(crate) fn signing_name(self) -> &'static str {
+        match self {
+            Self::Bedrock => "bedrock",
+            Self::BedrockMantle => "bedrock-mantle",
+            Self::SageMaker => "sagemaker",
+        }
+    }
+
+    /// The variables with an address to use instead of Amazon's; the first counts most.
+    pub(crate) fn endpoint_variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Bedrock => &["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"],
+            Self::BedrockMantle => &["ANTHROPIC_BEDROCK_MANTLE_BASE_URL"],
+            Self::SageMaker => &["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL"],
+        }
+    }
+
+    /// Whether the AWS tools know it, so that addresses in profiles are meant for it, too.
+    pub(crate) fn is_of_aws_tools(self) -> bool {
+        self != Self::BedrockMantle
+    }
+
+    /// Whether it takes API keys in place of signatures.
+    pub(crate) fn takes_api_keys(self) -> bool {
+        self != Self::SageMaker
+    }
+
+    /// Where Amazon serves it.
+    pub(crate) fn address(self, region: &str) -> String {
+        let host = match self {
+            Self::Bedrock => "bedrock-runtime",
+            Self::SageMaker => "runtime.sagemaker",
+            Self::BedrockMantle => {
+                return format!("https://bedrock-mantle.{region}.api.aws/anthropic");
+            }
+        };
+        format!("https://{host}.{region}.{}", host_suffix(region))
+    }
+}
+
+/// The path of a request for a model.
+pub(super) fn model_path(setup: &Setup, streaming: &str, non_streaming: &str) -> String {
+    let operation = if setup.streaming {
+        streaming
+    } else {
+        non_streaming
+    };
+    format!(
+        "model/{}/{operation}",
+        path_segment(&setup.identity.model_id)
+    )
+}
+
+/// The body of a request: the payload without a field that is in the path, bytes in base64.
+pub(super) fn body(payload: &Payload, in_path: &str) -> Result<Vec<u8>, EndpointError> {
+    let mut payload = payload.clone();
+    payload.shift_remove(in_path);
+    Ok(with_base64(&Value::Object(payload))
+        .to_string()
+        .into_bytes())
+}
+
+/// The number of attempts that the Python system's client makes unless told otherwise.
+pub(super) const MAX_ATTEMPTS: u64 = 3;
+
+/// A value as JSON for AWS: marked bytes become base64.
+pub(super) fn with_base64(value: &Value) -> Value {
+    if let Some(bytes) = bytes_of(value) {
+        return Value::String(STANDARD.encode(bytes));
+    }
+    match value {
+        Value::Array(list) => list.iter().map(with_base64).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), with_base64(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+/// What a chunk of an InvokeModel stream holds.
+///
+/// # Errors
+/// If it holds no bytes.
+pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
+    let bytes = lenient_json(data).ok().and_then(|value| {
+        let bytes = value.get("bytes")?.as_str()?;
+        STANDARD.decode(bytes).ok()
+    });
+    bytes.ok_or_else(|| format!("holds no bytes in base64: {}", excerpt(data)))
+}
+
+/// What Converse takes.
+pub(super) const INPUTS: SupportedInputs = SupportedInputs {
+    api: "Bedrock Converse",
+    system: true,
+    images: &[
+        ("image/jpeg", "jpeg"),
+        ("image/png", "png"),
+        ("image/gif", "gif"),
+        ("image/webp", "webp"),
+    ],
+    audio: &[
+        ("audio/mpeg", "mp3"),
+        ("audio/wav", "wav"),
+        ("audio/ogg", "ogg"),
+        ("audio/opus", "opus"),
+        ("audio/flac", "flac"),
+        ("audio/aac", "aac"),
+        ("audio/mp4", "m4a"),
+        ("audio/x-matroska", "mka"),
+        ("audio/webm", "webm"),
+    ],
+    videos: &[
+        ("video/mp4", "mp4"),
+        ("video/quicktime", "mov"),
+        // Not in the API's reference, but passed on by the Python system.
+        ("video/x-msvideo", "avi"),
+        ("video/x-matroska", "mkv"),
+        ("video/webm", "webm"),
+        ("video/mpeg", "mpeg"),
+        ("video/x-flv", "flv"),
+        ("video/x-ms-wmv", "wmv"),
+        ("video/3gpp", "three_gp"),
+    ],
+    documents: &[
+        ("application/pdf", "pdf"),
+        ("application/msword", "doc"),
+        (DOCX, "docx"),
+        ("application/vnd.ms-excel", "xls"),
+        (XLSX, "xlsx"),
+        ("text/plain", "txt"),
+        ("text/markdown", "md"),
+        ("text/csv", "csv"),
+        ("text/html", "html"),
+    ],
+    instead: "",
+};
+
+/// `{"image": {"format": "png", "source": {"bytes": …}}}`, `further` fields last.
+pub(super) fn media_block(media: &Media, format: &str, further: Payload) -> Value {
+    let mut fields = Map::new();
+    fields.insert("format".into(), json!(format));
+    fields.insert(
+        "source".into(),
+        json!({"bytes": bytes_value(media.bytes())}),
+    );
+    fields.extend(further);
+    json!({media.kind().name(): fields})
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bytes_become_base64_at_any_depth() {
+        let payload = json!({"a": [{"source": {"bytes": {"__llmeter_bytes__": "/9j/"}}}], "b": 1});
+        assert_eq!(
+            with_base64(&payload),
+            json!({"a": [{"source": {"bytes": "/9j/"}}], "b": 1})
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What the APIs of OpenAI have in common.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Names and addresses of all of them.
+pub(super) const SPEC: ApiSpec = ApiSpec {
+    provider: "openai",
+    key_variable: Some("OPENAI_API_KEY"),
+    // Where the OpenAI SDK goes when no base URL is given.
+    saved_base_url: Some("https://api.openai.com/v1/"),
+    example_base_url: "http://localhost:8000/v1",
+    ..ApiSpec::DEFAULT
+};
+
+/// The organization and the project that are charged.
+pub(super) fn headers(setup: &Setup) -> Vec<(&'static str, String)> {
+    let organization = setup.own_text("organization");
+    [
+        ("OpenAI-Organization", organization),
+        ("OpenAI-Project", setup.project.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?.to_owned())))
+    .collect()
+}
+
+/// The fields of a saved endpoint, with `switches` that are the API's own.
+pub(super) fn saved_fields(switches: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
+    let mut fields = unset(&["model_id", "endpoint_name", "provider"]);
+    fields.extend_from_slice(switches);
+    fields.extend(unset(&[
+        "project",
+        "organization",
+        "base_url",
+        "max_retries",
+    ]));
+    fields.push(("timeout", sdk_timeout()));
+    fields
+}
+
+/// What every request says beside its prompt.
+pub(super) fn prepare(payload: &mut Payload, model: Option<&str>, streaming: bool) {
+    set_model(payload, model);
+    payload.insert("stream".into(), json!(streaming));
+}
+
+/// Asks for the usage at the end of a stream, unless the user has said something of it.
+pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
+    if streaming && !payload.get("stream_options").is_some_and(is_truthy) {
+        payload.insert("stream_options".into(), json!({"include_usage": true}));
+    }
+}
+
+/// The texts of messages, each on a line: contents that are texts, and those of parts.
+pub(super) fn message_texts(messages: Option<&Value>) -> String {
+    let messages = messages.and_then(Value::as_array);
+    let mut texts: Vec<&str> = Vec::new();
+    for content in messages
+        .into_iter()
+        .flatten()
+        .filter_map(|message| message.get("content"))
+    {
+        match content {
+            Value::String(text) if !text.is_empty() => texts.push(text),
+            Value::Array(parts) => {
+                texts.extend(parts.iter().filter_map(|part| part.get("text")?.as_str()));
+            }
+            _ => {}
+        }
+    }
+    texts.join("\n")
+}
+
+/// The text of a field that is a text or a list of texts, each on a line; `None` for token ids.
+pub(super) fn plain_texts(field: Option<&Value>) -> Option<String> {
+    match field? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            Some(texts?.join("\n"))
+        }
+        _ => None,
+    }
+}
+
+/// What Python takes for true.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}

@@ -1,0 +1,188 @@
+//! An API at an address.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+#[cfg(feature = "aws")]
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::access::Access;
+#[cfg(feature = "aws")]
+use super::aws_access::AwsAccess;
+use super::{
+    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
+    Transport,
+};
+use crate::api::{self, Api, Setup};
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+use crate::payload::Payload;
+use llmeter_wire::Server;
+#[cfg(feature = "aws")]
+use llmeter_wire::clock::Stamp;
+
+/// A model behind an API of llmeter's table, at one address. An [`EndpointBuilder`] makes it.
+///
+/// [`EndpointBuilder`]: super::EndpointBuilder
+#[derive(Debug, Clone)]
+pub struct ApiEndpoint {
+    pub(super) api: &'static dyn Api,
+    /// The API with the settings of its own, if it has any.
+    pub(super) configured: Option<Arc<dyn Api>>,
+    /// The class by which files name it.
+    pub(super) class: &'static str,
+    pub(super) setup: Setup,
+    pub(super) route: Route,
+}
+
+/// The way to the API.
+#[derive(Debug, Clone)]
+pub(super) enum Route {
+    /// Every request has the same target and the same header lines.
+    Plain {
+        access: Access,
+        target: String,
+        headers: Vec<(String, SecretString)>,
+        /// What to do about a missing key, if nobody answers without one.
+        missing_key: Option<&'static str>,
+    },
+    /// Requests are signed one by one.
+    #[cfg(feature = "aws")]
+    Aws { access: AwsAccess, path: String },
+}
+
+impl Route {
+    pub(super) fn access(&self) -> &Access {
+        match self {
+            Self::Plain { access, .. } => access,
+            #[cfg(feature = "aws")]
+            Self::Aws { access, .. } => access.access(),
+        }
+    }
+}
+
+impl ApiEndpoint {
+    fn api(&self) -> &dyn Api {
+        self.configured.as_deref().unwrap_or(self.api)
+    }
+
+    /// The base URL, with a slash at the end.
+    pub fn base_url(&self) -> &str {
+        self.route.access().base_url()
+    }
+
+    /// The names of the headers that the user gave, for the record.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.route.access().header_names()
+    }
+}
+
+impl Endpoint for ApiEndpoint {
+    fn identity(&self) -> &Identity {
+        &self.setup.identity
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.setup.streaming
+    }
+
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        let model = &self.setup.identity.model_id;
+        api::prepare(self.api(), payload, Some(model), self.setup.streaming)
+    }
+
+    fn prompt_text(&self, payload: &Payload) -> Option<Value> {
+        self.api().prompt_text(payload).map(Value::String)
+    }
+
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
+    }
+
+    fn saved(&self) -> SavedObject {
+        self.to_saved()
+    }
+
+    fn extra_state(&self) -> Map<String, Value> {
+        match &self.route {
+            Route::Plain { .. } => Map::new(),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, .. } => access.extra_state(),
+        }
+    }
+}
+
+impl HttpApi for ApiEndpoint {
+    fn server(&self) -> &Server {
+        self.route.access().server()
+    }
+
+    fn method(&self) -> &str {
+        self.api().method()
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.route {
+            Route::Plain {
+                missing_key: Some(expected),
+                ..
+            } => Err(Error::missing(Setting::ApiKey).with_hint(*expected)),
+            Route::Plain { .. } => Ok(()),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, .. } => access.check(),
+        }
+    }
+
+    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
+        let body = self.api().body(payload)?;
+        match &self.route {
+            Route::Plain {
+                target, headers, ..
+            } => Ok(HttpRequest {
+                target: target.clone(),
+                headers: headers.clone(),
+                body,
+            }),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, path } => {
+                let accept = self.api().accept(self.setup.streaming);
+                let own = self.api().headers(&self.setup);
+                access.request(path, accept, own, body)
+            }
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    fn request_lifetime(&self) -> Option<Duration> {
+        match &self.route {
+            Route::Plain { .. } => None,
+            Route::Aws { access, .. } => access.request_lifetime(),
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    fn is_fresh(&self, made: Stamp) -> bool {
+        match &self.route {
+            Route::Plain { .. } => true,
+            Route::Aws { access, .. } => access.is_fresh(made),
+        }
+    }
+
+    fn framing(&self) -> Framing {
+        self.api().framing()
+    }
+
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        self.api().decoder()
+    }
+
+    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.route {
+            Route::Plain { access, .. } => access.redact(text),
+            #[cfg(feature = "aws")]
+            Route::Aws { access, .. } => access.redact(text),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Endpoints as they are saved, and back: one form for all APIs, whose fields are the API's.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::access::pairs;
+use super::{ApiEndpoint, Endpoint, EndpointBuilder, SavedObject, registry};
+use crate::api::ApiMode;
+use crate::base::error::{Error, Result};
+
+/// The fields of saved endpoints that are no setting of the API's own.
+const SHARED: [&str; 9] = [
+    "model_id",
+    "endpoint_name",
+    "provider",
+    "base_url",
+    "region",
+    "aws_region",
+    "project",
+    "project_id",
+    "max_retries",
+];
+
+/// Whether a field of a saved endpoint is no setting of the API's own.
+pub(super) fn is_shared(name: &str) -> bool {
+    SHARED.contains(&name)
+}
+
+/// The names of what users add to each request.
+const HEADERS: &str = "default_headers";
+const QUERY: &str = "default_query";
+
+impl SavedObject {
+    /// The class of a saved endpoint without its module, in the present form or the one before 0.2.0.
+    pub(crate) fn endpoint_class(&self) -> &str {
+        match self.state.get("endpoint_type").and_then(Value::as_str) {
+            Some(class) if self.class.is_empty() => class,
+            _ => self.name(),
+        }
+    }
+
+    /// A text; null is none.
+    ///
+    /// # Errors
+    /// If it is anything else.
+    fn text(&self, name: &'static str) -> Result<Option<&str>> {
+        match self.state.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Error::field(name, other, "a text")),
+        }
+    }
+}
+
+impl ApiEndpoint {
+    pub(super) fn to_saved(&self) -> SavedObject {
+        let (spec, setup) = (self.api.spec(), &self.setup);
+        let fields = self.api.saved_fields(setup.streaming);
+        let has = |name: &str| fields.iter().any(|(field, _)| *field == name);
+        let mut state = Map::new();
+        for (name, _) in &fields {
+            let value = match *name {
+                "model_id" => json!(setup.identity.model_id),
+                "endpoint_name" => json!(setup.identity.endpoint_name),
+                "provider" => json!(setup.identity.provider),
+                "base_url" => match setup.own_text("base_url") {
+                    Some(given) => json!(given),
+                    None if spec.base_url.is_some() => json!(self.base_url().trim_end_matches('/')),
+                    // Where the Python system's client takes the address to pieces, it ends in a
+                    // slash.
+                    None => json!(self.base_url()),
+                },
+                "aws_region" if has("region") => Value::Null,
+                "region" | "aws_region" => json!(setup.region),
+                "project" | "project_id" => json!(setup.project),
+                "max_retries" => json!(0),
+                name => setup.own.get(name).cloned().unwrap_or_default(),
+            };
+            state.insert((*name).to_owned(), value);
+        }
+        let access = self.route.access();
+        let additions = [
+            (HEADERS, access.saved_headers()),
+            (QUERY, access.saved_query()),
+        ];
+        for (name, values) in additions {
+            // Where there is no place for an address, there is none for these.
+            if has("base_url") && !values.is_empty() {
+                state.insert(name.to_owned(), Value::Object(values));
+            }
+        }
+        SavedObject {
+            class: format!("{}.{}", spec.module, self.class),
+            state,
+        }
+    }
+
+    /// Rebuilds an endpoint of an API from `run_config.json`, in its present form or the one before
+    /// 0.2.0 of the Python system. No file holds an API key; it is read from the environment variable
+    /// `api_key_env`, by default the API's usual one. A key that is not there is no error, nor are
+    /// settings that have no meaning here.
+    ///
+    /// # Errors
+    /// If the class is not known here, or a setting is missing or cannot be used.
+    pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Self> {
+        let mode = ApiMode::of_saved(saved)?;
+        let spec = mode.api.spec();
+        let provider = match saved.state.get("provider").and_then(Value::as_str) {
+            None => mode.api,
+            Some(provider) => mode.api.at_provider(provider)?.unwrap_or(mode.api),
+        };
+        let streaming = mode.streaming.unwrap_or(true);
+        let fields = provider.saved_fields(streaming);
+        let name = saved.text("endpoint_name")?;
+        // What is called as its model may lack the model's name.
+        let other_name = name.filter(|_| spec.endpoint_name.is_empty());
+        let model_id = saved
+            .text("model_id")?
+            .or(other_name)
+            .or(spec.default_model);
+        let missing = || Error::missing_field("model_id");
+        let base_url = saved.text("base_url")?.or(spec.saved_base_url);
+        let mut builder = EndpointBuilder::new(
+            mode.api,
+            base_url.unwrap_or_default(),
+            model_id.ok_or_else(missing)?,
+        )
+        .streaming(streaming);
+        if let Some(name) = name {
+            builder = builder.endpoint_name(name);
+        }
+        if let Some(provider) = saved.text("provider")?
+            && fields.iter().any(|(field, _)| *field == "provider")
+        {
+            builder = builder.provider(provider);
+        }
+        // The Python system has a name of its own for AWS's regions.
+        if let Some(region) = saved.text("region")?.or(saved.text("aws_region")?) {
+            builder = builder.region(region);
+        }
+        if let Some(project) = saved.text("project")?.or(saved.text("project_id")?) {
+            builder = builder.project(project);
+        }
+        for (name, _) in fields.into_iter().filter(|(name, _)| !is_shared(name)) {
+            if let Some(value) = saved.state.get(name).filter(|value| !value.is_null()) {
+                builder = builder.set(name, value.clone());
+            }
+        }
+        for (name, value) in pairs(&saved.state, HEADERS) {
+            builder = builder.header(name, value);
+        }
+        for (name, value) in pairs(&saved.state, QUERY) {
+            builder = builder.query(name, value);
+        }
+        let usual = mode.key_variable_at(saved.text("provider")?);
+        if let Some(variable) = api_key_env.or(usual)
+            && let Ok(key) = std::env::var(variable)
+        {
+            builder = builder.api_key(key);
+        }
+        builder.build()
+    }
+}
+
+/// Rebuilds an endpoint from a file: one of an API ([`ApiEndpoint::from_saved`]) or of a type that
+/// was [registered](super::register).
+///
+/// # Errors
+/// If the class is not known here, or a setting is missing or cannot be used.
+pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<dyn Endpoint>> {
+    if let Some(built) = registry::build(saved) {
+        return built;
+    }
+    Ok(Arc::new(ApiEndpoint::from_saved(saved, api_key_env)?))
+}
