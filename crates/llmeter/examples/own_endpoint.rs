@@ -8,29 +8,43 @@ use std::io;
 use std::sync::Arc;
 
 use llmeter::endpoint::{
-    Answer, EndpointError, Identity, Invoke, SavedObject, Transport, Usage, async_trait,
+    self, Answer, EndpointError, Identity, Invoke, SavedObject, Transport, Usage, async_trait,
 };
 use llmeter::payload::Payload;
+use llmeter::saved::Saved;
 use llmeter::{Endpoint, Failure, FailureKind, Load, RunConfig, Runner, report};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// The toy API at one address.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LineEndpoint {
+    #[serde(skip, default = "identity")]
     identity: Identity,
     address: String,
+}
+
+/// With this name, and registered in `main`, a saved run with it loads again.
+impl Saved for LineEndpoint {
+    const CLASS: &'static str = "own_endpoint.LineEndpoint";
+}
+
+fn identity() -> Identity {
+    Identity {
+        model_id: "toy".to_owned(),
+        endpoint_name: "line".to_owned(),
+        provider: "example".to_owned(),
+    }
 }
 
 impl LineEndpoint {
     /// An endpoint at an address such as `127.0.0.1:7000`.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
-            identity: Identity {
-                model_id: "toy".to_owned(),
-                endpoint_name: "line".to_owned(),
-                provider: "example".to_owned(),
-            },
+            identity: identity(),
             address: address.into(),
         }
     }
@@ -65,10 +79,11 @@ impl Endpoint for LineEndpoint {
         Transport::Invoke(self)
     }
 
+    /// As `run_config.json` holds it; no secret belongs here.
     fn saved(&self) -> SavedObject {
         let state = json!({"address": self.address});
         SavedObject {
-            class: "own_endpoint.LineEndpoint".to_owned(),
+            class: Self::CLASS.to_owned(),
             state: state.as_object().cloned().unwrap_or_default(),
         }
     }
@@ -114,6 +129,7 @@ impl Invoke for LineEndpoint {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    endpoint::register::<LineEndpoint>();
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || toy_server(&listener));

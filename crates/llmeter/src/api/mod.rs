@@ -426,4 +426,34 @@ mod tests {
             "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0"
         );
     }
+
+    fn file(path: &str) -> String {
+        let path = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn every_api_has_a_section_in_the_docs() {
+        let docs = file("docs/endpoints.md");
+        for mode in ApiMode::all() {
+            let name = format!("`{}`", mode.name);
+            let mut headings = docs.lines().filter(|line| line.starts_with("## "));
+            assert!(headings.any(|line| line.contains(&name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_walk_through_shows_the_code_as_it_is() {
+        let code = [
+            "llmeter/src/api/ollama.rs",
+            "llmeter/src/api/table.rs",
+            "llmeter-sim/src/api/ollama.rs",
+        ]
+        .map(|path| file(&format!("crates/{path}")));
+        let docs = file("docs/adding-an-api.md");
+        let excerpts = docs.split("```rust\n").skip(1);
+        for excerpt in excerpts.filter_map(|rest| rest.split("```").next()) {
+            assert!(code.iter().any(|code| code.contains(excerpt)), "{excerpt}");
+        }
+    }
 }

@@ -22,4 +22,6 @@ pub use media::{Media, MediaKind};
 pub(crate) use media_type::{DOCX, PPTX, XLSX};
 pub use media_type::{media_type_by_content, media_type_by_extension};
 pub use prompt::{ContentItem, Prompt};
-pub use tokenizer::{Tokenizer, Whitespace, tokenizer_from_saved, tokenizer_from_spec};
+pub use tokenizer::{
+    Tokenizer, Whitespace, register_tokenizer, tokenizer_from_saved, tokenizer_from_spec,
+};

@@ -1,11 +1,12 @@
 //! Counting tokens when a server does not report them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
+use crate::saved::{Registry, Saved};
 
 #[cfg(feature = "hf-tokenizers")]
 mod hf;
@@ -80,6 +81,48 @@ pub fn tokenizer_from_spec(spec: &str) -> Result<Arc<dyn Tokenizer>> {
     }
 }
 
+static REGISTRY: LazyLock<RwLock<Registry<dyn Tokenizer>>> =
+    LazyLock::new(|| RwLock::new(Registry::new("tokenizer")));
+
+/// Makes a tokenizer type known to this process, so that saved runs with it load again. A type of the
+/// same class is replaced.
+///
+/// ```
+/// use llmeter::payload::{Tokenizer, register_tokenizer, tokenizer_from_saved};
+/// use llmeter::saved::{Saved, SavedObject};
+/// use serde::{Deserialize, Serialize};
+/// use serde_json::Value;
+///
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Quarters {
+///     characters: usize,
+/// }
+///
+/// impl Saved for Quarters {
+///     const CLASS: &'static str = "my_app.Quarters";
+/// }
+///
+/// impl Tokenizer for Quarters {
+///     fn count(&self, text: &str) -> usize {
+///         text.chars().count().div_ceil(self.characters)
+///     }
+///
+///     fn saved(&self) -> Value {
+///         SavedObject::of(self).map_or(Value::Null, |saved| saved.to_json())
+///     }
+/// }
+///
+/// register_tokenizer::<Quarters>();
+/// let saved = Quarters { characters: 4 }.saved();
+/// assert_eq!(tokenizer_from_saved(&saved)?.count("about ten"), 3);
+/// # Ok::<(), llmeter::Error>(())
+/// ```
+pub fn register_tokenizer<T: Tokenizer + Saved + 'static>() {
+    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+    registry.register::<T>(|tokenizer| Arc::new(tokenizer));
+}
+
 /// The tokenizer that `run_config.json` names, in any of its forms.
 ///
 /// # Errors
@@ -112,6 +155,10 @@ pub fn tokenizer_from_saved(saved: &Value) -> Result<Arc<dyn Tokenizer>> {
     let Some(class) = text(saved, "__llmeter_class__") else {
         return Err(unknown("(no class)"));
     };
+    let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+    if registry.kind(&class).is_some() {
+        return registry.build_json(saved);
+    }
     let state = &saved["__llmeter_state__"];
     match class.as_str() {
         "llmeter.tokenizers.DummyTokenizer" => Ok(Arc::new(Whitespace)),

@@ -111,11 +111,11 @@ fn a_missing_region_or_path_is_refused_by_name() {
     bad.state
         .insert("generated_text_jmespath".into(), json!("a["));
     let error = from_saved(&bad, Some(NO_KEY)).err().unwrap().to_string();
-    assert!(error.contains("generated_text_jmespath"), "{error}");
+    assert!(error.contains("jmespath text=a["), "{error}");
     let mut bad = made_up("bedrock", "BedrockConverse");
     bad.state.insert("region".into(), json!("US East"));
     let error = from_saved(&bad, Some(NO_KEY)).err().unwrap().to_string();
-    assert!(error.contains("region: US East"), "{error}");
+    assert!(error.contains("region US East"), "{error}");
 }
 
 #[test]

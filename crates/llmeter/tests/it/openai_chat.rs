@@ -154,7 +154,7 @@ fn base_urls_are_taken_as_the_sdk_takes_them() {
 fn unusable_settings_are_refused_in_one_line() {
     let at = |url: &str| refused(OpenAiChat::builder(url, "m"));
     assert!(at("").contains("base_url"));
-    assert!(at("not a url").contains("base_url: not a url"));
+    assert!(at("not a url").contains("base_url not a url"));
     assert!(at("localhost:8000/v1").contains("http://"));
     assert!(at("ftp://h/v1").contains("http://"));
     assert!(at("http://h/v1/chat/completions").contains("/chat/completions, which is added"));
@@ -417,8 +417,8 @@ fn other_saved_objects_are_refused() {
     for (object, message) in [
         (json!({"model_id": "m"}), "(no class)"),
         (
-            json!({"endpoint_type": "BedrockConverse", "model_id": "m"}),
-            "BedrockConverse",
+            json!({"endpoint_type": "SomebodysEndpoint", "model_id": "m"}),
+            "SomebodysEndpoint",
         ),
         (
             json!({"endpoint_type": "OpenAICompletionEndpoint"}),

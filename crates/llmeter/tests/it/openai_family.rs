@@ -183,7 +183,7 @@ fn embeddings_take_batches_and_no_streams() {
     let error = OpenAiEmbeddings::builder("http://h/v1", "m")
         .streaming(true)
         .build();
-    assert!(error.unwrap_err().to_string().contains("no streaming"));
+    assert!(error.unwrap_err().to_string().contains("does not stream"));
     OpenAiEmbeddings::create_payload(Prompt::default(), Payload::new()).unwrap_err();
 }
 
@@ -246,7 +246,7 @@ fn unusable_azure_addresses_are_refused() {
     };
     let error = refused("https://r/openai/deployments/a/chat/completions", "b");
     assert!(
-        error.contains("model: b") && error.contains("a, the deployment"),
+        error.contains("model b") && error.contains("a, the deployment"),
         "{error}"
     );
     let error = refused("https://r/openai/deployments/a/embeddings", "a");

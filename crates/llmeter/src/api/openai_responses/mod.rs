@@ -27,6 +27,9 @@ pub struct OpenAiResponses;
 
 entry_points!(OpenAiResponses);
 
+/// Whether the Python system's time to first token ends at visible text only.
+const VISIBLE_ONLY: &str = "ttft_visible_tokens_only";
+
 const SPEC: ApiSpec = ApiSpec {
     about: "OpenAI Responses",
     modes: &[
@@ -113,6 +116,14 @@ impl Api for OpenAiResponses {
         Ok("responses".to_owned())
     }
 
+    /// Here the first token counts, whatever it is; so the Python system must do when it runs this
+    /// endpoint again.
+    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+        let own = setup.own.get_mut(VISIBLE_ONLY);
+        own.into_iter().for_each(|value| *value = json!(false));
+        Ok(None)
+    }
+
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::<decode::Decoder>::default()
     }
@@ -122,9 +133,7 @@ impl Api for OpenAiResponses {
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
-        // Here the first token counts, whatever it is; so the Python system must do when it runs this
-        // endpoint again.
-        let switch = ("ttft_visible_tokens_only", json!(false));
+        let switch = (VISIBLE_ONLY, json!(false));
         openai::saved_fields(if streaming {
             std::slice::from_ref(&switch)
         } else {
