@@ -393,6 +393,10 @@ impl ApiMode {
         let model = model.or(self.api.spec().default_model);
         let missing = || Error::missing(Setting::Model);
         let base_url = settings.base_url.as_deref().unwrap_or_default();
+        if base_url.is_empty() && self.api.address(None).is_none() && !is_signed(self.api) {
+            let example = self.api.spec().example_base_url;
+            return Err(Error::missing_like(Setting::BaseUrl, example));
+        }
         let mut builder = EndpointBuilder::new(self.api, base_url, model.ok_or_else(missing)?);
         if let Some(streaming) = self.streaming {
             builder = builder.streaming(streaming);
