@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use llmeter::callback::{self, CacheBuster, MlflowCallback};
+use llmeter::callback::{self, CacheBuster};
+use llmeter::mlflow::MlflowCallback;
 use llmeter::{Callback, Error, RunSettings, Setting};
 use serde_json::{Map, Value};
 

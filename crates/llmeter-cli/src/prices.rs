@@ -41,9 +41,8 @@ pub(crate) fn model_of_file(path: &Location) -> Result<CostModel> {
     let callback = <dyn Callback>::load_from_file_blocking(path.clone())?;
     let model = (&*callback as &dyn Any).downcast_ref::<CostModel>();
     Ok(model.cloned().ok_or_else(|| {
-        let kind = callback
-            .saved()
-            .map_or_else(|_| "callback".to_owned(), |saved| saved.class);
+        let saved = callback.saved().ok().flatten();
+        let kind = saved.map_or_else(|| callback.name(), |saved| saved.class);
         UsageError(format!("{path}: it holds a {kind}, not a CostModel"))
     })?)
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llmeter::callback::Callback;
 use llmeter::payload::Payload;
-use llmeter::saved::SavedObject;
 use llmeter::{Load, OpenAiChat, RunConfig, Runner};
 
 use instant::Instant;
@@ -23,14 +22,7 @@ const LATENCY: Duration = Duration::from_micros(3200);
 /// Has every hook and does nothing in any.
 struct NoOp;
 
-impl Callback for NoOp {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(SavedObject {
-            class: "bench.NoOp".to_owned(),
-            state: Payload::new(),
-        })
-    }
-}
+impl Callback for NoOp {}
 
 fn callbacks(c: &mut Criterion) {
     let endpoint = Instant::new(Some(LATENCY), 1);

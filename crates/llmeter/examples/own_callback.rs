@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use llmeter::callback::{self, Callback, HookError, HookResult, async_trait};
-use llmeter::payload::Payload;
+use llmeter::callback::{
+    self, Callback, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+};
 use llmeter::saved::{Field, Saved, SavedObject};
 use llmeter::{InvocationResponse, Load, RunConfig, RunResult, Runner, report};
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,9 @@ impl Saved for MustContain {
 
 #[async_trait]
 impl Callback for MustContain {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        SavedObject::of(self)
+    /// With a saved form, a run that has it can be repeated from its folder.
+    fn saved(&self) -> llmeter::Result<Option<SavedObject>> {
+        SavedObject::of(self).map(Some)
     }
 
     /// Once, before anything is opened or written. A failure stops the run before it starts.
@@ -47,21 +49,33 @@ impl Callback for MustContain {
         Ok(())
     }
 
-    /// For each request, on a copy of the payload that is its own.
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
-        let prompt = payload.get("prompt").and_then(|prompt| prompt.as_str());
+    /// For each request, on a copy of the payload that is its own. What is kept in `data`,
+    /// `after_invoke` gets again.
+    async fn before_invoke(&self, request: &mut InvokeRequest) -> HookResult {
+        let prompt = request
+            .payload
+            .get("prompt")
+            .and_then(|prompt| prompt.as_str());
         let prompt = prompt.ok_or_else(|| HookError::new("the payload has no prompt"))?;
         let prompt = format!("{prompt} with the word {}", self.word);
-        payload.insert("prompt".to_owned(), prompt.into());
+        request.data.set(prompt.len());
+        request.payload.insert("prompt".to_owned(), prompt.into());
         Ok(())
     }
 
-    /// For each answer. Annotations are saved with it.
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+    /// For each response. Annotations are saved with it.
+    async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        data: &mut OwnData,
+    ) -> HookResult {
         let text = response.response_text.as_deref().unwrap_or_default();
         let contains = u8::from(text.contains(&self.word));
-        let note = ("contains_word".to_owned(), contains.into());
-        response.annotations.extend([note]);
+        let notes = [
+            ("contains_word".to_owned(), contains.into()),
+            ("prompt_bytes".to_owned(), json!(data.get::<usize>())),
+        ];
+        response.annotations.extend(notes);
         Ok(())
     }
 

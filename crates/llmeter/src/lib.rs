@@ -26,7 +26,7 @@
 //! | [`api`] | LLM APIs: how a payload becomes a request, what the frames of a response mean |
 //! | [`endpoint`] | an API at an address: authentication, signing, settings, saved form |
 //! | [`wire`] | bytes with times: connections, HTTP, framing, receive stamps, clocks |
-//! | `load` | who sends when |
+//! | [`load`] | what is to be sent when |
 //! | [`run`] | one load against one endpoint, giving one result |
 //! | [`probe`] | one request, looked at closely |
 //! | [`stats`] | figures from answers |
@@ -45,9 +45,9 @@ mod base;
 pub mod callback;
 pub mod cost;
 pub mod endpoint;
-mod load;
+pub mod load;
 #[cfg(feature = "mlflow")]
-mod mlflow;
+pub mod mlflow;
 pub mod payload;
 pub mod probe;
 pub mod report;
@@ -66,8 +66,18 @@ pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 /// Bytes with times: connections, HTTP, framing, receive stamps, clocks.
 pub use llmeter_wire as wire;
 pub use llmeter_wire::{Phase, StampSource};
+pub use load::Load;
 pub use result::RunResult;
 pub use run::{
-    Connections, Interrupt, Load, MeasurementQuality, Observer, Progress, RunConfig, RunSettings,
-    Runner, SavedRun, Spread, Verdict, parse_time, run_name_from_clock,
+    Connections, Interrupt, MeasurementQuality, Observer, Progress, RunConfig, RunSettings, Runner,
+    SavedRun, Spread, Verdict, parse_time, run_name_from_clock,
 };
+
+/// The callbacks that llmeter brings. They are named here because the root sees every layer, while
+/// `callback` lies below most of them.
+const CALLBACKS: &[fn(&mut saved::Registry<dyn Callback>)] = &[
+    callback::add::<callback::CacheBuster>,
+    callback::add::<cost::CostModel>,
+    #[cfg(feature = "mlflow")]
+    callback::add::<mlflow::MlflowCallback>,
+];

@@ -92,7 +92,9 @@ fn it_runs_again_from_our_configuration() {
             json!(0.2),
         ),
     ] {
-        let mut run = config(&simulator, streaming, &[3, 9]).load(load).clients(2);
+        let mut run = config(&simulator, streaming, &[3, 9])
+            .load(load.clone())
+            .clients(2);
         run.output = Some(output.path().into());
         run.run_name = Some(name.to_owned());
         run.run_description = Some("«again»".to_owned());

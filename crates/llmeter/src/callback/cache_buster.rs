@@ -111,9 +111,9 @@ impl Saved for CacheBuster {
 #[async_trait]
 impl Callback for CacheBuster {
     /// With the seed of the run that began last.
-    fn saved(&self) -> Result<SavedObject> {
+    fn saved(&self) -> Result<Option<SavedObject>> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        SavedObject::of(&Self::new(run.seed.or(self.seed)))
+        SavedObject::of(&Self::new(run.seed.or(self.seed))).map(Some)
     }
 
     fn hooks(&self) -> &'static [Hook] {
@@ -129,7 +129,7 @@ impl Callback for CacheBuster {
         Ok(())
     }
 
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
+    async fn change_payload(&self, payload: &mut Payload) -> HookResult {
         let prefix = self.prefix(payload);
         let fields = api::prompt_fields();
         let mut places = fields.iter();
@@ -216,7 +216,7 @@ mod tests {
             .build()
             .unwrap();
         runtime
-            .block_on(callback.before_invoke(&mut payload))
+            .block_on(callback.change_payload(&mut payload))
             .map_err(|error| error.to_string())?;
         Ok(Value::Object(payload))
     }

@@ -62,7 +62,10 @@ impl dyn Callback {
     }
 
     fn file_content(&self) -> Result<Vec<u8>> {
-        Ok(crate::result::to_indented_json(&self.saved()?.to_json()))
+        let saved = self
+            .saved()?
+            .ok_or_else(|| Error::field("callback", self.name(), "one that has a saved form"))?;
+        Ok(crate::result::to_indented_json(&saved.to_json()))
     }
 }
 

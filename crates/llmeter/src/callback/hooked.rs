@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Callback, CallbackFailure, Hook, HookError, HookResult};
+use super::{Callback, CallbackFailure, Hook, HookError, HookResult, InvokeRequest, OwnData};
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{Panic, guarded_async};
-use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::{InvocationResponse, RunResult};
 use llmeter_wire::Phase;
@@ -19,13 +18,21 @@ pub(crate) struct Hooked {
     failures: Mutex<BTreeMap<(usize, Hook), CallbackFailure>>,
 }
 
+/// What the callbacks of a run keep of one request, by their number. Mostly nothing.
+#[derive(Debug, Default)]
+pub(crate) struct RequestData(Vec<(usize, OwnData)>);
+
 impl Hooked {
     /// # Errors
     /// If a callback cannot be saved, or is no good in another way that shows before it is called.
     pub(crate) fn new(callbacks: &[Arc<dyn Callback>]) -> Result<Self> {
         let callbacks = callbacks
             .iter()
-            .map(|callback| Ok((callback.saved()?.name().to_owned(), callback.clone())))
+            .map(|callback| {
+                let saved = callback.saved()?;
+                let name = saved.map_or_else(|| callback.name(), |saved| saved.name().to_owned());
+                Ok((name, callback.clone()))
+            })
             .collect::<Result<_>>()?;
         Ok(Self {
             callbacks,
@@ -57,9 +64,17 @@ impl Hooked {
 
     /// # Errors
     /// The first failure, in words that name the callback.
-    pub(crate) async fn before_invoke(&self, payload: &mut Payload) -> Result<(), Failure> {
-        for (_, name, callback) in self.at(Hook::BeforeInvoke) {
-            let called = call(async { callback.before_invoke(payload).await }).await;
+    pub(crate) async fn before_invoke(
+        &self,
+        request: &mut InvokeRequest,
+        data: &mut RequestData,
+    ) -> Result<(), Failure> {
+        for (index, name, callback) in self.at(Hook::BeforeInvoke) {
+            let called = call(async { callback.before_invoke(request).await }).await;
+            let own = std::mem::take(&mut request.data);
+            if !own.is_empty() {
+                data.0.push((index, own));
+            }
             called.map_err(|reason| {
                 let hook = Hook::BeforeInvoke;
                 let reason = format!("callback {name} failed in {hook}: {reason}");
@@ -73,12 +88,16 @@ impl Hooked {
     pub(crate) async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
+        data: &mut RequestData,
         deadline: impl Future<Output = ()> + Send,
     ) {
         let deadline = pin!(deadline);
         let mut deadline = Deadline::new(deadline);
         for (index, _, callback) in self.at(Hook::AfterInvoke) {
-            let called = deadline.wait(call(async { callback.after_invoke(response).await }));
+            let mut none = OwnData::default();
+            let mut kept = data.0.iter_mut().filter(|(of, _)| *of == index);
+            let own = kept.next().map_or(&mut none, |(_, own)| own);
+            let called = deadline.wait(call(async { callback.after_invoke(response, own).await }));
             let called = called.await;
             self.note(index, Hook::AfterInvoke, called);
         }

@@ -5,11 +5,11 @@
 //! Does not belong here: when a run calls them (`run`).
 
 mod cache_buster;
-
 mod error;
 mod file;
 mod hooked;
 mod registry;
+mod request;
 
 use std::any::Any;
 use std::fmt;
@@ -17,12 +17,12 @@ use std::fmt;
 /// The attribute that an implementation of [`Callback`] bears.
 pub use async_trait::async_trait;
 
-#[cfg(feature = "mlflow")]
-pub use crate::mlflow::MlflowCallback;
 pub use cache_buster::CacheBuster;
 pub use error::{CallbackFailure, HookError};
-pub(crate) use hooked::Hooked;
+pub(crate) use hooked::{Hooked, RequestData};
+pub(crate) use registry::add;
 pub use registry::{from_json, kinds, register};
+pub use request::{InvokeRequest, OwnData};
 
 use crate::base::error::Result;
 use crate::payload::Payload;
@@ -79,7 +79,7 @@ impl fmt::Display for Hook {
 /// atomic. Several runs may share a callback. A panic in a hook counts as its failure.
 ///
 /// ```
-/// use llmeter::callback::{Callback, HookResult, async_trait, register};
+/// use llmeter::callback::{Callback, HookResult, OwnData, async_trait, register};
 /// use llmeter::saved::{Saved, SavedObject};
 /// use llmeter::InvocationResponse;
 /// use serde::{Deserialize, Serialize};
@@ -97,11 +97,15 @@ impl fmt::Display for Hook {
 ///
 /// #[async_trait]
 /// impl Callback for SlowAnswers {
-///     fn saved(&self) -> llmeter::Result<SavedObject> {
-///         SavedObject::of(self)
+///     fn saved(&self) -> llmeter::Result<Option<SavedObject>> {
+///         SavedObject::of(self).map(Some)
 ///     }
 ///
-///     async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+///     async fn after_invoke(
+///         &self,
+///         response: &mut InvocationResponse,
+///         _: &mut OwnData,
+///     ) -> HookResult {
 ///         let is_slow = response.time_to_last_token > Some(self.limit_seconds);
 ///         response.annotations.insert("slow".into(), is_slow.into());
 ///         Ok(())
@@ -110,19 +114,29 @@ impl fmt::Display for Hook {
 ///
 /// // From here on files can name it.
 /// register::<SlowAnswers>();
-/// let saved = SlowAnswers { limit_seconds: 2.0 }.saved()?.to_json();
+/// let saved = SlowAnswers { limit_seconds: 2.0 }.saved()?.unwrap().to_json();
 /// let again = llmeter::callback::from_json(&saved)?;
-/// assert_eq!(again.saved()?.to_json(), saved);
+/// assert_eq!(again.saved()?.unwrap().to_json(), saved);
 /// # Ok::<(), llmeter::Error>(())
 /// ```
 #[async_trait]
 pub trait Callback: Any + Send + Sync {
     /// The callback as files hold it; [`SavedObject::of`] makes this of a
-    /// [`Saved`](crate::saved::Saved) type. It must hold no secret.
+    /// [`Saved`](crate::saved::Saved) type. It must hold no secret. A run with a callback that has
+    /// none cannot be repeated from its folder, and says so.
     ///
     /// # Errors
-    /// If it cannot be saved; a run with it does not start then.
-    fn saved(&self) -> Result<SavedObject>;
+    /// If it cannot be saved although it should be; a run with it does not start then.
+    fn saved(&self) -> Result<Option<SavedObject>> {
+        Ok(None)
+    }
+
+    /// What messages call a callback without a saved form; others have their class's name.
+    fn name(&self) -> String {
+        let name = std::any::type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit("::").next().unwrap_or(name).to_owned()
+    }
 
     /// The hooks that do something. Naming only those spares a run the others' cost.
     fn hooks(&self) -> &'static [Hook] {
@@ -140,27 +154,39 @@ pub trait Callback: Any + Send + Sync {
         Ok(())
     }
 
-    /// Called for each request with a copy of its payload that is that request's own, before the
-    /// endpoint adds its fields. It is called ahead of the time at which the request is to be
-    /// sent, while the client's last one is under way, so that a run that is bound by time may
-    /// prepare requests which are then not sent. If it is too slow for that, clients wait, and the
-    /// record of the measurement's quality says so.
+    /// Called for each request, with a copy of the payload that is that request's own. It is called
+    /// ahead of the time at which the request is to be sent, while the client's last one is under
+    /// way, so that a run that is bound by time may prepare requests which are then not sent. If it
+    /// is too slow for that, clients wait, and the record of the measurement's quality says so.
     ///
     /// # Errors
     /// A failure makes that request a failed one, which is not sent.
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
+    async fn before_invoke(&self, request: &mut InvokeRequest) -> HookResult {
+        self.change_payload(&mut request.payload).await
+    }
+
+    /// [`before_invoke`](Self::before_invoke) for who needs the payload only: called by it unless it
+    /// is implemented, too.
+    ///
+    /// # Errors
+    /// As [`before_invoke`](Self::before_invoke).
+    async fn change_payload(&self, payload: &mut Payload) -> HookResult {
         let _ = payload;
         Ok(())
     }
 
     /// Called for each answer, failed ones included and those of the warm-up excluded, when its
     /// times and counts are known and before it enters statistics and files. What it adds to
-    /// `annotations` is saved.
+    /// `annotations` is saved. `data` is what this callback's `before_invoke` kept of the request.
     ///
     /// # Errors
     /// A failure is counted; the answer stays.
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
-        let _ = response;
+    async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        data: &mut OwnData,
+    ) -> HookResult {
+        let _ = (response, data);
         Ok(())
     }
 

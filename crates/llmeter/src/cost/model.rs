@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::dimension::{BillableRequest, RequestDimension, RunDimension, TokenPart};
 use crate::base::error::{Error, Result};
-use crate::callback::{Callback, Hook, HookResult, async_trait};
+use crate::callback::{Callback, Hook, HookResult, OwnData, async_trait};
 use crate::saved::SavedObject;
 use crate::stats::{AnnotationSummary, ExactSum};
 use crate::{InvocationResponse, RunResult};
@@ -322,15 +322,15 @@ impl CostModel {
 
 #[async_trait]
 impl Callback for CostModel {
-    fn saved(&self) -> Result<SavedObject> {
-        SavedObject::of(self)
+    fn saved(&self) -> Result<Option<SavedObject>> {
+        SavedObject::of(self).map(Some)
     }
 
     fn hooks(&self) -> &'static [Hook] {
         &[Hook::AfterInvoke, Hook::AfterRun]
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
         self.annotate(response);
         Ok(())
     }

@@ -35,14 +35,6 @@ impl CostModel {
             |saved: SavedObject| saved.class == Self::CLASS || saved.class == "CostModel";
         Self::is_bare(value) || SavedObject::from_json(value).is_ok_and(is_model)
     }
-
-    /// Whether a saved object without a type is a model.
-    pub(crate) fn is_bare(value: &Value) -> bool {
-        value.as_object().is_some_and(|object| {
-            let is_field = |key: &String| key == "request_dims" || key == "run_dims";
-            !object.is_empty() && object.keys().all(is_field)
-        })
-    }
 }
 
 impl Saved for CostModel {
@@ -60,6 +52,14 @@ impl Saved for CostModel {
              SageMakerRTEndpointStorage",
         ),
     ];
+
+    /// Python packages before 0.2.0 wrote it to `run_config.json` without its type.
+    fn is_bare(value: &Value) -> bool {
+        value.as_object().is_some_and(|object| {
+            let is_field = |key: &String| key == "request_dims" || key == "run_dims";
+            !object.is_empty() && object.keys().all(is_field)
+        })
+    }
 
     fn example() -> Option<Self> {
         let model = Self::new()

@@ -1,117 +1,150 @@
-//! Closed loop: a client sends its next request when the last one is answered.
+//! Closed loop: a client sends its next request when the last one has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::run::{Load, RunConfig};
-use llmeter_wire::clock::Stamp;
+use super::{Class, Schedule, Session, Share, Turn};
 
 /// Clients begin at random within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);
 
-/// What one client sends.
-#[derive(Debug)]
-pub(crate) struct ClientPlan {
-    pub(crate) client: u32,
-    /// Requests before the run proper.
+/// A fixed number of clients, each with one request in flight.
+#[derive(Debug, Clone)]
+pub(crate) struct ClosedLoop {
+    pub(crate) clients: usize,
+    pub(crate) payloads: usize,
+    /// Decides the order of payloads and when clients begin.
+    pub(crate) seed: u64,
+    /// Requests before the run, over all clients.
     pub(crate) warmup: u64,
-    /// How long after the run's start this client begins.
-    pub(crate) start_after: Duration,
-    /// Payload indices in this client's own order, walked in a circle.
-    order: Vec<u32>,
+    /// Requests of each client, if the load is bound by count.
+    pub(crate) requests: Option<u64>,
+    /// How long clients send, if the load is bound by time.
+    pub(crate) duration: Option<Duration>,
+}
+
+impl Schedule for ClosedLoop {
+    fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send> {
+        let mine = (share.worker..self.clients).step_by(share.workers);
+        // All of it before the run: ordering many payloads takes time.
+        let (warmup, measured): (Vec<_>, Vec<_>) =
+            mine.map(|client| self.client(client as u64)).unzip();
+        Box::new(warmup.into_iter().flatten().chain(measured))
+    }
+
+    fn planned(&self) -> Option<u64> {
+        let requests = self.requests?;
+        Some(requests.saturating_mul(self.clients as u64))
+    }
+
+    fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+}
+
+impl ClosedLoop {
+    /// A client's share of the warm-up, and what it sends then. The same seed gives the same for
+    /// each client, whatever the number of clients; clients differ.
+    fn client(&self, client: u64) -> (Option<Session>, Session) {
+        // One stream of the generator for each client.
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(client);
+        let mut order: Vec<u32> = (0..self.payloads as u32).collect();
+        order.shuffle(&mut random);
+        let order: Arc<[u32]> = order.into();
+        let clients = self.clients as u64;
+        let warmup = self.warmup / clients + u64::from(client < self.warmup % clients);
+        let turns = |from: u64, left, pause| Turns {
+            position: (from % order.len().max(1) as u64) as usize,
+            order: order.clone(),
+            left,
+            pause,
+        };
+        let session = |class, turns, until| Session {
+            client: client as u32,
+            class,
+            arrival: Duration::ZERO,
+            until,
+            turns: Box::new(turns),
+        };
+        let spread = START_SPREAD.mul_f64(random.random());
+        let measured = turns(warmup, self.requests, spread);
+        let before = (warmup > 0).then(|| turns(0, Some(warmup), Duration::ZERO));
+        (
+            before.map(|turns| session(Class::Warmup, turns, None)),
+            session(Class::Measured, measured, self.duration),
+        )
+    }
+}
+
+/// Payloads in a client's own order, walked in a circle.
+struct Turns {
+    order: Arc<[u32]>,
     position: usize,
-    /// Requests that are left, if the load is bound by count.
+    /// `None`: without an end.
     left: Option<u64>,
-    duration: Option<Duration>,
+    /// Before the next turn.
+    pause: Duration,
 }
 
-/// Plans every client of a run. The same seed gives the same plans; clients differ.
-pub(crate) fn plan_clients(config: &RunConfig) -> Vec<ClientPlan> {
-    let clients = config.clients as u64;
-    (0..clients)
-        .map(|client| {
-            // One stream of the generator for each client, whatever the number of clients.
-            let mut random = ChaCha8Rng::seed_from_u64(config.seed);
-            random.set_stream(client);
-            let mut order: Vec<u32> = (0..config.payloads.len() as u32).collect();
-            order.shuffle(&mut random);
-            ClientPlan {
-                client: client as u32,
-                warmup: config.warmup / clients + u64::from(client < config.warmup % clients),
-                start_after: START_SPREAD.mul_f64(random.random()),
-                order,
-                position: 0,
-                left: config.requests_per_client(),
-                duration: match config.load {
-                    Load::Duration(duration) => Some(duration),
-                    _ => None,
-                },
-            }
-        })
-        .collect()
-}
+impl Iterator for Turns {
+    type Item = Turn;
 
-impl ClientPlan {
-    /// The payload of the next request, or `None` when the client is done. `start` is the run's.
-    pub(crate) fn next(&mut self, start: Stamp, now: Stamp) -> Option<usize> {
+    fn next(&mut self) -> Option<Turn> {
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(1)?;
         }
-        if self
-            .duration
-            .is_some_and(|duration| now >= start.after(duration))
-        {
-            return None;
-        }
-        Some(self.advance())
-    }
-
-    /// The payload of the next warm-up request.
-    pub(crate) fn next_warmup(&mut self) -> Option<usize> {
-        self.warmup = self.warmup.checked_sub(1)?;
-        Some(self.advance())
-    }
-
-    /// The payload that the next request will have, unless the run's time is over before.
-    pub(crate) fn upcoming(&self) -> Option<usize> {
-        (self.warmup > 0 || self.left != Some(0)).then(|| self.order[self.position] as usize)
-    }
-
-    fn advance(&mut self) -> usize {
-        let index = self.order[self.position];
+        let payload = *self.order.get(self.position)? as usize;
         self.position = (self.position + 1) % self.order.len();
-        index as usize
+        Some(Turn {
+            payload,
+            pause: std::mem::take(&mut self.pause),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::endpoint::OpenAiChat;
-    use crate::payload::Payload;
 
-    fn config(clients: usize, payloads: usize, load: Load) -> RunConfig {
-        let endpoint = OpenAiChat::builder("http://127.0.0.1:1/v1", "m").build();
-        let payloads = (0..payloads).map(|_| Payload::new());
-        RunConfig::new(Arc::new(endpoint.unwrap()), payloads)
-            .clients(clients)
-            .load(load)
+    fn closed_loop(clients: usize, payloads: usize) -> ClosedLoop {
+        ClosedLoop {
+            clients,
+            payloads,
+            seed: 0,
+            warmup: 0,
+            requests: Some(payloads as u64),
+            duration: None,
+        }
     }
 
-    /// All that a client sends in a run that takes no time.
-    fn walk(plan: &mut ClientPlan) -> Vec<usize> {
-        std::iter::from_fn(|| plan.next(Stamp(0), Stamp(0))).collect()
+    /// What each session of a run on one worker sends.
+    fn walk(schedule: &ClosedLoop) -> Vec<(Class, Vec<Turn>)> {
+        let all = Share {
+            worker: 0,
+            workers: 1,
+        };
+        let sessions = schedule.sessions(all);
+        sessions
+            .map(|session| (session.class, session.turns.collect()))
+            .collect()
+    }
+
+    fn payloads(turns: &[Turn]) -> Vec<usize> {
+        turns.iter().map(|turn| turn.payload).collect()
     }
 
     #[test]
     fn a_client_walks_its_own_order_in_a_circle() {
-        let mut plans = plan_clients(&config(2, 6, Load::Requests(15)));
-        let orders: Vec<_> = plans.iter_mut().map(walk).collect();
+        let mut schedule = closed_loop(2, 6);
+        schedule.requests = Some(15);
+        assert_eq!(schedule.planned(), Some(30));
+        let sessions = walk(&schedule);
+        let orders: Vec<_> = sessions.iter().map(|(_, turns)| payloads(turns)).collect();
         for order in &orders {
             assert_eq!(order.len(), 15);
             assert_eq!(order[6..12], order[..6]);
@@ -121,62 +154,73 @@ mod tests {
             assert_eq!(once, [0, 1, 2, 3, 4, 5]);
         }
         assert_ne!(orders[0], orders[1]);
-        assert!(
-            plans.iter_mut().all(|plan| walk(plan).is_empty()),
-            "done is done"
-        );
     }
 
     #[test]
-    fn a_plan_depends_on_the_seed_and_the_client_only() {
-        let orders = |clients, seed| {
-            let mut config = config(clients, 30, Load::EachPayloadOnce);
-            config.seed = seed;
-            let plans = plan_clients(&config).into_iter();
-            plans
-                .map(|mut plan| (plan.start_after, walk(&mut plan)))
-                .collect::<Vec<_>>()
+    fn what_a_client_sends_depends_on_the_seed_and_the_client_only() {
+        let turns = |clients, seed| {
+            let mut schedule = closed_loop(clients, 30);
+            schedule.seed = seed;
+            walk(&schedule)
         };
-        let few = orders(3, 7);
+        let few = turns(3, 7);
         assert_eq!(
-            orders(5, 7)[..3],
+            turns(5, 7)[..3],
             few,
             "more clients leave the first ones alone"
         );
-        assert_ne!(orders(3, 8), few);
-        assert!(few.iter().all(|(after, _)| *after < START_SPREAD));
-        assert!(few[0].0 != few[1].0 && few[1].0 != few[2].0);
+        assert_ne!(turns(3, 8), few);
+        let spread: Vec<_> = few.iter().map(|(_, turns)| turns[0].pause).collect();
+        assert!(spread.iter().all(|pause| *pause < START_SPREAD));
+        assert!(spread[0] != spread[1] && spread[1] != spread[2]);
+        let later = few.iter().flat_map(|(_, turns)| &turns[1..]);
+        assert!(later.clone().all(|turn| turn.pause.is_zero()));
     }
 
     #[test]
-    fn time_runs_out_at_the_deadline() {
-        let time = Duration::from_secs(1);
-        let mut plan = plan_clients(&config(1, 1, Load::Duration(time))).remove(0);
-        let start = Stamp(50);
-        let deadline = start.after(time);
-        for _ in 0..5 {
-            assert_eq!(plan.next(start, Stamp(deadline.0 - 1)), Some(0));
+    fn time_bounds_every_client() {
+        let mut schedule = closed_loop(2, 1);
+        schedule.requests = None;
+        schedule.duration = Some(Duration::from_secs(1));
+        let all = Share {
+            worker: 0,
+            workers: 1,
+        };
+        for session in schedule.sessions(all) {
+            assert_eq!(session.until, schedule.duration);
+            assert_eq!(session.turns.take(100).count(), 100);
         }
-        assert_eq!(plan.next(start, deadline), None);
-        assert_eq!(plan.next(start, Stamp(deadline.0 + 1)), None);
+    }
+
+    #[test]
+    fn workers_share_the_clients() {
+        let schedule = closed_loop(5, 1);
+        let clients = |worker| {
+            let share = Share { worker, workers: 2 };
+            let sessions = schedule.sessions(share);
+            sessions.map(|session| session.client).collect::<Vec<_>>()
+        };
+        assert_eq!(clients(0), [0, 2, 4]);
+        assert_eq!(clients(1), [1, 3]);
     }
 
     #[test]
     fn warm_up_is_shared_out_and_comes_before_the_rest() {
-        let mut config = config(3, 4, Load::Requests(4));
-        config.warmup = 5;
-        let mut plans = plan_clients(&config);
-        let shares: Vec<u64> = plans.iter().map(|plan| plan.warmup).collect();
+        let mut schedule = closed_loop(3, 4);
+        schedule.warmup = 5;
+        let sessions = walk(&schedule);
+        let (warmup, measured) = sessions.split_at(3);
+        let shares: Vec<_> = warmup.iter().map(|(_, turns)| turns.len()).collect();
         assert_eq!(shares, [2, 2, 1]);
-        for plan in &mut plans {
-            while plan.next_warmup().is_some() {}
-            let mut rest = walk(plan);
+        assert!(warmup.iter().all(|(class, _)| *class == Class::Warmup));
+        for ((_, before), (class, turns)) in warmup.iter().zip(measured) {
+            assert_eq!(*class, Class::Measured);
+            let mut walked = payloads(before);
+            walked.extend(payloads(turns));
+            assert_eq!(walked[4..], walked[..walked.len() - 4], "one order");
+            let mut rest = payloads(turns);
             rest.sort_unstable();
-            assert_eq!(
-                rest,
-                [0, 1, 2, 3],
-                "every payload once, whatever came before"
-            );
+            assert_eq!(rest, [0, 1, 2, 3], "every payload once");
         }
     }
 }

@@ -1,8 +1,42 @@
-//! Who sends when.
+//! What is to be sent when.
 //!
-//! Belongs here: the order of payloads and the times of requests.
-//! Does not belong here: sending itself (`run`, `wire`).
+//! Belongs here: [`Schedule`] and its implementations: sessions, their turns, the times of both.
+//! Does not belong here: sending (`run`), payloads themselves (`payload`), sockets (the wire).
+//!
+//! A schedule is pure: it reads no clock and waits for nothing. A run asks it for the sessions of
+//! each worker and carries them out.
 
 mod closed_loop;
+mod schedule;
 
-pub(crate) use closed_loop::{ClientPlan, plan_clients};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use closed_loop::ClosedLoop;
+pub use schedule::{Class, Schedule, Session, Share, Turn};
+
+/// How much is sent.
+#[derive(Debug, Clone, Default)]
+pub enum Load {
+    /// Each client sends every payload once.
+    #[default]
+    EachPayloadOnce,
+    /// Each client sends so many requests, cycling through the payloads.
+    Requests(u64),
+    /// Each client sends until this time has passed; what is in flight then is waited for.
+    Duration(Duration),
+    /// What a schedule says, in place of clients that send one request after the other.
+    Schedule(Arc<dyn Schedule>),
+}
+
+impl PartialEq for Load {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::EachPayloadOnce, Self::EachPayloadOnce) => true,
+            (Self::Requests(one), Self::Requests(other)) => one == other,
+            (Self::Duration(one), Self::Duration(other)) => one == other,
+            (Self::Schedule(one), Self::Schedule(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}

@@ -52,7 +52,7 @@ const TRIES: u32 = 4;
 /// ```
 /// use std::sync::Arc;
 /// use llmeter::Callback;
-/// use llmeter::callback::MlflowCallback;
+/// use llmeter::mlflow::MlflowCallback;
 ///
 /// let mlflow = MlflowCallback::new()
 ///     .tracking_uri("http://localhost:5000")?
@@ -296,9 +296,9 @@ impl Saved for MlflowCallback {
 
 #[async_trait]
 impl Callback for MlflowCallback {
-    fn saved(&self) -> Result<SavedObject> {
+    fn saved(&self) -> Result<Option<SavedObject>> {
         self.validate()?;
-        SavedObject::of(self)
+        SavedObject::of(self).map(Some)
     }
 
     fn hooks(&self) -> &'static [Hook] {
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn it_is_saved_with_what_is_set_and_without_secrets() {
-        let plain = MlflowCallback::new().saved().unwrap().to_json();
+        let plain = MlflowCallback::new().saved().unwrap().unwrap().to_json();
         assert_eq!(plain, envelope(json!({"step": null, "nested": false})));
         let full = MlflowCallback::new()
             .tracking_uri("https://me:hush@host/")
@@ -361,14 +361,14 @@ mod tests {
             .artifacts(true)
             .timeout(5.0);
         assert!(!format!("{full:?}").contains("hush"));
-        let saved = full.saved().unwrap().to_json();
+        let saved = full.saved().unwrap().unwrap().to_json();
         let expected = envelope(json!({
             "step": 3, "nested": true, "tracking_uri": "https://host", "experiment": "größe",
             "parent_run_id": "abc", "tags": {"a": "b"}, "artifacts": true, "timeout": 5.0,
         }));
         assert_eq!(saved, expected);
         let again = callback::from_json(&saved).unwrap();
-        assert_eq!(again.saved().unwrap().to_json(), saved);
+        assert_eq!(again.saved().unwrap().unwrap().to_json(), saved);
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
             assert!(error.contains(reason), "{error}");
         }
         let child = callback::from_json(&envelope(json!({"parent_run_id": "a"}))).unwrap();
-        assert_eq!(child.saved().unwrap().state["nested"], true);
+        assert_eq!(child.saved().unwrap().unwrap().state["nested"], true);
         let error = Settings::default()
             .parent(&|_| None)
             .unwrap_err()

@@ -12,14 +12,13 @@ use std::sync::mpsc::channel;
 
 pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
 pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
-pub(crate) use watch::Watch;
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::Transport;
-use crate::run::{Interrupt, ProbeRun, RunConfig};
+use crate::run::{Interrupt, RunConfig, SingleRequest};
 use llmeter_wire::{Phase, StampSource};
-use watch::Watched;
+use watch::{Watch, Watched};
 
 /// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
 /// the configuration are left out; `key` says where the endpoint's key comes from, if that is known.
@@ -59,7 +58,7 @@ pub fn probe(
     own.callbacks = Vec::new();
     own.max_cost = None;
     let proxy = own.proxy()?;
-    let run = ProbeRun::new(&own, proxy.as_ref())?;
+    let run = SingleRequest::new(&own, proxy.as_ref())?;
     if let Transport::Http(api) = own.endpoint.transport() {
         api.check()?;
     }
@@ -85,7 +84,7 @@ pub fn probe(
     let watch = Arc::<Watch>::default();
     let (queue, segments) = channel();
     run.send(&own, dialer, watch.clone(), queue, interrupt)?;
-    let seen = ProbeRun::decode(&own, proxy.clone(), segments);
+    let seen = SingleRequest::decode(&own, proxy.clone(), segments);
     report.is_interrupted = interrupt.is_stopped();
     report.take_connection(&watch);
     if let Some(seen) = seen {

@@ -12,6 +12,7 @@ use crate::endpoint::{
     ResponseHead, SavedObject, Transport,
 };
 use crate::payload::Payload;
+use crate::run::ConnectionWatch;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::{Connection, Phase, Server, TlsFacts};
 
@@ -22,7 +23,7 @@ const MOST_BYTES: usize = 4 * 1024;
 
 /// What the worker tells of the connection.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(super) struct Watch {
     opening: Mutex<Option<Opening>>,
     opened: Mutex<Option<Opened>>,
 }
@@ -44,9 +45,8 @@ pub(super) struct Opened {
     pub(super) tls: Option<TlsFacts>,
 }
 
-impl Watch {
-    /// A phase of opening a connection begins.
-    pub(crate) fn enter(&self, phase: Phase) {
+impl ConnectionWatch for Watch {
+    fn enter(&self, phase: Phase) {
         let mut opening = lock(&self.opening);
         let begun = match (phase, *opening) {
             (Phase::Proxy | Phase::Tls, Some(opening)) => opening.begun,
@@ -58,8 +58,7 @@ impl Watch {
         });
     }
 
-    /// The connection is there.
-    pub(crate) fn connected(&self, connection: &Connection) {
+    fn connected(&self, connection: &Connection) {
         *lock(&self.opening) = None;
         *lock(&self.opened) = Some(Opened {
             address: connection.address,
@@ -68,7 +67,9 @@ impl Watch {
             tls: connection.tls(),
         });
     }
+}
 
+impl Watch {
     /// The opening of a connection that did not come to its end.
     pub(super) fn opening(&self) -> Option<Opening> {
         *lock(&self.opening)

@@ -1,4 +1,4 @@
-//! Whether a request may be sent: the spend guard's part in a client's way.
+//! Whether a request may be sent: the spend guard's part in a session.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::base::error::Result;
 use crate::cost::{LimitReached, Reservation, SpendGuard};
 use crate::run::RunConfig;
 use crate::run::prepare::Prepared;
-use crate::run::session::Session;
+use crate::run::shared::Shared;
 use llmeter_wire::clock;
 
 /// The guard of a run that has a limit.
@@ -28,7 +28,7 @@ pub(crate) fn guard(
     Ok(Some(Arc::new(guard)))
 }
 
-impl Session {
+impl Shared {
     /// Waits until the limit has room for a request. `None` if there is no limit, if the request is
     /// not to be sent anyway, or if the run was stopped meanwhile.
     ///

@@ -119,9 +119,9 @@ impl Stage {
         if recorded.is_warmup {
             return recorded;
         }
-        let hooks = self
-            .hooked
-            .after_invoke(&mut recorded.response, self.deadline());
+        let hooks =
+            self.hooked
+                .after_invoke(&mut recorded.response, &mut recorded.data, self.deadline());
         hooks.await;
         recorded
     }

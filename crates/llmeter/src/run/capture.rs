@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use jiff::Timestamp;
 
 use crate::base::failure::Failure;
+use crate::callback::RequestData;
 use crate::cost::Reservation;
 use crate::endpoint::Answer;
 use crate::run::prepare::Prepared;
@@ -20,10 +21,14 @@ use llmeter_wire::clock::Stamp;
 /// Body bytes after which a segment is handed over before the answer is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;
 
-/// A part of one client's answer. A client's segments stay in order.
+/// A request, among all of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct RequestId(pub(crate) u64);
+
+/// A part of one response. The segments of a response stay in order.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    pub(crate) client: u32,
+    pub(crate) request: RequestId,
     /// The head and its arrival; the first segment of an answer that has one carries it.
     pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
     pub(crate) body: Vec<u8>,
@@ -46,7 +51,10 @@ pub(crate) struct Mark {
 /// How an exchange ended, and what is known of it beside the answer's bytes.
 #[derive(Debug)]
 pub(crate) struct Ending {
+    pub(crate) client: u32,
     pub(crate) prepared: Arc<Prepared>,
+    /// What callbacks keep of the request.
+    pub(crate) data: RequestData,
     pub(crate) sending: Sending,
     /// Why the wire failed; `None` for a complete HTTP response.
     pub(crate) failure: Option<Failure>,
@@ -136,7 +144,7 @@ impl Backlog {
 /// Collects one answer's bytes on the worker's side.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    client: u32,
+    request: RequestId,
     queue: Sender<Segment>,
     backlog: Arc<Backlog>,
     head: Option<Box<(ResponseHead, Arrival)>>,
@@ -151,9 +159,9 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn new(client: u32, queue: Sender<Segment>, backlog: Arc<Backlog>) -> Self {
+    pub(crate) fn new(queue: Sender<Segment>, backlog: Arc<Backlog>) -> Self {
         Self {
-            client,
+            request: RequestId::default(),
             queue,
             backlog,
             head: None,
@@ -164,6 +172,11 @@ impl Capture {
             sending: Sending::default(),
             reservation: None,
         }
+    }
+
+    /// What comes from here on belongs to this request.
+    pub(crate) fn begin(&mut self, request: RequestId) {
+        self.request = request;
     }
 
     pub(crate) fn head(&mut self, head: ResponseHead, arrival: Arrival) {
@@ -218,7 +231,7 @@ impl Capture {
             recent(self.expected.1, self.marks.len()),
         );
         let mut segment = Segment {
-            client: self.client,
+            request: self.request,
             head: self.head.take(),
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
@@ -266,7 +279,7 @@ mod tests {
     #[test]
     fn segments_have_the_room_that_they_need() {
         let (queue, segments) = std::sync::mpsc::channel();
-        let mut capture = Capture::new(0, queue, Arc::new(Backlog::new(1, false)));
+        let mut capture = Capture::new(queue, Arc::new(Backlog::new(1, false)));
         // Two full segments and a short one, several times.
         for _ in 0..4 {
             for token in 0..64 {

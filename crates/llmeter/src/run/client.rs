@@ -1,4 +1,4 @@
-//! One client: a connection, and one request after the other on it.
+//! One client: one request after the other, mostly on the same connection.
 
 mod http1;
 mod http2;
@@ -10,19 +10,19 @@ use std::time::Duration;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::endpoint::{Answer, Invoke, Transport};
-use crate::load::ClientPlan;
 use crate::payload::Payload;
 use crate::run::Connections;
+use crate::run::cancel::unless_cancelled;
 use crate::run::capture::{Capture, Ending, Segment, Sending};
-use crate::run::gate::Pass;
+use crate::run::pool::Channel;
 use crate::run::prefetch::Ready;
 use crate::run::prepare::Prepared;
 use crate::run::retry;
-use crate::run::session::Session;
-use crate::run::unless::unless;
+use crate::run::shared::Shared;
+use crate::run::worker::Worker;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::http2::Http2;
-use llmeter_wire::{Connection, Phase, ResponseHead};
+use llmeter_wire::{Phase, ResponseHead};
 
 /// How long a client waits after it could not connect: a server that went away would otherwise be
 /// met with failures as fast as they can be made.
@@ -31,132 +31,70 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 /// The same after a request that was not sent because a callback failed.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
-/// Runs one client to its end.
-pub(crate) async fn run(
-    session: Arc<Session>,
-    mut plan: ClientPlan,
-    pass: Pass,
-    queue: Sender<Segment>,
-) {
-    let mut client = Client::new(session.clone(), plan.client, queue);
-    let interrupt = session.interrupt.clone();
-    let requests = &session.requests;
-    let mut next = requests.of_client();
-    next.want(plan.upcoming());
-    while plan.warmup > 0 {
-        next.wait(requests, &interrupt).await;
-        let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
-            break;
-        };
-        next.refresh(requests, &interrupt).await;
-        if interrupt.is_stopped() {
-            break;
-        }
-        let request = plan.next_warmup().map(|index| next.take(requests, index));
-        let Some(Some(request)) = request else {
-            break;
-        };
-        next.want(plan.upcoming());
-        client.capture.reservation = room;
-        client.request(request, clock::now(), true).await;
-    }
-
-    session.gate.wait(pass).await;
-    let start = session.begin();
-    tokio::select! {
-        () = tokio::time::sleep(plan.start_after) => {}
-        () = interrupt.stopped() => {}
-    }
-    let mut intended = clock::now();
-    loop {
-        session.wait_for_recorder().await;
-        next.wait(requests, &interrupt).await;
-        let Ok(room) = session.admit(next.peek(requests, plan.upcoming())).await else {
-            break;
-        };
-        next.refresh(requests, &interrupt).await;
-        if interrupt.is_stopped() {
-            break;
-        }
-        if room.as_ref().is_some_and(|room| room.has_waited) {
-            // What is waited for by intention is no lateness of the meter.
-            intended = clock::now();
-        }
-        let request = plan.next(start, clock::now());
-        let Some(Some(request)) = request.map(|index| next.take(requests, index)) else {
-            break;
-        };
-        next.want(plan.upcoming());
-        client.capture.reservation = room;
-        intended = client.request(request, intended, false).await;
-    }
-    session.note_end();
-}
-
 /// Carries out one request by itself.
-pub(crate) async fn once(session: Arc<Session>, request: Arc<Prepared>, queue: Sender<Segment>) {
-    let mut client = Client::new(session, 0, queue);
-    client
-        .request(Ready::Send(request), clock::now(), false)
-        .await;
+pub(crate) async fn once(shared: Arc<Shared>, request: Arc<Prepared>, queue: Sender<Segment>) {
+    let mut client = Client::new(shared, Arc::new(Worker::new(0, queue)), 0);
+    let request = Ready::new(request);
+    client.request(request, clock::now(), false).await;
 }
 
-struct Client {
-    number: usize,
-    session: Arc<Session>,
+/// Who sends the requests of a session, one after the other.
+pub(crate) struct Client {
+    number: u32,
+    shared: Arc<Shared>,
+    worker: Arc<Worker>,
+    /// The connection of the request before.
     connection: Option<Channel>,
-    capture: Capture,
-    /// The head of an answer that asks to come back later.
+    pub(crate) capture: Capture,
+    /// The head of a response that asks to come back later.
     refusal: Option<ResponseHead>,
     /// What the request under way is at, as far as its head.
     phase: Option<Phase>,
 }
 
-/// A connection, and the protocol that is spoken on it.
-enum Channel {
-    Http1(Connection),
-    Http2(Box<Http2>),
-}
-
-impl Channel {
-    /// Whether the idle connection can carry another request.
-    async fn is_usable(&mut self) -> bool {
-        match self {
-            Self::Http1(connection) => connection.is_idle(),
-            Self::Http2(http2) => http2.is_usable().await,
-        }
-    }
-}
-
 impl Client {
-    fn new(session: Arc<Session>, number: u32, queue: Sender<Segment>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, worker: Arc<Worker>, number: u32) -> Self {
         Self {
-            number: number as usize,
+            number,
             connection: None,
             refusal: None,
             phase: None,
-            capture: Capture::new(number, queue, session.backlog.clone()),
-            session,
+            capture: Capture::new(worker.queue.clone(), shared.backlog.clone()),
+            shared,
+            worker,
         }
     }
 
-    /// Carries out one request and hands the answer over. Returns when it was over, which is when
+    /// Leaves the connection to the sessions that come.
+    pub(crate) fn retire(self) {
+        if let Some(connection) = self.connection {
+            self.worker.pool.put(connection);
+        }
+    }
+
+    /// Carries out one request and hands the response over. Returns when it was over, which is when
     /// the next one should be sent.
-    async fn request(&mut self, request: Ready, intended: Stamp, is_warmup: bool) -> Stamp {
-        let session = self.session.clone();
-        let mut prepared = match request {
-            Ready::Send(prepared) => prepared,
-            Ready::Refused(prepared, reason) => {
-                return self.refused(prepared, reason, is_warmup).await;
-            }
-        };
+    pub(crate) async fn request(
+        &mut self,
+        request: Ready,
+        intended: Stamp,
+        is_warmup: bool,
+    ) -> Stamp {
+        self.capture.begin(self.worker.next_id());
+        if request.refusal.is_some() {
+            return self.refused(request, is_warmup).await;
+        }
+        let shared = self.shared.clone();
+        let Ready {
+            mut prepared, data, ..
+        } = request;
         self.phase = None;
         let mut answer = None;
         let mut called = intended;
         let result = {
             let exchange = async {
-                match session.endpoint.transport() {
-                    Transport::Http(_) => self.exchange_patiently(&mut prepared, intended).await,
+                match shared.endpoint.transport() {
+                    Transport::Http(_) => self.exchange_with_retries(&mut prepared, intended).await,
                     Transport::Invoke(api) => {
                         let answer = answer.insert(Box::<Answer>::default());
                         self.capture.sending.wall = Some(clock::wall());
@@ -165,14 +103,16 @@ impl Client {
                     }
                 }
             };
-            let cut_short = async {
+            let cancel = async {
                 tokio::select! {
                     biased;
-                    () = session.interrupt.aborted() => interrupted(),
-                    () = tokio::time::sleep(session.timeout) => timed_out(session.timeout),
+                    () = shared.interrupt.aborted() => interrupted(),
+                    () = tokio::time::sleep(shared.timeout) => timed_out(shared.timeout),
                 }
             };
-            unless(exchange, cut_short).await.and_then(|result| result)
+            unless_cancelled(exchange, cancel)
+                .await
+                .and_then(|result| result)
         };
         if let Some(answer) = &mut answer {
             // An endpoint that tells nothing of sending did so when it was called.
@@ -205,7 +145,9 @@ impl Client {
         };
         let sending = self.capture.sending;
         self.capture.finish(Ending {
+            client: self.number,
             prepared,
+            data,
             sending,
             failure,
             at,
@@ -215,7 +157,7 @@ impl Client {
         if is_unreachable {
             tokio::select! {
                 () = tokio::time::sleep(UNREACHABLE_PAUSE) => {}
-                () = session.interrupt.stopped() => {}
+                () = shared.interrupt.stopped() => {}
             }
             return clock::now();
         }
@@ -223,31 +165,28 @@ impl Client {
     }
 
     /// Records a request that is not sent.
-    async fn refused(
-        &mut self,
-        prepared: Arc<Prepared>,
-        failure: Failure,
-        is_warmup: bool,
-    ) -> Stamp {
+    async fn refused(&mut self, request: Ready, is_warmup: bool) -> Stamp {
         self.capture.finish(Ending {
-            prepared,
+            client: self.number,
+            prepared: request.prepared,
+            data: request.data,
             sending: Sending::default(),
-            failure: Some(failure),
+            failure: request.refusal,
             at: clock::now(),
             is_warmup,
             answer: None,
         });
         tokio::select! {
             () = tokio::time::sleep(REFUSED_PAUSE) => {}
-            () = self.session.interrupt.stopped() => {}
+            () = self.shared.interrupt.stopped() => {}
         }
         clock::now()
     }
 
-    /// An HTTP exchange that is repeated, as often as the user allows, when the server cannot be
+    /// An HTTP exchange that is retried, as often as the user allows, when the server cannot be
     /// reached or asks to come back later. The clock is not restarted. `prepared` is made anew if
     /// it grows too old meanwhile.
-    async fn exchange_patiently(
+    async fn exchange_with_retries(
         &mut self,
         prepared: &mut Arc<Prepared>,
         intended: Stamp,
@@ -262,28 +201,29 @@ impl Client {
                 (Ok(_), Some(head)) => head.header("retry-after"),
                 _ => return result,
             };
-            let session = self.session.clone();
+            let shared = self.shared.clone();
             let pause = retry::pause(attempts, retry_after);
-            let left = session.timeout.as_secs_f64() - clock::now().seconds_since(begun);
+            let left = shared.timeout.as_secs_f64() - clock::now().seconds_since(begun);
             // An answer is worth more than a timeout.
-            if attempts > session.max_retries || pause.as_secs_f64() >= left {
+            if attempts > shared.max_retries || pause.as_secs_f64() >= left {
                 return result;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = session.interrupt.stopped() => return result,
+                () = shared.interrupt.stopped() => return result,
             }
-            let requests = &session.requests;
-            let Some(request) = requests.fresh(prepared.clone(), &session.interrupt).await else {
+            let requests = &shared.requests;
+            let request = Ready::new(prepared.clone());
+            let Some(request) = requests.fresh(request, &shared.interrupt).await else {
                 return result;
             };
             if let Some(head) = self.capture.restart() {
-                session.rate_limits.note(&head);
+                shared.rate_limits.note(&head);
             }
-            match request {
-                Ready::Send(request) => *prepared = request,
-                Ready::Refused(_, failure) => return Err(failure),
+            if let Some(failure) = request.refusal {
+                return Err(failure);
             }
+            *prepared = request.prepared;
             self.capture.sending.retries += 1;
             self.capture.sending.retry_wait += pause.as_secs_f64();
             attempts += 1;
@@ -293,9 +233,7 @@ impl Client {
     /// One HTTP exchange. An idle connection that the server closed meanwhile is replaced, once;
     /// the clock is not restarted then.
     async fn exchange(&mut self, prepared: &Prepared, intended: Stamp) -> Result<Stamp, Failure> {
-        if let Some(mut connection) = self.connection.take()
-            && connection.is_usable().await
-        {
+        if let Some(connection) = self.idle_connection().await {
             match self.exchange_over(connection, prepared, intended).await {
                 Err(failure) if failure.kind() == FailureKind::NoResponse => {
                     self.capture.sending.retries += u32::from(self.capture.is_sent());
@@ -304,7 +242,7 @@ impl Client {
             }
         }
         let connection = self.dial().await?;
-        if self.session.interrupt.is_stopped() {
+        if self.shared.interrupt.is_stopped() {
             return Err(interrupted());
         }
         // What is waited for before a connection is ready is no lateness of the meter.
@@ -312,15 +250,26 @@ impl Client {
         self.exchange_over(connection, prepared, intended).await
     }
 
+    /// The connection of the request before, or else one that an earlier session left.
+    async fn idle_connection(&mut self) -> Option<Channel> {
+        loop {
+            let idle = self.connection.take();
+            let mut connection = idle.or_else(|| self.worker.pool.take())?;
+            if connection.is_usable().await {
+                return Some(connection);
+            }
+        }
+    }
+
     async fn dial(&mut self) -> Result<Channel, Failure> {
-        let Some(dialer) = &self.session.dialer else {
+        let Some(dialer) = &self.shared.dialer else {
             let reason = "internal error, please report it: no server to dial";
             return Err(Failure::new(FailureKind::Other, reason));
         };
-        let watch = self.session.watch.as_ref();
+        let watch = self.shared.watch.as_ref();
         self.phase = Some(Phase::Connect);
-        let permit = self.session.connecting.acquire().await;
-        let dialled = dialer.dial_by_phases(self.number, |phase| {
+        let permit = self.shared.connecting.acquire().await;
+        let dialled = dialer.dial_by_phases(self.number as usize, |phase| {
             self.phase = Some(phase);
             if let Some(watch) = watch {
                 watch.enter(phase);
@@ -331,14 +280,14 @@ impl Client {
             watch.connected(&connection);
         }
         let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
-        let channel = if self.session.is_http2 {
+        let channel = if self.shared.is_http2 {
             let http2 = Http2::open(connection).await?;
             Channel::Http2(Box::new(http2))
         } else {
             Channel::Http1(connection)
         };
         drop(permit);
-        self.session.note_connection();
+        self.shared.note_connection();
         self.capture.sending.time_to_connect = Some(time_to_connect);
         self.capture.sending.time_to_tls = time_to_tls;
         Ok(channel)
@@ -362,7 +311,7 @@ impl Client {
 
     /// Keeps the head of a complete answer that asks to come back later.
     fn note_refusal(&mut self, head: Option<&ResponseHead>) {
-        if self.session.max_retries > 0 {
+        if self.shared.max_retries > 0 {
             let head = head.filter(|head| retry::is_refusal(head));
             self.refusal = head.cloned();
         }
@@ -370,7 +319,7 @@ impl Client {
 
     /// Keeps a connection for the next request, unless each is to have one of its own.
     fn keep(&mut self, connection: Channel) {
-        if self.session.connections_kept == Connections::Keep {
+        if self.shared.connections_kept == Connections::Keep {
             self.connection = Some(connection);
         }
     }

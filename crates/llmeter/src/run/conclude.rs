@@ -28,23 +28,23 @@ impl Started {
     }
 
     fn result(&self, ended: Ended) -> RunResult {
-        let (session, config) = (&self.session, &self.config);
+        let (shared, config) = (&self.shared, &self.config);
         let Ended {
             mut collected,
             reports,
             warnings: mut found,
         } = ended;
-        let total_test_time = session
+        let total_test_time = shared
             .started()
-            .zip(session.ended())
+            .zip(shared.ended())
             .map(|(start, end)| end.seconds_since(start));
         let stats = collected.accumulator.stats(total_test_time);
         let quality = collected.quality.judge(&RunConditions {
             workers: reports,
-            connections: session.connections(),
-            backlog_bytes: session.backlog.highest() as u64,
-            recorder_wait: session.backlog_wait(),
-            callback_wait: session.callback_wait(),
+            connections: shared.connections(),
+            backlog_bytes: shared.backlog.highest() as u64,
+            recorder_wait: shared.backlog_wait(),
+            callback_wait: shared.callback_wait(),
             host: HostTimes::read()
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),
@@ -54,7 +54,10 @@ impl Started {
             client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
         });
         found.extend(warnings::of_run(&collected, &quality, config));
-        let guard = session.guard.as_deref();
+        if self.folder.is_some() {
+            found.extend(warnings::of_unsaved(config));
+        }
+        let guard = shared.guard.as_deref();
         found.extend(guard.and_then(|guard| guard.notice()));
         let annotation_tally = config
             .low_memory
@@ -71,7 +74,7 @@ impl Started {
         result.failures = collected.failures;
         result.annotation_tally = annotation_tally;
         result.add_stats(quality.stats());
-        result.add_stats(session.rate_limits.stats());
+        result.add_stats(shared.rate_limits.stats());
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
         }
@@ -82,8 +85,8 @@ impl Started {
 
     /// What the run was, with so many recorded requests.
     fn summary(&self, recorded: u64) -> RunSummary {
-        let (session, config) = (&self.session, &self.config);
-        let is_limited = session
+        let (shared, config) = (&self.shared, &self.config);
+        let is_limited = shared
             .guard
             .as_ref()
             .is_some_and(|guard| guard.is_reached());
@@ -91,10 +94,12 @@ impl Started {
         RunSummary {
             total_requests: Some(recorded),
             clients: config.clients as u64,
-            n_requests: Some(match config.requests_per_client() {
-                Some(planned) if !self.interrupt.is_stopped() && !is_limited => planned,
-                _ => recorded / config.clients as u64,
-            }),
+            n_requests: Some(
+                match self.schedule.planned() {
+                    Some(planned) if !self.interrupt.is_stopped() && !is_limited => planned,
+                    _ => recorded,
+                } / config.clients as u64,
+            ),
             model_id: Some(identity.model_id.clone()),
             output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
             endpoint_name: Some(identity.endpoint_name.clone()),

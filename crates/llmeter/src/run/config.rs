@@ -10,21 +10,10 @@ use crate::base::setting::Setting;
 use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Endpoint, Transport};
+use crate::load::{ClosedLoop, Load, Schedule};
 use crate::payload::{Payload, Tokenizer, Whitespace};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
-
-/// How much is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Load {
-    /// Each client sends every payload once.
-    #[default]
-    EachPayloadOnce,
-    /// Each client sends so many requests, cycling through the payloads.
-    Requests(u64),
-    /// Each client sends until this time has passed; what is in flight then is waited for.
-    Duration(Duration),
-}
 
 /// Whether a connection carries more than one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -313,20 +302,42 @@ impl RunConfig {
         }
     }
 
-    /// Requests per client, if the load is bound by count.
+    /// What is to be sent when.
+    pub(crate) fn schedule(&self) -> Arc<dyn Schedule> {
+        if let Load::Schedule(schedule) = &self.load {
+            return schedule.clone();
+        }
+        Arc::new(ClosedLoop {
+            clients: self.clients,
+            payloads: self.payloads.len(),
+            seed: self.seed,
+            warmup: self.warmup,
+            requests: self.requests_per_client(),
+            duration: match self.load {
+                Load::Duration(duration) => Some(duration),
+                _ => None,
+            },
+        })
+    }
+
+    /// Requests of each client, if the load is bound by count.
     pub(crate) fn requests_per_client(&self) -> Option<u64> {
-        match self.load {
+        match &self.load {
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
-            Load::Requests(count) => Some(count),
-            Load::Duration(_) => None,
+            Load::Requests(count) => Some(*count),
+            Load::Duration(_) | Load::Schedule(_) => None,
         }
     }
 
     /// Workers that this run uses.
     pub(crate) fn worker_count(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.workers
-            .unwrap_or_else(|| cores.saturating_sub(1).max(1))
-            .min(self.clients)
+        let workers = self
+            .workers
+            .unwrap_or_else(|| cores.saturating_sub(1).max(1));
+        match self.load {
+            Load::Schedule(_) => workers,
+            _ => workers.min(self.clients),
+        }
     }
 }

@@ -2,17 +2,19 @@
 
 mod refusal;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use refusal::{excerpt, refusal};
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
+use crate::callback::RequestData;
 use crate::endpoint::{
     Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Transport,
 };
 use crate::payload::Tokenizer;
-use crate::run::capture::{Ending, Mark, Segment};
+use crate::run::capture::{Ending, Mark, RequestId, Segment};
 use crate::run::quality::AnswerQuality;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::coding::Unpacker;
@@ -32,29 +34,27 @@ pub(crate) struct Recorded {
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_warmup: bool,
+    /// What callbacks keep of the request.
+    pub(crate) data: RequestData,
 }
 
-/// Decodes the answers of some clients, one at a time for each.
+/// Decodes the responses of some workers.
 pub(crate) struct Decoder {
     endpoint: Arc<dyn Endpoint>,
     tokenizer: Arc<dyn Tokenizer>,
     /// The proxy that requests go through, whose credentials an answer may repeat.
     proxy: Option<Proxy>,
-    /// By client number; a client has at most one answer under way.
-    under_way: Vec<Option<Box<Assembly>>>,
+    /// Responses of which something has come, but not the end.
+    under_way: HashMap<RequestId, Box<Assembly>>,
 }
 
 impl Decoder {
-    pub(crate) fn new(
-        endpoint: Arc<dyn Endpoint>,
-        tokenizer: Arc<dyn Tokenizer>,
-        clients: usize,
-    ) -> Self {
+    pub(crate) fn new(endpoint: Arc<dyn Endpoint>, tokenizer: Arc<dyn Tokenizer>) -> Self {
         Self {
             endpoint,
             tokenizer,
             proxy: None,
-            under_way: (0..clients).map(|_| None).collect(),
+            under_way: HashMap::new(),
         }
     }
 
@@ -66,12 +66,15 @@ impl Decoder {
 
     /// Takes in a segment; returns the answer that it completes.
     pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
-        let (client, endpoint) = (segment.client, &*self.endpoint);
-        let slot = &mut self.under_way[client as usize];
-        if segment.is_restart {
-            *slot = None;
-        }
-        let assembly = slot.get_or_insert_with(|| Box::new(Assembly::new(endpoint)));
+        let endpoint = &*self.endpoint;
+        // Most responses are one segment, and never get in here.
+        let begun = match self.under_way.is_empty() {
+            true => None,
+            false => self.under_way.remove(&segment.request),
+        };
+        let mut assembly = begun
+            .filter(|_| !segment.is_restart)
+            .unwrap_or_else(|| Box::new(Assembly::new(endpoint)));
         let fed = foreign::guarded(|| {
             if let Some(head) = segment.head {
                 assembly.head(*head, endpoint);
@@ -81,20 +84,22 @@ impl Decoder {
         if let Err(panic) = fed {
             assembly.panicked(panic);
         }
-        let mut ending = segment.ending?;
-        let mut assembly = slot.take()?;
+        let Some(mut ending) = segment.ending else {
+            self.under_way.insert(segment.request, assembly);
+            return None;
+        };
         let finished =
             foreign::guarded(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
         let mut recorded = finished.unwrap_or_else(|panic| {
             // Whatever else is known of the failure may hold what could not be redacted.
             assembly.answer.error = None;
             assembly.panicked(panic);
-            assembly.record(&ending, &*self.tokenizer)
+            assembly.record(&mut ending, &*self.tokenizer)
         });
         if let (Some(error), Some(proxy)) = (&mut recorded.response.error, &self.proxy) {
             error.redact(|text| proxy.redact(text));
         }
-        recorded.response.detail.client = Some(client);
+        recorded.response.detail.client = Some(ending.client);
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
         }
@@ -308,7 +313,7 @@ impl Assembly {
     }
 
     /// The record of what is known. Calls the tokenizer unless the request failed.
-    fn record(&mut self, ending: &Ending, tokenizer: &dyn Tokenizer) -> Recorded {
+    fn record(&mut self, ending: &mut Ending, tokenizer: &dyn Tokenizer) -> Recorded {
         let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
         // By it whoever runs the server finds the request, if the answer itself has no id.
@@ -346,6 +351,7 @@ impl Assembly {
             quality: std::mem::take(&mut self.quality),
             throttle: self.answer.throttle.take(),
             is_warmup: ending.is_warmup,
+            data: std::mem::take(&mut ending.data),
         }
     }
 

@@ -1,17 +1,17 @@
-//! Where clients wait for each other before the run proper.
+//! Where workers wait for each other before the run proper.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 /// Opens when every pass is handed in. A pass that is dropped counts as handed in, so that a
-/// client that dies cannot hold up the others.
+/// worker that dies cannot hold up the others.
 #[derive(Debug)]
 pub(crate) struct Gate {
     missing: Arc<watch::Sender<usize>>,
 }
 
-/// One client's part in opening the gate.
+/// One worker's part in opening the gate.
 #[derive(Debug)]
 pub(crate) struct Pass {
     missing: Arc<watch::Sender<usize>>,

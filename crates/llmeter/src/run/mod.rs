@@ -1,31 +1,44 @@
 //! One load against one endpoint, giving one result.
 //!
-//! Belongs here: the run's configuration, the workers that send and stamp, the recorder that decodes
-//! and keeps, interruption, the record of the measurement's quality.
-//! Does not belong here: sockets and clocks (`wire`), the order of sending (`load`), files
+//! Belongs here: the run's configuration, its stages, the workers that send and stamp, the recorder
+//! that decodes and keeps, interruption, the record of the measurement's quality.
+//! Does not belong here: sockets and clocks (the wire), what is sent when (`load`), files
 //! (`result`), figures (`stats`).
 //!
 //! ```text
-//! Runner ─► plan ─► start ─────────────────────────────────► wait ─► conclude ─► RunResult
-//!                     │                                        ▲
-//!                     ├─► workers (threads): clients ─► Capture ─► Segment
-//!                     │                                              │ queue
-//!                     └─► collector ◄── responses ◄── decoders ◄─────┘
+//! Runner: plan ──► start ──────────────────────────────► wait ──► conclude ──► RunResult
+//!                    │                                     ▲
+//!                    ├─► worker: dispatch ─► session ─► client ─► capture
+//!                    │             ▲ sessions  ▲ requests             │ segments
+//!                    │       load::Schedule  prefetch                 ▼
+//!                    └─► recorder: collector ◄── after_invoke ◄── decoder
 //! ```
+//!
+//! | what | where |
+//! | --- | --- |
+//! | settings, saved forms | `config`, `saved`, `saved_run` |
+//! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
+//! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
+//! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `cancel`, `interrupt` |
+//! | requests | `prepare`, `prefetch` |
+//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `progress` |
+//! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
 mod after_invoke;
+mod cancel;
 mod capture;
 mod client;
 mod conclude;
 mod config;
 mod decode;
+mod dispatch;
 mod gate;
 mod interrupt;
 mod plan;
+mod pool;
 mod prefetch;
 mod prepare;
-mod probe_run;
 mod progress;
 mod quality;
 mod reach;
@@ -37,15 +50,15 @@ mod saved;
 mod saved_run;
 mod session;
 mod settings;
+mod shared;
+mod single;
 mod start;
-mod unless;
 mod wait;
 mod warnings;
 mod worker;
 
-pub use config::{Connections, Load, RunConfig};
+pub use config::{Connections, RunConfig};
 pub use interrupt::Interrupt;
-pub(crate) use probe_run::ProbeRun;
 pub use progress::{Observer, Progress};
 pub use quality::{MeasurementQuality, Spread, Verdict};
 #[doc(hidden)]
@@ -53,4 +66,6 @@ pub use replay::Replay;
 pub use runner::Runner;
 pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
+pub(crate) use shared::ConnectionWatch;
+pub(crate) use single::SingleRequest;
 pub use start::run_name_from_clock;

@@ -9,6 +9,7 @@ use crate::base::host;
 use crate::callback::{Hook, Hooked};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
+use crate::load::Schedule;
 use crate::run::admission;
 use crate::run::prefetch::{RequestMaker, Requests};
 use crate::run::prepare::Prepared;
@@ -21,6 +22,7 @@ pub(super) struct Plan {
     /// The configuration as the callbacks leave it.
     pub(super) config: RunConfig,
     pub(super) hooked: Arc<Hooked>,
+    pub(super) schedule: Arc<dyn Schedule>,
     /// In a run with a limit of cost.
     pub(super) guard: Option<Arc<SpendGuard>>,
     pub(super) requests: Requests,
@@ -65,6 +67,7 @@ impl Plan {
             Requests::Fixed(prepared)
         };
         Ok(Self {
+            schedule: config.schedule(),
             config,
             hooked,
             guard,

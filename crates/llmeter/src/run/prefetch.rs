@@ -18,27 +18,47 @@ use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::base::host;
-use crate::callback::Hooked;
+use crate::callback::{Hooked, InvokeRequest, RequestData};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
+use crate::load::Turn;
 use crate::payload::Payload;
 use crate::run::Interrupt;
 use crate::run::prepare::Prepared;
 use llmeter_wire::{Phase, Proxy, clock};
 
-/// How long the thread sleeps when no client waits. What clients want next is then prepared in one
-/// turn, which spares the workers a wake-up per request.
+/// How long the thread sleeps when no session waits. What sessions want next is then prepared in
+/// one turn, which spares the workers a wake-up per request.
 const NAP: Duration = Duration::from_millis(2);
 
 /// A request that can be sent, or why it cannot.
 #[derive(Debug)]
-pub(crate) enum Ready {
-    Send(Arc<Prepared>),
+pub(crate) struct Ready {
+    pub(crate) prepared: Arc<Prepared>,
+    /// What callbacks keep of it.
+    pub(crate) data: RequestData,
     /// A callback failed, or what it made of the payload cannot be sent.
-    Refused(Arc<Prepared>, Failure),
+    pub(crate) refusal: Option<Failure>,
 }
 
-/// Where clients get their requests from.
+impl Ready {
+    pub(crate) fn new(prepared: Arc<Prepared>) -> Self {
+        Self {
+            prepared,
+            data: RequestData::default(),
+            refusal: None,
+        }
+    }
+
+    fn refused(self, failure: Failure) -> Self {
+        Self {
+            refusal: Some(failure),
+            ..self
+        }
+    }
+}
+
+/// Where sessions get their requests from.
 pub(crate) enum Requests {
     /// The same bytes every time.
     Fixed(Vec<Arc<Prepared>>),
@@ -54,27 +74,36 @@ pub(crate) struct Prefetcher {
     ageing: Option<Arc<dyn Endpoint>>,
 }
 
-/// A request that a client wants.
+/// A request that a session wants.
 struct Order {
     job: Job,
     reply: oneshot::Sender<Ready>,
 }
 
 enum Job {
-    /// That of the payload with this number.
-    Make(usize),
+    Make(Wanted),
     /// One like this, which has grown too old. Callbacks have seen it already.
     Renew(Arc<Prepared>),
 }
 
-/// A client's side: what it sends next.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    payload: usize,
+    client: u32,
+    sequence: u64,
+    is_warmup: bool,
+}
+
+/// A session's side: what it sends next.
 pub(crate) struct NextRequest {
     orders: Option<Sender<Order>>,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
+    /// What is wanted next, but for its payload.
+    next: Wanted,
 }
 
-/// What the thread needs to make requests.
+/// Makes requests, on the prefetcher's thread.
 pub(crate) struct RequestMaker {
     hooked: Arc<Hooked>,
     endpoint: Arc<dyn Endpoint>,
@@ -84,14 +113,14 @@ pub(crate) struct RequestMaker {
     payloads: Vec<Arc<Payload>>,
     /// The same, prepared; what no callback changes is sent as it is.
     prepared: Vec<Arc<Prepared>>,
-    /// A copy of each payload that callbacks left as it was, for the next request.
-    spare: Mutex<Vec<Option<Payload>>>,
     /// Counts the tokens of what was changed, in a run with a limit of cost.
     guard: Option<Arc<SpendGuard>>,
+    /// A copy of each payload that callbacks left as it was, for the next request.
+    spare: Mutex<Vec<Option<Payload>>>,
 }
 
 impl Requests {
-    /// Starts the thread that prepares requests. It ends with the last client.
+    /// Starts the thread that makes requests. It ends with the last session.
     pub(crate) fn prefetched(maker: RequestMaker) -> Result<Self> {
         let (orders, incoming) = channel();
         let ageing = match maker.endpoint.transport() {
@@ -123,8 +152,8 @@ impl Requests {
         }))
     }
 
-    /// A client's side.
-    pub(crate) fn of_client(&self) -> NextRequest {
+    /// A session's side.
+    pub(crate) fn of_session(&self, client: u32, is_warmup: bool) -> NextRequest {
         NextRequest {
             orders: match self {
                 Self::Fixed(_) => None,
@@ -132,30 +161,35 @@ impl Requests {
             },
             coming: None,
             ready: None,
+            next: Wanted {
+                payload: 0,
+                client,
+                sequence: 0,
+                is_warmup,
+            },
         }
     }
 
     /// This request, or if it has grown too old one like it, which is waited for; `None` if the run
     /// is stopped meanwhile.
-    pub(crate) async fn fresh(
-        &self,
-        prepared: Arc<Prepared>,
-        interrupt: &Interrupt,
-    ) -> Option<Ready> {
+    pub(crate) async fn fresh(&self, ready: Ready, interrupt: &Interrupt) -> Option<Ready> {
         let Self::Prefetched(prefetcher) = self else {
-            return Some(Ready::Send(prepared));
+            return Some(ready);
         };
-        let Some(endpoint) = &prefetcher.ageing else {
-            return Some(Ready::Send(prepared));
-        };
-        if is_fresh(&**endpoint, &prepared) {
-            return Some(Ready::Send(prepared));
+        match &prefetcher.ageing {
+            Some(endpoint) if !is_fresh(&**endpoint, &ready.prepared) => {
+                let coming = order(&prefetcher.orders, Job::Renew(ready.prepared));
+                let renewed = prefetcher.wait_for(coming, interrupt).await?;
+                Some(Ready {
+                    data: ready.data,
+                    ..renewed
+                })
+            }
+            _ => Some(ready),
         }
-        let coming = order(&prefetcher.orders, Job::Renew(prepared));
-        prefetcher.wait_for(coming, interrupt).await
     }
 
-    /// Seconds that clients waited for callbacks, summed.
+    /// Seconds that sessions waited for callbacks, summed.
     pub(crate) fn wait(&self) -> f64 {
         match self {
             Self::Fixed(_) => 0.0,
@@ -167,7 +201,7 @@ impl Requests {
 }
 
 impl Prefetcher {
-    /// What a client that has nothing else to do waits for; `None` if the run is stopped.
+    /// What a session that has nothing else to do waits for; `None` if the run is stopped.
     async fn wait_for(
         &self,
         coming: impl Future<Output = std::result::Result<Ready, RecvError>>,
@@ -204,10 +238,12 @@ fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
 }
 
 impl NextRequest {
-    /// Says which payload is sent next, so that it can be prepared meanwhile.
-    pub(crate) fn want(&mut self, payload: Option<usize>) {
-        if let (Some(orders), Some(payload)) = (&self.orders, payload) {
-            self.coming = Some(order(orders, Job::Make(payload)));
+    /// Says which turn comes next, so that its request can be made meanwhile.
+    pub(crate) fn want(&mut self, turn: Option<&Turn>) {
+        if let (Some(orders), Some(turn)) = (&self.orders, turn) {
+            self.next.payload = turn.payload;
+            self.coming = Some(order(orders, Job::Make(self.next)));
+            self.next.sequence += 1;
         }
     }
 
@@ -223,11 +259,11 @@ impl NextRequest {
         self.ready = prefetcher.wait_for(coming, interrupt).await;
     }
 
-    /// Has the request that was waited for made anew if it has grown too old meanwhile: the answer
+    /// Has the request that was waited for made anew if it has grown too old meanwhile: the response
     /// before it may have taken long. Call it just before [`take`](Self::take).
     pub(crate) async fn refresh(&mut self, requests: &Requests, interrupt: &Interrupt) {
         self.ready = match self.ready.take() {
-            Some(Ready::Send(prepared)) => requests.fresh(prepared, interrupt).await,
+            Some(ready) if ready.refusal.is_none() => requests.fresh(ready, interrupt).await,
             other => other,
         };
     }
@@ -236,37 +272,44 @@ impl NextRequest {
     pub(crate) fn peek<'a>(
         &'a self,
         requests: &'a Requests,
-        payload: Option<usize>,
+        payload: usize,
     ) -> Option<&'a Prepared> {
         match (requests, &self.ready) {
-            (Requests::Fixed(prepared), _) => prepared.get(payload?).map(|request| &**request),
-            (Requests::Prefetched(_), Some(Ready::Send(request))) => Some(request),
+            (Requests::Fixed(prepared), _) => Some(of_payload(prepared, payload)),
+            (Requests::Prefetched(_), Some(ready)) if ready.refusal.is_none() => {
+                Some(&ready.prepared)
+            }
             (Requests::Prefetched(_), _) => None,
         }
     }
 
-    /// The request that was waited for. `payload` is the one that was wanted.
+    /// The request that was waited for. `payload` is that of the turn that was wanted.
     pub(crate) fn take(&mut self, requests: &Requests, payload: usize) -> Option<Ready> {
         self.coming = None;
         match requests {
-            Requests::Fixed(prepared) => Some(Ready::Send(prepared[payload].clone())),
+            Requests::Fixed(prepared) => Some(Ready::new(of_payload(prepared, payload).clone())),
             Requests::Prefetched(_) => self.ready.take(),
         }
     }
 }
 
-async fn serve(maker: Arc<RequestMaker>, incoming: &Receiver<Order>, hurry: &Notify) {
+/// The item of a payload; beyond their number payloads begin again.
+fn of_payload<T>(items: &[Arc<T>], payload: usize) -> &Arc<T> {
+    &items[payload % items.len()]
+}
+
+async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notify) {
     let mut under_way = JoinSet::new();
     loop {
-        match incoming.try_recv() {
+        match orders.try_recv() {
             Ok(order) => {
                 let maker = maker.clone();
                 let mut work = Box::pin(async move {
                     let ready = match order.job {
-                        Job::Make(index) => maker.make(index).await,
+                        Job::Make(wanted) => maker.make(wanted).await,
                         Job::Renew(old) => maker.renew(old),
                     };
-                    // The client may have been stopped.
+                    // The session may have been stopped.
                     let _ = order.reply.send(ready);
                 });
                 // Most hooks wait for nothing and are done at once.
@@ -317,43 +360,57 @@ impl RequestMaker {
     /// Makes a request that has grown too old once more.
     fn renew(&self, old: Arc<Prepared>) -> Ready {
         match old.renewed(&*self.endpoint, self.proxy.as_ref()) {
-            Ok(new) => Ready::Send(Arc::new(new)),
+            Ok(new) => Ready::new(Arc::new(new)),
             Err(reason) => {
                 let what = "the request grew too old before it was sent, and cannot be made anew";
-                Ready::Refused(old, unprepared(reason.kind(), what, reason))
+                Ready::new(old).refused(unprepared(reason.kind(), what, reason))
             }
         }
     }
 
     /// Makes a request of a payload's copy.
-    async fn make(&self, index: usize) -> Ready {
+    async fn make(&self, wanted: Wanted) -> Ready {
+        let index = wanted.payload % self.payloads.len();
         let given = &self.payloads[index];
-        let unchanged = &self.prepared[index];
+        let mut ready = Ready::new(self.prepared[index].clone());
         let spare = self.spare()[index].take();
-        let mut payload = spare.unwrap_or_else(|| (**given).clone());
-        if let Err(reason) = self.hooked.before_invoke(&mut payload).await {
-            return Ready::Refused(unchanged.clone(), reason);
+        let payload = spare.unwrap_or_else(|| (**given).clone());
+        let Wanted {
+            client,
+            sequence,
+            is_warmup,
+            ..
+        } = wanted;
+        let mut request = InvokeRequest::new(payload, client, sequence, is_warmup);
+        let called = self.hooked.before_invoke(&mut request, &mut ready.data);
+        if let Err(failure) = called.await {
+            return ready.refused(failure);
         }
-        if payload == **given && is_fresh(&*self.endpoint, unchanged) {
+        let InvokeRequest {
+            payload, headers, ..
+        } = request;
+        let is_unchanged = payload == **given && headers.is_empty();
+        if is_unchanged && is_fresh(&*self.endpoint, &ready.prepared) {
             self.spare()[index] = Some(payload);
-            return Ready::Send(unchanged.clone());
+            return ready;
         }
-        match Prepared::new(&*self.endpoint, self.proxy.as_ref(), &payload) {
+        match Prepared::with_headers(&*self.endpoint, self.proxy.as_ref(), &payload, headers) {
             Ok(prepared) => {
                 if let Some(guard) = &self.guard {
                     prepared.expected(guard);
                 }
-                Ready::Send(Arc::new(prepared))
+                ready.prepared = Arc::new(prepared);
+                ready
             }
             Err(reason) => {
-                let (kind, what) = match payload == **given {
+                let (kind, what) = match is_unchanged {
                     true => (FailureKind::Endpoint, "the request cannot be made"),
                     false => (
                         FailureKind::Callback,
                         "the payload cannot be sent after callbacks changed it",
                     ),
                 };
-                Ready::Refused(unchanged.clone(), unprepared(kind, what, reason))
+                ready.refused(unprepared(kind, what, reason))
             }
         }
     }

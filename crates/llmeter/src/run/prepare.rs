@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::Failure;
 use crate::base::foreign::{self, Panic};
 use crate::cost::{ExpectedTokens, SpendGuard};
-use crate::endpoint::{Endpoint, Transport};
+use crate::endpoint::{Endpoint, EndpointError, Transport};
 use crate::payload::Payload;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::{Proxy, http1};
@@ -23,6 +24,8 @@ pub(crate) struct Prepared {
     pub(crate) made: Stamp,
     /// The request's bytes, if the endpoint is an HTTP API.
     pub(crate) request: Vec<u8>,
+    /// What callbacks add to the endpoint's headers.
+    headers: Vec<(String, SecretString)>,
     /// The tokens that it may use, in a run with a limit of cost.
     expected: OnceLock<Arc<ExpectedTokens>>,
 }
@@ -35,7 +38,19 @@ impl Prepared {
         proxy: Option<&Proxy>,
         payload: &Payload,
     ) -> Result<Self> {
-        foreign::guarded(|| Self::make(endpoint, proxy, payload)).unwrap_or_else(|Panic(reason)| {
+        Self::with_headers(endpoint, proxy, payload, Vec::new())
+    }
+
+    /// # Errors
+    /// If the endpoint refuses the payload, sends one of these headers itself, or panics.
+    pub(crate) fn with_headers(
+        endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
+        payload: &Payload,
+        headers: Vec<(String, SecretString)>,
+    ) -> Result<Self> {
+        let made = foreign::guarded(|| Self::make(endpoint, proxy, payload, headers));
+        made.unwrap_or_else(|Panic(reason)| {
             Err(Error::refused(
                 "payload",
                 format!("the endpoint panicked: {reason}"),
@@ -43,23 +58,23 @@ impl Prepared {
         })
     }
 
-    fn make(endpoint: &dyn Endpoint, proxy: Option<&Proxy>, payload: &Payload) -> Result<Self> {
+    fn make(
+        endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
+        payload: &Payload,
+        headers: Vec<(String, SecretString)>,
+    ) -> Result<Self> {
         let mut payload = payload.clone();
-        let refuse = |reason: crate::endpoint::EndpointError| Error::refused("payload", reason.0);
+        let refuse = |reason: EndpointError| Error::refused("payload", reason.0);
         endpoint.prepare_payload(&mut payload).map_err(refuse)?;
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
-        let request = match endpoint.transport() {
-            Transport::Http(api) => {
-                let request = api.request(&payload).map_err(refuse)?;
-                http1::encode_request(api.server(), proxy, api.method(), &request)
-            }
-            Transport::Invoke(_) => Vec::new(),
-        };
+        let request = encode(endpoint, proxy, &payload, &headers).map_err(refuse)?;
         Ok(Self {
             made: clock::now(),
             payload: Arc::new(payload),
             prompt,
             request,
+            headers,
             expected: OnceLock::new(),
         })
     }
@@ -79,20 +94,44 @@ impl Prepared {
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
     ) -> std::result::Result<Self, Failure> {
-        let request = match endpoint.transport() {
-            Transport::Http(api) => {
-                let request =
-                    foreign::guarded(|| api.request(&self.payload)).map_err(Failure::from)??;
-                http1::encode_request(api.server(), proxy, api.method(), &request)
-            }
-            Transport::Invoke(_) => Vec::new(),
-        };
+        let request = foreign::guarded(|| encode(endpoint, proxy, &self.payload, &self.headers))
+            .map_err(Failure::from)??;
         Ok(Self {
             made: clock::now(),
             payload: self.payload.clone(),
             prompt: self.prompt.clone(),
             request,
+            headers: self.headers.clone(),
             expected: self.expected.clone(),
         })
     }
+}
+
+/// The bytes of a request; none for an endpoint that is no HTTP API.
+fn encode(
+    endpoint: &dyn Endpoint,
+    proxy: Option<&Proxy>,
+    payload: &Payload,
+    headers: &[(String, SecretString)],
+) -> std::result::Result<Vec<u8>, EndpointError> {
+    let Transport::Http(api) = endpoint.transport() else {
+        return match headers {
+            [] => Ok(Vec::new()),
+            [(name, _), ..] => Err(EndpointError(format!(
+                "a callback added the header {name}, but the endpoint is no HTTP API"
+            ))),
+        };
+    };
+    let mut request = api.request(payload)?;
+    for (name, value) in headers {
+        let mut own = request.headers.iter();
+        if own.any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(EndpointError(format!(
+                "a callback added the header {name}, which the endpoint sends itself"
+            )));
+        }
+        request.headers.push((name.clone(), value.clone()));
+    }
+    let bytes = http1::encode_request(api.server(), proxy, api.method(), &request);
+    Ok(bytes)
 }

@@ -17,13 +17,14 @@ use crate::base::foreign::{self, Panic};
 use crate::base::host;
 use crate::callback::{Hook, Hooked};
 use crate::endpoint::InvocationResponse;
+use crate::load::Schedule;
 use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, Outlet};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::quality::QualityMeter;
-use crate::run::session::Session;
-use crate::run::{Interrupt, Load, Observer, Progress, RunConfig};
+use crate::run::shared::Shared;
+use crate::run::{Interrupt, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
 use llmeter_wire::clock;
 
@@ -62,10 +63,11 @@ pub(crate) struct Collected {
 }
 
 impl Recorder {
-    /// Starts the threads. Returns the queues, one for each decoder: a client always uses the same.
+    /// Starts the threads. Returns the queues, one for each decoder: a worker always uses the same.
     pub(crate) fn start(
         config: &RunConfig,
-        session: &Arc<Session>,
+        schedule: &dyn Schedule,
+        shared: &Arc<Shared>,
         writer: Option<ResponsesWriter>,
         observer: Option<Arc<dyn Observer>>,
         interrupt: Interrupt,
@@ -84,15 +86,11 @@ impl Recorder {
         for number in 0..count {
             let (queue, segments) = channel();
             queues.push(queue);
-            let decoder = Decoder::new(
-                config.endpoint.clone(),
-                config.tokenizer.clone(),
-                config.clients,
-            )
-            .through(proxy.clone());
-            let (session, outlet) = (session.clone(), outlet.clone());
+            let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
+            let decoder = Decoder::new(endpoint, tokenizer).through(proxy.clone());
+            let (shared, outlet) = (shared.clone(), outlet.clone());
             decoders.push(spawn(format!("decoder-{number}"), move || {
-                decode(decoder, &segments, &outlet, &session)
+                decode(decoder, &segments, &outlet, &shared)
             })?);
         }
         let collector = Collector {
@@ -114,14 +112,9 @@ impl Recorder {
             writer,
             observer,
             interrupt,
-            session: session.clone(),
-            planned: config
-                .requests_per_client()
-                .map(|count| count.saturating_mul(config.clients as u64)),
-            duration: match config.load {
-                Load::Duration(duration) => Some(duration.as_secs_f64()),
-                _ => None,
-            },
+            shared: shared.clone(),
+            planned: schedule.planned(),
+            duration: schedule.duration().map(|duration| duration.as_secs_f64()),
         };
         let collector = spawn("collector".to_owned(), move || collector.run(&recorded))?;
         Ok((
@@ -164,7 +157,7 @@ fn decode(
     mut decoder: Decoder,
     segments: &Receiver<Segment>,
     outlet: &Outlet,
-    session: &Session,
+    shared: &Shared,
 ) -> u64 {
     let mut lost = 0;
     loop {
@@ -174,7 +167,7 @@ fn decode(
                 Ok(segment) => {
                     let size = segment.size();
                     if let Some(head) = &segment.head {
-                        session.rate_limits.note(&head.0);
+                        shared.rate_limits.note(&head.0);
                     }
                     // The decoder catches what an endpoint's code does; this is for its own defects.
                     match foreign::guarded(|| decoder.take(segment)) {
@@ -182,13 +175,13 @@ fn decode(
                             let throttle =
                                 recorded.as_ref().and_then(|done| done.throttle.as_ref());
                             if let Some(kind) = throttle {
-                                session.rate_limits.note_throttle(kind);
+                                shared.rate_limits.note_throttle(kind);
                             }
                             batch.extend(recorded);
                         }
                         Err(_) => lost += 1,
                     }
-                    session.backlog.shrink(size);
+                    shared.backlog.shrink(size);
                     if batch.len() >= BATCH {
                         break None;
                     }
@@ -213,7 +206,7 @@ struct Collector {
     writer: Option<ResponsesWriter>,
     observer: Option<Arc<dyn Observer>>,
     interrupt: Interrupt,
-    session: Arc<Session>,
+    shared: Arc<Shared>,
     planned: Option<u64>,
     duration: Option<f64>,
 }
@@ -239,7 +232,7 @@ impl Collector {
             }
             if now >= next_tick {
                 next_tick = now.after(TICK);
-                self.session.look_at_clock();
+                self.shared.look_at_clock();
                 self.tell(false);
             }
         }
@@ -288,8 +281,8 @@ impl Collector {
         let Some(observer) = &self.observer else {
             return;
         };
-        let started = self.session.started();
-        let until = self.session.ended().filter(|_| is_last);
+        let started = self.shared.started();
+        let until = self.shared.ended().filter(|_| is_last);
         let elapsed = started.map_or(0.0, |start| {
             until.unwrap_or_else(clock::now).seconds_since(start)
         });

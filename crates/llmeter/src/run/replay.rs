@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::base::error::Result;
+use crate::callback::RequestData;
 use crate::endpoint::{Endpoint, InvocationResponse, ResponseHead};
 use crate::payload::{Payload, Whitespace};
 use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
@@ -31,8 +32,8 @@ impl Replay {
         let (queue, segments) = channel();
         Ok(Self {
             prepared: Arc::new(Prepared::new(&*endpoint, None, payload)?),
-            decoder: Decoder::new(endpoint, Arc::new(Whitespace), 1),
-            capture: Capture::new(0, queue, Arc::new(Backlog::new(1, false))),
+            decoder: Decoder::new(endpoint, Arc::new(Whitespace)),
+            capture: Capture::new(queue, Arc::new(Backlog::new(1, false))),
             segments,
         })
     }
@@ -50,7 +51,9 @@ impl Replay {
             self.capture.mark(arrival);
         }
         self.capture.finish(Ending {
+            client: 0,
             prepared: self.prepared.clone(),
+            data: RequestData::default(),
             sending: Sending {
                 at: Some(Stamp(0)),
                 ..Sending::default()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::settings::{RunSettings, seconds};
 use crate::base::error::Result;
 use crate::base::setting::Setting;
+use crate::load::Load;
 use crate::run::RunConfig;
 use crate::storage::Location;
 use llmeter_wire::Proxies;
@@ -15,12 +16,13 @@ use llmeter_wire::Proxies;
 /// # Errors
 /// If a callback cannot be saved.
 pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) -> Result<Value> {
-    let callbacks = match config.callbacks.as_slice() {
-        [] => Value::Null,
-        callbacks => callbacks
-            .iter()
-            .map(|callback| Ok(callback.saved()?.to_json()))
-            .collect::<Result<_>>()?,
+    let mut callbacks = Vec::new();
+    for callback in &config.callbacks {
+        callbacks.extend(callback.saved()?.map(|saved| saved.to_json()));
+    }
+    let callbacks = match config.callbacks.is_empty() {
+        true => Value::Null,
+        false => callbacks.into(),
     };
     let settings = RunSettings::of(config);
     let value = |setting| settings.get(setting);
@@ -41,8 +43,31 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) 
     }))
 }
 
+/// What of a run has no saved form, so that the run cannot be repeated from its folder.
+///
+/// # Errors
+/// If a callback cannot be saved although it should be.
+pub(crate) fn unsaved(config: &RunConfig) -> Result<Vec<String>> {
+    let mut unsaved = Vec::new();
+    for callback in &config.callbacks {
+        if callback.saved()?.is_none() {
+            unsaved.push(format!("callback {}", callback.name()));
+        }
+    }
+    if let Load::Schedule(_) = config.load {
+        unsaved.push(SCHEDULE.to_owned());
+    }
+    Ok(unsaved)
+}
+
+/// What [`unsaved`] calls the schedule.
+const SCHEDULE: &str = "the schedule";
+
 /// `llmeter.json`: the rest of the configuration, and where the run was made.
-pub(crate) fn own_config(config: &RunConfig) -> Value {
+///
+/// # Errors
+/// If a callback cannot be saved although it should be.
+pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
     let mut own = RunSettings::of(config).own();
     let more = json!({
         "format": 1,
@@ -63,5 +88,9 @@ pub(crate) fn own_config(config: &RunConfig) -> Value {
         },
     });
     own.extend(more.as_object().cloned().unwrap_or_default());
-    own.into()
+    let unsaved = unsaved(config)?;
+    if !unsaved.is_empty() {
+        own.insert("unsaved".to_owned(), unsaved.into());
+    }
+    Ok(own.into())
 }

@@ -26,6 +26,9 @@ pub struct SavedRun {
     pub callbacks: Vec<Value>,
     /// The settings of the run itself.
     pub settings: RunSettings,
+    /// What of the run has no saved form, like "callback MustContain". While there is any, the run
+    /// cannot be repeated.
+    pub unsaved: Vec<String>,
     config: Object,
     own: Object,
     has_payloads: bool,
@@ -91,11 +94,15 @@ impl SavedRun {
         };
         let settings = RunSettings::from_folder(&config, &own)
             .map_err(|reason| not_a_run(format!("its configuration cannot be used: {reason}")))?;
+        let unsaved = own.get("unsaved").and_then(Value::as_array);
+        let unsaved = unsaved.into_iter().flatten().filter_map(Value::as_str);
+        let unsaved = unsaved.map(str::to_owned).collect();
         Ok(Self {
             folder,
             endpoint,
             callbacks,
             settings,
+            unsaved,
             config,
             own,
             has_payloads,
@@ -117,6 +124,15 @@ impl SavedRun {
     /// If the endpoint, a callback or another setting is not known here or cannot be used, or if
     /// the payloads cannot be read.
     pub fn into_config(self, api_key_env: Option<&str>) -> Result<RunConfig> {
+        if !self.unsaved.is_empty() {
+            return Err(Error::NotARun {
+                path: self.folder,
+                reason: format!(
+                    "it cannot be repeated: {} had no saved form",
+                    self.unsaved.join(", ")
+                ),
+            });
+        }
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
         config.payloads = self.payloads()?.into_iter().map(Into::into).collect();

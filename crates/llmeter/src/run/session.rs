@@ -1,135 +1,54 @@
-//! What all clients of a run share.
+//! One session: its turns one after the other, each when it is due.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use crate::cost::SpendGuard;
-use crate::endpoint::Endpoint;
-use crate::probe::Watch;
-use crate::run::capture::Backlog;
-use crate::run::gate::Gate;
-use crate::run::prefetch::Requests;
-use crate::run::retry::RateLimits;
-use crate::run::{Connections, Interrupt, RunConfig};
-use llmeter_wire::Dialer;
+use crate::load::{Class, Session, Turn};
+use crate::run::client::Client;
+use crate::run::shared::Shared;
+use crate::run::worker::Worker;
 use llmeter_wire::clock::{self, Stamp};
 
-/// Connections that one run opens at the same time: more would overflow the accept queues of usual
-/// servers, whose dropped packets look like slow connects.
-const CONNECTING_AT_ONCE: usize = 128;
-
-/// How often a client looks whether the recorder has caught up.
-const BACKLOG_POLL: Duration = Duration::from_millis(1);
-
-/// What all clients of a run share.
-pub(crate) struct Session {
-    pub(super) endpoint: Arc<dyn Endpoint>,
-    pub(super) dialer: Option<Dialer>,
-    pub(super) requests: Requests,
-    pub(super) timeout: Duration,
-    pub(super) connections_kept: Connections,
-    pub(super) is_http2: bool,
-    pub(super) max_retries: u32,
-    pub(crate) rate_limits: RateLimits,
-    /// Whoever looks at a single request.
-    pub(crate) watch: Option<Arc<Watch>>,
-    pub(crate) interrupt: Interrupt,
-    /// Stops the sending before it costs too much.
-    pub(crate) guard: Option<Arc<SpendGuard>>,
-    pub(crate) backlog: Arc<Backlog>,
-    pub(super) connecting: Semaphore,
-    /// Where clients wait until every warm-up request is answered.
-    pub(super) gate: Gate,
-    started: AtomicI64,
-    ended: AtomicI64,
-    connections: AtomicU64,
-    backlog_wait_ns: AtomicU64,
-}
-
-impl Session {
-    pub(crate) fn new(
-        config: &RunConfig,
-        dialer: Option<Dialer>,
-        requests: Requests,
-        interrupt: Interrupt,
-        gate: Gate,
-        guard: Option<Arc<SpendGuard>>,
-    ) -> Self {
-        Self {
-            endpoint: config.endpoint.clone(),
-            dialer,
-            requests,
-            timeout: config.timeout,
-            connections_kept: config.connections,
-            is_http2: config.http2,
-            max_retries: config.max_retries,
-            rate_limits: RateLimits::default(),
-            watch: None,
-            interrupt,
-            guard,
-            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
-            connecting: Semaphore::new(CONNECTING_AT_ONCE),
-            gate,
-            started: AtomicI64::new(i64::MAX),
-            ended: AtomicI64::new(i64::MIN),
-            connections: AtomicU64::new(0),
-            backlog_wait_ns: AtomicU64::new(0),
+/// Runs a session to its end. `start` is when the run began.
+pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Session, start: Stamp) {
+    let is_warmup = session.class == Class::Warmup;
+    let mut turns = session.turns.peekable();
+    let mut client = Client::new(shared.clone(), worker, session.client);
+    let (requests, interrupt) = (&shared.requests, &shared.interrupt);
+    let mut next = requests.of_session(session.client, is_warmup);
+    next.want(turns.peek());
+    let mut intended = start.after(session.arrival);
+    shared.sleep_until(intended).await;
+    while let Some(Turn { payload, pause }) = turns.peek().copied() {
+        if !pause.is_zero() {
+            shared.sleep_until(clock::now().after(pause)).await;
+            // What is waited for by intention is no lateness of the meter.
+            intended = clock::now();
         }
-    }
-
-    /// Begins the run proper, if it has not begun. Returns when it did.
-    pub(super) fn begin(&self) -> Stamp {
-        let now = clock::now().0;
-        Stamp(self.started.fetch_min(now, Ordering::Relaxed).min(now))
-    }
-
-    /// A client is done.
-    pub(super) fn note_end(&self) {
-        self.ended.fetch_max(clock::now().0, Ordering::Relaxed);
-    }
-
-    /// A connection was opened.
-    pub(super) fn note_connection(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// When the run proper began, warm-up excluded; `None` before that.
-    pub(crate) fn started(&self) -> Option<Stamp> {
-        Some(Stamp(self.started.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MAX)
-    }
-
-    /// When the last client so far was done; `None` if none is.
-    pub(crate) fn ended(&self) -> Option<Stamp> {
-        Some(Stamp(self.ended.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MIN)
-    }
-
-    pub(crate) fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Seconds that clients waited for the recorder, summed.
-    pub(crate) fn backlog_wait(&self) -> f64 {
-        self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
-    }
-
-    /// Seconds that clients waited for callbacks, summed.
-    pub(crate) fn callback_wait(&self) -> f64 {
-        self.requests.wait()
-    }
-
-    pub(super) async fn wait_for_recorder(&self) {
-        if !self.backlog.is_full() {
-            return;
+        if !is_warmup {
+            shared.wait_for_recorder().await;
         }
-        let start = clock::now();
-        while self.backlog.is_full() && !self.interrupt.is_stopped() {
-            tokio::time::sleep(BACKLOG_POLL).await;
+        next.wait(requests, interrupt).await;
+        let Ok(room) = shared.admit(next.peek(requests, payload)).await else {
+            break;
+        };
+        next.refresh(requests, interrupt).await;
+        let is_over = |until| clock::now() >= start.after(until);
+        if interrupt.is_stopped() || session.until.is_some_and(is_over) {
+            break;
         }
-        let waited = clock::now().0 - start.0;
-        self.backlog_wait_ns
-            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+        if room.as_ref().is_some_and(|room| room.has_waited) {
+            intended = clock::now();
+        }
+        let Some(request) = next.take(requests, payload) else {
+            break;
+        };
+        turns.next();
+        next.want(turns.peek());
+        client.capture.reservation = room;
+        intended = client.request(request, intended, is_warmup).await;
+    }
+    client.retire();
+    if !is_warmup {
+        shared.note_end();
     }
 }

@@ -10,12 +10,12 @@ use tokio::sync::mpsc::{Receiver, channel};
 use crate::base::error::Result;
 use crate::base::host::HostTimes;
 use crate::callback::Hooked;
-use crate::load::plan_clients;
+use crate::load::{Schedule, Share};
 use crate::result::RunFolder;
-use crate::run::gate::Gate;
+use crate::run::gate::{Gate, Pass};
 use crate::run::plan::Plan;
 use crate::run::recorder::Recorder;
-use crate::run::session::Session;
+use crate::run::shared::Shared;
 use crate::run::worker::{self, WorkerReport};
 use crate::run::{Interrupt, Observer, RunConfig, saved};
 use llmeter_wire::clock;
@@ -25,7 +25,8 @@ pub(super) struct Started {
     pub(super) config: RunConfig,
     pub(super) hooked: Arc<Hooked>,
     pub(super) interrupt: Interrupt,
-    pub(super) session: Arc<Session>,
+    pub(super) schedule: Arc<dyn Schedule>,
+    pub(super) shared: Arc<Shared>,
     pub(super) run_name: String,
     pub(super) folder: Option<RunFolder>,
     pub(super) start_time: Timestamp,
@@ -51,6 +52,7 @@ impl Plan {
         let Self {
             config,
             hooked,
+            schedule,
             guard,
             requests,
             dialer,
@@ -58,30 +60,29 @@ impl Plan {
         let start_time = clock::wall();
         let (run_name, folder) = open_folder(&config)?;
         let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
-        let (gate, passes) = Gate::new(config.clients);
-        let session = Session::new(&config, dialer, requests, interrupt.clone(), gate, guard);
-        let session = Arc::new(session);
+        let workers = config.worker_count();
+        let (gate, passes) = Gate::new(workers);
+        let shared = Shared::new(&config, dialer, requests, interrupt.clone(), gate, guard);
+        let shared = Arc::new(shared);
         let (queues, recorder) = Recorder::start(
             &config,
-            &session,
+            &*schedule,
+            &shared,
             writer,
             observer,
             interrupt.clone(),
             &hooked,
         )?;
         let host_before = HostTimes::read();
-        let mut shares: Vec<Vec<_>> = (0..config.worker_count()).map(|_| Vec::new()).collect();
-        for (turn, client) in plan_clients(&config).into_iter().zip(passes).enumerate() {
-            let worker = turn % shares.len();
-            shares[worker].push(client);
-        }
         // Every worker holds a sender until it is done, so that the channel closes when all are.
         let (alive, workers_done) = channel(1);
-        let start = |(number, clients)| {
-            let (queues, alive) = (queues.clone(), alive.clone());
-            worker::spawn(number, session.clone(), clients, queues, alive)
+        let start = |(worker, pass): (usize, Pass)| {
+            let queue = queues[worker % queues.len()].clone();
+            let share = Share { worker, workers };
+            let (shared, schedule) = (shared.clone(), schedule.clone());
+            worker::spawn(shared, schedule, share, queue, pass, alive.clone())
         };
-        let workers = shares
+        let workers = passes
             .into_iter()
             .enumerate()
             .map(start)
@@ -97,7 +98,8 @@ impl Plan {
             config,
             hooked,
             interrupt: interrupt.clone(),
-            session,
+            schedule,
+            shared,
             run_name,
             folder,
             start_time,
@@ -132,6 +134,6 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     };
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
     folder.write_config(&saved::run_config(config, location, &name)?)?;
-    folder.write_own_config(&saved::own_config(config))?;
+    folder.write_own_config(&saved::own_config(config)?)?;
     Ok((name, Some(folder)))
 }

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Transport;
 use crate::run::recorder::Collected;
-use crate::run::{MeasurementQuality, RunConfig};
+use crate::run::{MeasurementQuality, RunConfig, saved};
 use llmeter_wire::StampSource;
 
 /// What the user should know although the run is complete.
@@ -58,4 +58,13 @@ pub(super) fn of_run(
         });
     }
     warnings
+}
+
+/// Whether the run can be repeated from its folder, and if not, why.
+pub(super) fn of_unsaved(config: &RunConfig) -> Option<String> {
+    // Whatever cannot be saved has stopped the run before.
+    let unsaved = saved::unsaved(config).unwrap_or_default();
+    let names = unsaved.join(", ");
+    (!names.is_empty())
+        .then(|| format!("the run cannot be repeated from its folder: {names} has no saved form"))
 }

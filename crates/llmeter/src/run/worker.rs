@@ -1,15 +1,17 @@
 //! Workers: threads that send, read and stamp, each with a single-threaded runtime of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::base::error::{Error, Result};
 use crate::base::host;
-use crate::load::ClientPlan;
-use crate::run::capture::Segment;
-use crate::run::client;
+use crate::load::{Schedule, Session, Share};
+use crate::run::capture::{RequestId, Segment};
+use crate::run::dispatch::dispatch;
 use crate::run::gate::Pass;
-use crate::run::session::Session;
+use crate::run::pool::Pool;
+use crate::run::shared::Shared;
 use llmeter_wire::{WORKER, clock};
 
 /// What a worker says of itself when it is done.
@@ -23,18 +25,47 @@ pub(crate) struct WorkerReport {
     pub(crate) clock_steps: u32,
 }
 
-/// Starts a worker with these clients. It drops `alive` when it is done.
-pub(crate) fn spawn(
+/// What the sessions of one worker share, and no other worker touches.
+pub(crate) struct Worker {
     number: usize,
-    session: Arc<Session>,
-    clients: Vec<(ClientPlan, Pass)>,
-    queues: Vec<Sender<Segment>>,
+    /// To the worker's decoder.
+    pub(crate) queue: Sender<Segment>,
+    pub(crate) pool: Pool,
+    /// Requests that were given an id.
+    requests: AtomicU64,
+}
+
+impl Worker {
+    pub(crate) fn new(number: usize, queue: Sender<Segment>) -> Self {
+        Self {
+            number,
+            queue,
+            pool: Pool::default(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// An id that no other request of the run has.
+    pub(crate) fn next_id(&self) -> RequestId {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        RequestId((self.number as u64) << 48 | count)
+    }
+}
+
+/// Starts a worker. It drops `alive` when it is done.
+pub(crate) fn spawn(
+    shared: Arc<Shared>,
+    schedule: Arc<dyn Schedule>,
+    share: Share,
+    queue: Sender<Segment>,
+    pass: Pass,
     alive: tokio::sync::mpsc::Sender<()>,
 ) -> Result<std::thread::JoinHandle<Result<WorkerReport>>> {
     std::thread::Builder::new()
-        .name(format!("worker-{number}"))
+        .name(format!("worker-{}", share.worker))
         .spawn(move || {
-            let report = run(&session, clients, &queues);
+            let worker = Arc::new(Worker::new(share.worker, queue));
+            let report = run(shared, worker, schedule.sessions(share), pass);
             drop(alive);
             report
         })
@@ -53,26 +84,16 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn run(
-    session: &Arc<Session>,
-    clients: Vec<(ClientPlan, Pass)>,
-    queues: &[Sender<Segment>],
+    shared: Arc<Shared>,
+    worker: Arc<Worker>,
+    sessions: impl Iterator<Item = Session>,
+    pass: Pass,
 ) -> Result<WorkerReport> {
     let runtime = runtime()?;
     let start = clock::now();
     let waited_before = host::thread_wait_seconds();
     WORKER.with(|worker| worker.woke());
-    let is_whole = runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for (plan, pass) in clients {
-            let queue = queues[plan.client as usize % queues.len()].clone();
-            tasks.spawn(client::run(session.clone(), plan, pass, queue));
-        }
-        let mut is_whole = true;
-        while let Some(ended) = tasks.join_next().await {
-            is_whole &= ended.is_ok();
-        }
-        is_whole
-    });
+    let is_whole = runtime.block_on(dispatch(shared, worker, sessions, pass));
     let elapsed = clock::now().seconds_since(start).max(1e-9);
     let waited = host::thread_wait_seconds().zip(waited_before);
     let report = WORKER.with(|worker| WorkerReport {

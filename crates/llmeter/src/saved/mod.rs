@@ -64,6 +64,13 @@ pub trait Saved: Serialize + DeserializeOwned {
     /// The fields of the state, for people.
     const FIELDS: &'static [Field] = &[];
 
+    /// Whether a JSON value without an envelope is the state of such an object: older files have
+    /// some.
+    fn is_bare(value: &Value) -> bool {
+        let _ = value;
+        false
+    }
+
     /// An object to begin a file of one's own from.
     fn example() -> Option<Self> {
         None

@@ -19,6 +19,7 @@ pub struct Kind {
     pub fields: &'static [Field],
     /// An object to begin a file of one's own from.
     pub template: Option<SavedObject>,
+    is_bare: fn(&Value) -> bool,
 }
 
 impl Kind {
@@ -59,6 +60,7 @@ impl<T: ?Sized + 'static> Registry<T> {
             about: S::ABOUT,
             fields: S::FIELDS,
             template: S::example().and_then(|example| SavedObject::of(&example).ok()),
+            is_bare: S::is_bare,
         };
         self.kinds.insert(S::CLASS, (kind, Box::new(build)));
     }
@@ -104,6 +106,14 @@ impl<T: ?Sized + 'static> Registry<T> {
     /// # Errors
     /// As [`build`](Self::build), and if the value is no envelope or one of a newer format.
     pub fn build_json(&self, value: &Value) -> Result<Arc<T>> {
+        let mut kinds = self.kinds();
+        let bare = kinds.find(|kind| (kind.is_bare)(value));
+        if let Some((kind, state)) = bare.zip(value.as_object()) {
+            return self.build(&SavedObject {
+                class: kind.class.to_owned(),
+                state: state.clone(),
+            });
+        }
         let saved = SavedObject::from_json(value)
             .map_err(|reason| Error::refused(self.what, format!("{reason}; {}", self.known())))?;
         self.build(&saved)

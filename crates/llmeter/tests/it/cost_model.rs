@@ -137,7 +137,7 @@ fn models_of_the_python_system_load_and_are_saved_as_they_were() {
     for file in ["cost_model", "cost_model_empty", "cost_model_from_list"] {
         let saved = read(&format!("i_saved_objects/{file}.json"));
         let model = callback::from_json(&saved).unwrap();
-        assert_equal(&model.saved().unwrap().to_json(), &saved);
+        assert_equal(&model.saved().unwrap().unwrap().to_json(), &saved);
     }
 }
 
@@ -150,8 +150,8 @@ fn models_from_before_0_2_0_load() {
     let there = result.stats_map();
     for saved in [&typed, bare] {
         let model = callback::from_json(saved).unwrap();
-        assert_eq!(model.saved().unwrap().class, CostModel::CLASS);
-        let model = CostModel::from_json(&model.saved().unwrap().to_json()).unwrap();
+        assert_eq!(model.saved().unwrap().unwrap().class, CostModel::CLASS);
+        let model = CostModel::from_json(&model.saved().unwrap().unwrap().to_json()).unwrap();
         model.apply(&mut result).unwrap();
         let here = result.stats_map();
         for (key, there) in there.iter().filter(|(key, _)| key.starts_with("cost_")) {
@@ -397,7 +397,7 @@ fn own_dimensions_are_registered_in_one_line_and_not_before() {
         .unwrap()
         .with_run(Seats { price: 0.5 })
         .unwrap();
-    let saved = model.saved().unwrap().to_json();
+    let saved = model.saved().unwrap().unwrap().to_json();
     let error = CostModel::from_json(&saved).err().unwrap().to_string();
     assert!(error.contains("my_app.RequestTime"), "{error}");
     register_request_dimension::<RequestTime>();

@@ -16,5 +16,7 @@ fn the_example_counts_the_answers_with_its_word() {
         let text = response.response_text.as_deref().unwrap();
         assert!(text.contains("somethingwiththewordlighthouse"), "{text}");
         assert_eq!(response.annotations["contains_word"], 1);
+        let prompt = "tell me something with the word lighthouse";
+        assert_eq!(response.annotations["prompt_bytes"], prompt.len());
     }
 }

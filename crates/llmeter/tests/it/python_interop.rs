@@ -187,7 +187,7 @@ fn cost_models_go_both_ways() {
         .with_run(EndpointTime::with_granularity(36.0, 0.25).unwrap())
         .unwrap();
     let [file, own_file] = ["ours.json", "own.json"].map(|name| base.path().join(name));
-    let saved = ours.saved().unwrap().to_json();
+    let saved = ours.saved().unwrap().unwrap().to_json();
     fs::write(&file, saved.to_string()).unwrap();
     let Some(said) = python("python_cost_model.py", &[&file, &folder, &own_file]) else {
         return;

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::callback::{Hook, MlflowCallback};
+use llmeter::callback::Hook;
+use llmeter::mlflow::MlflowCallback;
 use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner};
 use llmeter_sim::{RunningSimulator, SimConfig, Simulator};
 use serde_json::{Map, Value, json};

@@ -5,10 +5,10 @@ use std::fs;
 use std::sync::Arc;
 
 use base64::Engine;
-use llmeter::callback::{self, Hook, HookResult, MlflowCallback, async_trait};
-use llmeter::saved::SavedObject;
+use llmeter::callback::{self, Hook, HookResult, OwnData, async_trait};
+use llmeter::mlflow::MlflowCallback;
 use llmeter::{Callback, Interrupt, InvocationResponse, Load, Runner};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Mlflow, as_map, config, failure, metrics, params, run, run_with_failures, simulator};
 use crate::python;
@@ -149,19 +149,11 @@ struct StopAtOnce(Interrupt);
 
 #[async_trait]
 impl Callback for StopAtOnce {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        let class = "tests.StopAtOnce".to_owned();
-        Ok(SavedObject {
-            class,
-            state: Map::new(),
-        })
-    }
-
     fn hooks(&self) -> &'static [Hook] {
         &[Hook::AfterInvoke]
     }
 
-    async fn after_invoke(&self, _response: &mut InvocationResponse) -> HookResult {
+    async fn after_invoke(&self, _: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
         self.0.stop();
         Ok(())
     }
@@ -280,7 +272,7 @@ fn the_python_llmeter_logs_the_same_and_shares_the_file() {
         );
         let ours = mlflow.only_run(name);
         let file = output.path().join("callback.json");
-        let saved = saved.saved().unwrap().to_json();
+        let saved = saved.saved().unwrap().unwrap().to_json();
         fs::write(&file, saved.to_string()).unwrap();
         let folder = result.summary.output_path.unwrap();
         let folder = folder.local_path().unwrap();
@@ -305,6 +297,6 @@ fn the_python_llmeter_logs_the_same_and_shares_the_file() {
         }
         let by_python = fs::read(theirs["saved"].as_str().unwrap()).unwrap();
         let loaded = callback::from_json(&serde_json::from_slice(&by_python).unwrap()).unwrap();
-        assert_eq!(loaded.saved().unwrap().to_json(), saved);
+        assert_eq!(loaded.saved().unwrap().unwrap().to_json(), saved);
     }
 }

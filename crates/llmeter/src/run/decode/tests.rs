@@ -39,15 +39,15 @@ impl Bench {
             prepared: Arc::new(
                 Prepared::new(&*endpoint, None, payload.as_object().unwrap()).unwrap(),
             ),
-            decoder: Decoder::new(endpoint, Arc::new(Whitespace), 4),
+            decoder: Decoder::new(endpoint, Arc::new(Whitespace)),
         }
     }
 
-    /// A segment of client 2 whose reads brought these pieces at these milliseconds.
+    /// A segment of a request whose reads brought these pieces at these milliseconds.
     fn segment(&mut self, head: Option<i64>, reads: &[(&str, i64)]) -> Segment {
         let mut segment = Segment {
             is_restart: false,
-            client: 2,
+            request: RequestId(7),
             head: head.map(|milliseconds| Box::new((ResponseHead::default(), at(milliseconds)))),
             body: Vec::new(),
             marks: Vec::new(),
@@ -69,7 +69,9 @@ impl Bench {
 
     fn ending(&self, failure: Option<&str>) -> Box<Ending> {
         Box::new(Ending {
+            client: 2,
             prepared: self.prepared.clone(),
+            data: RequestData::default(),
             sending: Sending {
                 at: Some(Stamp(SENT)),
                 wall: Some(clock::wall()),
@@ -153,6 +155,27 @@ fn answers_of_one_client_do_not_run_into_each_other() {
     let recorded = bench.finish(segment, None);
     assert_eq!(recorded.response.error, None);
     assert_eq!(recorded.response.response_text.as_deref(), Some("1"));
+}
+
+#[test]
+fn responses_whose_segments_alternate_are_kept_apart() {
+    let mut bench = Bench::new(true);
+    let texts = ["one", "two"].map(text);
+    let halves = texts.each_ref().map(|text| text.split_at(20));
+    for (number, (begin, _)) in halves.iter().enumerate() {
+        let mut segment = bench.segment(Some(1), &[(begin, 1)]);
+        segment.request = RequestId(number as u64);
+        assert!(bench.decoder.take(segment).is_none());
+    }
+    for (number, (_, end)) in halves.iter().enumerate() {
+        let end = format!("{end}data: [DONE]\n\n");
+        let mut segment = bench.segment(None, &[(&end, 2)]);
+        segment.request = RequestId(number as u64);
+        segment.ending = Some(bench.ending(None));
+        let response = bench.decoder.take(segment).unwrap().response;
+        let expected = ["one", "two"][number];
+        assert_eq!(response.response_text.as_deref(), Some(expected));
+    }
 }
 
 #[test]

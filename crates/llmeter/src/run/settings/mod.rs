@@ -18,8 +18,9 @@ use self::form::{Form, expected};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Kind, Setting, with_settings};
+use crate::load::Load;
 use crate::payload::tokenizer_from_spec;
-use crate::run::{Connections, Load, RunConfig};
+use crate::run::{Connections, RunConfig};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};
 

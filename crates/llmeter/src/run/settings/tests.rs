@@ -39,7 +39,7 @@ fn a_folder_keeps_every_setting_of_a_run() {
         let mut config = config();
         settings.apply(&mut config).unwrap();
         let shared = run_config(&config, &"runs/it".into(), "it").unwrap();
-        let own = own_config(&config);
+        let own = own_config(&config).unwrap();
         let (shared, own) = (shared.as_object().unwrap(), own.as_object().unwrap());
         let again = RunSettings::from_folder(shared, own).unwrap();
         assert_eq!(again.get(setting), settings.get(setting), "{setting}");
@@ -58,7 +58,7 @@ fn a_folder_keeps_every_setting_of_a_run() {
 fn no_proxy_is_kept_as_what_was_asked_for() {
     let mut config = config();
     example(Setting::NoProxy).apply(&mut config).unwrap();
-    let own = own_config(&config);
+    let own = own_config(&config).unwrap();
     let again = RunSettings::from_folder(&Object::new(), own.as_object().unwrap()).unwrap();
     assert_eq!(again.no_proxy, Some(true));
 }

@@ -231,7 +231,7 @@ fn observed(change: impl FnOnce(&mut llmeter::RunConfig)) -> (RunResult, Vec<Pro
 fn the_last_word_to_an_observer_is_of_the_whole_run() {
     let time = Duration::from_millis(700);
     for load in [Load::Requests(3), Load::Duration(time)] {
-        let (result, told) = observed(|config| config.load = load);
+        let (result, told) = observed(|config| config.load = load.clone());
         let last = told.last().unwrap();
         assert_eq!(Some(last.recorded), result.summary.total_requests);
         assert_eq!(Some(last.elapsed), result.summary.total_test_time);

@@ -5,7 +5,8 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use llmeter::callback::{Hook, MlflowCallback};
+use llmeter::callback::Hook;
+use llmeter::mlflow::MlflowCallback;
 use llmeter::{Error, RunResult, Runner};
 
 use super::{assert_saved, config, friendly, sized};

@@ -7,6 +7,7 @@ mod loads;
 #[cfg(feature = "mlflow")]
 mod mlflow;
 mod refusals;
+mod schedules;
 mod stopping;
 
 use std::sync::Arc;

@@ -80,6 +80,14 @@ impl Scripted {
             .collect()
     }
 
+    /// A header of each request.
+    pub(crate) fn headers(&self, name: &str) -> Vec<Option<String>> {
+        let requests = self.server.requests().into_iter();
+        requests
+            .map(|request| request.header(name).map(str::to_owned))
+            .collect()
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.server.connections()
     }

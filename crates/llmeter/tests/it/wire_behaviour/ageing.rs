@@ -104,16 +104,10 @@ struct Numbering(AtomicUsize);
 
 #[async_trait]
 impl Callback for Numbering {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(SavedObject {
-            class: "tests.Numbering".into(),
-            state: serde_json::Map::new(),
-        })
-    }
     fn hooks(&self) -> &'static [Hook] {
         &[Hook::BeforeInvoke]
     }
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
+    async fn change_payload(&self, payload: &mut Payload) -> HookResult {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         payload.insert("number".into(), number.into());
         Ok(())

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::callback::{Callback, Hook, HookError, HookResult, async_trait};
-use llmeter::payload::Payload;
+use llmeter::callback::{
+    Callback, Hook, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+};
 use llmeter::saved::SavedObject;
 use llmeter::{Error, Interrupt, InvocationResponse, Load, RunConfig, RunResult, Runner};
 use serde_json::{Map, json};
@@ -20,7 +21,7 @@ fn a_failing_before_invoke_costs_that_request_only() {
         let mut config = config(&server, 4).clients(4).output(folder.path());
         config.load = Load::Requests(8);
         let mut picky = Probe::new("Picky", &log);
-        picky.before_invoke = Box::new(move |payload| match prompt(payload).as_str() {
+        picky.before_invoke = Box::new(move |request| match prompt(&request.payload).as_str() {
             "p2" if by_panic => panic!("not p2"),
             "p2" => Err(HookError::new("not p2")),
             _ => Ok(()),
@@ -70,9 +71,11 @@ fn a_payload_that_the_endpoint_refuses_after_a_change_is_a_failed_request() {
     let server = friendly();
     let mut config = config(&server, 1);
     let mut breaking = Probe::new("Breaking", &log);
-    breaking.before_invoke = Box::new(|payload| {
+    breaking.before_invoke = Box::new(|request| {
         // Bytes are for APIs with attachments; this one has JSON only.
-        payload.insert("image".into(), json!({"__llmeter_bytes__": "AAAA"}));
+        request
+            .payload
+            .insert("image".into(), json!({"__llmeter_bytes__": "AAAA"}));
         Ok(())
     });
     config.callbacks = vec![Arc::new(breaking)];
@@ -210,7 +213,7 @@ fn a_callback_that_cannot_be_saved_is_refused_before_anything_is_sent() {
     struct Unsaveable;
     #[async_trait]
     impl Callback for Unsaveable {
-        fn saved(&self) -> llmeter::Result<SavedObject> {
+        fn saved(&self) -> llmeter::Result<Option<SavedObject>> {
             Err(Error::field(
                 "callback",
                 "Unsaveable",
@@ -230,13 +233,6 @@ struct Hanging(Hook);
 
 #[async_trait]
 impl Callback for Hanging {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(SavedObject {
-            class: "tests.Hanging".into(),
-            state: Map::new(),
-        })
-    }
-
     fn hooks(&self) -> &'static [Hook] {
         match self.0 {
             Hook::BeforeRun => &[Hook::BeforeRun],
@@ -250,11 +246,11 @@ impl Callback for Hanging {
         std::future::pending().await
     }
 
-    async fn before_invoke(&self, _: &mut Payload) -> HookResult {
+    async fn before_invoke(&self, _: &mut InvokeRequest) -> HookResult {
         std::future::pending().await
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
         response.annotations.insert("begun".into(), true.into());
         std::future::pending().await
     }

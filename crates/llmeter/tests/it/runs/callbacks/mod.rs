@@ -2,11 +2,14 @@
 
 mod failures;
 mod order;
+mod requests;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use llmeter::callback::{Callback, Hook, HookError, HookResult, async_trait};
+use llmeter::callback::{
+    Callback, Hook, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+};
 use llmeter::payload::Payload;
 use llmeter::saved::SavedObject;
 use llmeter::{InvocationResponse, RunConfig, RunResult};
@@ -26,7 +29,7 @@ struct Probe {
     name: &'static str,
     log: Log,
     before_run: Act<RunConfig>,
-    before_invoke: Act<Payload>,
+    before_invoke: Act<InvokeRequest>,
     after_invoke: Act<InvocationResponse>,
     after_run: Act<RunResult>,
     /// How long each hook on a request waits.
@@ -67,11 +70,11 @@ fn prompt(payload: &Payload) -> String {
 
 #[async_trait]
 impl Callback for Probe {
-    fn saved(&self) -> llmeter::Result<SavedObject> {
-        Ok(SavedObject {
+    fn saved(&self) -> llmeter::Result<Option<SavedObject>> {
+        Ok(Some(SavedObject {
             class: format!("tests.{}", self.name),
             state: Map::new(),
-        })
+        }))
     }
 
     async fn before_run(&self, config: &mut RunConfig) -> HookResult {
@@ -79,13 +82,13 @@ impl Callback for Probe {
         (self.before_run)(config)
     }
 
-    async fn before_invoke(&self, payload: &mut Payload) -> HookResult {
-        self.note(prompt(payload), Hook::BeforeInvoke);
+    async fn before_invoke(&self, request: &mut InvokeRequest) -> HookResult {
+        self.note(prompt(&request.payload), Hook::BeforeInvoke);
         self.nap().await;
-        (self.before_invoke)(payload)
+        (self.before_invoke)(request)
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse) -> HookResult {
+    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
         let payload = response.input_payload.as_ref().unwrap();
         self.note(prompt(payload), Hook::AfterInvoke);
         self.nap().await;

@@ -21,9 +21,9 @@ fn callbacks_are_called_in_their_order_for_each_request_also_when_hooks_wait() {
     let mut slow = Probe::new("Slow", &log);
     slow.nap = Duration::from_millis(3);
     let number = AtomicUsize::new(0);
-    slow.before_invoke = Box::new(move |payload| {
+    slow.before_invoke = Box::new(move |request| {
         let number = number.fetch_add(1, Ordering::SeqCst);
-        payload["messages"][0]["content"] = json!(format!("number {number}"));
+        request.payload["messages"][0]["content"] = json!(format!("number {number}"));
         Ok(())
     });
     config.callbacks = vec![Arc::new(slow), Arc::new(Probe::new("Fast", &log))];
@@ -160,8 +160,8 @@ fn before_invoke_changes_a_request_and_nothing_else() {
     config.load = Load::Requests(4);
     config.warmup = 3;
     let mut marking = Probe::new("Marking", &log);
-    marking.before_invoke = Box::new(|payload| {
-        payload.insert("user".into(), "marked".into());
+    marking.before_invoke = Box::new(|request| {
+        request.payload.insert("user".into(), "marked".into());
         Ok(())
     });
     config.callbacks = vec![Arc::new(marking)];

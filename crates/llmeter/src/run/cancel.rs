@@ -1,20 +1,20 @@
-//! Waiting for something unless something rare comes first.
+//! Waiting for something that may be cancelled.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Waits for `work`, unless `rare` comes first; its output is the error. If both are ready, `work`
+/// Waits for `work`, unless `cancel` comes first; its output is the error. If both are ready, `work`
 /// counts.
 ///
-/// A stream's reads wake its task for every token, so here `rare` is polled only when it was `rare`
-/// that woke the task: a timer and a lock at each token would cost a worker noticeably.
-pub(crate) async fn unless<T, E>(
+/// A stream's reads wake its task for every token, so here `cancel` is polled only when it was
+/// `cancel` that woke the task: a timer and a lock at each token would cost a worker noticeably.
+pub(crate) async fn unless_cancelled<T, E>(
     work: impl Future<Output = T>,
-    rare: impl Future<Output = E>,
+    cancel: impl Future<Output = E>,
 ) -> Result<T, E> {
-    let (mut work, mut rare) = (pin!(work), pin!(rare));
+    let (mut work, mut cancel) = (pin!(work), pin!(cancel));
     let mut bell: Option<(Arc<Bell>, Waker)> = None;
     std::future::poll_fn(|context| {
         if let Poll::Ready(output) = work.as_mut().poll(context) {
@@ -36,7 +36,10 @@ pub(crate) async fn unless<T, E>(
         if !has_rung.load(Ordering::Relaxed) || !has_rung.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
-        rare.as_mut().poll(&mut Context::from_waker(waker)).map(Err)
+        cancel
+            .as_mut()
+            .poll(&mut Context::from_waker(waker))
+            .map(Err)
     })
     .await
 }
@@ -69,31 +72,31 @@ mod tests {
 
     #[tokio::test]
     async fn whichever_comes_first() {
-        assert_eq!(unless(ready(1), pending::<()>()).await, Ok(1));
-        assert_eq!(unless(pending::<()>(), ready(2)).await, Err(2));
-        assert_eq!(unless(ready(1), ready(2)).await, Ok(1));
+        assert_eq!(unless_cancelled(ready(1), pending::<()>()).await, Ok(1));
+        assert_eq!(unless_cancelled(pending::<()>(), ready(2)).await, Err(2));
+        assert_eq!(unless_cancelled(ready(1), ready(2)).await, Ok(1));
     }
 
     #[tokio::test]
     async fn each_wakes_the_task() {
         let (send, receive) = oneshot::channel();
-        let waiting = tokio::spawn(unless(receive, pending::<()>()));
+        let waiting = tokio::spawn(unless_cancelled(receive, pending::<()>()));
         tokio::task::yield_now().await;
         send.send(1).unwrap();
         assert_eq!(waiting.await.unwrap(), Ok(Ok(1)));
 
         let (send, receive) = oneshot::channel();
-        let waiting = tokio::spawn(unless(pending::<()>(), receive));
+        let waiting = tokio::spawn(unless_cancelled(pending::<()>(), receive));
         tokio::task::yield_now().await;
         send.send(2).unwrap();
         assert_eq!(waiting.await.unwrap(), Err(Ok(2)));
     }
 
     #[test]
-    fn what_is_rare_is_polled_when_it_wakes_and_when_the_waker_changes() {
+    fn cancel_is_polled_when_it_wakes_and_when_the_waker_changes() {
         let mut polls = 0;
         let inner = std::cell::RefCell::new(None::<Waker>);
-        let rare = std::future::poll_fn(|context| {
+        let cancel = std::future::poll_fn(|context| {
             polls += 1;
             *inner.borrow_mut() = Some(context.waker().clone());
             if polls < 3 {
@@ -102,7 +105,7 @@ mod tests {
                 Poll::Ready(polls)
             }
         });
-        let mut waiting = Box::pin(unless(pending::<()>(), rare));
+        let mut waiting = Box::pin(unless_cancelled(pending::<()>(), cancel));
         let flag = || Arc::new(Flag(AtomicBool::new(false)));
         let (first, second) = (flag(), flag());
         let mut poll = |flag: &Arc<Flag>| {

@@ -1,4 +1,4 @@
-//! One request of a run by itself, for whoever wants to look at it closely.
+//! One request of a run by itself, which others may watch closely.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -6,33 +6,32 @@ use std::sync::mpsc::{Receiver, Sender};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::endpoint::InvocationResponse;
-use crate::probe::Watch;
 use crate::run::capture::Segment;
 use crate::run::client;
 use crate::run::decode::Decoder;
 use crate::run::gate::Gate;
 use crate::run::prefetch::Requests;
 use crate::run::prepare::Prepared;
-use crate::run::session::Session;
+use crate::run::shared::{ConnectionWatch, Shared};
 use crate::run::{Interrupt, RunConfig, worker};
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::{Dialer, Proxy, WORKER};
 
 /// The first payload's request.
-pub(crate) struct ProbeRun {
+pub(crate) struct SingleRequest {
     prepared: Arc<Prepared>,
 }
 
 /// What became of it.
-pub(crate) struct ProbeAnswer {
+pub(crate) struct SingleResponse {
     pub(crate) response: InvocationResponse,
     /// When the request's first byte was written, if it was.
     pub(crate) sent: Option<Stamp>,
-    /// Whether every read of the answer has the kernel's stamp.
+    /// Whether every read of the response has the kernel's stamp.
     pub(crate) is_kernel_stamped: bool,
 }
 
-impl ProbeRun {
+impl SingleRequest {
     /// # Errors
     /// When there is no payload, or the endpoint refuses it.
     pub(crate) fn new(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Self> {
@@ -49,7 +48,7 @@ impl ProbeRun {
         &self.prepared.request
     }
 
-    /// Carries it out on this thread as a worker would. The answer's segments go to `queue`.
+    /// Carries it out on this thread as a worker would. The response's segments go to `queue`.
     ///
     /// # Errors
     /// When no runtime can be started.
@@ -57,7 +56,7 @@ impl ProbeRun {
         self,
         config: &RunConfig,
         dialer: Option<Dialer>,
-        watch: Arc<Watch>,
+        watch: Arc<dyn ConnectionWatch>,
         queue: Sender<Segment>,
         interrupt: &Interrupt,
     ) -> Result<()> {
@@ -66,8 +65,8 @@ impl ProbeRun {
         let own = Interrupt::new();
         let (gate, _) = Gate::new(1);
         let requests = Requests::Fixed(vec![self.prepared.clone()]);
-        let mut session = Session::new(config, dialer, requests, own.clone(), gate, None);
-        session.watch = Some(watch);
+        let mut shared = Shared::new(config, dialer, requests, own.clone(), gate, None);
+        shared.watch = Some(watch);
         let stopped = async {
             tokio::select! {
                 () = interrupt.stopped() => {}
@@ -78,7 +77,7 @@ impl ProbeRun {
         };
         runtime.block_on(async {
             tokio::select! {
-                () = client::once(Arc::new(session), self.prepared, queue) => {}
+                () = client::once(Arc::new(shared), self.prepared, queue) => {}
                 () = stopped => {}
             }
         });
@@ -90,9 +89,9 @@ impl ProbeRun {
         config: &RunConfig,
         proxy: Option<Proxy>,
         segments: Receiver<Segment>,
-    ) -> Option<ProbeAnswer> {
+    ) -> Option<SingleResponse> {
         let mut decoder =
-            Decoder::new(config.endpoint.clone(), config.tokenizer.clone(), 1).through(proxy);
+            Decoder::new(config.endpoint.clone(), config.tokenizer.clone()).through(proxy);
         let (mut reads, mut stamped) = (0_u64, 0_u64);
         for segment in segments {
             let head = segment.head.iter().map(|head| head.1);
@@ -102,7 +101,7 @@ impl ProbeRun {
             }
             let sent = segment.ending.as_ref().and_then(|ending| ending.sending.at);
             if let Some(recorded) = decoder.take(segment) {
-                return Some(ProbeAnswer {
+                return Some(SingleResponse {
                     response: recorded.response,
                     sent,
                     is_kernel_stamped: reads > 0 && reads == stamped,

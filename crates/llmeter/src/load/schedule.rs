@@ -1,0 +1,139 @@
+//! The seam between a load and the machinery that sends it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What is to be sent when.
+///
+/// A schedule consists of sessions. A session arrives at its time and sends its turns one after the
+/// other: each is due some time after the one before has ended. Sessions do not wait for each other.
+///
+/// - A closed loop is a fixed number of sessions (clients) that arrive together and have many turns.
+/// - An open loop is many sessions of one turn, whose arrivals the clock decides.
+/// - Conversations are sessions whose turns pause for think time.
+///
+/// ```
+/// use std::time::Duration;
+/// use llmeter::load::{Schedule, Session, Share, Turn};
+///
+/// /// So many requests, evenly spaced, whether those before have ended or not.
+/// #[derive(Debug)]
+/// struct Metronome {
+///     requests: u32,
+///     every: Duration,
+/// }
+///
+/// impl Schedule for Metronome {
+///     fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send> {
+///         let every = self.every;
+///         let mine = (share.worker as u32..self.requests).step_by(share.workers);
+///         Box::new(mine.map(move |number| {
+///             let turn = Turn::of_payload(number as usize);
+///             Session::new(number, every * number, std::iter::once(turn))
+///         }))
+///     }
+///
+///     fn planned(&self) -> Option<u64> {
+///         Some(self.requests.into())
+///     }
+/// }
+/// ```
+pub trait Schedule: fmt::Debug + Send + Sync {
+    /// The sessions of one worker: first those of the warm-up, then the others, each in the order of
+    /// their arrival. It is called once for each worker, before the run begins. The iterator is
+    /// advanced a little ahead of the next arrival and may be endless: a run that is stopped asks no
+    /// further.
+    fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send>;
+
+    /// The number of requests over all workers, warm-up excluded, if it is known.
+    fn planned(&self) -> Option<u64> {
+        None
+    }
+
+    /// How long requests are sent, if that is known.
+    fn duration(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// One worker's part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The worker, counted from 0.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+}
+
+/// Turns one after the other, with one request in flight at most.
+pub struct Session {
+    /// The client or session number that responses are recorded with.
+    pub client: u32,
+    /// What its requests count for.
+    pub class: Class,
+    /// When it arrives, after the run's start; its first turn is due then. A session of the warm-up
+    /// arrives before the run starts, and this does not apply.
+    pub arrival: Duration,
+    /// The time after the run's start from which on it sends no more, whatever turns are left.
+    pub until: Option<Duration>,
+    /// Its turns.
+    pub turns: Box<dyn Iterator<Item = Turn> + Send>,
+}
+
+impl Session {
+    /// A measured session without an end but that of its turns.
+    pub fn new(
+        client: u32,
+        arrival: Duration,
+        turns: impl Iterator<Item = Turn> + Send + 'static,
+    ) -> Self {
+        Self {
+            client,
+            class: Class::Measured,
+            arrival,
+            until: None,
+            turns: Box::new(turns),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("client", &self.client)
+            .field("class", &self.class)
+            .field("arrival", &self.arrival)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What requests count for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Class {
+    /// Sent before the run starts, and kept out of every figure.
+    Warmup,
+    /// Part of the figures.
+    #[default]
+    Measured,
+}
+
+/// One request of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// The index of its payload. Beyond the number of payloads it wraps around.
+    pub payload: usize,
+    /// How long after the end of the turn before, or after the session's arrival, it is due.
+    pub pause: Duration,
+}
+
+impl Turn {
+    /// A turn without a pause.
+    pub fn of_payload(payload: usize) -> Self {
+        Self {
+            payload,
+            pause: Duration::ZERO,
+        }
+    }
+}

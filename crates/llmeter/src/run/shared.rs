@@ -1,0 +1,154 @@
+//! What all sessions of a run share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::cost::SpendGuard;
+use crate::endpoint::Endpoint;
+use crate::run::capture::Backlog;
+use crate::run::gate::Gate;
+use crate::run::prefetch::Requests;
+use crate::run::retry::RateLimits;
+use crate::run::{Connections, Interrupt, RunConfig};
+use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::{Connection, Dialer, Phase};
+
+/// Connections that one run opens at the same time: more would overflow the accept queues of usual
+/// servers, whose dropped packets look like slow connects.
+const CONNECTING_AT_ONCE: usize = 128;
+
+/// How often a session looks whether the recorder has caught up.
+const BACKLOG_POLL: Duration = Duration::from_millis(1);
+
+/// Is told how connections are opened.
+pub(crate) trait ConnectionWatch: Send + Sync {
+    /// A phase begins.
+    fn enter(&self, phase: Phase);
+
+    /// The connection is there.
+    fn connected(&self, connection: &Connection);
+}
+
+/// What all sessions of a run share.
+pub(crate) struct Shared {
+    pub(super) endpoint: Arc<dyn Endpoint>,
+    pub(super) dialer: Option<Dialer>,
+    pub(super) requests: Requests,
+    pub(super) timeout: Duration,
+    pub(super) connections_kept: Connections,
+    pub(super) is_http2: bool,
+    pub(super) max_retries: u32,
+    pub(crate) rate_limits: RateLimits,
+    /// Is told how connections are opened.
+    pub(crate) watch: Option<Arc<dyn ConnectionWatch>>,
+    pub(crate) interrupt: Interrupt,
+    /// Stops the sending before it costs too much.
+    pub(crate) guard: Option<Arc<SpendGuard>>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(super) connecting: Semaphore,
+    /// Where workers wait until every warm-up request has ended.
+    pub(super) gate: Gate,
+    started: AtomicI64,
+    ended: AtomicI64,
+    connections: AtomicU64,
+    backlog_wait_ns: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: &RunConfig,
+        dialer: Option<Dialer>,
+        requests: Requests,
+        interrupt: Interrupt,
+        gate: Gate,
+        guard: Option<Arc<SpendGuard>>,
+    ) -> Self {
+        Self {
+            endpoint: config.endpoint.clone(),
+            dialer,
+            requests,
+            timeout: config.timeout,
+            connections_kept: config.connections,
+            is_http2: config.http2,
+            max_retries: config.max_retries,
+            rate_limits: RateLimits::default(),
+            watch: None,
+            interrupt,
+            guard,
+            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
+            connecting: Semaphore::new(CONNECTING_AT_ONCE),
+            gate,
+            started: AtomicI64::new(i64::MAX),
+            ended: AtomicI64::new(i64::MIN),
+            connections: AtomicU64::new(0),
+            backlog_wait_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins the run proper, if it has not begun. Returns when it did.
+    pub(super) fn begin(&self) -> Stamp {
+        let now = clock::now().0;
+        Stamp(self.started.fetch_min(now, Ordering::Relaxed).min(now))
+    }
+
+    /// A session is done.
+    pub(super) fn note_end(&self) {
+        self.ended.fetch_max(clock::now().0, Ordering::Relaxed);
+    }
+
+    /// A connection was opened.
+    pub(super) fn note_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When the run proper began, warm-up excluded; `None` before that.
+    pub(crate) fn started(&self) -> Option<Stamp> {
+        Some(Stamp(self.started.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MAX)
+    }
+
+    /// When the last session so far was done; `None` if none is.
+    pub(crate) fn ended(&self) -> Option<Stamp> {
+        Some(Stamp(self.ended.load(Ordering::Relaxed))).filter(|stamp| stamp.0 != i64::MIN)
+    }
+
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Seconds that sessions waited for the recorder, summed.
+    pub(crate) fn backlog_wait(&self) -> f64 {
+        self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
+    }
+
+    /// Seconds that sessions waited for callbacks, summed.
+    pub(crate) fn callback_wait(&self) -> f64 {
+        self.requests.wait()
+    }
+
+    /// Waits until then, unless the run is stopped.
+    pub(super) async fn sleep_until(&self, due: Stamp) {
+        let left = due.seconds_since(clock::now());
+        if left > 0.0 {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs_f64(left)) => {}
+                () = self.interrupt.stopped() => {}
+            }
+        }
+    }
+
+    pub(super) async fn wait_for_recorder(&self) {
+        if !self.backlog.is_full() {
+            return;
+        }
+        let start = clock::now();
+        while self.backlog.is_full() && !self.interrupt.is_stopped() {
+            tokio::time::sleep(BACKLOG_POLL).await;
+        }
+        let waited = clock::now().0 - start.0;
+        self.backlog_wait_ns
+            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+    }
+}
