@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use super::{HookError, HookResult};
-use crate::endpoint::access::header;
+use crate::endpoint::header;
 use crate::payload::Payload;
 
 /// A request that is about to be made.

@@ -285,7 +285,7 @@ pub(super) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
 }
 
 /// Checks a header and returns its value without white space around it.
-pub(super) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
+pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Error::invalid(

@@ -21,7 +21,7 @@ mod settings;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub(crate) use access::is_harmless_header;
+pub(crate) use access::{header, is_harmless_header};
 /// The attribute that an implementation of [`Invoke`] bears.
 pub use async_trait::async_trait;
 use serde_json::{Map, Value};
