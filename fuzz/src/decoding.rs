@@ -7,7 +7,9 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llmeter::endpoint::{ApiMode, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport};
+use llmeter::endpoint::{
+    ApiMode, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport,
+};
 use llmeter::run::Replay;
 use llmeter::{Endpoint, InvocationResponse};
 

@@ -32,7 +32,7 @@ fn the_help_names_exit_codes_and_every_flag() {
     let place = Place::new();
     let help = place.llmeter(["--help"]).exits(0).out;
     for code in [
-        "0 done",
+        "0 success",
         "1 could",
         "2 bad",
         "3 every",
