@@ -7,9 +7,7 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llmeter::endpoint::{
-    ApiMode, AwsOptions, EndpointSettings, Framing, ResponseHead, SageMaker, Transport,
-};
+use llmeter::endpoint::{ApiMode, AwsOptions, EndpointSettings, Framing, ResponseHead, Transport};
 use llmeter::run::Replay;
 use llmeter::{Endpoint, InvocationResponse};
 
@@ -121,16 +119,8 @@ impl Recorder {
     }
 }
 
-fn endpoint(api: &ApiMode, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoint>> {
-    if api.name.starts_with("sagemaker") {
-        // The only one that takes more than a key, which it would look for in the environment.
-        let aws = AwsOptions::new()
-            .region("us-east-1")
-            .access_keys("AKIDFUZZ", KEY, None);
-        let builder = SageMaker::builder("endpoint", "model").aws(aws);
-        return Ok(Arc::new(builder.streaming(is_streamed).build()?));
-    }
-    let is_any = api.name == "http";
+fn endpoint(api: ApiMode, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoint>> {
+    let is_any = api.streaming.is_none();
     let framing = if is_streamed { "ndjson" } else { "none" };
     let places = [
         ("text", "text || choices[0].delta.content"),
@@ -150,6 +140,7 @@ fn endpoint(api: &ApiMode, is_streamed: bool) -> llmeter::Result<Arc<dyn Endpoin
         model: Some("anthropic.some-model".to_owned()),
         api_key: Some(KEY.into()),
         region: Some("us-east-1".to_owned()),
+        aws: Some(AwsOptions::new().access_keys("AKIDFUZZ", KEY, None)),
         ..EndpointSettings::default()
     })
 }

@@ -25,8 +25,8 @@ const CRATES: &[&str] = &[
 /// The modules of `llmeter`, lowest first. Each may use those before it and its own group.
 const LAYERS: &[&[&str]] = &[
     &["base"],
-    &["storage"],
     &["aws"],
+    &["storage"],
     &["saved"],
     &["payload"],
     &["api", "endpoint"],

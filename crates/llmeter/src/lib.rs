@@ -67,10 +67,10 @@ pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 pub use llmeter_wire as wire;
 pub use llmeter_wire::{Phase, StampSource};
 pub use load::Load;
-pub use result::RunResult;
+pub use result::{MeasurementQuality, RunResult, Spread, Verdict};
 pub use run::{
-    Connections, Interrupt, MeasurementQuality, Observer, Progress, RunConfig, RunSettings, Runner,
-    SavedRun, Spread, Verdict, parse_time, run_name_from_clock,
+    Connections, Interrupt, Observer, Progress, RunConfig, RunSettings, Runner, SavedRun,
+    parse_time, run_name_from_clock,
 };
 
 /// The callbacks that llmeter brings. They are named here because the root sees every layer, while

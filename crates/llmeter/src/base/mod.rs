@@ -7,6 +7,7 @@
 pub(crate) mod error;
 pub(crate) mod failure;
 pub(crate) mod foreign;
+pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod runtime;
 pub(crate) mod setting;

@@ -12,13 +12,15 @@ mod registry;
 mod request;
 
 use std::any::Any;
-use std::fmt;
 
 /// The attribute that an implementation of [`Callback`] bears.
 pub use async_trait::async_trait;
 
+pub use crate::base::hook::Hook;
+pub use crate::result::CallbackFailure;
+
 pub use cache_buster::CacheBuster;
-pub use error::{CallbackFailure, HookError};
+pub use error::HookError;
 pub(crate) use hooked::{Hooked, RequestData};
 pub(crate) use registry::add;
 pub use registry::{from_json, kinds, register};
@@ -32,45 +34,6 @@ use crate::{InvocationResponse, RunResult};
 
 /// What a hook gives back.
 pub type HookResult = Result<(), HookError>;
-
-/// The points of a run at which callbacks are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hook {
-    /// Once, before anything is opened or written.
-    BeforeRun,
-    /// Before each request.
-    BeforeInvoke,
-    /// After each answer.
-    AfterInvoke,
-    /// Once, before the result is saved.
-    AfterRun,
-}
-
-impl Hook {
-    /// All of them, in the order of a run.
-    pub const ALL: &'static [Self] = &[
-        Self::BeforeRun,
-        Self::BeforeInvoke,
-        Self::AfterInvoke,
-        Self::AfterRun,
-    ];
-
-    /// The name of the trait's method.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BeforeRun => "before_run",
-            Self::BeforeInvoke => "before_invoke",
-            Self::AfterInvoke => "after_invoke",
-            Self::AfterRun => "after_run",
-        }
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
 
 /// Code that is hooked into a run.
 ///

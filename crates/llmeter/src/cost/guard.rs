@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::model::CostModel;
+use super::price::price;
 use crate::api::output_limit;
 use crate::base::error::{Error, Result};
 use crate::base::foreign;
 use crate::base::setting::Setting;
 use crate::payload::{Payload, Tokenizer};
-use crate::report::price;
 use crate::result::RunSummary;
 use crate::{InvocationResponse, RunResult};
 

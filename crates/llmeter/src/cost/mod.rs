@@ -9,7 +9,7 @@
 mod dimension;
 mod guard;
 mod model;
-mod price;
+pub(crate) mod price;
 mod sagemaker;
 #[cfg(feature = "aws")]
 mod sagemaker_lookup;

@@ -24,3 +24,32 @@ pub(super) fn above_zero<N: Copy + Display + Into<f64>>(
         Err(Error::field(field, value, "more than 0"))
     }
 }
+
+/// An amount of money with four significant digits or so, and cents.
+pub(crate) fn price(amount: f64) -> String {
+    if amount == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = amount.abs().log10().floor();
+    let decimals = (3.0 - magnitude).clamp(2.0, 12.0) as usize;
+    format!("{amount:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_have_four_digits_and_cents() {
+        for (amount, text) in [
+            (0.0, "0"),
+            (0.000_096, "0.00009600"),
+            (0.021_596, "0.02160"),
+            (2.5, "2.500"),
+            (1234.567, "1234.57"),
+            (-0.5, "-0.5000"),
+        ] {
+            assert_eq!(price(amount), text);
+        }
+    }
+}

@@ -10,7 +10,6 @@ mod probe;
 mod summary;
 
 pub use cost::cost;
-pub(crate) use cost::price;
 pub use ladder::ladder;
 pub use probe::probe;
 pub use summary::summary;

@@ -5,6 +5,7 @@
 //! Does not belong here: how statistics are made (`stats`), what a configuration means (`run`),
 //! how files and objects are read and written (`storage`), tables and charts (`report`).
 
+mod callback_failure;
 mod cloud_folder;
 mod datetime;
 mod dimension;
@@ -15,11 +16,13 @@ mod line_reader;
 mod line_writer;
 mod load;
 mod mirror;
+mod quality;
 mod responses_file;
 mod run_result;
 mod run_summary;
 mod saved_folder;
 
+pub use callback_failure::CallbackFailure;
 pub use failures::FailureGroup;
 pub(crate) use failures::FailureTally;
 pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
@@ -28,6 +31,7 @@ pub(crate) use json::{read as read_json, to_indented as to_indented_json};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
 pub use mirror::staging_folders;
+pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::CallbackFailure;
+use super::MeasurementQuality;
 use super::failures::{FailureGroup, FailureTally};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
-use crate::callback::CallbackFailure;
 use crate::endpoint::ResponseField;
-use crate::run::MeasurementQuality;
 use crate::stats::{Accumulator, AnnotationSummary, Keep, Metric, Stats};
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};

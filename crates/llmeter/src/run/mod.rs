@@ -60,7 +60,6 @@ mod worker;
 pub use config::{Connections, RunConfig};
 pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};
-pub use quality::{MeasurementQuality, Spread, Verdict};
 #[doc(hidden)]
 pub use replay::Replay;
 pub use runner::Runner;

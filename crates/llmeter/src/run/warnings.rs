@@ -1,8 +1,9 @@
 //! What the user should know although the run is complete.
 
 use crate::endpoint::Transport;
+use crate::result::MeasurementQuality;
 use crate::run::recorder::Collected;
-use crate::run::{MeasurementQuality, RunConfig, saved};
+use crate::run::{RunConfig, saved};
 use llmeter_wire::StampSource;
 
 /// What the user should know although the run is complete.

@@ -311,13 +311,13 @@ fn mistakes_are_named() {
             json!({"request_dims": [
                 {"_type": "InputTokens", "price_per_million": 1, "granularity": 0},
             ]}),
-            &["granularity", "above 0"],
+            &["granularity", "more than 0"],
         ),
         (
             json!({"run_dims": [
                 {"_type": "EndpointTime", "price_per_hour": 1, "granularity_secs": 0},
             ]}),
-            &["granularity_secs", "above 0"],
+            &["granularity_secs", "more than 0"],
         ),
         (
             json!({"request_dims": {"a": {"_type": "OsSystem"}}}),

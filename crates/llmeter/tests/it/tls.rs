@@ -231,7 +231,7 @@ fn a_probe_tells_what_is_wrong_with_a_certificate() {
         seen.diagnosis.unwrap().remedy
     };
     let untrusted = remedy(stranger.config(Some(own)));
-    assert!(untrusted.contains("--ca-file"), "{untrusted}");
+    assert!(untrusted.contains("`ca_file`"), "{untrusted}");
     let other = stranger.save_certificate(folder.path());
     let misnamed = remedy(stranger.config(Some(other)));
     assert!(misnamed.contains("use the name"), "{misnamed}");

@@ -161,7 +161,7 @@ fn the_phase_that_failed_is_named() {
     assert_eq!(tunnelled.failed_phase(), Some(Phase::Proxy));
     assert_eq!(tunnelled.time_to_connect, None);
     let diagnosis = tunnelled.diagnosis.unwrap();
-    assert!(diagnosis.remedy.contains("--proxy"), "{diagnosis:?}");
+    assert!(diagnosis.remedy.contains("`proxy`"), "{diagnosis:?}");
 
     drop(listener);
     let refused = probed(config(format!("http://{address}/v1")));

@@ -4,8 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use llmeter::probe::{Circumstances, diagnose};
 use llmeter::wire::{Phase, Proxies, Proxy};
-use llmeter::{OpenAiChat, RunConfig, Runner};
+use llmeter::{Error, OpenAiChat, RunConfig, Runner};
 
 use super::probes::probed;
 use crate::scripted::{Scripted, finish, payload, write};
@@ -22,10 +23,13 @@ fn through(proxy: SocketAddr, base_url: &str) -> RunConfig {
 /// Why a run does not begin, which is never the server's fault.
 fn failure(config: RunConfig) -> String {
     let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
-    let error = error.to_string();
-    assert!(!error.contains("is the server running"), "{error}");
-    assert!(error.contains("--no-proxy"), "{error}");
-    error
+    let Error::Unreachable { failure, .. } = &error else {
+        panic!("{error}");
+    };
+    let remedy = diagnose(&Circumstances::of(failure)).unwrap().remedy;
+    assert!(!remedy.contains("start the server"), "{remedy}");
+    assert!(remedy.contains("`no_proxy`"), "{remedy}");
+    error.to_string()
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn a_proxy_that_is_not_there_is_named() {
             diagnosis.cause.contains("nobody listens at the proxy"),
             "{diagnosis:?}"
         );
-        assert!(diagnosis.remedy.contains("--no-proxy"), "{diagnosis:?}");
+        assert!(diagnosis.remedy.contains("`no_proxy`"), "{diagnosis:?}");
     }
 }
 
@@ -54,7 +58,7 @@ fn a_proxy_that_says_nothing_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let error = failure(through(address, "https://llm.example/v1"));
-    let named = format!("the proxy http://{address} has opened no way to it after 0.3 s");
+    let named = format!("the proxy http://{address} has opened no tunnel to it after 0.3 s");
     assert!(error.contains(&named), "{error}");
 }
 

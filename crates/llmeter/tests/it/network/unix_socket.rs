@@ -95,7 +95,7 @@ fn addresses_that_cannot_be_used_are_named() {
         let error = OpenAiChat::builder(base_url, "m").build().unwrap_err();
         let error = error.to_string();
         assert!(
-            error.starts_with("base_url: ") && error.contains(part),
+            error.starts_with("base_url ") && error.contains(part),
             "{error}"
         );
         assert!(!error.contains("geheim"), "{error}");
