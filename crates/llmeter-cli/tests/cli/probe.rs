@@ -323,7 +323,7 @@ fn answers_that_are_none_are_told() {
         .exits(3)
         .shows(&[
             "text/html instead of",
-            "a web page came instead of an answer",
+            "a web page came instead of a response",
         ]);
     let json = "200 OK\r\nContent-Type: application/json";
     probe(&place, &answers(json, "").url, &[])
@@ -355,7 +355,7 @@ fn a_stream_that_stalls_shows_what_it_had() {
             "Frames (",
             "Answer text",
             "timed out after 0.5 s",
-            "the stream had begun",
+            "the response had begun",
             "raise --timeout",
         ]);
 }

@@ -146,7 +146,12 @@ fn refusal(error: &ApiError) -> Refusal {
         _ => &error.message,
     };
     let body = json!({"type": "error", "error": {"type": kind, "message": message}});
-    Refusal::new(error.status, body)
+    // What AWS itself refuses it names in the head.
+    let kind = error.kind.map(|kind| ("x-amzn-errortype", kind.to_owned()));
+    Refusal {
+        headers: kind.into_iter().collect(),
+        ..Refusal::new(error.status, body)
+    }
 }
 
 fn stream_error(error: &ApiError) -> Vec<u8> {

@@ -231,7 +231,9 @@ impl Asked<'_> {
                 found.is_refused();
             }
             Case::ErrorAsSuccess => {
-                found.failed_with(&[Kind::ServerError, Kind::Endpoint], &[MESSAGE]);
+                // What tells an error from a malformed response is in the head for AWS's APIs.
+                let kinds = [Kind::ServerError, Kind::Malformed, Kind::Endpoint];
+                found.failed_with(&kinds, &[MESSAGE]);
                 found.is_refused();
             }
             Case::WrongContentType => {

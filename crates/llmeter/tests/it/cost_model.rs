@@ -341,7 +341,7 @@ fn mistakes_are_named() {
         }
     }
     let error = InputTokens::new(f64::NAN).unwrap_err().to_string();
-    assert!(error.contains("price_per_million: NaN"), "{error}");
+    assert!(error.contains("price_per_million NaN"), "{error}");
 }
 
 /// A price for each second of a request.
