@@ -14,7 +14,8 @@ static REGISTRY: LazyLock<RwLock<Registry<dyn Endpoint>>> =
 ///
 /// ```
 /// use std::sync::Arc;
-/// # use llmeter::endpoint::{Answer, EndpointError, Identity, Invoke, Transport, async_trait};
+/// # use llmeter::Failure;
+/// # use llmeter::endpoint::{Answer, Identity, Invoke, Transport, async_trait};
 /// # use llmeter::payload::Payload;
 /// use llmeter::endpoint::{self, Endpoint};
 /// use llmeter::saved::{Saved, SavedObject};
@@ -43,7 +44,7 @@ static REGISTRY: LazyLock<RwLock<Registry<dyn Endpoint>>> =
 /// # }
 /// # #[async_trait]
 /// # impl Invoke for Parrot {
-/// #     async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), EndpointError> {
+/// #     async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
 /// #         answer.text(&self.name);
 /// #         Ok(())
 /// #     }
