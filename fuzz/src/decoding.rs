@@ -31,14 +31,29 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// The APIs of these names; an API that has only one way of answering has only one.
+    /// Those of the API that has a mode of the name in `LLMETER_FUZZ_API`; of the first API if the
+    /// variable is not set.
     ///
     /// # Panics
     /// If there is no such API.
-    pub fn of(streamed: Option<&str>, whole: Option<&str>) -> Self {
+    pub fn of_environment() -> Self {
+        let api = match std::env::var("LLMETER_FUZZ_API") {
+            Ok(name) => {
+                ApiMode::named(&name)
+                    .unwrap_or_else(|error| panic!("{error}"))
+                    .api
+            }
+            Err(_) => ApiMode::default().api,
+        };
+        let recorder = |is_streamed: bool| {
+            let modes = api.spec().modes.iter();
+            let mut modes = modes.filter(|mode| mode.streaming != Some(!is_streamed));
+            let mode = ApiMode::named(modes.next()?.name).ok()?;
+            Some(Recorder::of(mode, is_streamed))
+        };
         Self {
-            streamed: streamed.map(|name| Recorder::of(name, true)),
-            whole: whole.map(|name| Recorder::of(name, false)),
+            streamed: recorder(true),
+            whole: recorder(false),
         }
     }
 
@@ -58,9 +73,8 @@ impl Decoding {
 }
 
 impl Recorder {
-    fn of(name: &str, is_streamed: bool) -> Self {
+    fn of(api: ApiMode, is_streamed: bool) -> Self {
         let made = || -> llmeter::Result<_> {
-            let api = ApiMode::named(name)?;
             let endpoint = endpoint(api, is_streamed)?;
             let framing = match endpoint.transport() {
                 Transport::Http(http) if endpoint.is_streaming() => Some(http.framing()),
@@ -72,7 +86,7 @@ impl Recorder {
                 framing,
             })
         };
-        made().unwrap_or_else(|reason| panic!("{name}: {reason}"))
+        made().unwrap_or_else(|reason| panic!("{}: {reason}", api.name))
     }
 
     fn run(&self, input: &Input<'_>) {

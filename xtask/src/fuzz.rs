@@ -3,12 +3,14 @@
 //! They are built here rather than by cargo-fuzz, which would have to be installed first and asks
 //! for nightly. What it adds to a build is a few flags; both run the same targets.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use llmeter::api::APIS;
 
 use crate::test::{cargo, workspace_root};
 
@@ -53,10 +55,16 @@ pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
         [] => &all,
         some => some,
     };
-    let programs = build(&folder, chosen)?;
+    let program = |target: &str| match is_api(target) {
+        true => DECODING.to_owned(),
+        false => target.to_owned(),
+    };
+    let needed: BTreeSet<String> = chosen.iter().map(|target| program(target)).collect();
+    let programs = build(&folder, &needed)?;
     let mut failed = Vec::new();
     for target in chosen {
-        match run(&folder, &programs.join(target), target, arguments.seconds)? {
+        let program = programs.join(program(target));
+        match run(&folder, &program, target, arguments.seconds)? {
             None => {}
             Some(reason) => failed.push(format!("{target}: {reason}")),
         }
@@ -67,7 +75,21 @@ pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
     Ok(())
 }
 
-/// Every target has a file.
+/// The program that decodes responses, of the API that a variable names.
+const DECODING: &str = "decoding";
+const API_VARIABLE: &str = "LLMETER_FUZZ_API";
+
+/// The APIs, by the name of their last mode, which does not stream if any does not.
+fn apis() -> impl Iterator<Item = &'static str> {
+    let modes = APIS.iter().filter_map(|api| api.spec().modes.last());
+    modes.map(|mode| mode.name)
+}
+
+fn is_api(target: &str) -> bool {
+    apis().any(|name| name == target)
+}
+
+/// Every API is a target, and every file but that of the program that decodes.
 fn all_targets(folder: &Path) -> Result<Vec<String>> {
     let files = folder.join("targets");
     let names = fs::read_dir(&files)
@@ -81,13 +103,15 @@ fn all_targets(folder: &Path) -> Result<Vec<String>> {
         .iter()
         .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
         .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .filter(|name| name != DECODING)
+        .chain(apis().map(str::to_owned))
         .collect();
     names.sort();
     Ok(names)
 }
 
 /// Builds the targets; gives the folder of their programs.
-fn build(folder: &Path, targets: &[String]) -> Result<PathBuf> {
+fn build(folder: &Path, targets: &BTreeSet<String>) -> Result<PathBuf> {
     let triple = host_triple()?;
     let mut command = cargo(folder);
     command
@@ -136,6 +160,7 @@ fn run(folder: &Path, program: &Path, target: &str, seconds: u32) -> Result<Opti
     let output =
         fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let status = Command::new(program)
+        .env(API_VARIABLE, target)
         // What it finds goes to the first.
         .args([&corpus, &folder.join("seeds").join(target)])
         .arg(format!("-max_total_time={seconds}"))
