@@ -100,7 +100,7 @@ fn repeated(
     endpoint::shape_over(&settings, &mut saved.endpoint)?;
     if no_callbacks || !callbacks.is_empty() {
         saved.callbacks.clear();
-        saved.unsaved.retain(|what| !what.starts_with("callback "));
+        saved.unsaved.callbacks.clear();
     }
     let payloads = payloads(&settings, ApiMode::of_saved(&saved.endpoint)?)?;
     let key_variable = settings.api_key_env.clone();

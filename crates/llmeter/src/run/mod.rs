@@ -63,6 +63,7 @@ pub use progress::{Observer, Progress};
 #[doc(hidden)]
 pub use replay::Replay;
 pub use runner::Runner;
+pub use saved::Unsaved;
 pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;

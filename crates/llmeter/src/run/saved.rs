@@ -1,6 +1,9 @@
 //! A run's configuration as files: the Python system's `run_config.json`, and our own
 //! `llmeter.json` for what that has no place for.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::settings::{RunSettings, seconds};
@@ -43,25 +46,48 @@ pub(crate) fn run_config(config: &RunConfig, folder: &Location, run_name: &str) 
     }))
 }
 
-/// What of a run has no saved form, so that the run cannot be repeated from its folder.
-///
-/// # Errors
-/// If a callback cannot be saved although it should be.
-pub(crate) fn unsaved(config: &RunConfig) -> Result<Vec<String>> {
-    let mut unsaved = Vec::new();
-    for callback in &config.callbacks {
-        if callback.saved()?.is_none() {
-            unsaved.push(format!("callback {}", callback.name()));
-        }
-    }
-    if let Load::Schedule(_) = config.load {
-        unsaved.push(SCHEDULE.to_owned());
-    }
-    Ok(unsaved)
+/// What of a run has no saved form. While there is anything, the run cannot be repeated from its
+/// folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unsaved {
+    /// The names of callbacks.
+    pub callbacks: Vec<String>,
+    /// Whether the load is a schedule.
+    pub schedule: bool,
 }
 
-/// What [`unsaved`] calls the schedule.
-const SCHEDULE: &str = "the schedule";
+impl Unsaved {
+    /// # Errors
+    /// If a callback cannot be saved although it should be.
+    pub(crate) fn of(config: &RunConfig) -> Result<Self> {
+        let mut callbacks = Vec::new();
+        for callback in &config.callbacks {
+            if callback.saved()?.is_none() {
+                callbacks.push(callback.name().to_owned());
+            }
+        }
+        Ok(Self {
+            callbacks,
+            schedule: matches!(config.load, Load::Schedule(_)),
+        })
+    }
+
+    /// Whether everything has a saved form.
+    pub fn is_empty(&self) -> bool {
+        self.callbacks.is_empty() && !self.schedule
+    }
+}
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let callbacks = self.callbacks.iter();
+        let callbacks = callbacks.map(|name| format!("callback {name}"));
+        let schedule = self.schedule.then(|| "the schedule".to_owned());
+        let all: Vec<_> = callbacks.chain(schedule).collect();
+        formatter.write_str(&all.join(", "))
+    }
+}
 
 /// `llmeter.json`: the rest of the configuration, and where the run was made.
 ///
@@ -88,9 +114,9 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
         },
     });
     own.extend(more.as_object().cloned().unwrap_or_default());
-    let unsaved = unsaved(config)?;
+    let unsaved = Unsaved::of(config)?;
     if !unsaved.is_empty() {
-        own.insert("unsaved".to_owned(), unsaved.into());
+        own.insert("unsaved".to_owned(), json!(unsaved));
     }
     Ok(own.into())
 }

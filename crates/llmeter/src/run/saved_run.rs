@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::callback;
 use crate::endpoint::{self, SavedObject};
 use crate::payload::{load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
-use crate::run::{RunConfig, RunSettings};
+use crate::run::{RunConfig, RunSettings, Unsaved};
 use crate::storage::Location;
 
 type Object = Map<String, Value>;
@@ -26,9 +27,8 @@ pub struct SavedRun {
     pub callbacks: Vec<Value>,
     /// The settings of the run itself.
     pub settings: RunSettings,
-    /// What of the run has no saved form, like "callback MustContain". While there is any, the run
-    /// cannot be repeated.
-    pub unsaved: Vec<String>,
+    /// What of the run has no saved form.
+    pub unsaved: Unsaved,
     config: Object,
     own: Object,
     has_payloads: bool,
@@ -94,15 +94,14 @@ impl SavedRun {
         };
         let settings = RunSettings::from_folder(&config, &own)
             .map_err(|reason| not_a_run(format!("its configuration cannot be used: {reason}")))?;
-        let unsaved = own.get("unsaved").and_then(Value::as_array);
-        let unsaved = unsaved.into_iter().flatten().filter_map(Value::as_str);
-        let unsaved = unsaved.map(str::to_owned).collect();
+        let unsaved = own.get("unsaved").map(Unsaved::deserialize).transpose();
+        let unsaved = unsaved.map_err(|reason| not_a_run(format!("unsaved: {reason}")))?;
         Ok(Self {
             folder,
             endpoint,
             callbacks,
             settings,
-            unsaved,
+            unsaved: unsaved.unwrap_or_default(),
             config,
             own,
             has_payloads,
@@ -127,10 +126,7 @@ impl SavedRun {
         if !self.unsaved.is_empty() {
             return Err(Error::NotARun {
                 path: self.folder,
-                reason: format!(
-                    "it cannot be repeated: {} had no saved form",
-                    self.unsaved.join(", ")
-                ),
+                reason: format!("it cannot be repeated: {} had no saved form", self.unsaved),
             });
         }
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;

@@ -3,7 +3,7 @@
 use crate::endpoint::Transport;
 use crate::result::MeasurementQuality;
 use crate::run::recorder::Collected;
-use crate::run::{RunConfig, saved};
+use crate::run::{RunConfig, Unsaved};
 use llmeter_wire::StampSource;
 
 /// What the user should know although the run is complete.
@@ -64,8 +64,7 @@ pub(super) fn of_run(
 /// Whether the run can be repeated from its folder, and if not, why.
 pub(super) fn of_unsaved(config: &RunConfig) -> Option<String> {
     // Whatever cannot be saved has stopped the run before.
-    let unsaved = saved::unsaved(config).unwrap_or_default();
-    let names = unsaved.join(", ");
-    (!names.is_empty())
-        .then(|| format!("the run cannot be repeated from its folder: {names} has no saved form"))
+    let unsaved = Unsaved::of(config).unwrap_or_default();
+    (!unsaved.is_empty())
+        .then(|| format!("the run cannot be repeated from its folder: {unsaved} has no saved form"))
 }

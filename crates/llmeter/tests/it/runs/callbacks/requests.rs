@@ -106,13 +106,13 @@ fn a_run_with_a_callback_without_a_saved_form_says_that_it_cannot_be_repeated() 
 
     let saved = SavedRun::load(&folder).unwrap();
     assert_eq!(saved.callbacks, [json!(null); 0]);
-    assert_eq!(saved.unsaved, ["callback Header"]);
+    assert_eq!(saved.unsaved.callbacks, ["Header"]);
     let error = saved.clone().into_config(None).err().unwrap();
     assert!(matches!(error, Error::NotARun { .. }));
     let reason = "it cannot be repeated: callback Header had no saved form";
     assert!(error.to_string().contains(reason), "{error}");
     // Who does without it says so.
     let mut without = saved;
-    without.unsaved.clear();
+    without.unsaved.callbacks.clear();
     assert_eq!(without.into_config(None).unwrap().callbacks.len(), 0);
 }
