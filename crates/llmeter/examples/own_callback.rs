@@ -13,7 +13,7 @@ use llmeter::{InvocationResponse, Load, RunConfig, RunResult, Runner, report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-#[allow(dead_code, unreachable_pub, reason = "it has a main function")]
+#[expect(dead_code, unreachable_pub, reason = "an example has a main function")]
 #[path = "own_endpoint.rs"]
 mod own_endpoint;
 

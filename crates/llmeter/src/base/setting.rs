@@ -1,8 +1,7 @@
-//! The table of settings: their names, forms, examples and help.
+//! The table of settings: names, types, examples and help.
 //!
-//! Flags, configuration files, their JSON Schema, errors and
-//! [`RunSettings`](crate::RunSettings) are all made from it. A new setting is a row here, and a line
-//! where a run reads it.
+//! Flags, configuration files, their JSON Schema, errors and [`RunSettings`](crate::RunSettings)
+//! come from it. A new setting is a row here and a line where the run reads it.
 
 use std::fmt;
 
@@ -12,68 +11,67 @@ macro_rules! with_settings {
     ($then:ident) => {
         $then! {
             Endpoint endpoint: String, Api, Endpoint, "API", "openai-chat-stream",
-                "API to speak [default: openai-chat-stream]", "";
+                "API of the endpoint [default: openai-chat-stream]", "";
             BaseUrl base_url: String, Text, Endpoint, "URL", "http://localhost:8000/v1",
-                "Address of the API, as its own SDK takes it: for OpenAI's with /v1; behind a Unix \
-                 socket written like unix:/run/llm.sock:/v1", "";
+                "Base URL of the API, as its SDK takes it (OpenAI: ending in /v1); for a Unix socket \
+                 unix:/run/llm.sock:/v1", "";
             Model model: String, Text, Endpoint, "ID", "gpt-4o-mini",
-                "Model to ask for", "";
+                "Model ID", "";
             Provider provider: String, Text, Endpoint, "NAME", "anthropic",
-                "Who runs the API: for anthropic-messages anthropic, bedrock, bedrock-mantle, vertex \
-                 or foundry",
-                "Each has its own address and its own credentials. For other APIs it is a name in \
+                "Provider of the API; for anthropic-messages: anthropic, bedrock, bedrock-mantle, \
+                 vertex or foundry",
+                "Each has its own address and credentials. For other APIs it is only a label in \
                  the results.";
             Region region: String, Text, Endpoint, "REGION", "us-east-1",
                 "Region, for AWS and Vertex [default: AWS_REGION, AWS_DEFAULT_REGION, the \
                  profile's, or the instance's; for Vertex CLOUD_ML_REGION]", "";
             ApiKeyEnv api_key_env: String, Text, Endpoint, "VAR", "OPENAI_API_KEY",
-                "Environment variable that holds the API key [default: OPENAI_API_KEY, or the usual \
-                 one of the API]",
-                "A variable that is not set is fine for a server that needs no key.";
+                "Environment variable that holds the API key [default: OPENAI_API_KEY, or that of the \
+                 API's SDK]",
+                "It may be unset for a server that needs no key.";
             Header header: Vec<String>, Texts, Endpoint, "K: V", "Name: value",
-                "Header line to send with every request (repeatable)", "";
+                "Header to add to every request (repeatable)", "";
             CaFile ca_file: PathBuf, File, Endpoint, "FILE", "ca.pem",
-                "Certificates to trust instead of the system's, as a PEM file", "";
+                "PEM file of certificates to trust instead of the system's", "";
             Insecure insecure: bool, Switch, Endpoint, "", "true",
-                "Take any certificate: anybody could be the server", "";
+                "Accept any TLS certificate; the server's identity is not verified", "";
             Proxy proxy: String, Text, Endpoint, "URL", "http://proxy:3128",
-                "HTTP proxy, like http://user:password@proxy:3128 [default: what HTTPS_PROXY, \
-                 HTTP_PROXY, ALL_PROXY and NO_PROXY say; never for this machine's own addresses]", "";
+                "HTTP proxy, e.g. http://user:password@proxy:3128 [default: HTTPS_PROXY, HTTP_PROXY, \
+                 ALL_PROXY and NO_PROXY; never for loopback addresses]", "";
             NoProxy no_proxy: bool, Switch, Endpoint, "", "true",
-                "Use no proxy, whatever the environment says", "";
+                "Ignore the proxies of the environment", "";
             Http2 http2: bool, Switch, Endpoint, "", "true",
-                "Speak HTTP/2: over TLS if the server agrees, without TLS without asking",
-                "Each client still has a connection of its own with one request on it, so that the \
-                 load is the same. Receive stamps are then taken after the read.";
+                "Use HTTP/2: with TLS if the server supports it, without TLS by prior knowledge",
+                "Each client still has a connection of its own with one request in flight, so the \
+                 load is the same. Receive stamps are taken after the read.";
             Body body: String, Text, AnyApi, "TEMPLATE", "{\"q\": {{ prompt }}}",
-                "Template of a request's body, or @FILE with one [default: {{ payload }}]",
-                "A minijinja template of a JSON document in which every value is written as JSON, \
-                 texts with their quotes. It knows the fields of the payload (for a prompt: prompt \
-                 and max_tokens), payload (all of it), model, and api_key: '{\"inputs\": {{ prompt \
+                "Template of the request body, or @FILE [default: {{ payload }}]",
+                "A minijinja template of a JSON document. Every value is written as JSON, so text \
+                 gets its quotes. Variables: the fields of the payload (for a prompt: prompt and \
+                 max_tokens), payload (the whole payload), model, api_key. Example: '{\"inputs\": {{ prompt \
                  }}, \"limit\": {{ max_tokens }}}'.";
             Framing framing: String, Choice(&["none", "sse", "ndjson", "event-stream"]), AnyApi,
                 "FORM", "sse",
-                "How a response is framed; none if it is not streamed [default: none]", "";
+                "How responses are framed; none for non-streaming [default: none]", "";
             Jmespath jmespath: Vec<(String, String)>, Expressions, AnyApi, "PART=EXPRESSION",
                 "text=choices[0].text",
-                "Where a part of the response, or of a frame of it, is (repeatable)",
-                "Parts: text, reasoning, tool-call, id, error, end (true in the last frame, or why \
-                 it ended), input-tokens, output-tokens, cached-tokens, reasoning-tokens, and, in \
+                "Where to find a part of a response or frame (repeatable)",
+                "Parts: text, reasoning, tool-call, id, error, end (true in the last frame, or the \
+                 finish reason), input-tokens, output-tokens, cached-tokens, reasoning-tokens, and, in \
                  the payload, prompt. bedrock-invoke and sagemaker take text, prompt, output-tokens \
                  (bedrock-invoke: input-tokens).";
             Method method: String, Text, AnyApi, "METHOD", "PUT",
                 "HTTP method [default: POST]", "";
 
             Prompt prompt: String, Text, Payload, "TEXT", "Hello",
-                "Text to send as one user message, or @FILE with it (@@… for a text that begins \
-                 with @)", "";
+                "Text of the user message, or @FILE (@@… for a text that begins with @)", "";
             System system: String, Text, Payload, "TEXT", "Be brief.",
-                "System text or instructions, or @FILE with it", "";
+                "System prompt, or @FILE", "";
             Image image: Vec<Location>, Files, Payload, "FILE", "photo.png",
                 "Image to send with the prompt (repeatable)",
-                "The content of a file tells its type, or else how its name ends. A message has its \
-                 images first, then documents, audio and videos, each in the order given, and then \
-                 the text, which may be missing.";
+                "The file type is taken from its contents, else from its extension. A message has \
+                 images first, then documents, audio and video, each in the order given, then the \
+                 text, which is optional.";
             Document document: Vec<Location>, Files, Payload, "FILE", "report.pdf",
                 "Document to send with the prompt: PDF, text, … (repeatable)", "";
             Audio audio: Vec<Location>, Files, Payload, "FILE", "speech.wav",
@@ -81,136 +79,135 @@ macro_rules! with_settings {
             Video video: Vec<Location>, Files, Payload, "FILE", "clip.mp4",
                 "Video to send with the prompt (repeatable)", "";
             Payload payload: Location, File, Payload, "FILE", "prompts.jsonl",
-                "Payloads to send: a JSON or JSONL file, or a folder of them", "";
+                "Payloads to send: a JSON or JSONL file, or a folder of such files", "";
             MaxTokens max_tokens: u64, Count, Payload, "N", "256",
-                "Limit of output tokens for a prompt [default: 256]", "";
+                "Maximum output tokens per request [default: 256]", "";
             Tokenizer tokenizer: String, Text, Payload, "HOW", "tiktoken:o200k_base",
-                "How to count tokens that the server does not report: whitespace, tiktoken:NAME or \
+                "Tokenizer for counts that the server does not report: whitespace, tiktoken:NAME or \
                  hf:FILE [default: whitespace]", "";
 
             Clients clients: usize, Count, Load, "N", "8",
-                "Clients, each with one request in flight at a time [default: 1]", "";
+                "Concurrent clients, each with one request in flight [default: 1]", "";
             Requests requests: u64, Count, Load, "N", "100",
                 "Requests per client [default: each payload once]", "";
             Duration duration: Duration, Time, Load, "TIME", "30s",
-                "How long to send, like 30s or 5m", "";
+                "How long to send requests, e.g. 30s or 5m", "";
             Timeout timeout: Duration, Time, Load, "TIME", "90s",
-                "Longest time of one request, connecting included [default: 60s]", "";
+                "Timeout of a request, connecting included [default: 60s]", "";
             MaxRetries max_retries: u32, Count, Load, "N", "2",
-                "Retries of a request that finds no connection or is answered with 429 or 503 \
-                 [default: 0]", "";
+                "Retries of a request whose connection fails or whose status is 429 or 503 [default: \
+                 0]", "";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "USE", "new",
-                "Whether a client keeps its connection for its next request or opens a new one \
-                 [default: keep]", "";
+                "Keep connections alive between requests, or open a new one for each [default: keep]", "";
             Warmup warmup: u64, Count, Load, "N", "10",
-                "Requests that are sent first and kept out of every figure [default: 0]", "";
+                "Requests to send first and exclude from the statistics [default: 0]", "";
             Seed seed: u64, Count, Load, "N", "7",
-                "Decides the order of payloads; the same seed repeats a run [default: 0]", "";
+                "Random seed: the same seed gives the same order of payloads [default: 0]", "";
 
             Callbacks callbacks: Vec<Object>, Tables, Callbacks, "", "",
-                "Callbacks of the run: tables with a type and its fields, or with a file", "";
+                "Callbacks of the run: tables with a type and its fields, or with a file name", "";
             CacheBuster cache_buster: bool, Switch, Callbacks, "", "true",
-                "Make every prompt begin differently, against prompt caches", "";
+                "Give every prompt a unique prefix, so that prompt caches do not hit", "";
             Mlflow mlflow: String, Address, Callbacks, "URI", "http://localhost:5000",
-                "Log the run to an MLflow tracking server; without URI to that of MLFLOW_TRACKING_URI",
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, \
-                 authenticate.";
+                "Log the run to an MLflow tracking server [default URI: MLFLOW_TRACKING_URI]",
+                "Credentials come from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or from \
+                 MLFLOW_TRACKING_TOKEN.";
             MlflowExperiment mlflow_experiment: String, Text, Callbacks, "NAME", "nightly",
-                "MLflow experiment to log to, made if it is missing [default: \
-                 MLFLOW_EXPERIMENT_NAME, else \"Default\"]", "";
+                "MLflow experiment, created if it does not exist [default: MLFLOW_EXPERIMENT_NAME, \
+                 else \"Default\"]", "";
             MlflowArtifacts mlflow_artifacts: bool, Switch, Callbacks, "", "true",
-                "Upload the run's files and charts of its latencies to MLflow", "";
+                "Upload the run's files and latency charts to MLflow", "";
 
             CostInput cost_input: f64, Number, Costs, "PRICE", "0.5",
-                "Price of a million input tokens",
-                "Prices put costs on every response and on the run, in their own currency.";
+                "Price per million input tokens",
+                "Prices add costs to every response and to the run, in the currency of the prices.";
             CostOutput cost_output: f64, Number, Costs, "PRICE", "1.5",
-                "Price of a million output tokens", "";
+                "Price per million output tokens", "";
             CostCachedInput cost_cached_input: f64, Number, Costs, "PRICE", "0.25",
-                "Price of a million cached input tokens, instead of that of other input tokens", "";
+                "Price per million cached input tokens, instead of the input price", "";
             CostHour cost_hour: f64, Number, Costs, "PRICE", "3.6",
-                "Price of an hour of the endpoint", "";
+                "Price of the endpoint per hour", "";
             MaxCost max_cost: f64, Number, Costs, "AMOUNT", "2.5",
-                "Stop sending before the estimated cost, warm-up included, passes this",
-                "Needs prices. What is in flight finishes, results are kept, and the exit code is 0; \
-                 the statistic cost_limit_reached tells. A request is estimated by its prompt and by \
-                 the payload's output limit, or, without one, to be as dear as the dearest so far.";
+                "Stop sending before the estimated cost, warm-up included, exceeds this",
+                "Requires prices. Requests in flight finish, results are kept, the exit code is 0, \
+                 and the statistic cost_limit_reached is set. A request is estimated from its prompt \
+                 and its output limit, or, without a limit, at the highest cost so far.";
 
             Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "WHO", "user",
-                "Who takes the receive stamps: the kernel, as packets arrive (Linux), or llmeter, \
-                 after each read [default: kernel]", "";
+                "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
+                 read [default: kernel]", "";
             Calibrate calibrate: bool, Switch, Measurement, "", "true",
-                "First measure what this machine adds, against the built-in simulator", "";
+                "First measure this machine's own error against the built-in simulator", "";
             Strict strict: bool, Switch, Measurement, "", "true",
-                "Exit with code 4 unless the measurement's verdict is clean", "";
+                "Exit with code 4 unless the verdict is clean", "";
             Workers workers: usize, Count, Measurement, "N", "2",
-                "Threads that send and read [default: one less than there are cores]", "";
+                "Threads that send and receive [default: the number of cores minus one]", "";
             LowMemory low_memory: bool, Switch, Measurement, "", "true",
-                "Keep no responses in memory; percentiles then come from a sketch", "";
+                "Keep no responses in memory; percentiles come from a sketch", "";
 
             Output output: Location, File, Output, "DIR", "results",
-                "Folder for run folders: the run goes to DIR/RUN-NAME; s3://bucket/prefix, gs:// and \
-                 az:// URLs are folders, too [default: runs]", "";
+                "Where to write the run folder, DIR/RUN-NAME; may be an s3://, gs:// or az:// URL \
+                 [default: runs]", "";
             RunName run_name: String, Text, Output, "NAME", "baseline",
-                "Name of the run and its folder [default: the local time]", "";
+                "Name of the run and of its folder [default: the local time]", "";
             Description description: String, Text, Output, "TEXT", "before the upgrade",
-                "Free text about the run", "";
+                "Description of the run", "";
             Overwrite overwrite: bool, Switch, Output, "", "true",
-                "Replace a run that the folder already holds", "";
+                "Replace an existing run of this name", "";
             Quiet quiet: bool, Switch, Output, "", "true",
-                "Show no progress", "";
+                "Hide progress", "";
             Json json: bool, Switch, Output, "", "true",
-                "Print only the statistics, as a JSON object", "";
+                "Print only the statistics, as JSON", "";
         }
     };
 }
 pub(crate) use with_settings;
 
-/// What a setting takes.
+/// The type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A text.
+    /// A string.
     Text,
-    /// One text or several.
+    /// One string or a list.
     Texts,
     /// The path or URL of a file or folder.
     File,
-    /// One such path or several.
+    /// One such path or a list.
     Files,
-    /// A whole number.
+    /// An integer.
     Count,
     /// A number.
     Number,
-    /// A time like `30s`, or a number of seconds.
+    /// A duration like `30s`, or a number of seconds.
     Time,
     /// True or false.
     Switch,
-    /// One of these texts.
+    /// One of these strings.
     Choice(&'static [&'static str]),
     /// The name of an API.
     Api,
     /// JMESPath expressions by the part of a response that they find.
     Expressions,
-    /// An address, or true for that of the environment, which is the empty text.
+    /// An address, or true for that of the environment, stored as an empty string.
     Address,
-    /// Tables, which only files can have.
+    /// Tables, in files only.
     Tables,
 }
 
-/// What a setting is about.
+/// The part of a run that a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Group {
     /// Where requests go.
     Endpoint,
-    /// The shape of an API that llmeter does not know.
+    /// The format of an API that llmeter does not know.
     AnyApi,
     /// What is sent.
     Payload,
-    /// How much is sent.
+    /// How it is sent.
     Load,
-    /// Code that is hooked in.
+    /// Callbacks.
     Callbacks,
     /// Prices.
     Costs,
@@ -239,11 +236,10 @@ macro_rules! enumerate {
         }
 
         impl Setting {
-            /// Every setting of a run, in the order of help and files.
+            /// Every setting of a run, in the order of help.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// A text in which settings stand in backticks (`` `base_url` ``), with each of them called
-            /// as `name` says.
+            /// Replaces settings in backticks (`` `base_url` ``) by what `name` calls them.
             pub fn word(text: &str, name: &dyn Fn(Self) -> String) -> String {
                 Self::ALL.iter().fold(text.to_owned(), |text, setting| {
                     text.replace(&format!("`{setting}`"), &name(*setting))
@@ -260,7 +256,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// What it takes.
+            /// The type of its value.
             pub const fn kind(self) -> Kind {
                 use Kind::*;
                 match self {
@@ -269,7 +265,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// What it is about.
+            /// Its group in help.
             pub const fn group(self) -> Group {
                 match self {
                     $(Self::$variant => Group::$group,)+
@@ -277,7 +273,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// A name for its value in help; empty for a switch.
+            /// The placeholder of its value in help; empty for a switch.
             pub const fn value_name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $value,)+
@@ -285,7 +281,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// A value that it may have, as text.
+            /// An example value, as text.
             pub const fn example(self) -> Option<&'static str> {
                 match self {
                     $(Self::$variant => if $example.is_empty() { None } else { Some($example) },)+
@@ -293,7 +289,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// What it is, in a line of help.
+            /// One line of help.
             pub const fn help(self) -> &'static str {
                 match self {
                     $(Self::$variant => $help,)+
@@ -301,7 +297,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// What there is to say beyond [`help`](Self::help); often nothing.
+            /// More help, below [`help`](Self::help); often empty.
             pub const fn more_help(self) -> &'static str {
                 match self {
                     $(Self::$variant => $more,)+
@@ -326,7 +322,7 @@ impl Setting {
             .find(|setting| setting.name() == name)
     }
 
-    /// The settings that it excludes. Where it is given, it drops those of a lower layer.
+    /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
             Self::Requests => &[Self::Duration],
@@ -366,9 +362,9 @@ impl fmt::Display for Setting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It has to be given.
+    /// It is required.
     Missing {
-        /// A value that it may have.
+        /// An example value.
         example: Option<String>,
     },
     /// Its value is not accepted.
@@ -378,21 +374,21 @@ pub enum Problem {
         /// What is accepted.
         expected: String,
     },
-    /// It is refused for another reason.
+    /// It is rejected for another reason.
     Refused {
         /// Why.
         reason: String,
     },
-    /// It means something only if another setting has one of these values.
+    /// It only applies if another setting has one of these values.
     NotApplicable {
         /// The other setting.
         to: Setting,
         /// Its values, as a sentence has them.
         values: String,
     },
-    /// What is in use does not support it.
+    /// The API in use does not support it.
     Unsupported {
-        /// An API, or what else does not support it.
+        /// The API, or whatever else does not support it.
         by: String,
     },
     /// Another setting excludes it.
@@ -400,7 +396,7 @@ pub enum Problem {
         /// The other setting.
         with: Setting,
     },
-    /// It means something only together with another setting.
+    /// It requires another setting.
     Requires {
         /// The other setting.
         other: Setting,
@@ -408,7 +404,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The sentence about `subject`; `name` says how settings are called where it is read.
+    /// The sentence about `subject`; `name` maps settings to what the reader calls them.
     pub(super) fn describe(&self, subject: &str, name: &dyn Fn(Setting) -> String) -> String {
         match self {
             Self::Missing { example: None } => format!("{subject} is required"),

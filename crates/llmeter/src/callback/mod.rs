@@ -50,16 +50,16 @@ pub type HookResult = Result<(), HookError>;
 /// /// Marks answers that were slower than a limit.
 /// #[derive(Serialize, Deserialize)]
 /// #[serde(deny_unknown_fields)]
-/// struct SlowAnswers {
+/// struct SlowResponses {
 ///     limit_seconds: f64,
 /// }
 ///
-/// impl Saved for SlowAnswers {
-///     const CLASS: &'static str = "my_app.SlowAnswers";
+/// impl Saved for SlowResponses {
+///     const CLASS: &'static str = "my_app.SlowResponses";
 /// }
 ///
 /// #[async_trait]
-/// impl Callback for SlowAnswers {
+/// impl Callback for SlowResponses {
 ///     fn saved(&self) -> llmeter::Result<Option<SavedObject>> {
 ///         SavedObject::of(self).map(Some)
 ///     }
@@ -76,8 +76,8 @@ pub type HookResult = Result<(), HookError>;
 /// }
 ///
 /// // From here on files can name it.
-/// register::<SlowAnswers>();
-/// let saved = SlowAnswers { limit_seconds: 2.0 }.saved()?.unwrap().to_json();
+/// register::<SlowResponses>();
+/// let saved = SlowResponses { limit_seconds: 2.0 }.saved()?.unwrap().to_json();
 /// let again = llmeter::callback::from_json(&saved)?;
 /// assert_eq!(again.saved()?.unwrap().to_json(), saved);
 /// # Ok::<(), llmeter::Error>(())

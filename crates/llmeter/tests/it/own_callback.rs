@@ -1,6 +1,6 @@
 //! The example of a user's own callback does what it says.
 
-#[allow(dead_code, unreachable_pub, reason = "it has a main function")]
+#[expect(dead_code, unreachable_pub, reason = "an example has a main function")]
 #[path = "../../examples/own_callback.rs"]
 mod example;
 

@@ -1,6 +1,6 @@
 //! Endpoints of users: the example's, and some that misbehave.
 
-#[allow(
+#[expect(
     dead_code,
     unreachable_pub,
     clippy::duplicate_mod,

@@ -102,7 +102,7 @@ fn a_time_bound_run_goes_on_until_its_time() {
 }
 
 #[test]
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "a test of the clock from outside"
 )]
