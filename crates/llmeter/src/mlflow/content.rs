@@ -22,9 +22,9 @@ pub(super) const PARAMS: [&str; 9] = [
 /// Most characters of a parameter's value, in today's and in older servers.
 pub(super) const PARAM_LIMITS: [usize; 3] = [6000, 500, 250];
 /// Most characters of a tag's value in every server since 1.0.
-const MOST_TAG: usize = 5000;
+const MAX_TAG: usize = 5000;
 /// Most characters of a name.
-const MOST_NAME: usize = 250;
+const MAX_NAME: usize = 250;
 
 pub(super) const RUN_NAME: &str = "mlflow.runName";
 pub(super) const PARENT_RUN_ID: &str = "mlflow.parentRunId";
@@ -85,7 +85,7 @@ fn metric_name(name: &str) -> Option<String> {
     };
     let name: String = name
         .chars()
-        .take(MOST_NAME)
+        .take(MAX_NAME)
         .map(|character| if accepted(character) { character } else { '_' })
         .collect();
     let is_usable = !name.is_empty() && !name.starts_with('.') && !name.ends_with('/');
@@ -111,19 +111,27 @@ pub(super) fn own_tags(
     stats: &Map<String, Value>,
     tags: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([(
-        "llmeter.version".to_owned(),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    )]);
-    if let Some(verdict) = stats.get("measurement_verdict").and_then(Value::as_str) {
-        all.insert("llmeter.measurement_verdict".to_owned(), verdict.to_owned());
-    }
-    if result.interrupted {
-        all.insert("llmeter.interrupted".to_owned(), "true".to_owned());
-    }
-    let users = tags.iter().map(|(key, value)| (key.clone(), value.clone()));
-    all.extend(users);
+    let verdict = stats.get("measurement_verdict").and_then(Value::as_str);
+    let mut all = tags_of([
+        (
+            "llmeter.version",
+            Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ),
+        ("llmeter.measurement_verdict", verdict.map(str::to_owned)),
+        (
+            "llmeter.interrupted",
+            result.interrupted.then(|| "true".to_owned()),
+        ),
+    ]);
+    all.extend(tags.clone());
     all
+}
+
+/// Those that have a value.
+fn tags_of<const N: usize>(tags: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    tags.into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }
 
 /// Tags of a run that is llmeter's own, as MLflow's clients set them.
@@ -133,23 +141,19 @@ pub(super) fn source_tags(
     user: Option<String>,
 ) -> BTreeMap<String, String> {
     let summary = &result.summary;
-    let pairs = [
+    tags_of([
         ("mlflow.source.name", Some("llmeter".to_owned())),
         ("mlflow.source.type", Some("LOCAL".to_owned())),
         ("mlflow.user", user),
         ("mlflow.note.content", summary.run_description.clone()),
         (RUN_NAME, summary.run_name.clone()),
         (PARENT_RUN_ID, parent.map(str::to_owned)),
-    ];
-    pairs
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
+    ])
 }
 
 pub(super) fn as_list(tags: &BTreeMap<String, String>) -> Vec<Value> {
     tags.iter()
-        .map(|(key, value)| json!({"key": key, "value": cut(value, MOST_TAG)}))
+        .map(|(key, value)| json!({"key": key, "value": cut(value, MAX_TAG)}))
         .collect()
 }
 
