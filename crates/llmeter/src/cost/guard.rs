@@ -61,7 +61,7 @@ pub(crate) struct ExpectedTokens {
     input: Option<u64>,
     /// The payload's own limit; `None` without one.
     output: Option<u64>,
-    /// The most input tokens that the server reported for this payload; 0 before.
+    /// The maximum of input tokens that the server reported for this payload; 0 before.
     reported_input: AtomicU64,
 }
 
@@ -97,11 +97,11 @@ impl SpendGuard {
             tokenizer,
             ledger: watch::Sender::default(),
         };
-        let least = guard.run_cost(f64::MIN_POSITIVE, 0);
-        if !guard.fits(least) {
-            let least = price(least);
+        let start_cost = guard.run_cost(f64::MIN_POSITIVE, 0);
+        if !guard.fits(start_cost) {
+            let start_cost = price(start_cost);
             let expected =
-                format!("more than {least}, what the run costs from its first moment on");
+                format!("more than {start_cost}, what the run costs from its first moment on");
             return Err(Error::invalid(Setting::MaxCost, limit, expected));
         }
         Ok(guard)

@@ -19,23 +19,23 @@ pub(super) const PARAMS: [&str; 9] = [
     "run_description",
 ];
 
-/// Most characters of a parameter's value, in today's and in older servers.
+/// The maximum length in characters of a parameter's value, in today's and in older servers.
 pub(super) const PARAM_LIMITS: [usize; 3] = [6000, 500, 250];
-/// Most characters of a tag's value in every server since 1.0.
+/// The maximum length in characters of a tag's value in every server since 1.0.
 const MAX_TAG: usize = 5000;
-/// Most characters of a name.
+/// The maximum length in characters of a name.
 const MAX_NAME: usize = 250;
 
 pub(super) const RUN_NAME: &str = "mlflow.runName";
 pub(super) const PARENT_RUN_ID: &str = "mlflow.parentRunId";
 
-/// The parameters, each cut to `limit` characters. What is unset is "None", as the Python system
+/// The parameters, each truncated to `limit` characters. What is unset is "None", as the Python system
 /// logs it.
 pub(super) fn params(stats: &Map<String, Value>, limit: usize) -> Vec<Value> {
     let param = |name: &&str| {
         let value = match stats.get(*name) {
             None | Some(Value::Null) => "None".to_owned(),
-            Some(Value::String(text)) => cut(text, limit),
+            Some(Value::String(text)) => truncated(text, limit),
             Some(other) => other.to_string(),
         };
         json!({"key": name, "value": value})
@@ -153,13 +153,13 @@ pub(super) fn source_tags(
 
 pub(super) fn as_list(tags: &BTreeMap<String, String>) -> Vec<Value> {
     tags.iter()
-        .map(|(key, value)| json!({"key": key, "value": cut(value, MAX_TAG)}))
+        .map(|(key, value)| json!({"key": key, "value": truncated(value, MAX_TAG)}))
         .collect()
 }
 
 /// The first characters of a text.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+fn truncated(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
     }

@@ -16,7 +16,7 @@ use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 
 /// The wait before the second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// Most characters of a server's message that are passed on.
+/// The maximum length in characters of a server's message that are passed on.
 const MAX_MESSAGE: usize = 500;
 /// Bytes for which an upload gets a second more.
 const BYTES_PER_SECOND: u64 = 1_000_000;
@@ -30,7 +30,7 @@ pub(super) struct Server {
     http: reqwest::Client,
     uri: TrackingUri,
     authorization: Authorization,
-    /// Most tries of one request.
+    /// The maximum of attempts of one request.
     tries: u32,
     /// For one request, all its tries included.
     timeout: Duration,

@@ -12,7 +12,7 @@ use llmeter_wire::clock;
 
 /// The experiment that every server has.
 const DEFAULT_EXPERIMENT: &str = "0";
-/// Most metrics in one request, as the server has it.
+/// The maximum of metrics in one request, as the server has it.
 const METRICS_AT_ONCE: usize = 1000;
 /// Tags in one request: the longest ones together stay below the server's megabyte.
 const TAGS_AT_ONCE: usize = 10;

@@ -341,7 +341,10 @@ async fn invoke(
 }
 
 fn interrupted() -> Failure {
-    Failure::new(FailureKind::Interrupted, "cut off: the run was interrupted")
+    Failure::new(
+        FailureKind::Interrupted,
+        "the run was interrupted before the response was complete",
+    )
 }
 
 fn timed_out(timeout: Duration) -> Failure {

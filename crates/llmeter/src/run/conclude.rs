@@ -44,7 +44,7 @@ impl Started {
             connections: shared.connections(),
             backlog_bytes: shared.backlog.highest() as u64,
             recorder_wait: shared.backlog_wait(),
-            callback_wait: shared.callback_wait(),
+            callback_wait: shared.requests.wait(),
             host: HostTimes::read()
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),

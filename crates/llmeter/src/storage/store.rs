@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Files above this size are uploaded in pieces of this size, or larger ones where there would be
 /// too many.
 const PIECE: u64 = 5 * 1024 * 1024;
-/// Most pieces of an upload; S3 takes 10,000.
+/// The maximum of pieces of an upload; S3 takes 10,000.
 const MAX_PIECES: u64 = 9_000;
 /// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
 /// over a slow network.
