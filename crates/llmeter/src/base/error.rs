@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::base::failure::Failure;
 use crate::base::setting::{Problem, Setting};
-use crate::storage::Location;
 use llmeter_wire::{ConnectError, SetupError};
 
 /// A result whose error is llmeter's [`enum@Error`].
@@ -66,14 +65,14 @@ pub enum Error {
         "{path} already holds a run; choose another run name or output folder, or allow overwriting"
     )]
     FolderInUse {
-        /// The folder.
-        path: Location,
+        /// The folder, as a path or a URL.
+        path: String,
     },
     /// A folder holds nothing that can be loaded as a run.
     #[error("{path} is not a run folder: {reason}")]
     NotARun {
-        /// The folder.
-        path: Location,
+        /// The folder, as a path or a URL.
+        path: String,
         /// Which files were looked for.
         reason: String,
     },
@@ -95,8 +94,8 @@ pub enum Error {
     Storage {
         /// What was tried, as a present participle: "reading", "writing".
         action: &'static str,
-        /// The object or folder.
-        location: Location,
+        /// The URL of the object or folder.
+        location: String,
         /// Why not, and where it can be set right.
         reason: String,
     },

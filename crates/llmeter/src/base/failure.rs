@@ -155,7 +155,7 @@ impl fmt::Display for FailureKind {
 /// ```
 ///
 /// Two failures are equal if they say the same; their causes are not compared.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Failure(Box<Inner>);
 
 #[derive(Debug, Clone)]
@@ -303,26 +303,6 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.message)
-    }
-}
-
-impl fmt::Debug for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            phase,
-            status,
-            message,
-            cause,
-            ..
-        } = &*self.0;
-        formatter
-            .debug_struct("Failure")
-            .field("kind", &format_args!("{}", self.kind_name()))
-            .field("phase", phase)
-            .field("status", status)
-            .field("message", message)
-            .field("cause", cause)
-            .finish()
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The points of a run at which callbacks are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Hook {
     /// Once, before anything is opened or written.
     BeforeRun,
     /// Before each request.
     BeforeInvoke,
-    /// After each answer.
+    /// After each response.
     AfterInvoke,
     /// Once, before the result is saved.
     AfterRun,

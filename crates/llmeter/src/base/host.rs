@@ -56,7 +56,7 @@ pub(crate) fn thread_wait_seconds() -> Option<f64> {
 const RECORDER_NICENESS: i32 = 10;
 
 /// Lets the calling thread yield to others, as far as the system allows.
-pub(crate) fn lower_priority() {
+pub(super) fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(reason) =
         rustix::process::setpriority_process(Some(rustix::thread::gettid()), RECORDER_NICENESS)
@@ -65,29 +65,27 @@ pub(crate) fn lower_priority() {
     }
 }
 
-/// Raises this process's limit on open files as far as it may. Returns the limit.
+/// Raises this process's limit on open files as far as it may. Returns the limit; a system without
+/// one has the largest there is.
 ///
 /// # Errors
 /// When the limit cannot be read.
-#[cfg(unix)]
+#[cfg_attr(
+    not(unix),
+    expect(clippy::unnecessary_wraps, reason = "it fails on Unix only")
+)]
 pub fn raise_open_file_limit() -> Result<u64> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(|reason| Error::system("read the limit of open files")(reason.into()))?;
-    // Some systems report no upper limit but refuse it; half a million is beyond any use here.
-    let wanted = hard.min(1 << 19).max(soft);
-    if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
-        return Ok(wanted);
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
+            .map_err(|reason| Error::system("read the limit of open files")(reason.into()))?;
+        // Some systems report no upper limit but refuse it; half a million is beyond any use here.
+        let wanted = hard.min(1 << 19).max(soft);
+        let is_raised = wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok();
+        Ok(if is_raised { wanted } else { soft })
     }
-    Ok(soft)
-}
-
-/// Raises this process's limit on open files as far as it may. Returns the limit.
-///
-/// # Errors
-/// Never, on this system.
-#[cfg(not(unix))]
-pub fn raise_open_file_limit() -> Result<u64> {
+    #[cfg(not(unix))]
     Ok(u64::MAX)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code,
 //! the machine, runtimes.
-//! Does not belong here: anything that knows a request, an answer or a file format.
+//! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
 pub(crate) mod failure;

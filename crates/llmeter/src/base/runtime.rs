@@ -1,8 +1,10 @@
 //! Asynchronous work for callers that may be in an async runtime or in none.
 
 use std::future::Future;
+use std::thread::JoinHandle;
 
-use crate::{Error, Result};
+use super::error::{Error, Result};
+use super::host::lower_priority;
 
 /// A runtime for the calling thread alone.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -20,7 +22,7 @@ where
     W: Future<Output = Result<T>> + Send + 'static,
 {
     let (done, outcome) = tokio::sync::oneshot::channel();
-    spawn(move || {
+    spawn("storage", move || {
         let _ = done.send(runtime().and_then(|runtime| runtime.block_on(work)));
     })?;
     outcome.await.unwrap_or_else(|_| Err(defect()))
@@ -33,18 +35,29 @@ where
     T: Send + 'static,
     W: Future<Output = Result<T>> + Send + 'static,
 {
-    spawn(move || runtime()?.block_on(work))?
+    spawn("storage", move || runtime()?.block_on(work))?
         .join()
         .unwrap_or_else(|_| Err(defect()))
 }
 
-fn spawn<T: Send + 'static>(
+/// Starts a thread.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: impl Into<String>,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<std::thread::JoinHandle<T>> {
-    std::thread::Builder::new()
-        .name("storage".to_owned())
-        .spawn(work)
-        .map_err(Error::system("start a thread"))
+) -> Result<JoinHandle<T>> {
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(work).map_err(Error::system("start a thread"))
+}
+
+/// Starts a thread that yields to the workers.
+pub(crate) fn spawn_behind<T: Send + 'static>(
+    name: impl Into<String>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    spawn(name, || {
+        lower_priority();
+        work()
+    })
 }
 
 fn defect() -> Error {

@@ -27,17 +27,11 @@ const PARTS: [&str; 3] = ["content", "parts", "text"];
 ///
 /// One callback may serve several runs, one after the other.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, from = "Fields", into = "Fields")]
+#[serde(deny_unknown_fields)]
 pub struct CacheBuster {
     seed: Option<u64>,
+    #[serde(skip)]
     run: Mutex<Run>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    #[serde(default)]
-    seed: Option<u64>,
 }
 
 /// What one run has sent so far.
@@ -51,7 +45,10 @@ struct Run {
 impl CacheBuster {
     /// A callback whose prefixes follow from `seed`, or from one that each run draws.
     pub fn new(seed: impl Into<Option<u64>>) -> Self {
-        Self::from(Fields { seed: seed.into() })
+        Self {
+            seed: seed.into(),
+            run: Mutex::default(),
+        }
     }
 
     fn prefix(&self, payload: &Payload) -> String {
@@ -72,26 +69,9 @@ fn draw() -> u64 {
     rand::rng().random_range(0..1 << 53)
 }
 
-impl From<Fields> for CacheBuster {
-    fn from(Fields { seed }: Fields) -> Self {
-        Self {
-            seed,
-            run: Mutex::default(),
-        }
-    }
-}
-
 impl Clone for CacheBuster {
     fn clone(&self) -> Self {
         Self::new(self.seed)
-    }
-}
-
-impl From<CacheBuster> for Fields {
-    fn from(callback: CacheBuster) -> Self {
-        Self {
-            seed: callback.seed,
-        }
     }
 }
 

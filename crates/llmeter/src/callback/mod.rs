@@ -47,7 +47,7 @@ pub type HookResult = Result<(), HookError>;
 /// use llmeter::InvocationResponse;
 /// use serde::{Deserialize, Serialize};
 ///
-/// /// Marks answers that were slower than a limit.
+/// /// Marks responses that were slower than a limit.
 /// #[derive(Serialize, Deserialize)]
 /// #[serde(deny_unknown_fields)]
 /// struct SlowResponses {
@@ -138,12 +138,12 @@ pub trait Callback: Any + Send + Sync {
         Ok(())
     }
 
-    /// Called for each answer, failed ones included and those of the warm-up excluded, when its
+    /// Called for each response, failed ones included and those of the warm-up excluded, when its
     /// times and counts are known and before it enters statistics and files. What it adds to
     /// `annotations` is saved. `data` is what this callback's `before_invoke` kept of the request.
     ///
     /// # Errors
-    /// A failure is counted; the answer stays.
+    /// A failure is counted; the response stays.
     async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
@@ -153,7 +153,7 @@ pub trait Callback: Any + Send + Sync {
         Ok(())
     }
 
-    /// Called once, after the last answer and also after an interruption. The run's folder holds
+    /// Called once, after the last response and also after an interruption. The run's folder holds
     /// all its files; summary and statistics are written anew after the hook.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::{
     SageMakerRTEndpointCompute, SageMakerRTEndpointStorage,
 };
 use crate::base::error::Result;
-use crate::saved::{Kind, Registry, Saved, SavedObject};
+use crate::saved::{Registry, Saved, SavedObject};
 use crate::{InvocationResponse, RunResult};
 
 /// A part of a request's tokens that may have a price of its own.
@@ -25,7 +25,7 @@ pub enum TokenPart {
 /// A request as it is billed by one cost model.
 #[derive(Debug, Clone, Copy)]
 pub struct BillableRequest<'a> {
-    /// The answer, failed or not.
+    /// The response, failed or not.
     pub response: &'a InvocationResponse,
     /// Input tokens without those that the model prices apart.
     pub input_tokens: Option<u64>,
@@ -137,18 +137,6 @@ pub fn register_request_dimension<T: RequestDimension + Saved>() {
 pub fn register_run_dimension<T: RunDimension + Saved>() {
     let mut registry = RUN.write().unwrap_or_else(PoisonError::into_inner);
     registry.register::<T>(|dimension| Arc::new(dimension));
-}
-
-/// The known types of request dimension in the order of their classes.
-pub fn request_dimension_kinds() -> Vec<Kind> {
-    let registry = REQUEST.read().unwrap_or_else(PoisonError::into_inner);
-    registry.kinds().cloned().collect()
-}
-
-/// The known types of run dimension in the order of their classes.
-pub fn run_dimension_kinds() -> Vec<Kind> {
-    let registry = RUN.read().unwrap_or_else(PoisonError::into_inner);
-    registry.kinds().cloned().collect()
 }
 
 /// Builds the request dimension that an envelope describes.

@@ -1,13 +1,13 @@
 //! The guard that stops a run before it costs too much.
 //!
-//! Before a request is sent, what it may cost is reserved; when its answer is in, that is replaced
+//! Before a request is sent, what it may cost is reserved; when its response is in, that is replaced
 //! by what it did cost. A request for which the limit leaves no room waits until others are
 //! settled. If it has none even then, nothing more is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::model::CostModel;
@@ -61,7 +61,7 @@ pub(crate) struct ExpectedTokens {
     input: Option<u64>,
     /// The payload's own limit; `None` without one.
     output: Option<u64>,
-    /// The most input tokens that the server reported for this payload; 0 before.
+    /// The maximum of input tokens that the server reported for this payload; 0 before.
     reported_input: AtomicU64,
 }
 
@@ -97,16 +97,12 @@ impl SpendGuard {
             tokenizer,
             ledger: watch::Sender::default(),
         };
-        let least = guard.run_cost(f64::MIN_POSITIVE, 0);
-        if !guard.fits(least) {
-            return Err(Error::invalid(
-                Setting::MaxCost,
-                limit,
-                format!(
-                    "more than {}, what the run costs from its first moment on",
-                    price(least)
-                ),
-            ));
+        let start_cost = guard.run_cost(f64::MIN_POSITIVE, 0);
+        if !guard.fits(start_cost) {
+            let start_cost = price(start_cost);
+            let expected =
+                format!("more than {start_cost}, what the run costs from its first moment on");
+            return Err(Error::invalid(Setting::MaxCost, limit, expected));
         }
         Ok(guard)
     }
@@ -131,15 +127,12 @@ impl SpendGuard {
     pub(crate) fn check_room(&self, expected: &ExpectedTokens) -> Result<()> {
         let run_cost = self.run_cost(f64::MIN_POSITIVE, 0);
         match self.estimate(expected, &Ledger::default().trusting()) {
-            Some(estimate) if !self.fits(run_cost + estimate) => Err(Error::invalid(
-                Setting::MaxCost,
-                self.limit,
-                format!(
-                    "at least {}, which one request alone may cost",
-                    price(estimate)
-                ),
-            )
-            .with_hint("allow more, or lower the payload's output limit")),
+            Some(estimate) if !self.fits(run_cost + estimate) => {
+                let estimate = price(estimate);
+                let expected = format!("at least {estimate}, which one request alone may cost");
+                let error = Error::invalid(Setting::MaxCost, self.limit, expected);
+                Err(error.with_hint("allow more, or lower the payload's output limit"))
+            }
             _ => Ok(()),
         }
     }
@@ -169,7 +162,7 @@ impl SpendGuard {
                 let taken = run_cost + ledger.spent + ledger.reserved;
                 let is_first = ledger.unsettled + ledger.settled == 0;
                 if is_first && estimate.is_some_and(|estimate| !self.fits(taken + estimate)) {
-                    // It is sent alone, so that its answer shows how tokens are counted.
+                    // It is sent alone, so that its response shows how tokens are counted.
                     estimate = plain;
                 }
                 let has_room = match estimate {
@@ -230,11 +223,10 @@ impl SpendGuard {
 
     /// The limit, and whether it was reached.
     pub(crate) fn stats(&self) -> Map<String, Value> {
-        let is_reached = self.is_reached();
-        match json!({"cost_limit": self.limit, "cost_limit_reached": is_reached}) {
-            Value::Object(stats) => stats,
-            _ => Map::new(),
-        }
+        Map::from_iter([
+            ("cost_limit".to_owned(), self.limit.into()),
+            ("cost_limit_reached".to_owned(), self.is_reached().into()),
+        ])
     }
 
     /// What the user should know, if the limit was reached.
@@ -244,10 +236,9 @@ impl SpendGuard {
             0.0 => String::new(),
             next => format!(", and the next request may cost {}", price(next)),
         };
+        let (limit, spent) = (price(self.limit), price(spent));
         Some(format!(
-            "stopped by the cost limit of {}: about {} is spent, warm-up included{next}",
-            price(self.limit),
-            price(spent)
+            "stopped by the cost limit of {limit}: about {spent} is spent, warm-up included{next}"
         ))
     }
 
@@ -275,10 +266,9 @@ impl SpendGuard {
     fn estimate(&self, expected: &ExpectedTokens, ledger: &Ledger) -> Option<f64> {
         let reported = expected.reported_input.load(Ordering::Relaxed);
         let factor = ledger.input_factor.unwrap_or(UNPROVEN_FACTOR);
+        let scaled = |count: u64| (count as f64 * factor).ceil() as u64;
         let input = match reported {
-            0 => expected
-                .input
-                .map(|count| (count as f64 * factor).ceil() as u64),
+            0 => expected.input.map(scaled),
             reported => Some(reported),
         };
         let output = expected.output;
@@ -367,13 +357,5 @@ impl Ledger {
             0 => 0.0,
             _ => (self.reserved - amount).max(0.0),
         };
-    }
-}
-
-impl std::fmt::Debug for Reservation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reservation")
-            .field("amount", &self.amount)
-            .finish_non_exhaustive()
     }
 }

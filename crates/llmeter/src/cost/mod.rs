@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the [`CostModel`] callback, the dimensions of which it consists, the guard that
 //! stops a run before it costs too much.
-//! Does not belong here: the table of costs (`report`), sums over answers (`stats`).
+//! Does not belong here: the table of costs (`report`), sums over responses (`stats`).
 //!
 //! Prices are in any one currency; costs are in the same.
 
@@ -19,8 +19,7 @@ mod tokens;
 
 pub use dimension::{
     BillableRequest, RequestDimension, RunDimension, TokenPart, register_request_dimension,
-    register_run_dimension, request_dimension_from_json, request_dimension_kinds,
-    run_dimension_from_json, run_dimension_kinds,
+    register_run_dimension, request_dimension_from_json, run_dimension_from_json,
 };
 pub(crate) use guard::{ExpectedTokens, LimitReached, Reservation, SpendGuard};
 pub use model::{CalculatedCost, CostModel};

@@ -1,4 +1,4 @@
-//! The callback that puts costs on answers and runs.
+//! The callback that puts costs on responses and runs.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const RESERVED: [&str; 5] = [
 
 /// What a run costs: a price for each dimension of its use.
 ///
-/// As a callback it writes `cost_<dimension>` and `cost_total` into the annotations of every answer
+/// As a callback it writes `cost_<dimension>` and `cost_total` into the annotations of every response
 /// and into the statistics of the run. [`apply`](Self::apply) does the same for a result of an
 /// earlier run.
 ///
@@ -75,15 +75,14 @@ pub struct CalculatedCost {
 impl CalculatedCost {
     /// The cost of a dimension, if it is known.
     pub fn get(&self, name: &str) -> Option<f64> {
-        let mut named = self.dimensions.iter().filter(|(known, _)| known == name);
-        named.next().map(|(_, cost)| *cost)
+        let mut dimensions = self.dimensions.iter();
+        dimensions.find_map(|(known, cost)| (known == name).then_some(*cost))
     }
 
     /// The sum of what is known; `None` if nothing is.
     pub fn total(&self) -> Option<f64> {
-        let mut costs = self.dimensions.iter().map(|(_, cost)| *cost);
-        let first = costs.next()?;
-        Some(costs.fold(first, |sum, cost| sum + cost))
+        let costs = self.dimensions.iter().map(|(_, cost)| *cost);
+        costs.reduce(|sum, cost| sum + cost)
     }
 
     fn add(&mut self, name: &str, cost: Option<f64>) {
@@ -168,18 +167,12 @@ impl CostModel {
             let count = count.filter(|_| is_apart(part)).unwrap_or(0);
             tokens.map(|tokens| tokens.saturating_sub(count))
         };
+        let cached = response.num_tokens_input_cached;
+        let reasoning = response.num_tokens_output_reasoning;
         let request = BillableRequest {
             response,
-            input_tokens: without(
-                response.num_tokens_input,
-                TokenPart::CachedInput,
-                response.num_tokens_input_cached,
-            ),
-            output_tokens: without(
-                response.num_tokens_output,
-                TokenPart::Reasoning,
-                response.num_tokens_output_reasoning,
-            ),
+            input_tokens: without(response.num_tokens_input, TokenPart::CachedInput, cached),
+            output_tokens: without(response.num_tokens_output, TokenPart::Reasoning, reasoning),
         };
         let mut cost = CalculatedCost::default();
         for (name, dimension) in &self.request_dims {
@@ -217,9 +210,9 @@ impl CostModel {
         Ok(cost)
     }
 
-    /// Puts the costs of a finished run on its answers, as annotations, and into its statistics.
+    /// Puts the costs of a finished run on its responses, as annotations, and into its statistics.
     /// Statistics of another model's costs are replaced. [`RunResult::save`] then writes the
-    /// statistics; answers that were written before stay as they are in their file.
+    /// statistics; responses that were written before stay as they are in their file.
     ///
     /// # Errors
     /// If the costs of requests are wanted of a result that was loaded without them.
@@ -251,16 +244,15 @@ impl CostModel {
 
     fn annotate(&self, response: &mut InvocationResponse) {
         let cost = self.calculate_request_cost(response);
+        let annotations = &mut response.annotations;
         for (name, _) in &self.request_dims {
-            response
-                .annotations
-                .shift_remove(&format!("{PREFIX}{name}"));
+            annotations.shift_remove(&format!("{PREFIX}{name}"));
         }
-        response.annotations.shift_remove(TOTAL);
-        response.annotations.extend(cost.named());
+        annotations.shift_remove(TOTAL);
+        annotations.extend(cost.named());
     }
 
-    /// Adds the statistics of annotated answers.
+    /// Adds the statistics of annotated responses.
     fn contribute(&self, result: &mut RunResult) -> Result<CalculatedCost> {
         let mut stats = Map::new();
         let mut put = |name: &str, summary: &AnnotationSummary| {
@@ -296,11 +288,8 @@ impl CostModel {
         if self.request_dims.is_empty() || result.knows_annotations() {
             return Ok(());
         }
-        Err(Error::field(
-            "result",
-            "without its responses",
-            "one with them: requests have costs of their own",
-        ))
+        let expected = "one with them: requests have costs of their own";
+        Err(Error::field("result", "without its responses", expected))
     }
 
     fn free_name(&self, name: String) -> Result<String> {
@@ -310,9 +299,9 @@ impl CostModel {
             let expected = format!("a name that is not empty and none of {reserved}");
             return Err(Error::field(field, format!("{name:?}"), expected));
         }
-        let mut names = self.request_dims.iter().map(|(name, _)| name);
-        let mut run_names = self.run_dims.iter().map(|(name, _)| name);
-        if names.any(|known| *known == name) || run_names.any(|known| *known == name) {
+        let names = self.request_dims.iter().map(|(name, _)| name);
+        let mut names = names.chain(self.run_dims.iter().map(|(name, _)| name));
+        if names.any(|known| *known == name) {
             let expected = "each dimension needs a name of its own, over requests and runs";
             return Err(Error::field(field, format!("{name:?} (twice)"), expected));
         }

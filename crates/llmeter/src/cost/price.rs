@@ -2,7 +2,18 @@
 
 use std::fmt::Display;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use crate::base::error::{Error, Result};
+
+/// Reads a number that `check` accepts, for serde.
+pub(super) fn checked<'de, N: Deserialize<'de>, D: Deserializer<'de>>(
+    number: D,
+    check: impl FnOnce(N) -> Result<N>,
+) -> Result<N, D::Error> {
+    check(N::deserialize(number)?).map_err(D::Error::custom)
+}
 
 /// A price or amount: finite and not negative.
 pub(super) fn at_least_zero(field: &'static str, value: f64) -> Result<f64> {

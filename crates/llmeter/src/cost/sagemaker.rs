@@ -77,9 +77,7 @@ impl SageMakerRTEndpointCompute {
             region: None,
         })
     }
-}
 
-impl SageMakerRTEndpointCompute {
     /// The same in a region, for the record.
     #[must_use]
     pub fn in_region(mut self, region: impl Into<String>) -> Self {
@@ -170,9 +168,7 @@ impl SageMakerRTEndpointStorage {
             region: None,
         })
     }
-}
 
-impl SageMakerRTEndpointStorage {
     /// The same in a region, for the record.
     #[must_use]
     pub fn in_region(mut self, region: impl Into<String>) -> Self {

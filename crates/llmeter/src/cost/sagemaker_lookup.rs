@@ -1,8 +1,8 @@
 //! What SageMaker endpoints consist of, and AWS's prices for that.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{CostModel, SageMakerRTEndpointCompute, SageMakerRTEndpointStorage};
 use crate::aws::{AwsService, call, region_or_usual};
@@ -59,9 +59,8 @@ async fn price(filters: &[(&str, &str)], unit: &str) -> Result<f64> {
     let mut request = json!({"ServiceCode": "AmazonSageMaker", "Filters": asked});
     loop {
         let page = call(PRICES, PRICES_REGION, "GetProducts", &request).await?;
-        let list = page.get("PriceList").and_then(Value::as_array);
-        products.extend(list.into_iter().flatten().cloned());
-        match page.get("NextToken").and_then(Value::as_str) {
+        products.extend(page["PriceList"].as_array().into_iter().flatten().cloned());
+        match page["NextToken"].as_str() {
             Some(token) if !token.is_empty() => request["NextToken"] = token.into(),
             _ => break,
         }
@@ -72,21 +71,20 @@ async fn price(filters: &[(&str, &str)], unit: &str) -> Result<f64> {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
         other => other.clone(),
     };
-    let terms = product
-        .pointer("/terms/OnDemand")
-        .and_then(Value::as_object);
-    let terms = terms.into_iter().flat_map(serde_json::Map::values);
+    let terms = values(&product["terms"]["OnDemand"]);
     let term = one("OnDemand term", terms, filters)?;
-    let prices = term.get("priceDimensions").and_then(Value::as_object);
-    let prices = prices.into_iter().flat_map(serde_json::Map::values);
-    let prices = prices.filter(|price| {
-        let its = price.get("unit").and_then(Value::as_str);
+    let prices = values(&term["priceDimensions"]).filter(|price| {
+        let its = price["unit"].as_str();
         its.is_some_and(|its| its.eq_ignore_ascii_case(unit))
     });
     let price = one(&format!("price of unit {unit}"), prices, filters)?;
-    let dollars = price.pointer("/pricePerUnit/USD").and_then(Value::as_str);
+    let dollars = price["pricePerUnit"]["USD"].as_str();
     let dollars = dollars.and_then(|text| text.parse::<f64>().ok());
     dollars.ok_or_else(|| not_one("price in USD", 0, filters))
+}
+
+fn values(object: &Value) -> impl Iterator<Item = &Value> {
+    object.as_object().into_iter().flat_map(Map::values)
 }
 
 /// The only one there is.
@@ -97,11 +95,8 @@ fn one<'v>(
 ) -> Result<&'v Value> {
     match (all.next(), all.count()) {
         (Some(only), 0) => Ok(only),
-        (first, others) => Err(not_one(
-            what,
-            others + usize::from(first.is_some()),
-            filters,
-        )),
+        (None, _) => Err(not_one(what, 0, filters)),
+        (Some(_), others) => Err(not_one(what, 1 + others, filters)),
     }
 }
 
@@ -134,32 +129,25 @@ struct Variant {
 async fn variants(endpoint: &str, region: &str) -> Result<Vec<Variant>> {
     let named = json!({"EndpointName": endpoint});
     let now = call(SAGEMAKER, region, "DescribeEndpoint", &named).await?;
-    let named = json!({"EndpointConfigName": now.get("EndpointConfigName")});
+    let named = json!({"EndpointConfigName": now["EndpointConfigName"]});
     let config = call(SAGEMAKER, region, "DescribeEndpointConfig", &named).await?;
-    let list = |from: &Value| {
-        let variants = from.get("ProductionVariants").and_then(Value::as_array);
-        variants.cloned().unwrap_or_default()
-    };
-    let name = |variant: &Value| {
-        let name = variant.get("VariantName").and_then(Value::as_str);
-        name.unwrap_or_default().to_owned()
-    };
-    let configured: HashMap<String, Value> = list(&config)
-        .into_iter()
-        .map(|variant| (name(&variant), variant))
-        .collect();
-    let variants = list(&now).into_iter().map(|variant| {
-        let number = |from: Option<&Value>, field: &str| from?.get(field)?.as_f64();
-        let config = configured.get(&name(&variant));
-        let kind = config.and_then(|config| config.get("InstanceType")?.as_str());
+    let list = |from: &Value| from["ProductionVariants"].as_array().cloned();
+    let configured = list(&config).unwrap_or_default();
+    let variant = |variant: Value| {
+        let name = &variant["VariantName"];
+        let config = configured
+            .iter()
+            .find(|config| config["VariantName"] == *name);
+        let config = config.unwrap_or(&Value::Null);
         Variant {
-            name: name(&variant),
-            instances: number(Some(&variant), "CurrentInstanceCount").unwrap_or(0.0),
-            instance_type: kind.map(str::to_owned),
-            gigabytes: number(config, "VolumeSizeInGB").unwrap_or(0.0),
+            name: name.as_str().unwrap_or_default().to_owned(),
+            instances: variant["CurrentInstanceCount"].as_f64().unwrap_or(0.0),
+            instance_type: config["InstanceType"].as_str().map(str::to_owned),
+            gigabytes: config["VolumeSizeInGB"].as_f64().unwrap_or(0.0),
         }
-    });
-    Ok(variants.collect())
+    };
+    let variants = list(&now).unwrap_or_default();
+    Ok(variants.into_iter().map(variant).collect())
 }
 
 /// The name of a variant's dimension: the type's if it is the only one.
@@ -179,10 +167,8 @@ async fn compute(
     for variant in &variants {
         let name = dimension_name(&variants, variant, "SageMakerRTEndpointCompute");
         let kind = variant.instance_type.as_deref().ok_or_else(|| {
-            let expected = format!(
-                "an endpoint with instances; the variant {} has none",
-                variant.name
-            );
+            let name = &variant.name;
+            let expected = format!("an endpoint with instances; the variant {name} has none");
             Error::field("endpoint", endpoint, expected)
         })?;
         let price = instance_price(kind, region).await?;
@@ -257,13 +243,14 @@ impl CostModel {
     /// # Errors
     /// As [`SageMakerRTEndpointCompute::from_endpoint`].
     pub fn from_sagemaker_endpoint(endpoint: &str, region: Option<&str>) -> Result<Self> {
+        let compute = SageMakerRTEndpointCompute::from_endpoint(endpoint, region)?;
+        let storage = SageMakerRTEndpointStorage::from_endpoint(endpoint, region, false)?;
         let mut model = Self::new();
-        for (name, dimension) in SageMakerRTEndpointCompute::from_endpoint(endpoint, region)? {
-            model = model.with_named_run(name, std::sync::Arc::new(dimension))?;
+        for (name, dimension) in compute {
+            model = model.with_named_run(name, Arc::new(dimension))?;
         }
-        for (name, dimension) in SageMakerRTEndpointStorage::from_endpoint(endpoint, region, false)?
-        {
-            model = model.with_named_run(name, std::sync::Arc::new(dimension))?;
+        for (name, dimension) in storage {
+            model = model.with_named_run(name, Arc::new(dimension))?;
         }
         Ok(model)
     }

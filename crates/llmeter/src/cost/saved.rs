@@ -1,5 +1,6 @@
 //! Cost models as files hold them.
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -39,7 +40,7 @@ impl CostModel {
 
 impl Saved for CostModel {
     const CLASS: &'static str = "llmeter.callbacks.cost.model.CostModel";
-    const ABOUT: &'static str = "Puts costs on every answer and on the run";
+    const ABOUT: &'static str = "Puts costs on every response and on the run";
     const FIELDS: &'static [Field] = &[
         Field::new(
             "request_dims",
@@ -72,19 +73,16 @@ impl Saved for CostModel {
 
 impl Serialize for CostModel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let envelopes = |dims: Vec<(&String, Result<SavedObject>)>| {
-            dims.into_iter()
-                .map(|(name, saved)| Ok((name.clone(), saved?.to_json())))
-                .collect::<Result<Map<_, _>>>()
-                .map_err(serde::ser::Error::custom)
-        };
-        let request = self.request_dims.iter();
-        let run = self.run_dims.iter();
-        json!({
-            "request_dims": envelopes(request.map(|(name, dim)| (name, dim.saved())).collect())?,
-            "run_dims": envelopes(run.map(|(name, dim)| (name, dim.saved())).collect())?,
-        })
-        .serialize(serializer)
+        let (mut request, mut run) = (Map::new(), Map::new());
+        for (name, dimension) in &self.request_dims {
+            let saved = dimension.saved().map_err(S::Error::custom)?;
+            request.insert(name.clone(), saved.to_json());
+        }
+        for (name, dimension) in &self.run_dims {
+            let saved = dimension.saved().map_err(S::Error::custom)?;
+            run.insert(name.clone(), saved.to_json());
+        }
+        json!({"request_dims": request, "run_dims": run}).serialize(serializer)
     }
 }
 
@@ -106,12 +104,14 @@ impl<'de> Deserialize<'de> for CostModel {
             let mut model = Self::new();
             for (name, saved) in named("request_dims", request_dims)? {
                 let dimension = request_dimension_from_json(&saved)?;
-                let name = name.map_or_else(|| class_name(&dimension.saved()?), Ok)?;
+                let class = dimension.saved()?;
+                let name = name.unwrap_or_else(|| class.name().to_owned());
                 model = model.with_named_request(name, dimension)?;
             }
             for (name, saved) in named("run_dims", run_dims)? {
                 let dimension = run_dimension_from_json(&saved)?;
-                let name = name.map_or_else(|| class_name(&dimension.saved()?), Ok)?;
+                let class = dimension.saved()?;
+                let name = name.unwrap_or_else(|| class.name().to_owned());
                 model = model.with_named_run(name, dimension)?;
             }
             Ok(model)
@@ -120,39 +120,29 @@ impl<'de> Deserialize<'de> for CostModel {
     }
 }
 
-fn class_name(saved: &SavedObject) -> Result<String> {
-    Ok(saved.name().to_owned())
-}
-
 /// The saved dimensions of one kind: an object by name, or a list without names.
 fn named(field: &'static str, dims: Value) -> Result<Vec<(Option<String>, Value)>> {
     match dims {
         Value::Null => Ok(Vec::new()),
         Value::Array(dims) => Ok(dims.into_iter().map(|saved| (None, saved)).collect()),
-        Value::Object(dims) => Ok(dims
-            .into_iter()
-            .map(|(name, saved)| {
-                let saved = typed(&name, saved);
-                (Some(name), saved)
-            })
-            .collect()),
-        other => Err(Error::field(
-            field,
-            other,
-            "an object of dimensions by name, or a list of them",
-        )),
+        Value::Object(dims) => {
+            let dimension = |(name, saved)| (Some(String::clone(&name)), typed(name, saved));
+            Ok(dims.into_iter().map(dimension).collect())
+        }
+        other => {
+            let expected = "an object of dimensions by name, or a list of them";
+            Err(Error::field(field, other, expected))
+        }
     }
 }
 
 /// A saved dimension, with its name as its type if it names none: so `run_config.json` had them
 /// before 0.2.0 of the Python system.
-fn typed(name: &str, saved: Value) -> Value {
+fn typed(class: String, saved: Value) -> Value {
     match saved {
-        Value::Object(state) if !state.keys().any(|key| key.starts_with('_')) => SavedObject {
-            class: name.to_owned(),
-            state,
+        Value::Object(state) if !state.keys().any(|key| key.starts_with('_')) => {
+            SavedObject { class, state }.to_json()
         }
-        .to_json(),
         saved => saved,
     }
 }

@@ -1,39 +1,33 @@
 //! Costs of a run by its length.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::dimension::RunDimension;
-use super::price::{above_zero, at_least_zero};
+use super::price::{above_zero, at_least_zero, checked};
 use crate::RunResult;
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::saved::{Field, Saved, SavedObject};
 
 /// A price for the time that an endpoint runs: the length of the run, rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[serde(deny_unknown_fields)]
 pub struct EndpointTime {
+    #[serde(deserialize_with = "price_per_hour")]
     price_per_hour: f64,
+    #[serde(default = "one", deserialize_with = "granularity_secs")]
     granularity_secs: f64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    price_per_hour: f64,
-    #[serde(default = "one")]
-    granularity_secs: f64,
+fn price_per_hour<'de, D: Deserializer<'de>>(price: D) -> Result<f64, D::Error> {
+    checked(price, |price| at_least_zero("price_per_hour", price))
+}
+
+fn granularity_secs<'de, D: Deserializer<'de>>(steps: D) -> Result<f64, D::Error> {
+    checked(steps, |steps| above_zero("granularity_secs", steps))
 }
 
 fn one() -> f64 {
     1.0
-}
-
-impl TryFrom<Unchecked> for EndpointTime {
-    type Error = Error;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self> {
-        Self::with_granularity(unchecked.price_per_hour, unchecked.granularity_secs)
-    }
 }
 
 impl EndpointTime {

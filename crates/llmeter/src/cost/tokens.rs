@@ -1,38 +1,32 @@
 //! Costs of a request: by its tokens, or by its being sent.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::dimension::{BillableRequest, RequestDimension, TokenPart};
-use super::price::{above_zero, at_least_zero};
-use crate::base::error::{Error, Result};
+use super::price::{above_zero, at_least_zero, checked};
+use crate::base::error::Result;
 use crate::saved::{Field, Saved, SavedObject};
 
 /// A price for tokens, as price lists state it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[serde(deny_unknown_fields)]
 struct TokenPrice {
+    #[serde(deserialize_with = "price_per_million")]
     price_per_million: f64,
+    #[serde(default = "one", deserialize_with = "granularity")]
     granularity: u32,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    price_per_million: f64,
-    #[serde(default = "one")]
-    granularity: u32,
+fn price_per_million<'de, D: Deserializer<'de>>(price: D) -> Result<f64, D::Error> {
+    checked(price, |price| at_least_zero("price_per_million", price))
+}
+
+fn granularity<'de, D: Deserializer<'de>>(steps: D) -> Result<u32, D::Error> {
+    checked(steps, |steps| above_zero("granularity", steps))
 }
 
 fn one() -> u32 {
     1
-}
-
-impl TryFrom<Unchecked> for TokenPrice {
-    type Error = Error;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self> {
-        Self::new(unchecked.price_per_million, unchecked.granularity)
-    }
 }
 
 impl TokenPrice {
@@ -134,23 +128,14 @@ token_dimensions! {
 
 /// A price for each request that was sent, whether it succeeded or not.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "UncheckedPerRequest")]
-pub struct PerRequest {
-    price_per_request: f64,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct UncheckedPerRequest {
+pub struct PerRequest {
+    #[serde(deserialize_with = "price_per_request")]
     price_per_request: f64,
 }
 
-impl TryFrom<UncheckedPerRequest> for PerRequest {
-    type Error = Error;
-
-    fn try_from(unchecked: UncheckedPerRequest) -> Result<Self> {
-        Self::new(unchecked.price_per_request)
-    }
+fn price_per_request<'de, D: Deserializer<'de>>(price: D) -> Result<f64, D::Error> {
+    checked(price, |price| at_least_zero("price_per_request", price))
 }
 
 impl PerRequest {
@@ -183,10 +168,9 @@ impl RequestDimension for PerRequest {
     fn cost(&self, request: &BillableRequest<'_>) -> Option<f64> {
         let response = request.response;
         let was_sent = response.error.is_none() || response.request_time.is_some();
-        Some(if was_sent {
-            self.price_per_request
-        } else {
-            0.0
+        Some(match was_sent {
+            true => self.price_per_request,
+            false => 0.0,
         })
     }
 }

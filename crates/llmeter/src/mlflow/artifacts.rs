@@ -16,7 +16,7 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 
 /// Uploads the run folder's files and the charts of its latencies. A run in memory has no files;
-/// one that kept no answers has no charts.
+/// one that kept no responses has no charts.
 ///
 /// # Errors
 /// If a file cannot be read, or the server does not take it.
@@ -41,7 +41,7 @@ pub(super) async fn upload(
     Ok(())
 }
 
-/// Uploads the files that are there. In the cloud, the answers of a run are whole only after its
+/// Uploads the files that are there. In the cloud, the responses of a run are whole only after its
 /// callbacks were called: they are not among them then.
 async fn upload_files(
     server: &Server,

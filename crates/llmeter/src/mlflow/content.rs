@@ -19,23 +19,23 @@ pub(super) const PARAMS: [&str; 9] = [
     "run_description",
 ];
 
-/// Most characters of a parameter's value, in today's and in older servers.
+/// The maximum length in characters of a parameter's value, in today's and in older servers.
 pub(super) const PARAM_LIMITS: [usize; 3] = [6000, 500, 250];
-/// Most characters of a tag's value in every server since 1.0.
-const MOST_TAG: usize = 5000;
-/// Most characters of a name.
-const MOST_NAME: usize = 250;
+/// The maximum length in characters of a tag's value in every server since 1.0.
+const MAX_TAG: usize = 5000;
+/// The maximum length in characters of a name.
+const MAX_NAME: usize = 250;
 
 pub(super) const RUN_NAME: &str = "mlflow.runName";
 pub(super) const PARENT_RUN_ID: &str = "mlflow.parentRunId";
 
-/// The parameters, each cut to `limit` characters. What is unset is "None", as the Python system
+/// The parameters, each truncated to `limit` characters. What is unset is "None", as the Python system
 /// logs it.
 pub(super) fn params(stats: &Map<String, Value>, limit: usize) -> Vec<Value> {
     let param = |name: &&str| {
         let value = match stats.get(*name) {
             None | Some(Value::Null) => "None".to_owned(),
-            Some(Value::String(text)) => cut(text, limit),
+            Some(Value::String(text)) => truncated(text, limit),
             Some(other) => other.to_string(),
         };
         json!({"key": name, "value": value})
@@ -85,7 +85,7 @@ fn metric_name(name: &str) -> Option<String> {
     };
     let name: String = name
         .chars()
-        .take(MOST_NAME)
+        .take(MAX_NAME)
         .map(|character| if accepted(character) { character } else { '_' })
         .collect();
     let is_usable = !name.is_empty() && !name.starts_with('.') && !name.ends_with('/');
@@ -111,19 +111,27 @@ pub(super) fn own_tags(
     stats: &Map<String, Value>,
     tags: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([(
-        "llmeter.version".to_owned(),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    )]);
-    if let Some(verdict) = stats.get("measurement_verdict").and_then(Value::as_str) {
-        all.insert("llmeter.measurement_verdict".to_owned(), verdict.to_owned());
-    }
-    if result.interrupted {
-        all.insert("llmeter.interrupted".to_owned(), "true".to_owned());
-    }
-    let users = tags.iter().map(|(key, value)| (key.clone(), value.clone()));
-    all.extend(users);
+    let verdict = stats.get("measurement_verdict").and_then(Value::as_str);
+    let mut all = tags_of([
+        (
+            "llmeter.version",
+            Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ),
+        ("llmeter.measurement_verdict", verdict.map(str::to_owned)),
+        (
+            "llmeter.interrupted",
+            result.interrupted.then(|| "true".to_owned()),
+        ),
+    ]);
+    all.extend(tags.clone());
     all
+}
+
+/// Those that have a value.
+fn tags_of<const N: usize>(tags: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    tags.into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }
 
 /// Tags of a run that is llmeter's own, as MLflow's clients set them.
@@ -133,29 +141,25 @@ pub(super) fn source_tags(
     user: Option<String>,
 ) -> BTreeMap<String, String> {
     let summary = &result.summary;
-    let pairs = [
+    tags_of([
         ("mlflow.source.name", Some("llmeter".to_owned())),
         ("mlflow.source.type", Some("LOCAL".to_owned())),
         ("mlflow.user", user),
         ("mlflow.note.content", summary.run_description.clone()),
         (RUN_NAME, summary.run_name.clone()),
         (PARENT_RUN_ID, parent.map(str::to_owned)),
-    ];
-    pairs
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
+    ])
 }
 
 pub(super) fn as_list(tags: &BTreeMap<String, String>) -> Vec<Value> {
     tags.iter()
-        .map(|(key, value)| json!({"key": key, "value": cut(value, MOST_TAG)}))
+        .map(|(key, value)| json!({"key": key, "value": truncated(value, MAX_TAG)}))
         .collect()
 }
 
 /// The first characters of a text.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+fn truncated(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
     }

@@ -8,7 +8,7 @@ pub(super) enum MlflowError {
     /// A setting that no attempt can help.
     #[error("{0}")]
     Setting(String),
-    /// No answer that counts, within the tries and the time there are.
+    /// No response that counts, within the tries and the time there are.
     #[error("{action}: {server} {reason}; {tries}")]
     Unreachable {
         action: &'static str,
@@ -26,9 +26,9 @@ pub(super) enum MlflowError {
         code: String,
         message: String,
     },
-    /// An answer that is none of MLflow's.
+    /// A response that is none of MLflow's.
     #[error(
-        "{action}: {server} gave an answer that is not MLflow's ({reason}); is {TRACKING_URI} or tracking_uri the address of a tracking server?"
+        "{action}: {server} sent a response that is not MLflow's ({reason}); is {TRACKING_URI} or tracking_uri the address of a tracking server?"
     )]
     NotMlflow {
         action: &'static str,
@@ -62,11 +62,11 @@ impl MlflowError {
     }
 }
 
-fn colon(message: &str) -> String {
-    if message.is_empty() {
-        String::new()
-    } else {
-        format!(": {message}")
+/// What follows a status: nothing, or a colon and the message.
+pub(super) fn colon(message: &str) -> String {
+    match message {
+        "" => String::new(),
+        message => format!(": {message}"),
     }
 }
 

@@ -29,7 +29,7 @@ use crate::saved::{Field, Saved, SavedObject};
 const DEFAULT_TIMEOUT: f64 = 60.0;
 /// Longest wait for the server before a run.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most tries of one request.
+/// The maximum of attempts of one request.
 const TRIES: u32 = 4;
 
 /// Logs a run to an MLflow tracking server: its settings as parameters, its statistics as metrics,
@@ -173,18 +173,18 @@ impl MlflowCallback {
         self.settings.validate()
     }
 
-    /// A way to the server with the given patience.
+    /// The server, with these limits of one request.
     fn server(
         &self,
         lookup: Lookup<'_>,
         tries: u32,
-        most: Duration,
+        max_timeout: Duration,
     ) -> Result<Server, MlflowError> {
         let uri = server::tracking_uri(self.settings.tracking_uri.as_ref(), lookup)?;
         let seconds = self.settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
         // What is no duration was refused by `validate`.
-        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(most);
-        Server::new(uri, tries, timeout.min(most), lookup)
+        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(max_timeout);
+        Server::new(uri, tries, timeout.min(max_timeout), lookup)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests to a tracking server: tries, time limits, and answers.
+//! Requests to a tracking server: tries, time limits, and responses.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,16 +7,17 @@ use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER,
 };
 use reqwest::{Method, StatusCode, redirect};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::MlflowError;
+use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 
 /// The wait before the second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// Most characters of a server's message that are passed on.
-const MOST_MESSAGE: usize = 500;
+/// The maximum length in characters of a server's message that are passed on.
+const MAX_MESSAGE: usize = 500;
 /// Bytes for which an upload gets a second more.
 const BYTES_PER_SECOND: u64 = 1_000_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -29,7 +30,7 @@ pub(super) struct Server {
     http: reqwest::Client,
     uri: TrackingUri,
     authorization: Authorization,
-    /// Most tries of one request.
+    /// The maximum of attempts of one request.
     tries: u32,
     /// For one request, all its tries included.
     timeout: Duration,
@@ -99,29 +100,29 @@ impl Server {
     }
 
     /// Asks for something. `action` says in errors what it was for.
-    pub(super) async fn get(
+    pub(super) async fn get<T: DeserializeOwned>(
         &self,
         action: &'static str,
         endpoint: &str,
         query: &[(&str, &str)],
-    ) -> Result<Value, MlflowError> {
+    ) -> Result<T, MlflowError> {
         let mut url = self.endpoint(endpoint);
         url.query_pairs_mut().extend_pairs(query);
-        let answer = self.send(action, Method::GET, &url, &Body::Empty).await?;
-        self.json(action, &answer)
+        let response = self.send(action, Method::GET, &url, &Body::Empty).await?;
+        self.read(action, &response)
     }
 
     /// Changes something.
-    pub(super) async fn post(
+    pub(super) async fn post<T: DeserializeOwned>(
         &self,
         action: &'static str,
         endpoint: &str,
         body: &Value,
-    ) -> Result<Value, MlflowError> {
+    ) -> Result<T, MlflowError> {
         let url = self.endpoint(endpoint);
         let body = Body::Bytes(body.to_string().into_bytes(), "application/json");
-        let answer = self.send(action, Method::POST, &url, &body).await?;
-        self.json(action, &answer)
+        let response = self.send(action, Method::POST, &url, &body).await?;
+        self.read(action, &response)
     }
 
     /// Puts a file at an address.
@@ -141,18 +142,24 @@ impl Server {
         url
     }
 
-    fn json(&self, action: &'static str, answer: &[u8]) -> Result<Value, MlflowError> {
-        serde_json::from_slice(answer).map_err(|_| MlflowError::NotMlflow {
+    fn read<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        response: &[u8],
+    ) -> Result<T, MlflowError> {
+        let odd = |reason: &str| MlflowError::NotMlflow {
             action,
             server: self.uri.to_string(),
-            reason: "it is no JSON".to_owned(),
-        })
+            reason: reason.to_owned(),
+        };
+        let json: Value = serde_json::from_slice(response).map_err(|_| odd("it is no JSON"))?;
+        serde_json::from_value(json).map_err(|_| odd("an expected field is missing"))
     }
 
-    /// Sends until there is an answer that counts, the tries are used up, or the time is.
+    /// Sends until there is a response that counts, the tries are used up, or the time is.
     ///
     /// A server that is slow is waited for, not asked again. A run whose creation was carried out
-    /// though its answer was lost is created twice; MLflow has no means against that.
+    /// though its response was lost is created twice; MLflow has no means against that.
     async fn send(
         &self,
         action: &'static str,
@@ -171,7 +178,7 @@ impl Server {
         let deadline = tokio::time::Instant::now()
             .checked_add(limit)
             .unwrap_or_else(|| tokio::time::Instant::now() + DAY);
-        let mut last = "gave no answer".to_owned();
+        let mut last = "sent no response".to_owned();
         let mut tried = 0;
         while tried < self.tries {
             tried += 1;
@@ -185,7 +192,7 @@ impl Server {
                 }
                 Err(_) => {
                     if tried == 1 {
-                        last = format!("gave no answer within {} s", limit.as_secs_f64());
+                        last = format!("sent no response within {} s", limit.as_secs_f64());
                     }
                     break;
                 }
@@ -195,7 +202,7 @@ impl Server {
             let wait = earliest.map_or(wait, |earliest| earliest.max(wait));
             let next = tokio::time::Instant::now() + wait;
             if next >= deadline {
-                // Waiting it out would end in no answer but this one.
+                // Waiting it out would end in no response but this one.
                 break;
             }
             if tried < self.tries {
@@ -260,7 +267,7 @@ impl Server {
         Err(self.failure(action, status, &headers, &answer))
     }
 
-    /// What an answer other than success means.
+    /// What a response other than success means.
     fn failure(
         &self,
         action: &'static str,
@@ -282,18 +289,11 @@ impl Server {
         }
         let (code, message) = self.said(answer);
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            let message = if message.is_empty() {
-                message
-            } else {
-                format!(": {message}")
-            };
             let seconds = headers
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            return Failure::Passing(
-                format!("answered {}{message}", status.as_u16()),
-                seconds.map(Duration::from_secs),
-            );
+            let reason = format!("answered {}{}", status.as_u16(), colon(&message));
+            return Failure::Passing(reason, seconds.map(Duration::from_secs));
         }
         Failure::Final(MlflowError::Refused {
             action,
@@ -304,20 +304,12 @@ impl Server {
         })
     }
 
-    /// The error code and the message of an answer; a page for people says nothing here.
+    /// The error code and the message of a response; a page for people says nothing here.
     fn said(&self, answer: &[u8]) -> (String, String) {
         let Ok(Value::Object(answer)) = serde_json::from_slice(answer) else {
             let text = String::from_utf8_lossy(answer);
-            let text = text.trim();
-            let is_line = !text.contains(['<', '\n']);
-            return (
-                String::new(),
-                if is_line {
-                    self.shown(text)
-                } else {
-                    String::new()
-                },
-            );
+            let text = Some(text.trim()).filter(|text| !text.contains(['<', '\n']));
+            return (String::new(), self.shown(text.unwrap_or_default()));
         };
         let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
         let (code, message) = (text("error_code"), text("message"));
@@ -329,7 +321,7 @@ impl Server {
     /// A foreign text as errors may show it: short and without secrets.
     fn shown(&self, text: &str) -> String {
         let mut text = self.authorization.redact(text).replace('\n', " ");
-        if let Some((end, _)) = text.char_indices().nth(MOST_MESSAGE) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE) {
             text.truncate(end);
             text.push('…');
         }

@@ -67,17 +67,15 @@ impl TrackingUri {
             Err(_) => return Err(refused("the address", "it has no http:// or https://")),
         };
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(refused(
-                "the address",
-                "it has a query (?…) or a fragment (#…)",
-            ));
+            let reason = "it has a query (?…) or a fragment (#…)";
+            return Err(refused("the address", reason));
         }
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
-            (user, password) => Some((
-                decoded(user),
-                SecretString::from(decoded(password.unwrap_or_default())),
-            )),
+            (user, password) => {
+                let password = decoded(password.unwrap_or_default());
+                Some((decoded(user), SecretString::from(password)))
+            }
         };
         // Neither fails for an address that has a host, which http addresses have.
         let _ = url.set_username("");

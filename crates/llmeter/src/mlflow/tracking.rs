@@ -1,5 +1,7 @@
 //! The way of a result to a tracking server: experiment, run, contents, end.
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::rest::Server;
@@ -10,18 +12,43 @@ use llmeter_wire::clock;
 
 /// The experiment that every server has.
 const DEFAULT_EXPERIMENT: &str = "0";
-/// Most metrics in one request, as the server has it.
+/// The maximum of metrics in one request, as the server has it.
 const METRICS_AT_ONCE: usize = 1000;
 /// Tags in one request: the longest ones together stay below the server's megabyte.
 const TAGS_AT_ONCE: usize = 10;
 
 /// A run on the server.
+#[derive(Deserialize)]
 struct Run {
+    #[serde(rename = "run_id")]
     id: String,
     experiment_id: String,
     artifact_uri: String,
+    lifecycle_stage: Option<String>,
     /// Whether llmeter made it, and therefore ends it.
+    #[serde(skip)]
     is_new: bool,
+}
+
+#[derive(Deserialize)]
+struct RunResponse {
+    run: RunInfo,
+}
+
+#[derive(Deserialize)]
+struct RunInfo {
+    info: Run,
+}
+
+#[derive(Deserialize)]
+struct Experiment {
+    experiment_id: String,
+    lifecycle_stage: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ExperimentResponse {
+    experiment: Experiment,
 }
 
 /// Asks the server for something that needs what logging needs: that it is there, and that these
@@ -29,8 +56,8 @@ struct Run {
 pub(super) async fn probe(server: &Server) -> Result<(), MlflowError> {
     let action = "asking the tracking server";
     let body = json!({"max_results": 1});
-    server.post(action, "experiments/search", &body).await?;
-    Ok(())
+    let found = server.post::<IgnoredAny>(action, "experiments/search", &body);
+    found.await.map(drop)
 }
 
 /// Logs a result. What the server refuses of it does not keep the rest from being logged.
@@ -108,7 +135,8 @@ async fn batches(
     };
     for some in all.chunks(at_once) {
         let body = json!({"run_id": run.id, kind: some});
-        server.post(action, "runs/log-batch", &body).await?;
+        let logged = server.post::<IgnoredAny>(action, "runs/log-batch", &body);
+        logged.await?;
     }
     Ok(())
 }
@@ -186,13 +214,14 @@ async fn open(
 async fn experiment(server: &Server, name: &str) -> Result<String, MlflowError> {
     let looking = "looking up the experiment";
     let query = [("experiment_name", name)];
-    let find = || server.get(looking, "experiments/get-by-name", &query);
+    let find = || server.get::<ExperimentResponse>(looking, "experiments/get-by-name", &query);
     let found = match find().await {
         Err(reason) if reason.has_code("RESOURCE_DOES_NOT_EXIST") => {
             let creating = "creating the experiment";
             let body = json!({"name": name});
-            match server.post(creating, "experiments/create", &body).await {
-                Ok(answer) => return text(server, creating, &answer["experiment_id"]),
+            let created = server.post::<Experiment>(creating, "experiments/create", &body);
+            match created.await {
+                Ok(created) => return Ok(created.experiment_id),
                 // Somebody else was faster.
                 Err(reason) if reason.has_code("RESOURCE_ALREADY_EXISTS") => find().await?,
                 Err(reason) => return Err(reason),
@@ -200,23 +229,23 @@ async fn experiment(server: &Server, name: &str) -> Result<String, MlflowError> 
         }
         found => found?,
     };
-    let found = &found["experiment"];
-    if found["lifecycle_stage"] == "deleted" {
+    let found = found.experiment;
+    if found.lifecycle_stage.as_deref() == Some("deleted") {
         return Err(MlflowError::Setting(format!(
-            "experiment: {name:?} is not usable: it was deleted on {}; restore it, or name another",
-            server
+            "experiment: {name:?} is not usable: it was deleted on {server}; restore it, or name \
+             another"
         )));
     }
-    text(server, looking, &found["experiment_id"])
+    Ok(found.experiment_id)
 }
 
 async fn get_run(server: &Server, action: &'static str, id: &str) -> Result<Run, MlflowError> {
-    let answer = server.get(action, "runs/get", &[("run_id", id)]).await?;
-    let run = run_of(server, action, &answer, false)?;
-    if answer["run"]["info"]["lifecycle_stage"] == "deleted" {
+    let query = [("run_id", id)];
+    let found = server.get::<RunResponse>(action, "runs/get", &query);
+    let run = found.await?.run.info;
+    if run.lifecycle_stage.as_deref() == Some("deleted") {
         return Err(MlflowError::Setting(format!(
-            "run {id} was deleted on {}; restore it, or name another",
-            server
+            "run {id} was deleted on {server}; restore it, or name another"
         )));
     }
     Ok(run)
@@ -241,8 +270,11 @@ async fn create(
     if let Some(name) = &summary.run_name {
         body["run_name"] = name.as_str().into();
     }
-    let answer = server.post(action, "runs/create", &body).await?;
-    run_of(server, action, &answer, true)
+    let created = server.post::<RunResponse>(action, "runs/create", &body);
+    Ok(Run {
+        is_new: true,
+        ..created.await?.run.info
+    })
 }
 
 async fn end(
@@ -253,34 +285,6 @@ async fn end(
 ) -> Result<(), MlflowError> {
     let time = result.summary.end_time.unwrap_or_else(clock::wall);
     let body = json!({"run_id": run.id, "status": status, "end_time": time.as_millisecond()});
-    server.post("ending the run", "runs/update", &body).await?;
-    Ok(())
-}
-
-/// The run in an answer.
-fn run_of(
-    server: &Server,
-    action: &'static str,
-    answer: &Value,
-    is_new: bool,
-) -> Result<Run, MlflowError> {
-    let info = &answer["run"]["info"];
-    Ok(Run {
-        id: text(server, action, &info["run_id"])?,
-        experiment_id: text(server, action, &info["experiment_id"])?,
-        artifact_uri: text(server, action, &info["artifact_uri"])?,
-        is_new,
-    })
-}
-
-/// A text that every answer of its kind has.
-fn text(server: &Server, action: &'static str, value: &Value) -> Result<String, MlflowError> {
-    match value.as_str() {
-        Some(text) => Ok(text.to_owned()),
-        None => Err(MlflowError::NotMlflow {
-            action,
-            server: server.to_string(),
-            reason: "an expected field is missing".to_owned(),
-        }),
-    }
+    let ended = server.post::<IgnoredAny>("ending the run", "runs/update", &body);
+    ended.await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES, free_names};
 use crate::base::runtime::block_on;
-use crate::storage::{CloudUrl, Location, Store};
+use crate::storage::{CloudUrl, Store};
 use crate::{Error, Result};
 
 /// What marks a folder as taken until the file's real content comes.
@@ -13,56 +13,35 @@ pub(super) fn claim(url: &CloudUrl, overwrite: bool) -> Result<()> {
     let url = url.clone();
     block_on(async move {
         let store = Store::open(&url)?;
-        let in_use = || Error::FolderInUse {
-            path: Location::from(url.to_string()),
-        };
         let files = run_files(&store).await?;
-        if !files.is_empty() {
-            if !overwrite {
-                return Err(in_use());
-            }
+        if files.is_empty() || overwrite {
             store.delete(files).await?;
+            if store.put_new(OWN_CONFIG_FILE, CLAIM.to_vec()).await? {
+                return Ok(());
+            }
         }
-        if store.put_new(OWN_CONFIG_FILE, CLAIM.to_vec()).await? {
-            Ok(())
-        } else {
-            Err(in_use())
-        }
+        Err(Error::FolderInUse {
+            path: url.to_string(),
+        })
     })
 }
 
-/// Takes the first free one of `name`, `name-2`, … and tells which.
-pub(super) fn claim_free(base: &CloudUrl, name: &str) -> Result<String> {
+/// The first of `name`, `name-2`, … under which there is nothing; `claims` takes it.
+pub(super) fn free_name(base: &CloudUrl, name: &str, claims: bool) -> Result<String> {
     let (base, names) = (base.clone(), free_names(name));
     block_on(async move {
         let store = Store::open(&base)?;
         for name in names {
             let mark = format!("{name}/{OWN_CONFIG_FILE}");
-            if !store.has_any(&name).await? && store.put_new(&mark, CLAIM.to_vec()).await? {
+            if !store.has_any(&name).await?
+                && (!claims || store.put_new(&mark, CLAIM.to_vec()).await?)
+            {
                 return Ok(name);
             }
         }
-        Err(none_free())
+        // Unreachable: there is always a next name.
+        Err(Error::Internal("no name for the run is free"))
     })
-}
-
-/// The first of `name`, `name-2`, … under which there is nothing.
-pub(super) fn free_name(base: &CloudUrl, name: &str) -> Result<String> {
-    let (base, names) = (base.clone(), free_names(name));
-    block_on(async move {
-        let store = Store::open(&base)?;
-        for name in names {
-            if !store.has_any(&name).await? {
-                return Ok(name);
-            }
-        }
-        Err(none_free())
-    })
-}
-
-/// Numbers do not end before patience does.
-fn none_free() -> Error {
-    Error::Internal("no name for the run is free")
 }
 
 /// The objects in a folder that belong to a run, parts included.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::mirror::Mirror;
+use super::mirror::{Mirror, Order};
 use super::responses_file::ResponsesWriter;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
 use super::{cloud_folder, json};
 use crate::payload::Payload;
-use crate::storage::{CloudUrl, Location, Usable, replace};
+use crate::storage::{CloudUrl, Location, Usable, delete, replace, replace_with};
 use crate::{Error, InvocationResponse, Result};
 
 pub(crate) const PAYLOAD_FILE: &str = "payload.jsonl";
@@ -59,22 +59,21 @@ impl RunFolder {
     /// [`Error::Storage`] if it cannot be made or cleared.
     pub fn create(location: impl Into<Location>, overwrite: bool) -> Result<Self> {
         let location = location.into();
-        let path = match location.usable()? {
-            Usable::Local(path) => path.to_path_buf(),
-            Usable::Cloud(url) => {
-                cloud_folder::claim(url, overwrite)?;
-                return Self::mirrored(location.clone(), url);
-            }
-        };
-        fs::create_dir_all(&path).map_err(Error::io("creating", &path))?;
+        if let Usable::Cloud(url) = location.usable()? {
+            cloud_folder::claim(url, overwrite)?;
+            return Self::existing(&location);
+        }
+        let folder = Self::existing(&location)?;
         if overwrite {
             for name in RUN_FILES {
-                remove(&path.join(name))?;
+                delete(&folder.path.join(name))?;
             }
-        } else if Self::holds_run(&path) {
-            return Err(Error::FolderInUse { path: location });
+        } else if Self::holds_run(&folder.path) {
+            return Err(Error::FolderInUse {
+                path: location.to_string(),
+            });
         }
-        Ok(Self::local(location, path))
+        Ok(folder)
     }
 
     /// Makes a new folder for a run whose name was generated: `name` in `base`, or else `name-2`,
@@ -87,11 +86,7 @@ impl RunFolder {
         let local_base = match base.usable()? {
             Usable::Local(path) => path,
             Usable::Cloud(url) => {
-                let location = base.join(cloud_folder::claim_free(url, name)?);
-                return match location.usable()? {
-                    Usable::Cloud(url) => Self::mirrored(location.clone(), url),
-                    Usable::Local(_) => Self::create(location, false),
-                };
+                return Self::existing(&base.join(cloud_folder::free_name(url, name, true)?));
             }
         };
         fs::create_dir_all(local_base).map_err(Error::io("creating", local_base))?;
@@ -112,7 +107,7 @@ impl RunFolder {
     pub fn free_name(base: impl Into<Location>, name: &str) -> Result<String> {
         match base.into().usable()? {
             Usable::Local(base) => Ok(free_local_name(base, name)),
-            Usable::Cloud(url) => cloud_folder::free_name(url, name),
+            Usable::Cloud(url) => cloud_folder::free_name(url, name, false),
         }
     }
 
@@ -198,9 +193,7 @@ impl RunFolder {
             .create(true)
             .open(&path)
             .map_err(Error::io("opening", &path))?;
-        if let Some(mirror) = &self.mirror {
-            mirror.follow_responses()?;
-        }
+        self.mirror(Order::Follow)?;
         Ok(ResponsesWriter::new(path, file))
     }
 
@@ -209,19 +202,13 @@ impl RunFolder {
         if self.has_responses()? {
             return Ok(());
         }
-        let path = self.path.join(RESPONSES_FILE);
-        let temporary = self.temporary(RESPONSES_FILE);
-        let write = || {
-            let file = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
-            let mut writer = ResponsesWriter::new(temporary.clone(), file);
-            for response in responses {
-                writer.append(response)?;
-            }
-            writer.flush()?;
-            fs::rename(&temporary, &path).map_err(Error::io("writing", &path))
-        };
-        write().inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
+        replace_with(&self.path.join(RESPONSES_FILE), |path| {
+            let file = File::create(path).map_err(Error::io("creating", path))?;
+            let mut writer = ResponsesWriter::new(path.to_path_buf(), file);
+            responses
+                .iter()
+                .try_for_each(|response| writer.append(response))?;
+            writer.flush()
         })
     }
 
@@ -237,19 +224,17 @@ impl RunFolder {
             return Ok(());
         };
         let path = self.path.join(RESPONSES_FILE);
-        let temporary = self.temporary(RESPONSES_FILE);
-        fs::copy(&from, &temporary)
-            .and_then(|_| fs::rename(&temporary, &path))
-            .map_err(|error| {
-                let _ = fs::remove_file(&temporary);
-                Error::io("writing", &path)(error)
-            })
+        replace_with(&path, |temporary| {
+            let copied = fs::copy(&from, temporary).map(drop);
+            copied.map_err(Error::io("writing", &path))
+        })
     }
 
     fn has_responses(&self) -> Result<bool> {
+        let is_here = self.path.join(RESPONSES_FILE).exists();
         match &self.mirror {
-            Some(mirror) => mirror.has_responses(),
-            None => Ok(self.path.join(RESPONSES_FILE).exists()),
+            Some(mirror) if !is_here => mirror.order(Order::HasResponses),
+            _ => Ok(is_here),
         }
     }
 
@@ -265,11 +250,8 @@ impl RunFolder {
     ) -> Result<()> {
         let write = |name: &str, content: &[u8]| replace(&self.path.join(name), content);
         write(STATS_FILE, &json::to_indented(stats))?;
-        write(SUMMARY_FILE, &json::to_indented(&summary.to_map()))?;
-        match &self.mirror {
-            Some(mirror) => mirror.complete(),
-            None => Ok(()),
-        }
+        write(SUMMARY_FILE, &json::to_indented(summary))?;
+        self.mirror(Order::Complete)
     }
 
     /// Ends a run's folder as [`write_summary_and_stats`](Self::write_summary_and_stats) does. That
@@ -295,16 +277,15 @@ impl RunFolder {
     /// Writes a file as a whole, to the end.
     fn write(&self, name: &'static str, content: &[u8]) -> Result<()> {
         replace(&self.path.join(name), content)?;
-        match &self.mirror {
-            Some(mirror) => mirror.upload(name),
-            None => Ok(()),
-        }
+        self.mirror(Order::Upload(name))
     }
 
-    /// Where a file is made before it takes its name.
-    fn temporary(&self, name: &str) -> PathBuf {
-        self.path
-            .join(format!(".{name}.{}.tmp", std::process::id()))
+    /// Has the mirror do something, if there is one.
+    fn mirror(&self, order: Order) -> Result<()> {
+        match &self.mirror {
+            Some(mirror) => mirror.order(order).map(drop),
+            None => Ok(()),
+        }
     }
 }
 
@@ -318,15 +299,6 @@ fn free_local_name(base: &Path, name: &str) -> String {
 pub(super) fn free_names(name: &str) -> impl Iterator<Item = String> + use<> {
     let name = name.to_owned();
     std::iter::once(name.clone()).chain((2_u64..).map(move |number| format!("{name}-{number}")))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io("removing", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ pub(crate) fn write_inline<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) 
 
 /// Indented by four, everything beyond ASCII as `\uXXXX`, no newline at the end.
 pub(crate) fn to_indented<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
-    let formatter = Indented(PrettyFormatter::with_indent(b"    "));
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
-    // Writing JSON values to memory cannot fail.
+    let (mut indented, mut out) = (Vec::new(), Vec::new());
+    let formatter = PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut indented, formatter);
+    // Writing JSON values to memory cannot fail. Only strings hold anything beyond ASCII.
     let _ = value.serialize(&mut serializer);
+    let _ = write_ascii(&mut out, &String::from_utf8_lossy(&indented));
     out
 }
 
@@ -33,11 +34,7 @@ impl Formatter for Inline {
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
+        writer.write_all(if first { b"" } else { b", " })
     }
 
     fn begin_object_key<W: ?Sized + io::Write>(
@@ -45,64 +42,13 @@ impl Formatter for Inline {
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
+        writer.write_all(if first { b"" } else { b", " })
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
     }
 
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        write_ascii(writer, fragment)
-    }
-}
-
-struct Indented(PrettyFormatter<'static>);
-
-impl Formatter for Indented {
-    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_array(writer)
-    }
-    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array(writer)
-    }
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        self.0.begin_array_value(writer, first)
-    }
-    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array_value(writer)
-    }
-    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object(writer)
-    }
-    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object(writer)
-    }
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        self.0.begin_object_key(writer, first)
-    }
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(writer)
-    }
-    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object_value(writer)
-    }
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::folder::{CONFIG_FILE, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
@@ -14,7 +13,7 @@ use super::responses_file::read_responses;
 use super::run_result::RunResult;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
-use crate::stats::{Accumulator, Keep};
+use crate::stats::Accumulator;
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
@@ -28,16 +27,13 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     let saved_stats = object(&folder, STATS_FILE, &mut warnings)?;
     let has_lines = folder.has_responses();
     if saved_summary.is_none() && saved_stats.is_none() && !has_lines {
-        let mut reason = format!(
+        let reason = format!(
             "it has neither a {SUMMARY_FILE} nor a {RESPONSES_FILE} or {STATS_FILE} to load"
         );
-        for warning in warnings {
-            reason.push_str("; ");
-            reason.push_str(&warning);
-        }
+        warnings.insert(0, reason);
         return Err(Error::NotARun {
-            path: location.clone(),
-            reason,
+            path: location.to_string(),
+            reason: warnings.join("; "),
         });
     }
 
@@ -79,12 +75,10 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     let mut stored = saved_stats.unwrap_or_default();
     let use_stored = !stored.is_empty() && (!keep_responses || lines.accumulator.recorded() == 0);
     stored.retain(|key, _| !RunSummary::has_field(key));
-    let computed = if use_stored {
-        Map::new()
-    } else {
-        lines
-            .accumulator
-            .stats_of(summary.total_test_time, summary.total_requests)
+    let (window, requests) = (summary.total_test_time, summary.total_requests);
+    let computed = match use_stored {
+        true => Map::new(),
+        false => lines.accumulator.stats_of(window, requests),
     };
 
     for warning in &warnings {
@@ -119,7 +113,6 @@ pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>,
 struct Lines {
     kept: Vec<InvocationResponse>,
     accumulator: Accumulator,
-    sent: Option<(Timestamp, Timestamp)>,
 }
 
 impl Lines {
@@ -129,22 +122,13 @@ impl Lines {
         keep: bool,
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
-        let mut lines = Self {
-            accumulator: Accumulator::new(Keep::Values),
-            ..Self::default()
-        };
-        let reader = if keep {
-            LineReader::keeping_all()
-        } else {
-            LineReader::measuring()
+        let mut lines = Self::default();
+        let reader = match keep {
+            true => LineReader::keeping_all(),
+            false => LineReader::measuring(),
         };
         let findings = read_responses(path, reader, |response| {
             lines.accumulator.record(&response);
-            if let Some(at) = response.request_time {
-                let (first, last) = lines.sent.get_or_insert((at, at));
-                *first = at.min(*first);
-                *last = at.max(*last);
-            }
             if keep {
                 lines.kept.push(response);
             }
@@ -157,12 +141,9 @@ impl Lines {
     /// What a summary can know from the lines alone.
     fn fill(&self, summary: &mut RunSummary) {
         summary.total_requests = Some(self.accumulator.recorded());
-        if let Some((first, last)) = self.sent {
-            summary.start_time = Some(first);
-            summary.first_request_time = Some(first);
-            summary.last_request_time = Some(last);
-            summary.end_time = Some(last);
-        }
+        let (first, last) = self.accumulator.sent().unzip();
+        (summary.start_time, summary.first_request_time) = (first, first);
+        (summary.last_request_time, summary.end_time) = (last, last);
     }
 }
 
@@ -177,16 +158,12 @@ fn configured(config: &Object) -> Object {
             }
         }
     };
-    take(
-        config,
-        &["clients", "n_requests", "run_name", "run_description"],
-    );
+    let of_run = ["clients", "n_requests", "run_name", "run_description"];
+    take(config, &of_run);
     if let Some(endpoint) = config.get("endpoint").and_then(Value::as_object) {
         let state = endpoint.get("__llmeter_state__").and_then(Value::as_object);
-        take(
-            state.unwrap_or(endpoint),
-            &["model_id", "endpoint_name", "provider"],
-        );
+        let of_endpoint = ["model_id", "endpoint_name", "provider"];
+        take(state.unwrap_or(endpoint), &of_endpoint);
     }
     known
 }

@@ -19,8 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::cloud_folder;
 use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
 use super::saved_folder::temporary_folder;
-use crate::base::host::lower_priority;
-use crate::base::runtime::runtime;
+use crate::base::runtime::{runtime, spawn_behind};
 use crate::storage::{CloudUrl, Store};
 use crate::{Error, Result};
 use llmeter_wire::clock;
@@ -29,11 +28,11 @@ use llmeter_wire::clock;
 const PART: u64 = 5 * 1024 * 1024;
 /// … or when something has waited for so many seconds.
 const PART_EVERY: f64 = 5.0;
-/// How often the staging folder is looked at.
-const LOOK: Duration = Duration::from_millis(500);
-/// How often the end of a run is uploaded before giving up, and the pause between two attempts.
-/// Each request of an attempt has limits of its own.
-const ATTEMPTS: u32 = 3;
+/// How often the size of the responses is looked up.
+const POLL: Duration = Duration::from_millis(500);
+/// Attempts to upload the end of a run, and the pause between two. Each request of an attempt has
+/// timeouts of its own.
+const MAX_ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The staging folders of this process that are not uploaded completely.
@@ -52,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The upload of one folder.
 #[derive(Debug)]
 pub(super) struct Mirror {
-    orders: Option<UnboundedSender<(Order, Answer)>>,
+    orders: Option<UnboundedSender<(Order, Reply)>>,
     thread: Option<JoinHandle<()>>,
     staging: Mutex<Option<TempDir>>,
     path: PathBuf,
@@ -60,7 +59,7 @@ pub(super) struct Mirror {
 }
 
 #[derive(Debug)]
-enum Order {
+pub(super) enum Order {
     /// Upload this file as a whole.
     Upload(&'static str),
     /// Upload the responses in parts from now on.
@@ -71,7 +70,7 @@ enum Order {
     Complete,
 }
 
-type Answer = mpsc::Sender<Result<bool>>;
+type Reply = mpsc::Sender<Result<bool>>;
 
 impl Mirror {
     /// Makes a staging folder and starts the thread. Nothing is uploaded yet.
@@ -80,13 +79,7 @@ impl Mirror {
         let path = staging.path().to_path_buf();
         let (orders, received) = unbounded_channel();
         let (url, from) = (url.clone(), path.clone());
-        let thread = std::thread::Builder::new()
-            .name("uploader".to_owned())
-            .spawn(move || {
-                lower_priority();
-                Uploader::run(&url, from, received);
-            })
-            .map_err(Error::system("start a thread"))?;
+        let thread = spawn_behind("uploader", move || Uploader::run(&url, from, received))?;
         lock(&STAGING).push(path.clone());
         Ok(Self {
             orders: Some(orders),
@@ -102,28 +95,6 @@ impl Mirror {
         &self.path
     }
 
-    /// Uploads a file of the staging folder.
-    pub(super) fn upload(&self, name: &'static str) -> Result<()> {
-        self.order(Order::Upload(name)).map(drop)
-    }
-
-    /// Uploads the responses in parts from now on.
-    pub(super) fn follow_responses(&self) -> Result<()> {
-        self.order(Order::Follow).map(drop)
-    }
-
-    /// Whether the responses are there as a file, here or in the cloud.
-    pub(super) fn has_responses(&self) -> Result<bool> {
-        Ok(self.path.join(RESPONSES_FILE).exists() || self.order(Order::HasResponses)?)
-    }
-
-    /// Uploads responses, statistics and summary and deletes the parts.
-    pub(super) fn complete(&self) -> Result<()> {
-        self.order(Order::Complete)?;
-        self.is_complete.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Leaves the staging folder where it is.
     pub(super) fn keep_staging(&self) -> &Path {
         if let Some(staging) = lock(&self.staging).take() {
@@ -132,12 +103,18 @@ impl Mirror {
         &self.path
     }
 
-    fn order(&self, order: Order) -> Result<bool> {
+    /// Waits until an order is carried out.
+    pub(super) fn order(&self, order: Order) -> Result<bool> {
         let died = || Error::Internal("the uploader stopped");
+        let is_end = matches!(order, Order::Complete);
         let (reply, replied) = mpsc::channel();
         let orders = self.orders.as_ref().ok_or_else(died)?;
         orders.send((order, reply)).map_err(|_| died())?;
-        replied.recv().map_err(|_| died())?
+        let outcome = replied.recv().map_err(|_| died())?;
+        if is_end && outcome.is_ok() {
+            self.is_complete.store(true, Ordering::Relaxed);
+        }
+        outcome
     }
 }
 
@@ -149,21 +126,12 @@ impl Drop for Mirror {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let is_kept = self
-            .staging
-            .get_mut()
-            .is_ok_and(|staging| staging.is_none());
-        let has_responses = self
-            .path
-            .join(RESPONSES_FILE)
-            .metadata()
-            .is_ok_and(|file| file.len() > 0);
+        let is_kept = self.staging.get_mut().is_ok_and(|folder| folder.is_none());
+        let responses = self.path.join(RESPONSES_FILE).metadata();
+        let has_responses = responses.is_ok_and(|file| file.len() > 0);
         if !is_kept && has_responses && !*self.is_complete.get_mut() {
-            let path = self.keep_staging();
-            tracing::error!(
-                "not everything was uploaded; all files are in {}",
-                path.display()
-            );
+            let path = self.keep_staging().display();
+            tracing::error!("not everything was uploaded; all files are in {path}");
         }
     }
 }
@@ -184,7 +152,7 @@ struct Uploader {
 }
 
 impl Uploader {
-    fn run(url: &CloudUrl, staging: PathBuf, mut orders: UnboundedReceiver<(Order, Answer)>) {
+    fn run(url: &CloudUrl, staging: PathBuf, mut orders: UnboundedReceiver<(Order, Reply)>) {
         let started = runtime().and_then(|runtime| {
             let store = {
                 let _context = runtime.enter();
@@ -212,7 +180,7 @@ impl Uploader {
         };
         runtime.block_on(async {
             loop {
-                // A part that is on its way when an order comes is given up: it can be uploaded
+                // A part that is on its way when an order comes is dropped: it can be uploaded
                 // again, and at the end the whole file goes anyway.
                 let order = tokio::select! {
                     biased;
@@ -241,24 +209,21 @@ impl Uploader {
             }
             Order::Complete => {
                 self.follows = false;
-                self.complete_with_patience().await?;
+                self.complete_with_retries().await?;
             }
         }
         Ok(true)
     }
 
-    async fn complete_with_patience(&self) -> Result<()> {
-        let mut attempt = 1;
-        loop {
-            match self.complete().await {
-                Err(reason) if attempt < ATTEMPTS => {
-                    tracing::info!(%reason, "uploading is tried again");
-                    tokio::time::sleep(PAUSE).await;
-                    attempt += 1;
-                }
-                outcome => return outcome,
-            }
+    async fn complete_with_retries(&self) -> Result<()> {
+        for _ in 1..MAX_ATTEMPTS {
+            let Err(reason) = self.complete().await else {
+                return Ok(());
+            };
+            tracing::info!(%reason, "uploading is retried");
+            tokio::time::sleep(PAUSE).await;
         }
+        self.complete().await
     }
 
     /// The summary goes last: who sees it sees everything.
@@ -297,7 +262,7 @@ impl Uploader {
     /// Uploads parts whenever they are due, for ever.
     async fn upload_parts(&mut self) -> std::convert::Infallible {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
             if !self.follows {
                 continue;
             }
@@ -307,7 +272,7 @@ impl Uploader {
                 continue;
             }
             if let Err(reason) = self.upload_part().await {
-                tracing::warn!(%reason, "a part of the responses was not uploaded; it is tried again");
+                tracing::warn!(%reason, "a part of the responses was not uploaded; it is retried");
             }
             self.last = clock::now();
         }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use llmeter_wire::StampSource;
 
 /// Whether the figures are those of the endpoint or of the meter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The meter's own error does not show in the figures.
     #[default]
@@ -36,7 +38,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Median, 99th percentile and largest of some durations, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Spread {
     /// The median.
     pub p50: f64,
@@ -46,44 +48,50 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// llmeter's own error during one run.
-#[derive(Debug, Clone, Default)]
+/// llmeter's own error during one run. What a field means is said once, at the metric
+/// `measurement_<field>` of [`Stats`](crate::stats::Stats).
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct MeasurementQuality {
-    /// The verdict that follows from the rest.
+    /// [`Stats::measurement_verdict`](crate::stats::Stats::measurement_verdict).
     pub verdict: Verdict,
-    /// What the verdict rests on, unless it is clean: each a sentence with a remedy.
+    /// [`Stats::measurement_reasons`](crate::stats::Stats::measurement_reasons).
     pub reasons: Vec<String>,
-    /// Whose receive stamps the times rest on.
+    /// [`Stats::measurement_stamps`](crate::stats::Stats::measurement_stamps).
+    #[serde(serialize_with = "stamps")]
     pub stamps: StampSource,
-    /// Share of reads with a kernel stamp.
+    /// [`Stats::measurement_kernel_stamped_rate`](crate::stats::Stats::measurement_kernel_stamped_rate).
     pub kernel_stamped_rate: f64,
-    /// Time from the arrival of bytes to their being read; without kernel stamps an upper bound.
+    /// [`Stats::measurement_receive_delay`](crate::stats::Stats::measurement_receive_delay).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_delay: Option<Spread>,
-    /// Time from a request's intended to its actual sending.
+    /// [`Stats::measurement_send_lateness`](crate::stats::Stats::measurement_send_lateness).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub send_lateness: Option<Spread>,
-    /// Share of requests whose time to first or last token may be wrong by more than 1 ms.
+    /// [`Stats::measurement_uncertain_requests_rate`](crate::stats::Stats::measurement_uncertain_requests_rate).
     pub uncertain_requests_rate: f64,
-    /// Share of token gaps that may be wrong by more than 1 ms.
+    /// [`Stats::measurement_uncertain_gaps_rate`](crate::stats::Stats::measurement_uncertain_gaps_rate).
     pub uncertain_gaps_rate: f64,
-    /// Share of time that the busiest worker was at work.
+    /// [`Stats::measurement_worker_busy`](crate::stats::Stats::measurement_worker_busy).
     pub worker_busy: f64,
-    /// Largest share of time that a worker could have worked but had no core.
+    /// [`Stats::measurement_worker_wait`](crate::stats::Stats::measurement_worker_wait).
     pub worker_wait: f64,
-    /// Most bytes that waited for the recorder.
+    /// [`Stats::measurement_recorder_backlog_bytes`](crate::stats::Stats::measurement_recorder_backlog_bytes).
     pub recorder_backlog_bytes: u64,
-    /// Seconds that clients waited for the recorder, summed over clients.
+    /// [`Stats::measurement_recorder_wait`](crate::stats::Stats::measurement_recorder_wait).
     pub recorder_wait: f64,
-    /// Seconds that clients waited for callbacks to prepare a request, summed over clients.
+    /// [`Stats::measurement_callback_wait`](crate::stats::Stats::measurement_callback_wait).
     pub callback_wait: f64,
-    /// Connections that were opened.
+    /// [`Stats::measurement_connections`](crate::stats::Stats::measurement_connections).
     pub connections: u64,
-    /// Requests that had to open a connection.
+    /// [`Stats::measurement_requests_on_new_connection`](crate::stats::Stats::measurement_requests_on_new_connection).
     pub requests_on_new_connection: u64,
-    /// Share of the machine's time that was busy, llmeter included.
+    /// [`Stats::measurement_host_busy`](crate::stats::Stats::measurement_host_busy).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host_busy: Option<f64>,
-    /// Share of the machine's time that the hypervisor gave to others.
+    /// [`Stats::measurement_host_steal`](crate::stats::Stats::measurement_host_steal).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host_steal: Option<f64>,
-    /// How often the realtime clock jumped.
+    /// [`Stats::measurement_clock_steps`](crate::stats::Stats::measurement_clock_steps).
     pub clock_steps: u32,
 }
 
@@ -91,50 +99,31 @@ impl MeasurementQuality {
     /// The record as statistics, each key beginning with `measurement_`. Times are seconds.
     pub fn stats(&self) -> Map<String, Value> {
         let mut stats = Map::new();
-        let mut put = |key: &str, value: Value| {
-            stats.insert(format!("measurement_{key}"), value);
-        };
-        put("verdict", json!(self.verdict.as_str()));
-        put("reasons", json!(self.reasons));
-        put(
-            "stamps",
-            json!(match self.stamps {
-                StampSource::Kernel => "kernel",
-                StampSource::User => "user",
-            }),
-        );
-        put("kernel_stamped_rate", json!(self.kernel_stamped_rate));
-        let spreads = [
-            ("receive_delay", self.receive_delay),
-            ("send_lateness", self.send_lateness),
-        ];
-        for (name, spread) in spreads {
-            if let Some(Spread { p50, p99, max }) = spread {
-                put(&format!("{name}-p50"), json!(p50));
-                put(&format!("{name}-p99"), json!(p99));
-                put(&format!("{name}-max"), json!(max));
+        // A record always becomes an object.
+        if let Ok(Value::Object(fields)) = serde_json::to_value(self) {
+            for (name, value) in fields {
+                let key = format!("measurement_{name}");
+                match value {
+                    Value::Object(spread) => stats.extend(
+                        spread
+                            .into_iter()
+                            .map(|(name, value)| (format!("{key}-{name}"), value)),
+                    ),
+                    value => _ = stats.insert(key, value),
+                }
             }
         }
-        put(
-            "uncertain_requests_rate",
-            json!(self.uncertain_requests_rate),
-        );
-        put("uncertain_gaps_rate", json!(self.uncertain_gaps_rate));
-        put("worker_busy", json!(self.worker_busy));
-        put("worker_wait", json!(self.worker_wait));
-        put("recorder_backlog_bytes", json!(self.recorder_backlog_bytes));
-        put("recorder_wait", json!(self.recorder_wait));
-        put("callback_wait", json!(self.callback_wait));
-        put("connections", json!(self.connections));
-        put(
-            "requests_on_new_connection",
-            json!(self.requests_on_new_connection),
-        );
-        if let (Some(busy), Some(steal)) = (self.host_busy, self.host_steal) {
-            put("host_busy", json!(busy));
-            put("host_steal", json!(steal));
-        }
-        put("clock_steps", json!(self.clock_steps));
         stats
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
+fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match stamps {
+        StampSource::Kernel => "kernel",
+        StampSource::User => "user",
+    })
 }

@@ -99,7 +99,7 @@ impl Findings {
                 None => String::new(),
             };
             warnings.push(format!(
-                "{path}: skipped {skipped} of {} lines ({} cut or unreadable, {} blank{reason})",
+                "{path}: skipped {skipped} of {} lines ({} truncated or unreadable, {} blank{reason})",
                 self.lines, self.broken, self.blank
             ));
         }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::CallbackFailure;
 use super::MeasurementQuality;
@@ -105,8 +106,7 @@ impl RunResult {
             stats.insert(INTERRUPTED.to_owned(), true.into());
         }
         if !self.callback_errors.is_empty() {
-            let errors = self.callback_errors.iter().map(CallbackFailure::to_json);
-            stats.insert(CALLBACK_ERRORS.to_owned(), errors.collect());
+            stats.insert(CALLBACK_ERRORS.to_owned(), json!(self.callback_errors));
         }
         stats.extend(self.contributed.clone());
         stats
@@ -171,22 +171,16 @@ impl RunResult {
     /// If no response has it.
     pub fn get_dimension(&self, name: &str) -> Result<Vec<Value>> {
         let is_field = ResponseField::named(name).is_some();
-        let values: Vec<Option<Value>> = self
-            .responses
-            .iter()
-            .map(|response| match is_field {
-                true => response.dimension(name),
-                false => response.annotations.get(name).cloned(),
-            })
-            .collect();
+        let value = |response: &InvocationResponse| match is_field {
+            true => response.dimension(name),
+            false => response.annotations.get(name).cloned(),
+        };
+        let values: Vec<Option<Value>> = self.responses.iter().map(value).collect();
         if !is_field && values.iter().all(Option::is_none) {
             let fields: Vec<_> = InvocationResponse::FIELDS.iter().map(|f| f.key).collect();
             let fields = fields.join(", ");
-            return Err(Error::field(
-                "dimension",
-                name,
-                format!("an annotation that a response has, or one of {fields}"),
-            ));
+            let expected = format!("an annotation that a response has, or one of {fields}");
+            return Err(Error::field("dimension", name, expected));
         }
         Ok(values.into_iter().map(Option::unwrap_or_default).collect())
     }
@@ -261,23 +255,15 @@ impl RunResult {
         warnings: Vec<String>,
     ) -> Self {
         let errors = stored.remove(CALLBACK_ERRORS);
-        let errors = errors.as_ref().and_then(Value::as_array);
+        let errors = errors.iter().filter_map(Value::as_array).flatten();
         Self {
-            quality: None,
             callback_errors: errors
-                .into_iter()
-                .flatten()
-                .filter_map(CallbackFailure::from_json)
+                .filter_map(|error| CallbackFailure::deserialize(error).ok())
                 .collect(),
-            failures: FailureTally::default(),
-            annotation_tally: None,
             interrupted: stored.get(INTERRUPTED) == Some(&Value::Bool(true)),
-            summary,
-            responses,
             warnings,
-            computed,
             stored,
-            contributed: Map::new(),
+            ..Self::new(summary, responses, computed)
         }
     }
 }

@@ -11,22 +11,17 @@ use crate::base::runtime::block_on;
 use crate::storage::{CloudUrl, Location, Store, Usable};
 use crate::{Error, Result};
 
-/// How often the parts of a run that ends at this moment are looked for.
-const LOOKS: u32 = 3;
+/// Attempts to read the parts of a run that ends at this moment.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// A folder that is there.
 pub(super) struct SavedFolder {
     /// Where it is, as messages name it.
     pub(super) location: Location,
     path: PathBuf,
-    cloud: Option<Copied>,
-}
-
-/// What a folder in the cloud has, and where copies of it go.
-struct Copied {
-    url: CloudUrl,
     has_responses: bool,
-    folder: TempDir,
+    /// A folder in the cloud, and where copies of its files go.
+    cloud: Option<(CloudUrl, TempDir)>,
 }
 
 impl SavedFolder {
@@ -34,22 +29,31 @@ impl SavedFolder {
     /// asked for.
     pub(super) fn open(location: &Location) -> Result<Self> {
         let missing = |reason: &str| Error::NotARun {
-            path: location.clone(),
+            path: location.to_string(),
             reason: reason.to_owned(),
         };
         match location.usable()? {
             Usable::Local(path) if path.is_dir() => Ok(Self {
                 location: location.clone(),
                 path: path.to_path_buf(),
+                has_responses: path.join(RESPONSES_FILE).exists(),
                 cloud: None,
             }),
             Usable::Local(_) => Err(missing("there is no such folder")),
             Usable::Cloud(url) => {
-                let copied = Copied::open(url)?.ok_or_else(|| missing("there is nothing there"))?;
+                let copies = temporary_folder("llmeter-copy-")?;
+                let path = copies.path().to_path_buf();
+                let names = block_on(copy_small_files(url.clone(), path.clone()))?;
+                if names.is_empty() {
+                    return Err(missing("there is nothing there"));
+                }
                 Ok(Self {
                     location: location.clone(),
-                    path: copied.folder.path().to_path_buf(),
-                    cloud: Some(copied),
+                    path,
+                    has_responses: [RESPONSES_FILE, PARTS_FOLDER]
+                        .iter()
+                        .any(|wanted| names.iter().any(|name| name == wanted)),
+                    cloud: Some((url.clone(), copies)),
                 })
             }
         }
@@ -62,78 +66,55 @@ impl SavedFolder {
 
     /// Whether the folder has responses, as a file or in parts.
     pub(super) fn has_responses(&self) -> bool {
-        match &self.cloud {
-            Some(copied) => copied.has_responses,
-            None => self.path(RESPONSES_FILE).exists(),
-        }
+        self.has_responses
     }
 
     /// Where the responses can be read, if there are any.
     pub(super) fn responses(&self) -> Result<Option<PathBuf>> {
-        if !self.has_responses() {
-            return Ok(None);
+        let path = self.path(RESPONSES_FILE);
+        if let Some((url, _)) = &self.cloud
+            && self.has_responses
+            && !path.exists()
+        {
+            block_on(copy_responses(url.clone(), path.clone()))?;
         }
-        if let Some(copied) = &self.cloud {
-            copied.fetch_responses()?;
-        }
-        Ok(Some(self.path(RESPONSES_FILE)))
+        Ok(self.has_responses.then_some(path))
     }
 }
 
-impl Copied {
-    /// Copies the small files; `None` if there is nothing at all.
-    fn open(url: &CloudUrl) -> Result<Option<Self>> {
-        let folder = temporary_folder("llmeter-copy-")?;
-        let (from, to) = (url.clone(), folder.path().to_path_buf());
-        let names = block_on(async move {
-            let store = Store::open(&from)?;
-            let names = store.list("").await?;
-            for name in [SUMMARY_FILE, STATS_FILE, CONFIG_FILE] {
-                if names.iter().any(|found| found == name) {
-                    let path = to.join(name);
-                    let mut file = File::create(&path).map_err(Error::io("creating", &path))?;
-                    store.get_into(name, &mut file).await?;
-                }
-            }
-            Ok(names)
-        })?;
-        Ok((!names.is_empty()).then(|| Self {
-            url: url.clone(),
-            has_responses: names
-                .iter()
-                .any(|name| name == RESPONSES_FILE || name == PARTS_FOLDER),
-            folder,
-        }))
-    }
-
-    /// Copies the responses: the whole file, or, of a run that did not come to its end, the parts in
-    /// order.
-    fn fetch_responses(&self) -> Result<()> {
-        let path = self.folder.path().join(RESPONSES_FILE);
-        if path.exists() {
-            return Ok(());
+/// Copies the small files of a folder; gives the names of all.
+async fn copy_small_files(from: CloudUrl, to: PathBuf) -> Result<Vec<String>> {
+    let store = Store::open(&from)?;
+    let names = store.list("").await?;
+    for name in [SUMMARY_FILE, STATS_FILE, CONFIG_FILE] {
+        if names.iter().any(|found| found == name) {
+            let path = to.join(name);
+            let mut file = File::create(&path).map_err(Error::io("creating", &path))?;
+            store.get_into(name, &mut file).await?;
         }
-        let (url, temporary) = (self.url.clone(), path.with_extension("copy"));
-        block_on(async move {
-            let store = Store::open(&url)?;
-            for _ in 0..LOOKS {
-                let mut file =
-                    File::create(&temporary).map_err(Error::io("creating", &temporary))?;
-                if !store.get_into(RESPONSES_FILE, &mut file).await?
-                    && !append_parts(&store, &mut file).await?
-                {
-                    // The run came to its end meanwhile: its file is there now.
-                    continue;
-                }
-                return std::fs::rename(&temporary, &path).map_err(Error::io("writing", &path));
-            }
-            Err(Error::Storage {
-                action: "reading",
-                location: Location::from(url.to_string()).join(PARTS_FOLDER),
-                reason: "parts disappear while they are read".to_owned(),
-            })
-        })
     }
+    Ok(names)
+}
+
+/// Copies the responses: the whole file, or, of a run that did not come to its end, the parts in
+/// order.
+async fn copy_responses(url: CloudUrl, path: PathBuf) -> Result<()> {
+    let temporary = path.with_extension("copy");
+    let store = Store::open(&url)?;
+    for _ in 0..MAX_ATTEMPTS {
+        let mut file = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
+        // Without both, the run came to its end meanwhile: its file is there now.
+        if store.get_into(RESPONSES_FILE, &mut file).await?
+            || append_parts(&store, &mut file).await?
+        {
+            return std::fs::rename(&temporary, &path).map_err(Error::io("writing", &path));
+        }
+    }
+    Err(Error::Storage {
+        action: "reading",
+        location: format!("{url}/{PARTS_FOLDER}"),
+        reason: "parts disappear while they are read".to_owned(),
+    })
 }
 
 /// Appends all parts to a file; `false` if one is gone.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::base::error::{Error, Result};
-use crate::base::host;
+use crate::base::error::Result;
+use crate::base::runtime::{runtime, spawn_behind};
 use crate::callback::Hooked;
 use crate::run::Interrupt;
 use crate::run::decode::Recorded;
@@ -48,28 +48,21 @@ pub(crate) fn spawn(
     grace: Duration,
 ) -> Result<Outlet> {
     let (batches, incoming) = mpsc::channel(MAX_BATCHES);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::system("start callbacks"))?;
+    let runtime = runtime()?;
     let stage = Arc::new(Stage {
         hooked,
         collector,
         interrupt,
         grace,
     });
-    std::thread::Builder::new()
-        .name("after-invoke".to_owned())
-        .spawn(move || {
-            host::lower_priority();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = stage.run(incoming) => {}
-                    () = stage.interrupt.follow() => {}
-                }
-            });
-        })
-        .map_err(Error::system("start a thread"))?;
+    spawn_behind("after-invoke", move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = stage.run(incoming) => {}
+                () = stage.interrupt.follow() => {}
+            }
+        });
+    })?;
     Ok(Outlet::Callbacks(batches))
 }
 

@@ -1,4 +1,4 @@
-//! What a worker hands to the recorder: bytes of answers with their arrivals.
+//! What a worker hands to the recorder: bytes of responses with their arrivals.
 //!
 //! A worker only copies bytes and notes when each read's bytes arrived. Everything else is the
 //! recorder's, on another thread.
@@ -18,7 +18,7 @@ use llmeter_wire::Arrival;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::clock::Stamp;
 
-/// Body bytes after which a segment is handed over before the answer is complete.
+/// Body bytes after which a segment is handed over before the response is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;
 
 /// A request, among all of a run.
@@ -26,16 +26,15 @@ const SEGMENT_SIZE: usize = 8 * 1024;
 pub(crate) struct RequestId(pub(crate) u64);
 
 /// A part of one response. The segments of a response stay in order.
-#[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) request: RequestId,
-    /// The head and its arrival; the first segment of an answer that has one carries it.
+    /// The head and its arrival; the first segment of a response that has one carries it.
     pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
     pub(crate) body: Vec<u8>,
     pub(crate) marks: Vec<Mark>,
-    /// What came before of this answer does not count: the request was sent again.
+    /// What came before of this response does not count: the request was sent again.
     pub(crate) is_restart: bool,
-    /// The answer is over.
+    /// The response is over.
     pub(crate) ending: Option<Box<Ending>>,
     /// What was reserved for it in a run with a limit of cost; with the ending.
     pub(crate) reservation: Option<Reservation>,
@@ -48,7 +47,7 @@ pub(crate) struct Mark {
     pub(crate) arrival: Arrival,
 }
 
-/// How an exchange ended, and what is known of it beside the answer's bytes.
+/// How an exchange ended, and what is known of it beside the response's bytes.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) client: u32,
@@ -61,7 +60,7 @@ pub(crate) struct Ending {
     /// When the exchange was over.
     pub(crate) at: Stamp,
     pub(crate) is_warmup: bool,
-    /// The answer that an endpoint collected itself.
+    /// The response that an endpoint collected itself.
     pub(crate) answer: Option<Box<Answer>>,
 }
 
@@ -101,20 +100,17 @@ pub(crate) struct Backlog {
     limit: usize,
 }
 
-/// Most bytes that wait for the recorder.
+/// The maximum of bytes that wait for the recorder.
 const BACKLOG_LIMIT: usize = 32 * 1024 * 1024;
 /// The same for a run in low memory, beside what its clients may hand over at the same moment.
 const SMALL_BACKLOG_LIMIT: usize = 2 * 1024 * 1024;
 
 impl Backlog {
     pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
-        let limit = if is_low_memory {
-            clients
-                .saturating_mul(2 * SEGMENT_SIZE)
-                .saturating_add(SMALL_BACKLOG_LIMIT)
-                .min(BACKLOG_LIMIT)
-        } else {
-            BACKLOG_LIMIT
+        let in_flight = clients.saturating_mul(2 * SEGMENT_SIZE);
+        let limit = match is_low_memory {
+            true => BACKLOG_LIMIT.min(in_flight.saturating_add(SMALL_BACKLOG_LIMIT)),
+            false => BACKLOG_LIMIT,
         };
         Self {
             bytes: AtomicUsize::new(0),
@@ -141,8 +137,7 @@ impl Backlog {
     }
 }
 
-/// Collects one answer's bytes on the worker's side.
-#[derive(Debug)]
+/// Collects one response's bytes on the worker's side.
 pub(crate) struct Capture {
     request: RequestId,
     queue: Sender<Segment>,
@@ -195,7 +190,7 @@ impl Capture {
         }
     }
 
-    /// Drops what came of the answer: the request is sent again. When it was first sent stays.
+    /// Drops what came of the response: the request is sent again. When it was first sent stays.
     /// Gives the head, if the recorder has not seen it.
     pub(crate) fn restart(&mut self) -> Option<ResponseHead> {
         let head = self.head.take().map(|head| head.0);
@@ -205,7 +200,7 @@ impl Capture {
         head
     }
 
-    /// The answer is over; the next call belongs to the next one.
+    /// The response is over; the next call belongs to the next one.
     pub(crate) fn finish(&mut self, ending: Ending) {
         self.sending = Sending::default();
         self.hand_over(Some(Box::new(ending)));
@@ -223,7 +218,7 @@ impl Capture {
     }
 
     fn hand_over(&mut self, ending: Option<Box<Ending>>) {
-        // Memory that grows token by token is copied again and again. Answers resemble each other,
+        // Memory that grows token by token is copied again and again. Responses resemble each other,
         // so the largest segment of late tells how much the next one needs.
         let recent = |expected: usize, now: usize| now.max(expected - expected / 64);
         self.expected = (
@@ -239,7 +234,7 @@ impl Capture {
             is_restart: std::mem::take(&mut self.is_restart),
             ending,
         };
-        // The end of a long answer may be short.
+        // The end of a long response may be short.
         if segment.body.len() < segment.body.capacity() / 2 {
             segment.body.shrink_to_fit();
             segment.marks.shrink_to_fit();

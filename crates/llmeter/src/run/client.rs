@@ -204,7 +204,7 @@ impl Client {
             let shared = self.shared.clone();
             let pause = retry::pause(attempts, retry_after);
             let left = shared.timeout.as_secs_f64() - clock::now().seconds_since(begun);
-            // An answer is worth more than a timeout.
+            // A response is worth more than a timeout.
             if attempts > shared.max_retries || pause.as_secs_f64() >= left {
                 return result;
             }
@@ -309,7 +309,7 @@ impl Client {
         }
     }
 
-    /// Keeps the head of a complete answer that asks to come back later.
+    /// Keeps the head of a complete response that asks to come back later.
     fn note_refusal(&mut self, head: Option<&ResponseHead>) {
         if self.shared.max_retries > 0 {
             let head = head.filter(|head| retry::is_refusal(head));
@@ -341,7 +341,10 @@ async fn invoke(
 }
 
 fn interrupted() -> Failure {
-    Failure::new(FailureKind::Interrupted, "cut off: the run was interrupted")
+    Failure::new(
+        FailureKind::Interrupted,
+        "the run was interrupted before the response was complete",
+    )
 }
 
 fn timed_out(timeout: Duration) -> Failure {
@@ -353,13 +356,13 @@ fn timed_out(timeout: Duration) -> Failure {
 fn no_response(reason: Option<String>) -> Failure {
     let reason = reason.map(|reason| format!(" ({reason})"));
     let reason = reason.unwrap_or_default();
-    let reason = format!("the server closed the connection without an answer{reason}");
+    let reason = format!("the server closed the connection without a response{reason}");
     Failure::new(FailureKind::NoResponse, reason).in_phase(Phase::Head)
 }
 
 /// The connection broke within the response.
 fn broken(reason: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    let text = format!("the connection broke in the middle of the answer: {reason}");
+    let text = format!("the connection broke in the middle of the response: {reason}");
     Failure::new(FailureKind::Truncated, text)
         .with_cause(reason)
         .in_phase(Phase::Stream)

@@ -1,10 +1,12 @@
 //! Last stage of a run: what was recorded becomes the result, callbacks see it, files are completed.
 
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::base::error::Result;
 use crate::base::host::HostTimes;
 use crate::callback::Hook;
+use crate::cost::SpendGuard;
 use crate::result::{RunResult, RunSummary};
 use crate::run::quality::RunConditions;
 use crate::run::start::Started;
@@ -34,23 +36,19 @@ impl Started {
             reports,
             warnings: mut found,
         } = ended;
-        let total_test_time = shared
-            .started()
-            .zip(shared.ended())
-            .map(|(start, end)| end.seconds_since(start));
+        let window = shared.started().zip(shared.ended());
+        let total_test_time = window.map(|(start, end)| end.seconds_since(start));
         let stats = collected.accumulator.stats(total_test_time);
         let quality = collected.quality.judge(&RunConditions {
             workers: reports,
             connections: shared.connections(),
             backlog_bytes: shared.backlog.highest() as u64,
             recorder_wait: shared.backlog_wait(),
-            callback_wait: shared.callback_wait(),
+            callback_wait: shared.requests.wait(),
             host: HostTimes::read()
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),
-            median_latency: stats
-                .get("time_to_last_token-p50")
-                .and_then(serde_json::Value::as_f64),
+            median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
             client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
         });
         found.extend(warnings::of_run(&collected, &quality, config));
@@ -58,14 +56,15 @@ impl Started {
             found.extend(warnings::of_unsaved(config));
         }
         let guard = shared.guard.as_deref();
-        found.extend(guard.and_then(|guard| guard.notice()));
+        found.extend(guard.and_then(SpendGuard::notice));
         let annotation_tally = config
             .low_memory
             .then(|| collected.accumulator.annotation_summaries());
+        let (first_request_time, last_request_time) = collected.accumulator.sent().unzip();
         let summary = RunSummary {
             total_test_time,
-            first_request_time: collected.first_request,
-            last_request_time: collected.last_request,
+            first_request_time,
+            last_request_time,
             ..self.summary(collected.accumulator.recorded())
         };
         let mut result = RunResult::new(summary, collected.responses, stats);
@@ -86,20 +85,14 @@ impl Started {
     /// What the run was, with so many recorded requests.
     fn summary(&self, recorded: u64) -> RunSummary {
         let (shared, config) = (&self.shared, &self.config);
-        let is_limited = shared
-            .guard
-            .as_ref()
-            .is_some_and(|guard| guard.is_reached());
+        let guard = shared.guard.as_deref();
+        let is_cut = self.interrupt.is_stopped() || guard.is_some_and(SpendGuard::is_reached);
+        let planned = self.schedule.planned().filter(|_| !is_cut);
         let identity = config.endpoint.identity();
         RunSummary {
             total_requests: Some(recorded),
             clients: config.clients as u64,
-            n_requests: Some(
-                match self.schedule.planned() {
-                    Some(planned) if !self.interrupt.is_stopped() && !is_limited => planned,
-                    _ => recorded,
-                } / config.clients as u64,
-            ),
+            n_requests: Some(planned.unwrap_or(recorded) / config.clients as u64),
             model_id: Some(identity.model_id.clone()),
             output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
             endpoint_name: Some(identity.endpoint_name.clone()),

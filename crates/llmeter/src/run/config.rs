@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::callback::Callback;
@@ -16,7 +18,8 @@ use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
 /// Whether a connection carries more than one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Connections {
     /// A client keeps its connection as long as the server does.
     #[default]
@@ -83,13 +86,13 @@ pub struct RunConfig {
     ///
     /// Before a request is sent, what it may cost is reserved: by the tokens of its prompt and by
     /// the payload's own output limit, or, where it has none, as much as the dearest request so
-    /// far. An answer without a limit may thus be dearer than was thought.
+    /// far. A response without a limit may thus be dearer than was thought.
     pub max_cost: Option<f64>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
 }
 
-/// Most workers that are of use: beyond them the recorder is the limit.
+/// The maximum of workers: with more the recorder is the limit.
 const MAX_WORKERS: usize = 256;
 
 impl RunConfig {
@@ -169,11 +172,8 @@ impl RunConfig {
             return Err(Error::invalid(Setting::Clients, 0, positive));
         }
         if u32::try_from(self.clients).is_err() {
-            return Err(Error::invalid(
-                Setting::Clients,
-                self.clients,
-                format!("at most {}", u32::MAX),
-            ));
+            let expected = format!("at most {}", u32::MAX);
+            return Err(Error::invalid(Setting::Clients, self.clients, expected));
         }
         match self.load {
             Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
@@ -192,39 +192,28 @@ impl RunConfig {
         let is_plain =
             matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
         if self.http2 && is_plain && proxy.is_some() {
-            return Err(
-                Error::unsupported(Setting::Http2, "a proxy to an http address")
-                    .with_hint("use an https address, or no proxy"),
-            );
+            let error = Error::unsupported(Setting::Http2, "a proxy to an http address");
+            return Err(error.with_hint("use an https address, or no proxy"));
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
         }
-        if self
-            .workers
-            .is_some_and(|workers| workers == 0 || workers > MAX_WORKERS)
+        if let Some(workers) = self.workers
+            && !(1..=MAX_WORKERS).contains(&workers)
         {
-            let workers = self.workers.unwrap_or_default();
-            return Err(Error::invalid(
-                Setting::Workers,
-                workers,
-                format!("1 to {MAX_WORKERS}"),
-            ));
+            let expected = format!("1 to {MAX_WORKERS}");
+            return Err(Error::invalid(Setting::Workers, workers, expected));
         }
         if let Some(output) = &self.output {
             output.check(Setting::Output)?;
         }
         if let Some(name) = &self.run_name {
-            let is_one_folder = !name.is_empty()
-                && name != "."
-                && name != ".."
-                && !name.contains(['/', '\\', '\0']);
+            let is_one_folder =
+                !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\\', '\0']);
             if !is_one_folder {
-                return Err(Error::invalid(
-                    Setting::RunName,
-                    format!("{name:?}"),
-                    "the name of a folder: not empty and without slashes",
-                ));
+                let expected = "the name of a folder: not empty and without slashes";
+                let shown = format!("{name:?}");
+                return Err(Error::invalid(Setting::RunName, shown, expected));
             }
         }
         self.validate_costs()
@@ -233,11 +222,9 @@ impl RunConfig {
     fn validate_costs(&self) -> Result<()> {
         let models = self.cost_models().count();
         if models > 1 {
-            return Err(Error::invalid(
-                Setting::Callbacks,
-                format!("with {models} cost models"),
-                "one at most: a model can have all dimensions",
-            ));
+            let given = format!("with {models} cost models");
+            let expected = "one at most: a model can have all dimensions";
+            return Err(Error::invalid(Setting::Callbacks, given, expected));
         }
         let Some(limit) = self.max_cost else {
             return Ok(());
@@ -247,11 +234,10 @@ impl RunConfig {
         }
         match self.cost_model() {
             Some(model) if !model.is_empty() => Ok(()),
-            _ => Err(
-                Error::requires(Setting::MaxCost, Setting::CostInput).with_hint(
-                    "any other price will do, too, as will a CostModel among the callbacks",
-                ),
-            ),
+            _ => {
+                let hint = "any other price will do, too, as will a CostModel among the callbacks";
+                Err(Error::requires(Setting::MaxCost, Setting::CostInput).with_hint(hint))
+            }
         }
     }
 
@@ -295,10 +281,9 @@ impl RunConfig {
 
     /// Who takes the receive stamps of this run.
     pub(crate) fn stamp_source(&self) -> StampSource {
-        if self.http2 {
-            StampSource::User
-        } else {
-            self.stamps
+        match self.http2 {
+            true => StampSource::User,
+            false => self.stamps,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Turning one answer's bytes and arrivals into an [`InvocationResponse`].
+//! Turning one response's bytes and arrivals into an [`InvocationResponse`].
 
 mod refusal;
 
@@ -23,10 +23,10 @@ use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
-/// Longest body of an answer that is no stream.
+/// Longest body of a response that is no stream.
 const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
 
-/// What the recorder makes of a finished answer.
+/// What the recorder makes of a finished response.
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) response: InvocationResponse,
@@ -42,7 +42,7 @@ pub(crate) struct Recorded {
 pub(crate) struct Decoder {
     endpoint: Arc<dyn Endpoint>,
     tokenizer: Arc<dyn Tokenizer>,
-    /// The proxy that requests go through, whose credentials an answer may repeat.
+    /// The proxy that requests go through, whose credentials a response may repeat.
     proxy: Option<Proxy>,
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
@@ -64,7 +64,7 @@ impl Decoder {
         self
     }
 
-    /// Takes in a segment; returns the answer that it completes.
+    /// Takes in a segment; returns the response that it completes.
     pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
         let endpoint = &*self.endpoint;
         // Most responses are one segment, and never get in here.
@@ -157,7 +157,7 @@ impl Assembly {
         }
     }
 
-    /// Foreign code failed: from here on the answer's bytes have no meaning.
+    /// Foreign code failed: from here on the response's bytes have no meaning.
     fn panicked(&mut self, panic: Panic) {
         self.decoder = None;
         self.body = Body::Unknown;
@@ -181,7 +181,7 @@ impl Assembly {
         self.unpacker = coding.and_then(Unpacker::of);
         self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
             let unreadable = format!(
-                "the answer is encoded as {coding}; gzip and deflate can be read, and nothing else \
+                "the response is encoded as {coding}; gzip and deflate can be read, and nothing else \
                  was asked for"
             );
             self.answer.fail_with(match is_refusal {
@@ -279,7 +279,7 @@ impl Assembly {
         }
     }
 
-    /// The answer is over: decodes what is left and makes the record.
+    /// The response is over: decodes what is left and makes the record.
     fn finish(
         &mut self,
         ending: &mut Ending,
@@ -316,7 +316,7 @@ impl Assembly {
     fn record(&mut self, ending: &mut Ending, tokenizer: &dyn Tokenizer) -> Recorded {
         let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
-        // By it whoever runs the server finds the request, if the answer itself has no id.
+        // By it whoever runs the server finds the request, if the response itself has no id.
         if let Some(id) = self.head.as_ref().and_then(|(head, _)| request_id(head)) {
             self.answer.id(id);
         }
@@ -325,13 +325,8 @@ impl Assembly {
             Some(_) => self.last.at,
             None => ending.at,
         };
-        let mut response = assemble(
-            &mut self.answer,
-            is_stream,
-            end,
-            tokenizer,
-            &ending.prepared,
-        );
+        let prepared = &ending.prepared;
+        let mut response = assemble(&mut self.answer, is_stream, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -418,20 +413,15 @@ impl Assembly {
                 decoder.whole(body, &mut self.answer);
             }
             Body::Error(body) => {
-                self.answer.fail_with(refusal(
-                    self.head.as_ref().map(|(head, _)| head),
-                    |body| decoder.error_message(body),
-                    body,
-                ));
+                let head = self.head.as_ref().map(|(head, _)| head);
+                let refusal = refusal(head, |body| decoder.error_message(body), body);
+                self.answer.fail_with(refusal);
             }
             Body::Foreign(body) => {
-                let kind = self
-                    .head
-                    .as_ref()
-                    .and_then(|(head, _)| head.content_type().map(str::to_owned));
+                let kind = self.head.as_ref().and_then(|(head, _)| head.content_type());
                 let reason = format!(
                     "the server answered with {} instead of JSON or an event stream: {}",
-                    kind.unwrap_or_else(|| "something".to_owned()),
+                    kind.unwrap_or("something"),
                     excerpt(body)
                 );
                 self.answer.fail(FailureKind::WebPage, reason);
@@ -440,7 +430,7 @@ impl Assembly {
     }
 }
 
-/// The fields that come from the answer itself, estimated where the server did not say.
+/// The fields that come from the response itself, estimated where the server did not say.
 fn assemble(
     answer: &mut Answer,
     is_stream: bool,
@@ -475,15 +465,11 @@ fn assemble(
         std::mem::take(text)
     };
     let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
+    let id = answer.id.take();
+    let has_text = answer.has_text && (succeeded || !answer.text.is_empty());
     InvocationResponse {
-        id: Some(
-            answer
-                .id
-                .take()
-                .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
-        ),
-        response_text: (answer.has_text && (succeeded || !answer.text.is_empty()))
-            .then(|| kept(&mut answer.text)),
+        id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
+        response_text: has_text.then(|| kept(&mut answer.text)),
         input_payload: Some(prepared.payload.clone()),
         input_prompt: prepared.prompt.clone(),
         time_to_first_token,
@@ -522,9 +508,9 @@ fn time_per_output_token(
     (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
 }
 
-fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
-    let room = most.saturating_sub(kept.len());
-    kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+fn keep(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {
+    let left = limit.saturating_sub(kept.len());
+    kept.extend_from_slice(&bytes[..bytes.len().min(left)]);
 }
 
 /// The id that the server or a gateway gave the request.

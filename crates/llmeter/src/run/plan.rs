@@ -1,6 +1,6 @@
 //! First stage of a run: everything that is settled before its folder is made and anything is sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Runtime;
 
@@ -55,14 +55,15 @@ impl Plan {
         let guard = admission::guard(&config, &prepared)?;
         let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;
         let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived(&*config.endpoint) {
-            Requests::prefetched(RequestMaker::new(
-                hooked.clone(),
-                config.endpoint.clone(),
+            Requests::prefetched(RequestMaker {
+                hooked: hooked.clone(),
+                endpoint: config.endpoint.clone(),
                 proxy,
-                config.payloads.clone(),
+                spare: Mutex::new(vec![None; config.payloads.len()]),
+                payloads: config.payloads.clone(),
                 prepared,
-                guard.clone(),
-            ))?
+                guard: guard.clone(),
+            })?
         } else {
             Requests::Fixed(prepared)
         };
@@ -87,16 +88,12 @@ async fn before_run(
     if hooked.has(Hook::BeforeRun) {
         tokio::select! {
             called = hooked.before_run(&mut config) => called?,
-            () = interrupt.stopped() => return Err(interrupted()),
+            () = interrupt.stopped() => return Err(Error::Interrupted),
             () = interrupt.follow() => {}
         }
         config.validate()?;
     }
     Ok(config)
-}
-
-fn interrupted() -> Error {
-    Error::Interrupted
 }
 
 /// Whether requests grow too old while they wait, like signed ones.

@@ -14,10 +14,10 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
-use crate::base::host;
+use crate::base::runtime::{runtime, spawn_behind};
 use crate::callback::{Hooked, InvokeRequest, RequestData};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
@@ -105,18 +105,18 @@ pub(crate) struct NextRequest {
 
 /// Makes requests, on the prefetcher's thread.
 pub(crate) struct RequestMaker {
-    hooked: Arc<Hooked>,
-    endpoint: Arc<dyn Endpoint>,
+    pub(crate) hooked: Arc<Hooked>,
+    pub(crate) endpoint: Arc<dyn Endpoint>,
     /// The proxy through which requests go.
-    proxy: Option<Proxy>,
+    pub(crate) proxy: Option<Proxy>,
     /// As the user gave them.
-    payloads: Vec<Arc<Payload>>,
+    pub(crate) payloads: Vec<Arc<Payload>>,
     /// The same, prepared; what no callback changes is sent as it is.
-    prepared: Vec<Arc<Prepared>>,
+    pub(crate) prepared: Vec<Arc<Prepared>>,
     /// Counts the tokens of what was changed, in a run with a limit of cost.
-    guard: Option<Arc<SpendGuard>>,
-    /// A copy of each payload that callbacks left as it was, for the next request.
-    spare: Mutex<Vec<Option<Payload>>>,
+    pub(crate) guard: Option<Arc<SpendGuard>>,
+    /// For each payload a copy that callbacks left as it was, for the next request.
+    pub(crate) spare: Mutex<Vec<Option<Payload>>>,
 }
 
 impl Requests {
@@ -130,20 +130,12 @@ impl Requests {
             _ => None,
         };
         let hurry = Arc::new(Notify::new());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Error::system("start callbacks"))?;
-        let called = hurry.clone();
-        std::thread::Builder::new()
-            .name("before-invoke".to_owned())
-            .spawn(move || {
-                host::lower_priority();
-                runtime.block_on(serve(Arc::new(maker), &incoming, &called));
-                // A hook that hangs must not hold up the end.
-                runtime.shutdown_background();
-            })
-            .map_err(Error::system("start a thread"))?;
+        let (runtime, called) = (runtime()?, hurry.clone());
+        spawn_behind("before-invoke", move || {
+            runtime.block_on(serve(Arc::new(maker), &incoming, &called));
+            // A hook that hangs must not hold up the end.
+            runtime.shutdown_background();
+        })?;
         Ok(Self::Prefetched(Prefetcher {
             orders,
             hurry,
@@ -334,25 +326,6 @@ async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notif
 }
 
 impl RequestMaker {
-    pub(crate) fn new(
-        hooked: Arc<Hooked>,
-        endpoint: Arc<dyn Endpoint>,
-        proxy: Option<Proxy>,
-        payloads: Vec<Arc<Payload>>,
-        prepared: Vec<Arc<Prepared>>,
-        guard: Option<Arc<SpendGuard>>,
-    ) -> Self {
-        Self {
-            hooked,
-            endpoint,
-            proxy,
-            spare: Mutex::new(vec![None; payloads.len()]),
-            payloads,
-            prepared,
-            guard,
-        }
-    }
-
     fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }

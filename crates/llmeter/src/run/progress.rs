@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 /// A run's state, a few times a second.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// Answers recorded so far, failed ones included, warm-up excluded.
+    /// Responses recorded so far, failed ones included, warm-up excluded.
     pub recorded: u64,
-    /// Answers that a count-bound run will have.
+    /// Responses that a count-bound run will have.
     pub planned: Option<u64>,
     /// Seconds since the run began; 0 while it warms up.
     pub elapsed: f64,

@@ -24,7 +24,7 @@ const WAIT_SHARE: f64 = 0.01;
 /// to be uncertain counts as this many times as large.
 const UNSEEN: f64 = 2.0;
 
-/// What one answer says about the measurement.
+/// What one response says about the measurement.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AnswerQuality {
     delays_ns: Vec<u32>,
@@ -73,7 +73,7 @@ impl AnswerQuality {
     }
 }
 
-/// Sums up what the answers of a run say about the measurement.
+/// Sums up what the responses of a run say about the measurement.
 pub(crate) struct QualityMeter {
     delays: Histogram<u64>,
     lateness: Histogram<u64>,
@@ -86,7 +86,7 @@ pub(crate) struct QualityMeter {
     on_new_connection: u64,
 }
 
-/// What is known of a run beside its answers.
+/// What is known of a run beside its responses.
 pub(crate) struct RunConditions {
     pub(crate) workers: Vec<WorkerReport>,
     pub(crate) connections: u64,
@@ -184,93 +184,76 @@ impl MeasurementQuality {
             StampSource::User => self.uncertain_requests_rate * UNSEEN,
         };
         if uncertain > DEGRADED_SHARE {
-            let verdict = if uncertain > CLIENT_BOUND_SHARE {
-                Verdict::ClientBound
-            } else {
-                Verdict::Degraded
+            let verdict = match uncertain > CLIENT_BOUND_SHARE {
+                true => Verdict::ClientBound,
+                false => Verdict::Degraded,
             };
             let remedy = match self.stamps {
                 StampSource::Kernel => "use fewer clients, or free a core",
                 StampSource::User => "use kernel stamps, fewer clients or more cores",
             };
-            blame(
-                verdict,
-                format!(
-                    "{} of the requests have a time to first or last token that may be wrong by \
-                     more than 1 ms; {remedy}",
-                    percent(self.uncertain_requests_rate)
-                ),
+            let share = percent(self.uncertain_requests_rate);
+            let reason = format!(
+                "{share} of the requests have a time to first or last token that may be wrong by \
+                 more than 1 ms; {remedy}"
             );
+            blame(verdict, reason);
         }
         if self.uncertain_gaps_rate > DEGRADED_GAP_SHARE {
-            blame(
-                Verdict::Degraded,
-                format!(
-                    "{} of the token gaps may be wrong by more than 1 ms; ITL percentiles suffer",
-                    percent(self.uncertain_gaps_rate)
-                ),
-            );
+            let share = percent(self.uncertain_gaps_rate);
+            let reason = "of the token gaps may be wrong by more than 1 ms; ITL percentiles suffer";
+            blame(Verdict::Degraded, format!("{share} {reason}"));
         }
         if self.stamps == StampSource::User && self.worker_wait > WAIT_SHARE {
-            blame(
-                Verdict::Degraded,
-                format!(
-                    "a worker waited {} of its time for a core, unseen by stamps that are taken \
-                     after the read; free a core or use kernel stamps",
-                    percent(self.worker_wait)
-                ),
+            let share = percent(self.worker_wait);
+            let reason = format!(
+                "a worker waited {share} of its time for a core, unseen by stamps that are taken \
+                 after the read; free a core or use kernel stamps"
             );
+            blame(Verdict::Degraded, reason);
         }
         if let (Some(late), Some(latency)) = (self.send_lateness, conditions.median_latency)
             && late.p50 > latency * LATE_SEND_SHARE
         {
-            blame(
-                Verdict::Degraded,
-                format!(
-                    "requests were sent {:.3} s late in the median, so the load was lower than \
-                     these clients make; the latencies themselves are not affected",
-                    late.p50
-                ),
+            let reason = format!(
+                "requests were sent {:.3} s late in the median, so the load was lower than these \
+                 clients make; the latencies themselves are not affected",
+                late.p50
             );
+            blame(Verdict::Degraded, reason);
         }
-        let waited = self.recorder_wait / conditions.client_seconds.max(1e-9);
-        if waited > DEGRADED_SHARE {
-            blame(
-                Verdict::ClientBound,
-                format!(
-                    "clients waited {} of the time for the recorder, so the load was lower than \
-                     asked for; use fewer clients, more cores or faster callbacks",
-                    percent(waited)
-                ),
-            );
-        }
-        let waited = self.callback_wait / conditions.client_seconds.max(1e-9);
-        if waited > DEGRADED_SHARE {
-            blame(
-                Verdict::ClientBound,
-                format!(
-                    "clients waited {} of the time for callbacks' before_invoke, so the load was \
-                     lower than asked for; make that hook faster or use more clients",
-                    percent(waited)
-                ),
-            );
+        let waits = [
+            (
+                self.recorder_wait,
+                "the recorder",
+                "use fewer clients, more cores or faster callbacks",
+            ),
+            (
+                self.callback_wait,
+                "callbacks' before_invoke",
+                "make that hook faster or use more clients",
+            ),
+        ];
+        for (waited, whom, remedy) in waits {
+            let waited = waited / conditions.client_seconds.max(1e-9);
+            if waited > DEGRADED_SHARE {
+                let waited = percent(waited);
+                let reason = format!(
+                    "clients waited {waited} of the time for {whom}, so the load was lower than \
+                     asked for; {remedy}"
+                );
+                blame(Verdict::ClientBound, reason);
+            }
         }
         if let Some(steal) = self.host_steal.filter(|steal| *steal > STEAL_SHARE) {
-            blame(
-                Verdict::Degraded,
-                format!(
-                    "the hypervisor took {} of this machine's time; measure on a quieter host",
-                    percent(steal)
-                ),
-            );
+            let (share, remedy) = (percent(steal), "measure on a quieter host");
+            let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
+            blame(Verdict::Degraded, reason);
         }
         if self.stamps == StampSource::Kernel && self.clock_steps > 0 {
-            blame(
-                Verdict::Degraded,
-                "the realtime clock was set during the run, which kernel stamps depend on; \
-                 run again, or with user stamps"
-                    .to_owned(),
-            );
+            let reason = "the realtime clock was set during the run, which kernel stamps depend \
+                          on; run again, or with user stamps";
+            blame(Verdict::Degraded, reason.to_owned());
         }
     }
 }

@@ -10,7 +10,7 @@ use llmeter_wire::http2::Http2;
 use llmeter_wire::{ConnectError, Dialer, Phase, Server};
 
 /// Longest wait for the first connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens a connection and drops it: if nobody is there, one message says so instead of one for
 /// every request.
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When no connection can be opened. The message says what to do.
 pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
-    let patience = config.timeout.min(PATIENCE);
+    let timeout = config.timeout.min(MAX_WAIT);
     let unreachable = |failure| Error::Unreachable {
         server: server.shown(),
         failure,
@@ -34,10 +34,10 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
         }
         Ok::<_, ConnectError>(())
     };
-    let Ok(result) = tokio::time::timeout(patience, connected).await else {
-        let patience = patience.as_secs_f64();
+    let Ok(result) = tokio::time::timeout(timeout, connected).await else {
+        let seconds = timeout.as_secs_f64();
         let failure = match phase.get() {
-            None => ConnectError::NoHttp2(format!("it said nothing for {patience} s")).into(),
+            None => ConnectError::NoHttp2(format!("it said nothing for {seconds} s")).into(),
             Some(phase) => {
                 let reason = match (phase, config.proxy()?) {
                     (Phase::Proxy, Some(proxy)) => {
@@ -45,7 +45,7 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
                     }
                     _ => "no connection".to_owned(),
                 };
-                let reason = format!("{reason} after {patience} s");
+                let reason = format!("{reason} after {seconds} s");
                 Failure::new(FailureKind::Timeout, reason).in_phase(phase)
             }
         };

@@ -1,4 +1,4 @@
-//! The recorder: threads that decode answers and keep what they say.
+//! The recorder: threads that decode responses and keep what they say.
 //!
 //! Decoder threads turn segments into responses; if callbacks want them, they see them next, on
 //! another thread; one collector thread adds them to the statistics,
@@ -10,11 +10,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
-use crate::base::host;
+use crate::base::runtime::spawn_behind;
 use crate::callback::{Hook, Hooked};
 use crate::endpoint::InvocationResponse;
 use crate::load::Schedule;
@@ -31,9 +29,9 @@ use llmeter_wire::clock;
 /// Workers that one decoder thread serves.
 const WORKERS_PER_DECODER: usize = 4;
 /// How long an idle decoder sleeps. It is not woken: waking it would cost the workers a system call
-/// per answer, and nobody waits for its work. Longer naps make fewer switches between the two.
+/// per response, and nobody waits for its work. Longer naps make fewer switches between the two.
 const DECODER_NAP: Duration = Duration::from_millis(10);
-/// Answers that a decoder hands on at once, at most.
+/// Responses that a decoder hands on at once, at most.
 const BATCH: usize = 256;
 /// How often responses reach the disk. A killed process may lose those of the last second, which
 /// leaves room for a machine that is busy.
@@ -52,13 +50,11 @@ pub(crate) struct Collected {
     pub(crate) responses: Vec<InvocationResponse>,
     pub(crate) accumulator: Accumulator,
     pub(crate) quality: QualityMeter,
-    pub(crate) first_request: Option<Timestamp>,
-    pub(crate) last_request: Option<Timestamp>,
     /// The failures, if responses are not kept.
     pub(crate) failures: FailureTally,
     /// Why responses could not be written any more, if so.
     pub(crate) write_error: Option<Error>,
-    /// Answers that were lost by a panic.
+    /// Responses that were lost by a panic.
     pub(crate) lost: u64,
 }
 
@@ -89,21 +85,18 @@ impl Recorder {
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
             let decoder = Decoder::new(endpoint, tokenizer).through(proxy.clone());
             let (shared, outlet) = (shared.clone(), outlet.clone());
-            decoders.push(spawn(format!("decoder-{number}"), move || {
+            decoders.push(spawn_behind(format!("decoder-{number}"), move || {
                 decode(decoder, &segments, &outlet, &shared)
             })?);
         }
         let collector = Collector {
             collected: Collected {
                 responses: Vec::new(),
-                accumulator: Accumulator::new(if config.low_memory {
-                    Keep::Sketches
-                } else {
-                    Keep::Values
+                accumulator: Accumulator::new(match config.low_memory {
+                    true => Keep::Sketches,
+                    false => Keep::Values,
                 }),
                 quality: QualityMeter::new(),
-                first_request: None,
-                last_request: None,
                 failures: FailureTally::default(),
                 write_error: None,
                 lost: 0,
@@ -116,14 +109,12 @@ impl Recorder {
             planned: schedule.planned(),
             duration: schedule.duration().map(|duration| duration.as_secs_f64()),
         };
-        let collector = spawn("collector".to_owned(), move || collector.run(&recorded))?;
-        Ok((
-            queues,
-            Self {
-                decoders,
-                collector,
-            },
-        ))
+        let collector = spawn_behind("collector", move || collector.run(&recorded))?;
+        let recorder = Self {
+            decoders,
+            collector,
+        };
+        Ok((queues, recorder))
     }
 
     /// Waits until everything is recorded. The queues must be dropped before.
@@ -139,20 +130,7 @@ impl Recorder {
     }
 }
 
-fn spawn<T: Send + 'static>(
-    name: String,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>> {
-    std::thread::Builder::new()
-        .name(name)
-        .spawn(move || {
-            host::lower_priority();
-            work()
-        })
-        .map_err(Error::system("start a thread"))
-}
-
-/// Decodes until the workers are gone. Returns how many answers were lost by panics.
+/// Decodes until the workers are gone. Returns how many responses were lost by panics.
 fn decode(
     mut decoder: Decoder,
     segments: &Receiver<Segment>,
@@ -216,11 +194,9 @@ impl Collector {
         let mut next_flush = clock::now().after(FLUSH);
         let mut next_tick = clock::now().after(TICK);
         loop {
-            let patience = next_flush
-                .min(next_tick)
-                .seconds_since(clock::now())
-                .max(0.0);
-            match recorded.recv_timeout(Duration::from_secs_f64(patience)) {
+            let deadline = next_flush.min(next_tick);
+            let left = deadline.seconds_since(clock::now()).max(0.0);
+            match recorded.recv_timeout(Duration::from_secs_f64(left)) {
                 Ok(batch) => batch.into_iter().for_each(|one| self.record(one)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -250,12 +226,6 @@ impl Collector {
         let opened = response.detail.time_to_connect.is_some();
         collected.quality.record(&recorded.quality, opened);
         collected.accumulator.record(&response);
-        if let Some(at) = response.request_time {
-            let first = collected.first_request.get_or_insert(at);
-            *first = at.min(*first);
-            let last = collected.last_request.get_or_insert(at);
-            *last = at.max(*last);
-        }
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.append(&response)
         {

@@ -1,4 +1,4 @@
-//! What a run would have recorded of an answer, from the answer's bytes alone.
+//! What a run would have recorded of a response, from the response's bytes alone.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,10 +13,10 @@ use crate::run::prepare::Prepared;
 use llmeter_wire::Arrival;
 use llmeter_wire::clock::Stamp;
 
-/// When every answer arrived, in nanoseconds after its request was sent.
+/// When every response arrived, in nanoseconds after its request was sent.
 const ARRIVED: i64 = 1_000_000;
 
-/// Records answers as a run does, without a server. For fuzzing, which needs the whole way from a
+/// Records responses as a run does, without a server. For fuzzing, which needs the whole way from a
 /// read to the record and no sockets.
 pub struct Replay {
     prepared: Arc<Prepared>,
@@ -38,7 +38,7 @@ impl Replay {
         })
     }
 
-    /// The record of an answer of which `reads` brought the body. `None` would be an answer that
+    /// The record of a response of which `reads` brought the body. `None` would be a response that
     /// was never recorded.
     pub fn record(&mut self, head: ResponseHead, reads: &[&[u8]]) -> Option<InvocationResponse> {
         let arrival = Arrival {

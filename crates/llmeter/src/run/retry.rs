@@ -70,7 +70,7 @@ pub(crate) struct RateLimits(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Answers that said so by status 429 or an error of AWS's, those included that were followed
+    /// Responses that said so by status 429 or an error of AWS's, those included that were followed
     /// by a retry.
     refused: u64,
     /// Those of them with an error of AWS's, by its name.
@@ -80,7 +80,7 @@ struct Seen {
 }
 
 impl RateLimits {
-    /// Takes in an answer's head.
+    /// Takes in a response's head.
     pub(crate) fn note(&self, head: &ResponseHead) {
         let throttle = throttle(head);
         if head.status != 429 && throttle.is_none() && limits(head).next().is_none() {
@@ -129,18 +129,14 @@ impl RateLimits {
             stats.insert(format!("rate_limited_answers-{name}"), json!(count));
         }
         for (name, (last, smallest)) in &seen.headers {
-            let (key, value) = match smallest {
-                Some(smallest) if name.contains("remaining") => {
-                    (format!("rate_limit_{name}-min"), json!(smallest))
+            let key = format!("rate_limit_{name}");
+            match (smallest, last.parse::<f64>()) {
+                (Some(smallest), _) if name.contains("remaining") => {
+                    stats.insert(format!("{key}-min"), json!(smallest))
                 }
-                _ => {
-                    let number = last
-                        .parse::<f64>()
-                        .map_or_else(|_| json!(last), |n| json!(n));
-                    (format!("rate_limit_{name}"), number)
-                }
+                (_, Ok(number)) => stats.insert(key, json!(number)),
+                (_, Err(_)) => stats.insert(key, json!(last)),
             };
-            stats.insert(key, value);
         }
         stats
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::error::{Error, Result};
+use crate::base::runtime::{runtime, spawn};
 use crate::result::RunResult;
 use crate::run::plan::Plan;
 use crate::run::{Interrupt, Observer, RunConfig};
@@ -95,14 +96,10 @@ impl Runner {
         let own = self.interrupt.for_one_run();
         let mut guard = StopOnDrop(Some(own.clone()));
         let (done, result) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("run".to_owned())
-            .spawn(move || {
-                // Nobody may be waiting any more; the run's files are written all the same.
-                let outcome = execute(&runner.base, runner.observer.clone(), &own);
-                let _ = done.send(outcome);
-            })
-            .map_err(Error::system("start a thread"))?;
+        spawn("run", move || {
+            // Nobody may be waiting any more; the run's files are written all the same.
+            let _ = done.send(execute(&runner.base, runner.observer.clone(), &own));
+        })?;
         let result = result
             .await
             .map_err(|_| Error::Internal("the run ended early"))?;
@@ -126,11 +123,8 @@ impl Runner {
     pub fn run_blocking_with(&self, change: impl FnOnce(&mut RunConfig)) -> Result<RunResult> {
         let mut config = self.base.clone();
         change(&mut config);
-        execute(
-            &config,
-            self.observer.clone(),
-            &self.interrupt.for_one_run(),
-        )
+        let interrupt = self.interrupt.for_one_run();
+        execute(&config, self.observer.clone(), &interrupt)
     }
 }
 
@@ -140,10 +134,7 @@ fn execute(
     observer: Option<Arc<dyn Observer>>,
     interrupt: &Interrupt,
 ) -> Result<RunResult> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::system("start a run"))?;
+    let runtime = runtime()?;
     let plan = Plan::new(config, &runtime, interrupt)?;
     let (run, threads) = plan.start(observer, interrupt)?;
     let ended = threads.wait(&run, &runtime)?;

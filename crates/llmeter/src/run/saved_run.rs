@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::base::error::{Error, Result};
 use crate::callback;
 use crate::endpoint::{self, SavedObject};
-use crate::payload::{load_payloads, tokenizer_from_saved};
+use crate::payload::{Payload, load_payloads, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
 use crate::run::{RunConfig, RunSettings, Unsaved};
 use crate::storage::Location;
@@ -42,7 +42,7 @@ impl SavedRun {
     pub fn load(folder: impl Into<Location>) -> Result<Self> {
         let folder = folder.into();
         let not_a_run = |reason: String| Error::NotARun {
-            path: folder.clone(),
+            path: folder.to_string(),
             reason,
         };
         let read = |name: &str| {
@@ -58,9 +58,8 @@ impl SavedRun {
         let own: Object = read(OWN_CONFIG_FILE)?.unwrap_or_default();
         let names = folder.list_blocking()?;
         let has_payloads = names.iter().any(|name| name == PAYLOAD_FILE);
-        if let Some(format) = own
-            .get("format")
-            .filter(|format| format.as_u64() != Some(1))
+        if let Some(format) = own.get("format")
+            && format.as_u64() != Some(1)
         {
             return Err(not_a_run(format!(
                 "its {OWN_CONFIG_FILE} has format {format}, this llmeter reads format 1; \
@@ -87,9 +86,8 @@ impl SavedRun {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(callbacks)) => callbacks.clone(),
             Some(other) => {
-                return Err(not_a_run(format!(
-                    "{CONFIG_FILE}: callbacks is {other}, but must be a list"
-                )));
+                let reason = format!("{CONFIG_FILE}: callbacks is {other}, but must be a list");
+                return Err(not_a_run(reason));
             }
         };
         let settings = RunSettings::from_folder(&config, &own)
@@ -125,18 +123,15 @@ impl SavedRun {
     pub fn into_config(self, api_key_env: Option<&str>) -> Result<RunConfig> {
         if !self.unsaved.is_empty() {
             return Err(Error::NotARun {
-                path: self.folder,
+                path: self.folder.to_string(),
                 reason: format!("it cannot be repeated: {} had no saved form", self.unsaved),
             });
         }
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
         config.payloads = self.payloads()?.into_iter().map(Into::into).collect();
-        config.callbacks = self
-            .callbacks
-            .iter()
-            .map(callback::from_json)
-            .collect::<Result<_>>()?;
+        let callbacks = self.callbacks.iter().map(callback::from_json);
+        config.callbacks = callbacks.collect::<Result<_>>()?;
         config.tokenizer =
             tokenizer_from_saved(self.config.get("tokenizer").unwrap_or(&Value::Null))?;
         let grace = self.own.get("grace").and_then(Value::as_f64);
@@ -149,9 +144,8 @@ impl SavedRun {
     }
 
     /// The folder's own payloads; where it has none, those of the path that was saved.
-    fn payloads(&self) -> Result<Vec<crate::payload::Payload>> {
-        let elsewhere = self.config.get("payload").and_then(Value::as_str);
-        match elsewhere {
+    fn payloads(&self) -> Result<Vec<Payload>> {
+        match self.config.get("payload").and_then(Value::as_str) {
             Some(path) if !self.has_payloads => load_payloads(path),
             _ => load_payloads(self.folder.join(PAYLOAD_FILE)),
         }

@@ -28,7 +28,7 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Sessi
             shared.wait_for_recorder().await;
         }
         next.wait(requests, interrupt).await;
-        let Ok(room) = shared.admit(next.peek(requests, payload)).await else {
+        let Ok(reservation) = shared.admit(next.peek(requests, payload)).await else {
             break;
         };
         next.refresh(requests, interrupt).await;
@@ -36,7 +36,10 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Sessi
         if interrupt.is_stopped() || session.until.is_some_and(is_over) {
             break;
         }
-        if room.as_ref().is_some_and(|room| room.has_waited) {
+        if reservation
+            .as_ref()
+            .is_some_and(|reservation| reservation.has_waited)
+        {
             intended = clock::now();
         }
         let Some(request) = next.take(requests, payload) else {
@@ -44,7 +47,7 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Sessi
         };
         turns.next();
         next.want(turns.peek());
-        client.capture.reservation = room;
+        client.capture.reservation = reservation;
         intended = client.request(request, intended, is_warmup).await;
     }
     client.retire();

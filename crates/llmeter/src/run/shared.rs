@@ -123,11 +123,6 @@ impl Shared {
         self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
-    /// Seconds that sessions waited for callbacks, summed.
-    pub(crate) fn callback_wait(&self) -> f64 {
-        self.requests.wait()
-    }
-
     /// Waits until then, unless the run is stopped.
     pub(super) async fn sleep_until(&self, due: Stamp) {
         let left = due.seconds_since(clock::now());

@@ -49,8 +49,8 @@ impl Threads {
                 Ok(Ok(report)) => reports.push(report),
                 Ok(Err(reason)) => warnings.push(reason.to_string()),
                 Err(_) => {
-                    warnings
-                        .push("a worker died of an internal error, please report it".to_owned());
+                    let warning = "a worker died of an internal error, please report it";
+                    warnings.push(warning.to_owned());
                 }
             }
         }

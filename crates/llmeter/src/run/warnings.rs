@@ -19,10 +19,9 @@ pub(super) fn of_run(
         ));
     }
     if collected.lost > 0 {
-        warnings.push(format!(
-            "{} answers were lost because decoding them panicked",
-            collected.lost
-        ));
+        let lost = collected.lost;
+        let warning = format!("{lost} responses were lost because decoding them panicked");
+        warnings.push(warning);
     }
     if config.insecure
         && let Transport::Http(api) = config.endpoint.transport()
@@ -44,18 +43,15 @@ pub(super) fn of_run(
         && let Transport::Http(api) = config.endpoint.transport()
         && quality.receive_delay.is_some()
     {
-        warnings.push(if api.server().socket.is_some() {
-            "Unix sockets have no kernel receive stamps; times were taken after each read"
-                .to_owned()
-        } else if quality.kernel_stamped_rate == 0.0 {
-            "this system gives no kernel receive stamps; times were taken after each read"
-                .to_owned()
-        } else {
-            format!(
-                "only {:.0} % of the reads had kernel receive stamps; the times of the others were \
-                 taken after the read",
-                quality.kernel_stamped_rate * 100.0
-            )
+        let rate = quality.kernel_stamped_rate * 100.0;
+        let late = "times were taken after each read";
+        warnings.push(match api.server().socket {
+            Some(_) => format!("Unix sockets have no kernel receive stamps; {late}"),
+            None if rate == 0.0 => format!("this system gives no kernel receive stamps; {late}"),
+            None => format!(
+                "only {rate:.0} % of the reads had kernel receive stamps; the times of the others \
+                 were taken after the read"
+            ),
         });
     }
     warnings

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::base::error::{Error, Result};
-use crate::base::host;
+use crate::base::{host, runtime};
 use crate::load::{Schedule, Session, Share};
 use crate::run::capture::{RequestId, Segment};
 use crate::run::dispatch::dispatch;
@@ -61,15 +61,12 @@ pub(crate) fn spawn(
     pass: Pass,
     alive: tokio::sync::mpsc::Sender<()>,
 ) -> Result<std::thread::JoinHandle<Result<WorkerReport>>> {
-    std::thread::Builder::new()
-        .name(format!("worker-{}", share.worker))
-        .spawn(move || {
-            let worker = Arc::new(Worker::new(share.worker, queue));
-            let report = run(shared, worker, schedule.sessions(share), pass);
-            drop(alive);
-            report
-        })
-        .map_err(Error::system("start a thread"))
+    runtime::spawn(format!("worker-{}", share.worker), move || {
+        let worker = Arc::new(Worker::new(share.worker, queue));
+        let report = run(shared, worker, schedule.sessions(share), pass);
+        drop(alive);
+        report
+    })
 }
 
 /// A worker's runtime, for the thread that calls this.
@@ -101,11 +98,6 @@ fn run(
         wait_share: waited.map_or(0.0, |(after, before)| (after - before) / elapsed),
         clock_steps: worker.clock_steps(),
     });
-    if is_whole {
-        Ok(report)
-    } else {
-        Err(Error::Internal(
-            "a client stopped; what was measured before is kept",
-        ))
-    }
+    let stopped = Error::Internal("a client stopped; what was measured before is kept");
+    is_whole.then_some(report).ok_or(stopped)
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::METRICS;
 use super::annotations::{AnnotationSummary, Annotations};
 use super::exact_sum::ratio;
 use super::gap_counts::GapCounts;
-use super::measure::Measure;
 use super::metric::{Metric, Source};
 use super::percentile::Percentile;
 use super::series::Series;
-use super::summary::{Number, STANDARD_PERCENTILES};
+use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
 
 /// From this many values on, a time also has its 95th percentile.
@@ -73,6 +73,8 @@ pub(crate) struct Totals {
     /// Content frames of successful streaming responses, and the tokens in them.
     frames: u64,
     framed_tokens: u64,
+    /// When the first and the last request were sent.
+    sent: Option<(Timestamp, Timestamp)>,
     /// How long the run took, in seconds, if it is known.
     window: Option<f64>,
     /// How many requests the run had by its own account.
@@ -85,16 +87,19 @@ impl Totals {
         self.recorded += 1;
         add(&mut self.input_tokens, response.num_tokens_input);
         add(&mut self.output_tokens, response.num_tokens_output);
-        add(
-            &mut self.cached_input_tokens,
+        let (cached, reasoning) = (
             response.num_tokens_input_cached,
-        );
-        add(
-            &mut self.reasoning_output_tokens,
             response.num_tokens_output_reasoning,
         );
+        add(&mut self.cached_input_tokens, cached);
+        add(&mut self.reasoning_output_tokens, reasoning);
         add(&mut self.retries, response.retries.map(u64::from));
         self.retry_wait += detail.retry_wait.unwrap_or(0.0);
+        if let Some(at) = response.request_time {
+            let (first, last) = self.sent.get_or_insert((at, at));
+            *first = at.min(*first);
+            *last = at.max(*last);
+        }
         if let Some(failure) = &response.error {
             self.failed += 1;
             let kind = failure.kind_name();
@@ -216,6 +221,11 @@ impl Accumulator {
         self.totals.recorded
     }
 
+    /// When the first and the last request were sent; `None` if none was.
+    pub(crate) fn sent(&self) -> Option<(Timestamp, Timestamp)> {
+        self.totals.sent
+    }
+
     /// Failed ones among them.
     pub fn failed(&self) -> u64 {
         self.totals.failed
@@ -253,12 +263,12 @@ impl Accumulator {
         for (metric, figure) in &mut self.figures {
             let summary = match figure {
                 Figure::Seconds(_, series) => {
-                    summary(series, &time_percentiles(series.len()), is_snapshot)
+                    series.summary(&time_percentiles(series.len()), is_snapshot)
                 }
-                Figure::Count(_, series) => summary(series, &STANDARD_PERCENTILES, is_snapshot),
+                Figure::Count(_, series) => series.summary(&STANDARD_PERCENTILES, is_snapshot),
                 Figure::Gaps(counts) => counts.summarize(&time_percentiles(counts.len())),
                 Figure::SketchedGaps(series) => {
-                    summary(series, &time_percentiles(series.len()), is_snapshot)
+                    series.summary(&time_percentiles(series.len()), is_snapshot)
                 }
                 Figure::Total(take) => {
                     if let Some(value) = take(&self.totals) {
@@ -281,25 +291,12 @@ impl Accumulator {
     }
 }
 
-fn summary<M: Measure>(
-    series: &mut Series<M>,
-    percentiles: &[Percentile],
-    is_snapshot: bool,
-) -> Vec<(String, Number)> {
-    if is_snapshot {
-        series.snapshot(percentiles)
-    } else {
-        series.summarize(percentiles)
-    }
-}
-
 /// The percentiles of a time that a sample of `count` values carries.
 fn time_percentiles(count: u64) -> Vec<Percentile> {
-    let mut percentiles = vec![Percentile::P50, Percentile::P90];
+    let mut percentiles = STANDARD_PERCENTILES.to_vec();
     if count >= P95_FROM {
-        percentiles.push(Percentile::P95);
+        percentiles.insert(2, Percentile::P95);
     }
-    percentiles.push(Percentile::P99);
     if count >= P99_9_FROM {
         percentiles.push(Percentile::P99_9);
     }

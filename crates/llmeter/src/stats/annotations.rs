@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::accumulator::Keep;
 use super::exact_sum::ExactSum;
 use super::percentile::Percentile;
-use super::summary::{Number, STANDARD_PERCENTILES, summarize_kind};
+use super::summary::{STANDARD_PERCENTILES, summarize_kind};
 
 /// Names that are told apart; what further names say is not kept.
 const MAX_NAMES: usize = 100;
@@ -94,76 +94,50 @@ impl Annotations {
 /// The values of one annotation. Unlike a time they may be of any size and sign.
 #[derive(Debug)]
 struct Series {
+    keep: Keep,
     count: u64,
     sum: ExactSum,
-    values: Values,
-}
-
-#[derive(Debug)]
-enum Values {
-    Kept(Vec<f64>),
-    /// How many values there are of each size, by the leading bits of the float, and the range.
-    Sketched {
-        counts: BTreeMap<i64, u64>,
-        least: f64,
-        greatest: f64,
-    },
+    /// The smallest and the largest value.
+    range: (f64, f64),
+    /// The values, if they are kept.
+    values: Vec<f64>,
+    /// In a sketch: how many values there are of each size, by the leading bits of the float.
+    counts: BTreeMap<i64, u64>,
 }
 
 impl Series {
     fn new(keep: Keep) -> Self {
         Self {
+            keep,
             count: 0,
             sum: ExactSum::default(),
-            values: match keep {
-                Keep::Values => Values::Kept(Vec::new()),
-                Keep::Sketches => Values::Sketched {
-                    counts: BTreeMap::new(),
-                    least: f64::INFINITY,
-                    greatest: f64::NEG_INFINITY,
-                },
-            },
+            range: (f64::INFINITY, f64::NEG_INFINITY),
+            values: Vec::new(),
+            counts: BTreeMap::new(),
         }
     }
 
     fn push(&mut self, value: f64) {
         self.count += 1;
         self.sum.add(value);
-        match &mut self.values {
-            Values::Kept(kept) => kept.push(value),
-            Values::Sketched {
-                counts,
-                least,
-                greatest,
-            } => {
-                *counts.entry(size_class(value)).or_default() += 1;
-                *least = least.min(value);
-                *greatest = greatest.max(value);
-            }
+        self.range = (self.range.0.min(value), self.range.1.max(value));
+        match self.keep {
+            Keep::Values => self.values.push(value),
+            Keep::Sketches => *self.counts.entry(size_class(value)).or_default() += 1,
         }
     }
 
     fn summary(&mut self) -> Option<AnnotationSummary> {
         let average = self.sum.mean(self.count)?;
-        let [p50, p90, p99] = match &mut self.values {
-            Values::Kept(kept) => {
+        let (min, max) = self.range;
+        let [p50, p90, p99] = match self.keep {
+            Keep::Values => {
                 // The average comes first.
-                let summary = summarize_kind(kept, &STANDARD_PERCENTILES);
-                [1, 2, 3].map(|place| {
-                    summary
-                        .get(place)
-                        .map_or(average, |(_, value): &(String, Number)| value.as_f64())
-                })
+                let summary = summarize_kind(&mut self.values, &STANDARD_PERCENTILES);
+                [1, 2, 3].map(|place| summary.get(place).map_or(average, |(_, at)| at.as_f64()))
             }
-            Values::Sketched {
-                counts,
-                least,
-                greatest,
-            } => STANDARD_PERCENTILES.map(|percentile| {
-                at(counts, self.count, percentile)
-                    .max(*least)
-                    .min(*greatest)
-            }),
+            Keep::Sketches => STANDARD_PERCENTILES
+                .map(|percentile| at(&self.counts, self.count, percentile).max(min).min(max)),
         };
         Some(AnnotationSummary {
             count: self.count,

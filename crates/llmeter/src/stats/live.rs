@@ -79,23 +79,20 @@ impl LiveDisplay {
             Value::Object(entries) => entries,
             other => return Err(invalid(other)),
         };
-        let spec = |value: &Value| match value {
-            Value::String(key) => Some((key.clone(), false)),
-            Value::Array(parts) => match parts.as_slice() {
-                [Value::String(key)] => Some((key.clone(), false)),
-                [Value::String(key), Value::String(way)] => Some((key.clone(), way == "inv")),
-                _ => None,
-            },
-            _ => None,
+        let entry = |(label, value): (&String, &Value)| {
+            let parts = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            let (key, is_inverted) = match parts {
+                [Value::String(key)] => (key, false),
+                [Value::String(key), Value::String(way)] => (key, way == "inv"),
+                _ => return Err(invalid(value)),
+            };
+            let key = key.clone();
+            Ok((label.clone(), StatSpec { key, is_inverted }))
         };
-        entries
-            .iter()
-            .map(|(label, value)| {
-                let (key, is_inverted) = spec(value).ok_or_else(|| invalid(value))?;
-                Ok((label.clone(), StatSpec { key, is_inverted }))
-            })
-            .collect::<Result<_>>()
-            .map(|entries| Self { entries })
+        let entries = entries.iter().map(entry).collect::<Result<_>>()?;
+        Ok(Self { entries })
     }
 
     /// The labels with their values as text.

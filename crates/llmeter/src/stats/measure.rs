@@ -16,7 +16,9 @@ pub(crate) trait Measure: Copy {
     type Sum: Default + std::fmt::Debug;
 
     /// Whether it can enter statistics at all.
-    fn is_usable(self) -> bool;
+    fn is_usable(self) -> bool {
+        true
+    }
     /// The order of values.
     fn compare(&self, other: &Self) -> Ordering;
     /// The value as a number.
@@ -30,7 +32,9 @@ pub(crate) trait Measure: Copy {
     /// The value in whole units of a sketch.
     fn to_units(self) -> u64;
     /// Back from whole units.
-    fn from_units(units: u64) -> f64;
+    fn from_units(units: u64) -> f64 {
+        units as f64 / NANOS
+    }
 }
 
 /// Seconds.
@@ -60,9 +64,6 @@ impl Measure for f64 {
     fn to_units(self) -> u64 {
         // Saturates; a negative time is 0.
         (self * NANOS).round() as u64
-    }
-    fn from_units(units: u64) -> f64 {
-        units as f64 / NANOS
     }
 }
 
@@ -97,9 +98,6 @@ impl Measure for f32 {
     fn to_units(self) -> u64 {
         (f64::from(self) * NANOS).round() as u64
     }
-    fn from_units(units: u64) -> f64 {
-        units as f64 / NANOS
-    }
 }
 
 /// A gap in the steps in which it is written to disk.
@@ -118,9 +116,6 @@ macro_rules! whole_numbers {
         impl Measure for $kind {
             type Sum = i128;
 
-            fn is_usable(self) -> bool {
-                true
-            }
             fn compare(&self, other: &Self) -> Ordering {
                 self.cmp(other)
             }

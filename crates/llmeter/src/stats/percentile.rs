@@ -37,7 +37,7 @@ impl Percentile {
     }
 
     /// The smallest fraction among fourths, tenths, hundredths and thousandths.
-    fn cut(self) -> (u64, u64) {
+    fn reduced(self) -> (u64, u64) {
         let tenths = u64::from(self.tenths);
         for base in [4, 10, 100] {
             if tenths * base % 1000 == 0 {
@@ -63,7 +63,7 @@ impl Percentile {
                 }
             };
         }
-        let (index, base) = self.cut();
+        let (index, base) = self.reduced();
         let count = count as u64;
         let position = index * (count + 1);
         let rank = (position / base).clamp(1, count - 1);

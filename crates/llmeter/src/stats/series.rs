@@ -7,7 +7,7 @@ use super::sketch::Sketch;
 use super::summary::{Number, summarize_kind};
 
 /// Up to this many kept values, a snapshot sorts them; beyond, it uses a sketch.
-const SNAPSHOT_EXACT: usize = 4096;
+const SNAPSHOT_EXACT: u64 = 4096;
 
 /// The values of one metric: kept, or counted in a sketch.
 #[derive(Debug)]
@@ -49,40 +49,29 @@ impl<M: Measure> Series<M> {
         }
     }
 
-    /// The summary at the end: exact if the values were kept.
-    pub(crate) fn summarize(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
-        self.catch_up();
-        match (&mut self.kept, &self.sketch) {
-            (Some(kept), _) => summarize_kind(kept, percentiles),
-            (None, Some(sketch)) => sketch.summarize(percentiles),
-            (None, None) => Vec::new(),
+    /// The summary: at the end exact if the values were kept, for a snapshot at a cost that depends
+    /// on what came since the last one.
+    pub(crate) fn summary(
+        &mut self,
+        percentiles: &[Percentile],
+        is_snapshot: bool,
+    ) -> Vec<(String, Number)> {
+        let is_short = self.sketch.is_none() && self.len() <= SNAPSHOT_EXACT;
+        let is_exact = !is_snapshot || is_short;
+        if !is_exact {
+            self.sketch.get_or_insert_with(Sketch::new);
         }
-    }
-
-    /// The summary so far, at a cost that depends on what came since the last snapshot.
-    pub(crate) fn snapshot(&mut self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
-        match &mut self.kept {
-            Some(kept) if self.sketch.is_none() && kept.len() <= SNAPSHOT_EXACT => {
-                return summarize_kind(kept, percentiles);
-            }
-            _ => {}
-        }
-        self.sketch.get_or_insert_with(Sketch::new);
-        self.catch_up();
-        match &self.sketch {
-            Some(sketch) => sketch.summarize(percentiles),
-            None => Vec::new(),
-        }
-    }
-
-    /// Shows the sketch, if there is one, the kept values that it has not seen. Afterwards the
-    /// kept ones may be reordered.
-    fn catch_up(&mut self) {
+        // Before the kept values are reordered, the sketch sees those that it has not seen.
         if let (Some(kept), Some(sketch)) = (&self.kept, &mut self.sketch) {
             for &value in &kept[self.sketched..] {
                 sketch.record(value);
             }
             self.sketched = kept.len();
+        }
+        match (&mut self.kept, &self.sketch) {
+            (Some(kept), _) if is_exact => summarize_kind(kept, percentiles),
+            (_, Some(sketch)) => sketch.summarize(percentiles),
+            _ => Vec::new(),
         }
     }
 }
@@ -100,7 +89,7 @@ mod tests {
             series.push(value);
             plain.push(value);
             if step % 3000 == 0 {
-                let snapshot = series.snapshot(&[Percentile::P50]);
+                let snapshot = series.summary(&[Percentile::P50], true);
                 let exact = summarize_kind(&mut plain.clone(), &[Percentile::P50]);
                 assert_eq!(snapshot[0], exact[0], "the average is exact");
                 let (snapshot, exact) = (snapshot[1].1.as_f64(), exact[1].1.as_f64());
@@ -108,12 +97,12 @@ mod tests {
                     (snapshot - exact).abs() <= exact * 2e-3 + 1e-4,
                     "{snapshot} {exact}"
                 );
-                series.summarize(&[Percentile::P99]);
+                series.summary(&[Percentile::P99], false);
             }
         }
         let percentiles = [Percentile::P50, Percentile::P99_9];
         assert_eq!(
-            series.summarize(&percentiles),
+            series.summary(&percentiles, false),
             summarize_kind(&mut plain, &percentiles)
         );
     }
@@ -129,8 +118,8 @@ mod tests {
         }
         let percentiles = [Percentile::P50, Percentile::P90, Percentile::P99_9];
         let (sketched, kept) = (
-            sketched.summarize(&percentiles),
-            kept.summarize(&percentiles),
+            sketched.summary(&percentiles, false),
+            kept.summary(&percentiles, false),
         );
         assert_eq!(sketched[0], kept[0], "the average is exact");
         for ((name, sketched), (_, kept)) in sketched.iter().zip(&kept) {

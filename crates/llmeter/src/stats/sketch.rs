@@ -9,7 +9,7 @@ use super::summary::Number;
 /// Digits that a percentile from a sketch is good for.
 const DIGITS: u8 = 3;
 
-/// Counts values by size, to three digits; sum, count, least and greatest are exact.
+/// Counts values by size, to three digits; sum, count, min and max are exact.
 pub(crate) struct Sketch<M: Measure> {
     /// `None` only if the histogram could not be made, which no valid setting does.
     counts: Option<Histogram<u64>>,
@@ -36,11 +36,11 @@ impl<M: Measure> Sketch<M> {
     pub(crate) fn record(&mut self, value: M) {
         self.count += 1;
         value.add_to(&mut self.sum);
-        let (least, greatest) = self.range.get_or_insert((value, value));
-        if value.compare(least).is_lt() {
-            *least = value;
-        } else if value.compare(greatest).is_gt() {
-            *greatest = value;
+        let (min, max) = self.range.get_or_insert((value, value));
+        if value.compare(min).is_lt() {
+            *min = value;
+        } else if value.compare(max).is_gt() {
+            *max = value;
         }
         if let Some(counts) = &mut self.counts {
             // Values beyond 2^62 units (a century of nanoseconds) count as that.
@@ -56,20 +56,20 @@ impl<M: Measure> Sketch<M> {
     }
 
     pub(crate) fn summarize(&self, percentiles: &[Percentile]) -> Vec<(String, Number)> {
-        let Some((least, greatest)) = self.range else {
+        let Some((min, max)) = self.range else {
             return Vec::new();
         };
         let mut summary = vec![("average".to_owned(), M::mean(&self.sum, self.count))];
         let Some(counts) = &self.counts else {
             return summary;
         };
-        let (least, greatest) = (least.number().as_f64(), greatest.number().as_f64());
+        let (min, max) = (min.number().as_f64(), max.number().as_f64());
         for percentile in percentiles {
             let units = counts.value_at_quantile(percentile.fraction());
             let value = M::from_units(counts.median_equivalent(units));
             summary.push((
                 percentile.to_string(),
-                Number::Float(value.max(least).min(greatest)),
+                Number::Float(value.max(min).min(max)),
             ));
         }
         summary

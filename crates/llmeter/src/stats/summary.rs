@@ -90,7 +90,7 @@ pub(crate) fn summarize_kind<M: Measure>(
     ranks.dedup();
     select(data, &ranks, &M::compare);
 
-    let (least, greatest) = (data[0].number().as_f64(), data[last].number().as_f64());
+    let (min, max) = (data[0].number().as_f64(), data[last].number().as_f64());
     for percentile in percentiles {
         let place = percentile.place(data.len());
         let value = match place.weights {
@@ -98,7 +98,7 @@ pub(crate) fn summarize_kind<M: Measure>(
             Some(weights) => {
                 let value = M::between(data[place.lower], data[place.lower + 1], weights);
                 // Not `clamp`, which panics if the bounds are NaN.
-                Number::Float(value.max(least).min(greatest))
+                Number::Float(value.max(min).min(max))
             }
         };
         summary.push((percentile.to_string(), value));

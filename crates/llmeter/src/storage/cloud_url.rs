@@ -82,13 +82,17 @@ impl CloudUrl {
         })
     }
 
-    /// The key of `name` under this one.
+    /// What `name` is under this key; the empty name is the key itself.
     #[cfg(feature = "cloud")]
-    pub(super) fn key_of(&self, name: &str) -> String {
-        match (self.key.as_str(), name) {
+    pub(super) fn below(&self, name: &str) -> Self {
+        let key = match (self.key.as_str(), name) {
             (key, "") => key.to_owned(),
             ("", name) => name.to_owned(),
             (key, name) => format!("{key}/{name}"),
+        };
+        Self {
+            key,
+            ..self.clone()
         }
     }
 }

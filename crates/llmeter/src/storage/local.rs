@@ -2,29 +2,31 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{Error, Result};
 
 /// Writes a file so that it is, at any moment, the old one or the new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let temporary = temporary(path);
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        Error::io("writing", path)(error)
+    replace_with(path, |temporary| {
+        let write = || {
+            let mut file = File::create(temporary)?;
+            file.write_all(content)?;
+            file.sync_all()
+        };
+        write().map_err(Error::io("writing", path))
     })
 }
 
-/// Where a file is made before it takes its name.
-fn temporary(path: &Path) -> PathBuf {
+/// As [`replace`]; `write` writes the content to the file that takes the name then.
+pub(crate) fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    write(&temporary)
+        .and_then(|()| fs::rename(&temporary, path).map_err(Error::io("writing", path)))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -50,7 +52,8 @@ pub(super) fn list(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-pub(super) fn delete(path: &Path) -> Result<()> {
+/// Deletes a file. That there is none is no error.
+pub(crate) fn delete(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(Error::io("removing", path)(error))

@@ -337,50 +337,17 @@ impl std::str::FromStr for Location {
     }
 }
 
-impl From<&str> for Location {
-    fn from(text: &str) -> Self {
-        Self(place(text))
-    }
+macro_rules! from_paths {
+    ($($type:ty)+) => {
+        $(impl From<$type> for Location {
+            fn from(path: $type) -> Self {
+                let path: &Path = path.as_ref();
+                Self(path.to_str().map_or_else(|| Place::Local(path.to_owned()), place))
+            }
+        })+
+    };
 }
-
-impl From<String> for Location {
-    fn from(text: String) -> Self {
-        Self(place(&text))
-    }
-}
-
-impl From<&String> for Location {
-    fn from(text: &String) -> Self {
-        Self(place(text))
-    }
-}
-
-impl From<&Path> for Location {
-    fn from(path: &Path) -> Self {
-        match path.to_str() {
-            Some(text) => Self(place(text)),
-            None => Self(Place::Local(path.to_owned())),
-        }
-    }
-}
-
-impl From<PathBuf> for Location {
-    fn from(path: PathBuf) -> Self {
-        path.as_path().into()
-    }
-}
-
-impl From<&PathBuf> for Location {
-    fn from(path: &PathBuf) -> Self {
-        path.as_path().into()
-    }
-}
-
-impl From<OsString> for Location {
-    fn from(text: OsString) -> Self {
-        PathBuf::from(text).into()
-    }
-}
+from_paths!(&str String &String &Path PathBuf &PathBuf OsString);
 
 impl From<&Location> for Location {
     fn from(location: &Location) -> Self {

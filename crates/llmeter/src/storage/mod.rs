@@ -26,7 +26,7 @@ mod store;
 pub use location::Location;
 
 pub(crate) use cloud_url::CloudUrl;
-pub(crate) use local::replace;
+pub(crate) use local::{delete, replace, replace_with};
 pub(crate) use location::Usable;
 
 pub(crate) use store::Store;

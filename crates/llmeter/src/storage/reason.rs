@@ -8,7 +8,7 @@ use super::cloud_url::CloudUrl;
 /// What a machine of Amazon's is asked for its credentials by if there are no others.
 const INSTANCE_METADATA: [&str; 2] = ["/latest/api/token", "/latest/meta-data/"];
 /// Longest quotation of a server's own words, in characters.
-const MOST_QUOTED: usize = 200;
+const MAX_QUOTED: usize = 200;
 
 /// Why something could not be done under `url`.
 pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
@@ -85,5 +85,5 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// signature.
 fn shortened(text: &str) -> String {
     let text = text.split(['\n', '?']).next().unwrap_or_default().trim();
-    text.chars().take(MOST_QUOTED).collect()
+    text.chars().take(MAX_QUOTED).collect()
 }

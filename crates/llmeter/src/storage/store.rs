@@ -11,14 +11,14 @@ use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
 };
 
-use super::{CloudUrl, Location, buckets, reason};
+use super::{CloudUrl, buckets, reason};
 use crate::{Error, Result};
 
 /// Files above this size are uploaded in pieces of this size, or larger ones where there would be
 /// too many.
 const PIECE: u64 = 5 * 1024 * 1024;
-/// Most pieces of an upload; S3 takes 10,000.
-const MOST_PIECES: u64 = 9_000;
+/// The maximum of pieces of an upload; S3 takes 10,000.
+const MAX_PIECES: u64 = 9_000;
 /// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
 /// over a slow network.
 const PIECES_AT_A_TIME: usize = 1;
@@ -52,7 +52,7 @@ impl Store {
         }
         Err(Error::Storage {
             action: "reading",
-            location: self.location(name),
+            location: self.url.below(name).to_string(),
             reason: "there is no such object".to_owned(),
         })
     }
@@ -69,10 +69,9 @@ impl Store {
         };
         let mut pieces = found.into_stream();
         while let Some(piece) = pieces.try_next().await.map_err(failed)? {
-            to.write_all(&piece).map_err(Error::io(
-                "writing a copy of",
-                self.location(name).to_string(),
-            ))?;
+            let written = to.write_all(&piece);
+            let shown = self.url.below(name).to_string();
+            written.map_err(Error::io("writing a copy of", shown))?;
         }
         Ok(true)
     }
@@ -130,7 +129,7 @@ impl Store {
         from: &Path,
     ) -> Result<()> {
         let failed = |error: StoreError| failed("writing", &self.url, name, &error);
-        let piece = PIECE.max(size.div_ceil(MOST_PIECES)) as usize;
+        let piece = PIECE.max(size.div_ceil(MAX_PIECES)) as usize;
         let upload = self
             .bucket
             .put_multipart(&self.key(name)?)
@@ -206,25 +205,15 @@ impl Store {
     }
 
     fn key(&self, name: &str) -> Result<Key> {
-        Key::parse(self.url.key_of(name))
+        Key::parse(self.url.below(name).key)
             .map_err(|error| failed("naming", &self.url, name, &error.into()))
     }
-
-    fn location(&self, name: &str) -> Location {
-        location(&self.url, name)
-    }
-}
-
-fn location(url: &CloudUrl, name: &str) -> Location {
-    let mut url = url.clone();
-    url.key = url.key_of(name);
-    Location::from(url.to_string())
 }
 
 fn failed(action: &'static str, url: &CloudUrl, name: &str, error: &StoreError) -> Error {
     Error::Storage {
         action,
-        location: location(url, name),
+        location: url.below(name).to_string(),
         reason: reason::of(error, url),
     }
 }

@@ -60,7 +60,7 @@ fn blank_and_broken_lines_are_counted() {
         panic!("{:?}", result.warnings);
     };
     assert!(
-        warning.contains("skipped 4 of 7 lines (2 cut or unreadable, 2 blank; first: line 2"),
+        warning.contains("skipped 4 of 7 lines (2 truncated or unreadable, 2 blank; first: line 2"),
         "{warning}"
     );
 }

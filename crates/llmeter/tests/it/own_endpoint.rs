@@ -19,12 +19,14 @@ use crate::scripted::answers::{DONE, chunked, stop, text, whole_stream};
 use crate::scripted::{Scripted, finish, payload, run, write};
 use example::{LineEndpoint, toy_server};
 use llmeter::endpoint::{
-    Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
+    self, Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
     Invoke, SavedObject, Transport, async_trait,
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
-use llmeter::{Endpoint, Failure, Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter::{
+    Endpoint, Failure, Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, SavedRun,
+};
 use serde_json::{Value, json};
 
 fn prompt(text: &str) -> Payload {
@@ -373,4 +375,39 @@ fn a_tokenizer_that_panics_costs_one_answer() {
     assert!(error.contains("panicked: no such token"), "{error}");
     assert_eq!(result.responses[1].response_text.as_deref(), Some("boom"));
     assert_eq!(result.responses[2].error, None);
+}
+
+#[test]
+fn a_saved_run_with_a_registered_endpoint_loads_and_is_repeated() {
+    endpoint::register::<LineEndpoint>();
+    let folder = tempfile::tempdir().unwrap();
+    let config = RunConfig::new(Arc::new(line_endpoint()), [prompt("one two")])
+        .clients(2)
+        .load(Load::Requests(3))
+        .output(folder.path())
+        .run_name("first");
+    let first = run(config);
+    let saved = SavedRun::load(first.summary.output_path.unwrap()).unwrap();
+    assert_eq!(saved.endpoint.class, "own_endpoint.LineEndpoint");
+    let config = saved.clone().into_config(None).unwrap();
+    assert_eq!(config.endpoint.saved(), saved.endpoint);
+    assert_eq!(config.payloads, [Arc::new(prompt("one two"))]);
+    let again = run(config);
+    assert_eq!(again.responses.len(), 6);
+    for response in &again.responses {
+        assert_eq!(response.error, None);
+        assert_eq!(response.response_text.as_deref(), Some("onetwo"));
+    }
+    assert!(
+        again
+            .summary
+            .output_path
+            .is_some_and(|path| path != saved.folder().clone())
+    );
+
+    // A type that is not registered here is refused by its name.
+    let mut unknown = saved;
+    unknown.endpoint.class = "elsewhere.Parrot".to_owned();
+    let error = unknown.into_config(None).err().unwrap().to_string();
+    assert!(error.starts_with("endpoint Parrot: "), "{error}");
 }

@@ -28,7 +28,7 @@ impl Client {
         loop {
             let read = poll_fn(|context| {
                 // A server may refuse a request while it is still being written, and then read no
-                // further: its answer is read although the writing is not done.
+                // further: its response is read although the writing is not done.
                 writing.poll(&mut connection, context, &mut self.phase);
                 self.capture
                     .sending
@@ -43,7 +43,7 @@ impl Client {
                     return Err(no_response(writing.failure()));
                 }
                 Ok(false) => {
-                    let reason = "the server closed the connection in the middle of the answer";
+                    let reason = "the server closed the connection in the middle of the response";
                     let failure = Failure::new(FailureKind::Truncated, reason);
                     return Err(failure.in_phase(Phase::Stream));
                 }

@@ -7,7 +7,8 @@ use llmeter_wire::{Phase, ResponseHead};
 /// Longest excerpt of a body that an error message quotes, in characters.
 const EXCERPT: usize = 200;
 
-/// The failure of a request that the server refused.
+/// The failure of a request that the server refused: "HTTP 401 Unauthorized: Incorrect API key
+/// provided".
 pub(super) fn refusal(
     head: Option<&ResponseHead>,
     own_words: impl Fn(&[u8]) -> Option<String>,
@@ -17,35 +18,18 @@ pub(super) fn refusal(
         true => FailureKind::Throttled,
         false => FailureKind::HttpStatus,
     };
-    Failure::new(kind, error_of_status(head, own_words, body)).in_phase(Phase::Head)
-}
-
-/// "HTTP 401 Unauthorized: Incorrect API key provided".
-fn error_of_status(
-    head: Option<&ResponseHead>,
-    own_words: impl Fn(&[u8]) -> Option<String>,
-    body: &[u8],
-) -> String {
     let status = head.map_or(0, |head| head.status);
-    let mut text = format!("HTTP {status}");
-    if let Some(name) = status_name(status) {
-        text.push(' ');
-        text.push_str(name);
-    }
-    if let Some(location) = head.and_then(|head| head.header("location"))
-        && (300..400).contains(&status)
-    {
-        text.push_str(&format!(
-            ": redirected to {location}; redirects are not followed, use that address"
-        ));
-        return text;
-    }
-    let words = own_words(body).unwrap_or_else(|| excerpt(body));
-    if !words.is_empty() {
-        text.push_str(": ");
-        text.push_str(&words);
-    }
-    text
+    let name = status_name(status).map(|name| format!(" {name}"));
+    let location = head.and_then(|head| head.header("location"));
+    let words = match location.filter(|_| (300..400).contains(&status)) {
+        Some(location) => {
+            format!("redirected to {location}; redirects are not followed, use that address")
+        }
+        None => own_words(body).unwrap_or_else(|| excerpt(body)),
+    };
+    let colon = if words.is_empty() { "" } else { ": " };
+    let message = format!("HTTP {status}{}{colon}{words}", name.unwrap_or_default());
+    Failure::new(kind, message).in_phase(Phase::Head)
 }
 
 /// The beginning of a body, on one line.

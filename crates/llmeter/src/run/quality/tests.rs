@@ -5,7 +5,7 @@ use llmeter_wire::clock::Stamp;
 const LATE: u32 = TOLERATED_ERROR_NS + 1;
 const SOON: u32 = 20_000;
 
-/// An answer whose content frames came with these reads of one segment.
+/// A response whose content frames came with these reads of one segment.
 fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> AnswerQuality {
     let mut quality = AnswerQuality::default();
     quality.begin_segment();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Object;
@@ -52,41 +53,12 @@ pub fn parse_time(text: &str) -> Option<Duration> {
     }
 }
 
-impl Form for String {
-    fn read(value: &Value) -> Option<Self> {
-        value.as_str().map(str::to_owned)
-    }
-
-    fn write(&self) -> Value {
-        self.as_str().into()
-    }
-}
-
-impl Form for PathBuf {
-    fn read(value: &Value) -> Option<Self> {
-        value.as_str().map(Self::from)
-    }
-
-    fn write(&self) -> Value {
-        self.to_string_lossy().into()
-    }
-}
-
-impl Form for Location {
-    fn read(value: &Value) -> Option<Self> {
-        value.as_str().map(Self::from)
-    }
-
-    fn write(&self) -> Value {
-        json!(self)
-    }
-}
-
-macro_rules! whole_numbers {
+/// Types whose serde form is what files have.
+macro_rules! plain {
     ($($type:ty)+) => {
         $(impl Form for $type {
             fn read(value: &Value) -> Option<Self> {
-                value.as_u64()?.try_into().ok()
+                Self::deserialize(value).ok()
             }
 
             fn write(&self) -> Value {
@@ -95,25 +67,15 @@ macro_rules! whole_numbers {
         })+
     };
 }
-whole_numbers!(u32 u64 usize);
+plain!(String Location u32 u64 usize f64 bool Object Connections);
 
-impl Form for f64 {
+impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {
-        value.as_f64()
+        value.as_str().map(Self::from)
     }
 
     fn write(&self) -> Value {
-        json!(self)
-    }
-}
-
-impl Form for bool {
-    fn read(value: &Value) -> Option<Self> {
-        value.as_bool()
-    }
-
-    fn write(&self) -> Value {
-        json!(self)
+        self.to_string_lossy().into()
     }
 }
 
@@ -139,35 +101,16 @@ impl Form for Duration {
 }
 
 /// One or a list.
-fn list<T: Form>(value: &Value) -> Option<Vec<T>> {
-    match value {
-        Value::Array(items) => items.iter().map(T::read).collect(),
-        one => Some(vec![T::read(one)?]),
-    }
-}
-
-macro_rules! lists {
-    ($($type:ty)+) => {
-        $(impl Form for Vec<$type> {
-            fn read(value: &Value) -> Option<Self> {
-                list(value)
-            }
-
-            fn write(&self) -> Value {
-                self.iter().map(Form::write).collect()
-            }
-        })+
-    };
-}
-lists!(String Location Object);
-
-impl Form for Object {
+impl<T: Form> Form for Vec<T> {
     fn read(value: &Value) -> Option<Self> {
-        value.as_object().cloned()
+        match value {
+            Value::Array(items) => items.iter().map(T::read).collect(),
+            one => Some(vec![T::read(one)?]),
+        }
     }
 
     fn write(&self) -> Value {
-        self.clone().into()
+        self.iter().map(Form::write).collect()
     }
 }
 
@@ -175,41 +118,21 @@ impl Form for Object {
 impl Form for Vec<(String, String)> {
     fn read(value: &Value) -> Option<Self> {
         if let Value::Object(table) = value {
-            let places = table.iter();
-            return places
+            let table = table.iter();
+            return table
                 .map(|(part, path)| Some((part.clone(), path.as_str()?.to_owned())))
                 .collect();
         }
-        let places = list::<String>(value)?;
-        let places = places.iter().map(|text| {
+        let pair = |text: &String| {
             let (part, path) = text.split_once('=')?;
             Some((part.trim().to_owned(), path.trim().to_owned()))
-        });
-        places.collect()
+        };
+        Vec::<String>::read(value)?.iter().map(pair).collect()
     }
 
     fn write(&self) -> Value {
-        let places = self.iter();
-        places
-            .map(|(part, path)| format!("{part}={path}"))
-            .collect()
-    }
-}
-
-impl Form for Connections {
-    fn read(value: &Value) -> Option<Self> {
-        match value.as_str()? {
-            "keep" => Some(Self::Keep),
-            "new" => Some(Self::New),
-            _ => None,
-        }
-    }
-
-    fn write(&self) -> Value {
-        match self {
-            Self::Keep => "keep".into(),
-            Self::New => "new".into(),
-        }
+        let pairs = self.iter();
+        pairs.map(|(part, path)| format!("{part}={path}")).collect()
     }
 }
 

@@ -140,10 +140,12 @@ impl RunSettings {
     /// The settings that are given; a switch that is off is not.
     pub fn given(&self) -> impl Iterator<Item = Setting> {
         let settings = Setting::ALL.iter().copied();
-        settings.filter(|setting| {
-            self.get(*setting)
-                .is_some_and(|value| value != Value::Bool(false))
-        })
+        settings.filter(|setting| self.is_given(*setting))
+    }
+
+    fn is_given(&self, setting: Setting) -> bool {
+        self.get(setting)
+            .is_some_and(|value| value != Value::Bool(false))
     }
 
     /// Makes sure that no two of them exclude each other.
@@ -152,13 +154,9 @@ impl RunSettings {
     /// If two do.
     pub fn check(&self) -> Result<()> {
         for setting in self.given() {
-            for other in setting.excludes() {
-                if self
-                    .get(*other)
-                    .is_some_and(|value| value != Value::Bool(false))
-                {
-                    return Err(Error::conflict(setting, *other));
-                }
+            let mut excluded = setting.excludes().iter();
+            if let Some(other) = excluded.find(|other| self.is_given(**other)) {
+                return Err(Error::conflict(setting, *other));
             }
         }
         Ok(())

@@ -54,16 +54,10 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
 impl RunSettings {
     /// Those of `llmeter.json`; null where not given.
     pub(in crate::run) fn own(&self) -> Object {
-        let own = Setting::ALL
-            .iter()
-            .filter(|setting| kept(**setting) == Kept::Own);
-        own.map(|setting| {
-            (
-                setting.name().to_owned(),
-                self.get(*setting).unwrap_or_default(),
-            )
-        })
-        .collect()
+        let settings = Setting::ALL.iter().copied();
+        let own = settings.filter(|setting| kept(*setting) == Kept::Own);
+        own.map(|own| (own.name().to_owned(), self.get(own).unwrap_or_default()))
+            .collect()
     }
 
     /// From the files of a folder: `run_config.json` and `llmeter.json`.
@@ -81,14 +75,13 @@ impl RunSettings {
             let old = (setting == Setting::Workers).then_some("lanes");
             let value = object.get(name).or_else(|| object.get(old?));
             if let Some(value) = value.filter(|value| !value.is_null()) {
-                let refused = |reason: Error| match reason {
-                    Error::Invalid { problem, .. } => Error::Field {
-                        field: name.into(),
-                        problem,
-                    },
-                    other => other,
-                };
-                settings.set(setting, value).map_err(refused)?;
+                let field = name.into();
+                settings
+                    .set(setting, value)
+                    .map_err(|reason| match reason {
+                        Error::Invalid { problem, .. } => Error::Field { field, problem },
+                        other => other,
+                    })?;
             }
         }
         // A run that is bound by time has a count of 0.

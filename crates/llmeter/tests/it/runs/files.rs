@@ -165,7 +165,9 @@ fn a_run_in_the_same_folder_is_refused_unless_allowed() {
     let before = std::fs::read(path.join("responses.jsonl")).unwrap();
     let second = named(1);
     let error = finish(move || Runner::new(second).run_blocking()).unwrap_err();
-    assert!(matches!(&error, Error::FolderInUse { path: used } if *used == path.clone().into()));
+    assert!(
+        matches!(&error, Error::FolderInUse { path: used } if *used == path.display().to_string())
+    );
     assert_eq!(std::fs::read(path.join("responses.jsonl")).unwrap(), before);
     assert_eq!(server.requests(), 3, "nothing was sent");
     let mut second = named(1);

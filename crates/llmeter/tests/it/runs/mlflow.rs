@@ -82,7 +82,7 @@ fn it_never_answers() {
     let server = Scripted::start(vec![vec![Step::Hold]]);
     let result = run(&server.base_url, 0.5);
     assert!(
-        failure(&result).contains("gave no answer within 0.5 s"),
+        failure(&result).contains("sent no response within 0.5 s"),
         "{}",
         failure(&result)
     );

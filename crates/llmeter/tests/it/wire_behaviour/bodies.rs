@@ -86,7 +86,7 @@ fn broken_json() {
     );
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n";
     let response = one(vec![write(format!("{head}{half}")), Step::Close]);
-    assert_failed(&response, "in the middle of the answer");
+    assert_failed(&response, "in the middle of the response");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn what_cannot_be_unpacked_is_named() {
     let response = one(vec![write(answer("500 X", EVENTS, "zstd", b"\x1f\x8b?"))]);
     assert_failed(
         &response,
-        "HTTP 500 Internal Server Error: the answer is encoded as zstd",
+        "HTTP 500 Internal Server Error: the response is encoded as zstd",
     );
     let response = one(vec![write(answer(
         "200 OK",

@@ -53,7 +53,7 @@ fn a_request_that_a_closing_server_did_not_answer_is_sent_again_once() {
         let (responses, server) = several(vec![vec![write(whole())], vec![end]]);
         assert_streamed(&responses[0], &["all"]);
         // The second is read and dropped, and its repetition as well: that is a failure.
-        assert_failed(&responses[1], "closed the connection without an answer");
+        assert_failed(&responses[1], "closed the connection without a response");
         assert_eq!(responses[1].retries, Some(1));
         assert_eq!((server.connections(), server.requests()), (2, 3));
     }
@@ -74,7 +74,7 @@ fn a_request_that_a_closing_server_did_not_answer_is_sent_again_once() {
 fn a_new_connection_without_an_answer_is_a_failure() {
     for end in [Step::Close, Step::Reset] {
         let (responses, server) = several(vec![vec![end]]);
-        assert_failed(&responses[0], "closed the connection without an answer");
+        assert_failed(&responses[0], "closed the connection without a response");
         assert_eq!(responses[0].retries, None);
         assert_eq!(server.requests(), 1);
     }

@@ -92,13 +92,13 @@ fn a_stream_breaks_in_the_middle() {
     assert_cut(
         &response,
         "half",
-        "closed the connection in the middle of the answer",
+        "closed the connection in the middle of the response",
     );
     let response = one(vec![half(), Step::Reset]);
     assert_cut(
         &response,
         "half",
-        "the connection broke in the middle of the answer",
+        "the connection broke in the middle of the response",
     );
     let response = one(vec![
         write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"),
@@ -108,7 +108,7 @@ fn a_stream_breaks_in_the_middle() {
     assert_cut(
         &response,
         "half",
-        "closed the connection in the middle of the answer",
+        "closed the connection in the middle of the response",
     );
     // A reset is no proper end of a body that ends with the connection.
     let response = one(vec![
@@ -119,7 +119,7 @@ fn a_stream_breaks_in_the_middle() {
     assert_cut(
         &response,
         "half",
-        "the connection broke in the middle of the answer",
+        "the connection broke in the middle of the response",
     );
 }
 
@@ -130,7 +130,7 @@ fn an_event_is_cut_in_the_middle() {
     assert_cut(
         &response,
         "half",
-        "closed the connection in the middle of the answer",
+        "closed the connection in the middle of the response",
     );
     let response = one(vec![write(chunked(&body))]);
     assert_cut(&response, "half", "frame 2 is not valid JSON");
