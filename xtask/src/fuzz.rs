@@ -162,7 +162,8 @@ fn run(folder: &Path, program: &Path, target: &str, seconds: u32) -> Result<Opti
     let status = Command::new(program)
         .env(API_VARIABLE, target)
         // What it finds goes to the first.
-        .args([&corpus, &folder.join("seeds").join(target)])
+        .arg(&corpus)
+        .args(Some(folder.join("seeds").join(target)).filter(|seeds| seeds.is_dir()))
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-rss_limit_mb={MEMORY_MB}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
