@@ -20,7 +20,7 @@ use crate::{
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
     pacer::Pacer,
-    response::ResponseHead,
+    response,
     shared::Shared,
     socket::{self, Arrival, Reader},
 };
@@ -253,20 +253,8 @@ impl Connection {
         body: &Value,
     ) -> Result<Then, Gone> {
         let keep_alive = head.is_some_and(|head| head.keep_alive);
-        let body = body.to_string();
-        let mut out = Vec::with_capacity(512 + body.len());
-        ResponseHead {
-            status,
-            content_type: "application/json",
-            length: Some(body.len()),
-            chunked: false,
-            keep_alive,
-            headers: &headers,
-        }
-        .write(&mut out);
-        if head.is_none_or(|head| head.method != "HEAD") {
-            out.extend_from_slice(body.as_bytes());
-        }
+        let is_head = head.is_some_and(|head| head.method == "HEAD");
+        let out = response::json(status, keep_alive, &headers, &body.to_string(), is_head);
         // Whoever has read a response finds it counted.
         self.shared.count_response();
         self.write(&out).await?;

@@ -14,6 +14,7 @@ pub(super) const ABOUT: About = About {
     id_prefix: "chatcmpl-",
     id_header: Some("x-amzn-requestid"),
     stream_type: "application/vnd.amazon.eventstream",
+    frame: |out, event, data| event_with_bytes(out, event.unwrap_or("chunk"), data),
     refusal,
     stream_error: Some(stream_error),
     ..openai::ABOUT
@@ -84,19 +85,13 @@ pub(super) fn event_with_bytes(out: &mut Vec<u8>, kind: &str, data: &str) {
 }
 
 /// The message that ends a stream which fails.
-fn stream_error(error: &ApiError) -> Vec<u8> {
+fn stream_error(out: &mut Vec<u8>, error: &ApiError) {
     let headers = [
         (":exception-type", "modelStreamErrorException"),
         (":content-type", JSON),
         (":message-type", "exception"),
     ];
-    let mut out = Vec::new();
-    append(
-        &mut out,
-        &headers,
-        refusal(error).body.to_string().as_bytes(),
-    );
-    out
+    append(out, &headers, refusal(error).body.to_string().as_bytes());
 }
 
 /// The type of a header whose value is a text.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Refusal};
+use super::frames::sse;
 use super::request::{flag, present};
 use super::{About, Completion, Finish};
 use crate::connection::percent_decode;
@@ -21,6 +22,7 @@ pub(super) const ABOUT: About = About {
     counts_input: true,
     tells_times: false,
     calls_in_one_chunk: false,
+    frame: |out, event, data| sse(out, event, data),
     refusal,
     stream_error: None,
 };

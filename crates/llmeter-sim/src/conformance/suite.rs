@@ -121,7 +121,7 @@ impl Suite {
             return Ok(Err(why));
         }
 
-        let (wording, says) = (&*self.wording, says(case));
+        let (wording, says) = (&*self.wording, Says::of(case));
         let asked = Asked {
             wording,
             case,
@@ -190,18 +190,6 @@ impl fmt::Debug for Suite {
             .field("cases", &self.cases)
             .field("skipped", &self.skipped)
             .finish_non_exhaustive()
-    }
-}
-
-/// What the response to a case says.
-fn says(case: Case) -> Says {
-    match case {
-        Case::NoUsage => Says::plain().without_usage(),
-        Case::Reasoning => Says::reasoning(),
-        Case::ToolCall => Says::call(),
-        Case::EmptyResponse => Says::nothing(),
-        Case::HugeFrame => Says::huge(),
-        _ => Says::plain(),
     }
 }
 
