@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::setting::Setting;
 use llmeter_wire::http1::HttpError;
@@ -45,7 +47,7 @@ pub struct KeyVariable {
 }
 
 /// What is most likely wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// What happened, in a few plain words.
     pub cause: String,
