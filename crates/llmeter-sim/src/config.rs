@@ -35,7 +35,7 @@ pub struct SimConfig {
     pub tokens_per_frame: u32,
     /// Reasoning tokens that come before the visible ones.
     pub reasoning_tokens: u32,
-    /// Share of requests answered with status 500.
+    /// Share of requests that fail with status 500.
     pub error_rate: f64,
     /// Share of requests that fall silent half-way and keep the connection open.
     pub stall_rate: f64,

@@ -322,35 +322,3 @@ impl From<io::Error> for NoRequest {
         Self::Gone
     }
 }
-
-pub(crate) fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = |digit: u8| char::from(digit).to_digit(16);
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                let value = hex(*high).unwrap_or(0) * 16 + hex(*low).unwrap_or(0);
-                bytes.push(u8::try_from(value).unwrap_or(0));
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_decode;
-
-    #[test]
-    fn percent_signs_decode_or_stand() {
-        assert_eq!(percent_decode("org%2Fmodel%20x"), "org/model x");
-        assert_eq!(percent_decode("100%"), "100%");
-        assert_eq!(percent_decode("%zz"), "%zz");
-    }
-}

@@ -24,7 +24,7 @@ use crate::{
     truth::{TruthLog, TruthRecord, TruthWriter},
 };
 
-/// A pause after a failed accept, which most often means that the process has no file
+/// A pause after a failed accept, which mostly means that the process has no file
 /// descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub struct Simulator;
 
 impl Simulator {
-    /// Starts a server on threads of its own. It answers as soon as this returns.
+    /// Starts a server on threads of its own. It responds as soon as this returns.
     ///
     /// # Errors
     /// When a setting is out of its range, the address is taken, the truth file cannot be created

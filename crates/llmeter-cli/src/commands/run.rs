@@ -10,8 +10,8 @@ use crate::args::RunArguments;
 use crate::exit::Exit;
 use crate::{output, progress, settings, signals};
 
-/// Tokens of an answer up to which `--calibrate` follows the payload.
-const MOST_CALIBRATION_TOKENS: u64 = 256;
+/// Tokens of a response up to which `--calibrate` follows the payload.
+const MAX_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
@@ -118,7 +118,7 @@ fn measure_machine(
     let payloads = config.payloads.iter();
     let limits = payloads.filter_map(|payload| output_limit(payload));
     if let Some(tokens) = limits.max() {
-        shape.output_tokens = tokens.clamp(2, MOST_CALIBRATION_TOKENS) as u32;
+        shape.output_tokens = tokens.clamp(2, MAX_CALIBRATION_TOKENS) as u32;
     }
     calibrate::measure(&shape, interrupt, quiet)
 }

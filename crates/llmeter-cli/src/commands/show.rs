@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::output;
 
 /// Run folders that an error names.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     let result = load(&arguments.folder)?;
@@ -25,7 +25,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Loads a run folder with its answers.
+/// Loads a run folder with its responses.
 pub(super) fn load(folder: &Location) -> Result<RunResult> {
     match RunResult::load(folder.clone()) {
         Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
@@ -53,7 +53,7 @@ fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
     };
     match runs.as_slice() {
         [] => reason.into(),
-        few if few.len() <= MOST_NAMED => anyhow!(
+        few if few.len() <= MAX_NAMED => anyhow!(
             "{} is not a run folder, but holds some: {}",
             folder.display(),
             names(few)
@@ -62,7 +62,7 @@ fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
             "{} is not a run folder, but holds {}: {}, …",
             folder.display(),
             many.len(),
-            names(&many[many.len() - MOST_NAMED..])
+            names(&many[many.len() - MAX_NAMED..])
         ),
     }
 }

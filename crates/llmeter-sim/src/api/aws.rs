@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Refusal};
-use super::{About, Route, openai};
-use crate::connection::percent_decode;
+use super::{About, Route, openai, unescaped};
 
 const JSON: &str = "application/json";
 
@@ -30,7 +29,7 @@ pub(super) fn operation(
 ) -> Option<Route> {
     let (model, operation) = path.strip_prefix(prefix)?.rsplit_once('/')?;
     (operation == non_streaming || operation == streaming).then(|| Route {
-        model: percent_decode(model),
+        model: unescaped(model),
         stream: operation == streaming,
         service: Some(service),
     })

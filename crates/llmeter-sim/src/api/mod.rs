@@ -26,6 +26,7 @@ pub(crate) mod words;
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::conformance::Case;
@@ -162,6 +163,11 @@ pub(crate) fn stream_error(api: &dyn Api, error: &ApiError) -> Vec<u8> {
     out
 }
 
+/// A part of a path as it was before it was escaped.
+fn unescaped(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
 /// A path without what a gateway or a version puts in front of it.
 fn local(path: &str) -> &str {
     // Bedrock's newer address and Foundry put Anthropic's API there.
@@ -256,6 +262,13 @@ mod tests {
         ] {
             assert!(find(path).is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn percent_signs_decode_or_stand() {
+        assert_eq!(unescaped("org%2Fmodel%20x"), "org/model x");
+        assert_eq!(unescaped("100%"), "100%");
+        assert_eq!(unescaped("%zz"), "%zz");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Simulated {
 }
 
 /// The id of every response of an API that has ids.
-const ID: &str = "answer-7";
+const ID: &str = "response-7";
 
 impl Simulated {
     /// The API of this name in llmeter's table, streaming or not. `anthropic-messages-on-bedrock`

@@ -17,7 +17,7 @@ use super::{Case, Request};
 
 /// How long a request may take. Reaching it is a failure, but for one case.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request may take that is never answered to its end: its first bytes come within it.
+/// How long a request may take whose response never ends: its first bytes come within it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all requests of a case may take. Reaching it means that the run hangs.
 const HANG: Duration = Duration::from_secs(120);

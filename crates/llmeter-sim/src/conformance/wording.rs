@@ -7,9 +7,9 @@ use crate::api::words;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Says {
-    /// Pieces of the reasoning, one frame each.
+    /// Chunks of the reasoning, one frame each.
     pub reasoning: Vec<String>,
-    /// Pieces of the text, one frame each.
+    /// Chunks of the text, one frame each.
     pub text: Vec<String>,
     /// The tool that is called instead of a text.
     pub tool: Option<ToolCall>,

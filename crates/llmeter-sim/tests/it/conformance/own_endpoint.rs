@@ -164,7 +164,7 @@ fn what_an_endpoint_does_wrong_is_told_with_what_was_expected() {
     for line in [
         "FAILED   Usage",
         "num_tokens_input: expected Some(7), got None",
-        "id: expected Some(\"answer-7\"), got Some(",
+        "id: expected Some(\"response-7\"), got Some(",
         "the request is not what the API takes: asks for a stream: false",
         "FAILED   Reasoning",
         "reasoning_text: expected \"not the river\", got \"\"",

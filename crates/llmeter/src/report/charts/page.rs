@@ -126,8 +126,8 @@ fn histogram(page: &mut String, one: &Distribution) {
 
 fn curve(page: &mut String, one: &Distribution) {
     // The histogram's range, so that the two can be compared.
-    let from = one.bins.first().map_or(one.least, |bin| bin.from);
-    let to = one.bins.last().map_or(one.greatest, |bin| bin.to);
+    let from = one.bins.first().map_or(one.min, |bin| bin.from);
+    let to = one.bins.last().map_or(one.max, |bin| bin.to);
     let (x, y) = (Scale::x(from, to), Scale::y(1.0));
     let percent = (0..=4).map(|quarter| {
         let share = f64::from(quarter) / 4.0;

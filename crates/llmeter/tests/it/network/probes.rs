@@ -99,7 +99,7 @@ fn odd_answers_get_a_remark() {
     assert!(single.contains("in one frame"), "{single}");
     let completion = crate::scripted::answers::completion("plain words");
     let whole = remarks(&completion, "application/json");
-    assert!(whole.contains("the answer came in one piece"), "{whole}");
+    assert!(whole.contains("a non-streaming response came"), "{whole}");
 }
 
 #[test]
