@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use llmeter::api::output_limit;
-use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict, report};
+use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::{calibrate, failure};
@@ -55,14 +55,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
             result.warnings.push(warning);
         }
     }
-    if json {
-        for warning in &result.warnings {
-            output::note(&format!("warning: {warning}"));
-        }
-        output::json(&result.stats_map())?;
-    } else {
-        output::text(&report::summary(&result))?;
-    }
+    output::result(&result, json)?;
     let exit = exit_of(&result, strict);
     if exit == Exit::AllFailed {
         let reason = failure::all_failed(&result, key.as_ref());

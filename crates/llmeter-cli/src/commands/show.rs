@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use llmeter::result::RunFolder;
 use llmeter::storage::Location;
-use llmeter::{Error, RunResult, report};
+use llmeter::{Error, RunResult};
 
 use crate::args::ShowArguments;
 use crate::exit::Exit;
@@ -13,15 +13,7 @@ use crate::output;
 const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
-    let result = load(&arguments.folder)?;
-    if arguments.json {
-        for warning in &result.warnings {
-            output::note(&format!("warning: {warning}"));
-        }
-        output::json(&result.stats_map())?;
-    } else {
-        output::text(&report::summary(&result))?;
-    }
+    output::result(&load(&arguments.folder)?, arguments.json)?;
     Ok(Exit::Done)
 }
 
@@ -45,24 +37,18 @@ fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
         .filter(|path| path.is_dir() && RunFolder::holds_run(path))
         .collect();
     runs.sort();
-    let names = |runs: &[std::path::PathBuf]| {
-        runs.iter()
-            .map(|path| path.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match runs.as_slice() {
-        [] => reason.into(),
-        few if few.len() <= MAX_NAMED => anyhow!(
-            "{} is not a run folder, but holds some: {}",
-            folder.display(),
-            names(few)
-        ),
-        many => anyhow!(
-            "{} is not a run folder, but holds {}: {}, …",
-            folder.display(),
-            many.len(),
-            names(&many[many.len() - MAX_NAMED..])
-        ),
+    if runs.is_empty() {
+        return reason.into();
     }
+    let left_out = runs.len().saturating_sub(MAX_NAMED);
+    let named = runs[left_out..]
+        .iter()
+        .map(|path| path.display().to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    let (count, more) = match left_out {
+        0 => ("some".to_owned(), ""),
+        _ => (runs.len().to_string(), ", …"),
+    };
+    let folder = folder.display();
+    anyhow!("{folder} is not a run folder, but holds {count}: {named}{more}")
 }

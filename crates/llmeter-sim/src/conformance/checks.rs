@@ -25,21 +25,6 @@ pub(super) struct Asked<'a> {
     pub(super) says: &'a Says,
 }
 
-/// The complete response as its API words it.
-pub(super) fn good_response(
-    wording: &dyn Wording,
-    streaming: bool,
-    says: &Says,
-) -> Option<Vec<Step>> {
-    let asked = Asked {
-        wording,
-        case: Case::Usage,
-        streaming,
-        says,
-    };
-    asked.script()
-}
-
 impl Asked<'_> {
     /// What the server does; `None` if the wording has no words for it.
     pub(super) fn script(&self) -> Option<Vec<Step>> {
