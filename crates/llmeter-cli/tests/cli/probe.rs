@@ -77,7 +77,7 @@ fn an_answer_is_shown_in_phases_and_frames() {
             "last frame",
             "per token",
             "Frames (",
-            "Answer text",
+            "Result text",
             "tokens out 8 in 8 frames",
             "Succeeded",
         ]);
@@ -87,7 +87,7 @@ fn an_answer_is_shown_in_phases_and_frames() {
         "Times since",
         "answer",
         "Frames (1;",
-        "Answer text",
+        "Result text",
         "Succeeded",
     ]);
     assert!(!said.out.contains("first token"), "{said:#?}");
@@ -353,7 +353,7 @@ fn a_stream_that_stalls_shows_what_it_had() {
         .exits(3)
         .shows(&[
             "Frames (",
-            "Answer text",
+            "Result text",
             "timed out after 0.5 s",
             "the response had begun",
             "raise --timeout",

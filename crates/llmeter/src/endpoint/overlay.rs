@@ -26,9 +26,9 @@ impl SavedObject {
         {
             let old = ApiMode::of_saved(self)?;
             if old.key_variable() != api.key_variable() {
-                let hint = format!("the address of the saved endpoint is for {}", old.name);
-                let error = Error::requires(Setting::Endpoint, Setting::BaseUrl);
-                return Err(error.with_hint(hint));
+                let expected = format!("an API with the key and the address of {}", old.name);
+                let error = Error::invalid(Setting::Endpoint, api.name, expected);
+                return Err(error.with_hint("give the address of this API with `base_url`"));
             }
         }
         for field in self.fields_elsewhere(given) {

@@ -14,7 +14,7 @@ use llmeter_sim::conformance::{
 };
 use serde_json::json;
 
-#[allow(dead_code, unreachable_pub, reason = "it has a main function")]
+#[expect(dead_code, unreachable_pub, reason = "it has a main function")]
 #[path = "../../../../llmeter/examples/own_endpoint.rs"]
 mod example;
 
