@@ -85,7 +85,7 @@ fn an_answer_is_shown_in_phases_and_frames() {
     let said = probe(&place, &server.base_url(), &["--endpoint", "openai-chat"]).exits(0);
     said.shows(&[
         "Times since",
-        "answer",
+        "response",
         "Frames (1;",
         "Result text",
         "Succeeded",
