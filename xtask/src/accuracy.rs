@@ -1,7 +1,7 @@
 //! How far the meter's figures are from the truth.
 //!
 //! The simulator runs on one core and logs when each request arrived (the kernel's stamp) and when
-//! each frame was handed to the kernel; the meter runs on another. Both are joined by the answer's
+//! each frame was handed to the kernel; the meter runs on another. Both are joined by the response's
 //! id.
 
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct AccuracyArguments {
     /// How long each level sends
     #[arg(long, default_value = "8s")]
     duration: String,
-    /// Answers that each client of each level gets before the measurement
+    /// Responses that each client of each level gets before the measurement
     #[arg(long, default_value_t = 1)]
     warmup: usize,
     /// Another build of llmeter that each level is measured with in turn, asked by the same simulator

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::test::{cargo, run, workspace_root};
+use crate::test::{cargo, has, run, workspace_root};
 
 /// The parts of `deny.toml` that are checked here.
 #[derive(Deserialize)]
@@ -47,13 +47,7 @@ struct Package {
 
 pub(crate) fn deny() -> Result<()> {
     let root = workspace_root()?;
-    let has_cargo_deny = cargo(&root)
-        .args(["deny", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if has_cargo_deny {
+    if has(&root, "deny") {
         run(cargo(&root).args(["deny", "check", "bans", "licenses", "sources"]))?;
         if run(cargo(&root).args(["deny", "fetch", "db"])).is_err() {
             eprintln!("the advisory database is out of reach: advisories are not checked");
@@ -65,18 +59,9 @@ pub(crate) fn deny() -> Result<()> {
     let rules = std::fs::read_to_string(root.join("deny.toml")).context("cannot read deny.toml")?;
     // Cargo.lock also lists packages that no feature turns on; the tree has only those that are used.
     let output = cargo(&root)
-        .args([
-            "tree",
-            "--locked",
-            "--workspace",
-            "--all-features",
-            "--target=all",
-        ])
-        .args([
-            "--edges=normal,build,dev",
-            "--prefix=none",
-            "--format={p}|{l}",
-        ])
+        .args(["tree", "--locked", "--workspace", "--all-features"])
+        .args(["--target=all", "--edges=normal,build,dev"])
+        .args(["--prefix=none", "--format={p}|{l}"])
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo tree")?;

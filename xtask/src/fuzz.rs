@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use llmeter::api::APIS;
 
+use crate::layers::rust_files;
 use crate::test::{cargo, workspace_root};
 
 /// Coverage for libFuzzer, as cargo-fuzz asks for it; no sanitizer, which only nightly has.
@@ -64,14 +65,10 @@ pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
     let mut failed = Vec::new();
     for target in chosen {
         let program = programs.join(program(target));
-        match run(&folder, &program, target, arguments.seconds)? {
-            None => {}
-            Some(reason) => failed.push(format!("{target}: {reason}")),
-        }
+        let reason = run(&folder, &program, target, arguments.seconds)?;
+        failed.extend(reason.map(|reason| format!("{target}: {reason}")));
     }
-    if !failed.is_empty() {
-        bail!("{}", failed.join("\n"));
-    }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }
 
@@ -91,17 +88,8 @@ fn is_api(target: &str) -> bool {
 
 /// Every API is a target, and every file but that of the program that decodes.
 fn all_targets(folder: &Path) -> Result<Vec<String>> {
-    let files = folder.join("targets");
-    let names = fs::read_dir(&files)
-        .and_then(|files| {
-            files
-                .map(|file| Ok(file?.path()))
-                .collect::<std::io::Result<Vec<_>>>()
-        })
-        .with_context(|| format!("cannot list {}", files.display()))?;
-    let mut names: Vec<_> = names
+    let mut names: Vec<_> = rust_files(&folder.join("targets"))?
         .iter()
-        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
         .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
         .filter(|name| name != DECODING)
         .chain(apis().map(str::to_owned))

@@ -1,6 +1,6 @@
 //! `cargo xtask layers`: imports only look down.
 //!
-//! Sources are read as text: every path that begins with `crate::`, or climbs out of its module by
+//! Sources are read as tokens: every path that begins with `crate::`, or climbs out of its module by
 //! `super::`, is an import of the module that it leads to. Tests may see everything.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +93,10 @@ fn upward_imports(sources: &Path) -> Result<BTreeSet<Edge>> {
         .enumerate()
         .flat_map(|(rank, group)| group.iter().map(move |module| (*module, rank)))
         .collect();
-    let lib = source::code(&read(&sources.join("lib.rs"))?);
+    let code = |file: &Path| {
+        source::code(&read(file)?).with_context(|| format!("cannot parse {}", file.display()))
+    };
+    let lib = code(&sources.join("lib.rs"))?;
     for module in source::modules(&lib) {
         ensure!(
             rank.contains_key(module.as_str()),
@@ -111,7 +114,7 @@ fn upward_imports(sources: &Path) -> Result<BTreeSet<Edge>> {
         if module.iter().any(|name| name == "tests") {
             continue;
         }
-        for Import { line, path } in source::imports(&source::code(&read(&file)?), &module) {
+        for Import { line, path } in source::imports(&code(&file)?, &module) {
             // What the root re-exports is the module's that defines it.
             let first = &path[0];
             let to = exports.get(first).unwrap_or(first);
@@ -176,7 +179,8 @@ fn module_path(sources: &Path, file: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The sources in a folder, at any depth.
+pub(crate) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?

@@ -25,7 +25,7 @@ const TOKENS: usize = 64;
 #[derive(Clone, Copy)]
 struct Memory {
     peak: f64,
-    /// The most that waited for the recorder: part of the peak, and a matter of how busy the core
+    /// The maximum that waited for the recorder: part of the peak, and a matter of how busy the core
     /// is. The rest is what grows with the run, or does not.
     backlog: f64,
 }
@@ -39,16 +39,8 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<()> {
         let usage = processes::run_on(
             meter_core,
             Command::new(&llmeter)
-                .args([
-                    "run", "--quiet", "--json", "--model", "m", "--prompt", "Go.",
-                ])
-                .args([
-                    "--base-url",
-                    &simulator.base_url,
-                    "--overwrite",
-                    "--run-name",
-                    "run",
-                ])
+                .args(simulator.run())
+                .args(["--overwrite", "--run-name", "run"])
                 .args(["--clients", &CLIENTS.to_string()])
                 .args(["--requests", &requests.div_ceil(CLIENTS).to_string()])
                 .args(mode)
@@ -75,11 +67,11 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<()> {
         let mut first: Option<(usize, Memory)> = None;
         for &requests in &arguments.requests {
             let memory = measure(requests, mode)?;
-            let (fewest, least) = *first.get_or_insert((requests, memory));
+            let (fewest, smallest) = *first.get_or_insert((requests, memory));
             let growth = match requests.checked_sub(fewest) {
                 Some(more @ 1..) => {
                     let held = |memory: Memory| memory.peak - memory.backlog;
-                    let growth = (held(memory) - held(least)) * 1e5 / more as f64;
+                    let growth = (held(memory) - held(smallest)) * 1e5 / more as f64;
                     format!("{:.1} MB", growth / 1e6)
                 }
                 _ => "—".to_owned(),

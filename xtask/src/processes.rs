@@ -5,22 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
+use crate::test::{cargo, run, workspace_root};
+
 /// Builds the command line in release mode and returns its path.
 pub(crate) fn build_llmeter() -> Result<PathBuf> {
-    let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
-        .args(["build", "--release", "--quiet", "--package", "llmeter-cli"])
-        .status()
-        .context("cannot start cargo")?;
-    if !status.success() {
-        bail!("llmeter does not build");
-    }
+    let build = ["build", "--release", "--quiet", "--package", "llmeter-cli"];
+    run(cargo(&workspace_root()?).args(build))?;
     let this = std::env::current_exe()?;
     let folder = this.parent().context("xtask has no folder")?;
     Ok(folder.join("llmeter"))
@@ -78,6 +75,22 @@ impl SimulatorProcess {
         let pace = ["--ttft=0ms", "--itl=0ms"].map(str::to_owned);
         let tokens = format!("--output-tokens={tokens}");
         Self::start(llmeter, core, &[&pace[..], &[tokens]].concat())
+    }
+
+    /// The arguments of a quiet run against it that prints its statistics.
+    pub(crate) fn run(&self) -> [&str; 9] {
+        let url = self.base_url.as_str();
+        [
+            "run",
+            "--quiet",
+            "--json",
+            "--model",
+            "m",
+            "--prompt",
+            "Go.",
+            "--base-url",
+            url,
+        ]
     }
 
     /// Stops it, so that its truth log is complete.

@@ -1,6 +1,9 @@
-//! What can be read from Rust sources as text: modules, re-exports and imports.
+//! What the tokens of Rust sources tell: modules, re-exports and imports.
 
 use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
 /// A path that a file uses, from the root of its crate.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,26 +14,90 @@ pub(crate) struct Import {
     pub(crate) path: Vec<String>,
 }
 
-/// The code of a source: comments, texts and what only tests see are blanks. Lines stay where they
-/// are.
-pub(crate) fn code(source: &str) -> String {
-    without_tests(&without_texts(source))
+/// A name, `::`, or a single character of anything else.
+#[derive(Debug)]
+pub(crate) struct Token {
+    text: String,
+    line: usize,
+}
+
+/// The code of a source, without comments, literals and what only tests see.
+pub(crate) fn code(source: &str) -> Result<Vec<Token>> {
+    let stream: TokenStream = source.parse().map_err(|reason| anyhow!("{reason}"))?;
+    let mut tokens = Vec::new();
+    flatten(stream, &mut tokens);
+    Ok(tokens)
+}
+
+fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
+    let mut trees = stream.into_iter().peekable();
+    while let Some(tree) = trees.next() {
+        let line = tree.span().start().line;
+        let mut push = |text: &str, line| {
+            let text = text.to_owned();
+            tokens.push(Token { text, line });
+        };
+        match tree {
+            TokenTree::Ident(name) => push(&name.to_string(), line),
+            TokenTree::Literal(_) => {}
+            TokenTree::Punct(mark) if mark.as_char() == '#' => {
+                if let Some(TokenTree::Group(attribute)) = trees.peek()
+                    && is_for_tests(attribute.stream())
+                {
+                    let is_end = |tree: &TokenTree| match tree {
+                        TokenTree::Punct(mark) => matches!(mark.as_char(), ';' | ','),
+                        TokenTree::Group(body) => body.delimiter() == Delimiter::Brace,
+                        _ => false,
+                    };
+                    // The item, to its semicolon, its comma or the end of its body.
+                    trees.find(is_end);
+                }
+            }
+            TokenTree::Punct(mark) => {
+                let is_pair = mark.as_char() == ':' && mark.spacing() == Spacing::Joint;
+                match is_pair && trees.next().is_some() {
+                    true => push("::", line),
+                    false => push(&mark.as_char().to_string(), line),
+                }
+            }
+            TokenTree::Group(group) => {
+                let [open, close] = match group.delimiter() {
+                    Delimiter::Parenthesis => ["(", ")"],
+                    Delimiter::Brace => ["{", "}"],
+                    Delimiter::Bracket => ["[", "]"],
+                    Delimiter::None => ["", ""],
+                };
+                push(open, line);
+                flatten(group.stream(), tokens);
+                let (text, line) = (close.to_owned(), group.span_close().start().line);
+                tokens.push(Token { text, line });
+            }
+        }
+    }
+}
+
+/// Whether an attribute is a `cfg` that only tests meet.
+fn is_for_tests(attribute: TokenStream) -> bool {
+    let mut tokens = Vec::new();
+    flatten(attribute, &mut tokens);
+    let texts: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
+    texts.first() == Some(&"cfg")
+        && texts.contains(&"test")
+        && !texts.windows(3).any(|three| three == ["not", "(", "test"])
 }
 
 /// The modules that a file declares.
-pub(crate) fn modules(code: &str) -> Vec<String> {
-    let tokens = tokens(code);
+pub(crate) fn modules(tokens: &[Token]) -> Vec<String> {
     let declarations = tokens.windows(3).filter(|three| three[0].text == "mod");
-    declarations.map(|three| three[1].text.to_owned()).collect()
+    declarations.map(|three| three[1].text.clone()).collect()
 }
 
 /// The modules, or crates, from which a file re-exports names: `Runner` is of `run`.
-pub(crate) fn exports(code: &str) -> BTreeMap<String, String> {
-    let tokens = tokens(code);
+pub(crate) fn exports(tokens: &[Token]) -> BTreeMap<String, String> {
     let mut exports = BTreeMap::new();
     for (at, token) in tokens.iter().enumerate() {
         if token.text == "use" {
-            for path in tree(&tokens, at + 1).0 {
+            for path in tree(tokens, at + 1).0 {
                 if let (Some(first), Some(last)) = (path.first(), path.last()) {
                     exports.insert(last.clone(), first.clone());
                 }
@@ -41,19 +108,18 @@ pub(crate) fn exports(code: &str) -> BTreeMap<String, String> {
 }
 
 /// The paths in a file of the module `module` that lead out of it, from the root of the crate.
-pub(crate) fn imports(code: &str, module: &[String]) -> Vec<Import> {
-    let tokens = tokens(code);
+pub(crate) fn imports(tokens: &[Token], module: &[String]) -> Vec<Import> {
     let mut imports = Vec::new();
     // Modules in braces, with the depth at which each ends.
     let mut inner: Vec<(String, usize)> = Vec::new();
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
-        match token.text {
+        match token.text.as_str() {
             "{" => {
                 depth += 1;
                 if at >= 2 && tokens[at - 2].text == "mod" {
-                    inner.push((tokens[at - 1].text.to_owned(), depth));
+                    inner.push((tokens[at - 1].text.clone(), depth));
                 }
             }
             "}" => {
@@ -63,7 +129,7 @@ pub(crate) fn imports(code: &str, module: &[String]) -> Vec<Import> {
                 depth = depth.saturating_sub(1);
             }
             "crate" | "super" if !(at > 0 && tokens[at - 1].text == "::") => {
-                let (paths, end) = tree(&tokens, at);
+                let (paths, end) = tree(tokens, at);
                 let here = module.iter().chain(inner.iter().map(|(name, _)| name));
                 let here: Vec<&String> = here.collect();
                 imports.extend(paths.into_iter().filter_map(|path| {
@@ -98,7 +164,7 @@ fn from_root(path: &[String], here: &[&String]) -> Option<Vec<String>> {
 }
 
 /// The paths that begin at a token, and the token after them: `a::{b, c::d}` is `a::b` and `a::c::d`.
-fn tree(tokens: &[Token<'_>], start: usize) -> (Vec<Vec<String>>, usize) {
+fn tree(tokens: &[Token], start: usize) -> (Vec<Vec<String>>, usize) {
     let mut path = Vec::new();
     let mut at = start;
     while let Some(token) = tokens.get(at) {
@@ -116,13 +182,13 @@ fn tree(tokens: &[Token<'_>], start: usize) -> (Vec<Vec<String>>, usize) {
             }
             return (paths, at + 1);
         }
-        path.push(token.text.to_owned());
+        path.push(token.text.clone());
         at += 1;
-        match tokens.get(at).map(|token| token.text) {
+        match tokens.get(at).map(|token| token.text.as_str()) {
             Some("::") => at += 1,
             // The name after `as` is the one that others see.
             Some("as") => {
-                path.extend(tokens.get(at + 1).map(|token| token.text.to_owned()));
+                path.extend(tokens.get(at + 1).map(|token| token.text.clone()));
                 at += 2;
                 break;
             }
@@ -132,183 +198,13 @@ fn tree(tokens: &[Token<'_>], start: usize) -> (Vec<Vec<String>>, usize) {
     (vec![path], at)
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Token<'s> {
-    text: &'s str,
-    line: usize,
-}
-
-/// Names, `::`, and single characters of anything else.
-fn tokens(code: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    for (line, text) in code.lines().enumerate() {
-        let line = line + 1;
-        let mut rest = text.trim_start();
-        while let Some(first) = rest.chars().next() {
-            let length = match first {
-                _ if is_name(first) => rest.find(|c| !is_name(c)).unwrap_or(rest.len()),
-                ':' if rest.starts_with("::") => 2,
-                _ => first.len_utf8(),
-            };
-            let (text, after) = rest.split_at(length);
-            tokens.push(Token { text, line });
-            rest = after.trim_start();
-        }
-    }
-    tokens
-}
-
-fn is_name(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-/// Puts blanks in place of comments and of what is between quotes.
-fn without_texts(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => block_comment(rest),
-            '"' => quoted(rest),
-            'r' if !out.ends_with(is_name) || out.ends_with('b') => match raw_text(rest) {
-                Some(length) => length,
-                None => {
-                    out.push(first);
-                    rest = &rest[1..];
-                    continue;
-                }
-            },
-            '\'' => match character(rest) {
-                Some(length) => length,
-                None => {
-                    // A lifetime.
-                    out.push(first);
-                    rest = &rest[1..];
-                    continue;
-                }
-            },
-            _ => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-                continue;
-            }
-        };
-        let (text, after) = rest.split_at(length);
-        out.extend(text.chars().map(|c| if c == '\n' { c } else { ' ' }));
-        rest = after;
-    }
-    out
-}
-
-fn block_comment(text: &str) -> usize {
-    let mut depth = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text.as_bytes()[at..];
-        if rest.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if rest.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += 1;
-        }
-    }
-    text.len()
-}
-
-/// The length of a text in quotes that may have escapes.
-fn quoted(text: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The length of `r"…"` and `r#"…"#`; `None` for a name that begins with r.
-fn raw_text(text: &str) -> Option<usize> {
-    let hashes = text[1..].len() - text[1..].trim_start_matches('#').len();
-    text[1 + hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    let start = 2 + hashes;
-    let length = text[start..].find(&end)?;
-    Some(start + length + end.len())
-}
-
-/// The length of a character in quotes; `None` for a lifetime.
-fn character(text: &str) -> Option<usize> {
-    let inner = &text[1..];
-    if inner.starts_with('\\') {
-        return Some(2 + inner[2..].find('\'')? + 2);
-    }
-    let first = inner.chars().next()?.len_utf8();
-    inner[first..].starts_with('\'').then_some(first + 2)
-}
-
-/// Puts blanks in place of items that only tests see.
-fn without_tests(code: &str) -> String {
-    let mut out = code.to_owned();
-    let mut from = 0;
-    while let Some(found) = out[from..].find("#[cfg(") {
-        let start = from + found;
-        from = start + 1;
-        let Some(end) = out[start..].find(']').map(|end| start + end + 1) else {
-            break;
-        };
-        let condition = &out[start..end];
-        let is_test = tokens(condition).iter().any(|token| token.text == "test")
-            && !condition.contains("not(test");
-        if !is_test {
-            continue;
-        }
-        let end = end + item(&out[end..]);
-        let blank: String = out[start..end]
-            .chars()
-            .flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { ' ' }, c.len_utf8()))
-            .collect();
-        out.replace_range(start..end, &blank);
-    }
-    out
-}
-
-/// The length of an item: to its semicolon or comma, or to the brace that closes its body.
-fn item(code: &str) -> usize {
-    let mut depth = 0;
-    for (at, character) in code.char_indices() {
-        match character {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' => depth -= 1,
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            ';' | ',' if depth == 0 => return at + 1,
-            _ => {}
-        }
-    }
-    code.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn paths(source: &str, module: &[&str]) -> Vec<String> {
         let module: Vec<String> = module.iter().map(|name| (*name).to_owned()).collect();
-        let found = imports(&code(source), &module);
+        let found = imports(&code(source).unwrap(), &module);
         found
             .into_iter()
             .map(|import| import.path.join("::"))

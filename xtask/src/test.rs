@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -27,11 +27,7 @@ pub(crate) struct TestArguments {
 
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     let root = workspace_root()?;
-    let python = if arguments.no_python {
-        None
-    } else {
-        Some(python(&root)?)
-    };
+    let python = (!arguments.no_python).then(|| python(&root)).transpose()?;
     let cargo = |arguments: &[&str]| {
         let mut command = cargo(&root);
         command.args(arguments);
@@ -41,17 +37,11 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         };
         run(&mut command)
     };
-    if has_nextest(&root) {
+    if has(&root, "nextest") {
         cargo(&["nextest", "run", "--workspace"])?;
     } else {
-        cargo(&[
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--lib",
-            "--bins",
-            "--tests",
-        ])?;
+        let targets = ["--lib", "--bins", "--tests"];
+        cargo(&[&["test", "--workspace", "--no-fail-fast"], &targets[..]].concat())?;
     }
     cargo(&["test", "--workspace", "--doc"])?;
     cargo(&["build", "--workspace", "--examples"])
@@ -69,13 +59,9 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-fn has_nextest(root: &Path) -> bool {
-    let mut command = cargo(root);
-    command
-        .args(["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+/// Whether cargo has a command.
+pub(crate) fn has(root: &Path, command: &str) -> bool {
+    succeeds(cargo(root).args([command, "--version"]))
 }
 
 /// The Python of an environment that has all required packages; makes the environment if need be.
@@ -131,26 +117,25 @@ fn python(root: &Path) -> Result<PathBuf> {
 fn base_python() -> Result<String> {
     let (major, minor) = PYTHON_AT_LEAST;
     let test = format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))");
-    let candidates = ["python3", "python"];
-    for candidate in candidates {
-        let tried = quietly(Command::new(candidate).args(["-c", &test]));
-        if tried.is_ok_and(|status| status.success()) {
-            return Ok(candidate.to_owned());
-        }
-    }
-    bail!(
-        "no Python {major}.{minor} or newer on the path, which some tests drive; \
-         on Debian and Ubuntu: apt-get install python3 python3-venv; --no-python skips those tests"
-    )
+    let mut candidates = ["python3", "python"].into_iter();
+    let found = candidates.find(|python| succeeds(Command::new(python).args(["-c", &test])));
+    found.map(str::to_owned).with_context(|| {
+        format!(
+            "no Python {major}.{minor} or newer on the path, which some tests drive; on Debian \
+             and Ubuntu: apt-get install python3 python3-venv; --no-python skips those tests"
+        )
+    })
 }
 
 fn works(python: &Path) -> bool {
     // An environment stops working when the Python that it was made from goes.
-    quietly(Command::new(python).args(["-c", "import pip"])).is_ok_and(|status| status.success())
+    succeeds(Command::new(python).args(["-c", "import pip"]))
 }
 
-fn quietly(command: &mut Command) -> std::io::Result<ExitStatus> {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status()
+/// Whether a command runs and succeeds; its output goes nowhere.
+fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 pub(crate) fn run(command: &mut Command) -> Result<()> {

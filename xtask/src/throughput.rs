@@ -20,7 +20,7 @@ pub(crate) struct ThroughputArguments {
     /// Requests on each connection
     #[arg(long, default_value_t = 20)]
     requests: usize,
-    /// Tokens, which is events, of each answer
+    /// Tokens, which is events, of each response
     #[arg(long, default_value_t = 512)]
     tokens: usize,
     /// How often each client is measured
@@ -71,11 +71,8 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
                     let usage = processes::run_on(
                         client_core,
                         Command::new(build)
-                            .args([
-                                "run", "--quiet", "--json", "--model", "m", "--prompt", "Go.",
-                            ])
-                            .args(["--base-url", &simulator.base_url, "--clients", &streams])
-                            .args(["--requests", &requests])
+                            .args(simulator.run())
+                            .args(["--clients", &streams, "--requests", &requests])
                             .args(["--max-tokens", &arguments.tokens.to_string()])
                             .args(["--run-name", &format!("{name}-{round}"), "--output"])
                             .arg(folder.path()),

@@ -15,7 +15,7 @@ use crate::output;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// The work could not be carried out: nobody answers, a file cannot be written, ….
+    /// The work could not be carried out: nothing responds, a file cannot be written, ….
     CouldNotRun = 1,
     /// The command line or the configuration file is wrong.
     BadUsage = 2,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use llmeter::{RunResult, report};
 use serde_json::{Map, Value};
 
 use crate::progress;
@@ -18,6 +19,22 @@ pub(crate) fn text(text: &str) -> Result<()> {
 /// Prints an object as indented JSON.
 pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
     text(&format!("{}\n", serde_json::to_string_pretty(object)?))
+}
+
+/// Prints a result: its summary, or its statistics as JSON.
+pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
+    if !is_json {
+        return text(&report::summary(result));
+    }
+    warnings(result);
+    json(&result.stats_map())
+}
+
+/// Prints a result's warnings, which its summary has as well.
+pub(crate) fn warnings(result: &RunResult) {
+    for warning in &result.warnings {
+        note(&format!("warning: {warning}"));
+    }
 }
 
 /// Prints a line to standard error. Nobody may be listening there: that must not end a run.

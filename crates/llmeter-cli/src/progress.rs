@@ -104,12 +104,12 @@ impl Bars {
         }
     }
 
-    /// A text, cut to what the terminal has room for: a line that wraps could not be redrawn in
+    /// A text, cut to what fits the terminal: a line that wraps could not be redrawn in
     /// place, and neither could one that leaves no room for the `^C` of a terminal.
     fn fit(&self, text: &str, taken: usize) -> String {
         let columns = usize::from(self.terminal.size().1);
-        let room = columns.saturating_sub(taken + KEPT_FREE);
-        console::truncate_str(text, room, "…").into_owned()
+        let width = columns.saturating_sub(taken + KEPT_FREE);
+        console::truncate_str(text, width, "…").into_owned()
     }
 }
 
@@ -270,7 +270,7 @@ fn state(progress: &Progress) -> String {
     let note = if progress.is_stopping {
         ", stopping"
     } else if is_over {
-        ", waiting for the last answers"
+        ", waiting for the last responses"
     } else {
         ""
     };
@@ -303,7 +303,7 @@ mod tests {
         };
         assert_eq!(
             state(&draining),
-            "reqs=5, 2m of 2m, waiting for the last answers"
+            "reqs=5, 2m of 2m, waiting for the last responses"
         );
         let stopping = Progress {
             is_stopping: true,

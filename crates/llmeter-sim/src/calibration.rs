@@ -68,7 +68,7 @@ pub enum CalibrationError {
     /// The run against it failed.
     #[error(transparent)]
     Run(#[from] llmeter::Error),
-    /// No request was answered in time.
+    /// No request was completed in time.
     #[error("no request was completed; calibrate for longer or with fewer clients")]
     NothingMeasured,
 }
@@ -106,47 +106,34 @@ pub fn calibrate(
     let result = runner.run_blocking()?;
     let comparison = Comparison::new(&result.responses, &simulator.truth());
     simulator.stop()?;
-    let summary = |errors: &[f64]| ErrorSummary::new(errors);
-    let (Some(ttft), Some(itl)) = (summary(&comparison.ttft), summary(&comparison.itl)) else {
-        return Err(CalibrationError::NothingMeasured);
-    };
+    let summary =
+        |errors: &[f64]| ErrorSummary::new(errors).ok_or(CalibrationError::NothingMeasured);
+    let quality = result.quality;
     Ok(Calibration {
         shape: *shape,
         requests: comparison.ttft.len(),
-        ttft,
-        itl,
-        verdict: result
-            .quality
-            .map(|quality| quality.verdict)
-            .unwrap_or_default(),
+        ttft: summary(&comparison.ttft)?,
+        itl: summary(&comparison.itl)?,
+        verdict: quality.map(|quality| quality.verdict).unwrap_or_default(),
     })
 }
 
 impl Calibration {
     /// The figures as statistics, each key beginning with `measurement_calibration_`; seconds.
     pub fn stats(&self) -> Map<String, Value> {
-        let mut stats = Map::new();
-        for (name, errors) in [("ttft", self.ttft), ("itl", self.itl)] {
-            for (part, value) in [
-                ("mean", errors.mean),
-                ("p50", errors.p50),
-                ("p99", errors.p99),
-            ] {
-                stats.insert(
-                    format!("measurement_calibration_{name}-{part}"),
-                    json!(value),
-                );
-            }
-        }
-        stats.insert(
-            "measurement_calibration_requests".to_owned(),
-            json!(self.requests),
-        );
-        stats.insert(
-            "measurement_calibration_verdict".to_owned(),
-            json!(self.verdict.as_str()),
-        );
-        stats
+        let (ttft, itl) = (self.ttft, self.itl);
+        let stats = [
+            ("ttft-mean", json!(ttft.mean)),
+            ("ttft-p50", json!(ttft.p50)),
+            ("ttft-p99", json!(ttft.p99)),
+            ("itl-mean", json!(itl.mean)),
+            ("itl-p50", json!(itl.p50)),
+            ("itl-p99", json!(itl.p99)),
+            ("requests", json!(self.requests)),
+            ("verdict", json!(self.verdict.as_str())),
+        ];
+        let named = stats.map(|(name, value)| (format!("measurement_calibration_{name}"), value));
+        Map::from_iter(named)
     }
 }
 

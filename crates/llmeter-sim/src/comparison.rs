@@ -57,26 +57,18 @@ impl Comparison {
         let since_arrival = |at: &i64| (at - record.arrival_ns) as f64 * 1e-9;
         let first = record.writes.first().map(since_arrival);
         let last = record.writes.last().map(since_arrival);
-        self.ttft.extend(
-            response
-                .time_to_first_token
-                .zip(first)
-                .map(|(reported, actual)| reported - actual),
-        );
-        self.ttlt.extend(
-            response
-                .time_to_last_token
-                .zip(last)
-                .map(|(reported, actual)| reported - actual),
-        );
+        let error = |(reported, actual): (f64, f64)| reported - actual;
+        self.ttft
+            .extend(response.time_to_first_token.zip(first).map(error));
+        self.ttlt
+            .extend(response.time_to_last_token.zip(last).map(error));
         let gaps = &response.detail.inter_token_latencies;
         // With frames that arrived as one there is no telling which gap is which.
         if gaps.len() + 1 == record.writes.len() {
-            self.itl.extend(
-                gaps.iter()
-                    .zip(record.writes.windows(2))
-                    .map(|(gap, pair)| f64::from(*gap) - (pair[1] - pair[0]) as f64 * 1e-9),
-            );
+            let pairs = gaps.iter().zip(record.writes.windows(2));
+            let error =
+                |(gap, pair): (&f32, &[i64])| f64::from(*gap) - (pair[1] - pair[0]) as f64 * 1e-9;
+            self.itl.extend(pairs.map(error));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! about them is in `overrides`.
 
 use std::{
+    fmt::Debug,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     time::Duration,
@@ -34,7 +35,7 @@ pub struct SimConfig {
     pub tokens_per_frame: u32,
     /// Reasoning tokens that come before the visible ones.
     pub reasoning_tokens: u32,
-    /// Share of requests answered with status 500.
+    /// Share of requests that fail with status 500.
     pub error_rate: f64,
     /// Share of requests that fall silent half-way and keep the connection open.
     pub stall_rate: f64,
@@ -92,6 +93,8 @@ impl Default for SimConfig {
 pub(crate) const MAX_DELAY: Duration = Duration::from_secs(86_400);
 /// The maximum of tokens of one kind in a response.
 pub(crate) const MAX_TOKENS: u32 = 1_000_000;
+/// What a share may be.
+const SHARE: &str = "from 0 to 1";
 /// The maximum of worker threads.
 const MAX_THREADS: usize = 256;
 
@@ -102,110 +105,102 @@ impl SimConfig {
     /// [`SimError::Invalid`] for the first setting out of its range.
     pub fn validate(&self) -> Result<(), SimError> {
         let delay = "at most 24 hours";
-        check("ttft", self.ttft <= MAX_DELAY, || debug(&self.ttft), delay)?;
-        check("itl", self.itl <= MAX_DELAY, || debug(&self.itl), delay)?;
-        check(
-            "output_tokens",
-            (1..=MAX_TOKENS).contains(&self.output_tokens),
-            || debug(&self.output_tokens),
-            "from 1 to 1000000",
-        )?;
-        check(
-            "reasoning_tokens",
-            self.reasoning_tokens <= MAX_TOKENS,
-            || debug(&self.reasoning_tokens),
-            "at most 1000000",
-        )?;
-        check(
-            "tokens_per_frame",
-            (1..=10_000).contains(&self.tokens_per_frame),
-            || debug(&self.tokens_per_frame),
-            "from 1 to 10000",
-        )?;
-        for (field, share) in [
-            ("jitter", self.jitter),
-            ("error_rate", self.error_rate),
-            ("stall_rate", self.stall_rate),
-            ("cut_rate", self.cut_rate),
-        ] {
-            check(
-                field,
-                (0.0..=1.0).contains(&share),
-                || debug(&share),
-                "from 0 to 1",
-            )?;
-        }
         let faults = self.error_rate + self.stall_rate + self.cut_rate;
-        check(
-            "error_rate + stall_rate + cut_rate",
-            faults <= 1.0 + 1e-9,
-            || debug(&faults),
-            "at most 1 in sum",
-        )?;
-        check(
-            "max_concurrency",
-            // The upper end is what the queue's counter can hold.
-            self.max_concurrency
-                .is_none_or(|n| (1..=usize::MAX >> 3).contains(&n)),
-            || debug(&self.max_concurrency.unwrap_or(0)),
-            "at least 1",
-        )?;
-        check(
-            "prefill_rate",
-            self.prefill_rate
-                .is_none_or(|rate| rate.is_finite() && rate > 0.0),
-            || debug(&self.prefill_rate.unwrap_or(0.0)),
-            "more than 0 tokens per second",
-        )?;
-        check(
-            "model",
-            !self.model.trim().is_empty(),
-            || debug(&self.model),
-            "a name that is not empty",
-        )?;
-        check(
-            "api_key",
-            self.api_key
-                .as_ref()
-                .is_none_or(|key| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic())),
-            || "(not shown)".to_owned(),
-            "printable ASCII without spaces",
-        )?;
-        check(
-            "verify_sigv4",
-            self.verify_sigv4
-                .as_ref()
-                .is_none_or(|(id, secret)| !id.is_empty() && !secret.is_empty()),
-            || "(not shown)".to_owned(),
-            "an access key's id and its secret, as ID:SECRET",
-        )?;
-        check(
-            "threads",
-            (1..=MAX_THREADS).contains(&self.threads),
-            || debug(&self.threads),
-            "from 1 to 256",
-        )
+        let concurrency = self.max_concurrency.unwrap_or(1);
+        let prefill_rate = self.prefill_rate.unwrap_or(1.0);
+        let hidden = format_args!("(not shown)");
+        let key = self.api_key.as_deref();
+        let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic());
+        let signing = self.verify_sigv4.as_ref();
+        let share = |value| (0.0..=1.0).contains(value);
+        let checks: [(_, bool, &dyn Debug, _); 16] = [
+            ("ttft", self.ttft <= MAX_DELAY, &self.ttft, delay),
+            ("itl", self.itl <= MAX_DELAY, &self.itl, delay),
+            (
+                "output_tokens",
+                (1..=MAX_TOKENS).contains(&self.output_tokens),
+                &self.output_tokens,
+                "from 1 to 1000000",
+            ),
+            (
+                "reasoning_tokens",
+                self.reasoning_tokens <= MAX_TOKENS,
+                &self.reasoning_tokens,
+                "at most 1000000",
+            ),
+            (
+                "tokens_per_frame",
+                (1..=10_000).contains(&self.tokens_per_frame),
+                &self.tokens_per_frame,
+                "from 1 to 10000",
+            ),
+            ("jitter", share(&self.jitter), &self.jitter, SHARE),
+            (
+                "error_rate",
+                share(&self.error_rate),
+                &self.error_rate,
+                SHARE,
+            ),
+            (
+                "stall_rate",
+                share(&self.stall_rate),
+                &self.stall_rate,
+                SHARE,
+            ),
+            ("cut_rate", share(&self.cut_rate), &self.cut_rate, SHARE),
+            (
+                "error_rate + stall_rate + cut_rate",
+                faults <= 1.0 + 1e-9,
+                &faults,
+                "at most 1 in sum",
+            ),
+            (
+                "max_concurrency",
+                // The upper end is what the queue's counter can hold.
+                (1..=usize::MAX >> 3).contains(&concurrency),
+                &concurrency,
+                "at least 1",
+            ),
+            (
+                "prefill_rate",
+                prefill_rate.is_finite() && prefill_rate > 0.0,
+                &prefill_rate,
+                "more than 0 tokens per second",
+            ),
+            (
+                "model",
+                !self.model.trim().is_empty(),
+                &self.model,
+                "a name that is not empty",
+            ),
+            (
+                "api_key",
+                key.is_none_or(is_key),
+                &hidden,
+                "printable ASCII without spaces",
+            ),
+            (
+                "verify_sigv4",
+                signing.is_none_or(|(id, secret)| !id.is_empty() && !secret.is_empty()),
+                &hidden,
+                "an access key's id and its secret, as ID:SECRET",
+            ),
+            (
+                "threads",
+                (1..=MAX_THREADS).contains(&self.threads),
+                &self.threads,
+                "from 1 to 256",
+            ),
+        ];
+        match checks.into_iter().find(|check| !check.1) {
+            None => Ok(()),
+            Some((field, _, value, accepted)) => Err(SimError::Invalid {
+                field,
+                value: format!("{value:?}"),
+                accepted,
+            }),
+        }
     }
-}
-
-fn debug(value: &dyn std::fmt::Debug) -> String {
-    format!("{value:?}")
-}
-
-fn check(
-    field: &'static str,
-    usable: bool,
-    value: impl FnOnce() -> String,
-    accepted: &'static str,
-) -> Result<(), SimError> {
-    if usable {
-        return Ok(());
-    }
-    Err(SimError::Invalid {
-        field,
-        value: value(),
-        accepted,
-    })
 }
 
 #[cfg(test)]

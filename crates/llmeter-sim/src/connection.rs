@@ -20,7 +20,7 @@ use crate::{
     http::{self, BodyDecoder, Head, Reject},
     incoming::Incoming,
     pacer::Pacer,
-    response::ResponseHead,
+    response,
     shared::Shared,
     socket::{self, Arrival, Reader},
 };
@@ -253,20 +253,8 @@ impl Connection {
         body: &Value,
     ) -> Result<Then, Gone> {
         let keep_alive = head.is_some_and(|head| head.keep_alive);
-        let body = body.to_string();
-        let mut out = Vec::with_capacity(512 + body.len());
-        ResponseHead {
-            status,
-            content_type: "application/json",
-            length: Some(body.len()),
-            chunked: false,
-            keep_alive,
-            headers: &headers,
-        }
-        .write(&mut out);
-        if head.is_none_or(|head| head.method != "HEAD") {
-            out.extend_from_slice(body.as_bytes());
-        }
+        let is_head = head.is_some_and(|head| head.method == "HEAD");
+        let out = response::json(status, keep_alive, &headers, &body.to_string(), is_head);
         // Whoever has read a response finds it counted.
         self.shared.count_response();
         self.write(&out).await?;
@@ -332,37 +320,5 @@ impl From<Reject> for NoRequest {
 impl From<io::Error> for NoRequest {
     fn from(_: io::Error) -> Self {
         Self::Gone
-    }
-}
-
-pub(crate) fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = |digit: u8| char::from(digit).to_digit(16);
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                let value = hex(*high).unwrap_or(0) * 16 + hex(*low).unwrap_or(0);
-                bytes.push(u8::try_from(value).unwrap_or(0));
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_decode;
-
-    #[test]
-    fn percent_signs_decode_or_stand() {
-        assert_eq!(percent_decode("org%2Fmodel%20x"), "org/model x");
-        assert_eq!(percent_decode("100%"), "100%");
-        assert_eq!(percent_decode("%zz"), "%zz");
     }
 }

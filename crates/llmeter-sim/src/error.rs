@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 /// Everything that can go wrong with the simulator itself.
 ///
-/// What goes wrong with one request is answered over HTTP and is no `SimError`.
+/// What goes wrong with one request is told over HTTP and is no `SimError`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimError {

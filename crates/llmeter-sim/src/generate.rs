@@ -9,12 +9,12 @@ use crate::clock::{self, Time};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route},
+    api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route, Stream},
     connection::{Connection, Gone, Request, Then},
     http::Head,
     overrides::{Fault, Settings},
     plan::Plan,
-    response::ResponseHead,
+    response::{self, ResponseHead},
     truth::{Draft, Outcome, TruthRecord},
 };
 
@@ -120,10 +120,10 @@ impl Connection {
             headers: &self.ids(api, Some(&plan.completion.id)),
         }
         .write(&mut opening);
-        let mut writer = api.frames(plan.completion.clone());
+        let mut stream = Stream::new(plan.completion.clone());
         let mut buffer = FrameBuffer::new(head.http11);
         for choice in 0..choices {
-            writer.opening(choice, &mut buffer);
+            api.opening(&mut stream, choice, &mut buffer);
         }
         opening.extend_from_slice(buffer.bytes());
 
@@ -151,13 +151,13 @@ impl Connection {
             let reasoning = matches!(delta, Delta::Reasoning(_));
             for choice in 0..choices {
                 buffer.clear();
-                writer.content(choice, delta.clone(), &mut buffer);
+                api.content(&mut stream, choice, &delta, &mut buffer);
                 let written = self.write(buffer.bytes()).await?;
                 draft.wrote(written, reasoning);
             }
         }
         buffer.clear();
-        writer.closing(&mut buffer);
+        api.closing(&mut stream, &mut buffer);
         buffer.end();
         // Whoever has read the end of a response finds its record: log first, then write.
         draft.finish(Outcome::Ok, Some(clock::now()));
@@ -177,17 +177,7 @@ impl Connection {
         let body = api.body(&plan.completion).to_string();
         let mut headers = self.ids(api, Some(&plan.completion.id));
         headers.extend(api.headers(&plan.completion));
-        let mut out = Vec::with_capacity(512 + body.len());
-        ResponseHead {
-            status: 200,
-            content_type: "application/json",
-            length: Some(body.len()),
-            chunked: false,
-            keep_alive: head.keep_alive,
-            headers: &headers,
-        }
-        .write(&mut out);
-        out.extend_from_slice(body.as_bytes());
+        let out = response::json(200, head.keep_alive, &headers, &body, false);
 
         let mut due = start.plus(plan.rhythm.first());
         for _ in 1..plan.frames() {

@@ -1,7 +1,7 @@
 //! HTTP/1.1 from bytes to requests.
 //!
 //! Belongs here: the head of a request and the framing of its body, as pure functions of bytes.
-//! Reading the bytes is `incoming`'s business, answering them `connection`'s.
+//! Reading the bytes is `incoming`'s business, responding is `connection`'s.
 
 use httparse::Status;
 

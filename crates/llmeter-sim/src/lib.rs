@@ -65,7 +65,7 @@
 //!
 //! # Faults
 //!
-//! A request struck by `error` is answered with status 500 at once. `stall` and `cut` strike at
+//! A request struck by `error` gets status 500 immediately. `stall` and `cut` strike at
 //! the middle frame, when it is due: the stream falls silent until the client leaves, or the
 //! connection is closed. A non-streaming response breaks off in the middle of its body. A stalled request
 //! keeps its slot.

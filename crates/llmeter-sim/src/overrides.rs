@@ -69,9 +69,9 @@ fn delay(text: &str) -> Option<Duration> {
         .filter(|delay| *delay <= MAX_DELAY)
 }
 
-fn tokens(text: &str, least: u32) -> Option<u32> {
+fn tokens(text: &str, min: u32) -> Option<u32> {
     let tokens = text.parse().ok()?;
-    (least..=MAX_TOKENS).contains(&tokens).then_some(tokens)
+    (min..=MAX_TOKENS).contains(&tokens).then_some(tokens)
 }
 
 fn fault(text: &str) -> Option<Fault> {

@@ -44,6 +44,30 @@ impl ResponseHead<'_> {
     }
 }
 
+/// A response with a body of JSON, of which a request by HEAD gets none.
+pub(crate) fn json(
+    status: u16,
+    keep_alive: bool,
+    headers: &[(&'static str, String)],
+    body: &str,
+    is_head: bool,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512 + body.len());
+    ResponseHead {
+        status,
+        content_type: "application/json",
+        length: Some(body.len()),
+        chunked: false,
+        keep_alive,
+        headers,
+    }
+    .write(&mut out);
+    if !is_head {
+        out.extend_from_slice(body.as_bytes());
+    }
+    out
+}
+
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -24,7 +24,7 @@ use crate::{
     truth::{TruthLog, TruthRecord, TruthWriter},
 };
 
-/// A pause after a failed accept, which most often means that the process has no file
+/// A pause after a failed accept, which mostly means that the process has no file
 /// descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub struct Simulator;
 
 impl Simulator {
-    /// Starts a server on threads of its own. It answers as soon as this returns.
+    /// Starts a server on threads of its own. It responds as soon as this returns.
     ///
     /// # Errors
     /// When a setting is out of its range, the address is taken, the truth file cannot be created
@@ -185,40 +185,21 @@ struct Worker {
     peer: mpsc::UnboundedSender<std::net::TcpStream>,
 }
 
-/// What a worker gives to each of its connections.
-#[derive(Debug, Clone)]
-struct Host {
-    shared: Arc<Shared>,
-    pacer: Arc<Pacer>,
-    reader: Arc<Mutex<Reader>>,
-}
-
-impl Host {
-    fn adopt(&self, stream: TcpStream) {
-        let connection = Connection::new(
-            stream,
-            Arc::clone(&self.shared),
-            Arc::clone(&self.pacer),
-            Arc::clone(&self.reader),
-        );
-        tokio::spawn(connection.run());
-    }
-}
-
 impl Worker {
     fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (peer, mut arrivals) = mpsc::unbounded_channel();
         let inside = runtime.enter();
-        let host = Host {
-            shared,
-            pacer: Pacer::start()?,
-            reader: Arc::new(Mutex::new(Reader::new())),
-        };
+        let pacer = Pacer::start()?;
+        let reader = Arc::new(Mutex::new(Reader::new()));
         tokio::spawn(async move {
             while let Some(stream) = arrivals.recv().await {
                 match TcpStream::from_std(stream) {
-                    Ok(stream) => host.adopt(stream),
+                    Ok(stream) => {
+                        let (shared, pacer) = (Arc::clone(&shared), Arc::clone(&pacer));
+                        let connection = Connection::new(stream, shared, pacer, reader.clone());
+                        tokio::spawn(connection.run());
+                    }
                     Err(error) => tracing::warn!(%error, "taking over a connection"),
                 }
             }

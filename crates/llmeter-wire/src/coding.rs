@@ -1,4 +1,4 @@
-//! Undoing the compression of an answer's body, read by read.
+//! Undoing the compression of a response's body, read by read.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -18,11 +18,11 @@ const WINDOW_BITS: u8 = 15;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodingError {
     /// It is not what it is said to be.
-    #[error("the answer is not proper {0}: {1}")]
+    #[error("the response is not proper {0}: {1}")]
     Broken(&'static str, String),
-    /// It unpacks to more than an answer can be.
+    /// It unpacks to more than a response can be.
     #[error(
-        "the answer unpacks from {taken} bytes of {coding} to more than {made}: more than is read"
+        "the response unpacks from {taken} bytes of {coding} to more than {made}: more than is read"
     )]
     TooLarge {
         /// The encoding's name.
@@ -33,7 +33,7 @@ pub enum CodingError {
         made: u64,
     },
     /// It ended before the end of what was packed.
-    #[error("the answer's {0} breaks off")]
+    #[error("the response's {0} breaks off")]
     Short(&'static str),
 }
 
@@ -71,7 +71,7 @@ impl Unpacker {
         })
     }
 
-    /// Unpacks what came, and hands it on in pieces.
+    /// Unpacks what came, and hands it on in parts.
     ///
     /// # Errors
     /// When it cannot be unpacked, or grows too large. What was unpacked before was handed on.
@@ -86,7 +86,7 @@ impl Unpacker {
                 .state
                 .get_or_insert_with(|| Decompress::new(is_zlib(*first)));
             if self.is_over {
-                // Packed pieces may follow one another.
+                // Packed parts may follow one another.
                 *state = Decompress::new_gzip(WINDOW_BITS);
                 self.is_over = false;
                 if self.name != "gzip" {

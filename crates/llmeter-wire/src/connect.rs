@@ -234,7 +234,7 @@ pub enum ConnectError {
     /// TCP failed.
     #[error("cannot connect to {0}: {1}")]
     Tcp(SocketAddr, #[source] io::Error),
-    /// Nobody answers at the Unix socket.
+    /// Nobody listens at the Unix socket.
     #[error("cannot connect to unix:{path}: {source}", path = .path.display())]
     Unix {
         /// The socket.
@@ -257,7 +257,7 @@ pub enum ConnectError {
         proxy: String,
         /// The server's host and port.
         server: String,
-        /// What the proxy answered, and what to do about it.
+        /// What the proxy responded, and what to do about it.
         reason: String,
     },
     /// The TLS handshake failed.
@@ -285,7 +285,7 @@ pub enum TlsProblem {
     OtherName,
     /// The certificate cannot be trusted for another reason.
     Certificate,
-    /// The server answered with something else than TLS.
+    /// The server speaks something else than TLS.
     NotTls,
     /// The server broke off the handshake.
     Alert,

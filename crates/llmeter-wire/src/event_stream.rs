@@ -21,7 +21,7 @@ const SHORTEST: usize = PRELUDE + 4;
 pub enum EventStreamError {
     /// The lengths at a message's beginning do not have their checksum.
     #[error(
-        "the answer is no AWS event stream, or was damaged on its way: \
+        "the response is no AWS event stream, or was damaged on its way: \
          the beginning of message {message} does not have its checksum"
     )]
     Prelude {

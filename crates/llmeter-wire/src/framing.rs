@@ -1,11 +1,11 @@
-//! Cutting the body of a streamed answer into frames, whatever the API frames them with.
+//! Cutting the body of a streaming response into frames, whatever the API frames them with.
 
 use memchr::memchr;
 
 use super::event_stream::{EventStreamError, EventStreamFramer};
 use super::sse::{SseFramer, SseTooLarge};
 
-/// How the body of a streamed answer is cut into frames.
+/// How the body of a streaming response is cut into frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Framing {
     /// Server-sent events.
@@ -48,7 +48,7 @@ impl Framing {
     }
 }
 
-/// One frame of a streamed answer.
+/// One frame of a streaming response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The frame's type, if the stream names one.

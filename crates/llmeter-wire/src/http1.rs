@@ -1,7 +1,7 @@
 //! HTTP/1.1 without a socket: a request's bytes, and an incremental reader of responses.
 //!
 //! Written out instead of taken from an HTTP library, so that every byte of a body can be traced
-//! to the read that brought it: a library hands a body's pieces over after the read, when the next
+//! to the read that brought it: a library hands a body's parts over after the read, when the next
 //! read may already have been made.
 
 use secrecy::ExposeSecret;
@@ -10,7 +10,7 @@ use crate::{HttpRequest, Proxy, ResponseHead, Server};
 
 /// Longest head of a response.
 pub const MAX_HEAD: usize = 64 * 1024;
-/// Most header lines of a response.
+/// The maximum of header lines of a response.
 const MAX_HEADERS: usize = 128;
 
 /// The bytes of a request, head and body. A proxy that leads to a server without encryption is asked
@@ -54,7 +54,7 @@ pub fn encode_request(
 pub enum HttpError {
     /// The server speaks something else.
     #[error(
-        "the server's answer is not HTTP/1.1: it begins with {:?}",
+        "the server's response is not HTTP/1.1: it begins with {:?}",
         String::from_utf8_lossy(begin)
     )]
     NotHttp {
@@ -62,16 +62,16 @@ pub enum HttpError {
         begin: Vec<u8>,
     },
     /// The head is malformed.
-    #[error("the server's answer is not HTTP/1.1: {0}")]
+    #[error("the server's response is not HTTP/1.1: {0}")]
     Head(String),
     /// The head does not end.
-    #[error("the answer's headers are longer than {MAX_HEAD} bytes")]
+    #[error("the response's headers are longer than {MAX_HEAD} bytes")]
     HeadTooLong,
     /// The chunked encoding is malformed.
-    #[error("the answer's chunked encoding is broken: {0}")]
+    #[error("the response's chunked encoding is broken: {0}")]
     Chunk(&'static str),
     /// The body's length cannot be known.
-    #[error("the answer's length is ambiguous: {0}")]
+    #[error("the response's length is ambiguous: {0}")]
     Length(String),
 }
 
@@ -214,7 +214,7 @@ impl ResponseReader {
         }
         let status = parsed.code.unwrap_or(0);
         if (100..200).contains(&status) && status != 101 {
-            return Ok(()); // An interim answer: the real head follows.
+            return Ok(()); // An interim response: the real head follows.
         }
         let mut head = ResponseHead::new(status);
         let mut length: Option<u64> = None;
@@ -275,7 +275,7 @@ fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
         })
 }
 
-/// Tells at once that something which speaks no HTTP answered, rather than waiting for a blank line.
+/// Tells at once that something which speaks no HTTP responded, rather than waiting for a blank line.
 fn check_first_bytes(bytes: &[u8]) -> Result<(), HttpError> {
     const START: &[u8] = b"HTTP/1.";
     let seen = bytes.len().min(START.len());

@@ -19,10 +19,10 @@ use crate::clock::Stamp;
 use crate::http1::MAX_HEAD;
 use crate::{Arrival, ConnectError, Connection, ResponseHead};
 
-/// Bytes that a server may send before it has to wait: more than an answer has, so that it never
+/// Bytes that a server may send before it has to wait: more than a response has, so that it never
 /// waits for the meter.
 const WINDOW: u32 = 16 << 20;
-/// Most header lines of a request.
+/// The maximum of header lines of a request.
 const MAX_REQUEST_HEADERS: usize = 256;
 
 /// A connection that speaks HTTP/2, ready for a request.
@@ -52,7 +52,7 @@ struct Gate {
     line: Arc<Mutex<Line>>,
 }
 
-/// One request and its answer.
+/// One request and its response.
 pub struct Exchange {
     response: Option<ResponseFuture>,
     head: Option<ResponseHead>,
@@ -60,13 +60,13 @@ pub struct Exchange {
     is_done: bool,
 }
 
-/// Why an answer is not complete.
+/// Why a response is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Http2Error {
     /// The connection ended, or the server has not begun to work on the request and never will.
     #[error("{0}")]
     Ended(String),
-    /// The server ended this answer.
+    /// The server ended this response.
     #[error("the server reset the request: {0}")]
     Reset(Reason),
     /// What the server sends is no HTTP/2.
@@ -168,7 +168,7 @@ impl Http2 {
     /// Sends and reads on; ready after one read. Body bytes are appended to `body`.
     ///
     /// # Errors
-    /// When the answer will not be complete. What came before is in `exchange` and `body`.
+    /// When the response will not be complete. What came before is in `exchange` and `body`.
     pub fn poll_exchange(
         &mut self,
         exchange: &mut Exchange,
@@ -226,12 +226,12 @@ impl Http2 {
 }
 
 impl Exchange {
-    /// The answer's head, once it is there.
+    /// The response's head, once it is there.
     pub fn head(&self) -> Option<&ResponseHead> {
         self.head.as_ref()
     }
 
-    /// Whether the answer is complete.
+    /// Whether the response is complete.
     pub fn is_done(&self) -> bool {
         self.is_done
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use url::Url;
@@ -78,8 +79,9 @@ impl Proxy {
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         let (mut authorization, mut redaction) = (None, Redaction::default());
         if has_credentials {
-            let password = percent_decoded(url.password().unwrap_or_default());
-            let mut pair = percent_decoded(url.username());
+            let password: Vec<u8> =
+                percent_decode_str(url.password().unwrap_or_default()).collect();
+            let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
             pair.push(b':');
             pair.extend(&password);
             let encoded = BASE64_STANDARD.encode(&pair);
@@ -171,25 +173,6 @@ impl Proxy {
             status => Err(refused(format!("HTTP {status}"))),
         }
     }
-}
-
-/// The bytes of a part of a URL, `%40` being `@`.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| (*after.get(at)? as char).to_digit(16);
-        if *first == b'%'
-            && let (Some(high), Some(low)) = (digit(0), digit(1))
-        {
-            bytes.push((high << 4 | low) as u8);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    bytes
 }
 
 /// Which proxy leads to which server.

@@ -18,7 +18,7 @@ const SHORTEST: usize = 4;
 /// A part of a secret of so many bytes is hidden as well: servers quote, escape and cut in ways of
 /// their own, and parts of this length do not occur by chance. Those of small letters and marks alone
 /// may: they are words, like `localhost`.
-const PIECE: usize = 8;
+const WINDOW: usize = 8;
 /// What an excerpt that was cut ends with.
 const CUT: char = '…';
 
@@ -28,7 +28,7 @@ pub struct Redaction {
     /// Longest first, so that no part of one is replaced before the whole.
     forms: Vec<SecretString>,
     /// All parts of them.
-    pieces: HashSet<[u8; PIECE]>,
+    windows: HashSet<[u8; WINDOW]>,
 }
 
 impl fmt::Debug for Redaction {
@@ -44,11 +44,13 @@ impl Redaction {
         let mut forms: Vec<String> = secrets.flat_map(forms).collect();
         forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         forms.dedup();
-        let windows = forms.iter().flat_map(|form| form.as_bytes().windows(PIECE));
+        let windows = forms
+            .iter()
+            .flat_map(|form| form.as_bytes().windows(WINDOW));
         Self {
-            pieces: windows
-                .filter(|piece| !may_be_words(piece))
-                .filter_map(|piece| piece.try_into().ok())
+            windows: windows
+                .filter(|window| !may_be_words(window))
+                .filter_map(|window| window.try_into().ok())
                 .collect(),
             forms: forms.into_iter().map(SecretString::from).collect(),
         }
@@ -63,7 +65,7 @@ impl Redaction {
                 text = Cow::Owned(text.replace(form, REDACTED));
             }
         }
-        if let Some(shown) = self.without_pieces(&text) {
+        if let Some(shown) = self.without_windows(&text) {
             text = Cow::Owned(shown);
         }
         if text.contains(CUT) {
@@ -73,14 +75,14 @@ impl Redaction {
     }
 
     /// The text without parts of secrets; `None` if it has none.
-    fn without_pieces(&self, text: &str) -> Option<String> {
-        let windows = text.as_bytes().windows(PIECE).enumerate();
+    fn without_windows(&self, text: &str) -> Option<String> {
+        let windows = text.as_bytes().windows(WINDOW).enumerate();
         let starts = windows.filter(|(_, window)| {
-            <&[u8; PIECE]>::try_from(*window).is_ok_and(|window| self.pieces.contains(window))
+            <&[u8; WINDOW]>::try_from(*window).is_ok_and(|window| self.windows.contains(window))
         });
         let mut hidden = vec![false; text.len()];
         for (start, _) in starts {
-            hidden[start..start + PIECE].fill(true);
+            hidden[start..start + WINDOW].fill(true);
         }
         if !hidden.contains(&true) {
             return None;
@@ -102,7 +104,7 @@ impl Redaction {
     /// A cut excerpt may end with the beginning of a secret.
     fn without_beginnings(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
-        for (number, piece) in text.split(CUT).enumerate() {
+        for (number, part) in text.split(CUT).enumerate() {
             if number > 0 {
                 let kept = out.len() - self.beginning_at_the_end_of(&out);
                 if kept < out.len() {
@@ -111,7 +113,7 @@ impl Redaction {
                 }
                 out.push(CUT);
             }
-            out.push_str(piece);
+            out.push_str(part);
         }
         out
     }
@@ -127,9 +129,9 @@ impl Redaction {
     }
 }
 
-fn may_be_words(piece: &[u8]) -> bool {
+fn may_be_words(window: &[u8]) -> bool {
     let is_usual = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_punctuation();
-    piece.iter().all(is_usual)
+    window.iter().all(is_usual)
 }
 
 /// The ways in which a server may repeat a text: as it is; escaped in JSON, in HTML, in a URL; in

@@ -12,7 +12,7 @@ use crate::error::{Result, SetupError};
 use crate::{ConnectError, Socket};
 
 /// How long an address is waited for while there are others to try.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a Unix socket is left alone that has no room for another connection.
 #[cfg(unix)]
@@ -33,7 +33,7 @@ impl Route {
             source,
         };
         let found = (host, port).to_socket_addrs().map_err(unresolved)?;
-        let addresses = Addresses::new(found, PATIENCE);
+        let addresses = Addresses::new(found, ADDRESS_TIMEOUT);
         match addresses.known.is_empty() {
             true => Err(unresolved(io::Error::other("it has no address"))),
             false => Ok(Self::Tcp(addresses)),
@@ -86,18 +86,18 @@ impl Route {
 pub(super) struct Addresses {
     /// Each with whether the last attempt failed.
     known: Vec<(SocketAddr, AtomicBool)>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Addresses {
-    fn new(found: impl IntoIterator<Item = SocketAddr>, patience: Duration) -> Self {
+    fn new(found: impl IntoIterator<Item = SocketAddr>, timeout: Duration) -> Self {
         let mut known: Vec<(SocketAddr, AtomicBool)> = Vec::new();
         for address in found {
             if known.iter().all(|(other, _)| *other != address) {
                 known.push((address, AtomicBool::new(false)));
             }
         }
-        Self { known, patience }
+        Self { known, timeout }
     }
 
     async fn connect(&self, turn: usize) -> Result<(TcpStream, SocketAddr), ConnectError> {
@@ -118,7 +118,7 @@ impl Addresses {
             let result = match left {
                 // The last one has all the time that the request has.
                 0 => attempt.await,
-                _ => match tokio::time::timeout(self.patience, attempt).await {
+                _ => match tokio::time::timeout(self.timeout, attempt).await {
                     Ok(result) => result,
                     Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
                 },
@@ -158,7 +158,7 @@ mod tests {
             .each_ref()
             .map(|server| server.local_addr().unwrap());
         // A resolver may name an address twice.
-        let addresses = Addresses::new(all.into_iter().chain(all), PATIENCE);
+        let addresses = Addresses::new(all.into_iter().chain(all), ADDRESS_TIMEOUT);
         for turn in 0..7 {
             assert_eq!(reached(&addresses, turn).await, all[turn % 3]);
         }
@@ -171,7 +171,7 @@ mod tests {
         let port = alive.local_addr().unwrap().port();
         let alive = [alive, listener(3, port)].map(|server| (server.local_addr().unwrap(), server));
         let dead = listener(2, port).local_addr().unwrap();
-        let addresses = Addresses::new([alive[0].0, dead, alive[1].0], PATIENCE);
+        let addresses = Addresses::new([alive[0].0, dead, alive[1].0], ADDRESS_TIMEOUT);
         assert_eq!(
             reached(&addresses, 1).await,
             alive[1].0,
@@ -240,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_an_address_is_no_panic() {
-        let none = Addresses::new([], PATIENCE);
+        let none = Addresses::new([], ADDRESS_TIMEOUT);
         assert!(matches!(
             none.connect(3).await,
             Err(ConnectError::NoAddress)

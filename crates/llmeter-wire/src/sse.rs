@@ -122,7 +122,7 @@ impl SseFramer {
         if !bytes.is_empty() && std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
             at = 1;
         }
-        // The data of the event under way while it lies in `bytes` as one piece.
+        // The data of the event under way while it lies in `bytes` in one part.
         let mut borrowed: Option<Range<usize>> = None;
 
         while let Some(length) = memchr::memchr2(b'\n', b'\r', &bytes[at..]) {

@@ -80,14 +80,14 @@ impl TimedStream {
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
-        let room = buffer.len();
+        let capacity = buffer.len();
         let mut received = None;
         let tried = self.socket.try_read_with(|| {
             let read = self.receive_now(buffer)?;
             received = Some(read);
             // A short read has emptied the socket. Saying so here clears the readiness, which
             // spares the read that would only learn that there is nothing more.
-            if 0 < read.0 && read.0 < room {
+            if 0 < read.0 && read.0 < capacity {
                 Err(io::ErrorKind::WouldBlock.into())
             } else {
                 Ok(())
@@ -175,7 +175,7 @@ impl AsyncWrite for TimedStream {
         let written = ready!(this.socket.poll_write(context, bytes))?;
         if this.first_write.is_none() {
             this.first_write = Some(before);
-            // An answer cannot arrive before its request has left.
+            // A response cannot arrive before its request has left.
             this.drained = before;
         }
         Poll::Ready(Ok(written))
@@ -215,8 +215,8 @@ mod tests {
         let (mut stream, mut peer) = pair(StampSource::Kernel).await;
         let mut buffer = [0; 16];
         // The kernel begins to stamp soon after the first socket asks for it, not at once.
-        let patience = clock::now().after(Duration::from_secs(10));
-        while !stream.last_read().is_kernel && clock::now() < patience {
+        let deadline = clock::now().after(Duration::from_secs(10));
+        while !stream.last_read().is_kernel && clock::now() < deadline {
             peer.write_all(b"?").unwrap();
             assert_eq!(stream.read(&mut buffer).await.unwrap(), 1);
         }
@@ -284,7 +284,7 @@ mod tests {
 /// of a run could go without.
 #[derive(Debug)]
 pub(super) struct StampKeeper(
-    #[allow(dead_code, reason = "it is there to be held")] Option<UdpSocket>,
+    #[expect(dead_code, reason = "it is there to be held")] Option<UdpSocket>,
 );
 
 impl StampKeeper {

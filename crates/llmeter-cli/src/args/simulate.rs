@@ -32,7 +32,7 @@ pub(crate) struct SimulateArguments {
     /// Tokens in one frame
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) tokens_per_frame: u32,
-    /// Reasoning tokens before the answer
+    /// Reasoning tokens before the visible ones
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) reasoning_tokens: u32,
     /// Share of requests that fail with status 500

@@ -51,7 +51,12 @@ fn of_sagemaker(name: &str, endpoint: &str, region: Option<&str>) -> Result<Exit
         return Err(UsageError(reason).into());
     }
     let model = CostModel::from_sagemaker_endpoint(endpoint, region)?;
-    if let Value::Object(envelope) = SavedObject::of(&model)?.to_json() {
+    print(&SavedObject::of(&model)?)
+}
+
+/// Prints what a file of a callback holds.
+fn print(callback: &SavedObject) -> Result<Exit> {
+    if let Value::Object(envelope) = callback.to_json() {
         output::json(&envelope)?;
     }
     Ok(Exit::Done)
@@ -69,11 +74,8 @@ fn new(name: &str) -> Result<Exit> {
                 names.join(", ")
             ))
         })?;
-    let Some(template) = &kind.template else {
-        return Err(UsageError(format!("{} has no template", kind.name())).into());
-    };
-    if let Value::Object(envelope) = template.to_json() {
-        output::json(&envelope)?;
+    match &kind.template {
+        Some(template) => print(template),
+        None => Err(UsageError(format!("{} has no template", kind.name())).into()),
     }
-    Ok(Exit::Done)
 }

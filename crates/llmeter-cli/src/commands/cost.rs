@@ -24,9 +24,7 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
     if arguments.write {
         result.save(None)?;
     }
-    for warning in &result.warnings {
-        output::note(&format!("warning: {warning}"));
-    }
+    output::warnings(&result);
     if arguments.json {
         let stats = result.stats_map().into_iter();
         let costs: Map<_, _> = stats.filter(|(key, _)| key.starts_with("cost_")).collect();

@@ -45,7 +45,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), arguments.quiet)?;
     output::text(&format!(
-        "A simulated server with room for {SERVER_SLOTS} requests at a time, \
+        "A simulated server with {SERVER_SLOTS} slots for requests, \
          under {} loads of {} s each.\n\n",
         LADDER.len(),
         SENDING_TIME.as_secs(),

@@ -17,11 +17,8 @@ pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> Strin
         1 => " (and 1 other kind of failure)".to_owned(),
         others => format!(" (and {others} other kinds of failure)"),
     };
-    let reason = example
-        .message()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let reason: Vec<_> = example.message().split_whitespace().collect();
+    let reason = reason.join(" ");
     let reason = reason.trim_end_matches('.');
     let diagnosis = diagnose(&Circumstances {
         key,

@@ -12,10 +12,10 @@ use crate::args::PayloadCommandArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, settings};
 
-/// The longest text that a terminal is shown whole.
-const MOST_SHOWN: usize = 400;
+/// The longest text that is not shortened in a terminal.
+const MAX_SHOWN: usize = 400;
 
-/// How much of a longer one it is shown.
+/// Characters that a longer one keeps.
 const BEGINNING: usize = 60;
 
 pub(crate) fn payload(arguments: &PayloadCommandArguments) -> Result<Exit> {
@@ -62,7 +62,7 @@ fn shorten(value: &mut Value) -> bool {
     match value {
         Value::String(text) => {
             let length = text.chars().count();
-            if length <= MOST_SHOWN {
+            if length <= MAX_SHOWN {
                 return false;
             }
             let beginning: String = text.chars().take(BEGINNING).collect();
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn only_long_texts_are_shortened_at_any_depth() {
-        let long = "é".repeat(MOST_SHOWN + 1);
-        let short = "é".repeat(MOST_SHOWN);
+        let long = "é".repeat(MAX_SHOWN + 1);
+        let short = "é".repeat(MAX_SHOWN);
         let mut value = json!({"a": [{"b": long}, long, short], "c": 1});
         assert!(shorten(&mut value));
         let shown = format!("{}… (401 characters)", "é".repeat(BEGINNING));

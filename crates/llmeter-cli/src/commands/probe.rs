@@ -11,11 +11,11 @@ use crate::args::ProbeArguments;
 use crate::exit::{Exit, flag};
 use crate::{output, settings, signals};
 
-/// What is asked if the user does not say.
+/// The prompt if the user gives none.
 const QUESTION: &str = "Say hello in five words.";
-/// Tokens of the answer to it.
+/// Tokens of the response to it.
 const TOKENS: u64 = 32;
-/// Frames that are shown if the user does not say.
+/// Frames that are shown by default.
 const FRAMES: usize = 12;
 
 pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
@@ -35,9 +35,8 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     } else if seen.is_interrupted {
         Exit::Interrupted
     } else if seen
-        .answer
-        .as_ref()
-        .is_some_and(|answer| answer.request_time.is_some())
+        .response
+        .is_some_and(|sent| sent.request_time.is_some())
     {
         Exit::AllFailed
     } else {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use llmeter::api::output_limit;
-use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict, report};
+use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::{calibrate, failure};
@@ -10,8 +10,8 @@ use crate::args::RunArguments;
 use crate::exit::Exit;
 use crate::{output, progress, settings, signals};
 
-/// Tokens of an answer up to which `--calibrate` follows the payload.
-const MOST_CALIBRATION_TOKENS: u64 = 256;
+/// Tokens of a response up to which `--calibrate` follows the payload.
+const MAX_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
@@ -55,14 +55,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
             result.warnings.push(warning);
         }
     }
-    if json {
-        for warning in &result.warnings {
-            output::note(&format!("warning: {warning}"));
-        }
-        output::json(&result.stats_map())?;
-    } else {
-        output::text(&report::summary(&result))?;
-    }
+    output::result(&result, json)?;
     let exit = exit_of(&result, strict);
     if exit == Exit::AllFailed {
         let reason = failure::all_failed(&result, key.as_ref());
@@ -118,7 +111,7 @@ fn measure_machine(
     let payloads = config.payloads.iter();
     let limits = payloads.filter_map(|payload| output_limit(payload));
     if let Some(tokens) = limits.max() {
-        shape.output_tokens = tokens.clamp(2, MOST_CALIBRATION_TOKENS) as u32;
+        shape.output_tokens = tokens.clamp(2, MAX_CALIBRATION_TOKENS) as u32;
     }
     calibrate::measure(&shape, interrupt, quiet)
 }

@@ -3,29 +3,21 @@
 use anyhow::{Result, anyhow};
 use llmeter::result::RunFolder;
 use llmeter::storage::Location;
-use llmeter::{Error, RunResult, report};
+use llmeter::{Error, RunResult};
 
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
 
 /// Run folders that an error names.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
-    let result = load(&arguments.folder)?;
-    if arguments.json {
-        for warning in &result.warnings {
-            output::note(&format!("warning: {warning}"));
-        }
-        output::json(&result.stats_map())?;
-    } else {
-        output::text(&report::summary(&result))?;
-    }
+    output::result(&load(&arguments.folder)?, arguments.json)?;
     Ok(Exit::Done)
 }
 
-/// Loads a run folder with its answers.
+/// Loads a run folder with its responses.
 pub(super) fn load(folder: &Location) -> Result<RunResult> {
     match RunResult::load(folder.clone()) {
         Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
@@ -45,24 +37,18 @@ fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
         .filter(|path| path.is_dir() && RunFolder::holds_run(path))
         .collect();
     runs.sort();
-    let names = |runs: &[std::path::PathBuf]| {
-        runs.iter()
-            .map(|path| path.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match runs.as_slice() {
-        [] => reason.into(),
-        few if few.len() <= MOST_NAMED => anyhow!(
-            "{} is not a run folder, but holds some: {}",
-            folder.display(),
-            names(few)
-        ),
-        many => anyhow!(
-            "{} is not a run folder, but holds {}: {}, …",
-            folder.display(),
-            many.len(),
-            names(&many[many.len() - MOST_NAMED..])
-        ),
+    if runs.is_empty() {
+        return reason.into();
     }
+    let left_out = runs.len().saturating_sub(MAX_NAMED);
+    let named = runs[left_out..]
+        .iter()
+        .map(|path| path.display().to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    let (count, more) = match left_out {
+        0 => ("some".to_owned(), ""),
+        _ => (runs.len().to_string(), ", …"),
+    };
+    let folder = folder.display();
+    anyhow!("{folder} is not a run folder, but holds {count}: {named}{more}")
 }

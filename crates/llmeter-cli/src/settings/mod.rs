@@ -9,7 +9,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
-use serde_json::{Map, Value};
 
 pub(crate) use endpoint::{api, endpoint, key_variable};
 pub(crate) use file::with_file;
@@ -69,35 +68,11 @@ fn repeated(
     callbacks: Vec<Arc<dyn Callback>>,
     no_callbacks: bool,
 ) -> Result<RunConfig> {
-    endpoint::check_address(&settings, &saved.endpoint)?;
-    endpoint::move_from(&settings, &mut saved.endpoint);
-    let state = &mut saved.endpoint.state;
-    for (field, given) in [
-        ("base_url", &settings.base_url),
-        ("model_id", &settings.model),
-        ("region", &settings.region),
-        ("provider", &settings.provider),
-    ] {
-        if let Some(value) = given {
-            state.insert(field.to_owned(), value.as_str().into());
-        }
-    }
-    let lines = endpoint::header_lines(&settings)?;
-    if !lines.is_empty() {
-        let mut headers = match state.remove("default_headers") {
-            Some(Value::Object(headers)) => headers,
-            _ => Map::new(),
-        };
-        for (name, value) in lines {
-            headers.insert(name.to_owned(), value.into());
-        }
-        state.insert("default_headers".to_owned(), headers.into());
-    }
-    if settings.endpoint.is_some() {
-        saved.endpoint.class = api(&settings)?.class.to_owned();
-        saved.endpoint.state.remove("endpoint_type");
-    }
-    endpoint::shape_over(&settings, &mut saved.endpoint)?;
+    let other = settings.endpoint.is_some().then(|| api(&settings));
+    let given = endpoint::given(&settings)?;
+    saved
+        .endpoint
+        .lay_over(other.transpose()?.as_ref(), &given)?;
     if no_callbacks || !callbacks.is_empty() {
         saved.callbacks.clear();
         saved.unsaved.callbacks.clear();

@@ -1,10 +1,6 @@
 //! The command line as a user meets it: the real binary against the simulator, or against a server
 //! that answers by a script.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod any_api;
 mod aws_credentials;

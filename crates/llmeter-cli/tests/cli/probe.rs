@@ -77,7 +77,7 @@ fn an_answer_is_shown_in_phases_and_frames() {
             "last frame",
             "per token",
             "Frames (",
-            "Answer text",
+            "Result text",
             "tokens out 8 in 8 frames",
             "Succeeded",
         ]);
@@ -85,9 +85,9 @@ fn an_answer_is_shown_in_phases_and_frames() {
     let said = probe(&place, &server.base_url(), &["--endpoint", "openai-chat"]).exits(0);
     said.shows(&[
         "Times since",
-        "answer",
+        "response",
         "Frames (1;",
-        "Answer text",
+        "Result text",
         "Succeeded",
     ]);
     assert!(!said.out.contains("first token"), "{said:#?}");
@@ -328,7 +328,7 @@ fn answers_that_are_none_are_told() {
     let json = "200 OK\r\nContent-Type: application/json";
     probe(&place, &answers(json, "").url, &[])
         .exits(3)
-        .shows(&["answer is empty", "the server answered with nothing"]);
+        .shows(&["answer is empty", "the server sent an empty response"]);
     let busy = Scripted::start(|_| refusal("429 Too Many Requests", "slow down"));
     probe(&place, &busy.url, &[]).exits(3).shows(&[
         "Body {\"error\":",
@@ -353,7 +353,7 @@ fn a_stream_that_stalls_shows_what_it_had() {
         .exits(3)
         .shows(&[
             "Frames (",
-            "Answer text",
+            "Result text",
             "timed out after 0.5 s",
             "the response had begun",
             "raise --timeout",

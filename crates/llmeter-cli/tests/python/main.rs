@@ -4,7 +4,7 @@
 //! `cargo xtask test` installs what they need and names the Python in `LLMETER_TEST_PYTHON`.
 //! Without that variable they only say so and pass, except where `CI` is set.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "helpers outside test functions are test code too"

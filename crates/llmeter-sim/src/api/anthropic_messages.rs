@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{
-    Tool, count, flag, present, required_list, required_text, text_argument, words_in,
-};
+use super::frames::sse;
+use super::request::{Tool, count, flag, present, required_list, required_text, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Frames, Refusal,
-    Route, aws, openai,
+    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Refusal, Route,
+    Stream, aws, openai,
 };
 
 #[derive(Debug)]
@@ -23,7 +22,7 @@ impl Api for AnthropicMessages {
             id_prefix: "msg_",
             finish_reason: Some("end_turn"),
             refusal,
-            stream_error: Some(stream_error),
+            stream_error: Some(|out, error| sse(out, Some("error"), refusal(error).body)),
             ..openai::ABOUT
         };
         match self.on_bedrock {
@@ -76,14 +75,13 @@ impl Api for AnthropicMessages {
         let Some(limit) = count(request, "max_tokens", u32::MAX)? else {
             return Err(ApiError::missing("max_tokens"));
         };
+        let prompt_tokens = words_in(request.get("system")) + words_in_messages(request)?;
         Ok(ApiRequest {
             model,
             stream: route.stream || flag(request, "stream")?,
-            include_usage: true,
             limit: Some(limit),
-            choices: 1,
-            prompt_tokens: words_in(request.get("system")) + words_in_messages(request)?,
             tool: tool(request)?,
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
@@ -98,36 +96,38 @@ impl Api for AnthropicMessages {
         }
         match &completion.tool {
             _ if completion.visible == 0 => {}
-            Some(tool) => {
-                let input = completion.tool_input(tool);
-                content.push(tool_use(completion, tool, input));
-            }
+            Some(tool) => content.push(tool_use(completion, tool, completion.tool_input(tool))),
             None => content.push(json!({"type": "text", "text": completion.text(0)})),
         }
-        message(
-            completion,
-            content,
-            stop_reason(completion).into(),
-            completion.output_tokens(),
-        )
+        let reason = Some(stop_reason(completion));
+        message(completion, content, reason, completion.output_tokens())
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream {
-            completion,
-            on_bedrock: self.on_bedrock,
-            index: 0,
-            is_open: false,
-        })
+    fn opening(&self, stream: &mut Stream, _: u32, out: &mut FrameBuffer) {
+        let message = message(&stream.completion, Vec::new(), None, 1);
+        out.frame(|out| {
+            let fields = json!({"type": "", "message": message});
+            self.event(out, "message_start", fields);
+            self.event(out, "ping", json!({"type": ""}));
+        });
     }
 
-    fn frame(&self, event: Option<&str>, data: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        match self.on_bedrock {
-            true => aws::event_with_bytes(&mut out, event.unwrap_or("chunk"), data),
-            false => super::frames::sse(&mut out, event, data),
-        }
-        out
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        out.frame(|out| self.words(stream, out, delta));
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let fields = json!({
+            "type": "",
+            "delta": {"stop_reason": stop_reason(completion), "stop_sequence": null},
+            "usage": usage(completion, completion.output_tokens()),
+        });
+        out.frame(|out| {
+            self.stop(stream, out);
+            self.event(out, "message_delta", fields);
+            self.event(out, "message_stop", json!({"type": ""}));
+        });
     }
 }
 
@@ -154,12 +154,6 @@ fn refusal(error: &ApiError) -> Refusal {
     }
 }
 
-fn stream_error(error: &ApiError) -> Vec<u8> {
-    let mut out = Vec::new();
-    super::frames::sse(&mut out, Some("error"), refusal(error).body);
-    out
-}
-
 /// The model in a path of Vertex AI's.
 fn vertex_model(path: &str) -> Option<&str> {
     let (_, rest) = path.split_once("/publishers/anthropic/models/")?;
@@ -170,22 +164,20 @@ fn vertex_model(path: &str) -> Option<&str> {
 fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
     let mut words = 0;
     for message in required_list(request, "messages")? {
-        match present(message, "role").and_then(Value::as_str) {
+        match message.get("role").and_then(Value::as_str) {
             Some("user" | "assistant" | "system") => {}
             _ => {
                 let reason = "Input should be 'user' or 'assistant'";
                 return Err(ApiError::wrong_value("messages.role", reason));
             }
         }
-        match present(message, "content") {
-            Some(content @ (Value::String(_) | Value::Array(_))) => {
-                words += words_in(Some(content));
-            }
+        match message.get("content") {
+            None | Some(Value::Null) => return Err(ApiError::missing("messages.content")),
+            content @ Some(Value::String(_) | Value::Array(_)) => words += words_in(content),
             Some(other) => {
                 let expected = "a string or an array of blocks";
                 return Err(ApiError::wrong_type("messages.content", expected, other));
             }
-            None => return Err(ApiError::missing("messages.content")),
         }
     }
     Ok(words)
@@ -205,18 +197,14 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
             return Err(ApiError::wrong_value("tool_choice", reason));
         }
     };
-    let tools = required_list(request, "tools")?.into_iter();
-    let mut named = tools.filter_map(|tool| Some((tool, tool.get("name")?.as_str()?)));
-    let found = named.find(|(_, name)| wanted.is_none_or(|wanted| wanted == *name));
-    let Some((tool, name)) = found else {
-        let reason = "there is no such tool.";
-        return Err(ApiError::wrong_value("tool_choice", reason));
-    };
-    Ok(Some(Tool {
-        name: name.to_owned(),
-        argument: text_argument(tool.get("input_schema")),
-        named: wanted.is_some(),
-    }))
+    let tools = required_list(request, "tools")?;
+    match Tool::pick(tools, ["/name", "/input_schema"], wanted) {
+        None => Err(ApiError::wrong_value(
+            "tool_choice",
+            "there is no such tool.",
+        )),
+        found => Ok(found),
+    }
 }
 
 fn message(
@@ -269,102 +257,64 @@ fn signature(completion: &Completion) -> String {
     format!("sig-{}", completion.id)
 }
 
-struct Stream {
-    completion: Completion,
-    on_bedrock: bool,
-    /// The number of the open block, or of the next one.
-    index: u32,
-    is_open: bool,
-}
-
-impl Stream {
+impl AnthropicMessages {
     fn event(&self, out: &mut Vec<u8>, name: &str, mut fields: Value) {
         fields["type"] = name.into();
         match self.on_bedrock {
             true => aws::chunk(out, &fields),
-            false => super::frames::sse(out, Some(name), fields),
+            false => sse(out, Some(name), fields),
         }
     }
 
-    fn start(&mut self, out: &mut Vec<u8>, block: Value) {
-        if !self.is_open {
-            self.is_open = true;
-            let fields = json!({"type": "", "index": self.index, "content_block": block});
+    /// Opens a block unless one is open.
+    fn start(&self, stream: &mut Stream, out: &mut Vec<u8>, block: Value) {
+        if !std::mem::replace(&mut stream.is_open, true) {
+            let fields = json!({"type": "", "index": stream.number, "content_block": block});
             self.event(out, "content_block_start", fields);
         }
     }
 
-    fn delta(&self, out: &mut Vec<u8>, kind: &str, name: &str, value: &str) {
-        let fields = json!({"type": "", "index": self.index, "delta": {"type": kind, name: value}});
+    fn delta(&self, stream: &Stream, out: &mut Vec<u8>, kind: &str, name: &str, value: &str) {
+        let delta = json!({"type": kind, name: value});
+        let fields = json!({"type": "", "index": stream.number, "delta": delta});
         self.event(out, "content_block_delta", fields);
     }
 
-    fn stop(&mut self, out: &mut Vec<u8>) {
-        if self.is_open {
-            self.is_open = false;
-            let fields = json!({"type": "", "index": self.index});
+    /// Closes the block that is open.
+    fn stop(&self, stream: &mut Stream, out: &mut Vec<u8>) {
+        if std::mem::take(&mut stream.is_open) {
+            let fields = json!({"type": "", "index": stream.number});
             self.event(out, "content_block_stop", fields);
-            self.index += 1;
+            stream.number += 1;
         }
     }
 
-    fn words(&mut self, out: &mut Vec<u8>, delta: &Delta) {
-        let words = self.completion.words(delta);
-        match (delta, &self.completion.tool) {
+    fn words(&self, stream: &mut Stream, out: &mut Vec<u8>, delta: &Delta) {
+        let completion = &stream.completion;
+        let words = completion.words(delta);
+        match (delta, &completion.tool) {
             (Delta::Reasoning(tokens), _) => {
+                let signature = (tokens.end == completion.reasoning).then(|| signature(completion));
                 let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-                self.start(out, block);
-                self.delta(out, "thinking_delta", "thinking", &words);
-                if tokens.end == self.completion.reasoning {
-                    let signature = signature(&self.completion);
-                    self.delta(out, "signature_delta", "signature", &signature);
-                    self.stop(out);
+                self.start(stream, out, block);
+                self.delta(stream, out, "thinking_delta", "thinking", &words);
+                if let Some(signature) = signature {
+                    self.delta(stream, out, "signature_delta", "signature", &signature);
+                    self.stop(stream, out);
                 }
             }
             (Delta::Visible(_), None) => {
-                self.start(out, json!({"type": "text", "text": ""}));
-                self.delta(out, "text_delta", "text", &words);
+                self.start(stream, out, json!({"type": "text", "text": ""}));
+                self.delta(stream, out, "text_delta", "text", &words);
             }
             (Delta::Visible(tokens), Some(tool)) => {
-                let block = tool_use(&self.completion, tool, json!({}));
-                let input = self.completion.argument_delta(tool, 0, tokens);
-                self.start(out, block);
+                let block = tool_use(completion, tool, json!({}));
+                let input = completion.argument_delta(tool, 0, tokens);
+                self.start(stream, out, block);
                 if let Some(input) = input {
-                    self.delta(out, "input_json_delta", "partial_json", &input);
+                    self.delta(stream, out, "input_json_delta", "partial_json", &input);
                 }
             }
         }
-    }
-}
-
-impl Frames for Stream {
-    fn opening(&mut self, _: u32, out: &mut FrameBuffer) {
-        let message = message(&self.completion, Vec::new(), None, 1);
-        out.frame(|out| {
-            self.event(
-                out,
-                "message_start",
-                json!({"type": "", "message": message}),
-            );
-            self.event(out, "ping", json!({"type": ""}));
-        });
-    }
-
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        out.frame(|out| self.words(out, &delta));
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let reason = stop_reason(&self.completion);
-        let fields = json!({
-            "type": "",
-            "delta": {"stop_reason": reason, "stop_sequence": null},
-            "usage": usage(&self.completion, self.completion.output_tokens()),
-        });
-        out.frame(|out| {
-            self.stop(out);
-            self.event(out, "message_delta", fields);
-            self.event(out, "message_stop", json!({"type": ""}));
-        });
     }
 }

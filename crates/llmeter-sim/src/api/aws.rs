@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Refusal};
-use super::{About, Route, openai};
-use crate::connection::percent_decode;
+use super::{About, Route, openai, unescaped};
 
 const JSON: &str = "application/json";
 
@@ -14,6 +13,7 @@ pub(super) const ABOUT: About = About {
     id_prefix: "chatcmpl-",
     id_header: Some("x-amzn-requestid"),
     stream_type: "application/vnd.amazon.eventstream",
+    frame: |out, event, data| event_with_bytes(out, event.unwrap_or("chunk"), data),
     refusal,
     stream_error: Some(stream_error),
     ..openai::ABOUT
@@ -29,7 +29,7 @@ pub(super) fn operation(
 ) -> Option<Route> {
     let (model, operation) = path.strip_prefix(prefix)?.rsplit_once('/')?;
     (operation == non_streaming || operation == streaming).then(|| Route {
-        model: percent_decode(model),
+        model: unescaped(model),
         stream: operation == streaming,
         service: Some(service),
     })
@@ -84,19 +84,13 @@ pub(super) fn event_with_bytes(out: &mut Vec<u8>, kind: &str, data: &str) {
 }
 
 /// The message that ends a stream which fails.
-fn stream_error(error: &ApiError) -> Vec<u8> {
+fn stream_error(out: &mut Vec<u8>, error: &ApiError) {
     let headers = [
         (":exception-type", "modelStreamErrorException"),
         (":content-type", JSON),
         (":message-type", "exception"),
     ];
-    let mut out = Vec::new();
-    append(
-        &mut out,
-        &headers,
-        refusal(error).body.to_string().as_bytes(),
-    );
-    out
+    append(out, &headers, refusal(error).body.to_string().as_bytes());
 }
 
 /// The type of a header whose value is a text.

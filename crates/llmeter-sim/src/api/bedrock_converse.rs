@@ -3,8 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::anthropic_messages::stop_reason;
-use super::request::{Tool, limit_in, text_argument, words_in, words_in_messages};
-use super::{About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Route, aws};
+use super::request::{Tool, limit_in, words_in, words_in_messages};
+use super::{About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws};
+
+/// The event that has content.
+const CONTENT: &str = "contentBlockDelta";
 
 #[derive(Debug)]
 pub(super) struct BedrockConverse;
@@ -14,6 +17,9 @@ impl Api for BedrockConverse {
         About {
             names: &["bedrock-converse"],
             finish_reason: Some("end_turn"),
+            frame: |out, event, data| {
+                aws::event(out, event.unwrap_or(CONTENT), data.as_bytes());
+            },
             ..aws::ABOUT
         }
     }
@@ -25,13 +31,9 @@ impl Api for BedrockConverse {
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let prompt_tokens = words_in(request.get("system")) + words_in_messages(request)?;
         Ok(ApiRequest {
-            model: route.model.clone(),
-            stream: route.stream,
-            include_usage: true,
             limit: limit_in(request, "inferenceConfig", "maxTokens")?,
-            choices: 1,
-            prompt_tokens,
             tool: tool(request),
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
@@ -57,18 +59,24 @@ impl Api for BedrockConverse {
         })
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream {
-            completion,
-            block: None,
-        })
+    fn opening(&self, _: &mut Stream, _: u32, out: &mut FrameBuffer) {
+        out.frame(|out| event(out, "messageStart", &json!({"role": "assistant"})));
     }
 
-    fn frame(&self, event: Option<&str>, data: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        let event = event.unwrap_or("contentBlockDelta");
-        aws::event(&mut out, event, data.as_bytes());
-        out
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        out.frame(|out| words(stream, out, delta));
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        out.frame(|out| {
+            leave(stream, out);
+            let completion = &stream.completion;
+            let reason = stop_reason(completion);
+            event(out, "messageStop", &json!({"stopReason": reason}));
+            let usage = completion.usage.then(|| usage(completion));
+            let metadata = json!({"usage": usage, "metrics": {"latencyMs": 0}});
+            event(out, "metadata", &metadata);
+        });
     }
 }
 
@@ -80,14 +88,8 @@ fn tool(request: &Map<String, Value>) -> Option<Tool> {
     if named.is_none() && choice.get("any").is_none() {
         return None;
     }
-    let tools = config.get("tools")?.as_array()?.iter();
-    let mut specs = tools.filter_map(|tool| tool.get("toolSpec"));
-    let spec = specs.find(|spec| named.is_none_or(|name| spec["name"] == name))?;
-    Some(Tool {
-        name: spec.get("name")?.as_str()?.to_owned(),
-        argument: text_argument(spec.pointer("/inputSchema/json")),
-        named: named.is_some(),
-    })
+    let fields = ["/toolSpec/name", "/toolSpec/inputSchema/json"];
+    Tool::pick(config.get("tools")?.as_array()?, fields, named)
 }
 
 fn usage(completion: &Completion) -> Value {
@@ -100,80 +102,49 @@ fn usage(completion: &Completion) -> Value {
     })
 }
 
-struct Stream {
-    completion: Completion,
-    /// The content block that is open.
-    block: Option<u32>,
-}
-
 fn event(out: &mut Vec<u8>, kind: &str, payload: &Value) {
     aws::event(out, kind, payload.to_string().as_bytes());
 }
 
-impl Stream {
-    /// Closes the open block unless it is this one, and opens this one.
-    fn enter(&mut self, out: &mut Vec<u8>, block: u32, start: Option<Value>) {
-        if self.block == Some(block) {
-            return;
-        }
-        self.leave(out);
-        if let Some(start) = start {
-            let payload = json!({"contentBlockIndex": block, "start": start});
-            event(out, "contentBlockStart", &payload);
-        }
-        self.block = Some(block);
+/// Closes the open block unless it is this one, and opens this one.
+fn enter(stream: &mut Stream, out: &mut Vec<u8>, block: u32, start: Option<Value>) {
+    if stream.is_open && stream.number == block {
+        return;
     }
-
-    fn leave(&mut self, out: &mut Vec<u8>) {
-        if let Some(block) = self.block.take() {
-            event(
-                out,
-                "contentBlockStop",
-                &json!({"contentBlockIndex": block}),
-            );
-        }
+    leave(stream, out);
+    if let Some(start) = start {
+        let payload = json!({"contentBlockIndex": block, "start": start});
+        event(out, "contentBlockStart", &payload);
     }
+    stream.number = block;
+    stream.is_open = true;
+}
 
-    fn delta(&mut self, out: &mut Vec<u8>, delta: &Delta) {
-        let words = self.completion.words(delta);
-        let visible = u32::from(self.completion.reasoning > 0);
-        let (block, start, delta) = match (delta, &self.completion.tool) {
-            (Delta::Reasoning(_), _) => (0, None, json!({"reasoningContent": {"text": words}})),
-            (Delta::Visible(_), None) => (visible, None, json!({"text": words})),
-            (Delta::Visible(tokens), Some(tool)) => {
-                let id = self.completion.tool_call_id(0);
-                let start = json!({"toolUse": {"toolUseId": id, "name": tool.name}});
-                let input = self.completion.argument_delta(tool, 0, tokens);
-                let Some(input) = input else {
-                    return self.enter(out, visible, Some(start));
-                };
-                (visible, Some(start), json!({"toolUse": {"input": input}}))
-            }
-        };
-        self.enter(out, block, start);
-        // Bedrock pads its events with `p`, so that their length tells nothing.
-        let payload = json!({"contentBlockIndex": block, "delta": delta, "p": "abcdefgh"});
-        event(out, "contentBlockDelta", &payload);
+fn leave(stream: &mut Stream, out: &mut Vec<u8>) {
+    if std::mem::take(&mut stream.is_open) {
+        let payload = json!({"contentBlockIndex": stream.number});
+        event(out, "contentBlockStop", &payload);
     }
 }
 
-impl Frames for Stream {
-    fn opening(&mut self, _: u32, out: &mut FrameBuffer) {
-        out.frame(|out| event(out, "messageStart", &json!({"role": "assistant"})));
-    }
-
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        out.frame(|out| self.delta(out, &delta));
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let reason = stop_reason(&self.completion);
-        let usage = self.completion.usage.then(|| usage(&self.completion));
-        out.frame(|out| {
-            self.leave(out);
-            event(out, "messageStop", &json!({"stopReason": reason}));
-            let metadata = json!({"usage": usage, "metrics": {"latencyMs": 0}});
-            event(out, "metadata", &metadata);
-        });
-    }
+fn words(stream: &mut Stream, out: &mut Vec<u8>, delta: &Delta) {
+    let completion = &stream.completion;
+    let words = completion.words(delta);
+    let visible = u32::from(completion.reasoning > 0);
+    let (block, start, delta) = match (delta, &completion.tool) {
+        (Delta::Reasoning(_), _) => (0, None, json!({"reasoningContent": {"text": words}})),
+        (Delta::Visible(_), None) => (visible, None, json!({"text": words})),
+        (Delta::Visible(tokens), Some(tool)) => {
+            let id = completion.tool_call_id(0);
+            let start = json!({"toolUse": {"toolUseId": id, "name": tool.name}});
+            let Some(input) = completion.argument_delta(tool, 0, tokens) else {
+                return enter(stream, out, visible, Some(start));
+            };
+            (visible, Some(start), json!({"toolUse": {"input": input}}))
+        }
+    };
+    enter(stream, out, block, start);
+    // Bedrock pads its events with `p`, so that their length tells nothing.
+    let payload = json!({"contentBlockIndex": block, "delta": delta, "p": "abcdefgh"});
+    event(out, CONTENT, &payload);
 }

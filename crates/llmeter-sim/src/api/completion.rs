@@ -90,9 +90,10 @@ impl Completion {
 
     /// The words of a delta of the first choice.
     pub(super) fn words(&self, delta: &Delta) -> String {
-        let mut out = Vec::new();
-        self.append(&mut out, 0, delta);
-        String::from_utf8_lossy(&out).into_owned()
+        match delta {
+            Delta::Reasoning(tokens) => words::run(!self.seed(0), tokens.clone()),
+            Delta::Visible(tokens) => words::run(self.seed(0), tokens.clone()),
+        }
     }
 
     /// The id without the API's prefix.
@@ -111,14 +112,8 @@ impl Completion {
 
     /// The arguments of a tool call as JSON text, which a limit may cut off.
     pub(super) fn arguments(&self, tool: &Tool, choice: u32) -> String {
-        let complete = !self.is_truncated();
-        arguments(
-            tool,
-            self.seed(choice),
-            1..self.visible,
-            self.visible,
-            complete,
-        )
+        let (all, complete) = (self.visible, !self.is_truncated());
+        arguments(tool, self.seed(choice), 1..all, all, complete)
     }
 
     /// The part of the arguments that some tokens of a call make up; `None` for the token that is
@@ -151,14 +146,13 @@ fn arguments(tool: &Tool, seed: u64, tokens: Range<u32>, all: u32, complete: boo
     if all == 1 {
         return if complete { "{}" } else { "" }.to_owned();
     }
-    let mut out = Vec::new();
-    if tokens.start == 1 {
-        out.extend_from_slice(format!("{{{}:\"", Value::from(tool.argument.as_str())).as_bytes());
+    let mut out = match tokens.start {
+        1 => format!("{{{}:\"", Value::from(tool.argument.as_str())),
+        _ => String::new(),
+    };
+    out += &words::run(seed, tokens.start - 1..tokens.end - 1);
+    if tokens.end == all && complete {
+        out += "\"}";
     }
-    let last = tokens.end == all;
-    words::append(&mut out, seed, tokens.start - 1..tokens.end - 1);
-    if last && complete {
-        out.extend_from_slice(b"\"}");
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }

@@ -3,18 +3,29 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-/// Words the frames of one streaming response.
-pub(crate) trait Frames: Send {
-    /// Appends what opens a choice and is no content.
-    fn opening(&mut self, choice: u32, out: &mut FrameBuffer) {
-        let _ = (choice, out);
+use super::Completion;
+
+/// A streaming response that is being worded.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(super) completion: Completion,
+    /// The number of the next event, of the open block or of the next one, as the API counts.
+    pub(super) number: u32,
+    /// Whether a block of content is open.
+    pub(super) is_open: bool,
+    /// What frames begin with, if it is made once per request.
+    pub(super) head: Vec<u8>,
+}
+
+impl Stream {
+    pub(crate) fn new(completion: Completion) -> Self {
+        Self {
+            completion,
+            number: 0,
+            is_open: false,
+            head: Vec::new(),
+        }
     }
-
-    /// Appends the one frame with some content of a choice.
-    fn content(&mut self, choice: u32, delta: Delta, out: &mut FrameBuffer);
-
-    /// Appends what follows the last content: why it ended, the usage, the mark of the end.
-    fn closing(&mut self, out: &mut FrameBuffer);
 }
 
 /// The content of a frame: tokens of one kind, numbered from 0 within their kind.

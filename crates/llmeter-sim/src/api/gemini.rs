@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{Tool, limit_in, required_list, text_argument, words_in};
+use super::request::{Tool, limit_in, required_list, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Refusal, Route,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 
@@ -44,13 +44,9 @@ impl Api for Gemini {
             prompt_tokens += words_in(content.get("parts"));
         }
         Ok(ApiRequest {
-            model: route.model.clone(),
-            stream: route.stream,
-            include_usage: true,
             limit: limit_in(request, "generationConfig", "maxOutputTokens")?,
-            choices: 1,
-            prompt_tokens,
             tool: tool(request),
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
@@ -67,8 +63,19 @@ impl Api for Gemini {
         response(completion, parts.into(), true)
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream(completion))
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let part = match (delta, &completion.tool) {
+            (Delta::Visible(_), Some(tool)) => call(completion, tool),
+            (Delta::Visible(_), None) => json!({"text": completion.words(delta)}),
+            (Delta::Reasoning(_), _) => json!({"text": completion.words(delta), "thought": true}),
+        };
+        out.sse(None, response(completion, json!([part]), false));
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let parts = json!([{"text": ""}]);
+        out.sse(None, response(&stream.completion, parts, true));
     }
 }
 
@@ -99,14 +106,11 @@ fn tool(request: &Map<String, Value>) -> Option<Tool> {
         .filter_map(|tool| tool.get("functionDeclarations")?.as_array())
         .flatten();
     let function = functions.next()?;
-    let schema = ["parameters", "parametersJsonSchema"]
-        .iter()
-        .find_map(|name| function.get(*name));
-    Some(Tool {
-        name: function.get("name")?.as_str()?.to_owned(),
-        argument: text_argument(schema),
-        named: false,
-    })
+    let schema = match function.get("parameters") {
+        Some(_) => "/parameters",
+        None => "/parametersJsonSchema",
+    };
+    Tool::pick([function], ["/name", schema], None)
 }
 
 /// What is not generated yet is not counted.
@@ -146,21 +150,4 @@ fn response(completion: &Completion, parts: Value, is_last: bool) -> Value {
 
 fn call(completion: &Completion, tool: &Tool) -> Value {
     json!({"functionCall": {"name": tool.name, "args": completion.tool_input(tool)}})
-}
-
-struct Stream(Completion);
-
-impl Frames for Stream {
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        let part = match (&delta, &self.0.tool) {
-            (Delta::Visible(_), Some(tool)) => call(&self.0, tool),
-            (Delta::Visible(_), None) => json!({"text": self.0.words(&delta)}),
-            (Delta::Reasoning(_), _) => json!({"text": self.0.words(&delta), "thought": true}),
-        };
-        out.sse(None, response(&self.0, json!([part]), false));
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        out.sse(None, response(&self.0, json!([{"text": ""}]), true));
-    }
 }

@@ -26,13 +26,14 @@ pub(crate) mod words;
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::conformance::Case;
 
 pub(crate) use completion::{Completion, Finish, Times};
 pub(crate) use error::{ApiError, Refusal};
-pub(crate) use frames::{Delta, FrameBuffer, Frames};
+pub(crate) use frames::{Delta, FrameBuffer, Stream};
 pub(crate) use request::{ApiRequest, Tool};
 
 /// All APIs. The first that knows a path has it.
@@ -84,13 +85,17 @@ pub(crate) struct About {
     pub(crate) tells_times: bool,
     /// Whether a call of a tool comes in one chunk.
     pub(crate) calls_in_one_chunk: bool,
+    /// Appends a frame of a stream with any data. Without the name of an event it has that of
+    /// content.
+    pub(crate) frame: fn(&mut Vec<u8>, Option<&str>, &str),
     /// How an error is worded.
     pub(crate) refusal: fn(&ApiError) -> Refusal,
-    /// What ends a stream that fails; `None`: a frame with the body of a refusal.
-    pub(crate) stream_error: Option<fn(&ApiError) -> Vec<u8>>,
+    /// Appends what ends a stream that fails; `None`: a frame with the body of a refusal.
+    pub(crate) stream_error: Option<fn(&mut Vec<u8>, &ApiError)>,
 }
 
 /// An API that the simulator speaks.
+#[expect(unused_variables, reason = "the defaults say the same for all")]
 pub(crate) trait Api: fmt::Debug + Sync {
     fn about(&self) -> About;
 
@@ -103,25 +108,22 @@ pub(crate) trait Api: fmt::Debug + Sync {
     /// The body of a non-streaming response.
     fn body(&self, completion: &Completion) -> Value;
 
-    /// What words the frames of a streaming response.
-    fn frames(&self, completion: Completion) -> Box<dyn Frames>;
+    /// Appends what opens a choice of a streaming response and is no content.
+    fn opening(&self, stream: &mut Stream, choice: u32, out: &mut FrameBuffer) {}
+
+    /// Appends the one frame with some content of a choice.
+    fn content(&self, stream: &mut Stream, choice: u32, delta: &Delta, out: &mut FrameBuffer);
+
+    /// Appends what follows the last content: why it ended, the usage, the mark of the end.
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer);
 
     /// Further headers of a non-streaming response.
     fn headers(&self, completion: &Completion) -> Vec<(&'static str, String)> {
-        let _ = completion;
         Vec::new()
-    }
-
-    /// A frame of a stream with any data. Without the name of an event it has that of content.
-    fn frame(&self, event: Option<&str>, data: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        frames::sse(&mut out, event, data);
-        out
     }
 
     /// Why the conformance suite cannot put this case; `None` if it can.
     fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
-        let _ = (case, streaming);
         None
     }
 }
@@ -153,10 +155,17 @@ pub(crate) fn parse(api: &dyn Api, route: &Route, body: &[u8]) -> Result<ApiRequ
 /// What ends a stream that fails.
 pub(crate) fn stream_error(api: &dyn Api, error: &ApiError) -> Vec<u8> {
     let about = api.about();
+    let mut out = Vec::new();
     match about.stream_error {
-        Some(stream_error) => stream_error(error),
-        None => api.frame(None, &(about.refusal)(error).body.to_string()),
+        Some(stream_error) => stream_error(&mut out, error),
+        None => (about.frame)(&mut out, None, &(about.refusal)(error).body.to_string()),
     }
+    out
+}
+
+/// A part of a path as it was before it was escaped.
+fn unescaped(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// A path without what a gateway or a version puts in front of it.
@@ -253,6 +262,13 @@ mod tests {
         ] {
             assert!(find(path).is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn percent_signs_decode_or_stand() {
+        assert_eq!(unescaped("org%2Fmodel%20x"), "org/model x");
+        assert_eq!(unescaped("100%"), "100%");
+        assert_eq!(unescaped("%zz"), "%zz");
     }
 
     #[test]

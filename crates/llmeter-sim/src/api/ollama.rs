@@ -1,10 +1,12 @@
 //! Ollama's own chat API, whose streams are lines of JSON.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value, json};
 
 use super::request::{Tool, count, flag, present, required_text, section, words_in_messages};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Refusal, Route,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 use crate::conformance::Case;
@@ -22,6 +24,7 @@ impl Api for Ollama {
             stream_type: "application/x-ndjson",
             finish_reason: Some("stop"),
             has_id: false,
+            frame: |out, _, data| line(out, data),
             refusal,
             ..openai::ABOUT
         }
@@ -31,7 +34,7 @@ impl Api for Ollama {
         super::only(path, "/api/chat")
     }
 
-    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let prompt_tokens = words_in_messages(request)?;
         let limit = match section(request, "options")? {
             // Numbers below zero mean that there is no limit.
@@ -43,12 +46,9 @@ impl Api for Ollama {
         Ok(ApiRequest {
             model: required_text(request, "model")?,
             stream: present(request, "stream").is_none() || flag(request, "stream")?,
-            include_usage: true,
             limit,
-            choices: 1,
-            prompt_tokens,
             // The API cannot insist on a tool.
-            tool: None,
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
@@ -63,12 +63,22 @@ impl Api for Ollama {
         last(completion, message)
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream(completion))
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let words = completion.words(delta);
+        let message = match (delta, &completion.tool) {
+            (Delta::Reasoning(_), _) => {
+                json!({"role": "assistant", "content": "", "thinking": words})
+            }
+            (Delta::Visible(_), Some(tool)) => call(completion, tool),
+            (Delta::Visible(_), None) => json!({"role": "assistant", "content": words}),
+        };
+        out.frame(|out| line(out, response(completion, message)));
     }
 
-    fn frame(&self, _: Option<&str>, data: &str) -> Vec<u8> {
-        format!("{data}\n").into_bytes()
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let message = json!({"role": "assistant", "content": ""});
+        out.frame(|out| line(out, last(&stream.completion, message)));
     }
 
     fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
@@ -119,29 +129,6 @@ fn call(completion: &Completion, tool: &Tool) -> Value {
     json!({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})
 }
 
-struct Stream(Completion);
-
-impl Stream {
-    fn line(value: &Value, out: &mut FrameBuffer) {
-        out.frame(|out| out.extend_from_slice(format!("{value}\n").as_bytes()));
-    }
-}
-
-impl Frames for Stream {
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        let words = self.0.words(&delta);
-        let message = match (&delta, &self.0.tool) {
-            (Delta::Reasoning(_), _) => {
-                json!({"role": "assistant", "content": "", "thinking": words})
-            }
-            (Delta::Visible(_), Some(tool)) => call(&self.0, tool),
-            (Delta::Visible(_), None) => json!({"role": "assistant", "content": words}),
-        };
-        Self::line(&response(&self.0, message), out);
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let message = json!({"role": "assistant", "content": ""});
-        Self::line(&last(&self.0, message), out);
-    }
+fn line(out: &mut Vec<u8>, data: impl Display) {
+    out.extend_from_slice(format!("{data}\n").as_bytes());
 }

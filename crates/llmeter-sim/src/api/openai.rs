@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Refusal};
+use super::frames::sse;
 use super::request::{flag, present};
-use super::{About, Completion, Finish};
-use crate::connection::percent_decode;
+use super::{About, Completion, Finish, unescaped};
 
 /// As on the real API.
 pub(super) const MAX_CHOICES: u32 = 128;
@@ -21,6 +21,7 @@ pub(super) const ABOUT: About = About {
     counts_input: true,
     tells_times: false,
     calls_in_one_chunk: false,
+    frame: |out, event, data| sse(out, event, data),
     refusal,
     stream_error: None,
 };
@@ -46,7 +47,7 @@ pub(crate) fn models(path: &str, model: &str, created: i64) -> Option<Result<Val
     if path == "/models" {
         return Some(Ok(json!({"object": "list", "data": [own]})));
     }
-    let name = percent_decode(path.strip_prefix("/models/")?);
+    let name = unescaped(path.strip_prefix("/models/")?);
     Some(match name == model {
         true => Ok(own),
         false => Err(ApiError::unknown_model(&name)),

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{Tool, count, flag, present, text_argument};
+use super::request::{Tool, count, flag, present, required_text};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Route, openai,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
 };
 
 #[derive(Debug)]
@@ -30,12 +30,11 @@ impl Api for OpenAiChat {
         super::only(path, "/chat/completions")
     }
 
-    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
-        let model = match present(request, "model") {
-            None => return Err(ApiError::new(400, "you must provide a model parameter")),
-            Some(Value::String(model)) => model.clone(),
-            Some(other) => return Err(ApiError::wrong_type("model", "a string", other)),
-        };
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+        if present(request, "model").is_none() {
+            return Err(ApiError::new(400, "you must provide a model parameter"));
+        }
+        let model = required_text(request, "model")?;
         let prompt_tokens = prompt_tokens(request)?;
         let stream = flag(request, "stream")?;
         Ok(ApiRequest {
@@ -47,8 +46,8 @@ impl Api for OpenAiChat {
                 limit => limit,
             },
             choices: count(request, "n", openai::MAX_CHOICES)?.unwrap_or(1),
-            prompt_tokens,
             tool: tool(request)?,
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
@@ -66,8 +65,60 @@ impl Api for OpenAiChat {
         })
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream::new(completion))
+    fn opening(&self, stream: &mut Stream, choice: u32, out: &mut FrameBuffer) {
+        if stream.head.is_empty() {
+            stream.head = head(&stream.completion);
+        }
+        let delta: &[u8] = match stream.completion.tool {
+            Some(_) => b"\"role\":\"assistant\",\"content\":null,\"refusal\":null",
+            None => b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null",
+        };
+        frame(stream, choice, out, |out| out.extend_from_slice(delta));
+    }
+
+    fn content(&self, stream: &mut Stream, choice: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let name: &[u8] = match (delta, &completion.tool) {
+            (Delta::Visible(tokens), Some(tool)) => {
+                let call = call_delta(completion, tool, choice, tokens);
+                let member = format!("\"tool_calls\":{call}");
+                return frame(stream, choice, out, |out| {
+                    out.extend_from_slice(member.as_bytes());
+                });
+            }
+            (Delta::Reasoning(_), _) => b"\"reasoning_content\":\"",
+            (Delta::Visible(_), None) => b"\"content\":\"",
+        };
+        frame(stream, choice, out, |out| {
+            out.extend_from_slice(name);
+            completion.append(out, choice, delta);
+            out.push(b'"');
+        });
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        for choice in 0..completion.choices {
+            let mut last = chunk(
+                completion,
+                json!([{
+                    "index": choice,
+                    "delta": {},
+                    "logprobs": null,
+                    "finish_reason": openai::finish_reason(completion),
+                }]),
+            );
+            if completion.usage {
+                last["usage"] = Value::Null;
+            }
+            out.sse(None, last);
+        }
+        if completion.usage {
+            let mut last = chunk(completion, json!([]));
+            last["usage"] = usage(completion);
+            out.sse(None, last);
+        }
+        out.sse(None, "[DONE]");
     }
 }
 
@@ -149,23 +200,16 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
         Some(Value::Array(tools)) => tools,
         Some(other) => return Err(ApiError::wrong_type("tools", "an array of objects", other)),
     };
-    let mut functions = Vec::new();
-    for (index, tool) in tools.iter().enumerate() {
-        match tool.pointer("/function/name") {
-            Some(Value::String(name)) => {
-                functions.push((name, tool.pointer("/function/parameters")));
-            }
-            _ => {
-                return Err(ApiError::missing(&format!("tools[{index}].function.name")));
-            }
-        }
+    let is_named = |tool: &Value| tool.pointer("/function/name").is_some_and(Value::is_string);
+    if let Some(index) = tools.iter().position(|tool| !is_named(tool)) {
+        return Err(ApiError::missing(&format!("tools[{index}].function.name")));
     }
     let wanted = match present(request, "tool_choice") {
         None => return Ok(None),
         Some(Value::String(mode)) if mode == "none" || mode == "auto" => return Ok(None),
         Some(Value::String(mode)) if mode == "required" => None,
         Some(choice @ Value::Object(_)) => match choice.pointer("/function/name") {
-            Some(Value::String(name)) => Some(name),
+            Some(Value::String(name)) => Some(name.as_str()),
             _ => return Err(ApiError::missing("tool_choice.function.name")),
         },
         Some(Value::String(mode)) => {
@@ -177,22 +221,18 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
             return Err(ApiError::wrong_type("tool_choice", expected, other));
         }
     };
-    if functions.is_empty() {
+    if tools.is_empty() {
         let reason = "'tool_choice' is only allowed when 'tools' are specified.";
         return Err(ApiError::wrong_value("tool_choice", reason));
     }
-    let mut found = functions.into_iter();
-    let found = found.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
-    let Some((name, parameters)) = found else {
-        let missing = wanted.map_or("", String::as_str);
-        let reason = format!("Tool choice '{missing}' not found in 'tools' parameter.");
-        return Err(ApiError::wrong_value("tool_choice", &reason));
-    };
-    Ok(Some(Tool {
-        name: name.clone(),
-        argument: text_argument(parameters),
-        named: wanted.is_some(),
-    }))
+    match Tool::pick(tools, ["/function/name", "/function/parameters"], wanted) {
+        None => {
+            let missing = wanted.unwrap_or_default();
+            let reason = format!("Tool choice '{missing}' not found in 'tools' parameter.");
+            Err(ApiError::wrong_value("tool_choice", &reason))
+        }
+        found => Ok(found),
+    }
 }
 
 fn usage(completion: &Completion) -> Value {
@@ -259,113 +299,49 @@ pub(super) fn call_delta(
     }
 }
 
-struct Stream {
-    completion: Completion,
-    /// Up to the choice's index.
-    head: Vec<u8>,
-    /// From behind the delta to the frame's end, for a frame that is not the last.
-    tail: &'static [u8],
+/// From behind the delta to the end of a frame that is not the last, without and with usage.
+const TAILS: [&[u8]; 2] = [
+    b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+    b"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n",
+];
+
+/// A frame up to the choice's index.
+fn head(completion: &Completion) -> Vec<u8> {
+    format!(
+        "data: {{\"id\":{},\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\
+         \"service_tier\":\"default\",\"system_fingerprint\":\"{FINGERPRINT}\",\
+         \"choices\":[{{\"index\":",
+        Value::from(completion.id.as_str()),
+        completion.created,
+        Value::from(completion.model.as_str()),
+    )
+    .into_bytes()
 }
 
-const TAIL: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
-const TAIL_WITH_USAGE: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
-
-impl Stream {
-    fn new(completion: Completion) -> Self {
-        let head = format!(
-            "data: {{\"id\":{},\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\
-             \"service_tier\":\"default\",\"system_fingerprint\":\"{FINGERPRINT}\",\
-             \"choices\":[{{\"index\":",
-            Value::from(completion.id.as_str()),
-            completion.created,
-            Value::from(completion.model.as_str()),
-        )
-        .into_bytes();
-        let tail = match completion.usage {
-            true => TAIL_WITH_USAGE,
-            false => TAIL,
-        };
-        Self {
-            completion,
-            head,
-            tail,
+/// Appends a frame whose delta has the members that `delta` appends.
+fn frame(stream: &Stream, choice: u32, out: &mut FrameBuffer, delta: impl FnOnce(&mut Vec<u8>)) {
+    out.frame(|out| {
+        out.extend_from_slice(&stream.head);
+        match u8::try_from(choice) {
+            Ok(digit @ 0..10) => out.push(b'0' + digit),
+            _ => out.extend_from_slice(choice.to_string().as_bytes()),
         }
-    }
-
-    /// Appends a frame whose delta has the members that `delta` appends.
-    fn frame(&self, choice: u32, out: &mut FrameBuffer, delta: impl FnOnce(&mut Vec<u8>)) {
-        out.frame(|out| {
-            out.extend_from_slice(&self.head);
-            match u8::try_from(choice) {
-                Ok(digit @ 0..10) => out.push(b'0' + digit),
-                _ => out.extend_from_slice(choice.to_string().as_bytes()),
-            }
-            out.extend_from_slice(b",\"delta\":{");
-            delta(out);
-            out.extend_from_slice(self.tail);
-        });
-    }
-
-    fn chunk(&self, choices: Value) -> Value {
-        json!({
-            "id": self.completion.id,
-            "object": "chat.completion.chunk",
-            "created": self.completion.created,
-            "model": self.completion.model,
-            "service_tier": "default",
-            "system_fingerprint": FINGERPRINT,
-            "choices": choices,
-        })
-    }
+        out.extend_from_slice(b",\"delta\":{");
+        delta(out);
+        out.extend_from_slice(TAILS[usize::from(stream.completion.usage)]);
+    });
 }
 
-impl Frames for Stream {
-    fn opening(&mut self, choice: u32, out: &mut FrameBuffer) {
-        let delta: &[u8] = match self.completion.tool {
-            Some(_) => b"\"role\":\"assistant\",\"content\":null,\"refusal\":null",
-            None => b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null",
-        };
-        self.frame(choice, out, |out| out.extend_from_slice(delta));
-    }
-
-    fn content(&mut self, choice: u32, delta: Delta, out: &mut FrameBuffer) {
-        let completion = &self.completion;
-        let name: &[u8] = match (&delta, &completion.tool) {
-            (Delta::Visible(tokens), Some(tool)) => {
-                let call = call_delta(completion, tool, choice, tokens);
-                let member = format!("\"tool_calls\":{call}");
-                return self.frame(choice, out, |out| out.extend_from_slice(member.as_bytes()));
-            }
-            (Delta::Reasoning(_), _) => b"\"reasoning_content\":\"",
-            (Delta::Visible(_), None) => b"\"content\":\"",
-        };
-        self.frame(choice, out, |out| {
-            out.extend_from_slice(name);
-            completion.append(out, choice, &delta);
-            out.push(b'"');
-        });
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        for choice in 0..self.completion.choices {
-            let mut last = self.chunk(json!([{
-                "index": choice,
-                "delta": {},
-                "logprobs": null,
-                "finish_reason": openai::finish_reason(&self.completion),
-            }]));
-            if self.completion.usage {
-                last["usage"] = Value::Null;
-            }
-            out.sse(None, last);
-        }
-        if self.completion.usage {
-            let mut last = self.chunk(json!([]));
-            last["usage"] = usage(&self.completion);
-            out.sse(None, last);
-        }
-        out.sse(None, "[DONE]");
-    }
+fn chunk(completion: &Completion, choices: Value) -> Value {
+    json!({
+        "id": completion.id,
+        "object": "chat.completion.chunk",
+        "created": completion.created,
+        "model": completion.model,
+        "service_tier": "default",
+        "system_fingerprint": FINGERPRINT,
+        "choices": choices,
+    })
 }
 
 #[cfg(test)]

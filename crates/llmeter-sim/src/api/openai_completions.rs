@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{count, flag, required_text};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Route, openai, words,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai, words,
 };
 use crate::conformance::Case;
 
@@ -25,7 +25,7 @@ impl Api for OpenAiCompletions {
         super::only(path, "/completions")
     }
 
-    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let stream = flag(request, "stream")?;
         let prompts = openai::prompts(request, "prompt")?;
         let each = count(request, "n", openai::MAX_CHOICES)?.unwrap_or(1);
@@ -36,8 +36,7 @@ impl Api for OpenAiCompletions {
             include_usage: openai::include_usage(request, stream)?,
             limit: count(request, "max_tokens", u32::MAX)?,
             choices: all.saturating_mul(each),
-            prompt_tokens: prompts.iter().map(openai::tokens_in).sum(),
-            tool: None,
+            ..ApiRequest::new(route, prompts.iter().map(openai::tokens_in).sum())
         })
     }
 
@@ -52,8 +51,31 @@ impl Api for OpenAiCompletions {
         body
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream(completion))
+    fn content(&self, stream: &mut Stream, index: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let tokens = match delta {
+            Delta::Reasoning(tokens) => tokens.clone(),
+            Delta::Visible(tokens) => {
+                let before = completion.reasoning;
+                before + tokens.start..before + tokens.end
+            }
+        };
+        let text = words::run(completion.seed(index), tokens);
+        frame(completion, choice(index, &text, None), out);
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        for index in 0..completion.choices {
+            let last = choice(index, "", Some(openai::finish_reason(completion)));
+            frame(completion, last, out);
+        }
+        if completion.usage {
+            let mut last = chunk(completion, json!([]));
+            last["usage"] = openai::usage(completion);
+            out.sse(None, last);
+        }
+        out.sse(None, "[DONE]");
     }
 
     fn cannot(&self, case: Case, _: bool) -> Option<&'static str> {
@@ -75,41 +97,10 @@ fn choice(index: u32, text: &str, finish: Option<&str>) -> Value {
     json!({"text": text, "index": index, "logprobs": null, "finish_reason": finish})
 }
 
-struct Stream(Completion);
-
-impl Stream {
-    fn frame(&self, choice: Value, out: &mut FrameBuffer) {
-        let mut frame = chunk(&self.0, json!([choice]));
-        if self.0.usage {
-            frame["usage"] = Value::Null;
-        }
-        out.sse(None, frame);
+fn frame(completion: &Completion, choice: Value, out: &mut FrameBuffer) {
+    let mut frame = chunk(completion, json!([choice]));
+    if completion.usage {
+        frame["usage"] = Value::Null;
     }
-}
-
-impl Frames for Stream {
-    fn content(&mut self, index: u32, delta: Delta, out: &mut FrameBuffer) {
-        let tokens = match delta {
-            Delta::Reasoning(tokens) => tokens,
-            Delta::Visible(tokens) => {
-                let before = self.0.reasoning;
-                before + tokens.start..before + tokens.end
-            }
-        };
-        let mut text = Vec::new();
-        words::append(&mut text, self.0.seed(index), tokens);
-        self.frame(choice(index, &String::from_utf8_lossy(&text), None), out);
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        for index in 0..self.0.choices {
-            self.frame(choice(index, "", Some(openai::finish_reason(&self.0))), out);
-        }
-        if self.0.usage {
-            let mut last = chunk(&self.0, json!([]));
-            last["usage"] = openai::usage(&self.0);
-            out.sse(None, last);
-        }
-        out.sse(None, "[DONE]");
-    }
+    out.sse(None, frame);
 }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::request::{present, required_text};
-use super::{About, Api, ApiError, ApiRequest, Completion, Frames, Route, openai};
+use super::{
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
+};
 use crate::conformance::Case;
 
 /// Length of the vectors: few, so that a response stays small.
@@ -26,7 +28,7 @@ impl Api for OpenAiEmbeddings {
         super::only(path, "/embeddings")
     }
 
-    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let inputs = openai::prompts(request, "input")?;
         match present(request, "encoding_format").and_then(Value::as_str) {
             None | Some("float" | "base64") => {}
@@ -37,13 +39,10 @@ impl Api for OpenAiEmbeddings {
         }
         Ok(ApiRequest {
             model: required_text(request, "model")?,
-            stream: false,
-            include_usage: true,
             // Nothing is generated.
             limit: Some(0),
             choices: u32::try_from(inputs.len()).unwrap_or(u32::MAX),
-            prompt_tokens: inputs.iter().map(openai::tokens_in).sum(),
-            tool: None,
+            ..ApiRequest::new(route, inputs.iter().map(openai::tokens_in).sum())
         })
     }
 
@@ -68,9 +67,9 @@ impl Api for OpenAiEmbeddings {
     }
 
     /// There is no stream of vectors, and no request for one.
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        super::openai_completions::OpenAiCompletions.frames(completion)
-    }
+    fn content(&self, _: &mut Stream, _: u32, _: &Delta, _: &mut FrameBuffer) {}
+
+    fn closing(&self, _: &mut Stream, _: &mut FrameBuffer) {}
 
     fn cannot(&self, case: Case, _: bool) -> Option<&'static str> {
         matches!(

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{Tool, count, flag, present, required_text, text_argument, words_in};
+use super::frames::sse;
+use super::request::{Tool, count, flag, present, required_text, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Frames, Route, openai,
+    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Route, Stream, openai,
 };
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Api for OpenAiResponses {
         super::only(path, "/responses")
     }
 
-    fn parse(&self, _: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
+    fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let mut prompt_tokens = words_in(request.get("instructions"));
         match present(request, "input") {
             None => return Err(ApiError::missing("input")),
@@ -47,21 +48,19 @@ impl Api for OpenAiResponses {
         Ok(ApiRequest {
             model: required_text(request, "model")?,
             stream: flag(request, "stream")?,
-            include_usage: true,
             limit: count(request, "max_output_tokens", u32::MAX)?,
-            choices: 1,
-            prompt_tokens,
             tool: tool(request)?,
+            ..ApiRequest::new(route, prompt_tokens)
         })
     }
 
     fn body(&self, completion: &Completion) -> Value {
         let mut output = Vec::new();
         if completion.reasoning > 0 {
-            output.push(reasoning_item(completion, true));
+            output.push(Item::Reasoning.value(completion, true));
         }
         if completion.visible > 0 {
-            output.push(visible_item(completion, true));
+            output.push(Item::visible(completion).value(completion, true));
         }
         let mut response = response(completion, status(completion, true));
         response["output"] = output.into();
@@ -80,15 +79,63 @@ impl Api for OpenAiResponses {
         response
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream {
-            completion,
-            sequence: 0,
-        })
+    fn opening(&self, stream: &mut Stream, _: u32, out: &mut FrameBuffer) {
+        let fields = json!({"response": response(&stream.completion, "in_progress")});
+        out.frame(|out| {
+            for kind in ["response.created", "response.in_progress"] {
+                event(stream, out, kind, fields.clone());
+            }
+        });
+    }
+
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let words = stream.completion.words(delta);
+        out.frame(|out| match delta {
+            Delta::Reasoning(tokens) => {
+                if tokens.start == 0 {
+                    Item::Reasoning.start(stream, out);
+                }
+                Item::Reasoning.delta(stream, out, words);
+            }
+            Delta::Visible(tokens) => {
+                let item = Item::visible(&stream.completion);
+                if tokens.start == 0 {
+                    if stream.completion.reasoning > 0 {
+                        Item::Reasoning.finish(stream, out);
+                    }
+                    item.start(stream, out);
+                }
+                let completion = &stream.completion;
+                let words = match &completion.tool {
+                    // A call's name came with the item.
+                    Some(tool) => completion.argument_delta(tool, 0, tokens),
+                    None => Some(words),
+                };
+                if let Some(words) = words.filter(|words| !words.is_empty()) {
+                    item.delta(stream, out, words);
+                }
+            }
+        });
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let kind = match stream.completion.finish {
+            Finish::Length => "response.incomplete",
+            Finish::Stop | Finish::ToolCalls => "response.completed",
+        };
+        out.frame(|out| {
+            if stream.completion.visible > 0 {
+                Item::visible(&stream.completion).finish(stream, out);
+            } else if stream.completion.reasoning > 0 {
+                Item::Reasoning.finish(stream, out);
+            }
+            let response = self.body(&stream.completion);
+            event(stream, out, kind, json!({"response": response}));
+        });
     }
 }
 
-fn stream_error(error: &ApiError) -> Vec<u8> {
+fn stream_error(out: &mut Vec<u8>, error: &ApiError) {
     let event = json!({
         "type": "error",
         "code": "server_error",
@@ -96,7 +143,7 @@ fn stream_error(error: &ApiError) -> Vec<u8> {
         "param": error.param,
         "sequence_number": 0,
     });
-    OpenAiResponses.frame(Some("error"), &event.to_string())
+    sse(out, Some("error"), event);
 }
 
 /// The function that the request insists on.
@@ -110,41 +157,19 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
             None => return Err(ApiError::missing("tool_choice.name")),
         },
     };
-    let name_of = |tool: &Value| Some(tool.get("name")?.as_str()?.to_owned());
-    let mut tools = present(request, "tools")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|tool| Some((name_of(tool)?, tool)));
-    let found = tools.find(|(name, _)| wanted.is_none_or(|wanted| wanted == name));
-    let Some((name, tool)) = found else {
-        let reason = "no such function in 'tools'.";
-        return Err(ApiError::wrong_value("tool_choice", reason));
-    };
-    Ok(Some(Tool {
-        name,
-        argument: text_argument(tool.get("parameters")),
-        named: wanted.is_some(),
-    }))
+    let tools = request.get("tools").and_then(Value::as_array);
+    let tools = tools.into_iter().flatten();
+    match Tool::pick(tools, ["/name", "/parameters"], wanted) {
+        None => Err(ApiError::wrong_value(
+            "tool_choice",
+            "no such function in 'tools'.",
+        )),
+        found => Ok(found),
+    }
 }
 
 fn item_id(completion: &Completion, kind: &str) -> String {
     format!("{kind}_{}", completion.unique_id())
-}
-
-/// Items are empty until they are `done`.
-fn reasoning_item(completion: &Completion, done: bool) -> Value {
-    let summary = done.then(|| summary_part(&completion.reasoning_text(0)));
-    let summary = Vec::from_iter(summary);
-    json!({"id": item_id(completion, "rs"), "type": "reasoning", "summary": summary})
-}
-
-fn summary_part(text: &str) -> Value {
-    json!({"type": "summary_text", "text": text})
-}
-
-fn text_part(text: &str) -> Value {
-    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
 fn status(completion: &Completion, done: bool) -> &'static str {
@@ -153,29 +178,6 @@ fn status(completion: &Completion, done: bool) -> &'static str {
         Finish::Length => "incomplete",
         Finish::Stop | Finish::ToolCalls => "completed",
     }
-}
-
-fn visible_item(completion: &Completion, done: bool) -> Value {
-    let status = status(completion, done);
-    let Some(tool) = &completion.tool else {
-        let content = Vec::from_iter(done.then(|| text_part(&completion.text(0))));
-        return json!({
-            "id": item_id(completion, "msg"),
-            "type": "message",
-            "role": "assistant",
-            "status": status,
-            "content": content,
-        });
-    };
-    let arguments = done.then(|| completion.arguments(tool, 0));
-    json!({
-        "id": item_id(completion, "fc"),
-        "type": "function_call",
-        "call_id": item_id(completion, "call"),
-        "name": tool.name,
-        "arguments": arguments.unwrap_or_default(),
-        "status": status,
-    })
 }
 
 /// A response without output.
@@ -200,166 +202,162 @@ fn response(completion: &Completion, status: &str) -> Value {
     })
 }
 
-struct Stream {
-    completion: Completion,
-    /// The number of the next event.
-    sequence: u64,
+/// Appends an event with its number.
+fn event(stream: &mut Stream, out: &mut Vec<u8>, kind: &str, fields: Value) {
+    let mut event = json!({"type": kind, "sequence_number": stream.number});
+    stream.number += 1;
+    extend(&mut event, fields);
+    sse(out, Some(kind), event);
 }
 
-impl Stream {
-    /// Appends an event with its number and with the fields of both objects.
-    fn event(&mut self, out: &mut Vec<u8>, kind: &str, own: Value, fields: Value) {
-        let mut event = json!({"type": kind, "sequence_number": self.sequence});
-        self.sequence += 1;
-        if let Value::Object(event) = &mut event {
-            for fields in [own, fields] {
-                event.extend(fields.as_object().cloned().unwrap_or_default());
-            }
+fn extend(object: &mut Value, fields: Value) {
+    if let (Value::Object(object), Value::Object(fields)) = (object, fields) {
+        object.extend(fields);
+    }
+}
+
+/// An item of a response's output.
+#[derive(Debug, Clone, Copy)]
+enum Item {
+    Reasoning,
+    Message,
+    Call,
+}
+
+impl Item {
+    /// The item with what is visible.
+    fn visible(completion: &Completion) -> Self {
+        match completion.tool {
+            Some(_) => Self::Call,
+            None => Self::Message,
         }
-        super::frames::sse(out, Some(kind), event);
     }
 
-    fn reasoning(&mut self, out: &mut Vec<u8>, kind: &str, fields: Value) {
-        let id = item_id(&self.completion, "rs");
-        let own = json!({"item_id": id, "output_index": 0, "summary_index": 0});
-        self.event(out, kind, own, fields);
-    }
-
-    /// The place of the message or the call.
-    fn index(&self) -> u32 {
-        u32::from(self.completion.reasoning > 0)
-    }
-
-    /// An event of the message or the call.
-    fn visible(&mut self, out: &mut Vec<u8>, kind: &str, fields: Value) {
-        let index = self.index();
-        let own = match self.completion.tool {
-            Some(_) => {
-                json!({"item_id": item_id(&self.completion, "fc"), "output_index": index})
-            }
-            None => json!({
-                "item_id": item_id(&self.completion, "msg"),
-                "output_index": index,
-                "content_index": 0,
-            }),
+    fn id(self, completion: &Completion) -> String {
+        let kind = match self {
+            Self::Reasoning => "rs",
+            Self::Message => "msg",
+            Self::Call => "fc",
         };
-        self.event(out, kind, own, fields);
+        item_id(completion, kind)
     }
 
-    fn item(&mut self, out: &mut Vec<u8>, kind: &str, index: u32, item: Value) {
-        self.event(
+    /// Its place in the output.
+    fn index(self, completion: &Completion) -> u32 {
+        match self {
+            Self::Reasoning => 0,
+            Self::Message | Self::Call => u32::from(completion.reasoning > 0),
+        }
+    }
+
+    /// How the names of its events begin: those of its text and, if it has parts, of its part.
+    fn events(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Reasoning => (
+                "response.reasoning_summary_text",
+                Some("response.reasoning_summary_part"),
+            ),
+            Self::Message => ("response.output_text", Some("response.content_part")),
+            Self::Call => ("response.function_call_arguments", None),
+        }
+    }
+
+    fn part(self, text: &str) -> Value {
+        match self {
+            Self::Reasoning => json!({"type": "summary_text", "text": text}),
+            _ => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
+        }
+    }
+
+    fn text(self, completion: &Completion) -> String {
+        match (self, &completion.tool) {
+            (Self::Reasoning, _) => completion.reasoning_text(0),
+            (_, Some(tool)) => completion.arguments(tool, 0),
+            (_, None) => completion.text(0),
+        }
+    }
+
+    /// The item as a member of the output, which is empty until it is `done`.
+    fn value(self, completion: &Completion, done: bool) -> Value {
+        let id = self.id(completion);
+        let status = status(completion, done);
+        let text = done.then(|| self.text(completion));
+        let parts = || Vec::from_iter(text.as_deref().map(|text| self.part(text)));
+        match self {
+            Self::Reasoning => json!({"id": id, "type": "reasoning", "summary": parts()}),
+            Self::Message => json!({
+                "id": id,
+                "type": "message",
+                "role": "assistant",
+                "status": status,
+                "content": parts(),
+            }),
+            Self::Call => json!({
+                "id": id,
+                "type": "function_call",
+                "call_id": item_id(completion, "call"),
+                "name": completion.tool.as_ref().map(|tool| &tool.name),
+                "arguments": text.unwrap_or_default(),
+                "status": status,
+            }),
+        }
+    }
+
+    /// Appends an event of this item.
+    fn event(self, stream: &mut Stream, out: &mut Vec<u8>, kind: &str, fields: Value) {
+        let completion = &stream.completion;
+        let mut own =
+            json!({"item_id": self.id(completion), "output_index": self.index(completion)});
+        match self {
+            Self::Reasoning => own["summary_index"] = 0.into(),
+            Self::Message => own["content_index"] = 0.into(),
+            Self::Call => {}
+        }
+        extend(&mut own, fields);
+        event(stream, out, kind, own);
+    }
+
+    /// Appends an event with the item itself.
+    fn whole(self, stream: &mut Stream, out: &mut Vec<u8>, kind: &str, done: bool) {
+        let completion = &stream.completion;
+        let (index, item) = (self.index(completion), self.value(completion, done));
+        event(
+            stream,
             out,
             kind,
-            json!({"output_index": index}),
-            json!({"item": item}),
+            json!({"output_index": index, "item": item}),
         );
     }
 
-    /// What ends the reasoning.
-    fn reasoning_done(&mut self, out: &mut Vec<u8>) {
-        let text = self.completion.reasoning_text(0);
-        let part = json!({"part": summary_part(&text)});
-        let item = reasoning_item(&self.completion, true);
-        self.reasoning(
-            out,
-            "response.reasoning_summary_text.done",
-            json!({"text": text}),
-        );
-        self.reasoning(out, "response.reasoning_summary_part.done", part);
-        self.item(out, "response.output_item.done", 0, item);
-    }
-
-    fn reasoning_delta(&mut self, out: &mut Vec<u8>, is_first: bool, words: String) {
-        if is_first {
-            let item = reasoning_item(&self.completion, false);
-            self.item(out, "response.output_item.added", 0, item);
-            let part = json!({"part": summary_part("")});
-            self.reasoning(out, "response.reasoning_summary_part.added", part);
-        }
-        let kind = "response.reasoning_summary_text.delta";
-        self.reasoning(out, kind, json!({"delta": words}));
-    }
-
-    fn visible_delta(&mut self, out: &mut Vec<u8>, tokens: std::ops::Range<u32>, words: String) {
-        let is_first = tokens.start == 0;
-        if is_first {
-            if self.completion.reasoning > 0 {
-                self.reasoning_done(out);
-            }
-            let item = visible_item(&self.completion, false);
-            self.item(out, "response.output_item.added", self.index(), item);
-        }
-        match &self.completion.tool {
-            None => {
-                if is_first {
-                    let part = json!({"part": text_part("")});
-                    self.visible(out, "response.content_part.added", part);
-                }
-                let fields = json!({"delta": words, "logprobs": []});
-                self.visible(out, "response.output_text.delta", fields);
-            }
-            // A call's name came with the item.
-            Some(tool) => {
-                let delta = self.completion.argument_delta(tool, 0, &tokens);
-                if let Some(delta) = delta.filter(|delta| !delta.is_empty()) {
-                    let kind = "response.function_call_arguments.delta";
-                    self.visible(out, kind, json!({"delta": delta}));
-                }
-            }
+    fn start(self, stream: &mut Stream, out: &mut Vec<u8>) {
+        self.whole(stream, out, "response.output_item.added", false);
+        if let (_, Some(part)) = self.events() {
+            let fields = json!({"part": self.part("")});
+            self.event(stream, out, &format!("{part}.added"), fields);
         }
     }
 
-    fn visible_done(&mut self, out: &mut Vec<u8>) {
-        match &self.completion.tool {
-            Some(tool) => {
-                let arguments = self.completion.arguments(tool, 0);
-                let fields = json!({"name": tool.name, "arguments": arguments});
-                self.visible(out, "response.function_call_arguments.done", fields);
-            }
-            None => {
-                let text = self.completion.text(0);
-                let part = json!({"part": text_part(&text)});
-                let fields = json!({"text": text, "logprobs": []});
-                self.visible(out, "response.output_text.done", fields);
-                self.visible(out, "response.content_part.done", part);
-            }
-        }
-        let item = visible_item(&self.completion, true);
-        self.item(out, "response.output_item.done", self.index(), item);
-    }
-}
-
-impl Frames for Stream {
-    fn opening(&mut self, _: u32, out: &mut FrameBuffer) {
-        let fields = json!({"response": response(&self.completion, "in_progress")});
-        out.frame(|out| {
-            for kind in ["response.created", "response.in_progress"] {
-                self.event(out, kind, Value::Null, fields.clone());
-            }
-        });
-    }
-
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        let words = self.completion.words(&delta);
-        out.frame(|out| match delta {
-            Delta::Reasoning(tokens) => self.reasoning_delta(out, tokens.start == 0, words),
-            Delta::Visible(tokens) => self.visible_delta(out, tokens, words),
-        });
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let kind = match self.completion.finish {
-            Finish::Length => "response.incomplete",
-            Finish::Stop | Finish::ToolCalls => "response.completed",
+    fn delta(self, stream: &mut Stream, out: &mut Vec<u8>, words: String) {
+        let fields = match self {
+            Self::Message => json!({"delta": words, "logprobs": []}),
+            _ => json!({"delta": words}),
         };
-        out.frame(|out| {
-            if self.completion.visible > 0 {
-                self.visible_done(out);
-            } else if self.completion.reasoning > 0 {
-                self.reasoning_done(out);
-            }
-            let response = OpenAiResponses.body(&self.completion);
-            self.event(out, kind, Value::Null, json!({"response": response}));
-        });
+        self.event(stream, out, &format!("{}.delta", self.events().0), fields);
+    }
+
+    fn finish(self, stream: &mut Stream, out: &mut Vec<u8>) {
+        let text = self.text(&stream.completion);
+        let (kind, part) = self.events();
+        let part = part.map(|kind| (format!("{kind}.done"), json!({"part": self.part(&text)})));
+        let fields = match (self, &stream.completion.tool) {
+            (Self::Message, _) => json!({"text": text, "logprobs": []}),
+            (Self::Call, Some(tool)) => json!({"name": tool.name, "arguments": text}),
+            _ => json!({"text": text}),
+        };
+        self.event(stream, out, &format!("{kind}.done"), fields);
+        if let Some((kind, fields)) = part {
+            self.event(stream, out, &kind, fields);
+        }
+        self.whole(stream, out, "response.output_item.done", true);
     }
 }

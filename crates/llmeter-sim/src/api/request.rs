@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
+use super::Route;
+
 /// A request for generated content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiRequest {
@@ -20,6 +22,22 @@ pub(crate) struct ApiRequest {
     pub(crate) tool: Option<Tool>,
 }
 
+impl ApiRequest {
+    /// A request for one choice that is as its path says, tells its token counts, has no limit and
+    /// insists on no tool.
+    pub(super) fn new(route: &Route, prompt_tokens: u64) -> Self {
+        Self {
+            model: route.model.clone(),
+            stream: route.stream,
+            include_usage: true,
+            limit: None,
+            choices: 1,
+            prompt_tokens,
+            tool: None,
+        }
+    }
+}
+
 /// A tool call to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tool {
@@ -28,6 +46,24 @@ pub(crate) struct Tool {
     pub(crate) argument: String,
     /// Whether this tool was asked for by name, which the finish reason tells.
     pub(crate) named: bool,
+}
+
+impl Tool {
+    /// The first tool of a list, or the one that is wanted, whose name and schema are there.
+    pub(super) fn pick<'a>(
+        tools: impl IntoIterator<Item = &'a Value>,
+        [name, schema]: [&str; 2],
+        wanted: Option<&str>,
+    ) -> Option<Self> {
+        let named = |tool: &'a Value| Some((tool.pointer(name)?.as_str()?, tool.pointer(schema)));
+        let mut found = tools.into_iter().filter_map(named);
+        let (name, schema) = found.find(|found| wanted.is_none_or(|wanted| wanted == found.0))?;
+        Some(Self {
+            name: name.to_owned(),
+            argument: text_argument(schema),
+            named: wanted.is_some(),
+        })
+    }
 }
 
 /// A member that is there and not null.
@@ -109,20 +145,19 @@ pub(super) fn required_text(request: &Map<String, Value>, name: &str) -> Result<
 pub(super) fn required_list<'a>(
     request: &'a Map<String, Value>,
     name: &str,
-) -> Result<Vec<&'a Map<String, Value>>, ApiError> {
-    let list = match present(request, name) {
-        None => return Err(ApiError::missing(name)),
+) -> Result<&'a [Value], ApiError> {
+    let wrong_type = |value| Err(ApiError::wrong_type(name, "an array of objects", value));
+    match present(request, name) {
+        None => Err(ApiError::missing(name)),
         Some(Value::Array(list)) if list.is_empty() => {
-            return Err(ApiError::wrong_value(name, "at least one is required."));
+            Err(ApiError::wrong_value(name, "at least one is required."))
         }
-        Some(Value::Array(list)) => list,
-        Some(other) => return Err(ApiError::wrong_type(name, "an array of objects", other)),
-    };
-    let object = |value: &'a Value| {
-        let wrong = || ApiError::wrong_type(name, "an array of objects", value);
-        value.as_object().ok_or_else(wrong)
-    };
-    list.iter().map(object).collect()
+        Some(Value::Array(list)) => match list.iter().find(|value| !value.is_object()) {
+            Some(other) => wrong_type(other),
+            None => Ok(list),
+        },
+        Some(other) => wrong_type(other),
+    }
 }
 
 /// Words in a content: a text, or a list of texts and of parts some of which have a `text`.
@@ -138,14 +173,13 @@ pub(super) fn words_in(content: Option<&Value>) -> u64 {
 
 /// Words in the contents of the messages, of which there must be some.
 pub(super) fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
-    let messages = required_list(request, "messages")?.into_iter();
-    Ok(messages
-        .map(|message| words_in(message.get("content")))
-        .sum())
+    let messages = required_list(request, "messages")?.iter();
+    let words = messages.map(|message| words_in(message.get("content")));
+    Ok(words.sum())
 }
 
 /// The first text among a schema's properties, so that a caller which reads its arguments finds one.
-pub(super) fn text_argument(schema: Option<&Value>) -> String {
+fn text_argument(schema: Option<&Value>) -> String {
     let is_text = |schema: &Value| {
         let kind = schema.get("type").and_then(Value::as_str);
         kind.is_some_and(|kind| kind.eq_ignore_ascii_case("string"))

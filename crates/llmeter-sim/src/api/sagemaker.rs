@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{limit_in, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Route, aws, tgi,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, tgi,
 };
 use crate::conformance::Case;
 
@@ -17,6 +17,10 @@ impl Api for SageMaker {
             names: &["sagemaker"],
             finish_reason: Some("eos_token"),
             counts_input: false,
+            frame: |out, event, data| {
+                let data = format!("data:{data}\n\n");
+                aws::event(out, event.unwrap_or("PayloadPart"), data.as_bytes());
+            },
             ..aws::ABOUT
         }
     }
@@ -31,13 +35,8 @@ impl Api for SageMaker {
             return Err(ApiError::missing("inputs"));
         };
         Ok(ApiRequest {
-            model: route.model.clone(),
-            stream: route.stream,
-            include_usage: true,
             limit: limit_in(request, "parameters", "max_new_tokens")?,
-            choices: 1,
-            prompt_tokens: words_in(Some(inputs)),
-            tool: None,
+            ..ApiRequest::new(route, words_in(Some(inputs)))
         })
     }
 
@@ -48,15 +47,21 @@ impl Api for SageMaker {
         })
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream(completion))
+    /// A container's first word is its first token: nothing opens the stream.
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let (Delta::Reasoning(tokens) | Delta::Visible(tokens)) = delta;
+        let token = tgi::token(tokens.start, &stream.completion.words(delta));
+        part(&json!({"token": token}), out);
     }
 
-    fn frame(&self, event: Option<&str>, data: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        let data = format!("data:{data}\n\n");
-        aws::event(&mut out, event.unwrap_or("PayloadPart"), data.as_bytes());
-        out
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let completion = &stream.completion;
+        let last = json!({
+            "token": tgi::end_token(""),
+            "generated_text": completion.text(0),
+            "details": completion.usage.then(|| tgi::details(completion)),
+        });
+        part(&last, out);
     }
 
     fn cannot(&self, case: Case, _: bool) -> Option<&'static str> {
@@ -66,8 +71,6 @@ impl Api for SageMaker {
         }
     }
 }
-
-struct Stream(Completion);
 
 /// One part of a container's response.
 fn part(data: &Value, out: &mut FrameBuffer) {
@@ -80,24 +83,4 @@ fn part(data: &Value, out: &mut FrameBuffer) {
             data.as_bytes(),
         );
     });
-}
-
-/// A container's first word is its first token: nothing opens the stream.
-impl Frames for Stream {
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        let text = self.0.words(&delta);
-        let (Delta::Reasoning(tokens) | Delta::Visible(tokens)) = delta;
-        let id = tokens.start;
-        let token = json!({"id": id, "text": text, "logprob": -0.5, "special": false});
-        part(&json!({"token": token}), out);
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let last = json!({
-            "token": {"id": 2, "text": "", "logprob": -0.5, "special": true},
-            "generated_text": self.0.text(0),
-            "details": self.0.usage.then(|| tgi::details(&self.0)),
-        });
-        part(&last, out);
-    }
 }

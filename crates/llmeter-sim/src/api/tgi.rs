@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{count, flag, required_text, section, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Frames, Refusal, Route,
+    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 use crate::conformance::Case;
@@ -50,12 +50,9 @@ impl Api for Tgi {
         }
         Ok(ApiRequest {
             model: "tgi".to_owned(),
-            stream: route.stream,
             include_usage: flag(parameters, "details")?,
             limit: Some(count(parameters, "max_new_tokens", u32::MAX)?.unwrap_or(DEFAULT_LIMIT)),
-            choices: 1,
-            prompt_tokens: words_in(Some(&inputs.into())),
-            tool: None,
+            ..ApiRequest::new(route, words_in(Some(&inputs.into())))
         })
     }
 
@@ -66,11 +63,22 @@ impl Api for Tgi {
         })
     }
 
-    fn frames(&self, completion: Completion) -> Box<dyn Frames> {
-        Box::new(Stream {
-            completion,
-            index: 0,
-        })
+    fn content(&self, stream: &mut Stream, _: u32, delta: &Delta, out: &mut FrameBuffer) {
+        let token = token(stream.number, &stream.completion.words(delta));
+        out.sse(None, event(stream, token));
+    }
+
+    fn closing(&self, stream: &mut Stream, out: &mut FrameBuffer) {
+        let mut event = event(stream, end_token("</s>"));
+        let completion = &stream.completion;
+        event["generated_text"] = all_text(completion).into();
+        if completion.usage {
+            let mut details = details(completion);
+            // A non-streaming response has it in a header.
+            details["input_length"] = completion.prompt_tokens.into();
+            event["details"] = details;
+        }
+        out.sse(None, event);
     }
 
     fn headers(&self, completion: &Completion) -> Vec<(&'static str, String)> {
@@ -121,36 +129,17 @@ fn all_text(completion: &Completion) -> String {
     completion.reasoning_text(0) + &completion.text(0)
 }
 
-struct Stream {
-    completion: Completion,
-    index: u32,
+/// A token of a stream. SageMaker's containers word it the same.
+pub(super) fn token(id: u32, text: &str) -> Value {
+    json!({"id": id, "text": text, "logprob": -0.5, "special": false})
 }
 
-impl Stream {
-    fn event(&mut self, token: Value) -> Value {
-        self.index += 1;
-        json!({"index": self.index, "token": token, "generated_text": null, "details": null})
-    }
+/// The token that ends a stream.
+pub(super) fn end_token(text: &str) -> Value {
+    json!({"id": 2, "text": text, "logprob": -0.5, "special": true})
 }
 
-impl Frames for Stream {
-    fn content(&mut self, _: u32, delta: Delta, out: &mut FrameBuffer) {
-        let text = self.completion.words(&delta);
-        let id = self.index;
-        let token = json!({"id": id, "text": text, "logprob": -0.5, "special": false});
-        out.sse(None, self.event(token));
-    }
-
-    fn closing(&mut self, out: &mut FrameBuffer) {
-        let token = json!({"id": 2, "text": "</s>", "logprob": -0.5, "special": true});
-        let mut event = self.event(token);
-        event["generated_text"] = all_text(&self.completion).into();
-        if self.completion.usage {
-            let mut details = details(&self.completion);
-            // A non-streaming response has it in a header.
-            details["input_length"] = self.completion.prompt_tokens.into();
-            event["details"] = details;
-        }
-        out.sse(None, event);
-    }
+fn event(stream: &mut Stream, token: Value) -> Value {
+    stream.number += 1;
+    json!({"index": stream.number, "token": token, "generated_text": null, "details": null})
 }

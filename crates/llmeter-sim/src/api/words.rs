@@ -32,11 +32,16 @@ pub(crate) fn append(out: &mut Vec<u8>, seed: u64, tokens: std::ops::Range<u32>)
     }
 }
 
+/// A run of tokens as a text.
+pub(crate) fn run(seed: u64, tokens: std::ops::Range<u32>) -> String {
+    let mut out = Vec::new();
+    append(&mut out, seed, tokens);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A whole text.
 pub(crate) fn text(seed: u64, tokens: u32) -> String {
-    let mut out = Vec::new();
-    append(&mut out, seed, 0..tokens);
-    String::from_utf8_lossy(&out).into_owned()
+    run(seed, 0..tokens)
 }
 
 #[cfg(test)]

@@ -25,21 +25,6 @@ pub(super) struct Asked<'a> {
     pub(super) says: &'a Says,
 }
 
-/// The complete response as its API words it.
-pub(super) fn good_response(
-    wording: &dyn Wording,
-    streaming: bool,
-    says: &Says,
-) -> Option<Vec<Step>> {
-    let asked = Asked {
-        wording,
-        case: Case::Usage,
-        streaming,
-        says,
-    };
-    asked.script()
-}
-
 impl Asked<'_> {
     /// What the server does; `None` if the wording has no words for it.
     pub(super) fn script(&self) -> Option<Vec<Step>> {
@@ -61,43 +46,31 @@ impl Asked<'_> {
             Case::NoBody => write(self.json("200 OK", b"")),
             Case::Cut => vec![Step::Write(self.beginning()?), Step::Close],
             Case::Stall => vec![Step::Write(self.beginning()?), Step::Hold],
-            Case::OneByteReads => vec![Step::Trickle(self.response(self.body_type())?)],
+            Case::OneByteReads => vec![Step::Trickle(self.response()?)],
             Case::SlowHead => {
-                let mut head = self.response(self.body_type())?;
+                let mut head = self.response()?;
                 let end = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
                 let body = head.split_off(end);
                 let lines = head.split_inclusive(|byte| *byte == b'\n');
                 let slow = lines.flat_map(|line| [Step::write(line), Step::Pause(PAUSE)]);
                 slow.chain([Step::Write(body)]).collect()
             }
-            Case::Mislabelled => write(self.response("text/plain")?),
             Case::ErrorInStream => {
                 let mut stream = self.first_of_stream()?;
                 stream.closing = self.wording.stream_error(MESSAGE)?;
-                write(self.stream(&stream, self.body_type()))
+                write(self.stream(&stream))
             }
             Case::EarlyEnd => {
                 let mut stream = self.wording.streaming(self.says)?;
                 stream.closing.clear();
-                write(self.stream(&stream, self.body_type()))
+                write(self.stream(&stream))
             }
             Case::UnknownFrame => {
                 let strange = r#"{"type":"news","x":[1,{"text":null}]}"#;
-                write(self.stream(
-                    &self.beginning_with(Some("news"), strange)?,
-                    self.body_type(),
-                ))
+                write(self.stream(&self.beginning_with(Some("news"), strange)?))
             }
-            Case::GarbledFrame => {
-                write(self.stream(&self.beginning_with(None, "{oops")?, self.body_type()))
-            }
-            Case::Streaming
-            | Case::Usage
-            | Case::NoUsage
-            | Case::Reasoning
-            | Case::ToolCall
-            | Case::EmptyResponse
-            | Case::HugeFrame => write(self.response(self.body_type())?),
+            Case::GarbledFrame => write(self.stream(&self.beginning_with(None, "{oops")?)),
+            _ => write(self.response()?),
         })
     }
 
@@ -107,9 +80,10 @@ impl Asked<'_> {
     }
 
     fn body_type(&self) -> &str {
-        match self.streaming {
-            true => self.wording.stream_type(),
-            false => "application/json",
+        match (self.case, self.streaming) {
+            (Case::Mislabelled, _) => "text/plain",
+            (_, true) => self.wording.stream_type(),
+            (_, false) => "application/json",
         }
     }
 
@@ -139,39 +113,37 @@ impl Asked<'_> {
         [head.as_bytes(), body].concat()
     }
 
-    fn response(&self, media_type: &str) -> Option<Vec<u8>> {
+    fn response(&self) -> Option<Vec<u8>> {
         Some(match self.streaming {
-            true => self.stream(&self.wording.streaming(self.says)?, media_type),
-            false => self.sized(
-                "200 OK",
-                media_type,
-                "",
-                &self.wording.non_streaming(self.says)?,
-            ),
+            true => self.stream(&self.wording.streaming(self.says)?),
+            false => {
+                let body = self.wording.non_streaming(self.says)?;
+                self.sized("200 OK", self.body_type(), "", &body)
+            }
         })
     }
 
     /// A stream, of which each frame is a chunk of the chunked encoding.
-    fn stream(&self, stream: &StreamingResponse, media_type: &str) -> Vec<u8> {
-        let mut out = self.open_stream(stream, media_type);
+    fn stream(&self, stream: &StreamingResponse) -> Vec<u8> {
+        let mut out = self.open_stream(stream);
         if self.wording.transport().is_http() {
             out.extend_from_slice(b"0\r\n\r\n");
         }
         out
     }
 
-    fn open_stream(&self, stream: &StreamingResponse, media_type: &str) -> Vec<u8> {
+    fn open_stream(&self, stream: &StreamingResponse) -> Vec<u8> {
         let chunks = std::iter::once(&stream.opening)
             .chain(&stream.content)
             .chain([&stream.closing])
             // A chunk without bytes would be the last one.
             .filter(|chunk| !chunk.is_empty());
-        let is_http = self.wording.transport().is_http();
-        if !is_http {
+        if !self.wording.transport().is_http() {
             return chunks.flatten().copied().collect();
         }
         let mut out = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n{}Transfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: {}\r\n{}Transfer-Encoding: chunked\r\n\r\n",
+            self.body_type(),
             self.headers("200", true)
         )
         .into_bytes();
@@ -186,7 +158,7 @@ impl Asked<'_> {
     /// The response up to its first chunk of text; the first half of one that is no stream.
     fn beginning(&self) -> Option<Vec<u8>> {
         if self.streaming {
-            return Some(self.open_stream(&self.first_of_stream()?, self.body_type()));
+            return Some(self.open_stream(&self.first_of_stream()?));
         }
         let body = self.wording.non_streaming(self.says)?;
         let mut response = self.json("200 OK", &body);
@@ -216,69 +188,51 @@ impl Asked<'_> {
             problems: Vec::new(),
         };
         found.check_times();
-        let first = self.says.text.first().map_or("", String::as_str);
-        match self.case {
-            Case::ErrorStatus => {
-                found.failed_with(&[Kind::Throttled], &["429", MESSAGE]);
-                found.is_refused();
+        // The kinds of failure it may be, words of the error, and what is kept of the response.
+        let (kinds, words, kept): (&[Kind], &[&str], Kept) = match self.case {
+            Case::ErrorStatus => (&[Kind::Throttled], &["429", MESSAGE], Kept::Nothing),
+            Case::ErrorPage => (&[Kind::HttpStatus], &["502", "Bad gateway"], Kept::Nothing),
+            Case::Redirect => (&[Kind::HttpStatus], &["308", ELSEWHERE], Kept::Nothing),
+            // What tells an error from a malformed response is in the head for AWS's APIs.
+            Case::ErrorAsSuccess => (
+                &[Kind::ServerError, Kind::Malformed, Kind::Endpoint],
+                &[MESSAGE],
+                Kept::Nothing,
+            ),
+            Case::WrongContentType => (
+                &[Kind::WebPage],
+                &["text/html", "Bad gateway"],
+                Kept::Nothing,
+            ),
+            Case::NoBody => (
+                &[Kind::Empty, Kind::Malformed, Kind::Endpoint],
+                &[],
+                Kept::Nothing,
+            ),
+            Case::ErrorInStream => (
+                &[Kind::ServerError, Kind::Throttled, Kind::Endpoint],
+                &[MESSAGE],
+                Kept::First,
+            ),
+            Case::EarlyEnd => (&[Kind::Truncated, Kind::Endpoint], &[], Kept::All),
+            Case::GarbledFrame => (
+                &[Kind::Malformed, Kind::Endpoint],
+                &["oops"],
+                Kept::Anything,
+            ),
+            Case::Cut => (&[Kind::Truncated], &[], Kept::first_of(self.streaming)),
+            Case::Stall => (&[Kind::Timeout], &[], Kept::first_of(self.streaming)),
+            _ => {
+                found.check_response(has_prompt);
+                return found.problems;
             }
-            Case::ErrorPage => {
-                found.failed_with(&[Kind::HttpStatus], &["502", "Bad gateway"]);
-                found.is_refused();
-            }
-            Case::Redirect => {
-                found.failed_with(&[Kind::HttpStatus], &["308", ELSEWHERE]);
-                found.is_refused();
-            }
-            Case::ErrorAsSuccess => {
-                // What tells an error from a malformed response is in the head for AWS's APIs.
-                let kinds = [Kind::ServerError, Kind::Malformed, Kind::Endpoint];
-                found.failed_with(&kinds, &[MESSAGE]);
-                found.is_refused();
-            }
-            Case::WrongContentType => {
-                found.failed_with(&[Kind::WebPage], &["text/html", "Bad gateway"]);
-                found.is_refused();
-            }
-            Case::NoBody => {
-                found.failed_with(&[Kind::Empty, Kind::Malformed, Kind::Endpoint], &[]);
-                found.is_refused();
-            }
-            Case::ErrorInStream => {
-                let kinds = [Kind::ServerError, Kind::Throttled, Kind::Endpoint];
-                found.failed_with(&kinds, &[MESSAGE]);
-                found.kept(first);
-            }
-            Case::EarlyEnd => {
-                found.failed_with(&[Kind::Truncated, Kind::Endpoint], &[]);
-                found.kept(&self.says.all_text());
-            }
-            Case::GarbledFrame => {
-                found.failed_with(&[Kind::Malformed, Kind::Endpoint], &["oops"]);
-            }
-            Case::Cut | Case::Stall => {
-                let kind = match self.case {
-                    Case::Stall => Kind::Timeout,
-                    _ => Kind::Truncated,
-                };
-                found.failed_with(&[kind], &[]);
-                match self.streaming {
-                    true => found.kept(first),
-                    false => found.is_refused(),
-                }
-            }
-            Case::NonStreaming
-            | Case::Streaming
-            | Case::Usage
-            | Case::NoUsage
-            | Case::Reasoning
-            | Case::ToolCall
-            | Case::EmptyResponse
-            | Case::SlowHead
-            | Case::HugeFrame
-            | Case::OneByteReads
-            | Case::Mislabelled
-            | Case::UnknownFrame => found.check_response(has_prompt),
+        };
+        found.failed_with(kinds, words);
+        match kept {
+            Kept::Nothing => found.is_refused(),
+            Kept::First => found.kept(self.says.text.first().map_or("", String::as_str)),
+            Kept::All => found.kept(&self.says.text.concat()),
+            Kept::Anything => {}
         }
         found.problems
     }
@@ -286,6 +240,27 @@ impl Asked<'_> {
     /// Whether the response comes as a stream.
     fn is_stream(&self) -> bool {
         self.streaming && self.case != Case::NonStreaming
+    }
+}
+
+/// What is kept of a response that fails.
+enum Kept {
+    Nothing,
+    /// Its first chunk of text.
+    First,
+    /// The whole text.
+    All,
+    /// That is not looked at.
+    Anything,
+}
+
+impl Kept {
+    /// What is kept of half a response.
+    fn first_of(streaming: bool) -> Self {
+        match streaming {
+            true => Self::First,
+            false => Self::Nothing,
+        }
     }
 }
 
@@ -327,7 +302,7 @@ impl Findings<'_> {
         self.equal("error", &None, &response.error);
         if asked.wording.generates_text() {
             let text = response.response_text.clone().unwrap_or_default();
-            self.equal("response_text", &says.all_text(), &text);
+            self.equal("response_text", &says.text.concat(), &text);
         }
         let reasoning = detail.reasoning_text.clone().unwrap_or_default();
         self.equal("reasoning_text", &says.reasoning.concat(), &reasoning);
@@ -346,16 +321,19 @@ impl Findings<'_> {
             self.equal("inter_token_latencies", &chunks.saturating_sub(1), &gaps);
         }
         let has_content = chunks > 0 || says.tool.is_some();
-        self.equal(
-            "whether there is a time_to_first_token",
-            &has_content,
-            &response.time_to_first_token.is_some(),
-        );
-        self.equal(
-            "whether there is a time_to_first_answer_token",
-            &has_content,
-            &detail.time_to_first_answer_token.is_some(),
-        );
+        for (what, time) in [
+            ("time_to_first_token", response.time_to_first_token),
+            (
+                "time_to_first_answer_token",
+                detail.time_to_first_answer_token,
+            ),
+        ] {
+            self.equal(
+                &format!("whether there is a {what}"),
+                &has_content,
+                &time.is_some(),
+            );
+        }
     }
 
     fn check_tokens(&mut self, has_prompt: bool) {
@@ -378,18 +356,12 @@ impl Findings<'_> {
             }
             return;
         }
-        if has_prompt {
-            let what = "num_tokens_input";
-            self.expect(input > Some(0), what, "an estimate of more than 0", &input);
-        }
-        if asked.wording.generates_text() {
-            let what = "num_tokens_output";
-            self.expect(
-                output > Some(0),
-                what,
-                "an estimate of more than 0",
-                &output,
-            );
+        for (is_estimated, what, count) in [
+            (has_prompt, "num_tokens_input", input),
+            (asked.wording.generates_text(), "num_tokens_output", output),
+        ] {
+            let usable = !is_estimated || count > Some(0);
+            self.expect(usable, what, "an estimate of more than 0", &count);
         }
     }
 
@@ -399,20 +371,12 @@ impl Findings<'_> {
         let error = &self.response.error;
         let kind = error.as_ref().map(Failure::kind);
         let expected = format!("one of {kinds:?}");
-        self.expect(
-            kind.is_some_and(|kind| kinds.contains(&kind)),
-            "the kind of the error",
-            &expected,
-            error,
-        );
+        let is_expected = kind.is_some_and(|kind| kinds.contains(&kind));
+        self.expect(is_expected, "the kind of the error", &expected, error);
         let text = self.response.error_text().unwrap_or_default();
         for word in words {
-            self.expect(
-                text.contains(word),
-                "error",
-                &format!("{word:?} in it"),
-                error,
-            );
+            let expected = format!("{word:?} in it");
+            self.expect(text.contains(word), "error", &expected, error);
         }
     }
 

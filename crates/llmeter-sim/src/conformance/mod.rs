@@ -2,7 +2,7 @@
 //!
 //! A [`Suite`] starts a server on this machine that says what an API says, lets an endpoint ask it
 //! as it would in any run, and looks at what became of the response: its text, its token counts, its
-//! times, its failure. Each [`Case`] is one way in which a server answers, well or badly.
+//! times, its failure. Each [`Case`] is one way in which a server responds, well or badly.
 //!
 //! What the server says in a case comes from a [`Wording`]. For the APIs that the simulator speaks
 //! there is one by name, [`Simulated`]; for another API implement the trait, which is a dozen lines.

@@ -2,7 +2,9 @@
 
 use super::wording::{Says, StreamingResponse, Wording};
 use super::{Case, Request};
-use crate::api::{self, Api, ApiError, Completion, Delta, Finish, FrameBuffer, Times, Tool};
+use crate::api::{
+    self, Api, ApiError, Completion, Delta, Finish, FrameBuffer, Stream, Times, Tool,
+};
 use crate::error::SimError;
 
 /// An API as the simulator words it.
@@ -12,7 +14,7 @@ pub struct Simulated {
 }
 
 /// The id of every response of an API that has ids.
-const ID: &str = "answer-7";
+const ID: &str = "response-7";
 
 impl Simulated {
     /// The API of this name in llmeter's table, streaming or not. `anthropic-messages-on-bedrock`
@@ -88,19 +90,20 @@ fn words(chunk: &str) -> u32 {
 
 impl Wording for Simulated {
     fn streaming(&self, says: &Says) -> Option<StreamingResponse> {
-        let mut frames = self.api.frames(self.completion(says));
-        let bytes = |write: &mut dyn FnMut(&mut FrameBuffer)| {
+        let mut stream = Stream::new(self.completion(says));
+        let mut bytes = |write: &dyn Fn(&mut Stream, &mut FrameBuffer)| {
             let mut buffer = FrameBuffer::new(false);
-            write(&mut buffer);
+            write(&mut stream, &mut buffer);
             buffer.bytes().to_vec()
         };
+        let opening = bytes(&|stream, out| self.api.opening(stream, 0, out));
         let deltas = self.deltas(says).into_iter();
+        let content =
+            deltas.map(|delta| bytes(&|stream, out| self.api.content(stream, 0, &delta, out)));
         Some(StreamingResponse {
-            opening: bytes(&mut |out| frames.opening(0, out)),
-            content: deltas
-                .map(|delta| bytes(&mut |out| frames.content(0, delta.clone(), out)))
-                .collect(),
-            closing: bytes(&mut |out| frames.closing(out)),
+            opening,
+            content: content.collect(),
+            closing: bytes(&|stream, out| self.api.closing(stream, out)),
         })
     }
 
@@ -120,7 +123,9 @@ impl Wording for Simulated {
     }
 
     fn frame(&self, event: Option<&str>, data: &str) -> Option<Vec<u8>> {
-        Some(self.api.frame(event, data))
+        let mut out = Vec::new();
+        (self.api.about().frame)(&mut out, event, data);
+        Some(out)
     }
 
     fn stream_type(&self) -> &str {

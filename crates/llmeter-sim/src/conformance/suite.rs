@@ -11,13 +11,13 @@ use llmeter::payload::Payload;
 use llmeter::{Endpoint, Error, InvocationResponse, Load, RunConfig, Runner};
 use llmeter_testing::ScriptedServer;
 
-use super::checks::{self, Asked};
+use super::checks::Asked;
 use super::wording::{Says, Transport, Wording};
 use super::{Case, Request};
 
 /// How long a request may take. Reaching it is a failure, but for one case.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request may take that is never answered to its end: its first bytes come within it.
+/// How long a request may take whose response never ends: its first bytes come within it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all requests of a case may take. Reaching it means that the run hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -91,58 +91,54 @@ impl Suite {
     }
 
     fn outcome(&self, case: Case) -> Outcome {
-        if let Some((_, why)) = self.skipped.iter().find(|(skipped, _)| *skipped == case) {
-            return Outcome::Skipped(why.clone());
-        }
-        match self.ask(case) {
-            Ok(Ok(problems)) if problems.is_empty() => Outcome::Passed,
-            Ok(Ok(problems)) => Outcome::Failed(problems),
-            Ok(Err(why)) => Outcome::Skipped(why.to_owned()),
-            Err(problem) => Outcome::Failed(vec![problem]),
+        match self.skipped.iter().find(|(skipped, _)| *skipped == case) {
+            Some((_, why)) => Outcome::Skipped(why.clone()),
+            None => self
+                .ask(case)
+                .unwrap_or_else(|problem| Outcome::Failed(vec![problem.to_string()])),
         }
     }
 
-    /// What is wrong with the responses to a case, or why it does not apply.
-    fn ask(&self, case: Case) -> Result<Result<Vec<String>, &'static str>, String> {
-        let failed = |error: &dyn fmt::Display| error.to_string();
+    /// Asks the endpoint a case, unless it does not apply, and looks at the responses.
+    fn ask(&self, case: Case) -> Result<Outcome, Box<dyn std::error::Error>> {
         // Where it connects does not matter yet.
         let unbound = SocketAddr::from(([127, 0, 0, 1], 9));
-        let streaming = (self.endpoint)(unbound)
-            .map_err(|error| failed(&error))?
-            .is_streaming();
-        if !streaming && case.needs_stream() {
-            return Ok(Err("the endpoint does not stream"));
-        }
+        let streaming = (self.endpoint)(unbound)?.is_streaming();
         let transport = self.wording.transport();
-        if !transport.is_http() && case.needs_http() {
-            return Ok(Err("the API is not carried by HTTP"));
-        }
-        if let Some(why) = self.wording.cannot(case, streaming) {
-            return Ok(Err(why));
+        let why = if !streaming && case.needs_stream() {
+            Some("the endpoint does not stream")
+        } else if !transport.is_http() && case.needs_http() {
+            Some("the API is not carried by HTTP")
+        } else {
+            self.wording.cannot(case, streaming)
+        };
+        if let Some(why) = why {
+            return Ok(Outcome::Skipped(why.to_owned()));
         }
 
-        let (wording, says) = (&*self.wording, says(case));
+        let (says, plain) = (Says::of(case), Says::plain());
         let asked = Asked {
-            wording,
+            wording: &*self.wording,
             case,
             streaming,
             says: &says,
         };
-        let good = || checks::good_response(wording, streaming, &Says::plain());
-        let without_words = || {
-            "the wording has no words for it: if the API cannot say it, skip the case with a reason"
-                .to_owned()
+        let after = Asked {
+            case: Case::Usage,
+            says: &plain,
+            ..asked
         };
-        let scripts = [asked.script(), good()];
-        let [Some(script), Some(good)] = scripts else {
-            return Err(without_words());
+        let (Some(script), Some(good)) = (asked.script(), after.script()) else {
+            let problem = "the wording has no words for it: if the API cannot say it, skip the \
+                           case with a reason";
+            return Err(problem.into());
         };
         let mut server = ScriptedServer::play(vec![script, good]);
         if let Transport::Tcp(is_complete) = transport {
             server = server.reading(is_complete);
         }
-        let server = server.start().map_err(|error| failed(&error))?;
-        let endpoint = (self.endpoint)(server.address()).map_err(|error| failed(&error))?;
+        let server = server.start()?;
+        let endpoint = (self.endpoint)(server.address())?;
         let prompt = endpoint.prompt_text(&self.payload);
         let is_http = matches!(endpoint.transport(), llmeter::endpoint::Transport::Http(_));
         let timeout = match case {
@@ -153,23 +149,18 @@ impl Suite {
         let (requests, connections) = (server.requests(), server.connections());
 
         let mut problems = asked.problems(&first, prompt.is_some());
-        let after = Says::plain();
-        let after = Asked {
-            case: Case::Usage,
-            says: &after,
-            ..asked
-        };
-        let next = after.problems(&second, prompt.is_some());
-        let next = next.into_iter();
+        let next = after.problems(&second, prompt.is_some()).into_iter();
         problems.extend(next.map(|problem| format!("the request after it: {problem}")));
         problems.extend(self.wrong_requests(&requests, streaming));
         if is_http && !asked.breaks_the_connection() && connections != 1 {
             problems.push(format!(
-                "connections: expected 1, which is kept after the response, got {}",
-                connections
+                "connections: expected 1, which is kept after the response, got {connections}"
             ));
         }
-        Ok(Ok(problems))
+        Ok(match problems.is_empty() {
+            true => Outcome::Passed,
+            false => Outcome::Failed(problems),
+        })
     }
 
     fn wrong_requests(&self, requests: &[Request], streaming: bool) -> Vec<String> {
@@ -190,18 +181,6 @@ impl fmt::Debug for Suite {
             .field("cases", &self.cases)
             .field("skipped", &self.skipped)
             .finish_non_exhaustive()
-    }
-}
-
-/// What the response to a case says.
-fn says(case: Case) -> Says {
-    match case {
-        Case::NoUsage => Says::plain().without_usage(),
-        Case::Reasoning => Says::reasoning(),
-        Case::ToolCall => Says::call(),
-        Case::EmptyResponse => Says::nothing(),
-        Case::HugeFrame => Says::huge(),
-        _ => Says::plain(),
     }
 }
 

@@ -7,9 +7,9 @@ use crate::api::words;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Says {
-    /// Pieces of the reasoning, one frame each.
+    /// Chunks of the reasoning, one frame each.
     pub reasoning: Vec<String>,
-    /// Pieces of the text, one frame each.
+    /// Chunks of the text, one frame each.
     pub text: Vec<String>,
     /// The tool that is called instead of a text.
     pub tool: Option<ToolCall>,
@@ -67,28 +67,25 @@ impl Transport {
 ///
 /// What an API cannot say is `None`, and its cases are skipped with a reason: by
 /// [`cannot`](Self::cannot), or by [`Suite::skip`](super::Suite::skip).
+#[expect(unused_variables, reason = "the defaults say the same for all")]
 pub trait Wording: Send + Sync {
     /// A streaming response.
     fn streaming(&self, says: &Says) -> Option<StreamingResponse> {
-        let _ = says;
         None
     }
 
     /// The body of a non-streaming response.
     fn non_streaming(&self, says: &Says) -> Option<Vec<u8>> {
-        let _ = says;
         None
     }
 
     /// What ends a stream that fails with this message.
     fn stream_error(&self, message: &str) -> Option<Vec<u8>> {
-        let _ = message;
         None
     }
 
     /// The body of a refusal with this status and message.
     fn refusal(&self, status: u16, message: &str) -> Option<Vec<u8>> {
-        let _ = (status, message);
         None
     }
 
@@ -106,7 +103,6 @@ pub trait Wording: Send + Sync {
 
     /// Further headers of a response that succeeds, streaming or not.
     fn headers(&self, says: &Says, streaming: bool) -> Vec<(String, String)> {
-        let _ = (says, streaming);
         Vec::new()
     }
 
@@ -140,13 +136,11 @@ pub trait Wording: Send + Sync {
     /// # Errors
     /// What is wrong with it.
     fn check_request(&self, request: &Request, streaming: bool) -> Result<(), String> {
-        let _ = (request, streaming);
         Ok(())
     }
 
     /// Why a case cannot be asked of this API; `None` if it can.
     fn cannot(&self, case: Case, streaming: bool) -> Option<&'static str> {
-        let _ = (case, streaming);
         None
     }
 }
@@ -159,23 +153,31 @@ const HUGE: usize = 8 << 20;
 impl Says {
     /// These chunks of so many words each, with token counts.
     fn new(reasoning: &[u32], text: &[u32]) -> Self {
-        let says = Self {
+        let output = reasoning.iter().chain(text).sum::<u32>().into();
+        Self {
             // The simulator's words, so that its dialects say the same.
             reasoning: chunks(!0, reasoning),
             text: chunks(0, text),
-            ..Self::default()
-        };
-        let output = reasoning.iter().chain(text).sum::<u32>().into();
-        says.counting(output)
-    }
-
-    fn counting(self, output: u64) -> Self {
-        Self {
+            tool: None,
             usage: Some(TokenCounts {
                 input: INPUT,
                 output,
             }),
-            ..self
+        }
+    }
+
+    /// What the response to a case says.
+    pub(super) fn of(case: Case) -> Self {
+        match case {
+            Case::NoUsage => Self {
+                usage: None,
+                ..Self::plain()
+            },
+            Case::Reasoning => Self::new(&[2, 1], &[1, 1]),
+            Case::ToolCall => Self::call(),
+            Case::EmptyResponse => Self::new(&[], &[]),
+            Case::HugeFrame => Self::huge(),
+            _ => Self::plain(),
         }
     }
 
@@ -184,34 +186,22 @@ impl Says {
         Self::new(&[], &[1, 1, 1, 1])
     }
 
-    pub(super) fn without_usage(self) -> Self {
+    fn call() -> Self {
         Self {
-            usage: None,
-            ..self
+            tool: Some(ToolCall {
+                name: "look_up".to_owned(),
+                arguments: format!("{{\"query\":\"{}\"}}", words::text(0, 2)),
+            }),
+            usage: Some(TokenCounts {
+                input: INPUT,
+                // The name, and the words of the argument.
+                output: 3,
+            }),
+            ..Self::default()
         }
     }
 
-    pub(super) fn reasoning() -> Self {
-        Self::new(&[2, 1], &[1, 1])
-    }
-
-    pub(super) fn nothing() -> Self {
-        Self::new(&[], &[])
-    }
-
-    pub(super) fn call() -> Self {
-        let call = ToolCall {
-            name: "look_up".to_owned(),
-            arguments: format!("{{\"query\":\"{}\"}}", words::text(0, 2)),
-        };
-        Self {
-            tool: Some(call),
-            ..Self::new(&[], &[])
-        }
-        .counting(3)
-    }
-
-    pub(super) fn huge() -> Self {
+    fn huge() -> Self {
         // No word has fewer bytes than one, and a space before it.
         let mut tokens = (HUGE / 2) as u32;
         while let shorter = tokens / 2
@@ -221,20 +211,14 @@ impl Says {
         }
         Self::new(&[], &[1, tokens, 1])
     }
-
-    /// The whole text.
-    pub(super) fn all_text(&self) -> String {
-        self.text.concat()
-    }
 }
 
 fn chunks(seed: u64, sizes: &[u32]) -> Vec<String> {
     let mut from = 0;
     let chunk = |size: &u32| {
-        let mut out = Vec::new();
-        words::append(&mut out, seed, from..from + size);
+        let start = from;
         from += size;
-        String::from_utf8_lossy(&out).into_owned()
+        words::run(seed, start..from)
     };
     sizes.iter().map(chunk).collect()
 }

@@ -49,9 +49,11 @@ impl Pacer {
     pub(crate) fn start() -> io::Result<Arc<Self>> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = Timer(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
-        // The constructor that replaces this one is unsafe, for descriptors that might be closed
-        // while registered. This one is owned, and nobody else can reach it.
-        #[allow(deprecated)]
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe, for descriptors that might be closed while \
+                      registered; this one is owned, and nobody else can reach it"
+        )]
         let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
         let pacer = Arc::new(Self {
             timer,

@@ -1,6 +1,6 @@
 //! The simulator over real sockets.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "helpers outside test functions are test code too"

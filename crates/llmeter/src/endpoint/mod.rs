@@ -14,6 +14,7 @@ mod aws_access;
 #[cfg(feature = "aws")]
 mod aws_options;
 mod builder;
+mod overlay;
 mod registry;
 mod saved;
 mod settings;

@@ -28,7 +28,7 @@ pub(super) fn is_shared(name: &str) -> bool {
 }
 
 /// The names of what users add to each request.
-const HEADERS: &str = "default_headers";
+pub(super) const HEADERS: &str = "default_headers";
 const QUERY: &str = "default_query";
 
 impl SavedObject {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::setting::Setting;
 use llmeter_wire::http1::HttpError;
@@ -45,7 +47,7 @@ pub struct KeyVariable {
 }
 
 /// What is most likely wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// What happened, in a few plain words.
     pub cause: String,
@@ -103,10 +105,13 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
                      https://?"
                 }
             };
-            diagnosis("the server hung up instead of answering", remedy)
+            diagnosis(
+                "the server closed the connection without a response",
+                remedy,
+            )
         }
         Kind::Truncated if failure.phase() == Some(Phase::Decode) => diagnosis(
-            "the stream ended without its end mark: the server gave up, or it speaks another API",
+            "the stream ended without its end mark: the server stopped early, or it speaks another API",
             "look into the server's log, and check `endpoint`",
         ),
         Kind::Truncated => diagnosis(
@@ -124,7 +129,7 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
             "ask for gzip (`header` 'Accept-Encoding: gzip'), or turn compression off at the server",
         ),
         Kind::Empty => diagnosis(
-            "the server answered with nothing",
+            "the server sent an empty response",
             "check that `endpoint` names the API that the server speaks, and `base_url` its \
              address, and look into the server's log",
         ),
@@ -225,16 +230,16 @@ fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
 fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
     match seen.failure.phase() {
         Some(Phase::Resolve | Phase::Connect) => diagnosis(
-            "nobody answers at this address: a firewall drops what is sent, or the host is down",
+            "nothing responds at this address: a firewall drops what is sent, or the host is down",
             "check host and port in `base_url`, the network and VPN; some networks need a proxy \
              (`proxy`)",
         ),
         Some(Phase::Proxy) => diagnosis(
-            "the proxy does not answer, or cannot reach the server",
+            "the proxy does not respond, or cannot reach the server",
             format!("{PROXY_REMEDY}; may the proxy connect to this host and port?"),
         ),
         Some(Phase::Tls) => diagnosis(
-            "the server took the connection and does not answer the TLS handshake",
+            "the server accepts the connection and does not respond to the TLS handshake",
             "check that it speaks https at this port; write http:// in `base_url` otherwise",
         ),
         _ if seen.is_load => diagnosis(
@@ -251,7 +256,7 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
              log",
         ),
         _ => diagnosis(
-            "the server took the request and did not answer in time",
+            "the server took the request and did not respond in time",
             "raise `timeout`: a model may have to be loaded first; look at the server's queue and \
              log",
         ),
@@ -269,9 +274,9 @@ fn of_malformed(failure: &Failure) -> Option<Diagnosis> {
             "check host and port in `base_url`",
         ),
         None if failure.phase() == Some(Phase::Decode) => diagnosis(
-            "the server answers in another form than this API has",
+            "the response has another form than this API's",
             "check that `endpoint` names the API that the server speaks, and `base_url` its \
-             address; without -stream an `endpoint` asks for a response in one piece",
+             address; without -stream an `endpoint` asks for a non-streaming response",
         ),
         _ => None,
     }
@@ -348,7 +353,7 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
              it",
         ),
         408 | 504 => diagnosis(
-            "the server or a gateway before it lost patience",
+            "the server or a gateway before it reached its time limit",
             match seen.is_load {
                 true => {
                     "look into the server's log and at the gateway's time limit, or use fewer \

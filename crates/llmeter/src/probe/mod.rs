@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
-pub use report::{ProbeFrame, ProbeReport, ProbeRequest, ProbeResponse};
+pub use report::{ProbeFrame, ProbeHead, ProbeReport, ProbeRequest};
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
@@ -23,8 +23,8 @@ use watch::{Watch, Watched};
 /// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
 /// the configuration are left out; `key` says where the endpoint's key comes from, if that is known.
 ///
-/// Blocks the calling thread, which must not be one of an async runtime's. `interrupt` gives the
-/// request up.
+/// Blocks the calling thread, which must not be one of an async runtime's. `interrupt` ends the
+/// request.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -98,8 +98,7 @@ pub fn probe(
             &*config.endpoint,
             proxy.as_ref(),
         );
-        report.take_answer(seen.response);
-        report.note_unstreamed(config.endpoint.is_streaming());
+        report.take_response(seen.response, config.endpoint.is_streaming());
     }
     report.diagnose(key);
     Ok(report)

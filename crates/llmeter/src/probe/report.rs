@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
@@ -16,10 +17,10 @@ use llmeter_wire::{Phase, Proxy, StampSource, TlsFacts};
 
 /// What stands in the place of a header's value that may be a secret.
 const HIDDEN: &str = "(hidden)";
-/// Headers of an answer that say who somebody is, not what the answer is.
+/// Headers of a response that say who somebody is, not what the response is.
 const PRIVATE_HEADERS: [&str; 2] = ["set-cookie", "set-cookie2"];
 /// Characters of a request's body that are kept.
-const MOST_BODY: usize = 4 * 1024;
+const MAX_BODY: usize = 4 * 1024;
 
 /// What a probe saw. Times are seconds; secrets are hidden.
 #[derive(Debug, Clone, Default)]
@@ -50,28 +51,28 @@ pub struct ProbeReport {
     pub tls: Option<TlsFacts>,
     /// The request, if it is HTTP.
     pub request: Option<ProbeRequest>,
-    /// The head of the answer, if it came.
-    pub response: Option<ProbeResponse>,
-    /// The frames of a stream, or the body of an answer in one piece.
+    /// The head of the response, if it came.
+    pub head: Option<ProbeHead>,
+    /// The frames of a stream, or the body of a non-streaming response.
     pub frames: Vec<ProbeFrame>,
     /// Frames beyond those that are kept.
     pub frames_dropped: u64,
     /// Whose stamps the times are.
     pub stamps: StampSource,
-    /// What the answer says, with its times and counts.
-    pub answer: Option<InvocationResponse>,
+    /// What the response says, with its times and counts.
+    pub response: Option<InvocationResponse>,
     /// Why the request failed; `None` is success.
     pub error: Option<Failure>,
     /// What is most likely wrong, and what to do.
     pub diagnosis: Option<Diagnosis>,
-    /// What is odd about an answer that did not fail.
+    /// What is odd about a response that did not fail.
     pub remarks: Vec<String>,
-    /// Whether it was given up because the user asked for that.
+    /// Whether the user interrupted it.
     pub is_interrupted: bool,
 }
 
 /// A request as it was sent, without what may be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProbeRequest {
     /// `POST /v1/chat/completions HTTP/1.1`.
     pub line: String,
@@ -83,17 +84,17 @@ pub struct ProbeRequest {
     pub body_bytes: usize,
 }
 
-/// The head of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeResponse {
+/// The head of a response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProbeHead {
     /// The status code.
     pub status: u16,
     /// Names and values of the headers, as sent.
     pub headers: Vec<(String, String)>,
 }
 
-/// One frame of an answer.
-#[derive(Debug, Clone, PartialEq)]
+/// One frame of a response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProbeFrame {
     /// Time from the request's first byte to the frame's last; `None` for the body of a refusal.
     pub time: Option<f64>,
@@ -149,13 +150,12 @@ impl ProbeReport {
         };
         let redacted = |text: &str| {
             let text = api.redact(text);
-            proxy.map_or_else(
-                || text.to_string(),
-                |proxy| proxy.redact(&text).into_owned(),
-            )
+            match proxy {
+                Some(proxy) => proxy.redact(&text).into_owned(),
+                None => text.into_owned(),
+            }
         };
-        let shown = |bytes: &[u8]| redacted(&String::from_utf8_lossy(bytes));
-        self.response = log.head.map(|head| ProbeResponse {
+        self.head = log.head.map(|head| ProbeHead {
             status: head.status,
             headers: head
                 .headers()
@@ -173,53 +173,21 @@ impl ProbeReport {
         let frames = log.frames.into_iter().map(|frame| ProbeFrame {
             time: frame.at.zip(sent).map(|(at, sent)| at.seconds_since(sent)),
             event: frame.event,
-            data: shown(&frame.data),
+            data: redacted(&String::from_utf8_lossy(&frame.data)),
             bytes: frame.bytes,
             has_content: frame.has_content,
         });
         self.frames = frames.collect();
     }
 
-    pub(super) fn take_answer(&mut self, answer: InvocationResponse) {
-        self.error.clone_from(&answer.error);
-        let is_stream = answer.detail.content_frames.is_some();
+    /// Takes the response; `asked_for_stream` says whether a stream was asked for.
+    pub(super) fn take_response(&mut self, response: InvocationResponse, asked_for_stream: bool) {
+        self.error.clone_from(&response.error);
         if self.error.is_none() {
-            let mut odd = |remark: &str| self.remarks.push(remark.to_owned());
-            let is_empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
-            if is_empty(&answer.response_text) && answer.detail.reasoning_text.is_some() {
-                odd(
-                    "there is reasoning and no answer: it took all the tokens that were allowed; \
-                     raise `max_tokens`",
-                );
-            } else if is_stream && answer.detail.content_frames == Some(0) {
-                odd("the stream was complete and empty");
-            }
-            let is_at_once = answer.time_to_first_token == answer.time_to_last_token;
-            match answer.detail.content_frames {
-                Some(1) => odd(
-                    "the whole answer came in one frame: the server does not send as it generates, \
-                     or the answer is that short",
-                ),
-                Some(2..) if is_at_once => odd(
-                    "all frames came at the same time: something between holds the stream back (a \
-                     proxy that buffers), or the server does not send as it generates",
-                ),
-                _ => {}
-            }
+            let remarks = remarks(&response, asked_for_stream);
+            self.remarks.extend(remarks.map(str::to_owned));
         }
-        self.answer = Some(answer);
-    }
-
-    /// Notes that a stream was asked for and not sent.
-    pub(super) fn note_unstreamed(&mut self, was_asked: bool) {
-        let answer = self.answer.as_ref();
-        let is_whole = answer.is_some_and(|answer| answer.detail.content_frames.is_none());
-        if was_asked && is_whole && self.error.is_none() {
-            let remark = "a stream was asked for, and the answer came in one piece: there is no \
-                          time to first token; take the `endpoint` without -stream, or find out \
-                          what turns streaming off";
-            self.remarks.push(remark.to_owned());
-        }
+        self.response = Some(response);
     }
 
     pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>) {
@@ -243,20 +211,20 @@ impl ProbeReport {
         self
     }
 
-    /// What was done when the request failed.
+    /// The phase in which the request failed.
     pub fn failed_phase(&self) -> Option<Phase> {
         self.error.as_ref()?.phase()
     }
 
     /// Whether the request was answered in full.
     pub fn is_success(&self) -> bool {
-        self.error.is_none() && self.answer.is_some()
+        self.error.is_none() && self.response.is_some()
     }
 
-    /// The server's id for the answer. The answer's own may be one that llmeter made.
+    /// The server's id for the response. The response's own may be one that llmeter made.
     pub fn server_id(&self) -> Option<&str> {
-        let id = self.answer.as_ref()?.id.as_deref()?;
-        let mut headers = self.response.iter().flat_map(|response| &response.headers);
+        let id = self.response.as_ref()?.id.as_deref()?;
+        let mut headers = self.head.iter().flat_map(|head| &head.headers);
         let is_in_head = headers.any(|(_, value)| value == id);
         let is_in_frames = self.frames.iter().any(|frame| frame.data.contains(id));
         (is_in_head || is_in_frames).then_some(id)
@@ -271,20 +239,14 @@ impl ProbeReport {
 
     /// Everything as JSON, with at most `frames` frames.
     pub fn to_json(&self, frames: usize) -> Map<String, Value> {
-        let answer = self.answer.as_ref();
-        let detail = answer.map(|answer| &answer.detail);
-        let pairs = |pairs: &[(String, String)]| {
-            let pairs = pairs.iter().map(|(name, value)| json!([name, value]));
-            Value::Array(pairs.collect())
-        };
+        let none = InvocationResponse::default();
+        let response = self.response.as_ref().unwrap_or(&none);
+        let detail = &response.detail;
         let object = json!({
             "succeeded": self.is_success(),
             "error": self.error.as_ref().map(Failure::message),
             "error_kind": self.error.as_ref().map(Failure::kind_name),
-            "diagnosis": self.diagnosis.as_ref().map(|diagnosis| json!({
-                "cause": diagnosis.cause,
-                "remedy": diagnosis.remedy,
-            })),
+            "diagnosis": self.diagnosis,
             "remarks": self.remarks,
             "interrupted": self.is_interrupted,
             "endpoint_name": self.endpoint_name,
@@ -307,48 +269,66 @@ impl ProbeReport {
             "time_to_resolve": self.time_to_resolve,
             "time_to_connect": self.time_to_connect,
             "time_to_tls": self.time_to_tls,
-            "time_to_headers": detail.and_then(|detail| detail.time_to_headers),
+            "time_to_headers": detail.time_to_headers,
             "time_to_first_frame": self.frame_times().map(|(first, _)| first),
-            "time_to_first_token": answer.and_then(|answer| answer.time_to_first_token),
-            "time_to_first_answer_token":
-                detail.and_then(|detail| detail.time_to_first_answer_token),
-            "time_to_last_token": answer.and_then(|answer| answer.time_to_last_token),
+            "time_to_first_token": response.time_to_first_token,
+            "time_to_first_answer_token": detail.time_to_first_answer_token,
+            "time_to_last_token": response.time_to_last_token,
             "time_to_last_frame": self.frame_times().map(|(_, last)| last),
-            "time_per_output_token": answer.and_then(|answer| answer.time_per_output_token),
-            "request": self.request.as_ref().map(|request| json!({
-                "line": request.line,
-                "headers": pairs(&request.headers),
-                "body": request.body,
-                "body_bytes": request.body_bytes,
-            })),
-            "response": self.response.as_ref().map(|response| json!({
-                "status": response.status,
-                "headers": pairs(&response.headers),
-            })),
-            "frames": self.frames.iter().take(frames).map(|frame| json!({
-                "time": frame.time,
-                "event": frame.event,
-                "data": frame.data,
-                "bytes": frame.bytes,
-                "has_content": frame.has_content,
-            })).collect::<Vec<_>>(),
+            "time_per_output_token": response.time_per_output_token,
+            "request": self.request,
+            "response": self.head,
+            "frames": self.frames[..frames.min(self.frames.len())],
             "frames_total": self.frames.len() as u64 + self.frames_dropped,
             "id": self.server_id(),
-            "response_text": answer.and_then(|answer| answer.response_text.as_ref()),
-            "reasoning_text": detail.and_then(|detail| detail.reasoning_text.as_ref()),
-            "finish_reason": detail.and_then(|detail| detail.finish_reason.as_ref()),
-            "num_tokens_input": answer.and_then(|answer| answer.num_tokens_input),
-            "num_tokens_input_cached": answer.and_then(|answer| answer.num_tokens_input_cached),
-            "num_tokens_output": answer.and_then(|answer| answer.num_tokens_output),
-            "num_tokens_output_reasoning":
-                answer.and_then(|answer| answer.num_tokens_output_reasoning),
-            "annotations": answer.map(|answer| &answer.annotations),
+            "response_text": response.response_text,
+            "reasoning_text": detail.reasoning_text,
+            "finish_reason": detail.finish_reason,
+            "num_tokens_input": response.num_tokens_input,
+            "num_tokens_input_cached": response.num_tokens_input_cached,
+            "num_tokens_output": response.num_tokens_output,
+            "num_tokens_output_reasoning": response.num_tokens_output_reasoning,
+            "annotations": self.response.as_ref().map(|response| &response.annotations),
         });
         match object {
             Value::Object(object) => object,
             _ => Map::new(),
         }
     }
+}
+
+/// What is odd about a response that did not fail.
+fn remarks(
+    response: &InvocationResponse,
+    asked_for_stream: bool,
+) -> impl Iterator<Item = &'static str> {
+    let frames = response.detail.content_frames;
+    let is_empty = response.response_text.as_ref().is_none_or(String::is_empty);
+    let is_at_once = response.time_to_first_token == response.time_to_last_token;
+    let content = match frames {
+        _ if is_empty && response.detail.reasoning_text.is_some() => Some(
+            "there is reasoning and no text: it took all the tokens that were allowed; raise \
+             `max_tokens`",
+        ),
+        Some(0) => Some("the stream was complete and empty"),
+        _ => None,
+    };
+    let streaming = match frames {
+        Some(1) => Some(
+            "the whole response came in one frame: the server does not send as it generates, or \
+             the response is that short",
+        ),
+        Some(2..) if is_at_once => Some(
+            "all frames came at the same time: something between holds the stream back (a proxy \
+             that buffers), or the server does not send as it generates",
+        ),
+        None if asked_for_stream => Some(
+            "a stream was asked for, and a non-streaming response came: there is no time to first \
+             token; take the `endpoint` without -stream, or find out what turns streaming off",
+        ),
+        _ => None,
+    };
+    content.into_iter().chain(streaming)
 }
 
 impl ProbeRequest {
@@ -370,7 +350,7 @@ impl ProbeRequest {
         Self {
             headers: headers.collect(),
             line,
-            body: redacted(&String::from_utf8_lossy(&body[..body.len().min(MOST_BODY)])),
+            body: redacted(&String::from_utf8_lossy(&body[..body.len().min(MAX_BODY)])),
             body_bytes: body.len(),
         }
     }
@@ -384,23 +364,14 @@ impl ProbeRequest {
 /// A header's value as far as it can be shown: what is not known to be harmless is hidden, and of
 /// credentials the kind is left.
 fn shown_header(name: &str, value: &SecretString) -> String {
-    use secrecy::ExposeSecret;
     let value = value.expose_secret();
-    let is_shown = |name: &str| {
-        ["host", "content-length"]
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known))
-    };
-    if is_harmless_header(name) || is_shown(name) {
+    let mut shown = ["host", "content-length"].iter();
+    if is_harmless_header(name) || shown.any(|known| name.eq_ignore_ascii_case(known)) {
         return value.to_owned();
     }
     let kind = value.split_once(' ').map(|(kind, _)| kind);
-    let is_kind = |kind: &&str| {
-        kind.len() <= 20
-            && kind
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
+    let is_of_kind = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_kind = |kind: &&str| kind.len() <= 20 && kind.bytes().all(is_of_kind);
     let is_credential = name.to_ascii_lowercase().ends_with("authorization");
     match kind.filter(is_kind).filter(|_| is_credential) {
         Some(kind) => format!("{kind} {HIDDEN}"),

@@ -16,10 +16,10 @@ use crate::run::ConnectionWatch;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::{Connection, Phase, Server, TlsFacts};
 
-/// Most frames that are kept; the rest is counted.
-const MOST_FRAMES: usize = 10_000;
-/// Most bytes of a frame that are kept.
-const MOST_BYTES: usize = 4 * 1024;
+/// The maximum of frames that are kept; the rest is counted.
+const MAX_FRAMES: usize = 10_000;
+/// The maximum of bytes of a frame that are kept.
+const MAX_BYTES: usize = 4 * 1024;
 
 /// What the worker tells of the connection.
 #[derive(Debug, Default)]
@@ -105,14 +105,14 @@ pub(super) struct LoggedFrame {
 
 impl FrameLog {
     fn add(&mut self, at: Option<Stamp>, event: Option<&str>, data: &[u8], has_content: bool) {
-        if self.frames.len() == MOST_FRAMES {
+        if self.frames.len() == MAX_FRAMES {
             self.dropped += 1;
             return;
         }
         self.frames.push(LoggedFrame {
             at,
             event: event.map(str::to_owned),
-            data: data[..data.len().min(MOST_BYTES)].to_vec(),
+            data: data[..data.len().min(MAX_BYTES)].to_vec(),
             bytes: data.len(),
             has_content,
         });
@@ -141,7 +141,9 @@ impl Watched {
     fn api(&self) -> &dyn HttpApi {
         match self.inner.transport() {
             Transport::Http(api) => api,
-            Transport::Invoke(_) => unreachable!("`way` hands on an endpoint that invokes itself"),
+            Transport::Invoke(_) => {
+                unreachable!("`transport` hands on an endpoint that invokes itself")
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::base::failure::Failure;
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
 use llmeter_wire::{Phase, StampSource};
@@ -11,7 +10,7 @@ use llmeter_wire::{Phase, StampSource};
 const WIDTH: usize = 80;
 /// Columns of the names at the left.
 const NAMES: usize = 14;
-/// Lines of an answer's text that are shown, and of the body of a refusal.
+/// Lines of a response's text that are shown, and of the body of a refusal.
 const TEXT_LINES: usize = 6;
 /// Lines of a request's body that are shown.
 const BODY_LINES: usize = 3;
@@ -27,7 +26,7 @@ pub fn probe(report: &ProbeReport, frames: usize) -> String {
     response(&mut text, report);
     times(&mut text, report);
     self::frames(&mut text, report, frames);
-    answer(&mut text, report);
+    result(&mut text, report);
     outcome(&mut text, report);
     text
 }
@@ -36,20 +35,20 @@ fn line(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<NAMES$}{}", cut(value, WIDTH - NAMES - 2));
 }
 
-/// A value over as many lines as it needs, at most `most`, broken between words.
-fn wrapped(text: &mut String, name: &str, value: &str, most: usize) {
-    let room = WIDTH - NAMES - 2;
+/// A value over as many lines as it needs, at most `max`, broken between words.
+fn wrapped(text: &mut String, name: &str, value: &str, max: usize) {
+    let width = WIDTH - NAMES - 2;
     let mut lines = Vec::new();
     for given in value.lines() {
         let mut current = String::new();
         for word in given.split_whitespace() {
             let mut word = word.to_owned();
             let length = current.chars().count();
-            if length > 0 && length + 1 + word.chars().count() > room {
+            if length > 0 && length + 1 + word.chars().count() > width {
                 lines.push(std::mem::take(&mut current));
             }
             // An address may be longer than a line.
-            while let Some((end, _)) = word.char_indices().nth(room) {
+            while let Some((end, _)) = word.char_indices().nth(width) {
                 let rest = word.split_off(end);
                 lines.push(std::mem::replace(&mut word, rest));
             }
@@ -60,40 +59,40 @@ fn wrapped(text: &mut String, name: &str, value: &str, most: usize) {
         }
         lines.push(current);
     }
-    shorten(&mut lines, most, room);
+    shorten(&mut lines, max, width);
     for (number, part) in lines.iter().enumerate() {
         line(text, if number == 0 { name } else { "" }, part);
     }
 }
 
-/// A body over whole lines, at most `most`, broken anywhere.
-fn block(text: &mut String, value: &str, most: usize) {
-    let room = WIDTH - 2;
+/// A body over whole lines, at most `max`, broken anywhere.
+fn block(text: &mut String, value: &str, max: usize) {
+    let width = WIDTH - 2;
     let words: Vec<&str> = value.split_whitespace().collect();
     let characters: Vec<char> = words.join(" ").chars().collect();
-    let lines = characters.chunks(room).take(most.saturating_add(1));
+    let lines = characters.chunks(width).take(max.saturating_add(1));
     let mut lines: Vec<String> = lines.map(String::from_iter).collect();
-    shorten(&mut lines, most, room);
+    shorten(&mut lines, max, width);
     for line in lines {
-        let _ = writeln!(text, "  {}", cut(&line, room));
+        let _ = writeln!(text, "  {}", cut(&line, width));
     }
 }
 
-/// Leaves `most` lines, and marks that there were more.
-fn shorten(lines: &mut Vec<String>, most: usize, room: usize) {
-    if lines.len() > most {
-        lines.truncate(most);
+/// Leaves `max` lines, and marks that there were more.
+fn shorten(lines: &mut Vec<String>, max: usize, width: usize) {
+    if lines.len() > max {
+        lines.truncate(max);
         if let Some(last) = lines.last_mut() {
-            *last = cut(&format!("{last} …"), room);
+            *last = cut(&format!("{last} …"), width);
         }
     }
 }
 
 /// A text on one line, shortened to so many characters.
-fn cut(text: &str, most: usize) -> String {
+fn cut(text: &str, max: usize) -> String {
     let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let mut short: String = text.chars().take(most).map(shown).collect();
-    if text.chars().nth(most).is_some() {
+    let mut short: String = text.chars().take(max).map(shown).collect();
+    if text.chars().nth(max).is_some() {
         short.pop();
         short.push('…');
     }
@@ -152,10 +151,8 @@ fn request(text: &mut String, report: &ProbeReport) {
     let Some(request) = &report.request else {
         return;
     };
-    let is_sent = report
-        .answer
-        .as_ref()
-        .is_some_and(|answer| answer.request_time.is_some());
+    let response = report.response.as_ref();
+    let is_sent = response.is_some_and(|response| response.request_time.is_some());
     let _ = writeln!(text, "Request{}", if is_sent { "" } else { " (not sent)" });
     let _ = writeln!(text, "  {}", cut(&request.line, WIDTH - 2));
     headers(text, &request.headers);
@@ -163,42 +160,35 @@ fn request(text: &mut String, report: &ProbeReport) {
 }
 
 fn response(text: &mut String, report: &ProbeReport) {
-    if let Some(response) = &report.response {
-        let _ = writeln!(text, "Response\n  HTTP status {}", response.status);
-        headers(text, &response.headers);
+    if let Some(head) = &report.head {
+        let _ = writeln!(text, "Response\n  HTTP status {}", head.status);
+        headers(text, &head.headers);
     }
 }
 
 fn times(text: &mut String, report: &ProbeReport) {
-    let Some(answer) = &report.answer else { return };
-    let frames = report.frame_times();
-    let is_stream = answer.detail.content_frames.is_some();
+    let Some(response) = &report.response else {
+        return;
+    };
+    let (first, last) = report.frame_times().unzip();
+    let is_stream = response.detail.content_frames.is_some();
     let rows = [
-        ("headers", answer.detail.time_to_headers),
-        (
-            "first frame",
-            frames.map(|(first, _)| first).filter(|_| is_stream),
-        ),
-        ("first token", answer.time_to_first_token),
+        ("headers", response.detail.time_to_headers),
+        ("first frame", first.filter(|_| is_stream)),
+        ("first token", response.time_to_first_token),
         (
             "first answer",
-            answer
+            response
                 .detail
                 .time_to_first_answer_token
-                .filter(|time| Some(*time) != answer.time_to_first_token),
+                .filter(|time| Some(*time) != response.time_to_first_token),
         ),
         (
             "last token",
-            answer.time_to_last_token.filter(|_| is_stream),
+            response.time_to_last_token.filter(|_| is_stream),
         ),
-        (
-            "last frame",
-            frames.map(|(_, last)| last).filter(|_| is_stream),
-        ),
-        (
-            "answer",
-            frames.map(|(_, last)| last).filter(|_| !is_stream),
-        ),
+        ("last frame", last.filter(|_| is_stream)),
+        ("response", last.filter(|_| !is_stream)),
     ];
     if rows.iter().all(|(_, time)| time.is_none()) {
         return;
@@ -213,18 +203,18 @@ fn times(text: &mut String, report: &ProbeReport) {
             line(text, name, &duration(time));
         }
     }
-    if let Some(time) = answer.time_per_output_token {
+    if let Some(time) = response.time_per_output_token {
         line(text, "per token", &duration(time));
     }
 }
 
-fn frames(text: &mut String, report: &ProbeReport, most: usize) {
+fn frames(text: &mut String, report: &ProbeReport, max: usize) {
     let total = report.frames.len() as u64 + report.frames_dropped;
     let is_empty = report
         .frames
         .iter()
         .all(|frame| frame.data.trim().is_empty());
-    if is_empty || most == 0 {
+    if is_empty || max == 0 {
         return;
     }
     let is_timed = report.frames.iter().any(|frame| frame.time.is_some());
@@ -236,8 +226,8 @@ fn frames(text: &mut String, report: &ProbeReport, most: usize) {
         return;
     }
     // The end of a stream says as much as its beginning.
-    let (head, tail) = match report.frames.len() > most {
-        true => (most - most / 3, most / 3),
+    let (head, tail) = match report.frames.len() > max {
+        true => (max - max / 3, max / 3),
         false => (report.frames.len(), 0),
     };
     let shown = match head + tail {
@@ -271,40 +261,42 @@ fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<&ProbeFrame>)
         .map(|event| format!("{event}: "))
         .unwrap_or_default();
     let start = format!("  {:>10.2}{gap:>10} {mark} {event}", time * 1e3);
-    let room = WIDTH.saturating_sub(start.chars().count()).max(LEAD);
-    let data = telling(&frame.data, before.map(|before| &*before.data), room);
+    let width = WIDTH.saturating_sub(start.chars().count()).max(LEAD);
+    let data = telling(&frame.data, before.map(|before| &*before.data), width);
     let _ = writeln!(text, "{}", cut(&format!("{start}{data}"), WIDTH));
 }
 
 /// A frame's data, shortened to so many characters. Frames of one stream mostly begin alike: of one
 /// that is too long, what it has in common with the frame before is left out.
-fn telling(data: &str, before: Option<&str>, room: usize) -> String {
+fn telling(data: &str, before: Option<&str>, width: usize) -> String {
     let alike = before.map_or(0, |before| {
         let pairs = data.chars().zip(before.chars());
         pairs.take_while(|(own, other)| own == other).count()
     });
-    let too_many = (data.chars().count() + 1).saturating_sub(room);
+    let too_many = (data.chars().count() + 1).saturating_sub(width);
     let skipped = alike.saturating_sub(LEAD).min(too_many);
     match skipped {
         // A mark takes as much room as what it stands for.
-        0 | 1 => cut(data, room),
+        0 | 1 => cut(data, width),
         _ => {
             let rest: String = data.chars().skip(skipped).collect();
-            format!("…{}", cut(&rest, room - 1))
+            format!("…{}", cut(&rest, width - 1))
         }
     }
 }
 
-fn answer(text: &mut String, report: &ProbeReport) {
-    let Some(answer) = &report.answer else { return };
+fn result(text: &mut String, report: &ProbeReport) {
+    let Some(response) = &report.response else {
+        return;
+    };
     let mut lines = String::new();
-    if let Some(reasoning) = &answer.detail.reasoning_text {
+    if let Some(reasoning) = &response.detail.reasoning_text {
         wrapped(&mut lines, "reasoning", reasoning, TEXT_LINES);
     }
-    if let Some(words) = &answer.response_text {
+    if let Some(words) = &response.response_text {
         wrapped(&mut lines, "text", words, TEXT_LINES);
     }
-    if let Some(reason) = &answer.detail.finish_reason {
+    if let Some(reason) = &response.detail.finish_reason {
         line(&mut lines, "finished", reason);
     }
     let of_them = |count: Option<u64>, what: &str| {
@@ -313,14 +305,14 @@ fn answer(text: &mut String, report: &ProbeReport) {
             .map(|count| format!(" ({} {what})", figure(count as f64)))
             .unwrap_or_default()
     };
-    if let Some(input) = answer.num_tokens_input {
-        let cached = of_them(answer.num_tokens_input_cached, "cached");
+    if let Some(input) = response.num_tokens_input {
+        let cached = of_them(response.num_tokens_input_cached, "cached");
         let input = figure(input as f64);
         line(&mut lines, "tokens in", &format!("{input}{cached}"));
     }
-    if let Some(output) = answer.num_tokens_output {
-        let reasoning = of_them(answer.num_tokens_output_reasoning, "reasoning");
-        let frames = answer.detail.content_frames.map(|frames| {
+    if let Some(output) = response.num_tokens_output {
+        let reasoning = of_them(response.num_tokens_output_reasoning, "reasoning");
+        let frames = response.detail.content_frames.map(|frames| {
             let frames = f64::from(frames);
             format!(" in {} {}", figure(frames), plural(frames, "frame"))
         });
@@ -335,7 +327,7 @@ fn answer(text: &mut String, report: &ProbeReport) {
         line(&mut lines, "id", id);
     }
     if !lines.is_empty() {
-        let _ = write!(text, "Answer\n{lines}");
+        let _ = write!(text, "Result\n{lines}");
     }
 }
 
@@ -346,13 +338,10 @@ fn outcome(text: &mut String, report: &ProbeReport) {
         false => "Failed",
     };
     let _ = writeln!(text, "{heading}");
-    if let Some(error) = report
-        .error
-        .as_ref()
-        .map(Failure::message)
-        .filter(|_| heading == "Failed")
+    if let Some(error) = &report.error
+        && heading == "Failed"
     {
-        wrapped(text, "error", error, usize::MAX);
+        wrapped(text, "error", error.message(), usize::MAX);
     }
     if let Some(diagnosis) = &report.diagnosis {
         wrapped(text, "most likely", &diagnosis.cause, usize::MAX);

@@ -22,7 +22,9 @@ fn completion(tool: Option<Tool>) -> Completion {
 
 fn content(stream: &mut Stream, tokens: std::ops::Range<u32>) -> Value {
     let mut buffer = FrameBuffer::new(false);
-    stream.content(0, Delta::Visible(tokens), &mut buffer);
+    OpenAiChat.opening(stream, 0, &mut buffer);
+    buffer.clear();
+    OpenAiChat.content(stream, 0, &Delta::Visible(tokens), &mut buffer);
     let frame = std::str::from_utf8(buffer.bytes()).unwrap();
     let data = frame.strip_prefix("data: ").unwrap();
     serde_json::from_str(data.strip_suffix("\n\n").unwrap()).unwrap()

@@ -14,7 +14,7 @@ use llmeter_sim::conformance::{
 };
 use serde_json::json;
 
-#[allow(dead_code, unreachable_pub, reason = "it has a main function")]
+#[expect(dead_code, unreachable_pub, reason = "it has a main function")]
 #[path = "../../../../llmeter/examples/own_endpoint.rs"]
 mod example;
 
@@ -164,7 +164,7 @@ fn what_an_endpoint_does_wrong_is_told_with_what_was_expected() {
     for line in [
         "FAILED   Usage",
         "num_tokens_input: expected Some(7), got None",
-        "id: expected Some(\"answer-7\"), got Some(",
+        "id: expected Some(\"response-7\"), got Some(",
         "the request is not what the API takes: asks for a stream: false",
         "FAILED   Reasoning",
         "reasoning_text: expected \"not the river\", got \"\"",

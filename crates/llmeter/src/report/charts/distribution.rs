@@ -28,8 +28,8 @@ pub(super) struct Distribution {
     pub(super) name: &'static str,
     pub(super) meaning: String,
     pub(super) unit: Unit,
-    pub(super) least: f64,
-    pub(super) greatest: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
     pub(super) bins: Vec<Bin>,
     /// Value, and the share of values that are at most it.
     pub(super) cumulative: Vec<(f64, f64)>,
@@ -79,24 +79,24 @@ impl Distribution {
         {
             *value *= unit.per_second;
         }
-        let (least, greatest) = (*values.first()?, *values.last()?);
+        let (min, max) = (*values.first()?, *values.last()?);
         Some(Self {
             name: metric.label,
             meaning: metric.key.replace('_', " "),
             unit,
-            least,
-            greatest,
-            bins: bins(&values, least, greatest),
+            min,
+            max,
+            bins: bins(&values, min, max),
             cumulative: cumulative(&values),
             marks,
         })
     }
 }
 
-fn unit(greatest: f64) -> Unit {
-    let (name, per_second) = if greatest >= 1.0 {
+fn unit(max: f64) -> Unit {
+    let (name, per_second) = if max >= 1.0 {
         ("s", 1.0)
-    } else if greatest >= 1e-3 {
+    } else if max >= 1e-3 {
         ("ms", 1e3)
     } else {
         ("µs", 1e6)
@@ -104,24 +104,24 @@ fn unit(greatest: f64) -> Unit {
     Unit { name, per_second }
 }
 
-/// A step of 1, 2 or 5 times a power of ten, at least as large as `least`.
-pub(super) fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.log10().floor());
+/// A step of 1, 2 or 5 times a power of ten, at least as large as `min`.
+pub(super) fn round_step(min: f64) -> f64 {
+    let power = 10_f64.powf(min.log10().floor());
     [1.0, 2.0, 5.0]
         .into_iter()
         .map(|factor| factor * power)
-        .find(|step| *step >= least)
+        .find(|step| *step >= min)
         .unwrap_or(10.0 * power)
 }
 
 /// Counts of sorted values in bins of equal width.
-fn bins(values: &[f64], least: f64, greatest: f64) -> Vec<Bin> {
-    let spread = greatest - least;
+fn bins(values: &[f64], min: f64, max: f64) -> Vec<Bin> {
+    let spread = max - min;
     // One value, or values that differ by rounding, fill one bin.
-    let smallest = greatest.abs().max(1e-9) * 1e-6;
+    let smallest = max.abs().max(1e-9) * 1e-6;
     let width = round_step((spread / BINS).max(smallest));
-    let first = (least / width).floor();
-    let count = ((greatest / width).floor() - first) as usize + 1;
+    let first = (min / width).floor();
+    let count = ((max / width).floor() - first) as usize + 1;
     let mut bins: Vec<_> = (0..count)
         .map(|number| Bin {
             from: (first + number as f64) * width,

@@ -56,44 +56,37 @@ pub(super) fn page(title: &str, result: &RunResult, distributions: &[Distributio
 
 /// From values to pixels.
 struct Scale {
-    from: f64,
-    to: f64,
-    start: f64,
-    end: f64,
+    values: (f64, f64),
+    pixels: (f64, f64),
 }
 
 impl Scale {
     fn x(from: f64, to: f64) -> Self {
-        let (start, end) = (LEFT, LEFT + WIDTH);
         Self {
-            from,
-            to,
-            start,
-            end,
+            values: (from, to),
+            pixels: (LEFT, LEFT + WIDTH),
         }
     }
 
     fn y(to: f64) -> Self {
-        let (start, end) = (TOP + HEIGHT, TOP);
-        let from = 0.0;
         Self {
-            from,
-            to,
-            start,
-            end,
+            values: (0.0, to),
+            pixels: (TOP + HEIGHT, TOP),
         }
     }
 
     fn at(&self, value: f64) -> f64 {
-        self.start + (value - self.from) / (self.to - self.from) * (self.end - self.start)
+        let ((from, to), (start, end)) = (self.values, self.pixels);
+        start + (value - from) / (to - from) * (end - start)
     }
 
     /// Round values along the axis, about so many.
     fn ticks(&self, about: f64) -> impl Iterator<Item = (f64, String)> {
-        let step = round_step((self.to - self.from) / about);
+        let (from, to) = self.values;
+        let step = round_step((to - from) / about);
         let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-        let first = (self.from / step).ceil();
-        let count = ((self.to / step + 1e-9).floor() - first).max(0.0) as usize;
+        let first = (from / step).ceil();
+        let count = ((to / step + 1e-9).floor() - first).max(0.0) as usize;
         (0..=count).map(move |number| {
             let value = (first + number as f64) * step;
             (value, format!("{value:.decimals$}"))
@@ -126,8 +119,8 @@ fn histogram(page: &mut String, one: &Distribution) {
 
 fn curve(page: &mut String, one: &Distribution) {
     // The histogram's range, so that the two can be compared.
-    let from = one.bins.first().map_or(one.least, |bin| bin.from);
-    let to = one.bins.last().map_or(one.greatest, |bin| bin.to);
+    let from = one.bins.first().map_or(one.min, |bin| bin.from);
+    let to = one.bins.last().map_or(one.max, |bin| bin.to);
     let (x, y) = (Scale::x(from, to), Scale::y(1.0));
     let percent = (0..=4).map(|quarter| {
         let share = f64::from(quarter) / 4.0;

@@ -37,7 +37,7 @@ fn frames_have_the_times_of_the_answer() {
     steps.push(write(crate::scripted::answers::LAST_CHUNK));
     let seen = served(steps);
     assert!(seen.is_success(), "{:?}", seen.error);
-    let answer = seen.answer.as_ref().unwrap();
+    let answer = seen.response.as_ref().unwrap();
     assert_eq!(answer.response_text.as_deref(), Some("one two three"));
     let times: Vec<f64> = seen
         .frames
@@ -99,7 +99,7 @@ fn odd_answers_get_a_remark() {
     assert!(single.contains("in one frame"), "{single}");
     let completion = crate::scripted::answers::completion("plain words");
     let whole = remarks(&completion, "application/json");
-    assert!(whole.contains("the answer came in one piece"), "{whole}");
+    assert!(whole.contains("a non-streaming response came"), "{whole}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_came_before_a_failure_is_kept() {
         Some("timed out after 0.3 s")
     );
     assert_eq!(seen.frames.len(), 2);
-    assert_eq!(seen.response.as_ref().unwrap().status, 200);
+    assert_eq!(seen.head.as_ref().unwrap().status, 200);
     let diagnosis = seen.diagnosis.as_ref().unwrap();
     assert!(diagnosis.cause.contains("had begun"), "{diagnosis:?}");
     assert_eq!(seen.failed_phase(), Some(Phase::Stream));
