@@ -45,7 +45,6 @@ macro_rules! entry_points {
     };
 }
 
-mod answer;
 mod anthropic_messages;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -54,13 +53,13 @@ mod azure_openai;
 mod bedrock_converse;
 #[cfg(feature = "aws")]
 mod bedrock_invoke;
-pub(crate) mod failure;
+mod failure;
 mod field;
 mod gemini;
 pub(crate) mod http;
 mod jmespath;
-pub(crate) mod json_frames;
-pub(crate) mod lenient;
+mod json_frames;
+mod lenient;
 mod mode;
 mod ollama;
 mod openai;
@@ -70,6 +69,7 @@ mod openai_embeddings;
 mod openai_responses;
 mod payload_fields;
 mod response;
+mod response_builder;
 #[cfg(feature = "aws")]
 mod sagemaker;
 mod spec;
@@ -83,7 +83,6 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-pub use answer::{Answer, Usage};
 pub use anthropic_messages::AnthropicMessages;
 #[cfg(feature = "aws")]
 pub use aws::Service;
@@ -95,7 +94,7 @@ pub use bedrock_invoke::BedrockInvoke;
 pub(crate) use field::{CountSlot, FieldSlot};
 pub use field::{FieldValue, ResponseField};
 pub use gemini::Gemini;
-pub use http::{ANSWER_PARTS, HttpEndpoint};
+pub use http::{HttpEndpoint, RESPONSE_PARTS};
 pub use mode::ApiMode;
 pub use ollama::Ollama;
 pub use openai_chat::OpenAiChat;
@@ -104,6 +103,7 @@ pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub use response::{InvocationResponse, ResponseDetail};
+pub use response_builder::{ResponseBuilder, Usage};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
 pub use spec::{ApiSpec, Mode};
@@ -291,7 +291,7 @@ impl Setup {
     }
 }
 
-/// Who answers: the three names that every result carries.
+/// Who responses: the three names that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The model, as the API calls it.
@@ -384,21 +384,21 @@ pub(crate) fn path_segment(text: &str) -> String {
     out
 }
 
-/// Turns the frames of one answer into its content. Runs far from the socket.
+/// Turns the frames of one response into its content. Runs far from the socket.
 pub trait FrameDecoder: Send {
-    /// The head of the answer, which comes before everything else.
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        let _ = (head, answer);
+    /// The head of the response, which comes before everything else.
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
+        let _ = (head, response);
     }
 
     /// One frame of a stream.
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer);
+    fn frame(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder);
 
-    /// A whole body that was not sent as a stream.
-    fn whole(&mut self, body: &[u8], answer: &mut Answer);
+    /// The body of a non-streaming response.
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder);
 
     /// The stream ended without a network error; report an error if it ended too early.
-    fn end(&mut self, answer: &mut Answer);
+    fn end(&mut self, response: &mut ResponseBuilder);
 
     /// The server's own words from the body of an error status, if the body has this API's shape.
     fn error_message(&self, body: &[u8]) -> Option<String>;

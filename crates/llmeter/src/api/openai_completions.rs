@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::openai_chat::Decoder;
+use super::json_frames::Decoder;
+use super::openai_chat::Chat;
 use super::*;
 use crate::base::error::Error;
 
@@ -96,7 +97,7 @@ impl Api for OpenAiCompletions {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(Decoder::of("completion"))
+        Decoder::boxed(Chat::of("completion"))
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

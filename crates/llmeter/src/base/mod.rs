@@ -1,8 +1,8 @@
 //! What every other room stands on.
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code,
-//! the machine, runtimes.
-//! Does not belong here: anything that knows a request, an answer or a file format.
+//! the machine, runtimes, texts of servers.
+//! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
 pub(crate) mod failure;
@@ -10,4 +10,5 @@ pub(crate) mod foreign;
 pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod runtime;
+pub(crate) mod server_text;
 pub(crate) mod setting;

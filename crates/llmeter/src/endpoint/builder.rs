@@ -141,7 +141,7 @@ impl EndpointBuilder {
     }
 
     /// Where a part of the response is, for APIs whose shape is not known:
-    /// [`ANSWER_PARTS`](super::ANSWER_PARTS). Of two for one part the later counts.
+    /// [`RESPONSE_PARTS`](super::RESPONSE_PARTS). Of two for one part the later counts.
     pub fn jmespath(mut self, part: impl Into<String>, path: impl Into<String>) -> Self {
         self.jmespath.push((part.into(), path.into()));
         self

@@ -23,7 +23,7 @@ pub struct EndpointSettings {
     /// Further headers of every request.
     pub headers: Vec<(String, SecretString)>,
     /// Where parts of an answer are, for the APIs that leave its shape to the model or the server:
-    /// names of [`ANSWER_PARTS`](super::ANSWER_PARTS) with JMESPath expressions.
+    /// names of [`RESPONSE_PARTS`](super::RESPONSE_PARTS) with JMESPath expressions.
     pub jmespath: Vec<(String, String)>,
     /// The template of a body; only for `http`, like the next two.
     pub body: Option<String>,

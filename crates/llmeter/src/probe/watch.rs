@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{
-    Answer, Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
-    ResponseHead, SavedObject, Transport,
+    Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
+    ResponseBuilder, ResponseHead, SavedObject, Transport,
 };
 use crate::payload::Payload;
 use crate::run::ConnectionWatch;
@@ -226,25 +226,25 @@ struct WatchedDecoder {
 }
 
 impl FrameDecoder for WatchedDecoder {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+    fn head(&mut self, head: &ResponseHead, answer: &mut ResponseBuilder) {
         lock(&self.log).head = Some(head.clone());
         self.inner.head(head, answer);
     }
 
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut ResponseBuilder) {
         let at = answer.frame_stamp();
         let (event, data) = (frame.event, frame.data);
         self.inner.frame(frame, answer);
         lock(&self.log).add(at, event, data, answer.frame_has_content());
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+    fn non_streaming(&mut self, body: &[u8], answer: &mut ResponseBuilder) {
         let at = answer.frame_stamp();
-        self.inner.whole(body, answer);
+        self.inner.non_streaming(body, answer);
         lock(&self.log).add(at, None, body, answer.frame_has_content());
     }
 
-    fn end(&mut self, answer: &mut Answer) {
+    fn end(&mut self, answer: &mut ResponseBuilder) {
         self.inner.end(answer);
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
-use crate::endpoint::{Answer, Invoke, Transport};
+use crate::endpoint::{Invoke, ResponseBuilder, Transport};
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
@@ -96,7 +96,7 @@ impl Client {
                 match shared.endpoint.transport() {
                     Transport::Http(_) => self.exchange_with_retries(&mut prepared, intended).await,
                     Transport::Invoke(api) => {
-                        let answer = answer.insert(Box::<Answer>::default());
+                        let answer = answer.insert(Box::<ResponseBuilder>::default());
                         self.capture.sending.wall = Some(clock::wall());
                         called = clock::now();
                         invoke(api, &prepared.payload, answer).await
@@ -329,7 +329,7 @@ impl Client {
 async fn invoke(
     api: &dyn Invoke,
     payload: &Payload,
-    answer: &mut Answer,
+    answer: &mut ResponseBuilder,
 ) -> Result<Stamp, Failure> {
     // The call itself is within, too: it is foreign code even before it is awaited.
     let work = async { api.invoke(payload, answer).await };

@@ -11,7 +11,7 @@ use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::RequestData;
 use crate::endpoint::{
-    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Transport,
+    Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, ResponseDetail, Transport,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, RequestId, Segment};
@@ -126,7 +126,7 @@ impl Body {
 }
 
 struct Assembly {
-    answer: Answer,
+    answer: ResponseBuilder,
     decoder: Option<Box<dyn FrameDecoder>>,
     is_streaming: bool,
     /// Whether the endpoint carried out the request itself.
@@ -144,7 +144,7 @@ struct Assembly {
 impl Assembly {
     fn new(endpoint: &dyn Endpoint) -> Self {
         Self {
-            answer: Answer::default(),
+            answer: ResponseBuilder::default(),
             decoder: None,
             is_streaming: endpoint.is_streaming(),
             is_invoked: false,
@@ -415,7 +415,7 @@ impl Assembly {
             }
             Body::Whole(body) => {
                 self.answer.begin_frame(self.last.at);
-                decoder.whole(body, &mut self.answer);
+                decoder.non_streaming(body, &mut self.answer);
             }
             Body::Error(body) => {
                 self.answer.fail_with(refusal(
@@ -442,7 +442,7 @@ impl Assembly {
 
 /// The fields that come from the answer itself, estimated where the server did not say.
 fn assemble(
-    answer: &mut Answer,
+    answer: &mut ResponseBuilder,
     is_stream: bool,
     end: llmeter_wire::clock::Stamp,
     tokenizer: &dyn Tokenizer,

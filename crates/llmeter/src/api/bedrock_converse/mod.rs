@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use self::document_name::DocumentNames;
 use super::aws::{INPUTS, MAX_ATTEMPTS, media_block};
+use super::json_frames::{Decoder, message_texts};
 use super::*;
 use crate::base::error::Error;
 use crate::payload::MediaKind;
@@ -127,16 +128,7 @@ impl Api for BedrockConverse {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let messages = payload.get("messages").and_then(Value::as_array);
-        let blocks = messages
-            .into_iter()
-            .flatten()
-            .filter_map(|message| message.get("content")?.as_array())
-            .flatten();
-        let texts: Vec<&str> = blocks
-            .filter_map(|block| block.get("text")?.as_str())
-            .collect();
-        Some(texts.join("\n"))
+        Some(message_texts(payload.get("messages")))
     }
 
     fn takes_bytes(&self) -> bool {
@@ -160,7 +152,7 @@ impl Api for BedrockConverse {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<decode::Decoder>::default()
+        aws::Decoder::boxed("Bedrock", Decoder::new(decode::Converse::default()))
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::aws::MAX_ATTEMPTS;
 use super::jmespath::Path;
+use super::json_frames::Decoder;
 use super::*;
-use crate::aws::Refusal;
 
 /// Bedrock's InvokeModel API, for a model, an inference profile, or the ARN of either.
 ///
@@ -107,10 +107,7 @@ impl Api for BedrockInvoke {
     fn prepare(&self, _: &mut Payload, _: Option<&str>, _: bool) {}
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let texts = self
-            .input_text
-            .find_texts(&Value::Object(payload.clone()))?;
-        Some(texts.join("\n"))
+        aws::prompt_text(&self.input_text, payload)
     }
 
     fn takes_bytes(&self) -> bool {
@@ -142,13 +139,7 @@ impl Api for BedrockInvoke {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(decode::Decoder {
-            generated_text: self.generated_text.clone(),
-            generated_token_count: self.generated_token_count.clone(),
-            input_token_count: self.input_token_count.clone(),
-            chunks: 0,
-            refusal: Refusal::default(),
-        })
+        aws::Decoder::boxed("Bedrock", Decoder::new(self.clone()))
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {

@@ -8,8 +8,9 @@ mod tests;
 
 use serde_json::{Value, json};
 
-pub(super) use decode::Decoder;
+pub(super) use decode::Chat;
 
+use super::json_frames::{Decoder, message_texts};
 use super::supported_inputs::{FRAMES, usual};
 use super::*;
 use crate::payload::{Media, MediaKind};
@@ -89,7 +90,7 @@ impl Api for OpenAiChat {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(openai::message_texts(payload.get("messages")))
+        Some(message_texts(payload.get("messages")))
     }
 
     fn path(&self, _: &Setup) -> Result<String> {
@@ -97,7 +98,7 @@ impl Api for OpenAiChat {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder>::default()
+        Decoder::boxed(Chat::of("chat completion"))
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

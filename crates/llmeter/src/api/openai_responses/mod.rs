@@ -6,6 +6,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
+use super::json_frames::{Decoder, message_texts};
 use super::openai_chat::{IMAGES, file};
 use super::supported_inputs::{FRAMES, usual};
 use super::*;
@@ -108,7 +109,7 @@ impl Api for OpenAiResponses {
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         Some(match payload.get("input") {
             Some(Value::String(text)) => text.clone(),
-            input => openai::message_texts(input),
+            input => message_texts(input),
         })
     }
 
@@ -125,7 +126,7 @@ impl Api for OpenAiResponses {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<decode::Decoder>::default()
+        Decoder::boxed(decode::Events::default())
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

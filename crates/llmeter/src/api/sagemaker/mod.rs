@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::aws::media_block;
 use super::jmespath::Path;
+use super::json_frames::Decoder;
 use super::*;
-use crate::aws::Refusal;
 use crate::base::error::Error;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::Prompt;
@@ -128,10 +128,7 @@ impl Api for SageMaker {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let texts = self
-            .input_text
-            .find_texts(&Value::Object(payload.clone()))?;
-        Some(texts.join("\n"))
+        aws::prompt_text(&self.input_text, payload)
     }
 
     fn takes_bytes(&self) -> bool {
@@ -168,14 +165,12 @@ impl Api for SageMaker {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(decode::Decoder {
-            generated_text: self.generated_text.clone(),
-            token_count: self.token_count.clone(),
-            line: Vec::new(),
-            parts: 0,
+        let inner = Decoder::new(decode::Container {
+            api: self.clone(),
             token_lines: 0,
-            refusal: Refusal::default(),
-        })
+        });
+        let line = Vec::new();
+        aws::Decoder::boxed("SageMaker", decode::Lines { inner, line })
     }
 
     fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {
