@@ -71,6 +71,8 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system"],
     prompt_fields: &["messages"],
     limit_fields: &[&["max_tokens"]],
+    inputs: INPUTS,
+    path: "v1/messages",
     ..ApiSpec::DEFAULT
 };
 
@@ -123,10 +125,6 @@ impl Api for AnthropicMessages {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let mut payload = Payload::new();
         let message = json!([{"role": "user", "content": prompt.content(block)}]);
@@ -140,10 +138,6 @@ impl Api for AnthropicMessages {
 
     fn at_provider(&self, provider: &str) -> Result<Option<&'static dyn Api>> {
         clouds::at_provider(provider).map(Some)
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("v1/messages".to_owned())
     }
 
     fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {

@@ -45,6 +45,7 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system_instruction", "systemInstruction"],
     prompt_fields: &["contents"],
     limit_fields: &[&["generationConfig", "maxOutputTokens"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
@@ -103,10 +104,6 @@ fn part_of(part: &Part<'_>) -> Value {
 impl Api for Gemini {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {

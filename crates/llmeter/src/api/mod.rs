@@ -126,9 +126,6 @@ pub trait Api: Debug + Send + Sync {
     /// Its names, and where things are in its payloads.
     fn spec(&self) -> &'static ApiSpec;
 
-    /// What it takes of a prompt.
-    fn supported_inputs(&self) -> &'static SupportedInputs;
-
     /// A payload of a prompt's parts with at most so many tokens to generate.
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload;
 
@@ -151,17 +148,12 @@ pub trait Api: Debug + Send + Sync {
         serde_json::to_vec(payload).map_err(|error| EndpointError(error.to_string()))
     }
 
-    /// Whether payloads may hold raw bytes, which [`body`](Self::body) then writes in the API's way.
-    fn takes_bytes(&self) -> bool {
-        false
-    }
-
     /// A fresh decoder for one response.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
     /// How a streamed response is cut into frames.
     fn framing(&self) -> Framing {
-        Framing::Sse
+        self.spec().framing
     }
 
     /// The `Accept` header.
@@ -182,7 +174,10 @@ pub trait Api: Debug + Send + Sync {
     ///
     /// # Errors
     /// When a setting that is part of it is missing or cannot be used.
-    fn path(&self, setup: &Setup) -> Result<String>;
+    fn path(&self, setup: &Setup) -> Result<String> {
+        let _ = setup;
+        Ok(self.spec().path.to_owned())
+    }
 
     /// The header that carries the key; `None` if the key is sent otherwise.
     fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
@@ -203,12 +198,6 @@ pub trait Api: Debug + Send + Sync {
 
     /// What to do about a missing key, if nobody answers without one.
     fn missing_key(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// The service of AWS for which requests are signed.
-    #[cfg(feature = "aws")]
-    fn service(&self) -> Option<Service> {
         None
     }
 
@@ -336,7 +325,7 @@ pub(crate) fn prepare(
     model: Option<&str>,
     streaming: bool,
 ) -> Result<(), EndpointError> {
-    if !api.takes_bytes()
+    if !api.spec().takes_bytes
         && let Some(path) = bytes_within(payload)
     {
         return Err(EndpointError(format!(

@@ -130,7 +130,7 @@ impl ApiMode {
         let provider = provider.unwrap_or(self.api.spec().provider);
         let api = self.api.at_provider(provider).ok()??;
         #[cfg(feature = "aws")]
-        if let Some(service) = api.service() {
+        if let Some(service) = api.spec().service {
             return Some(service.address(region));
         }
         api.address(Some(region))
@@ -178,7 +178,7 @@ pub(crate) fn create_payload(
         return Err(Error::invalid(Setting::MaxTokens, 0, "1 or more"));
     }
     let parts = PromptParts {
-        parts: api.supported_inputs().parts(prompt)?,
+        parts: api.spec().inputs.parts(prompt)?,
         system: prompt.system.as_deref(),
     };
     let mut payload = api.payload(&parts, max_tokens, streaming);

@@ -41,6 +41,9 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["api/chat", "api"],
     prompt_fields: &["messages"],
     limit_fields: &[&["options", "num_predict"]],
+    inputs: INPUTS,
+    path: "api/chat",
+    framing: Framing::JsonLines,
     ..ApiSpec::DEFAULT
 };
 
@@ -54,10 +57,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for Ollama {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -82,14 +81,6 @@ impl Api for Ollama {
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         Some(message_texts(payload.get("messages")))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("api/chat".to_owned())
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::JsonLines
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

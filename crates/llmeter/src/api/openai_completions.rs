@@ -61,18 +61,14 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["completions"],
     prompt_fields: &["prompt"],
     limit_fields: &[&["max_tokens"]],
+    inputs: SupportedInputs::of_texts("OpenAI's older Completions"),
+    path: "completions",
     ..openai::SPEC
 };
-
-const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI's older Completions");
 
 impl Api for OpenAiCompletions {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -90,10 +86,6 @@ impl Api for OpenAiCompletions {
     /// The prompt, unless it is given as token ids.
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         openai::plain_texts(payload.get("prompt"))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("completions".to_owned())
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

@@ -53,18 +53,14 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "openai-embeddings",
     appended: &["embeddings"],
     prompt_fields: &["input"],
+    inputs: SupportedInputs::of_texts("OpenAI embeddings"),
+    path: "embeddings",
     ..openai::SPEC
 };
-
-const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI embeddings");
 
 impl Api for OpenAiEmbeddings {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, _: u64, _: bool) -> Payload {
@@ -80,10 +76,6 @@ impl Api for OpenAiEmbeddings {
     /// The texts, each on a line, unless they are given as token ids.
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         openai::plain_texts(payload.get("input"))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("embeddings".to_owned())
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

@@ -1,5 +1,10 @@
 //! What is said of an API as data: its names, and where things are in its payloads.
 
+use super::SupportedInputs;
+#[cfg(feature = "aws")]
+use super::aws::Service;
+use llmeter_wire::framing::Framing;
+
 /// Names of an API, its usual address, and where things are in its payloads.
 #[derive(Debug)]
 pub struct ApiSpec {
@@ -33,6 +38,18 @@ pub struct ApiSpec {
     /// The parts of a response whose place users can say in JMESPath, each with the field of the
     /// saved endpoint that has the expression, or `jmespath` for the object of all of them.
     pub response_parts: &'static [(&'static str, &'static str)],
+    /// What it takes of a prompt.
+    pub inputs: SupportedInputs,
+    /// Whether payloads may hold raw bytes, which [`Api::body`](super::Api::body) then writes in the
+    /// API's way.
+    pub takes_bytes: bool,
+    /// The path of every request below the base URL, if it depends on nothing.
+    pub path: &'static str,
+    /// How a streaming response is cut into frames.
+    pub framing: Framing,
+    /// The service of AWS for which requests are signed.
+    #[cfg(feature = "aws")]
+    pub service: Option<Service>,
     /// Where a payload has its system text.
     pub system_fields: &'static [&'static str],
     /// Where a payload has its prompt.
@@ -58,6 +75,12 @@ impl ApiSpec {
         default_model: None,
         providers: &[],
         response_parts: &[],
+        inputs: SupportedInputs::of_texts(""),
+        takes_bytes: false,
+        path: "",
+        framing: Framing::Sse,
+        #[cfg(feature = "aws")]
+        service: None,
         system_fields: &[],
         prompt_fields: &[],
         limit_fields: &[],

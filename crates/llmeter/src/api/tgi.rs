@@ -41,6 +41,7 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["generate", "generate_stream"],
     prompt_fields: &["inputs"],
     limit_fields: &[&["parameters", "max_new_tokens"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
@@ -66,10 +67,6 @@ const PROMPT_TOKENS: &str = "x-prompt-tokens";
 impl Api for Tgi {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {

@@ -227,7 +227,7 @@ impl EndpointBuilder {
         let configured = api.configure(&mut setup)?;
         let known = configured.as_deref().unwrap_or(api);
         #[cfg(feature = "aws")]
-        let route = match known.service() {
+        let route = match known.spec().service {
             Some(service) => self.aws_route(service, known, &mut setup)?,
             None => self.plain_route(known, &mut setup)?,
         };
@@ -363,7 +363,7 @@ impl EndpointBuilder {
 /// Whether requests are signed for a service of AWS.
 fn is_signed(api: &dyn Api) -> bool {
     #[cfg(feature = "aws")]
-    return api.service().is_some();
+    return api.spec().service.is_some();
     #[cfg(not(feature = "aws"))]
     {
         let _ = api;

@@ -63,6 +63,17 @@ const ON_CLOUD: ApiSpec = ApiSpec {
     appended: &[],
     ..SPEC
 };
+#[cfg(feature = "aws")]
+const ON_BEDROCK: ApiSpec = ApiSpec {
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    ..ON_CLOUD
+};
+#[cfg(feature = "aws")]
+const ON_MANTLE: ApiSpec = ApiSpec {
+    service: Some(Service::BedrockMantle),
+    ..ON_CLOUD
+};
 const ON_FOUNDRY: ApiSpec = ApiSpec {
     base_url: None,
     ..SPEC
@@ -71,13 +82,13 @@ const ON_FOUNDRY: ApiSpec = ApiSpec {
 impl Api for Cloud {
     fn spec(&self) -> &'static ApiSpec {
         match self {
+            #[cfg(feature = "aws")]
+            Self::Bedrock => &ON_BEDROCK,
+            #[cfg(feature = "aws")]
+            Self::BedrockMantle => &ON_MANTLE,
+            Self::Vertex => &ON_CLOUD,
             Self::Foundry => &ON_FOUNDRY,
-            _ => &ON_CLOUD,
         }
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        AnthropicMessages.supported_inputs()
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
@@ -186,23 +197,6 @@ impl Api for Cloud {
             #[cfg(feature = "aws")]
             Self::Bedrock => Vec::new(),
             _ => AnthropicMessages.headers(setup),
-        }
-    }
-
-    #[cfg(feature = "aws")]
-    fn service(&self) -> Option<Service> {
-        match self {
-            Self::Bedrock => Some(Service::Bedrock),
-            Self::BedrockMantle => Some(Service::BedrockMantle),
-            _ => None,
-        }
-    }
-
-    #[cfg(feature = "aws")]
-    fn framing(&self) -> Framing {
-        match self {
-            Self::Bedrock => Framing::EventStream,
-            _ => Framing::Sse,
         }
     }
 

@@ -55,16 +55,16 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system"],
     prompt_fields: &["messages"],
     limit_fields: &[&["inferenceConfig", "maxTokens"]],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
 impl Api for BedrockConverse {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -131,24 +131,12 @@ impl Api for BedrockConverse {
         Some(message_texts(payload.get("messages")))
     }
 
-    fn takes_bytes(&self) -> bool {
-        true
-    }
-
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
         aws::body(payload, "modelId")
     }
 
     fn path(&self, setup: &Setup) -> Result<String> {
         Ok(aws::model_path(setup, "converse-stream", "converse"))
-    }
-
-    fn service(&self) -> Option<Service> {
-        Some(Service::Bedrock)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

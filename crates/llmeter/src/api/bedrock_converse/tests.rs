@@ -97,7 +97,7 @@ fn what_goes_wrong_is_said() {
     );
     assert!(error(&[delta(json!({"text": "a"}))]).contains("messageStop"));
     assert!(error(&[]).contains("without a single event"));
-    assert!(error(&[("contentBlockDelta", json!(7)), stop()]).contains("not an object"));
+    assert!(error(&[("contentBlockDelta", json!(7)), stop()]).contains("not a JSON object"));
     assert_eq!(error(&[("somethingNew", json!("x")), stop()]), "");
     assert_eq!(decode(&[stop()]).usage.output, None);
 }

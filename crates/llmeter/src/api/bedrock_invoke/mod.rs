@@ -65,6 +65,10 @@ const SPEC: ApiSpec = ApiSpec {
         &["max_gen_len"],
         &["inferenceConfig", "maxTokens"],
     ],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
@@ -77,10 +81,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for BedrockInvoke {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -110,10 +110,6 @@ impl Api for BedrockInvoke {
         aws::prompt_text(&self.input_text, payload)
     }
 
-    fn takes_bytes(&self) -> bool {
-        true
-    }
-
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
         aws::body(payload, "")
     }
@@ -124,14 +120,6 @@ impl Api for BedrockInvoke {
             "invoke-with-response-stream",
             "invoke",
         ))
-    }
-
-    fn service(&self) -> Option<Service> {
-        Some(Service::Bedrock)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
     }
 
     fn accept(&self, _: bool) -> &'static str {

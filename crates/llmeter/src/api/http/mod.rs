@@ -115,6 +115,7 @@ const SPEC: ApiSpec = ApiSpec {
     prompt_fields: &["prompt"],
     // What templates of several servers are filled from.
     limit_fields: &[&["max_tokens"], &["max_new_tokens"], &["n_predict"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
@@ -138,10 +139,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for HttpEndpoint {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {

@@ -37,7 +37,7 @@ pub struct OpenAiChat;
 
 entry_points!(OpenAiChat);
 
-const SPEC: ApiSpec = ApiSpec {
+pub(super) const SPEC: ApiSpec = ApiSpec {
     about: "OpenAI Chat Completions",
     modes: &[
         Mode::streaming("openai-chat-stream", "OpenAICompletionStreamEndpoint"),
@@ -48,6 +48,8 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["chat/completions"],
     prompt_fields: &["messages"],
     limit_fields: &[&["max_completion_tokens"], &["max_tokens"]],
+    inputs: INPUTS,
+    path: "chat/completions",
     ..openai::SPEC
 };
 
@@ -70,10 +72,6 @@ impl Api for OpenAiChat {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let system = prompt.system.iter();
         let system = system.map(|text| json!({"role": "system", "content": text}));
@@ -91,10 +89,6 @@ impl Api for OpenAiChat {
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         Some(message_texts(payload.get("messages")))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("chat/completions".to_owned())
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

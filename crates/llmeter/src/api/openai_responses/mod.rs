@@ -46,6 +46,8 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["instructions"],
     prompt_fields: &["input"],
     limit_fields: &[&["max_output_tokens"]],
+    inputs: INPUTS,
+    path: "responses",
     ..openai::SPEC
 };
 
@@ -80,10 +82,6 @@ impl Api for OpenAiResponses {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let message = |content: Value| json!({"role": "user", "content": content});
         let parts = prompt.parts.iter();
@@ -111,10 +109,6 @@ impl Api for OpenAiResponses {
             Some(Value::String(text)) => text.clone(),
             input => message_texts(input),
         })
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("responses".to_owned())
     }
 
     /// Here the first token counts, whatever it is; so the Python system must do when it runs this

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::OpenAiResponses;
 use crate::api::Api;
-use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder, Usage};
+use crate::endpoint::{Frame, ResponseBuilder, Usage};
 use llmeter_wire::clock::Stamp;
 
 /// Decodes events that arrive a second apart.
@@ -217,7 +217,13 @@ fn streams_that_are_cut_or_are_none_are_failures() {
             .contains("frame 1 is not valid JSON")
     );
     let response = decode(&[(None, b"[1]")]);
-    assert!(response.error.unwrap().to_string().contains("not an event"));
+    assert!(
+        response
+            .error
+            .unwrap()
+            .to_string()
+            .contains("not a JSON object")
+    );
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl FrameDecoder for Lines {
 
     fn end(&mut self, response: &mut ResponseBuilder) {
         let last = std::mem::take(&mut self.line);
-        self.take_line(&last, response);
+        if !last.is_empty() {
+            self.take_line(&last, response);
+        }
         self.inner.end(response);
     }
 
@@ -74,7 +76,7 @@ impl Lines {
         let data = match line.strip_prefix(b"data:") {
             Some(data) => data.trim_ascii(),
             // Containers that write a value a line.
-            None if line.starts_with(b"{") => line,
+            None if line.is_empty() || line.starts_with(b"{") => line,
             None => return,
         };
         let frame = Frame {

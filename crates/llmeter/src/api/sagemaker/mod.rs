@@ -75,6 +75,10 @@ const SPEC: ApiSpec = ApiSpec {
     ],
     prompt_fields: &["inputs"],
     limit_fields: &[&["parameters", "max_new_tokens"]],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::SageMaker),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
@@ -87,10 +91,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for SageMaker {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
@@ -131,10 +131,6 @@ impl Api for SageMaker {
         aws::prompt_text(&self.input_text, payload)
     }
 
-    fn takes_bytes(&self) -> bool {
-        true
-    }
-
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
         aws::body(payload, "")
     }
@@ -150,14 +146,6 @@ impl Api for SageMaker {
             "invocations"
         };
         Ok(format!("endpoints/{name}/{operation}"))
-    }
-
-    fn service(&self) -> Option<Service> {
-        Some(Service::SageMaker)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
     }
 
     fn accept(&self, _: bool) -> &'static str {

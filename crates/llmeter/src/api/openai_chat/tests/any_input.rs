@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::decoder;
+use super::chat_decoder;
 use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
 
@@ -67,7 +67,7 @@ fn chunk_like() -> impl Strategy<Value = serde_json::Value> {
 }
 
 fn survive(data: &[u8]) {
-    let mut decoder = decoder();
+    let mut decoder = chat_decoder();
     let mut response = ResponseBuilder::default();
     response.begin_frame(Stamp(1));
     decoder.frame(
@@ -87,7 +87,7 @@ fn survive(data: &[u8]) {
         &mut response,
     );
     decoder.end(&mut response);
-    decoder().non_streaming(data, &mut response);
+    chat_decoder().non_streaming(data, &mut response);
     let _ = decoder.error_message(data);
 }
 

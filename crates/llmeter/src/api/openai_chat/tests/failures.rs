@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::decoder;
+use super::chat_decoder;
 use super::{delta, error, frames, whole};
 use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
 
@@ -58,7 +58,7 @@ fn error_events() {
         ("", "the server sent an error event without a text"),
     ] {
         let mut response = ResponseBuilder::default();
-        decoder().frame(
+        chat_decoder().frame(
             Frame {
                 event: Some("error"),
                 data: data.as_bytes(),
@@ -69,7 +69,7 @@ fn error_events() {
         assert_eq!(error(&response), message);
     }
     let mut response = ResponseBuilder::default();
-    decoder().frame(
+    chat_decoder().frame(
         Frame {
             event: Some("message"),
             data: b"[DONE]",
@@ -198,7 +198,7 @@ fn whole_answers_that_are_none() {
 
 #[test]
 fn error_bodies() {
-    let text = |body: &str| decoder().error_message(body.as_bytes());
+    let text = |body: &str| chat_decoder().error_message(body.as_bytes());
     for (body, message) in [
         (
             r#"{"error":{"message":"Incorrect API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,

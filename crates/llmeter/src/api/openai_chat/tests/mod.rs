@@ -11,7 +11,7 @@ use crate::api::json_frames::Decoder;
 use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use llmeter_wire::clock::Stamp;
 
-fn decoder() -> Decoder<Chat> {
+fn chat_decoder() -> Decoder<Chat> {
     Decoder::new(Chat::of("chat completion"))
 }
 
@@ -22,7 +22,7 @@ fn frames(data: &[&str]) -> (ResponseBuilder, Vec<bool>) {
 }
 
 fn byte_frames(data: &[&[u8]]) -> (ResponseBuilder, Vec<bool>) {
-    let mut decoder = decoder();
+    let mut decoder = chat_decoder();
     let mut response = ResponseBuilder::default();
     response.sent_at(Stamp(0));
     let mut content = Vec::new();
@@ -60,7 +60,7 @@ fn deltas(all: &[serde_json::Value]) -> (ResponseBuilder, Vec<bool>) {
 fn whole(body: &str) -> ResponseBuilder {
     let mut response = ResponseBuilder::default();
     response.begin_frame(Stamp(1));
-    decoder().non_streaming(body.as_bytes(), &mut response);
+    chat_decoder().non_streaming(body.as_bytes(), &mut response);
     response
 }
 

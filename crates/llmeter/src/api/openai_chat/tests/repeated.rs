@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::decoder;
+use super::chat_decoder;
 use crate::api::json_frames::Decoder;
 use crate::api::openai_chat::decode::Chat;
 use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn means_what_it_means_by_itself(frames in proptest::collection::vec(frame(), 1..12)) {
-        let (mut with, mut without) = (decoder(), decoder());
+        let (mut with, mut without) = (chat_decoder(), chat_decoder());
         let (mut fast, mut full) = (ResponseBuilder::default(), ResponseBuilder::default());
         for (at, (event, data)) in frames.iter().enumerate() {
             decode(&mut with, *event, data, at, &mut fast);
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn usual_frames_need_no_parser() {
     for (number, shape) in FRAMES[..5].iter().enumerate() {
-        let mut decoder = decoder();
+        let mut decoder = chat_decoder();
         let mut response = ResponseBuilder::default();
         decode(
             &mut decoder,
