@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::failure::error_text;
-use super::json_frames::{Decoder, Meaning, add, count, list, message_texts, text};
-use super::supported_inputs::{FRAMES, usual};
+use super::json_frames::{Decoder, Meaning, Taken, add, count, list, message_texts, text};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::MediaKind;
@@ -82,10 +82,10 @@ const VERSION: &str = "2023-06-01";
 const INPUTS: SupportedInputs = SupportedInputs {
     api: "Anthropic Messages",
     system: true,
-    images: &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]),
+    images: &mime_types(["image/jpeg", "image/png", "image/gif", "image/webp"]),
     audio: &[],
     videos: &[],
-    documents: &usual([
+    documents: &mime_types([
         "application/pdf",
         "text/plain",
         "text/markdown",
@@ -197,12 +197,7 @@ struct Message {
 impl Meaning for Message {
     const END: &'static str = "no stop_reason and no [DONE]";
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         match text(value, "type") {
             "message_start" => {
                 response.id(text(&value["message"], "id"));
@@ -224,11 +219,7 @@ impl Meaning for Message {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         if !value["content"].is_array() {
             return Err("is not an Anthropic message: it has no content".to_owned());
         }

@@ -193,6 +193,21 @@ pub(super) fn prompt_text(path: &Path, payload: &Payload) -> Option<String> {
     Some(texts.join("\n"))
 }
 
+/// The text at the first of these places that has one.
+pub(super) fn text_at<'a>(value: &'a Value, places: &[&str]) -> Option<&'a str> {
+    let mut places = places.iter();
+    places.find_map(|place| value.pointer(place)?.as_str())
+}
+
+/// Whether there is a text or a list at one of these places that is not empty.
+pub(super) fn is_filled(value: &Value, places: &[&str]) -> bool {
+    places.iter().any(|place| match value.pointer(place) {
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        _ => false,
+    })
+}
+
 /// What Converse takes.
 pub(super) const INPUTS: SupportedInputs = SupportedInputs {
     api: "Bedrock Converse",

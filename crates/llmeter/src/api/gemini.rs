@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::json_frames::{Decoder, Meaning, add, count, list, text};
-use super::supported_inputs::usual;
+use super::json_frames::{Decoder, Meaning, Taken, add, count, list, text};
+use super::supported_inputs::mime_types;
 use super::*;
 
 /// The Gemini API, at a base URL with the API's version (`…/v1beta`).
@@ -53,7 +53,7 @@ const SPEC: ApiSpec = ApiSpec {
 const INPUTS: SupportedInputs = SupportedInputs {
     api: "Gemini",
     system: true,
-    images: &usual([
+    images: &mime_types([
         "image/jpeg",
         "image/png",
         "image/webp",
@@ -170,12 +170,7 @@ struct Content {
 impl Meaning for Content {
     const END: &'static str = "no finishReason and no [DONE]";
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         response.id(text(value, "responseId"));
         let mut blocked = text(&value["promptFeedback"], "blockReason");
         for candidate in list(value, "candidates").filter(|candidate| candidate.is_object()) {
@@ -206,11 +201,7 @@ impl Meaning for Content {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.frame(None, value, response)?;
         match value["candidates"].is_array() || response.is_failed() {
             true => Ok(()),

@@ -8,6 +8,9 @@ use crate::api::{Frame, FrameDecoder, ResponseBuilder, ResponseHead};
 use crate::base::failure::FailureKind;
 use crate::base::server_text::{excerpt, lenient_json};
 
+/// Whether a frame or a response is well-formed, or else what is said of it: "is not …".
+pub(super) type Taken = Result<(), String>;
+
 /// What the frames of one response mean in an API.
 pub(super) trait Meaning: Send {
     /// What a truncated stream lacks.
@@ -32,25 +35,15 @@ pub(super) trait Meaning: Send {
     }
 
     /// One frame of a stream that reports no failure. `event` is its type, if the stream names one.
-    ///
-    /// # Errors
-    /// If it is malformed, with what is said of it: "is not …".
     fn frame(
         &mut self,
         event: Option<&str>,
         value: &Value,
         response: &mut ResponseBuilder,
-    ) -> Result<(), String>;
+    ) -> Taken;
 
     /// A non-streaming response that reports no failure.
-    ///
-    /// # Errors
-    /// If it is none of this API, with what is said of it: "is not …".
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String>;
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken;
 
     /// The stream ended after at least one frame.
     fn end(&mut self, response: &mut ResponseBuilder) {
@@ -204,21 +197,6 @@ pub(super) fn number(value: &Value) -> Option<u64> {
         let number = value.as_f64()?;
         // The cast saturates; no count comes near the limit.
         (number.is_finite() && number >= 0.0).then(|| number.round() as u64)
-    })
-}
-
-/// The text at the first of these places that has one.
-pub(super) fn text_at<'a>(value: &'a Value, places: &[&str]) -> Option<&'a str> {
-    let mut places = places.iter();
-    places.find_map(|place| value.pointer(place)?.as_str())
-}
-
-/// Whether there is a text or a list at one of these places that is not empty.
-pub(super) fn is_filled(value: &Value, places: &[&str]) -> bool {
-    places.iter().any(|place| match value.pointer(place) {
-        Some(Value::Array(list)) => !list.is_empty(),
-        Some(Value::String(text)) => !text.is_empty(),
-        _ => false,
     })
 }
 

@@ -151,7 +151,7 @@ pub trait Api: Debug + Send + Sync {
     /// A fresh decoder for one response.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
-    /// How a streamed response is cut into frames.
+    /// How a streaming response is cut into frames.
     fn framing(&self) -> Framing {
         self.spec().framing
     }
@@ -190,13 +190,13 @@ pub trait Api: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The usual address; `None` if there is none.
+    /// The default address; `None` if there is none.
     fn address(&self, region: Option<&str>) -> Option<String> {
         let _ = region;
         self.spec().base_url.map(str::to_owned)
     }
 
-    /// What to do about a missing key, if nobody answers without one.
+    /// What to do about a missing key, if no server responds without one.
     fn missing_key(&self) -> Option<&'static str> {
         None
     }
@@ -242,7 +242,7 @@ pub struct Setup {
     pub identity: Identity,
     /// Whether the response is asked for as a stream.
     pub streaming: bool,
-    /// The address; empty for the API's usual one.
+    /// The address; empty for the API's default.
     pub base_url: String,
     /// Query parameters of every request.
     pub query: Vec<(String, String)>,

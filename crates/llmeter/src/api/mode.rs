@@ -107,7 +107,7 @@ impl ApiMode {
         self.streaming != Some(false)
     }
 
-    /// The environment variable in which its key usually is; `None` if it takes no key.
+    /// The default environment variable of its key; `None` if it takes no key.
     pub fn key_variable(&self) -> Option<&'static str> {
         self.api.spec().key_variable
     }

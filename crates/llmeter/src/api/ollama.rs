@@ -1,9 +1,9 @@
-//! Ollama's own chat API, streamed as lines of JSON or not.
+//! Ollama's own chat API, streaming as lines of JSON or not.
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, list, message_texts, text};
-use super::supported_inputs::{FRAMES, usual};
+use super::json_frames::{Decoder, Meaning, Taken, count, list, message_texts, text};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 
 /// Ollama's `/api/chat`, at a base URL without `/api`.
@@ -49,7 +49,7 @@ const SPEC: ApiSpec = ApiSpec {
 
 const INPUTS: SupportedInputs = SupportedInputs {
     system: true,
-    images: &usual(["image/jpeg", "image/png", "image/webp"]),
+    images: &mime_types(["image/jpeg", "image/png", "image/webp"]),
     instead: FRAMES,
     ..SupportedInputs::of_texts("Ollama")
 };
@@ -109,12 +109,7 @@ struct Chat;
 impl Meaning for Chat {
     const END: &'static str = "no line that is done and no [DONE]";
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let message = &value["message"];
         response.reasoning(text(message, "thinking"));
         if message.get("content").is_some() {
@@ -150,11 +145,7 @@ impl Meaning for Chat {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.frame(None, value, response)?;
         match value["message"].is_object() {
             true => Ok(()),

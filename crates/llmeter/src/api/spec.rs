@@ -5,7 +5,7 @@ use super::SupportedInputs;
 use super::aws::Service;
 use llmeter_wire::framing::Framing;
 
-/// Names of an API, its usual address, and where things are in its payloads.
+/// Names of an API, its default address, and where things are in its payloads.
 #[derive(Debug)]
 pub struct ApiSpec {
     /// The API's name, for people.
@@ -16,11 +16,11 @@ pub struct ApiSpec {
     pub module: &'static str,
     /// What an endpoint is called if the user does not say; empty if it is called as its model.
     pub endpoint_name: &'static str,
-    /// Who usually runs it.
+    /// Who runs it by default.
     pub provider: &'static str,
-    /// The environment variable in which its key usually is; `None` if it takes no key.
+    /// The default environment variable of its key; `None` if it takes no key.
     pub key_variable: Option<&'static str>,
-    /// Where it usually is.
+    /// Its default address.
     pub base_url: Option<&'static str>,
     /// Where a saved endpoint is that names no address.
     pub saved_base_url: Option<&'static str>,
@@ -94,7 +94,7 @@ pub struct Mode {
     pub name: &'static str,
     /// The class by which files name it, without its module.
     pub class: &'static str,
-    /// What its endpoints are called if the user does not say and it is not the API's usual name.
+    /// What its endpoints are called if the user does not say and it is not the API's default name.
     pub endpoint_name: Option<&'static str>,
     /// Whether the response is a stream; `None` if the endpoint's settings say so.
     pub streaming: Option<bool>,

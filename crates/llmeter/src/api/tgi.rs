@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, text};
+use super::json_frames::{Decoder, Meaning, Taken, count, text};
 use super::*;
 
 /// Text Generation Inference's `/generate` and `/generate_stream`. A server has one model: its name
@@ -146,12 +146,7 @@ impl Meaning for Generation {
         }
     }
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let token = &value["token"];
         // Marks like that of the end are tokens but no text.
         if token.is_object() && token["special"] != true {
@@ -167,11 +162,7 @@ impl Meaning for Generation {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.frame(None, value, response)?;
         match value["generated_text"].is_string() {
             true => Ok(()),

@@ -12,7 +12,7 @@ use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
 use llmeter_wire::ResponseHead;
 
-/// How long a call may take.
+/// Timeout of a call.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// An API that is called.

@@ -48,7 +48,7 @@ pub trait Endpoint: Send + Sync {
     /// Model, endpoint name and provider.
     fn identity(&self) -> &Identity;
 
-    /// Whether the response comes in pieces, so that a time to first token exists.
+    /// Whether the response is a stream, so that a time to first token exists.
     fn is_streaming(&self) -> bool;
 
     /// Adds what the API needs to the user's payload (model, stream switches, …).
@@ -126,7 +126,7 @@ pub trait HttpApi: Send + Sync {
         lifetime.is_none_or(|lifetime| clock::now() < made.after(lifetime / 2))
     }
 
-    /// How a streamed response is cut into frames.
+    /// How a streaming response is cut into frames.
     fn framing(&self) -> Framing {
         Framing::Sse
     }
@@ -143,7 +143,7 @@ pub trait HttpApi: Send + Sync {
 /// An endpoint that carries out the request itself.
 #[async_trait]
 pub trait Invoke: Send + Sync {
-    /// Sends the payload and reports the response's pieces to `response` as they come; each call takes
+    /// Sends the payload and reports the response's chunks to `response` as they come; each call takes
     /// the time. Call [`ResponseBuilder::sent`] just before the request leaves; without that call the clock
     /// starts when this function is called.
     ///

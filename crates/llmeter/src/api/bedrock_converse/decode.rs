@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::json_frames::{Meaning, add, list, text};
+use crate::api::json_frames::{Meaning, Taken, add, list, text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 
 /// What of a response has been seen.
@@ -29,7 +29,7 @@ impl Meaning for Converse {
         event: Option<&str>,
         value: &Value,
         response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    ) -> Taken {
         match event {
             Some("contentBlockStart") => take_block(&value["start"], response),
             Some("contentBlockDelta") if value["delta"].is_object() => {
@@ -42,11 +42,7 @@ impl Meaning for Converse {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let Some(Value::Array(content)) = value.pointer("/output/message/content") else {
             return Err("is not one of Converse: it has no output.message.content".to_owned());
         };

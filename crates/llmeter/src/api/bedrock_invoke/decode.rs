@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::BedrockInvoke;
-use crate::api::json_frames::{Meaning, is_filled, text_at};
+use crate::api::aws::{is_filled, text_at};
+use crate::api::json_frames::{Meaning, Taken};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
 
@@ -49,21 +50,12 @@ impl Meaning for BedrockInvoke {
         None
     }
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.take(value, response);
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.take(value, response);
         if response.has_text || is_filled(value, TOOL_CALLS) {
             return Ok(());

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::failure::error_text;
 use crate::api::jmespath::{Path, is_true};
-use crate::api::json_frames::Meaning;
+use crate::api::json_frames::{Meaning, Taken};
 use crate::api::{ResponseBuilder, Usage};
 use crate::base::error::Result;
 use crate::base::failure::FailureKind;
@@ -85,12 +85,7 @@ impl Meaning for Places {
         failure(&*error.as_ref()?.find(value)?)
     }
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> std::result::Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         match unwrapped(value) {
             Some(inner) => match self.error(&inner, &[]) {
                 Some(error) => response.fail(FailureKind::ServerError, error),
@@ -101,11 +96,7 @@ impl Meaning for Places {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> std::result::Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         self.take(value, response);
         match self.missing_text(response) {
             Some(path) => Err(format!(

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::shape::{Call, Chunk, Content, Message, Part, Piece};
 use super::template::Template;
 use crate::api::failure::ErrorReport;
-use crate::api::json_frames::Meaning;
+use crate::api::json_frames::{Meaning, Taken};
 use crate::api::lenient::{Object, Text, without_place};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -63,23 +63,14 @@ impl Meaning for Chat {
         None
     }
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let chunk = chunk(value);
         let chunk = chunk.map_err(|reason| format!("is not a {} chunk: {reason}", self.what))?;
         take_chunk(&chunk, true, response);
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let refuse = |reason: &str| format!("is not a {}: {reason}", self.what);
         let chunk = chunk(value).map_err(|reason| refuse(&reason))?;
         take_chunk(&chunk, false, response);

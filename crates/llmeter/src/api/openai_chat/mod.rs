@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) use decode::Chat;
 
 use super::json_frames::{Decoder, message_texts};
-use super::supported_inputs::{FRAMES, usual};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::payload::{Media, MediaKind};
 
@@ -60,12 +60,13 @@ const INPUTS: SupportedInputs = SupportedInputs {
     images: IMAGES,
     audio: &[("audio/mpeg", "mp3"), ("audio/wav", "wav")],
     videos: &[],
-    documents: &usual(["application/pdf"]),
+    documents: &mime_types(["application/pdf"]),
     instead: FRAMES,
 };
 
 /// The images that models of OpenAI see.
-pub(crate) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
+pub(crate) const IMAGES: &[Format] =
+    &mime_types(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
 impl Api for OpenAiChat {
     fn spec(&self) -> &'static ApiSpec {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::failure::{ErrorReport, error_text};
-use crate::api::json_frames::{Meaning, list, text};
+use crate::api::json_frames::{Meaning, Taken, list, text};
 use crate::api::lenient::{Count, Object, Text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -61,7 +61,7 @@ impl Meaning for Events {
         event: Option<&str>,
         value: &Value,
         builder: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    ) -> Taken {
         let response = &value["response"];
         match value["type"].as_str().or(event).unwrap_or_default() {
             "response.created" | "response.queued" | "response.in_progress" => {
@@ -96,11 +96,7 @@ impl Meaning for Events {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         if value["output"].is_array() || value["status"].is_string() {
             take_output(value, response);
             match value["status"].as_str().unwrap_or("completed") {

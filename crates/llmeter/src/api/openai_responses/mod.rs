@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::json_frames::{Decoder, message_texts};
 use super::openai_chat::{IMAGES, file};
-use super::supported_inputs::{FRAMES, usual};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::payload::{DOCX, MediaKind, PPTX, XLSX};
 
@@ -58,7 +58,7 @@ const INPUTS: SupportedInputs = SupportedInputs {
     images: IMAGES,
     audio: &[],
     videos: &[],
-    documents: &usual([
+    documents: &mime_types([
         "application/pdf",
         DOCX,
         PPTX,

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::SageMaker;
-use crate::api::json_frames::{Decoder, Meaning, is_filled, text_at};
+use crate::api::aws::{is_filled, text_at};
+use crate::api::json_frames::{Decoder, Meaning, Taken};
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
 
@@ -110,12 +111,7 @@ impl Meaning for Container {
         })
     }
 
-    fn frame(
-        &mut self,
-        _: Option<&str>,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
         let reasoning = text_at(value, REASONING);
         let visible = text_at(value, TEXT);
         if let Some(text) = reasoning {
@@ -137,11 +133,7 @@ impl Meaning for Container {
         Ok(())
     }
 
-    fn non_streaming(
-        &mut self,
-        value: &Value,
-        response: &mut ResponseBuilder,
-    ) -> Result<(), String> {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
         // Some containers respond with a list of responses.
         let value = value.get(0).unwrap_or(value);
         self.details(value, response);
