@@ -107,11 +107,11 @@ pub(super) fn with_base64(value: &Value) -> Value {
 
 /// Decodes a response of AWS's: streams report failures in frames of their own, Bedrock wraps the
 /// chunks of InvokeModel, and refusals are AWS's. What is left is the API's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Decoder<D> {
-    pub(super) inner: D,
+    inner: D,
     /// What failures call the service.
-    pub(super) service: &'static str,
+    service: &'static str,
     refusal: Refusal,
     frames: u64,
 }

@@ -246,7 +246,7 @@ mod tests {
         Credentials::new("AKID", "secret", Some("token".into()), Some(end), "test")
     }
 
-    fn holding(credentials: Credentials, failure: Option<Failure>) -> Arc<CredentialSource> {
+    fn holding(credentials: Credentials, failure: Option<Missing>) -> Arc<CredentialSource> {
         let source = CredentialSource::of_chain(None);
         source.state().latest = Some(credentials);
         source.state().tried = failure.as_ref().map(|_| clock::now());
