@@ -6,7 +6,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::failure::error_text;
-use super::json_frames::{Decoder, Meaning, Taken, add, count, list, message_texts, text};
+use super::json_frames::{
+    Decoder, Meaning, Taken, add, count, is_text_part, list, message_texts, text,
+};
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::endpoint::EndpointBuilder;
@@ -158,7 +160,7 @@ impl Api for AnthropicMessages {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload.get("messages")))
+        Some(message_texts(payload.get("messages"), is_text_part))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

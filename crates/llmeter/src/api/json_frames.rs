@@ -208,19 +208,26 @@ pub(super) fn add(sum: Option<u64>, count: Option<u64>) -> Option<u64> {
     }
 }
 
-/// The texts of messages, each on a line: contents that are texts, and those of parts.
-pub(super) fn message_texts(messages: Option<&Value>) -> String {
+/// The texts of messages, each on a line: contents that are texts, and those of the parts for which
+/// `is_text` holds.
+pub(super) fn message_texts(messages: Option<&Value>, is_text: fn(&Value) -> bool) -> String {
     let mut texts: Vec<&str> = Vec::new();
     for message in messages.and_then(Value::as_array).into_iter().flatten() {
         match &message["content"] {
             Value::String(text) if !text.is_empty() => texts.push(text),
             Value::Array(parts) => {
-                texts.extend(parts.iter().filter_map(|part| part["text"].as_str()))
+                let parts = parts.iter().filter(|part| is_text(part));
+                texts.extend(parts.filter_map(|part| part["text"].as_str()));
             }
             _ => {}
         }
     }
     texts.join("\n")
+}
+
+/// Whether a part of a message is a text that is not empty.
+pub(super) fn is_text_part(part: &Value) -> bool {
+    text(part, "type") == "text" && !text(part, "text").is_empty()
 }
 
 #[cfg(test)]

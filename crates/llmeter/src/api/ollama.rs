@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, Taken, count, list, message_texts, text};
+use super::json_frames::{Decoder, Meaning, Taken, count, is_text_part, list, message_texts, text};
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 
@@ -80,7 +80,7 @@ impl Api for Ollama {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload.get("messages")))
+        Some(message_texts(payload.get("messages"), is_text_part))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

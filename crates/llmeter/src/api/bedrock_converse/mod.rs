@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use self::document_name::DocumentNames;
 use super::aws::{INPUTS, MAX_ATTEMPTS, media_block};
-use super::json_frames::{Decoder, message_texts};
+use super::json_frames::{Decoder, list};
 use super::*;
 use crate::base::error::Error;
 use crate::payload::MediaKind;
@@ -128,7 +128,12 @@ impl Api for BedrockConverse {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload.get("messages")))
+        // A content that is a text is none of this API's.
+        let messages = payload.get("messages").and_then(Value::as_array);
+        let messages = messages.into_iter().flatten();
+        let blocks = messages.flat_map(|message| list(message, "content"));
+        let texts: Vec<&str> = blocks.filter_map(|block| block["text"].as_str()).collect();
+        Some(texts.join("\n"))
     }
 
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {

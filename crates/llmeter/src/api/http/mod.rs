@@ -14,7 +14,7 @@ pub use decode::RESPONSE_PARTS;
 
 use self::decode::Places;
 use self::template::BodyTemplate;
-use super::json_frames::{Decoder, message_texts};
+use super::json_frames::{Decoder, is_text_part, message_texts};
 use super::*;
 use crate::base::error::Error;
 use crate::endpoint::EndpointBuilder;
@@ -162,9 +162,8 @@ impl Api for HttpEndpoint {
                 Some(texts.join("\n"))
             }
             (None, Some(Value::String(text))) => Some(text.clone()),
-            (None, _) => {
-                Some(message_texts(payload.get("messages"))).filter(|text| !text.is_empty())
-            }
+            (None, _) => Some(message_texts(payload.get("messages"), is_text_part))
+                .filter(|text| !text.is_empty()),
         }
     }
 

@@ -89,7 +89,7 @@ impl Api for OpenAiChat {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload.get("messages")))
+        Some(message_texts(payload.get("messages"), |_| true))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {

@@ -107,7 +107,7 @@ impl Api for OpenAiResponses {
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         Some(match payload.get("input") {
             Some(Value::String(text)) => text.clone(),
-            input => message_texts(input),
+            input => message_texts(input, |_| true),
         })
     }
 
