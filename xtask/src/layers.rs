@@ -41,35 +41,15 @@ const LAYERS: &[&[&str]] = &[
 /// Tables of the crate's root, which everyone may read.
 const ROOT_TABLES: &[&str] = &["CALLBACKS"];
 
-/// Imports against the layers that are known, as `from -> to`. The list may only shrink.
-const KNOWN: &str = include_str!("../known-violations.txt");
-
 pub(crate) fn layers() -> Result<()> {
     let root = workspace_root()?;
     crates(&root)?;
 
-    let known: BTreeSet<&str> = KNOWN
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
-    let mut seen = BTreeSet::new();
     let mut report = String::new();
     for edge in upward_imports(&root.join("crates/llmeter/src"))? {
-        let name = format!("{} -> {}", edge.from, edge.to);
-        if !known.contains(name.as_str()) {
-            let file = edge.file.strip_prefix(&root).unwrap_or(&edge.file);
-            writeln!(report, "{}:{}: {name}", file.display(), edge.line)?;
-        }
-        seen.insert(name);
-    }
-    for name in known {
-        if !seen.contains(name) {
-            writeln!(
-                report,
-                "xtask/known-violations.txt: {name} no longer occurs: remove it"
-            )?;
-        }
+        let file = edge.file.strip_prefix(&root).unwrap_or(&edge.file);
+        let (line, from, to) = (edge.line, edge.from, edge.to);
+        writeln!(report, "{}:{line}: {from} -> {to}", file.display())?;
     }
     ensure!(
         report.is_empty(),

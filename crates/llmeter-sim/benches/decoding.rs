@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llmeter::api::ApiMode;
-use llmeter::endpoint::{Answer, EndpointSettings, Frame, Transport};
+use llmeter::endpoint::{EndpointSettings, Frame, ResponseBuilder, Transport};
 use llmeter_sim::conformance::{Says, Simulated, Wording as _};
 
 /// Frames of a stream.
@@ -56,7 +56,7 @@ fn bench_frames(c: &mut Criterion, name: &str, mode: ApiMode, frames: &[Content]
     group.bench_function(name, |b| {
         b.iter(|| {
             let mut decoder = http.decoder();
-            let mut answer = Answer::default();
+            let mut answer = ResponseBuilder::default();
             for (event, data) in black_box(frames) {
                 let frame = Frame {
                     event: event.as_deref(),

@@ -8,7 +8,8 @@ use std::io;
 use std::sync::Arc;
 
 use llmeter::endpoint::{
-    self, Answer, EndpointError, Identity, Invoke, SavedObject, Transport, Usage, async_trait,
+    self, EndpointError, Identity, Invoke, ResponseBuilder, SavedObject, Transport, Usage,
+    async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::saved::Saved;
@@ -92,7 +93,7 @@ impl Endpoint for LineEndpoint {
 /// One request: send it, and report each piece of the answer as it comes.
 #[async_trait]
 impl Invoke for LineEndpoint {
-    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), Failure> {
+    async fn invoke(&self, payload: &Payload, answer: &mut ResponseBuilder) -> Result<(), Failure> {
         let stream = TcpStream::connect(&self.address).await?;
         let mut stream = BufReader::new(stream);
         let prompt = payload["prompt"].as_str().unwrap_or_default();

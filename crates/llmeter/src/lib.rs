@@ -29,7 +29,7 @@
 //! | [`load`] | what is to be sent when |
 //! | [`run`] | one load against one endpoint, giving one result |
 //! | [`probe`] | one request, looked at closely |
-//! | [`stats`] | figures from answers |
+//! | [`stats`] | figures from responses |
 //! | [`result`] | results, and the files of a run folder |
 //! | [`callback`] | code that is hooked into a run |
 //! | [`saved`] | objects as files hold them |

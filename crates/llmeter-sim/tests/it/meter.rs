@@ -12,7 +12,10 @@ use super::server;
 
 /// APIs of the OpenAI family that generate.
 fn generating() -> impl Iterator<Item = ApiMode> {
-    ApiMode::all().filter(|api| api.name.contains("openai") && api.name != "openai-embeddings")
+    ApiMode::all().filter(|api| {
+        let spec = api.api.spec();
+        api.name.contains("openai") && !spec.limit_fields.is_empty()
+    })
 }
 
 /// Four requests to an API, and what the simulator knows of them.
@@ -41,15 +44,10 @@ fn measure(
 }
 
 fn run(simulator: &RunningSimulator, api: ApiMode, payload: Payload) -> Vec<InvocationResponse> {
-    let base_url = match api.name.starts_with("azure") {
-        true => simulator.base_url().replace("/v1", ""),
-        false => simulator.base_url().to_string(),
-    };
     let endpoint = api.endpoint(&EndpointSettings {
-        base_url: Some(base_url),
         model: Some("some/model".to_owned()),
         api_key: Some("sk-test".into()),
-        ..EndpointSettings::default()
+        ..api.example(&simulator.base_url().replace("/v1", ""))
     });
     let config = RunConfig::new(endpoint.unwrap(), [payload]).load(Load::Requests(4));
     let result = Runner::new(config).run_blocking().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::endpoint::{Answer, Identity, Invoke, SavedObject, Transport, async_trait};
+use llmeter::endpoint::{Identity, Invoke, ResponseBuilder, SavedObject, Transport, async_trait};
 use llmeter::payload::Payload;
 use llmeter::{Endpoint, Failure};
 
@@ -51,7 +51,7 @@ impl Endpoint for Instant {
 
 #[async_trait]
 impl Invoke for Instant {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
+    async fn invoke(&self, _: &Payload, answer: &mut ResponseBuilder) -> Result<(), Failure> {
         answer.sent();
         if let Some(latency) = self.latency {
             tokio::time::sleep(latency).await;

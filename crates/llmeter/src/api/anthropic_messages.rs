@@ -3,10 +3,13 @@
 mod clouds;
 
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, list, message_texts, object, text};
-use super::supported_inputs::{FRAMES, usual};
+use super::failure::error_text;
+use super::json_frames::{
+    Decoder, Meaning, Taken, add, count, is_text_part, list, message_texts, text,
+};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::MediaKind;
@@ -70,6 +73,8 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system"],
     prompt_fields: &["messages"],
     limit_fields: &[&["max_tokens"]],
+    inputs: INPUTS,
+    path: "v1/messages",
     ..ApiSpec::DEFAULT
 };
 
@@ -79,10 +84,10 @@ const VERSION: &str = "2023-06-01";
 const INPUTS: SupportedInputs = SupportedInputs {
     api: "Anthropic Messages",
     system: true,
-    images: &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]),
+    images: &mime_types(["image/jpeg", "image/png", "image/gif", "image/webp"]),
     audio: &[],
     videos: &[],
-    documents: &usual([
+    documents: &mime_types([
         "application/pdf",
         "text/plain",
         "text/markdown",
@@ -122,10 +127,6 @@ impl Api for AnthropicMessages {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let mut payload = Payload::new();
         let message = json!([{"role": "user", "content": prompt.content(block)}]);
@@ -141,10 +142,6 @@ impl Api for AnthropicMessages {
         clouds::at_provider(provider).map(Some)
     }
 
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("v1/messages".to_owned())
-    }
-
     fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
         Some(("x-api-key", key.clone()))
     }
@@ -157,20 +154,17 @@ impl Api for AnthropicMessages {
         set_model(payload, model);
         if streaming {
             payload.insert("stream".into(), json!(true));
-        } else if payload
-            .get("stream")
-            .is_some_and(|stream| *stream != json!(false))
-        {
-            payload.insert("stream".into(), json!(false));
+        } else if let Some(stream) = payload.get_mut("stream") {
+            *stream = json!(false);
         }
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload))
+        Some(message_texts(payload.get("messages"), is_text_part))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder<Message>>::default()
+        Decoder::boxed(Message::default())
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
@@ -198,97 +192,94 @@ struct Message {
     input: Option<u64>,
     cache_read: Option<u64>,
     cache_creation: Option<u64>,
+    /// Vertex AI's tokens expire.
+    is_on_vertex: bool,
 }
 
 impl Meaning for Message {
-    const ANSWER: &'static str = "an Anthropic message: it has no content";
-    const END: &'static str = "stop_reason";
+    const END: &'static str = "no stop_reason and no [DONE]";
 
-    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
-        match text(fields, "type") {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        match text(value, "type") {
             "message_start" => {
-                if let Some(message) = object(fields, "message") {
-                    answer.id(text(message, "id"));
-                    self.usage(message, answer);
-                }
+                response.id(text(&value["message"], "id"));
+                self.usage(&value["message"]["usage"], response);
             }
-            "content_block_start" => {
-                if let Some(block) = object(fields, "content_block") {
-                    take_block(block, false, answer);
-                }
-            }
-            "content_block_delta" => {
-                if let Some(delta) = object(fields, "delta") {
-                    take_delta(delta, answer);
-                }
-            }
+            "content_block_start" => take_block(&value["content_block"], true, response),
+            "content_block_delta" => take_delta(&value["delta"], response),
             "message_delta" => {
-                if let Some(delta) = object(fields, "delta") {
-                    take_stop(delta, answer);
-                }
-                self.usage(fields, answer);
+                take_stop(&value["delta"], response);
+                self.usage(&value["usage"], response);
             }
             "message_stop" => {
-                end_content(answer);
-                answer.complete();
+                end_content(response);
+                response.complete();
             }
             // `ping`, `content_block_stop`, and what the API may add.
             _ => {}
         }
+        Ok(())
     }
 
-    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
-        if !fields.get("content").is_some_and(Value::is_array) {
-            return false;
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        if !value["content"].is_array() {
+            return Err("is not an Anthropic message: it has no content".to_owned());
         }
-        answer.id(text(fields, "id"));
-        for block in list(fields, "content") {
-            take_block(block, true, answer);
+        response.id(text(value, "id"));
+        for block in list(value, "content") {
+            take_block(block, false, response);
         }
-        end_content(answer);
-        take_stop(fields, answer);
-        self.usage(fields, answer);
-        true
+        end_content(response);
+        take_stop(value, response);
+        self.usage(&value["usage"], response);
+        Ok(())
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        let text = error_text(body)?;
+        let is_expired = || String::from_utf8_lossy(body).contains("UNAUTHENTICATED");
+        Some(match self.is_on_vertex && is_expired() {
+            true => format!("{text} ({})", clouds::NEW_TOKEN),
+            false => text,
+        })
     }
 }
 
 impl Message {
     /// The API counts tokens from a cache and into it apart from `input_tokens`; here they are part
     /// of the input. All counts are cumulative, and a report need not repeat those before.
-    fn usage(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
-        let Some(usage) = object(fields, "usage") else {
+    fn usage(&mut self, usage: &Value, response: &mut ResponseBuilder) {
+        if !usage.is_object() {
             return;
-        };
+        }
         let latest = |name, known: &mut Option<u64>| *known = count(usage, name).or(*known);
         latest("input_tokens", &mut self.input);
         latest("cache_read_input_tokens", &mut self.cache_read);
         latest("cache_creation_input_tokens", &mut self.cache_creation);
-        let cached = self.cache_read.unwrap_or(0);
-        let apart = cached.saturating_add(self.cache_creation.unwrap_or(0));
-        let details = object(usage, "output_tokens_details");
-        answer.usage(Usage {
-            input: self.input.map(|input| input.saturating_add(apart)),
+        let with = |input| add(add(Some(input), self.cache_read), self.cache_creation);
+        response.usage(Usage {
+            input: self.input.and_then(with),
             output: count(usage, "output_tokens"),
             input_cached: self.cache_read,
-            output_reasoning: details.and_then(|details| count(details, "thinking_tokens")),
+            output_reasoning: count(&usage["output_tokens_details"], "thinking_tokens"),
         });
     }
 }
 
-/// A block of content: whole, or how it begins in a stream.
-fn take_block(block: &Map<String, Value>, is_whole: bool, answer: &mut Answer) {
+/// A block of content: complete, or how it begins in a stream.
+fn take_block(block: &Value, is_streaming: bool, response: &mut ResponseBuilder) {
     match text(block, "type") {
-        "text" => answer.text(text(block, "text")),
+        "text" => response.text(text(block, "text")),
         "thinking" => match text(block, "thinking") {
-            "" if !text(block, "signature").is_empty() => answer.hidden_reasoning(),
-            thinking => answer.reasoning(thinking),
+            "" if !text(block, "signature").is_empty() => response.hidden_reasoning(),
+            thinking => response.reasoning(thinking),
         },
-        "redacted_thinking" => answer.hidden_reasoning(),
+        "redacted_thinking" => response.hidden_reasoning(),
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-            answer.tool_call(text(block, "name"));
-            // A stream begins with an empty input and sends it in pieces.
-            if let Some(input) = block.get("input").filter(|_| is_whole) {
-                answer.tool_call(&input.to_string());
+            response.tool_call(text(block, "name"));
+            // A stream begins with an empty input and sends it in chunks.
+            if let Some(input) = block.get("input").filter(|_| !is_streaming) {
+                response.tool_call(&input.to_string());
             }
         }
         // The results of the server's own tools were not generated.
@@ -296,32 +287,32 @@ fn take_block(block: &Map<String, Value>, is_whole: bool, answer: &mut Answer) {
     }
 }
 
-fn take_delta(delta: &Map<String, Value>, answer: &mut Answer) {
+fn take_delta(delta: &Value, response: &mut ResponseBuilder) {
     match text(delta, "type") {
-        "text_delta" => answer.text(text(delta, "text")),
-        "input_json_delta" => answer.tool_call(text(delta, "partial_json")),
-        "thinking_delta" => answer.reasoning(text(delta, "thinking")),
+        "text_delta" => response.text(text(delta, "text")),
+        "input_json_delta" => response.tool_call(text(delta, "partial_json")),
+        "thinking_delta" => response.reasoning(text(delta, "thinking")),
         // The proof of thoughts that were told is no token of its own.
         "signature_delta"
-            if answer.reasoning.is_empty() && !text(delta, "signature").is_empty() =>
+            if response.reasoning.is_empty() && !text(delta, "signature").is_empty() =>
         {
-            answer.hidden_reasoning();
+            response.hidden_reasoning();
         }
         _ => {}
     }
 }
 
-fn take_stop(fields: &Map<String, Value>, answer: &mut Answer) {
+fn take_stop(fields: &Value, response: &mut ResponseBuilder) {
     let reason = text(fields, "stop_reason");
     if !reason.is_empty() {
-        answer.finish_reason(reason);
+        response.finish_reason(reason);
     }
 }
 
-/// An answer without any block is an empty text, not none.
-fn end_content(answer: &mut Answer) {
-    if answer.tool_calls.is_empty() {
-        answer.text("");
+/// A response without any block is an empty text, not none.
+fn end_content(response: &mut ResponseBuilder) {
+    if response.tool_calls.is_empty() {
+        response.text("");
     }
 }
 

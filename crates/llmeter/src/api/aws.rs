@@ -5,11 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::failure::excerpt;
-use super::lenient::lenient_json;
-use super::{EndpointError, Setup, SupportedInputs, path_segment};
-use crate::aws::host_suffix;
-use crate::payload::{DOCX, Media, Payload, XLSX, bytes_of, bytes_value};
+use super::jmespath::Path;
+use super::*;
+use crate::aws::{Refusal, exception, host_suffix, is_throttle, request_id};
+use crate::base::server_text::lenient_json;
+use crate::payload::{DOCX, Media, XLSX, bytes_of, bytes_value};
 
 /// A service of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +105,107 @@ pub(super) fn with_base64(value: &Value) -> Value {
     }
 }
 
+/// Decodes a response of AWS's: streams report failures in frames of their own, Bedrock wraps the
+/// chunks of InvokeModel, and refusals are AWS's. What is left is the API's.
+#[derive(Debug)]
+pub(super) struct Decoder<D> {
+    inner: D,
+    /// What failures call the service.
+    service: &'static str,
+    refusal: Refusal,
+    frames: u64,
+}
+
+impl<D: FrameDecoder + 'static> Decoder<D> {
+    pub(super) fn boxed(service: &'static str, inner: D) -> Box<dyn FrameDecoder> {
+        Box::new(Self {
+            inner,
+            service,
+            refusal: Refusal::default(),
+            frames: 0,
+        })
+    }
+}
+
+impl<D: FrameDecoder> FrameDecoder for Decoder<D> {
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
+        // An id in the body replaces it.
+        if let Some(id) = request_id(head) {
+            response.id(id);
+        }
+        self.refusal = Refusal::of(head);
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) {
+        self.frames += 1;
+        if frame.is_error {
+            let throttle = frame.event.filter(|kind| is_throttle(kind));
+            let kind = match throttle {
+                Some(_) => FailureKind::Throttled,
+                None => FailureKind::ServerError,
+            };
+            response.throttle = throttle.map(str::to_owned);
+            response.fail(kind, exception(self.service, frame.event, frame.data));
+            return;
+        }
+        if frame.event != Some("chunk") {
+            return self.inner.frame(frame, response);
+        }
+        match chunk_bytes(frame.data) {
+            Some(data) => self.inner.frame(
+                Frame {
+                    event: None,
+                    data: &data,
+                    is_error: false,
+                },
+                response,
+            ),
+            None => {
+                let reason = format_args!("chunk {} holds no bytes in base64", self.frames);
+                response.malformed(reason, frame.data);
+            }
+        }
+    }
+
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder) {
+        self.inner.non_streaming(body, response);
+    }
+
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        self.inner.end(response);
+    }
+
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        let of_api = || self.inner.error_message(body);
+        self.refusal.message(body).or_else(of_api)
+    }
+}
+
 /// What a chunk of an InvokeModel stream holds.
-///
-/// # Errors
-/// If it holds no bytes.
-pub(super) fn chunk_bytes(data: &[u8]) -> Result<Vec<u8>, String> {
-    let bytes = lenient_json(data).ok().and_then(|value| {
-        let bytes = value.get("bytes")?.as_str()?;
-        STANDARD.decode(bytes).ok()
-    });
-    bytes.ok_or_else(|| format!("holds no bytes in base64: {}", excerpt(data)))
+fn chunk_bytes(data: &[u8]) -> Option<Vec<u8>> {
+    let value = lenient_json(data).ok()?;
+    STANDARD.decode(value.get("bytes")?.as_str()?).ok()
+}
+
+/// The texts of a payload that an expression finds, each on a line.
+pub(super) fn prompt_text(path: &Path, payload: &Payload) -> Option<String> {
+    let texts = path.find_texts(&Value::Object(payload.clone()))?;
+    Some(texts.join("\n"))
+}
+
+/// The text at the first of these places that has one.
+pub(super) fn text_at<'a>(value: &'a Value, places: &[&str]) -> Option<&'a str> {
+    let mut places = places.iter();
+    places.find_map(|place| value.pointer(place)?.as_str())
+}
+
+/// Whether there is a text or a list at one of these places that is not empty.
+pub(super) fn is_filled(value: &Value, places: &[&str]) -> bool {
+    places.iter().any(|place| match value.pointer(place) {
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        _ => false,
+    })
 }
 
 /// What Converse takes.

@@ -48,20 +48,13 @@ const SPEC: ApiSpec = ApiSpec {
     provider: "azure",
     key_variable: Some("AZURE_OPENAI_API_KEY"),
     saved_base_url: None,
-    example_base_url: "http://localhost:8000",
-    appended: &["chat/completions"],
-    prompt_fields: &["messages"],
-    limit_fields: &[&["max_completion_tokens"], &["max_tokens"]],
-    ..openai::SPEC
+    example_base_url: ApiSpec::DEFAULT.example_base_url,
+    ..openai_chat::SPEC
 };
 
 impl Api for AzureOpenAiChat {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        OpenAiChat.supported_inputs()
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {

@@ -7,21 +7,18 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use serde_json::Value;
 
-use super::Answer;
-use super::lenient::{Accept, Text, accept, lenient_json};
+use super::ResponseBuilder;
+use super::lenient::{Accept, Text, accept};
 use crate::base::failure::FailureKind;
-
-/// Characters of a server's text that an error message quotes.
-const EXCERPT: usize = 160;
+use crate::base::server_text::{excerpt, lenient_json};
 
 /// What a server says about a failure.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(crate) struct ErrorReport<'a> {
-    #[serde(borrow, default)]
     pub(crate) message: Text<'a>,
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     pub(crate) kind: Text<'a>,
-    #[serde(borrow, default)]
     pub(crate) code: Text<'a>,
 }
 
@@ -49,7 +46,6 @@ impl fmt::Display for ErrorReport<'_> {
 pub(crate) struct ErrorField<'a>(pub(crate) Option<ErrorReport<'a>>);
 
 impl<'de: 'a, 'a> Accept<'de> for ErrorField<'a> {
-    type Out = ErrorField<'a>;
     fn other() -> Self {
         ErrorField(Some(ErrorReport {
             message: Text::Other,
@@ -136,84 +132,27 @@ pub(super) fn event_error(data: &[u8]) -> String {
 /// One of FastAPI's details: `{"loc": ["body", "messages"], "msg": "field required"}`.
 fn detail_text(detail: &Value) -> Option<String> {
     let message = detail.get("msg")?.as_str()?;
-    let place: Vec<String> = detail
-        .get("loc")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(|step| {
-            step.as_str()
-                .map_or_else(|| step.to_string(), str::to_owned)
-        })
-        .collect();
-    Some(match place.as_slice() {
-        [] => message.to_owned(),
-        place => format!("{}: {message}", place.join(".")),
+    let place = detail["loc"].as_array().into_iter().flatten();
+    let place = place.map(|step| {
+        step.as_str()
+            .map_or_else(|| step.to_string(), str::to_owned)
+    });
+    let place = place.collect::<Vec<_>>().join(".");
+    Some(match &*place {
+        "" => message.to_owned(),
+        place => format!("{place}: {message}"),
     })
 }
 
-/// AWS's names for "too many requests", whatever the status that goes with them.
-const AWS_THROTTLES: [&str; 12] = [
-    "BandwidthLimitExceeded",
-    "LimitExceededException",
-    "ModelNotReadyException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
-/// Whether an error of AWS's asks to come back later. Streams begin its name with a small letter.
-pub(crate) fn is_throttle(kind: &str) -> bool {
-    let kind = bare_kind(kind);
-    let mut names = AWS_THROTTLES.iter();
-    names.any(|name| name.eq_ignore_ascii_case(kind))
-}
-
-/// The name of an AWS error alone: `ThrottlingException` of `ThrottlingException:http://internal…` and
-/// of `com.amazon.coral.service#ThrottlingException`.
-pub(crate) fn bare_kind(kind: &str) -> &str {
-    let kind = kind.split(':').next().unwrap_or_default();
-    kind.rsplit('#').next().unwrap_or_default()
-}
-
-/// A whole answer's JSON; what is wrong with it becomes the answer's error.
-pub(crate) fn whole_json(body: &[u8], answer: &mut Answer) -> Option<Value> {
+/// A non-streaming response's JSON; what is wrong with it becomes the response's error.
+pub(super) fn response_json(body: &[u8], response: &mut ResponseBuilder) -> Option<Value> {
     if body.trim_ascii().is_empty() {
-        answer.fail(FailureKind::Empty, "the server's answer is empty");
+        response.fail(FailureKind::Empty, "the server's response is empty");
         return None;
     }
-    match lenient_json(body) {
-        Ok(value) => Some(value),
-        Err(reason) => {
-            let reason = format!(
-                "the server's answer is not valid JSON: {reason}: {}",
-                excerpt(body)
-            );
-            answer.fail(FailureKind::Malformed, reason);
-            None
-        }
-    }
-}
-
-/// The beginning of a server's text, on one line.
-pub(crate) fn excerpt(data: &[u8]) -> String {
-    // A character is at most four bytes; a cut one at the end is dropped with the rest.
-    let head = &data[..data.len().min(4 * EXCERPT)];
-    let text = String::from_utf8_lossy(head);
-    let mut out: String = text
-        .trim()
-        .chars()
-        .take(EXCERPT)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if head.len() < data.len() || text.trim().chars().count() > EXCERPT {
-        out.push('…');
-    }
-    out
+    let invalid = |reason| {
+        let reason = format_args!("the server's response is not valid JSON: {reason}");
+        response.malformed(reason, body);
+    };
+    lenient_json(body).map_err(invalid).ok()
 }

@@ -1,10 +1,10 @@
 //! Google's Gemini API: `generateContent` and `streamGenerateContent`.
 
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, list, object, text};
-use super::supported_inputs::usual;
+use super::json_frames::{Decoder, Meaning, Taken, add, count, list, text};
+use super::supported_inputs::mime_types;
 use super::*;
 
 /// The Gemini API, at a base URL with the API's version (`…/v1beta`).
@@ -45,6 +45,7 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system_instruction", "systemInstruction"],
     prompt_fields: &["contents"],
     limit_fields: &[&["generationConfig", "maxOutputTokens"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
@@ -52,7 +53,7 @@ const SPEC: ApiSpec = ApiSpec {
 const INPUTS: SupportedInputs = SupportedInputs {
     api: "Gemini",
     system: true,
-    images: &usual([
+    images: &mime_types([
         "image/jpeg",
         "image/png",
         "image/webp",
@@ -105,10 +106,6 @@ impl Api for Gemini {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let parts: Value = prompt.parts.iter().map(part_of).collect();
         let mut payload = Payload::new();
@@ -130,12 +127,13 @@ impl Api for Gemini {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let contents = list(payload, "contents");
-        let parts = contents.flat_map(|content| list(content, "parts"));
-        let texts: Vec<&str> = parts
-            .map(|part| text(part, "text"))
-            .filter(|text| !text.is_empty())
-            .collect();
+        let contents = payload.get("contents").and_then(Value::as_array);
+        let parts = contents
+            .into_iter()
+            .flatten()
+            .flat_map(|content| list(content, "parts"));
+        let texts = parts.map(|part| text(part, "text"));
+        let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
         Some(texts.join("\n"))
     }
 
@@ -155,11 +153,11 @@ impl Api for Gemini {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder<Content>>::default()
+        Decoder::boxed(Content::default())
     }
 }
 
-/// What of an answer has been seen.
+/// What of a response has been seen.
 #[derive(Debug, Default)]
 struct Content {
     // The latest report of each count.
@@ -170,99 +168,88 @@ struct Content {
 }
 
 impl Meaning for Content {
-    const ANSWER: &'static str = "Gemini content: it has no candidates";
-    const END: &'static str = "finishReason";
+    const END: &'static str = "no finishReason and no [DONE]";
 
-    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
-        answer.id(text(fields, "responseId"));
-        let mut is_blocked = object(fields, "promptFeedback")
-            .map(|feedback| text(feedback, "blockReason"))
-            .filter(|reason| !reason.is_empty());
-        for candidate in list(fields, "candidates") {
-            is_blocked = None;
-            let content = object(candidate, "content");
-            let parts = content
-                .into_iter()
-                .flat_map(|content| list(content, "parts"));
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        response.id(text(value, "responseId"));
+        let mut blocked = text(&value["promptFeedback"], "blockReason");
+        for candidate in list(value, "candidates").filter(|candidate| candidate.is_object()) {
+            blocked = "";
+            let mut parts = list(&candidate["content"], "parts");
             if count(candidate, "index").unwrap_or(0) > 0 {
-                if parts.into_iter().any(is_content) {
-                    answer.other_content();
+                if parts.any(is_content) {
+                    response.other_content();
                 }
                 continue;
             }
             for part in parts {
-                take_part(part, answer);
+                take_part(part, response);
             }
             let reason = text(candidate, "finishReason");
             if !reason.is_empty() {
-                if answer.tool_calls.is_empty() {
-                    answer.text("");
+                if response.tool_calls.is_empty() {
+                    response.text("");
                 }
-                answer.finish_reason(reason);
+                response.finish_reason(reason);
             }
         }
-        if let Some(usage) = object(fields, "usageMetadata") {
-            self.usage(usage, answer);
+        self.usage(&value["usageMetadata"], response);
+        if !blocked.is_empty() {
+            let reason = format!("the prompt was blocked: {blocked}");
+            response.fail(FailureKind::ServerError, reason);
         }
-        if let Some(reason) = is_blocked {
-            answer.fail(
-                FailureKind::ServerError,
-                format!("the prompt was blocked: {reason}"),
-            );
-        }
+        Ok(())
     }
 
-    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
-        self.frame(fields, answer);
-        fields.get("candidates").is_some_and(Value::is_array) || answer.is_failed()
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        self.frame(None, value, response)?;
+        match value["candidates"].is_array() || response.is_failed() {
+            true => Ok(()),
+            false => Err("is not Gemini content: it has no candidates".to_owned()),
+        }
     }
 }
 
 impl Content {
     /// The API counts thoughts apart from the candidates' tokens, and the prompts of its own tools
     /// apart from the prompt's; cached tokens are part of the prompt's. All counts are cumulative.
-    fn usage(&mut self, usage: &Map<String, Value>, answer: &mut Answer) {
+    fn usage(&mut self, usage: &Value, response: &mut ResponseBuilder) {
         let latest = |name, known: &mut Option<u64>| *known = count(usage, name).or(*known);
         latest("promptTokenCount", &mut self.prompt);
         latest("toolUsePromptTokenCount", &mut self.tool_prompt);
         latest("candidatesTokenCount", &mut self.candidates);
         latest("thoughtsTokenCount", &mut self.thoughts);
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        answer.usage(Usage {
+        response.usage(Usage {
             input: self
                 .prompt
-                .and_then(|prompt| sum(Some(prompt), self.tool_prompt)),
-            output: sum(self.candidates, self.thoughts),
+                .and_then(|prompt| add(Some(prompt), self.tool_prompt)),
+            output: add(self.candidates, self.thoughts),
             input_cached: count(usage, "cachedContentTokenCount"),
             output_reasoning: self.thoughts,
         });
     }
 }
 
-fn take_part(part: &Map<String, Value>, answer: &mut Answer) {
-    if let Some(call) = object(part, "functionCall") {
-        answer.tool_call(text(call, "name"));
-        if let Some(arguments) = call.get("args").filter(|args| !args.is_null()) {
-            answer.tool_call(&arguments.to_string());
+fn take_part(part: &Value, response: &mut ResponseBuilder) {
+    let call = &part["functionCall"];
+    if call.is_object() {
+        response.tool_call(text(call, "name"));
+        if !call["args"].is_null() {
+            response.tool_call(&call["args"].to_string());
         }
-    } else if part.get("thought") == Some(&Value::Bool(true)) {
-        answer.reasoning(text(part, "text"));
-    } else if part.contains_key("text") {
-        answer.text(text(part, "text"));
+    } else if part["thought"] == true {
+        response.reasoning(text(part, "text"));
+    } else if part.get("text").is_some() {
+        response.text(text(part, "text"));
     } else if is_content(part) {
-        answer.other_content();
+        response.other_content();
     }
 }
 
 /// Whether a part stands for something generated. The output of code that the server ran does not.
-fn is_content(part: &Map<String, Value>) -> bool {
-    !text(part, "text").is_empty()
-        || ["functionCall", "executableCode", "inlineData", "fileData"]
-            .iter()
-            .any(|kind| object(part, kind).is_some())
+fn is_content(part: &Value) -> bool {
+    let kinds = ["functionCall", "executableCode", "inlineData", "fileData"];
+    !text(part, "text").is_empty() || kinds.iter().any(|kind| part[kind].is_object())
 }
 
 #[cfg(test)]

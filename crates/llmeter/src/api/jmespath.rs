@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::json_frames::number;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 
@@ -100,9 +101,7 @@ impl Path {
 
     /// The count that is found.
     pub(super) fn find_count(&self, value: &Value) -> Option<u64> {
-        let count = self.find(value)?.as_f64()?;
-        // The cast saturates; no count comes near the limit.
-        (count.is_finite() && count >= 0.0).then(|| count.round() as u64)
+        number(&*self.find(value)?)
     }
 }
 
@@ -153,6 +152,19 @@ fn steps(text: &str) -> Option<Vec<Step>> {
         if rest.is_empty() {
             return Some(steps);
         }
+    }
+}
+
+/// As JMESPath has it: null, false and whatever is empty are not. Nor is the number 0, with which
+/// some APIs say that there was no error, and which is not true in Python either.
+pub(super) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
     }
 }
 

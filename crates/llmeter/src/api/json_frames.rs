@@ -1,127 +1,175 @@
-//! Reads frames and whole answers as JSON and says what is wrong with them; what they mean is the
-//! API's own.
+//! Reads frames and non-streaming responses as JSON and says what is wrong with them; what they mean is
+//! the API's own.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::api::failure::{error_text, event_error, excerpt, whole_json};
-use crate::api::lenient::lenient_json;
+use crate::api::failure::{error_text, event_error, response_json};
+use crate::api::{Frame, FrameDecoder, ResponseBuilder, ResponseHead};
 use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead};
+use crate::base::server_text::{excerpt, lenient_json};
 
-/// What the frames of one answer mean in an API.
-pub(super) trait Meaning: Default + Send {
-    /// A whole answer, with its article.
-    const ANSWER: &'static str;
-    /// What a stream that was cut lacks.
-    const END: &'static str;
+/// Whether a frame or a response is well-formed, or else what is said of it: "is not …".
+pub(super) type Taken = Result<(), String>;
 
-    /// The head of the answer, of whatever status.
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        let _ = (head, answer);
+/// What the frames of one response mean in an API.
+pub(super) trait Meaning: Send {
+    /// What a truncated stream lacks.
+    const END: &'static str = "";
+    /// Whether whatever is no JSON object is malformed.
+    const OBJECTS_ONLY: bool = true;
+
+    /// The head of the response, of whatever status.
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
+        let _ = (head, response);
     }
 
-    /// One frame of a stream that reports no error.
-    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer);
+    /// Takes a frame that need not be parsed as JSON of any shape. Returns whether it did.
+    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+        let _ = (frame, response);
+        false
+    }
 
-    /// A whole answer that reports no error. Returns whether it is one of this API.
-    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool;
+    /// The failure that a frame or a non-streaming response reports.
+    fn error(&self, value: &Value, data: &[u8]) -> Option<String> {
+        reported_error(value, data)
+    }
+
+    /// One frame of a stream that reports no failure. `event` is its type, if the stream names one.
+    fn frame(
+        &mut self,
+        event: Option<&str>,
+        value: &Value,
+        response: &mut ResponseBuilder,
+    ) -> Taken;
+
+    /// A non-streaming response that reports no failure.
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken;
+
+    /// The stream ended after at least one frame.
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        if !response.is_complete() {
+            let reason = format!("the stream ended before it was finished ({})", Self::END);
+            response.fail(FailureKind::Truncated, reason);
+        }
+    }
+
+    /// The server's own words from the body of an error status.
+    fn error_message(&self, body: &[u8]) -> Option<String> {
+        error_text(body)
+    }
 }
 
-/// Decodes one answer.
+/// Decodes one response.
 #[derive(Debug, Default)]
 pub(super) struct Decoder<M> {
-    meaning: M,
+    pub(super) meaning: M,
     /// Frames so far, those without a meaning included.
     frames: u64,
     /// `[DONE]` was seen, which some gateways add to any API's streams.
     is_done: bool,
 }
 
+impl<M: Meaning + 'static> Decoder<M> {
+    pub(super) fn boxed(meaning: M) -> Box<dyn FrameDecoder> {
+        Box::new(Self::new(meaning))
+    }
+}
+
+impl<M> Decoder<M> {
+    pub(super) fn new(meaning: M) -> Self {
+        Self {
+            meaning,
+            frames: 0,
+            is_done: false,
+        }
+    }
+}
+
 impl<M: Meaning> FrameDecoder for Decoder<M> {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        self.meaning.head(head, answer);
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
+        self.meaning.head(head, response);
     }
 
-    fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
+    fn frame(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) {
         self.frames += 1;
-        // Some servers keep a connection alive with empty events.
-        if self.is_done || data.trim_ascii().is_empty() && event != Some("error") {
+        let Frame { event, data, .. } = frame;
+        if frame.is_error {
+            let words = error_text(data).unwrap_or_else(|| excerpt(data));
+            let kind = event.map(|kind| format!("{kind}: ")).unwrap_or_default();
+            response.fail(FailureKind::ServerError, kind + &words);
+            return;
+        }
+        if self.is_done || self.meaning.quick(frame, response) {
             return;
         }
         if data.starts_with(b"[DONE]") {
             self.is_done = true;
-            answer.complete();
+            response.complete();
             return;
         }
         if event == Some("error") {
-            answer.fail(FailureKind::ServerError, event_error(data));
+            response.fail(FailureKind::ServerError, event_error(data));
             return;
         }
-        let number = self.frames;
-        match lenient_json(data) {
-            Ok(Value::Object(fields)) => match reported_error(&fields, data) {
-                Some(error) => answer.fail(FailureKind::ServerError, error),
-                None => self.meaning.frame(&fields, answer),
+        // Some servers keep a connection alive with empty events.
+        if data.trim_ascii().is_empty() {
+            return;
+        }
+        let taken = match lenient_json(data) {
+            Ok(value) if M::OBJECTS_ONLY && !value.is_object() => {
+                Err("is not a JSON object".to_owned())
+            }
+            Ok(value) => match self.meaning.error(&value, data) {
+                Some(error) => return response.fail(FailureKind::ServerError, error),
+                None => self.meaning.frame(event, &value, response),
             },
-            Ok(_) => answer.fail(
-                FailureKind::Malformed,
-                format!("frame {number} is not a JSON object: {}", excerpt(data)),
-            ),
-            Err(reason) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "frame {number} is not valid JSON: {reason}: {}",
-                    excerpt(data)
-                ),
-            ),
+            Err(reason) => Err(format!("is not valid JSON: {reason}")),
+        };
+        if let Err(reason) = taken {
+            response.malformed(format_args!("frame {} {reason}", self.frames), data);
         }
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder) {
         self.is_done = true;
-        let Some(value) = whole_json(body, answer) else {
+        let Some(value) = response_json(body, response) else {
             return;
         };
-        // Some servers wrap their one answer in a list.
-        let fields = match &value {
-            Value::Array(list) => list.first().and_then(Value::as_object),
-            value => value.as_object(),
+        // Some servers wrap their one response in a list.
+        let value = match &value {
+            Value::Array(list) if M::OBJECTS_ONLY => list.first().unwrap_or(&value),
+            value => value,
         };
-        if let Some(fields) = fields {
-            if let Some(error) = reported_error(fields, body) {
-                answer.fail(FailureKind::ServerError, error);
-                return;
-            }
-            if self.meaning.whole(fields, answer) {
-                answer.complete();
-                return;
+        if let Some(error) = self.meaning.error(value, body) {
+            response.fail(FailureKind::ServerError, error);
+            return;
+        }
+        match self.meaning.non_streaming(value, response) {
+            Ok(()) if response.is_failed() => {}
+            Ok(()) => response.complete(),
+            Err(reason) => {
+                response.malformed(format_args!("the server's response {reason}"), body);
             }
         }
-        answer.fail(
-            FailureKind::Malformed,
-            format!(
-                "the server's answer is not {}: {}",
-                M::ANSWER,
-                excerpt(body)
-            ),
-        );
     }
 
-    fn end(&mut self, answer: &mut Answer) {
-        if self.is_done || answer.is_complete() {
-            return;
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        if self.frames > 0 {
+            self.meaning.end(response);
+        } else if !self.is_done {
+            let reason = "the stream ended without a single event";
+            response.fail(FailureKind::Empty, reason);
         }
-        answer.ended_early(self.frames, &format!("no {} and no [DONE]", M::END));
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        error_text(body)
+        self.meaning.error_message(body)
     }
 }
 
 /// What the field `error` says, if it says anything.
-fn reported_error(fields: &Map<String, Value>, data: &[u8]) -> Option<String> {
-    match fields.get("error")? {
+pub(super) fn reported_error(value: &Value, data: &[u8]) -> Option<String> {
+    match value.get("error")? {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() => None,
         _ => Some(error_text(data).unwrap_or_else(|| excerpt(data))),
@@ -129,30 +177,22 @@ fn reported_error(fields: &Map<String, Value>, data: &[u8]) -> Option<String> {
 }
 
 /// A field that is a text; nothing if it is anything else.
-pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
-    fields.get(name).and_then(Value::as_str).unwrap_or_default()
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
 }
 
-/// A field that is an object.
-pub(super) fn object<'a>(
-    fields: &'a Map<String, Value>,
-    name: &str,
-) -> Option<&'a Map<String, Value>> {
-    fields.get(name)?.as_object()
-}
-
-/// The objects in a field that is a list.
-pub(super) fn list<'a>(
-    fields: &'a Map<String, Value>,
-    name: &str,
-) -> impl Iterator<Item = &'a Map<String, Value>> + use<'a> {
-    let list = fields.get(name).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_object)
+/// The elements of a field that is a list.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value[name].as_array().into_iter().flatten()
 }
 
 /// A field that is a number from zero up; nothing if it is anything else.
-pub(super) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
-    let value = fields.get(name)?;
+pub(super) fn count(value: &Value, name: &str) -> Option<u64> {
+    number(&value[name])
+}
+
+/// A number from zero up.
+pub(super) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;
         // The cast saturates; no count comes near the limit.
@@ -160,21 +200,34 @@ pub(super) fn count(fields: &Map<String, Value>, name: &str) -> Option<u64> {
     })
 }
 
-/// The texts in `content` of all `messages`: a text, or text parts.
-pub(super) fn message_texts(payload: &Map<String, Value>) -> String {
+/// Adds a count to a sum, if there is one.
+pub(super) fn add(sum: Option<u64>, count: Option<u64>) -> Option<u64> {
+    match (sum, count) {
+        (Some(sum), Some(count)) => Some(sum.saturating_add(count)),
+        (sum, count) => sum.or(count),
+    }
+}
+
+/// The texts of messages, each on a line: contents that are texts, and those of the parts for which
+/// `is_text` holds.
+pub(super) fn message_texts(messages: Option<&Value>, is_text: fn(&Value) -> bool) -> String {
     let mut texts: Vec<&str> = Vec::new();
-    for message in list(payload, "messages") {
-        match message.get("content") {
-            Some(Value::String(text)) => texts.push(text),
-            Some(Value::Array(parts)) => texts.extend(parts.iter().filter_map(|part| {
-                let is_text = part.get("type").and_then(Value::as_str) == Some("text");
-                part.get("text")?.as_str().filter(|_| is_text)
-            })),
+    for message in messages.and_then(Value::as_array).into_iter().flatten() {
+        match &message["content"] {
+            Value::String(text) if !text.is_empty() => texts.push(text),
+            Value::Array(parts) => {
+                let parts = parts.iter().filter(|part| is_text(part));
+                texts.extend(parts.filter_map(|part| part["text"].as_str()));
+            }
             _ => {}
         }
     }
-    texts.retain(|text| !text.is_empty());
     texts.join("\n")
+}
+
+/// Whether a part of a message is a text that is not empty.
+pub(super) fn is_text_part(part: &Value) -> bool {
+    text(part, "type") == "text" && !text(part, "text").is_empty()
 }
 
 #[cfg(test)]

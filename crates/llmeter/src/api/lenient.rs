@@ -6,10 +6,9 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
 /// A text. Numbers and truth values are texts too; anything else is noticed but not kept.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum Text<'a> {
     #[default]
     Absent,
@@ -53,27 +52,26 @@ impl<T> Default for Lenient<T> {
     }
 }
 
-/// Visits whatever comes and builds `Self::Out`; what is not handled becomes `other`.
+/// Built from whatever comes; what is not handled becomes `other`.
 pub(crate) trait Accept<'de>: Sized {
-    type Out;
-    fn other() -> Self::Out;
-    fn nothing() -> Self::Out {
+    fn other() -> Self;
+    fn nothing() -> Self {
         Self::other()
     }
-    fn text(_: Cow<'de, str>) -> Self::Out {
+    fn text(_: Cow<'de, str>) -> Self {
         Self::other()
     }
-    fn number(_: Number) -> Self::Out {
+    fn number(_: Number) -> Self {
         Self::other()
     }
-    fn truth(_: bool) -> Self::Out {
+    fn truth(_: bool) -> Self {
         Self::other()
     }
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self::Out, A::Error> {
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Self::other())
     }
-    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Self::Out, A::Error> {
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Self::other())
     }
@@ -88,51 +86,48 @@ pub(crate) enum Number {
 struct Any<T>(PhantomData<T>);
 
 impl<'de, T: Accept<'de>> Visitor<'de> for Any<T> {
-    type Value = T::Out;
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T::Out, E> {
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T, E> {
         Ok(T::text(Cow::Borrowed(text)))
     }
-    fn visit_str<E>(self, text: &str) -> Result<T::Out, E> {
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
         Ok(T::text(Cow::Owned(text.to_owned())))
     }
-    fn visit_string<E>(self, text: String) -> Result<T::Out, E> {
+    fn visit_string<E>(self, text: String) -> Result<T, E> {
         Ok(T::text(Cow::Owned(text)))
     }
-    fn visit_unit<E>(self) -> Result<T::Out, E> {
+    fn visit_unit<E>(self) -> Result<T, E> {
         Ok(T::nothing())
     }
-    fn visit_u64<E>(self, number: u64) -> Result<T::Out, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<T, E> {
         Ok(T::number(Number::Whole(number)))
     }
-    fn visit_i64<E>(self, number: i64) -> Result<T::Out, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<T, E> {
         Ok(T::number(Number::Negative(number)))
     }
-    fn visit_f64<E>(self, number: f64) -> Result<T::Out, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<T, E> {
         Ok(T::number(Number::Float(number)))
     }
-    fn visit_bool<E>(self, truth: bool) -> Result<T::Out, E> {
+    fn visit_bool<E>(self, truth: bool) -> Result<T, E> {
         Ok(T::truth(truth))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T::Out, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
         T::list(list)
     }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T::Out, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::object(map)
     }
 }
 
-pub(crate) fn accept<'de, T: Accept<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<T::Out, D::Error> {
+pub(crate) fn accept<'de, T: Accept<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     from.deserialize_any(Any::<T>(PhantomData))
 }
 
 impl<'de: 'a, 'a> Accept<'de> for Text<'a> {
-    type Out = Text<'a>;
     fn other() -> Self {
         Text::Other
     }
@@ -161,7 +156,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 impl<'de> Accept<'de> for Count {
-    type Out = Count;
     fn other() -> Self {
         Count(None)
     }
@@ -187,7 +181,6 @@ impl<'de> Deserialize<'de> for Count {
 }
 
 impl<'de, T: Deserialize<'de>> Accept<'de> for Lenient<T> {
-    type Out = Lenient<T>;
     fn other() -> Self {
         Lenient(None)
     }
@@ -216,47 +209,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
         from.deserialize_map(OnlyMaps(PhantomData))
     }
-}
-
-/// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
-pub(crate) fn lenient_json(data: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(data);
-    serde_json::from_str(&text).or_else(|error| {
-        let Cow::Owned(text) = without_lone_surrogates(&text) else {
-            return Err(error.to_string());
-        };
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    })
-}
-
-/// Replaces `\uD800`…`\uDFFF` escapes that are not pairs by `\uFFFD`.
-fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
-    let unit = |at: usize| -> Option<u16> {
-        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut out = String::new();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(next) = text.get(at..).and_then(|rest| rest.find('\\')) {
-        at += next;
-        at += match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
-            Some(0xD800..=0xDFFF) => {
-                out.push_str(&text[copied..at]);
-                out.push_str("\\ufffd");
-                copied = at + 6;
-                6
-            }
-            // The character after a backslash may be a backslash; it is one byte or not an escape.
-            _ => 2,
-        };
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[copied..]);
-    Cow::Owned(out)
 }
 
 /// An error's text without the line and column, which mean nothing for a decoded value.

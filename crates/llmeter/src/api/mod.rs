@@ -45,7 +45,6 @@ macro_rules! entry_points {
     };
 }
 
-mod answer;
 mod anthropic_messages;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -54,13 +53,13 @@ mod azure_openai;
 mod bedrock_converse;
 #[cfg(feature = "aws")]
 mod bedrock_invoke;
-pub(crate) mod failure;
+mod failure;
 mod field;
 mod gemini;
 pub(crate) mod http;
 mod jmespath;
-pub(crate) mod json_frames;
-pub(crate) mod lenient;
+mod json_frames;
+mod lenient;
 mod mode;
 mod ollama;
 mod openai;
@@ -70,6 +69,7 @@ mod openai_embeddings;
 mod openai_responses;
 mod payload_fields;
 mod response;
+mod response_builder;
 #[cfg(feature = "aws")]
 mod sagemaker;
 mod spec;
@@ -83,7 +83,6 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-pub use answer::{Answer, Usage};
 pub use anthropic_messages::AnthropicMessages;
 #[cfg(feature = "aws")]
 pub use aws::Service;
@@ -95,7 +94,7 @@ pub use bedrock_invoke::BedrockInvoke;
 pub(crate) use field::{CountSlot, FieldSlot};
 pub use field::{FieldValue, ResponseField};
 pub use gemini::Gemini;
-pub use http::{ANSWER_PARTS, HttpEndpoint};
+pub use http::{HttpEndpoint, RESPONSE_PARTS};
 pub use mode::ApiMode;
 pub use ollama::Ollama;
 pub use openai_chat::OpenAiChat;
@@ -104,6 +103,7 @@ pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub use response::{InvocationResponse, ResponseDetail};
+pub use response_builder::{ResponseBuilder, Usage};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
 pub use spec::{ApiSpec, Mode};
@@ -125,9 +125,6 @@ pub use llmeter_wire::{HttpRequest, ResponseHead};
 pub trait Api: Debug + Send + Sync {
     /// Its names, and where things are in its payloads.
     fn spec(&self) -> &'static ApiSpec;
-
-    /// What it takes of a prompt.
-    fn supported_inputs(&self) -> &'static SupportedInputs;
 
     /// A payload of a prompt's parts with at most so many tokens to generate.
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload;
@@ -151,17 +148,12 @@ pub trait Api: Debug + Send + Sync {
         serde_json::to_vec(payload).map_err(|error| EndpointError(error.to_string()))
     }
 
-    /// Whether payloads may hold raw bytes, which [`body`](Self::body) then writes in the API's way.
-    fn takes_bytes(&self) -> bool {
-        false
-    }
-
     /// A fresh decoder for one response.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
-    /// How a streamed response is cut into frames.
+    /// How a streaming response is cut into frames.
     fn framing(&self) -> Framing {
-        Framing::Sse
+        self.spec().framing
     }
 
     /// The `Accept` header.
@@ -182,7 +174,10 @@ pub trait Api: Debug + Send + Sync {
     ///
     /// # Errors
     /// When a setting that is part of it is missing or cannot be used.
-    fn path(&self, setup: &Setup) -> Result<String>;
+    fn path(&self, setup: &Setup) -> Result<String> {
+        let _ = setup;
+        Ok(self.spec().path.to_owned())
+    }
 
     /// The header that carries the key; `None` if the key is sent otherwise.
     fn key_header(&self, key: &SecretString) -> Option<(&'static str, SecretString)> {
@@ -195,20 +190,14 @@ pub trait Api: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The usual address; `None` if there is none.
+    /// The default address; `None` if there is none.
     fn address(&self, region: Option<&str>) -> Option<String> {
         let _ = region;
         self.spec().base_url.map(str::to_owned)
     }
 
-    /// What to do about a missing key, if nobody answers without one.
+    /// What to do about a missing key, if no server responds without one.
     fn missing_key(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// The service of AWS for which requests are signed.
-    #[cfg(feature = "aws")]
-    fn service(&self) -> Option<Service> {
         None
     }
 
@@ -253,7 +242,7 @@ pub struct Setup {
     pub identity: Identity,
     /// Whether the response is asked for as a stream.
     pub streaming: bool,
-    /// The address; empty for the API's usual one.
+    /// The address; empty for the API's default.
     pub base_url: String,
     /// Query parameters of every request.
     pub query: Vec<(String, String)>,
@@ -291,7 +280,7 @@ impl Setup {
     }
 }
 
-/// Who answers: the three names that every result carries.
+/// Who responses: the three names that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The model, as the API calls it.
@@ -336,7 +325,7 @@ pub(crate) fn prepare(
     model: Option<&str>,
     streaming: bool,
 ) -> Result<(), EndpointError> {
-    if !api.takes_bytes()
+    if !api.spec().takes_bytes
         && let Some(path) = bytes_within(payload)
     {
         return Err(EndpointError(format!(
@@ -384,21 +373,21 @@ pub(crate) fn path_segment(text: &str) -> String {
     out
 }
 
-/// Turns the frames of one answer into its content. Runs far from the socket.
+/// Turns the frames of one response into its content. Runs far from the socket.
 pub trait FrameDecoder: Send {
-    /// The head of the answer, which comes before everything else.
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        let _ = (head, answer);
+    /// The head of the response, which comes before everything else.
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
+        let _ = (head, response);
     }
 
     /// One frame of a stream.
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer);
+    fn frame(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder);
 
-    /// A whole body that was not sent as a stream.
-    fn whole(&mut self, body: &[u8], answer: &mut Answer);
+    /// The body of a non-streaming response.
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder);
 
     /// The stream ended without a network error; report an error if it ended too early.
-    fn end(&mut self, answer: &mut Answer);
+    fn end(&mut self, response: &mut ResponseBuilder);
 
     /// The server's own words from the body of an error status, if the body has this API's shape.
     fn error_message(&self, body: &[u8]) -> Option<String>;

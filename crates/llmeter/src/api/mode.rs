@@ -107,7 +107,7 @@ impl ApiMode {
         self.streaming != Some(false)
     }
 
-    /// The environment variable in which its key usually is; `None` if it takes no key.
+    /// The default environment variable of its key; `None` if it takes no key.
     pub fn key_variable(&self) -> Option<&'static str> {
         self.api.spec().key_variable
     }
@@ -130,7 +130,7 @@ impl ApiMode {
         let provider = provider.unwrap_or(self.api.spec().provider);
         let api = self.api.at_provider(provider).ok()??;
         #[cfg(feature = "aws")]
-        if let Some(service) = api.service() {
+        if let Some(service) = api.spec().service {
             return Some(service.address(region));
         }
         api.address(Some(region))
@@ -178,7 +178,7 @@ pub(crate) fn create_payload(
         return Err(Error::invalid(Setting::MaxTokens, 0, "1 or more"));
     }
     let parts = PromptParts {
-        parts: api.supported_inputs().parts(prompt)?,
+        parts: api.spec().inputs.parts(prompt)?,
         system: prompt.system.as_deref(),
     };
     let mut payload = api.payload(&parts, max_tokens, streaming);

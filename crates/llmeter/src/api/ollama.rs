@@ -1,9 +1,9 @@
-//! Ollama's own chat API, streamed as lines of JSON or not.
+//! Ollama's own chat API, streaming as lines of JSON or not.
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, list, message_texts, object, text};
-use super::supported_inputs::{FRAMES, usual};
+use super::json_frames::{Decoder, Meaning, Taken, count, is_text_part, list, message_texts, text};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 
 /// Ollama's `/api/chat`, at a base URL without `/api`.
@@ -41,12 +41,15 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["api/chat", "api"],
     prompt_fields: &["messages"],
     limit_fields: &[&["options", "num_predict"]],
+    inputs: INPUTS,
+    path: "api/chat",
+    framing: Framing::JsonLines,
     ..ApiSpec::DEFAULT
 };
 
 const INPUTS: SupportedInputs = SupportedInputs {
     system: true,
-    images: &usual(["image/jpeg", "image/png", "image/webp"]),
+    images: &mime_types(["image/jpeg", "image/png", "image/webp"]),
     instead: FRAMES,
     ..SupportedInputs::of_texts("Ollama")
 };
@@ -54,10 +57,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for Ollama {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -81,19 +80,11 @@ impl Api for Ollama {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(message_texts(payload))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("api/chat".to_owned())
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::JsonLines
+        Some(message_texts(payload.get("messages"), is_text_part))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder<Chat>>::default()
+        Decoder::boxed(Chat)
     }
 }
 
@@ -112,53 +103,54 @@ const DURATIONS: [&str; 4] = [
     "eval_duration",
 ];
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chat;
 
 impl Meaning for Chat {
-    const ANSWER: &'static str = "an Ollama chat answer: it has no message";
-    const END: &'static str = "line that is done";
+    const END: &'static str = "no line that is done and no [DONE]";
 
-    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
-        if let Some(message) = object(fields, "message") {
-            answer.reasoning(text(message, "thinking"));
-            if message.contains_key("content") {
-                answer.text(text(message, "content"));
-            }
-            for call in list(message, "tool_calls") {
-                if let Some(function) = object(call, "function") {
-                    answer.tool_call(text(function, "name"));
-                    if let Some(arguments) = function.get("arguments") {
-                        answer.tool_call(&arguments.to_string());
-                    }
-                }
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let message = &value["message"];
+        response.reasoning(text(message, "thinking"));
+        if message.get("content").is_some() {
+            response.text(text(message, "content"));
+        }
+        for call in list(message, "tool_calls") {
+            let function = &call["function"];
+            response.tool_call(text(function, "name"));
+            if let Some(arguments) = function.get("arguments") {
+                response.tool_call(&arguments.to_string());
             }
         }
-        if fields.get("done") != Some(&Value::Bool(true)) {
-            return;
+        if value["done"] != true {
+            return Ok(());
         }
-        match text(fields, "done_reason") {
-            "" => answer.complete(),
-            reason => answer.finish_reason(reason),
+        match text(value, "done_reason") {
+            "" => response.complete(),
+            reason => response.finish_reason(reason),
         }
-        answer.usage(Usage {
-            input: count(fields, "prompt_eval_count"),
-            output: count(fields, "eval_count"),
+        response.usage(Usage {
+            input: count(value, "prompt_eval_count"),
+            output: count(value, "eval_count"),
             ..Usage::default()
         });
         let timings: Map<String, Value> = DURATIONS
             .iter()
-            .filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())))
+            .filter_map(|name| Some(((*name).to_owned(), value.get(name)?.clone())))
             .filter(|(_, value)| value.is_number())
             .collect();
         if !timings.is_empty() {
-            answer.annotate("server_timings", timings);
+            response.annotate("server_timings", timings);
         }
+        Ok(())
     }
 
-    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
-        self.frame(fields, answer);
-        object(fields, "message").is_some()
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        self.frame(None, value, response)?;
+        match value["message"].is_object() {
+            true => Ok(()),
+            false => Err("is not an Ollama chat response: it has no message".to_owned()),
+        }
     }
 }
 

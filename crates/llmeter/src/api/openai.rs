@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::jmespath::is_true;
 use super::*;
 
 /// Names and addresses of all of them.
@@ -48,29 +49,9 @@ pub(super) fn prepare(payload: &mut Payload, model: Option<&str>, streaming: boo
 
 /// Asks for the usage at the end of a stream, unless the user has said something of it.
 pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
-    if streaming && !payload.get("stream_options").is_some_and(is_truthy) {
+    if streaming && !payload.get("stream_options").is_some_and(is_true) {
         payload.insert("stream_options".into(), json!({"include_usage": true}));
     }
-}
-
-/// The texts of messages, each on a line: contents that are texts, and those of parts.
-pub(super) fn message_texts(messages: Option<&Value>) -> String {
-    let messages = messages.and_then(Value::as_array);
-    let mut texts: Vec<&str> = Vec::new();
-    for content in messages
-        .into_iter()
-        .flatten()
-        .filter_map(|message| message.get("content"))
-    {
-        match content {
-            Value::String(text) if !text.is_empty() => texts.push(text),
-            Value::Array(parts) => {
-                texts.extend(parts.iter().filter_map(|part| part.get("text")?.as_str()));
-            }
-            _ => {}
-        }
-    }
-    texts.join("\n")
 }
 
 /// The text of a field that is a text or a list of texts, each on a line; `None` for token ids.
@@ -82,17 +63,5 @@ pub(super) fn plain_texts(field: Option<&Value>) -> Option<String> {
             Some(texts?.join("\n"))
         }
         _ => None,
-    }
-}
-
-/// What Python takes for true.
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::openai_chat::Decoder;
+use super::json_frames::Decoder;
+use super::openai_chat::Chat;
 use super::*;
 use crate::base::error::Error;
 
@@ -60,18 +61,14 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["completions"],
     prompt_fields: &["prompt"],
     limit_fields: &[&["max_tokens"]],
+    inputs: SupportedInputs::of_texts("OpenAI's older Completions"),
+    path: "completions",
     ..openai::SPEC
 };
-
-const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI's older Completions");
 
 impl Api for OpenAiCompletions {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -91,12 +88,8 @@ impl Api for OpenAiCompletions {
         openai::plain_texts(payload.get("prompt"))
     }
 
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("completions".to_owned())
-    }
-
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(Decoder::of("completion"))
+        Decoder::boxed(Chat::of("completion"))
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

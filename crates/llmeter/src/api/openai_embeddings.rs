@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::failure::{ErrorField, error_text, excerpt};
+use super::failure::{ErrorField, error_text};
 use super::lenient::{Count, Lenient, Object, Text};
 use super::*;
 use crate::endpoint::EndpointBuilder;
@@ -53,18 +53,14 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "openai-embeddings",
     appended: &["embeddings"],
     prompt_fields: &["input"],
+    inputs: SupportedInputs::of_texts("OpenAI embeddings"),
+    path: "embeddings",
     ..openai::SPEC
 };
-
-const INPUTS: SupportedInputs = SupportedInputs::of_texts("OpenAI embeddings");
 
 impl Api for OpenAiEmbeddings {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, _: u64, _: bool) -> Payload {
@@ -82,10 +78,6 @@ impl Api for OpenAiEmbeddings {
         openai::plain_texts(payload.get("input"))
     }
 
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("embeddings".to_owned())
-    }
-
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         Box::new(Decoder)
     }
@@ -100,28 +92,24 @@ impl Api for OpenAiEmbeddings {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Body<'a> {
-    #[serde(borrow, default)]
     id: Text<'a>,
-    #[serde(default)]
     data: Option<Vec<Object<Item>>>,
-    #[serde(default)]
     usage: Lenient<UsageReport>,
-    #[serde(borrow, default)]
     error: ErrorField<'a>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 struct Item {
-    #[serde(default)]
     embedding: Dimensions,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 struct UsageReport {
-    #[serde(default)]
     prompt_tokens: Count,
-    #[serde(default)]
     total_tokens: Count,
 }
 
@@ -161,67 +149,56 @@ struct Decoder;
 
 impl FrameDecoder for Decoder {
     /// This API does not stream.
-    fn frame(&mut self, _: Frame<'_>, _: &mut Answer) {}
+    fn frame(&mut self, _: Frame<'_>, _: &mut ResponseBuilder) {}
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder) {
         if body.trim_ascii().is_empty() {
-            answer.fail(FailureKind::Empty, "the server's answer is empty");
+            response.fail(FailureKind::Empty, "the server's response is empty");
             return;
         }
         let text = String::from_utf8_lossy(body);
         let Object(body) = match serde_json::from_str::<Object<Body<'_>>>(&text) {
             Ok(body) => body,
             Err(reason) => {
-                answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "the server's answer is not a list of embeddings: {reason}: {}",
-                        excerpt(text.as_bytes())
-                    ),
-                );
+                let what = "the server's response is not a list of embeddings";
+                response.malformed(format_args!("{what}: {reason}"), body);
                 return;
             }
         };
         if let Some(id) = body.id.non_empty() {
-            answer.id(id);
+            response.id(id);
         }
         if let Some(usage) = &body.usage.0 {
-            answer.usage(Usage {
+            response.usage(Usage {
                 input: usage.prompt_tokens.0.or(usage.total_tokens.0),
-                output: None,
                 ..Usage::default()
             });
         }
         if let Some(report) = &body.error.0 {
-            answer.fail(FailureKind::ServerError, report.to_string());
+            response.fail(FailureKind::ServerError, report.to_string());
             return;
         }
         let vectors = body.data.unwrap_or_default();
         let lengths = vectors.iter().map(|Object(item)| item.embedding.0);
         let Some(shortest) = lengths.min().filter(|length| *length > 0) else {
-            answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "the server's answer has no embeddings, or an empty one: {}",
-                    excerpt(text.as_bytes())
-                ),
-            );
+            let reason = "the server's response has no embeddings, or an empty one";
+            response.malformed(reason, text.as_bytes());
             return;
         };
-        answer.other_content();
-        answer.annotate("vectors", vectors.len());
-        answer.annotate("vector_dimensions", shortest);
-        if let [_, _, Some(seconds)] = answer.times()
+        response.other_content();
+        response.annotate("vectors", vectors.len());
+        response.annotate("vector_dimensions", shortest);
+        if let [_, _, Some(seconds)] = response.times()
             && seconds > 0.0
         {
-            answer.annotate("vectors_per_second", vectors.len() as f64 / seconds);
+            response.annotate("vectors_per_second", vectors.len() as f64 / seconds);
         }
-        answer.complete();
+        response.complete();
     }
 
-    fn end(&mut self, answer: &mut Answer) {
-        if !answer.is_complete() {
-            answer.fail(
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        if !response.is_complete() {
+            response.fail(
                 FailureKind::Malformed,
                 "the server streamed, which this API does not",
             );
@@ -238,12 +215,12 @@ mod tests {
     use super::*;
     use llmeter_wire::clock::Stamp;
 
-    fn whole(body: &[u8]) -> Answer {
-        let mut answer = Answer::default();
-        answer.sent_at(Stamp(0));
-        answer.begin_frame(Stamp(500_000_000));
-        Decoder.whole(body, &mut answer);
-        answer
+    fn whole(body: &[u8]) -> ResponseBuilder {
+        let mut response = ResponseBuilder::default();
+        response.sent_at(Stamp(0));
+        response.begin_frame(Stamp(500_000_000));
+        Decoder.non_streaming(body, &mut response);
+        response
     }
 
     #[test]
@@ -254,13 +231,16 @@ mod tests {
                 "data": [{"embedding": [1, 2, 3], "index": 0}, {"embedding": second, "index": 1}],
                 "usage": {"prompt_tokens": 7, "total_tokens": 7},
             });
-            let answer = whole(body.to_string().as_bytes());
-            assert_eq!(answer.error, None);
-            assert_eq!((answer.usage.input, answer.usage.output), (Some(7), None));
-            assert!(!answer.has_text);
-            assert_eq!(answer.times()[2], Some(0.5));
+            let response = whole(body.to_string().as_bytes());
+            assert_eq!(response.error, None);
             assert_eq!(
-                json!(answer.annotations),
+                (response.usage.input, response.usage.output),
+                (Some(7), None)
+            );
+            assert!(!response.has_text);
+            assert_eq!(response.times()[2], Some(0.5));
+            assert_eq!(
+                json!(response.annotations),
                 json!({"vectors": 2, "vector_dimensions": 3, "vectors_per_second": 4.0})
             );
         }

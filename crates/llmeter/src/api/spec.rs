@@ -1,6 +1,11 @@
 //! What is said of an API as data: its names, and where things are in its payloads.
 
-/// Names of an API, its usual address, and where things are in its payloads.
+use super::SupportedInputs;
+#[cfg(feature = "aws")]
+use super::aws::Service;
+use llmeter_wire::framing::Framing;
+
+/// Names of an API, its default address, and where things are in its payloads.
 #[derive(Debug)]
 pub struct ApiSpec {
     /// The API's name, for people.
@@ -11,11 +16,11 @@ pub struct ApiSpec {
     pub module: &'static str,
     /// What an endpoint is called if the user does not say; empty if it is called as its model.
     pub endpoint_name: &'static str,
-    /// Who usually runs it.
+    /// Who runs it by default.
     pub provider: &'static str,
-    /// The environment variable in which its key usually is; `None` if it takes no key.
+    /// The default environment variable of its key; `None` if it takes no key.
     pub key_variable: Option<&'static str>,
-    /// Where it usually is.
+    /// Its default address.
     pub base_url: Option<&'static str>,
     /// Where a saved endpoint is that names no address.
     pub saved_base_url: Option<&'static str>,
@@ -33,6 +38,18 @@ pub struct ApiSpec {
     /// The parts of a response whose place users can say in JMESPath, each with the field of the
     /// saved endpoint that has the expression, or `jmespath` for the object of all of them.
     pub response_parts: &'static [(&'static str, &'static str)],
+    /// What it takes of a prompt.
+    pub inputs: SupportedInputs,
+    /// Whether payloads may hold raw bytes, which [`Api::body`](super::Api::body) then writes in the
+    /// API's way.
+    pub takes_bytes: bool,
+    /// The path of every request below the base URL, if it depends on nothing.
+    pub path: &'static str,
+    /// How a streaming response is cut into frames.
+    pub framing: Framing,
+    /// The service of AWS for which requests are signed.
+    #[cfg(feature = "aws")]
+    pub service: Option<Service>,
     /// Where a payload has its system text.
     pub system_fields: &'static [&'static str],
     /// Where a payload has its prompt.
@@ -58,6 +75,12 @@ impl ApiSpec {
         default_model: None,
         providers: &[],
         response_parts: &[],
+        inputs: SupportedInputs::of_texts(""),
+        takes_bytes: false,
+        path: "",
+        framing: Framing::Sse,
+        #[cfg(feature = "aws")]
+        service: None,
         system_fields: &[],
         prompt_fields: &[],
         limit_fields: &[],
@@ -71,7 +94,7 @@ pub struct Mode {
     pub name: &'static str,
     /// The class by which files name it, without its module.
     pub class: &'static str,
-    /// What its endpoints are called if the user does not say and it is not the API's usual name.
+    /// What its endpoints are called if the user does not say and it is not the API's default name.
     pub endpoint_name: Option<&'static str>,
     /// Whether the response is a stream; `None` if the endpoint's settings say so.
     pub streaming: Option<bool>,

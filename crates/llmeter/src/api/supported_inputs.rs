@@ -13,8 +13,8 @@ pub(crate) const FRAMES: &str = "; a video's frames can be given as images";
 /// A type of media that an API takes, and what the API calls it.
 pub type Format = (&'static str, &'static str);
 
-/// Types that the API calls by their usual names.
-pub(crate) const fn usual<const N: usize>(names: [&'static str; N]) -> [Format; N] {
+/// Types that the API calls by their MIME types.
+pub(crate) const fn mime_types<const N: usize>(names: [&'static str; N]) -> [Format; N] {
     let mut formats = [("", ""); N];
     let mut at = 0;
     while at < N {
@@ -134,21 +134,12 @@ impl SupportedInputs {
         let taken = taken
             .into_iter()
             .filter(|kind| !self.formats(*kind).is_empty());
-        let taken: Vec<_> = taken.map(plural).collect();
+        let taken: Vec<_> = taken.map(MediaKind::plural).collect();
         match taken.split_last() {
             None => "texts alone".to_owned(),
             Some((last, [])) => format!("texts and {last}"),
             Some((last, others)) => format!("texts, {} and {last}", others.join(", ")),
         }
-    }
-}
-
-fn plural(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "images",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "videos",
-        MediaKind::Document => "documents",
     }
 }
 

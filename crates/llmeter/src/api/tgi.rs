@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, count, object, text};
+use super::json_frames::{Decoder, Meaning, Taken, count, text};
 use super::*;
 
 /// Text Generation Inference's `/generate` and `/generate_stream`. A server has one model: its name
@@ -41,6 +41,7 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["generate", "generate_stream"],
     prompt_fields: &["inputs"],
     limit_fields: &[&["parameters", "max_new_tokens"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
@@ -68,10 +69,6 @@ impl Api for Tgi {
         &SPEC
     }
 
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
-    }
-
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
         let mut payload = Payload::new();
         payload.insert("inputs".into(), json!(prompt.texts().join("\n")));
@@ -95,7 +92,13 @@ impl Api for Tgi {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(text(payload, "inputs").to_owned())
+        Some(
+            payload
+                .get("inputs")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 
     fn path(&self, setup: &Setup) -> Result<String> {
@@ -108,29 +111,28 @@ impl Api for Tgi {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder<Generation>>::default()
+        Decoder::boxed(Generation)
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Generation;
 
 impl Meaning for Generation {
-    const ANSWER: &'static str = "a TGI generation: it has no generated_text";
-    const END: &'static str = "generated_text";
+    const END: &'static str = "no generated_text and no [DONE]";
 
     /// A stream's head is sent before there is anything to tell.
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+    fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
         let mut timings = Map::new();
         for name in HEADERS {
-            let Some(value) = head.header(name) else {
-                continue;
-            };
-            let Ok(number) = value.parse::<u64>() else {
+            let Some(number) = head
+                .header(name)
+                .and_then(|value| value.parse::<u64>().ok())
+            else {
                 continue;
             };
             if name == PROMPT_TOKENS {
-                answer.usage(Usage {
+                response.usage(Usage {
                     input: Some(number),
                     ..Usage::default()
                 });
@@ -140,46 +142,47 @@ impl Meaning for Generation {
             }
         }
         if !timings.is_empty() {
-            answer.annotate("server_timings", timings);
+            response.annotate("server_timings", timings);
         }
     }
 
-    fn frame(&mut self, fields: &Map<String, Value>, answer: &mut Answer) {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let token = &value["token"];
         // Marks like that of the end are tokens but no text.
-        if let Some(token) = object(fields, "token")
-            && token.get("special") != Some(&Value::Bool(true))
-        {
-            answer.text(text(token, "text"));
+        if token.is_object() && token["special"] != true {
+            response.text(text(token, "text"));
         }
-        if let Some(details) = object(fields, "details") {
-            take_details(details, answer);
-        }
-        if let Some(Value::String(all)) = fields.get("generated_text") {
-            if answer.text.is_empty() {
-                answer.text(all);
+        take_details(&value["details"], response);
+        if let Some(all) = value["generated_text"].as_str() {
+            if response.text.is_empty() {
+                response.text(all);
             }
-            answer.complete();
+            response.complete();
         }
+        Ok(())
     }
 
-    fn whole(&mut self, fields: &Map<String, Value>, answer: &mut Answer) -> bool {
-        self.frame(fields, answer);
-        fields.get("generated_text").is_some_and(Value::is_string)
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        self.frame(None, value, response)?;
+        match value["generated_text"].is_string() {
+            true => Ok(()),
+            false => Err("is not a TGI generation: it has no generated_text".to_owned()),
+        }
     }
 }
 
-fn take_details(details: &Map<String, Value>, answer: &mut Answer) {
+fn take_details(details: &Value, response: &mut ResponseBuilder) {
     // The prompt's tokens are listed if they were asked for.
-    let prefill = details.get("prefill").and_then(Value::as_array);
+    let prefill = details["prefill"].as_array();
     let prefill = prefill.map(|tokens| tokens.len() as u64);
-    answer.usage(Usage {
+    response.usage(Usage {
         input: count(details, "input_length").or(prefill.filter(|&tokens| tokens > 0)),
         output: count(details, "generated_tokens"),
         ..Usage::default()
     });
     let reason = text(details, "finish_reason");
     if !reason.is_empty() {
-        answer.finish_reason(reason);
+        response.finish_reason(reason);
     }
 }
 

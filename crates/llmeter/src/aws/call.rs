@@ -10,9 +10,9 @@ use super::{
 };
 use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
-use crate::endpoint::ResponseHead;
+use llmeter_wire::ResponseHead;
 
-/// How long a call may take.
+/// Timeout of a call.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// An API that is called.
@@ -87,14 +87,14 @@ pub(crate) async fn call(
         let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
         refused(format!("{reason}{cause}"), Some(reason.into()))
     };
-    let answer = request.send().await.map_err(unreachable)?;
-    let status = answer.status();
-    let headers = answer.headers().iter();
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let headers = response.headers().iter();
     let head = headers.fold(ResponseHead::new(status.as_u16()), |head, (name, value)| {
         head.with(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))
     });
     let refusal = Refusal::of(&head).of_call(format!("{}:{operation}", service.name));
-    let body = answer.bytes().await.map_err(unreachable)?;
+    let body = response.bytes().await.map_err(unreachable)?;
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();
         let reason = source.redact(&reason);

@@ -17,13 +17,14 @@ use aws_credential_types::provider::error::CredentialsError;
 
 use super::http::SideTraffic;
 
-/// How long the metadata service of an instance may take to answer. Elsewhere there is none, and
+/// Timeout of the metadata service of an instance. Elsewhere there is none, and
 /// nobody wants to wait for it.
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
-/// How long everything may take: a process may ask somebody, and a role needs several requests.
+/// Timeout of everything: a process may ask somebody, and a role needs several requests.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Why there are no credentials.
+#[derive(Debug, Clone)]
 pub(super) enum Missing {
     /// No place has any.
     Nowhere,

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{chain, variable, without_signatures};
+use super::chain::{self, Missing};
+use super::{variable, without_signatures};
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
 use crate::base::runtime::runtime;
@@ -45,17 +46,11 @@ struct State {
     /// When the latest renewal was over.
     tried: Option<Stamp>,
     /// Why it failed, if it did.
-    failure: Option<Failure>,
+    failure: Option<Missing>,
 }
 
 /// What a renewal found.
-type Found = std::result::Result<std::result::Result<Credentials, chain::Missing>, Panic>;
-
-#[derive(Debug, Clone)]
-enum Failure {
-    Nowhere,
-    Failed(String),
-}
+type Found = std::result::Result<std::result::Result<Credentials, Missing>, Panic>;
 
 impl CredentialSource {
     /// Keys that stay the same.
@@ -153,7 +148,7 @@ impl CredentialSource {
         let work = move || {
             let found = foreign::guarded(|| match runtime() {
                 Ok(runtime) => runtime.block_on(chain::credentials(source.region.clone())),
-                Err(reason) => Err(chain::Missing::Failed(reason.to_string())),
+                Err(reason) => Err(Missing::Failed(reason.to_string())),
             });
             source.take(found);
         };
@@ -169,7 +164,7 @@ impl CredentialSource {
     fn take(&self, found: Found) {
         let found = found.unwrap_or_else(|Panic(reason)| {
             let reason = format!("looking for them panicked: {reason}");
-            Err(chain::Missing::Failed(reason))
+            Err(Missing::Failed(reason))
         });
         {
             let mut state = self.state();
@@ -179,16 +174,13 @@ impl CredentialSource {
             match found {
                 Ok(credentials) if time_left(&credentials).is_zero() => {
                     let reason = "those that were found have expired already".to_owned();
-                    state.failure = Some(Failure::Failed(reason));
+                    state.failure = Some(Missing::Failed(reason));
                 }
                 Ok(credentials) => {
                     state.latest = Some(credentials);
                     state.came = state.tried;
                 }
-                Err(chain::Missing::Nowhere) => state.failure = Some(Failure::Nowhere),
-                Err(chain::Missing::Failed(reason)) => {
-                    state.failure = Some(Failure::Failed(reason));
-                }
+                Err(missing) => state.failure = Some(missing),
             }
         }
         self.renewed.notify_all();
@@ -204,7 +196,7 @@ fn time_left(credentials: &Credentials) -> Duration {
     }
 }
 
-impl Failure {
+impl Missing {
     fn error(&self, has_expired: bool) -> Error {
         match self {
             Self::Nowhere => Error::missing(Setting::AwsCredentials).with_hint(none_found()),
@@ -254,7 +246,7 @@ mod tests {
         Credentials::new("AKID", "secret", Some("token".into()), Some(end), "test")
     }
 
-    fn holding(credentials: Credentials, failure: Option<Failure>) -> Arc<CredentialSource> {
+    fn holding(credentials: Credentials, failure: Option<Missing>) -> Arc<CredentialSource> {
         let source = CredentialSource::of_chain(None);
         source.state().latest = Some(credentials);
         source.state().tried = failure.as_ref().map(|_| clock::now());
@@ -264,7 +256,7 @@ mod tests {
 
     #[test]
     fn credentials_sign_to_their_end_although_they_cannot_be_renewed() {
-        let failed = Failure::Failed("the token has expired".to_owned());
+        let failed = Missing::Failed("the token has expired".to_owned());
         let source = holding(expiring(60), Some(failed.clone()));
         assert_eq!(source.current().unwrap().access_key_id(), "AKID");
         let source = holding(expiring(0), Some(failed));

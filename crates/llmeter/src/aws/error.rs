@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::api::failure::{bare_kind, excerpt, is_throttle};
-use crate::api::lenient::lenient_json;
-use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, ResponseHead};
-use llmeter_wire::clock;
+use super::{bare_kind, is_throttle};
+use crate::base::server_text::{excerpt, lenient_json};
+use llmeter_wire::{ResponseHead, clock};
 
 /// The header in which AWS names the type of an error.
 pub(crate) const ERROR_TYPE: &str = "x-amzn-errortype";
@@ -16,7 +14,7 @@ pub(crate) fn request_id(head: &ResponseHead) -> Option<&str> {
     head.header("x-amzn-requestid")
 }
 
-/// What the head of an answer says of an error.
+/// What the head of a response says of an error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusal {
     kind: Option<String>,
@@ -82,19 +80,8 @@ impl Refusal {
     }
 }
 
-/// Takes in a failure that a stream reports.
-pub(crate) fn take_exception(service: &str, frame: Frame<'_>, answer: &mut Answer) {
-    let throttle = frame.event.filter(|kind| is_throttle(kind));
-    let kind = match throttle {
-        Some(_) => FailureKind::Throttled,
-        None => FailureKind::ServerError,
-    };
-    answer.throttle = throttle.map(str::to_owned);
-    answer.fail(kind, exception(service, frame.event, frame.data));
-}
-
 /// A failure that a stream reports: `Bedrock throttlingException: Too many requests`.
-fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> String {
+pub(crate) fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> String {
     let value = lenient_json(data).ok();
     let kind = kind.unwrap_or("error");
     let mut text = match message(&value) {

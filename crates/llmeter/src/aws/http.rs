@@ -55,12 +55,12 @@ impl HttpConnector for Connector {
             let status = status.try_into().map_err(|_| other("no status".into()))?;
             let headers = response.headers().clone();
             let body = response.bytes().await.map_err(failure)?;
-            let mut answer = HttpResponse::new(status, SdkBody::from(body));
+            let mut made = HttpResponse::new(status, SdkBody::from(body));
             for (name, value) in &headers {
                 let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                answer.headers_mut().append(name.as_str().to_owned(), value);
+                made.headers_mut().append(name.as_str().to_owned(), value);
             }
-            Ok(answer)
+            Ok(made)
         })
     }
 }

@@ -1,8 +1,8 @@
-//! The way to Amazon Web Services, whoever goes it: profiles, credentials, signatures, and calls that
-//! are no part of a measurement.
+//! The way to Amazon Web Services, whoever goes it: profiles, credentials, signatures, errors, and calls
+//! that are no part of a measurement.
 //!
 //! Belongs here: what endpoints, cloud paths and prices have in common. Does not belong here: the APIs
-//! that are measured (`endpoint/aws`).
+//! that are measured (`api`).
 
 #[cfg(feature = "aws")]
 mod call;
@@ -17,6 +17,7 @@ mod http;
 mod profile;
 #[cfg(feature = "aws")]
 mod signature;
+mod throttle;
 
 #[cfg(feature = "aws")]
 pub(crate) use call::{AwsService, call, region_or_usual};
@@ -25,12 +26,11 @@ pub(crate) use chain::metadata_region;
 #[cfg(feature = "aws")]
 pub(crate) use credentials::{AccessKeys, CredentialSource};
 #[cfg(feature = "aws")]
-pub(crate) use error::request_id;
-#[cfg(feature = "aws")]
-pub(crate) use error::{Refusal, take_exception};
+pub(crate) use error::{Refusal, exception, request_id};
 pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]
 pub(crate) use signature::{Scope, signed_headers, without_signatures};
+pub(crate) use throttle::{bare_kind, is_throttle};
 
 #[cfg(feature = "aws")]
 use crate::base::error::Error;
@@ -73,6 +73,6 @@ pub(crate) fn host_suffix(region: &str) -> &'static str {
 /// Whether a text can be a region's name.
 #[cfg(feature = "aws")]
 pub(crate) fn is_region(name: &str) -> bool {
-    let is_usual = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.bytes().all(is_usual)
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(is_allowed)
 }

@@ -63,7 +63,7 @@ kinds! {
     LocalLimit = "local_limit",
     /// The run's timeout ended the request; the phase says what it was waiting for.
     Timeout = "timeout",
-    /// The server answered with an HTTP status that is no success.
+    /// The server responded with an HTTP error status.
     HttpStatus = "http_status",
     /// The server asks for fewer requests or tokens: status 429, or an error of AWS's to that end.
     Throttled = "throttled",

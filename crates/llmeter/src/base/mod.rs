@@ -1,7 +1,7 @@
 //! What every other room stands on.
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code,
-//! the machine, runtimes.
+//! the machine, runtimes, texts of servers.
 //! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
@@ -10,4 +10,5 @@ pub(crate) mod foreign;
 pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod runtime;
+pub(crate) mod server_text;
 pub(crate) mod setting;

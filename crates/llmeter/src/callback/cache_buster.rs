@@ -1,4 +1,4 @@
-//! Makes every prompt begin differently, so that no server answers from a prompt cache.
+//! Makes every prompt begin differently, so that no prompt cache hits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -11,7 +11,7 @@ use crate::base::setting::Setting;
 use llmeter_wire::redaction::Redaction;
 use llmeter_wire::{Server, coding, unix_address, unix_base_url};
 
-/// Headers that would break the wire's own framing or reading of the answer.
+/// Headers that would break the wire's own framing or reading of the response.
 const WIRE_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
@@ -286,38 +286,23 @@ pub(super) fn api_key(key: &SecretString) -> Result<Option<SecretString>> {
 
 /// Checks a header and returns its value without white space around it.
 pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
+    let refuse = |given: String, expected| Err(Error::invalid(Setting::Header, given, expected));
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(Error::invalid(
-            Setting::Header,
-            format!("{name:?}"),
-            "a name of letters, digits and hyphens",
-        ));
+        return refuse(format!("{name:?}"), "a name of letters, digits and hyphens");
     }
     if WIRE_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(Error::invalid(
-            Setting::Header,
-            name,
-            "a header other than those that llmeter sets itself to carry the request",
-        ));
+        let expected = "a header other than those that llmeter sets itself to carry the request";
+        return refuse(name.to_owned(), expected);
     }
     let value = value.expose_secret().trim_matches([' ', '\t']);
-    if value
-        .bytes()
-        .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7F)
-    {
-        return Err(Error::invalid(
-            Setting::Header,
-            format!("{name}: …"),
-            "a value without line ends and control characters",
-        ));
+    if value.contains(|c: char| c.is_ascii_control() && c != '\t') {
+        let expected = "a value without line ends and control characters";
+        return refuse(format!("{name}: …"), expected);
     }
     if name.eq_ignore_ascii_case("accept-encoding") && !codings(value).all(coding::is_readable) {
-        return Err(Error::invalid(
-            Setting::Header,
-            format!("{name}: {value}"),
-            "encodings that llmeter can undo: gzip, deflate",
-        ));
+        let expected = "encodings that llmeter can undo: gzip, deflate";
+        return refuse(format!("{name}: {value}"), expected);
     }
     Ok(value.into())
 }

@@ -45,7 +45,7 @@ pub(super) enum Route {
         access: Access,
         target: String,
         headers: Vec<(String, SecretString)>,
-        /// What to do about a missing key, if nobody answers without one.
+        /// What to do about a missing key, if no server responds without one.
         missing_key: Option<&'static str>,
     },
     /// Requests are signed one by one.

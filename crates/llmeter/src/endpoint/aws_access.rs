@@ -265,8 +265,8 @@ fn signing(
 /// Keys without white space around them.
 fn checked(keys: AccessKeys) -> Result<Identity> {
     let id = keys.id.trim().to_owned();
-    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if id.is_empty() || !id.bytes().all(is_usual) {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if id.is_empty() || !id.bytes().all(is_allowed) {
         return Err(Error::hidden(
             Setting::Variable("AWS_ACCESS_KEY_ID"),
             "an access key's id, of letters and digits",

@@ -36,7 +36,7 @@ pub struct EndpointBuilder {
 }
 
 impl EndpointBuilder {
-    /// Settings of an endpoint for an API. An empty `base_url` is the API's usual address.
+    /// Settings of an endpoint for an API. An empty `base_url` is the API's default address.
     pub fn new(
         api: &'static dyn Api,
         base_url: impl Into<String>,
@@ -114,7 +114,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// Where the API is, if not at its usual address.
+    /// Where the API is, if not at its default address.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.access.base_url = base_url.into();
         self
@@ -141,7 +141,7 @@ impl EndpointBuilder {
     }
 
     /// Where a part of the response is, for APIs whose shape is not known:
-    /// [`ANSWER_PARTS`](super::ANSWER_PARTS). Of two for one part the later counts.
+    /// [`RESPONSE_PARTS`](super::RESPONSE_PARTS). Of two for one part the later counts.
     pub fn jmespath(mut self, part: impl Into<String>, path: impl Into<String>) -> Self {
         self.jmespath.push((part.into(), path.into()));
         self
@@ -227,7 +227,7 @@ impl EndpointBuilder {
         let configured = api.configure(&mut setup)?;
         let known = configured.as_deref().unwrap_or(api);
         #[cfg(feature = "aws")]
-        let route = match known.service() {
+        let route = match known.spec().service {
             Some(service) => self.aws_route(service, known, &mut setup)?,
             None => self.plain_route(known, &mut setup)?,
         };
@@ -242,7 +242,7 @@ impl EndpointBuilder {
         })
     }
 
-    /// The settings that are the API's own, those that are not given with their usual values.
+    /// The settings that are the API's own, those that are not given with their defaults.
     fn own_settings(&mut self, api: &'static dyn Api) -> Result<Map<String, Value>> {
         let fields = api.saved_fields(self.streaming);
         let mut own = Map::new();
@@ -297,15 +297,15 @@ impl EndpointBuilder {
     }
 
     fn plain_route(&self, api: &dyn Api, setup: &mut Setup) -> Result<Route> {
-        let usual = api.address(setup.region.as_deref());
+        let default = api.address(setup.region.as_deref());
         if setup.base_url.trim().is_empty() {
             let example = api.spec().example_base_url;
             let missing = || Error::missing_like(Setting::BaseUrl, example);
-            setup.base_url = usual.clone().ok_or_else(missing)?;
+            setup.base_url = default.clone().ok_or_else(missing)?;
         }
-        // Saved endpoints name their address even if it is the usual one.
+        // Saved endpoints name their address even if it is the default.
         let given = setup.base_url.trim_end_matches('/');
-        let is_usual = usual.is_some_and(|usual| usual.trim_end_matches('/') == given);
+        let is_default = default.is_some_and(|default| default.trim_end_matches('/') == given);
         let keys: Vec<_> = setup.api_key.iter().cloned().collect();
         let settings = AccessSettings {
             base_url: setup.base_url.clone(),
@@ -328,7 +328,7 @@ impl EndpointBuilder {
         Ok(Route::Plain {
             target: access.target(&api.path(setup)?),
             headers: access.headers(api.accept(setup.streaming), headers),
-            missing_key: api.missing_key().filter(|_| is_usual && !is_authorized),
+            missing_key: api.missing_key().filter(|_| is_default && !is_authorized),
             access,
         })
     }
@@ -363,7 +363,7 @@ impl EndpointBuilder {
 /// Whether requests are signed for a service of AWS.
 fn is_signed(api: &dyn Api) -> bool {
     #[cfg(feature = "aws")]
-    return api.service().is_some();
+    return api.spec().service.is_some();
     #[cfg(not(feature = "aws"))]
     {
         let _ = api;

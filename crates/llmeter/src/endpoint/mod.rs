@@ -49,7 +49,7 @@ pub trait Endpoint: Send + Sync {
     /// Model, endpoint name and provider.
     fn identity(&self) -> &Identity;
 
-    /// Whether the answer comes in pieces, so that a time to first token exists.
+    /// Whether the response is a stream, so that a time to first token exists.
     fn is_streaming(&self) -> bool;
 
     /// Adds what the API needs to the user's payload (model, stream switches, …).
@@ -127,12 +127,12 @@ pub trait HttpApi: Send + Sync {
         lifetime.is_none_or(|lifetime| clock::now() < made.after(lifetime / 2))
     }
 
-    /// How a streamed answer is cut into frames.
+    /// How a streaming response is cut into frames.
     fn framing(&self) -> Framing {
         Framing::Sse
     }
 
-    /// A fresh decoder for one answer.
+    /// A fresh decoder for one response.
     fn decoder(&self) -> Box<dyn FrameDecoder>;
 
     /// Hides this endpoint's secrets in a text that came from the server.
@@ -144,8 +144,8 @@ pub trait HttpApi: Send + Sync {
 /// An endpoint that carries out the request itself.
 #[async_trait]
 pub trait Invoke: Send + Sync {
-    /// Sends the payload and reports the answer's pieces to `answer` as they come; each call takes
-    /// the time. Call [`Answer::sent`] just before the request leaves; without that call the clock
+    /// Sends the payload and reports the response's chunks to `response` as they come; each call takes
+    /// the time. Call [`ResponseBuilder::sent`] just before the request leaves; without that call the clock
     /// starts when this function is called.
     ///
     /// It runs on the thread that sends for other clients, too: await whatever takes time, and never
@@ -154,5 +154,9 @@ pub trait Invoke: Send + Sync {
     ///
     /// # Errors
     /// Whatever made the request fail; what was reported before is kept.
-    async fn invoke(&self, payload: &Payload, answer: &mut Answer) -> Result<(), Failure>;
+    async fn invoke(
+        &self,
+        payload: &Payload,
+        response: &mut ResponseBuilder,
+    ) -> Result<(), Failure>;
 }

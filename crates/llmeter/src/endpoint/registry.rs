@@ -15,7 +15,7 @@ static REGISTRY: LazyLock<RwLock<Registry<dyn Endpoint>>> =
 /// ```
 /// use std::sync::Arc;
 /// # use llmeter::Failure;
-/// # use llmeter::endpoint::{Answer, Identity, Invoke, Transport, async_trait};
+/// # use llmeter::endpoint::{ResponseBuilder, Identity, Invoke, Transport, async_trait};
 /// # use llmeter::payload::Payload;
 /// use llmeter::endpoint::{self, Endpoint};
 /// use llmeter::saved::{Saved, SavedObject};
@@ -44,8 +44,8 @@ static REGISTRY: LazyLock<RwLock<Registry<dyn Endpoint>>> =
 /// # }
 /// # #[async_trait]
 /// # impl Invoke for Parrot {
-/// #     async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
-/// #         answer.text(&self.name);
+/// #     async fn invoke(&self, _: &Payload, response: &mut ResponseBuilder) -> Result<(), Failure> {
+/// #         response.text(&self.name);
 /// #         Ok(())
 /// #     }
 /// # }

@@ -98,7 +98,7 @@ impl ApiEndpoint {
 
     /// Rebuilds an endpoint of an API from `run_config.json`, in its present form or the one before
     /// 0.2.0 of the Python system. No file holds an API key; it is read from the environment variable
-    /// `api_key_env`, by default the API's usual one. A key that is not there is no error, nor are
+    /// `api_key_env`, by default the API's default. A key that is not there is no error, nor are
     /// settings that have no meaning here.
     ///
     /// # Errors
@@ -153,8 +153,8 @@ impl ApiEndpoint {
         for (name, value) in pairs(&saved.state, QUERY) {
             builder = builder.query(name, value);
         }
-        let usual = mode.key_variable_at(saved.text("provider")?);
-        if let Some(variable) = api_key_env.or(usual)
+        let default = mode.key_variable_at(saved.text("provider")?);
+        if let Some(variable) = api_key_env.or(default)
             && let Ok(key) = std::env::var(variable)
         {
             builder = builder.api_key(key);

@@ -22,14 +22,14 @@ pub struct EndpointSettings {
     pub provider: Option<String>,
     /// Further headers of every request.
     pub headers: Vec<(String, SecretString)>,
-    /// Where parts of an answer are, for the APIs that leave its shape to the model or the server:
-    /// names of [`ANSWER_PARTS`](super::ANSWER_PARTS) with JMESPath expressions.
+    /// Where parts of a response are, for the APIs that leave its shape to the model or the server:
+    /// names of [`RESPONSE_PARTS`](super::RESPONSE_PARTS) with JMESPath expressions.
     pub jmespath: Vec<(String, String)>,
     /// The template of a body; only for `http`, like the next two.
     pub body: Option<String>,
     /// The HTTP method; POST if not set.
     pub method: Option<String>,
-    /// How a streamed response is framed: `none`, `sse`, `ndjson` or `event-stream`.
+    /// How a streaming response is framed: `none`, `sse`, `ndjson` or `event-stream`.
     pub framing: Option<String>,
     /// Credentials of AWS; `None` is what the environment says.
     #[cfg(feature = "aws")]

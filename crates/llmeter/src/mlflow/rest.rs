@@ -184,7 +184,7 @@ impl Server {
             tried += 1;
             let attempt = self.attempt(action, method.clone(), url, body);
             let earliest = match tokio::time::timeout_at(deadline, attempt).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(body)) => return Ok(body),
                 Ok(Err(Failure::Final(reason))) => return Err(reason),
                 Ok(Err(Failure::Passing(reason, earliest))) => {
                     last = reason;
@@ -260,11 +260,11 @@ impl Server {
         let response = request.send().await.map_err(passing)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let answer = response.bytes().await.map_err(passing)?;
+        let body = response.bytes().await.map_err(passing)?;
         if status.is_success() {
-            return Ok(answer.to_vec());
+            return Ok(body.to_vec());
         }
-        Err(self.failure(action, status, &headers, &answer))
+        Err(self.failure(action, status, &headers, &body))
     }
 
     /// What a response other than success means.
@@ -273,7 +273,7 @@ impl Server {
         action: &'static str,
         status: StatusCode,
         headers: &HeaderMap,
-        answer: &[u8],
+        body: &[u8],
     ) -> Failure {
         let server = self.uri.to_string();
         if status.is_redirection() {
@@ -287,7 +287,7 @@ impl Server {
                 },
             });
         }
-        let (code, message) = self.said(answer);
+        let (code, message) = self.said(body);
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             let seconds = headers
                 .get(RETRY_AFTER)
@@ -305,13 +305,13 @@ impl Server {
     }
 
     /// The error code and the message of a response; a page for people says nothing here.
-    fn said(&self, answer: &[u8]) -> (String, String) {
-        let Ok(Value::Object(answer)) = serde_json::from_slice(answer) else {
-            let text = String::from_utf8_lossy(answer);
+    fn said(&self, body: &[u8]) -> (String, String) {
+        let Ok(Value::Object(error)) = serde_json::from_slice(body) else {
+            let text = String::from_utf8_lossy(body);
             let text = Some(text.trim()).filter(|text| !text.contains(['<', '\n']));
             return (String::new(), self.shown(text.unwrap_or_default()));
         };
-        let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
+        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
         let (code, message) = (text("error_code"), text("message"));
         let both = [code, message].into_iter().filter(|part| !part.is_empty());
         let both = both.collect::<Vec<_>>().join(": ");

@@ -20,35 +20,22 @@ use crate::storage::Location;
 /// column), or when there is no payload at all.
 pub fn load_payloads(path: impl Into<Location>) -> Result<Vec<Payload>> {
     let location = path.into();
-    let path = shown(&location);
-    let mut payloads = Vec::new();
-    let Some(files) = payload_files(&location)? else {
-        load_file(&location, &mut payloads)?;
-        if payloads.is_empty() {
-            return Err(content(&path, None, None, "the file holds no payload"));
+    let refuse = |reason: &str| Err(content(&shown(&location), None, reason));
+    let (files, missing) = match payload_files(&location)? {
+        None => (vec![location.clone()], "the file holds no payload"),
+        Some(files) if files.is_empty() => {
+            return refuse("the folder holds no file with .json in its name");
         }
-        return Ok(payloads);
+        Some(files) => (files, "the folder's files hold no payload"),
     };
-    if files.is_empty() {
-        return Err(content(
-            &path,
-            None,
-            None,
-            "the folder holds no file with .json in its name",
-        ));
-    }
+    let mut payloads = Vec::new();
     for file in &files {
         load_file(file, &mut payloads)?;
     }
-    if payloads.is_empty() {
-        return Err(content(
-            &path,
-            None,
-            None,
-            "the folder's files hold no payload",
-        ));
+    match payloads.is_empty() {
+        true => refuse(missing),
+        false => Ok(payloads),
     }
-    Ok(payloads)
 }
 
 /// The files of a folder, in the order of their names; `None` if it is no folder.
@@ -98,7 +85,7 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
         return Ok(());
     }
     if bytes.trim_ascii().is_empty() {
-        return Err(content(path, None, None, "the file is empty"));
+        return Err(content(path, None, "the file is empty"));
     }
     match parse(path, 1, bytes, "")? {
         Value::Object(payload) => payloads.push(payload),
@@ -110,7 +97,7 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
                         index + 1,
                         kind(&item)
                     );
-                    return Err(content(path, None, None, reason));
+                    return Err(content(path, None, reason));
                 };
                 payloads.push(payload);
             }
@@ -120,31 +107,21 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
                 "the file holds {}, but a payload is a JSON object",
                 kind(&other)
             );
-            return Err(content(path, None, None, reason));
+            return Err(content(path, None, reason));
         }
     }
     Ok(())
 }
 
 fn parse_line(path: &Path, number: usize, line: &[u8]) -> Result<Payload> {
-    match parse(
-        path,
-        number,
-        line,
-        "; each line must hold one whole JSON object",
-    )? {
+    let hint = "; each line must hold one whole JSON object";
+    match parse(path, number, line, hint)? {
         Value::Object(payload) => Ok(payload),
-        other => Err(content(
-            path,
-            Some(number),
-            Some(
-                1 + line
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_whitespace())
-                    .count(),
-            ),
-            format!("{} is no payload: a payload is a JSON object", kind(&other)),
-        )),
+        other => {
+            let column = 1 + line.len() - line.trim_ascii_start().len();
+            let reason = format!("{} is no payload: a payload is a JSON object", kind(&other));
+            Err(content(path, Some((number, column)), reason))
+        }
     }
 }
 
@@ -156,16 +133,9 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
         let column = before
             .rsplit('\n')
             .next()
-            .unwrap_or_default()
-            .chars()
-            .count();
-        content(
-            path,
-            Some(first + line),
-            Some(1 + column),
-            "not UTF-8; save the file in that encoding",
-        )
-        .caused_by(error)
+            .map_or(0, |last| last.chars().count());
+        let reason = "not UTF-8; save the file in that encoding";
+        content(path, Some((first + line, 1 + column)), reason).caused_by(error)
     })?;
     serde_json::from_str(text).map_err(|error| {
         let line = text
@@ -184,13 +154,8 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
             None if error.is_eof() => format!("not valid JSON: {reason}{hint}"),
             None => format!("not valid JSON: {reason}"),
         };
-        content(
-            path,
-            Some(first + error.line().saturating_sub(1)),
-            Some(column),
-            reason,
-        )
-        .caused_by(error)
+        let line = first + error.line().saturating_sub(1);
+        content(path, Some((line, column)), reason).caused_by(error)
     })
 }
 
@@ -216,16 +181,12 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn content(
-    path: &Path,
-    line: Option<usize>,
-    column: Option<usize>,
-    reason: impl Into<String>,
-) -> Error {
+/// What is wrong with a file, with line and column if it is so in one place.
+fn content(path: &Path, at: Option<(usize, usize)>, reason: impl Into<String>) -> Error {
     Error::Content {
         path: path.to_path_buf(),
-        line,
-        column,
+        line: at.map(|(line, _)| line),
+        column: at.map(|(_, column)| column),
         reason: reason.into(),
         source: None,
     }

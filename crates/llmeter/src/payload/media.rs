@@ -25,26 +25,28 @@ pub enum MediaKind {
 }
 
 impl MediaKind {
-    /// `image`, `audio`, `video` or `document`.
-    pub fn name(self) -> &'static str {
+    /// Its name, with an article and in the plural, and the setting that names files of this kind.
+    fn words(self) -> (&'static str, &'static str, &'static str, Setting) {
         match self {
-            Self::Image => "image",
-            Self::Audio => "audio",
-            Self::Video => "video",
-            Self::Document => "document",
+            Self::Image => ("image", "an image", "images", Setting::Image),
+            Self::Audio => ("audio", "audio", "audio", Setting::Audio),
+            Self::Video => ("video", "a video", "videos", Setting::Video),
+            Self::Document => ("document", "a document", "documents", Setting::Document),
         }
     }
-}
 
-impl MediaKind {
+    /// `image`, `audio`, `video` or `document`.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    pub(crate) fn plural(self) -> &'static str {
+        self.words().2
+    }
+
     /// The setting that names files of this kind.
     pub fn setting(self) -> Setting {
-        match self {
-            Self::Image => Setting::Image,
-            Self::Audio => Setting::Audio,
-            Self::Video => Setting::Video,
-            Self::Document => Setting::Document,
-        }
+        self.words().3
     }
 }
 
@@ -117,7 +119,7 @@ impl Media {
             Err(Error::invalid(kind.setting(), value, expected))
         };
         if bytes.is_empty() {
-            return refused("empty", format!("{} with content", with_article(kind)));
+            return refused("empty", format!("{} with content", kind.words().1));
         }
         let Some(found) = media_type::detect(kind, &bytes, file_name) else {
             if kind == MediaKind::Document && file_name.is_some_and(media_type::is_text_name) {
@@ -126,7 +128,7 @@ impl Media {
             }
             let expected = format!(
                 "{} whose type shows in its content or in how its name ends: {}",
-                with_article(kind),
+                kind.words().1,
                 media_type::extensions(kind)
             );
             return refused("of unknown type", expected);
@@ -135,10 +137,10 @@ impl Media {
         match media_type::kind_of(&mime_type) {
             Some(is) if is == kind => Ok(Self::new(kind, mime_type, bytes)),
             Some(is) => {
-                let expected = format!("{}; this is {}", with_article(kind), with_article(is));
+                let expected = format!("{}; this is {}", kind.words().1, is.words().1);
                 refused(found, expected)
             }
-            None => refused(found, with_article(kind).to_owned()),
+            None => refused(found, kind.words().1.to_owned()),
         }
     }
 
@@ -189,15 +191,6 @@ impl fmt::Debug for Media {
             .field("bytes", &self.bytes.len())
             .field("file_name", &self.file_name)
             .finish()
-    }
-}
-
-fn with_article(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "an image",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "a video",
-        MediaKind::Document => "a document",
     }
 }
 

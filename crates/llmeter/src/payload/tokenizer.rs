@@ -13,18 +13,6 @@ mod hf;
 #[cfg(feature = "tiktoken")]
 mod tiktoken;
 
-/// The encodings that `tiktoken:NAME` takes.
-#[cfg(feature = "tiktoken")]
-const ENCODINGS: [&str; 7] = [
-    "cl100k_base",
-    "gpt2",
-    "o200k_base",
-    "o200k_harmony",
-    "p50k_base",
-    "p50k_edit",
-    "r50k_base",
-];
-
 /// Counts the tokens of a text.
 pub trait Tokenizer: Send + Sync {
     /// The number of tokens of `text`, without special tokens.

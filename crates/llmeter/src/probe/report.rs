@@ -216,7 +216,7 @@ impl ProbeReport {
         self.error.as_ref()?.phase()
     }
 
-    /// Whether the request was answered in full.
+    /// Whether the request succeeded.
     pub fn is_success(&self) -> bool {
         self.error.is_none() && self.response.is_some()
     }

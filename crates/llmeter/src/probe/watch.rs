@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{
-    Answer, Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
-    ResponseHead, SavedObject, Transport,
+    Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
+    ResponseBuilder, ResponseHead, SavedObject, Transport,
 };
 use crate::payload::Payload;
 use crate::run::ConnectionWatch;
@@ -228,26 +228,26 @@ struct WatchedDecoder {
 }
 
 impl FrameDecoder for WatchedDecoder {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
+    fn head(&mut self, head: &ResponseHead, builder: &mut ResponseBuilder) {
         lock(&self.log).head = Some(head.clone());
-        self.inner.head(head, answer);
+        self.inner.head(head, builder);
     }
 
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        let at = answer.frame_stamp();
+    fn frame(&mut self, frame: Frame<'_>, builder: &mut ResponseBuilder) {
+        let at = builder.frame_stamp();
         let (event, data) = (frame.event, frame.data);
-        self.inner.frame(frame, answer);
-        lock(&self.log).add(at, event, data, answer.frame_has_content());
+        self.inner.frame(frame, builder);
+        lock(&self.log).add(at, event, data, builder.frame_has_content());
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        let at = answer.frame_stamp();
-        self.inner.whole(body, answer);
-        lock(&self.log).add(at, None, body, answer.frame_has_content());
+    fn non_streaming(&mut self, body: &[u8], builder: &mut ResponseBuilder) {
+        let at = builder.frame_stamp();
+        self.inner.non_streaming(body, builder);
+        lock(&self.log).add(at, None, body, builder.frame_has_content());
     }
 
-    fn end(&mut self, answer: &mut Answer) {
-        self.inner.end(answer);
+    fn end(&mut self, builder: &mut ResponseBuilder) {
+        self.inner.end(builder);
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::base::failure::Failure;
 use crate::callback::RequestData;
 use crate::cost::Reservation;
-use crate::endpoint::Answer;
+use crate::endpoint::ResponseBuilder;
 use crate::run::prepare::Prepared;
 use llmeter_wire::Arrival;
 use llmeter_wire::ResponseHead;
@@ -61,7 +61,7 @@ pub(crate) struct Ending {
     pub(crate) at: Stamp,
     pub(crate) is_warmup: bool,
     /// The response that an endpoint collected itself.
-    pub(crate) answer: Option<Box<Answer>>,
+    pub(crate) response: Option<Box<ResponseBuilder>>,
 }
 
 /// When and how a request was sent.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
-use crate::endpoint::{Answer, Invoke, Transport};
+use crate::endpoint::{Invoke, ResponseBuilder, Transport};
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
@@ -89,17 +89,17 @@ impl Client {
             mut prepared, data, ..
         } = request;
         self.phase = None;
-        let mut answer = None;
+        let mut builder = None;
         let mut called = intended;
         let result = {
             let exchange = async {
                 match shared.endpoint.transport() {
                     Transport::Http(_) => self.exchange_with_retries(&mut prepared, intended).await,
                     Transport::Invoke(api) => {
-                        let answer = answer.insert(Box::<Answer>::default());
+                        let builder = builder.insert(Box::<ResponseBuilder>::default());
                         self.capture.sending.wall = Some(clock::wall());
                         called = clock::now();
-                        invoke(api, &prepared.payload, answer).await
+                        invoke(api, &prepared.payload, builder).await
                     }
                 }
             };
@@ -114,23 +114,23 @@ impl Client {
                 .await
                 .and_then(|result| result)
         };
-        if let Some(answer) = &mut answer {
+        if let Some(builder) = &mut builder {
             // An endpoint that tells nothing of sending did so when it was called.
-            if result.is_ok() || answer.content_frames() > 0 {
-                answer.sent_at(called);
+            if result.is_ok() || builder.content_frames() > 0 {
+                builder.sent_at(called);
             }
             let sending = &mut self.capture.sending;
-            sending.at = answer.sent_stamp();
+            sending.at = builder.sent_stamp();
             sending.lateness = sending.at.map(|sent| sent.seconds_since(intended).max(0.0));
         }
         let is_unreachable = result
             .as_ref()
-            .is_err_and(|failure| failure.kind().is_connecting() && answer.is_none());
+            .is_err_and(|failure| failure.kind().is_connecting() && builder.is_none());
         let (at, failure) = match result {
             Ok(at) => (at, None),
             Err(failure)
                 if failure.kind() == FailureKind::Interrupted
-                    && answer.is_none()
+                    && builder.is_none()
                     && !self.capture.is_sent() =>
             {
                 // Nothing of it left this machine: it is as if it had not begun.
@@ -152,7 +152,7 @@ impl Client {
             failure,
             at,
             is_warmup,
-            answer,
+            response: builder,
         });
         if is_unreachable {
             tokio::select! {
@@ -174,7 +174,7 @@ impl Client {
             failure: request.refusal,
             at: clock::now(),
             is_warmup,
-            answer: None,
+            response: None,
         });
         tokio::select! {
             () = tokio::time::sleep(REFUSED_PAUSE) => {}
@@ -329,10 +329,10 @@ impl Client {
 async fn invoke(
     api: &dyn Invoke,
     payload: &Payload,
-    answer: &mut Answer,
+    builder: &mut ResponseBuilder,
 ) -> Result<Stamp, Failure> {
     // The call itself is within, too: it is foreign code even before it is awaited.
-    let work = async { api.invoke(payload, answer).await };
+    let work = async { api.invoke(payload, builder).await };
     match foreign::guarded_async(work).await {
         Ok(Ok(())) => Ok(clock::now()),
         Ok(Err(failure)) => Err(failure),

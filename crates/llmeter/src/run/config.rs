@@ -44,7 +44,7 @@ pub struct RunConfig {
     pub warmup: u64,
     /// Longest time of one request, connecting included.
     pub timeout: Duration,
-    /// How often a request is sent again that found no connection, or was answered with status 429
+    /// Retries of a request whose connection failed, or whose status was 429
     /// or 503. A server's `Retry-After` is followed; all attempts are within the timeout.
     pub max_retries: u32,
     /// Counts tokens where the server does not.

@@ -11,11 +11,11 @@ use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::RequestData;
 use crate::endpoint::{
-    Answer, Endpoint, FrameDecoder, InvocationResponse, ResponseDetail, Transport,
+    Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, ResponseDetail, Transport,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{Ending, Mark, RequestId, Segment};
-use crate::run::quality::AnswerQuality;
+use crate::run::quality::ResponseQuality;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::coding::Unpacker;
 use llmeter_wire::framing::{Frame, Framer, Framing};
@@ -30,7 +30,7 @@ const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) response: InvocationResponse,
-    pub(crate) quality: AnswerQuality,
+    pub(crate) quality: ResponseQuality,
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_warmup: bool,
@@ -92,7 +92,7 @@ impl Decoder {
             foreign::guarded(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
         let mut recorded = finished.unwrap_or_else(|panic| {
             // Whatever else is known of the failure may hold what could not be redacted.
-            assembly.answer.error = None;
+            assembly.builder.error = None;
             assembly.panicked(panic);
             assembly.record(&mut ending, &*self.tokenizer)
         });
@@ -126,7 +126,7 @@ impl Body {
 }
 
 struct Assembly {
-    answer: Answer,
+    builder: ResponseBuilder,
     decoder: Option<Box<dyn FrameDecoder>>,
     is_streaming: bool,
     /// Whether the endpoint carried out the request itself.
@@ -137,14 +137,14 @@ struct Assembly {
     /// Whether what is left of the body cannot be unpacked.
     is_garbled: bool,
     body: Body,
-    quality: AnswerQuality,
+    quality: ResponseQuality,
     last: Arrival,
 }
 
 impl Assembly {
     fn new(endpoint: &dyn Endpoint) -> Self {
         Self {
-            answer: Answer::default(),
+            builder: ResponseBuilder::default(),
             decoder: None,
             is_streaming: endpoint.is_streaming(),
             is_invoked: false,
@@ -152,7 +152,7 @@ impl Assembly {
             unpacker: None,
             is_garbled: false,
             body: Body::Unknown,
-            quality: AnswerQuality::default(),
+            quality: ResponseQuality::default(),
             last: Arrival::default(),
         }
     }
@@ -161,14 +161,14 @@ impl Assembly {
     fn panicked(&mut self, panic: Panic) {
         self.decoder = None;
         self.body = Body::Unknown;
-        self.answer.fail_with(panic);
+        self.builder.fail_with(panic);
     }
 
     fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
         let mut framing = Framing::default();
         if let Transport::Http(api) = endpoint.transport() {
             let mut decoder = api.decoder();
-            decoder.head(&head, &mut self.answer);
+            decoder.head(&head, &mut self.builder);
             self.decoder = Some(decoder);
             framing = api.framing();
         }
@@ -184,7 +184,7 @@ impl Assembly {
                 "the response is encoded as {coding}; gzip and deflate can be read, and nothing else \
                  was asked for"
             );
-            self.answer.fail_with(match is_refusal {
+            self.builder.fail_with(match is_refusal {
                 true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
                 false => Failure::new(FailureKind::ContentEncoding, unreadable),
             });
@@ -224,7 +224,7 @@ impl Assembly {
             if let Err(reason) = fed {
                 self.is_garbled = true;
                 if !self.body.is_quoted() {
-                    self.answer.fail_with(reason);
+                    self.builder.fail_with(reason);
                     self.body = Body::Unknown;
                 }
             }
@@ -252,7 +252,7 @@ impl Assembly {
                 let Some(decoder) = &mut self.decoder else {
                     return;
                 };
-                let (answer, quality) = (&mut self.answer, &mut self.quality);
+                let (builder, quality) = (&mut self.builder, &mut self.quality);
                 let mut marks = marks.iter().enumerate().peekable();
                 quality.begin_segment();
                 let fed = framer.feed(bytes, |frame, end| {
@@ -264,14 +264,14 @@ impl Assembly {
                     let Some((read, mark)) = marks.peek() else {
                         return;
                     };
-                    answer.begin_frame(mark.arrival.at);
-                    decoder.frame(frame, answer);
-                    if answer.frame_has_content() {
+                    builder.begin_frame(mark.arrival.at);
+                    decoder.frame(frame, builder);
+                    if builder.frame_has_content() {
                         quality.content_frame(*read, mark.arrival);
                     }
                 });
                 if let Err(reason) = fed {
-                    self.answer.fail_with(reason);
+                    self.builder.fail_with(reason);
                 }
             }
             Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
@@ -286,26 +286,26 @@ impl Assembly {
         endpoint: &dyn Endpoint,
         tokenizer: &dyn Tokenizer,
     ) -> Recorded {
-        if let Some(answer) = ending.answer.take() {
+        if let Some(builder) = ending.response.take() {
             self.is_invoked = true;
-            self.answer = *answer;
+            self.builder = *builder;
         }
         if let Some(sent) = ending.sending.at {
-            self.answer.sent_at(sent);
+            self.builder.sent_at(sent);
         }
         if let Some(failure) = ending.failure.take() {
             // What the wire saw comes first unless the server had already said what was wrong.
             if matches!(self.body, Body::Whole(_)) {
                 self.body = Body::Unknown;
             }
-            if !self.answer.is_failed() {
+            if !self.builder.is_failed() {
                 self.close_body(true);
             }
-            self.answer.fail_with(failure);
+            self.builder.fail_with(failure);
         } else {
             self.close_body(false);
         }
-        if let (Some(error), Transport::Http(api)) = (&mut self.answer.error, endpoint.transport())
+        if let (Some(error), Transport::Http(api)) = (&mut self.builder.error, endpoint.transport())
         {
             error.redact(|text| api.redact(text));
         }
@@ -318,7 +318,7 @@ impl Assembly {
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
         // By it whoever runs the server finds the request, if the response itself has no id.
         if let Some(id) = self.head.as_ref().and_then(|(head, _)| request_id(head)) {
-            self.answer.id(id);
+            self.builder.id(id);
         }
         self.locate_failure();
         let end = match self.head {
@@ -326,7 +326,7 @@ impl Assembly {
             None => ending.at,
         };
         let prepared = &ending.prepared;
-        let mut response = assemble(&mut self.answer, is_stream, end, tokenizer, prepared);
+        let mut response = assemble(&mut self.builder, is_stream, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -344,7 +344,7 @@ impl Assembly {
         Recorded {
             response,
             quality: std::mem::take(&mut self.quality),
-            throttle: self.answer.throttle.take(),
+            throttle: self.builder.throttle.take(),
             is_warmup: ending.is_warmup,
             data: std::mem::take(&mut ending.data),
         }
@@ -352,8 +352,8 @@ impl Assembly {
 
     /// Says what the request was at when it failed, as far as only the response tells, and its status.
     fn locate_failure(&mut self) {
-        let has_content = self.answer.content_frames() > 0;
-        let Some(failure) = &mut self.answer.error else {
+        let has_content = self.builder.content_frames() > 0;
+        let Some(failure) = &mut self.builder.error else {
             return;
         };
         let has_begun = self.head.is_some() || self.is_invoked;
@@ -378,10 +378,10 @@ impl Assembly {
         if let Some(unpacker) = &self.unpacker
             && !is_broken
             && !self.body.is_quoted()
-            && !self.answer.is_complete()
+            && !self.builder.is_complete()
             && let Err(reason) = unpacker.finish()
         {
-            self.answer.fail_with(reason);
+            self.builder.fail_with(reason);
         }
         let Some(decoder) = &mut self.decoder else {
             return;
@@ -396,26 +396,26 @@ impl Assembly {
                 match framer.finish() {
                     Ok(None) => {}
                     Ok(Some(tail)) => {
-                        self.answer.begin_frame(self.last.at);
+                        self.builder.begin_frame(self.last.at);
                         let frame = Frame {
                             event: tail.event.as_deref(),
                             data: &tail.data,
                             is_error: false,
                         };
-                        decoder.frame(frame, &mut self.answer);
+                        decoder.frame(frame, &mut self.builder);
                     }
-                    Err(reason) => self.answer.fail_with(reason),
+                    Err(reason) => self.builder.fail_with(reason),
                 }
-                decoder.end(&mut self.answer);
+                decoder.end(&mut self.builder);
             }
             Body::Whole(body) => {
-                self.answer.begin_frame(self.last.at);
-                decoder.whole(body, &mut self.answer);
+                self.builder.begin_frame(self.last.at);
+                decoder.non_streaming(body, &mut self.builder);
             }
             Body::Error(body) => {
                 let head = self.head.as_ref().map(|(head, _)| head);
                 let refusal = refusal(head, |body| decoder.error_message(body), body);
-                self.answer.fail_with(refusal);
+                self.builder.fail_with(refusal);
             }
             Body::Foreign(body) => {
                 let kind = self.head.as_ref().and_then(|(head, _)| head.content_type());
@@ -424,7 +424,7 @@ impl Assembly {
                     kind.unwrap_or("something"),
                     excerpt(body)
                 );
-                self.answer.fail(FailureKind::WebPage, reason);
+                self.builder.fail(FailureKind::WebPage, reason);
             }
         }
     }
@@ -432,16 +432,16 @@ impl Assembly {
 
 /// The fields that come from the response itself, estimated where the server did not say.
 fn assemble(
-    answer: &mut Answer,
+    builder: &mut ResponseBuilder,
     is_stream: bool,
     end: llmeter_wire::clock::Stamp,
     tokenizer: &dyn Tokenizer,
     prepared: &crate::run::prepare::Prepared,
 ) -> InvocationResponse {
-    let [first, first_answer, last] = answer.times();
-    let succeeded = answer.error.is_none();
-    let usage = answer.usage;
-    let (inter_token_latencies, inter_token_latencies_dropped) = answer.take_gaps();
+    let [first, first_answer, last] = builder.times();
+    let succeeded = builder.error.is_none();
+    let usage = builder.usage;
+    let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
     let prompt = prepared.prompt.as_deref();
     let input = usage.input.or_else(|| {
         let prompt = prompt.filter(|_| succeeded)?;
@@ -452,24 +452,24 @@ fn assemble(
     });
     let output = usage.output.or_else(|| {
         succeeded.then(|| {
-            [&answer.reasoning, &answer.text, &answer.tool_calls]
+            [&builder.reasoning, &builder.text, &builder.tool_calls]
                 .into_iter()
                 .map(|text| tokenizer.count(text) as u64)
                 .sum()
         })
     });
     let time_to_first_token = first.filter(|_| is_stream);
-    let time_to_last_token = last.or_else(|| answer.since_sent(end).filter(|_| succeeded));
+    let time_to_last_token = last.or_else(|| builder.since_sent(end).filter(|_| succeeded));
     let kept = |text: &mut String| {
         text.shrink_to_fit();
         std::mem::take(text)
     };
     let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
-    let id = answer.id.take();
-    let has_text = answer.has_text && (succeeded || !answer.text.is_empty());
+    let id = builder.id.take();
+    let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
     InvocationResponse {
         id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
-        response_text: has_text.then(|| kept(&mut answer.text)),
+        response_text: has_text.then(|| kept(&mut builder.text)),
         input_payload: Some(prepared.payload.clone()),
         input_prompt: prepared.prompt.clone(),
         time_to_first_token,
@@ -483,15 +483,15 @@ fn assemble(
             time_to_last_token,
             output,
         ),
-        error: answer.error.take(),
-        annotations: std::mem::take(&mut answer.annotations),
+        error: builder.error.take(),
+        annotations: std::mem::take(&mut builder.annotations),
         detail: ResponseDetail {
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,
-            content_frames: is_stream.then(|| answer.content_frames()),
-            finish_reason: answer.finish_reason.take(),
-            reasoning_text: nonempty(&mut answer.reasoning),
+            content_frames: is_stream.then(|| builder.content_frames()),
+            finish_reason: builder.finish_reason.take(),
+            reasoning_text: nonempty(&mut builder.reasoning),
             ..ResponseDetail::default()
         },
         ..InvocationResponse::default()

@@ -26,7 +26,7 @@ const UNSEEN: f64 = 2.0;
 
 /// What one response says about the measurement.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AnswerQuality {
+pub(crate) struct ResponseQuality {
     delays_ns: Vec<u32>,
     kernel_reads: u32,
     /// The read, within the present segment, that brought the last content frame.
@@ -39,7 +39,7 @@ pub(crate) struct AnswerQuality {
     pub(crate) is_failed: bool,
 }
 
-impl AnswerQuality {
+impl ResponseQuality {
     pub(crate) fn read(&mut self, arrival: Arrival) {
         self.delays_ns.push(arrival.delay_ns);
         self.kernel_reads += u32::from(arrival.is_kernel);
@@ -115,21 +115,22 @@ impl QualityMeter {
         }
     }
 
-    pub(crate) fn record(&mut self, answer: &AnswerQuality, opened_connection: bool) {
-        for &delay in &answer.delays_ns {
+    pub(crate) fn record(&mut self, response: &ResponseQuality, opened_connection: bool) {
+        for &delay in &response.delays_ns {
             self.delays.saturating_record(u64::from(delay).max(1));
         }
-        if let Some(lateness) = answer.send_lateness {
+        if let Some(lateness) = response.send_lateness {
             self.lateness
                 .saturating_record(((lateness * 1e9) as u64).max(1));
         }
-        self.reads += answer.delays_ns.len() as u64;
-        self.kernel_reads += u64::from(answer.kernel_reads);
-        self.requests += u64::from(!answer.is_failed);
-        self.uncertain_requests +=
-            u64::from(!answer.is_failed && (answer.first_is_uncertain || answer.last_is_uncertain));
-        self.frames += u64::from(answer.content_frames);
-        self.uncertain_frames += u64::from(answer.uncertain_frames);
+        self.reads += response.delays_ns.len() as u64;
+        self.kernel_reads += u64::from(response.kernel_reads);
+        self.requests += u64::from(!response.is_failed);
+        self.uncertain_requests += u64::from(
+            !response.is_failed && (response.first_is_uncertain || response.last_is_uncertain),
+        );
+        self.frames += u64::from(response.content_frames);
+        self.uncertain_frames += u64::from(response.uncertain_frames);
         self.on_new_connection += u64::from(opened_connection);
     }
 

@@ -61,7 +61,7 @@ impl Replay {
             failure: None,
             at: arrival.at,
             is_warmup: false,
-            answer: None,
+            response: None,
         });
         let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());
         let recorded = segments.filter_map(|segment| decoder.take(segment)).last();

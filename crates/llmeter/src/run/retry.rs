@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 
-use crate::api::failure::{bare_kind, is_throttle};
+use crate::aws::{bare_kind, is_throttle};
 use llmeter_wire::ResponseHead;
 use llmeter_wire::clock;
 

@@ -19,8 +19,8 @@ use crate::scripted::answers::{DONE, chunked, stop, text, whole_stream};
 use crate::scripted::{Scripted, finish, payload, run, write};
 use example::{LineEndpoint, toy_server};
 use llmeter::endpoint::{
-    self, Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
-    Invoke, SavedObject, Transport, async_trait,
+    self, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
+    ResponseBuilder, SavedObject, Transport, async_trait,
 };
 use llmeter::payload::{Payload, Tokenizer};
 use llmeter::wire::Server;
@@ -175,7 +175,7 @@ impl Endpoint for Odd {
 
 #[async_trait]
 impl Invoke for Odd {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
+    async fn invoke(&self, _: &Payload, answer: &mut ResponseBuilder) -> Result<(), Failure> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         match self.acts[number % self.acts.len()] {
             Act::Text => answer.text("all"),
@@ -295,14 +295,14 @@ impl HttpApi for Fragile {
 }
 
 impl FrameDecoder for FragileDecoder {
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut ResponseBuilder) {
         assert!(!frame.data.windows(4).any(|word| word == b"boom"), "boom");
         self.0.frame(frame, answer);
     }
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        self.0.whole(body, answer);
+    fn non_streaming(&mut self, body: &[u8], answer: &mut ResponseBuilder) {
+        self.0.non_streaming(body, answer);
     }
-    fn end(&mut self, answer: &mut Answer) {
+    fn end(&mut self, answer: &mut ResponseBuilder) {
         self.0.end(answer);
     }
     fn error_message(&self, body: &[u8]) -> Option<String> {

@@ -284,58 +284,45 @@ fn each_api_has_its_own_shape_of_media() {
         blocks("ollama", "/messages/0"),
         [Some(message), None, None, None, None]
     );
-    for name in [
-        "openai-completions",
-        "openai-embeddings",
-        "bedrock-invoke",
-        "tgi",
-        "http",
-    ] {
-        assert_eq!(blocks(name, ""), vec![None; 5], "{name}");
+    for api in ApiMode::all() {
+        let inputs = &api.api.spec().inputs;
+        let media = [inputs.images, inputs.audio, inputs.videos, inputs.documents];
+        if media.concat().is_empty() {
+            assert_eq!(blocks(api.name, ""), vec![None; 5], "{}", api.name);
+        }
     }
 }
 
 #[test]
 fn a_system_text_is_where_each_api_has_it() {
-    let system = json!({"role": "system", "content": "Be brief."});
-    let block = json!({"role": "system", "content": [{"text": "Be brief.", "type": "text"}]});
-    let mut accept = Vec::new();
+    let text = "Be brief.";
+    let forms = [
+        json!(text),
+        json!([{"text": text}]),
+        json!({"parts": [{"text": text}]}),
+        json!({"role": "system", "content": text}),
+        json!({"role": "system", "content": [{"text": text, "type": "text"}]}),
+    ];
     for api in ApiMode::all() {
-        let prompt = Prompt::from("hi").system("Be brief.");
-        let made = match api.create_payload(prompt, 5) {
-            Ok(made) => json!(made),
-            Err(error) => {
-                let error = error.to_string();
-                assert!(error.contains("system is not supported"), "{error}");
-                continue;
-            }
-        };
-        let (at, expected) = match api.name.trim_end_matches("-stream") {
-            "openai-chat" | "azure-openai-chat" | "ollama" => ("/messages/0", system.clone()),
-            "openai-responses" => ("/instructions", json!("Be brief.")),
-            "anthropic-messages" => ("/system", json!("Be brief.")),
-            "bedrock-converse" => ("/system", json!([{"text": "Be brief."}])),
-            "http" => ("/system", json!("Be brief.")),
-            "bedrock-invoke" => ("/messages/0", block.clone()),
-            "gemini" => (
-                "/systemInstruction",
-                json!({"parts": [{"text": "Be brief."}]}),
-            ),
-            other => panic!("{other}"),
-        };
-        assert_eq!(made.pointer(at), Some(&expected), "{}", api.name);
-        accept.push(api.name);
-        // Without one the payload is that of the text alone.
-        let mut plain = json!(api.create_payload("hi", 5).unwrap());
-        if at == "/messages/0" {
-            let messages = plain["messages"].as_array_mut().unwrap();
-            messages.insert(0, expected);
-        } else {
-            plain[&at[1..]] = expected;
+        let spec = api.api.spec();
+        let made = api.create_payload(Prompt::from("hi").system(text), 5);
+        if !spec.inputs.system {
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains("system is not supported"), "{error}");
+            continue;
         }
-        assert_eq!(made, plain);
+        let mut made = made.unwrap();
+        let fields = spec.system_fields.iter();
+        let found = fields.filter_map(|field| made.shift_remove(*field)).next();
+        // Without a field for it, it is the first message.
+        let found = found.unwrap_or_else(|| {
+            let messages = made[spec.prompt_fields[0]].as_array_mut().unwrap();
+            messages.remove(0)
+        });
+        assert!(forms.contains(&found), "{}: {found}", api.name);
+        // Without one the payload is that of the text alone.
+        assert_eq!(made, api.create_payload("hi", 5).unwrap(), "{}", api.name);
     }
-    assert_eq!(accept.len(), 17, "{accept:?}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use llmeter::endpoint::{
-    Answer, ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity,
-    Invoke, SavedObject, Transport, async_trait,
+    ApiEndpoint, EndpointError, Frame, FrameDecoder, HttpApi, HttpRequest, Identity, Invoke,
+    ResponseBuilder, SavedObject, Transport, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::wire::Server;
@@ -131,14 +131,14 @@ impl HttpApi for Careless {
 }
 
 impl FrameDecoder for TextOnly {
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut ResponseBuilder) {
         let value: serde_json::Value = serde_json::from_slice(frame.data).unwrap_or_default();
         if let Some(text) = value["choices"][0]["delta"]["content"].as_str() {
             answer.text(text);
         }
     }
-    fn whole(&mut self, _: &[u8], _: &mut Answer) {}
-    fn end(&mut self, _: &mut Answer) {}
+    fn non_streaming(&mut self, _: &[u8], _: &mut ResponseBuilder) {}
+    fn end(&mut self, _: &mut ResponseBuilder) {}
     fn error_message(&self, _: &[u8]) -> Option<String> {
         None
     }
@@ -197,7 +197,7 @@ impl Endpoint for Silent {
 
 #[async_trait]
 impl Invoke for Silent {
-    async fn invoke(&self, _: &Payload, answer: &mut Answer) -> Result<(), Failure> {
+    async fn invoke(&self, _: &Payload, answer: &mut ResponseBuilder) -> Result<(), Failure> {
         answer.text("the river keeps moving");
         Ok(())
     }

@@ -4,8 +4,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::*;
-#[cfg(feature = "aws")]
-use crate::api::aws::chunk_bytes;
+use crate::aws::variable;
 use crate::base::error::Error;
 
 /// A cloud that serves Claude.
@@ -34,7 +33,7 @@ pub(super) const PROVIDERS: &[(&str, &str)] = &[
     ("foundry", "ANTHROPIC_FOUNDRY_API_KEY"),
 ];
 
-const NEW_TOKEN: &str = "export GOOGLE_OAUTH_ACCESS_TOKEN=$(gcloud auth print-access-token), which is \
+pub(super) const NEW_TOKEN: &str = "export GOOGLE_OAUTH_ACCESS_TOKEN=$(gcloud auth print-access-token), which is \
                          good for an hour";
 
 /// The API at a provider.
@@ -58,16 +57,22 @@ pub(super) fn at_provider(provider: &str) -> Result<&'static dyn Api> {
     })
 }
 
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok();
-    value.filter(|value| !value.trim().is_empty())
-}
-
 /// The address depends on the region or the resource.
 const ON_CLOUD: ApiSpec = ApiSpec {
     base_url: None,
     appended: &[],
     ..SPEC
+};
+#[cfg(feature = "aws")]
+const ON_BEDROCK: ApiSpec = ApiSpec {
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    ..ON_CLOUD
+};
+#[cfg(feature = "aws")]
+const ON_MANTLE: ApiSpec = ApiSpec {
+    service: Some(Service::BedrockMantle),
+    ..ON_CLOUD
 };
 const ON_FOUNDRY: ApiSpec = ApiSpec {
     base_url: None,
@@ -77,13 +82,13 @@ const ON_FOUNDRY: ApiSpec = ApiSpec {
 impl Api for Cloud {
     fn spec(&self) -> &'static ApiSpec {
         match self {
+            #[cfg(feature = "aws")]
+            Self::Bedrock => &ON_BEDROCK,
+            #[cfg(feature = "aws")]
+            Self::BedrockMantle => &ON_MANTLE,
+            Self::Vertex => &ON_CLOUD,
             Self::Foundry => &ON_FOUNDRY,
-            _ => &ON_CLOUD,
         }
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        AnthropicMessages.supported_inputs()
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
@@ -195,23 +200,6 @@ impl Api for Cloud {
         }
     }
 
-    #[cfg(feature = "aws")]
-    fn service(&self) -> Option<Service> {
-        match self {
-            Self::Bedrock => Some(Service::Bedrock),
-            Self::BedrockMantle => Some(Service::BedrockMantle),
-            _ => None,
-        }
-    }
-
-    #[cfg(feature = "aws")]
-    fn framing(&self) -> Framing {
-        match self {
-            Self::Bedrock => Framing::EventStream,
-            _ => Framing::Sse,
-        }
-    }
-
     fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool) {
         AnthropicMessages.prepare(payload, model, streaming);
         let version = match self {
@@ -240,8 +228,13 @@ impl Api for Cloud {
     fn decoder(&self) -> Box<dyn FrameDecoder> {
         match self {
             #[cfg(feature = "aws")]
-            Self::Bedrock | Self::BedrockMantle => Box::<OnAws>::default(),
-            Self::Vertex => Box::<OnVertex>::default(),
+            Self::Bedrock | Self::BedrockMantle => {
+                aws::Decoder::boxed("Bedrock", Decoder::new(Message::default()))
+            }
+            Self::Vertex => Decoder::boxed(Message {
+                is_on_vertex: true,
+                ..Message::default()
+            }),
             Self::Foundry => AnthropicMessages.decoder(),
         }
     }
@@ -259,89 +252,5 @@ impl Api for Cloud {
             Self::Vertex => saved_fields(streaming, &unset(&["region", "project_id"])),
             Self::Foundry => saved_fields(streaming, &[]),
         }
-    }
-}
-
-/// Decodes an answer of Bedrock's, whose streams hold each event in a chunk, and whose errors are
-/// AWS's.
-#[cfg(feature = "aws")]
-#[derive(Debug, Default)]
-struct OnAws {
-    message: Decoder<Message>,
-    refusal: crate::aws::Refusal,
-}
-
-#[cfg(feature = "aws")]
-impl FrameDecoder for OnAws {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        // The message's own id replaces it.
-        if let Some(id) = crate::aws::request_id(head) {
-            answer.id(id);
-        }
-        self.refusal = crate::aws::Refusal::of(head);
-    }
-
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        if frame.is_error {
-            crate::aws::take_exception("Bedrock", frame, answer);
-            return;
-        }
-        if frame.event != Some("chunk") {
-            // Events of Bedrock's newer address come as they are.
-            self.message.frame(frame, answer);
-            return;
-        }
-        match chunk_bytes(frame.data) {
-            Ok(bytes) => {
-                let frame = Frame {
-                    event: None,
-                    data: &bytes,
-                    is_error: false,
-                };
-                self.message.frame(frame, answer);
-            }
-            Err(reason) => answer.fail(FailureKind::Malformed, format!("a chunk {reason}")),
-        }
-    }
-
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        self.message.whole(body, answer);
-    }
-
-    fn end(&mut self, answer: &mut Answer) {
-        self.message.end(answer);
-    }
-
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        let of_api = || self.message.error_message(body);
-        self.refusal.message(body).or_else(of_api)
-    }
-}
-
-/// Decodes an answer of Vertex AI's, whose tokens expire.
-#[derive(Debug, Default)]
-struct OnVertex(Decoder<Message>);
-
-impl FrameDecoder for OnVertex {
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        self.0.frame(frame, answer);
-    }
-
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        self.0.whole(body, answer);
-    }
-
-    fn end(&mut self, answer: &mut Answer) {
-        self.0.end(answer);
-    }
-
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        let text = self.0.error_message(body)?;
-        let is_token = String::from_utf8_lossy(body).contains("UNAUTHENTICATED");
-        Some(if is_token {
-            format!("{text} ({NEW_TOKEN})")
-        } else {
-            text
-        })
     }
 }

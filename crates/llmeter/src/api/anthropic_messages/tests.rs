@@ -20,7 +20,7 @@ fn thinking_comes_before_the_answer_even_if_its_text_is_kept_back() {
         delta(json!({"type": "signature_delta", "signature": "c2ln"})),
         block(json!({"type": "redacted_thinking", "data": "…"})),
     ] {
-        let (answer, content) = frames(
+        let (response, content) = frames(
             &AnthropicMessages,
             &[
                 json!({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 1}}}),
@@ -32,15 +32,18 @@ fn thinking_comes_before_the_answer_even_if_its_text_is_kept_back() {
             ],
         );
         assert_eq!(content, [false, false, true, true, false, false]);
-        assert_eq!(answer.times(), [Some(3.0), Some(4.0), Some(4.0)]);
-        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("a", ""));
-        assert!(!answer.is_failed());
+        assert_eq!(response.times(), [Some(3.0), Some(4.0), Some(4.0)]);
+        assert_eq!(
+            (response.text.as_str(), response.reasoning.as_str()),
+            ("a", "")
+        );
+        assert!(!response.is_failed());
     }
 }
 
 #[test]
 fn the_signature_of_thoughts_that_were_told_is_no_token() {
-    let (answer, content) = frames(
+    let (response, content) = frames(
         &AnthropicMessages,
         &[
             delta(json!({"type": "thinking_delta", "thinking": "hm"})),
@@ -49,12 +52,12 @@ fn the_signature_of_thoughts_that_were_told_is_no_token() {
         ],
     );
     assert_eq!(content, [true, false, true]);
-    assert_eq!(answer.reasoning, "hm");
+    assert_eq!(response.reasoning, "hm");
 }
 
 #[test]
 fn a_tool_call_begins_with_its_name() {
-    let (answer, content) = frames(
+    let (response, content) = frames(
         &AnthropicMessages,
         &[
             block(json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
@@ -65,17 +68,17 @@ fn a_tool_call_begins_with_its_name() {
         ],
     );
     assert_eq!(content, [true, false, true, false, false]);
-    assert_eq!(answer.tool_calls, "f{\"a\":1}");
-    assert_eq!(answer.finish_reason.as_deref(), Some("tool_use"));
-    assert!(!answer.has_text && !answer.is_failed());
+    assert_eq!(response.tool_calls, "f{\"a\":1}");
+    assert_eq!(response.finish_reason.as_deref(), Some("tool_use"));
+    assert!(!response.has_text && !response.is_failed());
     let body = json!({"content": [
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "tool_use", "name": "f", "input": {"a": 1}},
         {"type": "web_search_tool_result", "content": [{"url": "u"}]},
     ], "stop_reason": "tool_use"});
-    let answer = whole(&AnthropicMessages, &body);
+    let response = whole(&AnthropicMessages, &body);
     assert_eq!(
-        (answer.reasoning.as_str(), answer.tool_calls.as_str()),
+        (response.reasoning.as_str(), response.tool_calls.as_str()),
         ("hm", "f{\"a\":1}")
     );
 }
@@ -84,7 +87,7 @@ fn a_tool_call_begins_with_its_name() {
 fn usage_is_cumulative_and_cached_tokens_are_input() {
     let usage = |usages: [Value; 2]| {
         let [start, end] = usages;
-        let (answer, _) = frames(
+        let (response, _) = frames(
             &AnthropicMessages,
             &[
                 json!({"type": "message_start", "message": {"usage": start}}),
@@ -92,7 +95,7 @@ fn usage_is_cumulative_and_cached_tokens_are_input() {
                 json!({"type": "message_stop"}),
             ],
         );
-        answer.usage
+        response.usage
     };
     let start = json!({
         "input_tokens": 10, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30,

@@ -1,202 +1,132 @@
-//! Turns the events of a Converse stream, or a whole answer, into content.
+//! Turns the events of a Converse stream, or a non-streaming response, into content.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::api::failure::{excerpt, whole_json};
-use crate::api::lenient::lenient_json;
-use crate::aws;
-use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
+use crate::api::json_frames::{Meaning, Taken, add, list, text};
+use crate::api::{Frame, ResponseBuilder, Usage};
 
-/// Decodes one answer.
+/// What of a response has been seen.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
-    frames: u64,
-    refusal: aws::Refusal,
+pub(super) struct Converse {
     /// The sum of all reports.
     usage: Usage,
     cache_write: Option<u64>,
 }
 
-impl FrameDecoder for Decoder {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        if let Some(id) = aws::request_id(head) {
-            answer.id(id);
-        }
-        self.refusal = aws::Refusal::of(head);
+impl Meaning for Converse {
+    const END: &'static str = "no messageStop";
+
+    /// Other events have nothing to read.
+    fn quick(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
+        !matches!(
+            frame.event,
+            Some("contentBlockStart" | "contentBlockDelta" | "messageStop" | "metadata")
+        )
     }
 
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        self.frames += 1;
-        if frame.is_error {
-            aws::take_exception("Bedrock", frame, answer);
-            return;
-        }
-        let kind = frame.event.unwrap_or_default();
-        let is_known = matches!(
-            kind,
-            "contentBlockStart" | "contentBlockDelta" | "messageStop" | "metadata"
-        );
-        if !is_known {
-            return;
-        }
-        let value = match lenient_json(frame.data) {
-            Ok(value) => value,
-            Err(reason) => {
-                answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "event {} ({kind}) is not valid JSON: {reason}: {}",
-                        self.frames,
-                        excerpt(frame.data)
-                    ),
-                );
-                return;
+    fn frame(
+        &mut self,
+        event: Option<&str>,
+        value: &Value,
+        response: &mut ResponseBuilder,
+    ) -> Taken {
+        match event {
+            Some("contentBlockStart") => take_block(&value["start"], response),
+            Some("contentBlockDelta") if value["delta"].is_object() => {
+                take_block(&value["delta"], response);
             }
-        };
-        let Value::Object(event) = &value else {
-            answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "event {} ({kind}) is not an object: {}",
-                    self.frames,
-                    excerpt(frame.data)
-                ),
-            );
-            return;
-        };
-        match kind {
-            "contentBlockStart" => {
-                if let Some(start) = event.get("start").and_then(Value::as_object) {
-                    take_block(start, answer);
-                }
-            }
-            "contentBlockDelta" => match event.get("delta") {
-                Some(Value::Object(delta)) => take_block(delta, answer),
-                _ => answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "event {} (contentBlockDelta) has no delta: {}",
-                        self.frames,
-                        excerpt(frame.data)
-                    ),
-                ),
-            },
-            "messageStop" => stop(event, answer),
-            _ => self.take_metadata(event, answer),
+            Some("contentBlockDelta") => return Err("(contentBlockDelta) has no delta".to_owned()),
+            Some("messageStop") => stop(value, response),
+            _ => self.take_metadata(value, response),
         }
+        Ok(())
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        let Some(value) = whole_json(body, answer) else {
-            return;
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let Some(Value::Array(content)) = value.pointer("/output/message/content") else {
+            return Err("is not one of Converse: it has no output.message.content".to_owned());
         };
-        let content = value.pointer("/output/message/content");
-        let (Some(fields), Some(Value::Array(content))) = (value.as_object(), content) else {
-            answer.fail(FailureKind::Malformed, format!(
-                "the server's answer is not one of Converse: it has no output.message.content: {}",
-                excerpt(body)
-            ));
-            return;
-        };
-        for block in content.iter().filter_map(Value::as_object) {
-            take_block(block, answer);
+        for block in content {
+            take_block(block, response);
         }
-        stop(fields, answer);
-        self.take_metadata(fields, answer);
-    }
-
-    fn end(&mut self, answer: &mut Answer) {
-        if answer.is_complete() {
-            return;
-        }
-        answer.ended_early(self.frames, "no messageStop");
-    }
-
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        self.refusal.message(body)
+        stop(value, response);
+        self.take_metadata(value, response);
+        Ok(())
     }
 }
 
-impl Decoder {
-    fn take_metadata(&mut self, event: &Map<String, Value>, answer: &mut Answer) {
-        if let Some(report) = event.get("usage").and_then(Value::as_object) {
-            let count = |name: &str| report.get(name).and_then(Value::as_u64);
+impl Converse {
+    fn take_metadata(&mut self, event: &Value, response: &mut ResponseBuilder) {
+        let report = &event["usage"];
+        if report.is_object() {
+            let count = |name: &str| report[name].as_u64();
             let cached = count("cacheReadInputTokens");
             let written = count("cacheWriteInputTokens");
             // Bedrock counts what the cache had and what it took apart from the rest.
-            let input = count("inputTokens").map(|input| {
-                let all = input.saturating_add(cached.unwrap_or(0));
-                all.saturating_add(written.unwrap_or(0))
-            });
-            add(&mut self.usage.input, input);
-            add(&mut self.usage.output, count("outputTokens"));
-            add(&mut self.usage.input_cached, cached);
-            add(&mut self.cache_write, written);
-            answer.usage(self.usage);
+            let input =
+                count("inputTokens").and_then(|input| add(add(Some(input), cached), written));
+            let usage = &mut self.usage;
+            usage.input = add(usage.input, input);
+            usage.output = add(usage.output, count("outputTokens"));
+            usage.input_cached = add(usage.input_cached, cached);
+            self.cache_write = add(self.cache_write, written);
+            response.usage(*usage);
             if let Some(written) = self.cache_write.filter(|written| *written > 0) {
-                answer.annotate("num_tokens_input_cache_write", written);
+                response.annotate("num_tokens_input_cache_write", written);
             }
         }
-        if let Some(metrics @ Value::Object(_)) = event.get("metrics") {
-            answer.annotate("server_timings", metrics.clone());
-        }
-        if let Some(trace @ Value::Object(_)) = event.get("trace") {
-            answer.annotate("bedrock_trace", trace.clone());
+        for (field, name) in [("metrics", "server_timings"), ("trace", "bedrock_trace")] {
+            if event[field].is_object() {
+                response.annotate(name, event[field].clone());
+            }
         }
     }
 }
 
-fn add(sum: &mut Option<u64>, count: Option<u64>) {
-    if let Some(count) = count {
-        *sum = Some(sum.unwrap_or(0).saturating_add(count));
-    }
-}
-
-fn stop(event: &Map<String, Value>, answer: &mut Answer) {
-    match event.get("stopReason").and_then(Value::as_str) {
-        Some(reason) => answer.finish_reason(reason),
-        None => answer.complete(),
+fn stop(event: &Value, response: &mut ResponseBuilder) {
+    match event["stopReason"].as_str() {
+        Some(reason) => response.finish_reason(reason),
+        None => response.complete(),
     }
 }
 
 /// A content block, the beginning of one, or a piece of one: they differ little.
-fn take_block(block: &Map<String, Value>, answer: &mut Answer) {
-    for (kind, value) in block {
+fn take_block(block: &Value, response: &mut ResponseBuilder) {
+    for (kind, value) in block.as_object().into_iter().flatten() {
         match kind.as_str() {
-            "text" => answer.text(value.as_str().unwrap_or_default()),
-            "reasoningContent" => take_reasoning(value, answer),
+            "text" => response.text(value.as_str().unwrap_or_default()),
+            "reasoningContent" => take_reasoning(value, response),
             "toolUse" => {
                 for field in ["name", "input"] {
                     match value.get(field) {
-                        Some(Value::String(piece)) => answer.tool_call(piece),
+                        Some(Value::String(piece)) => response.tool_call(piece),
                         Some(Value::Null) | None => {}
-                        Some(input) => answer.tool_call(&input.to_string()),
+                        Some(input) => response.tool_call(&input.to_string()),
                     }
                 }
             }
             // A sign of where a text comes from, and marks for caches, are not generated.
             "citation" | "cachePoint" => {}
             "citationsContent" => {
-                for piece in value["content"].as_array().into_iter().flatten() {
-                    answer.text(piece["text"].as_str().unwrap_or_default());
+                for piece in list(value, "content") {
+                    response.text(text(piece, "text"));
                 }
             }
             _ if is_empty(value) => {}
-            _ => answer.other_content(),
+            _ => response.other_content(),
         }
     }
 }
 
-fn take_reasoning(value: &Value, answer: &mut Answer) {
-    // A whole block wraps the text once more.
+fn take_reasoning(value: &Value, response: &mut ResponseBuilder) {
+    // A non-streaming response wraps the text once more.
     let text = value
         .get("text")
         .or_else(|| value.pointer("/reasoningText/text"));
     if let Some(text) = text.and_then(Value::as_str) {
-        answer.reasoning(text);
+        response.reasoning(text);
     } else if !is_empty(&value["redactedContent"]) {
-        answer.hidden_reasoning();
+        response.hidden_reasoning();
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use self::document_name::DocumentNames;
 use super::aws::{INPUTS, MAX_ATTEMPTS, media_block};
+use super::json_frames::{Decoder, list};
 use super::*;
 use crate::base::error::Error;
 use crate::payload::MediaKind;
@@ -54,16 +55,16 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["system"],
     prompt_fields: &["messages"],
     limit_fields: &[&["inferenceConfig", "maxTokens"]],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
 impl Api for BedrockConverse {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -127,20 +128,12 @@ impl Api for BedrockConverse {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
+        // A content that is a text is none of this API's.
         let messages = payload.get("messages").and_then(Value::as_array);
-        let blocks = messages
-            .into_iter()
-            .flatten()
-            .filter_map(|message| message.get("content")?.as_array())
-            .flatten();
-        let texts: Vec<&str> = blocks
-            .filter_map(|block| block.get("text")?.as_str())
-            .collect();
+        let messages = messages.into_iter().flatten();
+        let blocks = messages.flat_map(|message| list(message, "content"));
+        let texts: Vec<&str> = blocks.filter_map(|block| block["text"].as_str()).collect();
         Some(texts.join("\n"))
-    }
-
-    fn takes_bytes(&self) -> bool {
-        true
     }
 
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
@@ -151,16 +144,8 @@ impl Api for BedrockConverse {
         Ok(aws::model_path(setup, "converse-stream", "converse"))
     }
 
-    fn service(&self) -> Option<Service> {
-        Some(Service::Bedrock)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<decode::Decoder>::default()
+        aws::Decoder::boxed("Bedrock", Decoder::new(decode::Converse::default()))
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {

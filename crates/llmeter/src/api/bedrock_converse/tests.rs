@@ -11,21 +11,21 @@ fn endpoint() -> ApiEndpoint {
 }
 
 /// Decodes events, each 1 ms after the one before, the request having left at 0.
-fn decode(events: &[(&str, Value)]) -> Answer {
-    let (mut decoder, mut answer) = (decode::Decoder::default(), Answer::default());
-    answer.sent_at(Stamp(0));
+fn decode(events: &[(&str, Value)]) -> ResponseBuilder {
+    let (mut decoder, mut response) = (DEFAULT.decoder(), ResponseBuilder::default());
+    response.sent_at(Stamp(0));
     for (number, (event, data)) in events.iter().enumerate() {
-        answer.begin_frame(Stamp((number as i64 + 1) * 1_000_000));
+        response.begin_frame(Stamp((number as i64 + 1) * 1_000_000));
         let data = data.to_string();
         let frame = Frame {
             event: Some(event),
             data: data.as_bytes(),
             is_error: event.ends_with("Exception"),
         };
-        decoder.frame(frame, &mut answer);
+        decoder.frame(frame, &mut response);
     }
-    decoder.end(&mut answer);
-    answer
+    decoder.end(&mut response);
+    response
 }
 
 fn delta(delta: Value) -> (&'static str, Value) {
@@ -41,7 +41,7 @@ fn stop() -> (&'static str, Value) {
 
 #[test]
 fn a_stream_gives_text_reasoning_usage_and_trace() {
-    let answer = decode(&[
+    let response = decode(&[
         ("messageStart", json!({"role": "assistant"})),
         delta(json!({"reasoningContent": {"text": "hm"}})),
         delta(json!({"reasoningContent": {"signature": "abc"}})),
@@ -56,23 +56,23 @@ fn a_stream_gives_text_reasoning_usage_and_trace() {
                 "trace": {"guardrail": {"x": 1}}}),
         ),
     ]);
-    assert_eq!(answer.error, None);
-    assert_eq!((&*answer.text, &*answer.reasoning), ("Hello you", "hm"));
-    assert_eq!(answer.times(), [Some(0.002), Some(0.004), Some(0.005)]);
-    assert_eq!(answer.finish_reason.as_deref(), Some("end_turn"));
+    assert_eq!(response.error, None);
+    assert_eq!((&*response.text, &*response.reasoning), ("Hello you", "hm"));
+    assert_eq!(response.times(), [Some(0.002), Some(0.004), Some(0.005)]);
+    assert_eq!(response.finish_reason.as_deref(), Some("end_turn"));
     assert_eq!(
-        (answer.usage.input, answer.usage.output),
+        (response.usage.input, response.usage.output),
         (Some(8), Some(4))
     );
-    assert_eq!(answer.usage.input_cached, Some(2));
-    assert_eq!(answer.annotations["server_timings"]["latencyMs"], 9);
-    assert_eq!(answer.annotations["bedrock_trace"]["guardrail"]["x"], 1);
-    assert_eq!(answer.annotations["num_tokens_input_cache_write"], 1);
+    assert_eq!(response.usage.input_cached, Some(2));
+    assert_eq!(response.annotations["server_timings"]["latencyMs"], 9);
+    assert_eq!(response.annotations["bedrock_trace"]["guardrail"]["x"], 1);
+    assert_eq!(response.annotations["num_tokens_input_cache_write"], 1);
 }
 
 #[test]
 fn a_tool_call_is_content() {
-    let answer = decode(&[
+    let response = decode(&[
         (
             "contentBlockStart",
             json!({"start": {"toolUse": {"toolUseId": "t", "name": "weather"}}}),
@@ -80,8 +80,8 @@ fn a_tool_call_is_content() {
         delta(json!({"toolUse": {"input": "{\"a\":1}"}})),
         stop(),
     ]);
-    assert_eq!(answer.tool_calls, "weather{\"a\":1}");
-    assert_eq!(answer.times()[0], Some(0.001));
+    assert_eq!(response.tool_calls, "weather{\"a\":1}");
+    assert_eq!(response.times()[0], Some(0.001));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_goes_wrong_is_said() {
     );
     assert!(error(&[delta(json!({"text": "a"}))]).contains("messageStop"));
     assert!(error(&[]).contains("without a single event"));
-    assert!(error(&[("contentBlockDelta", json!(7)), stop()]).contains("not an object"));
+    assert!(error(&[("contentBlockDelta", json!(7)), stop()]).contains("not a JSON object"));
     assert_eq!(error(&[("somethingNew", json!("x")), stop()]), "");
     assert_eq!(decode(&[stop()]).usage.output, None);
 }
@@ -105,11 +105,11 @@ fn what_goes_wrong_is_said() {
 #[test]
 fn a_whole_answer_is_read_and_another_is_refused() {
     let whole = |body: &str| {
-        let (mut decoder, mut answer) = (decode::Decoder::default(), Answer::default());
+        let (mut decoder, mut response) = (DEFAULT.decoder(), ResponseBuilder::default());
         let head = ResponseHead::new(200).with("x-amzn-RequestId", "r-1");
-        decoder.head(&head, &mut answer);
-        decoder.whole(body.as_bytes(), &mut answer);
-        answer
+        decoder.head(&head, &mut response);
+        decoder.non_streaming(body.as_bytes(), &mut response);
+        response
     };
     let body = json!({
         "output": {"message": {"role": "assistant", "content": [
@@ -120,11 +120,11 @@ fn a_whole_answer_is_read_and_another_is_refused() {
         "stopReason": "tool_use",
         "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
     });
-    let answer = whole(&body.to_string());
-    assert_eq!((&*answer.text, &*answer.reasoning), ("ab", "hm"));
-    assert_eq!(answer.tool_calls, "f{\"x\":1}");
-    assert_eq!(answer.id.as_deref(), Some("r-1"));
-    assert_eq!(answer.error, None);
+    let response = whole(&body.to_string());
+    assert_eq!((&*response.text, &*response.reasoning), ("ab", "hm"));
+    assert_eq!(response.tool_calls, "f{\"x\":1}");
+    assert_eq!(response.id.as_deref(), Some("r-1"));
+    assert_eq!(response.error, None);
     for body in ["", "{", "[]", "{}", "{\"output\": 1}"] {
         assert!(whole(body).is_failed(), "{body}");
     }
@@ -159,11 +159,11 @@ proptest! {
         data in proptest::collection::vec(any::<u8>(), 0..60),
         is_error in any::<bool>(),
     ) {
-        let (mut decoder, mut answer) = (decode::Decoder::default(), Answer::default());
-        decoder.frame(Frame { event: Some(kind), data: &data, is_error }, &mut answer);
-        decoder.whole(&data, &mut answer);
-        decoder.end(&mut answer);
+        let (mut decoder, mut response) = (DEFAULT.decoder(), ResponseBuilder::default());
+        decoder.frame(Frame { event: Some(kind), data: &data, is_error }, &mut response);
+        decoder.non_streaming(&data, &mut response);
+        decoder.end(&mut response);
         let _ = decoder.error_message(&data);
-        prop_assert!(answer.usage.output.is_none());
+        prop_assert!(response.usage.output.is_none());
     }
 }

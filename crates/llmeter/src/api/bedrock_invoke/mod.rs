@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::aws::MAX_ATTEMPTS;
 use super::jmespath::Path;
+use super::json_frames::Decoder;
 use super::*;
-use crate::aws::Refusal;
 
 /// Bedrock's InvokeModel API, for a model, an inference profile, or the ARN of either.
 ///
@@ -65,6 +65,10 @@ const SPEC: ApiSpec = ApiSpec {
         &["max_gen_len"],
         &["inferenceConfig", "maxTokens"],
     ],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::Bedrock),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
@@ -77,10 +81,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for BedrockInvoke {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -107,14 +107,7 @@ impl Api for BedrockInvoke {
     fn prepare(&self, _: &mut Payload, _: Option<&str>, _: bool) {}
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let texts = self
-            .input_text
-            .find_texts(&Value::Object(payload.clone()))?;
-        Some(texts.join("\n"))
-    }
-
-    fn takes_bytes(&self) -> bool {
-        true
+        aws::prompt_text(&self.input_text, payload)
     }
 
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
@@ -129,26 +122,12 @@ impl Api for BedrockInvoke {
         ))
     }
 
-    fn service(&self) -> Option<Service> {
-        Some(Service::Bedrock)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
     fn accept(&self, _: bool) -> &'static str {
         "application/json"
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(decode::Decoder {
-            generated_text: self.generated_text.clone(),
-            generated_token_count: self.generated_token_count.clone(),
-            input_token_count: self.input_token_count.clone(),
-            chunks: 0,
-            refusal: Refusal::default(),
-        })
+        aws::Decoder::boxed("Bedrock", Decoder::new(self.clone()))
     }
 
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {

@@ -9,9 +9,9 @@ fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
     builder.build().unwrap().decoder()
 }
 
-fn decode(chunks: &[Value]) -> Answer {
+fn decode(chunks: &[Value]) -> ResponseBuilder {
     use base64::Engine as _;
-    let (mut decoder, mut answer) = (decoder(true), Answer::default());
+    let (mut decoder, mut response) = (decoder(true), ResponseBuilder::default());
     for chunk in chunks {
         let bytes = base64::engine::general_purpose::STANDARD.encode(chunk.to_string());
         let data = json!({"bytes": bytes, "p": "ab"}).to_string();
@@ -20,28 +20,28 @@ fn decode(chunks: &[Value]) -> Answer {
             data: data.as_bytes(),
             is_error: false,
         };
-        decoder.frame(frame, &mut answer);
+        decoder.frame(frame, &mut response);
     }
-    decoder.end(&mut answer);
-    answer
+    decoder.end(&mut response);
+    response
 }
 
 #[test]
 fn chunks_give_text_and_the_last_counts() {
-    let answer = decode(&[
+    let response = decode(&[
         json!({"id": "c-1", "choices": [{"delta": {"reasoning_content": "hm"}}]}),
         json!({"choices": [{"delta": {"content": "a"}}]}),
         json!({"choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}],
             "amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 2}}),
     ]);
-    assert_eq!((&*answer.text, &*answer.reasoning), ("ab", "hm"));
+    assert_eq!((&*response.text, &*response.reasoning), ("ab", "hm"));
     assert_eq!(
-        (answer.usage.input, answer.usage.output),
+        (response.usage.input, response.usage.output),
         (Some(3), Some(2))
     );
-    assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
+    assert_eq!(response.finish_reason.as_deref(), Some("stop"));
     assert_eq!(
-        (answer.id.as_deref(), answer.error_text()),
+        (response.id.as_deref(), response.error_text()),
         (Some("c-1"), None)
     );
 }
@@ -69,12 +69,12 @@ fn a_path_that_finds_nothing_is_named() {
         decode(&[])
             .error_text()
             .unwrap()
-            .contains("without a single chunk")
+            .contains("without a single event")
     );
-    let mut answer = Answer::default();
-    decoder(false).whole(b"{\"x\":1}", &mut answer);
+    let mut response = ResponseBuilder::default();
+    decoder(false).non_streaming(b"{\"x\":1}", &mut response);
     assert!(
-        answer
+        response
             .error_text()
             .unwrap()
             .to_string()
@@ -85,10 +85,10 @@ fn a_path_that_finds_nothing_is_named() {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(data in proptest::collection::vec(any::<u8>(), 0..60), is_error in any::<bool>()) {
-        let (mut decoder, mut answer) = (decoder(true), Answer::default());
-        decoder.frame(Frame { event: Some("chunk"), data: &data, is_error }, &mut answer);
-        decoder.whole(&data, &mut answer);
-        decoder.end(&mut answer);
-        prop_assert!(answer.is_failed());
+        let (mut decoder, mut response) = (decoder(true), ResponseBuilder::default());
+        decoder.frame(Frame { event: Some("chunk"), data: &data, is_error }, &mut response);
+        decoder.non_streaming(&data, &mut response);
+        decoder.end(&mut response);
+        prop_assert!(response.is_failed());
     }
 }

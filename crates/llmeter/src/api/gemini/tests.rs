@@ -18,7 +18,7 @@ fn end(usage: Value) -> Value {
 fn thoughts_and_the_prompts_of_tools_are_counted_apart() {
     let begun = json!({"candidates": [], "usageMetadata": {
         "promptTokenCount": 7, "cachedContentTokenCount": 5, "totalTokenCount": 7}});
-    let (answer, _) = frames(
+    let (response, _) = frames(
         &Gemini,
         &[
             begun.clone(),
@@ -35,20 +35,23 @@ fn thoughts_and_the_prompts_of_tools_are_counted_apart() {
         input_cached: Some(5),
         output_reasoning: Some(4),
     };
-    assert_eq!(answer.usage, expected);
+    assert_eq!(response.usage, expected);
     assert_eq!(
-        (answer.text.as_str(), answer.reasoning.as_str()),
+        (response.text.as_str(), response.reasoning.as_str()),
         ("a", "hm")
     );
     // No output is reported yet.
-    let (answer, _) = frames(&Gemini, &[begun]);
-    assert_eq!((answer.usage.input, answer.usage.output), (Some(7), None));
-    assert!(answer.is_failed(), "cut");
+    let (response, _) = frames(&Gemini, &[begun]);
+    assert_eq!(
+        (response.usage.input, response.usage.output),
+        (Some(7), None)
+    );
+    assert!(response.is_failed(), "cut");
 }
 
 #[test]
 fn content_that_is_no_text_is_content() {
-    let (answer, content) = frames(
+    let (response, content) = frames(
         &Gemini,
         &[
             parts(json!([{"functionCall": {"name": "f", "args": {"a": 1}}}])),
@@ -61,23 +64,23 @@ fn content_that_is_no_text_is_content() {
         ],
     );
     assert_eq!(content, [true, true, true, false, false, true, false]);
-    assert_eq!(answer.tool_calls, "f{\"a\":1}");
+    assert_eq!(response.tool_calls, "f{\"a\":1}");
     assert_eq!(
-        answer.text, "",
+        response.text, "",
         "a second candidate's text is not this one's"
     );
-    assert!(!answer.is_failed());
+    assert!(!response.is_failed());
 }
 
 #[test]
 fn a_blocked_prompt_is_a_failure() {
     let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}});
-    for answer in [
+    for response in [
         frames(&Gemini, std::slice::from_ref(&blocked)).0,
         whole(&Gemini, &blocked),
     ] {
-        let error = answer.error.unwrap().to_string();
+        let error = response.error.unwrap().to_string();
         assert_eq!(error, "the prompt was blocked: SAFETY");
-        assert_eq!(answer.usage.input, Some(3));
+        assert_eq!(response.usage.input, Some(3));
     }
 }

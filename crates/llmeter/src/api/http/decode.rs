@@ -1,4 +1,4 @@
-//! What a frame or a whole answer says, found by JMESPath.
+//! What a frame or a non-streaming response says, found by JMESPath.
 
 use std::sync::Arc;
 
@@ -6,19 +6,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::api::failure::{error_text, excerpt, whole_json};
-use crate::api::jmespath::Path;
-use crate::api::lenient::lenient_json;
+use crate::api::failure::error_text;
+use crate::api::jmespath::{Path, is_true};
+use crate::api::json_frames::{Meaning, Taken};
+use crate::api::{ResponseBuilder, Usage};
 use crate::base::error::Result;
 use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
+use crate::base::server_text::{excerpt, lenient_json};
 
-/// The parts of an answer whose place can be said, each with a line about it.
-pub const ANSWER_PARTS: &[(&str, &str)] = &[
-    ("text", "the answer's text, or the piece of it in a frame"),
+/// The parts of a response whose place can be said, each with a line about it.
+pub const RESPONSE_PARTS: [(&str, &str); 11] = [
+    ("text", "the response's text, or the piece of it in a frame"),
     ("reasoning", "the text of the model's reasoning"),
     ("tool-call", "the name or the arguments of a tool call"),
-    ("id", "the answer's id"),
+    ("id", "the response's id"),
     ("error", "what went wrong [default: error]"),
     (
         "end",
@@ -34,255 +35,146 @@ pub const ANSWER_PARTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Where the parts of an answer are. Cheap to clone: each answer has its own decoder.
+/// Where the parts of a response are, as [`RESPONSE_PARTS`] lists them. Cheap to clone: each response
+/// has its own decoder.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(Arc<Parts>);
-
-#[derive(Debug, Default)]
-struct Parts {
-    text: Option<Path>,
-    reasoning: Option<Path>,
-    tool_call: Option<Path>,
-    id: Option<Path>,
-    error: Option<Path>,
-    end: Option<Path>,
-    input_tokens: Option<Path>,
-    output_tokens: Option<Path>,
-    cached_tokens: Option<Path>,
-    reasoning_tokens: Option<Path>,
-    prompt: Option<Path>,
-}
+pub(super) struct Places(Arc<[Option<Path>; RESPONSE_PARTS.len()]>);
 
 impl Places {
     /// # Errors
     /// When an expression is none.
     pub(super) fn new(of: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let path = |part: &str| {
-            let compile = |text: String| Path::new(part, &text);
-            of(part).map(compile).transpose()
-        };
-        Ok(Self(Arc::new(Parts {
-            text: path("text")?,
-            reasoning: path("reasoning")?,
-            tool_call: path("tool-call")?,
-            id: path("id")?,
-            error: match path("error")? {
-                None => Some(Path::new("error", "error")?),
-                given => given,
-            },
-            end: path("end")?,
-            input_tokens: path("input-tokens")?,
-            output_tokens: path("output-tokens")?,
-            cached_tokens: path("cached-tokens")?,
-            reasoning_tokens: path("reasoning-tokens")?,
-            prompt: path("prompt")?,
-        })))
+        let mut places = RESPONSE_PARTS.map(|_| None);
+        for (place, (part, _)) in places.iter_mut().zip(RESPONSE_PARTS) {
+            let text = of(part).or_else(|| (part == "error").then(|| part.to_owned()));
+            *place = text.map(|text| Path::new(part, &text)).transpose()?;
+        }
+        Ok(Self(Arc::new(places)))
     }
-}
 
-impl Places {
     /// The expressions, by the names of their parts.
     pub(super) fn saved(&self) -> Map<String, Value> {
-        let parts = &*self.0;
-        let named = [
-            ("text", parts.text.as_ref()),
-            ("reasoning", parts.reasoning.as_ref()),
-            ("tool-call", parts.tool_call.as_ref()),
-            ("id", parts.id.as_ref()),
-            ("error", parts.error.as_ref()),
-            ("end", parts.end.as_ref()),
-            ("input-tokens", parts.input_tokens.as_ref()),
-            ("output-tokens", parts.output_tokens.as_ref()),
-            ("cached-tokens", parts.cached_tokens.as_ref()),
-            ("reasoning-tokens", parts.reasoning_tokens.as_ref()),
-            ("prompt", parts.prompt.as_ref()),
-        ];
+        let named = RESPONSE_PARTS.iter().zip(&*self.0);
         named
-            .into_iter()
-            .filter_map(|(name, path)| Some((name.to_owned(), path?.text().into())))
+            .filter_map(|((name, _), path)| {
+                Some(((*name).to_owned(), path.as_ref()?.text().into()))
+            })
             .collect()
     }
 
     /// The expression for the prompt in a payload.
     pub(super) fn prompt(&self) -> Option<&Path> {
-        self.0.prompt.as_ref()
+        let [.., prompt] = &*self.0;
+        prompt.as_ref()
+    }
+
+    /// Where the text should be, if the response said nothing there or elsewhere.
+    fn missing_text(&self, response: &ResponseBuilder) -> Option<&Path> {
+        let [text, ..] = &*self.0;
+        // A response without a word has its text, too: an empty one.
+        let has_text = response.has_text || response.content_frames() > 0;
+        text.as_ref().filter(|_| !has_text)
     }
 }
 
-/// Decodes one answer.
-#[derive(Debug)]
-pub(super) struct Decoder {
-    places: Places,
-    frames: u64,
-    is_done: bool,
-}
+impl Meaning for Places {
+    const OBJECTS_ONLY: bool = false;
 
-impl Decoder {
-    pub(super) fn new(places: Places) -> Self {
-        Self {
-            places,
-            frames: 0,
-            is_done: false,
-        }
+    fn error(&self, value: &Value, _: &[u8]) -> Option<String> {
+        let [_, _, _, _, error, ..] = &*self.0;
+        failure(&*error.as_ref()?.find(value)?)
     }
 
-    /// What a frame or an answer says. Returns whether it reports no failure.
-    fn take(&self, value: &Value, answer: &mut Answer) -> bool {
-        let parts = &*self.places.0;
-        if let Some(path) = &parts.error
-            && let Some(error) = path.find(value)
-            && let Some(reason) = failure(&error)
-        {
-            answer.fail(FailureKind::ServerError, reason);
-            return false;
-        }
-        let text = |path: &Option<Path>| path.as_ref()?.find_text(value);
-        let count = |path: &Option<Path>| path.as_ref()?.find_count(value);
-        match parts.id.as_ref().and_then(|path| path.find(value)) {
-            None => {}
-            Some(id) => match &*id {
-                Value::String(id) => answer.id(id),
-                Value::Number(id) => answer.id(&id.to_string()),
-                _ => {}
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        match unwrapped(value) {
+            Some(inner) => match self.error(&inner, &[]) {
+                Some(error) => response.fail(FailureKind::ServerError, error),
+                None => self.take(&inner, response),
             },
+            None => self.take(value, response),
         }
-        if let Some(piece) = text(&parts.reasoning) {
-            answer.reasoning(&piece);
-        }
-        if let Some(piece) = text(&parts.text) {
-            answer.text(&piece);
-        }
-        if let Some(piece) = text(&parts.tool_call) {
-            answer.tool_call(&piece);
-        }
-        answer.usage(Usage {
-            input: count(&parts.input_tokens),
-            output: count(&parts.output_tokens),
-            input_cached: count(&parts.cached_tokens),
-            output_reasoning: count(&parts.reasoning_tokens),
-        });
-        match parts.end.as_ref().and_then(|path| path.find(value)) {
-            None => {}
-            Some(end) => match &*end {
-                Value::String(reason) if !reason.is_empty() => answer.finish_reason(reason),
-                end if is_true(end) => answer.complete(),
-                _ => {}
-            },
-        }
-        true
+        Ok(())
     }
-}
 
-impl FrameDecoder for Decoder {
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        let Frame {
-            event,
-            data,
-            is_error,
-        } = frame;
-        self.frames += 1;
-        if is_error {
-            let words = error_text(data).unwrap_or_else(|| excerpt(data));
-            answer.fail(
-                FailureKind::ServerError,
-                match event {
-                    Some(kind) => format!("{kind}: {words}"),
-                    None => words,
-                },
-            );
-            return;
-        }
-        // Some servers keep a connection alive with empty events.
-        if self.is_done || data.trim_ascii().is_empty() {
-            return;
-        }
-        if data.starts_with(b"[DONE]") {
-            self.is_done = true;
-            answer.complete();
-            return;
-        }
-        if event == Some("error") {
-            answer.fail(
-                FailureKind::ServerError,
-                error_text(data).unwrap_or_else(|| excerpt(data)),
-            );
-            return;
-        }
-        match lenient_json(data) {
-            Ok(value) => {
-                let inner = unwrapped(&value);
-                self.take(inner.as_ref().unwrap_or(&value), answer);
-            }
-            Err(reason) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "frame {} is not valid JSON: {reason}: {}",
-                    self.frames,
-                    excerpt(data)
-                ),
-            ),
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        self.take(value, response);
+        match self.missing_text(response) {
+            Some(path) => Err(format!(
+                "has no text at {} (`jmespath` text=…)",
+                path.text()
+            )),
+            None => Ok(()),
         }
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        self.is_done = true;
-        let Some(value) = whole_json(body, answer) else {
-            return;
-        };
-        if !self.take(&value, answer) {
-            return;
-        }
-        if let Some(path) = &self.places.0.text
-            && !answer.has_text
-            && answer.content_frames() == 0
-        {
-            answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "the answer has no text at {} (`jmespath` text=…): {}",
-                    path.text(),
-                    excerpt(body)
-                ),
-            );
-        }
-        answer.complete();
-    }
-
-    fn end(&mut self, answer: &mut Answer) {
-        if self.frames == 0 {
-            answer.fail(
-                FailureKind::Empty,
-                "the stream ended without a single event",
-            );
-            return;
-        }
-        let parts = &*self.places.0;
-        if let Some(end) = parts.end.as_ref().filter(|_| !answer.is_complete()) {
-            answer.fail(FailureKind::Truncated, format!(
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        let [_, _, _, _, _, end, ..] = &*self.0;
+        if let Some(end) = end.as_ref().filter(|_| !response.is_complete()) {
+            response.fail(FailureKind::Truncated, format!(
                 "the stream ended before it was finished (no frame has {} (`jmespath` end=…), and \
                  no [DONE])",
                 end.text()
             ));
-        } else if let Some(text) = parts.text.as_ref()
-            && !answer.has_text
-            && answer.content_frames() == 0
-        {
-            // An answer without a word has its text, too: an empty one.
-            answer.fail(
-                FailureKind::Malformed,
-                format!("no frame had a text at {} (`jmespath` text=…)", text.text()),
-            );
+        } else if let Some(text) = self.missing_text(response) {
+            let reason = format!("no frame had a text at {} (`jmespath` text=…)", text.text());
+            response.fail(FailureKind::Malformed, reason);
         } else {
             // Nothing may say how this API ends; a connection that broke is noticed elsewhere.
-            answer.complete();
+            response.complete();
         }
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        let found = lenient_json(body)
-            .ok()
-            .and_then(|value| failure(&*self.places.0.error.as_ref()?.find(&value)?));
+        let value = lenient_json(body).ok();
+        let found = value.and_then(|value| self.error(&value, body));
         found.or_else(|| error_text(body))
+    }
+}
+
+impl Places {
+    /// What a frame or a response says that reports no failure.
+    fn take(&self, value: &Value, response: &mut ResponseBuilder) {
+        let [
+            text,
+            reasoning,
+            tool_call,
+            id,
+            _,
+            end,
+            input,
+            output,
+            input_cached,
+            output_reasoning,
+            _,
+        ] = &*self.0;
+        let find = |path: &Option<Path>| path.as_ref()?.find(value);
+        let find_text = |path: &Option<Path>| path.as_ref()?.find_text(value);
+        let count = |path: &Option<Path>| path.as_ref()?.find_count(value);
+        match find(id).as_deref() {
+            Some(Value::String(id)) => response.id(id),
+            Some(Value::Number(id)) => response.id(&id.to_string()),
+            _ => {}
+        }
+        if let Some(text) = find_text(reasoning) {
+            response.reasoning(&text);
+        }
+        if let Some(text) = find_text(text) {
+            response.text(&text);
+        }
+        if let Some(text) = find_text(tool_call) {
+            response.tool_call(&text);
+        }
+        response.usage(Usage {
+            input: count(input),
+            output: count(output),
+            input_cached: count(input_cached),
+            output_reasoning: count(output_reasoning),
+        });
+        match find(end).as_deref() {
+            Some(Value::String(reason)) if !reason.is_empty() => response.finish_reason(reason),
+            Some(end) if is_true(end) => response.complete(),
+            _ => {}
+        }
     }
 }
 
@@ -309,17 +201,4 @@ fn failure(found: &Value) -> Option<String> {
             error_text(wrapped.as_bytes()).unwrap_or_else(|| excerpt(found.to_string().as_bytes()))
         }
     })
-}
-
-/// As JMESPath has it: null, false and whatever is empty are not. Nor is the number 0, with which
-/// some APIs say that there was no error.
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-    }
 }

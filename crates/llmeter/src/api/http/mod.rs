@@ -1,4 +1,4 @@
-//! Any HTTP API that takes JSON and answers with JSON, described instead of programmed: a template
+//! Any HTTP API of JSON requests and JSON responses, described instead of programmed: a template
 //! makes the body, and JMESPath finds what a response says.
 
 mod decode;
@@ -10,23 +10,23 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-pub use decode::ANSWER_PARTS;
+pub use decode::RESPONSE_PARTS;
 
-use self::decode::{Decoder, Places};
+use self::decode::Places;
 use self::template::BodyTemplate;
-use super::json_frames::message_texts;
+use super::json_frames::{Decoder, is_text_part, message_texts};
 use super::*;
 use crate::base::error::Error;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::Prompt;
 
-/// Any HTTP API that takes JSON and answers with JSON, streaming or not.
+/// Any HTTP API of JSON requests and JSON responses, streaming or not.
 ///
 /// The body of a request is a [minijinja](https://docs.rs/minijinja) template, in which each value
 /// is written as JSON, texts with their quotes. It knows `payload` (all of it), each field of the
 /// payload by its name (`prompt`, `max_tokens` and perhaps `system` in those that [`create_payload`]
 /// makes), `model`, and `api_key`. Where a response, or a frame of it, has its text, its token counts
-/// and so on is said in JMESPath ([`ANSWER_PARTS`]). The key is a bearer token unless the template
+/// and so on is said in JMESPath ([`RESPONSE_PARTS`]). The key is a bearer token unless the template
 /// has it.
 ///
 /// ```
@@ -110,20 +110,21 @@ const SPEC: ApiSpec = ApiSpec {
         ("end", "done"),
     ],
     default_model: Some("unknown"),
-    response_parts: RESPONSE_PARTS,
+    response_parts: PARTS,
     system_fields: &["system"],
     prompt_fields: &["prompt"],
     // What templates of several servers are filled from.
     limit_fields: &[&["max_tokens"], &["max_new_tokens"], &["n_predict"]],
+    inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };
 
 /// Every part is in the one object.
-const RESPONSE_PARTS: &[(&str, &str)] = &{
-    let mut parts = [("", "jmespath"); ANSWER_PARTS.len()];
+const PARTS: &[(&str, &str)] = &{
+    let mut parts = RESPONSE_PARTS;
     let mut at = 0;
-    while at < ANSWER_PARTS.len() {
-        parts[at].0 = ANSWER_PARTS[at].0;
+    while at < parts.len() {
+        parts[at].1 = "jmespath";
         at += 1;
     }
     parts
@@ -138,10 +139,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for HttpEndpoint {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -165,7 +162,8 @@ impl Api for HttpEndpoint {
                 Some(texts.join("\n"))
             }
             (None, Some(Value::String(text))) => Some(text.clone()),
-            (None, _) => Some(message_texts(payload)).filter(|text| !text.is_empty()),
+            (None, _) => Some(message_texts(payload.get("messages"), is_text_part))
+                .filter(|text| !text.is_empty()),
         }
     }
 
@@ -241,7 +239,7 @@ impl Api for HttpEndpoint {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(Decoder::new(self.places.clone().unwrap_or_default()))
+        Decoder::boxed(self.places.clone().unwrap_or_default())
     }
 
     fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {

@@ -205,23 +205,23 @@ fn it_is_saved_and_loaded() {
     assert_eq!(HttpApi::framing(&again), Framing::EventStream);
 }
 
-fn decoded(parts: &[(&str, &str)], frames: &[&str]) -> Answer {
+fn decoded(parts: &[(&str, &str)], frames: &[&str]) -> ResponseBuilder {
     let builder = HttpEndpoint::builder("http://h/x").framing(Framing::Sse);
     let builder = parts.iter().fold(builder, |builder, (part, path)| {
         builder.jmespath(*part, *path)
     });
     let mut decoder = builder.build().unwrap().decoder();
-    let mut answer = Answer::default();
+    let mut response = ResponseBuilder::default();
     for data in frames {
         let frame = crate::endpoint::Frame {
             event: None,
             data: data.as_bytes(),
             is_error: false,
         };
-        decoder.frame(frame, &mut answer);
+        decoder.frame(frame, &mut response);
     }
-    decoder.end(&mut answer);
-    answer
+    decoder.end(&mut response);
+    response
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn frames_say_what_expressions_find() {
         ("cached-tokens", "u.c"),
         ("reasoning-tokens", "u.r"),
     ];
-    let answer = decoded(
+    let response = decoded(
         &parts,
         &[
             r#"{"id": 17, "c": [{"r": "hm"}]}"#,
@@ -245,28 +245,28 @@ fn frames_say_what_expressions_find() {
             r#"{"done": "length", "u": {"i": 3, "o": 4, "c": 1, "r": 2}}"#,
         ],
     );
-    assert_eq!(answer.error, None);
+    assert_eq!(response.error, None);
     assert_eq!(
-        (answer.text.as_str(), answer.reasoning.as_str()),
+        (response.text.as_str(), response.reasoning.as_str()),
         ("one two", "hm")
     );
-    assert_eq!(answer.id.as_deref(), Some("17"));
-    assert_eq!(answer.finish_reason.as_deref(), Some("length"));
-    let usage = answer.usage;
+    assert_eq!(response.id.as_deref(), Some("17"));
+    assert_eq!(response.finish_reason.as_deref(), Some("length"));
+    let usage = response.usage;
     assert_eq!((usage.input, usage.output), (Some(3), Some(4)));
     assert_eq!(
         (usage.input_cached, usage.output_reasoning),
         (Some(1), Some(2))
     );
-    assert_eq!(answer.content_frames(), 3);
+    assert_eq!(response.content_frames(), 3);
 }
 
 #[test]
 fn streams_that_fail_or_do_not_end_are_failures() {
     let text = ("text", "t");
     let error = |parts: &[(&str, &str)], frames: &[&str]| {
-        let answer = decoded(parts, frames);
-        answer.error_text().map(str::to_owned)
+        let response = decoded(parts, frames);
+        response.error_text().map(str::to_owned)
     };
     let cut = error(&[text, ("end", "done")], &[r#"{"t": "a"}"#]).unwrap();
     assert!(

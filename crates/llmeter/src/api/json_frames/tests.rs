@@ -3,39 +3,39 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, AnthropicMessages, Api, Frame, Gemini, Ollama, Tgi};
+use crate::api::{AnthropicMessages, Api, Frame, Gemini, Ollama, ResponseBuilder, Tgi};
 use llmeter_wire::clock::Stamp;
 
 const JSON_APIS: [&dyn Api; 4] = [&AnthropicMessages, &Gemini, &Ollama, &Tgi];
 
 /// Decodes frames that arrive a second apart, and says which of them carried content.
-pub(crate) fn frames(api: &dyn Api, data: &[Value]) -> (Answer, Vec<bool>) {
+pub(crate) fn frames(api: &dyn Api, data: &[Value]) -> (ResponseBuilder, Vec<bool>) {
     let mut decoder = api.decoder();
-    let mut answer = Answer::default();
-    answer.sent_at(Stamp(0));
+    let mut response = ResponseBuilder::default();
+    response.sent_at(Stamp(0));
     let mut content = Vec::new();
     for (index, data) in data.iter().enumerate() {
-        answer.begin_frame(Stamp((index as i64 + 1) * 1_000_000_000));
+        response.begin_frame(Stamp((index as i64 + 1) * 1_000_000_000));
         let data = data.to_string();
         let frame = Frame {
             is_error: false,
             event: None,
             data: data.as_bytes(),
         };
-        decoder.frame(frame, &mut answer);
-        content.push(answer.frame_has_content());
+        decoder.frame(frame, &mut response);
+        content.push(response.frame_has_content());
     }
-    decoder.end(&mut answer);
-    (answer, content)
+    decoder.end(&mut response);
+    (response, content)
 }
 
-/// Decodes an answer that is no stream.
-pub(crate) fn whole(api: &dyn Api, body: &Value) -> Answer {
-    let mut answer = Answer::default();
-    answer.begin_frame(Stamp(1));
+/// Decodes a response that is no stream.
+pub(crate) fn whole(api: &dyn Api, body: &Value) -> ResponseBuilder {
+    let mut response = ResponseBuilder::default();
+    response.begin_frame(Stamp(1));
     api.decoder()
-        .whole(body.to_string().as_bytes(), &mut answer);
-    answer
+        .non_streaming(body.to_string().as_bytes(), &mut response);
+    response
 }
 
 /// JSON that resembles frames: known keys, any values.
@@ -90,17 +90,17 @@ fn frame_like() -> impl Strategy<Value = Value> {
 
 fn survive(frames: &[&[u8]]) {
     for api in JSON_APIS {
-        let (mut decoder, mut answer) = (api.decoder(), Answer::default());
-        answer.sent_at(Stamp(0));
+        let (mut decoder, mut response) = (api.decoder(), ResponseBuilder::default());
+        response.sent_at(Stamp(0));
         for (index, &data) in frames.iter().enumerate() {
-            answer.begin_frame(Stamp(1 + index as i64));
+            response.begin_frame(Stamp(1 + index as i64));
             decoder.frame(
                 Frame {
                     event: None,
                     data,
                     is_error: false,
                 },
-                &mut answer,
+                &mut response,
             );
             let event = Some("error");
             if index == frames.len() - 1 {
@@ -110,16 +110,16 @@ fn survive(frames: &[&[u8]]) {
                         data,
                         is_error: false,
                     },
-                    &mut answer,
+                    &mut response,
                 );
             }
         }
-        decoder.end(&mut answer);
-        assert!(answer.is_complete() || answer.is_failed());
+        decoder.end(&mut response);
+        assert!(response.is_complete() || response.is_failed());
         for &data in frames {
-            let mut answer = Answer::default();
-            api.decoder().whole(data, &mut answer);
-            assert!(answer.is_complete() || answer.is_failed());
+            let mut response = ResponseBuilder::default();
+            api.decoder().non_streaming(data, &mut response);
+            assert!(response.is_complete() || response.is_failed());
             let _ = decoder.error_message(data);
         }
     }
@@ -148,8 +148,8 @@ proptest! {
 #[test]
 fn texts_that_are_no_unicode_are_kept_as_far_as_they_are() {
     for api in JSON_APIS {
-        let (mut decoder, mut answer) = (api.decoder(), Answer::default());
-        answer.begin_frame(Stamp(1));
+        let (mut decoder, mut response) = (api.decoder(), ResponseBuilder::default());
+        response.begin_frame(Stamp(1));
         for data in [
             &br#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a\ud800"}}"#[..],
             br#"{"candidates":[{"content":{"parts":[{"text":"a\ud800"}]}}]}"#,
@@ -162,11 +162,11 @@ fn texts_that_are_no_unicode_are_kept_as_far_as_they_are() {
                     data,
                     is_error: false,
                 },
-                &mut answer,
+                &mut response,
             );
         }
         assert_eq!(
-            (answer.text.as_str(), answer.is_failed()),
+            (response.text.as_str(), response.is_failed()),
             ("a\u{fffd}", false)
         );
     }

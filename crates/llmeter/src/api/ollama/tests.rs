@@ -12,33 +12,33 @@ fn the_servers_own_times_are_kept() {
         "done_reason": "length", "total_duration": 9, "load_duration": 1,
         "prompt_eval_count": 3, "prompt_eval_duration": 2, "eval_count": 4, "eval_duration": 6,
     });
-    for answer in [
+    for response in [
         frames(&Ollama, std::slice::from_ref(&last)).0,
         whole(&Ollama, &last),
     ] {
         assert_eq!(
-            answer.annotations["server_timings"],
+            response.annotations["server_timings"],
             json!({
                 "total_duration": 9, "load_duration": 1, "prompt_eval_duration": 2,
                 "eval_duration": 6,
             })
         );
         assert_eq!(
-            (answer.usage.input, answer.usage.output),
+            (response.usage.input, response.usage.output),
             (Some(3), Some(4))
         );
-        assert_eq!(answer.finish_reason.as_deref(), Some("length"));
-        assert_eq!(answer.text, "a");
+        assert_eq!(response.finish_reason.as_deref(), Some("length"));
+        assert_eq!(response.text, "a");
     }
     let odd = json!({"message": {"content": "a"}, "done": true, "total_duration": "long"});
-    let (answer, _) = frames(&Ollama, &[odd]);
-    assert!(answer.annotations.is_empty() && !answer.is_failed());
+    let (response, _) = frames(&Ollama, &[odd]);
+    assert!(response.annotations.is_empty() && !response.is_failed());
 }
 
 #[test]
 fn calls_come_whole() {
     let call = json!({"function": {"name": "f", "arguments": {"a": 1}}});
-    let (answer, content) = frames(
+    let (response, content) = frames(
         &Ollama,
         &[
             json!({"message": {"content": "", "thinking": "hm"}, "done": false}),
@@ -48,8 +48,8 @@ fn calls_come_whole() {
     );
     assert_eq!(content, [true, true, false]);
     assert_eq!(
-        (answer.tool_calls.as_str(), answer.reasoning.as_str()),
+        (response.tool_calls.as_str(), response.reasoning.as_str()),
         ("f{\"a\":1}", "hm")
     );
-    assert_eq!(answer.times(), [Some(1.0), Some(2.0), Some(2.0)]);
+    assert_eq!(response.times(), [Some(1.0), Some(2.0), Some(2.0)]);
 }

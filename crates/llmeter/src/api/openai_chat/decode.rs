@@ -1,366 +1,243 @@
-//! Turns frames of a Chat Completions stream, or a whole answer, into content.
-
-use std::borrow::Cow;
+//! Turns frames of a Chat Completions stream, or a non-streaming response, into content.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::shape::{Call, Chunk, Content, Message, Part, Piece};
 use super::template::Template;
-use crate::api::failure::{ErrorReport, error_text, event_error, excerpt};
-use crate::api::lenient::{Object, Text, lenient_json, without_place};
+use crate::api::failure::ErrorReport;
+use crate::api::json_frames::{Meaning, Taken};
+use crate::api::lenient::{Object, Text, without_place};
+use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
 
-/// Decodes one answer.
+/// What the frames of one response mean.
 #[derive(Debug)]
-pub(crate) struct Decoder {
-    /// What an answer is called in errors.
+pub(crate) struct Chat {
+    /// What a response is called in errors.
     what: &'static str,
-    /// Frames so far, those without a meaning included.
-    frames: u64,
-    /// `[DONE]` was seen.
-    is_done: bool,
     /// What the next frame probably looks like.
     pub(super) template: Option<Template>,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::of("chat completion")
-    }
-}
-
-impl Decoder {
-    /// A decoder of answers that errors call so: of an API whose frames are those of Chat
+impl Chat {
+    /// The meaning of responses that errors call so: of an API whose frames are those of Chat
     /// Completions.
     pub(crate) fn of(what: &'static str) -> Self {
-        Self {
-            what,
-            frames: 0,
-            is_done: false,
-            template: None,
-        }
+        let template = None;
+        Self { what, template }
     }
 }
 
-impl FrameDecoder for Decoder {
-    fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
-        self.frames += 1;
-        if self.is_done {
-            return;
-        }
-        if event != Some("error")
-            && let Some(template) = &self.template
-            && template.take(data, answer)
-        {
-            return;
-        }
-        if data.starts_with(b"[DONE]") {
-            self.is_done = true;
-            answer.complete();
-            return;
-        }
+impl Meaning for Chat {
+    const END: &'static str = "no finish_reason and no [DONE]";
+    const OBJECTS_ONLY: bool = false;
+
+    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+        let Frame { event, data, .. } = frame;
         if event == Some("error") {
-            answer.fail(FailureKind::ServerError, event_error(data));
-            return;
+            return false;
         }
-        // Some servers keep a connection alive with empty events.
-        if data.trim_ascii().is_empty() {
-            return;
+        if let Some(template) = &self.template
+            && template.take(data, response)
+        {
+            return true;
         }
-        let number = self.frames;
-        let taken = read(data, |chunk| {
-            take_chunk(&chunk, false, answer);
-            if let Some(template) = Template::of(data, &chunk) {
-                self.template = Some(template);
-            }
-        });
-        if let Err(problem) = taken {
-            answer.fail(
-                FailureKind::Malformed,
-                match problem {
-                    Problem::NotJson(reason) => {
-                        format!(
-                            "frame {number} is not valid JSON: {reason}: {}",
-                            excerpt(data)
-                        )
-                    }
-                    Problem::OtherShape(reason) => format!(
-                        "frame {number} is not a {} chunk: {reason}: {}",
-                        self.what,
-                        excerpt(data)
-                    ),
-                },
-            );
+        let Some(chunk) = std::str::from_utf8(data)
+            .ok()
+            .filter(|text| text.trim_start().starts_with('{'))
+            .and_then(|text| serde_json::from_str(text).ok())
+        else {
+            // Also invalid UTF-8, halves of surrogate pairs and repeated keys.
+            return false;
+        };
+        take_chunk(&chunk, true, response);
+        if let Some(template) = Template::of(data, &chunk) {
+            self.template = Some(template);
         }
+        true
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        let what = self.what;
-        if body.trim_ascii().is_empty() {
-            answer.fail(FailureKind::Empty, "the server's answer is empty");
-            return;
-        }
-        let taken = read(body, |chunk| {
-            take_chunk(&chunk, true, answer);
-            if chunk.choices.as_ref().is_some_and(|all| !all.is_empty()) {
-                answer.complete();
-            } else if !answer.is_failed() {
-                answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "the server's answer is not a {what}: it has no choices: {}",
-                        excerpt(body)
-                    ),
-                );
-            }
-        });
-        match taken {
-            Ok(()) => {}
-            Err(Problem::NotJson(reason)) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "the server's answer is not valid JSON: {reason}: {}",
-                    excerpt(body)
-                ),
-            ),
-            Err(Problem::OtherShape(reason)) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "the server's answer is not a {what}: {reason}: {}",
-                    excerpt(body)
-                ),
-            ),
-        }
-        self.is_done = true;
+    /// It may come with content, so that [`take_chunk`] reports it.
+    fn error(&self, _: &Value, _: &[u8]) -> Option<String> {
+        None
     }
 
-    fn end(&mut self, answer: &mut Answer) {
-        if self.is_done || answer.is_complete() {
-            return;
-        }
-        answer.ended_early(self.frames, "no finish_reason and no [DONE]");
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let chunk = chunk(value);
+        let chunk = chunk.map_err(|reason| format!("is not a {} chunk: {reason}", self.what))?;
+        take_chunk(&chunk, true, response);
+        Ok(())
     }
 
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        error_text(body)
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let refuse = |reason: &str| format!("is not a {}: {reason}", self.what);
+        let chunk = chunk(value).map_err(|reason| refuse(&reason))?;
+        take_chunk(&chunk, false, response);
+        match chunk.choices.as_deref() {
+            None | Some([]) if !response.is_failed() => Err(refuse("it has no choices")),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Why a frame could not be read.
-enum Problem {
-    NotJson(String),
-    OtherShape(String),
+fn chunk(value: &Value) -> Result<Chunk<'_>, String> {
+    let chunk = Object::deserialize(value).map_err(|error| without_place(&error));
+    chunk.map(|Object(chunk)| chunk)
 }
 
-/// Reads a frame and passes it on.
-fn read<R>(data: &[u8], then: impl FnOnce(Chunk<'_>) -> R) -> Result<R, Problem> {
-    if let Ok(text) = std::str::from_utf8(data)
-        && text.trim_start().starts_with('{')
-        && let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(text)
-    {
-        return Ok(then(chunk));
-    }
-    // The patient way: also for invalid UTF-8, halves of surrogate pairs and repeated keys.
-    let value = lenient_json(data).map_err(Problem::NotJson)?;
-    let Object(chunk) = Object::<Chunk<'_>>::deserialize(&value)
-        .map_err(|error| Problem::OtherShape(without_place(&error)))?;
-    Ok(then(chunk))
-}
-
-fn take_chunk(chunk: &Chunk<'_>, is_whole: bool, answer: &mut Answer) {
+fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuilder) {
     if let Some(id) = chunk.id.non_empty() {
-        answer.id(id);
+        response.id(id);
     }
     for Object(choice) in chunk.choices.iter().flatten() {
         let message = match (&choice.message, &choice.delta) {
-            (Some(message), _) if is_whole => Some(message),
+            (Some(message), _) if !is_streaming => Some(message),
             (_, delta) => delta.as_ref(),
         };
         if choice.index.0.unwrap_or(0) > 0 {
-            if choice.text.is_something()
-                || message.is_some_and(|Object(message)| has_content(message))
-            {
-                answer.other_content();
+            let is_content = |Object(message): &Object<Message<'_>>| {
+                let mut any = false;
+                walk(message, &mut |said| any |= said.is_content());
+                any
+            };
+            if choice.text.is_something() || message.is_some_and(is_content) {
+                response.other_content();
             }
             continue;
         }
         if let Some(text) = choice.text.as_str() {
-            answer.text(text);
+            response.text(text);
         }
         if let Some(Object(message)) = message {
-            take_message(message, answer);
+            walk(message, &mut |said| match said {
+                Said::Text(text) => response.text(text),
+                Said::Reasoning(text) => response.reasoning(text),
+                Said::Call(text) => response.tool_call(text),
+                Said::Other => response.other_content(),
+            });
         }
         if let Some(reason) = choice.finish_reason.non_empty() {
-            answer.finish_reason(reason);
+            response.finish_reason(reason);
         }
     }
     if let Some(report) = &chunk.usage.0 {
-        answer.usage(Usage::from(report));
+        response.usage(Usage::from(report));
     }
     if let Some(timings) = &chunk.timings.0 {
-        answer.annotate("server_timings", timings.clone());
+        response.annotate("server_timings", timings.clone());
     }
     if let Some(report) = &chunk.error.0 {
-        answer.fail(FailureKind::ServerError, report.to_string());
+        response.fail(FailureKind::ServerError, report.to_string());
     } else if chunk.choices.is_none() && chunk.object.as_str() == Some("error") {
-        answer.fail(FailureKind::ServerError, bare_error(chunk));
-    } else if answer.finish_reason.as_deref() == Some("error") {
-        answer.fail(
+        // The fields of the error stand in the frame itself.
+        let report = ErrorReport {
+            message: chunk.message.clone(),
+            kind: chunk.kind.clone(),
+            code: chunk.code.clone(),
+        };
+        response.fail(FailureKind::ServerError, report.to_string());
+    } else if response.finish_reason.as_deref() == Some("error") {
+        response.fail(
             FailureKind::ServerError,
-            "the server ended the answer with finish_reason \"error\"",
+            "the server ended the response with finish_reason \"error\"",
         );
     }
 }
 
-/// The text of an error whose fields stand in the frame itself.
-fn bare_error(chunk: &Chunk<'_>) -> String {
-    let copy = |text: &Text<'_>| match text {
-        Text::Is(text) => Text::Is(Cow::Owned(text.to_string())),
-        Text::Absent => Text::Absent,
-        Text::Other => Text::Other,
-    };
-    ErrorReport {
-        message: copy(&chunk.message),
-        kind: copy(&chunk.kind),
-        code: copy(&chunk.code),
-    }
-    .to_string()
+/// What a message consists of.
+enum Said<'m> {
+    Text(&'m str),
+    Reasoning(&'m str),
+    Call(&'m str),
+    Other,
 }
 
-fn take_message(message: &Message<'_>, answer: &mut Answer) {
-    // Some servers send the same piece under both names.
-    if is_content(&message.reasoning_content) {
-        take_reasoning(&message.reasoning_content, answer);
-    } else {
-        take_reasoning(&message.reasoning, answer);
+impl Said<'_> {
+    fn is_content(&self) -> bool {
+        match self {
+            Self::Text(text) | Self::Reasoning(text) | Self::Call(text) => !text.is_empty(),
+            Self::Other => true,
+        }
     }
-    match &message.content {
-        Content::Absent => {}
-        Content::Text(text) => answer.text(text),
-        Content::Parts(pieces) => {
-            for piece in pieces {
-                take_piece(piece, answer);
+}
+
+fn walk(message: &Message<'_>, say: &mut dyn FnMut(Said<'_>)) {
+    // Some servers send the same text under both names.
+    if is_content(&message.reasoning_content) {
+        walk_content(&message.reasoning_content, true, say);
+    } else {
+        walk_content(&message.reasoning, true, say);
+    }
+    walk_content(&message.content, false, say);
+    if let Some(refusal) = message.refusal.non_empty() {
+        say(Said::Text(refusal));
+    }
+    let calls = message.tool_calls.iter().flatten();
+    let calls = calls.flat_map(|Object(call)| call.function.0.iter().chain(&call.custom.0));
+    for Call {
+        name,
+        arguments,
+        input,
+    } in calls.chain(&message.function_call.0)
+    {
+        for text in [name, arguments, input] {
+            match text {
+                Text::Is(text) => say(Said::Call(text)),
+                Text::Absent => {}
+                Text::Other => say(Said::Other),
             }
         }
-    }
-    if let Some(refusal) = message.refusal.non_empty() {
-        answer.text(refusal);
-    }
-    for Object(call) in message.tool_calls.iter().flatten() {
-        for call in call.function.0.iter().chain(&call.custom.0) {
-            take_call(call, answer);
-        }
-    }
-    if let Some(call) = &message.function_call.0 {
-        take_call(call, answer);
     }
     if let Some(audio) = &message.audio.0
         && (audio.data.is_something() || audio.transcript.is_something())
     {
-        answer.other_content();
+        say(Said::Other);
     }
 }
 
-fn take_call(call: &Call<'_>, answer: &mut Answer) {
-    for piece in [&call.name, &call.arguments, &call.input] {
-        match piece {
-            Text::Is(text) => answer.tool_call(text),
-            Text::Absent => {}
-            Text::Other => answer.other_content(),
-        }
-    }
-}
-
-fn take_piece(piece: &Piece<'_>, answer: &mut Answer) {
-    let part = match piece {
-        Piece::Text(text) => return answer.text(text),
-        Piece::Other => return answer.other_content(),
-        Piece::Part(part) => part,
+fn walk_content(content: &Content<'_>, is_reasoning: bool, say: &mut dyn FnMut(Said<'_>)) {
+    let pieces = match content {
+        Content::Absent => return,
+        Content::Text(text) if is_reasoning => return say(Said::Reasoning(text)),
+        Content::Text(text) => return say(Said::Text(text)),
+        Content::Parts(pieces) => pieces,
     };
-    if is_content(&part.thinking) {
-        take_reasoning(&part.thinking, answer);
-    } else if let Some(text) = part.text.non_empty() {
-        if is_reasoning(part) {
-            answer.reasoning(text);
-        } else {
-            answer.text(text);
-        }
-    } else if let Some(refusal) = part.refusal.non_empty() {
-        answer.text(refusal);
-    } else if is_media(part) {
-        answer.other_content();
-    }
-}
-
-fn take_reasoning(content: &Content<'_>, answer: &mut Answer) {
-    match content {
-        Content::Absent => {}
-        Content::Text(text) => answer.reasoning(text),
-        Content::Parts(pieces) => {
-            for piece in pieces {
-                match piece {
-                    Piece::Text(text) => answer.reasoning(text),
-                    Piece::Part(part) if is_content(&part.thinking) => {
-                        take_reasoning(&part.thinking, answer);
-                    }
-                    Piece::Part(part) => answer.reasoning(part.text.as_str().unwrap_or_default()),
-                    Piece::Other => {}
-                }
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) if is_reasoning => say(Said::Reasoning(text)),
+            Piece::Text(text) => say(Said::Text(text)),
+            Piece::Other if is_reasoning => {}
+            Piece::Other => say(Said::Other),
+            Piece::Part(part) if is_content(&part.thinking) => {
+                walk_content(&part.thinking, true, say);
             }
+            Piece::Part(part) if is_reasoning => {
+                say(Said::Reasoning(part.text.as_str().unwrap_or_default()));
+            }
+            Piece::Part(part) => walk_part(part, say),
         }
     }
 }
 
-fn is_reasoning(part: &Part<'_>) -> bool {
-    matches!(part.kind.as_str(), Some("reasoning" | "thinking"))
-}
-
-/// Whether a part without a text stands for content of another kind.
-fn is_media(part: &Part<'_>) -> bool {
+/// A part of a content that is no reasoning as a whole.
+fn walk_part(part: &Part<'_>, say: &mut dyn FnMut(Said<'_>)) {
     let kind = part.kind.non_empty();
-    kind.is_some_and(|kind| {
-        !matches!(
-            kind,
-            "text" | "output_text" | "refusal" | "reasoning" | "thinking"
-        )
-    })
-}
-
-fn has_content(message: &Message<'_>) -> bool {
-    let calls = message.tool_calls.iter().flatten();
-    let mut calls = calls
-        .flat_map(|Object(call)| call.function.0.iter().chain(&call.custom.0))
-        .chain(&message.function_call.0);
-    is_content(&message.content)
-        || is_content(&message.reasoning_content)
-        || is_content(&message.reasoning)
-        || message.refusal.is_something()
-        || calls.any(|call| {
-            [&call.name, &call.arguments, &call.input]
-                .iter()
-                .any(|text| text.is_something())
-        })
-        || message
-            .audio
-            .0
-            .as_ref()
-            .is_some_and(|audio| audio.data.is_something() || audio.transcript.is_something())
+    match (part.text.non_empty(), part.refusal.non_empty(), kind) {
+        (Some(text), _, Some("reasoning" | "thinking")) => say(Said::Reasoning(text)),
+        (Some(text), _, _) | (None, Some(text), _) => say(Said::Text(text)),
+        (
+            None,
+            None,
+            None | Some("text" | "output_text" | "refusal" | "reasoning" | "thinking"),
+        ) => {}
+        // Content of another kind.
+        (None, None, Some(_)) => say(Said::Other),
+    }
 }
 
 fn is_content(content: &Content<'_>) -> bool {
-    match content {
-        Content::Absent => false,
-        Content::Text(text) => !text.is_empty(),
-        Content::Parts(pieces) => pieces.iter().any(|piece| match piece {
-            Piece::Text(text) => !text.is_empty(),
-            Piece::Other => true,
-            Piece::Part(part) => {
-                part.text.non_empty().is_some()
-                    || part.refusal.non_empty().is_some()
-                    || is_content(&part.thinking)
-                    || is_media(part)
-            }
-        }),
-    }
+    let mut any = false;
+    walk_content(content, false, &mut |said| any |= said.is_content());
+    any
 }

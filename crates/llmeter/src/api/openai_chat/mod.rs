@@ -8,9 +8,10 @@ mod tests;
 
 use serde_json::{Value, json};
 
-pub(super) use decode::Decoder;
+pub(super) use decode::Chat;
 
-use super::supported_inputs::{FRAMES, usual};
+use super::json_frames::{Decoder, message_texts};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::payload::{Media, MediaKind};
 
@@ -36,7 +37,7 @@ pub struct OpenAiChat;
 
 entry_points!(OpenAiChat);
 
-const SPEC: ApiSpec = ApiSpec {
+pub(super) const SPEC: ApiSpec = ApiSpec {
     about: "OpenAI Chat Completions",
     modes: &[
         Mode::streaming("openai-chat-stream", "OpenAICompletionStreamEndpoint"),
@@ -47,6 +48,8 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["chat/completions"],
     prompt_fields: &["messages"],
     limit_fields: &[&["max_completion_tokens"], &["max_tokens"]],
+    inputs: INPUTS,
+    path: "chat/completions",
     ..openai::SPEC
 };
 
@@ -57,20 +60,17 @@ const INPUTS: SupportedInputs = SupportedInputs {
     images: IMAGES,
     audio: &[("audio/mpeg", "mp3"), ("audio/wav", "wav")],
     videos: &[],
-    documents: &usual(["application/pdf"]),
+    documents: &mime_types(["application/pdf"]),
     instead: FRAMES,
 };
 
 /// The images that models of OpenAI see.
-pub(crate) const IMAGES: &[Format] = &usual(["image/jpeg", "image/png", "image/gif", "image/webp"]);
+pub(crate) const IMAGES: &[Format] =
+    &mime_types(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
 impl Api for OpenAiChat {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -89,15 +89,11 @@ impl Api for OpenAiChat {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        Some(openai::message_texts(payload.get("messages")))
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("chat/completions".to_owned())
+        Some(message_texts(payload.get("messages"), |_| true))
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<Decoder>::default()
+        Decoder::boxed(Chat::of("chat completion"))
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

@@ -1,6 +1,6 @@
-//! The JSON of a Chat Completions answer, as far as it matters here.
+//! The JSON of a Chat Completions response, as far as it matters here.
 //!
-//! Servers differ. What decides whether there is an answer (`choices`, `delta`, `message`) must
+//! Servers differ. What decides whether there is a response (`choices`, `delta`, `message`) must
 //! have its shape; everything else is read if it is what it should be and ignored if not. Texts are
 //! borrowed from the frame.
 
@@ -10,134 +10,107 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
+use crate::api::Usage;
 use crate::api::failure::ErrorField;
 use crate::api::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
-use crate::endpoint::Usage;
 
-/// A frame of a stream, or a whole answer.
+/// A frame of a stream, or a non-streaming response.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Chunk<'a> {
-    #[serde(borrow, default)]
     pub(super) id: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) choices: Option<Vec<Object<Choice<'a>>>>,
-    #[serde(default)]
     pub(super) usage: Lenient<UsageReport>,
     /// How long llama.cpp took, by its own clock.
-    #[serde(default)]
     pub(super) timings: Lenient<Map<String, Value>>,
-    #[serde(borrow, default)]
     pub(super) error: ErrorField<'a>,
     // The fields of an error that is not wrapped in `error`.
-    #[serde(borrow, default)]
     pub(super) object: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) message: Text<'a>,
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) code: Text<'a>,
 }
 
-/// One of the answers to a request.
+/// One of the responses to a request.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Choice<'a> {
-    #[serde(default)]
     pub(super) index: Count,
-    #[serde(borrow, default)]
     pub(super) delta: Option<Object<Message<'a>>>,
-    #[serde(borrow, default)]
     pub(super) message: Option<Object<Message<'a>>>,
     /// The text of a legacy completion, which has no message.
-    #[serde(borrow, default)]
     pub(super) text: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) finish_reason: Text<'a>,
 }
 
 /// A message, or a piece of one.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Message<'a> {
-    #[serde(borrow, default)]
     pub(super) content: Content<'a>,
-    #[serde(borrow, default)]
     pub(super) reasoning_content: Content<'a>,
-    #[serde(borrow, default)]
     pub(super) reasoning: Content<'a>,
-    #[serde(borrow, default)]
     pub(super) refusal: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) tool_calls: Option<Vec<Object<ToolCall<'a>>>>,
-    #[serde(borrow, default)]
     pub(super) function_call: Lenient<Call<'a>>,
-    #[serde(borrow, default)]
     pub(super) audio: Lenient<Audio<'a>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct ToolCall<'a> {
-    #[serde(borrow, default)]
     pub(super) function: Lenient<Call<'a>>,
-    #[serde(borrow, default)]
     pub(super) custom: Lenient<Call<'a>>,
 }
 
 /// A function call with `arguments`, or a custom tool call with `input`.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Call<'a> {
-    #[serde(borrow, default)]
     pub(super) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) arguments: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) input: Text<'a>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Audio<'a> {
-    #[serde(borrow, default)]
     pub(super) data: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) transcript: Text<'a>,
 }
 
 /// One element of a content that is an array.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Part<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) text: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) refusal: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) thinking: Content<'a>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct UsageReport {
-    #[serde(default)]
     prompt_tokens: Count,
-    #[serde(default)]
     completion_tokens: Count,
-    #[serde(default)]
     prompt_tokens_details: Lenient<PromptDetails>,
-    #[serde(default)]
     completion_tokens_details: Lenient<CompletionDetails>,
     /// How DeepSeek reports cached tokens beside, or instead of, the details.
-    #[serde(default)]
     prompt_cache_hit_tokens: Count,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 struct PromptDetails {
-    #[serde(default)]
     cached_tokens: Count,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 struct CompletionDetails {
-    #[serde(default)]
     reasoning_tokens: Count,
 }
 
@@ -174,7 +147,6 @@ pub(super) enum Piece<'a> {
 }
 
 impl<'de: 'a, 'a> Accept<'de> for Content<'a> {
-    type Out = Content<'a>;
     fn other() -> Self {
         Content::Parts(vec![Piece::Other])
     }
@@ -209,7 +181,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 }
 
 impl<'de: 'a, 'a> Accept<'de> for Piece<'a> {
-    type Out = Piece<'a>;
     fn other() -> Self {
         Piece::Other
     }

@@ -10,8 +10,8 @@
 use std::borrow::Cow;
 
 use super::shape::{Choice, Chunk, Content, Message};
+use crate::api::ResponseBuilder;
 use crate::api::lenient::{Object, Text};
-use crate::endpoint::Answer;
 
 /// A frame whose only effect is to add a text that is not empty.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Template {
 
     /// Reports the frame's text if the frame fits. Returns whether it does.
     #[inline]
-    pub(super) fn take(&self, data: &[u8], answer: &mut Answer) -> bool {
+    pub(super) fn take(&self, data: &[u8], response: &mut ResponseBuilder) -> bool {
         let Some(text) = data
             .strip_prefix(self.before.as_slice())
             .and_then(|rest| rest.strip_suffix(self.after.as_slice()))
@@ -52,8 +52,8 @@ impl Template {
             return false;
         };
         match self.kind {
-            Kind::Text => answer.text(text),
-            Kind::Reasoning => answer.reasoning(text),
+            Kind::Text => response.text(text),
+            Kind::Reasoning => response.reasoning(text),
         }
         true
     }
@@ -65,8 +65,8 @@ fn is_plain(text: &[u8]) -> bool {
         .all(|&byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
-/// The text that a chunk adds, borrowed from its frame, if another chunk of the same answer with
-/// another text would do nothing else. What a chunk merely repeats does not count: the answer's id,
+/// The text that a chunk adds, borrowed from its frame, if another chunk of the same response with
+/// another text would do nothing else. What a chunk merely repeats does not count: the response's id,
 /// and that there is a text at all.
 fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
     let [Object(choice)] = chunk.choices.as_deref()? else {

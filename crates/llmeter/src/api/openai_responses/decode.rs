@@ -1,262 +1,207 @@
-//! Turns events of a Responses stream, or a whole response, into content.
+//! Turns events of a Responses stream, or a non-streaming response, into content.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::failure::{ErrorReport, error_text, excerpt, whole_json};
-use crate::api::lenient::{Count, Object, Text, lenient_json};
+use crate::api::failure::{ErrorReport, error_text};
+use crate::api::json_frames::{Meaning, Taken, list, text};
+use crate::api::lenient::{Count, Object, Text};
+use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
+use crate::base::server_text::{excerpt, lenient_json};
 
-/// Decodes one answer.
+/// What of a response has been seen.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
-    /// Frames so far, those without a meaning included.
-    frames: u64,
-    /// The event that ends the stream was seen, or `[DONE]`, which some servers add.
+pub(super) struct Events {
+    /// The event that ends the stream was seen.
     is_done: bool,
 }
 
 /// What the many small events consist of.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Event<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     delta: Text<'a>,
 }
 
-impl FrameDecoder for Decoder {
-    fn frame(&mut self, Frame { event, data, .. }: Frame<'_>, answer: &mut Answer) {
-        self.frames += 1;
-        // Some servers keep a connection alive with empty events.
-        if self.is_done || data.trim_ascii().is_empty() && event != Some("error") {
-            return;
+impl Meaning for Events {
+    const END: &'static str = "no response.completed";
+
+    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+        if self.is_done {
+            return true;
         }
-        if data.starts_with(b"[DONE]") {
-            self.is_done = true;
-            answer.complete();
-            return;
+        if frame.event == Some("error")
+            && let Ok(value @ Value::Object(_)) = lenient_json(frame.data)
+        {
+            self.fail(&value, response);
+            return true;
         }
-        let small = std::str::from_utf8(data)
+        let small = std::str::from_utf8(frame.data)
             .ok()
             .and_then(|text| serde_json::from_str::<Object<Event<'_>>>(text).ok());
-        if let Some(Object(Event { kind, delta })) = &small
-            && let Some(kind) = kind.as_str().filter(|kind| kind.ends_with(".delta"))
-        {
-            return take_delta(kind, delta, answer);
-        }
-        match lenient_json(data) {
-            Ok(Value::Object(fields)) => {
-                let value = Value::Object(fields);
-                let kind = match event {
-                    Some("error") => event,
-                    _ => value.get("type").and_then(Value::as_str).or(event),
-                };
-                self.take_event(kind.unwrap_or_default(), &value, data, answer);
-            }
-            _ if event == Some("error") => answer.fail(
-                FailureKind::ServerError,
-                match excerpt(data) {
-                    text if text.is_empty() => {
-                        "the server sent an error event without a text".into()
-                    }
-                    text => text,
-                },
-            ),
-            Ok(_) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "frame {} is not an event of a response: {}",
-                    self.frames,
-                    excerpt(data)
-                ),
-            ),
-            Err(reason) => answer.fail(
-                FailureKind::Malformed,
-                format!(
-                    "frame {} is not valid JSON: {reason}: {}",
-                    self.frames,
-                    excerpt(data)
-                ),
-            ),
-        }
-    }
-
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        self.is_done = true;
-        let Some(response) = whole_json(body, answer) else {
-            return;
+        let Some(Object(Event { kind, delta })) = &small else {
+            return false;
         };
-        let is_response = response.get("output").is_some_and(Value::is_array)
-            || response.get("status").is_some_and(Value::is_string);
-        if is_response {
-            take_output(&response, answer);
-            take_end(&response, answer);
-        } else {
-            match error_text(body) {
-                Some(reason) => answer.fail(FailureKind::ServerError, reason),
-                None => answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "the server's answer is not a response: it has no output: {}",
-                        excerpt(body)
-                    ),
-                ),
-            }
-        }
+        let kind = kind.as_str().filter(|kind| kind.ends_with(".delta"));
+        kind.inspect(|kind| take_delta(kind, delta, response))
+            .is_some()
     }
 
-    fn end(&mut self, answer: &mut Answer) {
-        if self.is_done || answer.is_complete() {
-            return;
-        }
-        answer.ended_early(self.frames, "no response.completed");
+    /// Events that fail name their type, and responses say their errors beside the rest.
+    fn error(&self, _: &Value, _: &[u8]) -> Option<String> {
+        None
     }
 
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        error_text(body)
-    }
-}
-
-impl Decoder {
     /// An event that is no delta, or one in an odd form.
-    fn take_event(&mut self, kind: &str, event: &Value, data: &[u8], answer: &mut Answer) {
-        let response = event.get("response").unwrap_or(&Value::Null);
-        match kind {
+    fn frame(
+        &mut self,
+        event: Option<&str>,
+        value: &Value,
+        builder: &mut ResponseBuilder,
+    ) -> Taken {
+        let response = &value["response"];
+        match value["type"].as_str().or(event).unwrap_or_default() {
             "response.created" | "response.queued" | "response.in_progress" => {
-                take_id(response, answer);
+                builder.id(text(response, "id"));
             }
-            "response.output_item.added" => {
-                if let Some(item) = event.get("item") {
-                    take_new_item(item, answer);
-                }
-            }
-            "response.completed"
+            "response.output_item.added" => take_new_item(&value["item"], builder),
+            kind @ ("response.completed"
             | "response.incomplete"
             | "response.failed"
-            | "response.cancelled" => {
+            | "response.cancelled") => {
                 self.is_done = true;
                 // Some servers send no deltas and all of the content here.
-                if answer.content_frames() == 0 {
-                    take_output(response, answer);
+                if builder.content_frames() == 0 {
+                    take_output(response, builder);
                 }
-                take_id(response, answer);
-                take_end_of(kind, response, answer);
-            }
-            "error" => {
-                self.is_done = true;
-                let is_wrapped = event.get("error").is_some_and(|error| !error.is_null());
-                let words = is_wrapped.then(|| error_text(data)).flatten();
-                answer.fail(
-                    FailureKind::ServerError,
-                    words.unwrap_or_else(|| failure(event)),
-                );
+                builder.id(text(response, "id"));
+                take_end(kind, response, builder);
             }
             // A picture under way.
-            "response.image_generation_call.partial_image" => answer.other_content(),
+            "response.image_generation_call.partial_image" => builder.other_content(),
             kind if kind.ends_with(".delta") => {
-                let delta = event.get("delta").unwrap_or(&Value::Null);
+                let delta = &value["delta"];
                 // The text may be wrapped in an object.
-                let text = delta.get("text").unwrap_or(delta);
-                let text = Text::deserialize(text).unwrap_or(Text::Other);
-                take_delta(kind, &text, answer);
+                let text = Text::deserialize(delta.get("text").unwrap_or(delta));
+                take_delta(kind, &text.unwrap_or(Text::Other), builder);
             }
-            "" if event.get("error").is_some_and(|error| !error.is_null()) => {
-                self.is_done = true;
-                answer.fail(
-                    FailureKind::ServerError,
-                    error_text(data).unwrap_or_else(|| failure(event)),
-                );
-            }
+            "error" => self.fail(value, builder),
+            "" if !value["error"].is_null() => self.fail(value, builder),
             // What repeats or frames the content, and what is not known yet.
             _ => {}
         }
+        Ok(())
+    }
+
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        if value["output"].is_array() || value["status"].is_string() {
+            take_output(value, response);
+            match value["status"].as_str().unwrap_or("completed") {
+                kind @ ("completed" | "incomplete" | "failed" | "cancelled") => {
+                    take_end(&format!("response.{kind}"), value, response);
+                }
+                status => {
+                    let status = excerpt(status.as_bytes());
+                    let reason = format!("the response is not finished: its status is {status:?}");
+                    response.fail(FailureKind::Truncated, reason);
+                }
+            }
+        } else if let Some(reason) = error_text(value.to_string().as_bytes()) {
+            response.fail(FailureKind::ServerError, reason);
+        } else {
+            return Err("is not a response: it has no output".to_owned());
+        }
+        Ok(())
     }
 }
 
-/// A piece of content; the event's name says of what kind.
-fn take_delta(kind: &str, delta: &Text<'_>, answer: &mut Answer) {
+impl Events {
+    /// An event that reports a failure.
+    fn fail(&mut self, event: &Value, response: &mut ResponseBuilder) {
+        self.is_done = true;
+        let is_wrapped = !event["error"].is_null();
+        let words = is_wrapped.then(|| error_text(event.to_string().as_bytes()));
+        let words = words.flatten();
+        response.fail(
+            FailureKind::ServerError,
+            words.unwrap_or_else(|| failure(event)),
+        );
+    }
+}
+
+/// A chunk of content; the event's name says of what kind.
+fn take_delta(kind: &str, delta: &Text<'_>, response: &mut ResponseBuilder) {
     let text = match delta {
         Text::Is(text) => text.as_ref(),
         Text::Absent => return,
-        Text::Other => return answer.other_content(),
+        Text::Other => return response.other_content(),
     };
     match kind {
-        "response.output_text.delta" | "response.refusal.delta" => answer.text(text),
-        _ if kind.starts_with("response.reasoning") => answer.reasoning(text),
+        "response.output_text.delta" | "response.refusal.delta" => response.text(text),
+        _ if kind.starts_with("response.reasoning") => response.reasoning(text),
         "response.function_call_arguments.delta"
         | "response.custom_tool_call_input.delta"
         | "response.mcp_call_arguments.delta"
         | "response.mcp_call.arguments.delta"
         | "response.code_interpreter_call_code.delta"
-        | "response.code_interpreter_call.code.delta" => answer.tool_call(text),
+        | "response.code_interpreter_call.code.delta" => response.tool_call(text),
         // Audio, and what else a model may generate.
-        _ if !text.is_empty() => answer.other_content(),
+        _ if !text.is_empty() => response.other_content(),
         _ => {}
     }
 }
 
 /// The beginning of an output item. The call of a tool is content; its name comes only here.
-fn take_new_item(item: &Value, answer: &mut Answer) {
-    let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
-    if !kind.ends_with("_call") {
+fn take_new_item(item: &Value, response: &mut ResponseBuilder) {
+    if !text(item, "type").ends_with("_call") {
         return;
     }
-    match item.get("name").and_then(Value::as_str) {
-        Some(name) => answer.tool_call(name),
-        None => answer.other_content(),
+    match item["name"].as_str() {
+        Some(name) => response.tool_call(name),
+        None => response.other_content(),
     }
 }
 
-/// The content of a response that came in one piece.
-fn take_output(response: &Value, answer: &mut Answer) {
-    take_id(response, answer);
-    let text_of = |part: &Value, field: &str| {
-        let text = part.get(field)?.as_str()?;
-        (!text.is_empty()).then(|| text.to_owned())
-    };
-    let parts = |item: &Value, field: &str| match item.get(field) {
-        Some(Value::Array(parts)) => parts.clone(),
-        Some(text @ Value::String(_)) => vec![serde_json::json!({"text": text})],
-        _ => Vec::new(),
-    };
-    for item in response
-        .get("output")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        match item.get("type").and_then(Value::as_str).unwrap_or_default() {
+/// The content of a complete response.
+fn take_output(value: &Value, response: &mut ResponseBuilder) {
+    response.id(text(value, "id"));
+    for item in list(value, "output") {
+        match text(item, "type") {
             "message" => {
-                for part in parts(item, "content") {
-                    match text_of(&part, "text").or_else(|| text_of(&part, "refusal")) {
-                        Some(text) => answer.text(&text),
-                        None if part.get("text").is_none_or(Value::is_null)
-                            && part.get("refusal").is_none_or(Value::is_null) =>
-                        {
-                            answer.other_content();
+                if let Some(text) = item["content"].as_str() {
+                    response.text(text);
+                }
+                for part in list(item, "content") {
+                    match [text(part, "text"), text(part, "refusal")] {
+                        ["", ""] if part["text"].is_null() && part["refusal"].is_null() => {
+                            response.other_content();
                         }
-                        None => answer.text(""),
+                        ["", text] | [text, _] => response.text(text),
                     }
                 }
             }
             "reasoning" => {
                 // A summary and the reasoning itself are the same thought told twice.
-                let mut thoughts = parts(item, "content");
-                if thoughts.is_empty() {
-                    thoughts = parts(item, "summary");
-                }
-                for part in thoughts {
-                    answer.reasoning(&text_of(&part, "text").unwrap_or_default());
+                let is_empty = |field: &Value| match field {
+                    Value::String(_) => false,
+                    parts => parts.as_array().is_none_or(Vec::is_empty),
+                };
+                let field = match is_empty(&item["content"]) {
+                    true => "summary",
+                    false => "content",
+                };
+                response.reasoning(text(item, field));
+                for part in list(item, field) {
+                    response.reasoning(text(part, "text"));
                 }
             }
             kind if kind.ends_with("_call") => {
-                take_new_item(item, answer);
+                take_new_item(item, response);
                 for field in ["arguments", "input", "code"] {
-                    if let Some(text) = text_of(item, field) {
-                        answer.tool_call(&text);
-                    }
+                    response.tool_call(text(item, field));
                 }
             }
             _ => {}
@@ -264,71 +209,38 @@ fn take_output(response: &Value, answer: &mut Answer) {
     }
 }
 
-fn take_id(response: &Value, answer: &mut Answer) {
-    if let Some(id) = response.get("id").and_then(Value::as_str) {
-        answer.id(id);
-    }
-}
-
-/// Usage and outcome of a response that came in one piece.
-fn take_end(response: &Value, answer: &mut Answer) {
-    let kind = match response.get("status").and_then(Value::as_str) {
-        Some("incomplete") => "response.incomplete",
-        Some("failed") => "response.failed",
-        Some("cancelled") => "response.cancelled",
-        Some("completed") | None => "response.completed",
-        Some(status) => {
-            answer.fail(
-                FailureKind::Truncated,
-                format!(
-                    "the response is not finished: its status is {:?}",
-                    excerpt(status.as_bytes())
-                ),
-            );
-            return;
-        }
-    };
-    take_end_of(kind, response, answer);
-}
-
 /// Usage and outcome of a response whose last event is `kind`.
-fn take_end_of(kind: &str, response: &Value, answer: &mut Answer) {
-    if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-        let count = |path: &str| {
-            let value = usage.pointer(path)?;
-            Count::deserialize(value).ok()?.0
-        };
-        answer.usage(Usage {
-            input: count("/input_tokens"),
-            output: count("/output_tokens"),
-            input_cached: count("/input_tokens_details/cached_tokens"),
-            output_reasoning: count("/output_tokens_details/reasoning_tokens"),
-        });
+fn take_end(kind: &str, value: &Value, response: &mut ResponseBuilder) {
+    let usage = &value["usage"];
+    let count = |path: &str| Count::deserialize(usage.pointer(path)?).ok()?.0;
+    response.usage(Usage {
+        input: count("/input_tokens"),
+        output: count("/output_tokens"),
+        input_cached: count("/input_tokens_details/cached_tokens"),
+        output_reasoning: count("/output_tokens_details/reasoning_tokens"),
+    });
+    if value["timings"].is_object() {
+        response.annotate("server_timings", value["timings"].clone());
     }
-    if let Some(timings @ Value::Object(_)) = response.get("timings") {
-        answer.annotate("server_timings", timings.clone());
-    }
-    let has_error = response.get("error").is_some_and(Value::is_object);
+    let has_error = value["error"].is_object();
     match kind {
-        "response.completed" if !has_error => answer.finish_reason("completed"),
+        "response.completed" if !has_error => response.finish_reason("completed"),
         "response.incomplete" if !has_error => {
-            let reason = response.pointer("/incomplete_details/reason");
+            let reason = value.pointer("/incomplete_details/reason");
             let reason = reason.and_then(Value::as_str);
-            answer.finish_reason(reason.unwrap_or("incomplete"));
+            response.finish_reason(reason.unwrap_or("incomplete"));
         }
         "response.cancelled" if !has_error => {
-            answer.fail(FailureKind::ServerError, "the response was cancelled")
+            response.fail(FailureKind::ServerError, "the response was cancelled");
         }
-        _ => answer.fail(FailureKind::ServerError, failure(response)),
+        _ => response.fail(FailureKind::ServerError, failure(value)),
     }
 }
 
 /// A failure as the Python system tells it: "code: message".
-fn failure(response: &Value) -> String {
-    let report = response.get("error").unwrap_or(response);
-    let Ok(report) = ErrorReport::deserialize(report) else {
-        return "the response failed without a reason".to_owned();
-    };
+fn failure(value: &Value) -> String {
+    let report = ErrorReport::deserialize(value.get("error").unwrap_or(value));
+    let report = report.unwrap_or_default();
     match (report.code.non_empty(), report.message.non_empty()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),

@@ -6,8 +6,9 @@ mod tests;
 
 use serde_json::{Value, json};
 
+use super::json_frames::{Decoder, message_texts};
 use super::openai_chat::{IMAGES, file};
-use super::supported_inputs::{FRAMES, usual};
+use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::payload::{DOCX, MediaKind, PPTX, XLSX};
 
@@ -45,6 +46,8 @@ const SPEC: ApiSpec = ApiSpec {
     system_fields: &["instructions"],
     prompt_fields: &["input"],
     limit_fields: &[&["max_output_tokens"]],
+    inputs: INPUTS,
+    path: "responses",
     ..openai::SPEC
 };
 
@@ -55,7 +58,7 @@ const INPUTS: SupportedInputs = SupportedInputs {
     images: IMAGES,
     audio: &[],
     videos: &[],
-    documents: &usual([
+    documents: &mime_types([
         "application/pdf",
         DOCX,
         PPTX,
@@ -77,10 +80,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for OpenAiResponses {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, _: bool) -> Payload {
@@ -108,12 +107,8 @@ impl Api for OpenAiResponses {
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
         Some(match payload.get("input") {
             Some(Value::String(text)) => text.clone(),
-            input => openai::message_texts(input),
+            input => message_texts(input, |_| true),
         })
-    }
-
-    fn path(&self, _: &Setup) -> Result<String> {
-        Ok("responses".to_owned())
     }
 
     /// Here the first token counts, whatever it is; so the Python system must do when it runs this
@@ -125,7 +120,7 @@ impl Api for OpenAiResponses {
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::<decode::Decoder>::default()
+        Decoder::boxed(decode::Events::default())
     }
 
     fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {

@@ -3,41 +3,44 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::decode::Decoder;
-use crate::endpoint::{Answer, Frame, FrameDecoder, Usage};
+use super::OpenAiResponses;
+use crate::api::Api;
+use crate::endpoint::{Frame, ResponseBuilder, Usage};
 use llmeter_wire::clock::Stamp;
 
 /// Decodes events that arrive a second apart.
-fn events(events: &[Value]) -> Answer {
+fn events(events: &[Value]) -> ResponseBuilder {
     let data: Vec<String> = events.iter().map(Value::to_string).collect();
     let frames: Vec<_> = data.iter().map(|data| (None, data.as_bytes())).collect();
     decode(&frames)
 }
 
-fn decode(frames: &[(Option<&str>, &[u8])]) -> Answer {
-    let mut decoder = Decoder::default();
-    let mut answer = Answer::default();
-    answer.sent_at(Stamp(0));
+fn decode(frames: &[(Option<&str>, &[u8])]) -> ResponseBuilder {
+    let mut decoder = OpenAiResponses.decoder();
+    let mut response = ResponseBuilder::default();
+    response.sent_at(Stamp(0));
     for (second, &(event, data)) in (1..).zip(frames) {
-        answer.begin_frame(Stamp(second * 1_000_000_000));
+        response.begin_frame(Stamp(second * 1_000_000_000));
         decoder.frame(
             Frame {
                 event,
                 data,
                 is_error: false,
             },
-            &mut answer,
+            &mut response,
         );
     }
-    decoder.end(&mut answer);
-    answer
+    decoder.end(&mut response);
+    response
 }
 
-fn whole(body: &str) -> Answer {
-    let mut answer = Answer::default();
-    answer.begin_frame(Stamp(1));
-    Decoder::default().whole(body.as_bytes(), &mut answer);
-    answer
+fn whole(body: &str) -> ResponseBuilder {
+    let mut response = ResponseBuilder::default();
+    response.begin_frame(Stamp(1));
+    OpenAiResponses
+        .decoder()
+        .non_streaming(body.as_bytes(), &mut response);
+    response
 }
 
 fn delta(kind: &str, text: &str) -> Value {
@@ -71,7 +74,7 @@ const COUNTS: Usage = Usage {
 
 #[test]
 fn a_stream_of_reasoning_and_text() {
-    let answer = events(&[
+    let response = events(&[
         created(),
         json!({"type": "response.output_item.added", "item": {"type": "reasoning", "summary": []}}),
         delta("reasoning_summary_text", "hm"),
@@ -84,18 +87,18 @@ fn a_stream_of_reasoning_and_text() {
         json!({"type": "response.output_text.done", "text": "Hello"}),
         completed(),
     ]);
-    assert_eq!(answer.error, None);
-    assert_eq!(answer.id.as_deref(), Some("resp_1"));
-    assert_eq!((&*answer.reasoning, &*answer.text), ("hmm", "Hello"));
-    assert_eq!(answer.times(), [Some(3.0), Some(8.0), Some(9.0)]);
-    assert_eq!(answer.content_frames(), 4);
-    assert_eq!(answer.usage, COUNTS);
-    assert_eq!(answer.finish_reason.as_deref(), Some("completed"));
+    assert_eq!(response.error, None);
+    assert_eq!(response.id.as_deref(), Some("resp_1"));
+    assert_eq!((&*response.reasoning, &*response.text), ("hmm", "Hello"));
+    assert_eq!(response.times(), [Some(3.0), Some(8.0), Some(9.0)]);
+    assert_eq!(response.content_frames(), 4);
+    assert_eq!(response.usage, COUNTS);
+    assert_eq!(response.finish_reason.as_deref(), Some("completed"));
 }
 
 #[test]
 fn calls_of_tools_are_content_from_their_name_on() {
-    let answer = events(&[
+    let response = events(&[
         created(),
         json!({"type": "response.output_item.added",
                "item": {"type": "function_call", "name": "f", "arguments": ""}}),
@@ -105,11 +108,11 @@ fn calls_of_tools_are_content_from_their_name_on() {
                "item": {"type": "function_call", "name": "f", "arguments": "{}"}}),
         completed(),
     ]);
-    assert_eq!(answer.error, None);
-    assert_eq!((&*answer.tool_calls, answer.has_text), ("f{}", false));
-    assert_eq!(answer.times(), [Some(2.0), Some(2.0), Some(3.0)]);
+    assert_eq!(response.error, None);
+    assert_eq!((&*response.tool_calls, response.has_text), ("f{}", false));
+    assert_eq!(response.times(), [Some(2.0), Some(2.0), Some(3.0)]);
 
-    let answer = events(&[
+    let response = events(&[
         json!({"type": "response.output_item.added", "item": {"type": "web_search_call"}}),
         delta("output_audio", "AAAA"),
         delta("something_new", "x"),
@@ -117,8 +120,8 @@ fn calls_of_tools_are_content_from_their_name_on() {
         delta("refusal", "No."),
         completed(),
     ]);
-    assert_eq!(answer.text, "No.");
-    assert_eq!(answer.content_frames(), 4);
+    assert_eq!(response.text, "No.");
+    assert_eq!(response.content_frames(), 4);
 }
 
 #[test]
@@ -134,17 +137,17 @@ fn an_incomplete_answer_is_an_answer() {
         (json!({"reason": "max_output_tokens"}), "max_output_tokens"),
         (json!(null), "incomplete"),
     ] {
-        let answer = events(&[created(), delta("output_text", "Hel"), end(details.clone())]);
-        assert_eq!((answer.error, answer.usage), (None, COUNTS));
+        let response = events(&[created(), delta("output_text", "Hel"), end(details.clone())]);
+        assert_eq!((response.error, response.usage), (None, COUNTS));
         assert_eq!(
-            (&*answer.text, answer.finish_reason.as_deref()),
+            (&*response.text, response.finish_reason.as_deref()),
             ("Hel", Some(reason))
         );
 
-        let answer = whole(&end(details)["response"].to_string());
-        assert_eq!((answer.error, answer.usage), (None, COUNTS));
+        let response = whole(&end(details)["response"].to_string());
+        assert_eq!((response.error, response.usage), (None, COUNTS));
         assert_eq!(
-            (&*answer.text, answer.finish_reason.as_deref()),
+            (&*response.text, response.finish_reason.as_deref()),
             ("again", Some(reason))
         );
     }
@@ -181,19 +184,19 @@ fn failures_in_the_stream_keep_what_came_before() {
             "the response was cancelled",
         ),
     ] {
-        let answer = events(&[created(), delta("output_text", "Hel"), event]);
-        assert_eq!(answer.error_text(), Some(message));
-        assert_eq!(answer.text, "Hel");
+        let response = events(&[created(), delta("output_text", "Hel"), event]);
+        assert_eq!(response.error_text(), Some(message));
+        assert_eq!(response.text, "Hel");
     }
-    let answer = decode(&[(Some("error"), b"out of memory")]);
-    assert_eq!(answer.error_text(), Some("out of memory"));
+    let response = decode(&[(Some("error"), b"out of memory")]);
+    assert_eq!(response.error_text(), Some("out of memory"));
 }
 
 #[test]
 fn streams_that_are_cut_or_are_none_are_failures() {
-    let answer = events(&[created(), delta("output_text", "Hel")]);
+    let response = events(&[created(), delta("output_text", "Hel")]);
     assert!(
-        answer
+        response
             .error_text()
             .unwrap()
             .to_string()
@@ -205,25 +208,31 @@ fn streams_that_are_cut_or_are_none_are_failures() {
             .unwrap()
             .contains("without a single event")
     );
-    let answer = decode(&[(None, b"{\"type\":")]);
+    let response = decode(&[(None, b"{\"type\":")]);
     assert!(
-        answer
+        response
             .error_text()
             .unwrap()
             .to_string()
             .contains("frame 1 is not valid JSON")
     );
-    let answer = decode(&[(None, b"[1]")]);
-    assert!(answer.error.unwrap().to_string().contains("not an event"));
+    let response = decode(&[(None, b"[1]")]);
+    assert!(
+        response
+            .error
+            .unwrap()
+            .to_string()
+            .contains("not a JSON object")
+    );
 }
 
 #[test]
 fn odd_servers_are_understood() {
     // No deltas: the content comes with the end.
-    let answer = events(&[created(), completed()]);
-    assert_eq!((answer.error, &*answer.text), (None, "again"));
+    let response = events(&[created(), completed()]);
+    assert_eq!((response.error, &*response.text), (None, "again"));
     // The type only in the event's name, an end without a type, and a mark that OpenAI has not.
-    let answer = decode(&[
+    let response = decode(&[
         (Some("response.output_text.delta"), b"{\"delta\": \"a\"}"),
         (None, b""),
         (
@@ -238,19 +247,19 @@ fn odd_servers_are_understood() {
         (None, b"[DONE]"),
         (None, b"garbage after the end"),
     ]);
-    assert_eq!((answer.error, &*answer.text), (None, "ab\u{fffd}"));
+    assert_eq!((response.error, &*response.text), (None, "ab\u{fffd}"));
     // Nothing generated, and no usage.
-    let answer = events(&[json!({"type": "response.completed", "response": {"output": []}})]);
+    let response = events(&[json!({"type": "response.completed", "response": {"output": []}})]);
     assert_eq!(
-        (&answer.error, answer.usage, answer.has_text),
+        (&response.error, response.usage, response.has_text),
         (&None, Usage::default(), false)
     );
-    assert_eq!(answer.content_frames(), 0);
+    assert_eq!(response.content_frames(), 0);
 }
 
 #[test]
 fn a_whole_response() {
-    let answer = whole(
+    let response = whole(
         &json!({
             "id": "resp_2", "object": "response", "status": "completed", "error": null,
             "output": [
@@ -265,13 +274,13 @@ fn a_whole_response() {
         })
         .to_string(),
     );
-    assert_eq!(answer.error, None);
-    assert_eq!(answer.id.as_deref(), Some("resp_2"));
+    assert_eq!(response.error, None);
+    assert_eq!(response.id.as_deref(), Some("resp_2"));
     assert_eq!(
-        (&*answer.reasoning, &*answer.text, &*answer.tool_calls),
+        (&*response.reasoning, &*response.text, &*response.tool_calls),
         ("hmm", "Hello!", "f{}")
     );
-    assert_eq!(answer.usage, COUNTS);
+    assert_eq!(response.usage, COUNTS);
 }
 
 #[test]
@@ -356,9 +365,9 @@ fn event_like() -> impl Strategy<Value = Value> {
 }
 
 fn survive(data: &[u8]) {
-    let mut decoder = Decoder::default();
-    let mut answer = Answer::default();
-    answer.begin_frame(Stamp(1));
+    let mut decoder = OpenAiResponses.decoder();
+    let mut response = ResponseBuilder::default();
+    response.begin_frame(Stamp(1));
     for event in [None, Some("response.output_text.delta"), Some("error")] {
         decoder.frame(
             Frame {
@@ -366,16 +375,16 @@ fn survive(data: &[u8]) {
                 data,
                 is_error: false,
             },
-            &mut answer,
+            &mut response,
         );
     }
-    decoder.end(&mut answer);
-    assert!(answer.is_complete() || answer.is_failed());
+    decoder.end(&mut response);
+    assert!(response.is_complete() || response.is_failed());
     decoder.error_message(data);
-    let mut answer = Answer::default();
-    answer.begin_frame(Stamp(1));
-    Decoder::default().whole(data, &mut answer);
-    assert!(answer.is_complete() || answer.is_failed());
+    let mut response = ResponseBuilder::default();
+    response.begin_frame(Stamp(1));
+    OpenAiResponses.decoder().non_streaming(data, &mut response);
+    assert!(response.is_complete() || response.is_failed());
 }
 
 proptest! {

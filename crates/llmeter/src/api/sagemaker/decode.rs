@@ -1,15 +1,12 @@
-//! Turns the parts of a container's stream, or a whole answer, into content.
-//!
-//! A part is whatever the container had written; lines may be split over parts.
+//! Turns the lines of a container's stream, or a non-streaming response, into content.
 
 use serde_json::Value;
 
-use super::super::jmespath::Path;
-use crate::api::failure::{excerpt, whole_json};
-use crate::api::lenient::lenient_json;
-use crate::aws;
+use super::SageMaker;
+use crate::api::aws::{is_filled, text_at};
+use crate::api::json_frames::{Decoder, Meaning, Taken};
+use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
-use crate::endpoint::{Answer, Frame, FrameDecoder, ResponseHead, Usage};
 
 /// Where lines have a piece of the text: those of text generation containers, of chats, of completions.
 const TEXT: &[&str] = &["/token/text", "/choices/0/delta/content", "/choices/0/text"];
@@ -20,203 +17,162 @@ const REASONING: &[&str] = &[
     "/choices/0/delta/reasoning",
 ];
 
+/// Where chats call tools.
+const TOOL_CALLS: &[&str] = &[
+    "/choices/0/delta/tool_calls",
+    "/choices/0/message/tool_calls",
+];
+
 /// The largest line that is accepted.
 const MAX_LINE: usize = 16 << 20;
 
-/// Decodes one answer.
+/// Cuts a stream into lines: its frames are parts of whatever the container had written.
 #[derive(Debug)]
-pub(super) struct Decoder {
-    pub(super) generated_text: Path,
-    pub(super) token_count: Path,
+pub(super) struct Lines {
+    pub(super) inner: Decoder<Container>,
     /// The beginning of a line whose end has not come yet.
     pub(super) line: Vec<u8>,
-    pub(super) parts: u64,
-    /// Lines with a token.
-    pub(super) token_lines: u64,
-    pub(super) refusal: aws::Refusal,
 }
 
-impl FrameDecoder for Decoder {
-    fn head(&mut self, head: &ResponseHead, answer: &mut Answer) {
-        if let Some(id) = aws::request_id(head) {
-            answer.id(id);
-        }
-        self.refusal = aws::Refusal::of(head);
-    }
-
-    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) {
-        if frame.is_error {
-            aws::take_exception("SageMaker", frame, answer);
-            return;
-        }
+impl FrameDecoder for Lines {
+    fn frame(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) {
         if frame.event != Some("PayloadPart") {
             return;
         }
-        self.parts += 1;
         self.line.extend_from_slice(frame.data);
         let bytes = std::mem::take(&mut self.line);
         let mut rest = bytes.as_slice();
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.take_line(&rest[..end], answer);
+            self.take_line(&rest[..end], response);
             rest = &rest[end + 1..];
         }
         if rest.len() > MAX_LINE {
-            answer.fail(
-                FailureKind::Malformed,
-                format!("a line of the stream is longer than {MAX_LINE} bytes"),
-            );
+            let reason = format!("a line of the stream is longer than {MAX_LINE} bytes");
+            response.fail(FailureKind::Malformed, reason);
             return;
         }
         self.line = rest.to_vec();
     }
 
-    fn whole(&mut self, body: &[u8], answer: &mut Answer) {
-        let value = match whole_json(body, answer) {
-            // Some containers answer with a list of answers.
-            Some(Value::Array(mut list)) if !list.is_empty() => list.swap_remove(0),
-            Some(value) => value,
-            None => return,
-        };
-        match self.generated_text.find_text(&value) {
-            Some(text) => answer.text(&text),
-            None if has_tool_calls(&value) => answer.other_content(),
-            None => match error_of(&value) {
-                Some(reason) => answer.fail(FailureKind::ServerError, reason),
-                None => answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "the answer has no text at {} (generated_text_jmespath): {}",
-                        self.generated_text.text(),
-                        excerpt(body)
-                    ),
-                ),
-            },
-        }
-        self.details(&value, answer);
-        answer.complete();
+    fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder) {
+        self.inner.non_streaming(body, response);
     }
 
-    fn end(&mut self, answer: &mut Answer) {
+    fn end(&mut self, response: &mut ResponseBuilder) {
         let last = std::mem::take(&mut self.line);
-        self.take_line(&last, answer);
-        if self.parts == 0 {
-            answer.fail(FailureKind::Empty, "the stream ended without a single part");
-        } else if self.token_lines == 0 && !answer.is_complete() {
-            answer.fail(FailureKind::Empty, "the stream ended without a token");
+        if !last.is_empty() {
+            self.take_line(&last, response);
         }
-        if answer.usage.output.is_none() && self.token_lines > 0 {
-            answer.usage(Usage {
+        self.inner.end(response);
+    }
+
+    fn error_message(&self, _: &[u8]) -> Option<String> {
+        None
+    }
+}
+
+impl Lines {
+    fn take_line(&mut self, line: &[u8], response: &mut ResponseBuilder) {
+        let line = line.trim_ascii();
+        let data = match line.strip_prefix(b"data:") {
+            Some(data) => data.trim_ascii(),
+            // Containers that write a value a line.
+            None if line.is_empty() || line.starts_with(b"{") => line,
+            None => return,
+        };
+        let frame = Frame {
+            event: None,
+            data,
+            is_error: false,
+        };
+        self.inner.frame(frame, response);
+    }
+}
+
+/// What of a response has been seen.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) api: SageMaker,
+    /// Lines with a token.
+    pub(super) token_lines: u64,
+}
+
+impl Meaning for Container {
+    const OBJECTS_ONLY: bool = false;
+
+    /// A container's own error.
+    fn error(&self, value: &Value, _: &[u8]) -> Option<String> {
+        let error = value.get("error").filter(|error| !error.is_null())?;
+        let text = error.as_str().or_else(|| error.get("message")?.as_str());
+        let text = text.map_or_else(|| error.to_string(), str::to_owned);
+        Some(match value["error_type"].as_str() {
+            Some(kind) => format!("SageMaker {kind}: {text}"),
+            None => format!("SageMaker: {text}"),
+        })
+    }
+
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        let reasoning = text_at(value, REASONING);
+        let visible = text_at(value, TEXT);
+        if let Some(text) = reasoning {
+            response.reasoning(text);
+        }
+        if let Some(text) = visible {
+            response.text(text);
+        }
+        let calls_tool = is_filled(value, TOOL_CALLS);
+        if calls_tool {
+            response.other_content();
+        }
+        // A token may have no text; the opening of a chat is none.
+        let mut texts = [reasoning, visible].into_iter().flatten();
+        if calls_tool || texts.any(|text| !text.is_empty()) || value.get("token").is_some() {
+            self.token_lines += 1;
+        }
+        self.details(value, response);
+        Ok(())
+    }
+
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+        // Some containers respond with a list of responses.
+        let value = value.get(0).unwrap_or(value);
+        self.details(value, response);
+        match self.api.generated_text.find_text(value) {
+            Some(text) => response.text(&text),
+            None if is_filled(value, TOOL_CALLS) => response.other_content(),
+            None => {
+                let place = self.api.generated_text.text();
+                return Err(format!("has no text at {place} (generated_text_jmespath)"));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        if self.token_lines == 0 && !response.is_complete() {
+            response.fail(FailureKind::Empty, "the stream ended without a token");
+        }
+        if response.usage.output.is_none() && self.token_lines > 0 {
+            response.usage(Usage {
                 output: Some(self.token_lines),
                 ..Usage::default()
             });
         }
     }
-
-    fn error_message(&self, body: &[u8]) -> Option<String> {
-        self.refusal.message(body)
-    }
 }
 
-impl Decoder {
-    fn take_line(&mut self, line: &[u8], answer: &mut Answer) {
-        let line = line.trim_ascii();
-        let data = match line.strip_prefix(b"data:") {
-            Some(data) => data.trim_ascii(),
-            // Containers that write a value a line.
-            None if line.starts_with(b"{") => line,
-            None => return,
-        };
-        if data.is_empty() {
-            return;
-        }
-        if data == b"[DONE]" {
-            answer.complete();
-            return;
-        }
-        let value = match lenient_json(data) {
-            Ok(value) => value,
-            Err(reason) => {
-                answer.fail(
-                    FailureKind::Malformed,
-                    format!(
-                        "a line of the stream is not valid JSON: {reason}: {}",
-                        excerpt(data)
-                    ),
-                );
-                return;
-            }
-        };
-        if let Some(error) = error_of(&value) {
-            answer.fail(FailureKind::ServerError, error);
-            return;
-        }
-        let text = |places: &[&str]| {
-            let mut found = places
-                .iter()
-                .filter_map(|place| value.pointer(place)?.as_str());
-            found.next().map(str::to_owned)
-        };
-        let (reasoning, visible) = (text(REASONING), text(TEXT));
-        if let Some(piece) = &reasoning {
-            answer.reasoning(piece);
-        }
-        if let Some(piece) = &visible {
-            answer.text(piece);
-        }
-        let calls_tool = has_tool_calls(&value);
-        if calls_tool {
-            answer.other_content();
-        }
-        // A token may have no text; the opening of a chat is none.
-        let is_piece = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let has_content = calls_tool || is_piece(&reasoning) || is_piece(&visible);
-        if has_content || value.get("token").is_some() {
-            self.token_lines += 1;
-        }
-        self.details(&value, answer);
-    }
-
-    fn details(&self, value: &Value, answer: &mut Answer) {
-        answer.usage(Usage {
-            input: ["/details/prompt_tokens", "/usage/prompt_tokens"]
-                .iter()
-                .find_map(|place| value.pointer(place)?.as_u64()),
-            output: self.token_count.find_count(value).or_else(|| {
-                let count = value.pointer("/usage/completion_tokens")?;
-                count.as_u64()
-            }),
+impl Container {
+    fn details(&self, value: &Value, response: &mut ResponseBuilder) {
+        let count = |place| value.pointer(place).and_then(Value::as_u64);
+        let output = self.api.token_count.find_count(value);
+        response.usage(Usage {
+            input: count("/details/prompt_tokens").or_else(|| count("/usage/prompt_tokens")),
+            output: output.or_else(|| count("/usage/completion_tokens")),
             ..Usage::default()
         });
-        let reason = ["/details/finish_reason", "/choices/0/finish_reason"]
-            .iter()
-            .find_map(|place| value.pointer(place)?.as_str());
-        if let Some(reason) = reason {
-            answer.finish_reason(reason);
+        let places = ["/details/finish_reason", "/choices/0/finish_reason"];
+        if let Some(reason) = text_at(value, &places) {
+            response.finish_reason(reason);
         }
     }
-}
-
-/// Whether a chat calls a tool.
-fn has_tool_calls(value: &Value) -> bool {
-    let places = [
-        "/choices/0/delta/tool_calls",
-        "/choices/0/message/tool_calls",
-    ];
-    let mut lists = places
-        .iter()
-        .filter_map(|place| value.pointer(place)?.as_array());
-    lists.any(|list| !list.is_empty())
-}
-
-/// A container's own error.
-fn error_of(value: &Value) -> Option<String> {
-    let error = value.get("error").filter(|error| !error.is_null())?;
-    let text = error
-        .as_str()
-        .or_else(|| error.get("message")?.as_str())
-        .map_or_else(|| error.to_string(), str::to_owned);
-    Some(match value.get("error_type").and_then(Value::as_str) {
-        Some(kind) => format!("SageMaker {kind}: {text}"),
-        None => format!("SageMaker: {text}"),
-    })
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::aws::media_block;
 use super::jmespath::Path;
+use super::json_frames::Decoder;
 use super::*;
-use crate::aws::Refusal;
 use crate::base::error::Error;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::Prompt;
@@ -75,6 +75,10 @@ const SPEC: ApiSpec = ApiSpec {
     ],
     prompt_fields: &["inputs"],
     limit_fields: &[&["parameters", "max_new_tokens"]],
+    inputs: INPUTS,
+    framing: Framing::EventStream,
+    service: Some(Service::SageMaker),
+    takes_bytes: true,
     ..ApiSpec::DEFAULT
 };
 
@@ -87,10 +91,6 @@ const INPUTS: SupportedInputs = SupportedInputs {
 impl Api for SageMaker {
     fn spec(&self) -> &'static ApiSpec {
         &SPEC
-    }
-
-    fn supported_inputs(&self) -> &'static SupportedInputs {
-        &INPUTS
     }
 
     fn payload(&self, prompt: &PromptParts<'_>, max_tokens: u64, streaming: bool) -> Payload {
@@ -128,14 +128,7 @@ impl Api for SageMaker {
     }
 
     fn prompt_text(&self, payload: &Payload) -> Option<String> {
-        let texts = self
-            .input_text
-            .find_texts(&Value::Object(payload.clone()))?;
-        Some(texts.join("\n"))
-    }
-
-    fn takes_bytes(&self) -> bool {
-        true
+        aws::prompt_text(&self.input_text, payload)
     }
 
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
@@ -155,27 +148,17 @@ impl Api for SageMaker {
         Ok(format!("endpoints/{name}/{operation}"))
     }
 
-    fn service(&self) -> Option<Service> {
-        Some(Service::SageMaker)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::EventStream
-    }
-
     fn accept(&self, _: bool) -> &'static str {
         "application/json"
     }
 
     fn decoder(&self) -> Box<dyn FrameDecoder> {
-        Box::new(decode::Decoder {
-            generated_text: self.generated_text.clone(),
-            token_count: self.token_count.clone(),
-            line: Vec::new(),
-            parts: 0,
+        let inner = Decoder::new(decode::Container {
+            api: self.clone(),
             token_lines: 0,
-            refusal: Refusal::default(),
-        })
+        });
+        let line = Vec::new();
+        aws::Decoder::boxed("SageMaker", decode::Lines { inner, line })
     }
 
     fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {

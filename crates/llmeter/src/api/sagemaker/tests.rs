@@ -11,18 +11,18 @@ fn decoder(streaming: bool) -> Box<dyn FrameDecoder> {
     builder.build().unwrap().decoder()
 }
 
-fn decode(parts: &[&[u8]]) -> Answer {
-    let (mut decoder, mut answer) = (decoder(true), Answer::default());
+fn decode(parts: &[&[u8]]) -> ResponseBuilder {
+    let (mut decoder, mut response) = (decoder(true), ResponseBuilder::default());
     for data in parts {
         let frame = Frame {
             event: Some("PayloadPart"),
             data,
             is_error: false,
         };
-        decoder.frame(frame, &mut answer);
+        decoder.frame(frame, &mut response);
     }
-    decoder.end(&mut answer);
-    answer
+    decoder.end(&mut response);
+    response
 }
 
 #[test]
@@ -31,10 +31,10 @@ fn lines_may_be_split_over_parts() {
         \"generated_text\":\"a b\",\"details\":{\"generated_tokens\":7,\"finish_reason\":\"length\"}}\n\n";
     let bytewise: Vec<&[u8]> = body.chunks(1).collect();
     for parts in [vec![&body[..]], bytewise] {
-        let answer = decode(&parts);
-        assert_eq!((&*answer.text, answer.usage.output), ("a b", Some(7)));
-        assert_eq!(answer.finish_reason.as_deref(), Some("length"));
-        assert_eq!(answer.error, None);
+        let response = decode(&parts);
+        assert_eq!((&*response.text, response.usage.output), ("a b", Some(7)));
+        assert_eq!(response.finish_reason.as_deref(), Some("length"));
+        assert_eq!(response.error, None);
     }
     let uncounted = decode(&[
         b"data:{\"token\":{\"text\":\"a\"}}\n",
@@ -45,20 +45,20 @@ fn lines_may_be_split_over_parts() {
 
 #[test]
 fn a_chat_reasons_and_calls_tools() {
-    let answer = decode(&[
+    let response = decode(&[
         b"data:{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
         b"data:{\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n",
         b"data:{\"choices\":[{\"delta\":{\"content\":\"yes\"}}]}\n\n",
         b"data:{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}\n\ndata:[DONE]\n\n",
     ]);
-    assert_eq!((&*answer.reasoning, &*answer.text), ("hm", "yes"));
-    assert_eq!(answer.content_frames(), 3);
-    assert_eq!(answer.usage.output, Some(3), "the opening is no token");
-    assert_eq!(answer.error, None);
+    assert_eq!((&*response.reasoning, &*response.text), ("hm", "yes"));
+    assert_eq!(response.content_frames(), 3);
+    assert_eq!(response.usage.output, Some(3), "the opening is no token");
+    assert_eq!(response.error, None);
 
-    let mut whole = Answer::default();
+    let mut whole = ResponseBuilder::default();
     let body = br#"{"choices": [{"message": {"content": null, "tool_calls": [{"id": "c"}]}}]}"#;
-    decoder(false).whole(body, &mut whole);
+    decoder(false).non_streaming(body, &mut whole);
     assert_eq!((whole.error_text(), whole.content_frames()), (None, 1));
 }
 
@@ -67,7 +67,7 @@ fn errors_are_the_containers_words() {
     let error = |parts: &[&[u8]]| decode(parts).error.unwrap().to_string();
     let body = b"data:{\"error\":\"too long\",\"error_type\":\"validation\"}\n\n";
     assert_eq!(error(&[body]), "SageMaker validation: too long");
-    assert!(error(&[]).contains("without a single part"));
+    assert!(error(&[]).contains("without a single event"));
     assert!(error(&[b"\n"]).contains("without a token"));
     assert!(error(&[b"data:{oops\n"]).contains("not valid JSON"));
 }
@@ -78,14 +78,14 @@ fn a_whole_answer_may_be_a_list() {
         &b"[{\"generated_text\":\"a\",\"details\":{\"generated_tokens\":3}}]"[..],
         b"{\"generated_text\":\"a\",\"details\":{\"generated_tokens\":3}}",
     ] {
-        let mut answer = Answer::default();
-        decoder(false).whole(body, &mut answer);
-        assert_eq!((&*answer.text, answer.usage.output), ("a", Some(3)));
-        assert_eq!(answer.error, None);
+        let mut response = ResponseBuilder::default();
+        decoder(false).non_streaming(body, &mut response);
+        assert_eq!((&*response.text, response.usage.output), ("a", Some(3)));
+        assert_eq!(response.error, None);
     }
-    let mut answer = Answer::default();
-    decoder(false).whole(b"[]", &mut answer);
-    assert!(answer.is_failed());
+    let mut response = ResponseBuilder::default();
+    decoder(false).non_streaming(b"[]", &mut response);
+    assert!(response.is_failed());
 }
 
 proptest! {

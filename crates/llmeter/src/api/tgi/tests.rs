@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::api::{Answer, Api, ResponseHead};
+use crate::api::{Api, ResponseBuilder, ResponseHead};
 
 use super::Tgi;
 use crate::api::json_frames::tests::{frames, whole};
 
 #[test]
 fn marks_are_tokens_but_no_text() {
-    let (answer, content) = frames(
+    let (response, content) = frames(
         &Tgi,
         &[
             json!({"index": 1, "token": {"id": 1, "text": "a", "special": false}}),
@@ -21,8 +21,11 @@ fn marks_are_tokens_but_no_text() {
         ],
     );
     assert_eq!(content, [true, false]);
-    assert_eq!((answer.text.as_str(), answer.usage.output), ("a", Some(2)));
-    assert_eq!(answer.finish_reason.as_deref(), Some("eos_token"));
+    assert_eq!(
+        (response.text.as_str(), response.usage.output),
+        ("a", Some(2))
+    );
+    assert_eq!(response.finish_reason.as_deref(), Some("eos_token"));
 }
 
 #[test]
@@ -31,18 +34,18 @@ fn an_answer_may_be_in_a_list_and_list_the_prompts_tokens() {
         "finish_reason": "length", "generated_tokens": 2,
         "prefill": [{"id": 1, "text": "x", "logprob": null}, {"id": 2, "text": "y"}],
     }}]);
-    let answer = whole(&Tgi, &body);
-    assert_eq!(answer.text, "a b");
+    let response = whole(&Tgi, &body);
+    assert_eq!(response.text, "a b");
     assert_eq!(
-        (answer.usage.input, answer.usage.output),
+        (response.usage.input, response.usage.output),
         (Some(2), Some(2))
     );
-    assert!(!answer.is_failed());
-    let answer = whole(
+    assert!(!response.is_failed());
+    let response = whole(
         &Tgi,
         &json!({"generated_text": "a", "details": {"prefill": []}}),
     );
-    assert_eq!(answer.usage.input, None, "not asked for");
+    assert_eq!(response.usage.input, None, "not asked for");
 }
 
 #[test]
@@ -58,14 +61,14 @@ fn the_servers_own_times_are_kept() {
     let head = headers.fold(ResponseHead::new(200), |head, (name, value)| {
         head.with(name, value)
     });
-    let mut answer = Answer::default();
-    Tgi.decoder().head(&head, &mut answer);
+    let mut response = ResponseBuilder::default();
+    Tgi.decoder().head(&head, &mut response);
     assert_eq!(
-        answer.annotations["server_timings"],
+        response.annotations["server_timings"],
         json!({"total_time": 81, "queue_time": 0, "time_per_token": 20})
     );
-    assert_eq!(answer.usage.input, Some(7));
-    let mut answer = Answer::default();
-    Tgi.decoder().head(&ResponseHead::default(), &mut answer);
-    assert!(answer.annotations.is_empty());
+    assert_eq!(response.usage.input, Some(7));
+    let mut response = ResponseBuilder::default();
+    Tgi.decoder().head(&ResponseHead::default(), &mut response);
+    assert!(response.annotations.is_empty());
 }

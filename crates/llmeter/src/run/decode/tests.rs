@@ -81,7 +81,7 @@ impl Bench {
             failure: failure.map(|reason| Failure::new(FailureKind::Truncated, reason)),
             at: at(99).at,
             is_warmup: false,
-            answer: None,
+            response: None,
         })
     }
 

@@ -6,8 +6,8 @@ const LATE: u32 = TOLERATED_ERROR_NS + 1;
 const SOON: u32 = 20_000;
 
 /// A response whose content frames came with these reads of one segment.
-fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> AnswerQuality {
-    let mut quality = AnswerQuality::default();
+fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> ResponseQuality {
+    let mut quality = ResponseQuality::default();
     quality.begin_segment();
     let mut last = None;
     for &(read, delay_ns) in frames {
@@ -38,7 +38,7 @@ fn quiet() -> RunConditions {
     }
 }
 
-fn judge(answers: &[(usize, AnswerQuality)], conditions: &RunConditions) -> MeasurementQuality {
+fn judge(answers: &[(usize, ResponseQuality)], conditions: &RunConditions) -> MeasurementQuality {
     let mut meter = QualityMeter::new();
     for (count, answer) in answers {
         for _ in 0..*count {
@@ -61,7 +61,7 @@ fn assert_verdict(quality: &MeasurementQuality, verdict: Verdict, words: &str) {
     }
 }
 
-fn good(is_kernel: bool) -> AnswerQuality {
+fn good(is_kernel: bool) -> ResponseQuality {
     answer(is_kernel, &[(0, SOON), (1, SOON), (2, SOON)])
 }
 
@@ -167,7 +167,7 @@ fn late_gaps_degrade() {
 
 #[test]
 fn a_segment_border_separates_reads() {
-    let mut quality = AnswerQuality::default();
+    let mut quality = ResponseQuality::default();
     let arrival = Arrival {
         at: Stamp(0),
         delay_ns: LATE,

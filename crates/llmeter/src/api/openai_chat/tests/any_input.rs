@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::api::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, Frame, FrameDecoder};
+use super::chat_decoder;
+use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
 
 /// JSON that resembles a chunk: known keys, any values.
@@ -67,16 +67,16 @@ fn chunk_like() -> impl Strategy<Value = serde_json::Value> {
 }
 
 fn survive(data: &[u8]) {
-    let mut decoder = Decoder::default();
-    let mut answer = Answer::default();
-    answer.begin_frame(Stamp(1));
+    let mut decoder = chat_decoder();
+    let mut response = ResponseBuilder::default();
+    response.begin_frame(Stamp(1));
     decoder.frame(
         Frame {
             event: None,
             data,
             is_error: false,
         },
-        &mut answer,
+        &mut response,
     );
     decoder.frame(
         Frame {
@@ -84,10 +84,10 @@ fn survive(data: &[u8]) {
             data,
             is_error: false,
         },
-        &mut answer,
+        &mut response,
     );
-    decoder.end(&mut answer);
-    Decoder::default().whole(data, &mut answer);
+    decoder.end(&mut response);
+    chat_decoder().non_streaming(data, &mut response);
     let _ = decoder.error_message(data);
 }
 

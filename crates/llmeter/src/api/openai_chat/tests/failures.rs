@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use super::chat_decoder;
 use super::{delta, error, frames, whole};
-use crate::api::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, Frame, FrameDecoder};
+use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
 
 #[test]
 fn an_error_keeps_what_came_before_and_the_first_one_counts() {
@@ -36,13 +36,13 @@ fn an_error_keeps_what_came_before_and_the_first_one_counts() {
         ),
         (
             r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
-            "the server ended the answer with finish_reason \"error\"",
+            "the server ended the response with finish_reason \"error\"",
         ),
     ] {
-        let (answer, _) = frames(&[&hello, frame, r#"{"error":"later"}"#]);
-        assert_eq!(error(&answer), message);
-        assert_eq!(answer.text, "Hello");
-        assert_eq!(answer.times()[0], Some(1.0));
+        let (response, _) = frames(&[&hello, frame, r#"{"error":"later"}"#]);
+        assert_eq!(error(&response), message);
+        assert_eq!(response.text, "Hello");
+        assert_eq!(response.times()[0], Some(1.0));
     }
 }
 
@@ -57,27 +57,27 @@ fn error_events() {
         ("plain\ntext", "plain text"),
         ("", "the server sent an error event without a text"),
     ] {
-        let mut answer = Answer::default();
-        Decoder::default().frame(
+        let mut response = ResponseBuilder::default();
+        chat_decoder().frame(
             Frame {
                 event: Some("error"),
                 data: data.as_bytes(),
                 is_error: false,
             },
-            &mut answer,
+            &mut response,
         );
-        assert_eq!(error(&answer), message);
+        assert_eq!(error(&response), message);
     }
-    let mut answer = Answer::default();
-    Decoder::default().frame(
+    let mut response = ResponseBuilder::default();
+    chat_decoder().frame(
         Frame {
             event: Some("message"),
             data: b"[DONE]",
             is_error: false,
         },
-        &mut answer,
+        &mut response,
     );
-    assert!(answer.is_complete() && !answer.is_failed());
+    assert!(response.is_complete() && !response.is_failed());
 }
 
 #[test]
@@ -121,23 +121,27 @@ fn frames_that_are_no_chunks_are_errors() {
             "frame 2 is not a chat completion chunk: invalid type: string",
         ),
     ] {
-        let (answer, _) = frames(&[&hello, frame, "[DONE]"]);
-        assert!(error(&answer).starts_with(message), "{}", error(&answer));
-        assert_eq!(answer.text, "Hello");
+        let (response, _) = frames(&[&hello, frame, "[DONE]"]);
+        assert!(
+            error(&response).starts_with(message),
+            "{}",
+            error(&response)
+        );
+        assert_eq!(response.text, "Hello");
     }
     let long = format!("{{\"a\": \"{}\"", "é".repeat(10_000));
-    let (answer, _) = frames(&[&long]);
-    assert!(error(&answer).ends_with("é…") && error(&answer).len() < 600);
+    let (response, _) = frames(&[&long]);
+    assert!(error(&response).ends_with("é…") && error(&response).len() < 600);
 }
 
 #[test]
 fn an_early_end_is_an_error() {
     let hello = delta(json!({"content": "Hello"}));
-    let (answer, _) = frames(&[]);
-    assert_eq!(error(&answer), "the stream ended without a single event");
-    let (answer, _) = frames(&[&hello]);
+    let (response, _) = frames(&[]);
+    assert_eq!(error(&response), "the stream ended without a single event");
+    let (response, _) = frames(&[&hello]);
     assert_eq!(
-        error(&answer),
+        error(&response),
         "the stream ended before it was finished (no finish_reason and no [DONE])"
     );
     for end in [
@@ -145,56 +149,56 @@ fn an_early_end_is_an_error() {
         "[DONE] ",
         r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
     ] {
-        let (answer, _) = frames(&[&hello, end]);
-        assert_eq!(answer.error, None, "{end}");
+        let (response, _) = frames(&[&hello, end]);
+        assert_eq!(response.error, None, "{end}");
     }
 }
 
 #[test]
 fn whole_answers_that_are_none() {
     for (body, message) in [
-        ("", "the server's answer is empty"),
-        (" \n", "the server's answer is empty"),
+        ("", "the server's response is empty"),
+        (" \n", "the server's response is empty"),
         (
             "<html>",
-            "the server's answer is not valid JSON: expected value",
+            "the server's response is not valid JSON: expected value",
         ),
         (
             r#"{"choices":[{"#,
-            "the server's answer is not valid JSON: EOF",
+            "the server's response is not valid JSON: EOF",
         ),
         (
             "[]",
-            "the server's answer is not a chat completion: invalid type: sequence",
+            "the server's response is not a chat completion: invalid type: sequence",
         ),
         (
             "{}",
-            "the server's answer is not a chat completion: it has no choices: {}",
+            "the server's response is not a chat completion: it has no choices: {}",
         ),
         (
             r#"{"choices":[]}"#,
-            "the server's answer is not a chat completion: it has no choices",
+            "the server's response is not a chat completion: it has no choices",
         ),
         (r#"{"error":{"message":"no","code":"c"}}"#, "no (code c)"),
         (r#"{"object":"error","message":"no"}"#, "no"),
         (
             r#"{"choices":[{"message":3}]}"#,
-            "the server's answer is not a chat completion: invalid type",
+            "the server's response is not a chat completion: invalid type",
         ),
     ] {
-        let answer = whole(body);
+        let response = whole(body);
         assert!(
-            error(&answer).starts_with(message),
+            error(&response).starts_with(message),
             "{body}: {}",
-            error(&answer)
+            error(&response)
         );
-        assert!(!answer.frame_has_content());
+        assert!(!response.frame_has_content());
     }
 }
 
 #[test]
 fn error_bodies() {
-    let text = |body: &str| Decoder::default().error_message(body.as_bytes());
+    let text = |body: &str| chat_decoder().error_message(body.as_bytes());
     for (body, message) in [
         (
             r#"{"error":{"message":"Incorrect API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::api::openai_chat::decode::Decoder;
-use crate::endpoint::{Answer, Frame, FrameDecoder};
+use super::chat_decoder;
+use crate::api::json_frames::Decoder;
+use crate::api::openai_chat::decode::Chat;
+use crate::endpoint::{Frame, FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
 
 /// Frames with a hole for the raw bytes of a text. Some are no chunks at all.
@@ -80,15 +82,21 @@ fn frame() -> impl Strategy<Value = (Option<&'static str>, Vec<u8>)> {
     })
 }
 
-fn decode(decoder: &mut Decoder, event: Option<&str>, data: &[u8], at: usize, answer: &mut Answer) {
-    answer.begin_frame(Stamp(at as i64 * 1_000_000));
+fn decode(
+    decoder: &mut Decoder<Chat>,
+    event: Option<&str>,
+    data: &[u8],
+    at: usize,
+    response: &mut ResponseBuilder,
+) {
+    response.begin_frame(Stamp(at as i64 * 1_000_000));
     decoder.frame(
         Frame {
             event,
             data,
             is_error: false,
         },
-        answer,
+        response,
     );
 }
 
@@ -97,11 +105,11 @@ proptest! {
 
     #[test]
     fn means_what_it_means_by_itself(frames in proptest::collection::vec(frame(), 1..12)) {
-        let (mut with, mut without) = (Decoder::default(), Decoder::default());
-        let (mut fast, mut full) = (Answer::default(), Answer::default());
+        let (mut with, mut without) = (chat_decoder(), chat_decoder());
+        let (mut fast, mut full) = (ResponseBuilder::default(), ResponseBuilder::default());
         for (at, (event, data)) in frames.iter().enumerate() {
             decode(&mut with, *event, data, at, &mut fast);
-            without.template = None;
+            without.meaning.template = None;
             decode(&mut without, *event, data, at, &mut full);
             let data = String::from_utf8_lossy(data);
             prop_assert_eq!(format!("{fast:?}"), format!("{full:?}"), "after {}", data);
@@ -116,23 +124,23 @@ proptest! {
 #[test]
 fn usual_frames_need_no_parser() {
     for (number, shape) in FRAMES[..5].iter().enumerate() {
-        let mut decoder = Decoder::default();
-        let mut answer = Answer::default();
+        let mut decoder = chat_decoder();
+        let mut response = ResponseBuilder::default();
         decode(
             &mut decoder,
             None,
             shape.replace('~', "one").as_bytes(),
             1,
-            &mut answer,
+            &mut response,
         );
-        let template = decoder.template.take();
+        let template = decoder.meaning.template.take();
         let template = template.unwrap_or_else(|| panic!("frame {number} gives no template"));
-        answer.begin_frame(Stamp(2));
-        assert!(template.take(shape.replace('~', " tüó").as_bytes(), &mut answer));
-        assert_eq!(answer.text.clone() + &answer.reasoning, "one tüó");
-        assert_eq!(answer.content_frames(), 2);
+        response.begin_frame(Stamp(2));
+        assert!(template.take(shape.replace('~', " tüó").as_bytes(), &mut response));
+        assert_eq!(response.text.clone() + &response.reasoning, "one tüó");
+        assert_eq!(response.content_frames(), 2);
         for other in ["", "\\n", "\"", "\n"] {
-            assert!(!template.take(shape.replace('~', other).as_bytes(), &mut answer));
+            assert!(!template.take(shape.replace('~', other).as_bytes(), &mut response));
         }
     }
 }

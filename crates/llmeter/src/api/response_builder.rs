@@ -1,11 +1,14 @@
-//! An answer under assembly: its content, and the times at which the content came.
+//! A response under construction: its content, and the times at which the content came.
+
+use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::server_text::excerpt;
 use llmeter_wire::clock::{self, Stamp};
 
-/// Gaps kept per answer. A stream with more content frames keeps its first ones; the rest is counted.
+/// Gaps kept per response. A stream with more content frames keeps its first ones; the rest is counted.
 const MAX_GAPS: usize = 16_384;
 
 /// Token counts as a server reports them.
@@ -21,12 +24,12 @@ pub struct Usage {
     pub output_reasoning: Option<u64>,
 }
 
-/// Collects what an answer says and when it said it.
+/// Collects what a response says and when it said it.
 ///
-/// When the wire decodes a recorded stream it sets the time of each frame; when an endpoint reports
-/// pieces itself, each call takes the present time.
+/// Where the wire takes the times, each frame has its own; where an endpoint reports chunks itself
+/// ([`Invoke`](crate::endpoint::Invoke)), each call takes the present time.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct ResponseBuilder {
     frame: Option<Frame>,
     sent: Option<Stamp>,
     first_content: Option<Stamp>,
@@ -61,7 +64,7 @@ fn gap(from: Stamp, to: Stamp) -> f32 {
     (steps / 1e7) as f32
 }
 
-impl Answer {
+impl ResponseBuilder {
     /// The request leaves now. The first call counts.
     pub fn sent(&mut self) {
         self.sent_at(clock::now());
@@ -74,27 +77,24 @@ impl Answer {
 
     /// What is reported from here on arrived at `at`, as one frame.
     pub(crate) fn begin_frame(&mut self, at: Stamp) {
-        self.frame = Some(Frame {
-            at,
-            has_content: false,
-        });
+        let has_content = false;
+        self.frame = Some(Frame { at, has_content });
     }
 
-    /// A piece of the visible answer. An empty piece is no content.
-    pub fn text(&mut self, piece: &str) {
-        if !piece.is_empty() {
-            let at = self.content();
-            self.first_answer.get_or_insert(at);
-            self.text.push_str(piece);
+    /// A chunk of the visible text. An empty chunk is no content.
+    pub fn text(&mut self, chunk: &str) {
+        if !chunk.is_empty() {
+            self.other_content();
+            self.text.push_str(chunk);
         }
         self.has_text = true;
     }
 
-    /// A piece of the model's reasoning.
-    pub fn reasoning(&mut self, piece: &str) {
-        if !piece.is_empty() {
+    /// A chunk of the model's reasoning.
+    pub fn reasoning(&mut self, chunk: &str) {
+        if !chunk.is_empty() {
             self.content();
-            self.reasoning.push_str(piece);
+            self.reasoning.push_str(chunk);
         }
     }
 
@@ -103,12 +103,11 @@ impl Answer {
         self.content();
     }
 
-    /// A piece of a tool call: its name or its arguments.
-    pub fn tool_call(&mut self, piece: &str) {
-        if !piece.is_empty() {
-            let at = self.content();
-            self.first_answer.get_or_insert(at);
-            self.tool_calls.push_str(piece);
+    /// A chunk of a tool call: its name or its arguments.
+    pub fn tool_call(&mut self, chunk: &str) {
+        if !chunk.is_empty() {
+            self.other_content();
+            self.tool_calls.push_str(chunk);
         }
     }
 
@@ -118,14 +117,14 @@ impl Answer {
         self.first_answer.get_or_insert(at);
     }
 
-    /// The server's id for the answer. The first one counts.
+    /// The server's id for the response. The first one counts.
     pub fn id(&mut self, id: &str) {
         if self.id.is_none() && !id.is_empty() {
             self.id = Some(id.to_owned());
         }
     }
 
-    /// The id in the answer itself, which says more than that of the request.
+    /// The id in the body, which replaces that of the request.
     #[cfg(feature = "aws")]
     pub(crate) fn own_id(&mut self, id: &str) {
         if !id.is_empty() {
@@ -142,7 +141,7 @@ impl Answer {
         known.output_reasoning = usage.output_reasoning.or(known.output_reasoning);
     }
 
-    /// Why generation ended. Also marks the answer as complete.
+    /// Why generation ended. Also marks the response as complete.
     pub fn finish_reason(&mut self, reason: &str) {
         self.finish_reason = Some(reason.to_owned());
         self.is_complete = true;
@@ -175,18 +174,10 @@ impl Answer {
         self.error.get_or_insert_with(|| failure.into());
     }
 
-    /// The stream ended early: after so many frames, and without what marks its end.
-    pub(crate) fn ended_early(&mut self, frames: u64, missing: &str) {
-        match frames {
-            0 => self.fail(
-                FailureKind::Empty,
-                "the stream ended without a single event",
-            ),
-            _ => self.fail(
-                FailureKind::Truncated,
-                format!("the stream ended before it was finished ({missing})"),
-            ),
-        }
+    /// The response is malformed in the way that `reason` tells; `data` is the server's.
+    pub(crate) fn malformed(&mut self, reason: impl Display, data: &[u8]) {
+        let reason = format!("{reason}: {}", excerpt(data));
+        self.fail(FailureKind::Malformed, reason);
     }
 
     /// Whether the stream said that it is over.
@@ -247,7 +238,7 @@ impl Answer {
         self.content_frames
     }
 
-    /// Seconds from sending to the first content, the first answer content and the last content.
+    /// Seconds from sending to the first content, the first response content and the last content.
     pub(crate) fn times(&self) -> [Option<f64>; 3] {
         [self.first_content, self.first_answer, self.last_content].map(|at| self.since_sent(at?))
     }
