@@ -328,7 +328,7 @@ fn answers_that_are_none_are_told() {
     let json = "200 OK\r\nContent-Type: application/json";
     probe(&place, &answers(json, "").url, &[])
         .exits(3)
-        .shows(&["answer is empty", "the server sent an empty response"]);
+        .shows(&["response is empty", "the server sent an empty response"]);
     let busy = Scripted::start(|_| refusal("429 Too Many Requests", "slow down"));
     probe(&place, &busy.url, &[]).exits(3).shows(&[
         "Body {\"error\":",

@@ -73,7 +73,7 @@ fn nothing_at_all() {
     }
     assert_failed(
         &one(vec![write(sized("200 OK", JSON, ""))]),
-        "answer is empty",
+        "response is empty",
     );
 }
 
