@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use llmeter::Setting;
-use llmeter::probe::{Circumstances, diagnose};
+use llmeter::probe::{FailureContext, diagnose};
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -54,7 +54,7 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
     }
     output::note(&format!("error: {}", message(reason)));
     if let Some(hint) = reason.chain().find_map(|cause| hint(library(cause)?)) {
-        output::note(&format!("hint: {}", Setting::word(&hint, &flag)));
+        output::note(&format!("hint: {}", Setting::rename_all(&hint, &flag)));
     }
     let is_usage = reason.chain().any(|cause| {
         cause.is::<UsageError>()
@@ -79,7 +79,7 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
 fn hint(error: &llmeter::Error) -> Option<String> {
     match error {
         llmeter::Error::Unreachable { failure, .. } => {
-            diagnose(&Circumstances::of(failure)).map(|diagnosis| diagnosis.remedy)
+            diagnose(&FailureContext::of(failure)).map(|diagnosis| diagnosis.remedy)
         }
         error => error.hint().map(str::to_owned),
     }
@@ -90,7 +90,7 @@ fn message(reason: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in reason.chain() {
         let part = match (library(cause), simulator(cause)) {
-            (Some(error), _) => error.worded(&flag),
+            (Some(error), _) => error.with_setting_names(&flag),
             (_, Some((field, rest))) => format!("{}{rest}", flags(field)),
             _ => cause.to_string(),
         };

@@ -67,13 +67,18 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
             caught.wait();
             interrupt.stop();
             caught.drop_repeats();
-            say("stopping: waiting for what is in flight (once more leaves at once)");
+            say(
+                "stopping: waiting for requests in flight (press Ctrl-C again to exit immediately)",
+            );
             caught.wait();
             progress::clear();
-            say("left at once; the run folder holds what was recorded so far");
+            say("aborted; the run folder holds what was recorded so far");
             for folder in llmeter::result::staging_folders() {
                 // Not only a courtesy: nobody would find them.
-                output::note(&format!("not all of it is uploaded: {}", folder.display()));
+                output::note(&format!(
+                    "upload incomplete; the remaining files are in {}",
+                    folder.display()
+                ));
             }
             std::process::exit(Exit::Interrupted as i32);
         })?;

@@ -40,16 +40,16 @@ pub(crate) struct Request {
 
 /// The client is not there any more.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gone;
+pub(crate) struct ClientGone;
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum NextAction {
     Continue,
     Close,
 }
 
-impl From<bool> for Then {
+impl From<bool> for NextAction {
     fn from(keep_alive: bool) -> Self {
         match keep_alive {
             true => Self::Continue,
@@ -61,7 +61,7 @@ impl From<bool> for Then {
 /// Why there is no request.
 enum NoRequest {
     /// The client has closed or the connection is broken.
-    Gone,
+    ClientGone,
     Rejected(Reject),
 }
 
@@ -98,7 +98,7 @@ impl Connection {
         loop {
             let request = match self.next_request().await {
                 Ok(request) => request,
-                Err(NoRequest::Gone) => return,
+                Err(NoRequest::ClientGone) => return,
                 Err(NoRequest::Rejected(reject)) => {
                     let refused = self.refuse(None, None, &reject.into(), "").await;
                     if refused.is_ok() {
@@ -108,8 +108,8 @@ impl Connection {
                 }
             };
             match self.respond(request).await {
-                Ok(Then::Continue) => self.free = clock::now(),
-                Ok(Then::Close) | Err(Gone) => return,
+                Ok(NextAction::Continue) => self.free = clock::now(),
+                Ok(NextAction::Close) | Err(ClientGone) => return,
             }
         }
     }
@@ -121,7 +121,7 @@ impl Connection {
             }
             self.more().await?;
         };
-        let first = self.incoming.first_arrival().ok_or(NoRequest::Gone)?;
+        let first = self.incoming.first_arrival().ok_or(NoRequest::ClientGone)?;
         let mut last = self.incoming.consume(length).unwrap_or(first);
         let mut decoder = BodyDecoder::new(head.framing);
         let mut told_to_continue = !head.expects_continue;
@@ -150,11 +150,11 @@ impl Connection {
     async fn more(&mut self) -> Result<(), NoRequest> {
         match self.incoming.fill(&self.stream).await? {
             true => Ok(()),
-            false => Err(NoRequest::Gone),
+            false => Err(NoRequest::ClientGone),
         }
     }
 
-    async fn respond(&mut self, request: Request) -> Result<Then, Gone> {
+    async fn respond(&mut self, request: Request) -> Result<NextAction, ClientGone> {
         let head = &request.head;
         let Some((api, route)) = api::find(head.path()) else {
             return self.page(head).await;
@@ -174,7 +174,7 @@ impl Connection {
     }
 
     /// What generates nothing.
-    async fn page(&mut self, head: &Head) -> Result<Then, Gone> {
+    async fn page(&mut self, head: &Head) -> Result<NextAction, ClientGone> {
         let config = &self.shared.config;
         let models = openai::models(head.path(), &config.model, self.shared.created);
         let is_health = matches!(head.path(), "/health" | "/v1/health");
@@ -219,7 +219,7 @@ impl Connection {
         head: Option<&Head>,
         error: &ApiError,
         methods: &str,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         let refusal = api.map_or(openai::refusal as fn(&_) -> _, |api| api.about().refusal)(error);
         let mut headers = match api {
             Some(api) => self.ids(api, None),
@@ -251,30 +251,32 @@ impl Connection {
         status: u16,
         headers: Vec<(&'static str, String)>,
         body: &Value,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         let keep_alive = head.is_some_and(|head| head.keep_alive);
         let is_head = head.is_some_and(|head| head.method == "HEAD");
         let out = response::json(status, keep_alive, &headers, &body.to_string(), is_head);
         // Whoever has read a response finds it counted.
         self.shared.count_response();
         self.write(&out).await?;
-        Ok(Then::from(keep_alive))
+        Ok(NextAction::from(keep_alive))
     }
 
     /// Writes all of `bytes` and gives the time of the call that took the last of them.
-    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<Time, Gone> {
-        socket::write(&self.stream, bytes).await.map_err(|_| Gone)
+    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<Time, ClientGone> {
+        socket::write(&self.stream, bytes)
+            .await
+            .map_err(|_| ClientGone)
     }
 
     /// Waits until `due`, or not at all if that has passed, and says whether it waited.
-    pub(crate) async fn wait_until(&mut self, due: Time) -> Result<bool, Gone> {
+    pub(crate) async fn wait_until(&mut self, due: Time) -> Result<bool, ClientGone> {
         let mut asked = false;
         poll_fn(|cx| {
             if clock::now() >= due {
                 return Poll::Ready(Ok(asked));
             }
             if self.incoming.poll_gone(&self.stream, cx).is_ready() {
-                return Poll::Ready(Err(Gone));
+                return Poll::Ready(Err(ClientGone));
             }
             if !asked {
                 self.pacer.wake_at(due, cx.waker());
@@ -286,7 +288,10 @@ impl Connection {
     }
 
     /// Waits for `future`, unless the client leaves before.
-    pub(crate) async fn unless_gone<F: Future>(&mut self, future: F) -> Result<F::Output, Gone> {
+    pub(crate) async fn unless_gone<F: Future>(
+        &mut self,
+        future: F,
+    ) -> Result<F::Output, ClientGone> {
         let mut future = std::pin::pin!(future);
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -294,7 +299,7 @@ impl Connection {
             }
             self.incoming
                 .poll_gone(&self.stream, cx)
-                .map(|()| Err(Gone))
+                .map(|()| Err(ClientGone))
         })
         .await
     }
@@ -319,6 +324,6 @@ impl From<Reject> for NoRequest {
 
 impl From<io::Error> for NoRequest {
     fn from(_: io::Error) -> Self {
-        Self::Gone
+        Self::ClientGone
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route, Stream},
-    connection::{Connection, Gone, Request, Then},
+    connection::{ClientGone, Connection, NextAction, Request},
     http::Head,
     overrides::{Fault, Settings},
     plan::Plan,
@@ -28,7 +28,7 @@ impl Connection {
         api: &'static dyn Api,
         route: &Route,
         request: Request,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         let shared = Arc::clone(&self.shared);
         let parsed = api::parse(api, route, &request.body).and_then(|wanted| {
             Settings::new(&shared.config, &request.head.overrides)
@@ -61,7 +61,7 @@ impl Connection {
         wanted: &ApiRequest,
         mut plan: Plan,
         draft: &mut Draft<'_>,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         if plan.fault == Some(Fault::Error) {
             draft.finish(Outcome::Error, Some(clock::now()));
             let error = ApiError::server_error();
@@ -86,7 +86,10 @@ impl Connection {
     }
 
     /// Waits for a slot and says when work can begin, which is `ready` if there is one at once.
-    async fn slot(&mut self, ready: Time) -> Result<(Option<OwnedSemaphorePermit>, Time), Gone> {
+    async fn slot(
+        &mut self,
+        ready: Time,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Time), ClientGone> {
         let Some(slots) = self.shared.slots.clone() else {
             return Ok((None, ready));
         };
@@ -105,7 +108,7 @@ impl Connection {
         mut plan: Plan,
         start: Time,
         draft: &mut Draft<'_>,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         let (choices, frames) = (plan.completion.choices, plan.frames());
         let fault = plan.fault.map(|fault| (frames / 2, fault));
         // A client that knows no chunks learns of the end by the connection's.
@@ -163,7 +166,7 @@ impl Connection {
         draft.finish(Outcome::Ok, Some(clock::now()));
         self.shared.count_response();
         self.write(buffer.bytes()).await?;
-        Ok(Then::from(keep_alive))
+        Ok(NextAction::from(keep_alive))
     }
 
     async fn non_streaming(
@@ -173,7 +176,7 @@ impl Connection {
         mut plan: Plan,
         start: Time,
         draft: &mut Draft<'_>,
-    ) -> Result<Then, Gone> {
+    ) -> Result<NextAction, ClientGone> {
         let body = api.body(&plan.completion).to_string();
         let mut headers = self.ids(api, Some(&plan.completion.id));
         headers.extend(api.headers(&plan.completion));
@@ -193,17 +196,21 @@ impl Connection {
         draft.finish(Outcome::Ok, Some(written));
         self.shared.count_response();
         self.write(&out).await?;
-        Ok(Then::from(head.keep_alive))
+        Ok(NextAction::from(head.keep_alive))
     }
 
     /// Breaks a response off.
-    async fn break_off(&mut self, fault: Fault, draft: &mut Draft<'_>) -> Result<Then, Gone> {
+    async fn break_off(
+        &mut self,
+        fault: Fault,
+        draft: &mut Draft<'_>,
+    ) -> Result<NextAction, ClientGone> {
         if fault == Fault::Stall {
             draft.finish(Outcome::Stall, None);
             return self.unless_gone(std::future::pending()).await;
         }
         draft.finish(Outcome::Cut, None);
-        Ok(Then::Close)
+        Ok(NextAction::Close)
     }
 }
 

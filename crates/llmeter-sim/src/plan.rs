@@ -71,7 +71,7 @@ impl Plan {
                 usage: request.include_usage || !request.stream,
                 times: Times::default(),
             },
-            fault: settings.fault.or_else(|| fate(config, luck)),
+            fault: settings.fault.or_else(|| draw_fault(config, luck)),
             rhythm: Rhythm {
                 ttft_ns: settings.ttft.as_secs_f64() * 1e9 + prefill_ns,
                 itl_ns: settings.itl.as_secs_f64() * 1e9,
@@ -147,7 +147,7 @@ impl Rhythm {
     }
 }
 
-fn fate(config: &SimConfig, luck: f64) -> Option<Fault> {
+fn draw_fault(config: &SimConfig, luck: f64) -> Option<Fault> {
     let mut bound = 0.0;
     for (rate, fault) in [
         (config.error_rate, Fault::Error),

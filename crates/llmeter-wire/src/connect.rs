@@ -54,7 +54,7 @@ enum Transport {
 
 /// What a TLS handshake agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFacts {
+pub struct TlsInfo {
     /// The version, like `TLS 1.3`.
     pub version: String,
     /// The cipher suite.
@@ -168,14 +168,14 @@ impl Dialer {
     /// # Errors
     /// The last address's reason.
     pub async fn dial(&self, turn: usize) -> Result<Connection, ConnectError> {
-        self.dial_by_phases(turn, |_| {}).await
+        self.dial_with_phases(turn, |_| {}).await
     }
 
     /// As [`dial`](Self::dial), and tells each phase as it begins.
     ///
     /// # Errors
     /// As [`dial`](Self::dial).
-    pub async fn dial_by_phases(
+    pub async fn dial_with_phases(
         &self,
         turn: usize,
         mut on_phase: impl FnMut(Phase),
@@ -250,8 +250,8 @@ pub enum ConnectError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The proxy opened no way to the server.
-    #[error("the proxy {proxy} opens no way to {server}: {reason}")]
+    /// The proxy did not open a tunnel to the server.
+    #[error("the proxy {proxy} did not open a tunnel to {server}: {reason}")]
     Proxy {
         /// The proxy's URL, without credentials.
         proxy: String,
@@ -274,7 +274,7 @@ pub enum ConnectError {
 /// Why a TLS handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TlsProblem {
+pub enum TlsErrorKind {
     /// Nobody who is trusted has signed the certificate.
     UnknownIssuer,
     /// The certificate is an authority's, not a server's.
@@ -293,7 +293,7 @@ pub enum TlsProblem {
 
 impl ConnectError {
     /// What was wrong with a TLS handshake, if the peer let it be known.
-    pub fn tls_problem(&self) -> Option<TlsProblem> {
+    pub fn tls_error_kind(&self) -> Option<TlsErrorKind> {
         use rustls::{CertificateError as Certificate, Error};
         let Self::Tls(reason) = self else {
             return None;
@@ -302,22 +302,24 @@ impl ConnectError {
         Some(match reason {
             Error::InvalidCertificate(certificate) => match certificate {
                 // A signature is bad where another certificate of the same name is trusted.
-                Certificate::UnknownIssuer | Certificate::BadSignature => TlsProblem::UnknownIssuer,
+                Certificate::UnknownIssuer | Certificate::BadSignature => {
+                    TlsErrorKind::UnknownIssuer
+                }
                 Certificate::Expired
                 | Certificate::ExpiredContext { .. }
                 | Certificate::NotValidYet
-                | Certificate::NotValidYetContext { .. } => TlsProblem::NotValidNow,
+                | Certificate::NotValidYetContext { .. } => TlsErrorKind::NotValidNow,
                 Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                    TlsProblem::OtherName
+                    TlsErrorKind::OtherName
                 }
                 Certificate::Other(other) => match other.0.downcast_ref() {
-                    Some(webpki::Error::CaUsedAsEndEntity) => TlsProblem::AuthorityAsServer,
-                    _ => TlsProblem::Certificate,
+                    Some(webpki::Error::CaUsedAsEndEntity) => TlsErrorKind::AuthorityAsServer,
+                    _ => TlsErrorKind::Certificate,
                 },
-                _ => TlsProblem::Certificate,
+                _ => TlsErrorKind::Certificate,
             },
-            Error::InvalidMessage(_) => TlsProblem::NotTls,
-            Error::AlertReceived(_) => TlsProblem::Alert,
+            Error::InvalidMessage(_) => TlsErrorKind::NotTls,
+            Error::AlertReceived(_) => TlsErrorKind::Alert,
             _ => return None,
         })
     }
@@ -345,14 +347,14 @@ impl Connection {
     }
 
     /// What the TLS handshake agreed on, if there was one.
-    pub fn tls(&self) -> Option<TlsFacts> {
+    pub fn tls(&self) -> Option<TlsInfo> {
         let Transport::Tls(tls) = &self.transport else {
             return None;
         };
         let agreed = tls.get_ref().1;
         let named = |name: Option<&str>| name.unwrap_or("unknown").replace('_', ".");
         let alpn = agreed.alpn_protocol();
-        Some(TlsFacts {
+        Some(TlsInfo {
             version: named(
                 agreed
                     .protocol_version()
@@ -469,7 +471,7 @@ fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|reason: pem::Error| {
-            unusable(format!("a certificate in it is no proper PEM: {reason}"))
+            unusable(format!("a certificate in it is not valid PEM: {reason}"))
         })?;
         roots
             .add(certificate)

@@ -19,17 +19,17 @@ const SHORTEST: usize = PRELUDE + 4;
 /// Why bytes are no event stream. Nothing after them can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventStreamError {
-    /// The lengths at a message's beginning do not have their checksum.
+    /// The prelude of a message, which has its lengths, has a wrong checksum.
     #[error(
         "the response is no AWS event stream, or was damaged on its way: \
-         the beginning of message {message} does not have its checksum"
+         the prelude of message {message} has a wrong checksum"
     )]
     Prelude {
         /// The number of the message, from 1.
         message: u64,
     },
-    /// A message does not have its checksum.
-    #[error("message {message} of the event stream was damaged: it does not have its checksum")]
+    /// A message has a wrong checksum.
+    #[error("message {message} of the event stream was damaged: it has a wrong checksum")]
     Checksum {
         /// The number of the message, from 1.
         message: u64,

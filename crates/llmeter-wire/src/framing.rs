@@ -41,9 +41,9 @@ impl Framing {
     /// A framer at the start of a body.
     pub fn framer(self) -> Framer {
         Framer(match self {
-            Self::Sse => Cutter::Sse(SseFramer::default()),
-            Self::JsonLines => Cutter::JsonLines(LineFramer::default()),
-            Self::EventStream => Cutter::EventStream(EventStreamFramer::default()),
+            Self::Sse => FramerKind::Sse(SseFramer::default()),
+            Self::JsonLines => FramerKind::JsonLines(LineFramer::default()),
+            Self::EventStream => FramerKind::EventStream(EventStreamFramer::default()),
         })
     }
 }
@@ -91,10 +91,10 @@ pub struct Tail {
 /// # Ok::<(), llmeter_wire::framing::FramingError>(())
 /// ```
 #[derive(Debug)]
-pub struct Framer(Cutter);
+pub struct Framer(FramerKind);
 
 #[derive(Debug)]
-enum Cutter {
+enum FramerKind {
     Sse(SseFramer),
     JsonLines(LineFramer),
     EventStream(EventStreamFramer),
@@ -112,13 +112,13 @@ impl Framer {
         mut on_frame: impl FnMut(Frame<'_>, usize),
     ) -> Result<(), FramingError> {
         match &mut self.0 {
-            Cutter::Sse(framer) => framer.feed(bytes, |event, end| {
+            FramerKind::Sse(framer) => framer.feed(bytes, |event, end| {
                 on_frame(frame_of(event.event, event.data), end);
             })?,
-            Cutter::JsonLines(framer) => framer.feed(bytes, |data, end| {
+            FramerKind::JsonLines(framer) => framer.feed(bytes, |data, end| {
                 on_frame(frame_of(None, data), end);
             })?,
-            Cutter::EventStream(framer) => framer.feed(bytes, on_frame)?,
+            FramerKind::EventStream(framer) => framer.feed(bytes, on_frame)?,
         }
         Ok(())
     }
@@ -129,15 +129,15 @@ impl Framer {
     /// When the body ended where it cannot end.
     pub fn finish(&mut self) -> Result<Option<Tail>, FramingError> {
         let tail = match &mut self.0 {
-            Cutter::Sse(framer) => framer.finish().map(|tail| Tail {
+            FramerKind::Sse(framer) => framer.finish().map(|tail| Tail {
                 event: tail.event,
                 data: tail.data,
             }),
-            Cutter::JsonLines(framer) => Some(Tail {
+            FramerKind::JsonLines(framer) => Some(Tail {
                 event: None,
                 data: std::mem::take(&mut framer.line),
             }),
-            Cutter::EventStream(framer) => {
+            FramerKind::EventStream(framer) => {
                 framer.finish()?;
                 None
             }

@@ -27,16 +27,16 @@ const MAX_REQUEST_HEADERS: usize = 256;
 
 /// A connection that speaks HTTP/2, ready for a request.
 pub struct Http2 {
-    driver: h2::client::Connection<Gate, Bytes>,
+    driver: h2::client::Connection<ReadGate, Bytes>,
     sender: SendRequest<Bytes>,
-    line: Arc<Mutex<Line>>,
+    line: Arc<Mutex<SharedConnection>>,
     scheme: &'static str,
     is_over: bool,
 }
 
 /// What the connection and its user share.
 #[derive(Debug, Default)]
-struct Line {
+struct SharedConnection {
     /// Whether `h2` may read; one read at a time.
     may_read: bool,
     has_read: bool,
@@ -47,9 +47,9 @@ struct Line {
 }
 
 /// A connection that gives one read at a time.
-struct Gate {
+struct ReadGate {
     connection: Connection,
-    line: Arc<Mutex<Line>>,
+    line: Arc<Mutex<SharedConnection>>,
 }
 
 /// One request and its response.
@@ -80,7 +80,7 @@ enum Drive {
     Over(Option<h2::Error>),
 }
 
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+fn lock(line: &Mutex<SharedConnection>) -> MutexGuard<'_, SharedConnection> {
     line.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -95,8 +95,8 @@ impl Http2 {
             Some(b"h2") => "https",
             Some(_) => return Err(ConnectError::NoHttp2("it did not agree to it".to_owned())),
         };
-        let line = Arc::new(Mutex::new(Line::default()));
-        let gate = Gate {
+        let line = Arc::new(Mutex::new(SharedConnection::default()));
+        let gate = ReadGate {
             connection,
             line: line.clone(),
         };
@@ -316,7 +316,7 @@ fn translate(scheme: &str, request: &[u8]) -> Option<(http::Request<()>, Bytes)>
     Some((translated, Bytes::copy_from_slice(&request[length..])))
 }
 
-impl AsyncRead for Gate {
+impl AsyncRead for ReadGate {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -336,7 +336,7 @@ impl AsyncRead for Gate {
     }
 }
 
-impl Gate {
+impl ReadGate {
     fn arm(&mut self) {
         if std::mem::take(&mut lock(&self.line).is_armed) {
             self.connection.arm();
@@ -348,7 +348,7 @@ impl Gate {
     }
 }
 
-impl AsyncWrite for Gate {
+impl AsyncWrite for ReadGate {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

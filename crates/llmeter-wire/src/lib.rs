@@ -13,7 +13,7 @@
 //! | [`redaction`] | hides secrets |
 
 pub mod clock;
-pub mod coding;
+pub mod content_encoding;
 pub mod event_stream;
 pub mod framing;
 pub mod http1;
@@ -34,7 +34,7 @@ mod socket;
 mod stream;
 
 pub use arrival::{Arrival, StampSource, WORKER, WorkerState};
-pub use connect::{ConnectError, Connection, Dialer, TlsFacts, TlsProblem};
+pub use connect::{ConnectError, Connection, Dialer, TlsErrorKind, TlsInfo};
 pub use error::{Result, SetupError};
 pub use head::{HttpRequest, ResponseHead};
 pub use phase::Phase;

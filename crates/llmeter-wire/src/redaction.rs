@@ -20,7 +20,7 @@ const SHORTEST: usize = 4;
 /// may: they are words, like `localhost`.
 const WINDOW: usize = 8;
 /// What an excerpt that was cut ends with.
-const CUT: char = '…';
+const ELLIPSIS: char = '…';
 
 /// Secrets in all their forms.
 #[derive(Clone, Default)]
@@ -68,7 +68,7 @@ impl Redaction {
         if let Some(shown) = self.without_windows(&text) {
             text = Cow::Owned(shown);
         }
-        if text.contains(CUT) {
+        if text.contains(ELLIPSIS) {
             text = Cow::Owned(self.without_beginnings(&text));
         }
         text
@@ -104,14 +104,14 @@ impl Redaction {
     /// A cut excerpt may end with the beginning of a secret.
     fn without_beginnings(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
-        for (number, part) in text.split(CUT).enumerate() {
+        for (number, part) in text.split(ELLIPSIS).enumerate() {
             if number > 0 {
                 let kept = out.len() - self.beginning_at_the_end_of(&out);
                 if kept < out.len() {
                     out.truncate(kept);
                     out.push_str(REDACTED);
                 }
-                out.push(CUT);
+                out.push(ELLIPSIS);
             }
             out.push_str(part);
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use llmeter::callback::{
-    self, Callback, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+    self, Callback, HookError, HookResult, InvokeRequest, RequestData, async_trait,
 };
 use llmeter::saved::{Field, Saved, SavedObject};
 use llmeter::{InvocationResponse, Load, RunConfig, RunResult, Runner, report};
@@ -67,7 +67,7 @@ impl Callback for MustContain {
     async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
-        data: &mut OwnData,
+        data: &mut RequestData,
     ) -> HookResult {
         let text = response.response_text.as_deref().unwrap_or_default();
         let contains = u8::from(text.contains(&self.word));

@@ -32,11 +32,13 @@
 //! | [`stats`] | figures from responses |
 //! | [`result`] | results, and the files of a run folder |
 //! | [`callback`] | code that is hooked into a run |
+//! | [`cost`] | what a run costs, and the limit of cost |
+//! | `mlflow` | runs logged to an MLflow tracking server |
 //! | [`saved`] | objects as files hold them |
 //! | [`storage`] | local and cloud paths behind one type |
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
-//! | [`report`] | results as text |
+//! | [`report`] | results as text and charts |
 
 pub mod api;
 #[cfg(any(feature = "aws", feature = "cloud"))]
@@ -60,7 +62,7 @@ pub mod storage;
 pub use base::error::{Error, Result};
 pub use base::failure::{Failure, FailureKind};
 pub use base::host::raise_open_file_limit;
-pub use base::setting::{Group, Kind, Problem, Setting};
+pub use base::setting::{Setting, SettingGroup, SettingKind, SettingProblem};
 pub use callback::Callback;
 pub use endpoint::{Endpoint, InvocationResponse, OpenAiChat};
 /// Bytes with times: connections, HTTP, framing, receive stamps, clocks.
@@ -70,7 +72,7 @@ pub use load::Load;
 pub use result::{MeasurementQuality, RunResult, Spread, Verdict};
 pub use run::{
     Connections, Interrupt, Observer, Progress, RunConfig, RunSettings, Runner, SavedRun,
-    parse_time, run_name_from_clock,
+    default_run_name, parse_time,
 };
 
 /// The callbacks that llmeter brings. They are named here because the root sees every layer, while

@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use llmeter::api::ApiMode;
-use llmeter::{Group, Kind, RunSettings, Setting};
+use llmeter::{RunSettings, Setting, SettingGroup, SettingKind};
 use serde_json::Value;
 
 use super::parse_duration;
@@ -90,15 +90,15 @@ fn command_line_help(setting: Setting) -> &'static str {
     }
 }
 
-fn heading(group: Group) -> &'static str {
+fn heading(group: SettingGroup) -> &'static str {
     match group {
-        Group::Endpoint => "Endpoint",
-        Group::AnyApi => "Any other API (--endpoint http)",
-        Group::Payload => "Payload",
-        Group::Load => "Load",
-        Group::Callbacks => "Callbacks",
-        Group::Costs => "Costs",
-        Group::Measurement => "Measurement",
+        SettingGroup::Endpoint => "Endpoint",
+        SettingGroup::CustomApi => "Custom API (--endpoint http)",
+        SettingGroup::Payload => "Payload",
+        SettingGroup::Load => "Load",
+        SettingGroup::Callbacks => "Callbacks",
+        SettingGroup::Costs => "Costs",
+        SettingGroup::Measurement => "Measurement",
         _ => "Output",
     }
 }
@@ -106,7 +106,7 @@ fn heading(group: Group) -> &'static str {
 /// Settings of a run that are flags; callbacks are tables of a file.
 fn flags<S: Subset>() -> impl Iterator<Item = Setting> {
     let settings = Setting::ALL.iter().copied();
-    settings.filter(|setting| setting.kind() != Kind::Tables && S::has(*setting))
+    settings.filter(|setting| setting.kind() != SettingKind::Tables && S::has(*setting))
 }
 
 /// `base-url`.
@@ -138,22 +138,24 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
     }
     let others = setting.excludes().iter().filter(|other| S::has(**other));
     arg = arg.conflicts_with_all(others.map(|other| other.name()));
-    if setting.kind() != Kind::Switch {
+    if setting.kind() != SettingKind::Switch {
         arg = arg.value_name(setting.value_name());
     }
     match setting.kind() {
-        Kind::Switch => arg.action(ArgAction::SetTrue),
-        Kind::Count => arg.value_parser(value_parser!(u64)),
-        Kind::Number => arg.value_parser(parse_number),
-        Kind::Time => arg.value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned())),
-        Kind::Choice(names) => arg.value_parser(names.to_vec()),
-        Kind::Api => {
+        SettingKind::Switch => arg.action(ArgAction::SetTrue),
+        SettingKind::Count => arg.value_parser(value_parser!(u64)),
+        SettingKind::Number => arg.value_parser(parse_number),
+        SettingKind::Time => {
+            arg.value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
+        }
+        SettingKind::Choice(names) => arg.value_parser(names.to_vec()),
+        SettingKind::Api => {
             let value = |api: ApiMode| PossibleValue::new(api.name).help(api.about());
             arg.value_parser(ApiMode::all().map(value).collect::<Vec<_>>())
         }
-        Kind::Texts | Kind::Files => arg.action(ArgAction::Append),
-        Kind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
-        Kind::Address => arg.num_args(0..=1).default_missing_value(""),
+        SettingKind::Texts | SettingKind::Files => arg.action(ArgAction::Append),
+        SettingKind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
+        SettingKind::Address => arg.num_args(0..=1).default_missing_value(""),
         _ => arg,
     }
 }
@@ -161,10 +163,10 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
 fn value(matches: &ArgMatches, setting: Setting) -> Option<Value> {
     let id = setting.name();
     Some(match setting.kind() {
-        Kind::Switch => matches.get_flag(id).then_some(true.into())?,
-        Kind::Count => (*matches.get_one::<u64>(id)?).into(),
-        Kind::Number => (*matches.get_one::<f64>(id)?).into(),
-        Kind::Texts | Kind::Files | Kind::Expressions => {
+        SettingKind::Switch => matches.get_flag(id).then_some(true.into())?,
+        SettingKind::Count => (*matches.get_one::<u64>(id)?).into(),
+        SettingKind::Number => (*matches.get_one::<f64>(id)?).into(),
+        SettingKind::Texts | SettingKind::Files | SettingKind::Expressions => {
             let values = matches.get_many::<String>(id)?;
             values.map(String::as_str).collect()
         }
@@ -188,7 +190,10 @@ impl<S: Subset> clap::FromArgMatches for Flags<S> {
         for setting in flags::<S>() {
             if let Some(value) = value(matches, setting) {
                 settings.set(setting, &value).map_err(|reason| {
-                    clap::Error::raw(ErrorKind::ValueValidation, reason.worded(&exit::flag))
+                    clap::Error::raw(
+                        ErrorKind::ValueValidation,
+                        reason.with_setting_names(&exit::flag),
+                    )
                 })?;
             }
         }
@@ -231,8 +236,10 @@ pub(crate) enum OfPayload {}
 impl Subset for OfPayload {
     fn has(setting: Setting) -> bool {
         let group = setting.group();
-        matches!(group, Group::Endpoint | Group::AnyApi | Group::Payload)
-            && setting != Setting::Tokenizer
+        matches!(
+            group,
+            SettingGroup::Endpoint | SettingGroup::CustomApi | SettingGroup::Payload
+        ) && setting != Setting::Tokenizer
     }
 }
 
@@ -256,6 +263,6 @@ pub(crate) enum OfCost {}
 
 impl Subset for OfCost {
     fn has(setting: Setting) -> bool {
-        setting.group() == Group::Costs && setting != Setting::MaxCost
+        setting.group() == SettingGroup::Costs && setting != Setting::MaxCost
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<Exit> {
         stamps: arguments.stamps.into(),
     };
     let Some(calibration) = measure(&shape, &interrupt, arguments.quiet)? else {
-        output::note("interrupted; a calibration needs its whole time");
+        output::note("interrupted; a calibration must run to its end");
         return Ok(Exit::Interrupted);
     };
     if arguments.json {

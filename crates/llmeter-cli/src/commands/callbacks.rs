@@ -37,7 +37,7 @@ fn list() -> Result<Exit> {
         text.push('\n');
     }
     text.push_str(
-        "`llmeter callbacks new NAME > FILE.json` writes a file to begin from, and\n\
+        "`llmeter callbacks new NAME > FILE.json` writes a template file, and\n\
          `llmeter run --callback FILE.json` uses it.\n",
     );
     output::text(&text)?;
@@ -47,7 +47,7 @@ fn list() -> Result<Exit> {
 /// The costs of a SageMaker endpoint.
 fn of_sagemaker(name: &str, endpoint: &str, region: Option<&str>) -> Result<Exit> {
     if !name.eq_ignore_ascii_case("CostModel") {
-        let reason = format!("--sagemaker-endpoint goes with CostModel, not with {name}");
+        let reason = format!("--sagemaker-endpoint only applies to CostModel, not to {name}");
         return Err(UsageError(reason).into());
     }
     let model = CostModel::from_sagemaker_endpoint(endpoint, region)?;

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::{output, progress, signals};
 
 /// Client counts that the demo walks through.
-const LADDER: [usize; 4] = [1, 4, 16, 64];
+const CONCURRENCY_LEVELS: [usize; 4] = [1, 4, 16, 64];
 /// Requests that the simulated server works on at a time; beyond them it queues.
 const SERVER_SLOTS: usize = 32;
 const SENDING_TIME: Duration = Duration::from_secs(4);
@@ -47,7 +47,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     output::text(&format!(
         "A simulated server with {SERVER_SLOTS} slots for requests, \
          under {} loads of {} s each.\n\n",
-        LADDER.len(),
+        CONCURRENCY_LEVELS.len(),
         SENDING_TIME.as_secs(),
     ))?;
 
@@ -55,12 +55,12 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         .load(Load::Duration(SENDING_TIME))
         .output(&arguments.output);
     arguments.output.check(llmeter::Setting::Output)?;
-    let name = format!("demo-{}", llmeter::run_name_from_clock());
+    let name = format!("demo-{}", llmeter::default_run_name());
     let session = arguments
         .output
         .join(RunFolder::free_name(&arguments.output, &name)?);
     let mut results: Vec<RunResult> = Vec::new();
-    for clients in LADDER {
+    for clients in CONCURRENCY_LEVELS {
         let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
         let label = format!("{clients:>3} clients");
         if let Some(display) = progress::display(arguments.quiet, &label) {
@@ -77,12 +77,12 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
             break;
         }
     }
-    output::text(&report::ladder(&results))?;
+    output::text(&report::sweep(&results))?;
     if let Some(last) = results.last() {
         output::text(&format!("\n{}", report::summary(last)))?;
     }
     output::text(&format!(
-        "\nEvery load has its own run folder in {session}; `llmeter show DIR` prints one again.\n\
+        "\nEach concurrency level has its own run folder in {session}; `llmeter show DIR` prints its summary.\n\
          Next: llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n"
     ))?;
     simulator.stop()?;

@@ -1,13 +1,13 @@
 //! Why a run failed as a whole, and what to do about it.
 
-use llmeter::probe::{Circumstances, KeyVariable, diagnose};
+use llmeter::probe::{ApiKeyVariable, FailureContext, diagnose};
 use llmeter::result::FailureGroup;
 use llmeter::{RunResult, Setting};
 
 use crate::exit::flag;
 
 /// One line for a run of which every request failed.
-pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> String {
+pub(crate) fn all_failed(result: &RunResult, key: Option<&ApiKeyVariable>) -> String {
     let kinds = result.failures();
     let Some(FailureGroup { example, .. }) = kinds.first() else {
         return "no request was sent: the run ended before the first one".to_owned();
@@ -20,15 +20,16 @@ pub(crate) fn all_failed(result: &RunResult, key: Option<&KeyVariable>) -> Strin
     let reason: Vec<_> = example.message().split_whitespace().collect();
     let reason = reason.join(" ");
     let reason = reason.trim_end_matches('.');
-    let diagnosis = diagnose(&Circumstances {
+    let diagnosis = diagnose(&FailureContext {
         key,
         is_load: true,
-        ..Circumstances::of(example)
+        ..FailureContext::of(example)
     });
-    let remedy = diagnosis.map(|diagnosis| format!("; {}", diagnosis.worded(&flag).remedy));
+    let remedy =
+        diagnosis.map(|diagnosis| format!("; {}", diagnosis.with_setting_names(&flag).remedy));
     let remedy = remedy.unwrap_or_default();
     format!(
         "every request failed: {}{others}{remedy}",
-        Setting::word(reason, &flag)
+        Setting::rename_all(reason, &flag)
     )
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use console::{Term, style};
-use llmeter::probe::KeyVariable;
+use llmeter::probe::ApiKeyVariable;
 use llmeter::{Interrupt, RunConfig, probe, report};
 
 use crate::args::ProbeArguments;
@@ -12,7 +12,7 @@ use crate::exit::{Exit, flag};
 use crate::{output, settings, signals};
 
 /// The prompt if the user gives none.
-const QUESTION: &str = "Say hello in five words.";
+const DEFAULT_PROMPT: &str = "Say hello in five words.";
 /// Tokens of the response to it.
 const TOKENS: u64 = 32;
 /// Frames that are shown by default.
@@ -23,7 +23,7 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     let (config, key) = configuration(arguments)?;
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), true)?;
-    let seen = probe::probe(&config, key.as_ref(), &interrupt)?.worded(&flag);
+    let seen = probe::probe(&config, key.as_ref(), &interrupt)?.with_setting_names(&flag);
     if json {
         output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
     } else {
@@ -45,10 +45,10 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
 }
 
 /// What is sent where, and the variable that holds the key.
-fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<KeyVariable>)> {
+fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<ApiKeyVariable>)> {
     let mut settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
     if settings::has_no_content(&settings) {
-        settings.prompt = Some(QUESTION.to_owned());
+        settings.prompt = Some(DEFAULT_PROMPT.to_owned());
         settings.max_tokens.get_or_insert(TOKENS);
     }
     let endpoint = settings::endpoint(&settings)?;

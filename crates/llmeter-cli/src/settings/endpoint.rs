@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use llmeter::api::ApiMode;
 use llmeter::endpoint::EndpointSettings;
-use llmeter::probe::KeyVariable;
+use llmeter::probe::ApiKeyVariable;
 use llmeter::{Endpoint, Error, RunSettings, Setting};
 use secrecy::SecretString;
 
@@ -14,13 +14,13 @@ use crate::exit::UsageError;
 
 /// The environment variable that holds an endpoint's key, `named` or the API's usual one, and whether
 /// it is set; `None` for an API without keys.
-pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Option<KeyVariable> {
+pub(crate) fn key_variable(endpoint: &dyn Endpoint, named: Option<&str>) -> Option<ApiKeyVariable> {
     let usual = || {
         let api = ApiMode::of_saved(&endpoint.saved()).ok()?;
         api.key_variable_at(Some(&endpoint.identity().provider))
     };
     let name = named.or_else(usual)?;
-    Some(KeyVariable {
+    Some(ApiKeyVariable {
         name: name.to_owned(),
         is_set: std::env::var_os(name).is_some_and(|value| !value.is_empty()),
     })

@@ -55,11 +55,11 @@ pub(super) fn read(text: &str) -> Result<RunSettings, Mistake> {
         let value = serde_json::to_value(value.into_inner())
             .map_err(|reason| (Some(span.clone()), reason.to_string()))?;
         let set = settings.set(setting, &value);
-        set.map_err(|reason| (Some(span), reason.worded(&key)))?;
+        set.map_err(|reason| (Some(span), reason.with_setting_names(&key)))?;
     }
     settings
         .check()
-        .map_err(|reason| (None, reason.worded(&key)))?;
+        .map_err(|reason| (None, reason.with_setting_names(&key)))?;
     Ok(settings)
 }
 

@@ -72,7 +72,7 @@ fn repeated(
     let given = endpoint::given(&settings)?;
     saved
         .endpoint
-        .lay_over(other.transpose()?.as_ref(), &given)?;
+        .apply_overrides(other.transpose()?.as_ref(), &given)?;
     if no_callbacks || !callbacks.is_empty() {
         saved.callbacks.clear();
         saved.unsaved.callbacks.clear();

@@ -1,7 +1,7 @@
 //! Every setting says the same as a flag, in a file, and in JSON.
 
 use clap::{Args, FromArgMatches};
-use llmeter::Kind;
+use llmeter::SettingKind;
 use serde_json::Value;
 
 use super::file::read;
@@ -18,8 +18,8 @@ fn from_flags(arguments: &[String]) -> RunSettings {
 fn line(setting: Setting, separator: &str) -> String {
     let example = setting.example().unwrap_or_default();
     let value = match setting.kind() {
-        Kind::Count | Kind::Number | Kind::Switch => example.to_owned(),
-        Kind::Tables => "[{ type = \"CacheBuster\", seed = 1 }]".to_owned(),
+        SettingKind::Count | SettingKind::Number | SettingKind::Switch => example.to_owned(),
+        SettingKind::Tables => "[{ type = \"CacheBuster\", seed = 1 }]".to_owned(),
         _ => Value::from(example).to_string(),
     };
     format!("{} = {value}\n", setting.name().replace('_', separator))
@@ -36,11 +36,11 @@ fn every_setting_is_the_same_from_each_source() {
         // A higher layer wins, and what it leaves open comes from below.
         assert_eq!(RunSettings::default().over(file.clone()), file);
         assert_eq!(file.clone().over(file.clone()), file);
-        if setting.kind() == Kind::Tables {
+        if setting.kind() == SettingKind::Tables {
             continue;
         }
         let mut arguments = vec![exit::flag(setting)];
-        if setting.kind() != Kind::Switch {
+        if setting.kind() != SettingKind::Switch {
             arguments.extend(setting.example().map(str::to_owned));
         }
         assert_eq!(from_flags(&arguments), file, "{setting}");

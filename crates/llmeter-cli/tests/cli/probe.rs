@@ -355,7 +355,7 @@ fn a_stream_that_stalls_shows_what_it_had() {
             "Frames (",
             "Result text",
             "timed out after 0.5 s",
-            "the response had begun",
+            "the response started",
             "raise --timeout",
         ]);
 }

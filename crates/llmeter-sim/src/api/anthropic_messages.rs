@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::frames::sse;
 use super::request::{Tool, count, flag, present, required_list, required_text, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Refusal, Route,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, Finish, FrameBuffer, Refusal, Route,
     Stream, aws, openai,
 };
 
@@ -16,8 +16,8 @@ pub(super) struct AnthropicMessages {
 }
 
 impl Api for AnthropicMessages {
-    fn about(&self) -> About {
-        let about = About {
+    fn about(&self) -> ApiInfo {
+        let about = ApiInfo {
             names: &["anthropic-messages"],
             id_prefix: "msg_",
             finish_reason: Some("end_turn"),
@@ -27,7 +27,7 @@ impl Api for AnthropicMessages {
         };
         match self.on_bedrock {
             false => about,
-            true => About {
+            true => ApiInfo {
                 names: &["anthropic-messages-on-bedrock"],
                 id_prefix: about.id_prefix,
                 finish_reason: about.finish_reason,

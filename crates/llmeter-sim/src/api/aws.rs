@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Refusal};
-use super::{About, Route, openai, unescaped};
+use super::{ApiInfo, Route, openai, unescaped};
 
 const JSON: &str = "application/json";
 
-pub(super) const ABOUT: About = About {
+pub(super) const ABOUT: ApiInfo = ApiInfo {
     id_prefix: "chatcmpl-",
     id_header: Some("x-amzn-requestid"),
     stream_type: "application/vnd.amazon.eventstream",

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::anthropic_messages::stop_reason;
 use super::request::{Tool, limit_in, words_in, words_in_messages};
-use super::{About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws};
+use super::{
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws,
+};
 
 /// The event that has content.
 const CONTENT: &str = "contentBlockDelta";
@@ -13,8 +15,8 @@ const CONTENT: &str = "contentBlockDelta";
 pub(super) struct BedrockConverse;
 
 impl Api for BedrockConverse {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["bedrock-converse"],
             finish_reason: Some("end_turn"),
             frame: |out, event, data| {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{count, words_in, words_in_messages};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, openai,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, openai,
     openai_chat,
 };
 use crate::conformance::Case;
@@ -13,8 +13,8 @@ use crate::conformance::Case;
 pub(super) struct BedrockInvoke;
 
 impl Api for BedrockInvoke {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["bedrock-invoke"],
             finish_reason: Some("stop"),
             ..aws::ABOUT

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{Tool, limit_in, required_list, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 
@@ -12,8 +12,8 @@ use super::{
 pub(super) struct Gemini;
 
 impl Api for Gemini {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["gemini"],
             calls_in_one_chunk: true,
             finish_reason: Some("STOP"),

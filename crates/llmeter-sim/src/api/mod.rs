@@ -66,7 +66,7 @@ pub(crate) struct Route {
 
 /// What is said of an API in constants.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct About {
+pub(crate) struct ApiInfo {
     /// Its names in llmeter's table of APIs, without `-stream`.
     pub(crate) names: &'static [&'static str],
     /// How the ids of responses begin.
@@ -97,7 +97,7 @@ pub(crate) struct About {
 /// An API that the simulator speaks.
 #[expect(unused_variables, reason = "the defaults say the same for all")]
 pub(crate) trait Api: fmt::Debug + Sync {
-    fn about(&self) -> About;
+    fn about(&self) -> ApiInfo;
 
     /// What a path says, if it is one of this API's.
     fn route(&self, path: &str) -> Option<Route>;

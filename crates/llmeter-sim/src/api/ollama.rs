@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{Tool, count, flag, present, required_text, section, words_in_messages};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 use crate::conformance::Case;
@@ -15,8 +15,8 @@ use crate::conformance::Case;
 pub(super) struct Ollama;
 
 impl Api for Ollama {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["ollama"],
             id_header: Some("x-request-id"),
             tells_times: true,

@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 use super::error::{ApiError, Refusal};
 use super::frames::sse;
 use super::request::{flag, present};
-use super::{About, Completion, Finish, unescaped};
+use super::{ApiInfo, Completion, Finish, unescaped};
 
 /// As on the real API.
 pub(super) const MAX_CHOICES: u32 = 128;
 
 /// What most APIs have in common.
-pub(super) const ABOUT: About = About {
+pub(super) const ABOUT: ApiInfo = ApiInfo {
     names: &[],
     id_prefix: "",
     id_header: None,

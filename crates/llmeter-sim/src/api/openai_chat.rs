@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{Tool, count, flag, present, required_text};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
 };
 
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(super) struct OpenAiChat;
 const FINGERPRINT: &str = "fp_llmeter_sim";
 
 impl Api for OpenAiChat {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["openai-chat", "azure-openai-chat"],
             id_prefix: "chatcmpl-",
             finish_reason: Some("stop"),

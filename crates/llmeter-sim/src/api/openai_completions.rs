@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::request::{count, flag, required_text};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai, words,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
+    words,
 };
 use crate::conformance::Case;
 
@@ -12,8 +13,8 @@ use crate::conformance::Case;
 pub(super) struct OpenAiCompletions;
 
 impl Api for OpenAiCompletions {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["openai-completions"],
             id_prefix: "cmpl-",
             finish_reason: Some("stop"),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{present, required_text};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
 };
 use crate::conformance::Case;
 
@@ -15,8 +15,8 @@ const DIMENSIONS: u64 = 16;
 pub(super) struct OpenAiEmbeddings;
 
 impl Api for OpenAiEmbeddings {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["openai-embeddings"],
             finish_reason: None,
             has_id: false,

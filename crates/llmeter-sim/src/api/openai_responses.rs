@@ -5,15 +5,16 @@ use serde_json::{Map, Value, json};
 use super::frames::sse;
 use super::request::{Tool, count, flag, present, required_text, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, Finish, FrameBuffer, Route, Stream, openai,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, Finish, FrameBuffer, Route, Stream,
+    openai,
 };
 
 #[derive(Debug)]
 pub(super) struct OpenAiResponses;
 
 impl Api for OpenAiResponses {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["openai-responses"],
             id_prefix: "resp_",
             finish_reason: Some("completed"),

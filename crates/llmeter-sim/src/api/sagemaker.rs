@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{limit_in, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, tgi,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, tgi,
 };
 use crate::conformance::Case;
 
@@ -12,8 +12,8 @@ use crate::conformance::Case;
 pub(super) struct SageMaker;
 
 impl Api for SageMaker {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["sagemaker"],
             finish_reason: Some("eos_token"),
             counts_input: false,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{count, flag, required_text, section, words_in};
 use super::{
-    About, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
+    Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
 };
 use crate::conformance::Case;
@@ -16,8 +16,8 @@ const DEFAULT_LIMIT: u32 = 100;
 pub(super) struct Tgi;
 
 impl Api for Tgi {
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> ApiInfo {
+        ApiInfo {
             names: &["tgi"],
             id_header: Some("x-request-id"),
             tells_times: true,

@@ -60,14 +60,14 @@ cases! {
     Cut: "half a response, and closes the connection", Nothing;
     EarlyEnd: "a stream that ends in good order, but too early", HttpStream;
     Stall: "half a response, and falls silent", Nothing;
-    SlowHead: "a head line by line", Http;
+    SlowHead: "headers sent line by line", Http;
     HugeFrame: "text of 8 MB in one frame", Nothing;
     OneByteReads: "a response byte by byte", Nothing;
     WrongContentType: "a page of HTML with status 200", Http;
     Mislabelled: "a correct response that is called plain text", Http;
     Redirect: "a redirect", Http;
     NoBody: "status 200 without a body", Http;
-    UnknownFrame: "a frame that says something unheard of", Stream;
+    UnknownFrame: "a frame of an unknown type", Stream;
     GarbledFrame: "a frame that is no JSON", Stream;
 }
 

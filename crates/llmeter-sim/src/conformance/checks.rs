@@ -9,7 +9,7 @@ use super::Case;
 use super::wording::{Says, StreamingResponse, Wording};
 
 /// What a server that fails says.
-const MESSAGE: &str = "the conformance suite says no";
+const MESSAGE: &str = "simulated server error";
 /// Where a redirect leads.
 const ELSEWHERE: &str = "http://elsewhere.invalid/moved";
 /// The pause after a line of a slow head.
@@ -18,14 +18,14 @@ const PAGE: &str = "<html><body>Bad gateway\n today</body></html>";
 
 /// A case as an endpoint was asked it.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct CaseRun<'a> {
     pub(super) wording: &'a dyn Wording,
     pub(super) case: Case,
     pub(super) streaming: bool,
     pub(super) says: &'a Says,
 }
 
-impl Asked<'_> {
+impl CaseRun<'_> {
     /// What the server does; `None` if the wording has no words for it.
     pub(super) fn script(&self) -> Option<Vec<Step>> {
         let write = |bytes| vec![Step::Write(bytes)];
@@ -266,7 +266,7 @@ impl Kept {
 
 /// Looks at a response and notes what is wrong.
 struct Findings<'a> {
-    asked: Asked<'a>,
+    asked: CaseRun<'a>,
     response: &'a InvocationResponse,
     problems: Vec<String>,
 }

@@ -11,7 +11,7 @@ use llmeter::payload::Payload;
 use llmeter::{Endpoint, Error, InvocationResponse, Load, RunConfig, Runner};
 use llmeter_testing::ScriptedServer;
 
-use super::checks::Asked;
+use super::checks::CaseRun;
 use super::wording::{Says, Transport, Wording};
 use super::{Case, Request};
 
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request may take whose response never ends: its first bytes come within it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all requests of a case may take. Reaching it means that the run hangs.
-const HANG: Duration = Duration::from_secs(120);
+const CASE_TIMEOUT: Duration = Duration::from_secs(120);
 
 type MakeEndpoint = dyn Fn(SocketAddr) -> Result<Arc<dyn Endpoint>, Error> + Send + Sync;
 
@@ -117,13 +117,13 @@ impl Suite {
         }
 
         let (says, plain) = (Says::of(case), Says::plain());
-        let asked = Asked {
+        let asked = CaseRun {
             wording: &*self.wording,
             case,
             streaming,
             says: &says,
         };
-        let after = Asked {
+        let after = CaseRun {
             case: Case::Usage,
             says: &plain,
             ..asked
@@ -200,8 +200,8 @@ fn run(
         done.send(result).ok();
     });
     let result = result
-        .recv_timeout(HANG)
-        .map_err(|_| format!("the run did not end within {} s", HANG.as_secs()))?
+        .recv_timeout(CASE_TIMEOUT)
+        .map_err(|_| format!("the run did not end within {} s", CASE_TIMEOUT.as_secs()))?
         .map_err(|error| format!("the run did not start: {error}"))?;
     let responses = <[_; 2]>::try_from(result.responses);
     responses.map_err(|all| format!("responses: expected 2, got {}", all.len()))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::failure::error_text;
 use super::json_frames::{
-    Decoder, Meaning, Taken, add, count, is_text_part, list, message_texts, text,
+    Decoded, Decoder, Meaning, add, count, is_text_part, list, message_texts, text,
 };
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
@@ -146,7 +146,7 @@ impl Api for AnthropicMessages {
         Some(("x-api-key", key.clone()))
     }
 
-    fn headers(&self, _: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, _: &EndpointSetup) -> Vec<(&'static str, String)> {
         vec![("anthropic-version", VERSION.to_owned())]
     }
 
@@ -197,9 +197,9 @@ struct Message {
 }
 
 impl Meaning for Message {
-    const END: &'static str = "no stop_reason and no [DONE]";
+    const MISSING_END: &'static str = "no stop_reason and no [DONE]";
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         match text(value, "type") {
             "message_start" => {
                 response.id(text(&value["message"], "id"));
@@ -221,7 +221,7 @@ impl Meaning for Message {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         if !value["content"].is_array() {
             return Err("is not an Anthropic message: it has no content".to_owned());
         }

@@ -65,7 +65,7 @@ impl Service {
 }
 
 /// The path of a request for a model.
-pub(super) fn model_path(setup: &Setup, streaming: &str, non_streaming: &str) -> String {
+pub(super) fn model_path(setup: &EndpointSetup, streaming: &str, non_streaming: &str) -> String {
     let operation = if setup.streaming {
         streaming
     } else {

@@ -69,7 +69,7 @@ impl Api for AzureOpenAiChat {
         OpenAiChat.prompt_text(payload)
     }
 
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let deployment = path_segment(&setup.identity.model_id)?;
         take_target_uri(&mut setup.base_url, &mut setup.query, &deployment)?;
         let is_versioned = setup.query.iter().any(|(name, _)| name == VERSION);
@@ -79,7 +79,7 @@ impl Api for AzureOpenAiChat {
         Ok(None)
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         let path = OpenAiChat.path(setup)?;
         if is_newer(setup) {
             return Ok(path);
@@ -96,7 +96,7 @@ impl Api for AzureOpenAiChat {
         OpenAiChat.decoder()
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         openai::headers(setup)
     }
 
@@ -106,7 +106,7 @@ impl Api for AzureOpenAiChat {
 }
 
 /// Whether the base URL has the newer path, which needs no version and names no deployment.
-fn is_newer(setup: &Setup) -> bool {
+fn is_newer(setup: &EndpointSetup) -> bool {
     let base_url = setup.base_url.trim().trim_end_matches('/');
     base_url.ends_with("/openai/v1")
 }

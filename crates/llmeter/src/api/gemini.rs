@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::json_frames::{Decoder, Meaning, Taken, add, count, list, text};
+use super::json_frames::{Decoded, Decoder, Meaning, add, count, list, text};
 use super::supported_inputs::mime_types;
 use super::*;
 
@@ -137,7 +137,7 @@ impl Api for Gemini {
         Some(texts.join("\n"))
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         let model = setup.model_in_path()?;
         // A tuned model's id says of what kind it is.
         let kind = if model.contains('/') { "" } else { "models/" };
@@ -168,9 +168,9 @@ struct Content {
 }
 
 impl Meaning for Content {
-    const END: &'static str = "no finishReason and no [DONE]";
+    const MISSING_END: &'static str = "no finishReason and no [DONE]";
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         response.id(text(value, "responseId"));
         let mut blocked = text(&value["promptFeedback"], "blockReason");
         for candidate in list(value, "candidates").filter(|candidate| candidate.is_object()) {
@@ -201,7 +201,7 @@ impl Meaning for Content {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.frame(None, value, response)?;
         match value["candidates"].is_array() || response.is_failed() {
             true => Ok(()),

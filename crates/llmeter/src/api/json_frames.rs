@@ -9,12 +9,12 @@ use crate::base::failure::FailureKind;
 use crate::base::server_text::{excerpt, lenient_json};
 
 /// Whether a frame or a response is well-formed, or else what is said of it: "is not …".
-pub(super) type Taken = Result<(), String>;
+pub(super) type Decoded = Result<(), String>;
 
 /// What the frames of one response mean in an API.
 pub(super) trait Meaning: Send {
     /// What a truncated stream lacks.
-    const END: &'static str = "";
+    const MISSING_END: &'static str = "";
     /// Whether whatever is no JSON object is malformed.
     const OBJECTS_ONLY: bool = true;
 
@@ -24,7 +24,7 @@ pub(super) trait Meaning: Send {
     }
 
     /// Takes a frame that need not be parsed as JSON of any shape. Returns whether it did.
-    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+    fn try_fast_path(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
         let _ = (frame, response);
         false
     }
@@ -40,15 +40,18 @@ pub(super) trait Meaning: Send {
         event: Option<&str>,
         value: &Value,
         response: &mut ResponseBuilder,
-    ) -> Taken;
+    ) -> Decoded;
 
     /// A non-streaming response that reports no failure.
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken;
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded;
 
     /// The stream ended after at least one frame.
     fn end(&mut self, response: &mut ResponseBuilder) {
         if !response.is_complete() {
-            let reason = format!("the stream ended before it was finished ({})", Self::END);
+            let reason = format!(
+                "the stream ended before it was finished ({})",
+                Self::MISSING_END
+            );
             response.fail(FailureKind::Truncated, reason);
         }
     }
@@ -99,7 +102,7 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
             response.fail(FailureKind::ServerError, kind + &words);
             return;
         }
-        if self.is_done || self.meaning.quick(frame, response) {
+        if self.is_done || self.meaning.try_fast_path(frame, response) {
             return;
         }
         if data.starts_with(b"[DONE]") {

@@ -174,7 +174,7 @@ pub trait Api: Debug + Send + Sync {
     ///
     /// # Errors
     /// When a setting that is part of it is missing or cannot be used.
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         let _ = setup;
         Ok(self.spec().path.to_owned())
     }
@@ -185,7 +185,7 @@ pub trait Api: Debug + Send + Sync {
     }
 
     /// Headers of every request beside those that every API has.
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         let _ = setup;
         Vec::new()
     }
@@ -215,14 +215,14 @@ pub trait Api: Debug + Send + Sync {
     ///
     /// # Errors
     /// When a setting cannot be used.
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let _ = setup;
         Ok(None)
     }
 
     /// The fields of a saved endpoint in order, with the values that they have if nothing is set.
     /// Those that every endpoint has (`model_id`, `endpoint_name`, `provider`, `base_url`, `region`, …)
-    /// are filled in; all others are settings of the API's own ([`Setup::own`]).
+    /// are filled in; all others are settings of the API's own ([`EndpointSetup::own`]).
     fn saved_fields(&self, streaming: bool) -> Vec<(&'static str, Value)> {
         let _ = streaming;
         unset(&[
@@ -237,7 +237,7 @@ pub trait Api: Debug + Send + Sync {
 
 /// The settings of an endpoint, as its API sees them when the endpoint is built.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct EndpointSetup {
     /// Model, endpoint name and provider.
     pub identity: Identity,
     /// Whether the response is asked for as a stream.
@@ -256,7 +256,7 @@ pub struct Setup {
     pub own: Map<String, Value>,
 }
 
-impl Setup {
+impl EndpointSetup {
     /// The model's id, for a path.
     ///
     /// # Errors
@@ -280,7 +280,7 @@ impl Setup {
     }
 }
 
-/// Who responses: the three names that every result carries.
+/// What was measured: the model, endpoint name and provider that every result carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The model, as the API calls it.

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, Taken, count, is_text_part, list, message_texts, text};
+use super::json_frames::{
+    Decoded, Decoder, Meaning, count, is_text_part, list, message_texts, text,
+};
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 
@@ -107,9 +109,9 @@ const DURATIONS: [&str; 4] = [
 struct Chat;
 
 impl Meaning for Chat {
-    const END: &'static str = "no line that is done and no [DONE]";
+    const MISSING_END: &'static str = "no line that is done and no [DONE]";
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let message = &value["message"];
         response.reasoning(text(message, "thinking"));
         if message.get("content").is_some() {
@@ -145,7 +147,7 @@ impl Meaning for Chat {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.frame(None, value, response)?;
         match value["message"].is_object() {
             true => Ok(()),

@@ -16,7 +16,7 @@ pub(super) const SPEC: ApiSpec = ApiSpec {
 };
 
 /// The organization and the project that are charged.
-pub(super) fn headers(setup: &Setup) -> Vec<(&'static str, String)> {
+pub(super) fn headers(setup: &EndpointSetup) -> Vec<(&'static str, String)> {
     let organization = setup.own_text("organization");
     [
         ("OpenAI-Organization", organization),

@@ -92,7 +92,7 @@ impl Api for OpenAiCompletions {
         Decoder::boxed(Chat::of("completion"))
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         openai::headers(setup)
     }
 

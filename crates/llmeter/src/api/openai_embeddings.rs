@@ -82,7 +82,7 @@ impl Api for OpenAiEmbeddings {
         Box::new(Decoder)
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         openai::headers(setup)
     }
 

@@ -159,7 +159,7 @@ response_fields! {
     ///
     /// On disk they are further top-level keys of the response's line, each left out when unset.
     pub struct ResponseDetail {
-        /// Time to the first frame with *response* content: reasoning does not count.
+        /// Time to the first *answer* token (TTFAT): the first frame with content that is not reasoning.
         pub time_to_first_answer_token: Option<f64>,
         /// Gaps between consecutive content frames, in order.
         pub inter_token_latencies: Vec<f32>,

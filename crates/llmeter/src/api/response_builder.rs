@@ -238,7 +238,7 @@ impl ResponseBuilder {
         self.content_frames
     }
 
-    /// Seconds from sending to the first content, the first response content and the last content.
+    /// Seconds from sending to the first content, the first answer content and the last content.
     pub(crate) fn times(&self) -> [Option<f64>; 3] {
         [self.first_content, self.first_answer, self.last_content].map(|at| self.since_sent(at?))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json_frames::{Decoder, Meaning, Taken, count, text};
+use super::json_frames::{Decoded, Decoder, Meaning, count, text};
 use super::*;
 
 /// Text Generation Inference's `/generate` and `/generate_stream`. A server has one model: its name
@@ -101,7 +101,7 @@ impl Api for Tgi {
         )
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         let path = if setup.streaming {
             "generate_stream"
         } else {
@@ -119,7 +119,7 @@ impl Api for Tgi {
 struct Generation;
 
 impl Meaning for Generation {
-    const END: &'static str = "no generated_text and no [DONE]";
+    const MISSING_END: &'static str = "no generated_text and no [DONE]";
 
     /// A stream's head is sent before there is anything to tell.
     fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
@@ -146,7 +146,7 @@ impl Meaning for Generation {
         }
     }
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let token = &value["token"];
         // Marks like that of the end are tokens but no text.
         if token.is_object() && token["special"] != true {
@@ -162,7 +162,7 @@ impl Meaning for Generation {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.frame(None, value, response)?;
         match value["generated_text"].is_string() {
             true => Ok(()),

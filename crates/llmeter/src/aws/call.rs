@@ -111,7 +111,7 @@ pub(crate) async fn call(
 ///
 /// # Errors
 /// If there is none.
-pub(crate) fn region_or_usual(region: Option<&str>) -> Result<String> {
+pub(crate) fn region_or_default(region: Option<&str>) -> Result<String> {
     let region = region
         .map(str::to_owned)
         .or_else(|| variable("AWS_REGION"))

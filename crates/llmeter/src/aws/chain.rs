@@ -15,7 +15,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
-use super::http::SideTraffic;
+use super::http::ReqwestHttpClient;
 
 /// Timeout of the metadata service of an instance. Elsewhere there is none, and
 /// nobody wants to wait for it.
@@ -52,7 +52,7 @@ pub(super) async fn credentials(region: Option<String>) -> Result<Credentials, M
         }
         Ok(Err(reason)) => Err(Missing::Failed(in_one_line(&reason))),
         Err(_) => Err(Missing::Failed(format!(
-            "nothing came within {} s",
+            "timed out after {} s",
             LIMIT.as_secs()
         ))),
     }
@@ -75,7 +75,7 @@ fn metadata() -> imds::Client {
 }
 
 fn configuration() -> ProviderConfig {
-    ProviderConfig::without_region().with_http_client(SideTraffic)
+    ProviderConfig::without_region().with_http_client(ReqwestHttpClient)
 }
 
 /// An error and what caused it.

@@ -146,7 +146,7 @@ impl CredentialSource {
     fn renew(self: &Arc<Self>, state: &mut State) -> Result<()> {
         let source = self.clone();
         let work = move || {
-            let found = foreign::guarded(|| match runtime() {
+            let found = foreign::catch_panic(|| match runtime() {
                 Ok(runtime) => runtime.block_on(chain::credentials(source.region.clone())),
                 Err(reason) => Err(Missing::Failed(reason.to_string())),
             });
@@ -202,7 +202,7 @@ impl Missing {
             Self::Nowhere => Error::missing(Setting::AwsCredentials).with_hint(none_found()),
             Self::Failed(reason) => {
                 let what = if has_expired {
-                    "the AWS credentials have expired, and new ones cannot be had"
+                    "the AWS credentials have expired and could not be renewed"
                 } else {
                     "there are no AWS credentials"
                 };
@@ -273,7 +273,7 @@ mod tests {
         source.state().is_renewing = true;
         let waiting = source.clone();
         let waiting = std::thread::spawn(move || waiting.current());
-        source.take(foreign::guarded(|| panic!("no chain")));
+        source.take(foreign::catch_panic(|| panic!("no chain")));
         let error = waiting.join().unwrap().unwrap_err().to_string();
         assert!(
             error.contains("no AWS credentials: looking for them panicked: no chain"),

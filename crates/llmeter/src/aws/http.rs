@@ -12,9 +12,9 @@ use reqwest::{Client, Method, Request, Url, redirect};
 
 /// reqwest as the SDK's HTTP client.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SideTraffic;
+pub(super) struct ReqwestHttpClient;
 
-impl HttpClient for SideTraffic {
+impl HttpClient for ReqwestHttpClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

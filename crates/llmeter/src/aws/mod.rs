@@ -20,7 +20,7 @@ mod signature;
 mod throttle;
 
 #[cfg(feature = "aws")]
-pub(crate) use call::{AwsService, call, region_or_usual};
+pub(crate) use call::{AwsService, call, region_or_default};
 #[cfg(feature = "aws")]
 pub(crate) use chain::metadata_region;
 #[cfg(feature = "aws")]

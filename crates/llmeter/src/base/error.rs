@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::failure::Failure;
-use crate::base::setting::{Problem, Setting};
+use crate::base::setting::{Setting, SettingProblem};
 use llmeter_wire::{ConnectError, SetupError};
 
 /// A result whose error is llmeter's [`enum@Error`].
@@ -24,7 +24,7 @@ pub enum Error {
         /// The setting.
         setting: Setting,
         /// What is wrong with it.
-        problem: Problem,
+        problem: SettingProblem,
         /// What to do about it, if the problem does not tell.
         hint: Option<String>,
     },
@@ -34,7 +34,7 @@ pub enum Error {
         /// The field's name.
         field: Cow<'static, str>,
         /// What is wrong with it.
-        problem: Problem,
+        problem: SettingProblem,
     },
     /// A file or folder could not be read or written.
     #[error("{action} {}: {source}", path.display())]
@@ -118,7 +118,7 @@ pub enum Error {
     },
     /// TLS cannot be set up.
     #[error("{0}")]
-    Setup(#[source] SetupError),
+    EndpointSetup(#[source] SetupError),
     /// There are no credentials for AWS, or they have expired.
     #[error("{reason}")]
     Credentials {
@@ -180,46 +180,46 @@ impl Error {
     pub fn invalid(setting: Setting, value: impl ToString, expected: impl Into<String>) -> Self {
         let value = Some(value.to_string());
         let expected = expected.into();
-        Self::about(setting, Problem::Value { value, expected })
+        Self::about(setting, SettingProblem::Value { value, expected })
     }
 
     /// A setting has a value that is not accepted and may be a secret.
     pub fn hidden(setting: Setting, expected: impl Into<String>) -> Self {
         let (value, expected) = (None, expected.into());
-        Self::about(setting, Problem::Value { value, expected })
+        Self::about(setting, SettingProblem::Value { value, expected })
     }
 
-    /// A setting has to be given; its usual example is named.
+    /// A required setting is missing; the error shows an example.
     pub fn missing(setting: Setting) -> Self {
         let example = setting.example().map(str::to_owned);
-        Self::about(setting, Problem::Missing { example })
+        Self::about(setting, SettingProblem::Missing { example })
     }
 
     /// A setting has to be given, for example like this.
     pub fn missing_like(setting: Setting, example: impl Into<String>) -> Self {
         let example = Some(example.into());
-        Self::about(setting, Problem::Missing { example })
+        Self::about(setting, SettingProblem::Missing { example })
     }
 
     /// A setting means something only if another one has one of these values.
     pub fn not_applicable(setting: Setting, to: Setting, values: impl Into<String>) -> Self {
         let values = values.into();
-        Self::about(setting, Problem::NotApplicable { to, values })
+        Self::about(setting, SettingProblem::NotApplicable { to, values })
     }
 
     /// What is in use does not support a setting.
     pub fn unsupported(setting: Setting, by: impl Into<String>) -> Self {
-        Self::about(setting, Problem::Unsupported { by: by.into() })
+        Self::about(setting, SettingProblem::Unsupported { by: by.into() })
     }
 
     /// Two settings exclude each other.
     pub fn conflict(setting: Setting, with: Setting) -> Self {
-        Self::about(setting, Problem::Conflict { with })
+        Self::about(setting, SettingProblem::Conflict { with })
     }
 
     /// A setting means something only together with another one.
     pub fn requires(setting: Setting, other: Setting) -> Self {
-        Self::about(setting, Problem::Requires { other })
+        Self::about(setting, SettingProblem::Requires { other })
     }
 
     /// A field has a value that is not accepted.
@@ -230,7 +230,7 @@ impl Error {
     ) -> Self {
         Self::Field {
             field: field.into(),
-            problem: Problem::Value {
+            problem: SettingProblem::Value {
                 value: Some(value.to_string()),
                 expected: expected.into(),
             },
@@ -241,7 +241,7 @@ impl Error {
     pub fn refused(what: impl Into<Cow<'static, str>>, reason: impl ToString) -> Self {
         Self::Field {
             field: what.into(),
-            problem: Problem::Refused {
+            problem: SettingProblem::Refused {
                 reason: reason.to_string(),
             },
         }
@@ -251,11 +251,11 @@ impl Error {
     pub fn missing_field(field: impl Into<Cow<'static, str>>) -> Self {
         Self::Field {
             field: field.into(),
-            problem: Problem::Missing { example: None },
+            problem: SettingProblem::Missing { example: None },
         }
     }
 
-    fn about(setting: Setting, problem: Problem) -> Self {
+    fn about(setting: Setting, problem: SettingProblem) -> Self {
         Self::Invalid {
             setting,
             problem,
@@ -282,7 +282,7 @@ impl Error {
     }
 
     /// The message, with settings called as `name` says: as flags, or as the keys of a file.
-    pub fn worded(&self, name: &dyn Fn(Setting) -> String) -> String {
+    pub fn with_setting_names(&self, name: &dyn Fn(Setting) -> String) -> String {
         match self {
             Self::Invalid {
                 setting, problem, ..
@@ -346,7 +346,7 @@ impl From<SetupError> for Error {
                 reason,
                 source: None,
             },
-            other => Self::Setup(other),
+            other => Self::EndpointSetup(other),
         }
     }
 }

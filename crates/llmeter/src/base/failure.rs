@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::foreign::Panic;
-use llmeter_wire::coding::CodingError;
+use llmeter_wire::content_encoding::DecompressionError;
 use llmeter_wire::event_stream::EventStreamError;
 use llmeter_wire::framing::FramingError;
 use llmeter_wire::http1::HttpError;
@@ -365,10 +365,10 @@ impl From<Http2Error> for Failure {
     }
 }
 
-impl From<CodingError> for Failure {
-    fn from(reason: CodingError) -> Self {
+impl From<DecompressionError> for Failure {
+    fn from(reason: DecompressionError) -> Self {
         let kind = match &reason {
-            CodingError::Short(_) => FailureKind::Truncated,
+            DecompressionError::Short(_) => FailureKind::Truncated,
             _ => FailureKind::Malformed,
         };
         Self::caused(kind, reason).in_phase(Phase::Stream)
@@ -463,7 +463,7 @@ mod tests {
         assert!(failure.cause::<ConnectError>().is_some());
         assert!(failure.cause::<io::Error>().is_some());
         assert_eq!(failure.cause::<HttpError>(), Some(&HttpError::HeadTooLong));
-        assert!(failure.cause::<CodingError>().is_none());
+        assert!(failure.cause::<DecompressionError>().is_none());
         // The cause's text is the failure's own, so that a chain of sources goes on below it.
         assert!(
             failure

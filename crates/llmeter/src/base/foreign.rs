@@ -24,17 +24,19 @@ impl From<Box<dyn Any + Send>> for Panic {
 }
 
 /// Calls `work`. What it changed before a panic stays changed: it must not be relied on.
-pub(crate) fn guarded<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
+pub(crate) fn catch_panic<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(work)).map_err(Panic::from)
 }
 
 /// Awaits `work`.
-pub(crate) async fn guarded_async<R>(work: impl Future<Output = R>) -> Result<R, Panic> {
+pub(crate) async fn catch_panic_async<R>(work: impl Future<Output = R>) -> Result<R, Panic> {
     let mut work = pin!(work);
-    poll_fn(|context| match guarded(|| work.as_mut().poll(context)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
+    poll_fn(
+        |context| match catch_panic(|| work.as_mut().poll(context)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
     .await
 }
 
@@ -44,16 +46,16 @@ mod tests {
 
     #[test]
     fn panics_become_their_messages() {
-        assert_eq!(guarded(|| 1), Ok(1));
+        assert_eq!(catch_panic(|| 1), Ok(1));
         assert_eq!(
-            guarded(|| panic!("plain")),
+            catch_panic(|| panic!("plain")),
             Err::<(), _>(Panic("plain".into()))
         );
         assert_eq!(
-            guarded(|| panic!("with {}", 1)),
+            catch_panic(|| panic!("with {}", 1)),
             Err::<(), _>(Panic("with 1".into()))
         );
-        let odd = guarded(|| std::panic::panic_any(7));
+        let odd = catch_panic(|| std::panic::panic_any(7));
         assert_eq!(odd, Err::<(), _>(Panic("no message".into())));
     }
 }

@@ -14,7 +14,7 @@ pub enum Hook {
     BeforeInvoke,
     /// After each response.
     AfterInvoke,
-    /// Once, before the result is saved.
+    /// Once, when the run's files are written. Summary and statistics are written again afterwards.
     AfterRun,
 }
 

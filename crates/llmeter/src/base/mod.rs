@@ -1,6 +1,6 @@
 //! What every other room stands on.
 //!
-//! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code,
+//! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code, hooks,
 //! the machine, runtimes, texts of servers.
 //! Does not belong here: anything that knows a request, a response or a file format.
 

@@ -16,7 +16,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Carries out work on a thread of its own and waits for it without blocking. If nobody waits any
 /// more, the work goes on to its end all the same.
-pub(crate) async fn apart<T, W>(work: W) -> Result<T>
+pub(crate) async fn run_on_thread<T, W>(work: W) -> Result<T>
 where
     T: Send + 'static,
     W: Future<Output = Result<T>> + Send + 'static,
@@ -25,7 +25,7 @@ where
     spawn("storage", move || {
         let _ = done.send(runtime().and_then(|runtime| runtime.block_on(work)));
     })?;
-    outcome.await.unwrap_or_else(|_| Err(defect()))
+    outcome.await.unwrap_or_else(|_| Err(internal_error()))
 }
 
 /// Carries out work on a thread of its own and blocks until it is done: to block inside an async
@@ -37,7 +37,7 @@ where
 {
     spawn("storage", move || runtime()?.block_on(work))?
         .join()
-        .unwrap_or_else(|_| Err(defect()))
+        .unwrap_or_else(|_| Err(internal_error()))
 }
 
 /// Starts a thread.
@@ -50,7 +50,7 @@ pub(crate) fn spawn<T: Send + 'static>(
 }
 
 /// Starts a thread that yields to the workers.
-pub(crate) fn spawn_behind<T: Send + 'static>(
+pub(crate) fn spawn_low_priority<T: Send + 'static>(
     name: impl Into<String>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
@@ -60,6 +60,6 @@ pub(crate) fn spawn_behind<T: Send + 'static>(
     })
 }
 
-fn defect() -> Error {
+fn internal_error() -> Error {
     Error::Internal("reading or writing ended early")
 }

@@ -44,23 +44,23 @@ macro_rules! with_settings {
                 "Use HTTP/2: with TLS if the server supports it, without TLS by prior knowledge",
                 "Each client still has a connection of its own with one request in flight, so the \
                  load is the same. Receive stamps are taken after the read.";
-            Body body: String, Text, AnyApi, "TEMPLATE", "{\"q\": {{ prompt }}}",
+            Body body: String, Text, CustomApi, "TEMPLATE", "{\"q\": {{ prompt }}}",
                 "Template of the request body, or @FILE [default: {{ payload }}]",
                 "A minijinja template of a JSON document. Every value is written as JSON, so text \
                  gets its quotes. Variables: the fields of the payload (for a prompt: prompt and \
                  max_tokens), payload (the whole payload), model, api_key. Example: '{\"inputs\": {{ prompt \
                  }}, \"limit\": {{ max_tokens }}}'.";
-            Framing framing: String, Choice(&["none", "sse", "ndjson", "event-stream"]), AnyApi,
-                "FORM", "sse",
+            Framing framing: String, Choice(&["none", "sse", "ndjson", "event-stream"]), CustomApi,
+                "FRAMING", "sse",
                 "How responses are framed; none for non-streaming [default: none]", "";
-            Jmespath jmespath: Vec<(String, String)>, Expressions, AnyApi, "PART=EXPRESSION",
+            Jmespath jmespath: Vec<(String, String)>, Expressions, CustomApi, "PART=EXPRESSION",
                 "text=choices[0].text",
                 "Where to find a part of a response or frame (repeatable)",
                 "Parts: text, reasoning, tool-call, id, error, end (true in the last frame, or the \
                  finish reason), input-tokens, output-tokens, cached-tokens, reasoning-tokens, and, in \
                  the payload, prompt. bedrock-invoke and sagemaker take text, prompt, output-tokens \
                  (bedrock-invoke: input-tokens).";
-            Method method: String, Text, AnyApi, "METHOD", "PUT",
+            Method method: String, Text, CustomApi, "METHOD", "PUT",
                 "HTTP method [default: POST]", "";
 
             Prompt prompt: String, Text, Payload, "TEXT", "Hello",
@@ -82,7 +82,7 @@ macro_rules! with_settings {
                 "Payloads to send: a JSON or JSONL file, or a folder of such files", "";
             MaxTokens max_tokens: u64, Count, Payload, "N", "256",
                 "Maximum output tokens per request [default: 256]", "";
-            Tokenizer tokenizer: String, Text, Payload, "HOW", "tiktoken:o200k_base",
+            Tokenizer tokenizer: String, Text, Payload, "SPEC", "tiktoken:o200k_base",
                 "Tokenizer for counts that the server does not report: whitespace, tiktoken:NAME or \
                  hf:FILE [default: whitespace]", "";
 
@@ -97,7 +97,7 @@ macro_rules! with_settings {
             MaxRetries max_retries: u32, Count, Load, "N", "2",
                 "Retries of a request whose connection fails or whose status is 429 or 503 [default: \
                  0]", "";
-            Connections connections: Connections, Choice(&["keep", "new"]), Load, "USE", "new",
+            Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",
                 "Keep connections alive between requests, or open a new one for each [default: keep]", "";
             Warmup warmup: u64, Count, Load, "N", "10",
                 "Requests to send first and exclude from the statistics [default: 0]", "";
@@ -133,7 +133,7 @@ macro_rules! with_settings {
                  and the statistic cost_limit_reached is set. A request is estimated from its prompt \
                  and its output limit, or, without a limit, at the highest cost so far.";
 
-            Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "WHO", "user",
+            Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "SOURCE", "user",
                 "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
                  read [default: kernel]", "";
             Calibrate calibrate: bool, Switch, Measurement, "", "true",
@@ -166,7 +166,7 @@ pub(crate) use with_settings;
 /// The type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum SettingKind {
     /// A string.
     Text,
     /// One string or a list.
@@ -198,11 +198,11 @@ pub enum Kind {
 /// The part of a run that a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Group {
+pub enum SettingGroup {
     /// Where requests go.
     Endpoint,
     /// The format of an API that llmeter does not know.
-    AnyApi,
+    CustomApi,
     /// What is sent.
     Payload,
     /// How it is sent.
@@ -240,7 +240,7 @@ macro_rules! enumerate {
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// Replaces settings in backticks (`` `base_url` ``) by what `name` calls them.
-            pub fn word(text: &str, name: &dyn Fn(Self) -> String) -> String {
+            pub fn rename_all(text: &str, name: &dyn Fn(Self) -> String) -> String {
                 Self::ALL.iter().fold(text.to_owned(), |text, setting| {
                     text.replace(&format!("`{setting}`"), &name(*setting))
                 })
@@ -257,8 +257,8 @@ macro_rules! enumerate {
             }
 
             /// The type of its value.
-            pub const fn kind(self) -> Kind {
-                use Kind::*;
+            pub const fn kind(self) -> SettingKind {
+                use SettingKind::*;
                 match self {
                     $(Self::$variant => $kind,)+
                     _ => Text,
@@ -266,10 +266,10 @@ macro_rules! enumerate {
             }
 
             /// Its group in help.
-            pub const fn group(self) -> Group {
+            pub const fn group(self) -> SettingGroup {
                 match self {
-                    $(Self::$variant => Group::$group,)+
-                    _ => Group::Endpoint,
+                    $(Self::$variant => SettingGroup::$group,)+
+                    _ => SettingGroup::Endpoint,
                 }
             }
 
@@ -361,7 +361,7 @@ impl fmt::Display for Setting {
 /// What is wrong with a setting or a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum SettingProblem {
     /// It is required.
     Missing {
         /// An example value.
@@ -403,7 +403,7 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl SettingProblem {
     /// The sentence about `subject`; `name` maps settings to what the reader calls them.
     pub(super) fn describe(&self, subject: &str, name: &dyn Fn(Setting) -> String) -> String {
         match self {
@@ -479,16 +479,16 @@ mod tests {
         let flag = |setting: Setting| format!("--{}", setting.name());
         let error = Error::not_applicable(Setting::Body, Setting::Endpoint, "http");
         assert_eq!(
-            error.worded(&flag),
+            error.with_setting_names(&flag),
             "--body only applies to --endpoint http"
         );
         assert_eq!(
-            Setting::word("check `base_url`, `model` and `this`", &flag),
+            Setting::rename_all("check `base_url`, `model` and `this`", &flag),
             "check --base_url, --model and `this`"
         );
         let error = Error::invalid(Setting::Prompt, "x", "y").with_hint("try z");
         assert_eq!(
-            (error.worded(&flag), error.hint()),
+            (error.with_setting_names(&flag), error.hint()),
             ("--prompt x: expected y".into(), Some("try z"))
         );
     }

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Callback, CallbackFailure, Hook, HookError, HookResult, InvokeRequest, OwnData};
+use super::{Callback, CallbackFailure, Hook, HookError, HookResult, InvokeRequest, RequestData};
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
-use crate::base::foreign::{Panic, guarded_async};
+use crate::base::foreign::{Panic, catch_panic_async};
 use crate::run::RunConfig;
 use crate::{InvocationResponse, RunResult};
 use llmeter_wire::Phase;
 
 /// The callbacks of one run, and which of their hooks failed.
-pub(crate) struct Hooked {
+pub(crate) struct CallbackChain {
     callbacks: Vec<(String, Arc<dyn Callback>)>,
     failures: Mutex<BTreeMap<(usize, Hook), CallbackFailure>>,
 }
 
 /// What the callbacks of a run keep of one request, by their number. Mostly nothing.
 #[derive(Debug, Default)]
-pub(crate) struct RequestData(Vec<(usize, OwnData)>);
+pub(crate) struct CallbackData(Vec<(usize, RequestData)>);
 
-impl Hooked {
+impl CallbackChain {
     /// # Errors
     /// If a callback cannot be saved, or is no good in another way that shows before it is called.
     pub(crate) fn new(callbacks: &[Arc<dyn Callback>]) -> Result<Self> {
@@ -67,7 +67,7 @@ impl Hooked {
     pub(crate) async fn before_invoke(
         &self,
         request: &mut InvokeRequest,
-        data: &mut RequestData,
+        data: &mut CallbackData,
     ) -> Result<(), Failure> {
         for (index, name, callback) in self.at(Hook::BeforeInvoke) {
             let called = call(async { callback.before_invoke(request).await }).await;
@@ -88,13 +88,13 @@ impl Hooked {
     pub(crate) async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
-        data: &mut RequestData,
+        data: &mut CallbackData,
         deadline: impl Future<Output = ()> + Send,
     ) {
         let deadline = pin!(deadline);
         let mut deadline = Deadline::new(deadline);
         for (index, _, callback) in self.at(Hook::AfterInvoke) {
-            let mut none = OwnData::default();
+            let mut none = RequestData::default();
             let mut kept = data.0.iter_mut().filter(|(of, _)| *of == index);
             let own = kept.next().map_or(&mut none, |(_, own)| own);
             let called = deadline.wait(call(async { callback.after_invoke(response, own).await }));
@@ -194,7 +194,7 @@ impl<'a, F: Future<Output = ()>> Deadline<'a, F> {
 
 /// Awaits a hook; a panic becomes its failure.
 async fn call(hook: impl Future<Output = HookResult>) -> HookResult {
-    match guarded_async(hook).await {
+    match catch_panic_async(hook).await {
         Ok(result) => result,
         Err(Panic(reason)) => Err(HookError::new(format_args!("it panicked: {reason}"))),
     }

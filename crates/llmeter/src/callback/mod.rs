@@ -21,10 +21,10 @@ pub use crate::result::CallbackFailure;
 
 pub use cache_buster::CacheBuster;
 pub use error::HookError;
-pub(crate) use hooked::{Hooked, RequestData};
+pub(crate) use hooked::{CallbackChain, CallbackData};
 pub(crate) use registry::add;
 pub use registry::{from_json, kinds, register};
-pub use request::{InvokeRequest, OwnData};
+pub use request::{InvokeRequest, RequestData};
 
 use crate::base::error::Result;
 use crate::payload::Payload;
@@ -42,7 +42,7 @@ pub type HookResult = Result<(), HookError>;
 /// atomic. Several runs may share a callback. A panic in a hook counts as its failure.
 ///
 /// ```
-/// use llmeter::callback::{Callback, HookResult, OwnData, async_trait, register};
+/// use llmeter::callback::{Callback, HookResult, RequestData, async_trait, register};
 /// use llmeter::saved::{Saved, SavedObject};
 /// use llmeter::InvocationResponse;
 /// use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ pub type HookResult = Result<(), HookError>;
 ///     async fn after_invoke(
 ///         &self,
 ///         response: &mut InvocationResponse,
-///         _: &mut OwnData,
+///         _: &mut RequestData,
 ///     ) -> HookResult {
 ///         let is_slow = response.time_to_last_token > Some(self.limit_seconds);
 ///         response.annotations.insert("slow".into(), is_slow.into());
@@ -147,7 +147,7 @@ pub trait Callback: Any + Send + Sync {
     async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
-        data: &mut OwnData,
+        data: &mut RequestData,
     ) -> HookResult {
         let _ = (response, data);
         Ok(())

@@ -25,7 +25,7 @@ pub struct InvokeRequest {
     pub is_warmup: bool,
     /// Room for data of the callback's own, which its `after_invoke` gets with the response. Each
     /// callback has its own.
-    pub data: OwnData,
+    pub data: RequestData,
     /// Headers that callbacks add.
     pub(crate) headers: Vec<(String, SecretString)>,
 }
@@ -38,7 +38,7 @@ impl InvokeRequest {
             client,
             sequence,
             is_warmup,
-            data: OwnData::default(),
+            data: RequestData::default(),
             headers: Vec::new(),
         }
     }
@@ -61,19 +61,19 @@ impl InvokeRequest {
 /// One callback's own data on one request: a value of any type.
 ///
 /// ```
-/// use llmeter::callback::OwnData;
+/// use llmeter::callback::RequestData;
 ///
 /// struct Topic(&'static str);
 ///
-/// let mut data = OwnData::default();
+/// let mut data = RequestData::default();
 /// data.set(Topic("lighthouses"));
 /// assert_eq!(data.get::<Topic>().unwrap().0, "lighthouses");
 /// assert!(data.get::<String>().is_none());
 /// ```
 #[derive(Default)]
-pub struct OwnData(Option<Box<dyn Any + Send + Sync>>);
+pub struct RequestData(Option<Box<dyn Any + Send + Sync>>);
 
-impl OwnData {
+impl RequestData {
     /// Keeps a value in place of the one before.
     pub fn set<T: Send + Sync + 'static>(&mut self, value: T) {
         self.0 = Some(Box::new(value));
@@ -96,11 +96,11 @@ impl OwnData {
     }
 }
 
-impl fmt::Debug for OwnData {
+impl fmt::Debug for RequestData {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
-            Some(_) => "OwnData(..)",
-            None => "OwnData",
+            Some(_) => "RequestData(..)",
+            None => "RequestData",
         })
     }
 }

@@ -109,7 +109,7 @@ impl SpendGuard {
 
     /// The tokens that a payload may use, to be found out before the clock starts.
     pub(crate) fn expect(&self, payload: &Payload, prompt: Option<&Value>) -> ExpectedTokens {
-        let count = |text: &str| foreign::guarded(|| self.tokenizer.count(text) as u64).ok();
+        let count = |text: &str| foreign::catch_panic(|| self.tokenizer.count(text) as u64).ok();
         ExpectedTokens {
             input: prompt.and_then(|prompt| match prompt.as_str() {
                 Some(text) => count(text),
@@ -124,9 +124,9 @@ impl SpendGuard {
     ///
     /// # Errors
     /// If so.
-    pub(crate) fn check_room(&self, expected: &ExpectedTokens) -> Result<()> {
+    pub(crate) fn check_limit(&self, expected: &ExpectedTokens) -> Result<()> {
         let run_cost = self.run_cost(f64::MIN_POSITIVE, 0);
-        match self.estimate(expected, &Ledger::default().trusting()) {
+        match self.estimate(expected, &Ledger::default().trusting_tokenizer()) {
             Some(estimate) if !self.fits(run_cost + estimate) => {
                 let estimate = price(estimate);
                 let expected = format!("at least {estimate}, which one request alone may cost");
@@ -155,7 +155,7 @@ impl SpendGuard {
                 return Err(LimitReached);
             }
             let mut estimate = self.estimate(expected, &now);
-            let plain = self.estimate(expected, &now.trusting());
+            let plain = self.estimate(expected, &now.trusting_tokenizer());
             let run_cost = self.run_cost(elapsed() + now.longest, now.settled + now.unsettled);
             let mut reserved = None;
             self.ledger.send_if_modified(|ledger| {
@@ -201,7 +201,7 @@ impl SpendGuard {
 
     /// Ends the sending if time alone has used up the limit. `elapsed`: seconds since the run
     /// began.
-    pub(crate) fn look_at_clock(&self, elapsed: f64) {
+    pub(crate) fn check_elapsed_cost(&self, elapsed: f64) {
         if !self.model.has_run_dimensions() {
             return;
         }
@@ -258,11 +258,11 @@ impl SpendGuard {
             ..RunSummary::default()
         };
         let so_far = RunResult::new(summary, Vec::new(), Map::new());
-        let cost = foreign::guarded(|| self.model.run_cost(&so_far).total());
+        let cost = foreign::catch_panic(|| self.model.run_cost(&so_far).total());
         cost.ok().flatten().unwrap_or(0.0)
     }
 
-    /// What a request may cost: by its tokens, or else as much as the dearest so far.
+    /// What a request may cost: by its tokens, or else as much as the most expensive request so far.
     fn estimate(&self, expected: &ExpectedTokens, ledger: &Ledger) -> Option<f64> {
         let reported = expected.reported_input.load(Ordering::Relaxed);
         let factor = ledger.input_factor.unwrap_or(UNPROVEN_FACTOR);
@@ -281,7 +281,7 @@ impl SpendGuard {
                 num_tokens_output_reasoning: output.map(|_| reasoning),
                 ..InvocationResponse::default()
             };
-            let cost = foreign::guarded(|| self.model.calculate_request_cost(&request)).ok()?;
+            let cost = foreign::catch_panic(|| self.model.calculate_request_cost(&request)).ok()?;
             let is_whole = cost.dimensions.len() == self.model.request_dimensions();
             is_whole.then(|| cost.total().unwrap_or(0.0))
         });
@@ -297,7 +297,7 @@ impl Reservation {
     /// have been worked on, counts as much as was estimated.
     pub(crate) fn settle(mut self, response: &InvocationResponse) {
         self.is_settled = true;
-        let cost = foreign::guarded(|| self.guard.model.calculate_request_cost(response));
+        let cost = foreign::catch_panic(|| self.guard.model.calculate_request_cost(response));
         let known = cost.ok().and_then(|cost| cost.total());
         let failed = response.error.is_some();
         let is_told = !failed || response.num_tokens_output.is_some();
@@ -343,7 +343,7 @@ impl Drop for Reservation {
 
 impl Ledger {
     /// The same for who trusts the tokenizer.
-    fn trusting(self) -> Self {
+    fn trusting_tokenizer(self) -> Self {
         Self {
             input_factor: self.input_factor.or(Some(1.0)),
             ..self

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::dimension::{BillableRequest, RequestDimension, RunDimension, TokenPart};
 use crate::base::error::{Error, Result};
-use crate::callback::{Callback, Hook, HookResult, OwnData, async_trait};
+use crate::callback::{Callback, Hook, HookResult, RequestData, async_trait};
 use crate::saved::SavedObject;
 use crate::stats::{AnnotationSummary, ExactSum};
 use crate::{InvocationResponse, RunResult};
@@ -288,7 +288,7 @@ impl CostModel {
         if self.request_dims.is_empty() || result.knows_annotations() {
             return Ok(());
         }
-        let expected = "one with them: requests have costs of their own";
+        let expected = "a result loaded with its responses, from which request costs are summed";
         Err(Error::field("result", "without its responses", expected))
     }
 
@@ -302,7 +302,7 @@ impl CostModel {
         let names = self.request_dims.iter().map(|(name, _)| name);
         let mut names = names.chain(self.run_dims.iter().map(|(name, _)| name));
         if names.any(|known| *known == name) {
-            let expected = "each dimension needs a name of its own, over requests and runs";
+            let expected = "a name that no other dimension of the model has";
             return Err(Error::field(field, format!("{name:?} (twice)"), expected));
         }
         Ok(name)
@@ -319,7 +319,11 @@ impl Callback for CostModel {
         &[Hook::AfterInvoke, Hook::AfterRun]
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
+    async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        _: &mut RequestData,
+    ) -> HookResult {
         self.annotate(response);
         Ok(())
     }

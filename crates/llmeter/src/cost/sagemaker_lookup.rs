@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{CostModel, SageMakerRTEndpointCompute, SageMakerRTEndpointStorage};
-use crate::aws::{AwsService, call, region_or_usual};
+use crate::aws::{AwsService, call, region_or_default};
 use crate::base::error::{Error, Result};
 use crate::base::runtime::block_on;
 
@@ -215,7 +215,7 @@ impl SageMakerRTEndpointCompute {
     /// # Errors
     /// If AWS cannot be asked, refuses, or has no or several prices.
     pub fn from_endpoint(endpoint: &str, region: Option<&str>) -> Result<Vec<(String, Self)>> {
-        let (endpoint, region) = (endpoint.to_owned(), region_or_usual(region)?);
+        let (endpoint, region) = (endpoint.to_owned(), region_or_default(region)?);
         block_on(async move { compute(&endpoint, &region).await })
     }
 }
@@ -232,7 +232,7 @@ impl SageMakerRTEndpointStorage {
         region: Option<&str>,
         merge_variants: bool,
     ) -> Result<Vec<(String, Self)>> {
-        let (endpoint, region) = (endpoint.to_owned(), region_or_usual(region)?);
+        let (endpoint, region) = (endpoint.to_owned(), region_or_default(region)?);
         block_on(async move { storage(&endpoint, &region, merge_variants).await })
     }
 }
@@ -261,12 +261,12 @@ pub(super) fn missing_instance_price(
     instance_type: &str,
     region: Option<&str>,
 ) -> Result<(f64, String)> {
-    let (kind, region) = (instance_type.to_owned(), region_or_usual(region)?);
+    let (kind, region) = (instance_type.to_owned(), region_or_default(region)?);
     block_on(async move { Ok((instance_price(&kind, &region).await?, region)) })
 }
 
 /// As [`missing_instance_price`], for storage.
 pub(super) fn missing_storage_price(region: Option<&str>) -> Result<(f64, String)> {
-    let region = region_or_usual(region)?;
+    let region = region_or_default(region)?;
     block_on(async move { Ok((storage_price(&region).await?, region)) })
 }

@@ -9,7 +9,7 @@ use url::Url;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use llmeter_wire::redaction::Redaction;
-use llmeter_wire::{Server, coding, unix_address, unix_base_url};
+use llmeter_wire::{Server, content_encoding, unix_address, unix_base_url};
 
 /// Headers that would break the wire's own framing or reading of the response.
 const WIRE_HEADERS: [&str; 8] = [
@@ -77,7 +77,7 @@ impl AccessSettings {
 
 /// An API's address, and what the user adds to each request.
 #[derive(Debug, Clone)]
-pub(super) struct Access {
+pub(super) struct HttpAccess {
     server: Server,
     /// With a slash at the end. For a Unix socket it has `localhost` for a host.
     base_url: Url,
@@ -88,7 +88,7 @@ pub(super) struct Access {
     redaction: Redaction,
 }
 
-impl Access {
+impl HttpAccess {
     /// Checks the settings. `appended` is the path that the API adds to the base URL, which users
     /// sometimes give as well; `keys` are secrets that requests carry beside the user's headers.
     ///
@@ -300,7 +300,9 @@ pub(crate) fn header(name: &str, value: &SecretString) -> Result<SecretString> {
         let expected = "a value without line ends and control characters";
         return refuse(format!("{name}: …"), expected);
     }
-    if name.eq_ignore_ascii_case("accept-encoding") && !codings(value).all(coding::is_readable) {
+    if name.eq_ignore_ascii_case("accept-encoding")
+        && !codings(value).all(content_encoding::is_readable)
+    {
         let expected = "encodings that llmeter can undo: gzip, deflate";
         return refuse(format!("{name}: {value}"), expected);
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::access::Access;
+use super::access::HttpAccess;
 #[cfg(feature = "aws")]
 use super::aws_access::AwsAccess;
 use super::{
     Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
     Transport,
 };
-use crate::api::{self, Api, Setup};
+use crate::api::{self, Api, EndpointSetup};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::payload::Payload;
@@ -33,16 +33,16 @@ pub struct ApiEndpoint {
     pub(super) configured: Option<Arc<dyn Api>>,
     /// The class by which files name it.
     pub(super) class: &'static str,
-    pub(super) setup: Setup,
-    pub(super) route: Route,
+    pub(super) setup: EndpointSetup,
+    pub(super) route: RequestAuth,
 }
 
 /// The way to the API.
 #[derive(Debug, Clone)]
-pub(super) enum Route {
+pub(super) enum RequestAuth {
     /// Every request has the same target and the same header lines.
     Plain {
-        access: Access,
+        access: HttpAccess,
         target: String,
         headers: Vec<(String, SecretString)>,
         /// What to do about a missing key, if no server responds without one.
@@ -53,8 +53,8 @@ pub(super) enum Route {
     Aws { access: AwsAccess, path: String },
 }
 
-impl Route {
-    pub(super) fn access(&self) -> &Access {
+impl RequestAuth {
+    pub(super) fn access(&self) -> &HttpAccess {
         match self {
             Self::Plain { access, .. } => access,
             #[cfg(feature = "aws")]
@@ -107,9 +107,9 @@ impl Endpoint for ApiEndpoint {
 
     fn extra_state(&self) -> Map<String, Value> {
         match &self.route {
-            Route::Plain { .. } => Map::new(),
+            RequestAuth::Plain { .. } => Map::new(),
             #[cfg(feature = "aws")]
-            Route::Aws { access, .. } => access.extra_state(),
+            RequestAuth::Aws { access, .. } => access.extra_state(),
         }
     }
 }
@@ -125,20 +125,20 @@ impl HttpApi for ApiEndpoint {
 
     fn check(&self) -> Result<()> {
         match &self.route {
-            Route::Plain {
+            RequestAuth::Plain {
                 missing_key: Some(expected),
                 ..
             } => Err(Error::missing(Setting::ApiKey).with_hint(*expected)),
-            Route::Plain { .. } => Ok(()),
+            RequestAuth::Plain { .. } => Ok(()),
             #[cfg(feature = "aws")]
-            Route::Aws { access, .. } => access.check(),
+            RequestAuth::Aws { access, .. } => access.check(),
         }
     }
 
     fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
         let body = self.api().body(payload)?;
         match &self.route {
-            Route::Plain {
+            RequestAuth::Plain {
                 target, headers, ..
             } => Ok(HttpRequest {
                 target: target.clone(),
@@ -146,7 +146,7 @@ impl HttpApi for ApiEndpoint {
                 body,
             }),
             #[cfg(feature = "aws")]
-            Route::Aws { access, path } => {
+            RequestAuth::Aws { access, path } => {
                 let accept = self.api().accept(self.setup.streaming);
                 let own = self.api().headers(&self.setup);
                 access.request(path, accept, own, body)
@@ -157,16 +157,16 @@ impl HttpApi for ApiEndpoint {
     #[cfg(feature = "aws")]
     fn request_lifetime(&self) -> Option<Duration> {
         match &self.route {
-            Route::Plain { .. } => None,
-            Route::Aws { access, .. } => access.request_lifetime(),
+            RequestAuth::Plain { .. } => None,
+            RequestAuth::Aws { access, .. } => access.request_lifetime(),
         }
     }
 
     #[cfg(feature = "aws")]
     fn is_fresh(&self, made: Stamp) -> bool {
         match &self.route {
-            Route::Plain { .. } => true,
-            Route::Aws { access, .. } => access.is_fresh(made),
+            RequestAuth::Plain { .. } => true,
+            RequestAuth::Aws { access, .. } => access.is_fresh(made),
         }
     }
 
@@ -180,9 +180,9 @@ impl HttpApi for ApiEndpoint {
 
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match &self.route {
-            Route::Plain { access, .. } => access.redact(text),
+            RequestAuth::Plain { access, .. } => access.redact(text),
             #[cfg(feature = "aws")]
-            Route::Aws { access, .. } => access.redact(text),
+            RequestAuth::Aws { access, .. } => access.redact(text),
         }
     }
 }

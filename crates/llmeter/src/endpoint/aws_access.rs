@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::access::{Access, AccessSettings, api_key};
+use super::access::{AccessSettings, HttpAccess, api_key};
 use super::aws_options::AwsOptions;
 use super::{EndpointError, HttpRequest};
 use crate::api::Service;
@@ -28,7 +28,7 @@ const LIFETIME: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub(super) struct AwsAccess {
     service: Service,
-    access: Access,
+    access: HttpAccess,
     /// The address that the user gave.
     own_address: Option<String>,
     region: Option<String>,
@@ -100,14 +100,14 @@ impl AwsAccess {
         };
         Ok(Self {
             service,
-            access: Access::new(&settings, &[], &secrets)?,
+            access: HttpAccess::new(&settings, &[], &secrets)?,
             own_address,
             region,
             identity,
         })
     }
 
-    pub(super) fn access(&self) -> &Access {
+    pub(super) fn access(&self) -> &HttpAccess {
         &self.access
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::access::{self, Access, AccessSettings};
-use super::api_endpoint::{ApiEndpoint, Route};
+use super::access::{self, AccessSettings, HttpAccess};
+use super::api_endpoint::{ApiEndpoint, RequestAuth};
 use super::saved::is_shared;
 #[cfg(feature = "aws")]
 use super::{AwsOptions, aws_access::AwsAccess};
 use super::{Endpoint, EndpointSettings, Framing, Identity};
-use crate::api::{self, APIS, Api, ApiMode, Setup};
+use crate::api::{self, APIS, Api, ApiMode, EndpointSetup};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 
@@ -204,7 +204,7 @@ impl EndpointBuilder {
             "" => &self.model_id,
             name => mode.endpoint_name.unwrap_or(name),
         };
-        let mut setup = Setup {
+        let mut setup = EndpointSetup {
             identity: Identity {
                 endpoint_name: self
                     .endpoint_name
@@ -296,7 +296,7 @@ impl EndpointBuilder {
         Ok(own)
     }
 
-    fn plain_route(&self, api: &dyn Api, setup: &mut Setup) -> Result<Route> {
+    fn plain_route(&self, api: &dyn Api, setup: &mut EndpointSetup) -> Result<RequestAuth> {
         let default = api.address(setup.region.as_deref());
         if setup.base_url.trim().is_empty() {
             let example = api.spec().example_base_url;
@@ -312,7 +312,7 @@ impl EndpointBuilder {
             query: setup.query.clone(),
             ..self.access.clone()
         };
-        let access = Access::new(&settings, api.spec().appended, &keys)?;
+        let access = HttpAccess::new(&settings, api.spec().appended, &keys)?;
         let mut headers: Vec<(String, SecretString)> = Vec::new();
         for (name, value) in api.headers(setup) {
             let value = access::header(name, &value.into())?;
@@ -325,7 +325,7 @@ impl EndpointBuilder {
             || access
                 .header_names()
                 .any(|name| name.eq_ignore_ascii_case("authorization"));
-        Ok(Route::Plain {
+        Ok(RequestAuth::Plain {
             target: access.target(&api.path(setup)?),
             headers: access.headers(api.accept(setup.streaming), headers),
             missing_key: api.missing_key().filter(|_| is_default && !is_authorized),
@@ -338,8 +338,8 @@ impl EndpointBuilder {
         &mut self,
         service: api::Service,
         api: &dyn Api,
-        setup: &mut Setup,
-    ) -> Result<Route> {
+        setup: &mut EndpointSetup,
+    ) -> Result<RequestAuth> {
         let mut options = std::mem::take(&mut self.aws);
         if let Some(region) = setup.region.take() {
             options = options.region(region);
@@ -353,7 +353,7 @@ impl EndpointBuilder {
         self.access.query.clone_from(&setup.query);
         let access = AwsAccess::with(&options, service, &self.access)?;
         setup.region = access.region().map(str::to_owned);
-        Ok(Route::Aws {
+        Ok(RequestAuth::Aws {
             path: api.path(setup)?,
             access,
         })

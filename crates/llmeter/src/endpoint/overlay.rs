@@ -20,7 +20,11 @@ impl SavedObject {
     /// # Errors
     /// When the saved endpoint's class is not known here, another API needs an address of its own,
     /// or a setting has no meaning for the API.
-    pub fn lay_over(&mut self, api: Option<&ApiMode>, given: &EndpointSettings) -> Result<()> {
+    pub fn apply_overrides(
+        &mut self,
+        api: Option<&ApiMode>,
+        given: &EndpointSettings,
+    ) -> Result<()> {
         if let Some(api) = api
             && given.base_url.is_none()
         {
@@ -54,7 +58,7 @@ impl SavedObject {
             api.class.clone_into(&mut self.class);
             self.state.remove("endpoint_type");
         }
-        self.lay_shape_over(given)
+        self.apply_format_overrides(given)
     }
 
     /// The fields that do not hold at the provider or in the region that is given.
@@ -82,7 +86,7 @@ impl SavedObject {
     }
 
     /// Lays what is said of the API's shape over the endpoint, which only some APIs leave to users.
-    fn lay_shape_over(&mut self, given: &EndpointSettings) -> Result<()> {
+    fn apply_format_overrides(&mut self, given: &EndpointSettings) -> Result<()> {
         let shape = [
             ("body", Setting::Body, &given.body),
             ("method", Setting::Method, &given.method),

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Class, Schedule, Session, Share, Turn};
+use super::{RequestClass, Schedule, Session, Turn, WorkerShare};
 
 /// Clients begin at random within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);
@@ -28,7 +28,7 @@ pub(crate) struct ClosedLoop {
 }
 
 impl Schedule for ClosedLoop {
-    fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send> {
+    fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
         let mine = (share.worker..self.clients).step_by(share.workers);
         // All of it before the run: ordering many payloads takes time.
         let (warmup, measured): (Vec<_>, Vec<_>) =
@@ -75,8 +75,8 @@ impl ClosedLoop {
         let measured = turns(warmup, self.requests, spread);
         let before = (warmup > 0).then(|| turns(0, Some(warmup), Duration::ZERO));
         (
-            before.map(|turns| session(Class::Warmup, turns, None)),
-            session(Class::Measured, measured, self.duration),
+            before.map(|turns| session(RequestClass::Warmup, turns, None)),
+            session(RequestClass::Measured, measured, self.duration),
         )
     }
 }
@@ -123,8 +123,8 @@ mod tests {
     }
 
     /// What each session of a run on one worker sends.
-    fn walk(schedule: &ClosedLoop) -> Vec<(Class, Vec<Turn>)> {
-        let all = Share {
+    fn walk(schedule: &ClosedLoop) -> Vec<(RequestClass, Vec<Turn>)> {
+        let all = WorkerShare {
             worker: 0,
             workers: 1,
         };
@@ -182,7 +182,7 @@ mod tests {
         let mut schedule = closed_loop(2, 1);
         schedule.requests = None;
         schedule.duration = Some(Duration::from_secs(1));
-        let all = Share {
+        let all = WorkerShare {
             worker: 0,
             workers: 1,
         };
@@ -196,7 +196,7 @@ mod tests {
     fn workers_share_the_clients() {
         let schedule = closed_loop(5, 1);
         let clients = |worker| {
-            let share = Share { worker, workers: 2 };
+            let share = WorkerShare { worker, workers: 2 };
             let sessions = schedule.sessions(share);
             sessions.map(|session| session.client).collect::<Vec<_>>()
         };
@@ -212,9 +212,13 @@ mod tests {
         let (warmup, measured) = sessions.split_at(3);
         let shares: Vec<_> = warmup.iter().map(|(_, turns)| turns.len()).collect();
         assert_eq!(shares, [2, 2, 1]);
-        assert!(warmup.iter().all(|(class, _)| *class == Class::Warmup));
+        assert!(
+            warmup
+                .iter()
+                .all(|(class, _)| *class == RequestClass::Warmup)
+        );
         for ((_, before), (class, turns)) in warmup.iter().zip(measured) {
-            assert_eq!(*class, Class::Measured);
+            assert_eq!(*class, RequestClass::Measured);
             let mut walked = payloads(before);
             walked.extend(payloads(turns));
             assert_eq!(walked[4..], walked[..walked.len() - 4], "one order");

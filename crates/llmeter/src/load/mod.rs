@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use closed_loop::ClosedLoop;
-pub use schedule::{Class, Schedule, Session, Share, Turn};
+pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
 
 /// How much is sent.
 #[derive(Debug, Clone, Default)]

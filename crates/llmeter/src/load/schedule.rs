@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use llmeter::load::{Schedule, Session, Share, Turn};
+/// use llmeter::load::{Schedule, Session, WorkerShare, Turn};
 ///
 /// /// So many requests, evenly spaced, whether those before have ended or not.
 /// #[derive(Debug)]
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// }
 ///
 /// impl Schedule for Metronome {
-///     fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send> {
+///     fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
 ///         let every = self.every;
 ///         let mine = (share.worker as u32..self.requests).step_by(share.workers);
 ///         Box::new(mine.map(move |number| {
@@ -43,7 +43,7 @@ pub trait Schedule: fmt::Debug + Send + Sync {
     /// their arrival. It is called once for each worker, before the run begins. The iterator is
     /// advanced a little ahead of the next arrival and may be endless: a run that is stopped asks no
     /// further.
-    fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send>;
+    fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send>;
 
     /// The number of requests over all workers, warm-up excluded, if it is known.
     fn planned(&self) -> Option<u64> {
@@ -58,7 +58,7 @@ pub trait Schedule: fmt::Debug + Send + Sync {
 
 /// One worker's part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct WorkerShare {
     /// The worker, counted from 0.
     pub worker: usize,
     /// How many workers there are.
@@ -70,7 +70,7 @@ pub struct Session {
     /// The client or session number that responses are recorded with.
     pub client: u32,
     /// What its requests count for.
-    pub class: Class,
+    pub class: RequestClass,
     /// When it arrives, after the run's start; its first turn is due then. A session of the warm-up
     /// arrives before the run starts, and this does not apply.
     pub arrival: Duration,
@@ -89,7 +89,7 @@ impl Session {
     ) -> Self {
         Self {
             client,
-            class: Class::Measured,
+            class: RequestClass::Measured,
             arrival,
             until: None,
             turns: Box::new(turns),
@@ -111,7 +111,7 @@ impl fmt::Debug for Session {
 
 /// What requests count for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Class {
+pub enum RequestClass {
     /// Sent before the run starts, and kept out of every figure.
     Warmup,
     /// Part of the figures.

@@ -17,7 +17,7 @@ pub(super) enum MlflowError {
         tries: String,
     },
     /// The server understood and says no.
-    #[error("{action}: {server} answered {status}{}{}", colon(message), remedy(*status))]
+    #[error("{action}: {server} responded {status}{}{}", colon(message), remedy(*status))]
     Refused {
         action: &'static str,
         server: String,

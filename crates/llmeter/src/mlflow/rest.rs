@@ -292,7 +292,7 @@ impl Server {
             let seconds = headers
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            let reason = format!("answered {}{}", status.as_u16(), colon(&message));
+            let reason = format!("responded {}{}", status.as_u16(), colon(&message));
             return Failure::Passing(reason, seconds.map(Duration::from_secs));
         }
         Failure::Final(MlflowError::Refused {

@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::setting::Setting;
 use llmeter_wire::http1::HttpError;
-use llmeter_wire::{ConnectError, Phase, TlsProblem};
+use llmeter_wire::{ConnectError, Phase, TlsErrorKind};
 
 /// A failure, and what is known around it.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct FailureContext<'a> {
     /// The failure.
     pub failure: &'a Failure,
     /// Whether the server is reached with TLS.
@@ -19,12 +19,12 @@ pub struct Circumstances<'a> {
     /// Path and query of the request.
     pub target: Option<&'a str>,
     /// Where the key comes from, for an endpoint that takes one.
-    pub key: Option<&'a KeyVariable>,
+    pub key: Option<&'a ApiKeyVariable>,
     /// Whether the failure is one among many requests.
     pub is_load: bool,
 }
 
-impl<'a> Circumstances<'a> {
+impl<'a> FailureContext<'a> {
     /// A failure of which nothing more is known.
     pub fn of(failure: &'a Failure) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl<'a> Circumstances<'a> {
 
 /// The environment variable that holds an endpoint's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyVariable {
+pub struct ApiKeyVariable {
     /// Its name.
     pub name: String,
     /// Whether it is set.
@@ -58,9 +58,9 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// The same with settings called as `name` says.
     #[must_use]
-    pub fn worded(self, name: &dyn Fn(Setting) -> String) -> Self {
+    pub fn with_setting_names(self, name: &dyn Fn(Setting) -> String) -> Self {
         Self {
-            remedy: Setting::word(&self.remedy, name),
+            remedy: Setting::rename_all(&self.remedy, name),
             ..self
         }
     }
@@ -74,7 +74,7 @@ fn diagnosis(cause: &str, remedy: impl Into<String>) -> Option<Diagnosis> {
 }
 
 /// What a failure most likely means. `None` where the error itself says all there is.
-pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
+pub fn diagnose(seen: &FailureContext<'_>) -> Option<Diagnosis> {
     use FailureKind as Kind;
     let failure = seen.failure;
     match failure.kind() {
@@ -99,9 +99,9 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         ),
         Kind::NoResponse => {
             let remedy = match seen.is_encrypted {
-                true => "look into the server's log; does it listen for HTTP at this port?",
+                true => "check the server's log; does it listen for HTTP at this port?",
                 false => {
-                    "look into the server's log; does it listen for HTTP at this port, or for \
+                    "check the server's log; does it listen for HTTP at this port, or for \
                      https://?"
                 }
             };
@@ -112,11 +112,11 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         }
         Kind::Truncated if failure.phase() == Some(Phase::Decode) => diagnosis(
             "the stream ended without its end mark: the server stopped early, or it speaks another API",
-            "look into the server's log, and check `endpoint`",
+            "check the server's log, and check `endpoint`",
         ),
         Kind::Truncated => diagnosis(
             "the response was truncated: the server died, or something between has a time limit",
-            "look into the server's log, and at the time limits of gateways before it",
+            "check the server's log, and at the time limits of gateways before it",
         ),
         Kind::Malformed => of_malformed(failure),
         Kind::WebPage => diagnosis(
@@ -131,7 +131,7 @@ pub fn diagnose(seen: &Circumstances<'_>) -> Option<Diagnosis> {
         Kind::Empty => diagnosis(
             "the server sent an empty response",
             "check that `endpoint` names the API that the server speaks, and `base_url` its \
-             address, and look into the server's log",
+             address, and check the server's log",
         ),
         _ => None,
     }
@@ -144,7 +144,7 @@ fn of_proxy(failure: &Failure) -> Option<Diagnosis> {
     let cause = match failure.cause() {
         Some(ConnectError::NoProxy { source, .. }) => match source.kind() {
             io::ErrorKind::ConnectionRefused => "nobody listens at the proxy's address and port",
-            _ => "there is no way to the proxy's address",
+            _ => "the proxy's address cannot be reached",
         },
         _ => "the proxy does not let the request through",
     };
@@ -176,46 +176,46 @@ fn of_connection(failure: &Failure) -> Option<Diagnosis> {
         );
     }
     diagnosis(
-        "there is no way to this address",
+        "this address cannot be reached",
         "check the host in `base_url`, the network, VPN and firewalls; some networks need a proxy \
          (`proxy`)",
     )
 }
 
 fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
-    let problem = failure.cause().and_then(ConnectError::tls_problem);
+    let problem = failure.cause().and_then(ConnectError::tls_error_kind);
     match problem {
-        Some(TlsProblem::UnknownIssuer) => diagnosis(
-            "the certificate is signed by nobody whom this machine trusts: it is self-signed, of a \
-             company's own authority, or of a proxy that looks into the traffic",
-            "give the authority's certificate with `ca_file` FILE.pem; `insecure` takes any \
-             certificate, so that anybody could be the server",
+        Some(TlsErrorKind::UnknownIssuer) => diagnosis(
+            "the certificate is not signed by an authority that this machine trusts: it is \
+             self-signed, or from a company's own authority or an intercepting proxy",
+            "give the authority's certificate with `ca_file` FILE.pem; `insecure` accepts any \
+             certificate, so the server's identity is not verified",
         ),
-        Some(TlsProblem::AuthorityAsServer) => diagnosis(
+        Some(TlsErrorKind::AuthorityAsServer) => diagnosis(
             "the server shows an authority's certificate as its own, as self-signed ones often are",
             "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
              give it with `ca_file`, or take any certificate with `insecure`",
         ),
-        Some(TlsProblem::NotValidNow) => diagnosis(
+        Some(TlsErrorKind::NotValidNow) => diagnosis(
             "the certificate is not valid today",
             "check this machine's clock; otherwise the server needs a new certificate (`insecure` \
-             takes any)",
+             accepts any)",
         ),
-        Some(TlsProblem::OtherName) => diagnosis(
+        Some(TlsErrorKind::OtherName) => diagnosis(
             "the certificate is another host's",
-            "use the name that the certificate is for in `base_url`; `insecure` takes any \
+            "use the name that the certificate is for in `base_url`; `insecure` accepts any \
              certificate",
         ),
-        Some(TlsProblem::Certificate) => diagnosis(
+        Some(TlsErrorKind::Certificate) => diagnosis(
             "the server's certificate is not one that can be trusted",
-            "the server needs a proper certificate; `insecure` takes any",
+            "the server needs a valid certificate; `insecure` accepts any",
         ),
-        Some(TlsProblem::NotTls) => diagnosis(
+        Some(TlsErrorKind::NotTls) => diagnosis(
             "the server does not speak TLS at this port",
             "write http:// instead of https:// in `base_url`, or give the port of https",
         ),
-        Some(TlsProblem::Alert) => diagnosis(
-            "the server broke off the handshake: it knows no site of this name, or wants a client \
+        Some(TlsErrorKind::Alert) => diagnosis(
+            "the server aborted the handshake: it does not serve this host name, or wants a client \
              certificate, an older TLS or other ciphers",
             "check the host in `base_url`, and the server's TLS settings",
         ),
@@ -227,7 +227,7 @@ fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
     }
 }
 
-fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
+fn of_timeout(seen: &FailureContext<'_>) -> Option<Diagnosis> {
     match seen.failure.phase() {
         Some(Phase::Resolve | Phase::Connect) => diagnosis(
             "nothing responds at this address: a firewall drops what is sent, or the host is down",
@@ -243,15 +243,15 @@ fn of_timeout(seen: &Circumstances<'_>) -> Option<Diagnosis> {
             "check that it speaks https at this port; write http:// in `base_url` otherwise",
         ),
         _ if seen.is_load => diagnosis(
-            "responses take longer than they may",
+            "responses take longer than the timeout",
             "raise `timeout`, or use fewer `clients`",
         ),
         Some(Phase::Stream | Phase::Decode) => diagnosis(
-            "the response had begun, and was not over in time",
+            "the response started but did not finish before the timeout",
             "raise `timeout`, or ask for less (`max_tokens`)",
         ),
         Some(Phase::FirstToken) => diagnosis(
-            "the response had begun, and said nothing until the time was over",
+            "the response started, but no token arrived before the timeout",
             "raise `timeout`: the model may be working through the prompt; look at its queue and \
              log",
         ),
@@ -290,7 +290,7 @@ fn speaks_tls() -> Option<Diagnosis> {
 }
 
 /// What the server says in its own words is of help where a status has several causes.
-fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
+fn of_status(status: u16, seen: &FailureContext<'_>) -> Option<Diagnosis> {
     let words = seen.failure.message().to_ascii_lowercase();
     let says = |word: &str| words.contains(word);
     // Of AWS's errors, whose requests are mostly signed, the endpoints say what there is to do.
@@ -356,10 +356,10 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
             "the server or a gateway before it reached its time limit",
             match seen.is_load {
                 true => {
-                    "look into the server's log and at the gateway's time limit, or use fewer \
+                    "check the server's log and at the gateway's time limit, or use fewer \
                          `clients`"
                 }
-                false => "look into the server's log, and at the gateway's time limit",
+                false => "check the server's log, and at the gateway's time limit",
             },
         ),
         413 => diagnosis("the request is too large", "send smaller payloads"),
@@ -380,12 +380,12 @@ fn of_status(status: u16, seen: &Circumstances<'_>) -> Option<Diagnosis> {
         500.. => diagnosis(
             match status {
                 502 | 503 => "the gateway is there, but the model behind it is not ready",
-                529 => "the provider has too much to do",
+                529 => "the provider is overloaded",
                 _ => "the server failed",
             },
             match seen.is_load {
-                true => "look into the server's log, or use fewer `clients`",
-                false => "look into the server's log, or try again later",
+                true => "check the server's log, or use fewer `clients`",
+                false => "check the server's log, or try again later",
             },
         ),
         _ => None,

@@ -10,7 +10,7 @@ mod watch;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-pub use diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
+pub use diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
 pub use report::{ProbeFrame, ProbeHead, ProbeReport, ProbeRequest};
 
 use crate::base::error::{Error, Result};
@@ -45,7 +45,7 @@ use watch::{Watch, Watched};
 /// not there or refuses is no error: the report says so.
 pub fn probe(
     config: &RunConfig,
-    key: Option<&KeyVariable>,
+    key: Option<&ApiKeyVariable>,
     interrupt: &Interrupt,
 ) -> Result<ProbeReport> {
     config.validate()?;

@@ -6,14 +6,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::diagnosis::{Circumstances, Diagnosis, KeyVariable, diagnose};
+use super::diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
 use super::watch::{FrameLog, Watch};
 use crate::base::failure::Failure;
 use crate::base::setting::Setting;
 use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
-use llmeter_wire::{Phase, Proxy, StampSource, TlsFacts};
+use llmeter_wire::{Phase, Proxy, StampSource, TlsInfo};
 
 /// What stands in the place of a header's value that may be a secret.
 const HIDDEN: &str = "(hidden)";
@@ -48,7 +48,7 @@ pub struct ProbeReport {
     /// Time of the TLS handshake.
     pub time_to_tls: Option<f64>,
     /// What the handshake agreed on.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<TlsInfo>,
     /// The request, if it is HTTP.
     pub request: Option<ProbeRequest>,
     /// The head of the response, if it came.
@@ -190,9 +190,9 @@ impl ProbeReport {
         self.response = Some(response);
     }
 
-    pub(super) fn diagnose(&mut self, key: Option<&KeyVariable>) {
+    pub(super) fn diagnose(&mut self, key: Option<&ApiKeyVariable>) {
         let Some(failure) = &self.error else { return };
-        self.diagnosis = diagnose(&Circumstances {
+        self.diagnosis = diagnose(&FailureContext {
             failure,
             is_encrypted: self.is_encrypted,
             target: self.request.as_ref().map(ProbeRequest::target),
@@ -203,10 +203,12 @@ impl ProbeReport {
 
     /// The same with settings called as `name` says in what is to be done.
     #[must_use]
-    pub fn worded(mut self, name: &dyn Fn(Setting) -> String) -> Self {
-        self.diagnosis = self.diagnosis.map(|diagnosis| diagnosis.worded(name));
+    pub fn with_setting_names(mut self, name: &dyn Fn(Setting) -> String) -> Self {
+        self.diagnosis = self
+            .diagnosis
+            .map(|diagnosis| diagnosis.with_setting_names(name));
         for remark in &mut self.remarks {
-            *remark = Setting::word(remark, name);
+            *remark = Setting::rename_all(remark, name);
         }
         self
     }

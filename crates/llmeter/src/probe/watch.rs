@@ -14,7 +14,7 @@ use crate::endpoint::{
 use crate::payload::Payload;
 use crate::run::ConnectionWatch;
 use llmeter_wire::clock::{self, Stamp};
-use llmeter_wire::{Connection, Phase, Server, TlsFacts};
+use llmeter_wire::{Connection, Phase, Server, TlsInfo};
 
 /// The maximum of frames that are kept; the rest is counted.
 const MAX_FRAMES: usize = 10_000;
@@ -42,7 +42,7 @@ pub(super) struct Opened {
     pub(super) address: Option<SocketAddr>,
     pub(super) time_to_connect: f64,
     pub(super) time_to_tls: Option<f64>,
-    pub(super) tls: Option<TlsFacts>,
+    pub(super) tls: Option<TlsInfo>,
 }
 
 impl ConnectionWatch for Watch {

@@ -5,11 +5,11 @@
 
 pub mod charts;
 mod cost;
-mod ladder;
 mod probe;
 mod summary;
+mod sweep;
 
 pub use cost::cost;
-pub use ladder::ladder;
 pub use probe::probe;
 pub use summary::summary;
+pub use sweep::sweep;

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::cloud_folder;
 use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
 use super::saved_folder::temporary_folder;
-use crate::base::runtime::{runtime, spawn_behind};
+use crate::base::runtime::{runtime, spawn_low_priority};
 use crate::storage::{CloudUrl, Store};
 use crate::{Error, Result};
 use llmeter_wire::clock;
@@ -79,7 +79,7 @@ impl Mirror {
         let path = staging.path().to_path_buf();
         let (orders, received) = unbounded_channel();
         let (url, from) = (url.clone(), path.clone());
-        let thread = spawn_behind("uploader", move || Uploader::run(&url, from, received))?;
+        let thread = spawn_low_priority("uploader", move || Uploader::run(&url, from, received))?;
         lock(&STAGING).push(path.clone());
         Ok(Self {
             orders: Some(orders),

@@ -23,7 +23,7 @@ pub(crate) fn guard(
     let tokenizer = config.tokenizer.clone();
     let guard = SpendGuard::new(model.clone(), limit, config.clients, tokenizer)?;
     for prepared in prepared {
-        guard.check_room(prepared.expected(&guard))?;
+        guard.check_limit(prepared.expected(&guard))?;
     }
     Ok(Some(Arc::new(guard)))
 }
@@ -50,9 +50,9 @@ impl Shared {
     }
 
     /// Lets the guard see how time passes.
-    pub(crate) fn look_at_clock(&self) {
+    pub(crate) fn check_elapsed_cost(&self) {
         if let Some(guard) = &self.guard {
-            guard.look_at_clock(self.elapsed());
+            guard.check_elapsed_cost(self.elapsed());
         }
     }
 

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::base::error::Result;
-use crate::base::runtime::{runtime, spawn_behind};
-use crate::callback::Hooked;
+use crate::base::runtime::{runtime, spawn_low_priority};
+use crate::callback::CallbackChain;
 use crate::run::Interrupt;
 use crate::run::decode::Recorded;
 
@@ -23,14 +23,14 @@ const MAX_BATCHES: usize = 4;
 
 /// Where decoders put finished responses.
 #[derive(Clone)]
-pub(crate) enum Outlet {
+pub(crate) enum DecodedSink {
     /// To the collector.
     Collector(Sender<Vec<Recorded>>),
     /// To the callbacks, and from there to the collector.
     Callbacks(mpsc::Sender<Vec<Recorded>>),
 }
 
-impl Outlet {
+impl DecodedSink {
     pub(crate) fn put(&self, batch: Vec<Recorded>) {
         // The receivers live until every outlet is dropped.
         match self {
@@ -42,20 +42,20 @@ impl Outlet {
 
 /// Starts the thread. It ends with the last outlet.
 pub(crate) fn spawn(
-    hooked: Arc<Hooked>,
+    hooked: Arc<CallbackChain>,
     collector: Sender<Vec<Recorded>>,
     interrupt: Interrupt,
     grace: Duration,
-) -> Result<Outlet> {
+) -> Result<DecodedSink> {
     let (batches, incoming) = mpsc::channel(MAX_BATCHES);
     let runtime = runtime()?;
-    let stage = Arc::new(Stage {
+    let stage = Arc::new(AfterInvokeStage {
         hooked,
         collector,
         interrupt,
         grace,
     });
-    spawn_behind("after-invoke", move || {
+    spawn_low_priority("after-invoke", move || {
         runtime.block_on(async {
             tokio::select! {
                 () = stage.run(incoming) => {}
@@ -63,17 +63,17 @@ pub(crate) fn spawn(
             }
         });
     })?;
-    Ok(Outlet::Callbacks(batches))
+    Ok(DecodedSink::Callbacks(batches))
 }
 
-struct Stage {
-    hooked: Arc<Hooked>,
+struct AfterInvokeStage {
+    hooked: Arc<CallbackChain>,
     collector: Sender<Vec<Recorded>>,
     interrupt: Interrupt,
     grace: Duration,
 }
 
-impl Stage {
+impl AfterInvokeStage {
     async fn run(self: &Arc<Self>, mut incoming: mpsc::Receiver<Vec<Recorded>>) {
         let mut under_way = JoinSet::new();
         let mut is_open = true;

@@ -15,7 +15,7 @@ pub(crate) async fn unless_cancelled<T, E>(
     cancel: impl Future<Output = E>,
 ) -> Result<T, E> {
     let (mut work, mut cancel) = (pin!(work), pin!(cancel));
-    let mut bell: Option<(Arc<Bell>, Waker)> = None;
+    let mut bell: Option<(Arc<CancelWaker>, Waker)> = None;
     std::future::poll_fn(|context| {
         if let Poll::Ready(output) = work.as_mut().poll(context) {
             return Poll::Ready(Ok(output));
@@ -24,16 +24,16 @@ pub(crate) async fn unless_cancelled<T, E>(
             Some(bell) if bell.0.task.will_wake(context.waker()) => bell,
             // Also when the task has moved to another waker.
             bell => {
-                let new = Arc::new(Bell {
-                    has_rung: AtomicBool::new(true),
+                let new = Arc::new(CancelWaker {
+                    is_woken: AtomicBool::new(true),
                     task: context.waker().clone(),
                 });
                 bell.insert((new.clone(), new.into()))
             }
         };
-        // A plain look first: it costs less than a swap, and the waking comes after the ringing.
-        let has_rung = &bell.has_rung;
-        if !has_rung.load(Ordering::Relaxed) || !has_rung.swap(false, Ordering::AcqRel) {
+        // A load before the swap is cheaper, and the flag is always set before the wake-up.
+        let is_woken = &bell.is_woken;
+        if !is_woken.load(Ordering::Relaxed) || !is_woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
         cancel
@@ -45,18 +45,18 @@ pub(crate) async fn unless_cancelled<T, E>(
 }
 
 /// Wakes the task, and remembers that it was this that did.
-struct Bell {
-    has_rung: AtomicBool,
+struct CancelWaker {
+    is_woken: AtomicBool,
     task: Waker,
 }
 
-impl Wake for Bell {
+impl Wake for CancelWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.has_rung.store(true, Ordering::Release);
+        self.is_woken.store(true, Ordering::Release);
         self.task.wake_by_ref();
     }
 }

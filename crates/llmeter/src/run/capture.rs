@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use jiff::Timestamp;
 
 use crate::base::failure::Failure;
-use crate::callback::RequestData;
+use crate::callback::CallbackData;
 use crate::cost::Reservation;
 use crate::endpoint::ResponseBuilder;
 use crate::run::prepare::Prepared;
@@ -31,30 +31,30 @@ pub(crate) struct Segment {
     /// The head and its arrival; the first segment of a response that has one carries it.
     pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
     pub(crate) body: Vec<u8>,
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) marks: Vec<ReadArrival>,
     /// What came before of this response does not count: the request was sent again.
     pub(crate) is_restart: bool,
     /// The response is over.
-    pub(crate) ending: Option<Box<Ending>>,
+    pub(crate) ending: Option<Box<ExchangeEnd>>,
     /// What was reserved for it in a run with a limit of cost; with the ending.
     pub(crate) reservation: Option<Reservation>,
 }
 
 /// `body[..end]` had arrived by `arrival`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct ReadArrival {
     pub(crate) end: u32,
     pub(crate) arrival: Arrival,
 }
 
 /// How an exchange ended, and what is known of it beside the response's bytes.
 #[derive(Debug)]
-pub(crate) struct Ending {
+pub(crate) struct ExchangeEnd {
     pub(crate) client: u32,
     pub(crate) prepared: Arc<Prepared>,
     /// What callbacks keep of the request.
-    pub(crate) data: RequestData,
-    pub(crate) sending: Sending,
+    pub(crate) data: CallbackData,
+    pub(crate) sending: SendTiming,
     /// Why the wire failed; `None` for a complete HTTP response.
     pub(crate) failure: Option<Failure>,
     /// When the exchange was over.
@@ -66,7 +66,7 @@ pub(crate) struct Ending {
 
 /// When and how a request was sent.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sending {
+pub(crate) struct SendTiming {
     /// The first write of the first attempt.
     pub(crate) at: Option<Stamp>,
     pub(crate) wall: Option<Timestamp>,
@@ -79,7 +79,7 @@ pub(crate) struct Sending {
     pub(crate) retry_wait: f64,
 }
 
-impl Sending {
+impl SendTiming {
     /// Notes when the request's first byte was written, if it was. The first attempt's counts.
     pub(crate) fn note(&mut self, first_write: Option<Stamp>, intended: Stamp) {
         if self.at.is_none()
@@ -145,11 +145,11 @@ pub(crate) struct Capture {
     head: Option<Box<(ResponseHead, Arrival)>>,
     /// Body bytes that were not handed over yet; the wire appends to them.
     pub(crate) body: Vec<u8>,
-    marks: Vec<Mark>,
+    marks: Vec<ReadArrival>,
     /// Bytes and marks that the next segment will probably hold.
     expected: (usize, usize),
     is_restart: bool,
-    pub(crate) sending: Sending,
+    pub(crate) sending: SendTiming,
     pub(crate) reservation: Option<Reservation>,
 }
 
@@ -164,7 +164,7 @@ impl Capture {
             marks: Vec::new(),
             expected: (0, 0),
             is_restart: false,
-            sending: Sending::default(),
+            sending: SendTiming::default(),
             reservation: None,
         }
     }
@@ -184,7 +184,7 @@ impl Capture {
         if self.marks.last().map_or(0, |mark| mark.end) == end {
             return;
         }
-        self.marks.push(Mark { end, arrival });
+        self.marks.push(ReadArrival { end, arrival });
         if self.body.len() >= SEGMENT_SIZE {
             self.hand_over(None);
         }
@@ -201,8 +201,8 @@ impl Capture {
     }
 
     /// The response is over; the next call belongs to the next one.
-    pub(crate) fn finish(&mut self, ending: Ending) {
-        self.sending = Sending::default();
+    pub(crate) fn finish(&mut self, ending: ExchangeEnd) {
+        self.sending = SendTiming::default();
         self.hand_over(Some(Box::new(ending)));
     }
 
@@ -213,11 +213,11 @@ impl Capture {
 
     /// Drops a request of which nothing was sent.
     pub(crate) fn forget(&mut self) {
-        self.sending = Sending::default();
+        self.sending = SendTiming::default();
         self.reservation = None;
     }
 
-    fn hand_over(&mut self, ending: Option<Box<Ending>>) {
+    fn hand_over(&mut self, ending: Option<Box<ExchangeEnd>>) {
         // Memory that grows token by token is copied again and again. Responses resemble each other,
         // so the largest segment of late tells how much the next one needs.
         let recent = |expected: usize, now: usize| now.max(expected - expected / 64);
@@ -248,7 +248,7 @@ impl Capture {
 impl Segment {
     /// The memory that the segment holds, roughly.
     pub(crate) fn size(&self) -> usize {
-        self.body.capacity() + self.marks.capacity() * size_of::<Mark>() + 256
+        self.body.capacity() + self.marks.capacity() * size_of::<ReadArrival>() + 256
     }
 }
 

@@ -13,7 +13,7 @@ use crate::endpoint::{Invoke, ResponseBuilder, Transport};
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
-use crate::run::capture::{Capture, Ending, Segment, Sending};
+use crate::run::capture::{Capture, ExchangeEnd, Segment, SendTiming};
 use crate::run::pool::Channel;
 use crate::run::prefetch::Ready;
 use crate::run::prepare::Prepared;
@@ -144,7 +144,7 @@ impl Client {
             }
         };
         let sending = self.capture.sending;
-        self.capture.finish(Ending {
+        self.capture.finish(ExchangeEnd {
             client: self.number,
             prepared,
             data,
@@ -166,11 +166,11 @@ impl Client {
 
     /// Records a request that is not sent.
     async fn refused(&mut self, request: Ready, is_warmup: bool) -> Stamp {
-        self.capture.finish(Ending {
+        self.capture.finish(ExchangeEnd {
             client: self.number,
             prepared: request.prepared,
             data: request.data,
-            sending: Sending::default(),
+            sending: SendTiming::default(),
             failure: request.refusal,
             at: clock::now(),
             is_warmup,
@@ -269,7 +269,7 @@ impl Client {
         let watch = self.shared.watch.as_ref();
         self.phase = Some(Phase::Connect);
         let permit = self.shared.connecting.acquire().await;
-        let dialled = dialer.dial_by_phases(self.number as usize, |phase| {
+        let dialled = dialer.dial_with_phases(self.number as usize, |phase| {
             self.phase = Some(phase);
             if let Some(watch) = watch {
                 watch.enter(phase);
@@ -333,7 +333,7 @@ async fn invoke(
 ) -> Result<Stamp, Failure> {
     // The call itself is within, too: it is foreign code even before it is awaited.
     let work = async { api.invoke(payload, builder).await };
-    match foreign::guarded_async(work).await {
+    match foreign::catch_panic_async(work).await {
         Ok(Ok(())) => Ok(clock::now()),
         Ok(Err(failure)) => Err(failure),
         Err(panic) => Err(panic.into()),

@@ -222,8 +222,8 @@ impl RunConfig {
     fn validate_costs(&self) -> Result<()> {
         let models = self.cost_models().count();
         if models > 1 {
-            let given = format!("with {models} cost models");
-            let expected = "one at most: a model can have all dimensions";
+            let given = format!("{models} cost models");
+            let expected = "at most one; put all dimensions into it";
             return Err(Error::invalid(Setting::Callbacks, given, expected));
         }
         let Some(limit) = self.max_cost else {
@@ -235,7 +235,7 @@ impl RunConfig {
         match self.cost_model() {
             Some(model) if !model.is_empty() => Ok(()),
             _ => {
-                let hint = "any other price will do, too, as will a CostModel among the callbacks";
+                let hint = "or set another price, or add a CostModel callback";
                 Err(Error::requires(Setting::MaxCost, Setting::CostInput).with_hint(hint))
             }
         }

@@ -9,15 +9,15 @@ use refusal::{excerpt, refusal};
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
-use crate::callback::RequestData;
+use crate::callback::CallbackData;
 use crate::endpoint::{
     Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, ResponseDetail, Transport,
 };
 use crate::payload::Tokenizer;
-use crate::run::capture::{Ending, Mark, RequestId, Segment};
+use crate::run::capture::{ExchangeEnd, ReadArrival, RequestId, Segment};
 use crate::run::quality::ResponseQuality;
 use llmeter_wire::ResponseHead;
-use llmeter_wire::coding::Unpacker;
+use llmeter_wire::content_encoding::Decompressor;
 use llmeter_wire::framing::{Frame, Framer, Framing};
 use llmeter_wire::{Arrival, Phase, Proxy};
 
@@ -35,7 +35,7 @@ pub(crate) struct Recorded {
     pub(crate) throttle: Option<String>,
     pub(crate) is_warmup: bool,
     /// What callbacks keep of the request.
-    pub(crate) data: RequestData,
+    pub(crate) data: CallbackData,
 }
 
 /// Decodes the responses of some workers.
@@ -75,7 +75,7 @@ impl Decoder {
         let mut assembly = begun
             .filter(|_| !segment.is_restart)
             .unwrap_or_else(|| Box::new(Assembly::new(endpoint)));
-        let fed = foreign::guarded(|| {
+        let fed = foreign::catch_panic(|| {
             if let Some(head) = segment.head {
                 assembly.head(*head, endpoint);
             }
@@ -89,7 +89,7 @@ impl Decoder {
             return None;
         };
         let finished =
-            foreign::guarded(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
+            foreign::catch_panic(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
         let mut recorded = finished.unwrap_or_else(|panic| {
             // Whatever else is known of the failure may hold what could not be redacted.
             assembly.builder.error = None;
@@ -133,7 +133,7 @@ struct Assembly {
     is_invoked: bool,
     head: Option<(ResponseHead, Arrival)>,
     /// Undoes the body's compression, if it has any.
-    unpacker: Option<Unpacker>,
+    unpacker: Option<Decompressor>,
     /// Whether what is left of the body cannot be unpacked.
     is_garbled: bool,
     body: Body,
@@ -178,7 +178,7 @@ impl Assembly {
         let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
         let is_refusal = !(200..300).contains(&head.status);
         let coding = head.content_encoding();
-        self.unpacker = coding.and_then(Unpacker::of);
+        self.unpacker = coding.and_then(Decompressor::of);
         self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
             let unreadable = format!(
                 "the response is encoded as {coding}; gzip and deflate can be read, and nothing else \
@@ -203,12 +203,12 @@ impl Assembly {
         self.head = Some((head, arrival));
     }
 
-    fn body(&mut self, bytes: &[u8], marks: &[Mark]) {
+    fn body(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
         let Some(mut unpacker) = self.unpacker.take() else {
             return self.plain(bytes, marks);
         };
         let mut begin = 0;
-        for Mark { end, arrival } in marks.iter().copied() {
+        for ReadArrival { end, arrival } in marks.iter().copied() {
             // A read counts as well if nothing can be unpacked from it yet.
             self.note_read(arrival);
             let packed = &bytes[begin..end as usize];
@@ -219,7 +219,7 @@ impl Assembly {
             // What a frame unpacks from had come with the read that brought the last of it.
             let fed = unpacker.feed(packed, |plain| {
                 let end = plain.len() as u32;
-                self.plain(plain, &[Mark { end, arrival }]);
+                self.plain(plain, &[ReadArrival { end, arrival }]);
             });
             if let Err(reason) = fed {
                 self.is_garbled = true;
@@ -242,7 +242,7 @@ impl Assembly {
     }
 
     /// Takes in bytes that are not compressed, or not any more.
-    fn plain(&mut self, bytes: &[u8], marks: &[Mark]) {
+    fn plain(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
         for mark in marks {
             self.note_read(mark.arrival);
         }
@@ -282,7 +282,7 @@ impl Assembly {
     /// The response is over: decodes what is left and makes the record.
     fn finish(
         &mut self,
-        ending: &mut Ending,
+        ending: &mut ExchangeEnd,
         endpoint: &dyn Endpoint,
         tokenizer: &dyn Tokenizer,
     ) -> Recorded {
@@ -313,7 +313,7 @@ impl Assembly {
     }
 
     /// The record of what is known. Calls the tokenizer unless the request failed.
-    fn record(&mut self, ending: &mut Ending, tokenizer: &dyn Tokenizer) -> Recorded {
+    fn record(&mut self, ending: &mut ExchangeEnd, tokenizer: &dyn Tokenizer) -> Recorded {
         let sending = ending.sending;
         let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
         // By it whoever runs the server finds the request, if the response itself has no id.
@@ -420,7 +420,7 @@ impl Assembly {
             Body::Foreign(body) => {
                 let kind = self.head.as_ref().and_then(|(head, _)| head.content_type());
                 let reason = format!(
-                    "the server answered with {} instead of JSON or an event stream: {}",
+                    "the server responded with {} instead of JSON or an event stream: {}",
                     kind.unwrap_or("something"),
                     excerpt(body)
                 );

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::load::{Class, Session};
-use crate::run::gate::Pass;
+use crate::load::{RequestClass, Session};
+use crate::run::gate::BarrierPass;
 use crate::run::session;
 use crate::run::shared::Shared;
 use crate::run::worker::Worker;
@@ -21,13 +21,13 @@ pub(crate) async fn dispatch(
     shared: Arc<Shared>,
     worker: Arc<Worker>,
     sessions: impl Iterator<Item = Session>,
-    pass: Pass,
+    pass: BarrierPass,
 ) -> bool {
     let mut sessions = sessions.peekable();
     let mut tasks = JoinSet::new();
     let mut is_whole = true;
     let mut start = clock::now();
-    while let Some(session) = sessions.next_if(|session| session.class == Class::Warmup) {
+    while let Some(session) = sessions.next_if(|session| session.class == RequestClass::Warmup) {
         tasks.spawn(session::run(shared.clone(), worker.clone(), session, start));
     }
     while let Some(ended) = tasks.join_next().await {

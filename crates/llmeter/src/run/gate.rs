@@ -7,21 +7,21 @@ use tokio::sync::watch;
 /// Opens when every pass is handed in. A pass that is dropped counts as handed in, so that a
 /// worker that dies cannot hold up the others.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct StartBarrier {
     missing: Arc<watch::Sender<usize>>,
 }
 
 /// One worker's part in opening the gate.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub(crate) struct BarrierPass {
     missing: Arc<watch::Sender<usize>>,
 }
 
-impl Gate {
+impl StartBarrier {
     /// A gate, and the passes that open it.
-    pub(crate) fn new(passes: usize) -> (Self, Vec<Pass>) {
+    pub(crate) fn new(passes: usize) -> (Self, Vec<BarrierPass>) {
         let missing = Arc::new(watch::Sender::new(passes));
-        let pass = |_| Pass {
+        let pass = |_| BarrierPass {
             missing: missing.clone(),
         };
         let passes = (0..passes).map(pass).collect();
@@ -29,7 +29,7 @@ impl Gate {
     }
 
     /// Hands in a pass and waits for all others.
-    pub(crate) async fn wait(&self, pass: Pass) {
+    pub(crate) async fn wait(&self, pass: BarrierPass) {
         let mut missing = self.missing.subscribe();
         drop(pass);
         // The sender lives in `self`, so that waiting cannot fail.
@@ -37,7 +37,7 @@ impl Gate {
     }
 }
 
-impl Drop for Pass {
+impl Drop for BarrierPass {
     fn drop(&mut self) {
         self.missing.send_if_modified(|missing| {
             *missing -= 1;
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn opens_with_the_last_pass_even_if_that_is_dropped() {
-        let (gate, mut passes) = Gate::new(3);
+        let (gate, mut passes) = StartBarrier::new(3);
         let mut context = Context::from_waker(Waker::noop());
         let mut first = pin!(gate.wait(passes.remove(0)));
         let mut second = pin!(gate.wait(passes.remove(0)));

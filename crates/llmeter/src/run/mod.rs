@@ -16,7 +16,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | settings, saved forms | `config`, `saved`, `saved_run` |
+//! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `cancel`, `interrupt` |
@@ -68,4 +68,4 @@ pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
-pub use start::run_name_from_clock;
+pub use start::default_run_name;

@@ -6,12 +6,12 @@ use tokio::runtime::Runtime;
 
 use crate::base::error::{Error, Result};
 use crate::base::host;
-use crate::callback::{Hook, Hooked};
+use crate::callback::{CallbackChain, Hook};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
 use crate::load::Schedule;
 use crate::run::admission;
-use crate::run::prefetch::{RequestMaker, Requests};
+use crate::run::prefetch::{RequestBuilder, Requests};
 use crate::run::prepare::Prepared;
 use crate::run::reach::reach;
 use crate::run::{Interrupt, RunConfig};
@@ -21,7 +21,7 @@ use llmeter_wire::{Dialer, Proxy};
 pub(super) struct Plan {
     /// The configuration as the callbacks leave it.
     pub(super) config: RunConfig,
-    pub(super) hooked: Arc<Hooked>,
+    pub(super) hooked: Arc<CallbackChain>,
     pub(super) schedule: Arc<dyn Schedule>,
     /// In a run with a limit of cost.
     pub(super) guard: Option<Arc<SpendGuard>>,
@@ -40,7 +40,7 @@ impl Plan {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         config.validate()?;
-        let hooked = Arc::new(Hooked::new(&config.callbacks)?);
+        let hooked = Arc::new(CallbackChain::new(&config.callbacks)?);
         let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
         host::check_open_files(config.clients)?;
         let proxy = config.proxy()?;
@@ -55,7 +55,7 @@ impl Plan {
         let guard = admission::guard(&config, &prepared)?;
         let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;
         let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived(&*config.endpoint) {
-            Requests::prefetched(RequestMaker {
+            Requests::prefetched(RequestBuilder {
                 hooked: hooked.clone(),
                 endpoint: config.endpoint.clone(),
                 proxy,
@@ -81,7 +81,7 @@ impl Plan {
 /// The configuration as the callbacks leave it.
 async fn before_run(
     config: &RunConfig,
-    hooked: &Hooked,
+    hooked: &CallbackChain,
     interrupt: &Interrupt,
 ) -> Result<RunConfig> {
     let mut config = config.clone();

@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use crate::base::error::Result;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
-use crate::base::runtime::{runtime, spawn_behind};
-use crate::callback::{Hooked, InvokeRequest, RequestData};
+use crate::base::runtime::{runtime, spawn_low_priority};
+use crate::callback::{CallbackChain, CallbackData, InvokeRequest};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
 use crate::load::Turn;
@@ -29,14 +29,14 @@ use llmeter_wire::{Phase, Proxy, clock};
 
 /// How long the thread sleeps when no session waits. What sessions want next is then prepared in
 /// one turn, which spares the workers a wake-up per request.
-const NAP: Duration = Duration::from_millis(2);
+const IDLE_SLEEP: Duration = Duration::from_millis(2);
 
 /// A request that can be sent, or why it cannot.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) prepared: Arc<Prepared>,
     /// What callbacks keep of it.
-    pub(crate) data: RequestData,
+    pub(crate) data: CallbackData,
     /// A callback failed, or what it made of the payload cannot be sent.
     pub(crate) refusal: Option<Failure>,
 }
@@ -45,7 +45,7 @@ impl Ready {
     pub(crate) fn new(prepared: Arc<Prepared>) -> Self {
         Self {
             prepared,
-            data: RequestData::default(),
+            data: CallbackData::default(),
             refusal: None,
         }
     }
@@ -67,7 +67,7 @@ pub(crate) enum Requests {
 }
 
 pub(crate) struct Prefetcher {
-    orders: Sender<Order>,
+    orders: Sender<PrefetchRequest>,
     hurry: Arc<Notify>,
     wait_ns: AtomicU64,
     /// Tells which requests have grown too old, if they do.
@@ -75,19 +75,19 @@ pub(crate) struct Prefetcher {
 }
 
 /// A request that a session wants.
-struct Order {
-    job: Job,
+struct PrefetchRequest {
+    job: PrefetchJob,
     reply: oneshot::Sender<Ready>,
 }
 
-enum Job {
-    Make(Wanted),
+enum PrefetchJob {
+    Make(RequestSpec),
     /// One like this, which has grown too old. Callbacks have seen it already.
     Renew(Arc<Prepared>),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct RequestSpec {
     payload: usize,
     client: u32,
     sequence: u64,
@@ -96,16 +96,16 @@ struct Wanted {
 
 /// A session's side: what it sends next.
 pub(crate) struct NextRequest {
-    orders: Option<Sender<Order>>,
+    orders: Option<Sender<PrefetchRequest>>,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
     /// What is wanted next, but for its payload.
-    next: Wanted,
+    next: RequestSpec,
 }
 
 /// Makes requests, on the prefetcher's thread.
-pub(crate) struct RequestMaker {
-    pub(crate) hooked: Arc<Hooked>,
+pub(crate) struct RequestBuilder {
+    pub(crate) hooked: Arc<CallbackChain>,
     pub(crate) endpoint: Arc<dyn Endpoint>,
     /// The proxy through which requests go.
     pub(crate) proxy: Option<Proxy>,
@@ -121,7 +121,7 @@ pub(crate) struct RequestMaker {
 
 impl Requests {
     /// Starts the thread that makes requests. It ends with the last session.
-    pub(crate) fn prefetched(maker: RequestMaker) -> Result<Self> {
+    pub(crate) fn prefetched(maker: RequestBuilder) -> Result<Self> {
         let (orders, incoming) = channel();
         let ageing = match maker.endpoint.transport() {
             Transport::Http(api) if api.request_lifetime().is_some() => {
@@ -131,7 +131,7 @@ impl Requests {
         };
         let hurry = Arc::new(Notify::new());
         let (runtime, called) = (runtime()?, hurry.clone());
-        spawn_behind("before-invoke", move || {
+        spawn_low_priority("before-invoke", move || {
             runtime.block_on(serve(Arc::new(maker), &incoming, &called));
             // A hook that hangs must not hold up the end.
             runtime.shutdown_background();
@@ -153,7 +153,7 @@ impl Requests {
             },
             coming: None,
             ready: None,
-            next: Wanted {
+            next: RequestSpec {
                 payload: 0,
                 client,
                 sequence: 0,
@@ -170,7 +170,7 @@ impl Requests {
         };
         match &prefetcher.ageing {
             Some(endpoint) if !is_fresh(&**endpoint, &ready.prepared) => {
-                let coming = order(&prefetcher.orders, Job::Renew(ready.prepared));
+                let coming = order(&prefetcher.orders, PrefetchJob::Renew(ready.prepared));
                 let renewed = prefetcher.wait_for(coming, interrupt).await?;
                 Some(Ready {
                     data: ready.data,
@@ -213,10 +213,10 @@ impl Prefetcher {
 }
 
 /// Asks the thread for a request.
-fn order(orders: &Sender<Order>, job: Job) -> oneshot::Receiver<Ready> {
+fn order(orders: &Sender<PrefetchRequest>, job: PrefetchJob) -> oneshot::Receiver<Ready> {
     let (reply, coming) = oneshot::channel();
     // The thread lives as long as this sender.
-    let _ = orders.send(Order { job, reply });
+    let _ = orders.send(PrefetchRequest { job, reply });
     coming
 }
 
@@ -224,7 +224,9 @@ fn order(orders: &Sender<Order>, job: Job) -> oneshot::Receiver<Ready> {
 fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
     match endpoint.transport() {
         // What panics would not say anything else the next time.
-        Transport::Http(api) => foreign::guarded(|| api.is_fresh(prepared.made)).unwrap_or(true),
+        Transport::Http(api) => {
+            foreign::catch_panic(|| api.is_fresh(prepared.made)).unwrap_or(true)
+        }
         Transport::Invoke(_) => true,
     }
 }
@@ -234,7 +236,7 @@ impl NextRequest {
     pub(crate) fn want(&mut self, turn: Option<&Turn>) {
         if let (Some(orders), Some(turn)) = (&self.orders, turn) {
             self.next.payload = turn.payload;
-            self.coming = Some(order(orders, Job::Make(self.next)));
+            self.coming = Some(order(orders, PrefetchJob::Make(self.next)));
             self.next.sequence += 1;
         }
     }
@@ -290,7 +292,7 @@ fn of_payload<T>(items: &[Arc<T>], payload: usize) -> &Arc<T> {
     &items[payload % items.len()]
 }
 
-async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notify) {
+async fn serve(maker: Arc<RequestBuilder>, orders: &Receiver<PrefetchRequest>, hurry: &Notify) {
     let mut under_way = JoinSet::new();
     loop {
         match orders.try_recv() {
@@ -298,8 +300,8 @@ async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notif
                 let maker = maker.clone();
                 let mut work = Box::pin(async move {
                     let ready = match order.job {
-                        Job::Make(wanted) => maker.make(wanted).await,
-                        Job::Renew(old) => maker.renew(old),
+                        PrefetchJob::Make(wanted) => maker.make(wanted).await,
+                        PrefetchJob::Renew(old) => maker.renew(old),
                     };
                     // The session may have been stopped.
                     let _ = order.reply.send(ready);
@@ -316,7 +318,7 @@ async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notif
                 let mut called = pin!(hurry.notified());
                 tokio::select! {
                     () = &mut called => {}
-                    () = tokio::time::sleep(NAP) => {}
+                    () = tokio::time::sleep(IDLE_SLEEP) => {}
                     Some(_) = under_way.join_next() => {}
                 }
             }
@@ -325,7 +327,7 @@ async fn serve(maker: Arc<RequestMaker>, orders: &Receiver<Order>, hurry: &Notif
     }
 }
 
-impl RequestMaker {
+impl RequestBuilder {
     fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -342,13 +344,13 @@ impl RequestMaker {
     }
 
     /// Makes a request of a payload's copy.
-    async fn make(&self, wanted: Wanted) -> Ready {
+    async fn make(&self, wanted: RequestSpec) -> Ready {
         let index = wanted.payload % self.payloads.len();
         let given = &self.payloads[index];
         let mut ready = Ready::new(self.prepared[index].clone());
         let spare = self.spare()[index].take();
         let payload = spare.unwrap_or_else(|| (**given).clone());
-        let Wanted {
+        let RequestSpec {
             client,
             sequence,
             is_warmup,

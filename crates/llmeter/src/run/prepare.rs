@@ -49,7 +49,7 @@ impl Prepared {
         payload: &Payload,
         headers: Vec<(String, SecretString)>,
     ) -> Result<Self> {
-        let made = foreign::guarded(|| Self::make(endpoint, proxy, payload, headers));
+        let made = foreign::catch_panic(|| Self::make(endpoint, proxy, payload, headers));
         made.unwrap_or_else(|Panic(reason)| {
             Err(Error::refused(
                 "payload",
@@ -94,8 +94,9 @@ impl Prepared {
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
     ) -> std::result::Result<Self, Failure> {
-        let request = foreign::guarded(|| encode(endpoint, proxy, &self.payload, &self.headers))
-            .map_err(Failure::from)??;
+        let request =
+            foreign::catch_panic(|| encode(endpoint, proxy, &self.payload, &self.headers))
+                .map_err(Failure::from)??;
         Ok(Self {
             made: clock::now(),
             payload: self.payload.clone(),

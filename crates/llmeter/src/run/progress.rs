@@ -21,7 +21,7 @@ pub struct Progress {
     pub stats: Map<String, Value>,
 }
 
-/// Is told how a run goes on. Called from the recorder's thread: return soon.
+/// Receives progress updates. Called on the recorder's thread: must return quickly.
 pub trait Observer: Send + Sync {
     /// About twice a second, and once at the end.
     fn progress(&self, progress: &Progress);

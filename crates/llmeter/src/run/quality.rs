@@ -217,8 +217,8 @@ impl MeasurementQuality {
             && late.p50 > latency * LATE_SEND_SHARE
         {
             let reason = format!(
-                "requests were sent {:.3} s late in the median, so the load was lower than these \
-                 clients make; the latencies themselves are not affected",
+                "the median request was sent {:.3} s late, so the offered load was lower than \
+                 configured; latencies are not affected; use fewer clients or more cores",
                 late.p50
             );
             blame(Verdict::Degraded, reason);

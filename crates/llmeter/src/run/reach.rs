@@ -16,7 +16,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// every request.
 ///
 /// # Errors
-/// When no connection can be opened. The message says what to do.
+/// When no connection can be opened.
 pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) -> Result<()> {
     let timeout = config.timeout.min(MAX_WAIT);
     let unreachable = |failure| Error::Unreachable {
@@ -26,7 +26,7 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
     // What is under way; nothing once the connection is open.
     let phase = Cell::new(None);
     let connected = async {
-        let connection = dialer.dial_by_phases(0, |begun| phase.set(Some(begun)));
+        let connection = dialer.dial_with_phases(0, |begun| phase.set(Some(begun)));
         let connection = connection.await?;
         phase.set(None);
         if config.http2 {
@@ -37,7 +37,7 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
     let Ok(result) = tokio::time::timeout(timeout, connected).await else {
         let seconds = timeout.as_secs_f64();
         let failure = match phase.get() {
-            None => ConnectError::NoHttp2(format!("it said nothing for {seconds} s")).into(),
+            None => ConnectError::NoHttp2(format!("no response within {seconds} s")).into(),
             Some(phase) => {
                 let reason = match (phase, config.proxy()?) {
                     (Phase::Proxy, Some(proxy)) => {

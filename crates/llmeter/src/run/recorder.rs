@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
-use crate::base::runtime::spawn_behind;
-use crate::callback::{Hook, Hooked};
+use crate::base::runtime::spawn_low_priority;
+use crate::callback::{CallbackChain, Hook};
 use crate::endpoint::InvocationResponse;
 use crate::load::Schedule;
 use crate::result::{FailureTally, ResponsesWriter};
-use crate::run::after_invoke::{self, Outlet};
+use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::quality::QualityMeter;
@@ -30,14 +30,14 @@ use llmeter_wire::clock;
 const WORKERS_PER_DECODER: usize = 4;
 /// How long an idle decoder sleeps. It is not woken: waking it would cost the workers a system call
 /// per response, and nobody waits for its work. Longer naps make fewer switches between the two.
-const DECODER_NAP: Duration = Duration::from_millis(10);
+const DECODER_IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Responses that a decoder hands on at once, at most.
-const BATCH: usize = 256;
-/// How often responses reach the disk. A killed process may lose those of the last second, which
-/// leaves room for a machine that is busy.
-const FLUSH: Duration = Duration::from_millis(200);
+const MAX_BATCH_LEN: usize = 256;
+/// How often responses reach the disk. A killed process loses about the last second at
+/// most, even on a busy machine.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// How often observers are told.
-const TICK: Duration = Duration::from_millis(500);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The recorder's threads.
 pub(crate) struct Recorder {
@@ -67,14 +67,14 @@ impl Recorder {
         writer: Option<ResponsesWriter>,
         observer: Option<Arc<dyn Observer>>,
         interrupt: Interrupt,
-        hooked: &Arc<Hooked>,
+        hooked: &Arc<CallbackChain>,
     ) -> Result<(Vec<Sender<Segment>>, Self)> {
         let proxy = config.proxy()?;
         let (batches, recorded) = channel();
         let outlet = if hooked.has(Hook::AfterInvoke) {
             after_invoke::spawn(hooked.clone(), batches, interrupt.clone(), config.grace)?
         } else {
-            Outlet::Collector(batches)
+            DecodedSink::Collector(batches)
         };
         let count = config.worker_count().div_ceil(WORKERS_PER_DECODER);
         let mut queues = Vec::with_capacity(count);
@@ -85,9 +85,10 @@ impl Recorder {
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
             let decoder = Decoder::new(endpoint, tokenizer).through(proxy.clone());
             let (shared, outlet) = (shared.clone(), outlet.clone());
-            decoders.push(spawn_behind(format!("decoder-{number}"), move || {
-                decode(decoder, &segments, &outlet, &shared)
-            })?);
+            decoders.push(spawn_low_priority(
+                format!("decoder-{number}"),
+                move || decode(decoder, &segments, &outlet, &shared),
+            )?);
         }
         let collector = Collector {
             collected: Collected {
@@ -109,7 +110,7 @@ impl Recorder {
             planned: schedule.planned(),
             duration: schedule.duration().map(|duration| duration.as_secs_f64()),
         };
-        let collector = spawn_behind("collector", move || collector.run(&recorded))?;
+        let collector = spawn_low_priority("collector", move || collector.run(&recorded))?;
         let recorder = Self {
             decoders,
             collector,
@@ -134,7 +135,7 @@ impl Recorder {
 fn decode(
     mut decoder: Decoder,
     segments: &Receiver<Segment>,
-    outlet: &Outlet,
+    outlet: &DecodedSink,
     shared: &Shared,
 ) -> u64 {
     let mut lost = 0;
@@ -148,7 +149,7 @@ fn decode(
                         shared.rate_limits.note(&head.0);
                     }
                     // The decoder catches what an endpoint's code does; this is for its own defects.
-                    match foreign::guarded(|| decoder.take(segment)) {
+                    match foreign::catch_panic(|| decoder.take(segment)) {
                         Ok(recorded) => {
                             let throttle =
                                 recorded.as_ref().and_then(|done| done.throttle.as_ref());
@@ -160,7 +161,7 @@ fn decode(
                         Err(_) => lost += 1,
                     }
                     shared.backlog.shrink(size);
-                    if batch.len() >= BATCH {
+                    if batch.len() >= MAX_BATCH_LEN {
                         break None;
                     }
                 }
@@ -172,7 +173,7 @@ fn decode(
         }
         match state {
             None => {}
-            Some(TryRecvError::Empty) => std::thread::sleep(DECODER_NAP),
+            Some(TryRecvError::Empty) => std::thread::sleep(DECODER_IDLE_SLEEP),
             Some(TryRecvError::Disconnected) => return lost,
         }
     }
@@ -191,8 +192,8 @@ struct Collector {
 
 impl Collector {
     fn run(mut self, recorded: &Receiver<Vec<Recorded>>) -> Collected {
-        let mut next_flush = clock::now().after(FLUSH);
-        let mut next_tick = clock::now().after(TICK);
+        let mut next_flush = clock::now().after(FLUSH_INTERVAL);
+        let mut next_tick = clock::now().after(PROGRESS_INTERVAL);
         loop {
             let deadline = next_flush.min(next_tick);
             let left = deadline.seconds_since(clock::now()).max(0.0);
@@ -203,12 +204,12 @@ impl Collector {
             }
             let now = clock::now();
             if now >= next_flush {
-                next_flush = now.after(FLUSH);
+                next_flush = now.after(FLUSH_INTERVAL);
                 self.flush();
             }
             if now >= next_tick {
-                next_tick = now.after(TICK);
-                self.shared.look_at_clock();
+                next_tick = now.after(PROGRESS_INTERVAL);
+                self.shared.check_elapsed_cost();
                 self.tell(false);
             }
         }
@@ -266,7 +267,7 @@ impl Collector {
             is_stopping: self.interrupt.is_stopped(),
             stats: self.collected.accumulator.snapshot(window),
         };
-        if let Err(Panic(reason)) = foreign::guarded(|| observer.progress(&progress)) {
+        if let Err(Panic(reason)) = foreign::catch_panic(|| observer.progress(&progress)) {
             tracing::warn!(%reason, "the observer panicked and is told nothing more");
             self.observer = None;
         }

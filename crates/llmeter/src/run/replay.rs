@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::base::error::Result;
-use crate::callback::RequestData;
+use crate::callback::CallbackData;
 use crate::endpoint::{Endpoint, InvocationResponse, ResponseHead};
 use crate::payload::{Payload, Whitespace};
-use crate::run::capture::{Backlog, Capture, Ending, Segment, Sending};
+use crate::run::capture::{Backlog, Capture, ExchangeEnd, Segment, SendTiming};
 use crate::run::decode::Decoder;
 use crate::run::prepare::Prepared;
 use llmeter_wire::Arrival;
@@ -50,13 +50,13 @@ impl Replay {
             self.capture.body.extend_from_slice(read);
             self.capture.mark(arrival);
         }
-        self.capture.finish(Ending {
+        self.capture.finish(ExchangeEnd {
             client: 0,
             prepared: self.prepared.clone(),
-            data: RequestData::default(),
-            sending: Sending {
+            data: CallbackData::default(),
+            sending: SendTiming {
                 at: Some(Stamp(0)),
-                ..Sending::default()
+                ..SendTiming::default()
             },
             failure: None,
             at: arrival.at,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::load::{Class, Session, Turn};
+use crate::load::{RequestClass, Session, Turn};
 use crate::run::client::Client;
 use crate::run::shared::Shared;
 use crate::run::worker::Worker;
@@ -10,7 +10,7 @@ use llmeter_wire::clock::{self, Stamp};
 
 /// Runs a session to its end. `start` is when the run began.
 pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Session, start: Stamp) {
-    let is_warmup = session.class == Class::Warmup;
+    let is_warmup = session.class == RequestClass::Warmup;
     let mut turns = session.turns.peekable();
     let mut client = Client::new(shared.clone(), worker, session.client);
     let (requests, interrupt) = (&shared.requests, &shared.interrupt);

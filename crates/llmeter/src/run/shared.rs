@@ -9,21 +9,21 @@ use tokio::sync::Semaphore;
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::run::capture::Backlog;
-use crate::run::gate::Gate;
+use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
 use crate::run::retry::RateLimits;
 use crate::run::{Connections, Interrupt, RunConfig};
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::{Connection, Dialer, Phase};
 
-/// Connections that one run opens at the same time: more would overflow the accept queues of usual
+/// Connections that one run opens at the same time: more would overflow the accept queues of typical
 /// servers, whose dropped packets look like slow connects.
-const CONNECTING_AT_ONCE: usize = 128;
+const MAX_CONCURRENT_CONNECTS: usize = 128;
 
 /// How often a session looks whether the recorder has caught up.
 const BACKLOG_POLL: Duration = Duration::from_millis(1);
 
-/// Is told how connections are opened.
+/// Observes connections being opened.
 pub(crate) trait ConnectionWatch: Send + Sync {
     /// A phase begins.
     fn enter(&self, phase: Phase);
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(super) is_http2: bool,
     pub(super) max_retries: u32,
     pub(crate) rate_limits: RateLimits,
-    /// Is told how connections are opened.
+    /// Observes connections being opened.
     pub(crate) watch: Option<Arc<dyn ConnectionWatch>>,
     pub(crate) interrupt: Interrupt,
     /// Stops the sending before it costs too much.
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) backlog: Arc<Backlog>,
     pub(super) connecting: Semaphore,
     /// Where workers wait until every warm-up request has ended.
-    pub(super) gate: Gate,
+    pub(super) gate: StartBarrier,
     started: AtomicI64,
     ended: AtomicI64,
     connections: AtomicU64,
@@ -63,7 +63,7 @@ impl Shared {
         dialer: Option<Dialer>,
         requests: Requests,
         interrupt: Interrupt,
-        gate: Gate,
+        gate: StartBarrier,
         guard: Option<Arc<SpendGuard>>,
     ) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Shared {
             interrupt,
             guard,
             backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
-            connecting: Semaphore::new(CONNECTING_AT_ONCE),
+            connecting: Semaphore::new(MAX_CONCURRENT_CONNECTS),
             gate,
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),

@@ -9,7 +9,7 @@ use crate::endpoint::InvocationResponse;
 use crate::run::capture::Segment;
 use crate::run::client;
 use crate::run::decode::Decoder;
-use crate::run::gate::Gate;
+use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
 use crate::run::prepare::Prepared;
 use crate::run::shared::{ConnectionWatch, Shared};
@@ -63,7 +63,7 @@ impl SingleRequest {
         let runtime = worker::runtime()?;
         WORKER.with(|worker| worker.woke());
         let own = Interrupt::new();
-        let (gate, _) = Gate::new(1);
+        let (gate, _) = StartBarrier::new(1);
         let requests = Requests::Fixed(vec![self.prepared.clone()]);
         let mut shared = Shared::new(config, dialer, requests, own.clone(), gate, None);
         shared.watch = Some(watch);

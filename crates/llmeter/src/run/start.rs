@@ -9,10 +9,10 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::base::error::Result;
 use crate::base::host::HostTimes;
-use crate::callback::Hooked;
-use crate::load::{Schedule, Share};
+use crate::callback::CallbackChain;
+use crate::load::{Schedule, WorkerShare};
 use crate::result::RunFolder;
-use crate::run::gate::{Gate, Pass};
+use crate::run::gate::{BarrierPass, StartBarrier};
 use crate::run::plan::Plan;
 use crate::run::recorder::Recorder;
 use crate::run::shared::Shared;
@@ -23,7 +23,7 @@ use llmeter_wire::clock;
 /// A run that has started.
 pub(super) struct Started {
     pub(super) config: RunConfig,
-    pub(super) hooked: Arc<Hooked>,
+    pub(super) hooked: Arc<CallbackChain>,
     pub(super) interrupt: Interrupt,
     pub(super) schedule: Arc<dyn Schedule>,
     pub(super) shared: Arc<Shared>,
@@ -61,7 +61,7 @@ impl Plan {
         let (run_name, folder) = open_folder(&config)?;
         let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
         let workers = config.worker_count();
-        let (gate, passes) = Gate::new(workers);
+        let (gate, passes) = StartBarrier::new(workers);
         let shared = Shared::new(&config, dialer, requests, interrupt.clone(), gate, guard);
         let shared = Arc::new(shared);
         let (queues, recorder) = Recorder::start(
@@ -76,9 +76,9 @@ impl Plan {
         let host_before = HostTimes::read();
         // Every worker holds a sender until it is done, so that the channel closes when all are.
         let (alive, workers_done) = channel(1);
-        let start = |(worker, pass): (usize, Pass)| {
+        let start = |(worker, pass): (usize, BarrierPass)| {
             let queue = queues[worker % queues.len()].clone();
-            let share = Share { worker, workers };
+            let share = WorkerShare { worker, workers };
             let (shared, schedule) = (shared.clone(), schedule.clone());
             worker::spawn(shared, schedule, share, queue, pass, alive.clone())
         };
@@ -110,7 +110,7 @@ impl Plan {
 }
 
 /// The name that a run gets when the user gives none: the local time, to the minute.
-pub fn run_name_from_clock() -> String {
+pub fn default_run_name() -> String {
     clock::wall()
         .to_zoned(TimeZone::system())
         .strftime("%Y%m%d-%H%M")
@@ -120,17 +120,17 @@ pub fn run_name_from_clock() -> String {
 /// The run's name, and its folder with the files that are there from the start.
 fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     let Some(output) = &config.output else {
-        let name = config.run_name.clone().unwrap_or_else(run_name_from_clock);
+        let name = config.run_name.clone().unwrap_or_else(default_run_name);
         return Ok((name, None));
     };
     let folder = match &config.run_name {
         Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
-        None => RunFolder::create_free(output, &run_name_from_clock())?,
+        None => RunFolder::create_free(output, &default_run_name())?,
     };
     let location = folder.location();
     let name = match &config.run_name {
         Some(name) => name.clone(),
-        None => location.file_name().unwrap_or_else(run_name_from_clock),
+        None => location.file_name().unwrap_or_else(default_run_name),
     };
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
     folder.write_config(&saved::run_config(config, location, &name)?)?;

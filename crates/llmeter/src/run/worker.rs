@@ -6,10 +6,10 @@ use std::sync::mpsc::Sender;
 
 use crate::base::error::{Error, Result};
 use crate::base::{host, runtime};
-use crate::load::{Schedule, Session, Share};
+use crate::load::{Schedule, Session, WorkerShare};
 use crate::run::capture::{RequestId, Segment};
 use crate::run::dispatch::dispatch;
-use crate::run::gate::Pass;
+use crate::run::gate::BarrierPass;
 use crate::run::pool::Pool;
 use crate::run::shared::Shared;
 use llmeter_wire::{WORKER, clock};
@@ -56,9 +56,9 @@ impl Worker {
 pub(crate) fn spawn(
     shared: Arc<Shared>,
     schedule: Arc<dyn Schedule>,
-    share: Share,
+    share: WorkerShare,
     queue: Sender<Segment>,
-    pass: Pass,
+    pass: BarrierPass,
     alive: tokio::sync::mpsc::Sender<()>,
 ) -> Result<std::thread::JoinHandle<Result<WorkerReport>>> {
     runtime::spawn(format!("worker-{}", share.worker), move || {
@@ -84,7 +84,7 @@ fn run(
     shared: Arc<Shared>,
     worker: Arc<Worker>,
     sessions: impl Iterator<Item = Session>,
-    pass: Pass,
+    pass: BarrierPass,
 ) -> Result<WorkerReport> {
     let runtime = runtime()?;
     let start = clock::now();

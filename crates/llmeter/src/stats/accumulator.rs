@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::METRICS;
 use super::annotations::{AnnotationSummary, Annotations};
 use super::exact_sum::ratio;
-use super::gap_counts::GapCounts;
+use super::gap_counts::ItlCounts;
 use super::metric::{Metric, Source};
 use super::percentile::Percentile;
 use super::series::Series;
@@ -39,16 +39,16 @@ pub enum Keep {
 #[derive(Debug)]
 pub struct Accumulator {
     totals: Totals,
-    figures: Vec<(&'static Metric, Figure)>,
+    figures: Vec<(&'static Metric, MetricAccumulator)>,
     annotations: Annotations,
 }
 
 /// One metric under way.
 #[derive(Debug)]
-enum Figure {
+enum MetricAccumulator {
     Seconds(fn(&InvocationResponse) -> Option<f64>, Series<f64>),
     Count(fn(&InvocationResponse) -> Option<u64>, Series<u32>),
-    Gaps(GapCounts),
+    Gaps(ItlCounts),
     SketchedGaps(Series<f32>),
     Total(fn(&Totals) -> Option<Value>),
     TotalPerName(fn(&Totals) -> &BTreeMap<String, u64>),
@@ -163,12 +163,14 @@ impl Accumulator {
     pub fn new(keep: Keep) -> Self {
         let figure = |metric: &'static Metric| {
             let figure = match metric.source {
-                Source::Seconds(take) => Figure::Seconds(take, Series::new(keep)),
-                Source::Count(take) => Figure::Count(take, Series::new(keep)),
-                Source::Gaps if keep == Keep::Values => Figure::Gaps(GapCounts::default()),
-                Source::Gaps => Figure::SketchedGaps(Series::new(keep)),
-                Source::Totals(take) => Figure::Total(take),
-                Source::TotalsPerName(take) => Figure::TotalPerName(take),
+                Source::Seconds(take) => MetricAccumulator::Seconds(take, Series::new(keep)),
+                Source::Count(take) => MetricAccumulator::Count(take, Series::new(keep)),
+                Source::Gaps if keep == Keep::Values => {
+                    MetricAccumulator::Gaps(ItlCounts::default())
+                }
+                Source::Gaps => MetricAccumulator::SketchedGaps(Series::new(keep)),
+                Source::Totals(take) => MetricAccumulator::Total(take),
+                Source::TotalsPerName(take) => MetricAccumulator::TotalPerName(take),
                 Source::Summary | Source::Other(_) => return None,
             };
             Some((metric, figure))
@@ -193,19 +195,21 @@ impl Accumulator {
         let gaps = &response.detail.inter_token_latencies;
         for (_, figure) in &mut self.figures {
             match figure {
-                Figure::Seconds(take, series) => {
+                MetricAccumulator::Seconds(take, series) => {
                     if let Some(seconds) = take(response) {
                         series.push(seconds);
                     }
                 }
-                Figure::Count(take, series) => {
+                MetricAccumulator::Count(take, series) => {
                     if let Some(count) = take(response) {
                         series.push(u32::try_from(count).unwrap_or(u32::MAX));
                     }
                 }
-                Figure::Gaps(counts) => gaps.iter().for_each(|&gap| counts.push(gap)),
-                Figure::SketchedGaps(series) => gaps.iter().for_each(|&gap| series.push(gap)),
-                Figure::Total(_) | Figure::TotalPerName(_) => {}
+                MetricAccumulator::Gaps(counts) => gaps.iter().for_each(|&gap| counts.push(gap)),
+                MetricAccumulator::SketchedGaps(series) => {
+                    gaps.iter().for_each(|&gap| series.push(gap))
+                }
+                MetricAccumulator::Total(_) | MetricAccumulator::TotalPerName(_) => {}
             }
         }
     }
@@ -262,21 +266,25 @@ impl Accumulator {
         let mut stats = Map::new();
         for (metric, figure) in &mut self.figures {
             let summary = match figure {
-                Figure::Seconds(_, series) => {
+                MetricAccumulator::Seconds(_, series) => {
                     series.summary(&time_percentiles(series.len()), is_snapshot)
                 }
-                Figure::Count(_, series) => series.summary(&STANDARD_PERCENTILES, is_snapshot),
-                Figure::Gaps(counts) => counts.summarize(&time_percentiles(counts.len())),
-                Figure::SketchedGaps(series) => {
+                MetricAccumulator::Count(_, series) => {
+                    series.summary(&STANDARD_PERCENTILES, is_snapshot)
+                }
+                MetricAccumulator::Gaps(counts) => {
+                    counts.summarize(&time_percentiles(counts.len()))
+                }
+                MetricAccumulator::SketchedGaps(series) => {
                     series.summary(&time_percentiles(series.len()), is_snapshot)
                 }
-                Figure::Total(take) => {
+                MetricAccumulator::Total(take) => {
                     if let Some(value) = take(&self.totals) {
                         stats.insert(metric.key.to_owned(), value);
                     }
                     continue;
                 }
-                Figure::TotalPerName(take) => {
+                MetricAccumulator::TotalPerName(take) => {
                     for (name, value) in take(&self.totals) {
                         stats.insert(metric.key_for(name), (*value).into());
                     }

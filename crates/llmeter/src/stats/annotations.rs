@@ -34,7 +34,7 @@ pub struct AnnotationSummary {
 impl AnnotationSummary {
     /// The summary of these numbers, `None` without any. What is not finite is left out.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut series = Series::new(Keep::Values);
+        let mut series = AnnotationSeries::new(Keep::Values);
         values
             .into_iter()
             .filter(|value| value.is_finite())
@@ -57,7 +57,7 @@ impl AnnotationSummary {
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     keep: Keep,
-    by_name: BTreeMap<String, Series>,
+    by_name: BTreeMap<String, AnnotationSeries>,
 }
 
 impl Annotations {
@@ -76,7 +76,7 @@ impl Annotations {
             if let Some(series) = self.by_name.get_mut(name) {
                 series.push(value);
             } else if self.by_name.len() < MAX_NAMES {
-                let mut series = Series::new(self.keep);
+                let mut series = AnnotationSeries::new(self.keep);
                 series.push(value);
                 self.by_name.insert(name.clone(), series);
             }
@@ -93,7 +93,7 @@ impl Annotations {
 
 /// The values of one annotation. Unlike a time they may be of any size and sign.
 #[derive(Debug)]
-struct Series {
+struct AnnotationSeries {
     keep: Keep,
     count: u64,
     sum: ExactSum,
@@ -105,7 +105,7 @@ struct Series {
     counts: BTreeMap<i64, u64>,
 }
 
-impl Series {
+impl AnnotationSeries {
     fn new(keep: Keep) -> Self {
         Self {
             keep,

@@ -7,7 +7,7 @@ use super::metric::{Metric, MetricKind};
 type Flat = Map<String, Value>;
 
 /// A type that a metric can have in [`Stats`](super::Stats).
-pub(super) trait Figure: Sized {
+pub(super) trait MetricValue: Sized {
     const KIND: MetricKind;
 
     /// Reads the metric of this key from all statistics.
@@ -17,7 +17,7 @@ pub(super) trait Figure: Sized {
 /// Figures that are one value: how to read it, and what stands for an absent one.
 macro_rules! single_values {
     ($($type:ty: $kind:ident, $read:expr;)+) => {$(
-        impl Figure for $type {
+        impl MetricValue for $type {
             const KIND: MetricKind = MetricKind::$kind;
 
             fn read(stats: &Flat, key: &str) -> Self {
@@ -51,7 +51,7 @@ fn count(value: &Value) -> Option<u64> {
 }
 
 /// One figure for each name, in the order of the statistics.
-impl<T: Figure> Figure for Vec<(String, T)> {
+impl<T: MetricValue> MetricValue for Vec<(String, T)> {
     const KIND: MetricKind = MetricKind::PerName(&T::KIND);
 
     fn read(stats: &Flat, key: &str) -> Self {
@@ -100,7 +100,7 @@ macro_rules! statistics {
             }
         }
 
-        impl Figure for $name {
+        impl MetricValue for $name {
             const KIND: MetricKind = MetricKind::Statistics(&[$($key),+]);
 
             fn read(stats: &Flat, key: &str) -> Self {

@@ -12,13 +12,13 @@ use super::summary::Number;
 /// Gaps are counted in the steps in which they are written to disk, of which a run has far fewer
 /// different ones than it has gaps: figures are exact, and memory hardly grows with the run.
 #[derive(Debug, Default)]
-pub(crate) struct GapCounts {
+pub(crate) struct ItlCounts {
     counts: HashMap<i64, u64>,
     total: u64,
     sum: i128,
 }
 
-impl GapCounts {
+impl ItlCounts {
     #[inline]
     pub(crate) fn push(&mut self, gap: f32) {
         if !gap.is_finite() {
@@ -91,7 +91,7 @@ mod tests {
             gaps in prop::collection::vec(0_u32..3000, 1..300),
         ) {
             let mut gaps: Vec<f32> = gaps.into_iter().map(|steps| steps as f32 * 1e-5).collect();
-            let mut counts = GapCounts::default();
+            let mut counts = ItlCounts::default();
             gaps.iter().for_each(|&gap| counts.push(gap));
             let percentiles = [
                 Percentile::P50,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::figures::{CalibrationErrors, Delays, Distribution, Figure, Latency};
+use super::figures::{CalibrationErrors, Delays, Distribution, Latency, MetricValue};
 use super::metric::{Metric, Source};
 
 const SUMMARY: Source = Source::Summary;
@@ -39,7 +39,7 @@ macro_rules! metrics {
             /// The statistics that a flat map, as `stats.json` has it, holds.
             pub fn from_map(stats: &Map<String, Value>) -> Self {
                 Self {
-                    $($field: Figure::read(stats, one_of!($($key)? , stringify!($field))),)+
+                    $($field: MetricValue::read(stats, one_of!($($key)? , stringify!($field))),)+
                 }
             }
         }
@@ -52,7 +52,7 @@ macro_rules! metrics {
             unit: one_of!($($unit)? , ""),
             doc: concat!($($doc),+).trim_ascii_start(),
             absent: one_of!($($absent)? , "never"),
-            kind: <$type as Figure>::KIND,
+            kind: <$type as MetricValue>::KIND,
             summary_row: optional!($($row)?),
             source: $source,
         },)+];
@@ -85,32 +85,32 @@ metrics! {
     clients: Option<u64> { unit: "clients", source: SUMMARY }
     /// Requests for each client.
     n_requests: Option<u64> {
-        unit: "requests", absent: "null for a result that was not run", source: SUMMARY,
+        unit: "requests", absent: "null for a result that was not made by a run", source: SUMMARY,
     }
     /// Time from the start of the clients to the end of the last.
     total_test_time: Option<f64> {
         unit: "s", absent: "null when the run was interrupted", source: SUMMARY,
     }
     /// The model, as the API calls it.
-    model_id: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    model_id: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
     /// The run's folder.
     output_path: Option<String> { absent: "null when nothing is written", source: SUMMARY }
     /// The endpoint's name, for people.
-    endpoint_name: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    endpoint_name: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
     /// Who runs the endpoint.
-    provider: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    provider: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
     /// The run's name.
-    run_name: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    run_name: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
     /// What the run is for, in the user's words.
     run_description: Option<String> { absent: "null when none is given", source: SUMMARY }
     /// When the run began (ISO 8601, UTC).
-    start_time: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    start_time: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
     /// When the first request was sent.
     first_request_time: Option<String> { absent: "null when no request was sent", source: SUMMARY }
     /// When the last request was sent.
     last_request_time: Option<String> { absent: "null when no request was sent", source: SUMMARY }
     /// When everything was processed.
-    end_time: Option<String> { absent: "null for a result that was not run", source: SUMMARY }
+    end_time: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
 
     /// Requests that failed. They enter counts and token sums, never a distribution.
     failed_requests: u64 {
@@ -314,10 +314,9 @@ metrics! {
         absent: "without calibration", source: CALIBRATION,
     }
 
-    /// Responses that ask to come back later: with status 429, or an error of AWS's of that meaning.
-    /// Those that were followed by a retry count, too.
+    /// Rate-limited responses: status 429, or an AWS throttling error. Retried ones are included.
     rate_limited_answers: u64 { unit: "responses", absent: "when there were none", source: LIMITS }
-    /// Those of them with an error of AWS's, by its name.
+    /// Rate-limited responses with an AWS throttling error, by error name.
     rate_limited_answers_by_error: Vec<(String, u64)> {
         key: "rate_limited_answers-<error>",
         unit: "responses", absent: "when there were none",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cloud_url::{ACCEPTED, CloudUrl, Provider};
 use super::{Store, local};
-use crate::base::runtime::{apart, block_on};
+use crate::base::runtime::{block_on, run_on_thread};
 use crate::{Error, Result, Setting};
 
 /// Where a file or folder is: on this machine, or in an object store.
@@ -131,7 +131,7 @@ impl Location {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub async fn read(&self) -> Result<Vec<u8>> {
-        apart(self.clone().reading()).await
+        run_on_thread(self.clone().reading()).await
     }
 
     /// As [`read`](Self::read), blocking the calling thread.
@@ -148,7 +148,7 @@ impl Location {
     /// # Errors
     /// If it cannot be written.
     pub async fn write(&self, content: impl Into<Vec<u8>>) -> Result<()> {
-        apart(self.clone().writing(content.into())).await
+        run_on_thread(self.clone().writing(content.into())).await
     }
 
     /// As [`write`](Self::write), blocking the calling thread.
@@ -165,7 +165,7 @@ impl Location {
     /// # Errors
     /// If it cannot be read.
     pub async fn list(&self) -> Result<Vec<String>> {
-        apart(self.clone().listing()).await
+        run_on_thread(self.clone().listing()).await
     }
 
     /// As [`list`](Self::list), blocking the calling thread.
@@ -181,7 +181,7 @@ impl Location {
     /// # Errors
     /// If it cannot be deleted.
     pub async fn delete(&self) -> Result<()> {
-        apart(self.clone().deleting()).await
+        run_on_thread(self.clone().deleting()).await
     }
 
     /// As [`delete`](Self::delete), blocking the calling thread.

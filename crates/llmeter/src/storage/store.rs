@@ -16,12 +16,12 @@ use crate::{Error, Result};
 
 /// Files above this size are uploaded in pieces of this size, or larger ones where there would be
 /// too many.
-const PIECE: u64 = 5 * 1024 * 1024;
+const PART_SIZE: u64 = 5 * 1024 * 1024;
 /// The maximum of pieces of an upload; S3 takes 10,000.
-const MAX_PIECES: u64 = 9_000;
+const MAX_PARTS: u64 = 9_000;
 /// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
 /// over a slow network.
-const PIECES_AT_A_TIME: usize = 1;
+const CONCURRENT_PARTS: usize = 1;
 
 /// The objects under a URL, by their names below it; the empty name is the URL's own object.
 ///
@@ -79,9 +79,9 @@ impl Store {
     /// Writes an object.
     pub(crate) async fn put(&self, name: &str, content: Vec<u8>) -> Result<()> {
         let size = content.len() as u64;
-        if size > PIECE {
+        if size > PART_SIZE {
             let from = Path::new("memory");
-            return self.put_pieces(name, size, &*content, from).await;
+            return self.put_multipart(name, size, &*content, from).await;
         }
         let put = self.bucket.put(&self.key(name)?, content.into()).await;
         put.map_err(|error| failed("writing", &self.url, name, &error))?;
@@ -112,16 +112,16 @@ impl Store {
         let unreadable = || Error::io("reading", path);
         let mut file = File::open(path).map_err(unreadable())?;
         let size = file.metadata().map_err(unreadable())?.len();
-        if size <= PIECE {
+        if size <= PART_SIZE {
             let mut content = Vec::new();
             file.read_to_end(&mut content).map_err(unreadable())?;
             return self.put(name, content).await;
         }
-        self.put_pieces(name, size, file, path).await
+        self.put_multipart(name, size, file, path).await
     }
 
     /// Writes an object piece by piece. It appears with the last one.
-    async fn put_pieces(
+    async fn put_multipart(
         &self,
         name: &str,
         size: u64,
@@ -129,7 +129,7 @@ impl Store {
         from: &Path,
     ) -> Result<()> {
         let failed = |error: StoreError| failed("writing", &self.url, name, &error);
-        let piece = PIECE.max(size.div_ceil(MAX_PIECES)) as usize;
+        let piece = PART_SIZE.max(size.div_ceil(MAX_PARTS)) as usize;
         let upload = self
             .bucket
             .put_multipart(&self.key(name)?)
@@ -139,7 +139,7 @@ impl Store {
         let mut buffer = vec![0; 256 * 1024];
         loop {
             // Not to hold a server's storage with pieces that nobody will put together.
-            let outcome = match upload.wait_for_capacity(PIECES_AT_A_TIME).await {
+            let outcome = match upload.wait_for_capacity(CONCURRENT_PARTS).await {
                 Ok(()) => content
                     .read(&mut buffer)
                     .map_err(Error::io("reading", from)),

@@ -403,7 +403,7 @@ fn a_server_that_never_begins_with_http2_is_named() {
     config.timeout = Duration::from_millis(200);
     let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
     let error = error.to_string();
-    let named = "the server does not speak HTTP/2 (it said nothing for 0.2 s)";
+    let named = "the server does not speak HTTP/2 (no response within 0.2 s)";
     assert!(error.contains(named), "{error}");
 }
 

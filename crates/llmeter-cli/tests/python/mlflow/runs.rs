@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use base64::Engine;
-use llmeter::callback::{self, Hook, HookResult, OwnData, async_trait};
+use llmeter::callback::{self, Hook, HookResult, RequestData, async_trait};
 use llmeter::mlflow::MlflowCallback;
 use llmeter::{Callback, Interrupt, InvocationResponse, Load, Runner};
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ impl Callback for StopAtOnce {
         &[Hook::AfterInvoke]
     }
 
-    async fn after_invoke(&self, _: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
+    async fn after_invoke(&self, _: &mut InvocationResponse, _: &mut RequestData) -> HookResult {
         self.0.stop();
         Ok(())
     }

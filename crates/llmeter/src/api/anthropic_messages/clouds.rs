@@ -100,8 +100,8 @@ impl Api for Cloud {
     }
 
     /// Adds what the environment says.
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
-        let Setup {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
+        let EndpointSetup {
             region, project, ..
         } = setup;
         match self {
@@ -155,7 +155,7 @@ impl Api for Cloud {
         }
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         match self {
             #[cfg(feature = "aws")]
             Self::Bedrock => Ok(aws::model_path(
@@ -191,7 +191,7 @@ impl Api for Cloud {
         (*self == Self::Vertex).then_some(NEW_TOKEN)
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         match self {
             Self::Vertex => Vec::new(),
             #[cfg(feature = "aws")]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::json_frames::{Meaning, Taken, add, list, text};
+use crate::api::json_frames::{Decoded, Meaning, add, list, text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 
 /// What of a response has been seen.
@@ -14,10 +14,10 @@ pub(super) struct Converse {
 }
 
 impl Meaning for Converse {
-    const END: &'static str = "no messageStop";
+    const MISSING_END: &'static str = "no messageStop";
 
     /// Other events have nothing to read.
-    fn quick(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
+    fn try_fast_path(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
         !matches!(
             frame.event,
             Some("contentBlockStart" | "contentBlockDelta" | "messageStop" | "metadata")
@@ -29,7 +29,7 @@ impl Meaning for Converse {
         event: Option<&str>,
         value: &Value,
         response: &mut ResponseBuilder,
-    ) -> Taken {
+    ) -> Decoded {
         match event {
             Some("contentBlockStart") => take_block(&value["start"], response),
             Some("contentBlockDelta") if value["delta"].is_object() => {
@@ -42,7 +42,7 @@ impl Meaning for Converse {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let Some(Value::Array(content)) = value.pointer("/output/message/content") else {
             return Err("is not one of Converse: it has no output.message.content".to_owned());
         };

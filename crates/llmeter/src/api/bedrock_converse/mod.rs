@@ -108,7 +108,7 @@ impl Api for BedrockConverse {
         }
     }
 
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let inference_config = match setup.own.get("inference_config") {
             None | Some(Value::Null) => None,
             Some(config @ Value::Object(_)) => Some(config.clone()),
@@ -140,7 +140,7 @@ impl Api for BedrockConverse {
         aws::body(payload, "modelId")
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         Ok(aws::model_path(setup, "converse-stream", "converse"))
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::BedrockInvoke;
 use crate::api::aws::{is_filled, text_at};
-use crate::api::json_frames::{Meaning, Taken};
+use crate::api::json_frames::{Decoded, Meaning};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
 
@@ -41,7 +41,7 @@ impl Meaning for BedrockInvoke {
     const OBJECTS_ONLY: bool = false;
 
     /// Whatever is no chunk has nothing to read.
-    fn quick(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
+    fn try_fast_path(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
         frame.event.is_some()
     }
 
@@ -50,12 +50,12 @@ impl Meaning for BedrockInvoke {
         None
     }
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.take(value, response);
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.take(value, response);
         if response.has_text || is_filled(value, TOOL_CALLS) {
             return Ok(());

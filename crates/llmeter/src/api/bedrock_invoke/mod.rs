@@ -94,7 +94,7 @@ impl Api for BedrockInvoke {
         payload
     }
 
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let path = |part, field| Path::new(part, setup.own_text(field).unwrap_or_default());
         Ok(Some(Arc::new(Self {
             generated_text: path("text", "generated_text_jmespath")?,
@@ -114,7 +114,7 @@ impl Api for BedrockInvoke {
         aws::body(payload, "")
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         Ok(aws::model_path(
             setup,
             "invoke-with-response-stream",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::failure::error_text;
 use crate::api::jmespath::{Path, is_true};
-use crate::api::json_frames::{Meaning, Taken};
+use crate::api::json_frames::{Decoded, Meaning};
 use crate::api::{ResponseBuilder, Usage};
 use crate::base::error::Result;
 use crate::base::failure::FailureKind;
@@ -16,7 +16,7 @@ use crate::base::server_text::{excerpt, lenient_json};
 
 /// The parts of a response whose place can be said, each with a line about it.
 pub const RESPONSE_PARTS: [(&str, &str); 11] = [
-    ("text", "the response's text, or the piece of it in a frame"),
+    ("text", "the response's text, or the part of it in a frame"),
     ("reasoning", "the text of the model's reasoning"),
     ("tool-call", "the name or the arguments of a tool call"),
     ("id", "the response's id"),
@@ -85,7 +85,7 @@ impl Meaning for Places {
         failure(&*error.as_ref()?.find(value)?)
     }
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         match unwrapped(value) {
             Some(inner) => match self.error(&inner, &[]) {
                 Some(error) => response.fail(FailureKind::ServerError, error),
@@ -96,7 +96,7 @@ impl Meaning for Places {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.take(value, response);
         match self.missing_text(response) {
             Some(path) => Err(format!(

@@ -168,7 +168,7 @@ impl Api for HttpEndpoint {
     }
 
     /// Takes the description, and writes it as it is saved.
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let method = setup.own_text("method").unwrap_or_default();
         if method.is_empty() || !method.bytes().all(is_token) {
@@ -224,7 +224,7 @@ impl Api for HttpEndpoint {
         &self.method
     }
 
-    fn path(&self, _: &Setup) -> Result<String> {
+    fn path(&self, _: &EndpointSetup) -> Result<String> {
         Ok(self.path.clone())
     }
 
@@ -256,7 +256,7 @@ impl Api for HttpEndpoint {
 
 /// Cuts the address into a base URL and the last segment of its path; its query goes to the others.
 /// Returns the address as it is saved, and that segment.
-fn address(setup: &mut Setup) -> Result<(String, String)> {
+fn address(setup: &mut EndpointSetup) -> Result<(String, String)> {
     let expected = "a URL with the whole path, like http://localhost:9000/generate";
     // An address that is none may still hold a key.
     let refuse = || Error::hidden(Setting::BaseUrl, expected);

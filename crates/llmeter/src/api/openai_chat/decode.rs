@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::shape::{Call, Chunk, Content, Message, Part, Piece};
-use super::template::Template;
+use super::shape::{Call, Chunk, Content, ContentItem, Message, Part};
+use super::template::FrameTemplate;
 use crate::api::failure::ErrorReport;
-use crate::api::json_frames::{Meaning, Taken};
+use crate::api::json_frames::{Decoded, Meaning};
 use crate::api::lenient::{Object, Text, without_place};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -17,7 +17,7 @@ pub(crate) struct Chat {
     /// What a response is called in errors.
     what: &'static str,
     /// What the next frame probably looks like.
-    pub(super) template: Option<Template>,
+    pub(super) template: Option<FrameTemplate>,
 }
 
 impl Chat {
@@ -30,10 +30,10 @@ impl Chat {
 }
 
 impl Meaning for Chat {
-    const END: &'static str = "no finish_reason and no [DONE]";
+    const MISSING_END: &'static str = "no finish_reason and no [DONE]";
     const OBJECTS_ONLY: bool = false;
 
-    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+    fn try_fast_path(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
         let Frame { event, data, .. } = frame;
         if event == Some("error") {
             return false;
@@ -52,7 +52,7 @@ impl Meaning for Chat {
             return false;
         };
         take_chunk(&chunk, true, response);
-        if let Some(template) = Template::of(data, &chunk) {
+        if let Some(template) = FrameTemplate::of(data, &chunk) {
             self.template = Some(template);
         }
         true
@@ -63,14 +63,14 @@ impl Meaning for Chat {
         None
     }
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let chunk = chunk(value);
         let chunk = chunk.map_err(|reason| format!("is not a {} chunk: {reason}", self.what))?;
         take_chunk(&chunk, true, response);
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let refuse = |reason: &str| format!("is not a {}: {reason}", self.what);
         let chunk = chunk(value).map_err(|reason| refuse(&reason))?;
         take_chunk(&chunk, false, response);
@@ -111,10 +111,10 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
         }
         if let Some(Object(message)) = message {
             walk(message, &mut |said| match said {
-                Said::Text(text) => response.text(text),
-                Said::Reasoning(text) => response.reasoning(text),
-                Said::Call(text) => response.tool_call(text),
-                Said::Other => response.other_content(),
+                ContentPart::Text(text) => response.text(text),
+                ContentPart::Reasoning(text) => response.reasoning(text),
+                ContentPart::Call(text) => response.tool_call(text),
+                ContentPart::Other => response.other_content(),
             });
         }
         if let Some(reason) = choice.finish_reason.non_empty() {
@@ -146,14 +146,14 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
 }
 
 /// What a message consists of.
-enum Said<'m> {
+enum ContentPart<'m> {
     Text(&'m str),
     Reasoning(&'m str),
     Call(&'m str),
     Other,
 }
 
-impl Said<'_> {
+impl ContentPart<'_> {
     fn is_content(&self) -> bool {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::Call(text) => !text.is_empty(),
@@ -162,7 +162,7 @@ impl Said<'_> {
     }
 }
 
-fn walk(message: &Message<'_>, say: &mut dyn FnMut(Said<'_>)) {
+fn walk(message: &Message<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
     // Some servers send the same text under both names.
     if is_content(&message.reasoning_content) {
         walk_content(&message.reasoning_content, true, say);
@@ -171,7 +171,7 @@ fn walk(message: &Message<'_>, say: &mut dyn FnMut(Said<'_>)) {
     }
     walk_content(&message.content, false, say);
     if let Some(refusal) = message.refusal.non_empty() {
-        say(Said::Text(refusal));
+        say(ContentPart::Text(refusal));
     }
     let calls = message.tool_calls.iter().flatten();
     let calls = calls.flat_map(|Object(call)| call.function.0.iter().chain(&call.custom.0));
@@ -183,56 +183,58 @@ fn walk(message: &Message<'_>, say: &mut dyn FnMut(Said<'_>)) {
     {
         for text in [name, arguments, input] {
             match text {
-                Text::Is(text) => say(Said::Call(text)),
+                Text::Is(text) => say(ContentPart::Call(text)),
                 Text::Absent => {}
-                Text::Other => say(Said::Other),
+                Text::Other => say(ContentPart::Other),
             }
         }
     }
     if let Some(audio) = &message.audio.0
         && (audio.data.is_something() || audio.transcript.is_something())
     {
-        say(Said::Other);
+        say(ContentPart::Other);
     }
 }
 
-fn walk_content(content: &Content<'_>, is_reasoning: bool, say: &mut dyn FnMut(Said<'_>)) {
+fn walk_content(content: &Content<'_>, is_reasoning: bool, say: &mut dyn FnMut(ContentPart<'_>)) {
     let pieces = match content {
         Content::Absent => return,
-        Content::Text(text) if is_reasoning => return say(Said::Reasoning(text)),
-        Content::Text(text) => return say(Said::Text(text)),
+        Content::Text(text) if is_reasoning => return say(ContentPart::Reasoning(text)),
+        Content::Text(text) => return say(ContentPart::Text(text)),
         Content::Parts(pieces) => pieces,
     };
     for piece in pieces {
         match piece {
-            Piece::Text(text) if is_reasoning => say(Said::Reasoning(text)),
-            Piece::Text(text) => say(Said::Text(text)),
-            Piece::Other if is_reasoning => {}
-            Piece::Other => say(Said::Other),
-            Piece::Part(part) if is_content(&part.thinking) => {
+            ContentItem::Text(text) if is_reasoning => say(ContentPart::Reasoning(text)),
+            ContentItem::Text(text) => say(ContentPart::Text(text)),
+            ContentItem::Other if is_reasoning => {}
+            ContentItem::Other => say(ContentPart::Other),
+            ContentItem::Part(part) if is_content(&part.thinking) => {
                 walk_content(&part.thinking, true, say);
             }
-            Piece::Part(part) if is_reasoning => {
-                say(Said::Reasoning(part.text.as_str().unwrap_or_default()));
+            ContentItem::Part(part) if is_reasoning => {
+                say(ContentPart::Reasoning(
+                    part.text.as_str().unwrap_or_default(),
+                ));
             }
-            Piece::Part(part) => walk_part(part, say),
+            ContentItem::Part(part) => walk_part(part, say),
         }
     }
 }
 
 /// A part of a content that is no reasoning as a whole.
-fn walk_part(part: &Part<'_>, say: &mut dyn FnMut(Said<'_>)) {
+fn walk_part(part: &Part<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
     let kind = part.kind.non_empty();
     match (part.text.non_empty(), part.refusal.non_empty(), kind) {
-        (Some(text), _, Some("reasoning" | "thinking")) => say(Said::Reasoning(text)),
-        (Some(text), _, _) | (None, Some(text), _) => say(Said::Text(text)),
+        (Some(text), _, Some("reasoning" | "thinking")) => say(ContentPart::Reasoning(text)),
+        (Some(text), _, _) | (None, Some(text), _) => say(ContentPart::Text(text)),
         (
             None,
             None,
             None | Some("text" | "output_text" | "refusal" | "reasoning" | "thinking"),
         ) => {}
         // Content of another kind.
-        (None, None, Some(_)) => say(Said::Other),
+        (None, None, Some(_)) => say(ContentPart::Other),
     }
 }
 

@@ -96,7 +96,7 @@ impl Api for OpenAiChat {
         Decoder::boxed(Chat::of("chat completion"))
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         openai::headers(setup)
     }
 

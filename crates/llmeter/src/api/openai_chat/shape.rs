@@ -135,12 +135,12 @@ pub(super) enum Content<'a> {
     #[default]
     Absent,
     Text(Cow<'a, str>),
-    Parts(Vec<Piece<'a>>),
+    Parts(Vec<ContentItem<'a>>),
 }
 
 /// One element of an array of parts.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
+pub(super) enum ContentItem<'a> {
     Text(Cow<'a, str>),
     Part(Part<'a>),
     Other,
@@ -148,7 +148,7 @@ pub(super) enum Piece<'a> {
 
 impl<'de: 'a, 'a> Accept<'de> for Content<'a> {
     fn other() -> Self {
-        Content::Parts(vec![Piece::Other])
+        Content::Parts(vec![ContentItem::Other])
     }
     fn nothing() -> Self {
         Content::Absent
@@ -170,7 +170,7 @@ impl<'de: 'a, 'a> Accept<'de> for Content<'a> {
         Ok(Content::Parts(pieces))
     }
     fn object<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        Ok(Content::Parts(vec![Piece::object(map)?]))
+        Ok(Content::Parts(vec![ContentItem::object(map)?]))
     }
 }
 
@@ -180,22 +180,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Accept<'de> for Piece<'a> {
+impl<'de: 'a, 'a> Accept<'de> for ContentItem<'a> {
     fn other() -> Self {
-        Piece::Other
+        ContentItem::Other
     }
     fn nothing() -> Self {
-        Piece::Text(Cow::Borrowed(""))
+        ContentItem::Text(Cow::Borrowed(""))
     }
     fn text(text: Cow<'de, str>) -> Self {
-        Piece::Text(text)
+        ContentItem::Text(text)
     }
     fn object<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        Part::deserialize(MapAccessDeserializer::new(map)).map(Piece::Part)
+        Part::deserialize(MapAccessDeserializer::new(map)).map(ContentItem::Part)
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Piece<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ContentItem<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         accept::<Self, D>(from)
     }

@@ -15,7 +15,7 @@ use crate::api::lenient::{Object, Text};
 
 /// A frame whose only effect is to add a text that is not empty.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct FrameTemplate {
     before: Vec<u8>,
     after: Vec<u8>,
     kind: Kind,
@@ -27,7 +27,7 @@ enum Kind {
     Reasoning,
 }
 
-impl Template {
+impl FrameTemplate {
     /// The template of a frame that was parsed, unless it does more than add a text.
     pub(super) fn of(data: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
         let (kind, text) = only_text(chunk)?;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::failure::{ErrorReport, error_text};
-use crate::api::json_frames::{Meaning, Taken, list, text};
+use crate::api::json_frames::{Decoded, Meaning, list, text};
 use crate::api::lenient::{Count, Object, Text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -27,9 +27,9 @@ struct Event<'a> {
 }
 
 impl Meaning for Events {
-    const END: &'static str = "no response.completed";
+    const MISSING_END: &'static str = "no response.completed";
 
-    fn quick(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
+    fn try_fast_path(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
         if self.is_done {
             return true;
         }
@@ -61,7 +61,7 @@ impl Meaning for Events {
         event: Option<&str>,
         value: &Value,
         builder: &mut ResponseBuilder,
-    ) -> Taken {
+    ) -> Decoded {
         let response = &value["response"];
         match value["type"].as_str().or(event).unwrap_or_default() {
             "response.created" | "response.queued" | "response.in_progress" => {
@@ -96,7 +96,7 @@ impl Meaning for Events {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         if value["output"].is_array() || value["status"].is_string() {
             take_output(value, response);
             match value["status"].as_str().unwrap_or("completed") {

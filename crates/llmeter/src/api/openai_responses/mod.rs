@@ -113,7 +113,7 @@ impl Api for OpenAiResponses {
 
     /// Here the first token counts, whatever it is; so the Python system must do when it runs this
     /// endpoint again.
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let own = setup.own.get_mut(VISIBLE_ONLY);
         own.into_iter().for_each(|value| *value = json!(false));
         Ok(None)
@@ -123,7 +123,7 @@ impl Api for OpenAiResponses {
         Decoder::boxed(decode::Events::default())
     }
 
-    fn headers(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+    fn headers(&self, setup: &EndpointSetup) -> Vec<(&'static str, String)> {
         openai::headers(setup)
     }
 

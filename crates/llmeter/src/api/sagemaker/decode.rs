@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::SageMaker;
 use crate::api::aws::{is_filled, text_at};
-use crate::api::json_frames::{Decoder, Meaning, Taken};
+use crate::api::json_frames::{Decoded, Decoder, Meaning};
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
 
@@ -111,7 +111,7 @@ impl Meaning for Container {
         })
     }
 
-    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let reasoning = text_at(value, REASONING);
         let visible = text_at(value, TEXT);
         if let Some(text) = reasoning {
@@ -133,7 +133,7 @@ impl Meaning for Container {
         Ok(())
     }
 
-    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Taken {
+    fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         // Some containers respond with a list of responses.
         let value = value.get(0).unwrap_or(value);
         self.details(value, response);

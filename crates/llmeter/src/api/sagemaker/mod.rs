@@ -108,7 +108,7 @@ impl Api for SageMaker {
         payload
     }
 
-    fn configure(&self, setup: &mut Setup) -> Result<Option<Arc<dyn Api>>> {
+    fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let path = |part, field| Path::new(part, setup.own_text(field).unwrap_or_default());
         Ok(Some(Arc::new(Self {
             generated_text: path("text", "generated_text_jmespath")?,
@@ -135,7 +135,7 @@ impl Api for SageMaker {
         aws::body(payload, "")
     }
 
-    fn path(&self, setup: &Setup) -> Result<String> {
+    fn path(&self, setup: &EndpointSetup) -> Result<String> {
         let name = path_segment(&setup.identity.endpoint_name);
         if name.is_empty() {
             return Err(Error::missing_like(Setting::Model, "my-sagemaker-endpoint"));

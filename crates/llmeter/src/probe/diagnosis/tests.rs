@@ -12,14 +12,14 @@ fn refused(status: u16, words: &str) -> Failure {
 
 #[test]
 fn a_key_that_is_missing_is_told_from_one_that_is_refused() {
-    let mut key = KeyVariable {
+    let mut key = ApiKeyVariable {
         name: "MY_KEY".to_owned(),
         is_set: false,
     };
-    let with = |key: &KeyVariable, status| {
-        let diagnosis = diagnose(&Circumstances {
+    let with = |key: &ApiKeyVariable, status| {
+        let diagnosis = diagnose(&FailureContext {
             key: Some(key),
-            ..Circumstances::of(&refused(status, "no"))
+            ..FailureContext::of(&refused(status, "no"))
         })
         .unwrap();
         format!("{}: {}", diagnosis.cause, diagnosis.remedy)
@@ -39,9 +39,9 @@ fn a_key_that_is_missing_is_told_from_one_that_is_refused() {
     // For AWS the endpoint's own message says more.
     key.name = "AWS_BEARER_TOKEN_BEDROCK".to_owned();
     let of_aws = |status| {
-        diagnose(&Circumstances {
+        diagnose(&FailureContext {
             key: Some(&key),
-            ..Circumstances::of(&refused(status, "no"))
+            ..FailureContext::of(&refused(status, "no"))
         })
     };
     assert_eq!(of_aws(403), None);
@@ -51,15 +51,15 @@ fn a_key_that_is_missing_is_told_from_one_that_is_refused() {
 
 #[test]
 fn a_path_is_told_from_a_model() {
-    let key = KeyVariable {
+    let key = ApiKeyVariable {
         name: "K".to_owned(),
         is_set: true,
     };
     let at = |target, words| {
-        diagnose(&Circumstances {
+        diagnose(&FailureContext {
             target: Some(target),
             key: Some(&key),
-            ..Circumstances::of(&refused(404, words))
+            ..FailureContext::of(&refused(404, words))
         })
         .unwrap()
     };
@@ -81,9 +81,9 @@ fn a_path_is_told_from_a_model() {
 fn timeouts_are_told_by_their_phase() {
     let of = |phase, is_load| {
         let failure = Failure::new(FailureKind::Timeout, "timed out after 2 s").in_phase(phase);
-        diagnose(&Circumstances {
+        diagnose(&FailureContext {
             is_load,
-            ..Circumstances::of(&failure)
+            ..FailureContext::of(&failure)
         })
         .unwrap()
     };
@@ -185,7 +185,7 @@ fn one_remedy_for_each_kind_of_failure() {
         (refused(503, "Service Unavailable"), "log"),
         (refused(504, "Gateway Timeout"), "time limit"),
     ] {
-        let seen = Circumstances::of(&failure);
+        let seen = FailureContext::of(&failure);
         let diagnosis = diagnose(&seen).unwrap_or_else(|| panic!("{failure:?}"));
         assert!(
             diagnosis.remedy.contains(part),
@@ -199,6 +199,6 @@ fn one_remedy_for_each_kind_of_failure() {
         refused(299, "?"),
         HttpError::Chunk("no").into(),
     ] {
-        assert_eq!(diagnose(&Circumstances::of(&failure)), None, "{failure:?}");
+        assert_eq!(diagnose(&FailureContext::of(&failure)), None, "{failure:?}");
     }
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::endpoint::OpenAiChat;
 use crate::payload::Whitespace;
-use crate::run::capture::Sending;
+use crate::run::capture::SendTiming;
 use crate::run::prepare::Prepared;
 use crate::run::quality::QualityMeter;
 use llmeter_wire::clock::{self, Stamp};
@@ -59,7 +59,7 @@ impl Bench {
         }
         for (piece, milliseconds) in reads {
             segment.body.extend_from_slice(piece.as_bytes());
-            segment.marks.push(Mark {
+            segment.marks.push(ReadArrival {
                 end: segment.body.len() as u32,
                 arrival: at(*milliseconds),
             });
@@ -67,16 +67,16 @@ impl Bench {
         segment
     }
 
-    fn ending(&self, failure: Option<&str>) -> Box<Ending> {
-        Box::new(Ending {
+    fn ending(&self, failure: Option<&str>) -> Box<ExchangeEnd> {
+        Box::new(ExchangeEnd {
             client: 2,
             prepared: self.prepared.clone(),
-            data: RequestData::default(),
-            sending: Sending {
+            data: CallbackData::default(),
+            sending: SendTiming {
                 at: Some(Stamp(SENT)),
                 wall: Some(clock::wall()),
                 lateness: Some(0.001),
-                ..Sending::default()
+                ..SendTiming::default()
             },
             failure: failure.map(|reason| Failure::new(FailureKind::Truncated, reason)),
             at: at(99).at,
@@ -199,9 +199,9 @@ fn a_request_that_was_never_sent_has_no_times() {
     let mut bench = Bench::new(true);
     let mut segment = bench.segment(None, &[]);
     let mut ending = bench.ending(Some("cannot connect"));
-    ending.sending = Sending {
+    ending.sending = SendTiming {
         wall: Some(clock::wall()),
-        ..Sending::default()
+        ..SendTiming::default()
     };
     segment.ending = Some(ending);
     let response = bench.decoder.take(segment).unwrap().response;
@@ -245,7 +245,7 @@ fn reads_count_from_which_nothing_can_be_unpacked_yet() {
     segment.head.as_mut().unwrap().0 = ResponseHead::new(200).with("content-encoding", "gzip");
     let ends = [5, packed.len() - 3, packed.len()];
     for (end, milliseconds) in ends.into_iter().zip([20, 30, 40]) {
-        segment.marks.push(Mark {
+        segment.marks.push(ReadArrival {
             end: end as u32,
             arrival: at(milliseconds),
         });

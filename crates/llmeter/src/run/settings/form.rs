@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Object;
 use crate::api::ApiMode;
-use crate::base::setting::{Kind, Setting};
+use crate::base::setting::{Setting, SettingKind};
 use crate::run::Connections;
 use crate::storage::Location;
 use llmeter_wire::StampSource;
@@ -25,22 +25,22 @@ pub(super) trait Form: Sized {
 pub(super) fn expected(setting: Setting) -> String {
     let example = setting.example().unwrap_or_default();
     match setting.kind() {
-        Kind::Text => format!("a text like {example:?}"),
-        Kind::Texts => format!("a text like {example:?}, or a list of them"),
-        Kind::File => "a path".to_owned(),
-        Kind::Files => "the path of a file, or a list of them".to_owned(),
-        Kind::Count => "a whole number".to_owned(),
-        Kind::Number => "a number".to_owned(),
-        Kind::Time => format!("a time like {example}, or a number of seconds"),
-        Kind::Switch => "true or false".to_owned(),
-        Kind::Choice(names) => format!("one of {}", names.join(", ")),
-        Kind::Api => {
+        SettingKind::Text => format!("a text like {example:?}"),
+        SettingKind::Texts => format!("a text like {example:?}, or a list of them"),
+        SettingKind::File => "a path".to_owned(),
+        SettingKind::Files => "the path of a file, or a list of them".to_owned(),
+        SettingKind::Count => "a whole number".to_owned(),
+        SettingKind::Number => "a number".to_owned(),
+        SettingKind::Time => format!("a time like {example}, or a number of seconds"),
+        SettingKind::Switch => "true or false".to_owned(),
+        SettingKind::Choice(names) => format!("one of {}", names.join(", ")),
+        SettingKind::Api => {
             let names: Vec<_> = ApiMode::all().map(|api| api.name).collect();
             format!("one of {}", names.join(", "))
         }
-        Kind::Expressions => "a table like { text = \"choices[0].text\" }".to_owned(),
-        Kind::Address => format!("an address like {example}, or true"),
-        Kind::Tables => "tables".to_owned(),
+        SettingKind::Expressions => "a table like { text = \"choices[0].text\" }".to_owned(),
+        SettingKind::Address => format!("an address like {example}, or true"),
+        SettingKind::Tables => "tables".to_owned(),
     }
 }
 

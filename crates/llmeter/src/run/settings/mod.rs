@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use self::form::{Form, expected};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
-use crate::base::setting::{Kind, Setting, with_settings};
+use crate::base::setting::{Setting, SettingKind, with_settings};
 use crate::load::Load;
 use crate::payload::tokenizer_from_spec;
 use crate::run::{Connections, RunConfig};
@@ -69,10 +69,10 @@ macro_rules! structure {
             /// If the setting does not take such a value.
             pub fn set(&mut self, setting: Setting, value: &Value) -> Result<()> {
                 let value = &match (setting.kind(), value) {
-                    (Kind::Api, Value::String(name)) => ApiMode::named(name)?.name.into(),
+                    (SettingKind::Api, Value::String(name)) => ApiMode::named(name)?.name.into(),
                     // The one of the environment.
-                    (Kind::Address, Value::Bool(true)) => "".into(),
-                    (Kind::Address, Value::Bool(false)) => {
+                    (SettingKind::Address, Value::Bool(true)) => "".into(),
+                    (SettingKind::Address, Value::Bool(false)) => {
                         self.clear(setting);
                         return Ok(());
                     }
@@ -116,7 +116,7 @@ with_settings!(structure);
 
 fn is_choice(setting: Setting, value: &Value) -> bool {
     match setting.kind() {
-        Kind::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
+        SettingKind::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
         _ => true,
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::RunSettings;
 use crate::api::ApiMode;
-use crate::base::setting::{Kind, Setting};
+use crate::base::setting::{Setting, SettingKind};
 
 impl RunSettings {
     /// The JSON Schema of a configuration file, whose keys are written with hyphens.
@@ -25,23 +25,23 @@ impl RunSettings {
     }
 }
 
-fn form(kind: Kind) -> Map<String, Value> {
+fn form(kind: SettingKind) -> Map<String, Value> {
     let text = || json!({"type": "string"});
     let list = || json!({"type": "array", "items": text()});
     let schema = match kind {
-        Kind::Text | Kind::File => text(),
-        Kind::Texts | Kind::Files => json!({"oneOf": [text(), list()]}),
-        Kind::Count => json!({"type": "integer", "minimum": 0}),
-        Kind::Number => json!({"type": "number"}),
-        Kind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),
-        Kind::Switch => json!({"type": "boolean"}),
-        Kind::Choice(names) => json!({"enum": names}),
-        Kind::Api => json!({"enum": ApiMode::all().map(|api| api.name).collect::<Vec<_>>()}),
-        Kind::Expressions => {
+        SettingKind::Text | SettingKind::File => text(),
+        SettingKind::Texts | SettingKind::Files => json!({"oneOf": [text(), list()]}),
+        SettingKind::Count => json!({"type": "integer", "minimum": 0}),
+        SettingKind::Number => json!({"type": "number"}),
+        SettingKind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),
+        SettingKind::Switch => json!({"type": "boolean"}),
+        SettingKind::Choice(names) => json!({"enum": names}),
+        SettingKind::Api => json!({"enum": ApiMode::all().map(|api| api.name).collect::<Vec<_>>()}),
+        SettingKind::Expressions => {
             json!({"oneOf": [{"type": "object", "additionalProperties": text()}, list()]})
         }
-        Kind::Address => json!({"oneOf": [text(), {"type": "boolean"}]}),
-        Kind::Tables => json!({"type": "array", "items": {
+        SettingKind::Address => json!({"oneOf": [text(), {"type": "boolean"}]}),
+        SettingKind::Tables => json!({"type": "array", "items": {
             "type": "object",
             "properties": {"type": text(), "file": text()},
         }}),

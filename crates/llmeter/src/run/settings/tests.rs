@@ -21,7 +21,9 @@ fn config() -> RunConfig {
 fn example(setting: Setting) -> RunSettings {
     let text = setting.example().unwrap();
     let value = match setting.kind() {
-        Kind::Count | Kind::Number | Kind::Switch => serde_json::from_str(text).unwrap(),
+        SettingKind::Count | SettingKind::Number | SettingKind::Switch => {
+            serde_json::from_str(text).unwrap()
+        }
         _ => text.into(),
     };
     let mut settings = RunSettings::default();

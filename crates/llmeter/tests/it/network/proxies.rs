@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::probe::{Circumstances, diagnose};
+use llmeter::probe::{FailureContext, diagnose};
 use llmeter::wire::{Phase, Proxies, Proxy};
 use llmeter::{Error, OpenAiChat, RunConfig, Runner};
 
@@ -26,7 +26,7 @@ fn failure(config: RunConfig) -> String {
     let Error::Unreachable { failure, .. } = &error else {
         panic!("{error}");
     };
-    let remedy = diagnose(&Circumstances::of(failure)).unwrap().remedy;
+    let remedy = diagnose(&FailureContext::of(failure)).unwrap().remedy;
     assert!(!remedy.contains("start the server"), "{remedy}");
     assert!(remedy.contains("`no_proxy`"), "{remedy}");
     error.to_string()

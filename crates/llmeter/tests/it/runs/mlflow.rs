@@ -68,7 +68,7 @@ fn it_breaks_every_time() {
     let server = Scripted::start(vec![answer("500 X", body)]);
     let result = run(&server.base_url, 60.0);
     let failure = failure(&result);
-    let expected = "answered 500: INTERNAL_ERROR: out of luck; tried 4 times";
+    let expected = "responded 500: INTERNAL_ERROR: out of luck; tried 4 times";
     assert!(
         failure.starts_with("creating the run") && failure.contains(expected),
         "{failure}"
@@ -117,7 +117,7 @@ fn it_is_busy_for_a_while_or_for_too_long() {
     let server = Scripted::start(vec![fine(), busy(3600)]);
     let result = run(&server.base_url, 60.0);
     let failure = failure(&result);
-    assert!(failure.contains("answered 429; tried once"), "{failure}");
+    assert!(failure.contains("responded 429; tried once"), "{failure}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn it_refuses_a_part() {
     ]);
     let result = run(&server.base_url, 60.0);
     let failure = failure(&result);
-    let expected = "answered 400: INVALID_PARAMETER_VALUE: no such metric";
+    let expected = "responded 400: INVALID_PARAMETER_VALUE: no such metric";
     assert!(failure.starts_with("run r1: logging metrics"), "{failure}");
     assert!(failure.contains(expected), "{failure}");
     let requests = server.bodies();

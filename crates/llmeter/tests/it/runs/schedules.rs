@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::load::{Class, Schedule, Session, Share, Turn};
+use llmeter::load::{RequestClass, Schedule, Session, Turn, WorkerShare};
 use llmeter::{Load, RunResult};
 
 use super::{config, friendly, whole};
@@ -19,11 +19,11 @@ struct Metronome {
 }
 
 impl Schedule for Metronome {
-    fn sessions(&self, share: Share) -> Box<dyn Iterator<Item = Session> + Send> {
+    fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
         let (every, turns) = (self.every, self.turns);
         let mine = move |count: u32| (share.worker as u32..count).step_by(share.workers);
         let warmup = mine(self.warmup).map(|number| Session {
-            class: Class::Warmup,
+            class: RequestClass::Warmup,
             ..Session::new(number, Duration::ZERO, std::iter::once(Turn::of_payload(0)))
         });
         let measured = mine(self.sessions).map(move |number| {

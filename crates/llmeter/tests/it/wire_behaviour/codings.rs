@@ -170,7 +170,7 @@ fn what_cannot_be_unpacked_is_named() {
         "gzip",
         b"data: x\n\n",
     ))]);
-    assert_failed(&response, "not proper gzip");
+    assert_failed(&response, "not valid gzip");
     assert_eq!(response.detail.status, Some(200));
 }
 
@@ -183,10 +183,10 @@ fn a_compressed_stream_that_breaks_keeps_what_it_had() {
     packer.flush().unwrap();
     let half = packer.get_ref().clone();
     let response = one(vec![write(answer("200 OK", EVENTS, "gzip", &half))]);
-    assert_cut(&response, "half", "gzip breaks off");
+    assert_cut(&response, "half", "gzip data is truncated");
     let garbled = [half.as_slice(), b"\xff\xff\xff\xff\xff\xff\xff\xff"].concat();
     let response = one(vec![write(answer("200 OK", EVENTS, "gzip", &garbled))]);
-    assert_cut(&response, "half", "not proper gzip");
+    assert_cut(&response, "half", "not valid gzip");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_bomb_is_a_failure_and_no_full_memory() {
     let bomb = gzipped(&vec![b' '; 16 << 20]);
     for media_type in [EVENTS, "application/json"] {
         let response = one(vec![write(answer("200 OK", media_type, "gzip", &bomb))]);
-        assert_failed(&response, "more than is read");
+        assert_failed(&response, "exceeds the limit");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llmeter::callback::{
-    Callback, Hook, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+    Callback, Hook, HookError, HookResult, InvokeRequest, RequestData, async_trait,
 };
 use llmeter::saved::SavedObject;
 use llmeter::{Error, Interrupt, InvocationResponse, Load, RunConfig, RunResult, Runner};
@@ -250,7 +250,11 @@ impl Callback for Hanging {
         std::future::pending().await
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
+    async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        _: &mut RequestData,
+    ) -> HookResult {
         response.annotations.insert("begun".into(), true.into());
         std::future::pending().await
     }

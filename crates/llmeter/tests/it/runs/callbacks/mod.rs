@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use llmeter::callback::{
-    Callback, Hook, HookError, HookResult, InvokeRequest, OwnData, async_trait,
+    Callback, Hook, HookError, HookResult, InvokeRequest, RequestData, async_trait,
 };
 use llmeter::payload::Payload;
 use llmeter::saved::SavedObject;
@@ -88,7 +88,11 @@ impl Callback for Probe {
         (self.before_invoke)(request)
     }
 
-    async fn after_invoke(&self, response: &mut InvocationResponse, _: &mut OwnData) -> HookResult {
+    async fn after_invoke(
+        &self,
+        response: &mut InvocationResponse,
+        _: &mut RequestData,
+    ) -> HookResult {
         let payload = response.input_payload.as_ref().unwrap();
         self.note(prompt(payload), Hook::AfterInvoke);
         self.nap().await;

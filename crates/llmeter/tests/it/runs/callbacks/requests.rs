@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llmeter::callback::{Callback, HookResult, InvokeRequest, OwnData, async_trait};
+use llmeter::callback::{Callback, HookResult, InvokeRequest, RequestData, async_trait};
 use llmeter::{Error, InvocationResponse, Load, RunResult, SavedRun};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ impl Callback for Notes {
     async fn after_invoke(
         &self,
         response: &mut InvocationResponse,
-        data: &mut OwnData,
+        data: &mut RequestData,
     ) -> HookResult {
         let (client, sequence) = data
             .take::<(u32, u64)>()

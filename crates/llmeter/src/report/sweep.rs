@@ -18,7 +18,7 @@ const TITLES: [&str; 11] = [
 ];
 
 /// A row for each run: load, rates, latencies, failures, verdict.
-pub fn ladder(results: &[RunResult]) -> String {
+pub fn sweep(results: &[RunResult]) -> String {
     let mut rows = vec![TITLES.map(str::to_owned).to_vec()];
     for result in results {
         let stats = result.stats();

@@ -3,10 +3,10 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// Largest body that is unpacked.
-const MAX_PLAIN: u64 = 256 * 1024 * 1024;
+const MAX_DECOMPRESSED: u64 = 256 * 1024 * 1024;
 /// A body may be this large whatever it was packed into.
-const TRUSTED_PLAIN: u64 = 8 * 1024 * 1024;
-/// Beyond that, at most this many bytes for each that came. Answers of a model shrink to a tenth or
+const ALWAYS_ALLOWED: u64 = 8 * 1024 * 1024;
+/// Beyond that, at most this many bytes for each that came. Model responses shrink to a tenth or
 /// a fiftieth; what shrinks to a thousandth was made to fill memory.
 const MAX_RATIO: u64 = 200;
 /// How much is unpacked at a time.
@@ -16,13 +16,14 @@ const WINDOW_BITS: u8 = 15;
 
 /// Why a packed body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CodingError {
+pub enum DecompressionError {
     /// It is not what it is said to be.
-    #[error("the response is not proper {0}: {1}")]
+    #[error("the response is not valid {0}: {1}")]
     Broken(&'static str, String),
     /// It unpacks to more than a response can be.
     #[error(
-        "the response unpacks from {taken} bytes of {coding} to more than {made}: more than is read"
+        "the response decompresses from {taken} bytes of {coding} to more than {made} bytes, which exceeds \
+         the limit"
     )]
     TooLarge {
         /// The encoding's name.
@@ -33,18 +34,18 @@ pub enum CodingError {
         made: u64,
     },
     /// It ended before the end of what was packed.
-    #[error("the response's {0} breaks off")]
+    #[error("the {0} data is truncated")]
     Short(&'static str),
 }
 
-/// Whether a coding is one that [`Unpacker`] undoes, or none at all.
+/// Whether a coding is one that [`Decompressor`] undoes, or none at all.
 pub fn is_readable(coding: &str) -> bool {
-    coding.eq_ignore_ascii_case("identity") || coding == "*" || Unpacker::of(coding).is_some()
+    coding.eq_ignore_ascii_case("identity") || coding == "*" || Decompressor::of(coding).is_some()
 }
 
 /// Unpacks one body.
 #[derive(Debug)]
-pub struct Unpacker {
+pub struct Decompressor {
     name: &'static str,
     state: Option<Decompress>,
     is_over: bool,
@@ -52,7 +53,7 @@ pub struct Unpacker {
     made: u64,
 }
 
-impl Unpacker {
+impl Decompressor {
     /// What undoes a content coding; `None` if nothing here does.
     pub fn of(coding: &str) -> Option<Self> {
         let is = |name: &str| coding.eq_ignore_ascii_case(name);
@@ -79,7 +80,7 @@ impl Unpacker {
         &mut self,
         mut bytes: &[u8],
         mut on_plain: impl FnMut(&[u8]),
-    ) -> Result<(), CodingError> {
+    ) -> Result<(), DecompressionError> {
         let mut plain = Vec::with_capacity(STEP);
         while let Some(first) = bytes.first() {
             let state = self
@@ -108,12 +109,12 @@ impl Unpacker {
                     Ok(status) => status,
                     Err(reason) => {
                         let reason = reason.to_string();
-                        return Err(CodingError::Broken(self.name, reason));
+                        return Err(DecompressionError::Broken(self.name, reason));
                     }
                 };
                 let allowed = self.taken.saturating_mul(MAX_RATIO);
-                if self.made > MAX_PLAIN || self.made > allowed.max(TRUSTED_PLAIN) {
-                    return Err(CodingError::TooLarge {
+                if self.made > MAX_DECOMPRESSED || self.made > allowed.max(ALWAYS_ALLOWED) {
+                    return Err(DecompressionError::TooLarge {
                         coding: self.name,
                         taken: self.taken,
                         made: self.made,
@@ -138,15 +139,15 @@ impl Unpacker {
     ///
     /// # Errors
     /// When it may not.
-    pub fn finish(&self) -> Result<(), CodingError> {
+    pub fn finish(&self) -> Result<(), DecompressionError> {
         match self.is_over || self.taken == 0 {
             true => Ok(()),
-            false => Err(CodingError::Short(self.name)),
+            false => Err(DecompressionError::Short(self.name)),
         }
     }
 
-    fn broken(&self, reason: &str) -> CodingError {
-        CodingError::Broken(self.name, reason.to_owned())
+    fn broken(&self, reason: &str) -> DecompressionError {
+        DecompressionError::Broken(self.name, reason.to_owned())
     }
 }
 
@@ -187,8 +188,8 @@ mod tests {
         }
     }
 
-    fn unpacked(coding: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, CodingError> {
-        let mut unpacker = Unpacker::of(coding).unwrap();
+    fn unpacked(coding: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, DecompressionError> {
+        let mut unpacker = Decompressor::of(coding).unwrap();
         let mut plain = Vec::new();
         for piece in pieces {
             unpacker.feed(piece, |part| plain.extend_from_slice(part))?;
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_flushed_is_there_at_once() {
         let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-        let mut unpacker = Unpacker::of("GZIP").unwrap();
+        let mut unpacker = Decompressor::of("GZIP").unwrap();
         for text in ["one", "two", "three"] {
             packer.write_all(text.as_bytes()).unwrap();
             packer.flush().unwrap();
@@ -211,7 +212,7 @@ mod tests {
                 .unwrap();
             assert_eq!(plain, text.as_bytes());
         }
-        assert_eq!(unpacker.finish(), Err(CodingError::Short("gzip")));
+        assert_eq!(unpacker.finish(), Err(DecompressionError::Short("gzip")));
         unpacker
             .feed(&packer.finish().unwrap(), |_| panic!("nothing more"))
             .unwrap();
@@ -225,7 +226,7 @@ mod tests {
         let deflated = packed("zlib", b"one").repeat(2);
         assert!(matches!(
             unpacked("deflate", &[&deflated]),
-            Err(CodingError::Broken("deflate", _))
+            Err(DecompressionError::Broken("deflate", _))
         ));
     }
 
@@ -236,10 +237,16 @@ mod tests {
         wrong_sum[last] ^= 1;
         for bytes in [&b"plain text"[..], &wrong_sum] {
             let error = unpacked("gzip", &[bytes]).unwrap_err();
-            assert!(matches!(error, CodingError::Broken("gzip", _)), "{error}");
+            assert!(
+                matches!(error, DecompressionError::Broken("gzip", _)),
+                "{error}"
+            );
         }
         let half = &packed("gzip", b"some words")[..12];
-        assert_eq!(unpacked("gzip", &[half]), Err(CodingError::Short("gzip")));
+        assert_eq!(
+            unpacked("gzip", &[half]),
+            Err(DecompressionError::Short("gzip"))
+        );
         assert_eq!(
             unpacked("gzip", &[]).unwrap(),
             b"",
@@ -251,12 +258,15 @@ mod tests {
     fn a_bomb_is_refused_before_it_fills_memory() {
         let bomb = packed("gzip", &vec![0; 12 << 20]);
         let mut made = 0;
-        let mut unpacker = Unpacker::of("gzip").unwrap();
+        let mut unpacker = Decompressor::of("gzip").unwrap();
         let error = unpacker.feed(&bomb, |part| made += part.len()).unwrap_err();
-        assert!(matches!(error, CodingError::TooLarge { .. }), "{error}");
-        assert!(made <= (TRUSTED_PLAIN as usize) + STEP, "{made}");
+        assert!(
+            matches!(error, DecompressionError::TooLarge { .. }),
+            "{error}"
+        );
+        assert!(made <= (ALWAYS_ALLOWED as usize) + STEP, "{made}");
         // As much that hardly shrinks is no bomb.
-        let much = vec![7; TRUSTED_PLAIN as usize + (1 << 20)];
+        let much = vec![7; ALWAYS_ALLOWED as usize + (1 << 20)];
         let mut packer = GzEncoder::new(Vec::new(), Compression::none());
         packer.write_all(&much).unwrap();
         let packed = packer.finish().unwrap();
