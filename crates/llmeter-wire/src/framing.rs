@@ -81,7 +81,7 @@ pub struct Tail {
 /// Cuts a body into frames, however it was split over reads.
 ///
 /// ```
-/// use llmeter::endpoint::Framing;
+/// use llmeter_wire::framing::Framing;
 ///
 /// let mut framer = Framing::JsonLines.framer();
 /// let mut seen = Vec::new();
