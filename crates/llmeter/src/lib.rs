@@ -41,7 +41,6 @@
 //! | [`report`] | results as text and charts |
 
 pub mod api;
-#[cfg(any(feature = "aws", feature = "cloud"))]
 mod aws;
 mod base;
 pub mod callback;

@@ -14,6 +14,7 @@ mod credentials;
 mod error;
 #[cfg(feature = "aws")]
 mod http;
+#[cfg(any(feature = "aws", feature = "cloud"))]
 mod profile;
 #[cfg(feature = "aws")]
 mod signature;
@@ -27,6 +28,7 @@ pub(crate) use chain::metadata_region;
 pub(crate) use credentials::{AccessKeys, CredentialSource};
 #[cfg(feature = "aws")]
 pub(crate) use error::{Refusal, exception, request_id};
+#[cfg(any(feature = "aws", feature = "cloud"))]
 pub(crate) use profile::Profile;
 #[cfg(feature = "aws")]
 pub(crate) use signature::{Scope, signed_headers, without_signatures};
