@@ -116,7 +116,10 @@ fn what_came_before_a_failure_is_kept() {
     assert_eq!(seen.frames.len(), 2);
     assert_eq!(seen.head.as_ref().unwrap().status, 200);
     let diagnosis = seen.diagnosis.as_ref().unwrap();
-    assert!(diagnosis.cause.contains("the response started"), "{diagnosis:?}");
+    assert!(
+        diagnosis.cause.contains("the response started"),
+        "{diagnosis:?}"
+    );
     assert_eq!(seen.failed_phase(), Some(Phase::Stream));
     let shown = report::probe(&seen, 12);
     for part in ["Frames (2;", "half", "Failed", "what to do"] {
