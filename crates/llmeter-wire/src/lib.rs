@@ -9,7 +9,7 @@
 //! | [`clock`] | the one place that reads a clock |
 //! | [`http1`], [`http2`] | responses, however their bytes are split |
 //! | [`framing`], [`sse`], [`event_stream`] | the frames of a streaming response |
-//! | [`coding`] | decompression |
+//! | [`content_encoding`] | decompression |
 //! | [`redaction`] | hides secrets |
 
 pub mod clock;
