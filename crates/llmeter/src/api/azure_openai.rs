@@ -72,6 +72,15 @@ impl Api for AzureOpenAiChat {
     fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
         let deployment = path_segment(&setup.identity.model_id)?;
         take_target_uri(&mut setup.base_url, &mut setup.query, &deployment)?;
+        // The resource as some SDKs and portals show it. The path below it begins with `openai` anyway.
+        if let Some(resource) = setup
+            .base_url
+            .trim()
+            .trim_end_matches('/')
+            .strip_suffix("/openai")
+        {
+            setup.base_url = resource.to_owned();
+        }
         let is_versioned = setup.query.iter().any(|(name, _)| name == VERSION);
         if !is_newer(setup) && !is_versioned {
             setup.query.push((VERSION.to_owned(), NEWEST.to_owned()));

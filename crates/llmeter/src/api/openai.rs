@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::jmespath::is_true;
 use super::*;
 
 /// Names and addresses of all of them.
@@ -47,10 +46,15 @@ pub(super) fn prepare(payload: &mut Payload, model: Option<&str>, streaming: boo
     payload.insert("stream".into(), json!(streaming));
 }
 
-/// Asks for the usage at the end of a stream, unless the user has said something of it.
+/// Asks for the usage at the end of a stream, unless the payload has `stream_options`: null leaves
+/// them out, for servers that refuse them.
 pub(super) fn ask_for_usage(payload: &mut Payload, streaming: bool) {
-    if streaming && !payload.get("stream_options").is_some_and(is_true) {
-        payload.insert("stream_options".into(), json!({"include_usage": true}));
+    match payload.get("stream_options") {
+        Some(Value::Null) => drop(payload.remove("stream_options")),
+        None if streaming => {
+            payload.insert("stream_options".into(), json!({"include_usage": true}));
+        }
+        _ => {}
     }
 }
 

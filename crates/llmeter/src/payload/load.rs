@@ -11,9 +11,12 @@ use crate::storage::Location;
 
 /// Reads payloads from a file or a folder, here or in the cloud.
 ///
-/// - A `.jsonl` or `.manifest` file holds one JSON object a line; blank lines are skipped.
+/// - A `.jsonl`, `.ndjson` or `.manifest` file holds one JSON object a line; blank lines are skipped.
 /// - Any other file holds one JSON value: an object, or a list of objects.
-/// - Of a folder, all files with `.json` in their name are read, in the order of their names.
+/// - Of a folder, all files with `.json` in their name or `.ndjson` at its end are read, in the order
+///   of their names.
+///
+/// Upper and lower case make no difference.
 ///
 /// # Errors
 /// When the path cannot be read, when anything in it is not valid (the message names file, line and
@@ -24,7 +27,7 @@ pub fn load_payloads(path: impl Into<Location>) -> Result<Vec<Payload>> {
     let (files, missing) = match payload_files(&location)? {
         None => (vec![location.clone()], "the file holds no payload"),
         Some(files) if files.is_empty() => {
-            return refuse("the folder holds no file with .json in its name");
+            return refuse("the folder holds no file with .json in its name, and no .ndjson file");
         }
         Some(files) => (files, "the folder's files hold no payload"),
     };
@@ -55,7 +58,10 @@ fn payload_files(location: &Location) -> Result<Option<Vec<Location>>> {
     let files = location
         .list_blocking()?
         .into_iter()
-        .filter(|name| name.contains(".json"))
+        .filter(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains(".json") || name.ends_with(".ndjson")
+        })
         .map(|name| location.join(name))
         .filter(|file| !is_folder(file));
     Ok(Some(files.collect()))
@@ -73,9 +79,10 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
     let path = &*shown(file);
     let bytes = file.read_blocking()?;
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let is_by_line = path
-        .extension()
-        .is_some_and(|extension| extension == "jsonl" || extension == "manifest");
+    let is_by_line = path.extension().is_some_and(|extension| {
+        let is = |name| extension.eq_ignore_ascii_case(name);
+        is("jsonl") || is("ndjson") || is("manifest")
+    });
     if is_by_line {
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if !line.trim_ascii().is_empty() {

@@ -75,7 +75,8 @@ impl ExactSum {
     pub fn value(&self) -> f64 {
         match self.special {
             Some(special) => special,
-            None => self.partials.iter().rev().sum(),
+            // A sum of nothing is -0.0.
+            None => self.partials.iter().rev().sum::<f64>() + 0.0,
         }
     }
 
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(mean(&[0.1; 10]), Some(0.1));
         assert_eq!(mean(&[1e-20, 1.0, -1.0]), Some(1e-20 / 3.0));
         assert_eq!(mean(&[]), None);
+        assert!(mean(&[0.0, -0.0]).is_some_and(f64::is_sign_positive));
         assert_eq!(mean(&[f64::INFINITY, 1.0]), Some(f64::INFINITY));
     }
 

@@ -188,11 +188,34 @@ fn embeddings_take_batches_and_no_streams() {
 }
 
 #[test]
+fn stream_options_are_sent_as_given_and_left_out_for_null() {
+    for mode in [
+        "openai-chat-stream",
+        "openai-completions-stream",
+        "azure-openai-chat-stream",
+    ] {
+        let api = ApiMode::named(mode).unwrap();
+        let endpoint = api.endpoint(&settings("http://h/v1")).unwrap();
+        let sent = |options: Value| {
+            let mut payload = object(&json!({"prompt": "x", "stream_options": options}));
+            endpoint.prepare_payload(&mut payload).unwrap();
+            payload.get("stream_options").cloned()
+        };
+        for options in [json!({}), json!({"include_usage": false}), json!({"x": 1})] {
+            assert_eq!(sent(options.clone()), Some(options), "{mode}");
+        }
+        assert_eq!(sent(Value::Null), None, "{mode}");
+    }
+}
+
+#[test]
 fn azure_addresses_are_taken_as_azure_shows_them() {
     let old = "/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21";
     for (url, target) in [
         ("https://r.openai.azure.com", old),
         ("https://r.openai.azure.com/", old),
+        ("https://r.openai.azure.com/openai", old),
+        ("https://r.openai.azure.com/openai/", old),
         (
             "https://r.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2025-01-01-preview",
             "/openai/deployments/my%20gpt/chat/completions?api-version=2025-01-01-preview",

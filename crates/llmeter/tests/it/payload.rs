@@ -38,7 +38,7 @@ fn refused(name: &str, content: &[u8]) -> String {
 fn a_jsonl_file_holds_a_payload_a_line() {
     let expected = json!([{"b": 1, "a": [1.5, null]}, {"c": "é"}]);
     let lines = "{\"b\": 1, \"a\": [1.5, null]}\n\n  \t\r\n{\"c\": \"\\u00e9\"}";
-    for name in ["p.jsonl", "p.manifest"] {
+    for name in ["p.jsonl", "p.JSONL", "p.ndjson", "p.NdJson", "p.manifest"] {
         assert_eq!(loaded(name, lines.as_bytes()), expected);
         assert_eq!(
             loaded(name, lines.replace('\n', "\r\n").as_bytes()),
@@ -75,18 +75,19 @@ fn a_folder_gives_its_json_files_in_the_order_of_their_names() {
     for (name, content) in [
         ("b.jsonl", "{\"n\": 2}\n{\"n\": 3}\n"),
         ("a.json", "[{\"n\": 1}]"),
-        ("c.json", "{\"n\": 4}"),
+        ("c.JSON", "{\"n\": 4}"),
+        ("d.ndjson", "{\"n\": 5}\n{\"n\": 6}"),
         ("empty.jsonl", "\n"),
         ("notes.txt", "no JSON"),
         ("x.manifest", "no JSON"),
     ] {
         fs::write(folder.path().join(name), content).unwrap();
     }
-    fs::create_dir(folder.path().join("d.json")).unwrap();
+    fs::create_dir(folder.path().join("e.json")).unwrap();
     let payloads = load_payloads(folder.path()).unwrap();
     assert_eq!(
         json!(payloads),
-        json!([{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}])
+        json!([{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}, {"n": 5}, {"n": 6}])
     );
 }
 
