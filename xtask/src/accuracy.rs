@@ -14,7 +14,7 @@ use llmeter::api::ApiMode;
 use llmeter_sim::comparison::{Comparison, ErrorSummary};
 use llmeter_sim::read_truth;
 
-use crate::processes::{self, SimulatorProcess};
+use crate::processes::{self, Profile, SimulatorProcess};
 
 #[derive(Args)]
 pub(crate) struct AccuracyArguments {
@@ -74,7 +74,10 @@ fn endpoints(arguments: &AccuracyArguments) -> Result<Vec<ApiMode>> {
 }
 
 pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
-    let llmeter = processes::build_llmeter()?;
+    let llmeter = processes::build_llmeter(match arguments.smoke {
+        true => Profile::Dev,
+        false => Profile::Release,
+    })?;
     let cores = processes::server_and_client_cores()?;
     let levels = if arguments.smoke {
         &[1, 64][..]

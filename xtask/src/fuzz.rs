@@ -106,10 +106,7 @@ fn build(folder: &Path, targets: &BTreeSet<String>) -> Result<PathBuf> {
         .args(["build", "--release", "--target", &triple])
         // Its flags must not make the rest of the project be built anew.
         .env("CARGO_TARGET_DIR", folder.join("target"))
-        .env("RUSTFLAGS", INSTRUMENTATION)
-        // Those of a build that is to be fast would take longer than they save.
-        .env_remove("CARGO_PROFILE_RELEASE_LTO")
-        .env_remove("CARGO_PROFILE_RELEASE_CODEGEN_UNITS");
+        .env("RUSTFLAGS", INSTRUMENTATION);
     for target in targets {
         command.args(["--bin", target]);
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::processes::{self, SimulatorProcess};
+use crate::processes::{self, Profile, SimulatorProcess};
 
 #[derive(Args)]
 pub(crate) struct MemoryArguments {
@@ -31,7 +31,7 @@ struct Memory {
 }
 
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<()> {
-    let llmeter = processes::build_llmeter()?;
+    let llmeter = processes::build_llmeter(Profile::Release)?;
     let (server_core, meter_core) = processes::server_and_client_cores()?;
     let simulator = SimulatorProcess::unpaced(&llmeter, server_core, TOKENS)?;
     let folder = tempfile::tempdir()?;

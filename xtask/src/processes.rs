@@ -14,13 +14,34 @@ use nix::unistd::Pid;
 
 use crate::test::{cargo, run, workspace_root};
 
-/// Builds the command line in release mode and returns its path.
-pub(crate) fn build_llmeter() -> Result<PathBuf> {
-    let build = ["build", "--release", "--quiet", "--package", "llmeter-cli"];
-    run(cargo(&workspace_root()?).args(build))?;
+/// How a program is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+/// Builds the command line and returns its path.
+pub(crate) fn build_llmeter(profile: Profile) -> Result<PathBuf> {
+    build("llmeter-cli", "llmeter", profile)
+}
+
+/// Builds these commands as they are measured, and returns their path.
+pub(crate) fn build_bare_client() -> Result<PathBuf> {
+    build("xtask", "xtask", Profile::Release)
+}
+
+fn build(package: &str, program: &str, profile: Profile) -> Result<PathBuf> {
+    let (flag, folder) = match profile {
+        Profile::Dev => (None, "debug"),
+        Profile::Release => (Some("--release"), "release"),
+    };
+    let build = ["build", "--quiet", "--package", package];
+    run(cargo(&workspace_root()?).args(build).args(flag))?;
+    // This program is in the folder of its own profile.
     let this = std::env::current_exe()?;
-    let folder = this.parent().context("xtask has no folder")?;
-    Ok(folder.join("llmeter"))
+    let target = this.ancestors().nth(2).context("xtask has no folder")?;
+    Ok(target.join(folder).join(program))
 }
 
 /// The core of the simulator and that of the client: the same if there is only one.

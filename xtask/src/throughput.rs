@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::processes::{self, SimulatorProcess};
+use crate::processes::{self, Profile, SimulatorProcess};
 
 #[derive(Args)]
 pub(crate) struct ThroughputArguments {
@@ -32,7 +32,8 @@ pub(crate) struct ThroughputArguments {
 }
 
 pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
-    let llmeter = processes::build_llmeter()?;
+    let llmeter = processes::build_llmeter(Profile::Release)?;
+    let bare_client = processes::build_bare_client()?;
     let (server_core, client_core) = processes::server_and_client_cores()?;
     let simulator = SimulatorProcess::unpaced(&llmeter, server_core, arguments.tokens)?;
     let events = (arguments.streams * arguments.requests * arguments.tokens) as f64;
@@ -59,7 +60,7 @@ pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
                 None => {
                     let usage = processes::run_on(
                         client_core,
-                        Command::new(std::env::current_exe()?)
+                        Command::new(&bare_client)
                             .args(["bare-client", "--base-url", &simulator.base_url])
                             .args(["--streams", &streams, "--requests", &requests])
                             .args(["--tokens", &arguments.tokens.to_string()]),

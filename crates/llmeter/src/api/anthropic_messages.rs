@@ -262,6 +262,7 @@ impl Message {
             output: count(usage, "output_tokens"),
             input_cached: self.cache_read,
             output_reasoning: count(&usage["output_tokens_details"], "thinking_tokens"),
+            total: None,
         });
     }
 }

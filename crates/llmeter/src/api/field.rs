@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::InvocationResponse;
+use super::{InvocationResponse, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -83,7 +83,7 @@ impl FieldValue<'_> {
 
 /// Where a response keeps a field, by kind.
 pub(crate) enum FieldSlot<'a> {
-    Text(&'a mut Option<String>),
+    Text(&'a mut dyn TextSlot),
     Seconds(&'a mut Option<f64>),
     Count(&'a mut dyn CountSlot),
     Gaps(&'a mut Vec<f32>),
@@ -100,6 +100,36 @@ pub(crate) enum FailurePart {
     Message,
     Kind,
     Phase,
+}
+
+/// A text of any type.
+pub(crate) trait TextSlot {
+    /// Takes the text.
+    fn set(&mut self, text: Option<String>);
+}
+
+impl TextSlot for Option<String> {
+    fn set(&mut self, text: Option<String>) {
+        *self = text;
+    }
+}
+
+impl TextSlot for Option<TokenSource> {
+    fn set(&mut self, text: Option<String>) {
+        *self = text.as_deref().map(TokenSource::named);
+    }
+}
+
+impl<'a> From<&'a Option<TokenSource>> for FieldValue<'a> {
+    fn from(source: &'a Option<TokenSource>) -> Self {
+        Self::Text(source.as_ref().map(TokenSource::as_str))
+    }
+}
+
+impl<'a> From<&'a mut Option<TokenSource>> for FieldSlot<'a> {
+    fn from(source: &'a mut Option<TokenSource>) -> Self {
+        Self::Text(source)
+    }
 }
 
 /// A count of any width.

@@ -226,6 +226,7 @@ impl Content {
             output: add(self.candidates, self.thoughts),
             input_cached: count(usage, "cachedContentTokenCount"),
             output_reasoning: self.thoughts,
+            total: count(usage, "totalTokenCount"),
         });
     }
 }

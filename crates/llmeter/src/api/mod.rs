@@ -55,6 +55,7 @@ mod bedrock_converse;
 mod bedrock_invoke;
 mod failure;
 mod field;
+mod gap_sample;
 mod gemini;
 pub(crate) mod http;
 mod jmespath;
@@ -76,6 +77,7 @@ mod spec;
 mod supported_inputs;
 mod table;
 mod tgi;
+mod usage;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -103,13 +105,15 @@ pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub use response::{InvocationResponse, ResponseDetail};
-pub use response_builder::{ResponseBuilder, Usage};
+pub use response_builder::ResponseBuilder;
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
 pub use spec::{ApiSpec, Mode};
 pub use supported_inputs::{Format, Part, SupportedInputs};
 pub use table::APIS;
 pub use tgi::Tgi;
+pub(crate) use usage::{CheckedUsage, Evidence};
+pub use usage::{TokenSource, Usage};
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::TokenSource;
 use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
@@ -161,9 +162,15 @@ response_fields! {
     pub struct ResponseDetail {
         /// Time to the first *answer* token (TTFAT): the first frame with content that is not reasoning.
         pub time_to_first_answer_token: Option<f64>,
-        /// Gaps between consecutive content frames, in order.
+        /// Where the number of input tokens comes from: `reported`, `corrected` or `contradictory` (the
+        /// server's counts contradict each other), `tokenizer NAME` or `estimated`.
+        pub num_tokens_input_source: Option<TokenSource>,
+        /// The same of the number of output tokens.
+        pub num_tokens_output_source: Option<TokenSource>,
+        /// Gaps between consecutive content frames, in order; of a very long stream a fair sample of
+        /// them.
         pub inter_token_latencies: Vec<f32>,
-        /// Gaps that were measured but not kept, because the stream was very long.
+        /// Gaps for which the sample stands beside its own.
         #[unit = "gaps"]
         pub inter_token_latencies_dropped: u32,
         /// Frames with generated content.

@@ -4,25 +4,12 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
+use super::gap_sample::GapSample;
+use super::usage::Usage;
+
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::server_text::excerpt;
 use llmeter_wire::clock::{self, Stamp};
-
-/// Gaps kept per response. A stream with more content frames keeps its first ones; the rest is counted.
-const MAX_GAPS: usize = 16_384;
-
-/// Token counts as a server reports them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Input tokens, cached ones included.
-    pub input: Option<u64>,
-    /// Output tokens, reasoning included.
-    pub output: Option<u64>,
-    /// Input tokens that came from a cache.
-    pub input_cached: Option<u64>,
-    /// Output tokens that were reasoning.
-    pub output_reasoning: Option<u64>,
-}
 
 /// Collects what a response says and when it said it.
 ///
@@ -35,8 +22,7 @@ pub struct ResponseBuilder {
     first_content: Option<Stamp>,
     first_answer: Option<Stamp>,
     last_content: Option<Stamp>,
-    gaps: Vec<f32>,
-    gaps_dropped: u32,
+    gaps: GapSample,
     content_frames: u32,
     pub(crate) text: String,
     pub(crate) has_text: bool,
@@ -132,13 +118,10 @@ impl ResponseBuilder {
         }
     }
 
-    /// Reported token counts. Later reports replace earlier ones, field by field.
+    /// Reported token counts. Later reports replace earlier ones, field by field; zero replaces no
+    /// count.
     pub fn usage(&mut self, usage: Usage) {
-        let known = &mut self.usage;
-        known.input = usage.input.or(known.input);
-        known.output = usage.output.or(known.output);
-        known.input_cached = usage.input_cached.or(known.input_cached);
-        known.output_reasoning = usage.output_reasoning.or(known.output_reasoning);
+        self.usage.update(usage);
     }
 
     /// Why generation ended. Also marks the response as complete.
@@ -209,11 +192,7 @@ impl ResponseBuilder {
         self.content_frames += 1;
         self.first_content.get_or_insert(at);
         if let Some(previous) = self.last_content.replace(at) {
-            if self.gaps.len() < MAX_GAPS {
-                self.gaps.push(gap(previous, at));
-            } else {
-                self.gaps_dropped += 1;
-            }
+            self.gaps.push(gap(previous, at));
         }
         at
     }
@@ -248,9 +227,8 @@ impl ResponseBuilder {
         Some(at.seconds_since(self.sent?))
     }
 
-    /// Takes the gaps between content frames, and how many were dropped.
+    /// Takes the gaps between content frames, or a fair sample of them, and how many are not in it.
     pub(crate) fn take_gaps(&mut self) -> (Vec<f32>, u32) {
-        self.gaps.shrink_to_fit();
-        (std::mem::take(&mut self.gaps), self.gaps_dropped)
+        self.gaps.take()
     }
 }

@@ -109,7 +109,11 @@ impl SpendGuard {
 
     /// The tokens that a payload may use, to be found out before the clock starts.
     pub(crate) fn expect(&self, payload: &Payload, prompt: Option<&Value>) -> ExpectedTokens {
-        let count = |text: &str| foreign::catch_panic(|| self.tokenizer.count(text) as u64).ok();
+        let count = |text: &str| {
+            let counted = foreign::catch_panic(|| self.tokenizer.try_count(text)).ok()?;
+            // Hardly any text has more tokens than characters.
+            Some(counted.unwrap_or_else(|| text.chars().count()) as u64)
+        };
         ExpectedTokens {
             input: prompt.and_then(|prompt| match prompt.as_str() {
                 Some(text) => count(text),

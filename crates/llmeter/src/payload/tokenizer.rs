@@ -18,11 +18,29 @@ pub trait Tokenizer: Send + Sync {
     /// The number of tokens of `text`, without special tokens.
     fn count(&self, text: &str) -> usize;
 
+    /// The same, or `None` if the number would mean nothing.
+    fn try_count(&self, text: &str) -> Option<usize> {
+        Some(self.count(text))
+    }
+
+    /// What counts are said to come from, by default the class of the saved form. `None` if they are
+    /// mere estimates.
+    fn name(&self) -> Option<String> {
+        let saved = self.saved();
+        let name = saved["__llmeter_class__"].as_str();
+        Some(name.unwrap_or("without a name").to_owned())
+    }
+
     /// The tokenizer as `run_config.json` names it.
     fn saved(&self) -> Value;
 }
 
+/// Characters of a word on average from which white space is not what separates words.
+const MAX_WORD: usize = 20;
+
 /// Counts words: the text split at white space, as the Python system's `DummyTokenizer` does.
+///
+/// An estimate; see [`try_count`](Tokenizer::try_count).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Whitespace;
 
@@ -35,12 +53,43 @@ impl Tokenizer for Whitespace {
             .count()
     }
 
+    /// Nothing where words are so long that they are not told apart by white space: in Chinese,
+    /// Japanese or Thai, and in code without spaces.
+    fn try_count(&self, text: &str) -> Option<usize> {
+        let words = self.count(text);
+        let (mut characters, mut unspaced) = (0, 0);
+        for character in text.chars() {
+            characters += 1;
+            unspaced += usize::from(is_unspaced(character));
+        }
+        let is_spaced = characters <= words.saturating_mul(MAX_WORD) && unspaced <= words;
+        is_spaced.then_some(words)
+    }
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     fn saved(&self) -> Value {
         json!({
             "__llmeter_class__": "llmeter.tokenizers.DummyTokenizer",
             "__llmeter_state__": {},
         })
     }
+}
+
+/// Whether a character is of a script that is written without spaces between words: Thai, Lao,
+/// Burmese, Khmer, Chinese, Japanese.
+fn is_unspaced(character: char) -> bool {
+    matches!(
+        character,
+        '\u{e00}'..='\u{eff}'
+            | '\u{1000}'..='\u{109f}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{2e80}'..='\u{9fff}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{20000}'..='\u{3ffff}'
+    )
 }
 
 /// The tokenizer that a user's specification names: `whitespace`, `tiktoken:NAME` with an

@@ -363,6 +363,11 @@ fn of_status(status: u16, seen: &FailureContext<'_>) -> Option<Diagnosis> {
             },
         ),
         413 => diagnosis("the request is too large", "send smaller payloads"),
+        400 | 422 if says("stream_options") || says("include_usage") => diagnosis(
+            "the server does not take the request for usage at the end of streams",
+            "leave it out with \"stream_options\": null in the payload (`extra` stream_options=null); \
+             token counts are then estimates, marked as such",
+        ),
         400 | 422 => diagnosis(
             match says("model") {
                 true => "the server does not take this model, or something of the request",

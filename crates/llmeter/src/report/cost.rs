@@ -2,6 +2,7 @@
 
 use super::summary::{counted, or_dash, table};
 use crate::cost::price::price;
+use crate::endpoint::TokenSource;
 use crate::result::RunResult;
 use crate::stats::Stats;
 
@@ -37,6 +38,15 @@ pub(crate) fn costs(text: &mut String, stats: &Stats) {
             let what = counted(stats.cost_unknown_requests, "request");
             text.push_str(&format!("without {what} whose tokens are not known\n"));
         }
+        let sources = stats
+            .input_token_sources
+            .iter()
+            .chain(&stats.output_token_sources);
+        if sources.into_iter().any(|(source, _)| is_doubtful(source)) {
+            text.push_str(
+                "costs rest on token counts that the server did not report as they are\n",
+            );
+        }
     }
     if let Some(limit) = stats.cost_limit {
         let outcome = match stats.cost_limit_reached {
@@ -48,6 +58,11 @@ pub(crate) fn costs(text: &mut String, stats: &Stats) {
         }
         text.push_str(&format!("cost limit {}, {outcome}\n", price(limit)));
     }
+}
+
+/// Whether a bill may count otherwise.
+fn is_doubtful(source: &str) -> bool {
+    TokenSource::named(source) != TokenSource::Reported
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::endpoint::TokenSource;
 use crate::result::RunResult;
 use crate::stats::{Delays, Latency, METRICS, Stats};
 use llmeter_wire::Phase;
@@ -125,6 +126,43 @@ fn rates(text: &mut String, stats: &Stats) {
     .collect();
     text.push('\n');
     table(text, &rows);
+    for (label, sources) in [
+        ("input", &stats.input_token_sources),
+        ("output", &stats.output_token_sources),
+    ] {
+        if let Some(sources) = token_sources(sources) {
+            let _ = writeln!(text, "{label} token counts: {sources}");
+        }
+    }
+}
+
+/// Where token counts come from, unless the server reported all of them and they agree.
+fn token_sources(shares: &[(String, f64)]) -> Option<String> {
+    let is_plain = |(source, _): &(String, f64)| source == TokenSource::Reported.as_str();
+    if shares.iter().all(is_plain) {
+        return None;
+    }
+    let mut shares: Vec<_> = shares.iter().collect();
+    shares.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let shown = shares.into_iter().map(|(source, share)| {
+        let meaning = match TokenSource::named(source) {
+            TokenSource::Estimated => " (by words and frames; set a tokenizer for better counts)",
+            TokenSource::Corrected => " (the server's counts contradict each other in one way)",
+            TokenSource::Contradictory => " (the server's counts contradict each other)",
+            _ => "",
+        };
+        format!("{} {source}{meaning}", percent(*share))
+    });
+    Some(shown.collect::<Vec<_>>().join(", "))
+}
+
+/// A share in percent, never rounded to nothing or all.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent > 0.0 && percent < 0.1 => "under 0.1 %".to_owned(),
+        percent if percent < 100.0 && percent > 99.9 => "over 99.9 %".to_owned(),
+        percent => format!("{} %", figure((percent * 10.0).round() / 10.0)),
+    }
 }
 
 fn failures(text: &mut String, result: &RunResult, stats: &Stats) {

@@ -175,7 +175,7 @@ impl LineSeed {
             {
                 map.next_value::<IgnoredAny>()?;
             }
-            FieldSlot::Text(text) => *text = map.next_value()?,
+            FieldSlot::Text(text) => text.set(map.next_value()?),
             FieldSlot::Seconds(seconds) => *seconds = map.next_value()?,
             FieldSlot::Count(count) => read_count(count, map)?,
             FieldSlot::Gaps(kept) => {

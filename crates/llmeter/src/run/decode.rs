@@ -1,18 +1,18 @@
 //! Turning one response's bytes and arrivals into an [`InvocationResponse`].
 
+mod assemble;
 mod refusal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use assemble::assemble;
 use refusal::{excerpt, refusal};
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
-use crate::endpoint::{
-    Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, ResponseDetail, Transport,
-};
+use crate::endpoint::{Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, Transport};
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, ReadArrival, RequestId, Segment};
 use crate::run::quality::ResponseQuality;
@@ -428,84 +428,6 @@ impl Assembly {
             }
         }
     }
-}
-
-/// The fields that come from the response itself, estimated where the server did not say.
-fn assemble(
-    builder: &mut ResponseBuilder,
-    is_stream: bool,
-    end: llmeter_wire::clock::Stamp,
-    tokenizer: &dyn Tokenizer,
-    prepared: &crate::run::prepare::Prepared,
-) -> InvocationResponse {
-    let [first, first_answer, last] = builder.times();
-    let succeeded = builder.error.is_none();
-    let usage = builder.usage;
-    let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
-    let prompt = prepared.prompt.as_deref();
-    let input = usage.input.or_else(|| {
-        let prompt = prompt.filter(|_| succeeded)?;
-        Some(match prompt.as_str() {
-            Some(text) => tokenizer.count(text),
-            None => tokenizer.count(&prompt.to_string()),
-        } as u64)
-    });
-    let output = usage.output.or_else(|| {
-        succeeded.then(|| {
-            [&builder.reasoning, &builder.text, &builder.tool_calls]
-                .into_iter()
-                .map(|text| tokenizer.count(text) as u64)
-                .sum()
-        })
-    });
-    let time_to_first_token = first.filter(|_| is_stream);
-    let time_to_last_token = last.or_else(|| builder.since_sent(end).filter(|_| succeeded));
-    let kept = |text: &mut String| {
-        text.shrink_to_fit();
-        std::mem::take(text)
-    };
-    let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
-    let id = builder.id.take();
-    let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
-    InvocationResponse {
-        id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
-        response_text: has_text.then(|| kept(&mut builder.text)),
-        input_payload: Some(prepared.payload.clone()),
-        input_prompt: prepared.prompt.clone(),
-        time_to_first_token,
-        time_to_last_token,
-        num_tokens_input: input,
-        num_tokens_output: output,
-        num_tokens_input_cached: usage.input_cached,
-        num_tokens_output_reasoning: usage.output_reasoning,
-        time_per_output_token: time_per_output_token(
-            time_to_first_token,
-            time_to_last_token,
-            output,
-        ),
-        error: builder.error.take(),
-        annotations: std::mem::take(&mut builder.annotations),
-        detail: ResponseDetail {
-            time_to_first_answer_token: first_answer.filter(|_| is_stream),
-            inter_token_latencies,
-            inter_token_latencies_dropped,
-            content_frames: is_stream.then(|| builder.content_frames()),
-            finish_reason: builder.finish_reason.take(),
-            reasoning_text: nonempty(&mut builder.reasoning),
-            ..ResponseDetail::default()
-        },
-        ..InvocationResponse::default()
-    }
-}
-
-/// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
-fn time_per_output_token(
-    first: Option<f64>,
-    last: Option<f64>,
-    tokens: Option<u64>,
-) -> Option<f64> {
-    let (first, last, tokens) = (first?, last?, tokens?);
-    (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
 }
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {

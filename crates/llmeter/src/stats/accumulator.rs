@@ -14,6 +14,7 @@ use super::percentile::Percentile;
 use super::series::Series;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
+use crate::endpoint::{ResponseDetail, TokenSource};
 
 /// From this many values on, a time also has its 95th percentile.
 const P95_FROM: u64 = 20;
@@ -51,7 +52,7 @@ enum MetricAccumulator {
     Gaps(ItlCounts),
     SketchedGaps(Series<f32>),
     Total(fn(&Totals) -> Option<Value>),
-    TotalPerName(fn(&Totals) -> &BTreeMap<String, u64>),
+    TotalPerName(fn(&Totals) -> Vec<(String, Value)>),
 }
 
 /// Sums over all responses, failed ones included unless said otherwise.
@@ -68,6 +69,9 @@ pub(crate) struct Totals {
     pub(super) reasoning_output_tokens: u64,
     pub(super) retries: u64,
     pub(super) retry_wait: f64,
+    /// Where the token counts come from.
+    pub(super) input_sources: SourceCounts,
+    pub(super) output_sources: SourceCounts,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -79,6 +83,32 @@ pub(crate) struct Totals {
     window: Option<f64>,
     /// How many requests the run had by its own account.
     total_requests: Option<u64>,
+}
+
+/// How many responses have their token count from which source.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceCounts(BTreeMap<String, u64>);
+
+impl SourceCounts {
+    fn record(&mut self, source: Option<&TokenSource>) {
+        let Some(source) = source.map(TokenSource::as_str) else {
+            return;
+        };
+        match self.0.get_mut(source) {
+            Some(count) => *count += 1,
+            None => drop(self.0.insert(source.to_owned(), 1)),
+        }
+    }
+
+    /// The share of each source.
+    pub(super) fn shares(&self) -> Vec<(String, Value)> {
+        let all: u64 = self.0.values().sum();
+        let share = |count: u64| ratio(i128::from(count), all).into();
+        self.0
+            .iter()
+            .map(|(name, &count)| (name.clone(), share(count)))
+            .collect()
+    }
 }
 
 impl Totals {
@@ -95,6 +125,10 @@ impl Totals {
         add(&mut self.reasoning_output_tokens, reasoning);
         add(&mut self.retries, response.retries.map(u64::from));
         self.retry_wait += detail.retry_wait.unwrap_or(0.0);
+        self.input_sources
+            .record(detail.num_tokens_input_source.as_ref());
+        self.output_sources
+            .record(detail.num_tokens_output_source.as_ref());
         if let Some(at) = response.request_time {
             let (first, last) = self.sent.get_or_insert((at, at));
             *first = at.min(*first);
@@ -193,6 +227,7 @@ impl Accumulator {
             return;
         }
         let gaps = &response.detail.inter_token_latencies;
+        let times = gaps_per_kept(&response.detail);
         for (_, figure) in &mut self.figures {
             match figure {
                 MetricAccumulator::Seconds(take, series) => {
@@ -205,9 +240,11 @@ impl Accumulator {
                         series.push(u32::try_from(count).unwrap_or(u32::MAX));
                     }
                 }
-                MetricAccumulator::Gaps(counts) => gaps.iter().for_each(|&gap| counts.push(gap)),
+                MetricAccumulator::Gaps(counts) => {
+                    gaps.iter().for_each(|&gap| counts.push(gap, times));
+                }
                 MetricAccumulator::SketchedGaps(series) => {
-                    gaps.iter().for_each(|&gap| series.push(gap))
+                    gaps.iter().for_each(|&gap| series.push_times(gap, times));
                 }
                 MetricAccumulator::Total(_) | MetricAccumulator::TotalPerName(_) => {}
             }
@@ -286,7 +323,7 @@ impl Accumulator {
                 }
                 MetricAccumulator::TotalPerName(take) => {
                     for (name, value) in take(&self.totals) {
-                        stats.insert(metric.key_for(name), (*value).into());
+                        stats.insert(metric.key_for(&name), value);
                     }
                     continue;
                 }
@@ -311,6 +348,14 @@ fn time_percentiles(count: u64) -> Vec<Percentile> {
     percentiles
 }
 
+/// For how many gaps of the response each one that was kept stands.
+fn gaps_per_kept(detail: &ResponseDetail) -> u64 {
+    let kept = detail.inter_token_latencies.len().max(1) as u64;
+    let dropped = u64::from(detail.inter_token_latencies_dropped);
+    // To the nearest: the response's last gaps may be too few for one that stands for them.
+    1 + (dropped + kept / 2) / kept
+}
+
 fn add(sum: &mut u64, value: Option<u64>) {
     *sum = sum.saturating_add(value.unwrap_or(0));
 }
@@ -319,7 +364,9 @@ fn add(sum: &mut u64, value: Option<u64>) {
 mod tests {
     use super::*;
     use crate::base::failure::{Failure, FailureKind};
-    use crate::endpoint::ResponseDetail;
+    use crate::endpoint::ResponseBuilder;
+    use crate::stats::Stats;
+    use llmeter_wire::clock::Stamp;
 
     fn response(seconds: f64) -> InvocationResponse {
         InvocationResponse {
@@ -354,6 +401,46 @@ mod tests {
         assert_eq!(stats["time_to_last_token-average"], 1.0);
         assert_eq!(stats["inter_token_latency-average"], 0.015);
         assert_eq!(stats["tokens_per_frame-average"], 2.0);
+    }
+
+    #[test]
+    fn a_sample_of_gaps_stands_for_all_of_them() {
+        // 16,500 fast frames, then 300 with 5 ms each.
+        let mut builder = ResponseBuilder::default();
+        let mut at = 1_000_000_i64;
+        for frame in 0..16_800 {
+            at += if frame < 16_500 { 1_000_000 } else { 5_000_000 };
+            builder.begin_frame(Stamp(at));
+            builder.text("x");
+        }
+        let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
+        assert!(inter_token_latencies_dropped > 8000);
+        let detail = ResponseDetail {
+            inter_token_latencies,
+            inter_token_latencies_dropped,
+            ..ResponseDetail::default()
+        };
+        let response = InvocationResponse {
+            detail,
+            ..InvocationResponse::default()
+        };
+        for keep in [Keep::Values, Keep::Sketches] {
+            let mut accumulator = Accumulator::new(keep);
+            accumulator.record(&response);
+            let stats = Stats::from_map(&accumulator.stats(None));
+            let close = |value: Option<f64>, expected: f64| {
+                assert!(
+                    value.is_some_and(|value| (value / expected - 1.0).abs() < 2e-3),
+                    "{value:?}"
+                );
+            };
+            close(stats.itl.p50, 0.001);
+            close(stats.itl.p99, 0.005);
+            close(
+                stats.itl.average,
+                (16_499.0 * 0.001 + 300.0 * 0.005) / 16_799.0,
+            );
+        }
     }
 
     #[test]

@@ -19,16 +19,17 @@ pub(crate) struct ItlCounts {
 }
 
 impl ItlCounts {
+    /// Counts a gap, `times` times.
     #[inline]
-    pub(crate) fn push(&mut self, gap: f32) {
+    pub(crate) fn push(&mut self, gap: f32, times: u64) {
         if !gap.is_finite() {
             return;
         }
         let steps = gap_steps(gap);
-        self.total += 1;
-        self.sum += steps;
+        self.total += times;
+        self.sum += steps * i128::from(times);
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
-        *self.counts.entry(steps).or_default() += 1;
+        *self.counts.entry(steps).or_default() += times;
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -92,7 +93,7 @@ mod tests {
         ) {
             let mut gaps: Vec<f32> = gaps.into_iter().map(|steps| steps as f32 * 1e-5).collect();
             let mut counts = ItlCounts::default();
-            gaps.iter().for_each(|&gap| counts.push(gap));
+            gaps.iter().for_each(|&gap| counts.push(gap, 1));
             let percentiles = [
                 Percentile::P50,
                 Percentile::P90,

@@ -27,6 +27,10 @@ pub(crate) trait Measure: Copy {
     fn between(low: Self, high: Self, weights: (i64, i64, i64)) -> f64;
     /// Adds to a sum.
     fn add_to(self, sum: &mut Self::Sum);
+    /// Adds to a sum, `times` times.
+    fn add_times_to(self, sum: &mut Self::Sum, times: u64) {
+        (0..times).for_each(|_| self.add_to(sum));
+    }
     /// The sum divided by a count that is not 0.
     fn mean(sum: &Self::Sum, count: u64) -> Number;
     /// The value in whole units of a sketch.
@@ -90,6 +94,10 @@ impl Measure for f32 {
     #[inline]
     fn add_to(self, sum: &mut i128) {
         *sum += gap_steps(self);
+    }
+    #[inline]
+    fn add_times_to(self, sum: &mut i128, times: u64) {
+        *sum += gap_steps(self) * i128::from(times);
     }
     fn mean(sum: &i128, count: u64) -> Number {
         Number::Float(ratio(*sum, count * GAP_STEPS))

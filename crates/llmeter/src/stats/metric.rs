@@ -4,8 +4,6 @@
 //! for every row, and reports, schemas and `docs/metrics.md` follow the table, so that a metric is
 //! added here and nowhere else.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::METRICS;
@@ -66,7 +64,7 @@ pub(crate) enum Source {
     /// Sums over all responses, and what follows from them.
     Totals(fn(&Totals) -> Option<Value>),
     /// Sums over all responses by a name.
-    TotalsPerName(fn(&Totals) -> &BTreeMap<String, u64>),
+    TotalsPerName(fn(&Totals) -> Vec<(String, Value)>),
     /// A field of the run's summary.
     Summary,
     /// Something else than responses.

@@ -31,12 +31,19 @@ impl<M: Measure> Series<M> {
 
     #[inline]
     pub(crate) fn push(&mut self, value: M) {
+        self.push_times(value, 1);
+    }
+
+    /// Takes in a value that stands for `times` values.
+    #[inline]
+    pub(crate) fn push_times(&mut self, value: M, times: u64) {
         if !value.is_usable() {
             return;
         }
         match (&mut self.kept, &mut self.sketch) {
-            (Some(kept), _) => kept.push(value),
-            (None, Some(sketch)) => sketch.record(value),
+            (Some(kept), _) if times == 1 => kept.push(value),
+            (Some(kept), _) => kept.extend((0..times).map(|_| value)),
+            (None, Some(sketch)) => sketch.record_times(value, times),
             (None, None) => {}
         }
     }

@@ -34,8 +34,14 @@ impl<M: Measure> Sketch<M> {
 
     #[inline]
     pub(crate) fn record(&mut self, value: M) {
-        self.count += 1;
-        value.add_to(&mut self.sum);
+        self.record_times(value, 1);
+    }
+
+    /// Counts a value `times` times.
+    #[inline]
+    pub(crate) fn record_times(&mut self, value: M, times: u64) {
+        self.count += times;
+        value.add_times_to(&mut self.sum, times);
         let (min, max) = self.range.get_or_insert((value, value));
         if value.compare(min).is_lt() {
             *min = value;
@@ -45,8 +51,8 @@ impl<M: Measure> Sketch<M> {
         if let Some(counts) = &mut self.counts {
             // Values beyond 2^62 units (a century of nanoseconds) count as that.
             let units = value.to_units().min(1 << 62);
-            if counts.record(units).is_err() {
-                counts.saturating_record(units);
+            if counts.record_n(units, times).is_err() {
+                counts.saturating_record_n(units, times);
             }
         }
     }

@@ -119,7 +119,10 @@ metrics! {
     /// Failed requests by kind of failure, like `failed_requests-timeout`.
     failed_requests_by_kind: Vec<(String, u64)> {
         key: "failed_requests-<kind>", unit: "requests", absent: "without such failures",
-        source: Source::TotalsPerName(|totals| &totals.failed_by_kind),
+        source: Source::TotalsPerName(|totals| {
+            let kinds = totals.failed_by_kind.iter();
+            kinds.map(|(kind, &count)| (kind.clone(), count.into())).collect()
+        }),
     }
     /// Failed requests / all requests.
     failed_requests_rate: f64 {
@@ -150,6 +153,20 @@ metrics! {
     total_reasoning_output_tokens: u64 {
         label: "reasoning", unit: "tokens",
         source: Source::Totals(|totals| Some(totals.reasoning_output_tokens.into())),
+    }
+    /// The share of the responses with a number of input tokens that have it from each source:
+    /// `reported` by the server; `corrected`, where its counts contradict each other and only one
+    /// reading is possible; `contradictory`, where none or several are; `tokenizer NAME`; `estimated` by the
+    /// number of words.
+    input_token_sources: Vec<(String, f64)> {
+        key: "num_tokens_input_source-<source>", absent: "without such a count",
+        source: Source::TotalsPerName(|totals| totals.input_sources.shares()),
+    }
+    /// The same for the number of output tokens; a stream's estimate is at least the number of its content
+    /// frames.
+    output_token_sources: Vec<(String, f64)> {
+        key: "num_tokens_output_source-<source>", absent: "without such a count",
+        source: Source::TotalsPerName(|totals| totals.output_sources.shares()),
     }
     /// Retries of all requests.
     total_retries: u64 {
@@ -239,8 +256,8 @@ metrics! {
         label: "TLS", unit: "s", absent: "when no successful request made a handshake",
         summary_row: 6, source: Source::Seconds(|response| response.detail.time_to_tls),
     }
-    /// Gaps that were measured but not kept, because a stream was very long; `inter_token_latency`
-    /// lacks them.
+    /// Gaps of very long streams that were measured but not kept: a fair sample of each stream's gaps
+    /// stands for them in `inter_token_latency`.
     inter_token_latencies_dropped: u64 {
         key: "inter_token_latency-dropped", unit: "gaps",
         absent: "when all were kept",

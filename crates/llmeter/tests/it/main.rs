@@ -46,4 +46,6 @@ mod sse;
 #[cfg(unix)]
 mod tls;
 #[cfg(unix)]
+mod token_counts;
+#[cfg(unix)]
 mod wire_behaviour;

@@ -181,7 +181,9 @@ fn a_missing_path_and_an_empty_folder_are_named() {
     assert!(error.to_string().contains("none.jsonl"), "{error}");
 
     let error = load_payloads(folder.path()).unwrap_err().to_string();
-    assert!(error.ends_with(": the folder holds no file with .json in its name"));
+    assert!(
+        error.ends_with(": the folder holds no file with .json in its name, and no .ndjson file")
+    );
 
     fs::write(folder.path().join("a.jsonl"), "\n").unwrap();
     let error = load_payloads(folder.path()).unwrap_err().to_string();

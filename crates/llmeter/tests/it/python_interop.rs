@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
-use llmeter::endpoint::ResponseDetail;
+use llmeter::endpoint::{ResponseDetail, TokenSource};
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
@@ -395,9 +395,12 @@ prop_compose! {
         status in any::<Option<u16>>(),
         client in any::<Option<u32>>(),
         texts in (proptest::option::of(text()), proptest::option::of(text())),
+        sources in (proptest::option::of(text()), proptest::option::of(text())),
     ) -> ResponseDetail {
         ResponseDetail {
             time_to_first_answer_token: times.0,
+            num_tokens_input_source: sources.0.as_deref().map(TokenSource::named),
+            num_tokens_output_source: sources.1.as_deref().map(TokenSource::named),
             inter_token_latencies: gaps,
             inter_token_latencies_dropped: dropped,
             content_frames: frames,

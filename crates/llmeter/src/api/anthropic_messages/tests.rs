@@ -106,6 +106,7 @@ fn usage_is_cumulative_and_cached_tokens_are_input() {
         output: Some(9),
         input_cached: Some(200),
         output_reasoning: None,
+        total: None,
     };
     assert_eq!(
         usage([start.clone(), json!({"output_tokens": 9})]),

@@ -69,6 +69,9 @@ impl Converse {
             usage.input = add(usage.input, input);
             usage.output = add(usage.output, count("outputTokens"));
             usage.input_cached = add(usage.input_cached, cached);
+            // Whether it holds cached tokens is not documented.
+            let is_plain = add(cached, written).unwrap_or(0) == 0;
+            usage.total = add(usage.total, count("totalTokens").filter(|_| is_plain));
             self.cache_write = add(self.cache_write, written);
             response.usage(*usage);
             if let Some(written) = self.cache_write.filter(|written| *written > 0) {

@@ -25,7 +25,7 @@ fn thoughts_and_the_prompts_of_tools_are_counted_apart() {
             parts(json!([{"text": "hm", "thought": true}, {"text": "a", "thought": false}])),
             end(json!({
                 "promptTokenCount": 7, "toolUsePromptTokenCount": 2, "candidatesTokenCount": 3,
-                "thoughtsTokenCount": 4, "cachedContentTokenCount": 5,
+                "thoughtsTokenCount": 4, "cachedContentTokenCount": 5, "totalTokenCount": 16,
             })),
         ],
     );
@@ -34,6 +34,7 @@ fn thoughts_and_the_prompts_of_tools_are_counted_apart() {
         output: Some(7),
         input_cached: Some(5),
         output_reasoning: Some(4),
+        total: Some(16),
     };
     assert_eq!(response.usage, expected);
     assert_eq!(

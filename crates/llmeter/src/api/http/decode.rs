@@ -169,6 +169,7 @@ impl Places {
             output: count(output),
             input_cached: count(input_cached),
             output_reasoning: count(output_reasoning),
+            total: None,
         });
         match find(end).as_deref() {
             Some(Value::String(reason)) if !reason.is_empty() => response.finish_reason(reason),

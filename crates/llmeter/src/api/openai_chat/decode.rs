@@ -8,7 +8,7 @@ use super::template::FrameTemplate;
 use crate::api::failure::ErrorReport;
 use crate::api::json_frames::{Decoded, Meaning};
 use crate::api::lenient::{Object, Text, without_place};
-use crate::api::{Frame, ResponseBuilder, Usage};
+use crate::api::{Frame, ResponseBuilder};
 use crate::base::failure::FailureKind;
 
 /// What the frames of one response mean.
@@ -121,8 +121,8 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
             response.finish_reason(reason);
         }
     }
-    if let Some(report) = &chunk.usage.0 {
-        response.usage(Usage::from(report));
+    if let Some(usage) = chunk.usage() {
+        response.usage(usage);
     }
     if let Some(timings) = &chunk.timings.0 {
         response.annotate("server_timings", timings.clone());

@@ -21,6 +21,8 @@ pub(super) struct Chunk<'a> {
     pub(super) id: Text<'a>,
     pub(super) choices: Option<Vec<Object<Choice<'a>>>>,
     pub(super) usage: Lenient<UsageReport>,
+    /// Where Groq reports usage.
+    pub(super) x_groq: Lenient<GroqReport>,
     /// How long llama.cpp took, by its own clock.
     pub(super) timings: Lenient<Map<String, Value>>,
     pub(super) error: ErrorField<'a>,
@@ -42,6 +44,8 @@ pub(super) struct Choice<'a> {
     /// The text of a legacy completion, which has no message.
     pub(super) text: Text<'a>,
     pub(super) finish_reason: Text<'a>,
+    /// Where Moonshot reports usage.
+    pub(super) usage: Lenient<UsageReport>,
 }
 
 /// A message, or a piece of one.
@@ -96,10 +100,20 @@ pub(super) struct Part<'a> {
 pub(super) struct UsageReport {
     prompt_tokens: Count,
     completion_tokens: Count,
+    total_tokens: Count,
+    /// What gateways to other APIs call the two.
+    input_tokens: Count,
+    output_tokens: Count,
     prompt_tokens_details: Lenient<PromptDetails>,
     completion_tokens_details: Lenient<CompletionDetails>,
     /// How DeepSeek reports cached tokens beside, or instead of, the details.
     prompt_cache_hit_tokens: Count,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct GroqReport {
+    pub(super) usage: Lenient<UsageReport>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -119,13 +133,48 @@ impl From<&UsageReport> for Usage {
         let cached = report.prompt_tokens_details.0.as_ref();
         let reasoning = report.completion_tokens_details.0.as_ref();
         Self {
-            input: report.prompt_tokens.0,
-            output: report.completion_tokens.0,
+            input: report.prompt_tokens.0.or(report.input_tokens.0),
+            output: report.completion_tokens.0.or(report.output_tokens.0),
             input_cached: cached
                 .and_then(|details| details.cached_tokens.0)
                 .or(report.prompt_cache_hit_tokens.0),
             output_reasoning: reasoning.and_then(|details| details.reasoning_tokens.0),
+            total: report.total_tokens.0,
         }
+    }
+}
+
+impl Chunk<'_> {
+    /// The usage that the frame reports, wherever it stands.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let in_choices = self.choices.iter().flatten();
+        let in_choices = in_choices.filter_map(|Object(choice)| choice.usage.0.as_ref());
+        let in_groq = self
+            .x_groq
+            .0
+            .as_ref()
+            .and_then(|groq| groq.usage.0.as_ref());
+        let report = self
+            .usage
+            .0
+            .as_ref()
+            .or_else(|| in_choices.last())
+            .or(in_groq);
+        report.map(Usage::from).or_else(|| self.timed_usage())
+    }
+
+    /// What llama.cpp counts for its timings, which it sends also where it reports no usage.
+    fn timed_usage(&self) -> Option<Usage> {
+        let timings = self.timings.0.as_ref()?;
+        let count = |name: &str| timings.get(name).and_then(Value::as_u64);
+        let cached = count("cache_n");
+        Some(Usage {
+            // Without the cached ones, so that it is the prompt's only where those are told.
+            input: count("prompt_n").and_then(|processed| Some(processed + cached?)),
+            output: count("predicted_n"),
+            input_cached: cached,
+            ..Usage::default()
+        })
     }
 }
 

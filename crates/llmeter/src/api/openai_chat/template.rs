@@ -78,10 +78,13 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
         message: _,
         text,
         finish_reason,
+        usage,
     } = choice;
     let is_bare = index.0.unwrap_or(0) == 0
         && finish_reason.non_empty().is_none()
+        && usage.0.is_none()
         && chunk.usage.0.is_none()
+        && chunk.x_groq.0.is_none()
         && chunk.timings.0.is_none()
         && chunk.error.0.is_none();
     if !is_bare {

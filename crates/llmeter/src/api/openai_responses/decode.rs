@@ -218,6 +218,7 @@ fn take_end(kind: &str, value: &Value, response: &mut ResponseBuilder) {
         output: count("/output_tokens"),
         input_cached: count("/input_tokens_details/cached_tokens"),
         output_reasoning: count("/output_tokens_details/reasoning_tokens"),
+        total: count("/total_tokens"),
     });
     if value["timings"].is_object() {
         response.annotate("server_timings", value["timings"].clone());

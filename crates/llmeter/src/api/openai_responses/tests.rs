@@ -70,6 +70,7 @@ const COUNTS: Usage = Usage {
     output: Some(6),
     input_cached: Some(4),
     output_reasoning: Some(2),
+    total: Some(15),
 };
 
 #[test]

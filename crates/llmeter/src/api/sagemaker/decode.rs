@@ -168,6 +168,7 @@ impl Container {
         response.usage(Usage {
             input: count("/details/prompt_tokens").or_else(|| count("/usage/prompt_tokens")),
             output: output.or_else(|| count("/usage/completion_tokens")),
+            total: count("/usage/total_tokens"),
             ..Usage::default()
         });
         let places = ["/details/finish_reason", "/choices/0/finish_reason"];

@@ -61,6 +61,10 @@ impl Tokenizer for HuggingFace {
         }
     }
 
+    fn name(&self) -> Option<String> {
+        Some(format!("hf:{}", self.file))
+    }
+
     fn saved(&self) -> Value {
         json!({"tokenizer_module": "transformers", "name": self.file})
     }

@@ -62,6 +62,10 @@ impl Tokenizer for Tiktoken {
         (self.vocabulary)().count_ordinary(text)
     }
 
+    fn name(&self) -> Option<String> {
+        Some(format!("tiktoken:{}", self.name))
+    }
+
     fn saved(&self) -> Value {
         json!({"tokenizer_module": "tiktoken", "name": self.name})
     }

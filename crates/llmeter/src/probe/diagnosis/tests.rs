@@ -202,3 +202,13 @@ fn one_remedy_for_each_kind_of_failure() {
         assert_eq!(diagnose(&FailureContext::of(&failure)), None, "{failure:?}");
     }
 }
+
+#[test]
+fn a_server_that_refuses_stream_options_is_sent_none() {
+    let words = "HTTP 422 Unprocessable Content: stream_options: Extra inputs are not permitted";
+    let diagnosis = diagnose(&FailureContext::of(&refused(422, words))).unwrap();
+    assert!(
+        diagnosis.remedy.contains("\"stream_options\": null"),
+        "{diagnosis:?}"
+    );
+}

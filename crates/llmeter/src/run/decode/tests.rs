@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::assemble::time_per_output_token;
 use super::*;
 use crate::endpoint::OpenAiChat;
 use crate::payload::Whitespace;

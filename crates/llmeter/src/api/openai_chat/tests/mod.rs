@@ -74,6 +74,7 @@ fn usage(input: u64, output: u64, cached: Option<u64>, reasoning: Option<u64>) -
         output: Some(output),
         input_cached: cached,
         output_reasoning: reasoning,
+        total: Some(input + output),
     }
 }
 
@@ -164,7 +165,13 @@ fn openrouter_reasons_under_another_name() {
     ]);
     assert_eq!(content, [true, true, false, false]);
     assert_eq!((&*response.reasoning, &*response.text), ("Let", "ok"));
-    assert_eq!(response.usage, usage(7, 2, None, None));
+    assert_eq!(
+        response.usage,
+        Usage {
+            total: None,
+            ..usage(7, 2, None, None)
+        }
+    );
 }
 
 #[test]

@@ -1,0 +1,154 @@
+//! Making the record of a response out of what was collected of it.
+
+use serde_json::Value;
+
+use crate::api::{CheckedUsage, Evidence, TokenSource};
+use crate::endpoint::{InvocationResponse, ResponseBuilder, ResponseDetail};
+use crate::payload::Tokenizer;
+use crate::run::prepare::Prepared;
+use llmeter_wire::clock::Stamp;
+
+/// The fields that come from the response itself, estimated where the server did not say.
+pub(super) fn assemble(
+    builder: &mut ResponseBuilder,
+    is_stream: bool,
+    end: Stamp,
+    tokenizer: &dyn Tokenizer,
+    prepared: &Prepared,
+) -> InvocationResponse {
+    let [first, first_answer, last] = builder.times();
+    let succeeded = builder.error.is_none();
+    let prompt = prepared.prompt.as_deref();
+    let texts = [&*builder.reasoning, &builder.text, &builder.tool_calls];
+    let CheckedUsage {
+        usage,
+        input: input_source,
+        output: output_source,
+    } = builder.usage.checked(Evidence {
+        has_prompt: prompt.is_some_and(has_text),
+        has_content: builder.content_frames() > 0,
+        words: texts.map(words).iter().sum(),
+    });
+    let estimate = Estimate::new(tokenizer);
+    let input = match (usage.input, prompt.filter(|_| succeeded)) {
+        (Some(count), _) => Some((count, input_source)),
+        (None, Some(Value::String(text))) => estimate.count(&[text]),
+        (None, Some(prompt)) => estimate.count(&[&prompt.to_string()]),
+        (None, None) => None,
+    };
+    let output = match usage.output {
+        Some(count) => Some((count, output_source)),
+        None if succeeded => {
+            let frames = builder.content_frames();
+            estimate.count_of_stream(&texts, if is_stream { frames } else { 0 })
+        }
+        None => None,
+    };
+    let (input, num_tokens_input_source) = input.unzip();
+    let (output, num_tokens_output_source) = output.unzip();
+    let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
+    let time_to_first_token = first.filter(|_| is_stream);
+    let time_to_last_token = last.or_else(|| builder.since_sent(end).filter(|_| succeeded));
+    let kept = |text: &mut String| {
+        text.shrink_to_fit();
+        std::mem::take(text)
+    };
+    let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
+    let id = builder.id.take();
+    let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
+    InvocationResponse {
+        id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
+        response_text: has_text.then(|| kept(&mut builder.text)),
+        input_payload: Some(prepared.payload.clone()),
+        input_prompt: prepared.prompt.clone(),
+        time_to_first_token,
+        time_to_last_token,
+        num_tokens_input: input,
+        num_tokens_output: output,
+        num_tokens_input_cached: usage.input_cached,
+        num_tokens_output_reasoning: usage.output_reasoning,
+        time_per_output_token: time_per_output_token(
+            time_to_first_token,
+            time_to_last_token,
+            output,
+        ),
+        error: builder.error.take(),
+        annotations: std::mem::take(&mut builder.annotations),
+        detail: ResponseDetail {
+            time_to_first_answer_token: first_answer.filter(|_| is_stream),
+            inter_token_latencies,
+            inter_token_latencies_dropped,
+            num_tokens_input_source,
+            num_tokens_output_source,
+            content_frames: is_stream.then(|| builder.content_frames()),
+            finish_reason: builder.finish_reason.take(),
+            reasoning_text: nonempty(&mut builder.reasoning),
+            ..ResponseDetail::default()
+        },
+        ..InvocationResponse::default()
+    }
+}
+
+/// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
+pub(super) fn time_per_output_token(
+    first: Option<f64>,
+    last: Option<f64>,
+    tokens: Option<u64>,
+) -> Option<f64> {
+    let (first, last, tokens) = (first?, last?, tokens?);
+    (tokens > 1 && first > 0.0 && last > 0.0).then(|| (last - first) / (tokens - 1) as f64)
+}
+
+/// Whether there is anything in a prompt to count.
+fn has_text(prompt: &Value) -> bool {
+    match prompt {
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Words, the least number of tokens that a text can be.
+fn words(text: &str) -> u64 {
+    text.split_ascii_whitespace().count() as u64
+}
+
+/// Counts what the server did not report.
+struct Estimate<'a> {
+    tokenizer: &'a dyn Tokenizer,
+}
+
+impl<'a> Estimate<'a> {
+    fn new(tokenizer: &'a dyn Tokenizer) -> Self {
+        Self { tokenizer }
+    }
+
+    /// The tokens of texts, unless the tokenizer cannot tell.
+    fn count(&self, texts: &[&str]) -> Option<(u64, TokenSource)> {
+        let counts = texts.iter().map(|text| self.tokenizer.try_count(text));
+        let count = counts.sum::<Option<usize>>()?;
+        Some((count as u64, self.source()))
+    }
+
+    /// The same of a stream's texts. An estimate is no lower than the number of content frames, each
+    /// of which brought a token.
+    fn count_of_stream(&self, texts: &[&str], frames: u32) -> Option<(u64, TokenSource)> {
+        let frames = u64::from(frames);
+        match self.count(texts) {
+            Some((count, TokenSource::Estimated)) => {
+                Some((count.max(frames), TokenSource::Estimated))
+            }
+            None if frames > 0 => Some((frames, TokenSource::Estimated)),
+            counted => counted,
+        }
+    }
+
+    fn source(&self) -> TokenSource {
+        match self.tokenizer.name() {
+            Some(name) => TokenSource::Tokenizer(format!("tokenizer {name}").into()),
+            None => TokenSource::Estimated,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Token counts that servers report oddly, elsewhere or not at all.
+
+use std::sync::Arc;
+
+use llmeter::cost::{CostModel, OutputTokens};
+use llmeter::endpoint::{ApiMode, TokenSource};
+use llmeter::payload::tokenizer_from_spec;
+use llmeter::{InvocationResponse, RunConfig, RunResult};
+use serde_json::{Value, json};
+
+use crate::scripted::answers::{DONE, chunked, event, object, sized, stop, text};
+use crate::scripted::{Scripted, run, write};
+
+const PROMPT: &str = "one two three";
+
+fn run_with(api: &str, answer: Vec<u8>, change: impl FnOnce(&mut RunConfig)) -> RunResult {
+    let api = ApiMode::named(api).unwrap();
+    let server = Scripted::start(vec![vec![write(answer)]]);
+    let settings = api.example(server.base_url.trim_end_matches("/v1"));
+    let payload = api.create_payload(PROMPT, 64).unwrap();
+    let mut config = RunConfig::new(api.endpoint(&settings).unwrap(), [payload]);
+    change(&mut config);
+    run(config)
+}
+
+fn ask(api: &str, answer: Vec<u8>) -> InvocationResponse {
+    run_with(api, answer, |_| {}).responses.remove(0)
+}
+
+/// A chat stream of these frames after a piece of text, with its end.
+fn chat(pieces: &[&str], frames: &[Value]) -> Vec<u8> {
+    let mut body: String = pieces.iter().map(|piece| text(piece)).collect();
+    body += &stop();
+    body.extend(frames.iter().map(event));
+    chunked(&(body + DONE))
+}
+
+fn counts(response: &InvocationResponse) -> [Option<u64>; 2] {
+    assert_eq!(response.error, None);
+    [response.num_tokens_input, response.num_tokens_output]
+}
+
+fn sources(response: &InvocationResponse) -> [Option<&str>; 2] {
+    let detail = &response.detail;
+    let sources = [
+        &detail.num_tokens_input_source,
+        &detail.num_tokens_output_source,
+    ];
+    sources.map(|source| source.as_ref().map(TokenSource::as_str))
+}
+
+/// Reasoning that is no part of the output, as each API would say it, and the tokens that were
+/// generated all the same.
+fn left_out() -> Vec<(&'static str, Vec<u8>)> {
+    let usage = json!({
+        "prompt_tokens": 32, "completion_tokens": 2, "total_tokens": 351,
+        "completion_tokens_details": {"reasoning_tokens": 317},
+    });
+    let completion = json!({
+        "choices": [{"message": {"content": "a b"}, "finish_reason": "stop"}], "usage": usage,
+    });
+    let responses_usage = json!({
+        "input_tokens": 32, "output_tokens": 2, "total_tokens": 351,
+        "output_tokens_details": {"reasoning_tokens": 317},
+    });
+    let delta = |piece: &str| event(&json!({"type": "response.output_text.delta", "delta": piece}));
+    let end = json!({
+        "type": "response.completed",
+        "response": {"status": "completed", "usage": responses_usage},
+    });
+    let responses = delta("a") + &delta(" b") + &event(&end);
+    vec![
+        (
+            "openai-chat-stream",
+            chat(&["a", " b"], &[json!({"choices": [], "usage": usage})]),
+        ),
+        (
+            "openai-chat",
+            sized("200 OK", "application/json", &completion.to_string()),
+        ),
+        ("openai-responses-stream", chunked(&responses)),
+    ]
+}
+
+#[test]
+fn reasoning_that_was_left_out_of_the_output_is_added() {
+    for (api, answer) in left_out() {
+        let response = ask(api, answer);
+        assert_eq!(counts(&response), [Some(32), Some(319)], "{api}");
+        assert_eq!(
+            sources(&response),
+            [Some("reported"), Some("corrected")],
+            "{api}"
+        );
+        if let (Some(first), Some(last)) =
+            (response.time_to_first_token, response.time_to_last_token)
+        {
+            assert_eq!(
+                response.time_per_output_token,
+                Some((last - first) / 318.0),
+                "{api}"
+            );
+        }
+    }
+}
+
+#[test]
+fn costs_follow_the_corrected_counts() {
+    let (api, answer) = left_out().remove(0);
+    let result = run_with(api, answer, |config| {
+        let model = CostModel::new().with_request(OutputTokens::new(1_000_000.0).unwrap());
+        config.callbacks.push(Arc::new(model.unwrap()));
+    });
+    assert_eq!(result.stats().cost_total, Some(319.0));
+    assert_eq!(
+        result.stats().output_token_sources,
+        [("corrected".to_owned(), 1.0)]
+    );
+    assert!(llmeter::report::summary(&result).contains("output token counts: 100 % corrected"));
+}
+
+#[test]
+fn counts_that_cannot_be_reconciled_are_marked() {
+    let usage = json!({"prompt_tokens": 32, "completion_tokens": 2, "total_tokens": 40});
+    let response = ask(
+        "openai-chat-stream",
+        chat(&["a", " b"], &[json!({"choices": [], "usage": usage})]),
+    );
+    assert_eq!(counts(&response), [Some(32), Some(2)]);
+    assert_eq!(
+        sources(&response),
+        [Some("contradictory"), Some("contradictory")]
+    );
+}
+
+#[test]
+fn usage_is_found_where_providers_put_it() {
+    let usage = json!({"prompt_tokens": 32, "completion_tokens": 5, "total_tokens": 37});
+    let choice =
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}]});
+    let groq = json!({"choices": [], "x_groq": {"id": "req", "usage": usage}});
+    let gateway = json!({"choices": [], "usage": {"input_tokens": 32, "output_tokens": 5}});
+    let timings = json!({"prompt_n": 30, "cache_n": 2, "predicted_n": 5, "predicted_ms": 2.5});
+    let llama_cpp = json!({"choices": [], "timings": timings});
+    for frame in [choice, groq, gateway, llama_cpp] {
+        let response = ask("openai-chat-stream", chat(&["a", " b"], &[frame.clone()]));
+        assert_eq!(counts(&response), [Some(32), Some(5)], "{frame}");
+        assert_eq!(
+            sources(&response),
+            [Some("reported"), Some("reported")],
+            "{frame}"
+        );
+    }
+}
+
+#[test]
+fn zero_is_no_count_of_what_came() {
+    let usage = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
+    let response = ask(
+        "openai-chat-stream",
+        chat(
+            &["a", "b", "c", " d"],
+            &[json!({"choices": [], "usage": usage})],
+        ),
+    );
+    // Two words, but four frames.
+    assert_eq!(counts(&response), [Some(3), Some(4)]);
+    assert_eq!(sources(&response), [Some("estimated"), Some("estimated")]);
+}
+
+#[test]
+fn a_later_zero_does_not_replace_a_count() {
+    let usage = |output: u64| json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": output}});
+    let response = ask(
+        "openai-chat-stream",
+        chat(&["a", " b"], &[usage(2), usage(0)]),
+    );
+    assert_eq!(counts(&response), [Some(7), Some(2)]);
+}
+
+#[test]
+fn text_without_spaces_is_not_counted_by_words() {
+    let pieces = vec!["漢"; 50];
+    let result = run_with("openai-chat-stream", chat(&pieces, &[]), |_| {});
+    let response = &result.responses[0];
+    assert_eq!(counts(response), [Some(3), Some(50)]);
+    assert_eq!(sources(response), [Some("estimated"), Some("estimated")]);
+    let summary = llmeter::report::summary(&result);
+    assert!(
+        summary.contains("output token counts: 100 % estimated"),
+        "{summary}"
+    );
+
+    // Where there are no frames, nothing is known.
+    let completion = object(json!({}), Some("stop"));
+    let mut completion = completion;
+    completion["choices"][0]["message"] = json!({"content": "漢".repeat(50)});
+    let answer = sized("200 OK", "application/json", &completion.to_string());
+    let response = ask("openai-chat", answer);
+    assert_eq!(counts(&response), [Some(3), None]);
+    assert_eq!(sources(&response), [Some("estimated"), None]);
+}
+
+#[cfg(feature = "tiktoken")]
+#[test]
+fn a_tokenizer_is_named() {
+    let result = run_with(
+        "openai-chat-stream",
+        chat(&["Hello", " world"], &[]),
+        |config| {
+            config.tokenizer = tokenizer_from_spec("tiktoken:o200k_base").unwrap();
+        },
+    );
+    let response = &result.responses[0];
+    assert_eq!(counts(response), [Some(3), Some(2)]);
+    let named = Some("tokenizer tiktoken:o200k_base");
+    assert_eq!(sources(response), [named, named]);
+}
