@@ -119,9 +119,9 @@ impl ResponseBuilder {
     }
 
     /// Reported token counts. Later reports replace earlier ones, field by field; zero replaces no
-    /// count.
+    /// input, and no output where there is content.
     pub fn usage(&mut self, usage: Usage) {
-        self.usage.update(usage);
+        self.usage.update(usage, self.content_frames > 0);
     }
 
     /// Why generation ended. Also marks the response as complete.

@@ -38,19 +38,19 @@ pub(crate) struct CheckedUsage {
 }
 
 impl Usage {
-    /// Takes in a later report, which replaces this one field by field. Zero replaces nothing:
-    /// counts grow.
-    pub(crate) fn update(&mut self, later: Self) {
-        let latest = |known: &mut Option<u64>, later: Option<u64>| {
-            if later.is_some_and(|count| count > 0 || known.is_none()) {
+    /// Takes in a later report, which replaces this one field by field. Zero replaces no input, and no
+    /// output where there is content: counts grow.
+    pub(crate) fn update(&mut self, later: Self, has_content: bool) {
+        let latest = |known: &mut Option<u64>, later: Option<u64>, may_be_zero: bool| {
+            if later.is_some_and(|count| count > 0 || may_be_zero || known.is_none()) {
                 *known = later;
             }
         };
-        latest(&mut self.input, later.input);
-        latest(&mut self.output, later.output);
-        latest(&mut self.input_cached, later.input_cached);
-        latest(&mut self.output_reasoning, later.output_reasoning);
-        latest(&mut self.total, later.total);
+        latest(&mut self.input, later.input, false);
+        latest(&mut self.output, later.output, !has_content);
+        latest(&mut self.input_cached, later.input_cached, false);
+        latest(&mut self.output_reasoning, later.output_reasoning, false);
+        latest(&mut self.total, later.total, false);
     }
 
     /// Makes counts that contradict each other agree, where there is one way to, and says where there
@@ -295,29 +295,18 @@ mod tests {
     }
 
     #[test]
-    fn later_reports_replace_but_zero_does_not() {
-        let mut usage = Usage {
-            input: Some(3),
-            output: Some(0),
+    fn later_reports_replace_but_zero_does_not_without_reason() {
+        let of = |input, output| Usage {
+            input,
+            output,
             ..Usage::default()
         };
-        usage.update(Usage {
-            output: Some(5),
-            ..Usage::default()
-        });
-        usage.update(Usage {
-            input: Some(0),
-            output: Some(0),
-            ..Usage::default()
-        });
-        assert_eq!(
-            usage,
-            Usage {
-                input: Some(3),
-                output: Some(5),
-                ..Usage::default()
-            }
-        );
+        for (has_content, output) in [(true, Some(5)), (false, Some(0))] {
+            let mut usage = of(Some(3), Some(1));
+            usage.update(of(None, Some(5)), has_content);
+            usage.update(of(Some(0), Some(0)), has_content);
+            assert_eq!(usage, of(Some(3), output));
+        }
     }
 
     #[test]

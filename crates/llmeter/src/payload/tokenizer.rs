@@ -62,7 +62,7 @@ impl Tokenizer for Whitespace {
             characters += 1;
             unspaced += usize::from(is_unspaced(character));
         }
-        let is_spaced = characters <= words.saturating_mul(MAX_WORD) && unspaced <= words;
+        let is_spaced = characters <= (words + 1).saturating_mul(MAX_WORD) && unspaced <= words;
         is_spaced.then_some(words)
     }
 
