@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -91,8 +92,8 @@ impl Http2 {
     /// When the server does not speak HTTP/2.
     pub async fn open(connection: Connection) -> Result<Self, ConnectError> {
         let scheme = match connection.protocol() {
-            None => "http",
-            Some(b"h2") => "https",
+            None => scheme(false),
+            Some(b"h2") => scheme(true),
             Some(_) => return Err(ConnectError::NoHttp2("it did not agree to it".to_owned())),
         };
         let line = Arc::new(Mutex::new(SharedConnection::default()));
@@ -282,6 +283,34 @@ impl Http2Error {
             _ => Self::Broken(reason.to_string()),
         }
     }
+}
+
+fn scheme(is_encrypted: bool) -> &'static str {
+    match is_encrypted {
+        true => "https",
+        false => "http",
+    }
+}
+
+/// Names and values of the headers that a request, given in the form of HTTP/1.1, is sent with:
+/// `:scheme` and `:authority` first, without `:method` and `:path`. `None` if it cannot be sent.
+pub fn headers(is_encrypted: bool, request: &[u8]) -> Option<Vec<(String, String)>> {
+    let (request, _) = translate(scheme(is_encrypted), request)?;
+    let pseudo = [
+        (":scheme", request.uri().scheme_str()),
+        (
+            ":authority",
+            request.uri().authority().map(Authority::as_str),
+        ),
+    ];
+    let pseudo = pseudo
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned()));
+    let named = request.headers().iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    });
+    Some(pseudo.chain(named).collect())
 }
 
 /// A request of HTTP/1.1 as one of HTTP/2, and its body. `None` if it cannot be one.

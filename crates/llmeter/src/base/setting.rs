@@ -43,7 +43,7 @@ macro_rules! with_settings {
             Http2 http2: bool, Switch, Endpoint, "", "true",
                 "Use HTTP/2: with TLS if the server supports it, without TLS by prior knowledge",
                 "Each client still has a connection of its own with one request in flight, so the \
-                 load is the same. Receive stamps are taken after the read.";
+                 load is the same.";
             Body body: String, Text, CustomApi, "TEMPLATE", "{\"q\": {{ prompt }}}",
                 "Template of the request body, or @FILE [default: {{ payload }}]",
                 "A minijinja template of a JSON document. Every value is written as JSON, so text \

@@ -13,6 +13,7 @@ use crate::base::setting::Setting;
 use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
+use llmeter_wire::http2;
 use llmeter_wire::{Phase, Proxy, StampSource, TlsInfo};
 
 /// What stands in the place of a header's value that may be a secret.
@@ -74,9 +75,10 @@ pub struct ProbeReport {
 /// A request as it was sent, without what may be secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProbeRequest {
-    /// `POST /v1/chat/completions HTTP/1.1`.
+    /// `POST /v1/chat/completions HTTP/1.1`; with HTTP/2 `POST /v1/chat/completions HTTP/2`.
     pub line: String,
-    /// Names and values of the headers.
+    /// Names and values of the headers. HTTP/2 has `:scheme` and `:authority` among them; the other
+    /// two pseudo-headers are in the line.
     pub headers: Vec<(String, String)>,
     /// The body's beginning.
     pub body: String,
@@ -122,7 +124,11 @@ impl ProbeReport {
             report.server = api.server().shown();
             report.is_encrypted = api.server().tls;
             let redacted = |text: &str| api.redact(text).into_owned();
-            report.request = Some(ProbeRequest::new(request, redacted));
+            let sent = ProbeRequest::new(request, redacted);
+            report.request = Some(match config.http2 {
+                true => sent.by_http2(api.server().tls, request),
+                false => sent,
+            });
         }
         report
     }
@@ -357,6 +363,23 @@ impl ProbeRequest {
         }
     }
 
+    /// The same request as HTTP/2 sends it.
+    fn by_http2(self, is_encrypted: bool, bytes: &[u8]) -> Self {
+        let Some(headers) = http2::headers(is_encrypted, bytes) else {
+            return self;
+        };
+        let headers = headers.into_iter().map(|(name, value)| {
+            let value = shown_header(&name, &SecretString::from(value));
+            (name, value)
+        });
+        let line = self.line.strip_suffix(" HTTP/1.1").unwrap_or(&self.line);
+        Self {
+            line: format!("{line} HTTP/2"),
+            headers: headers.collect(),
+            ..self
+        }
+    }
+
     /// The path, with the query.
     fn target(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
@@ -367,7 +390,7 @@ impl ProbeRequest {
 /// credentials the kind is left.
 fn shown_header(name: &str, value: &SecretString) -> String {
     let value = value.expose_secret();
-    let mut shown = ["host", "content-length"].iter();
+    let mut shown = ["host", ":authority", ":scheme", "content-length"].iter();
     if is_harmless_header(name) || shown.any(|known| name.eq_ignore_ascii_case(known)) {
         return value.to_owned();
     }
@@ -399,6 +422,30 @@ mod tests {
         assert_eq!(
             values,
             ["h", "Bearer (hidden)", HIDDEN, HIDDEN, "*/*", "12"]
+        );
+        assert_eq!(request.body_bytes, 14);
+
+        let request = request.by_http2(true, bytes);
+        assert!(!format!("{request:?}").contains("geheim"), "{request:?}");
+        assert_eq!(request.line, "POST /v1/x?key=<redacted> HTTP/2");
+        assert_eq!(request.target(), "/v1/x?key=<redacted>");
+        let names: Vec<&str> = request.headers.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(
+            names,
+            [
+                ":scheme",
+                ":authority",
+                "authorization",
+                "proxy-authorization",
+                "x-thing",
+                "accept",
+                "content-length"
+            ]
+        );
+        let values: Vec<&str> = request.headers.iter().map(|(_, value)| &**value).collect();
+        assert_eq!(
+            values,
+            ["https", "h", "Bearer (hidden)", HIDDEN, HIDDEN, "*/*", "12"]
         );
         assert_eq!(request.body_bytes, 14);
     }

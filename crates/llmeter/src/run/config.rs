@@ -254,7 +254,7 @@ impl RunConfig {
 
     /// What opens connections to the endpoint's server. Blocks while a name is resolved.
     pub(crate) fn dialer(&self, server: &Server, proxy: Option<&Proxy>) -> Result<Dialer> {
-        let stamps = self.stamp_source();
+        let stamps = self.stamps;
         let dialer = match &self.ca_file {
             Some(file) => Dialer::with_ca_file(server, proxy, stamps, file)?,
             None if self.insecure => Dialer::insecure(server, proxy, stamps)?,
@@ -277,14 +277,6 @@ impl RunConfig {
             let callback: &dyn Any = &**callback;
             callback.downcast_ref()
         })
-    }
-
-    /// Who takes the receive stamps of this run.
-    pub(crate) fn stamp_source(&self) -> StampSource {
-        match self.http2 {
-            true => StampSource::User,
-            false => self.stamps,
-        }
     }
 
     /// What is to be sent when.

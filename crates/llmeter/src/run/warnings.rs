@@ -35,10 +35,7 @@ pub(super) fn of_run(
             "requests went through the proxy {shown}, whose time is in every figure"
         ));
     }
-    if config.http2 && config.stamps == StampSource::Kernel {
-        warnings.push("with HTTP/2, times were taken after each read".to_owned());
-    }
-    if config.stamp_source() == StampSource::Kernel
+    if config.stamps == StampSource::Kernel
         && quality.stamps == StampSource::User
         && let Transport::Http(api) = config.endpoint.transport()
         && quality.receive_delay.is_some()
