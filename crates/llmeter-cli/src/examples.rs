@@ -94,6 +94,8 @@ Examples:
       A steady server with some jitter.
   llmeter simulate --max-concurrency 8 --prefill-rate 5000
       A server whose latency grows with load and with prompt length.
+  llmeter simulate --tls --ca-file simulator.pem
+      HTTPS; runs against it take --ca-file simulator.pem, too, and --http2 if wanted.
   llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001
       A server with occasional failures.";
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::error::SimError;
+use crate::{error::SimError, tls::Certificate};
 
 /// The settings of a [`Simulator`](crate::Simulator).
 ///
@@ -58,6 +58,8 @@ pub struct SimConfig {
     pub verify_sigv4: Option<(String, String)>,
     /// The model that the list of models names. Responses bear the name that the request used.
     pub model: String,
+    /// Serve TLS, with this certificate. `None`: clients speak without.
+    pub tls: Option<Certificate>,
     /// Worker threads; connections are dealt out to them in turn.
     pub threads: usize,
 }
@@ -84,6 +86,7 @@ impl Default for SimConfig {
             api_key: None,
             verify_sigv4: None,
             model: "llmeter-sim".to_owned(),
+            tls: None,
             threads: 1,
         }
     }

@@ -26,6 +26,17 @@ pub enum SimError {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// A file with a certificate or with its key cannot be read, or holds none.
+    #[error("{}: {reason}", path.display())]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate cannot be made, or does not fit to its key.
+    #[error("the certificate cannot be used: {0}")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A worker thread could not be started or broke down.
     #[error("the simulator's {what}: {source}")]
     Runtime {
@@ -52,4 +63,10 @@ pub enum SimError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl SimError {
+    pub(crate) fn certificate(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Certificate(reason.into())
+    }
 }

@@ -10,18 +10,17 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route, Stream},
-    connection::{ClientGone, Connection, NextAction, Request},
-    http::Head,
+    exchange::{ClientGone, Exchange, NextAction, Request},
     overrides::{Fault, Settings},
     plan::Plan,
-    response::{self, ResponseHead},
+    response::ResponseHead,
     truth::{Draft, Outcome, TruthRecord},
 };
 
 /// Frames written in a row before other connections get their turn.
 const BURST: u32 = 16;
 
-impl Connection {
+impl Exchange<'_> {
     /// Responds to a request for generated content.
     pub(crate) async fn generate(
         &mut self,
@@ -46,7 +45,7 @@ impl Connection {
         let id = shared.next_completion(about.id_prefix);
         let calls_in_one_chunk = about.calls_in_one_chunk;
         let plan = Plan::new(&shared.config, &settings, &wanted, calls_in_one_chunk, id);
-        let mut draft = Draft::new(&shared.truth, || draft(&request, &plan, wanted.stream));
+        let mut draft = Draft::new(&shared.truth, || self.draft(&request, &plan, wanted.stream));
         let served = self.serve(api, &request, &wanted, plan, &mut draft).await;
         if served.is_err() {
             draft.finish(Outcome::ClientGone, None);
@@ -75,11 +74,8 @@ impl Connection {
             plan.completion.times = plan.times(start.0 - request.last.at.0);
         }
         let then = match wanted.stream {
-            true => self.stream(api, &request.head, plan, start, draft).await,
-            false => {
-                self.non_streaming(api, &request.head, plan, start, draft)
-                    .await
-            }
+            true => self.stream(api, plan, start, draft).await,
+            false => self.non_streaming(api, plan, start, draft).await,
         };
         drop(slot);
         then
@@ -104,36 +100,30 @@ impl Connection {
     async fn stream(
         &mut self,
         api: &'static dyn Api,
-        head: &Head,
         mut plan: Plan,
         start: Time,
         draft: &mut Draft<'_>,
     ) -> Result<NextAction, ClientGone> {
         let (choices, frames) = (plan.completion.choices, plan.frames());
         let fault = plan.fault.map(|fault| (frames / 2, fault));
-        // A client that knows no chunks learns of the end by the connection's.
-        let keep_alive = head.keep_alive && head.http11;
-        let mut opening = Vec::with_capacity(1024);
-        ResponseHead {
+        let ids = self.ids(api, Some(&plan.completion.id));
+        let head = ResponseHead {
             status: 200,
             content_type: api.about().stream_type,
             length: None,
-            chunked: head.http11,
-            keep_alive,
-            headers: &self.ids(api, Some(&plan.completion.id)),
-        }
-        .write(&mut opening);
+            headers: &ids,
+        };
         let mut stream = Stream::new(plan.completion.clone());
-        let mut buffer = FrameBuffer::new(head.http11);
+        let mut buffer = FrameBuffer::new(self.is_chunked());
         for choice in 0..choices {
             api.opening(&mut stream, choice, &mut buffer);
         }
-        opening.extend_from_slice(buffer.bytes());
+        let opening = self.opening(&head, buffer.bytes());
 
         let mut due = start.plus(plan.rhythm.first());
         self.wait_until(due).await?;
         // Apart from the first token, so that the first token has a write of its own.
-        self.write(&opening).await?;
+        self.open(opening).await?;
         let mut burst = 0;
         for (index, delta) in plan.deltas().enumerate() {
             if index > 0 {
@@ -165,14 +155,13 @@ impl Connection {
         // Whoever has read the end of a response finds its record: log first, then write.
         draft.finish(Outcome::Ok, Some(clock::now()));
         self.shared.count_response();
-        self.write(buffer.bytes()).await?;
-        Ok(NextAction::from(keep_alive))
+        self.end(buffer.bytes()).await?;
+        Ok(self.next_action(&head))
     }
 
     async fn non_streaming(
         &mut self,
         api: &'static dyn Api,
-        head: &Head,
         mut plan: Plan,
         start: Time,
         draft: &mut Draft<'_>,
@@ -180,7 +169,7 @@ impl Connection {
         let body = api.body(&plan.completion).to_string();
         let mut headers = self.ids(api, Some(&plan.completion.id));
         headers.extend(api.headers(&plan.completion));
-        let out = response::json(200, head.keep_alive, &headers, &body, false);
+        let head = ResponseHead::json(200, &headers, &body);
 
         let mut due = start.plus(plan.rhythm.first());
         for _ in 1..plan.frames() {
@@ -188,15 +177,17 @@ impl Connection {
         }
         self.wait_until(due).await?;
         if let Some(fault) = plan.fault {
-            self.write(&out[..out.len() - body.len() / 2]).await?;
+            let half = &body.as_bytes()[..body.len() - body.len() / 2];
+            self.open(self.opening(&head, half)).await?;
             return self.break_off(fault, draft).await;
         }
-        let written = clock::now();
-        draft.wrote(written, false);
-        draft.finish(Outcome::Ok, Some(written));
-        self.shared.count_response();
-        self.write(&out).await?;
-        Ok(NextAction::from(head.keep_alive))
+        let whole = self.opening(&head, body.as_bytes());
+        self.complete(whole, |written| {
+            draft.wrote(written, false);
+            draft.finish(Outcome::Ok, Some(written));
+        })
+        .await?;
+        Ok(self.next_action(&head))
     }
 
     /// Breaks a response off.
@@ -210,27 +201,29 @@ impl Connection {
             return self.unless_gone(std::future::pending()).await;
         }
         draft.finish(Outcome::Cut, None);
-        Ok(NextAction::Close)
+        Ok(self.cut())
     }
-}
 
-fn draft(request: &Request, plan: &Plan, stream: bool) -> TruthRecord {
-    let writes = if stream {
-        plan.frames() * plan.completion.choices as usize
-    } else {
-        1
-    };
-    TruthRecord {
-        id: plan.completion.id.clone(),
-        arrival_ns: request.first.at.0,
-        arrival_last_ns: request.last.at.0,
-        kernel_arrival: request.first.kernel && request.last.kernel,
-        start_ns: request.last.at.0,
-        writes: Vec::with_capacity(writes),
-        reasoning_writes: 0,
-        done_ns: 0,
-        prompt_tokens: plan.completion.prompt_tokens,
-        completion_tokens: plan.completion.output_tokens(),
-        outcome: Outcome::Stopped,
+    fn draft(&self, request: &Request, plan: &Plan, stream: bool) -> TruthRecord {
+        let writes = if stream {
+            plan.frames() * plan.completion.choices as usize
+        } else {
+            1
+        };
+        TruthRecord {
+            id: plan.completion.id.clone(),
+            accepted_ns: self.opened.accepted.0,
+            handshake_ns: self.opened.handshake.map_or(0, |done| done.0),
+            arrival_ns: request.first.at.0,
+            arrival_last_ns: request.last.at.0,
+            kernel_arrival: request.first.kernel && request.last.kernel,
+            start_ns: request.last.at.0,
+            writes: Vec::with_capacity(writes),
+            reasoning_writes: 0,
+            done_ns: 0,
+            prompt_tokens: plan.completion.prompt_tokens,
+            completion_tokens: plan.completion.output_tokens(),
+            outcome: Outcome::Stopped,
+        }
     }
 }

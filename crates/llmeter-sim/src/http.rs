@@ -54,6 +54,64 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    fn new(method: &str, target: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            http11: true,
+            keep_alive: true,
+            expects_continue: false,
+            framing: Framing::Length(0),
+            authorization: None,
+            signed: Vec::new(),
+            api_key: None,
+            overrides: Vec::new(),
+        }
+    }
+
+    /// The head of a request by HTTP/2.
+    pub(crate) fn of_http2(parts: &http::request::Parts) -> Self {
+        let uri = &parts.uri;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut head = Self::new(parts.method.as_str(), target);
+        let headers = parts.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        // What was signed as `host` comes as the authority.
+        let authority = uri.authority().map(|it| ("host", it.as_str().as_bytes()));
+        let headers: Vec<_> = headers.chain(authority).collect();
+        head.note_signed(&headers);
+        for (name, value) in headers {
+            head.note(name, String::from_utf8_lossy(value).trim());
+        }
+        head
+    }
+
+    /// Takes what is wanted of the headers, whatever the version of HTTP; `name` in lower case.
+    fn note(&mut self, name: &str, value: &str) {
+        match name {
+            "api-key" | "x-api-key" | "x-goog-api-key" => self.api_key = Some(value.to_owned()),
+            "authorization" => self.authorization = Some(value.to_owned()),
+            name if name.starts_with("x-sim-") => {
+                self.overrides.push((name.to_owned(), value.to_owned()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps all headers if the request is signed.
+    fn note_signed(&mut self, headers: &[(&str, &[u8])]) {
+        let is_signature = |(name, value): &(&str, &[u8])| {
+            name.eq_ignore_ascii_case("authorization") && value.starts_with(b"AWS4-")
+        };
+        if headers.iter().any(is_signature) {
+            let kept = headers.iter().map(|(name, value)| {
+                let value = String::from_utf8_lossy(value).into_owned();
+                (name.to_ascii_lowercase(), value)
+            });
+            self.signed = kept.collect();
+        }
+    }
+
     /// The path without its query.
     pub(crate) fn path(&self) -> &str {
         self.target.split(['?', '#']).next().unwrap_or_default()
@@ -71,32 +129,15 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
         Err(error) => return Err(Reject::malformed(error.to_string())),
     };
     let http11 = request.version == Some(1);
-    let mut head = Head {
-        method: request.method.unwrap_or_default().to_owned(),
-        target: request.path.unwrap_or_default().to_owned(),
-        http11,
-        keep_alive: http11,
-        expects_continue: false,
-        framing: Framing::Length(0),
-        authorization: None,
-        signed: Vec::new(),
-        api_key: None,
-        overrides: Vec::new(),
-    };
+    let (method, target) = (request.method, request.path);
+    let mut head = Head::new(method.unwrap_or_default(), target.unwrap_or_default());
+    head.http11 = http11;
+    head.keep_alive = http11;
     let mut length_seen: Option<u64> = None;
     let mut chunked = false;
-    let is_signed = request.headers.iter().any(|header| {
-        header.name.eq_ignore_ascii_case("authorization") && header.value.starts_with(b"AWS4-")
-    });
-    if is_signed {
-        let headers = request.headers.iter();
-        head.signed = headers
-            .map(|header| {
-                let value = String::from_utf8_lossy(header.value).into_owned();
-                (header.name.to_ascii_lowercase(), value)
-            })
-            .collect();
-    }
+    let headers = request.headers.iter();
+    let headers: Vec<_> = headers.map(|header| (header.name, header.value)).collect();
+    head.note_signed(&headers);
     for header in request.headers {
         let name = header.name.to_ascii_lowercase();
         let value = String::from_utf8_lossy(header.value);
@@ -126,12 +167,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Reject> 
                 head.expects_continue = http11;
             }
             "expect" => return Err(Reject::Expectation),
-            "api-key" | "x-api-key" | "x-goog-api-key" => head.api_key = Some(value.to_owned()),
-            "authorization" => head.authorization = Some(value.to_owned()),
-            name if name.starts_with("x-sim-") => {
-                head.overrides.push((name.to_owned(), value.to_owned()));
-            }
-            _ => {}
+            name => head.note(name, value),
         }
     }
     head.framing = match (chunked, length_seen) {

@@ -2,14 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     io,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
 };
 
-use tokio::net::TcpStream;
-
 use crate::socket::{Arrival, Reader};
+use crate::transport::Transport;
 
 /// While a response is under way, this much of what follows is read ahead.
 const READ_AHEAD: usize = 64 << 10;
@@ -77,58 +77,50 @@ impl Incoming {
         last
     }
 
+    /// The unused bytes that the earliest read brought.
+    pub(crate) fn earliest(&self) -> &[u8] {
+        let end = self.reads.front().map_or(self.position, |read| read.0);
+        let length = end.saturating_sub(self.position) as usize;
+        &self.unused()[..length.min(self.unused().len())]
+    }
+
     /// Waits for more bytes. `false`: the client has closed.
-    pub(crate) async fn fill(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        loop {
-            if self.closed {
-                return Ok(false);
-            }
-            match self.read(stream) {
-                Ok(()) => return Ok(!self.closed),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    stream.readable().await?;
-                }
-                Err(error) => return Err(error),
-            }
+    pub(crate) async fn fill(&mut self, transport: &mut Transport) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_fill(transport, cx)).await
+    }
+
+    /// As [`fill`](Self::fill).
+    pub(crate) fn poll_fill(
+        &mut self,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
+        if self.closed {
+            return Poll::Ready(Ok(false));
         }
+        let before = self.bytes.len();
+        let arrival = ready!(transport.poll_read(cx, &self.reader, &mut self.bytes))?;
+        if self.bytes.len() == before {
+            self.closed = true;
+            return Poll::Ready(Ok(false));
+        }
+        let end = self.position + (self.bytes.len() - self.used) as u64;
+        self.reads.push_back((end, arrival));
+        Poll::Ready(Ok(true))
     }
 
     /// Whether the client has gone, reading ahead to find out. Wakes the task when that changes.
-    pub(crate) fn poll_gone(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.closed {
+    pub(crate) fn poll_gone(
+        &mut self,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        while self.unused().len() < READ_AHEAD || self.closed {
+            if !matches!(ready!(self.poll_fill(transport, cx)), Ok(true)) {
                 return Poll::Ready(());
             }
-            if self.unused().len() >= READ_AHEAD {
-                return Poll::Pending;
-            }
-            match stream.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => match self.read(stream) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return Poll::Ready(()),
-                },
-            }
         }
-    }
-
-    fn read(&mut self, stream: &TcpStream) -> io::Result<()> {
-        // One thread's tasks alone share the reader: the lock is never contended.
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, arrival) = match reader.read(stream) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            read => read?,
-        };
-        if bytes.is_empty() {
-            self.closed = true;
-            return Ok(());
-        }
-        self.bytes.extend_from_slice(bytes);
-        let end = self.position + (self.bytes.len() - self.used) as u64;
-        self.reads.push_back((end, arrival));
-        Ok(())
+        Poll::Pending
     }
 }
 

@@ -48,6 +48,9 @@
 //! the API that was asked. Keys may come as a bearer token, `api-key`, `x-api-key` or
 //! `x-goog-api-key`. With [`SimConfig::verify_sigv4`] requests to AWS's must be signed.
 //!
+//! Clients speak HTTP/1.1 or HTTP/2 as they like: over TLS ([`SimConfig::tls`]) by agreement, without
+//! by beginning so. By HTTP/2 they may send up to 1,024 requests at a time on a connection.
+//!
 //! # Rhythm
 //!
 //! Work on a request begins when its last byte has arrived, by the kernel's stamp; or, if that is
@@ -67,7 +70,7 @@
 //!
 //! A request struck by `error` gets status 500 immediately. `stall` and `cut` strike at
 //! the middle frame, when it is due: the stream falls silent until the client leaves, or the
-//! connection is closed. A non-streaming response breaks off in the middle of its body. A stalled request
+//! connection is closed; by HTTP/2 only the stream is reset. A non-streaming response breaks off in the middle of its body. A stalled request
 //! keeps its slot.
 //!
 //! # Headers that change one request
@@ -86,16 +89,19 @@
 //! request that was understood, in the order in which their responses ended:
 //!
 //! ```json
-//! {"id":"chatcmpl-…","arrival_ns":1,"arrival_last_ns":1,"kernel_arrival":true,"start_ns":1,
-//!  "writes":[50000001,60000001],"reasoning_writes":0,"done_ns":60000009,"prompt_tokens":3,
+//! {"id":"chatcmpl-…","accepted_ns":1,"handshake_ns":0,"arrival_ns":1,"arrival_last_ns":1,
+//!  "kernel_arrival":true,"start_ns":1,"writes":[50000001,60000001],"reasoning_writes":0,"done_ns":60000009,"prompt_tokens":3,
 //!  "completion_tokens":2,"outcome":"ok"}
 //! ```
 //!
 //! (in one line). Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
 //! share, read and translated by the simulator's own clock and not by the meter's. `arrival_ns` and `arrival_last_ns` are when the network stack received the request's
 //! first and last byte, as the kernel saw it if `kernel_arrival` is true; bytes that one read
-//! returned together share the stamp of the last of them. `writes` has the time immediately
-//! before the `write` call of every frame with content. `outcome` is `ok`, `error`, `stall`,
+//! returned together share the stamp of the last of them, and so do those of one TLS record. `writes` has the time immediately
+//! before the `write` call that handed the last byte of a frame with content to the kernel, whatever
+//! is between: TLS, HTTP/2 or both. (The one frame of a non-streaming response by HTTP/1.1 has
+//! the time before TLS seals it.) `accepted_ns` and `handshake_ns` are of the request's connection:
+//! when it was accepted, and when the client's end of the TLS handshake arrived, 0 without TLS. `outcome` is `ok`, `error`, `stall`,
 //! `cut`, `client_gone` or `stopped`. Lines reach the file within a fraction of a second and all
 //! of them before [`RunningSimulator::stop`] returns; [`read_truth`] reads them back.
 
@@ -108,8 +114,10 @@ mod clock;
 mod config;
 mod connection;
 mod error;
+mod exchange;
 mod generate;
 mod http;
+mod http2;
 mod incoming;
 mod overrides;
 mod pacer;
@@ -118,9 +126,12 @@ mod response;
 mod server;
 mod shared;
 mod socket;
+mod tls;
+mod transport;
 mod truth;
 
 pub use config::SimConfig;
 pub use error::SimError;
 pub use server::{RunningSimulator, Simulator, Stopper};
+pub use tls::Certificate;
 pub use truth::{Outcome, TruthRecord, read_truth};

@@ -2,70 +2,67 @@
 
 use crate::clock;
 
-/// Starts a response; the caller adds the body.
+/// The head of a response, in whatever version of HTTP.
 pub(crate) struct ResponseHead<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: &'a str,
     /// `None`: the length is not known beforehand.
     pub(crate) length: Option<usize>,
-    pub(crate) chunked: bool,
-    pub(crate) keep_alive: bool,
     /// Its other headers.
     pub(crate) headers: &'a [(&'static str, String)],
 }
 
-impl ResponseHead<'_> {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let mut text = format!(
-            "HTTP/1.1 {} {}\r\ndate: {}\r\nserver: llmeter-sim\r\ncontent-type: {}\r\n",
-            self.status,
-            reason(self.status),
-            clock::wall().strftime("%a, %d %b %Y %H:%M:%S GMT"),
-            self.content_type,
-        );
-        if let Some(length) = self.length {
-            text += &format!("content-length: {length}\r\n");
+impl<'a> ResponseHead<'a> {
+    /// That of a response whose body is JSON.
+    pub(crate) fn json(status: u16, headers: &'a [(&'static str, String)], body: &str) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            length: Some(body.len()),
+            headers,
         }
-        if self.chunked {
-            text += "transfer-encoding: chunked\r\n";
-        }
-        if self.length.is_none() {
-            text += "cache-control: no-cache\r\n";
-        }
-        for (name, value) in self.headers {
+    }
+
+    /// Headers that both versions of HTTP have.
+    fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let date = clock::wall().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let first = [
+            ("date", date.to_string()),
+            ("server", "llmeter-sim".to_owned()),
+            ("content-type", self.content_type.to_owned()),
+            match self.length {
+                Some(length) => ("content-length", length.to_string()),
+                None => ("cache-control", "no-cache".to_owned()),
+            },
+        ];
+        first.into_iter().chain(self.headers.iter().cloned())
+    }
+
+    /// Writes it as HTTP/1.1; the caller adds the body.
+    pub(crate) fn write(&self, is_chunked: bool, keep_alive: bool, out: &mut Vec<u8>) {
+        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        for (name, value) in self.headers() {
             text += &format!("{name}: {value}\r\n");
         }
-        text += if self.keep_alive {
+        if is_chunked {
+            text += "transfer-encoding: chunked\r\n";
+        }
+        text += if keep_alive {
             "connection: keep-alive\r\n\r\n"
         } else {
             "connection: close\r\n\r\n"
         };
         out.extend_from_slice(text.as_bytes());
     }
-}
 
-/// A response with a body of JSON, of which a request by HEAD gets none.
-pub(crate) fn json(
-    status: u16,
-    keep_alive: bool,
-    headers: &[(&'static str, String)],
-    body: &str,
-    is_head: bool,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512 + body.len());
-    ResponseHead {
-        status,
-        content_type: "application/json",
-        length: Some(body.len()),
-        chunked: false,
-        keep_alive,
-        headers,
+    /// The same for HTTP/2. `None` if a header cannot be sent.
+    pub(crate) fn to_http2(&self) -> Option<http::Response<()>> {
+        let builder = http::Response::builder().status(self.status);
+        let builder = self.headers().fold(builder, |builder, (name, value)| {
+            builder.header(name, value)
+        });
+        builder.body(()).ok()
     }
-    .write(&mut out);
-    if !is_head {
-        out.extend_from_slice(body.as_bytes());
-    }
-    out
 }
 
 fn reason(status: u16) -> &'static str {

@@ -15,12 +15,14 @@ use tokio::{
 };
 
 use crate::{
+    clock::{self, Time},
     config::SimConfig,
     connection::Connection,
     error::SimError,
     pacer::Pacer,
     shared::Shared,
     socket::{self, Reader},
+    tls,
     truth::{TruthLog, TruthRecord, TruthWriter},
 };
 
@@ -46,12 +48,20 @@ impl Simulator {
         let address = listener.local_addr().map_err(bind)?;
         let (truth, writer) = TruthLog::open(config.keep_truth, config.truth.as_deref())?;
         let count = config.threads;
-        let shared = Arc::new(Shared::new(config, truth));
+        let (acceptor, certificate) = match &config.tls {
+            None => (None, None),
+            Some(certificate) => {
+                let (acceptor, made) = tls::acceptor(certificate, config.host)?;
+                (Some(acceptor), made)
+            }
+        };
+        let shared = Arc::new(Shared::new(config, truth, acceptor));
 
         let (stop, _) = watch::channel(false);
         // From here on an early return stops what has been started.
         let mut running = RunningSimulator {
             address,
+            certificate,
             shared: Some(Arc::clone(&shared)),
             stop: Arc::new(stop),
             threads: Vec::with_capacity(count),
@@ -83,6 +93,8 @@ impl Simulator {
 #[derive(Debug)]
 pub struct RunningSimulator {
     address: SocketAddr,
+    /// The certificate that was made, as PEM.
+    certificate: Option<String>,
     /// `None` once stopped.
     shared: Option<Arc<Shared>>,
     stop: Arc<watch::Sender<bool>>,
@@ -109,7 +121,17 @@ impl RunningSimulator {
 
     /// What an OpenAI client takes as base URL.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        let is_encrypted = self.shared.as_ref().is_some_and(|it| it.tls.is_some());
+        let scheme = if is_encrypted { "https" } else { "http" };
+        format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// The certificate that it made for [`Certificate::Made`], as PEM. A client that trusts it as an
+    /// authority's trusts the server.
+    ///
+    /// [`Certificate::Made`]: crate::Certificate::Made
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// The truth about all requests so far, in the order in which their responses ended.
@@ -182,8 +204,11 @@ impl Drop for RunningSimulator {
 struct Worker {
     runtime: Runtime,
     /// Takes in connections accepted elsewhere.
-    peer: mpsc::UnboundedSender<std::net::TcpStream>,
+    peer: mpsc::UnboundedSender<Accepted>,
 }
+
+/// A connection, and when it was accepted.
+type Accepted = (std::net::TcpStream, Time);
 
 impl Worker {
     fn new(shared: Arc<Shared>) -> io::Result<Self> {
@@ -193,12 +218,13 @@ impl Worker {
         let pacer = Pacer::start()?;
         let reader = Arc::new(Mutex::new(Reader::new()));
         tokio::spawn(async move {
-            while let Some(stream) = arrivals.recv().await {
+            while let Some((stream, accepted)) = arrivals.recv().await {
                 match TcpStream::from_std(stream) {
                     Ok(stream) => {
                         let (shared, pacer) = (Arc::clone(&shared), Arc::clone(&pacer));
-                        let connection = Connection::new(stream, shared, pacer, reader.clone());
-                        tokio::spawn(connection.run());
+                        let reader = Arc::clone(&reader);
+                        let served = Connection::serve(stream, accepted, shared, pacer, reader);
+                        tokio::spawn(served);
                     }
                     Err(error) => tracing::warn!(%error, "taking over a connection"),
                 }
@@ -212,7 +238,7 @@ impl Worker {
     fn accept(
         &self,
         listener: std::net::TcpListener,
-        peers: Vec<mpsc::UnboundedSender<std::net::TcpStream>>,
+        peers: Vec<mpsc::UnboundedSender<Accepted>>,
     ) -> io::Result<()> {
         let _inside = self.runtime.enter();
         let listener = TcpListener::from_std(listener)?;
@@ -220,7 +246,10 @@ impl Worker {
             for peer in peers.iter().cycle() {
                 let accepted = loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => break stream.into_std(),
+                        Ok((stream, _)) => {
+                            let accepted = clock::now();
+                            break stream.into_std().map(|stream| (stream, accepted));
+                        }
                         Err(error) => {
                             tracing::warn!(%error, "accepting a connection");
                             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -229,7 +258,7 @@ impl Worker {
                 };
                 match accepted {
                     // Fails only when the server is being stopped.
-                    Ok(stream) => drop(peer.send(stream)),
+                    Ok(accepted) => drop(peer.send(accepted)),
                     Err(error) => tracing::warn!(%error, "handing a connection over"),
                 }
             }

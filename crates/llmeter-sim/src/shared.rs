@@ -7,14 +7,16 @@ use std::sync::{
 
 use crate::clock;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{config::SimConfig, truth::TruthLog};
 
 /// The server as its connections see it.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: SimConfig,
     pub(crate) truth: TruthLog,
+    /// How to agree on TLS with clients; `None` if they speak without.
+    pub(crate) tls: Option<TlsAcceptor>,
     /// The slots of a server that works on a limited number of requests.
     pub(crate) slots: Option<Arc<Semaphore>>,
     /// When the server, and so its model, came into being, in seconds of the wall clock.
@@ -27,12 +29,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: SimConfig, truth: TruthLog) -> Self {
+    pub(crate) fn new(config: SimConfig, truth: TruthLog, tls: Option<TlsAcceptor>) -> Self {
         let slots = config.max_concurrency.map(Semaphore::new).map(Arc::new);
         let wall = clock::wall();
         Self {
             config,
             truth,
+            tls,
             slots,
             created: wall.as_second(),
             instance: (mix(clock::now().0.unsigned_abs() ^ u64::from(std::process::id())) >> 32)
@@ -67,6 +70,12 @@ impl Shared {
 
     pub(crate) fn responses(&self) -> u64 {
         self.responses.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 

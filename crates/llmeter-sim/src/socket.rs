@@ -68,32 +68,55 @@ pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<Ti
 #[derive(Debug)]
 pub(crate) struct Reader {
     bytes: Box<[u8]>,
-    #[cfg(target_os = "linux")]
-    stamps: stamped::Stamps,
+    receiver: Receiver,
 }
 
 impl Reader {
     pub(crate) fn new() -> Self {
         Self {
             bytes: vec![0; 1 << 16].into_boxed_slice(),
-            #[cfg(target_os = "linux")]
-            stamps: stamped::Stamps::new(),
+            receiver: Receiver::new(),
         }
     }
 
     /// Reads what is there. No bytes mean that the other side has closed.
     pub(crate) fn read(&mut self, stream: &TcpStream) -> io::Result<(&[u8], Arrival)> {
-        #[cfg(target_os = "linux")]
-        let (length, arrival) = stream.try_io(tokio::io::Interest::READABLE, || {
-            self.stamps.receive(stream, &mut self.bytes)
-        })?;
-        #[cfg(not(target_os = "linux"))]
-        let (length, arrival) = {
-            let length = stream.try_read(&mut self.bytes)?;
-            let at = clock::now();
-            (length, Arrival { at, kernel: false })
-        };
+        let (length, arrival) = self.receiver.receive(stream, &mut self.bytes)?;
         Ok((&self.bytes[..length], arrival))
+    }
+}
+
+/// Receives bytes together with their arrival.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    #[cfg(target_os = "linux")]
+    stamps: stamped::Stamps,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            stamps: stamped::Stamps::new(),
+        }
+    }
+
+    /// Receives what is there, as far as there is room for it.
+    pub(crate) fn receive(
+        &mut self,
+        stream: &TcpStream,
+        bytes: &mut [u8],
+    ) -> io::Result<(usize, Arrival)> {
+        #[cfg(target_os = "linux")]
+        return stream.try_io(tokio::io::Interest::READABLE, || {
+            self.stamps.receive(stream, bytes)
+        });
+        #[cfg(not(target_os = "linux"))]
+        {
+            let length = stream.try_read(bytes)?;
+            let at = clock::now();
+            Ok((length, Arrival { at, kernel: false }))
+        }
     }
 }
 

@@ -47,6 +47,13 @@ pub enum Outcome {
 pub struct TruthRecord {
     /// The id that the response bore.
     pub id: String,
+    /// When the connection that the request came on was accepted: the time after that call.
+    #[serde(default)]
+    pub accepted_ns: i64,
+    /// When the segment arrived with which the client completed the TLS handshake of that
+    /// connection; 0 without TLS.
+    #[serde(default)]
+    pub handshake_ns: i64,
     /// When the segment with the request's first byte arrived.
     pub arrival_ns: i64,
     /// When the segment with the request's last byte arrived.
@@ -263,6 +270,8 @@ mod tests {
     fn record(id: &str) -> TruthRecord {
         TruthRecord {
             id: id.into(),
+            accepted_ns: 1,
+            handshake_ns: 0,
             arrival_ns: 1,
             arrival_last_ns: 2,
             kernel_arrival: true,

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Measure what this machine adds to the reported times
     Calibrate(CalibrateArguments),
     /// Serve a simulated LLM that speaks every API of --endpoint
-    Simulate(SimulateArguments),
+    Simulate(Box<SimulateArguments>),
     /// Print shell completions
     Completions(CompletionsArguments),
     /// Print the manual page of llmeter or of one of its commands

@@ -62,6 +62,18 @@ pub(crate) struct SimulateArguments {
     /// Model id in the list of models
     #[arg(long, value_name = "ID", default_value = "llmeter-sim")]
     pub(crate) model: String,
+    /// Serve HTTPS, with a certificate that is made at start
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Write that certificate to this file, for --ca-file of clients
+    #[arg(long, value_name = "FILE", requires = "tls", conflicts_with = "cert")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Serve HTTPS, with the certificate in this PEM file
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Private key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) threads: usize,

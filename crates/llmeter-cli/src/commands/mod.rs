@@ -30,7 +30,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Cost(arguments) => cost::cost(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
-        Command::Simulate(arguments) => simulate::simulate(arguments),
+        Command::Simulate(arguments) => simulate::simulate(*arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     }

@@ -1,7 +1,7 @@
 //! `llmeter simulate`.
 
-use anyhow::Result;
-use llmeter_sim::{SimConfig, Simulator};
+use anyhow::{Context, Result};
+use llmeter_sim::{Certificate, SimConfig, Simulator};
 
 use crate::args::SimulateArguments;
 use crate::exit::{Exit, UsageError};
@@ -13,6 +13,10 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         Some(variable) => Some(std::env::var(variable).map_err(|_| {
             UsageError(format!("--api-key-env: the variable {variable} is not set"))
         })?),
+    };
+    let tls = match (arguments.cert, arguments.key) {
+        (Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
+        _ => arguments.tls.then_some(Certificate::Made),
     };
     // Before anything is announced: whoever reads the announcement may stop us at once.
     let mut signals = signals::catch()?;
@@ -36,11 +40,26 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         api_key,
         verify_sigv4: arguments.verify_sigv4,
         model: arguments.model,
+        tls,
         threads: arguments.threads,
     })?;
+    let mut trust = String::new();
+    if let Some(certificate) = simulator.certificate() {
+        trust = match &arguments.ca_file {
+            None => {
+                "clients need --insecure, since nobody vouches for its certificate\n".to_owned()
+            }
+            Some(file) => {
+                let shown = file.display();
+                std::fs::write(file, certificate)
+                    .with_context(|| format!("cannot write {shown}"))?;
+                format!("clients trust it with --ca-file {shown}\n")
+            }
+        };
+    }
     if !arguments.quiet {
         output::text(&format!(
-            "serving {} (OpenAI chat completions); Ctrl-C stops it\n",
+            "serving {} (OpenAI chat completions); Ctrl-C stops it\n{trust}",
             simulator.base_url()
         ))?;
     }

@@ -95,6 +95,30 @@ fn an_answer_is_shown_in_phases_and_frames() {
 }
 
 #[test]
+fn a_request_by_http2_is_shown_as_one() {
+    let (place, server) = (Place::new(), start(quick()));
+    let url = server.base_url();
+    let authority = server.address().to_string();
+    probe(&place, &url, &["--http2"]).exits(0).shows(&[
+        "Request POST /v1/chat/completions HTTP/2",
+        ":scheme: http",
+        &format!(":authority: {authority}"),
+        "content-type: application/json",
+        "Response HTTP status 200",
+        "Succeeded",
+    ]);
+    let seen = probe(&place, &url, &["--http2", "--json"])
+        .exits(0)
+        .object();
+    assert_eq!(seen["request"]["line"], "POST /v1/chat/completions HTTP/2");
+    let headers = seen["request"]["headers"].to_string();
+    assert!(
+        !headers.contains("host") && !headers.contains("connection"),
+        "{headers}"
+    );
+}
+
+#[test]
 fn frames_are_as_many_as_asked_for() {
     let (place, server) = (Place::new(), start(quick()));
     let frames = |arguments: &[&str]| {

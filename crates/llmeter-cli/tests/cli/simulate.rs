@@ -59,6 +59,75 @@ fn it_serves_and_stops_on_a_signal_with_the_truth_complete() {
     }
 }
 
+#[test]
+fn it_serves_https_and_says_how_it_is_trusted() {
+    let place = Place::new();
+    let quick = [
+        "simulate",
+        "--port",
+        "0",
+        "--ttft",
+        "5ms",
+        "--output-tokens",
+        "4",
+    ];
+    for (flags, says, trusting) in [
+        (
+            &["--tls", "--ca-file", "sim.pem"][..],
+            "clients trust it with --ca-file sim.pem\n",
+            &["--ca-file", "sim.pem"][..],
+        ),
+        (
+            &["--tls"],
+            "clients need --insecure, since nobody vouches for its certificate\n",
+            &["--insecure"],
+        ),
+    ] {
+        let arguments = quick.iter().chain(flags).copied();
+        let mut child = place.command(arguments).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let (mut first, mut second) = (String::new(), String::new());
+        lines.read_line(&mut first).unwrap();
+        lines.read_line(&mut second).unwrap();
+        let mut words = first.split_whitespace();
+        let url = words.find(|word| word.starts_with("https://")).unwrap();
+        assert_eq!(second, says);
+        for http2 in [&[][..], &["--http2"]] {
+            let flags = [trusting, http2, &["--overwrite"]].concat();
+            place.run(url, &flags).exits(0);
+        }
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+        end_of(child).exits(0);
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_one_line() {
+    let place = Place::new();
+    place.file("empty.pem", "");
+    let simulate = |arguments: &[&str]| {
+        place.llmeter(["simulate", "--port", "0"].iter().chain(arguments).copied())
+    };
+    simulate(&["--cert", "empty.pem", "--key", "empty.pem"])
+        .exits(1)
+        .one_error(&["empty.pem: there is no certificate"]);
+    simulate(&["--tls", "--ca-file", "nowhere/ca.pem"])
+        .exits(1)
+        .one_error(&["cannot write nowhere/ca.pem"]);
+    assert!(
+        simulate(&["--ca-file", "ca.pem"])
+            .exits(2)
+            .err
+            .contains("--tls")
+    );
+    assert!(
+        simulate(&["--cert", "empty.pem"])
+            .exits(2)
+            .err
+            .contains("--key")
+    );
+}
+
 /// Whoever reads the announcement may end the server at once: the truth file is written all the
 /// same.
 #[test]

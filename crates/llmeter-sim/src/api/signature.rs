@@ -4,7 +4,7 @@ use aws_lc_rs::{digest, hmac};
 
 use super::ApiError;
 use crate::clock;
-use crate::connection::Request;
+use crate::exchange::Request;
 
 /// How far a signature's time may be from now, in seconds.
 const MAX_SKEW: i64 = 300;

@@ -13,6 +13,7 @@ mod dialects;
 mod faults;
 mod meter;
 mod requests;
+mod transports;
 mod truth;
 
 use std::time::Duration;
