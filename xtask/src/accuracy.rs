@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use llmeter::RunResult;
 use llmeter::api::ApiMode;
 use llmeter_sim::comparison::{Comparison, ErrorSummary};
 use llmeter_sim::read_truth;
 
+use crate::dial::Dialled;
 use crate::processes::{self, Profile, SimulatorProcess};
 
 #[derive(Args)]
@@ -30,6 +31,12 @@ pub(crate) struct AccuracyArguments {
     /// Who takes the receive stamps
     #[arg(long, default_value = "kernel")]
     stamps: String,
+    /// Over TLS, with a certificate that the simulator makes
+    #[arg(long)]
+    tls: bool,
+    /// By HTTP/2
+    #[arg(long)]
+    http2: bool,
     /// How long each level sends
     #[arg(long, default_value = "8s")]
     duration: String,
@@ -40,6 +47,10 @@ pub(crate) struct AccuracyArguments {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
 }
+
+/// Files of a level, in its folder.
+const TRUTH: &str = "truth.jsonl";
+const CA_FILE: &str = "simulator.pem";
 
 /// From this many streams on, tokens come every 100 ms: more would be beyond one core of any client.
 const SLOW_FROM: usize = 4096;
@@ -74,18 +85,21 @@ fn endpoints(arguments: &AccuracyArguments) -> Result<Vec<ApiMode>> {
 }
 
 pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
-    let llmeter = processes::build_llmeter(match arguments.smoke {
+    let profile = match arguments.smoke {
         true => Profile::Dev,
         false => Profile::Release,
-    })?;
+    };
+    let llmeter = processes::build_llmeter(profile)?;
+    let dialer = processes::build_xtask(profile)?;
     let cores = processes::server_and_client_cores()?;
     let levels = if arguments.smoke {
         &[1, 64][..]
     } else {
         &arguments.levels
     };
+    println!("{}", connections(arguments, (&llmeter, &dialer), cores)?);
     for api in endpoints(arguments)? {
-        println!("{}\n{}", api.name, heading());
+        println!("{} by {}\n{}", api.name, protocol(arguments), heading());
         for streams in levels {
             let line = level(arguments, (&llmeter, &llmeter), cores, api, *streams)?;
             println!("{line}");
@@ -96,6 +110,90 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn protocol(arguments: &AccuracyArguments) -> String {
+    let version = if arguments.http2 {
+        "HTTP/2"
+    } else {
+        "HTTP/1.1"
+    };
+    let transport = if arguments.tls { " over TLS" } else { "" };
+    format!("{version}{transport}")
+}
+
+/// A simulator with a truth log in `folder`, and the flags that runs against it take.
+fn start_simulator(
+    arguments: &AccuracyArguments,
+    (llmeter, core): (&Path, usize),
+    folder: &Path,
+    pace: &[String],
+) -> Result<(SimulatorProcess, Vec<String>)> {
+    let truth = format!("--truth={}", folder.join(TRUTH).display());
+    let mut flags: Vec<String> = arguments
+        .http2
+        .then(|| "--http2".to_owned())
+        .into_iter()
+        .collect();
+    let mut settings = [pace, &[truth]].concat();
+    if arguments.tls {
+        let ca_file = format!("--ca-file={}", folder.join(CA_FILE).display());
+        settings.extend(["--tls".to_owned(), ca_file.clone()]);
+        flags.push(ca_file);
+    }
+    Ok((SimulatorProcess::start(llmeter, core, &settings)?, flags))
+}
+
+/// How far the times to connect and for TLS are from the server's: connections are opened one after
+/// another by the meter's dialer, and end where the simulator says.
+fn connections(
+    arguments: &AccuracyArguments,
+    (llmeter, dialer): (&Path, &Path),
+    (server_core, meter_core): (usize, usize),
+) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let pace = ["--ttft=0ms", "--itl=0ms", "--output-tokens=1"].map(str::to_owned);
+    let server = (llmeter, server_core);
+    let (simulator, _) = start_simulator(arguments, server, folder.path(), &pace)?;
+    let count = if arguments.smoke { 5 } else { 200 };
+    let mut dial = Command::new(dialer);
+    dial.args(["dial", "--base-url", &simulator.base_url])
+        .args(["--count", &count.to_string()]);
+    if arguments.tls {
+        dial.arg("--ca-file").arg(folder.path().join(CA_FILE));
+    }
+    let usage = processes::run_on(meter_core, &mut dial)?;
+    simulator.stop()?;
+    let truth = read_truth(folder.path().join(TRUTH))?;
+    let dialled = serde_json::Deserializer::from_str(&usage.output).into_iter::<Dialled>();
+    let dialled = dialled.collect::<Result<Vec<_>, _>>()?;
+    ensure!(
+        dialled.len() == count && truth.len() == count,
+        "{} connections, {} in the truth log: {}",
+        dialled.len(),
+        truth.len(),
+        usage.output
+    );
+    let seconds = |from: i64, to: i64| (to - from) as f64 * 1e-9;
+    let (mut connect, mut tls) = (Vec::new(), Vec::new());
+    for (dialled, truth) in dialled.iter().zip(&truth) {
+        connect.push(dialled.time_to_connect - seconds(dialled.begun_ns, truth.accepted_ns));
+        if let Some(time) = dialled.time_to_tls {
+            tls.push(time - seconds(truth.accepted_ns, truth.handshake_ns));
+        }
+    }
+    let mut line = format!("{count} connections");
+    for (name, errors) in [("connect", connect), ("TLS", tls)] {
+        if let Some(errors) = ErrorSummary::new(&errors) {
+            let (p50, p99) = (milliseconds(errors.p50), milliseconds(errors.p99));
+            line += &format!(", {name} p50 {p50}, p99 {p99}");
+        }
+    }
+    Ok(line)
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.3} ms", seconds * 1e3)
 }
 
 fn heading() -> String {
@@ -130,28 +228,21 @@ fn level(
     } else {
         &arguments.duration
     };
-    let truth_file = folder.path().join("truth.jsonl");
     let itl = if streams >= SLOW_FROM {
         "100ms"
     } else {
         "10ms"
     };
-    let simulator = SimulatorProcess::start(
-        simulator,
-        server_core,
-        &[
-            "--ttft=50ms".to_owned(),
-            format!("--itl={itl}"),
-            "--output-tokens=64".to_owned(),
-            format!("--truth={}", truth_file.display()),
-        ],
-    )?;
+    let pace = ["--ttft=50ms", &format!("--itl={itl}"), "--output-tokens=64"].map(str::to_owned);
+    let server = (simulator, server_core);
+    let (simulator, flags) = start_simulator(arguments, server, folder.path(), &pace)?;
     let usage = processes::run_on(
         meter_core,
         Command::new(meter)
             .args(["run", "--quiet", "--json", "--model", "truth"])
             .args(["--prompt", "How far off?", "--stamps", &arguments.stamps])
             .args(endpoint_flags(api, &simulator.base_url))
+            .args(flags)
             // For the APIs whose requests are signed; the simulator does not look.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "made-up")
@@ -163,7 +254,7 @@ fn level(
     simulator.stop()?;
     let result = RunResult::load(folder.path().join("level"))
         .with_context(|| format!("the meter said: {}", usage.output))?;
-    let comparison = Comparison::new(&result.responses, &read_truth(&truth_file)?);
+    let comparison = Comparison::new(&result.responses, &read_truth(folder.path().join(TRUTH))?);
     let failed = result.responses.iter().filter(|r| r.error.is_some());
     let failed = failed.count();
     if failed > 0 || comparison.unmatched > 0 || comparison.ttft.is_empty() {
@@ -177,7 +268,6 @@ fn level(
         .map(|errors| ErrorSummary::new(errors).unwrap_or_default());
     let stats = result.stats();
     let tokens = (result.responses.len() + streams * arguments.warmup) as f64 * 64.0;
-    let milliseconds = |seconds: f64| format!("{:.3} ms", seconds * 1e3);
     let mut line = format!("{streams:>7}  {:>8}", comparison.ttft.len());
     for errors in summaries {
         line += &format!(

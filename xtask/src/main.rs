@@ -4,6 +4,7 @@
 mod accuracy;
 mod bare_client;
 mod deny;
+mod dial;
 mod docs;
 mod fuzz;
 mod layers;
@@ -44,6 +45,9 @@ enum Command {
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
+    /// The meter's dialer by itself, for `accuracy`
+    #[command(hide = true)]
+    Dial(dial::DialArguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -57,5 +61,6 @@ fn main() -> anyhow::Result<()> {
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
+        Command::Dial(arguments) => dial::dial(&arguments),
     }
 }

@@ -26,9 +26,9 @@ pub(crate) fn build_llmeter(profile: Profile) -> Result<PathBuf> {
     build("llmeter-cli", "llmeter", profile)
 }
 
-/// Builds these commands as they are measured, and returns their path.
-pub(crate) fn build_bare_client() -> Result<PathBuf> {
-    build("xtask", "xtask", Profile::Release)
+/// Builds these commands, some of which are measured themselves, and returns their path.
+pub(crate) fn build_xtask(profile: Profile) -> Result<PathBuf> {
+    build("xtask", "xtask", profile)
 }
 
 fn build(package: &str, program: &str, profile: Profile) -> Result<PathBuf> {

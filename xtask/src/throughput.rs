@@ -33,7 +33,7 @@ pub(crate) struct ThroughputArguments {
 
 pub(crate) fn throughput(arguments: &ThroughputArguments) -> Result<()> {
     let llmeter = processes::build_llmeter(Profile::Release)?;
-    let bare_client = processes::build_bare_client()?;
+    let bare_client = processes::build_xtask(Profile::Release)?;
     let (server_core, client_core) = processes::server_and_client_cores()?;
     let simulator = SimulatorProcess::unpaced(&llmeter, server_core, arguments.tokens)?;
     let events = (arguments.streams * arguments.requests * arguments.tokens) as f64;
