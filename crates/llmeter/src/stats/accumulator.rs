@@ -15,10 +15,8 @@ use super::series::Series;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
 
-/// From this many values on, a time also has its 95th percentile.
-const P95_FROM: u64 = 20;
-/// From this many values on, a time also has its 99.9th percentile.
-const P99_9_FROM: u64 = 1000;
+/// The statistic of a time that says how many values it has.
+const COUNT: &str = "count";
 
 /// What an [`Accumulator`] keeps of the values that it is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +66,8 @@ pub(crate) struct Totals {
     pub(super) reasoning_output_tokens: u64,
     pub(super) retries: u64,
     pub(super) retry_wait: f64,
+    /// Vectors in successful responses.
+    pub(super) vectors: u64,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -109,6 +109,7 @@ impl Totals {
             }
             return;
         }
+        add(&mut self.vectors, response.vectors());
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
             response.time_to_first_token,
@@ -122,6 +123,10 @@ impl Totals {
 
     pub(super) fn requests(&self) -> u64 {
         self.total_requests.unwrap_or(self.recorded)
+    }
+
+    pub(super) fn successful(&self) -> u64 {
+        self.requests().saturating_sub(self.failed)
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
@@ -265,6 +270,12 @@ impl Accumulator {
         self.totals.total_requests = total_requests;
         let mut stats = Map::new();
         for (metric, figure) in &mut self.figures {
+            let count = match figure {
+                MetricAccumulator::Seconds(_, series) => Some(series.len()),
+                MetricAccumulator::Gaps(counts) => Some(counts.len()),
+                MetricAccumulator::SketchedGaps(series) => Some(series.len()),
+                _ => None,
+            };
             let summary = match figure {
                 MetricAccumulator::Seconds(_, series) => {
                     series.summary(&time_percentiles(series.len()), is_snapshot)
@@ -294,6 +305,9 @@ impl Accumulator {
             for (name, value) in summary {
                 stats.insert(format!("{}-{name}", metric.key), value.into());
             }
+            if let Some(count) = count.filter(|count| *count > 0) {
+                stats.insert(format!("{}-{COUNT}", metric.key), count.into());
+            }
         }
         stats
     }
@@ -302,10 +316,10 @@ impl Accumulator {
 /// The percentiles of a time that a sample of `count` values carries.
 fn time_percentiles(count: u64) -> Vec<Percentile> {
     let mut percentiles = STANDARD_PERCENTILES.to_vec();
-    if count >= P95_FROM {
+    if count >= Percentile::P95.values_needed() {
         percentiles.insert(2, Percentile::P95);
     }
-    if count >= P99_9_FROM {
+    if count >= Percentile::P99_9.values_needed() {
         percentiles.push(Percentile::P99_9);
     }
     percentiles
