@@ -108,7 +108,10 @@ impl Shell {
         place
             .run(&format!("{root}/v1"), &["--run-name", "20260102-0304"])
             .exits(0);
-        let costs = place.llmeter(["callbacks", "new", "CostModel"]).exits(0).out;
+        let costs = place
+            .llmeter(["callbacks", "new", "CostModel"])
+            .exits(0)
+            .out;
         place.file("cost.json", costs);
         listen_at(place.path().join("llm.sock").as_path(), root.clone());
         Self {

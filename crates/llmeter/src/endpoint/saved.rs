@@ -255,3 +255,38 @@ pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<
     }
     Ok(Arc::new(ApiEndpoint::from_saved(saved, api_key_env)?))
 }
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use super::*;
+    use crate::endpoint::{AwsOptions, BedrockConverse};
+
+    #[test]
+    fn headers_without_a_place_are_kept_apart_and_secret_ones_by_name() {
+        let keys =
+            AwsOptions::new()
+                .region("us-east-1")
+                .access_keys("AKIDEXAMPLE", "made-up", None);
+        let endpoint = BedrockConverse::builder("m")
+            .aws(keys)
+            .header("Accept-Language", "de")
+            .header("X-Team", "blue")
+            .build()
+            .unwrap();
+        let apart = endpoint.extra_state();
+        assert_eq!(
+            Value::Object(apart.clone()),
+            json!({"default_headers": {"Accept-Language": "de"}, "unsaved_headers": ["X-Team"]})
+        );
+        let mut saved = endpoint.saved();
+        saved.state.extend(apart);
+        let error = saved.check_additions().unwrap_err();
+        assert!(
+            error.to_string().starts_with("header: X-Team was sent"),
+            "{error}"
+        );
+        let headers = saved.state.get_mut("default_headers").unwrap();
+        headers["x-team"] = json!("red");
+        saved.check_additions().unwrap();
+    }
+}

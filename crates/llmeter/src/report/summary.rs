@@ -12,8 +12,7 @@ use llmeter_wire::Phase;
 const MAX_ERRORS: usize = 5;
 
 /// What a dash in a table of latencies means.
-pub(super) const DASHES: &str =
-    "— too few values: p50 needs 2, p90 10, p95 20, p99 100, p99.9 1,000\n";
+const DASHES: &str = "— too few values: p50 needs 2, p90 10, p95 20, p99 100, p99.9 1,000\n";
 
 /// The summary of a run: what it was, its latencies, rates, failures, and how far to trust them.
 pub fn summary(result: &RunResult) -> String {

@@ -1,6 +1,6 @@
 //! Several runs of one endpoint under rising load, side by side.
 
-use crate::report::summary::{DASHES, carried, duration, or_dash};
+use crate::report::summary::{carried, duration, or_dash};
 use crate::report::table::table;
 use crate::result::RunResult;
 
@@ -44,7 +44,7 @@ pub fn sweep_within(results: &[RunResult], width: usize) -> String {
     let mut text = String::new();
     table(&mut text, &rows, width);
     if rows.iter().flatten().any(|cell| cell == "—") {
-        text.push_str(DASHES);
+        text.push_str("— too few values (p50 needs 2, p99 100), or the run was interrupted\n");
     }
     text
 }

@@ -118,6 +118,15 @@ fn hanging(line: &str) -> usize {
             let gap = rest[end..].len() - rest[end..].trim_start().len();
             line[..spaces + end].chars().count() + gap
         }
+        // A sentence at the left goes on there; what begins with a word like `warning:` does not.
+        None if spaces == 0
+            && !rest
+                .split(' ')
+                .next()
+                .is_some_and(|word| word.ends_with(':')) =>
+        {
+            0
+        }
         None => spaces + 2,
     }
 }
@@ -163,6 +172,14 @@ mod tests {
             "  one two three four\n    five six\n"
         );
         let word = "x".repeat(50);
-        assert_eq!(fitted(&format!("{word} a\n"), 20), format!("{word}\n  a\n"));
+        assert_eq!(fitted(&format!("{word} a\n"), 20), format!("{word}\na\n"));
+        assert_eq!(
+            fitted("error: one two three\n", 20),
+            "error: one two three\n"
+        );
+        assert_eq!(
+            fitted("error: one two three four\n", 20),
+            "error: one two three\n  four\n"
+        );
     }
 }

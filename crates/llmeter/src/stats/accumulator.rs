@@ -363,11 +363,29 @@ mod tests {
         assert_eq!(stats["failed_requests-truncated"], 1);
         assert_eq!(stats["failed_requests_rate"], 0.5);
         assert_eq!(stats["requests_per_minute"], 60.0);
+        assert_eq!(stats["successful_requests_per_minute"], 30.0);
+        assert_eq!(stats["time_to_last_token-count"], 1);
+        assert_eq!(stats["inter_token_latency-count"], 2);
         assert_eq!(stats["total_output_tokens"], 12);
         assert_eq!(stats["output_tps"], 6.0);
         assert_eq!(stats["time_to_last_token-average"], 1.0);
         assert_eq!(stats["inter_token_latency-average"], 0.015);
         assert_eq!(stats["tokens_per_frame-average"], 2.0);
+    }
+
+    #[test]
+    fn vectors_of_successful_requests_are_counted() {
+        let mut accumulator = Accumulator::default();
+        assert!(!accumulator.stats(Some(2.0)).contains_key("total_vectors"));
+        let mut embedded = response(1.0);
+        embedded.annotations.insert("vectors".into(), 3.into());
+        accumulator.record(&embedded);
+        accumulator.record(&embedded);
+        embedded.error = Some(Failure::new(FailureKind::Truncated, "cut"));
+        accumulator.record(&embedded);
+        let stats = accumulator.stats(Some(2.0));
+        assert_eq!(stats["total_vectors"], 6);
+        assert_eq!(stats["vectors_per_second"], 3.0);
     }
 
     #[test]
