@@ -3,13 +3,31 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use console::Term;
 use llmeter::{RunResult, report};
 use serde_json::{Map, Value};
 
 use crate::progress;
 
-/// Prints text as it is. A reader that went away is an error, which ends the program quietly.
+/// Columns of the terminal that standard output is; without one, text has any width.
+pub(crate) fn width() -> usize {
+    columns(&Term::stdout())
+}
+
+fn columns(terminal: &Term) -> usize {
+    let columns = terminal.is_term().then(|| terminal.size_checked());
+    columns
+        .flatten()
+        .map_or(usize::MAX, |(_, columns)| columns.into())
+}
+
+/// Prints text for people: nothing in it acts on a terminal, and its lines are broken between words.
 pub(crate) fn text(text: &str) -> Result<()> {
+    raw(&report::fitted(&report::escaped_lines(text), width()))
+}
+
+/// Prints text as it is. A reader that went away is an error, which ends the program quietly.
+pub(crate) fn raw(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
@@ -18,13 +36,30 @@ pub(crate) fn text(text: &str) -> Result<()> {
 
 /// Prints an object as indented JSON.
 pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
-    text(&format!("{}\n", serde_json::to_string_pretty(object)?))
+    json_text(&serde_json::to_string_pretty(object)?)
+}
+
+/// Prints JSON. What acts on a terminal can only be within its strings, and is an escape there, too.
+pub(crate) fn json_text(json: &str) -> Result<()> {
+    let is_escaped =
+        |c: char| c != '\n' && report::escaped(c.encode_utf8(&mut [0; 4])) != c.to_string();
+    if !json.contains(is_escaped) {
+        return raw(&format!("{json}\n"));
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_escaped(c) {
+            true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => out.push(c),
+        }
+    }
+    raw(&format!("{out}\n"))
 }
 
 /// Prints a result: its summary, or its statistics as JSON.
 pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
     if !is_json {
-        return text(&report::summary(result));
+        return text(&report::summary_within(result, width()));
     }
     warnings(result);
     json(&result.stats_map())
@@ -39,8 +74,10 @@ pub(crate) fn warnings(result: &RunResult) {
 
 /// Prints a line to standard error. Nobody may be listening there: that must not end a run.
 pub(crate) fn note(line: &str) {
+    let line = report::escaped_lines(line);
+    let line = report::fitted(&line, columns(&Term::stderr()));
     progress::above(|| {
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = writeln!(io::stderr(), "{}", line.trim_end_matches('\n'));
     });
 }
 
@@ -50,7 +87,23 @@ pub(crate) fn start_log() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_writer(|| LogLine)
         .log_internal_errors(false)
         .init();
+}
+
+/// Writes each event of the log as one line without anything that acts on a terminal.
+struct LogLine;
+
+impl Write for LogLine {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        note(&report::escaped(text.trim_end_matches('\n')));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use llmeter::api::ApiMode;
+use llmeter::payload::ExtraFields;
 use llmeter::{RunSettings, Setting, SettingGroup, SettingKind};
 use serde_json::Value;
 
@@ -79,10 +80,8 @@ const ALIASES: &[Alias] = &[
 /// What the command line can say beyond the library's help.
 fn command_line_help(setting: Setting) -> &'static str {
     match setting {
-        Setting::Image => "`llmeter payload` shows the result.",
-        Setting::Mlflow => {
-            "`llmeter callbacks MlflowCallback` lists what a callback file can set beyond this."
-        }
+        Setting::Image | Setting::Extra => "`llmeter payload` shows the result.",
+        Setting::Mlflow => "`llmeter callbacks` lists what a callback file can set beyond this.",
         Setting::CostInput => {
             "Other dimensions of cost: `llmeter callbacks new CostModel`, and --callback."
         }
@@ -155,6 +154,7 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
         }
         SettingKind::Texts | SettingKind::Files => arg.action(ArgAction::Append),
         SettingKind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
+        SettingKind::Fields => arg.action(ArgAction::Append).value_parser(parse_assignment),
         SettingKind::Address => arg.num_args(0..=1).default_missing_value(""),
         _ => arg,
     }
@@ -166,7 +166,10 @@ fn value(matches: &ArgMatches, setting: Setting) -> Option<Value> {
         SettingKind::Switch => matches.get_flag(id).then_some(true.into())?,
         SettingKind::Count => (*matches.get_one::<u64>(id)?).into(),
         SettingKind::Number => (*matches.get_one::<f64>(id)?).into(),
-        SettingKind::Texts | SettingKind::Files | SettingKind::Expressions => {
+        SettingKind::Texts
+        | SettingKind::Files
+        | SettingKind::Expressions
+        | SettingKind::Fields => {
             let values = matches.get_many::<String>(id)?;
             values.map(String::as_str).collect()
         }
@@ -216,6 +219,14 @@ fn parse_place(text: &str) -> Result<String, String> {
     match text.contains('=') {
         true => Ok(text.to_owned()),
         false => Err("no place; write it like text=choices[0].text".to_owned()),
+    }
+}
+
+/// `FIELD=VALUE`.
+fn parse_assignment(text: &str) -> Result<String, String> {
+    match ExtraFields::is_assignment(text) {
+        true => Ok(text.to_owned()),
+        false => Err("no field with a value; write it like temperature=0".to_owned()),
     }
 }
 

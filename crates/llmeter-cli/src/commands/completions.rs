@@ -15,6 +15,6 @@ pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<Exit> {
         "llmeter",
         &mut script,
     );
-    output::text(&String::from_utf8(script)?)?;
+    output::raw(&String::from_utf8(script)?)?;
     Ok(Exit::Done)
 }

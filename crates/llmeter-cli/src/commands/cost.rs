@@ -30,7 +30,7 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
         let costs: Map<_, _> = stats.filter(|(key, _)| key.starts_with("cost_")).collect();
         output::json(&costs)?;
     } else {
-        output::text(&report::cost(&result))?;
+        output::text(&report::cost_within(&result, output::width()))?;
     }
     Ok(Exit::Done)
 }

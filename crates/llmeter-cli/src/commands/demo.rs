@@ -77,9 +77,12 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
             break;
         }
     }
-    output::text(&report::sweep(&results))?;
+    output::text(&report::sweep_within(&results, output::width()))?;
     if let Some(last) = results.last() {
-        output::text(&format!("\n{}", report::summary(last)))?;
+        output::text(&format!(
+            "\n{}",
+            report::summary_within(last, output::width())
+        ))?;
     }
     output::text(&format!(
         "\nEach concurrency level has its own run folder in {session}; `llmeter show DIR` prints its summary.\n\

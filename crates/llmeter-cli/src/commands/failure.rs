@@ -2,9 +2,12 @@
 
 use llmeter::probe::{ApiKeyVariable, FailureContext, diagnose};
 use llmeter::result::FailureGroup;
-use llmeter::{RunResult, Setting};
+use llmeter::{RunResult, Setting, report};
 
 use crate::exit::flag;
+
+/// Characters of a failure's text that are shown.
+const SHOWN: usize = 240;
 
 /// One line for a run of which every request failed.
 pub(crate) fn all_failed(result: &RunResult, key: Option<&ApiKeyVariable>) -> String {
@@ -17,8 +20,7 @@ pub(crate) fn all_failed(result: &RunResult, key: Option<&ApiKeyVariable>) -> St
         1 => " (and 1 other kind of failure)".to_owned(),
         others => format!(" (and {others} other kinds of failure)"),
     };
-    let reason: Vec<_> = example.message().split_whitespace().collect();
-    let reason = reason.join(" ");
+    let reason = report::one_line(example.message(), SHOWN);
     let reason = reason.trim_end_matches('.');
     let diagnosis = diagnose(&FailureContext {
         key,

@@ -16,6 +16,6 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<Exit> {
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    output::text(&String::from_utf8(page)?)?;
+    output::raw(&String::from_utf8(page)?)?;
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use llmeter::payload::Payload;
+use llmeter::payload::{Payload, plain_numbers};
 use serde_json::Value;
 
 use crate::args::PayloadCommandArguments;
@@ -26,10 +26,15 @@ pub(crate) fn payload(arguments: &PayloadCommandArguments) -> Result<Exit> {
     let is_one = payloads.len() == 1;
     let payloads = payloads.into_iter().enumerate();
     let payloads: Vec<Payload> = payloads
-        .map(|(index, payload)| match api.prepared(payload, model) {
-            Err(reason) if !is_one => Err(reason).context(format!("payload {}", index + 1)),
-            prepared => Ok(prepared?),
-        })
+        .map(
+            |(index, (payload, source))| match (api.prepared(payload, model), source) {
+                (Err(reason), Some(source)) => Err(source.of(reason).into()),
+                (Err(reason), None) if !is_one => {
+                    Err(reason).context(format!("payload {}", index + 1))
+                }
+                (prepared, _) => Ok(prepared?),
+            },
+        )
         .collect::<Result<_>>()?;
     match &arguments.append {
         Some(path) => append(path, &payloads)?,
@@ -50,7 +55,7 @@ fn print(mut payloads: Vec<Payload>) -> Result<()> {
         [payload] => serde_json::to_string_pretty(payload)?,
         payloads => serde_json::to_string_pretty(payloads)?,
     };
-    output::text(&format!("{text}\n"))?;
+    output::json_text(&plain_numbers(text))?;
     if is_shortened {
         output::note("long texts are shown in part; redirect the output to have all of it");
     }
@@ -90,10 +95,10 @@ fn append(path: &Path, payloads: &[Payload]) -> Result<()> {
         );
         return Err(UsageError(reason).into());
     }
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for payload in payloads {
-        serde_json::to_writer(&mut lines, payload)?;
-        lines.push(b'\n');
+        lines.push_str(&plain_numbers(serde_json::to_string(payload)?));
+        lines.push('\n');
     }
     let failed = || format!("cannot write {}", path.display());
     // A line that somebody left without its end must not swallow the next one.
@@ -103,11 +108,11 @@ fn append(path: &Path, payloads: &[Payload]) -> Result<()> {
         Err(reason) => return Err(reason).with_context(failed),
     };
     if kept.last().is_some_and(|last| *last != b'\n') {
-        lines.insert(0, b'\n');
+        lines.insert(0, '\n');
     }
     let mut options = OpenOptions::new();
     let file = options.append(true).create(true).open(path);
-    file.and_then(|mut file| file.write_all(&lines))
+    file.and_then(|mut file| file.write_all(lines.as_bytes()))
         .with_context(failed)
 }
 

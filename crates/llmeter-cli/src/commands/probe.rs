@@ -28,7 +28,7 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
         output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
     } else {
         let text = report::probe(&seen, frames.unwrap_or(FRAMES));
-        output::text(&styled(&text))?;
+        output::raw(&styled(&report::fitted(&text, output::width())))?;
     }
     Ok(if seen.is_success() {
         Exit::Done
@@ -53,7 +53,11 @@ fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<ApiKey
     }
     let endpoint = settings::endpoint(&settings)?;
     let payloads = settings::payloads(&settings, settings::api(&settings)?)?;
-    let mut config = RunConfig::new(endpoint, payloads.into_iter().flatten().take(1));
+    let mut config = RunConfig::new(endpoint, []);
+    settings::set_payloads(
+        &mut config,
+        payloads.into_iter().flatten().take(1).collect(),
+    );
     settings.apply(&mut config)?;
     config.grace = Duration::ZERO;
     let key = settings::key_variable(&*config.endpoint, settings.api_key_env.as_deref());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
+use llmeter::payload::{Payload, PayloadSource};
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, endpoint, key_variable};
@@ -50,7 +51,8 @@ pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<
         None => {
             let endpoint = endpoint(&settings)?;
             let payloads = payloads(&settings, api(&settings)?)?.ok_or_else(nothing_to_send)?;
-            let mut config = RunConfig::new(endpoint, payloads);
+            let mut config = RunConfig::new(endpoint, []);
+            set_payloads(&mut config, payloads);
             config.output = Some("runs".into());
             config.callbacks = callbacks;
             settings.apply(&mut config)?;
@@ -77,7 +79,9 @@ fn repeated(
         saved.callbacks.clear();
         saved.unsaved.callbacks.clear();
     }
-    let payloads = payloads(&settings, ApiMode::of_saved(&saved.endpoint)?)?;
+    let api = ApiMode::of_saved(&saved.endpoint)?;
+    let payloads = payloads(&settings, api)?;
+    let extra = settings.extra.clone();
     let key_variable = settings.api_key_env.clone();
     saved.settings = settings.over(saved.settings);
     let folder = saved.folder().to_string();
@@ -87,10 +91,26 @@ fn repeated(
     if !callbacks.is_empty() {
         config.callbacks = callbacks;
     }
-    if let Some(payloads) = payloads {
-        config.payloads = payloads.into_iter().map(Arc::new).collect();
+    match (payloads, extra) {
+        (Some(payloads), _) => set_payloads(&mut config, payloads),
+        (None, Some(extra)) => {
+            for payload in &mut config.payloads {
+                payload::add_extra(&extra, api, Arc::make_mut(payload))?;
+            }
+        }
+        (None, None) => {}
     }
     Ok(config)
+}
+
+/// What is sent, with where it was read if all of it was.
+pub(crate) fn set_payloads(
+    config: &mut RunConfig,
+    payloads: Vec<(Payload, Option<PayloadSource>)>,
+) {
+    let (payloads, sources): (Vec<_>, Vec<_>) = payloads.into_iter().unzip();
+    config.payloads = payloads.into_iter().map(Arc::new).collect();
+    config.payload_sources = sources.into_iter().flatten().collect();
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use llmeter::api::ApiMode;
-use llmeter::payload::{Media, MediaKind, Payload, Prompt, load_payloads};
+use llmeter::payload::{
+    ExtraFields, Media, MediaKind, Payload, PayloadSource, Prompt, load_payloads_with_sources,
+};
 use llmeter::storage::Location;
 use llmeter::{Error, RunSettings, Setting};
 
@@ -26,12 +28,32 @@ fn media(settings: &RunSettings) -> [(MediaKind, Option<&Vec<Location>>); 4] {
     ]
 }
 
-/// The payloads that are given, if any are, in the shape of an API.
-pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Vec<Payload>>> {
-    if let Some(prompt) = message(settings)? {
-        let max_tokens = settings.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-        return Ok(Some(vec![api.create_payload(prompt, max_tokens)?]));
+/// The payloads that are given, if any are, in the shape of an API, each with where it was read.
+pub(crate) fn payloads(
+    settings: &RunSettings,
+    api: ApiMode,
+) -> Result<Option<Vec<(Payload, Option<PayloadSource>)>>> {
+    let mut payloads = match message(settings)? {
+        Some(prompt) => {
+            let max_tokens = settings.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+            vec![(api.create_payload(prompt, max_tokens)?, None)]
+        }
+        None => match read(settings)? {
+            Some(payloads) => payloads,
+            None => return Ok(None),
+        },
+    };
+    if let Some(extra) = &settings.extra {
+        check_extra(settings, extra, api)?;
+        for (payload, _) in &mut payloads {
+            add_extra(extra, api, payload)?;
+        }
     }
+    Ok(Some(payloads))
+}
+
+/// The payloads of a file.
+fn read(settings: &RunSettings) -> Result<Option<Vec<(Payload, Option<PayloadSource>)>>> {
     let alone = [Setting::MaxTokens, Setting::System];
     if let Some(setting) = alone
         .into_iter()
@@ -46,7 +68,55 @@ pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Ve
         return Ok(None);
     };
     path.check(Setting::Payload)?;
-    Ok(Some(load_payloads(path)?))
+    let read = load_payloads_with_sources(path)?.into_iter();
+    let read = read.map(|(payload, source)| (payload, Some(source)));
+    Ok(Some(read.collect()))
+}
+
+/// Refuses fields that other flags set.
+fn check_extra(settings: &RunSettings, extra: &ExtraFields, api: ApiMode) -> Result<()> {
+    let spec = api.api.spec();
+    let has = |path: &[&str]| {
+        let mut path = path.iter();
+        let first = path.next().and_then(|name| extra.fields().get(*name));
+        path.try_fold(first, |value, name| Some(value?.get(*name)))
+            .flatten()
+            .is_some()
+    };
+    let one_of = |fields: &[&str]| fields.iter().any(|field| has(&[field]));
+    let limit = || spec.limit_fields.iter().any(|path| has(path));
+    let others = [
+        (Setting::Model, has(&["model"])),
+        (Setting::MaxTokens, limit()),
+        (Setting::System, one_of(spec.system_fields)),
+        (Setting::Prompt, one_of(spec.prompt_fields)),
+    ];
+    let both = others
+        .into_iter()
+        .find(|(setting, is_extra)| *is_extra && settings.get(*setting).is_some());
+    match both {
+        Some((setting, _)) => {
+            let error = Error::conflict(Setting::Extra, setting);
+            Err(error
+                .with_hint("both set the same field of the payload")
+                .into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Adds the fields to a payload of the API, which must not set them otherwise.
+pub(crate) fn add_extra(extra: &ExtraFields, api: ApiMode, payload: &mut Payload) -> Result<()> {
+    extra.add_to(payload)?;
+    let Ok(sent) = api.prepared(payload.clone(), Some("the model")) else {
+        // Why it cannot be sent is said with its place.
+        return Ok(());
+    };
+    if let Some(field) = extra.overruled_in(&sent) {
+        let expected = format!("a field that --endpoint {} leaves to the payload", api.name);
+        return Err(Error::invalid(Setting::Extra, field, expected).into());
+    }
+    Ok(())
 }
 
 /// What the user says to the model, if anything.

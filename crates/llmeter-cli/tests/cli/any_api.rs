@@ -170,3 +170,45 @@ fn what_does_not_fit_is_refused_before_anything_is_sent() {
         assert!(reason.contains(part), "{arguments:?}: {reason}");
     }
 }
+
+#[test]
+fn embeddings_show_vectors_and_no_tokens_that_are_not_generated() {
+    let (place, server) = (Place::new(), start(quick()));
+    place.file(
+        "batch.jsonl",
+        "{\"input\": [\"one\", \"two\", \"three\"]}\n",
+    );
+    let arguments = [
+        "--endpoint",
+        "openai-embeddings",
+        "--payload",
+        "batch.jsonl",
+        "--requests",
+        "4",
+    ];
+    let said = place.run(&server.base_url(), &arguments).exits(0);
+    let stats = place.stats();
+    assert_eq!(stats["total_vectors"], 12);
+    let seconds = stats["total_test_time"].as_f64().unwrap();
+    let rate = stats["vectors_per_second"].as_f64().unwrap();
+    assert!((rate * seconds - 12.0).abs() < 1e-9, "{rate} {seconds}");
+    assert!(
+        said.out.contains("vectors per second (one for each input)"),
+        "{}",
+        said.out
+    );
+    assert!(!said.out.contains("output tokens"), "{}", said.out);
+    let probe = [
+        "probe",
+        "--endpoint",
+        "openai-embeddings",
+        "--payload",
+        "batch.jsonl",
+    ];
+    let url = server.base_url();
+    let probe = probe
+        .into_iter()
+        .chain(["--base-url", &url, "--model", "m"]);
+    let said = place.llmeter(probe).exits(0);
+    assert!(said.out.contains("  vectors       3, of "), "{}", said.out);
+}

@@ -10,8 +10,11 @@ mod callbacks;
 mod config_file;
 mod cost;
 mod demo;
+mod documents;
 mod echoes;
+mod extra_fields;
 mod failing_servers;
+mod foreign_texts;
 mod golden_payloads;
 mod help;
 #[cfg(unix)]

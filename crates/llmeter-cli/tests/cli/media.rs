@@ -316,7 +316,7 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
     let said = place
         .llmeter(["payload", "--payload", "raw.jsonl"])
         .exits(2);
-    said.one_error(&["payload 2: ", "raw bytes at a", "data URL"]);
+    said.one_error(&["raw.jsonl, line 2: ", "raw bytes at a", "data URL"]);
     place.file("run.toml", "image = 3\n");
     let said = place.llmeter(["payload", "--config", "run.toml"]).exits(2);
     said.one_error(&["run.toml, line 1", "the path of a file"]);

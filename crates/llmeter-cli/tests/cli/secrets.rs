@@ -28,6 +28,45 @@ fn a_header_reaches_the_server_and_no_file() {
 }
 
 #[test]
+fn headers_that_are_not_saved_have_to_be_given_again() {
+    let place = Place::new();
+    let server = Scripted::start(|_| answer());
+    let headers = [
+        "--header",
+        "X-Secret: geheim-4711",
+        "--header",
+        "X-Team: blue",
+        "--header",
+        "Accept-Language: de",
+    ];
+    let said = place.run(&server.url, &headers).exits(0);
+    assert!(!everything(&place, &said).contains("geheim-4711"));
+    let again = ["run", "--from", "runs/it", "--run-name", "again"];
+    let said = place.llmeter(again).exits(2);
+    said.one_error(&[
+        "cannot repeat the run in runs/it",
+        "--header: X-Secret, X-Team were sent in the saved run",
+        "hint: give it again: --header 'X-Secret: …' --header 'X-Team: …'",
+    ]);
+    let sent = server.requests().len();
+    let some = ["--header", "x-team: red"];
+    let said = place.llmeter(again.into_iter().chain(some)).exits(2);
+    said.one_error(&["--header: X-Secret was sent"]);
+    assert_eq!(server.requests().len(), sent, "nothing was sent");
+    let all = ["--header", "x-team: red", "--header", "X-Secret: new"];
+    place.llmeter(again.into_iter().chain(all)).exits(0);
+    let requests = server.requests();
+    let request = requests.last().unwrap();
+    assert_eq!(request.header("x-team"), Some("red"));
+    assert_eq!(request.header("x-secret"), Some("new"));
+    assert_eq!(
+        request.header("accept-language"),
+        Some("de"),
+        "harmless, and saved"
+    );
+}
+
+#[test]
 fn a_key_that_the_server_repeats_is_hidden() {
     for low_memory in [false, true] {
         let place = Place::new();

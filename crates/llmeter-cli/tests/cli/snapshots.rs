@@ -68,6 +68,11 @@ fn snapshots_of_bad_usage() {
             &["--model", "m", "--prompt", "x"],
         ),
         (&["run", "--from", "missing"], &[]),
+        (&full, &["--extra", "temperature"]),
+        (&full, &["--extra", "a=1", "--extra", "a.b=2"]),
+        (&full, &["--extra", "stream=false"]),
+        (&full, &["--extra", "model=other"]),
+        (&url, &["--model", "m", "--payload", "raw.jsonl"]),
         (&["show"], &["missing"]),
         (&["cost"], &["missing"]),
         (&["callbacks"], &["new", "Pager"]),
@@ -76,6 +81,7 @@ fn snapshots_of_bad_usage() {
         (&["completions"], &["abacus"]),
         (&["man"], &["frobnicate"]),
     ];
+    place.file("raw.jsonl", "{\"a\": {\"__llmeter_bytes__\": \"aGk=\"}}\n");
     let mut text = String::new();
     for (first, last) in cases {
         let arguments = [*first, *last].concat();

@@ -81,9 +81,8 @@ pub(super) fn model_path(setup: &EndpointSetup, streaming: &str, non_streaming: 
 pub(super) fn body(payload: &Payload, in_path: &str) -> Result<Vec<u8>, EndpointError> {
     let mut payload = payload.clone();
     payload.shift_remove(in_path);
-    Ok(with_base64(&Value::Object(payload))
-        .to_string()
-        .into_bytes())
+    let json = with_base64(&Value::Object(payload)).to_string();
+    Ok(plain_numbers(json).into_bytes())
 }
 
 /// The number of attempts that the Python system's client makes unless told otherwise.

@@ -118,7 +118,7 @@ pub use usage::{TokenSource, Usage};
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::setting::Setting;
-use crate::payload::{Payload, bytes_within};
+use crate::payload::{Payload, bytes_within, plain_numbers};
 pub use llmeter_wire::framing::{Frame, Framing};
 pub use llmeter_wire::{HttpRequest, ResponseHead};
 
@@ -149,7 +149,9 @@ pub trait Api: Debug + Send + Sync {
     /// # Errors
     /// When the payload cannot be written as the API wants it.
     fn body(&self, payload: &Payload) -> Result<Vec<u8>, EndpointError> {
-        serde_json::to_vec(payload).map_err(|error| EndpointError(error.to_string()))
+        let json = serde_json::to_string(payload);
+        let json = json.map_err(|error| EndpointError(error.to_string()))?;
+        Ok(plain_numbers(json).into_bytes())
     }
 
     /// A fresh decoder for one response.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::failure::{ErrorField, error_text};
 use super::lenient::{Count, Lenient, Object, Text};
+use super::response::VECTORS;
 use super::*;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::Prompt;
@@ -186,7 +187,7 @@ impl FrameDecoder for Decoder {
             return;
         };
         response.other_content();
-        response.annotate("vectors", vectors.len());
+        response.annotate(VECTORS, vectors.len());
         response.annotate("vector_dimensions", shortest);
         if let [_, _, Some(seconds)] = response.times()
             && seconds > 0.0

@@ -14,6 +14,9 @@ use crate::base::failure::Failure;
 use crate::payload::Payload;
 use llmeter_wire::Phase;
 
+/// The annotation that says how many vectors came.
+pub(super) const VECTORS: &str = "vectors";
+
 macro_rules! optional {
     () => {
         None
@@ -109,6 +112,11 @@ impl InvocationResponse {
     /// Why the request failed, in words.
     pub fn error_text(&self) -> Option<&str> {
         self.error.as_ref().map(Failure::message)
+    }
+
+    /// How many vectors an embeddings API returned.
+    pub(crate) fn vectors(&self) -> Option<u64> {
+        self.annotations.get(VECTORS)?.as_u64()
     }
 }
 

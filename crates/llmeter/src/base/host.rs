@@ -8,6 +8,7 @@ pub(crate) struct HostTimes {
     busy: u64,
     steal: u64,
     total: u64,
+    cores: u64,
 }
 
 impl HostTimes {
@@ -26,21 +27,40 @@ impl HostTimes {
             return None;
         };
         let busy = user + nice + system + irq + softirq;
+        let cores = text
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("cpu"));
         Some(Self {
+            cores: cores.count() as u64,
             busy,
             steal,
             total: busy + idle + iowait + steal,
         })
     }
 
-    /// Shares of the machine's time since `earlier` that were busy, and taken by the hypervisor.
-    pub(crate) fn shares_since(self, earlier: Self) -> Option<(f64, f64)> {
+    /// Shares of the machine's time since `earlier`.
+    pub(crate) fn shares_since(self, earlier: Self) -> Option<HostShares> {
         let total = self.total.checked_sub(earlier.total).filter(|&t| t > 0)? as f64;
-        Some((
-            self.busy.saturating_sub(earlier.busy) as f64 / total,
-            self.steal.saturating_sub(earlier.steal) as f64 / total,
-        ))
+        let steal = self.steal.saturating_sub(earlier.steal);
+        Some(HostShares {
+            busy: self.busy.saturating_sub(earlier.busy) as f64 / total,
+            steal: steal as f64 / total,
+            // Each core's time is counted in ticks: one of them may be of before or after.
+            certain_steal: steal.saturating_sub(self.cores) as f64 / total,
+        })
     }
+}
+
+/// How the machine's time was spent, as shares of all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct HostShares {
+    /// What was busy, llmeter included.
+    pub(crate) busy: f64,
+    /// What the hypervisor gave to others.
+    pub(crate) steal: f64,
+    /// What it gave to others for certain, given how coarsely the system counts.
+    pub(crate) certain_steal: f64,
 }
 
 /// Seconds that the calling thread was runnable without a core, where the system counts them.
@@ -112,4 +132,26 @@ pub(crate) fn check_open_files(clients: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tick_in_a_short_run_is_no_theft_for_certain() {
+        let since = |steal, total| {
+            let times = HostTimes {
+                busy: 4,
+                steal,
+                total,
+                cores: 2,
+            };
+            times.shares_since(HostTimes::default()).unwrap()
+        };
+        let short = since(1, 15);
+        assert_eq!(short.steal, 1.0 / 15.0);
+        assert_eq!(short.certain_steal, 0.0);
+        assert_eq!(since(102, 1000).certain_steal, 0.1);
+    }
 }

@@ -1,7 +1,7 @@
 //! What every other room stands on.
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code, hooks,
-//! the machine, runtimes, texts of servers.
+//! the machine, runtimes, texts of servers and how they are shown.
 //! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
@@ -12,3 +12,4 @@ pub(crate) mod host;
 pub(crate) mod runtime;
 pub(crate) mod server_text;
 pub(crate) mod setting;
+pub(crate) mod shown;

@@ -82,6 +82,10 @@ macro_rules! with_settings {
                 "Payloads to send: a JSON or JSONL file, or a folder of such files", "";
             MaxTokens max_tokens: u64, Count, Payload, "N", "256",
                 "Maximum output tokens per request [default: 256]", "";
+            Extra extra: ExtraFields, Fields, Payload, "FIELD=VALUE", "temperature=0",
+                "Field to add to every payload (repeatable): a JSON value, or else a text",
+                "Dots lead into objects: options.num_ctx=4096. It wins over what the payload has, \
+                 whether it is made of flags or read from a file.";
             Tokenizer tokenizer: String, Text, Payload, "SPEC", "tiktoken:o200k_base",
                 "Tokenizer for counts that the server does not report: whitespace, tiktoken:NAME or \
                  hf:FILE [default: whitespace]", "";
@@ -189,6 +193,8 @@ pub enum SettingKind {
     Api,
     /// JMESPath expressions by the part of a response that they find.
     Expressions,
+    /// Fields of a payload with JSON values.
+    Fields,
     /// An address, or true for that of the environment, stored as an empty string.
     Address,
     /// Tables, in files only.

@@ -203,6 +203,20 @@ impl HttpAccess {
             .collect()
     }
 
+    /// The names of the user's headers that may be secrets, and are not saved.
+    pub(super) fn unsaved_headers(&self) -> Vec<Value> {
+        let names = self.header_names();
+        let secret = names.filter(|name| !is_harmless_header(name));
+        secret.map(Value::from).collect()
+    }
+
+    /// The names of the user's query parameters that may be secrets, and are not saved.
+    pub(super) fn unsaved_query(&self) -> Vec<Value> {
+        let names = self.query.iter().map(|(name, _)| name);
+        let secret = names.filter(|name| is_secret_name(name));
+        secret.map(|name| json!(name)).collect()
+    }
+
     /// The user's query parameters that are no secrets.
     pub(super) fn saved_query(&self) -> Map<String, Value> {
         let harmless = self.query.iter().filter(|(name, _)| !is_secret_name(name));

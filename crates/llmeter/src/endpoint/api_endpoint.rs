@@ -106,11 +106,13 @@ impl Endpoint for ApiEndpoint {
     }
 
     fn extra_state(&self) -> Map<String, Value> {
-        match &self.route {
+        let mut state = match &self.route {
             RequestAuth::Plain { .. } => Map::new(),
             #[cfg(feature = "aws")]
             RequestAuth::Aws { access, .. } => access.extra_state(),
-        }
+        };
+        state.extend(self.additions_apart());
+        state
     }
 }
 

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
-use super::saved::HEADERS;
+use super::saved::{HEADERS, UNSAVED_QUERY};
 use super::{EndpointSettings, SavedObject};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
@@ -34,6 +34,9 @@ impl SavedObject {
                 let error = Error::invalid(Setting::Endpoint, api.name, expected);
                 return Err(error.with_hint("give the address of this API with `base_url`"));
             }
+        }
+        if given.base_url.is_some() {
+            self.state.remove(UNSAVED_QUERY);
         }
         for field in self.fields_elsewhere(given) {
             self.state.remove(*field);

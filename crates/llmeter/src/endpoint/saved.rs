@@ -8,6 +8,7 @@ use super::access::pairs;
 use super::{ApiEndpoint, Endpoint, EndpointBuilder, SavedObject, registry};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
+use crate::base::setting::{Setting, SettingProblem};
 
 /// The fields of saved endpoints that are no setting of the API's own.
 const SHARED: [&str; 9] = [
@@ -30,6 +31,9 @@ pub(super) fn is_shared(name: &str) -> bool {
 /// The names of what users add to each request.
 pub(super) const HEADERS: &str = "default_headers";
 const QUERY: &str = "default_query";
+/// The names of those that may be secrets: what a repeated run must be given again.
+const UNSAVED_HEADERS: &str = "unsaved_headers";
+pub(super) const UNSAVED_QUERY: &str = "unsaved_query";
 
 impl SavedObject {
     /// The class of a saved endpoint without its module, in the present form or the one before 0.2.0.
@@ -53,7 +57,84 @@ impl SavedObject {
     }
 }
 
+impl SavedObject {
+    /// Makes sure that nothing is missing of what was not saved, since it may have been a secret.
+    ///
+    /// # Errors
+    /// The setting that has to be given again.
+    pub(crate) fn check_additions(&self) -> Result<()> {
+        let missing = |unsaved: &str, kept: &str| {
+            let given = pairs(&self.state, kept);
+            let names = self.state.get(unsaved).and_then(Value::as_array);
+            let names = names.into_iter().flatten().filter_map(Value::as_str);
+            let is_given = |name: &str| {
+                given
+                    .iter()
+                    .any(|(known, _)| known.eq_ignore_ascii_case(name))
+            };
+            names
+                .filter(|name| !is_given(name))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let refuse = |setting, names: &[String], hint: String| {
+            let (names, verb) = (
+                names.join(", "),
+                if names.len() == 1 { "was" } else { "were" },
+            );
+            let reason = format!(
+                "{names} {verb} sent in the saved run, with a value that is not saved because it may \
+                 be a secret"
+            );
+            Err(Error::Invalid {
+                setting,
+                problem: SettingProblem::Refused { reason },
+                hint: Some(hint),
+            })
+        };
+        let headers = missing(UNSAVED_HEADERS, HEADERS);
+        if !headers.is_empty() {
+            let lines = headers.iter().map(|name| format!("`header` '{name}: …'"));
+            let hint = format!("give it again: {}", lines.collect::<Vec<_>>().join(" "));
+            return refuse(Setting::Header, &headers, hint);
+        }
+        let query = missing(UNSAVED_QUERY, QUERY);
+        if !query.is_empty() {
+            let hint = "give `base_url` again, with its query".to_owned();
+            return refuse(Setting::BaseUrl, &query, hint);
+        }
+        Ok(())
+    }
+}
+
 impl ApiEndpoint {
+    /// What the user added to requests and `run_config.json` has no place for.
+    pub(super) fn additions_apart(&self) -> Map<String, Value> {
+        let access = self.route.access();
+        let fields = self.api.saved_fields(self.setup.streaming);
+        let has_place = fields.iter().any(|(name, _)| *name == "base_url");
+        let mut state = Map::new();
+        let additions = [
+            (HEADERS, access.saved_headers()),
+            (QUERY, access.saved_query()),
+        ];
+        for (name, values) in additions {
+            if !has_place && !values.is_empty() {
+                state.insert(name.to_owned(), values.into());
+            }
+        }
+        let unsaved = [
+            (UNSAVED_HEADERS, access.unsaved_headers()),
+            (UNSAVED_QUERY, access.unsaved_query()),
+        ];
+        for (name, names) in unsaved {
+            if !names.is_empty() {
+                state.insert(name.to_owned(), names.into());
+            }
+        }
+        state
+    }
+
     pub(super) fn to_saved(&self) -> SavedObject {
         let (spec, setup) = (self.api.spec(), &self.setup);
         let fields = self.api.saved_fields(setup.streaming);
@@ -85,7 +166,7 @@ impl ApiEndpoint {
             (QUERY, access.saved_query()),
         ];
         for (name, values) in additions {
-            // Where there is no place for an address, there is none for these.
+            // Where there is no place for an address, there is none for these: they are kept apart.
             if has("base_url") && !values.is_empty() {
                 state.insert(name.to_owned(), Value::Object(values));
             }
@@ -173,4 +254,39 @@ pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Arc<
         return built;
     }
     Ok(Arc::new(ApiEndpoint::from_saved(saved, api_key_env)?))
+}
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use super::*;
+    use crate::endpoint::{AwsOptions, BedrockConverse};
+
+    #[test]
+    fn headers_without_a_place_are_kept_apart_and_secret_ones_by_name() {
+        let keys =
+            AwsOptions::new()
+                .region("us-east-1")
+                .access_keys("AKIDEXAMPLE", "made-up", None);
+        let endpoint = BedrockConverse::builder("m")
+            .aws(keys)
+            .header("Accept-Language", "de")
+            .header("X-Team", "blue")
+            .build()
+            .unwrap();
+        let apart = endpoint.extra_state();
+        assert_eq!(
+            Value::Object(apart.clone()),
+            json!({"default_headers": {"Accept-Language": "de"}, "unsaved_headers": ["X-Team"]})
+        );
+        let mut saved = endpoint.saved();
+        saved.state.extend(apart);
+        let error = saved.check_additions().unwrap_err();
+        assert!(
+            error.to_string().starts_with("header: X-Team was sent"),
+            "{error}"
+        );
+        let headers = saved.state.get_mut("default_headers").unwrap();
+        headers["x-team"] = json!("red");
+        saved.check_additions().unwrap();
+    }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Payload;
+use super::{Payload, read_json};
 use crate::base::error::{Error, Result};
+use crate::base::setting::SettingProblem;
 use crate::storage::Location;
 
 /// Reads payloads from a file or a folder, here or in the cloud.
@@ -22,6 +23,49 @@ use crate::storage::Location;
 /// When the path cannot be read, when anything in it is not valid (the message names file, line and
 /// column), or when there is no payload at all.
 pub fn load_payloads(path: impl Into<Location>) -> Result<Vec<Payload>> {
+    let read = load_payloads_with_sources(path)?;
+    Ok(read.into_iter().map(|(payload, _)| payload).collect())
+}
+
+/// Where a payload was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadSource {
+    path: PathBuf,
+    line: Option<usize>,
+    /// Its place in a list, counted from 1.
+    item: Option<usize>,
+}
+
+impl PayloadSource {
+    /// An error about a payload, as one about the place where it was read.
+    #[must_use]
+    pub fn of(&self, error: Error) -> Error {
+        let Error::Field {
+            problem: SettingProblem::Refused { reason },
+            ..
+        } = &error
+        else {
+            return error;
+        };
+        let item = self.item.map(|item| format!("item {item} of the list: "));
+        Error::Content {
+            path: self.path.clone(),
+            line: self.line,
+            column: None,
+            reason: format!("{}{reason}", item.unwrap_or_default()),
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+/// As [`load_payloads`], each payload with where it was read, so that a run that cannot send it
+/// says so ([`RunConfig::payload_sources`](crate::RunConfig::payload_sources)).
+///
+/// # Errors
+/// As [`load_payloads`].
+pub fn load_payloads_with_sources(
+    path: impl Into<Location>,
+) -> Result<Vec<(Payload, PayloadSource)>> {
     let location = path.into();
     let refuse = |reason: &str| Err(content(&shown(&location), None, reason));
     let (files, missing) = match payload_files(&location)? {
@@ -75,8 +119,13 @@ fn shown(location: &Location) -> PathBuf {
     }
 }
 
-fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
+fn load_file(file: &Location, payloads: &mut Vec<(Payload, PayloadSource)>) -> Result<()> {
     let path = &*shown(file);
+    let source = |line, item| PayloadSource {
+        path: path.to_path_buf(),
+        line,
+        item,
+    };
     let bytes = file.read_blocking()?;
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     let is_by_line = path.extension().is_some_and(|extension| {
@@ -86,7 +135,8 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
     if is_by_line {
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if !line.trim_ascii().is_empty() {
-                payloads.push(parse_line(path, index + 1, line)?);
+                let payload = parse_line(path, index + 1, line)?;
+                payloads.push((payload, source(Some(index + 1), None)));
             }
         }
         return Ok(());
@@ -95,7 +145,7 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
         return Err(content(path, None, "the file is empty"));
     }
     match parse(path, 1, bytes, "")? {
-        Value::Object(payload) => payloads.push(payload),
+        Value::Object(payload) => payloads.push((payload, source(None, None))),
         Value::Array(items) => {
             for (index, item) in items.into_iter().enumerate() {
                 let Value::Object(payload) = item else {
@@ -106,7 +156,7 @@ fn load_file(file: &Location, payloads: &mut Vec<Payload>) -> Result<()> {
                     );
                     return Err(content(path, None, reason));
                 };
-                payloads.push(payload);
+                payloads.push((payload, source(None, Some(index + 1))));
             }
         }
         other => {
@@ -144,7 +194,7 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
         let reason = "not UTF-8; save the file in that encoding";
         content(path, Some((first + line, 1 + column)), reason).caused_by(error)
     })?;
-    serde_json::from_str(text).map_err(|error| {
+    read_json(text).map_err(|error| {
         let line = text
             .split('\n')
             .nth(error.line().saturating_sub(1))

@@ -5,22 +5,29 @@
 
 /// One request's JSON body, before the endpoint adds its own fields.
 ///
-/// Keys keep their order. Bytes at any depth are objects with the one key `__llmeter_bytes__`.
+/// Keys keep their order. Bytes at any depth are objects with the one key `__llmeter_bytes__`, and
+/// numbers that Rust's own types cannot hold as they are written ([`number_value`]) are objects with the
+/// one key `__llmeter_number__`.
 pub type Payload = serde_json::Map<String, serde_json::Value>;
 
 mod bytes;
+mod extra;
 mod load;
 mod media;
 mod media_type;
+mod numbers;
 mod prompt;
 mod tokenizer;
 
 pub(crate) use bytes::bytes_within;
 pub use bytes::{bytes_of, bytes_value};
-pub use load::load_payloads;
+pub use extra::ExtraFields;
+pub use load::{PayloadSource, load_payloads, load_payloads_with_sources};
 pub use media::{Media, MediaKind};
 pub(crate) use media_type::{DOCX, PPTX, XLSX};
 pub use media_type::{media_type_by_content, media_type_by_extension};
+pub(crate) use numbers::{marked_within, unmarked};
+pub use numbers::{number_of, number_value, plain_numbers, read_json};
 pub use prompt::{ContentItem, Prompt};
 pub use tokenizer::{
     Tokenizer, Whitespace, register_tokenizer, tokenizer_from_saved, tokenizer_from_spec,

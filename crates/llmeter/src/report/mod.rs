@@ -8,8 +8,12 @@ mod cost;
 mod probe;
 mod summary;
 mod sweep;
+mod table;
 
-pub use cost::cost;
+pub use cost::{cost, cost_within};
 pub use probe::probe;
-pub use summary::summary;
-pub use sweep::sweep;
+pub use summary::{summary, summary_within};
+pub use sweep::{sweep, sweep_within};
+pub use table::fitted;
+
+pub use crate::base::shown::{escaped, escaped_lines, one_line};

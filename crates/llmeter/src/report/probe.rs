@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
+use crate::base::shown::escaped;
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
 use llmeter_wire::{Phase, StampSource};
@@ -42,7 +45,7 @@ fn wrapped(text: &mut String, name: &str, value: &str, max: usize) {
     for given in value.lines() {
         let mut current = String::new();
         for word in given.split_whitespace() {
-            let mut word = word.to_owned();
+            let mut word = escaped(word).into_owned();
             let length = current.chars().count();
             if length > 0 && length + 1 + word.chars().count() > width {
                 lines.push(std::mem::take(&mut current));
@@ -69,7 +72,7 @@ fn wrapped(text: &mut String, name: &str, value: &str, max: usize) {
 fn block(text: &mut String, value: &str, max: usize) {
     let width = WIDTH - 2;
     let words: Vec<&str> = value.split_whitespace().collect();
-    let characters: Vec<char> = words.join(" ").chars().collect();
+    let characters: Vec<char> = escaped(&words.join(" ")).chars().collect();
     let lines = characters.chunks(width).take(max.saturating_add(1));
     let mut lines: Vec<String> = lines.map(String::from_iter).collect();
     shorten(&mut lines, max, width);
@@ -90,8 +93,8 @@ fn shorten(lines: &mut Vec<String>, max: usize, width: usize) {
 
 /// A text on one line, shortened to so many characters.
 fn cut(text: &str, max: usize) -> String {
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let mut short: String = text.chars().take(max).map(shown).collect();
+    let text = escaped(text);
+    let mut short: String = text.chars().take(max).collect();
     if text.chars().nth(max).is_some() {
         short.pop();
         short.push('…');
@@ -322,6 +325,13 @@ fn result(text: &mut String, report: &ProbeReport) {
             "tokens out",
             &format!("{output}{reasoning}{frames}"),
         );
+    }
+    if let Some(vectors) = response.vectors() {
+        let length = response.annotations.get("vector_dimensions");
+        let length = length.and_then(Value::as_f64).map(figure);
+        let of = length.map(|length| format!(", of {length} dimensions"));
+        let vectors = figure(vectors as f64) + &of.unwrap_or_default();
+        line(&mut lines, "vectors", &vectors);
     }
     if let Some(id) = report.server_id() {
         line(&mut lines, "id", id);

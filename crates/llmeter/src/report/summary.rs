@@ -3,21 +3,32 @@
 use std::fmt::Write;
 
 use crate::endpoint::TokenSource;
+use super::table::table;
+use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::result::RunResult;
-use crate::stats::{Delays, Latency, METRICS, Stats};
+use crate::stats::{Delays, Latency, METRICS, Percentile, Stats};
 use llmeter_wire::Phase;
 
 /// Errors that are listed.
 const MAX_ERRORS: usize = 5;
 
+/// What a dash in a table of latencies means.
+const DASHES: &str = "— too few values: p50 needs 2, p90 10, p95 20, p99 100, p99.9 1,000\n";
+
 /// The summary of a run: what it was, its latencies, rates, failures, and how far to trust them.
 pub fn summary(result: &RunResult) -> String {
+    summary_within(result, usize::MAX)
+}
+
+/// [`summary`] with tables of at most so many columns, as far as that can be. Longer lines of text are
+/// left to [`fitted`](super::fitted).
+pub fn summary_within(result: &RunResult, width: usize) -> String {
     let stats = result.stats();
     let mut text = String::new();
     heading(&mut text, &stats);
-    latencies(&mut text, result, &stats);
-    rates(&mut text, &stats);
-    super::cost::costs(&mut text, &stats);
+    latencies(&mut text, result, &stats, width);
+    rates(&mut text, &stats, width);
+    super::cost::costs(&mut text, &stats, width);
     failures(&mut text, result, &stats);
     limits(&mut text, &stats);
     callbacks(&mut text, result);
@@ -26,8 +37,8 @@ pub fn summary(result: &RunResult) -> String {
 }
 
 fn heading(text: &mut String, stats: &Stats) {
-    fn or<'a>(known: &'a Option<String>, unknown: &'a str) -> &'a str {
-        known.as_deref().unwrap_or(unknown)
+    fn or(known: &Option<String>, unknown: &str) -> String {
+        shown(known.as_deref().unwrap_or(unknown))
     }
     let _ = writeln!(
         text,
@@ -37,7 +48,7 @@ fn heading(text: &mut String, stats: &Stats) {
         or(&stats.endpoint_name, "unknown endpoint")
     );
     if let Some(description) = &stats.run_description {
-        let _ = writeln!(text, "{description}");
+        let _ = writeln!(text, "{}", shown(description));
     }
     let requests = counted(stats.total_requests.unwrap_or(0), "request");
     let clients = counted(stats.clients.unwrap_or(0), "client");
@@ -55,25 +66,29 @@ fn heading(text: &mut String, stats: &Stats) {
     text.push('\n');
 }
 
-fn latencies(text: &mut String, result: &RunResult, stats: &Stats) {
+fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize) {
     let map = result.stats_map();
     let mut metrics: Vec<_> = METRICS.iter().collect();
     metrics.retain(|metric| metric.summary_row.is_some());
     metrics.sort_by_key(|metric| metric.summary_row);
-    let known: Vec<(&str, _)> = metrics
+    let known: Vec<(&str, Latency)> = metrics
         .into_iter()
         .map(|metric| (metric, Latency::of(&map, metric)))
         // Without reasoning the first answer token is the first token: the row would only repeat it.
         .filter(|(metric, times)| metric.label != "TTFAT" || *times != stats.ttft)
-        .map(|(metric, times)| (metric.label, times.named()))
-        .filter(|(_, times)| times.iter().any(|(_, time)| time.is_some()))
+        .map(|(metric, times)| (metric.label, times))
+        .filter(|(_, times)| times.average.is_some())
         .collect();
-    let Some((_, names)) = known.first() else {
+    if known.is_empty() {
         return;
+    }
+    let is_shown = |name: &&&str| {
+        known
+            .iter()
+            .any(|(_, times)| carried(times, name).is_some())
     };
-    let is_shown = |&column: &usize| known.iter().any(|(_, times)| times[column].1.is_some());
-    let columns: Vec<usize> = (0..names.len()).filter(is_shown).collect();
-    let titles = columns.iter().map(|&column| match names[column].0 {
+    let columns: Vec<&str> = LATENCY_COLUMNS.iter().filter(is_shown).copied().collect();
+    let titles = columns.iter().map(|name| match *name {
         "average" => "mean".to_owned(),
         name => name.to_owned(),
     });
@@ -82,17 +97,38 @@ fn latencies(text: &mut String, result: &RunResult, stats: &Stats) {
             .chain(titles)
             .collect(),
     ];
+    let mut has_dash = false;
     for (label, times) in &known {
-        let cells = columns
-            .iter()
-            .map(|&column| or_dash(times[column].1, duration));
+        let cells = columns.iter().map(|name| {
+            let time = carried(times, name);
+            has_dash |= time.is_none();
+            or_dash(time, duration)
+        });
         rows.push(std::iter::once((*label).to_owned()).chain(cells).collect());
     }
     text.push('\n');
-    table(text, &rows);
+    table(text, &rows, width);
+    if has_dash {
+        text.push_str(DASHES);
+    }
 }
 
-fn rates(text: &mut String, stats: &Stats) {
+const LATENCY_COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.9"];
+
+/// A statistic of a latency, if there are enough values for it.
+pub(super) fn carried(times: &Latency, name: &str) -> Option<f64> {
+    let mut named = times.named().into_iter();
+    let (_, time) = named.find(|(known, _)| *known == name)?;
+    let needed = Percentile::named(name).map_or(1, Percentile::values_needed);
+    time.filter(|_| times.count.is_none_or(|count| count >= needed as f64))
+}
+
+/// A foreign text on one line.
+fn shown(text: &str) -> String {
+    one_line(text, SHOWN)
+}
+
+fn rates(text: &mut String, stats: &Stats, width: usize) {
     if stats.total_requests == Some(stats.failed_requests) {
         // How fast failures come is no rate of the endpoint's.
         return;
@@ -110,22 +146,48 @@ fn rates(text: &mut String, stats: &Stats) {
         stats.total_cached_input_tokens,
         stats.total_reasoning_output_tokens,
     );
+    let all_requests = match stats.failed_requests {
+        0 => "requests per minute",
+        _ => "requests per minute, failed ones included",
+    };
+    let is_generating = stats.total_vectors == 0 || output > 0;
     let rows: Vec<_> = [
-        ("requests per minute", stats.requests_per_minute.map(figure)),
-        ("output tokens per second", stats.output_tps.map(figure)),
+        (
+            "successful requests per minute",
+            stats
+                .successful_requests_per_minute
+                .filter(|_| stats.failed_requests > 0)
+                .map(figure),
+        ),
+        (all_requests, stats.requests_per_minute.map(figure)),
+        (
+            "vectors per second (one for each input)",
+            stats.vectors_per_second.map(figure),
+        ),
+        (
+            "vectors",
+            (stats.total_vectors > 0).then(|| figure(stats.total_vectors as f64)),
+        ),
+        (
+            "output tokens per second",
+            stats.output_tps.filter(|_| is_generating).map(figure),
+        ),
         (
             "output tokens per second of one stream (median)",
             per_stream.map(|time| figure(1.0 / time)),
         ),
         ("input tokens", tokens(input, cached, "cached")),
-        ("output tokens", tokens(output, reasoning, "reasoning")),
+        (
+            "output tokens",
+            tokens(output, reasoning, "reasoning").filter(|_| is_generating),
+        ),
         ("tokens per frame", stats.tokens_per_frame.map(figure)),
     ]
     .into_iter()
     .filter_map(|(label, value)| Some(vec![label.to_owned(), value?]))
     .collect();
     text.push('\n');
-    table(text, &rows);
+    table(text, &rows, width);
     for (label, sources) in [
         ("input", &stats.input_token_sources),
         ("output", &stats.output_token_sources),
@@ -176,7 +238,7 @@ fn failures(text: &mut String, result: &RunResult, stats: &Stats) {
     let _ = writeln!(text, "\nfailures");
     for group in kinds.iter().take(MAX_ERRORS) {
         let failure = &group.example;
-        let _ = write!(text, "  {} × {failure}", group.count);
+        let _ = write!(text, "  {} × {}", group.count, shown(failure.message()));
         let phase = failure.phase().map(Phase::as_str);
         let known: Vec<_> = failure.recorded_kind().into_iter().chain(phase).collect();
         if !known.is_empty() {
@@ -206,7 +268,12 @@ fn limits(text: &mut String, stats: &Stats) {
         let _ = writeln!(text, "  {} with status 429", counted(others, "response"));
     }
     for (error, count) in by_error {
-        let _ = writeln!(text, "  {} with {error}", counted(*count, "response"));
+        let _ = writeln!(
+            text,
+            "  {} with {}",
+            counted(*count, "response"),
+            shown(error)
+        );
     }
     if retries > 0 {
         let noun = if retries == 1 { "retry" } else { "retries" };
@@ -215,13 +282,13 @@ fn limits(text: &mut String, stats: &Stats) {
         let _ = writeln!(text, "  {retries} {noun}, after {waited} of waiting");
     }
     for (header, remaining) in &stats.rate_limits_remaining {
-        let _ = writeln!(text, "  {header}: at least {remaining:?}");
+        let _ = writeln!(text, "  {}: at least {remaining:?}", shown(header));
     }
     for (header, value) in &stats.rate_limits {
         let value = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
-        let _ = writeln!(text, "  {header}: {value}");
+        let _ = writeln!(text, "  {}: {}", shown(header), shown(&value));
     }
 }
 
@@ -234,16 +301,16 @@ fn callbacks(text: &mut String, result: &RunResult) {
         "\ncallbacks that failed (the figures above are not affected)"
     );
     for failure in &result.callback_errors {
-        let _ = writeln!(text, "  {failure}");
+        let _ = writeln!(text, "  {}", shown(&failure.to_string()));
     }
 }
 
 fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
     let verdict = stats.measurement_verdict.as_ref();
     if let Some(verdict) = verdict.filter(|_| stats.total_requests != Some(0)) {
-        let _ = write!(text, "\nmeasurement: {verdict}");
+        let _ = write!(text, "\nmeasurement: {}", shown(verdict));
         if let Some(stamps) = &stats.measurement_stamps {
-            let _ = write!(text, " ({stamps} stamps)");
+            let _ = write!(text, " ({} stamps)", shown(stamps));
         }
         text.push('\n');
         for (label, delays) in [
@@ -276,38 +343,13 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
         }
     }
     for reason in &stats.measurement_reasons {
-        let _ = writeln!(text, "  {reason}");
+        let _ = writeln!(text, "  {}", escaped(reason));
     }
     for warning in &result.warnings {
-        let _ = writeln!(text, "warning: {warning}");
+        let _ = writeln!(text, "warning: {}", escaped(warning));
     }
     if let Some(folder) = &result.summary.output_path {
-        let _ = writeln!(text, "files: {folder}");
-    }
-}
-
-/// A table with its first column to the left and the others to the right.
-pub(crate) fn table(text: &mut String, rows: &[Vec<String>]) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| Some(row.get(column)?.chars().count()))
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths[column];
-            let _ = if column == 0 {
-                write!(line, "{cell:<width$}")
-            } else {
-                write!(line, "  {cell:>width$}")
-            };
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(text, "files: {}", escaped(&folder.to_string()));
     }
 }
 

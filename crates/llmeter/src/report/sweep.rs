@@ -1,45 +1,50 @@
 //! Several runs of one endpoint under rising load, side by side.
 
-use crate::report::summary::{duration, or_dash, table};
+use crate::report::summary::{carried, duration, or_dash};
+use crate::report::table::table;
 use crate::result::RunResult;
-
-const TITLES: [&str; 11] = [
-    "clients",
-    "requests",
-    "failed",
-    "req/min",
-    "out tok/s",
-    "TTFT p50",
-    "TTFT p99",
-    "ITL p50",
-    "ITL p99",
-    "TTLT p50",
-    "measurement",
-];
 
 /// A row for each run: load, rates, latencies, failures, verdict.
 pub fn sweep(results: &[RunResult]) -> String {
-    let mut rows = vec![TITLES.map(str::to_owned).to_vec()];
-    for result in results {
-        let stats = result.stats();
-        let rounded = |value: Option<f64>| or_dash(value, |value| format!("{value:.0}"));
-        let count = |value: Option<u64>| rounded(value.map(|count| count as f64));
-        let time = |value: Option<f64>| or_dash(value, duration);
-        rows.push(vec![
-            count(stats.clients),
-            count(stats.total_requests),
-            count(Some(stats.failed_requests)),
-            rounded(stats.requests_per_minute),
-            rounded(stats.output_tps),
-            time(stats.ttft.p50),
-            time(stats.ttft.p99),
-            time(stats.itl.p50),
-            time(stats.itl.p99),
-            time(stats.ttlt.p50),
-            stats.measurement_verdict.unwrap_or_else(|| "—".to_owned()),
-        ]);
+    sweep_within(results, usize::MAX)
+}
+
+/// [`sweep`] in at most so many columns, as far as that can be.
+pub fn sweep_within(results: &[RunResult], width: usize) -> String {
+    let stats: Vec<_> = results.iter().map(RunResult::stats).collect();
+    let has_failures = stats.iter().any(|stats| stats.failed_requests > 0);
+    let rounded = |value: Option<f64>| or_dash(value, |value| format!("{value:.0}"));
+    let count = |value: Option<u64>| rounded(value.map(|count| count as f64));
+    let time = |value: Option<f64>| or_dash(value, duration);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for stats in &stats {
+        let verdict = stats.measurement_verdict.as_deref();
+        let cells = [
+            ("clients", count(stats.clients)),
+            ("requests", count(stats.total_requests)),
+            ("failed", count(Some(stats.failed_requests))),
+            ("req/min", rounded(stats.requests_per_minute)),
+            ("ok req/min", rounded(stats.successful_requests_per_minute)),
+            ("out tok/s", rounded(stats.output_tps)),
+            ("TTFT p50", time(carried(&stats.ttft, "p50"))),
+            ("TTFT p99", time(carried(&stats.ttft, "p99"))),
+            ("ITL p50", time(carried(&stats.itl, "p50"))),
+            ("ITL p99", time(carried(&stats.itl, "p99"))),
+            ("TTLT p50", time(carried(&stats.ttlt, "p50"))),
+            ("measurement", verdict.unwrap_or("—").to_owned()),
+        ];
+        let is_shown = |title: &str| has_failures || title != "ok req/min";
+        let cells = cells.into_iter().filter(|(title, _)| is_shown(title));
+        let (titles, cells): (Vec<_>, Vec<_>) = cells.unzip();
+        if rows.is_empty() {
+            rows.push(titles.into_iter().map(str::to_owned).collect());
+        }
+        rows.push(cells);
     }
     let mut text = String::new();
-    table(&mut text, &rows);
+    table(&mut text, &rows, width);
+    if rows.iter().flatten().any(|cell| cell == "—") {
+        text.push_str("— too few values (p50 needs 2, p99 100), or the run was interrupted\n");
+    }
     text
 }

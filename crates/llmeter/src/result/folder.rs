@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::line_writer::write_sent;
 use super::mirror::{Mirror, Order};
 use super::responses_file::ResponsesWriter;
 use super::run_summary::RunSummary;
@@ -160,7 +161,7 @@ impl RunFolder {
     ) -> Result<()> {
         let mut lines = Vec::new();
         for payload in payloads {
-            json::write_inline(&mut lines, payload);
+            write_sent(&mut lines, payload);
             lines.push(b'\n');
         }
         self.write(PAYLOAD_FILE, &lines)

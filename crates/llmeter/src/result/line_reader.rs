@@ -1,5 +1,6 @@
 //! A line of `responses.jsonl` as a response.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::{datetime, json};
 use crate::InvocationResponse;
 use crate::api::{CountSlot, FieldSlot, ResponseField};
 use crate::base::failure::Failure;
-use crate::payload::Payload;
+use crate::payload::{Payload, marked_within};
 
 const FIELDS: &[ResponseField] = InvocationResponse::FIELDS;
 
@@ -25,6 +26,9 @@ const FIELDS: &[ResponseField] = InvocationResponse::FIELDS;
 pub fn response_from_json(line: &str) -> serde_json::Result<InvocationResponse> {
     LineReader::keeping_all().read(line.as_bytes())
 }
+
+/// The keys that hold what was sent, in the order of a line.
+const SENT: [&str; 2] = ["input_payload", "input_prompt"];
 
 /// A payload and its prompt.
 type Sent = (Option<Arc<Payload>>, Option<Arc<Value>>);
@@ -65,6 +69,15 @@ impl LineReader {
             is_measuring: self.is_measuring,
         };
         let (mut response, payload_of) = json::read_with(line, |text| {
+            // Numbers of a payload may be none that Rust has.
+            let marked = match std::str::from_utf8(text) {
+                Ok(text) if !seed.is_measuring => marked_within(text, &SENT),
+                _ => Cow::Borrowed(""),
+            };
+            let text = match &marked {
+                Cow::Owned(marked) => marked.as_bytes(),
+                Cow::Borrowed(_) => text,
+            };
             let mut deserializer = serde_json::Deserializer::from_slice(text);
             let read = seed.deserialize(&mut deserializer)?;
             deserializer.end()?;

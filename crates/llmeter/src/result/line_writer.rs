@@ -1,16 +1,18 @@
 //! One response as one line of `responses.jsonl`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Weak};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::datetime;
 use super::json::write_inline;
 use crate::InvocationResponse;
 use crate::endpoint::FieldValue;
-use crate::payload::Payload;
+use crate::payload::{Payload, unmarked};
 use crate::stats::gap_steps;
 
 /// The key by which a line refers to the line that carries its payload.
@@ -62,7 +64,7 @@ impl LineWriter {
             match value {
                 FieldValue::Payload(_) | FieldValue::Json(_) if known.is_some() => write_null(out),
                 FieldValue::Payload(payload) => {
-                    write_inline(out, &payload);
+                    write_sent(out, &payload);
                     is_large = out.len() - before > LARGE;
                 }
                 FieldValue::Text(text) => write_inline(out, &text),
@@ -71,7 +73,7 @@ impl LineWriter {
                 FieldValue::Count(count) => write_inline(out, &count),
                 FieldValue::Gaps(gaps) => write_gaps(out, gaps),
                 FieldValue::Time(time) => write_inline(out, &time.map(datetime::to_text)),
-                FieldValue::Json(json) => write_inline(out, &json),
+                FieldValue::Json(json) => write_sent(out, &json),
                 FieldValue::Annotations(annotations) => write_inline(out, annotations),
             }
         }
@@ -115,6 +117,18 @@ impl LineWriter {
             },
         );
         Some(id)
+    }
+}
+
+/// What was sent, with its numbers as they were written.
+pub(super) fn write_sent<T: Serialize + ?Sized>(out: &mut Vec<u8>, sent: &T) {
+    let from = out.len();
+    write_inline(out, sent);
+    if let Ok(json) = std::str::from_utf8(&out[from..])
+        && let Cow::Owned(plain) = unmarked(json)
+    {
+        out.truncate(from);
+        out.extend_from_slice(plain.as_bytes());
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::base::setting::Setting;
+use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Endpoint, Transport};
 use crate::load::{ClosedLoop, Load, Schedule};
-use crate::payload::{Payload, Tokenizer, Whitespace};
+use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
@@ -36,6 +36,9 @@ pub struct RunConfig {
     pub endpoint: Arc<dyn Endpoint>,
     /// What to send.
     pub payloads: Vec<Arc<Payload>>,
+    /// Where the payloads were read, in their order, so that one that cannot be sent is named; empty
+    /// if they come from elsewhere.
+    pub payload_sources: Vec<PayloadSource>,
     /// Clients, each with one request in flight at a time (closed loop).
     pub clients: usize,
     /// How much is sent.
@@ -101,6 +104,7 @@ impl RunConfig {
         Self {
             endpoint,
             payloads: payloads.into_iter().map(Arc::new).collect(),
+            payload_sources: Vec::new(),
             clients: 1,
             load: Load::default(),
             warmup: 0,
@@ -241,6 +245,25 @@ impl RunConfig {
         }
     }
 
+    /// An error about a payload, with which one it is.
+    pub(crate) fn of_payload(&self, index: usize, error: Error) -> Error {
+        let payloads = self.payloads.len();
+        match (self.payload_sources.get(index), error) {
+            (Some(source), error) if self.payload_sources.len() == payloads => source.of(error),
+            (
+                _,
+                Error::Field {
+                    problem: problem @ SettingProblem::Refused { .. },
+                    ..
+                },
+            ) if payloads > 1 => Error::Field {
+                field: format!("payload {}", index + 1).into(),
+                problem,
+            },
+            (_, error) => error,
+        }
+    }
+
     /// The proxy that leads to the endpoint.
     ///
     /// # Errors
@@ -277,6 +300,12 @@ impl RunConfig {
             let callback: &dyn Any = &**callback;
             callback.downcast_ref()
         })
+    }
+
+    /// Whether the run does without kernel stamps that it could have.
+    pub(crate) fn could_stamp(&self) -> bool {
+        let is_tcp = matches!(self.endpoint.transport(), Transport::Http(api) if api.server().socket.is_none());
+        cfg!(target_os = "linux") && self.stamps == StampSource::User && is_tcp
     }
 
     /// What is to be sent when.

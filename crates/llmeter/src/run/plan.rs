@@ -50,7 +50,12 @@ impl Plan {
         let prepared = config
             .payloads
             .iter()
-            .map(|payload| Prepared::new(&*config.endpoint, proxy.as_ref(), payload).map(Arc::new))
+            .enumerate()
+            .map(|(index, payload)| {
+                let made = Prepared::new(&*config.endpoint, proxy.as_ref(), payload);
+                made.map(Arc::new)
+                    .map_err(|reason| config.of_payload(index, reason))
+            })
             .collect::<Result<Vec<_>>>()?;
         let guard = admission::guard(&config, &prepared)?;
         let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;

@@ -2,15 +2,18 @@
 
 use hdrhistogram::Histogram;
 
+use crate::base::host::HostShares;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
 const TOLERATED_ERROR_NS: u32 = 1_000_000;
-/// Share of uncertain requests from which a run is `degraded`: a p99 is then in doubt.
+/// The share of a time up to which a possible error does not show in it.
+const UNSEEN_SHARE: f64 = 0.005;
+/// Share of doubtful requests from which a run is `degraded`: a p99 is then in doubt.
 const DEGRADED_SHARE: f64 = 0.01;
-/// Share of uncertain requests from which a run is `client-bound`: a median is in doubt.
+/// Share of doubtful requests from which a run is `client-bound`: a median is in doubt.
 const CLIENT_BOUND_SHARE: f64 = 0.5;
 /// Share of uncertain token gaps from which a run is `degraded`.
 const DEGRADED_GAP_SHARE: f64 = 0.05;
@@ -33,8 +36,11 @@ pub(crate) struct ResponseQuality {
     last_read: Option<usize>,
     content_frames: u32,
     uncertain_frames: u32,
-    first_is_uncertain: bool,
-    last_is_uncertain: bool,
+    /// How far the first and the last content frame's stamp may be off, in nanoseconds.
+    first_error_ns: u32,
+    last_error_ns: u32,
+    /// The times to first and last token, against which these errors are weighed, in seconds.
+    pub(crate) times: [Option<f64>; 2],
     pub(crate) send_lateness: Option<f64>,
     pub(crate) is_failed: bool,
 }
@@ -56,16 +62,33 @@ impl ResponseQuality {
         let shares_read = self.last_read.replace(read) == Some(read);
         if arrival.is_kernel {
             // Then the stamp is right for this frame, and too late for the one before it.
-            let is_uncertain = is_blurred && shares_read;
-            self.uncertain_frames += u32::from(is_uncertain);
-            self.first_is_uncertain |= is_uncertain && self.content_frames == 1;
-            self.last_is_uncertain = false;
+            self.uncertain_frames += u32::from(is_blurred && shares_read);
+            if shares_read && self.content_frames == 1 {
+                self.first_error_ns = arrival.blur_ns;
+            }
+            self.last_error_ns = 0;
         } else {
             self.uncertain_frames += u32::from(is_blurred);
-            self.first_is_uncertain |= is_blurred && self.content_frames == 0;
-            self.last_is_uncertain = is_blurred;
+            if self.content_frames == 0 {
+                self.first_error_ns = arrival.blur_ns;
+            }
+            self.last_error_ns = arrival.blur_ns;
         }
         self.content_frames += 1;
+    }
+
+    /// Whether the time to first or last token may be wrong by more than 1 ms.
+    fn is_uncertain(&self) -> bool {
+        self.first_error_ns.max(self.last_error_ns) > TOLERATED_ERROR_NS
+    }
+
+    /// Whether it may be wrong by so much that the time itself looks different.
+    fn is_doubtful(&self) -> bool {
+        let errors = [self.first_error_ns, self.last_error_ns];
+        self.times.iter().zip(errors).any(|(time, error_ns)| {
+            let unseen = time.unwrap_or(0.0) * UNSEEN_SHARE;
+            error_ns > TOLERATED_ERROR_NS && f64::from(error_ns) * 1e-9 > unseen
+        })
     }
 
     pub(crate) fn longest_delay(&self) -> f64 {
@@ -81,6 +104,7 @@ pub(crate) struct QualityMeter {
     kernel_reads: u64,
     requests: u64,
     uncertain_requests: u64,
+    doubtful_requests: u64,
     frames: u64,
     uncertain_frames: u64,
     on_new_connection: u64,
@@ -93,7 +117,9 @@ pub(crate) struct RunConditions {
     pub(crate) backlog_bytes: u64,
     pub(crate) recorder_wait: f64,
     pub(crate) callback_wait: f64,
-    pub(crate) host: Option<(f64, f64)>,
+    pub(crate) host: Option<HostShares>,
+    /// Whether kernel stamps were there to be chosen, and were not.
+    pub(crate) could_stamp: bool,
     /// The median latency, in seconds, against which lateness is weighed.
     pub(crate) median_latency: Option<f64>,
     /// Clients times the run's length, in seconds.
@@ -109,6 +135,7 @@ impl QualityMeter {
             kernel_reads: 0,
             requests: 0,
             uncertain_requests: 0,
+            doubtful_requests: 0,
             frames: 0,
             uncertain_frames: 0,
             on_new_connection: 0,
@@ -126,9 +153,10 @@ impl QualityMeter {
         self.reads += response.delays_ns.len() as u64;
         self.kernel_reads += u64::from(response.kernel_reads);
         self.requests += u64::from(!response.is_failed);
-        self.uncertain_requests += u64::from(
-            !response.is_failed && (response.first_is_uncertain || response.last_is_uncertain),
-        );
+        if !response.is_failed {
+            self.uncertain_requests += u64::from(response.is_uncertain());
+            self.doubtful_requests += u64::from(response.is_doubtful());
+        }
         self.frames += u64::from(response.content_frames);
         self.uncertain_frames += u64::from(response.uncertain_frames);
         self.on_new_connection += u64::from(opened_connection);
@@ -163,37 +191,41 @@ impl QualityMeter {
             callback_wait: conditions.callback_wait,
             connections: conditions.connections,
             requests_on_new_connection: self.on_new_connection,
-            host_busy: conditions.host.map(|(busy, _)| busy),
-            host_steal: conditions.host.map(|(_, steal)| steal),
+            host_busy: conditions.host.map(|host| host.busy),
+            host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
             ..MeasurementQuality::default()
         };
-        quality.find_reasons(conditions);
+        let doubtful = share(self.doubtful_requests, self.requests);
+        quality.find_reasons(conditions, doubtful);
         quality
     }
 }
 
 impl MeasurementQuality {
-    fn find_reasons(&mut self, conditions: &RunConditions) {
+    fn find_reasons(&mut self, conditions: &RunConditions, doubtful: f64) {
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         let mut blame = |verdict: Verdict, reason: String| {
             self.verdict = self.verdict.max(verdict);
             self.reasons.push(reason);
         };
-        let uncertain = match self.stamps {
-            StampSource::Kernel => self.uncertain_requests_rate,
-            StampSource::User => self.uncertain_requests_rate * UNSEEN,
+        let weighed = match self.stamps {
+            StampSource::Kernel => doubtful,
+            StampSource::User => doubtful * UNSEEN,
         };
-        if uncertain > DEGRADED_SHARE {
-            let verdict = match uncertain > CLIENT_BOUND_SHARE {
+        if weighed > DEGRADED_SHARE {
+            let verdict = match weighed > CLIENT_BOUND_SHARE {
                 true => Verdict::ClientBound,
                 false => Verdict::Degraded,
             };
             let remedy = match self.stamps {
                 StampSource::Kernel => "use fewer clients, or free a core",
-                StampSource::User => "use kernel stamps, fewer clients or more cores",
+                StampSource::User if conditions.could_stamp => {
+                    "use kernel stamps, fewer clients or more cores"
+                }
+                StampSource::User => "use fewer clients or more cores",
             };
-            let share = percent(self.uncertain_requests_rate);
+            let share = percent(doubtful);
             let reason = format!(
                 "{share} of the requests have a time to first or last token that may be wrong by \
                  more than 1 ms; {remedy}"
@@ -205,11 +237,22 @@ impl MeasurementQuality {
             let reason = "of the token gaps may be wrong by more than 1 ms; ITL percentiles suffer";
             blame(Verdict::Degraded, format!("{share} {reason}"));
         }
-        if self.stamps == StampSource::User && self.worker_wait > WAIT_SHARE {
+        // So much of a request's time was such waiting on average.
+        let waited = conditions
+            .median_latency
+            .map(|time| time * self.worker_wait);
+        if self.stamps == StampSource::User
+            && self.worker_wait > WAIT_SHARE
+            && waited.is_none_or(|waited| waited * 1e9 > f64::from(TOLERATED_ERROR_NS))
+        {
             let share = percent(self.worker_wait);
+            let remedy = match conditions.could_stamp {
+                true => "free a core or use kernel stamps",
+                false => "free a core",
+            };
             let reason = format!(
                 "a worker waited {share} of its time for a core, unseen by stamps that are taken \
-                 after the read; free a core or use kernel stamps"
+                 after the read; {remedy}"
             );
             blame(Verdict::Degraded, reason);
         }
@@ -246,8 +289,11 @@ impl MeasurementQuality {
                 blame(Verdict::ClientBound, reason);
             }
         }
-        if let Some(steal) = self.host_steal.filter(|steal| *steal > STEAL_SHARE) {
-            let (share, remedy) = (percent(steal), "measure on a quieter host");
+        if let Some(host) = conditions
+            .host
+            .filter(|host| host.certain_steal > STEAL_SHARE)
+        {
+            let (share, remedy) = (percent(host.steal), "measure on a quieter host");
             let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
             blame(Verdict::Degraded, reason);
         }

@@ -218,13 +218,14 @@ impl Collector {
         self.collected
     }
 
-    fn record(&mut self, recorded: Recorded) {
+    fn record(&mut self, mut recorded: Recorded) {
         if recorded.is_warmup {
             return;
         }
         let collected = &mut self.collected;
         let response = recorded.response;
         let opened = response.detail.time_to_connect.is_some();
+        recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         collected.quality.record(&recorded.quality, opened);
         collected.accumulator.record(&response);
         if let Some(writer) = &mut self.writer

@@ -1,5 +1,6 @@
 //! A run that is to be repeated, from the files of its folder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::base::error::{Error, Result};
 use crate::callback;
 use crate::endpoint::{self, SavedObject};
-use crate::payload::{Payload, load_payloads, tokenizer_from_saved};
+use crate::payload::{Payload, PayloadSource, load_payloads_with_sources, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
 use crate::run::{RunConfig, RunSettings, Unsaved};
 use crate::storage::Location;
@@ -118,7 +119,8 @@ impl SavedRun {
     /// user name and password. A run that left the proxy to the environment does so again.
     ///
     /// # Errors
-    /// If the endpoint, a callback or another setting is not known here or cannot be used, or if
+    /// If the endpoint, a callback or another setting is not known here or cannot be used, if a header
+    /// is missing that the saved run sent and whose value is not saved, or if
     /// the payloads cannot be read.
     pub fn into_config(self, api_key_env: Option<&str>) -> Result<RunConfig> {
         if !self.unsaved.is_empty() {
@@ -127,9 +129,13 @@ impl SavedRun {
                 reason: format!("it cannot be repeated: {} had no saved form", self.unsaved),
             });
         }
+        self.endpoint.check_additions()?;
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
-        config.payloads = self.payloads()?.into_iter().map(Into::into).collect();
+        let payloads = self.payloads()?.into_iter();
+        (config.payloads, config.payload_sources) = payloads
+            .map(|(payload, source)| (Arc::new(payload), source))
+            .unzip();
         let callbacks = self.callbacks.iter().map(callback::from_json);
         config.callbacks = callbacks.collect::<Result<_>>()?;
         config.tokenizer =
@@ -144,10 +150,10 @@ impl SavedRun {
     }
 
     /// The folder's own payloads; where it has none, those of the path that was saved.
-    fn payloads(&self) -> Result<Vec<Payload>> {
+    fn payloads(&self) -> Result<Vec<(Payload, PayloadSource)>> {
         match self.config.get("payload").and_then(Value::as_str) {
-            Some(path) if !self.has_payloads => load_payloads(path),
-            _ => load_payloads(self.folder.join(PAYLOAD_FILE)),
+            Some(path) if !self.has_payloads => load_payloads_with_sources(path),
+            _ => load_payloads_with_sources(self.folder.join(PAYLOAD_FILE)),
         }
     }
 }

@@ -37,7 +37,8 @@ impl SingleRequest {
     pub(crate) fn new(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Self> {
         let payload = config.payloads.first();
         let payload = payload.ok_or_else(|| Error::missing(Setting::Payload))?;
-        let prepared = Prepared::new(&*config.endpoint, proxy, payload)?;
+        let prepared = Prepared::new(&*config.endpoint, proxy, payload)
+            .map_err(|reason| config.of_payload(0, reason))?;
         Ok(Self {
             prepared: Arc::new(prepared),
         })

@@ -16,10 +16,8 @@ use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
 use crate::endpoint::{ResponseDetail, TokenSource};
 
-/// From this many values on, a time also has its 95th percentile.
-const P95_FROM: u64 = 20;
-/// From this many values on, a time also has its 99.9th percentile.
-const P99_9_FROM: u64 = 1000;
+/// The statistic of a time that says how many values it has.
+const COUNT: &str = "count";
 
 /// What an [`Accumulator`] keeps of the values that it is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +70,8 @@ pub(crate) struct Totals {
     /// Where the token counts come from.
     pub(super) input_sources: SourceCounts,
     pub(super) output_sources: SourceCounts,
+    /// Vectors in successful responses.
+    pub(super) vectors: u64,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -143,6 +143,7 @@ impl Totals {
             }
             return;
         }
+        add(&mut self.vectors, response.vectors());
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
             response.time_to_first_token,
@@ -156,6 +157,10 @@ impl Totals {
 
     pub(super) fn requests(&self) -> u64 {
         self.total_requests.unwrap_or(self.recorded)
+    }
+
+    pub(super) fn successful(&self) -> u64 {
+        self.requests().saturating_sub(self.failed)
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
@@ -302,6 +307,12 @@ impl Accumulator {
         self.totals.total_requests = total_requests;
         let mut stats = Map::new();
         for (metric, figure) in &mut self.figures {
+            let count = match figure {
+                MetricAccumulator::Seconds(_, series) => Some(series.len()),
+                MetricAccumulator::Gaps(counts) => Some(counts.len()),
+                MetricAccumulator::SketchedGaps(series) => Some(series.len()),
+                _ => None,
+            };
             let summary = match figure {
                 MetricAccumulator::Seconds(_, series) => {
                     series.summary(&time_percentiles(series.len()), is_snapshot)
@@ -331,6 +342,9 @@ impl Accumulator {
             for (name, value) in summary {
                 stats.insert(format!("{}-{name}", metric.key), value.into());
             }
+            if let Some(count) = count.filter(|count| *count > 0) {
+                stats.insert(format!("{}-{COUNT}", metric.key), count.into());
+            }
         }
         stats
     }
@@ -339,10 +353,10 @@ impl Accumulator {
 /// The percentiles of a time that a sample of `count` values carries.
 fn time_percentiles(count: u64) -> Vec<Percentile> {
     let mut percentiles = STANDARD_PERCENTILES.to_vec();
-    if count >= P95_FROM {
+    if count >= Percentile::P95.values_needed() {
         percentiles.insert(2, Percentile::P95);
     }
-    if count >= P99_9_FROM {
+    if count >= Percentile::P99_9.values_needed() {
         percentiles.push(Percentile::P99_9);
     }
     percentiles
@@ -396,6 +410,9 @@ mod tests {
         assert_eq!(stats["failed_requests-truncated"], 1);
         assert_eq!(stats["failed_requests_rate"], 0.5);
         assert_eq!(stats["requests_per_minute"], 60.0);
+        assert_eq!(stats["successful_requests_per_minute"], 30.0);
+        assert_eq!(stats["time_to_last_token-count"], 1);
+        assert_eq!(stats["inter_token_latency-count"], 2);
         assert_eq!(stats["total_output_tokens"], 12);
         assert_eq!(stats["output_tps"], 6.0);
         assert_eq!(stats["time_to_last_token-average"], 1.0);
@@ -441,6 +458,21 @@ mod tests {
                 (16_499.0 * 0.001 + 300.0 * 0.005) / 16_799.0,
             );
         }
+    }
+
+    #[test]
+    fn vectors_of_successful_requests_are_counted() {
+        let mut accumulator = Accumulator::default();
+        assert!(!accumulator.stats(Some(2.0)).contains_key("total_vectors"));
+        let mut embedded = response(1.0);
+        embedded.annotations.insert("vectors".into(), 3.into());
+        accumulator.record(&embedded);
+        accumulator.record(&embedded);
+        embedded.error = Some(Failure::new(FailureKind::Truncated, "cut"));
+        accumulator.record(&embedded);
+        let stats = accumulator.stats(Some(2.0));
+        assert_eq!(stats["total_vectors"], 6);
+        assert_eq!(stats["vectors_per_second"], 3.0);
     }
 
     #[test]

@@ -138,6 +138,8 @@ statistics! {
         pub p99: "p99",
         /// The 99.9th percentile, from 1,000 values on.
         pub p99_9: "p99.9",
+        /// How many values there are.
+        pub count: "count",
     }
 
     /// How far durations of the meter's own reach.

@@ -31,6 +31,18 @@ impl Percentile {
         }
     }
 
+    /// The one of this name, like `p99`; `None` for another statistic.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let known = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P99_9];
+        known.into_iter().find(|known| known.to_string() == name)
+    }
+
+    /// How many values there must be for one to lie above it: with fewer it says no more than the
+    /// largest value.
+    pub fn values_needed(self) -> u64 {
+        1000_u64.div_ceil(1000 - u64::from(self.tenths))
+    }
+
     /// The part of the values at or below it, from 0 to 1.
     pub fn fraction(self) -> f64 {
         f64::from(self.tenths) / 1000.0
@@ -127,6 +139,12 @@ mod tests {
         assert_eq!(Percentile::whole(95), Some(Percentile::P95));
         assert_eq!(Percentile::whole(0), None);
         assert_eq!(Percentile::whole(100), None);
+        let needed = ["p50", "p90", "p95", "p99", "p99.9"].map(|name| {
+            let percentile = Percentile::named(name);
+            percentile.map(Percentile::values_needed)
+        });
+        assert_eq!(needed, [2, 10, 20, 100, 1000].map(Some));
+        assert_eq!(Percentile::named("average"), None);
     }
 
     proptest! {

@@ -134,6 +134,12 @@ metrics! {
         label: "requests per minute", unit: "1/min", absent: "null when the run was interrupted",
         source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
     }
+    /// Successful requests / `total_test_time` · 60.
+    successful_requests_per_minute: Option<f64> {
+        label: "successful requests per minute", unit: "1/min",
+        absent: "null when the run was interrupted",
+        source: Source::Totals(|totals| Some(totals.rate(totals.successful(), 60.0))),
+    }
     /// Sum of the input tokens.
     total_input_tokens: u64 {
         label: "input tokens", unit: "tokens",
@@ -195,6 +201,20 @@ metrics! {
         label: "output tokens per second", unit: "tokens/s",
         absent: "null when the run was interrupted",
         source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
+    }
+
+    /// Vectors of an embeddings API: one for each input.
+    total_vectors: u64 {
+        label: "vectors", unit: "vectors", absent: "without vectors",
+        source: Source::Totals(|totals| (totals.vectors > 0).then(|| totals.vectors.into())),
+    }
+    /// Vectors / `total_test_time`.
+    vectors_per_second: Option<f64> {
+        label: "vectors per second", unit: "vectors/s",
+        absent: "without vectors; null when the run was interrupted",
+        source: Source::Totals(|totals| {
+            (totals.vectors > 0).then(|| totals.rate(totals.vectors, 1.0))
+        }),
     }
 
     /// End-to-end latency: time to the last frame with generated content. Finish, usage and
@@ -359,7 +379,8 @@ metrics! {
         unit: "currency", absent: "without a cost model",
         source: COSTS,
     }
-    /// Cost of a request by all dimensions of requests.
+    /// Cost of a request by all dimensions of requests, over the requests whose cost is known: what the
+    /// summary calls "per request".
     request_cost: Distribution {
         key: "cost_per_request", unit: "currency", absent: "without a cost model", source: COSTS,
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::endpoint::EndpointError;
-use crate::payload::Payload;
+use crate::payload::{Payload, plain_numbers};
 
 /// The body of the template that is used if none is given: the payload as it is.
 pub(super) const DEFAULT: &str = "{{ payload }}";
@@ -48,7 +48,7 @@ impl BodyTemplate {
             let json = serde_json::to_string(value).map_err(|reason| {
                 minijinja::Error::new(ErrorKind::BadSerialization, reason.to_string())
             })?;
-            out.write_str(&json).map_err(Into::into)
+            out.write_str(&plain_numbers(json)).map_err(Into::into)
         });
         environment
             .add_template_owned(NAME, text.to_owned())

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use self::distribution::Distribution;
 use crate::RunResult;
+use crate::base::shown::{SHOWN, one_line};
 
 /// The distributions of TTFT, TPOT and TTLT as a figure of Plotly: for each a histogram and the
 /// share of requests that were at most so slow. `None` if the result holds no latencies, as after
@@ -82,10 +83,11 @@ pub fn latency_page(result: &RunResult) -> Option<String> {
 fn title(result: &RunResult) -> String {
     let summary = &result.summary;
     let name = summary.run_name.as_deref().unwrap_or("run");
-    match summary.model_id.as_deref() {
+    let title = match summary.model_id.as_deref() {
         Some(model) => format!("{name}: {model}"),
         None => name.to_owned(),
-    }
+    };
+    one_line(&title, SHOWN)
 }
 
 #[cfg(test)]

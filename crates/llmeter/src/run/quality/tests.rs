@@ -32,9 +32,18 @@ fn quiet() -> RunConditions {
         backlog_bytes: 0,
         recorder_wait: 0.0,
         callback_wait: 0.0,
-        host: Some((0.5, 0.0)),
+        host: Some(host(0.0)),
+        could_stamp: true,
         median_latency: Some(1.0),
         client_seconds: 100.0,
+    }
+}
+
+fn host(steal: f64) -> HostShares {
+    HostShares {
+        busy: 0.5,
+        steal,
+        certain_steal: steal,
     }
 }
 
@@ -178,7 +187,7 @@ fn a_segment_border_separates_reads() {
         quality.begin_segment();
         quality.content_frame(0, arrival);
     }
-    assert!(!quality.first_is_uncertain);
+    assert!(!quality.is_uncertain());
     assert_eq!(quality.uncertain_frames, 0);
 }
 
@@ -229,7 +238,7 @@ fn conditions_that_spoil_a_run() {
     assert_verdict(&quality, Verdict::ClientBound, "recorder");
 
     let stolen = RunConditions {
-        host: Some((0.5, 0.06)),
+        host: Some(host(0.06)),
         ..quiet()
     };
     let quality = judge(&[(100, good(true))], &stolen);
@@ -265,4 +274,67 @@ fn the_record_as_statistics() {
     ] {
         assert!(stats[key].is_number(), "{key}");
     }
+}
+
+#[test]
+fn an_error_that_does_not_show_in_a_figure_is_no_reason() {
+    // 1.1 ms of a time to the last token of a second do not show; of one of 100 ms they do.
+    let late = |time| ResponseQuality {
+        times: [Some(time), Some(time)],
+        ..answer(false, &[(0, SOON), (1, LATE)])
+    };
+    let quality = judge(&[(100, late(1.0))], &quiet());
+    assert_eq!(quality.uncertain_requests_rate, 1.0);
+    assert!(
+        !quality
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("first or last")),
+        "{:?}",
+        quality.reasons
+    );
+    let quality = judge(&[(100, late(0.1))], &quiet());
+    assert!(
+        quality.reasons[0].contains("first or last"),
+        "{:?}",
+        quality.reasons
+    );
+}
+
+#[test]
+fn a_short_wait_for_a_core_is_weighed_against_the_latency() {
+    let conditions = |median_latency| RunConditions {
+        workers: vec![WorkerReport {
+            wait_share: 0.013,
+            ..WorkerReport::default()
+        }],
+        median_latency: Some(median_latency),
+        ..quiet()
+    };
+    let judged = |latency| judge(&[(100, good(false))], &conditions(latency)).verdict;
+    assert_eq!(judged(0.074), Verdict::Clean);
+    assert_eq!(judged(1.0), Verdict::Degraded);
+}
+
+#[test]
+fn nothing_is_advised_that_cannot_be_had() {
+    let late = answer(false, &[(0, LATE), (1, LATE)]);
+    let conditions = RunConditions {
+        could_stamp: false,
+        workers: vec![WorkerReport {
+            wait_share: 0.5,
+            ..WorkerReport::default()
+        }],
+        ..quiet()
+    };
+    let quality = judge(&[(100, late)], &conditions);
+    assert_eq!(quality.verdict, Verdict::ClientBound);
+    assert!(
+        !quality
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("kernel")),
+        "{:?}",
+        quality.reasons
+    );
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
+use crate::payload::ExtraFields;
 use crate::run::Connections;
 use crate::storage::Location;
 use llmeter_wire::StampSource;
@@ -39,6 +40,9 @@ pub(super) fn expected(setting: Setting) -> String {
             format!("one of {}", names.join(", "))
         }
         SettingKind::Expressions => "a table like { text = \"choices[0].text\" }".to_owned(),
+        SettingKind::Fields => {
+            format!("fields with JSON values like {example}, each given once, or a table of them")
+        }
         SettingKind::Address => format!("an address like {example}, or true"),
         SettingKind::Tables => "tables".to_owned(),
     }
@@ -133,6 +137,21 @@ impl Form for Vec<(String, String)> {
     fn write(&self) -> Value {
         let pairs = self.iter();
         pairs.map(|(part, path)| format!("{part}={path}")).collect()
+    }
+}
+
+/// A table, or `FIELD=VALUE` in a list.
+impl Form for ExtraFields {
+    fn read(value: &Value) -> Option<Self> {
+        if let Value::Object(table) = value {
+            return Some(table.clone().into());
+        }
+        let assignments = Vec::<String>::read(value)?;
+        Self::from_assignments(assignments.iter().map(String::as_str))
+    }
+
+    fn write(&self) -> Value {
+        self.fields().clone().into()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, with_settings};
 use crate::load::Load;
-use crate::payload::tokenizer_from_spec;
+use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};

@@ -40,6 +40,7 @@ fn form(kind: SettingKind) -> Map<String, Value> {
         SettingKind::Expressions => {
             json!({"oneOf": [{"type": "object", "additionalProperties": text()}, list()]})
         }
+        SettingKind::Fields => json!({"oneOf": [{"type": "object"}, text(), list()]}),
         SettingKind::Address => json!({"oneOf": [text(), {"type": "boolean"}]}),
         SettingKind::Tables => json!({"type": "array", "items": {
             "type": "object",
