@@ -6,7 +6,7 @@ use anyhow::Result;
 use llmeter::{RunResult, report};
 use serde_json::{Map, Value};
 
-use crate::progress;
+use crate::{exit, progress};
 
 /// Prints text as it is. A reader that went away is an error, which ends the program quietly.
 pub(crate) fn text(text: &str) -> Result<()> {
@@ -21,13 +21,23 @@ pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
     text(&format!("{}\n", serde_json::to_string_pretty(object)?))
 }
 
-/// Prints a result: its summary, or its statistics as JSON.
+/// Prints a result: its summary, or its statistics as JSON. What standard output does not take, as
+/// one that is a file on a full disk, goes to standard error.
 pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
-    if !is_json {
-        return text(&report::summary(result));
-    }
-    warnings(result);
-    json(&result.stats_map())
+    let shown = match is_json {
+        false => report::summary(result),
+        true => {
+            warnings(result);
+            serde_json::to_string_pretty(&result.stats_map())? + "\n"
+        }
+    };
+    text(&shown).map_err(|reason| {
+        if exit::is_broken_pipe(&reason) {
+            return reason;
+        }
+        note(shown.trim_end());
+        reason.context("cannot write to standard output")
+    })
 }
 
 /// Prints a result's warnings, which its summary has as well.

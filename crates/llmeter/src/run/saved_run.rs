@@ -9,8 +9,9 @@ use crate::base::error::{Error, Result};
 use crate::callback;
 use crate::endpoint::{self, SavedObject};
 use crate::payload::{Payload, load_payloads, tokenizer_from_saved};
-use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
+use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE};
 use crate::run::{RunConfig, RunSettings, Unsaved};
+use crate::saved::json;
 use crate::storage::Location;
 
 type Object = Map<String, Value>;
@@ -49,7 +50,7 @@ impl SavedRun {
             let Some(text) = folder.join(name).read_if_there()? else {
                 return Ok(None);
             };
-            read_json(&text)
+            json::read(&text)
                 .map(Some)
                 .map_err(|reason| not_a_run(format!("{name} cannot be understood: {reason}")))
         };
