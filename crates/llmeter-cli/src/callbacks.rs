@@ -1,5 +1,6 @@
 //! The callbacks of a run, from flags and configuration file.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -47,27 +48,60 @@ pub(crate) fn of(
 }
 
 fn mlflow(settings: &RunSettings) -> Result<Option<MlflowCallback>> {
-    let Some(uri) = &settings.mlflow else {
-        let details = [Setting::MlflowExperiment, Setting::MlflowArtifacts];
-        return match settings.given().find(|given| details.contains(given)) {
-            Some(setting) => Err(Error::requires(setting, Setting::Mlflow).into()),
-            None => Ok(None),
-        };
-    };
-    let mut mlflow = MlflowCallback::new().artifacts(settings.mlflow_artifacts == Some(true));
-    if !uri.is_empty() {
-        mlflow = mlflow.tracking_uri(uri)?;
-    } else if std::env::var_os("MLFLOW_TRACKING_URI").is_none_or(|uri| uri.is_empty()) {
-        let error = Error::hidden(Setting::Mlflow, "the address of a tracking server");
-        return Err(error
-            .with_hint("set MLFLOW_TRACKING_URI, or give it here")
-            .into());
+    if settings.mlflow.is_some() {
+        return mlflow_over(MlflowCallback::new(), settings).map(Some);
+    }
+    let details = [Setting::MlflowExperiment, Setting::MlflowArtifacts];
+    match settings.given().find(|given| details.contains(given)) {
+        Some(setting) => Err(Error::requires(setting, Setting::Mlflow).into()),
+        None => Ok(None),
+    }
+}
+
+/// What the settings say, over a callback.
+pub(crate) fn mlflow_over(
+    mut mlflow: MlflowCallback,
+    settings: &RunSettings,
+) -> Result<MlflowCallback> {
+    match settings.mlflow.as_deref() {
+        None => {}
+        Some("") if !is_set("MLFLOW_TRACKING_URI") => {
+            let error = Error::hidden(Setting::Mlflow, "the address of a tracking server");
+            return Err(error
+                .with_hint("set MLFLOW_TRACKING_URI, or give it here")
+                .into());
+        }
+        Some("") => {}
+        Some(uri) => mlflow = mlflow.tracking_uri(uri)?,
     }
     if let Some(name) = &settings.mlflow_experiment {
         mlflow = mlflow.experiment(name);
     }
+    if settings.mlflow_artifacts == Some(true) {
+        mlflow = mlflow.artifacts(true);
+    }
     mlflow.validate()?;
-    Ok(Some(mlflow))
+    Ok(mlflow)
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// Requires what the callbacks log to, whichever way they were given.
+pub(crate) fn require_mlflow(callbacks: &mut [Arc<dyn Callback>]) -> Result<()> {
+    let mut is_logged = false;
+    for callback in callbacks {
+        let any: &dyn Any = &**callback;
+        if let Some(mlflow) = any.downcast_ref::<MlflowCallback>() {
+            *callback = Arc::new(mlflow.clone().required(true));
+            is_logged = true;
+        }
+    }
+    match is_logged {
+        true => Ok(()),
+        false => Err(Error::requires(Setting::MlflowRequired, Setting::Mlflow).into()),
+    }
 }
 
 /// A table names its type, whose fields are its other keys, or a file.
@@ -76,10 +110,7 @@ fn from_table(table: &Map<String, Value>) -> Result<Arc<dyn Callback>> {
         (None, Some(Value::String(file))) if table.len() == 1 => {
             Ok(<dyn Callback>::load_from_file_blocking(file)?)
         }
-        (Some(Value::String(_)), _) => {
-            let value = Value::Object(table.clone());
-            Ok(callback::from_json(&typed(value))?)
-        }
+        (Some(Value::String(_)), _) => Ok(callback::from_json(&typed(table.clone()))?),
         _ => Err(UsageError(format!(
             "give {TYPE} = \"NAME\" and the fields of that type, or {FILE} = \"FILE.json\"; \
              `llmeter callbacks` lists the types"
@@ -88,20 +119,31 @@ fn from_table(table: &Map<String, Value>) -> Result<Arc<dyn Callback>> {
     }
 }
 
-/// Turns every `type` into the key by which saved objects bear a bare name.
-fn typed(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let named = |name: String| match name.as_str() {
-                TYPE => "_type".to_owned(),
-                _ => name,
-            };
-            let fields = fields
-                .into_iter()
-                .map(|(name, value)| (named(name), typed(value)));
-            Value::Object(Map::from_iter(fields))
+/// Turns the `type` of a table into the key by which saved objects bear a bare name, and so in the
+/// objects that it has in it. A `type` elsewhere, as among tags, is the user's.
+fn typed(mut table: Map<String, Value>) -> Value {
+    let name = table.get(TYPE).and_then(Value::as_str).unwrap_or_default();
+    let kinds = callback::kinds();
+    let kind = kinds
+        .iter()
+        .find(|kind| kind.class == name || kind.name() == name);
+    let fields = kind.map(|kind| kind.fields).unwrap_or_default();
+    for field in fields.iter().filter(|field| field.has_objects) {
+        match table.get_mut(field.name) {
+            Some(Value::Object(objects)) => objects.values_mut().for_each(rename_type),
+            Some(Value::Array(objects)) => objects.iter_mut().for_each(rename_type),
+            _ => {}
         }
-        Value::Array(items) => items.into_iter().map(typed).collect(),
-        other => other,
+    }
+    let mut table = Value::Object(table);
+    rename_type(&mut table);
+    table
+}
+
+fn rename_type(object: &mut Value) {
+    if let Value::Object(fields) = object
+        && let Some(name) = fields.remove(TYPE)
+    {
+        fields.insert("_type".to_owned(), name);
     }
 }

@@ -16,7 +16,8 @@ Examples:
 
 Exit codes:
   0 success   1 could not run   2 bad usage   3 every request failed
-  4 --strict and the verdict is not clean   130 interrupted, results saved
+  4 --strict and the verdict is not clean   5 measured, but not all files could be written
+  130 interrupted, results saved
 
 Environment:
   OPENAI_API_KEY                         the API key, unless --api-key-env names another variable
@@ -162,3 +163,10 @@ Examples:
       Read the manual page.
   llmeter man run > ~/.local/share/man/man1/llmeter-run.1
       Install the page of `llmeter run`, for `man llmeter-run`.";
+
+pub(crate) const MLFLOW_EXAMPLES: &str = "\
+Examples:
+  llmeter mlflow runs/20260102-0304 --mlflow http://localhost:5000 --mlflow-experiment nightly
+      Log a run; the address at which it can be seen is printed.
+  llmeter mlflow runs/20260102-0304
+      Log it to the server that the run was to be logged to.";

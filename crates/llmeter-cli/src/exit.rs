@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     AllFailed = 3,
     /// With `--strict`: the measurement's verdict is not `clean`.
     NotClean = 4,
+    /// Measured and printed, but not all files could be written.
+    NotSaved = 5,
     /// Interrupted; what was measured is saved.
     Interrupted = 130,
 }
@@ -154,7 +156,7 @@ fn flags(names: &str) -> String {
     flags.join(" + ")
 }
 
-fn is_broken_pipe(reason: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(reason: &anyhow::Error) -> bool {
     reason.chain().any(|cause| {
         cause
             .downcast_ref::<std::io::Error>()

@@ -7,7 +7,7 @@ use console::Term;
 use llmeter::{RunResult, report};
 use serde_json::{Map, Value};
 
-use crate::progress;
+use crate::{exit, progress};
 
 /// Columns of the terminal that standard output is; without one, text has any width.
 pub(crate) fn width() -> usize {
@@ -23,7 +23,11 @@ fn columns(terminal: &Term) -> usize {
 
 /// Prints text for people: nothing in it acts on a terminal, and its lines are broken between words.
 pub(crate) fn text(text: &str) -> Result<()> {
-    raw(&report::fitted(&report::escaped_lines(text), width()))
+    raw(&fitted(text))
+}
+
+fn fitted(text: &str) -> String {
+    report::fitted(&report::escaped_lines(text), width())
 }
 
 /// Prints text as it is. A reader that went away is an error, which ends the program quietly.
@@ -41,10 +45,14 @@ pub(crate) fn json(object: &Map<String, Value>) -> Result<()> {
 
 /// Prints JSON. What acts on a terminal can only be within its strings, and is an escape there, too.
 pub(crate) fn json_text(json: &str) -> Result<()> {
+    raw(&escaped_json(json))
+}
+
+fn escaped_json(json: &str) -> String {
     let is_escaped =
         |c: char| c != '\n' && report::escaped(c.encode_utf8(&mut [0; 4])) != c.to_string();
     if !json.contains(is_escaped) {
-        return raw(&format!("{json}\n"));
+        return format!("{json}\n");
     }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -53,16 +61,26 @@ pub(crate) fn json_text(json: &str) -> Result<()> {
             false => out.push(c),
         }
     }
-    raw(&format!("{out}\n"))
+    out + "\n"
 }
 
-/// Prints a result: its summary, or its statistics as JSON.
+/// Prints a result: its summary, or its statistics as JSON. What standard output does not take, as
+/// one that is a file on a full disk, goes to standard error.
 pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
-    if !is_json {
-        return text(&report::summary_within(result, width()));
-    }
-    warnings(result);
-    json(&result.stats_map())
+    let shown = match is_json {
+        false => fitted(&report::summary_within(result, width())),
+        true => {
+            warnings(result);
+            escaped_json(&serde_json::to_string_pretty(&result.stats_map())?)
+        }
+    };
+    raw(&shown).map_err(|reason| {
+        if exit::is_broken_pipe(&reason) {
+            return reason;
+        }
+        note(shown.trim_end());
+        reason.context("cannot write to standard output")
+    })
 }
 
 /// Prints a result's warnings, which its summary has as well.

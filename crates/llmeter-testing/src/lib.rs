@@ -2,7 +2,8 @@
 //!
 //! A script is a list of [`Step`]s for one request: bytes, written together or one by one, pauses,
 //! the several ways of ending a connection. Once it is played, the server reads the next request
-//! on the connection, unless the request said `Connection: close`. What it is sent is recorded.
+//! on the connection, unless the request said `Connection: close` or is one of HTTP/1.0. What it is
+//! sent is recorded.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -335,4 +336,35 @@ impl Shared {
 /// A thread that panicked has done no harm to what it recorded.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    fn ask(server: &ScriptedServer, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        // Ends with the connection.
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
+    #[test]
+    fn the_connection_ends_after_a_response_to_who_asked_for_that() {
+        let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        let server = ScriptedServer::play(vec![vec![Step::write(response)]]);
+        let server = server.start().unwrap();
+        for request in [
+            "GET /a HTTP/1.1\r\nconnection: CLOSE\r\n\r\n",
+            "GET /b HTTP/1.0\r\n\r\n",
+            "POST /c HTTP/1.1\r\nConnection: te, close\r\nContent-Length: 2\r\n\r\nho",
+        ] {
+            assert_eq!(ask(&server, request), response, "{request}");
+        }
+        assert_eq!(server.connections(), 3);
+    }
 }

@@ -37,10 +37,17 @@ impl Request {
         String::from_utf8_lossy(&self.body)
     }
 
-    pub(crate) fn keeps_connection(&self) -> bool {
+    /// Whether the client wants to use the connection again, as its `Connection` header and its
+    /// version of HTTP say.
+    pub fn keeps_connection(&self) -> bool {
         let connection = self.header("connection").unwrap_or_default();
-        let mut options = connection.split(',').map(str::trim);
-        !options.any(|option| option.eq_ignore_ascii_case("close"))
+        let options = || connection.split(',').map(str::trim);
+        let says = |wanted| options().any(|option| option.eq_ignore_ascii_case(wanted));
+        let is_old = self
+            .head
+            .first()
+            .is_some_and(|line| line.ends_with("HTTP/1.0"));
+        !says("close") && (!is_old || says("keep-alive"))
     }
 
     /// The next request; `None` if the client closes before it is complete.
@@ -152,5 +159,9 @@ mod tests {
         let (request, _) = parse("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n").unwrap();
         assert_eq!(request.head.len(), 2);
         assert!(!request.keeps_connection());
+        let (request, _) = parse("GET / HTTP/1.0\r\n\r\n").unwrap();
+        assert!(!request.keeps_connection());
+        let (request, _) = parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").unwrap();
+        assert!(request.keeps_connection());
     }
 }

@@ -39,6 +39,19 @@
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`report`] | results as text and charts |
+//!
+//! # Cargo features
+//!
+//! All are on by default; `default-features = false` leaves them out, and with them most
+//! dependencies. What a build lacks is refused with [`Error::MissingFeature`] or as an unknown name.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `aws` | Amazon Bedrock (Converse and InvokeModel) and SageMaker with signed requests, Claude on Bedrock, SageMaker's prices, and the AWS SDK's chain of credentials, for `s3://` too |
+//! | `cloud` | run folders, payloads and files in S3, Google Cloud Storage and Azure Blob Storage |
+//! | `hf-tokenizers` | token counts by a Hugging Face `tokenizer.json` (`hf:FILE`) |
+//! | `mlflow` | runs logged to an MLflow tracking server |
+//! | `tiktoken` | token counts by OpenAI's encodings (`tiktoken:NAME`) |
 
 pub mod api;
 mod aws;
@@ -82,3 +95,27 @@ const CALLBACKS: &[fn(&mut saved::Registry<dyn Callback>)] = &[
     #[cfg(feature = "mlflow")]
     callback::add::<mlflow::MlflowCallback>,
 ];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_cargo_feature_is_described() {
+        let manifest = include_str!("../Cargo.toml");
+        let (_, features) = manifest.split_once("[features]\n").unwrap();
+        let (features, _) = features.split_once("\n\n").unwrap();
+        let names = features
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split_once(" = ").unwrap().0)
+            .filter(|name| *name != "default");
+        let mut count = 0;
+        for name in names {
+            let row = format!("//! | `{name}` | ");
+            assert!(include_str!("lib.rs").contains(&row), "{name}");
+            let readme = include_str!("../../../README.md");
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+            count += 1;
+        }
+        assert!(count > 0);
+    }
+}

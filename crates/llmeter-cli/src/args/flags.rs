@@ -277,3 +277,16 @@ impl Subset for OfCost {
         setting.group() == SettingGroup::Costs && setting != Setting::MaxCost
     }
 }
+
+/// Where a saved run is logged: `mlflow`.
+#[derive(Debug)]
+pub(crate) enum OfMlflow {}
+
+impl Subset for OfMlflow {
+    fn has(setting: Setting) -> bool {
+        matches!(
+            setting,
+            Setting::Mlflow | Setting::MlflowExperiment | Setting::MlflowArtifacts
+        )
+    }
+}

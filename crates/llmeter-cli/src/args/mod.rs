@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
 
-pub(crate) use flags::{Flags, OfCost, OfRun, Subset};
+pub(crate) use flags::{Flags, OfCost, OfMlflow, OfRun, Subset};
 use flags::{OfPayload, OfProbe};
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
@@ -21,7 +21,7 @@ pub(crate) use simulate::SimulateArguments;
 
 use crate::examples::{
     CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COMPLETIONS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES,
-    EXAMPLES, MAN_EXAMPLES, SHOW_EXAMPLES,
+    EXAMPLES, MAN_EXAMPLES, MLFLOW_EXAMPLES, SHOW_EXAMPLES,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Compute what a finished run cost
     Cost(Box<CostArguments>),
+    /// Log a finished run to an MLflow tracking server
+    Mlflow(Box<MlflowArguments>),
     /// List the available callbacks, or write a file for one
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the reported times
@@ -124,6 +126,19 @@ pub(crate) struct CostArguments {
     /// Print only the costs, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = MLFLOW_EXAMPLES)]
+pub(crate) struct MlflowArguments {
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    ///
+    /// Without --mlflow the run is logged as it would have been at its end: by the MLflow callback
+    /// that it had, else to MLFLOW_TRACKING_URI.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Location,
+    #[command(flatten)]
+    pub(crate) flags: Flags<OfMlflow>,
 }
 
 #[derive(Debug, Args)]

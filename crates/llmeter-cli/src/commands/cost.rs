@@ -21,9 +21,11 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
     };
     let mut result = show::load(&arguments.folder)?;
     model.apply(&mut result)?;
-    if arguments.write {
-        result.save(None)?;
-    }
+    let saved = match arguments.write {
+        true => result.save(None),
+        false => Ok(()),
+    };
+    // Printed, whatever becomes of the files.
     output::warnings(&result);
     if arguments.json {
         let stats = result.stats_map().into_iter();
@@ -32,7 +34,13 @@ pub(crate) fn cost(arguments: &CostArguments) -> Result<Exit> {
     } else {
         output::text(&report::cost_within(&result, output::width()))?;
     }
-    Ok(Exit::Done)
+    match saved {
+        Ok(()) => Ok(Exit::Done),
+        Err(reason) => {
+            output::note(&format!("error: the costs could not be written: {reason}"));
+            Ok(Exit::NotSaved)
+        }
+    }
 }
 
 /// The model that the run itself was given.

@@ -56,10 +56,9 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         .output(&arguments.output);
     arguments.output.check(llmeter::Setting::Output)?;
     let name = format!("demo-{}", llmeter::default_run_name());
-    let session = arguments
-        .output
-        .join(RunFolder::free_name(&arguments.output, &name)?);
+    let session = RunFolder::create_group(&arguments.output, &name)?;
     let mut results: Vec<RunResult> = Vec::new();
+    let mut is_saved = true;
     for clients in CONCURRENCY_LEVELS {
         let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
         let label = format!("{clients:>3} clients");
@@ -72,8 +71,9 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
             run.run_name = Some(format!("{clients:05}-clients"));
             run.run_description = Some("llmeter demo".to_owned());
         })?;
+        is_saved = result.unwritten.is_empty();
         results.push(result);
-        if interrupt.is_stopped() {
+        if interrupt.is_stopped() || !is_saved {
             break;
         }
     }
@@ -91,6 +91,8 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     simulator.stop()?;
     Ok(if interrupt.is_stopped() {
         Exit::Interrupted
+    } else if !is_saved {
+        Exit::NotSaved
     } else {
         Exit::Done
     })

@@ -7,6 +7,7 @@ mod cost;
 mod demo;
 mod failure;
 mod man;
+mod mlflow;
 mod payload;
 mod probe;
 mod run;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
+        Command::Mlflow(arguments) => mlflow::mlflow(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Simulate(arguments) => simulate::simulate(*arguments),

@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use llmeter::api::output_limit;
+use llmeter::payload::Payload;
+use llmeter::result::Unwritten;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
-use super::{calibrate, failure};
+use super::{calibrate, failure, mlflow};
 use crate::args::RunArguments;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::{output, progress, settings, signals};
 
 /// Tokens of a response up to which `--calibrate` follows the payload.
@@ -21,6 +23,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let key_variable = settings.api_key_env.clone();
     let config = settings::config(arguments, settings)?;
     let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
+    // Before signals are caught, so that one ends the question.
+    if !mlflow::may_start(&config)? {
+        return Ok(Exit::CouldNotRun);
+    }
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
     let mut calibration = None;
@@ -46,6 +52,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
         }
         Err(reason) => return Err(reason.into()),
     };
+    let mut is_saved = result.unwritten.is_empty();
     if let Some(calibration) = calibration {
         result.add_stats(calibration.stats());
         if result.summary.output_path.is_some()
@@ -53,16 +60,35 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
         {
             let warning = format!("the calibration is not in the run's files: {reason}");
             result.warnings.push(warning);
+            is_saved = false;
         }
     }
-    output::result(&result, json)?;
-    let exit = exit_of(&result, strict);
+    if let Err(reason) = output::result(&result, json) {
+        if exit::is_broken_pipe(&reason) {
+            return Err(reason);
+        }
+        // It is on standard error now, where the error follows it.
+        exit::report(&reason);
+        return Ok(Exit::NotSaved);
+    }
+    mlflow::tell(&result);
+    let exit = match is_saved {
+        true => exit_of(&result, strict),
+        false => Exit::NotSaved,
+    };
     if exit == Exit::AllFailed {
         let reason = failure::all_failed(&result, key.as_ref());
         output::note(&format!("error: {reason}"));
     }
     if exit == Exit::NotClean {
         output::note(&format!("error: {}", not_clean(&result)));
+    }
+    if exit == Exit::NotSaved {
+        output::note("error: not all files of the run could be written, as the warnings say");
+        let mut unwritten = result.unwritten.iter();
+        if result.interrupted && unwritten.any(|one| matches!(one, Unwritten::Responses { .. })) {
+            output::note("hint: `--ignore-write-errors` goes on sending all the same");
+        }
     }
     Ok(exit)
 }
@@ -108,10 +134,39 @@ fn measure_machine(
         stamps: config.stamps,
         ..LoadShape::default()
     };
-    let payloads = config.payloads.iter();
-    let limits = payloads.filter_map(|payload| output_limit(payload));
-    if let Some(tokens) = limits.max() {
-        shape.output_tokens = tokens.clamp(2, MAX_CALIBRATION_TOKENS) as u32;
+    if let Some(tokens) = output_tokens(config.payloads.iter().map(|payload| &**payload)) {
+        shape.output_tokens = tokens;
     }
     calibrate::measure(&shape, interrupt, quiet)
+}
+
+/// Tokens of the calibration's responses: as many as these payloads allow, wherever their API has its
+/// limit. `None` if they have none.
+fn output_tokens<'a>(payloads: impl Iterator<Item = &'a Payload>) -> Option<u32> {
+    let most = payloads.filter_map(output_limit).max()?;
+    Some(most.clamp(2, MAX_CALIBRATION_TOKENS) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use llmeter::api::ApiMode;
+
+    use super::*;
+
+    #[test]
+    fn a_calibration_follows_the_output_limit_of_every_api() {
+        for mode in ApiMode::all() {
+            let payload = mode.create_payload("Hello", 17).unwrap();
+            let expected = (mode.name != "openai-embeddings").then_some(17);
+            assert_eq!(
+                output_tokens([&payload].into_iter()),
+                expected,
+                "{}",
+                mode.name
+            );
+        }
+        let long = ApiMode::named("gemini-stream").unwrap();
+        let long = long.create_payload("Hello", 100_000).unwrap();
+        assert_eq!(output_tokens([&long].into_iter()), Some(256));
+    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use llmeter::{RunSettings, Setting};
+use serde_json::Value;
 use toml::Spanned;
 
 use crate::args::{Flags, Subset};
@@ -52,15 +53,29 @@ pub(super) fn read(text: &str) -> Result<RunSettings, Mistake> {
             (Some(name.span()), reason)
         })?;
         let span = value.span();
-        let value = serde_json::to_value(value.into_inner())
-            .map_err(|reason| (Some(span.clone()), reason.to_string()))?;
-        let set = settings.set(setting, &value);
+        let set = settings.set(setting, &json(value.into_inner()));
         set.map_err(|reason| (Some(span), reason.with_setting_names(&key)))?;
     }
     settings
         .check()
         .map_err(|reason| (None, reason.with_setting_names(&key)))?;
     Ok(settings)
+}
+
+/// A value as settings take it: dates and times, which JSON does not have, are texts.
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(value) => value.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            let entries = table.into_iter().map(|(name, value)| (name, json(value)));
+            Value::Object(entries.collect())
+        }
+    }
 }
 
 /// How a file calls a setting.

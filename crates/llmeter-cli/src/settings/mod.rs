@@ -43,7 +43,8 @@ fn text_or_file(setting: Setting, given: &str) -> Result<String> {
 /// The run that flags and a configuration file, which `settings` has both, describe.
 pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<RunConfig> {
     let callbacks = callbacks::of(arguments, &settings)?;
-    let config = match &arguments.from {
+    let is_mlflow_required = settings.mlflow_required == Some(true);
+    let mut config = match &arguments.from {
         Some(folder) => {
             let saved = SavedRun::load(folder)?;
             repeated(settings, saved, callbacks, arguments.no_callbacks)?
@@ -59,6 +60,9 @@ pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<
             config
         }
     };
+    if is_mlflow_required {
+        callbacks::require_mlflow(&mut config.callbacks)?;
+    }
     config.validate()?;
     Ok(config)
 }

@@ -227,6 +227,49 @@ fn a_configuration_file_lists_callbacks() {
     assert_eq!(prompt.matches("] ").count(), 4, "{prompt}");
 }
 
+/// `type` names the type of a table and of the objects in it, and is the user's own elsewhere.
+#[test]
+fn a_type_among_tags_is_a_tag() {
+    let (place, server) = (Place::new(), start(quick()));
+    let mlflow = Scripted::start(|_| scripted::json("404 Not Found", "{}"));
+    let address = mlflow.url.strip_suffix("/v1").unwrap();
+    place.file(
+        "run.toml",
+        format!(
+            "[[callbacks]]\ntype = \"MlflowCallback\"\ntracking_uri = \"{address}\"\n\
+             tags = {{ type = \"nightly\", file = \"a\", day = 2026-11-27 }}\n\n\
+             [[callbacks]]\ntype = \"CostModel\"\n\
+             request_dims = {{ type = {{ type = \"InputTokens\", price_per_million = 3 }} }}\n\
+             run_dims = [{{ type = \"EndpointTime\", price_per_hour = 3.6 }}]\n"
+        ),
+    );
+    place
+        .run(&server.base_url(), &["--config", "run.toml"])
+        .exits(0);
+    let saved = place.json("run_config.json");
+    let state = |index: usize| saved["callbacks"][index]["__llmeter_state__"].clone();
+    let tags = json!({"type": "nightly", "file": "a", "day": "2026-11-27"});
+    assert_eq!(state(0)["tags"], tags);
+    let price = &state(1)["request_dims"]["type"];
+    let class = price["__llmeter_class__"].as_str().unwrap();
+    assert!(class.ends_with(".InputTokens"), "{price}");
+    assert!(place.stats()["cost_total"].as_f64().unwrap() > 0.0);
+    // And so it stays in a run that is repeated.
+    let again = [
+        "run",
+        "--from",
+        "runs/it",
+        "--run-name",
+        "it",
+        "--overwrite",
+    ];
+    place.llmeter(again).exits(0);
+    assert_eq!(
+        place.json("run_config.json")["callbacks"],
+        saved["callbacks"]
+    );
+}
+
 #[test]
 fn what_cannot_be_a_callback_is_refused_in_one_line() {
     let (place, server) = (Place::new(), start(quick()));

@@ -15,17 +15,21 @@ mod echoes;
 mod extra_fields;
 mod failing_servers;
 mod foreign_texts;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod golden_payloads;
 mod help;
 #[cfg(unix)]
 mod interrupt;
 mod measurement;
 mod media;
+mod mlflow;
 mod payloads;
 mod probe;
 mod progress;
 mod proxies;
 mod run;
+mod s3_servers;
 mod sagemaker_costs;
 mod scripted;
 mod secrets;

@@ -23,6 +23,9 @@ pub(super) struct CaseRun<'a> {
     pub(super) case: Case,
     pub(super) streaming: bool,
     pub(super) says: &'a Says,
+    /// Whether the server closes the connection after its response, because the request asked for
+    /// that. It says so.
+    pub(super) closes: bool,
 }
 
 impl CaseRun<'_> {
@@ -94,7 +97,8 @@ impl CaseRun<'_> {
             false => Vec::new(),
         };
         let line = |(name, value)| format!("{name}: {value}\r\n");
-        headers.into_iter().map(line).collect()
+        let close = self.closes.then_some("Connection: close\r\n".to_owned());
+        headers.into_iter().map(line).chain(close).collect()
     }
 
     fn json(&self, status: &str, body: &[u8]) -> Vec<u8> {

@@ -122,18 +122,29 @@ impl Suite {
             case,
             streaming,
             says: &says,
+            closes: false,
         };
         let after = CaseRun {
             case: Case::Usage,
             says: &plain,
             ..asked
         };
-        let (Some(script), Some(good)) = (asked.script(), after.script()) else {
+        let scripts = |closes| {
+            let [asked, after] = [asked, after].map(|run| CaseRun { closes, ..run });
+            Some([asked.script()?, after.script()?])
+        };
+        let (Some(kept), Some(closed)) = (scripts(false), scripts(true)) else {
             let problem = "the wording has no words for it: if the API cannot say it, skip the \
                            case with a reason";
             return Err(problem.into());
         };
-        let mut server = ScriptedServer::play(vec![script, good]);
+        let mut server = ScriptedServer::respond(move |request| {
+            let scripts = match request.keeps_connection() {
+                true => &kept,
+                false => &closed,
+            };
+            scripts[request.number.min(1)].clone()
+        });
         if let Transport::Tcp(is_complete) = transport {
             server = server.reading(is_complete);
         }
@@ -152,9 +163,13 @@ impl Suite {
         let next = after.problems(&second, prompt.is_some()).into_iter();
         problems.extend(next.map(|problem| format!("the request after it: {problem}")));
         problems.extend(self.wrong_requests(&requests, streaming));
-        if is_http && !asked.breaks_the_connection() && connections != 1 {
+        let (expected, why) = match requests.first().is_none_or(Request::keeps_connection) {
+            true => (1, "which is kept after the response"),
+            false => (2, "as the request asks to close it"),
+        };
+        if is_http && !asked.breaks_the_connection() && connections != expected {
             problems.push(format!(
-                "connections: expected 1, which is kept after the response, got {connections}"
+                "connections: expected {expected}, {why}, got {connections}"
             ));
         }
         Ok(match problems.is_empty() {

@@ -44,7 +44,13 @@ const SPEC: ApiSpec = ApiSpec {
     appended: &["models"],
     system_fields: &["system_instruction", "systemInstruction"],
     prompt_fields: &["contents"],
-    limit_fields: &[&["generationConfig", "maxOutputTokens"]],
+    limit_fields: &[
+        &["generationConfig", "maxOutputTokens"],
+        // The API takes its names in either spelling.
+        &["generationConfig", "max_output_tokens"],
+        &["generation_config", "max_output_tokens"],
+        &["generation_config", "maxOutputTokens"],
+    ],
     inputs: INPUTS,
     ..ApiSpec::DEFAULT
 };

@@ -64,6 +64,11 @@ mod tests {
                 Some(7),
             ),
             (json!({"parameters": {"max_new_tokens": 3}}), Some(3)),
+            (
+                json!({"generation_config": {"max_output_tokens": 6}}),
+                Some(6),
+            ),
+            (json!({"max_output_tokens": 8}), Some(8)),
             (json!({"max_tokens": 5, "n": 4}), Some(20)),
         ] {
             assert_eq!(

@@ -68,6 +68,12 @@ pub enum Error {
         /// The folder, as a path or a URL.
         path: String,
     },
+    /// Another run writes to a run folder.
+    #[error("another run is writing to {path}; choose another run name or output folder")]
+    FolderBusy {
+        /// The folder.
+        path: String,
+    },
     /// A folder holds nothing that can be loaded as a run.
     #[error("{path} is not a run folder: {reason}")]
     NotARun {
@@ -136,6 +142,12 @@ pub enum Error {
         reason: String,
         /// What the connection or the response's reader said.
         source: Option<Cause>,
+    },
+    /// A run cannot be logged to MLflow.
+    #[error("MLflow: {reason}")]
+    Mlflow {
+        /// Why not, and what to do about it.
+        reason: String,
     },
     /// This build of llmeter lacks a feature.
     #[error("{what}: this build of llmeter lacks the feature `{feature}`")]

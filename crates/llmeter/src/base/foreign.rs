@@ -2,9 +2,12 @@
 //! become failures of what it was doing and nothing more.
 
 use std::any::Any;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::pin;
+use std::sync::{Mutex, Once, PoisonError};
 use std::task::Poll;
 
 /// A panic's message.
@@ -21,6 +24,39 @@ impl From<Box<dyn Any + Send>> for Panic {
         };
         Self(text)
     }
+}
+
+thread_local! {
+    static SHOWS_PANICS_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From here on this thread's panics are shown on standard error by their first only: foreign code
+/// that panics at each response would fill the terminal, and who called it counts them anyway.
+///
+/// The first call puts a hook before the process's panic hook, to which all others go as before.
+pub(super) fn show_panics_once() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let show = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !is_repeated(panic) {
+                show(panic);
+            }
+        }));
+    });
+    SHOWS_PANICS_ONCE.set(true);
+}
+
+/// Whether a panic at this place was shown before.
+fn is_repeated(panic: &PanicHookInfo<'_>) -> bool {
+    static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // A thread that ends has no such variable any more.
+    let applies = SHOWS_PANICS_ONCE.try_with(Cell::get).unwrap_or(false);
+    let Some(place) = panic.location().filter(|_| applies) else {
+        return false;
+    };
+    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    !shown.insert(place.to_string())
 }
 
 /// Calls `work`. What it changed before a panic stays changed: it must not be relied on.

@@ -1,9 +1,11 @@
 //! Asynchronous work for callers that may be in an async runtime or in none.
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::thread::JoinHandle;
 
 use super::error::{Error, Result};
+use super::foreign::show_panics_once;
 use super::host::lower_priority;
 
 /// A runtime for the calling thread alone.
@@ -40,13 +42,34 @@ where
         .unwrap_or_else(|_| Err(internal_error()))
 }
 
+/// Carries out work that blocks and starts runtimes of its own: on the calling thread, or, where that
+/// may be one of an async runtime's, on another, while the calling one waits.
+pub(crate) fn off_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Ok(work());
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("run".to_owned());
+        let thread = thread.spawn_scoped(scope, || {
+            show_panics_once();
+            work()
+        });
+        let thread = thread.map_err(Error::system("start a thread"))?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
 /// Starts a thread.
 pub(crate) fn spawn<T: Send + 'static>(
     name: impl Into<String>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
     let thread = std::thread::Builder::new().name(name.into());
-    thread.spawn(work).map_err(Error::system("start a thread"))
+    let spawned = thread.spawn(|| {
+        show_panics_once();
+        work()
+    });
+    spawned.map_err(Error::system("start a thread"))
 }
 
 /// Starts a thread that yields to the workers.

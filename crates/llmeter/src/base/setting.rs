@@ -119,6 +119,11 @@ macro_rules! with_settings {
             MlflowExperiment mlflow_experiment: String, Text, Callbacks, "NAME", "nightly",
                 "MLflow experiment, created if it does not exist [default: MLFLOW_EXPERIMENT_NAME, \
                  else \"Default\"]", "";
+            MlflowRequired mlflow_required: bool, Switch, Callbacks, "", "true",
+                "Do not start a run that cannot be logged to MLflow",
+                "Before the run the server is asked whether it answers and has the experiment and the \
+                 parent run. If not, the default is to ask on a terminal and to go on with a warning \
+                 elsewhere.";
             MlflowArtifacts mlflow_artifacts: bool, Switch, Callbacks, "", "true",
                 "Upload the run's files and latency charts to MLflow", "";
 
@@ -158,6 +163,10 @@ macro_rules! with_settings {
                 "Description of the run", "";
             Overwrite overwrite: bool, Switch, Output, "", "true",
                 "Replace an existing run of this name", "";
+            IgnoreWriteErrors ignore_write_errors: bool, Switch, Output, "", "true",
+                "Go on sending when responses can no longer be written, as on a full disk",
+                "Without it the run stops sending then. The summary is printed and what can be \
+                 written is written in either case; the exit code is 5.";
             Quiet quiet: bool, Switch, Output, "", "true",
                 "Hide progress", "";
             Json json: bool, Switch, Output, "", "true",

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Callback, from_json, kinds};
 use crate::base::error::{Error, Result};
-use crate::saved::Kind;
+use crate::saved::{Kind, as_json, refused};
 use crate::storage::Location;
 
 impl dyn Callback {
@@ -65,36 +63,15 @@ impl dyn Callback {
         let saved = self
             .saved()?
             .ok_or_else(|| Error::field("callback", self.name(), "one that has a saved form"))?;
-        Ok(crate::result::to_indented_json(&saved.to_json()))
+        Ok(saved.to_file())
     }
 }
 
 fn built(path: &Location, text: Result<Vec<u8>>) -> Result<Arc<dyn Callback>> {
-    let refused = |line, column, reason: String| Error::Content {
-        path: path.to_string().into(),
-        line,
-        column,
-        reason,
-        source: None,
-    };
     let known = || {
         let names: Vec<_> = kinds().iter().map(Kind::name).collect();
         format!("known types: {}", names.join(", "))
     };
-    let text = text.map_err(|error| {
-        let reason = match &error {
-            Error::Io { source, .. } => source.to_string(),
-            Error::Storage { reason, .. } => reason.clone(),
-            other => other.to_string(),
-        };
-        let reason = format!("no callback can be read from it: {reason}; {}", known());
-        refused(None, None, reason).caused_by(error)
-    })?;
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-    let value: Value = serde_json::from_slice(text).map_err(|reason| {
-        let (line, column) = (Some(reason.line()), Some(reason.column()));
-        let text = format!("it is no JSON: {reason}; {}", known());
-        refused(line, column, text).caused_by(reason)
-    })?;
-    from_json(&value).map_err(|reason| refused(None, None, reason.to_string()).caused_by(reason))
+    let value = as_json(path, text, "callback", known)?;
+    from_json(&value).map_err(|reason| refused(path, reason))
 }

@@ -16,17 +16,7 @@ impl CostModel {
     /// # Errors
     /// If a type is unknown or a field is wrong.
     pub fn from_json(value: &Value) -> Result<Self> {
-        let refused = |reason: String| Error::refused("cost model", reason);
-        let state = if Self::is_bare(value) {
-            value.clone()
-        } else {
-            let saved = SavedObject::from_json(value).map_err(refused)?;
-            if !Self::is_saved(value) {
-                return Err(Error::field("cost model", saved.class, "a CostModel"));
-            }
-            Value::Object(saved.state)
-        };
-        serde_json::from_value(state).map_err(|reason| refused(reason.to_string()))
+        Self::from_saved(value)
     }
 
     /// Whether a saved callback is a cost model, in any form that [`from_json`](Self::from_json)
@@ -42,12 +32,12 @@ impl Saved for CostModel {
     const CLASS: &'static str = "llmeter.callbacks.cost.model.CostModel";
     const ABOUT: &'static str = "Puts costs on every response and on the run";
     const FIELDS: &'static [Field] = &[
-        Field::new(
+        Field::of_objects(
             "request_dims",
             "costs of each request, by name: InputTokens, OutputTokens, CachedInputTokens, \
              ReasoningTokens, PerRequest",
         ),
-        Field::new(
+        Field::of_objects(
             "run_dims",
             "costs of the run, by name: EndpointTime, SageMakerRTEndpointCompute, \
              SageMakerRTEndpointStorage",

@@ -39,6 +39,8 @@ pub(super) enum MlflowError {
     #[error("run {run}: {reason}")]
     InRun {
         run: String,
+        /// Where the run can be seen.
+        page: String,
         reason: Box<MlflowError>,
     },
     /// A file that could not be taken to the server.

@@ -9,18 +9,22 @@ mod content;
 mod error;
 mod rest;
 mod server;
+mod settings;
 mod tracking;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use self::error::MlflowError;
 use self::rest::Server;
-use self::server::{Lookup, RUN_ID, TrackingUri, process_variable};
+use self::server::{Lookup, TrackingUri, process_variable};
+use self::settings::Settings;
 use crate::RunResult;
 use crate::base::error::{Error, Result};
+use crate::base::runtime::{off_runtime, runtime};
 use crate::callback::{Callback, Hook, HookError, HookResult, async_trait};
 use crate::run::RunConfig;
 use crate::saved::{Field, Saved, SavedObject};
@@ -45,6 +49,11 @@ const TRIES: u32 = 4;
 /// | a new child of a run | [`nested`](Self::nested), below [`parent_run_id`](Self::parent_run_id) or `MLFLOW_RUN_ID` |
 /// | a run that exists, which is not ended | [`run_id`](Self::run_id) or `MLFLOW_RUN_ID` |
 ///
+/// Before the run the server is asked whether it answers and has what the run is logged to: if not,
+/// the run goes on and the log warns, or, with [`required`](Self::required), does not start.
+/// [`check`](Self::check) asks the same at any time, and [`log`](Self::log) logs a result of an
+/// earlier run. Where a run can be seen is in [`RunResult::tracked_at`].
+///
 /// A new run ends as `FINISHED`, as `KILLED` after an interruption, and as `FAILED` if no request
 /// succeeded or not all could be logged. A server that cannot be reached is tried four times; what
 /// fails is a failure of the callback's and changes nothing about the run.
@@ -66,29 +75,8 @@ const TRIES: u32 = 4;
 #[serde(try_from = "Settings", into = "Settings")]
 pub struct MlflowCallback {
     settings: Settings,
-}
-
-/// The fields as they are saved. Beyond the first two, which the Python system knows, they are
-/// written only when they are set.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Settings {
-    step: Option<i64>,
-    nested: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tracking_uri: Option<TrackingUri>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    experiment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_run_id: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tags: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    artifacts: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeout: Option<f64>,
+    /// Whether [`check`](Self::check) was just called, so that a run need not.
+    is_checked: Arc<AtomicBool>,
 }
 
 impl MlflowCallback {
@@ -165,6 +153,75 @@ impl MlflowCallback {
         self
     }
 
+    /// Whether a run that cannot be logged does not start.
+    #[must_use]
+    pub fn required(mut self, required: bool) -> Self {
+        self.settings.required = required;
+        self
+    }
+
+    /// Whether a run that cannot be logged does not start.
+    pub fn is_required(&self) -> bool {
+        self.settings.required
+    }
+
+    /// Makes sure that a run can be logged: the server answers within 5 seconds and accepts the
+    /// credentials, and it has the experiment, the run or the parent run. An experiment that is named
+    /// may be missing: it is made when a run is logged. The run after this does not ask again.
+    ///
+    /// # Errors
+    /// [`Error::Mlflow`] with the reason.
+    pub async fn check(&self) -> Result<()> {
+        self.validate()?;
+        self.is_checked.store(true, Ordering::Relaxed);
+        self.ask().await.map_err(refused)
+    }
+
+    /// As [`check`](Self::check), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_blocking(&self) -> Result<()> {
+        off_runtime(|| runtime()?.block_on(self.check()))?
+    }
+
+    /// Logs a result, such as one that [`RunResult::load`] read, and tells where it can be seen.
+    ///
+    /// ```no_run
+    /// use llmeter::RunResult;
+    /// use llmeter::mlflow::MlflowCallback;
+    ///
+    /// let result = RunResult::load("runs/20260102-0304")?;
+    /// let mlflow = MlflowCallback::new().tracking_uri("http://localhost:5000")?;
+    /// println!("{}", mlflow.log_blocking(&result)?);
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Mlflow`] with the first failure; what could be logged is.
+    pub async fn log(&self, result: &RunResult) -> Result<String> {
+        self.validate()?;
+        self.send(result).await.map_err(refused)
+    }
+
+    /// As [`log`](Self::log), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`log`](Self::log).
+    pub fn log_blocking(&self, result: &RunResult) -> Result<String> {
+        off_runtime(|| runtime()?.block_on(self.log(result)))?
+    }
+
+    async fn ask(&self) -> Result<(), MlflowError> {
+        let server = self.server(&process_variable, 1, PROBE_TIMEOUT)?;
+        tracking::check(&server, &self.settings, &process_variable).await
+    }
+
+    async fn send(&self, result: &RunResult) -> Result<String, MlflowError> {
+        let server = self.server(&process_variable, TRIES, Duration::MAX)?;
+        tracking::log(&server, &self.settings, &process_variable, result).await
+    }
+
     /// Checks that the fields go together.
     ///
     /// # Errors
@@ -188,63 +245,16 @@ impl MlflowCallback {
     }
 }
 
-impl Settings {
-    fn validate(&self) -> Result<()> {
-        let names = [
-            ("experiment", &self.experiment),
-            ("run_id", &self.run_id),
-            ("parent_run_id", &self.parent_run_id),
-        ];
-        for (field, value) in names {
-            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
-                let expected = "a name that is not empty, or leave it out";
-                return Err(Error::field(field, "\"\"", expected));
-            }
-        }
-        if let Some(seconds) = self.timeout
-            && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
-        {
-            return Err(Error::field(
-                "timeout",
-                seconds,
-                "a number of seconds above zero",
-            ));
-        }
-        if self.tags.keys().any(|key| key.trim().is_empty()) {
-            return Err(Error::field("tags", "\"\"", "tags with names"));
-        }
-        if let Some(id) = self.run_id.as_ref().filter(|_| self.nested) {
-            return Err(Error::field(
-                "run_id",
-                id,
-                "none, as nested makes a new run: name its parent as parent_run_id, or set \
-                 nested to false to log into this run itself",
-            ));
-        }
-        Ok(())
-    }
-
-    /// The run below which a child is made.
-    fn parent(&self, lookup: Lookup<'_>) -> Result<String, MlflowError> {
-        self.parent_run_id
-            .clone()
-            .or_else(|| lookup(RUN_ID))
-            .ok_or_else(|| {
-                MlflowError::Setting(format!(
-                    "nested: a child run needs a parent: set parent_run_id or {RUN_ID} to the id \
-                     of a run on the server"
-                ))
-            })
-    }
-}
-
 impl TryFrom<Settings> for MlflowCallback {
     type Error = Error;
 
     fn try_from(mut settings: Settings) -> Result<Self> {
         settings.nested |= settings.parent_run_id.is_some();
         settings.validate()?;
-        Ok(Self { settings })
+        Ok(Self {
+            settings,
+            ..Self::default()
+        })
     }
 }
 
@@ -286,6 +296,10 @@ impl Saved for MlflowCallback {
             "timeout",
             "longest wait for one request to the server, in seconds (default: 60)",
         ),
+        Field::new(
+            "required",
+            "do not start a run that cannot be logged (default: false)",
+        ),
     ];
 
     fn example() -> Option<Self> {
@@ -306,28 +320,39 @@ impl Callback for MlflowCallback {
     }
 
     /// Settings with which nothing could be logged stop the run; a server that does not answer
-    /// now may answer later.
+    /// now may answer later, unless that is required.
     async fn before_run(&self, _config: &mut RunConfig) -> HookResult {
         self.validate()?;
-        let server = self
-            .server(&process_variable, 1, PROBE_TIMEOUT)
-            .map_err(failed)?;
+        let server = self.server(&process_variable, 1, PROBE_TIMEOUT);
+        server.map_err(failed)?;
         if self.settings.nested {
             self.settings.parent(&process_variable).map_err(failed)?;
         }
-        if let Err(reason) = tracking::probe(&server).await {
-            tracing::warn!("the run may not be logged to MLflow: {reason}");
+        if self.is_checked.swap(false, Ordering::Relaxed) {
+            return Ok(());
         }
-        Ok(())
+        match self.ask().await {
+            Err(reason) if self.settings.required => Err(failed(reason)),
+            Err(reason) => {
+                tracing::warn!("the run may not be logged to MLflow: {reason}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     async fn after_run(&self, result: &mut RunResult) -> HookResult {
-        let server = self
-            .server(&process_variable, TRIES, Duration::MAX)
-            .map_err(failed)?;
-        tracking::log(&server, &self.settings, &process_variable, result)
-            .await
-            .map_err(failed)
+        let sent = self.send(result).await;
+        if let Ok(page) | Err(MlflowError::InRun { page, .. }) = &sent {
+            result.tracked_at.push(page.clone());
+        }
+        sent.map(drop).map_err(failed)
+    }
+}
+
+fn refused(reason: MlflowError) -> Error {
+    Error::Mlflow {
+        reason: reason.to_string(),
     }
 }
 

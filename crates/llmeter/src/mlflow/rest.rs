@@ -99,6 +99,11 @@ impl Server {
         self.uri.url()
     }
 
+    /// Where people see a run.
+    pub(super) fn page(&self, experiment: &str, run: &str) -> String {
+        format!("{}/#/experiments/{experiment}/runs/{run}", self.uri)
+    }
+
     /// Asks for something. `action` says in errors what it was for.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,

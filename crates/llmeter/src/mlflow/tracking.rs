@@ -12,6 +12,8 @@ use llmeter_wire::clock;
 
 /// The experiment that every server has.
 const DEFAULT_EXPERIMENT: &str = "0";
+const LOOKING_UP_RUN: &str = "looking up the run";
+const LOOKING_UP_PARENT: &str = "looking up the parent run";
 /// The maximum of metrics in one request, as the server has it.
 const METRICS_AT_ONCE: usize = 1000;
 /// Tags in one request: the longest ones together stay below the server's megabyte.
@@ -41,26 +43,71 @@ struct RunInfo {
 }
 
 #[derive(Deserialize)]
-struct Experiment {
+struct ExperimentInfo {
     experiment_id: String,
     lifecycle_stage: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ExperimentResponse {
-    experiment: Experiment,
+    experiment: ExperimentInfo,
 }
 
-/// Asks the server for something that needs what logging needs: that it is there, and that these
-/// credentials may use it.
-pub(super) async fn probe(server: &Server) -> Result<(), MlflowError> {
-    let action = "asking the tracking server";
-    let body = json!({"max_results": 1});
-    let found = server.post::<IgnoredAny>(action, "experiments/search", &body);
-    found.await.map(drop)
+/// Which run on the server a result goes to.
+enum Target {
+    /// A run that is there.
+    Run(String),
+    /// A new one.
+    New(Experiment),
+    /// A new one below another, in an experiment or the parent's own.
+    Child(String, Option<Experiment>),
 }
 
-/// Logs a result. What the server refuses of it does not keep the rest from being logged.
+enum Experiment {
+    Name(String),
+    Id(String),
+}
+
+impl Target {
+    fn of(settings: &Settings, lookup: Lookup<'_>) -> Result<Self, MlflowError> {
+        let named = settings.experiment.clone().map(Experiment::Name);
+        if settings.nested {
+            return Ok(Self::Child(settings.parent(lookup)?, named));
+        }
+        if let Some(id) = settings.run_id.clone().or_else(|| lookup(RUN_ID)) {
+            return Ok(Self::Run(id));
+        }
+        let experiment = named
+            .or_else(|| lookup(EXPERIMENT_NAME).map(Experiment::Name))
+            .or_else(|| lookup(EXPERIMENT_ID).map(Experiment::Id));
+        let default = || Experiment::Id(DEFAULT_EXPERIMENT.to_owned());
+        Ok(Self::New(experiment.unwrap_or_else(default)))
+    }
+}
+
+/// Makes sure that the server answers, lets these credentials in, and has what a result is to be
+/// logged to. Only an experiment that is named may be missing: it is made then.
+pub(super) async fn check(
+    server: &Server,
+    settings: &Settings,
+    lookup: Lookup<'_>,
+) -> Result<(), MlflowError> {
+    let experiment = match Target::of(settings, lookup)? {
+        Target::Run(id) => return get_run(server, LOOKING_UP_RUN, &id).await.map(drop),
+        Target::New(experiment) => experiment,
+        Target::Child(parent, experiment) => {
+            get_run(server, LOOKING_UP_PARENT, &parent).await?;
+            match experiment {
+                Some(experiment) => experiment,
+                None => return Ok(()),
+            }
+        }
+    };
+    find_experiment(server, &experiment).await.map(drop)
+}
+
+/// Logs a result; tells where it can be seen. What the server refuses of it does not keep the rest
+/// from being logged.
 ///
 /// # Errors
 /// The first failure.
@@ -69,7 +116,7 @@ pub(super) async fn log(
     settings: &Settings,
     lookup: Lookup<'_>,
     result: &RunResult,
-) -> Result<(), MlflowError> {
+) -> Result<String, MlflowError> {
     let stats = result.stats_map();
     let run = open(server, settings, lookup, result).await?;
     let filled = fill(server, settings, result, &stats, &run).await;
@@ -82,10 +129,15 @@ pub(super) async fn log(
     } else {
         Ok(())
     };
-    filled.and(ended).map_err(|reason| MlflowError::InRun {
-        run: run.id,
-        reason: Box::new(reason),
-    })
+    let page = server.page(&run.experiment_id, &run.id);
+    match filled.and(ended) {
+        Ok(()) => Ok(page),
+        Err(reason) => Err(MlflowError::InRun {
+            run: run.id,
+            page,
+            reason: Box::new(reason),
+        }),
+    }
 }
 
 fn may_go_on(so_far: &Result<(), MlflowError>) -> bool {
@@ -183,60 +235,74 @@ async fn open(
     lookup: Lookup<'_>,
     result: &RunResult,
 ) -> Result<Run, MlflowError> {
-    let from_environment = lookup(RUN_ID);
-    if settings.nested {
-        let parent = settings.parent(lookup)?;
-        let parent_run = get_run(server, "looking up the parent run", &parent).await?;
-        let experiment = match &settings.experiment {
-            Some(name) => experiment(server, name).await?,
-            // Where MLflow shows a child below its parent.
-            None => parent_run.experiment_id,
-        };
-        return create(server, lookup, result, experiment, Some(&parent)).await;
+    match Target::of(settings, lookup)? {
+        Target::Run(id) => get_run(server, LOOKING_UP_RUN, &id).await,
+        Target::New(experiment) => {
+            let experiment = experiment_id(server, experiment).await?;
+            create(server, lookup, result, experiment, None).await
+        }
+        Target::Child(parent, experiment) => {
+            let parent_run = get_run(server, LOOKING_UP_PARENT, &parent).await?;
+            let experiment = match experiment {
+                Some(experiment) => experiment_id(server, experiment).await?,
+                // Where MLflow shows a child below its parent.
+                None => parent_run.experiment_id,
+            };
+            create(server, lookup, result, experiment, Some(&parent)).await
+        }
     }
-    if let Some(id) = settings.run_id.as_ref().or(from_environment.as_ref()) {
-        return get_run(server, "looking up the run", id).await;
-    }
-    let experiment = match (
-        &settings.experiment,
-        lookup(EXPERIMENT_NAME),
-        lookup(EXPERIMENT_ID),
-    ) {
-        (Some(name), _, _) => experiment(server, name).await?,
-        (None, Some(name), _) => experiment(server, &name).await?,
-        (None, None, Some(id)) => id,
-        (None, None, None) => DEFAULT_EXPERIMENT.to_owned(),
-    };
-    create(server, lookup, result, experiment, None).await
 }
 
-/// The id of an experiment, made if it is missing.
-async fn experiment(server: &Server, name: &str) -> Result<String, MlflowError> {
-    let looking = "looking up the experiment";
-    let query = [("experiment_name", name)];
-    let find = || server.get::<ExperimentResponse>(looking, "experiments/get-by-name", &query);
-    let found = match find().await {
-        Err(reason) if reason.has_code("RESOURCE_DOES_NOT_EXIST") => {
-            let creating = "creating the experiment";
-            let body = json!({"name": name});
-            let created = server.post::<Experiment>(creating, "experiments/create", &body);
-            match created.await {
-                Ok(created) => return Ok(created.experiment_id),
-                // Somebody else was faster.
-                Err(reason) if reason.has_code("RESOURCE_ALREADY_EXISTS") => find().await?,
-                Err(reason) => return Err(reason),
-            }
-        }
-        found => found?,
+/// The id of an experiment; one that is named is made if it is missing.
+async fn experiment_id(server: &Server, experiment: Experiment) -> Result<String, MlflowError> {
+    let name = match &experiment {
+        Experiment::Id(id) => return Ok(id.clone()),
+        Experiment::Name(name) => name,
     };
-    let found = found.experiment;
+    if let Some(id) = find_experiment(server, &experiment).await? {
+        return Ok(id);
+    }
+    let body = json!({"name": name});
+    let created =
+        server.post::<ExperimentInfo>("creating the experiment", "experiments/create", &body);
+    match created.await {
+        Ok(created) => Ok(created.experiment_id),
+        // Somebody else was faster.
+        Err(reason) if reason.has_code("RESOURCE_ALREADY_EXISTS") => {
+            find_experiment(server, &experiment).await?.ok_or(reason)
+        }
+        Err(reason) => Err(reason),
+    }
+}
+
+/// The id of an experiment that is there; `None` if none has that name.
+async fn find_experiment(
+    server: &Server,
+    experiment: &Experiment,
+) -> Result<Option<String>, MlflowError> {
+    let (endpoint, key, value) = match experiment {
+        Experiment::Name(name) => ("experiments/get-by-name", "experiment_name", name),
+        Experiment::Id(id) => ("experiments/get", "experiment_id", id),
+    };
+    let query = [(key, value.as_str())];
+    let found = server.get::<ExperimentResponse>("looking up the experiment", endpoint, &query);
+    let found = match found.await {
+        Ok(found) => found.experiment,
+        Err(reason)
+            if reason.has_code("RESOURCE_DOES_NOT_EXIST")
+                && matches!(experiment, Experiment::Name(_)) =>
+        {
+            return Ok(None);
+        }
+        Err(reason) => return Err(reason),
+    };
     if found.lifecycle_stage.as_deref() == Some("deleted") {
         return Err(MlflowError::Setting(format!(
-            "experiment: {name:?} is not usable: it was deleted on {server}; restore it, or name \
+            "experiment: {value:?} is not usable: it was deleted on {server}; restore it, or name \
              another"
         )));
     }
-    Ok(found.experiment_id)
+    Ok(Some(found.experiment_id))
 }
 
 async fn get_run(server: &Server, action: &'static str, id: &str) -> Result<Run, MlflowError> {

@@ -15,6 +15,7 @@ pub use report::{ProbeFrame, ProbeHead, ProbeReport, ProbeRequest};
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::runtime::off_runtime;
 use crate::endpoint::Transport;
 use crate::run::{Interrupt, RunConfig, SingleRequest};
 use llmeter_wire::{Phase, StampSource};
@@ -23,8 +24,7 @@ use watch::{Watch, Watched};
 /// Sends the first payload of `config` once, and tells what happened. Load, callbacks and files of
 /// the configuration are left out; `key` says where the endpoint's key comes from, if that is known.
 ///
-/// Blocks the calling thread, which must not be one of an async runtime's. `interrupt` ends the
-/// request.
+/// Blocks the calling thread, also one of an async runtime's. `interrupt` ends the request.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -44,6 +44,14 @@ use watch::{Watch, Watched};
 /// When the configuration cannot be used or a file that it names cannot be read. A server that is
 /// not there or refuses is no error: the report says so.
 pub fn probe(
+    config: &RunConfig,
+    key: Option<&ApiKeyVariable>,
+    interrupt: &Interrupt,
+) -> Result<ProbeReport> {
+    off_runtime(|| carry_out(config, key, interrupt))?
+}
+
+fn carry_out(
     config: &RunConfig,
     key: Option<&ApiKeyVariable>,
     interrupt: &Interrupt,

@@ -1,28 +1,32 @@
 //! Taking a folder in an object store for a run.
 
-use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES, free_names};
+use super::folder::{OWN_CONFIG_FILE, PARTS_FOLDER, RUN_FILES};
+use super::local_folder::free_names;
 use crate::base::runtime::block_on;
-use crate::storage::{CloudUrl, Store};
+use crate::storage::{CloudUrl, ObjectVersion, Store};
 use crate::{Error, Result};
-
-/// What marks a folder as taken until the file's real content comes.
-const CLAIM: &[u8] = b"{}";
 
 /// Takes this folder, removing the files of a run that is there if that is allowed.
 pub(super) fn claim(url: &CloudUrl, overwrite: bool) -> Result<()> {
     let url = url.clone();
     block_on(async move {
         let store = Store::open(&url)?;
-        let files = run_files(&store).await?;
-        if files.is_empty() || overwrite {
-            store.delete(files).await?;
-            if store.put_new(OWN_CONFIG_FILE, CLAIM.to_vec()).await? {
-                return Ok(());
-            }
+        // Before the files are listed: whoever changes it from here on is faster.
+        let known = store.version(OWN_CONFIG_FILE).await?;
+        let mut files = run_files(&store).await?;
+        let is_free = files.is_empty() || overwrite;
+        if !is_free || !claim_with(&store, OWN_CONFIG_FILE, known).await? {
+            return Err(Error::FolderInUse {
+                path: url.to_string(),
+            });
         }
-        Err(Error::FolderInUse {
-            path: url.to_string(),
-        })
+        // Only who has the folder may clear it.
+        files.retain(|name| name != OWN_CONFIG_FILE);
+        if let Err(reason) = store.delete(files).await {
+            let _ = store.delete(vec![OWN_CONFIG_FILE.to_owned()]).await;
+            return Err(reason);
+        }
+        Ok(())
     })
 }
 
@@ -34,13 +38,42 @@ pub(super) fn free_name(base: &CloudUrl, name: &str, claims: bool) -> Result<Str
         for name in names {
             let mark = format!("{name}/{OWN_CONFIG_FILE}");
             if !store.has_any(&name).await?
-                && (!claims || store.put_new(&mark, CLAIM.to_vec()).await?)
+                && (!claims || claim_with(&store, &mark, ObjectVersion::Absent).await?)
             {
                 return Ok(name);
             }
         }
         // Unreachable: there is always a next name.
         Err(Error::Internal("no name for the run is free"))
+    })
+}
+
+/// Writes the claim unless somebody else has written the object since it was `known`; tells whether
+/// it did. Each claim differs from any other, so that a failure after which it is there all the same
+/// can be told from somebody else's.
+async fn claim_with(store: &Store, mark: &str, known: ObjectVersion) -> Result<bool> {
+    let claim = format!("{{\"claim\": \"{}\"}}", uuid::Uuid::new_v4());
+    let is_ours = async || matches!(store.get(mark).await, Ok(found) if found == claim.as_bytes());
+    match store.put_if(mark, claim.clone().into_bytes(), known).await {
+        Ok(true) => Ok(true),
+        // A request that was sent again after its response was lost meets its own claim.
+        Ok(false) => Ok(is_ours().await),
+        Err(reason) => {
+            if is_ours().await {
+                // Nothing is left behind of a run that does not start.
+                let _ = store.delete(vec![mark.to_owned()]).await;
+            }
+            Err(reason)
+        }
+    }
+}
+
+/// Removes what a run that does not start has written.
+pub(super) fn give_up(url: &CloudUrl) -> Result<()> {
+    let url = url.clone();
+    block_on(async move {
+        let store = Store::open(&url)?;
+        store.delete(run_files(&store).await?).await
     })
 }
 

@@ -1,8 +1,8 @@
 //! The files of a run folder, as they are written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -11,9 +11,10 @@ use super::mirror::{Mirror, Order};
 use super::responses_file::ResponsesWriter;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
-use super::{cloud_folder, json};
+use super::unwritten::Unwritten;
+use super::{cloud_folder, json, local_folder};
 use crate::payload::Payload;
-use crate::storage::{CloudUrl, Location, Usable, delete, replace, replace_with};
+use crate::storage::{CloudUrl, Location, Usable, replace, replace_with};
 use crate::{Error, InvocationResponse, Result};
 
 pub(crate) const PAYLOAD_FILE: &str = "payload.jsonl";
@@ -49,32 +50,57 @@ pub struct RunFolder {
     /// Where the files are written: the folder, or the staging folder of one in the cloud.
     path: PathBuf,
     mirror: Option<Mirror>,
+    /// Keeps other runs from a folder of this machine while it is open.
+    _lock: Option<File>,
 }
 
 impl RunFolder {
     /// Takes a folder for a run, making it and its parents where they are missing. With
     /// `overwrite` the files of a run that is there are removed; other files are never touched.
     ///
+    /// Of several runs that take one folder at the same time, exactly one gets it. A folder of this
+    /// machine is that run's alone until this value is dropped, `overwrite` or not, on file systems
+    /// that have locks.
+    ///
     /// # Errors
-    /// [`Error::FolderInUse`] if it holds a run and must not be overwritten; [`Error::Io`] or
-    /// [`Error::Storage`] if it cannot be made or cleared.
+    /// [`Error::FolderInUse`] if it holds a run and must not be overwritten, [`Error::FolderBusy`] if
+    /// another run writes to it; [`Error::Io`] or [`Error::Storage`] if it cannot be made or cleared.
     pub fn create(location: impl Into<Location>, overwrite: bool) -> Result<Self> {
         let location = location.into();
-        if let Usable::Cloud(url) = location.usable()? {
-            cloud_folder::claim(url, overwrite)?;
-            return Self::existing(&location);
-        }
-        let folder = Self::existing(&location)?;
-        if overwrite {
-            for name in RUN_FILES {
-                delete(&folder.path.join(name))?;
+        match location.usable()? {
+            Usable::Cloud(url) => {
+                cloud_folder::claim(url, overwrite)?;
+                Self::of_claim(&location)
             }
-        } else if Self::holds_run(&folder.path) {
-            return Err(Error::FolderInUse {
-                path: location.to_string(),
-            });
+            Usable::Local(path) => {
+                fs::create_dir_all(path).map_err(Error::io("creating", path))?;
+                Self::take(location.clone(), path, overwrite)
+            }
         }
-        Ok(folder)
+    }
+
+    /// Takes a folder of this machine that exists.
+    fn take(location: Location, path: &Path, overwrite: bool) -> Result<Self> {
+        Ok(Self {
+            _lock: local_folder::claim(path, overwrite)?,
+            ..Self::local(location, path.to_path_buf())
+        })
+    }
+
+    /// Gives back a folder whose run does not start: nothing of the run is left in it.
+    pub(crate) fn give_up(self) {
+        for name in RUN_FILES {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        if self.mirror.is_none() {
+            // Goes if nothing else is in it.
+            let _ = fs::remove_dir(&self.path);
+        }
+        if let Ok(Usable::Cloud(url)) = self.location.usable()
+            && let Err(reason) = cloud_folder::give_up(url)
+        {
+            tracing::warn!(%reason, "the folder of a run that did not start is left over");
+        }
     }
 
     /// Makes a new folder for a run whose name was generated: `name` in `base`, or else `name-2`,
@@ -87,28 +113,30 @@ impl RunFolder {
         let local_base = match base.usable()? {
             Usable::Local(path) => path,
             Usable::Cloud(url) => {
-                return Self::existing(&base.join(cloud_folder::free_name(url, name, true)?));
+                return Self::of_claim(&base.join(cloud_folder::free_name(url, name, true)?));
             }
         };
-        fs::create_dir_all(local_base).map_err(Error::io("creating", local_base))?;
         loop {
-            let path = local_base.join(free_local_name(local_base, name));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self::local(path.as_path().into(), path)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("creating", &path)(error)),
+            let path = local_folder::new(local_base, name)?;
+            match Self::take(path.as_path().into(), &path, false) {
+                // A run that was given this very name was faster.
+                Err(Error::FolderInUse { .. } | Error::FolderBusy { .. }) => {}
+                taken => return taken,
             }
         }
     }
 
-    /// The first of `name`, `name-2`, `name-3`, … that is not taken in `base`.
+    /// Makes a new folder for the folders of several runs, in the way of
+    /// [`create_free`](Self::create_free). In the cloud, where there are no empty folders, its first
+    /// run makes it.
     ///
     /// # Errors
-    /// If a folder in the cloud cannot be listed.
-    pub fn free_name(base: impl Into<Location>, name: &str) -> Result<String> {
-        match base.into().usable()? {
-            Usable::Local(base) => Ok(free_local_name(base, name)),
-            Usable::Cloud(url) => cloud_folder::free_name(url, name, false),
+    /// If it cannot be made.
+    pub fn create_group(base: impl Into<Location>, name: &str) -> Result<Location> {
+        let base = base.into();
+        match base.usable()? {
+            Usable::Local(path) => Ok(local_folder::new(path, name)?.into()),
+            Usable::Cloud(url) => Ok(base.join(cloud_folder::free_name(url, name, false)?)),
         }
     }
 
@@ -116,6 +144,16 @@ impl RunFolder {
     pub fn holds_run(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
         RUN_FILES.iter().any(|name| path.join(name).exists())
+    }
+
+    /// A folder in the cloud that is claimed.
+    fn of_claim(location: &Location) -> Result<Self> {
+        Self::existing(location).inspect_err(|_| {
+            if let Ok(Usable::Cloud(url)) = location.usable() {
+                // The reason why nothing is written tells enough.
+                let _ = cloud_folder::give_up(url);
+            }
+        })
     }
 
     /// A folder that exists, whatever it holds.
@@ -134,6 +172,7 @@ impl RunFolder {
             location,
             path,
             mirror: None,
+            _lock: None,
         }
     }
 
@@ -143,6 +182,7 @@ impl RunFolder {
             location,
             path: mirror.staging().to_path_buf(),
             mirror: Some(mirror),
+            _lock: None,
         })
     }
 
@@ -194,8 +234,9 @@ impl RunFolder {
             .create(true)
             .open(&path)
             .map_err(Error::io("opening", &path))?;
+        let writer = ResponsesWriter::new(path, file)?;
         self.mirror(Order::Follow)?;
-        Ok(ResponsesWriter::new(path, file))
+        Ok(writer)
     }
 
     /// Writes a whole `responses.jsonl`, unless there is one.
@@ -205,7 +246,7 @@ impl RunFolder {
         }
         replace_with(&self.path.join(RESPONSES_FILE), |path| {
             let file = File::create(path).map_err(Error::io("creating", path))?;
-            let mut writer = ResponsesWriter::new(path.to_path_buf(), file);
+            let mut writer = ResponsesWriter::new(path.to_path_buf(), file)?;
             responses
                 .iter()
                 .try_for_each(|response| writer.append(response))?;
@@ -239,8 +280,21 @@ impl RunFolder {
         }
     }
 
+    /// Appends responses to `responses.jsonl`, which has those before them; tells how many.
+    pub(crate) fn append_responses(&self, missing: &[InvocationResponse]) -> Result<u64> {
+        let mut writer = self.responses()?;
+        for response in missing {
+            if writer.append(response).is_err() {
+                break;
+            }
+        }
+        // What cannot be written is counted by `close`.
+        let _ = writer.flush();
+        Ok(writer.close())
+    }
+
     /// Writes `stats.json`, then `summary.json`: the run is complete. In the cloud, what is not
-    /// there yet is uploaded.
+    /// there yet is uploaded. A file that cannot be written does not keep the other from being so.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -249,30 +303,45 @@ impl RunFolder {
         summary: &RunSummary,
         stats: &Map<String, Value>,
     ) -> Result<()> {
-        let write = |name: &str, content: &[u8]| replace(&self.path.join(name), content);
-        write(STATS_FILE, &json::to_indented(stats))?;
-        write(SUMMARY_FILE, &json::to_indented(summary))?;
+        for (_, written) in self.write_last_files(summary, stats) {
+            written?;
+        }
         self.mirror(Order::Complete)
     }
 
-    /// Ends a run's folder as [`write_summary_and_stats`](Self::write_summary_and_stats) does. That
-    /// an upload fails does not undo the run: the warning then says where the files are.
-    pub(crate) fn finish(
-        self,
+    fn write_last_files(
+        &self,
         summary: &RunSummary,
         stats: &Map<String, Value>,
-    ) -> Result<Option<String>> {
-        let Err(reason) = self.write_summary_and_stats(summary, stats) else {
-            return Ok(None);
-        };
-        let Some(mirror) = self.mirror else {
-            return Err(reason);
-        };
-        Ok(Some(format!(
-            "the results are not completely in {}: {reason}; all files are in {}",
-            self.location,
-            mirror.keep_staging().display()
-        )))
+    ) -> [(&'static str, Result<()>); 2] {
+        let write =
+            |name: &'static str, content: &[u8]| (name, replace(&self.path.join(name), content));
+        [
+            write(STATS_FILE, &json::to_indented(stats)),
+            write(SUMMARY_FILE, &json::to_indented(summary)),
+        ]
+    }
+
+    /// Ends a run's folder as [`write_summary_and_stats`](Self::write_summary_and_stats) does. What
+    /// cannot be written does not undo the run.
+    pub(crate) fn finish(self, summary: &RunSummary, stats: &Map<String, Value>) -> Vec<Unwritten> {
+        let written = self.write_last_files(summary, stats).into_iter();
+        let mut unwritten: Vec<_> = written
+            .filter_map(|(name, written)| {
+                let reason = Arc::new(written.err()?);
+                Some(Unwritten::File { name, reason })
+            })
+            .collect();
+        if let Some(mirror) = &self.mirror
+            && let Err(reason) = mirror.order(Order::Complete)
+        {
+            unwritten.push(Unwritten::Upload {
+                location: self.location.clone(),
+                staging: mirror.keep_staging().to_path_buf(),
+                reason: Arc::new(reason),
+            });
+        }
+        unwritten
     }
 
     /// Writes a file as a whole, to the end.
@@ -290,18 +359,6 @@ impl RunFolder {
     }
 }
 
-fn free_local_name(base: &Path, name: &str) -> String {
-    free_names(name)
-        .find(|name| base.join(name).symlink_metadata().is_err())
-        .unwrap_or_else(|| name.to_owned())
-}
-
-/// `name`, `name-2`, `name-3`, …
-pub(super) fn free_names(name: &str) -> impl Iterator<Item = String> + use<> {
-    let name = name.to_owned();
-    std::iter::once(name.clone()).chain((2_u64..).map(move |number| format!("{name}-{number}")))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -314,25 +371,48 @@ mod tests {
         let path = base.path().join("a/run");
         let folder = RunFolder::create(&path, false).unwrap();
         fs::write(path.join("notes.txt"), "mine").unwrap();
-        RunFolder::create(&path, false).unwrap();
         folder.write_config(&json!({"clients": 1})).unwrap();
-        folder.write_own_config(&json!({})).unwrap();
+        for overwrite in [false, true] {
+            let error = RunFolder::create(&path, overwrite).unwrap_err();
+            assert!(matches!(error, Error::FolderBusy { .. }), "{error}");
+        }
+        drop(folder);
         let error = RunFolder::create(&path, false).unwrap_err();
         assert!(matches!(error, Error::FolderInUse { .. }), "{error}");
-        RunFolder::create(&path, true).unwrap();
-        let left: Vec<_> = fs::read_dir(&path).unwrap().collect();
-        assert_eq!(left.len(), 1, "only what is not the run's: {left:?}");
+        let folder = RunFolder::create(&path, true).unwrap();
+        assert_eq!(names(&path), ["llmeter.json", "notes.txt"]);
+        folder.give_up();
+        assert_eq!(names(&path), ["notes.txt"], "only what is not the run's");
+        RunFolder::create(&path, false).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_that_is_given_up_is_gone() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(base.path().join("run"), false).unwrap();
+        folder.write_config(&json!({"clients": 1})).unwrap();
+        folder.give_up();
+        assert_eq!(names(base.path()), [""; 0]);
     }
 
     #[test]
     fn a_generated_name_moves_on_to_a_free_one() {
         let base = tempfile::tempdir().unwrap();
-        assert_eq!(RunFolder::free_name(base.path(), "r").unwrap(), "r");
         for name in ["r", "r-2", "r-3"] {
             let folder = RunFolder::create_free(base.path(), "r").unwrap();
             assert_eq!(folder.location(), &base.path().join(name).into());
         }
-        assert_eq!(RunFolder::free_name(base.path(), "r").unwrap(), "r-4");
+        let group = RunFolder::create_group(base.path(), "r").unwrap();
+        assert_eq!(group, base.path().join("r-4").into());
     }
 
     #[test]
@@ -362,6 +442,7 @@ mod tests {
             read(CONFIG_FILE),
             "{\n    \"a\": {},\n    \"b\": [\n        1\n    ]\n}"
         );
-        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 2);
+        assert_eq!(read(OWN_CONFIG_FILE), "{}");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 3);
     }
 }

@@ -71,9 +71,20 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     }
     summary.output_path = Some(location.clone());
 
+    // The statistics of a run that could not write all its responses count all of them.
+    let is_short = lines.total > 0 && Some(lines.total) < summary.total_requests;
+    if is_short && saved_stats.is_some() {
+        warnings.push(format!(
+            "{}: {} of {} responses are there; statistics are those that were saved",
+            location.join(RESPONSES_FILE),
+            lines.total,
+            summary.total_requests.unwrap_or(0)
+        ));
+    }
     let is_killed = saved_summary.is_none() && saved_stats.is_none();
     let mut stored = saved_stats.unwrap_or_default();
-    let use_stored = !stored.is_empty() && (!keep_responses || lines.accumulator.recorded() == 0);
+    let use_stored =
+        !stored.is_empty() && (!keep_responses || lines.accumulator.recorded() == 0 || is_short);
     stored.retain(|key, _| !RunSummary::has_field(key));
     let (window, requests) = (summary.total_test_time, summary.total_requests);
     let computed = match use_stored {
@@ -113,6 +124,8 @@ pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>,
 struct Lines {
     kept: Vec<InvocationResponse>,
     accumulator: Accumulator,
+    /// Readable or not.
+    total: u64,
 }
 
 impl Lines {
@@ -134,6 +147,7 @@ impl Lines {
             }
         })?;
         warnings.extend(findings.warnings(shown));
+        lines.total = findings.lines();
         lines.kept.shrink_to_fit();
         Ok(lines)
     }

@@ -14,24 +14,30 @@ const BUFFER: usize = 128 * 1024;
 
 /// Appends responses to `responses.jsonl`.
 ///
-/// Only whole lines are handed to the system. [`flush`](Self::flush) at least twice a second, and
-/// a killed process loses no more than that.
+/// The file holds whole lines only. [`flush`](Self::flush) at least twice a second, and a killed
+/// process loses no more than that.
 #[derive(Debug)]
 pub struct ResponsesWriter {
     path: PathBuf,
     file: File,
     lines: LineWriter,
     waiting: Vec<u8>,
+    /// Bytes of the file, which end with a line.
+    length: u64,
+    appended: u64,
 }
 
 impl ResponsesWriter {
-    pub(crate) fn new(path: PathBuf, file: File) -> Self {
-        Self {
+    pub(crate) fn new(path: PathBuf, file: File) -> Result<Self> {
+        let length = file.metadata().map_err(Error::io("opening", &path))?.len();
+        Ok(Self {
             path,
             file,
             lines: LineWriter::default(),
             waiting: Vec::new(),
-        }
+            length,
+            appended: 0,
+        })
     }
 
     /// Adds a response.
@@ -41,6 +47,7 @@ impl ResponsesWriter {
     pub fn append(&mut self, response: &InvocationResponse) -> Result<()> {
         self.lines.write(response, &mut self.waiting);
         self.waiting.push(b'\n');
+        self.appended += 1;
         if self.waiting.len() >= BUFFER {
             self.flush()?;
         }
@@ -64,8 +71,23 @@ impl ResponsesWriter {
                 Err(error) => break Err(error),
             }
         };
+        if outcome.is_err() {
+            let whole = memchr::memrchr(b'\n', &self.waiting[..written]).map_or(0, |end| end + 1);
+            // A file that cannot be cut keeps the rest of the line for the next attempt.
+            if self.file.set_len(self.length + whole as u64).is_ok() {
+                written = whole;
+            }
+        }
+        self.length += written as u64;
         self.waiting.drain(..written);
         outcome.map_err(Error::io("writing", &self.path))
+    }
+
+    /// Writes nothing more. Gives how many of the responses that were added are in the file.
+    pub(crate) fn close(mut self) -> u64 {
+        let lost = memchr::memchr_iter(b'\n', &self.waiting).count() as u64;
+        self.waiting.clear();
+        self.appended - lost
     }
 }
 
@@ -89,6 +111,11 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    /// Lines, readable or not.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines as u64
+    }
+
     /// In words, if there is anything to say.
     pub(crate) fn warnings(&self, path: &impl Display) -> Vec<String> {
         let mut warnings = Vec::new();

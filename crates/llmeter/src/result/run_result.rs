@@ -11,6 +11,7 @@ use super::failures::{FailureGroup, FailureTally};
 use super::folder::RunFolder;
 use super::load;
 use super::run_summary::RunSummary;
+use super::unwritten::Unwritten;
 use crate::endpoint::ResponseField;
 use crate::stats::{Accumulator, AnnotationSummary, Keep, Metric, Stats};
 use crate::storage::Location;
@@ -38,6 +39,11 @@ pub struct RunResult {
     pub quality: Option<MeasurementQuality>,
     /// Hooks of callbacks that failed after responses or after the run, each with its count.
     pub callback_errors: Vec<CallbackFailure>,
+    /// What could not be written to the run's folder; `warnings` says it, too. Statistics and, but in
+    /// low memory, responses are here all the same.
+    pub unwritten: Vec<Unwritten>,
+    /// Addresses at which tracking servers show the run, which callbacks logged it to. Not saved.
+    pub tracked_at: Vec<String>,
     /// The failures, if the responses were not kept.
     pub(crate) failures: FailureTally,
     /// The numeric annotations of the responses, if those were not kept.

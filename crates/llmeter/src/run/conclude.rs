@@ -1,32 +1,63 @@
 //! Last stage of a run: what was recorded becomes the result, callbacks see it, files are completed.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::base::error::Result;
 use crate::base::host::HostTimes;
 use crate::callback::Hook;
 use crate::cost::SpendGuard;
-use crate::result::{RunResult, RunSummary};
+use crate::result::{RunResult, RunSummary, Unwritten};
 use crate::run::quality::RunConditions;
+use crate::run::recorder::WriteFailure;
 use crate::run::start::Started;
 use crate::run::wait::Ended;
 use crate::run::warnings;
 use llmeter_wire::clock;
 
 impl Started {
-    /// # Errors
-    /// When the run's folder cannot be completed.
-    pub(super) fn conclude(self, ended: Ended, runtime: &Runtime) -> Result<RunResult> {
+    /// What cannot be written to the run's folder is part of the result.
+    pub(super) fn conclude(self, mut ended: Ended, runtime: &Runtime) -> RunResult {
+        let write_failure = ended.collected.write_failure.take();
         let mut result = self.result(ended);
+        if let Some(failure) = write_failure {
+            self.write_missing(failure, &mut result);
+        }
         if self.hooked.has(Hook::AfterRun) {
             self.after_run(&mut result, runtime);
         }
         if let Some(folder) = self.folder {
-            let warning = folder.finish(&result.summary, &result.stats_map())?;
-            result.warnings.extend(warning);
+            let unwritten = folder.finish(&result.summary, &result.stats_map());
+            result
+                .warnings
+                .extend(unwritten.iter().map(Unwritten::to_string));
+            result.unwritten.extend(unwritten);
         }
-        Ok(result)
+        result
+    }
+
+    /// Tries once more to write the responses that are missing in the file.
+    fn write_missing(&self, failure: WriteFailure, result: &mut RunResult) {
+        let WriteFailure { reason, mut kept } = failure;
+        let recorded = result.summary.total_requests.unwrap_or(0);
+        if let (Some(folder), Some(missing)) = (&self.folder, result.responses.get(kept as usize..))
+        {
+            kept += folder.append_responses(missing).unwrap_or(0);
+        }
+        if !self.config.ignore_write_errors {
+            let warning = format!("sending stopped when a response could not be written: {reason}");
+            result.warnings.push(warning);
+        }
+        if kept < recorded {
+            let unwritten = Unwritten::Responses {
+                missing: recorded - kept,
+                recorded,
+                reason: Arc::new(reason),
+            };
+            result.warnings.push(unwritten.to_string());
+            result.unwritten.push(unwritten);
+        }
     }
 
     fn result(&self, ended: Ended) -> RunResult {

@@ -82,6 +82,9 @@ pub struct RunConfig {
     pub workers: Option<usize>,
     /// Replace a run that the folder already holds.
     pub overwrite: bool,
+    /// Go on sending when responses can no longer be written to the folder, as on a full disk. They
+    /// are then kept in memory alone, or, in low memory, not at all.
+    pub ignore_write_errors: bool,
     /// Code that is hooked into the run, in the order in which it is called.
     pub callbacks: Vec<Arc<dyn Callback>>,
     /// Stop sending before the run's estimated cost passes this, warm-up included. Needs a
@@ -124,6 +127,7 @@ impl RunConfig {
             connections: Connections::default(),
             workers: None,
             overwrite: false,
+            ignore_write_errors: false,
             callbacks: Vec::new(),
             max_cost: None,
             grace: Duration::from_secs(2),

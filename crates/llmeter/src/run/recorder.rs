@@ -52,10 +52,17 @@ pub(crate) struct Collected {
     pub(crate) quality: QualityMeter,
     /// The failures, if responses are not kept.
     pub(crate) failures: FailureTally,
-    /// Why responses could not be written any more, if so.
-    pub(crate) write_error: Option<Error>,
+    /// Why responses could not be written any more, if so, and how many are.
+    pub(crate) write_failure: Option<WriteFailure>,
     /// Responses that were lost by a panic.
     pub(crate) lost: u64,
+}
+
+/// Responses that could not be written.
+pub(crate) struct WriteFailure {
+    pub(crate) reason: Error,
+    /// Responses that are in the file.
+    pub(crate) kept: u64,
 }
 
 impl Recorder {
@@ -99,10 +106,11 @@ impl Recorder {
                 }),
                 quality: QualityMeter::new(),
                 failures: FailureTally::default(),
-                write_error: None,
+                write_failure: None,
                 lost: 0,
             },
             keeps_responses: !config.low_memory,
+            ignores_write_errors: config.ignore_write_errors,
             writer,
             observer,
             interrupt,
@@ -182,6 +190,7 @@ fn decode(
 struct Collector {
     collected: Collected,
     keeps_responses: bool,
+    ignores_write_errors: bool,
     writer: Option<ResponsesWriter>,
     observer: Option<Arc<dyn Observer>>,
     interrupt: Interrupt,
@@ -274,10 +283,17 @@ impl Collector {
         }
     }
 
-    /// A full disk must not cost the measurement: the run goes on in memory and says so at its end.
+    /// A full disk must not cost the measurement: what comes is kept in memory. Nothing more is sent,
+    /// unless that is wanted, since a folder is what a run is made for.
     fn stop_writing(&mut self, reason: Error) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
         tracing::warn!(%reason, "responses are no longer written");
-        self.collected.write_error.get_or_insert(reason);
-        self.writer = None;
+        let kept = writer.close();
+        self.collected.write_failure = Some(WriteFailure { reason, kept });
+        if !self.ignores_write_errors {
+            self.interrupt.stop();
+        }
     }
 }

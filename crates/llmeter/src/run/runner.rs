@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::error::{Error, Result};
-use crate::base::runtime::{runtime, spawn};
+use crate::base::runtime::{off_runtime, runtime, spawn};
 use crate::result::RunResult;
 use crate::run::plan::Plan;
 use crate::run::{Interrupt, Observer, RunConfig};
@@ -72,7 +72,8 @@ impl Runner {
     ///
     /// # Errors
     /// When the configuration cannot be used, the endpoint cannot be reached, or the run's folder
-    /// cannot be written. Failed requests are no error.
+    /// cannot be made. Failed requests are no error, and neither is what cannot be written once
+    /// requests were sent: that is in the result ([`RunResult::unwritten`]).
     pub async fn run(&self) -> Result<RunResult> {
         self.run_with(|_| {}).await
     }
@@ -107,8 +108,8 @@ impl Runner {
         result
     }
 
-    /// As [`run`](Self::run), blocking the calling thread, which must not be one of an async
-    /// runtime's.
+    /// As [`run`](Self::run), blocking the calling thread. In an async runtime that holds up whatever
+    /// else the thread has to do: [`run`](Self::run) does not.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -124,7 +125,7 @@ impl Runner {
         let mut config = self.base.clone();
         change(&mut config);
         let interrupt = self.interrupt.for_one_run();
-        execute(&config, self.observer.clone(), &interrupt)
+        off_runtime(|| execute(&config, self.observer.clone(), &interrupt))?
     }
 }
 
@@ -138,5 +139,5 @@ fn execute(
     let plan = Plan::new(config, &runtime, interrupt)?;
     let (run, threads) = plan.start(observer, interrupt)?;
     let ended = threads.wait(&run, &runtime)?;
-    run.conclude(ended, &runtime)
+    Ok(run.conclude(ended, &runtime))
 }

@@ -10,8 +10,9 @@ use crate::base::error::{Error, Result};
 use crate::callback;
 use crate::endpoint::{self, SavedObject};
 use crate::payload::{Payload, PayloadSource, load_payloads_with_sources, tokenizer_from_saved};
-use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, read_json};
+use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE};
 use crate::run::{RunConfig, RunSettings, Unsaved};
+use crate::saved::json;
 use crate::storage::Location;
 
 type Object = Map<String, Value>;
@@ -50,7 +51,7 @@ impl SavedRun {
             let Some(text) = folder.join(name).read_if_there()? else {
                 return Ok(None);
             };
-            read_json(&text)
+            json::read(&text)
                 .map(Some)
                 .map_err(|reason| not_a_run(format!("{name} cannot be understood: {reason}")))
         };

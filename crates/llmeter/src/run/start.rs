@@ -59,40 +59,29 @@ impl Plan {
         } = self;
         let start_time = clock::wall();
         let (run_name, folder) = open_folder(&config)?;
-        let writer = folder.as_ref().map(RunFolder::responses).transpose()?;
-        let workers = config.worker_count();
-        let (gate, passes) = StartBarrier::new(workers);
+        let (gate, passes) = StartBarrier::new(config.worker_count());
         let shared = Shared::new(&config, dialer, requests, interrupt.clone(), gate, guard);
         let shared = Arc::new(shared);
-        let (queues, recorder) = Recorder::start(
-            &config,
-            &*schedule,
-            &shared,
-            writer,
-            observer,
-            interrupt.clone(),
-            &hooked,
-        )?;
         let host_before = HostTimes::read();
-        // Every worker holds a sender until it is done, so that the channel closes when all are.
-        let (alive, workers_done) = channel(1);
-        let start = |(worker, pass): (usize, BarrierPass)| {
-            let queue = queues[worker % queues.len()].clone();
-            let share = WorkerShare { worker, workers };
-            let (shared, schedule) = (shared.clone(), schedule.clone());
-            worker::spawn(shared, schedule, share, queue, pass, alive.clone())
-        };
-        let workers = passes
-            .into_iter()
-            .enumerate()
-            .map(start)
-            .collect::<Result<Vec<_>>>()
-            // The workers that did start must not go on without this function.
-            .inspect_err(|_| interrupt.abort())?;
-        let threads = Threads {
-            recorder,
-            workers,
-            workers_done,
+        let launched = launch(
+            &config,
+            &schedule,
+            &shared,
+            &hooked,
+            passes,
+            folder.as_ref(),
+            observer,
+        );
+        let threads = match launched {
+            Ok(threads) => threads,
+            Err(reason) => {
+                // The workers that did start must not go on without this function.
+                interrupt.abort();
+                if let Some(folder) = folder {
+                    folder.give_up();
+                }
+                return Err(reason);
+            }
         };
         let started = Started {
             config,
@@ -107,6 +96,48 @@ impl Plan {
         };
         Ok((started, threads))
     }
+}
+
+/// Starts the threads.
+fn launch(
+    config: &RunConfig,
+    schedule: &Arc<dyn Schedule>,
+    shared: &Arc<Shared>,
+    hooked: &Arc<CallbackChain>,
+    passes: Vec<BarrierPass>,
+    folder: Option<&RunFolder>,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Threads> {
+    let writer = folder.map(RunFolder::responses).transpose()?;
+    let interrupt = shared.interrupt.clone();
+    let (queues, recorder) = Recorder::start(
+        config,
+        &**schedule,
+        shared,
+        writer,
+        observer,
+        interrupt,
+        hooked,
+    )?;
+    let workers = passes.len();
+    // Every worker holds a sender until it is done, so that the channel closes when all are.
+    let (alive, workers_done) = channel(1);
+    let start = |(worker, pass): (usize, BarrierPass)| {
+        let queue = queues[worker % queues.len()].clone();
+        let share = WorkerShare { worker, workers };
+        let (shared, schedule) = (shared.clone(), schedule.clone());
+        worker::spawn(shared, schedule, share, queue, pass, alive.clone())
+    };
+    let workers = passes
+        .into_iter()
+        .enumerate()
+        .map(start)
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Threads {
+        recorder,
+        workers,
+        workers_done,
+    })
 }
 
 /// The name that a run gets when the user gives none: the local time, to the minute.
@@ -132,8 +163,17 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
         Some(name) => name.clone(),
         None => location.file_name().unwrap_or_else(default_run_name),
     };
+    match write_first_files(&folder, config, &name) {
+        Ok(()) => Ok((name, Some(folder))),
+        Err(reason) => {
+            folder.give_up();
+            Err(reason)
+        }
+    }
+}
+
+fn write_first_files(folder: &RunFolder, config: &RunConfig, name: &str) -> Result<()> {
     folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
-    folder.write_config(&saved::run_config(config, location, &name)?)?;
-    folder.write_own_config(&saved::own_config(config)?)?;
-    Ok((name, Some(folder)))
+    folder.write_config(&saved::run_config(config, folder.location(), name)?)?;
+    folder.write_own_config(&saved::own_config(config)?)
 }

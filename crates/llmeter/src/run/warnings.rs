@@ -13,11 +13,6 @@ pub(super) fn of_run(
     config: &RunConfig,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(reason) = &collected.write_error {
-        warnings.push(format!(
-            "responses.jsonl is incomplete ({reason}); the statistics are complete"
-        ));
-    }
     if collected.lost > 0 {
         let lost = collected.lost;
         let warning = format!("{lost} responses were lost because decoding them panicked");

@@ -1,19 +1,23 @@
 //! Objects as files hold them: an envelope that names a type, and the registry that builds it.
 //!
-//! Belongs here: the envelope, in the form of the Python system, and the way from a type's name to
-//! an object.
+//! Belongs here: the envelope and its JSON, in the form of the Python system, the way from a type's
+//! name to an object, and files with one object.
 //! Does not belong here: which types there are (`callback`, `endpoint`), where files lie
 //! (`storage`).
 
+mod file;
+pub(crate) mod json;
 mod registry;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+pub(crate) use file::{as_json, refused};
 pub use registry::{Kind, Registry};
 
 use crate::base::error::{Error, Result};
+use crate::storage::Location;
 
 const CLASS: &str = "__llmeter_class__";
 const STATE: &str = "__llmeter_state__";
@@ -75,6 +79,77 @@ pub trait Saved: Serialize + DeserializeOwned {
     fn example() -> Option<Self> {
         None
     }
+
+    /// Builds the object from its envelope, whether a [`Registry`] has its type or not.
+    ///
+    /// # Errors
+    /// If the value is no envelope of this type, one of a newer format, or a field is wrong.
+    fn from_saved(value: &Value) -> Result<Self> {
+        let name = short(Self::CLASS);
+        let state = match value {
+            Value::Object(state) if Self::is_bare(value) => state.clone(),
+            _ => {
+                let saved =
+                    SavedObject::from_json(value).map_err(|reason| Error::refused(name, reason))?;
+                if saved.class != Self::CLASS && saved.class != name {
+                    return Err(Error::field("type", saved.class, name));
+                }
+                saved.state
+            }
+        };
+        serde_json::from_value(Value::Object(state)).map_err(|reason| Error::refused(name, reason))
+    }
+
+    /// Writes the object to a file that [`load_from_file`](Self::load_from_file) reads, as does the
+    /// Python system if it knows the type. Missing folders are made.
+    ///
+    /// ```
+    /// use llmeter::callback::CacheBuster;
+    /// use llmeter::saved::{Saved, SavedObject};
+    ///
+    /// let folder = std::env::temp_dir().join("llmeter-saved-object");
+    /// let file = folder.join("buster.json");
+    /// CacheBuster::new(7).save_to_file_blocking(&file)?;
+    /// let again = CacheBuster::load_from_file_blocking(&file)?;
+    /// assert_eq!(SavedObject::of(&again)?, SavedObject::of(&CacheBuster::new(7))?);
+    /// # std::fs::remove_dir_all(folder).ok();
+    /// # Ok::<(), llmeter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the object cannot be saved or the file cannot be written.
+    fn save_to_file(&self, path: impl Into<Location>) -> impl Future<Output = Result<()>> + Send {
+        let (path, content) = (path.into(), SavedObject::of(self));
+        async move { path.write(content?.to_file()).await }
+    }
+
+    /// As [`save_to_file`](Self::save_to_file), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`save_to_file`](Self::save_to_file).
+    fn save_to_file_blocking(&self, path: impl Into<Location>) -> Result<()> {
+        path.into().write_blocking(SavedObject::of(self)?.to_file())
+    }
+
+    /// Reads an object of this type.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no JSON, if it holds another type, its fields are wrong, or
+    /// it was written by a newer llmeter. The message names the file.
+    fn load_from_file(path: impl Into<Location>) -> impl Future<Output = Result<Self>> + Send {
+        let path = path.into();
+        async move { file::typed(&path, path.read().await) }
+    }
+
+    /// As [`load_from_file`](Self::load_from_file), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`load_from_file`](Self::load_from_file).
+    fn load_from_file_blocking(path: impl Into<Location>) -> Result<Self> {
+        let path = path.into();
+        let text = path.read_blocking();
+        file::typed(&path, text)
+    }
 }
 
 /// A field of a saved type's state, described for people.
@@ -84,12 +159,26 @@ pub struct Field {
     pub name: &'static str,
     /// What it means, its unit and its default.
     pub about: &'static str,
+    /// Whether it holds saved objects that name their types, by name or in a list.
+    pub has_objects: bool,
 }
 
 impl Field {
     /// A field.
     pub const fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about }
+        Self {
+            name,
+            about,
+            has_objects: false,
+        }
+    }
+
+    /// A field that holds saved objects, by name or in a list.
+    pub const fn of_objects(name: &'static str, about: &'static str) -> Self {
+        Self {
+            has_objects: true,
+            ..Self::new(name, about)
+        }
     }
 }
 
@@ -121,7 +210,12 @@ impl SavedObject {
 
     /// The envelope.
     pub fn to_json(&self) -> Value {
-        json!({ CLASS: self.class, STATE: self.state })
+        serde_json::json!({ CLASS: self.class, STATE: self.state })
+    }
+
+    /// The content of a file that holds it.
+    pub(crate) fn to_file(&self) -> Vec<u8> {
+        json::to_indented(&self.to_json())
     }
 
     /// Reads an envelope, or the form of cost models before 0.2.0 of the Python system, whose

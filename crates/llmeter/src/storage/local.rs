@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, Result};
 
@@ -20,8 +21,11 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 
 /// As [`replace`]; `write` writes the content to the file that takes the name then.
 pub(crate) fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    // Several threads may write the same file.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(format!(".{name}.{process}-{count}.tmp"));
     write(&temporary)
         .and_then(|()| fs::rename(&temporary, path).map_err(Error::io("writing", path)))
         .inspect_err(|_| {

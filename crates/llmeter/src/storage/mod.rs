@@ -29,7 +29,7 @@ pub(crate) use cloud_url::CloudUrl;
 pub(crate) use local::{delete, replace, replace_with};
 pub(crate) use location::Usable;
 
-pub(crate) use store::Store;
+pub(crate) use store::{ObjectVersion, Store};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,11 @@ use std::path::Path;
 use super::CloudUrl;
 use crate::{Error, Result};
 
+#[derive(Clone)]
+pub(crate) enum ObjectVersion {
+    Absent,
+}
+
 pub(crate) struct Store(Infallible);
 
 impl Store {
@@ -29,7 +34,11 @@ impl Store {
         match self.0 {}
     }
 
-    pub(crate) async fn put_new(&self, _: &str, _: Vec<u8>) -> Result<bool> {
+    pub(crate) async fn put_if(&self, _: &str, _: Vec<u8>, _: ObjectVersion) -> Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn version(&self, _: &str) -> Result<ObjectVersion> {
         match self.0 {}
     }
 

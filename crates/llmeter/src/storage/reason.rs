@@ -53,6 +53,18 @@ fn is_refused(error: &StoreError, whole: &str) -> bool {
     kinds || whole.contains("status code: 403") || whole.contains("status code: 401")
 }
 
+/// Whether the server has no conditional writes. The crate has a variant for what it does not
+/// implement itself; that a server does not is told by the status alone.
+pub(super) fn is_unsupported(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotImplemented { .. })
+        || error.to_string().contains("status code: 501")
+}
+
+/// Whether an object was written and only its ETag, which nobody here needs, is not in the response.
+pub(super) fn is_etag_missing(error: &StoreError) -> bool {
+    error.to_string().contains("ETag Header missing")
+}
+
 /// Whether there is not even a bucket.
 pub(super) fn is_bucket_missing(error: &StoreError) -> bool {
     let whole = error.to_string();

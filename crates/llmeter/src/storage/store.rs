@@ -1,14 +1,15 @@
 //! The objects under a URL.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+    WriteMultipart,
 };
 
 use super::{CloudUrl, buckets, reason};
@@ -22,6 +23,16 @@ const MAX_PARTS: u64 = 9_000;
 /// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
 /// over a slow network.
 const CONCURRENT_PARTS: usize = 1;
+
+/// What tells whether an object was written again.
+#[derive(Clone)]
+pub(crate) enum ObjectVersion {
+    /// There is none.
+    Absent,
+    Known(UpdateVersion),
+    /// There is one, and the server does not tell which.
+    Untold,
+}
 
 /// The objects under a URL, by their names below it; the empty name is the URL's own object.
 ///
@@ -79,27 +90,48 @@ impl Store {
     /// Writes an object.
     pub(crate) async fn put(&self, name: &str, content: Vec<u8>) -> Result<()> {
         let size = content.len() as u64;
-        if size > PART_SIZE {
-            let from = Path::new("memory");
-            return self.put_multipart(name, size, &*content, from).await;
+        let from = Path::new("memory");
+        if size > PART_SIZE && self.put_multipart(name, size, &*content, from).await? {
+            return Ok(());
         }
-        let put = self.bucket.put(&self.key(name)?, content.into()).await;
-        put.map_err(|error| failed("writing", &self.url, name, &error))?;
-        Ok(())
+        self.put_whole(name, content).await
     }
 
-    /// Writes an object unless there is one of that name; tells whether it did. A server that
-    /// cannot tell writes.
-    pub(crate) async fn put_new(&self, name: &str, content: Vec<u8>) -> Result<bool> {
-        let options = PutOptions::from(PutMode::Create);
+    async fn put_whole(&self, name: &str, content: Vec<u8>) -> Result<()> {
+        match self.bucket.put(&self.key(name)?, content.into()).await {
+            Err(error) if !reason::is_etag_missing(&error) => {
+                Err(failed("writing", &self.url, name, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes an object if it still is what is known of it; tells whether it did. A server that has no
+    /// conditional writes writes.
+    pub(crate) async fn put_if(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        known: ObjectVersion,
+    ) -> Result<bool> {
+        let mode = match known {
+            ObjectVersion::Absent => PutMode::Create,
+            ObjectVersion::Known(version) => PutMode::Update(version),
+            ObjectVersion::Untold => PutMode::Overwrite,
+        };
         let put = self
             .bucket
-            .put_opts(&self.key(name)?, content.clone().into(), options)
+            .put_opts(
+                &self.key(name)?,
+                content.clone().into(),
+                PutOptions::from(mode),
+            )
             .await;
         match put {
             Ok(_) => Ok(true),
-            Err(StoreError::AlreadyExists { .. }) => Ok(false),
-            Err(StoreError::NotImplemented { .. }) => {
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
+            Err(error) if reason::is_etag_missing(&error) => Ok(true),
+            Err(error) if reason::is_unsupported(&error) => {
                 self.put(name, content).await?;
                 Ok(true)
             }
@@ -107,27 +139,47 @@ impl Store {
         }
     }
 
-    /// Writes a file's content as an object, without holding it in memory.
+    /// What an object is at this moment.
+    pub(crate) async fn version(&self, name: &str) -> Result<ObjectVersion> {
+        // Not HEAD, whose response does not tell why something is refused.
+        match self.bucket.get(&self.key(name)?).await {
+            Ok(found) if found.meta.e_tag.is_none() && found.meta.version.is_none() => {
+                Ok(ObjectVersion::Untold)
+            }
+            Ok(found) => Ok(ObjectVersion::Known(UpdateVersion {
+                e_tag: found.meta.e_tag,
+                version: found.meta.version,
+            })),
+            Err(ref error @ StoreError::NotFound { .. }) if !reason::is_bucket_missing(error) => {
+                Ok(ObjectVersion::Absent)
+            }
+            Err(error) => Err(failed("reading", &self.url, name, &error)),
+        }
+    }
+
+    /// Writes a file's content as an object, without holding it in memory if the server can do that.
     pub(crate) async fn put_file(&self, name: &str, path: &Path) -> Result<()> {
         let unreadable = || Error::io("reading", path);
         let mut file = File::open(path).map_err(unreadable())?;
         let size = file.metadata().map_err(unreadable())?.len();
-        if size <= PART_SIZE {
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).map_err(unreadable())?;
-            return self.put(name, content).await;
+        if size > PART_SIZE && self.put_multipart(name, size, &file, path).await? {
+            return Ok(());
         }
-        self.put_multipart(name, size, file, path).await
+        file.rewind().map_err(unreadable())?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(unreadable())?;
+        self.put_whole(name, content).await
     }
 
-    /// Writes an object piece by piece. It appears with the last one.
+    /// Writes an object piece by piece. It appears with the last one. `false` if the server does not
+    /// give the ETags by which pieces are put together.
     async fn put_multipart(
         &self,
         name: &str,
         size: u64,
         mut content: impl Read + Send,
         from: &Path,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let failed = |error: StoreError| failed("writing", &self.url, name, &error);
         let piece = PART_SIZE.max(size.div_ceil(MAX_PARTS)) as usize;
         let upload = self
@@ -143,6 +195,10 @@ impl Store {
                 Ok(()) => content
                     .read(&mut buffer)
                     .map_err(Error::io("reading", from)),
+                Err(error) if reason::is_etag_missing(&error) => {
+                    let _ = upload.abort().await;
+                    return Ok(false);
+                }
                 Err(error) => Err(failed(error)),
             };
             match outcome {
@@ -154,8 +210,11 @@ impl Store {
                 }
             }
         }
-        upload.finish().await.map_err(failed)?;
-        Ok(())
+        match upload.finish().await {
+            Ok(_) => Ok(true),
+            Err(error) if reason::is_etag_missing(&error) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// The names directly below `name`, objects and folders, in order.

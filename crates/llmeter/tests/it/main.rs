@@ -21,6 +21,8 @@ mod golden_results;
 mod golden_vectors;
 #[cfg(unix)]
 mod http2;
+#[cfg(unix)]
+mod inside_a_runtime;
 mod json_endpoints;
 #[cfg(unix)]
 mod killed_run;

@@ -1,5 +1,6 @@
 //! Runs logged to a real MLflow server, and read back with MLflow's own client.
 
+mod checks;
 mod credentials;
 mod runs;
 

@@ -120,6 +120,23 @@ fn names_are_free_in_use_or_overwritten() {
     assert!(names.contains("notes.txt"));
     assert_eq!(RunResult::load(folder).unwrap().responses.len(), 2);
 
+    // One name, taken at the same time.
+    let runs = [0; 3].map(|_| {
+        let arguments = ["--output", "s3://results/same", "--run-name", "it"];
+        s3.run_command(&simulator, &arguments).spawn().unwrap()
+    });
+    let ended = runs.map(|run| Said::from(run.wait_with_output().unwrap()));
+    let codes = ended.iter().map(|said| said.code);
+    assert_eq!(
+        codes.filter(|code| *code == Some(0)).count(),
+        1,
+        "{ended:?}"
+    );
+    for said in ended.into_iter().filter(|said| said.code != Some(0)) {
+        said.exits(1)
+            .one_error(&["s3://results/same/it already holds a run"]);
+    }
+
     // Generated names, of one minute or of two, taken at the same time.
     let runs = [0; 3].map(|_| {
         let arguments = ["--output", "s3://results/runs"];

@@ -177,6 +177,65 @@ fn what_an_endpoint_does_wrong_is_told_with_what_was_expected() {
     assert!(std::panic::catch_unwind(|| report.assert_passes()).is_err());
 }
 
+/// Chat Completions by somebody who wants a connection for each request.
+struct Closing(ApiEndpoint);
+
+impl Closing {
+    fn api(&self) -> &dyn HttpApi {
+        match self.0.transport() {
+            Transport::Http(api) => api,
+            Transport::Invoke(_) => unreachable!(),
+        }
+    }
+}
+
+impl Endpoint for Closing {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+    fn is_streaming(&self) -> bool {
+        true
+    }
+    fn prepare_payload(&self, payload: &mut Payload) -> Result<(), EndpointError> {
+        self.0.prepare_payload(payload)
+    }
+    fn prompt_text(&self, payload: &Payload) -> Option<serde_json::Value> {
+        self.0.prompt_text(payload)
+    }
+    fn transport(&self) -> Transport<'_> {
+        Transport::Http(self)
+    }
+    fn saved(&self) -> SavedObject {
+        self.0.saved()
+    }
+}
+
+impl HttpApi for Closing {
+    fn server(&self) -> &Server {
+        self.api().server()
+    }
+    fn request(&self, payload: &Payload) -> Result<HttpRequest, EndpointError> {
+        let mut request = self.api().request(payload)?;
+        let close = ("Connection".to_owned(), "close".to_owned().into());
+        request.headers.push(close);
+        Ok(request)
+    }
+    fn decoder(&self) -> Box<dyn FrameDecoder> {
+        self.api().decoder()
+    }
+}
+
+#[test]
+fn an_endpoint_may_ask_for_the_connection_to_be_closed() {
+    let payload = OpenAiChat::create_payload("one two three", 64, Payload::new()).unwrap();
+    let wording = Simulated::api("openai-chat-stream").unwrap();
+    let suite = Suite::new(wording, payload, |address| {
+        let builder = OpenAiChat::builder(format!("http://{address}/v1"), "some-model");
+        Ok(Arc::new(Closing(builder.build()?)))
+    });
+    suite.run().assert_passes();
+}
+
 /// An endpoint that answers by itself and never asks anybody.
 struct Silent(Identity);
 

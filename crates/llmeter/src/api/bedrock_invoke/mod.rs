@@ -64,6 +64,8 @@ const SPEC: ApiSpec = ApiSpec {
         &["maxTokens"],
         &["max_gen_len"],
         &["inferenceConfig", "maxTokens"],
+        &["inferenceConfig", "max_new_tokens"],
+        &["textGenerationConfig", "maxTokenCount"],
     ],
     inputs: INPUTS,
     framing: Framing::EventStream,

@@ -189,6 +189,8 @@ impl RunSettings {
         set(&mut config.insecure, self.insecure.as_ref());
         set(&mut config.http2, self.http2.as_ref());
         set(&mut config.overwrite, self.overwrite.as_ref());
+        let ignore_write_errors = self.ignore_write_errors.as_ref();
+        set(&mut config.ignore_write_errors, ignore_write_errors);
         config.ca_file = self.ca_file.clone().or(config.ca_file.take());
         config.workers = self.workers.or(config.workers);
         config.max_cost = self.max_cost.or(config.max_cost);
@@ -232,6 +234,7 @@ impl RunSettings {
             http2: Some(config.http2),
             workers: config.workers,
             max_cost: config.max_cost,
+            ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),
             ..Self::default()
         }

@@ -37,6 +37,7 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Warmup
         | S::Seed
         | S::MaxCost
+        | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers => Kept::Own,
         S::ApiKeyEnv

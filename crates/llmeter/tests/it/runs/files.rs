@@ -1,14 +1,17 @@
 //! What a run leaves in its folder.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use llmeter::callback::{Callback, Hook, HookResult, async_trait};
+use llmeter::result::Unwritten;
 use llmeter::stats::{Distribution, Latency, Metric};
 use llmeter::{Error, Load, RunConfig, RunResult, Runner};
 use serde_json::Value;
 
 use super::{assert_saved, config, failure, friendly, lines, whole};
 use crate::schema::assert_obeyed;
-use crate::scripted::{Scripted, finish, run};
+use crate::scripted::{Scripted, Step, finish, run};
 
 fn read(folder: &Path, name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
@@ -211,6 +214,127 @@ fn runs_at_the_same_time_get_folders_of_their_own() {
         names.insert(name);
     }
     assert_eq!(names.len(), 5);
+}
+
+/// The second run of a name must not depend on when it begins.
+#[test]
+fn of_runs_of_one_name_at_the_same_time_exactly_one_is_made() {
+    for overwrite in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = friendly();
+        let mut config = config(&server, 5).output(folder.path()).run_name("named");
+        config.overwrite = overwrite;
+        // While one run is at work, all others have come.
+        let barrier = Arc::new(std::sync::Barrier::new(4));
+        config.callbacks = vec![Arc::new(Together(barrier))];
+        let runner = Runner::new(config);
+        let outcomes = finish(move || {
+            let one = || {
+                let runner = runner.clone();
+                std::thread::spawn(move || runner.run_blocking())
+            };
+            let threads: Vec<_> = (0..4).map(|_| one()).collect();
+            threads
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        let (made, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        if overwrite {
+            // A later one may follow one that has ended, and never mixes with it.
+            assert!(!made.is_empty());
+        } else {
+            assert_eq!((made.len(), refused.len()), (1, 3));
+        }
+        assert_eq!(server.requests(), 5 * made.len());
+        for error in refused.into_iter().map(Result::unwrap_err) {
+            let is_clear = matches!(error, Error::FolderBusy { .. } | Error::FolderInUse { .. });
+            assert!(is_clear, "{error}");
+        }
+        let path = folder.path().join("named");
+        assert_eq!(lines(&path), 5);
+        assert_eq!(RunResult::load(&path).unwrap().warnings, [""; 0]);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 6);
+    }
+}
+
+/// Holds up runs until so many are about to take their folders.
+struct Together(Arc<std::sync::Barrier>);
+
+#[async_trait]
+impl Callback for Together {
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::BeforeRun]
+    }
+
+    async fn before_run(&self, _: &mut RunConfig) -> HookResult {
+        self.0.wait();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_folder_in_which_a_run_is_at_work_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = vec![Step::WaitForRelease];
+    script.extend(whole());
+    let server = Scripted::start(vec![script]);
+    let mut config = config(&server, 2).output(folder.path()).run_name("named");
+    config.overwrite = true;
+    let first = Runner::new(config.clone());
+    let work = std::thread::spawn(move || finish(move || first.run_blocking()));
+    server.wait_for_request();
+    let second = Runner::new(config);
+    let error = finish(move || second.run_blocking()).unwrap_err();
+    assert!(matches!(error, Error::FolderBusy { .. }), "{error}");
+    server.release();
+    let result = work.join().unwrap().unwrap();
+    assert_eq!(result.responses.len(), 2);
+    assert_saved(&result);
+}
+
+/// Takes the folder away before its last files are written.
+struct Remover;
+
+#[async_trait]
+impl Callback for Remover {
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::AfterRun]
+    }
+
+    async fn after_run(&self, result: &mut RunResult) -> HookResult {
+        let folder = result.summary.output_path.clone().unwrap();
+        let path = folder.local_path().unwrap();
+        std::fs::remove_dir_all(path)?;
+        std::fs::write(path, "no folder")?;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_cannot_be_written_at_the_end_costs_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = friendly();
+    let config = config(&server, 3)
+        .output(folder.path())
+        .callback(Arc::new(Remover));
+    let result = run(config);
+    assert_eq!(result.responses.len(), 3);
+    assert_eq!(result.stats().total_output_tokens, 6);
+    let names: Vec<_> = result
+        .unwritten
+        .iter()
+        .map(|one| match one {
+            Unwritten::File { name, .. } => *name,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["stats.json", "summary.json"]);
+    for one in &result.unwritten {
+        let warning = one.to_string();
+        assert!(result.warnings.contains(&warning), "{warning}");
+        assert!(warning.contains("is missing (writing "), "{warning}");
+    }
 }
 
 #[test]

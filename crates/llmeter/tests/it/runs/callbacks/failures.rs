@@ -334,3 +334,43 @@ fn a_hook_that_never_ends_does_not_outlive_an_interruption() {
         }
     }
 }
+
+const CHILD: &str = "LLMETER_TEST_PANICKING_RUN";
+
+/// In a process of its own, whose standard error is looked at.
+#[test]
+fn panics_of_one_place_are_shown_once() {
+    let name = "runs::callbacks::failures::panics_of_one_place_are_shown_once";
+    if std::env::var_os(CHILD).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(child.stderr).unwrap();
+        assert!(child.status.success(), "{said}");
+        assert_eq!(said.matches("what a hook").count(), 1, "{said}");
+        assert_eq!(said.matches("not this one").count(), 1, "{said}");
+        assert_eq!(said.matches("panicked at").count(), 2, "{said}");
+        return;
+    }
+    let log = Log::default();
+    let server = friendly();
+    let mut config = config(&server, 1);
+    config.load = Load::Requests(20);
+    let mut panicking = Probe::new("Panicking", &log);
+    panicking.after_invoke = panics();
+    let mut picky = Probe::new("Picky", &log);
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    picky.before_invoke = Box::new(move |_| {
+        if count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 10 {
+            panic!("not this one");
+        }
+        Ok(())
+    });
+    config.callbacks = vec![Arc::new(panicking), Arc::new(picky)];
+    let result = run(config);
+    // All of them count.
+    assert_eq!(failures(&result)[0].2, 20);
+    assert_eq!(result.stats().failed_requests, 10);
+}
