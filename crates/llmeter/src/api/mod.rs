@@ -103,6 +103,7 @@ pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub use response::{InvocationResponse, ResponseDetail};
+pub(crate) use response_builder::StreamEnd;
 pub use response_builder::{ResponseBuilder, Usage};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
