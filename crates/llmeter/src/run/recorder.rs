@@ -20,6 +20,7 @@ use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
+use crate::run::failure_limit::FailureWatch;
 use crate::run::quality::QualityMeter;
 use crate::run::shared::Shared;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
@@ -103,6 +104,7 @@ impl Recorder {
                 lost: 0,
             },
             keeps_responses: !config.low_memory,
+            failures: FailureWatch::new(config),
             writer,
             observer,
             interrupt,
@@ -182,6 +184,7 @@ fn decode(
 struct Collector {
     collected: Collected,
     keeps_responses: bool,
+    failures: FailureWatch,
     writer: Option<ResponsesWriter>,
     observer: Option<Arc<dyn Observer>>,
     interrupt: Interrupt,
@@ -219,6 +222,9 @@ impl Collector {
     }
 
     fn record(&mut self, recorded: Recorded) {
+        let failure = recorded.response.error.as_ref();
+        let signal = &self.shared.stop;
+        self.failures.note(failure, recorded.is_warmup, signal);
         if recorded.is_warmup {
             return;
         }

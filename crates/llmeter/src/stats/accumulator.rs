@@ -68,6 +68,10 @@ pub(crate) struct Totals {
     pub(super) reasoning_output_tokens: u64,
     pub(super) retries: u64,
     pub(super) retry_wait: f64,
+    pub(super) stale_connection_wait: f64,
+    pub(super) failure_pause: f64,
+    /// Complete responses whose connection did not end as its protocol has it, by how it did.
+    pub(super) transport_ends: BTreeMap<String, u64>,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -95,6 +99,11 @@ impl Totals {
         add(&mut self.reasoning_output_tokens, reasoning);
         add(&mut self.retries, response.retries.map(u64::from));
         self.retry_wait += detail.retry_wait.unwrap_or(0.0);
+        self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
+        self.failure_pause += detail.failure_pause.unwrap_or(0.0);
+        if let Some(end) = &detail.transport_end {
+            *self.transport_ends.entry(end.clone()).or_default() += 1;
+        }
         if let Some(at) = response.request_time {
             let (first, last) = self.sent.get_or_insert((at, at));
             *first = at.min(*first);
