@@ -16,7 +16,8 @@ Examples:
 
 Exit codes:
   0 success   1 could not run   2 bad usage   3 every request failed
-  4 --strict and the verdict is not clean   130 interrupted, results saved
+  4 --strict and the verdict is not clean   6 too many requests failed
+  130 interrupted, results saved
 
 Environment:
   OPENAI_API_KEY                         the API key, unless --api-key-env names another variable

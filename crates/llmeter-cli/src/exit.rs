@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     AllFailed = 3,
     /// With `--strict`: the measurement's verdict is not `clean`.
     NotClean = 4,
+    /// The run was stopped, since too many requests failed.
+    Stopped = 6,
     /// Interrupted; what was measured is saved.
     Interrupted = 130,
 }
