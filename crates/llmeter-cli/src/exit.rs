@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     NotClean = 4,
     /// Measured and printed, but not all files could be written.
     NotSaved = 5,
+    /// The run was stopped, since too many requests failed.
+    Stopped = 6,
     /// Interrupted; what was measured is saved.
     Interrupted = 130,
 }

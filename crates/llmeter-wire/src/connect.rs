@@ -1,7 +1,7 @@
 //! Opening connections: name resolution, TCP or a Unix socket, a proxy's tunnel, TLS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +15,12 @@ use tokio_rustls::client::TlsStream;
 use crate::arrival::{Arrival, StampSource};
 use crate::clock::{self, Stamp};
 use crate::error::{Result, SetupError};
-use crate::insecure::AnyCertificate;
+use crate::http2::NoHttp2;
 use crate::route::Route;
+use crate::sources::Sources;
 use crate::stream::StampKeeper;
+use crate::tls_error::{self, TlsErrorKind};
+use crate::trust;
 use crate::{Phase, Proxy, Server, TimedStream};
 
 /// Opens connections to one server whose name was resolved once.
@@ -31,6 +34,7 @@ pub struct Dialer {
     time_to_resolve: Option<f64>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     stamps: StampSource,
+    sources: Arc<Sources>,
     _keeper: Arc<StampKeeper>,
 }
 
@@ -70,10 +74,11 @@ impl Dialer {
     /// # Errors
     /// When the name does not resolve, or the system has no trusted certificates for TLS.
     pub fn new(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
-        Self::with_tls(server, proxy, stamps, || checking(native_roots()?))
+        Self::with_tls(server, proxy, stamps, trust::system)
     }
 
-    /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's.
+    /// As [`new`](Self::new), but trusts the certificates in a PEM file instead of the system's: those of
+    /// authorities, and the server's own.
     ///
     /// # Errors
     /// When the name does not resolve, or the file cannot be read or holds no certificate.
@@ -83,7 +88,7 @@ impl Dialer {
         stamps: StampSource,
         file: &Path,
     ) -> Result<Self> {
-        Self::with_tls(server, proxy, stamps, || checking(roots_from(file)?))
+        Self::with_tls(server, proxy, stamps, || trust::file(file))
     }
 
     /// As [`new`](Self::new), but takes any certificate, so that anybody could be the server.
@@ -91,13 +96,7 @@ impl Dialer {
     /// # Errors
     /// When the name does not resolve.
     pub fn insecure(server: &Server, proxy: Option<&Proxy>, stamps: StampSource) -> Result<Self> {
-        Self::with_tls(server, proxy, stamps, || {
-            let any = AnyCertificate(provider());
-            let config = tls_versions()?
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(any));
-            Ok(config.with_no_client_auth())
-        })
+        Self::with_tls(server, proxy, stamps, trust::any)
     }
 
     fn with_tls(
@@ -136,6 +135,7 @@ impl Dialer {
             time_to_resolve,
             tls,
             stamps,
+            sources: Arc::default(),
             _keeper: Arc::new(StampKeeper::new(stamps)),
         })
     }
@@ -149,6 +149,32 @@ impl Dialer {
     /// The addresses that the name stands for.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.route.addresses()
+    }
+
+    /// Connects from these addresses of this machine, in turn; each has ports of its own. None leaves
+    /// the choice to the system, and so does a Unix socket.
+    ///
+    /// # Errors
+    /// When one is not this machine's, or none is of the server's family.
+    pub fn from_addresses(mut self, sources: &[IpAddr]) -> Result<Self> {
+        if sources.is_empty() {
+            return Ok(self);
+        }
+        for &address in sources {
+            UdpSocket::bind((address, 0))
+                .map_err(|source| SetupError::SourceAddress { address, source })?;
+        }
+        self.sources = Arc::new(Sources::new(sources.to_vec()));
+        match self.addresses().as_slice() {
+            [server, others @ ..]
+                if !self.sources.reach(server)
+                    && !others.iter().any(|other| self.sources.reach(other)) =>
+            {
+                let server = server.ip();
+                Err(SetupError::SourceFamily { server })
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Asks for HTTP/2 where TLS lets a client ask; without TLS nothing is to be asked.
@@ -185,7 +211,7 @@ impl Dialer {
             None => Phase::Connect,
         });
         let start = clock::now();
-        let connected = self.route.connect(turn).await;
+        let connected = self.route.connect(turn, &self.sources).await;
         let (socket, address) = connected.map_err(|reason| self.at_the_proxy(reason))?;
         let mut stream = TimedStream::new(socket, self.stamps);
         if let Some(tunnel) = &self.tunnel {
@@ -261,67 +287,23 @@ pub enum ConnectError {
         reason: String,
     },
     /// The TLS handshake failed.
-    #[error("TLS handshake failed: {0}")]
+    #[error("TLS handshake failed: {}", tls_error::described(.0))]
     Tls(#[source] io::Error),
     /// The server speaks no HTTP/2, which was asked for.
     #[error("the server does not speak HTTP/2 ({0})")]
-    NoHttp2(String),
+    NoHttp2(#[source] NoHttp2),
     /// The host has no address.
     #[error("the host has no address")]
     NoAddress,
 }
 
-/// Why a TLS handshake failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TlsErrorKind {
-    /// Nobody who is trusted has signed the certificate.
-    UnknownIssuer,
-    /// The certificate is an authority's, not a server's.
-    AuthorityAsServer,
-    /// The certificate has expired, or is not valid yet.
-    NotValidNow,
-    /// The certificate is for another host.
-    OtherName,
-    /// The certificate cannot be trusted for another reason.
-    Certificate,
-    /// The server speaks something else than TLS.
-    NotTls,
-    /// The server broke off the handshake.
-    Alert,
-}
-
 impl ConnectError {
     /// What was wrong with a TLS handshake, if the peer let it be known.
     pub fn tls_error_kind(&self) -> Option<TlsErrorKind> {
-        use rustls::{CertificateError as Certificate, Error};
-        let Self::Tls(reason) = self else {
-            return None;
-        };
-        let reason = reason.get_ref()?.downcast_ref::<Error>()?;
-        Some(match reason {
-            Error::InvalidCertificate(certificate) => match certificate {
-                // A signature is bad where another certificate of the same name is trusted.
-                Certificate::UnknownIssuer | Certificate::BadSignature => {
-                    TlsErrorKind::UnknownIssuer
-                }
-                Certificate::Expired
-                | Certificate::ExpiredContext { .. }
-                | Certificate::NotValidYet
-                | Certificate::NotValidYetContext { .. } => TlsErrorKind::NotValidNow,
-                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                    TlsErrorKind::OtherName
-                }
-                Certificate::Other(other) => match other.0.downcast_ref() {
-                    Some(webpki::Error::CaUsedAsEndEntity) => TlsErrorKind::AuthorityAsServer,
-                    _ => TlsErrorKind::Certificate,
-                },
-                _ => TlsErrorKind::Certificate,
-            },
-            Error::InvalidMessage(_) => TlsErrorKind::NotTls,
-            Error::AlertReceived(_) => TlsErrorKind::Alert,
-            _ => return None,
-        })
+        match self {
+            Self::Tls(reason) => TlsErrorKind::of(reason),
+            _ => None,
+        }
     }
 
     /// A server may end the handshake because it cannot agree to the protocol that was asked for.
@@ -332,7 +314,7 @@ impl ConnectError {
             Some(
                 Error::NoApplicationProtocol
                 | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
-            ) => Self::NoHttp2("it did not agree to it".to_owned()),
+            ) => NoHttp2::NotAgreed.into(),
             _ => Self::Tls(reason),
         }
     }
@@ -411,7 +393,9 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Transport::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Transport::Tls(tls) => Pin::new(tls)
+                .poll_read(context, buffer)
+                .map_err(tls_error::in_words),
         }
     }
 }
@@ -424,7 +408,9 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            Transport::Tls(tls) => Pin::new(tls)
+                .poll_write(context, bytes)
+                .map_err(tls_error::in_words),
         }
     }
 
@@ -441,58 +427,4 @@ impl AsyncWrite for Connection {
             Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn tls_versions() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>> {
-    let builder = rustls::ClientConfig::builder_with_provider(provider());
-    Ok(builder.with_safe_default_protocol_versions()?)
-}
-
-fn checking(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig> {
-    let config = tls_versions()?.with_root_certificates(roots);
-    Ok(config.with_no_client_auth())
-}
-
-fn roots_from(file: &Path) -> Result<rustls::RootCertStore> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::{self, PemObject};
-    let text = std::fs::read(file).map_err(|source| SetupError::CaFile {
-        path: file.to_path_buf(),
-        source,
-    })?;
-    let unusable = |reason: String| SetupError::CaContent {
-        path: file.to_path_buf(),
-        reason,
-    };
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|reason: pem::Error| {
-            unusable(format!("a certificate in it is not valid PEM: {reason}"))
-        })?;
-        roots
-            .add(certificate)
-            .map_err(|reason| unusable(format!("a certificate cannot be used: {reason}")))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable(
-            "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)".to_owned(),
-        ));
-    }
-    Ok(roots)
-}
-
-fn native_roots() -> Result<rustls::RootCertStore> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err(SetupError::NoTrustedCertificates {
-            source: found.errors.into_iter().next(),
-        });
-    }
-    Ok(roots)
 }

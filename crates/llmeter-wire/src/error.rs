@@ -1,6 +1,7 @@
 //! Why a server cannot be dialed as asked.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A result of setting up the way to a server.
@@ -36,6 +37,20 @@ pub enum SetupError {
         /// The system's reason.
         source: io::Error,
     },
+    /// An address to connect from is not one of this machine's.
+    #[error("{address} is no address of this machine: {source}")]
+    SourceAddress {
+        /// The address.
+        address: IpAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// None of the addresses to connect from can reach the server.
+    #[error("no source address is of the family of {server}")]
+    SourceFamily {
+        /// An address of the server, or of the proxy that leads to it.
+        server: IpAddr,
+    },
     /// A file of trusted certificates cannot be read.
     #[error("reading {}: {source}", path.display())]
     CaFile {
@@ -61,7 +76,7 @@ pub enum SetupError {
         source: rustls::pki_types::InvalidDnsNameError,
     },
     /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("TLS cannot be set up: {}", crate::tls_error::words(.0))]
     Tls(#[from] rustls::Error),
     /// The system has no trusted certificates.
     #[error(

@@ -82,6 +82,8 @@ pub struct ResponseReader {
     head_bytes: Vec<u8>,
     head: Option<ResponseHead>,
     keeps_alive: bool,
+    /// Whether line ends before the head belong to the response before.
+    skips_line_ends: bool,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +115,15 @@ impl ResponseReader {
     /// A reader for one response.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader for a response that follows another on its connection. Some servers end a body with
+    /// a line end too many, which is passed over.
+    pub fn after_another() -> Self {
+        Self {
+            skips_line_ends: true,
+            ..Self::default()
+        }
     }
 
     /// Reads on. Body bytes are appended to `body`. Returns how many bytes belong to this response:
@@ -184,6 +195,13 @@ impl ResponseReader {
 
     fn feed_head(&mut self, bytes: &[u8]) -> Result<usize, HttpError> {
         let before = self.head_bytes.len();
+        if self.skips_line_ends && before == 0 {
+            let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+            let skipped = bytes.iter().take_while(|byte| is_line_end(byte)).count();
+            if skipped > 0 {
+                return Ok(skipped);
+            }
+        }
         // Only the part that may complete the blank line is searched again.
         self.head_bytes.extend_from_slice(bytes);
         let Some(end) = head_end(&self.head_bytes, before.saturating_sub(3)) else {

@@ -26,6 +26,9 @@ const WINDOW: u32 = 16 << 20;
 /// The maximum of header lines of a request.
 const MAX_REQUEST_HEADERS: usize = 256;
 
+/// How a response of HTTP/1 begins.
+const HTTP1: &[u8] = b"HTTP/1.";
+
 /// A connection that speaks HTTP/2, ready for a request.
 pub struct Http2 {
     driver: h2::client::Connection<ReadGate, Bytes>,
@@ -45,6 +48,8 @@ struct SharedConnection {
     is_armed: bool,
     first_write: Option<Stamp>,
     last_read: Arrival,
+    /// The first bytes that the server sent.
+    begin: Vec<u8>,
 }
 
 /// A connection that gives one read at a time.
@@ -75,6 +80,33 @@ pub enum Http2Error {
     Broken(String),
 }
 
+/// How a server shows that it does not speak HTTP/2.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoHttp2 {
+    /// It does not agree to it in the TLS handshake.
+    #[error("it did not agree to it")]
+    NotAgreed,
+    /// It says nothing for so many seconds.
+    #[error("HTTP/2's preface was sent, and it sent no SETTINGS within {0} s")]
+    Silent(f64),
+    /// It closes the connection.
+    #[error("it closed the connection after HTTP/2's preface")]
+    Closed,
+    /// It answers in HTTP/1.
+    #[error("it answered HTTP/2's preface in HTTP/1.1")]
+    Http1,
+    /// It answers in something else.
+    #[error("what it sent is no HTTP/2: {0}")]
+    Broken(String),
+}
+
+impl From<NoHttp2> for ConnectError {
+    fn from(reason: NoHttp2) -> Self {
+        Self::NoHttp2(reason)
+    }
+}
+
 /// What came of driving a connection.
 enum Drive {
     Read,
@@ -94,14 +126,19 @@ impl Http2 {
         let scheme = match connection.protocol() {
             None => scheme(false),
             Some(b"h2") => scheme(true),
-            Some(_) => return Err(ConnectError::NoHttp2("it did not agree to it".to_owned())),
+            Some(_) => return Err(NoHttp2::NotAgreed.into()),
         };
         let line = Arc::new(Mutex::new(SharedConnection::default()));
         let gate = ReadGate {
             connection,
             line: line.clone(),
         };
-        let refused = |reason: h2::Error| ConnectError::NoHttp2(reason.to_string());
+        let seen = line.clone();
+        let refused = |reason: h2::Error| match lock(&seen).begin.as_slice() {
+            begin if begin.starts_with(HTTP1) => NoHttp2::Http1,
+            [] => NoHttp2::Closed,
+            _ => NoHttp2::Broken(reason.to_string()),
+        };
         let (sender, driver) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW)
@@ -120,8 +157,8 @@ impl Http2 {
         // The server's first frame tells whether it understands.
         match poll_fn(|context| http2.poll_drive(context)).await {
             Drive::Read => Ok(http2),
-            Drive::Over(Some(reason)) => Err(refused(reason)),
-            Drive::Over(None) => Err(ConnectError::NoHttp2("it closed the connection".to_owned())),
+            Drive::Over(Some(reason)) => Err(refused(reason).into()),
+            Drive::Over(None) => Err(NoHttp2::Closed.into()),
         }
     }
 
@@ -356,8 +393,14 @@ impl AsyncRead for ReadGate {
             // Nothing wakes the task for this: whoever drives the connection comes back by itself.
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         ready!(Pin::new(&mut this.connection).poll_read(context, buffer))?;
         let mut line = lock(&this.line);
+        if line.begin.len() < HTTP1.len() {
+            let missing = HTTP1.len() - line.begin.len();
+            let read = buffer.filled()[before..].iter().take(missing);
+            line.begin.extend(read);
+        }
         line.may_read = false;
         line.has_read = true;
         line.last_read = this.connection.last_read();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::error::{Result, SetupError};
+use crate::sources::Sources;
 use crate::{ConnectError, Socket};
 
 /// How long an address is waited for while there are others to try.
@@ -43,7 +44,7 @@ impl Route {
     /// The addresses, of which a Unix socket has none.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         match self {
-            Self::Tcp(addresses) => addresses.known.iter().map(|known| known.0).collect(),
+            Self::Tcp(addresses) => addresses.known.iter().map(|known| known.address).collect(),
             Self::Unix(_) => Vec::new(),
         }
     }
@@ -52,10 +53,11 @@ impl Route {
     pub(super) async fn connect(
         &self,
         turn: usize,
+        sources: &Sources,
     ) -> Result<(Socket, Option<SocketAddr>), ConnectError> {
         match self {
             Self::Tcp(addresses) => {
-                let (stream, address) = addresses.connect(turn).await?;
+                let (stream, address) = addresses.connect(turn, sources).await?;
                 // A request is one write, so that Nagle's delay would only ever hurt.
                 stream.set_nodelay(true).ok();
                 Ok((stream.into(), Some(address)))
@@ -84,27 +86,67 @@ impl Route {
 /// there is another that can.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    /// Each with whether the last attempt failed.
-    known: Vec<(SocketAddr, AtomicBool)>,
+    known: Vec<Known>,
     timeout: Duration,
+}
+
+/// One address of a name.
+#[derive(Debug)]
+struct Known {
+    address: SocketAddr,
+    /// Whether the last attempt failed.
+    is_dead: AtomicBool,
+    /// Whether any attempt succeeded.
+    was_reached: AtomicBool,
+}
+
+/// Whether this machine, not the address, is the reason that there is no connection.
+fn is_local(reason: &io::Error, known: &Known) -> bool {
+    match reason.kind() {
+        // A machine without IPv6 says so, too.
+        io::ErrorKind::AddrNotAvailable => {
+            known.address.is_ipv4() || known.was_reached.load(Ordering::Relaxed)
+        }
+        io::ErrorKind::AddrInUse | io::ErrorKind::OutOfMemory => true,
+        _ => {
+            #[cfg(unix)]
+            let codes = {
+                use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+                [EMFILE, ENFILE, ENOBUFS, ENOMEM]
+            };
+            #[cfg(not(unix))]
+            let codes: [i32; 0] = [];
+            reason
+                .raw_os_error()
+                .is_some_and(|code| codes.contains(&code))
+        }
+    }
 }
 
 impl Addresses {
     fn new(found: impl IntoIterator<Item = SocketAddr>, timeout: Duration) -> Self {
-        let mut known: Vec<(SocketAddr, AtomicBool)> = Vec::new();
+        let mut known: Vec<Known> = Vec::new();
         for address in found {
-            if known.iter().all(|(other, _)| *other != address) {
-                known.push((address, AtomicBool::new(false)));
+            if known.iter().all(|other| other.address != address) {
+                known.push(Known {
+                    address,
+                    is_dead: AtomicBool::new(false),
+                    was_reached: AtomicBool::new(false),
+                });
             }
         }
         Self { known, timeout }
     }
 
-    async fn connect(&self, turn: usize) -> Result<(TcpStream, SocketAddr), ConnectError> {
-        let (failed, mut order): (Vec<_>, Vec<_>) = self
-            .known
-            .iter()
-            .partition(|(_, is_dead)| is_dead.load(Ordering::Relaxed));
+    async fn connect(
+        &self,
+        turn: usize,
+        sources: &Sources,
+    ) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let known = self.known.iter();
+        let (failed, mut order): (Vec<_>, Vec<_>) = known
+            .filter(|known| sources.reach(&known.address))
+            .partition(|known| known.is_dead.load(Ordering::Relaxed));
         if !order.is_empty() {
             let start = turn % order.len();
             order.rotate_left(start);
@@ -112,9 +154,10 @@ impl Addresses {
         order.extend(failed);
         let mut failure = ConnectError::NoAddress;
         let mut left = order.len();
-        for (address, is_dead) in order {
+        for known in order {
             left -= 1;
-            let attempt = TcpStream::connect(address);
+            let address = known.address;
+            let attempt = sources.connect(address);
             let result = match left {
                 // The last one has all the time that the request has.
                 0 => attempt.await,
@@ -123,10 +166,27 @@ impl Addresses {
                     Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
                 },
             };
-            is_dead.store(result.is_err(), Ordering::Relaxed);
             match result {
-                Ok(stream) => return Ok((stream, *address)),
-                Err(reason) => failure = ConnectError::Tcp(*address, reason),
+                Ok(stream) => {
+                    known.is_dead.store(false, Ordering::Relaxed);
+                    known.was_reached.store(true, Ordering::Relaxed);
+                    return Ok((stream, address));
+                }
+                // No other address fares better, and its failure would hide this one.
+                Err(reason) if is_local(&reason, known) => {
+                    return Err(ConnectError::Tcp(address, reason));
+                }
+                Err(reason) => {
+                    known.is_dead.store(true, Ordering::Relaxed);
+                    let reason = match reason.kind() {
+                        io::ErrorKind::AddrNotAvailable => io::Error::new(
+                            io::ErrorKind::NetworkUnreachable,
+                            "this machine has no IPv6 address to connect from",
+                        ),
+                        _ => reason,
+                    };
+                    failure = ConnectError::Tcp(address, reason);
+                }
             }
         }
         Err(failure)
@@ -145,7 +205,11 @@ mod tests {
     }
 
     async fn reached(addresses: &Addresses, turn: usize) -> SocketAddr {
-        addresses.connect(turn).await.unwrap().1
+        addresses
+            .connect(turn, &Sources::default())
+            .await
+            .unwrap()
+            .1
     }
 
     #[cfg(target_os = "linux")]
@@ -193,7 +257,7 @@ mod tests {
             "and now the first choice"
         );
         drop(revived);
-        let failure = addresses.connect(0).await.unwrap_err();
+        let failure = addresses.connect(0, &Sources::default()).await.unwrap_err();
         let is_known =
             |address| matches!(&failure, ConnectError::Tcp(failed, _) if *failed == address);
         assert!([one, other, dead].into_iter().any(is_known), "{failure}");
@@ -230,19 +294,70 @@ mod tests {
         full.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
         full.listen(0).unwrap();
         let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        let route = Route::Unix(path);
-        let mut second = std::pin::pin!(route.connect(0));
+        let (route, sources) = (Route::Unix(path), Sources::default());
+        let mut second = std::pin::pin!(route.connect(0, &sources));
         let waited = tokio::time::timeout(Duration::from_millis(20), &mut second).await;
         assert!(waited.is_err(), "there is no room: {waited:?}");
         full.accept().unwrap();
         assert!(second.await.is_ok());
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn connections_come_from_the_sources_in_turn() {
+        let server = listener(1, 0);
+        let address = server.local_addr().unwrap();
+        let addresses = Addresses::new([address], ADDRESS_TIMEOUT);
+        let sources = [5, 6].map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)));
+        let in_turn = Sources::new(sources.to_vec());
+        for turn in 0..4 {
+            // The same turn over the server's addresses, as one client has.
+            let _stream = addresses.connect(0, &in_turn).await.unwrap();
+            let (_, peer) = server.accept().unwrap();
+            assert_eq!(peer.ip(), sources[turn % 2]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_family_than_the_sources_is_passed_over() {
+        let server = listener(1, 0).local_addr().unwrap();
+        let addresses = Addresses::new([server], ADDRESS_TIMEOUT);
+        let v6 = Sources::new(vec!["::1".parse().unwrap()]);
+        assert!(matches!(
+            addresses.connect(0, &v6).await,
+            Err(ConnectError::NoAddress)
+        ));
+    }
+
+    /// The next address would be refused, and would seem to be the reason.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_this_machine_lacks_is_not_blamed_on_another_address() {
+        let alive = listener(1, 0).local_addr().unwrap();
+        let mut addresses = Addresses::new([alive, alive], ADDRESS_TIMEOUT);
+        addresses.known.push(Known {
+            address: "127.0.0.2:1".parse().unwrap(),
+            is_dead: AtomicBool::new(true),
+            was_reached: AtomicBool::new(false),
+        });
+        // Nobody has this address (RFC 5737), so that binding to it fails as it does without ports.
+        let sources = Sources::new(vec!["192.0.2.1".parse().unwrap()]);
+        let failure = addresses.connect(0, &sources).await.unwrap_err();
+        let ConnectError::Tcp(address, reason) = &failure else {
+            panic!("{failure}");
+        };
+        assert_eq!(
+            (*address, reason.kind()),
+            (alive, io::ErrorKind::AddrNotAvailable)
+        );
+        assert!(!addresses.known[0].is_dead.load(Ordering::Relaxed));
+    }
+
     #[tokio::test]
     async fn a_name_without_an_address_is_no_panic() {
         let none = Addresses::new([], ADDRESS_TIMEOUT);
         assert!(matches!(
-            none.connect(3).await,
+            none.connect(3, &Sources::default()).await,
             Err(ConnectError::NoAddress)
         ));
     }

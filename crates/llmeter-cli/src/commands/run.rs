@@ -80,6 +80,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
         let reason = failure::all_failed(&result, key.as_ref());
         output::note(&format!("error: {reason}"));
     }
+    if exit == Exit::Stopped {
+        let by = result.stats().stopped_by.unwrap_or_default();
+        output::note(&format!(
+            "error: the run was stopped, since too many requests failed ({by})"
+        ));
+    }
     if exit == Exit::NotClean {
         output::note(&format!("error: {}", not_clean(&result)));
     }
@@ -105,6 +111,8 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
         Exit::CouldNotRun
     } else if requests == stats.failed_requests {
         Exit::AllFailed
+    } else if stats.stopped_by.is_some() {
+        Exit::Stopped
     } else if strict && verdict != Some(Verdict::Clean) {
         Exit::NotClean
     } else {

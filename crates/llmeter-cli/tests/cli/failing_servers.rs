@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llmeter_sim::SimConfig;
 
-use crate::scripted::{Scripted, refusal};
+use crate::scripted::{Scripted, answer, refusal};
 use crate::support::{Place, quick, start};
 
 #[test]
@@ -15,12 +15,37 @@ fn a_wrong_key_is_one_line_with_a_remedy() {
         ..quick()
     });
     let said = place
-        .run(&server.base_url(), &["--clients", "2", "--requests", "2"])
+        .run(&server.base_url(), &["--requests", "50"])
         .exits(3);
     said.one_error(&["every request failed", "401", "OPENAI_API_KEY", "not set"]);
-    assert!(said.out.contains("4 × HTTP 401"), "{said:#?}");
+    assert!(
+        said.out.contains("3 × HTTP 401"),
+        "it ends at once: {said:#?}"
+    );
+    assert!(said.out.contains("stopped by failures"), "{said:#?}");
     assert!(!said.out.contains("requests per minute"), "{said:#?}");
-    assert_eq!(place.stats()["failed_requests"], 4);
+    assert_eq!(place.stats()["failed_requests"], 3);
+    // In its warm-up, too.
+    let said = place.run(&server.base_url(), &["--warmup", "50", "--overwrite"]);
+    let said = said.exits(3);
+    said.one_error(&["every request failed", "401", "OPENAI_API_KEY", "not set"]);
+}
+
+#[test]
+fn limits_of_failures_have_an_exit_code() {
+    let place = Place::new();
+    let server = Scripted::start(|request| match request.number {
+        0 => answer(),
+        _ => refusal("500 Internal Server Error", "no"),
+    });
+    let limit = ["--requests", "50", "--max-failures", "2"];
+    let said = place.run(&server.url, &limit).exits(6);
+    said.one_error(&["too many requests failed", "max_failures"]);
+    assert!(
+        said.out
+            .contains("stopped by max_failures: 2 requests failed"),
+        "{said:#?}"
+    );
 }
 
 #[test]

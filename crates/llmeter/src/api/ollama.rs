@@ -127,10 +127,11 @@ impl Meaning for Chat {
         if value["done"] != true {
             return Ok(());
         }
-        match text(value, "done_reason") {
-            "" => response.complete(),
-            reason => response.finish_reason(reason),
+        let reason = text(value, "done_reason");
+        if !reason.is_empty() {
+            response.finish_reason(reason);
         }
+        response.complete();
         response.usage(Usage {
             input: count(value, "prompt_eval_count"),
             output: count(value, "eval_count"),

@@ -198,6 +198,14 @@ response_fields! {
         pub reasoning_text: Option<String>,
         /// Time that was waited before retries.
         pub retry_wait: Option<f64>,
+        /// Time that was lost to an attempt on a kept connection that the server had given up, before the
+        /// one that was answered. No other time has it in it.
+        pub stale_connection_wait: Option<f64>,
+        /// Time that the client waited before it sent this request, because its last one had failed.
+        pub failure_pause: Option<f64>,
+        /// How the connection ended the complete response, if not as the protocol has it: `left_open`
+        /// (the server sent no end), `closed_early`, `reset` or `garbled`.
+        pub transport_end: Option<String>,
         /// How long after its intended time the request was sent.
         pub send_lateness: Option<f64>,
         /// The longest time that a byte of this response waited in the kernel for llmeter to read it.

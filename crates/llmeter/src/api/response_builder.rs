@@ -36,12 +36,27 @@ pub struct ResponseBuilder {
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_complete: bool,
+    stream_end: StreamEnd,
+}
+
+/// How far a stream is by its own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum StreamEnd {
+    /// More must come.
+    #[default]
+    Open,
+    /// Generation has ended; usage, or another choice, may follow.
+    Finished,
+    /// Nothing follows.
+    Ended,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     at: Stamp,
     has_content: bool,
+    /// It says why generation ended.
+    is_last: bool,
 }
 
 /// Seconds between two stamps, to the tenth of a microsecond to which files hold them.
@@ -63,8 +78,11 @@ impl ResponseBuilder {
 
     /// What is reported from here on arrived at `at`, as one frame.
     pub(crate) fn begin_frame(&mut self, at: Stamp) {
-        let has_content = false;
-        self.frame = Some(Frame { at, has_content });
+        self.frame = Some(Frame {
+            at,
+            has_content: false,
+            is_last: false,
+        });
     }
 
     /// A chunk of the visible text. An empty chunk is no content.
@@ -128,6 +146,10 @@ impl ResponseBuilder {
     pub fn finish_reason(&mut self, reason: &str) {
         self.finish_reason = Some(reason.to_owned());
         self.is_complete = true;
+        self.stream_end = self.stream_end.max(StreamEnd::Finished);
+        if let Some(frame) = &mut self.frame {
+            frame.is_last = true;
+        }
     }
 
     /// Something else worth keeping, which ends up in
@@ -140,6 +162,12 @@ impl ResponseBuilder {
     /// The stream said that it is over.
     pub fn complete(&mut self) {
         self.is_complete = true;
+        self.stream_end = StreamEnd::Ended;
+    }
+
+    /// How far the stream is by its own account.
+    pub(crate) fn stream_end(&self) -> StreamEnd {
+        self.stream_end
     }
 
     /// The request failed, for a reason that only the endpoint knows. The first failure counts.
@@ -190,6 +218,11 @@ impl ResponseBuilder {
             None => clock::now(),
         };
         self.content_frames += 1;
+        // One of several choices had ended.
+        if self.stream_end == StreamEnd::Finished && self.frame.is_some_and(|frame| !frame.is_last)
+        {
+            self.stream_end = StreamEnd::Open;
+        }
         self.first_content.get_or_insert(at);
         if let Some(previous) = self.last_content.replace(at) {
             self.gaps.push(gap(previous, at));

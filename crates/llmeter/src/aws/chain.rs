@@ -16,6 +16,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::http::ReqwestHttpClient;
+use llmeter_wire::tls_words;
 
 /// Timeout of the metadata service of an instance. Elsewhere there is none, and
 /// nobody wants to wait for it.
@@ -87,7 +88,8 @@ fn causes<'e>(
 
 /// An error and what caused it, on one line.
 fn in_one_line(reason: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts: Vec<String> = causes(reason).map(ToString::to_string).collect();
+    let text = |cause| tls_words(cause).unwrap_or_else(|| cause.to_string());
+    let mut texts: Vec<String> = causes(reason).map(text).collect();
     texts.dedup();
     let text = texts.join(": ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")

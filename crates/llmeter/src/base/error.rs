@@ -345,6 +345,24 @@ impl From<SetupError> for Error {
                 value,
                 expected,
             ),
+            SetupError::SourceAddress { address, source } => {
+                let error = Self::invalid(
+                    Setting::SourceAddress,
+                    address,
+                    "an address of this machine",
+                );
+                error.with_hint(format!(
+                    "`ip address` lists them; the system says: {source}"
+                ))
+            }
+            SetupError::SourceFamily { server } => {
+                let expected = match server.is_ipv4() {
+                    true => "an IPv4 address among them",
+                    false => "an IPv6 address among them",
+                };
+                let expected = format!("{expected}, since the server or proxy is at {server}");
+                Self::hidden(Setting::SourceAddress, expected)
+            }
             SetupError::Unresolved { host, source } => Self::Unresolved { host, source },
             SetupError::CaFile { path, source } => Self::Io {
                 action: "reading",

@@ -14,8 +14,8 @@ use llmeter_wire::content_encoding::DecompressionError;
 use llmeter_wire::event_stream::EventStreamError;
 use llmeter_wire::framing::FramingError;
 use llmeter_wire::http1::HttpError;
-use llmeter_wire::http2::Http2Error;
-use llmeter_wire::{ConnectError, Phase};
+use llmeter_wire::http2::{Http2Error, NoHttp2};
+use llmeter_wire::{ConnectError, Phase, TlsErrorKind};
 
 /// Longest name of a kind that is taken over from a file.
 const MAX_NAME: usize = 40;
@@ -59,7 +59,7 @@ kinds! {
     Tls = "tls",
     /// HTTP/2 was asked for, and the server does not speak it.
     NoHttp2 = "no_http2",
-    /// This machine has no local port or file descriptor left: the meter's own fault.
+    /// This machine has no local port, file descriptor or buffer left: the meter's own fault.
     LocalLimit = "local_limit",
     /// The run's timeout ended the request; the phase says what it was waiting for.
     Timeout = "timeout",
@@ -115,15 +115,70 @@ impl FailureKind {
 
     /// What a failure to open a socket means.
     fn of_socket(reason: &io::Error) -> Self {
-        #[cfg(unix)]
-        let is_file_limit = |code| [nix::libc::EMFILE, nix::libc::ENFILE].contains(&code);
-        #[cfg(not(unix))]
-        let is_file_limit = |_| false;
         match reason.kind() {
+            _ if LocalResource::lacking(reason).is_some() => Self::LocalLimit,
             io::ErrorKind::ConnectionRefused => Self::ConnectionRefused,
-            io::ErrorKind::AddrNotAvailable => Self::LocalLimit,
-            _ if reason.raw_os_error().is_some_and(is_file_limit) => Self::LocalLimit,
             _ => Self::Unreachable,
+        }
+    }
+}
+
+/// What a connection takes of this machine, and may be used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LocalResource {
+    /// Local ports, of which each connection to one address takes another.
+    Ports,
+    /// Open files, of which each connection is one.
+    Files,
+    /// Memory of the kernel's for sockets.
+    Buffers,
+}
+
+impl LocalResource {
+    /// What is lacking if a socket cannot be opened for this reason.
+    fn lacking(reason: &io::Error) -> Option<Self> {
+        match reason.kind() {
+            // The second is what binding to a source address says.
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => return Some(Self::Ports),
+            io::ErrorKind::OutOfMemory => return Some(Self::Buffers),
+            _ => {}
+        }
+        #[cfg(unix)]
+        {
+            use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+            match reason.raw_os_error()? {
+                EMFILE | ENFILE => Some(Self::Files),
+                ENOBUFS | ENOMEM => Some(Self::Buffers),
+                _ => None,
+            }
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// Its name in a sentence.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ports => "free local port",
+            Self::Files => "file descriptor",
+            Self::Buffers => "memory for sockets",
+        }
+    }
+
+    /// What to do when it is used up. Settings are in backticks.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Ports => {
+                "keep connections (`connections` keep), widen net.ipv4.ip_local_port_range, give more \
+                 addresses with `source_address`, or wait a minute: closed connections keep their ports \
+                 in TIME_WAIT"
+            }
+            Self::Files => "raise the limit of open files (ulimit -n), or use fewer `clients`",
+            Self::Buffers => {
+                "use fewer `clients`, or raise the kernel's limits (net.ipv4.tcp_mem, the container's \
+                 memory)"
+            }
         }
     }
 }
@@ -132,6 +187,17 @@ impl fmt::Display for FailureKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
+}
+
+/// Whether the next request may fare better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// It may.
+    Passing,
+    /// One with the same payload does not.
+    OfPayload,
+    /// It does not: somebody has to change something first.
+    Lasting,
 }
 
 /// Why a request failed.
@@ -228,6 +294,39 @@ impl Failure {
     /// The HTTP status, if it is no success.
     pub fn status(&self) -> Option<u16> {
         self.0.status
+    }
+
+    /// What this machine has no more of, if that is why the request failed.
+    pub fn lacking(&self) -> Option<LocalResource> {
+        let reason = || LocalResource::lacking(self.cause()?);
+        match self.0.kind {
+            FailureKind::LocalLimit => Some(reason().unwrap_or(LocalResource::Ports)),
+            _ => None,
+        }
+    }
+
+    /// Whether the next request may fare better.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let is_certificate = || {
+            let problem = self.cause().and_then(ConnectError::tls_error_kind);
+            problem.is_some_and(|problem| problem != TlsErrorKind::Alert)
+        };
+        let is_silent = || {
+            let reason = self.cause();
+            matches!(reason, Some(ConnectError::NoHttp2(NoHttp2::Silent(_))))
+        };
+        match (self.0.kind, self.0.status) {
+            (FailureKind::NoHttp2, _) if is_silent() => Outlook::Passing,
+            (FailureKind::HttpStatus, Some(400 | 413 | 415 | 422)) => Outlook::OfPayload,
+            (FailureKind::HttpStatus, Some(300..400 | 401..408 | 410 | 411 | 501 | 505)) => {
+                Outlook::Lasting
+            }
+            (FailureKind::Dns | FailureKind::NoHttp2 | FailureKind::ContentEncoding, _) => {
+                Outlook::Lasting
+            }
+            (FailureKind::Tls, _) if is_certificate() => Outlook::Lasting,
+            _ => Outlook::Passing,
+        }
     }
 
     /// What people are told.

@@ -40,6 +40,10 @@ macro_rules! with_settings {
                  ALL_PROXY and NO_PROXY; never for loopback addresses]", "";
             NoProxy no_proxy: bool, Switch, Endpoint, "", "true",
                 "Ignore the proxies of the environment", "";
+            SourceAddress source_address: Vec<String>, Texts, Endpoint, "IP", "10.0.0.5",
+                "Address of this machine to connect from (repeatable)",
+                "Connections take several in turn. Each address has some 28,000 local ports for a server: \
+                 more of them help where every request opens a connection.";
             Http2 http2: bool, Switch, Endpoint, "", "true",
                 "Use HTTP/2: with TLS if the server supports it, without TLS by prior knowledge",
                 "Each client still has a connection of its own with one request in flight, so the \
@@ -101,6 +105,15 @@ macro_rules! with_settings {
             MaxRetries max_retries: u32, Count, Load, "N", "2",
                 "Retries of a request whose connection fails or whose status is 429 or 503 [default: \
                  0]", "";
+            NoFailurePause no_failure_pause: bool, Switch, Load, "", "true",
+                "Send on at once after failures, as an overload test does",
+                "Otherwise a client whose request failed waits before its next: 0.1 s, doubled with each \
+                 failure in a row up to 5 s. With this switch, a run also goes on if its first requests \
+                 all fail in a way that does not pass by itself, like a wrong key.";
+            MaxFailures max_failures: u64, Count, Load, "N", "10",
+                "Stop sending once so many requests have failed", "";
+            StopOnErrorRate stop_on_error_rate: f64, Number, Load, "RATE", "0.1",
+                "Stop sending once a larger share of the requests has failed, from the twentieth on", "";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",
                 "Keep connections alive between requests, or open a new one for each [default: keep]", "";
             Warmup warmup: u64, Count, Load, "N", "10",

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
+use llmeter_wire::tls_words;
 
 /// The wait before the second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -339,7 +340,7 @@ fn chain(reason: &reqwest::Error) -> String {
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(reason);
     let mut last = None;
     while let Some(inner) = cause {
-        last = Some(inner.to_string());
+        last = Some(tls_words(inner).unwrap_or_else(|| inner.to_string()));
         cause = inner.source();
     }
     // The innermost says what happened; the outer ones say which layer noticed.

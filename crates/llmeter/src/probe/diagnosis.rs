@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::setting::Setting;
 use llmeter_wire::http1::HttpError;
+use llmeter_wire::http2::NoHttp2;
 use llmeter_wire::{ConnectError, Phase, TlsErrorKind};
 
 /// A failure, and what is known around it.
@@ -89,14 +90,12 @@ pub fn diagnose(seen: &FailureContext<'_>) -> Option<Diagnosis> {
         ),
         Kind::Proxy => of_proxy(failure),
         Kind::ConnectionRefused | Kind::Unreachable => of_connection(failure),
-        Kind::LocalLimit => diagnosis(
-            "this machine has no local port or file descriptor left",
-            "raise the limit of open files (ulimit -n), use fewer `clients`, or keep connections",
-        ),
-        Kind::NoHttp2 => diagnosis(
-            "the server does not speak HTTP/2",
-            "leave out `http2` to use HTTP/1.1",
-        ),
+        Kind::LocalLimit => {
+            let resource = failure.lacking()?;
+            let cause = format!("this machine has no {} left", resource.name());
+            diagnosis(&cause, resource.remedy())
+        }
+        Kind::NoHttp2 => of_http2(failure),
         Kind::NoResponse => {
             let remedy = match seen.is_encrypted {
                 true => "check the server's log; does it listen for HTTP at this port?",
@@ -151,6 +150,34 @@ fn of_proxy(failure: &Failure) -> Option<Diagnosis> {
     diagnosis(cause, PROXY_REMEDY)
 }
 
+fn of_http2(failure: &Failure) -> Option<Diagnosis> {
+    let Some(ConnectError::NoHttp2(reason)) = failure.cause() else {
+        return diagnosis(
+            "the server does not speak HTTP/2",
+            "leave out `http2` to use HTTP/1.1",
+        );
+    };
+    match reason {
+        NoHttp2::Silent(_) => diagnosis(
+            "the server took the connection and said nothing to HTTP/2's preface: it waits for a request \
+             of HTTP/1.1 or for TLS, is no HTTP server, or is too busy",
+            "leave out `http2` to use HTTP/1.1; check host, port and http:// or https:// in `base_url`",
+        ),
+        NoHttp2::Closed | NoHttp2::Broken(_) => diagnosis(
+            "the server took the connection and did not answer HTTP/2's preface with SETTINGS",
+            "leave out `http2` to use HTTP/1.1; check host, port and http:// or https:// in `base_url`",
+        ),
+        NoHttp2::Http1 => diagnosis(
+            "the server speaks HTTP/1.1 and, without TLS at least, no HTTP/2",
+            "leave out `http2` to use HTTP/1.1",
+        ),
+        _ => diagnosis(
+            "the server does not speak HTTP/2 over TLS",
+            "leave out `http2` to use HTTP/1.1",
+        ),
+    }
+}
+
 fn of_connection(failure: &Failure) -> Option<Diagnosis> {
     if let Some(ConnectError::Unix { source, .. }) = failure.cause() {
         return match source.kind() {
@@ -193,8 +220,8 @@ fn of_handshake(failure: &Failure) -> Option<Diagnosis> {
         ),
         Some(TlsErrorKind::AuthorityAsServer) => diagnosis(
             "the server shows an authority's certificate as its own, as self-signed ones often are",
-            "make one for the server itself (with openssl: -addext basicConstraints=critical,CA:FALSE) and \
-             give it with `ca_file`, or take any certificate with `insecure`",
+            "give exactly that certificate with `ca_file`; `insecure` accepts any certificate, so the \
+             server's identity is not verified",
         ),
         Some(TlsErrorKind::NotValidNow) => diagnosis(
             "the certificate is not valid today",

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::base::shown::escaped;
+use crate::base::failure::{Failure, FailureKind};
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
 use llmeter_wire::{Phase, StampSource};
@@ -130,7 +131,11 @@ fn connection(text: &mut String, report: &ProbeReport) {
     match report.failed_phase() {
         Some(Phase::Connect) => line(text, "connect", "failed"),
         Some(Phase::Proxy) => line(text, "connect", "failed at the proxy"),
-        Some(Phase::Tls) => line(text, "TLS", "failed"),
+        Some(Phase::Tls) => {
+            let kind = report.error.as_ref().map(Failure::kind);
+            let is_http2 = kind == Some(FailureKind::NoHttp2);
+            line(text, if is_http2 { "HTTP/2" } else { "TLS" }, "failed");
+        }
         _ => {}
     }
     let tls = report.tls.as_ref().map(|tls| {

@@ -63,6 +63,9 @@ fn heading(text: &mut String, stats: &Stats) {
     if stats.cost_limit_reached == Some(true) {
         text.push_str(", stopped at the cost limit");
     }
+    if stats.stopped_by.is_some() {
+        text.push_str(", stopped by failures");
+    }
     text.push('\n');
 }
 

@@ -85,6 +85,10 @@ pub struct MeasurementQuality {
     pub connections: u64,
     /// [`Stats::measurement_requests_on_new_connection`](crate::stats::Stats::measurement_requests_on_new_connection).
     pub requests_on_new_connection: u64,
+    /// [`Stats::measurement_stale_connections`](crate::stats::Stats::measurement_stale_connections).
+    pub stale_connections: u64,
+    /// [`Stats::measurement_local_failures`](crate::stats::Stats::measurement_local_failures).
+    pub local_failures: u64,
     /// [`Stats::measurement_host_busy`](crate::stats::Stats::measurement_host_busy).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_busy: Option<f64>,

@@ -13,10 +13,12 @@ use crate::base::failure::Failure;
 use crate::callback::CallbackData;
 use crate::cost::Reservation;
 use crate::endpoint::ResponseBuilder;
+use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
+use crate::run::silence::{Question, Silence, TransportEnd};
 use llmeter_wire::Arrival;
 use llmeter_wire::ResponseHead;
-use llmeter_wire::clock::Stamp;
+use llmeter_wire::clock::{self, Stamp};
 
 /// Body bytes after which a segment is handed over before the response is complete.
 const SEGMENT_SIZE: usize = 8 * 1024;
@@ -34,6 +36,8 @@ pub(crate) struct Segment {
     pub(crate) marks: Vec<ReadArrival>,
     /// What came before of this response does not count: the request was sent again.
     pub(crate) is_restart: bool,
+    /// The worker asks whether the response is complete as far as it has come.
+    pub(crate) question: Option<Arc<Question>>,
     /// The response is over.
     pub(crate) ending: Option<Box<ExchangeEnd>>,
     /// What was reserved for it in a run with a limit of cost; with the ending.
@@ -57,9 +61,13 @@ pub(crate) struct ExchangeEnd {
     pub(crate) sending: SendTiming,
     /// Why the wire failed; `None` for a complete HTTP response.
     pub(crate) failure: Option<Failure>,
+    /// How the connection ended the response, if not as the protocol has it.
+    pub(crate) transport_end: Option<TransportEnd>,
     /// When the exchange was over.
     pub(crate) at: Stamp,
     pub(crate) is_warmup: bool,
+    /// Where to tell whether the request failed.
+    pub(crate) outcomes: Option<Arc<Outcomes>>,
     /// The response that an endpoint collected itself.
     pub(crate) response: Option<Box<ResponseBuilder>>,
 }
@@ -67,8 +75,10 @@ pub(crate) struct ExchangeEnd {
 /// When and how a request was sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SendTiming {
-    /// The first write of the first attempt.
+    /// The first write of the first attempt, but for those that were lost.
     pub(crate) at: Option<Stamp>,
+    /// The first write of the attempt under way.
+    pub(crate) attempt: Option<Stamp>,
     pub(crate) wall: Option<Timestamp>,
     /// Seconds from the intended time to `at`.
     pub(crate) lateness: Option<f64>,
@@ -77,16 +87,36 @@ pub(crate) struct SendTiming {
     pub(crate) retries: u32,
     /// Seconds that were waited before retries.
     pub(crate) retry_wait: f64,
+    /// Seconds that were lost to an attempt on a kept connection that turned out to be of no use;
+    /// `None` if there was no such attempt.
+    pub(crate) stale_connection_wait: Option<f64>,
+    /// Seconds that the client waited before, because its last request had failed.
+    pub(crate) failure_pause: f64,
 }
 
 impl SendTiming {
     /// Notes when the request's first byte was written, if it was. The first attempt's counts.
     pub(crate) fn note(&mut self, first_write: Option<Stamp>, intended: Stamp) {
+        self.attempt = first_write;
         if self.at.is_none()
             && let Some(sent) = first_write
         {
             self.at = Some(sent);
             self.lateness = Some(sent.seconds_since(intended).max(0.0));
+        }
+    }
+
+    /// The attempt under way is lost, if any of it was sent. The next one has a clock of its own,
+    /// unless the clock began with an attempt before this: that the server refused one is its time.
+    fn lose_attempt(&mut self) {
+        let Some(sent) = self.attempt.take() else {
+            return;
+        };
+        let lost = clock::now().seconds_since(sent).max(0.0);
+        *self.stale_connection_wait.get_or_insert(0.0) += lost;
+        self.retries += 1;
+        if self.at == Some(sent) {
+            (self.at, self.wall, self.lateness) = (None, None, None);
         }
     }
 }
@@ -151,6 +181,10 @@ pub(crate) struct Capture {
     is_restart: bool,
     pub(crate) sending: SendTiming,
     pub(crate) reservation: Option<Reservation>,
+    /// Reads of this response that brought bytes of its body.
+    reads: u32,
+    pub(crate) silence: Silence,
+    pub(crate) transport_end: Option<TransportEnd>,
 }
 
 impl Capture {
@@ -166,12 +200,18 @@ impl Capture {
             is_restart: false,
             sending: SendTiming::default(),
             reservation: None,
+            reads: 0,
+            silence: Silence::default(),
+            transport_end: None,
         }
     }
 
     /// What comes from here on belongs to this request.
     pub(crate) fn begin(&mut self, request: RequestId) {
         self.request = request;
+        self.reads = 0;
+        self.silence.begin();
+        self.transport_end = None;
     }
 
     pub(crate) fn head(&mut self, head: ResponseHead, arrival: Arrival) {
@@ -185,18 +225,42 @@ impl Capture {
             return;
         }
         self.marks.push(ReadArrival { end, arrival });
+        self.reads = self.reads.wrapping_add(1);
         if self.body.len() >= SEGMENT_SIZE {
             self.hand_over(None);
         }
     }
 
-    /// Drops what came of the response: the request is sent again. When it was first sent stays.
-    /// Gives the head, if the recorder has not seen it.
+    /// To be called when there is nothing to read: whether the response is over although its
+    /// connection does not say so. Costs a load, but for the rare times when silence is looked for.
+    pub(crate) fn is_over(&mut self) -> bool {
+        if !self.silence.is_looked_for() {
+            return false;
+        }
+        let is_over = self.silence.look(self.reads);
+        if let Some(question) = self.silence.new_question() {
+            self.segment(None, Some(question));
+        }
+        if is_over {
+            self.transport_end = Some(TransportEnd::LeftOpen);
+        }
+        is_over
+    }
+
+    /// The attempt under way is lost to a connection that was of no use.
+    pub(crate) fn lose_attempt(&mut self) {
+        self.restart();
+        self.sending.lose_attempt();
+    }
+
+    /// Drops what came of the response: the request is sent again. When it was first sent stays. Gives the head, if the recorder has not seen it.
     pub(crate) fn restart(&mut self) -> Option<ResponseHead> {
         let head = self.head.take().map(|head| head.0);
         self.body.clear();
         self.marks.clear();
         self.is_restart = true;
+        self.reads = 0;
+        self.silence.begin();
         head
     }
 
@@ -211,6 +275,11 @@ impl Capture {
         self.sending.at.is_some()
     }
 
+    /// Whether any of the request was sent, in vain or not.
+    pub(crate) fn has_left(&self) -> bool {
+        self.is_sent() || self.sending.stale_connection_wait.is_some()
+    }
+
     /// Drops a request of which nothing was sent.
     pub(crate) fn forget(&mut self) {
         self.sending = SendTiming::default();
@@ -218,6 +287,10 @@ impl Capture {
     }
 
     fn hand_over(&mut self, ending: Option<Box<ExchangeEnd>>) {
+        self.segment(ending, None);
+    }
+
+    fn segment(&mut self, ending: Option<Box<ExchangeEnd>>, question: Option<Arc<Question>>) {
         // Memory that grows token by token is copied again and again. Responses resemble each other,
         // so the largest segment of late tells how much the next one needs.
         let recent = |expected: usize, now: usize| now.max(expected - expected / 64);
@@ -232,6 +305,7 @@ impl Capture {
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
             reservation: self.reservation.take_if(|_| ending.is_some()),
             is_restart: std::mem::take(&mut self.is_restart),
+            question,
             ending,
         };
         // The end of a long response may be short.

@@ -14,6 +14,7 @@ use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
 use crate::run::capture::{Capture, ExchangeEnd, Segment, SendTiming};
+use crate::run::pacing::Pacing;
 use crate::run::pool::Channel;
 use crate::run::prefetch::Ready;
 use crate::run::prepare::Prepared;
@@ -21,14 +22,14 @@ use crate::run::retry;
 use crate::run::shared::Shared;
 use crate::run::worker::Worker;
 use llmeter_wire::clock::{self, Stamp};
-use llmeter_wire::http2::Http2;
-use llmeter_wire::{Phase, ResponseHead};
+use llmeter_wire::http2::{Http2, NoHttp2};
+use llmeter_wire::{ConnectError, Phase, ResponseHead};
 
-/// How long a client waits after it could not connect: a server that went away would otherwise be
-/// met with failures as fast as they can be made.
+/// How long a client that does not wait after failures waits all the same after it could not connect:
+/// such failures are made as fast as the machine can.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// The same after a request that was not sent because a callback failed.
+/// How long a client waits after a request that was not sent because a callback failed.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Carries out one request by itself.
@@ -48,8 +49,13 @@ pub(crate) struct Client {
     pub(crate) capture: Capture,
     /// The head of a response that asks to come back later.
     refusal: Option<ResponseHead>,
+    /// Whether the last response's status is no success.
+    is_refused: bool,
+    pacing: Pacing,
     /// What the request under way is at, as far as its head.
     phase: Option<Phase>,
+    /// Whether the server is to show that it speaks HTTP/2.
+    opens_http2: bool,
 }
 
 impl Client {
@@ -58,7 +64,10 @@ impl Client {
             number,
             connection: None,
             refusal: None,
+            is_refused: false,
+            pacing: Pacing::default(),
             phase: None,
+            opens_http2: false,
             capture: Capture::new(worker.queue.clone(), shared.backlog.clone()),
             shared,
             worker,
@@ -89,8 +98,11 @@ impl Client {
             mut prepared, data, ..
         } = request;
         self.phase = None;
+        self.is_refused = false;
+        self.opens_http2 = false;
         let mut builder = None;
         let mut called = intended;
+        let silence = self.capture.silence.timer();
         let result = {
             let exchange = async {
                 match shared.endpoint.transport() {
@@ -107,7 +119,7 @@ impl Client {
                 tokio::select! {
                     biased;
                     () = shared.interrupt.aborted() => interrupted(),
-                    () = tokio::time::sleep(shared.timeout) => timed_out(shared.timeout),
+                    () = silence.run_for(shared.timeout) => timed_out(shared.timeout),
                 }
             };
             unless_cancelled(exchange, cancel)
@@ -131,7 +143,7 @@ impl Client {
             Err(failure)
                 if failure.kind() == FailureKind::Interrupted
                     && builder.is_none()
-                    && !self.capture.is_sent() =>
+                    && !self.capture.has_left() =>
             {
                 // Nothing of it left this machine: it is as if it had not begun.
                 self.capture.forget();
@@ -139,29 +151,44 @@ impl Client {
             }
             Err(mut failure) => {
                 self.connection = None;
+                if self.opens_http2 && failure.kind() == FailureKind::Timeout {
+                    let waited = shared.timeout.as_secs_f64();
+                    failure = ConnectError::from(NoHttp2::Silent(waited)).into();
+                }
                 failure.locate(failure.phase().or(self.phase), None);
                 (clock::now(), Some(failure))
             }
         };
         let sending = self.capture.sending;
+        let outcomes = self.pacing.next(failure.is_some() || self.is_refused);
         self.capture.finish(ExchangeEnd {
             client: self.number,
             prepared,
             data,
             sending,
             failure,
+            transport_end: self.capture.transport_end,
             at,
             is_warmup,
+            outcomes: Some(outcomes),
             response: builder,
         });
-        if is_unreachable {
-            tokio::select! {
-                () = tokio::time::sleep(UNREACHABLE_PAUSE) => {}
-                () = shared.interrupt.stopped() => {}
-            }
+        if is_unreachable && !shared.pauses_after_failures {
+            let end = clock::now().after(UNREACHABLE_PAUSE);
+            shared.sleep_until(end).await;
             return clock::now();
         }
         at
+    }
+
+    /// Waits if the last request failed, until `until` at most. Whether it waited.
+    pub(crate) async fn pause_after_failure(&mut self, until: Option<Stamp>) -> bool {
+        if !self.shared.pauses_after_failures {
+            return false;
+        }
+        let paused = self.pacing.pause(&self.shared, until).await;
+        self.capture.sending.failure_pause = paused.unwrap_or(0.0);
+        paused.is_some()
     }
 
     /// Records a request that is not sent.
@@ -172,14 +199,14 @@ impl Client {
             data: request.data,
             sending: SendTiming::default(),
             failure: request.refusal,
+            transport_end: None,
             at: clock::now(),
             is_warmup,
+            outcomes: None,
             response: None,
         });
-        tokio::select! {
-            () = tokio::time::sleep(REFUSED_PAUSE) => {}
-            () = self.shared.interrupt.stopped() => {}
-        }
+        let end = clock::now().after(REFUSED_PAUSE);
+        self.shared.sleep_until(end).await;
         clock::now()
     }
 
@@ -210,7 +237,7 @@ impl Client {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = shared.interrupt.stopped() => return result,
+                () = shared.stopping() => return result,
             }
             let requests = &shared.requests;
             let request = Ready::new(prepared.clone());
@@ -230,13 +257,14 @@ impl Client {
         }
     }
 
-    /// One HTTP exchange. An idle connection that the server closed meanwhile is replaced, once;
-    /// the clock is not restarted then.
+    /// One HTTP exchange. A kept connection that the server had given up is replaced, once. The
+    /// attempt that is answered has a clock of its own: what was lost is no time of the response.
     async fn exchange(&mut self, prepared: &Prepared, intended: Stamp) -> Result<Stamp, Failure> {
         if let Some(connection) = self.idle_connection().await {
-            match self.exchange_over(connection, prepared, intended).await {
+            let exchange = self.exchange_over(connection, true, prepared, intended);
+            match exchange.await {
                 Err(failure) if failure.kind() == FailureKind::NoResponse => {
-                    self.capture.sending.retries += u32::from(self.capture.is_sent());
+                    self.capture.lose_attempt();
                 }
                 result => return result,
             }
@@ -247,7 +275,8 @@ impl Client {
         }
         // What is waited for before a connection is ready is no lateness of the meter.
         let intended = intended.max(clock::now());
-        self.exchange_over(connection, prepared, intended).await
+        self.exchange_over(connection, false, prepared, intended)
+            .await
     }
 
     /// The connection of the request before, or else one that an earlier session left.
@@ -281,7 +310,10 @@ impl Client {
         }
         let (time_to_connect, time_to_tls) = (connection.time_to_connect, connection.time_to_tls);
         let channel = if self.shared.is_http2 {
+            self.phase = Some(Phase::Tls);
+            self.opens_http2 = true;
             let http2 = Http2::open(connection).await?;
+            self.opens_http2 = false;
             Channel::Http2(Box::new(http2))
         } else {
             Channel::Http1(connection)
@@ -296,6 +328,7 @@ impl Client {
     async fn exchange_over(
         &mut self,
         connection: Channel,
+        is_kept: bool,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, Failure> {
@@ -304,13 +337,18 @@ impl Client {
             self.capture.sending.wall = Some(clock::wall());
         }
         match connection {
-            Channel::Http1(connection) => self.exchange_http1(connection, prepared, intended).await,
+            Channel::Http1(connection) => {
+                self.exchange_http1(connection, is_kept, prepared, intended)
+                    .await
+            }
             Channel::Http2(http2) => self.exchange_http2(http2, prepared, intended).await,
         }
     }
 
-    /// Keeps the head of a complete response that asks to come back later.
+    /// Notes whether a complete response is a refusal, and keeps the head of one that asks to come back
+    /// later.
     fn note_refusal(&mut self, head: Option<&ResponseHead>) {
+        self.is_refused = head.is_some_and(|head| !(200..300).contains(&head.status));
         if self.shared.max_retries > 0 {
             let head = head.filter(|head| retry::is_refusal(head));
             self.refusal = head.cloned();

@@ -89,6 +89,7 @@ impl Started {
         }
         let guard = shared.guard.as_deref();
         found.extend(guard.and_then(SpendGuard::notice));
+        found.extend(shared.stop.notice());
         let annotation_tally = config
             .low_memory
             .then(|| collected.accumulator.annotation_summaries());
@@ -103,9 +104,13 @@ impl Started {
         result.interrupted = self.interrupt.is_stopped();
         result.warnings = found;
         result.failures = collected.failures;
+        if let Some(failure) = shared.stop.failure_of_warmup(&result.summary) {
+            result.failures.record(&failure);
+        }
         result.annotation_tally = annotation_tally;
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
+        result.add_stats(shared.stop.stats());
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
         }
@@ -118,7 +123,7 @@ impl Started {
     fn summary(&self, recorded: u64) -> RunSummary {
         let (shared, config) = (&self.shared, &self.config);
         let guard = shared.guard.as_deref();
-        let is_cut = self.interrupt.is_stopped() || guard.is_some_and(SpendGuard::is_reached);
+        let is_cut = shared.is_stopping() || guard.is_some_and(SpendGuard::is_reached);
         let planned = self.schedule.planned().filter(|_| !is_cut);
         let identity = config.endpoint.identity();
         RunSummary {

@@ -1,6 +1,7 @@
 //! What a run is to do.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,14 @@ pub struct RunConfig {
     /// Retries of a request whose connection failed, or whose status was 429
     /// or 503. A server's `Retry-After` is followed; all attempts are within the timeout.
     pub max_retries: u32,
+    /// Whether a client whose request failed waits before its next one: 0.1 s, doubled with each
+    /// failure in a row up to 5 s, less a random part. A run whose first requests all fail in a way
+    /// that does not pass by itself (a wrong key, a model that is not there) then ends at once.
+    pub failure_pause: bool,
+    /// Send no more once so many requests have failed.
+    pub max_failures: Option<u64>,
+    /// Send no more once a larger share of the requests than this has failed, from the twentieth on.
+    pub stop_on_error_rate: Option<f64>,
     /// Counts tokens where the server does not.
     pub tokenizer: Arc<dyn Tokenizer>,
     /// The folder, here or in the cloud, in which the run's own folder is made; `None` writes
@@ -72,6 +81,8 @@ pub struct RunConfig {
     /// Which proxy leads to the server; none if not set. What the environment says is asked for
     /// with [`Proxies::from_environment`].
     pub proxies: Proxies,
+    /// Addresses of this machine to connect from, in turn; none leaves the choice to the system.
+    pub source_addresses: Vec<IpAddr>,
     /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking. A client still has a
     /// connection of its own with one request on it, so that the load is the same as by HTTP/1.1.
     /// Receive stamps are then taken after the read, whatever [`stamps`](Self::stamps) says.
@@ -113,6 +124,9 @@ impl RunConfig {
             warmup: 0,
             timeout: Duration::from_secs(60),
             max_retries: 0,
+            failure_pause: true,
+            max_failures: None,
+            stop_on_error_rate: None,
             tokenizer: Arc::new(Whitespace),
             output: None,
             run_name: None,
@@ -123,6 +137,7 @@ impl RunConfig {
             ca_file: None,
             insecure: false,
             proxies: Proxies::default(),
+            source_addresses: Vec::new(),
             http2: false,
             connections: Connections::default(),
             workers: None,
@@ -196,6 +211,15 @@ impl RunConfig {
         if self.insecure && self.ca_file.is_some() {
             return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
         }
+        if !self.source_addresses.is_empty() {
+            let refused = match self.endpoint.transport() {
+                Transport::Http(api) => api.server().socket.as_ref().map(|_| "a Unix socket"),
+                Transport::Invoke(_) => Some("an endpoint that sends its requests itself"),
+            };
+            if let Some(refused) = refused {
+                return Err(Error::unsupported(Setting::SourceAddress, refused));
+            }
+        }
         let proxy = self.proxy()?;
         let is_plain =
             matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
@@ -205,6 +229,15 @@ impl RunConfig {
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
+        }
+        if self.max_failures == Some(0) {
+            return Err(Error::invalid(Setting::MaxFailures, 0, positive));
+        }
+        if let Some(rate) = self.stop_on_error_rate
+            && !(0.0..1.0).contains(&rate)
+        {
+            let expected = "a share of the requests from 0 to below 1, such as 0.1";
+            return Err(Error::invalid(Setting::StopOnErrorRate, rate, expected));
         }
         if let Some(workers) = self.workers
             && !(1..=MAX_WORKERS).contains(&workers)
@@ -287,6 +320,7 @@ impl RunConfig {
             None if self.insecure => Dialer::insecure(server, proxy, stamps)?,
             None => Dialer::new(server, proxy, stamps)?,
         };
+        let dialer = dialer.from_addresses(&self.source_addresses)?;
         Ok(match self.http2 {
             true => dialer.for_http2(),
             false => dialer,

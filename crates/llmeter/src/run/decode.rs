@@ -1,12 +1,14 @@
 //! Turning one response's bytes and arrivals into an [`InvocationResponse`].
 
 mod assemble;
+mod completion;
 mod refusal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use assemble::assemble;
+use completion::{BodyEnd, frame_of};
 use refusal::{excerpt, refusal};
 
 use crate::base::failure::{Failure, FailureKind};
@@ -16,9 +18,10 @@ use crate::endpoint::{Endpoint, FrameDecoder, InvocationResponse, ResponseBuilde
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, ReadArrival, RequestId, Segment};
 use crate::run::quality::ResponseQuality;
+use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::content_encoding::Decompressor;
-use llmeter_wire::framing::{Frame, Framer, Framing};
+use llmeter_wire::framing::{Framer, Framing};
 use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
@@ -84,6 +87,9 @@ impl Decoder {
         if let Err(panic) = fed {
             assembly.panicked(panic);
         }
+        if let Some(question) = segment.question {
+            question.reply(assembly.completeness());
+        }
         let Some(mut ending) = segment.ending else {
             self.under_way.insert(segment.request, assembly);
             return None;
@@ -100,6 +106,9 @@ impl Decoder {
             error.redact(|text| proxy.redact(text));
         }
         recorded.response.detail.client = Some(ending.client);
+        if let Some(outcomes) = &ending.outcomes {
+            outcomes.tell(recorded.response.error.as_ref());
+        }
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
         }
@@ -293,18 +302,30 @@ impl Assembly {
         if let Some(sent) = ending.sending.at {
             self.builder.sent_at(sent);
         }
-        if let Some(failure) = ending.failure.take() {
-            // What the wire saw comes first unless the server had already said what was wrong.
-            if matches!(self.body, Body::Whole(_)) {
-                self.body = Body::Unknown;
+        let mut transport_end = ending.transport_end;
+        match ending.failure.take() {
+            None => self.close_body(match transport_end {
+                Some(_) => BodyEnd::OfResponse,
+                None => BodyEnd::OfTransport,
+            }),
+            // An answer is complete when the API says so, however the transport ended.
+            Some(_) if self.is_complete_answer() => {
+                transport_end.get_or_insert(TransportEnd::LeftOpen);
+                self.close_body(BodyEnd::OfResponse);
             }
-            if !self.builder.is_failed() {
-                self.close_body(true);
+            Some(failure) => {
+                // What the wire saw comes first unless the server had already said what was wrong.
+                if matches!(self.body, Body::Whole(_)) {
+                    self.body = Body::Unknown;
+                }
+                if !self.builder.is_failed() {
+                    self.close_body(BodyEnd::Missing);
+                }
+                self.builder.fail_with(failure);
             }
-            self.builder.fail_with(failure);
-        } else {
-            self.close_body(false);
         }
+        let is_failed = self.builder.is_failed();
+        ending.transport_end = transport_end.filter(|_| !is_failed);
         if let (Some(error), Transport::Http(api)) = (&mut self.builder.error, endpoint.transport())
         {
             error.redact(|text| api.redact(text));
@@ -330,6 +351,9 @@ impl Assembly {
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
+        detail.transport_end = ending.transport_end.map(|end| end.as_str().to_owned());
+        detail.stale_connection_wait = sending.stale_connection_wait;
+        detail.failure_pause = (sending.failure_pause > 0.0).then_some(sending.failure_pause);
         detail.retry_wait = (sending.retry_wait > 0.0).then_some(sending.retry_wait);
         detail.time_to_connect = sending.time_to_connect;
         detail.time_to_tls = sending.time_to_tls;
@@ -341,6 +365,8 @@ impl Assembly {
         }
         self.quality.send_lateness = sending.lateness;
         self.quality.is_failed = response.error.is_some();
+        self.quality.stale_connection_wait = sending.stale_connection_wait;
+        self.quality.lacking = response.error.as_ref().and_then(Failure::lacking);
         Recorded {
             response,
             quality: std::mem::take(&mut self.quality),
@@ -372,11 +398,10 @@ impl Assembly {
         failure.locate(phase, self.head.as_ref().map(|(head, _)| head.status));
     }
 
-    /// Decodes what can be decoded only at the end. `is_broken`: the wire failed, so that the
-    /// decoder must not complain of an early end.
-    fn close_body(&mut self, is_broken: bool) {
+    /// Decodes what can be decoded only at the end.
+    fn close_body(&mut self, end: BodyEnd) {
         if let Some(unpacker) = &self.unpacker
-            && !is_broken
+            && end == BodyEnd::OfTransport
             && !self.body.is_quoted()
             && !self.builder.is_complete()
             && let Err(reason) = unpacker.finish()
@@ -389,22 +414,18 @@ impl Assembly {
         match &mut self.body {
             Body::Unknown => {}
             Body::Events(framer) => {
-                if is_broken {
-                    return;
-                }
-                // Some servers forget the end mark of the last frame.
-                match framer.finish() {
-                    Ok(None) => {}
-                    Ok(Some(tail)) => {
-                        self.builder.begin_frame(self.last.at);
-                        let frame = Frame {
-                            event: tail.event.as_deref(),
-                            data: &tail.data,
-                            is_error: false,
-                        };
-                        decoder.frame(frame, &mut self.builder);
-                    }
-                    Err(reason) => self.builder.fail_with(reason),
+                match end {
+                    BodyEnd::Missing => return,
+                    BodyEnd::OfResponse => {}
+                    // Some servers forget the end mark of the last frame.
+                    BodyEnd::OfTransport => match framer.finish() {
+                        Ok(None) => {}
+                        Ok(Some(tail)) => {
+                            self.builder.begin_frame(self.last.at);
+                            decoder.frame(frame_of(&tail), &mut self.builder);
+                        }
+                        Err(reason) => self.builder.fail_with(reason),
+                    },
                 }
                 decoder.end(&mut self.builder);
             }

@@ -38,7 +38,7 @@ pub(crate) async fn dispatch(
     for session in sessions {
         let begin = start.after(session.arrival.saturating_sub(LOOKAHEAD));
         shared.sleep_until(begin).await;
-        if shared.interrupt.is_stopped() {
+        if shared.is_stopping() {
             break;
         }
         while let Some(ended) = tasks.try_join_next() {

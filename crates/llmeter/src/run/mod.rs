@@ -19,7 +19,7 @@
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
-//! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `cancel`, `interrupt` |
+//! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
 //! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
@@ -33,8 +33,10 @@ mod conclude;
 mod config;
 mod decode;
 mod dispatch;
+mod failure_limit;
 mod gate;
 mod interrupt;
+mod pacing;
 mod plan;
 mod pool;
 mod prefetch;
@@ -51,6 +53,7 @@ mod saved_run;
 mod session;
 mod settings;
 mod shared;
+mod silence;
 mod single;
 mod start;
 mod wait;

@@ -1,7 +1,10 @@
 //! How far the measurement can be trusted: llmeter's own error, and the verdict on it.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
+use crate::base::failure::LocalResource;
 use crate::base::host::HostShares;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
@@ -43,6 +46,10 @@ pub(crate) struct ResponseQuality {
     pub(crate) times: [Option<f64>; 2],
     pub(crate) send_lateness: Option<f64>,
     pub(crate) is_failed: bool,
+    /// Seconds that were lost to a kept connection of no use.
+    pub(crate) stale_connection_wait: Option<f64>,
+    /// What this machine lacked, if the request failed for that.
+    pub(crate) lacking: Option<LocalResource>,
 }
 
 impl ResponseQuality {
@@ -108,6 +115,10 @@ pub(crate) struct QualityMeter {
     frames: u64,
     uncertain_frames: u64,
     on_new_connection: u64,
+    stale_connections: u64,
+    stale_connection_wait: f64,
+    /// Requests that failed for want of a resource of this machine.
+    lacking: BTreeMap<LocalResource, u64>,
 }
 
 /// What is known of a run beside its responses.
@@ -139,6 +150,9 @@ impl QualityMeter {
             frames: 0,
             uncertain_frames: 0,
             on_new_connection: 0,
+            stale_connections: 0,
+            stale_connection_wait: 0.0,
+            lacking: BTreeMap::new(),
         }
     }
 
@@ -160,6 +174,13 @@ impl QualityMeter {
         self.frames += u64::from(response.content_frames);
         self.uncertain_frames += u64::from(response.uncertain_frames);
         self.on_new_connection += u64::from(opened_connection);
+        if let Some(wait) = response.stale_connection_wait {
+            self.stale_connections += 1;
+            self.stale_connection_wait += wait;
+        }
+        if let Some(resource) = response.lacking {
+            *self.lacking.entry(resource).or_default() += 1;
+        }
     }
 
     #[cfg(test)]
@@ -191,6 +212,8 @@ impl QualityMeter {
             callback_wait: conditions.callback_wait,
             connections: conditions.connections,
             requests_on_new_connection: self.on_new_connection,
+            stale_connections: self.stale_connections,
+            local_failures: self.lacking.values().sum(),
             host_busy: conditions.host.map(|host| host.busy),
             host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
@@ -198,6 +221,7 @@ impl QualityMeter {
         };
         let doubtful = share(self.doubtful_requests, self.requests);
         quality.find_reasons(conditions, doubtful);
+        quality.blame_losses(&self.lacking, self.stale_connection_wait, conditions);
         quality
     }
 }
@@ -301,6 +325,39 @@ impl MeasurementQuality {
             let reason = "the realtime clock was set during the run, which kernel stamps depend \
                           on; run again, or with user stamps";
             blame(Verdict::Degraded, reason.to_owned());
+        }
+    }
+}
+
+impl MeasurementQuality {
+    /// Blames the meter's own machine for requests that it could not send, and lost attempts for a load
+    /// that was lower than asked for.
+    fn blame_losses(
+        &mut self,
+        lacking: &BTreeMap<LocalResource, u64>,
+        stale_wait: f64,
+        conditions: &RunConditions,
+    ) {
+        for (resource, count) in lacking {
+            let (name, remedy) = (resource.name(), resource.remedy());
+            let requests = match count {
+                1 => "1 request".to_owned(),
+                count => format!("{count} requests"),
+            };
+            self.verdict = Verdict::ClientBound;
+            self.reasons.push(format!(
+                "{requests} failed because this machine has no {name} left; {remedy}"
+            ));
+        }
+        let waited = stale_wait / conditions.client_seconds.max(1e-9);
+        if waited > DEGRADED_SHARE {
+            let share = waited * 100.0;
+            self.verdict = self.verdict.max(Verdict::Degraded);
+            self.reasons.push(format!(
+                "clients lost {share:.1} % of the time to kept connections that the server had given \
+                 up, so the load was lower than asked for; latencies are not affected; raise the \
+                 server's keep-alive timeout, or open a new connection for each request"
+            ));
         }
     }
 }

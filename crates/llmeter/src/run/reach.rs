@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::run::RunConfig;
-use llmeter_wire::http2::Http2;
+use llmeter_wire::http2::{Http2, NoHttp2};
 use llmeter_wire::{ConnectError, Dialer, Phase, Server};
 
 /// Longest wait for the first connection.
@@ -37,7 +37,7 @@ pub(super) async fn reach(dialer: &Dialer, server: &Server, config: &RunConfig) 
     let Ok(result) = tokio::time::timeout(timeout, connected).await else {
         let seconds = timeout.as_secs_f64();
         let failure = match phase.get() {
-            None => ConnectError::NoHttp2(format!("no response within {seconds} s")).into(),
+            None => ConnectError::from(NoHttp2::Silent(seconds)).into(),
             Some(phase) => {
                 let reason = match (phase, config.proxy()?) {
                     (Phase::Proxy, Some(proxy)) => {

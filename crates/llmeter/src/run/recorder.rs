@@ -20,6 +20,7 @@ use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
+use crate::run::failure_limit::FailureWatch;
 use crate::run::quality::QualityMeter;
 use crate::run::shared::Shared;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
@@ -111,6 +112,7 @@ impl Recorder {
             },
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
+            failures: FailureWatch::new(config),
             writer,
             observer,
             interrupt,
@@ -191,6 +193,7 @@ struct Collector {
     collected: Collected,
     keeps_responses: bool,
     ignores_write_errors: bool,
+    failures: FailureWatch,
     writer: Option<ResponsesWriter>,
     observer: Option<Arc<dyn Observer>>,
     interrupt: Interrupt,
@@ -228,6 +231,9 @@ impl Collector {
     }
 
     fn record(&mut self, mut recorded: Recorded) {
+        let failure = recorded.response.error.as_ref();
+        let signal = &self.shared.stop;
+        self.failures.note(failure, recorded.is_warmup, signal);
         if recorded.is_warmup {
             return;
         }

@@ -61,6 +61,8 @@ impl Replay {
             failure: None,
             at: arrival.at,
             is_warmup: false,
+            outcomes: None,
+            transport_end: None,
             response: None,
         });
         let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());

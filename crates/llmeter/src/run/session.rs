@@ -33,7 +33,7 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Sessi
         };
         next.refresh(requests, interrupt).await;
         let is_over = |until| clock::now() >= start.after(until);
-        if interrupt.is_stopped() || session.until.is_some_and(is_over) {
+        if shared.is_stopping() || session.until.is_some_and(is_over) {
             break;
         }
         if reservation
@@ -49,6 +49,12 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>, session: Sessi
         next.want(turns.peek());
         client.capture.reservation = reservation;
         intended = client.request(request, intended, is_warmup).await;
+        if turns.peek().is_some() {
+            let until = session.until.map(|until| start.after(until));
+            if client.pause_after_failure(until).await {
+                intended = clock::now();
+            }
+        }
     }
     client.retire();
     if !is_warmup {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::run::capture::Backlog;
+use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
 use crate::run::retry::RateLimits;
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     pub(super) connections_kept: Connections,
     pub(super) is_http2: bool,
     pub(super) max_retries: u32,
+    /// Whether clients wait after failures.
+    pub(super) pauses_after_failures: bool,
+    /// Ends the sending when too much fails.
+    pub(crate) stop: StopSignal,
     pub(crate) rate_limits: RateLimits,
     /// Observes connections being opened.
     pub(crate) watch: Option<Arc<dyn ConnectionWatch>>,
@@ -74,6 +79,8 @@ impl Shared {
             connections_kept: config.connections,
             is_http2: config.http2,
             max_retries: config.max_retries,
+            pauses_after_failures: config.failure_pause,
+            stop: StopSignal::default(),
             rate_limits: RateLimits::default(),
             watch: None,
             interrupt,
@@ -123,13 +130,26 @@ impl Shared {
         self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
+    /// Whether nothing more is to be sent.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.interrupt.is_stopped() || self.stop.is_stopped()
+    }
+
+    /// Waits for that.
+    pub(super) async fn stopping(&self) {
+        tokio::select! {
+            () = self.interrupt.stopped() => {}
+            () = self.stop.stopped() => {}
+        }
+    }
+
     /// Waits until then, unless the run is stopped.
     pub(super) async fn sleep_until(&self, due: Stamp) {
         let left = due.seconds_since(clock::now());
         if left > 0.0 {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs_f64(left)) => {}
-                () = self.interrupt.stopped() => {}
+                () = self.stopping() => {}
             }
         }
     }
@@ -139,7 +159,7 @@ impl Shared {
             return;
         }
         let start = clock::now();
-        while self.backlog.is_full() && !self.interrupt.is_stopped() {
+        while self.backlog.is_full() && !self.is_stopping() {
             tokio::time::sleep(BACKLOG_POLL).await;
         }
         let waited = clock::now().0 - start.0;

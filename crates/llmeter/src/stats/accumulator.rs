@@ -72,6 +72,10 @@ pub(crate) struct Totals {
     pub(super) output_sources: SourceCounts,
     /// Vectors in successful responses.
     pub(super) vectors: u64,
+    pub(super) stale_connection_wait: f64,
+    pub(super) failure_pause: f64,
+    /// Complete responses whose connection did not end as its protocol has it, by how it did.
+    pub(super) transport_ends: BTreeMap<String, u64>,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -129,6 +133,11 @@ impl Totals {
             .record(detail.num_tokens_input_source.as_ref());
         self.output_sources
             .record(detail.num_tokens_output_source.as_ref());
+        self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
+        self.failure_pause += detail.failure_pause.unwrap_or(0.0);
+        if let Some(end) = &detail.transport_end {
+            *self.transport_ends.entry(end.clone()).or_default() += 1;
+        }
         if let Some(at) = response.request_time {
             let (first, last) = self.sent.get_or_insert((at, at));
             *first = at.min(*first);

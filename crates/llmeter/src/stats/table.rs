@@ -13,6 +13,10 @@ const LIMITS: Source = Source::Other("response heads and errors");
 const COSTS: Source = Source::Other("cost model");
 const GUARD: Source = Source::Other("cost limit");
 
+fn above_zero(sum: f64) -> Option<Value> {
+    (sum > 0.0).then(|| sum.into())
+}
+
 /// Declares [`Stats`] and the table of metrics from the same rows: the doc comment is the metric's
 /// meaning everywhere, the type decides its kind, and the key is the field's name unless given.
 macro_rules! metrics {
@@ -184,6 +188,23 @@ metrics! {
         unit: "s", absent: "without retries",
         source: Source::Totals(|totals| (totals.retries > 0).then(|| totals.retry_wait.into())),
     }
+    /// Time that was lost to attempts on kept connections that the server had given up, summed up. TTFT
+    /// and TTLT lack it.
+    total_stale_connection_wait: f64 {
+        unit: "s", absent: "without such attempts",
+        source: Source::Totals(|totals| above_zero(totals.stale_connection_wait)),
+    }
+    /// Time that clients waited after requests that had failed, summed over clients.
+    total_failure_pause: f64 {
+        unit: "s", absent: "when no client waited",
+        source: Source::Totals(|totals| above_zero(totals.failure_pause)),
+    }
+    /// Complete responses whose connection did not end as its protocol has it, by how it ended:
+    /// `left_open`, `closed_early`, `reset` or `garbled`.
+    transport_ends: Vec<(String, u64)> {
+        key: "transport_end-<end>", unit: "responses", absent: "when all ended properly",
+        source: Source::TotalsPerName(|totals| each(&totals.transport_ends)),
+    }
     /// Input tokens / `total_test_time` · 60.
     average_input_tokens_per_minute: Option<f64> {
         unit: "tokens/min",
@@ -328,6 +349,11 @@ metrics! {
     measurement_connections: Option<u64> { unit: "connections", source: QUALITY }
     /// Requests that had to open a connection.
     measurement_requests_on_new_connection: Option<u64> { unit: "requests", source: QUALITY }
+    /// Requests that were sent on a kept connection that the server had given up, and then again on
+    /// another.
+    measurement_stale_connections: Option<u64> { unit: "requests", source: QUALITY }
+    /// Requests that failed for want of this machine's ports, files or buffers.
+    measurement_local_failures: Option<u64> { unit: "requests", source: QUALITY }
     /// Share of the machine's time that was busy, llmeter included.
     measurement_host_busy: Option<f64> { absent: "when the system does not say", source: QUALITY }
     /// Share of the machine's time that the hypervisor gave to others.
@@ -369,6 +395,9 @@ metrics! {
         key: "rate_limit_<header>", absent: "when the server sends no such header", source: LIMITS,
     }
 
+    /// Failures that ended the run early: `lasting_failures` (the first requests all failed in a way
+    /// that does not pass by itself), `max_failures` or `error_rate`.
+    stopped_by: Option<String> { absent: "when it went to its end", source: RUN }
     /// The limit that ends a run, in the currency of the prices.
     cost_limit: Option<f64> { unit: "currency", absent: "without a limit", source: GUARD }
     /// Whether the limit ended the run.

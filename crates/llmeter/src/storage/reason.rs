@@ -4,6 +4,7 @@ use object_store::Error as StoreError;
 
 use super::buckets;
 use super::cloud_url::CloudUrl;
+use llmeter_wire::tls_words;
 
 /// What a machine of Amazon's is asked for its credentials by if there are no others.
 const INSTANCE_METADATA: [&str; 2] = ["/latest/api/token", "/latest/meta-data/"];
@@ -82,7 +83,7 @@ fn words(error: &StoreError, whole: &str) -> String {
             while let Some(inner) = cause.source() {
                 cause = inner;
             }
-            shortened(&cause.to_string())
+            shortened(&tls_words(cause).unwrap_or_else(|| cause.to_string()))
         }
     }
 }

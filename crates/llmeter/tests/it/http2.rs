@@ -404,7 +404,7 @@ fn a_server_that_never_begins_with_http2_is_named() {
     config.timeout = Duration::from_millis(200);
     let error = finish(move || Runner::new(config).run_blocking()).unwrap_err();
     let error = error.to_string();
-    let named = "the server does not speak HTTP/2 (no response within 0.2 s)";
+    let named = "the server does not speak HTTP/2 (HTTP/2's preface was sent, and it sent no SETTINGS within 0.2 s)";
     assert!(error.contains(named), "{error}");
 }
 
@@ -434,4 +434,78 @@ fn a_probe_shows_the_lines_of_the_head() {
     let head = seen.head.unwrap();
     let is_there = head.headers.iter().any(|(name, _)| name == "content-type");
     assert!(is_there, "{:?}", head.headers);
+}
+
+#[test]
+fn an_answer_is_complete_however_its_stream_ends() {
+    let reset: Play = |_, _, mut respond, _| {
+        let mut stream = head(&mut respond);
+        send(&mut stream, &whole_stream(&["all"]));
+        stream.send_reset(Reason::INTERNAL_ERROR);
+    };
+    let open: Play = |_, _, mut respond, _| {
+        let mut stream = head(&mut respond);
+        send(&mut stream, &whole_stream(&["all"]));
+        // Dropped, it would be reset.
+        std::mem::forget(stream);
+    };
+    for (play, end) in [(open, "left_open"), (reset, "reset")] {
+        let server = Server::start(play);
+        let mut config = server.config();
+        config.timeout = Duration::from_secs(3600);
+        let response = run(config).responses.remove(0);
+        if end == "reset" && response.error.is_some() {
+            // The reset may overtake what was sent before it.
+            continue;
+        }
+        assert_eq!(response.error, None);
+        assert_eq!(response.response_text.as_deref(), Some("all"));
+        assert_eq!(response.detail.transport_end.as_deref(), Some(end));
+    }
+}
+
+#[test]
+fn a_probe_tells_how_far_it_got_with_a_server_without_http2() {
+    let http1 = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    for (steps, words, cause) in [
+        (
+            vec![Step::Hold],
+            "HTTP/2's preface was sent, and it sent no SETTINGS within 0.3 s",
+            "said nothing to HTTP/2's preface",
+        ),
+        (
+            vec![Step::WriteAndClose(http1.into())],
+            "it answered HTTP/2's preface in HTTP/1.1",
+            "the server speaks HTTP/1.1",
+        ),
+        (
+            vec![Step::Close],
+            "it closed the connection after HTTP/2's preface",
+            "did not answer HTTP/2's preface",
+        ),
+        (
+            vec![Step::WriteAndClose(b"220 mail.example ESMTP\r\n".to_vec())],
+            "what it sent is no HTTP/2",
+            "did not answer HTTP/2's preface",
+        ),
+    ] {
+        let server = Scripted::start(vec![steps]);
+        let mut config = server.config();
+        config.http2 = true;
+        config.timeout = Duration::from_millis(300);
+        let interrupt = llmeter::Interrupt::new();
+        let seen = finish(move || llmeter::probe::probe(&config, None, &interrupt)).unwrap();
+        let failure = seen.error.as_ref().unwrap();
+        assert_eq!(failure.kind(), llmeter::FailureKind::NoHttp2);
+        assert!(failure.to_string().contains(words), "{failure}");
+        assert!(seen.time_to_connect.is_some(), "it got so far");
+        let diagnosis = seen.diagnosis.as_ref().unwrap();
+        assert!(diagnosis.cause.contains(cause), "{diagnosis:?}");
+        assert!(diagnosis.remedy.contains("`http2`"), "{diagnosis:?}");
+        let shown = llmeter::report::probe(&seen, 12);
+        assert!(
+            shown.contains("the server does not speak HTTP/2"),
+            "{shown}"
+        );
+    }
 }

@@ -394,7 +394,11 @@ prop_compose! {
         frames in any::<Option<u32>>(),
         status in any::<Option<u16>>(),
         client in any::<Option<u32>>(),
-        texts in (proptest::option::of(text()), proptest::option::of(text())),
+        texts in (
+            proptest::option::of(text()),
+            proptest::option::of(text()),
+            proptest::option::of(text()),
+        ),
         sources in (proptest::option::of(text()), proptest::option::of(text())),
     ) -> ResponseDetail {
         ResponseDetail {
@@ -411,6 +415,9 @@ prop_compose! {
             finish_reason: texts.0,
             reasoning_text: texts.1,
             retry_wait: times.4,
+            stale_connection_wait: times.5,
+            failure_pause: times.1,
+            transport_end: texts.2,
             send_lateness: times.4,
             receive_delay: times.5,
             client,

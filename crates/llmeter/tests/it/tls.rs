@@ -9,7 +9,10 @@ use llmeter::probe::{ProbeReport, probe};
 use llmeter::wire::Phase;
 use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, StampSource};
 use llmeter_testing::ScriptedServer;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedKey, IsCa, Issuer, KeyPair,
+    date_time_ymd, generate_simple_self_signed,
+};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -25,7 +28,20 @@ impl TlsServer {
     fn start(name: &str) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed([name.to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        Self::with(&cert, &signing_key)
+    }
+
+    /// With a certificate as `openssl req -x509` makes them: self-signed, and with an authority's flag.
+    fn with_own_authority(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Self::with(&params.self_signed(&key).unwrap(), &key)
+    }
+
+    fn with(cert: &Certificate, key: &KeyPair) -> Self {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -267,4 +283,69 @@ fn a_server_that_does_not_agree_to_http2_is_named() {
     let error = refused(config);
     let wanted = "the server does not speak HTTP/2 (it did not agree to it)";
     assert!(error.contains(wanted), "{error}");
+}
+
+#[test]
+fn the_servers_own_certificate_is_trusted_if_it_is_the_given_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TlsServer::with_own_authority("127.0.0.1", |_| {});
+    let result = run(server.config(Some(server.save_certificate(folder.path()))));
+    assert_eq!(result.responses[0].error, None);
+    // One that an authority signed which is not given.
+    let authority = KeyPair::generate().unwrap();
+    let mut of_authority = CertificateParams::new(["authority.example".to_owned()]).unwrap();
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = Issuer::new(of_authority, authority);
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let server = TlsServer::with(&own.signed_by(&key, &issuer).unwrap(), &key);
+    let result = run(server.config(Some(server.save_certificate(folder.path()))));
+    assert_eq!(result.responses[0].error, None);
+}
+
+#[test]
+fn host_and_dates_of_a_given_certificate_are_checked_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = TlsServer::with_own_authority("elsewhere.example", |_| {});
+    let expired = TlsServer::with_own_authority("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 31);
+    });
+    let early = TlsServer::with_own_authority("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(2999, 1, 1);
+        params.not_after = date_time_ymd(3000, 1, 1);
+    });
+    for (server, words) in [
+        (elsewhere, "is not for 127.0.0.1, but for elsewhere.example"),
+        (expired, "expired on 2021-01-31"),
+        (early, "is not valid before 2999-01-01"),
+    ] {
+        let error = refused(server.config(Some(server.save_certificate(folder.path()))));
+        assert!(error.contains(words), "{error}");
+        assert_plain(&error);
+    }
+    // Another one of that name is not the one given.
+    let server = TlsServer::with_own_authority("127.0.0.1", |_| {});
+    let other = TlsServer::with_own_authority("127.0.0.1", |_| {}).save_certificate(folder.path());
+    let error = refused(server.config(Some(other)));
+    assert!(
+        error.contains("an authority's certificate as its own"),
+        "{error}"
+    );
+    assert_plain(&error);
+}
+
+/// No name of a type of Rust.
+#[track_caller]
+fn assert_plain(text: &str) {
+    for name in [
+        "Other",
+        "Error(",
+        "Issuer",
+        "EndEntity",
+        "Context",
+        "DnsName",
+    ] {
+        assert!(!text.contains(name), "{text}");
+    }
 }

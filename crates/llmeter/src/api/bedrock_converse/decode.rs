@@ -37,7 +37,13 @@ impl Meaning for Converse {
             }
             Some("contentBlockDelta") => return Err("(contentBlockDelta) has no delta".to_owned()),
             Some("messageStop") => stop(value, response),
-            _ => self.take_metadata(value, response),
+            _ => {
+                self.take_metadata(value, response);
+                // It is the last event.
+                if response.is_complete() {
+                    response.complete();
+                }
+            }
         }
         Ok(())
     }

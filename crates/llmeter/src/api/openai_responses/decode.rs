@@ -225,11 +225,15 @@ fn take_end(kind: &str, value: &Value, response: &mut ResponseBuilder) {
     }
     let has_error = value["error"].is_object();
     match kind {
-        "response.completed" if !has_error => response.finish_reason("completed"),
+        "response.completed" if !has_error => {
+            response.finish_reason("completed");
+            response.complete();
+        }
         "response.incomplete" if !has_error => {
             let reason = value.pointer("/incomplete_details/reason");
             let reason = reason.and_then(Value::as_str);
             response.finish_reason(reason.unwrap_or("incomplete"));
+            response.complete();
         }
         "response.cancelled" if !has_error => {
             response.fail(FailureKind::ServerError, "the response was cancelled");

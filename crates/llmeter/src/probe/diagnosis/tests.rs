@@ -1,6 +1,6 @@
 use super::*;
 
-use llmeter_wire::http2::Http2Error;
+use llmeter_wire::http2::{Http2Error, NoHttp2};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, InvalidMessage};
 
 /// A refusal with this status and these words.
@@ -114,6 +114,7 @@ fn one_remedy_for_each_kind_of_failure() {
         let (proxy, source) = ("http://p:1".into(), reason.into());
         ConnectError::NoProxy { proxy, source }.into()
     };
+    let http2 = |reason: NoHttp2| ConnectError::from(reason).into();
     let tls = |reason| ConnectError::Tls(io::Error::other::<rustls::Error>(reason)).into();
     let certificate = |reason| tls(rustls::Error::InvalidCertificate(reason));
     let begins = |begin: &[u8]| {
@@ -131,7 +132,8 @@ fn one_remedy_for_each_kind_of_failure() {
         (new(FailureKind::Dns), "`base_url`"),
         (tcp(Io::ConnectionRefused), "start the server"),
         (tcp(Io::HostUnreachable), "VPN"),
-        (tcp(Io::AddrNotAvailable), "ulimit"),
+        (tcp(Io::AddrNotAvailable), "TIME_WAIT"),
+        (tcp(Io::OutOfMemory), "fewer `clients`"),
         (unix(Io::NotFound), "the path"),
         (unix(Io::ConnectionRefused), "start the server"),
         (unix(Io::PermissionDenied), "permissions"),
@@ -156,7 +158,10 @@ fn one_remedy_for_each_kind_of_failure() {
             ConnectError::Tls(Io::UnexpectedEof.into()).into(),
             "no firewall",
         ),
-        (ConnectError::NoHttp2("no".into()).into(), "`http2`"),
+        (http2(NoHttp2::NotAgreed), "`http2`"),
+        (http2(NoHttp2::Http1), "leave out `http2`"),
+        (http2(NoHttp2::Silent(1.0)), "`base_url`"),
+        (http2(NoHttp2::Closed), "`base_url`"),
         (begins(b"\x15\x03\x01"), "https://"),
         (begins(b"SSH"), "port"),
         (new(FailureKind::NoResponse), "log"),

@@ -1,6 +1,7 @@
 //! A request by HTTP/1.1.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,20 +11,27 @@ use super::{Channel, Client, broken, no_response};
 use crate::base::failure::{Failure, FailureKind};
 use crate::run::capture::Capture;
 use crate::run::prepare::Prepared;
-use llmeter_wire::clock::Stamp;
+use crate::run::silence::TransportEnd;
+use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::http1::{HttpError, ResponseReader};
 use llmeter_wire::{Connection, Phase, WORKER};
 
 impl Client {
-    /// One exchange: writes and reads at the same time, and marks what each read brought.
+    /// One exchange: writes and reads at the same time, and marks what each read brought. What a
+    /// connection that was kept (`is_kept`) brings instead of a response is
+    /// [`NoResponse`](FailureKind::NoResponse).
     pub(super) async fn exchange_http1(
         &mut self,
         mut connection: Connection,
+        is_kept: bool,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, Failure> {
         connection.arm();
-        let mut reader = ResponseReader::new();
+        let mut reader = match is_kept {
+            true => ResponseReader::after_another(),
+            false => ResponseReader::new(),
+        };
         let mut writing = Writing::new(&prepared.request);
         loop {
             let read = poll_fn(|context| {
@@ -33,22 +41,47 @@ impl Client {
                 self.capture
                     .sending
                     .note(connection.first_write(), intended);
-                poll_read_on(&mut connection, &mut reader, &mut self.capture, context)
+                match poll_read_on(&mut connection, &mut reader, &mut self.capture, context) {
+                    Poll::Pending if self.capture.is_over() => Poll::Ready(Ok(Read::Silence)),
+                    read => read,
+                }
             });
             match read.await {
-                Ok(true) if reader.is_done() => break,
-                Ok(true) => {}
-                Ok(false) if reader.may_end_at_close() => break,
-                Ok(false) | Err(ReadError::Io(_)) if !reader.has_begun() => {
+                Ok(Read::Bytes) if is_kept && is_idle_timeout(&reader) => {
+                    return Err(no_response(Some("it had timed out while idle".to_owned())));
+                }
+                Ok(Read::Bytes) if reader.is_done() => break,
+                Ok(Read::Bytes) => {}
+                Ok(Read::Silence) => {
+                    self.note_refusal(reader.head());
+                    return Ok(clock::now());
+                }
+                Ok(Read::End) if reader.may_end_at_close() => break,
+                Ok(Read::End) | Err(ReadError::Io(_)) if !reader.has_begun() => {
                     return Err(no_response(writing.failure()));
                 }
-                Ok(false) => {
+                Ok(Read::End) => {
+                    self.capture.transport_end = Some(TransportEnd::Closed);
                     let reason = "the server closed the connection in the middle of the response";
                     let failure = Failure::new(FailureKind::Truncated, reason);
                     return Err(failure.in_phase(Phase::Stream));
                 }
-                Err(ReadError::Io(reason)) => return Err(broken(reason)),
-                Err(ReadError::Http(reason)) => return Err(reason.into()),
+                Err(ReadError::Io(reason)) => {
+                    self.capture.transport_end = Some(match reason.kind() {
+                        // TLS that ends without saying so.
+                        ErrorKind::UnexpectedEof => TransportEnd::Closed,
+                        _ => TransportEnd::Reset,
+                    });
+                    return Err(broken(reason));
+                }
+                // The rest of a response before it that was longer than it said.
+                Err(ReadError::Http(reason)) if is_kept && reader.head().is_none() => {
+                    return Err(no_response(Some(reason.to_string())));
+                }
+                Err(ReadError::Http(reason)) => {
+                    self.capture.transport_end = Some(TransportEnd::Garbled);
+                    return Err(reason.into());
+                }
             }
         }
         let end = connection.last_read().at;
@@ -58,6 +91,12 @@ impl Client {
         }
         Ok(end)
     }
+}
+
+/// Whether a response says that a connection was idle for too long: a server may send it just before
+/// the next request arrives.
+fn is_idle_timeout(reader: &ResponseReader) -> bool {
+    reader.head().is_some_and(|head| head.status == 408)
 }
 
 /// A request on its way out.
@@ -118,18 +157,27 @@ impl<'a> Writing<'a> {
     }
 }
 
+/// What reading brought.
+enum Read {
+    Bytes,
+    /// The end of the connection.
+    End,
+    /// The response is over by what it says itself, and nothing more comes.
+    Silence,
+}
+
 enum ReadError {
     Io(std::io::Error),
     Http(HttpError),
 }
 
-/// Waits for bytes and takes them in. Gives whether there were any: none is the end.
+/// Waits for bytes and takes them in.
 fn poll_read_on(
     connection: &mut Connection,
     reader: &mut ResponseReader,
     capture: &mut Capture,
     context: &mut Context<'_>,
-) -> Poll<Result<bool, ReadError>> {
+) -> Poll<Result<Read, ReadError>> {
     WORKER.with(|worker| {
         worker.with_scratch(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
@@ -137,7 +185,7 @@ fn poll_read_on(
                 .map_err(ReadError::Io)?;
             let bytes = buffer.filled();
             if bytes.is_empty() {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(Read::End));
             }
             let arrival = connection.last_read();
             let had_head = reader.head().is_some();
@@ -153,7 +201,7 @@ fn poll_read_on(
                 // Bytes that nobody asked for: the connection cannot be trusted any more.
                 reader.forbid_reuse();
             }
-            Poll::Ready(Ok(true))
+            Poll::Ready(Ok(Read::Bytes))
         })
     })
 }

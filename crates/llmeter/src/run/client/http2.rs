@@ -6,8 +6,9 @@ use std::task::{Poll, ready};
 use super::{Channel, Client, broken, no_response};
 use crate::base::failure::Failure;
 use crate::run::prepare::Prepared;
+use crate::run::silence::TransportEnd;
 use llmeter_wire::Phase;
-use llmeter_wire::clock::Stamp;
+use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::http2::{Http2, Http2Error};
 
 impl Client {
@@ -30,6 +31,9 @@ impl Client {
                 let body = &mut self.capture.body;
                 let step = http2.poll_exchange(&mut exchange, body, context);
                 self.capture.sending.note(http2.first_write(), intended);
+                if step.is_pending() && self.capture.is_over() {
+                    return Poll::Ready(Ok(true));
+                }
                 let step = ready!(step);
                 // What came before a failure is kept.
                 let arrival = http2.last_read();
@@ -37,15 +41,29 @@ impl Client {
                     self.capture.head(head.clone(), arrival);
                 }
                 self.capture.mark(arrival);
-                Poll::Ready(step)
+                Poll::Ready(step.map(|()| false))
             });
             match read.await {
-                Ok(()) => {}
+                Ok(false) => {}
+                // Over by what the response says itself: the connection is not used again.
+                Ok(true) => {
+                    self.note_refusal(exchange.head());
+                    return Ok(clock::now());
+                }
                 Err(Http2Error::Ended(reason)) if exchange.head().is_none() => {
                     return Err(no_response(Some(reason)));
                 }
-                Err(reason @ Http2Error::Ended(_)) => return Err(broken(reason)),
-                Err(reason) => return Err(reason.into()),
+                Err(reason) => {
+                    self.capture.transport_end = Some(match &reason {
+                        Http2Error::Ended(_) => TransportEnd::Closed,
+                        Http2Error::Reset(_) => TransportEnd::Reset,
+                        Http2Error::Broken(_) => TransportEnd::Garbled,
+                    });
+                    return Err(match reason {
+                        reason @ Http2Error::Ended(_) => broken(reason),
+                        reason => reason.into(),
+                    });
+                }
             }
         }
         let end = http2.last_read().at;

@@ -48,6 +48,7 @@ impl Bench {
     fn segment(&mut self, head: Option<i64>, reads: &[(&str, i64)]) -> Segment {
         let mut segment = Segment {
             is_restart: false,
+            question: None,
             request: RequestId(7),
             head: head.map(|milliseconds| Box::new((ResponseHead::default(), at(milliseconds)))),
             body: Vec::new(),
@@ -82,6 +83,8 @@ impl Bench {
             failure: failure.map(|reason| Failure::new(FailureKind::Truncated, reason)),
             at: at(99).at,
             is_warmup: false,
+            outcomes: None,
+            transport_end: None,
             response: None,
         })
     }

@@ -166,7 +166,7 @@ impl RunSettings {
     /// Endpoint, payloads and callbacks are objects that are made elsewhere.
     ///
     /// # Errors
-    /// If the tokenizer or the proxy cannot be used.
+    /// If the tokenizer, the proxy or a source address cannot be used.
     pub fn apply(&self, config: &mut RunConfig) -> Result<()> {
         fn set<T: Clone>(place: &mut T, setting: Option<&T>) {
             if let Some(setting) = setting {
@@ -193,10 +193,24 @@ impl RunSettings {
         set(&mut config.ignore_write_errors, ignore_write_errors);
         config.ca_file = self.ca_file.clone().or(config.ca_file.take());
         config.workers = self.workers.or(config.workers);
+        set(
+            &mut config.failure_pause,
+            self.no_failure_pause.map(|is_off| !is_off).as_ref(),
+        );
+        config.max_failures = self.max_failures.or(config.max_failures);
+        config.stop_on_error_rate = self.stop_on_error_rate.or(config.stop_on_error_rate);
         config.max_cost = self.max_cost.or(config.max_cost);
         config.output = self.output.clone().or(config.output.take());
         config.run_name = self.run_name.clone().or(config.run_name.take());
         config.run_description = self.description.clone().or(config.run_description.take());
+        if let Some(addresses) = &self.source_address {
+            let parse = |text: &String| {
+                let expected = "an IP address of this machine";
+                text.parse()
+                    .map_err(|_| Error::invalid(Setting::SourceAddress, text, expected))
+            };
+            config.source_addresses = addresses.iter().map(parse).collect::<Result<_>>()?;
+        }
         config.proxies = match (&self.proxy, self.no_proxy) {
             (Some(url), _) => Proxies::All(Proxy::from_url(url)?),
             (None, Some(true)) => Proxies::None,
@@ -231,8 +245,15 @@ impl RunSettings {
             insecure: Some(config.insecure),
             proxy,
             no_proxy: Some(matches!(config.proxies, Proxies::None)),
+            source_address: (!config.source_addresses.is_empty()).then(|| {
+                let addresses = config.source_addresses.iter();
+                addresses.map(ToString::to_string).collect()
+            }),
             http2: Some(config.http2),
             workers: config.workers,
+            no_failure_pause: Some(!config.failure_pause),
+            max_failures: config.max_failures,
+            stop_on_error_rate: config.stop_on_error_rate,
             max_cost: config.max_cost,
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),

@@ -31,8 +31,12 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         S::CaFile
         | S::Insecure
         | S::Proxy
+        | S::SourceAddress
         | S::Http2
         | S::MaxRetries
+        | S::NoFailurePause
+        | S::MaxFailures
+        | S::StopOnErrorRate
         | S::Connections
         | S::Warmup
         | S::Seed

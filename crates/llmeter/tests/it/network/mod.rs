@@ -3,4 +3,6 @@
 
 mod probes;
 mod proxies;
+#[cfg(target_os = "linux")]
+mod source_addresses;
 mod unix_socket;

@@ -57,17 +57,88 @@ fn a_request_that_a_closing_server_did_not_answer_is_sent_again_once() {
         assert_eq!(responses[1].retries, Some(1));
         assert_eq!((server.connections(), server.requests()), (2, 3));
     }
+}
+
+/// The attempt that is answered has a clock of its own.
+#[test]
+fn time_that_a_closing_server_took_is_no_time_of_the_answer() {
+    let held = Duration::from_millis(200);
     let server = Scripted::start(vec![
         vec![write(whole())],
-        vec![Step::Pause(Duration::from_millis(50)), Step::Close],
+        vec![Step::Pause(held), Step::Close],
         vec![write(whole())],
     ]);
-    let responses = run(server.config().load(Load::Requests(2))).responses;
-    assert_streamed(&responses[1], &["all"]);
-    assert_eq!(responses[1].retries, Some(1));
-    // The clock was not restarted for the second attempt.
-    assert!(responses[1].time_to_first_token.unwrap() >= 0.05);
+    let result = run(server.config().load(Load::Requests(2)));
+    let response = &result.responses[1];
+    assert_streamed(response, &["all"]);
+    assert_eq!(response.retries, Some(1));
+    let lost = response.detail.stale_connection_wait.unwrap();
+    assert!(lost >= held.as_secs_f64(), "{lost}");
     assert_eq!(server.requests(), 3);
+    // The clock began with the attempt that was answered.
+    let between = response
+        .request_time
+        .unwrap()
+        .duration_since(result.responses[0].request_time.unwrap());
+    assert!(between.as_secs_f64() >= held.as_secs_f64(), "{between:?}");
+    let stats = result.stats_map();
+    assert_eq!(stats["total_stale_connection_wait"], lost);
+    assert_eq!(stats["measurement_stale_connections"], 1);
+    let quality = result.quality.as_ref().unwrap();
+    assert!(
+        quality
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("kept connections")),
+        "{:?}",
+        quality.reasons
+    );
+}
+
+/// They come when the next request is on its way, so that no look before sending finds them.
+#[test]
+fn what_an_idle_connection_brings_is_not_taken_for_an_answer() {
+    let timed_out = sized(
+        "408 Request Timeout\r\nConnection: close",
+        "text/plain",
+        "idle",
+    );
+    let rest = "data: of the answer before\n\n";
+    for (brought, connections, retries) in [
+        (timed_out, 2, Some(1)),
+        (rest.as_bytes().to_vec(), 2, Some(1)),
+        (b"\r\n".to_vec(), 1, None),
+    ] {
+        let shown = String::from_utf8_lossy(&brought).into_owned();
+        let (responses, server) = several(vec![
+            vec![
+                write(whole()),
+                Step::Pause(Duration::from_millis(50)),
+                write(brought),
+            ],
+            vec![write(whole())],
+        ]);
+        for response in &responses {
+            assert_streamed(response, &["all"]);
+        }
+        assert_eq!(responses[1].retries, retries, "{shown}");
+        assert_eq!(server.connections(), connections, "{shown}");
+    }
+}
+
+#[test]
+fn what_came_on_an_idle_connection_is_found_before_sending() {
+    for brought in ["\r\n", "HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n"] {
+        let server = Scripted::start(vec![
+            // In one segment: it is there when the answer is read.
+            vec![write([whole().as_slice(), brought.as_bytes()].concat())],
+            vec![write(whole())],
+        ]);
+        let responses = run(server.config().load(Load::Requests(2))).responses;
+        assert_streamed(&responses[1], &["all"]);
+        assert_eq!(responses[1].retries, None);
+        assert_eq!(server.connections(), 2);
+    }
 }
 
 #[test]

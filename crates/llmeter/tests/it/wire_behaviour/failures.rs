@@ -113,7 +113,7 @@ fn a_stream_breaks_in_the_middle() {
     // A reset is no proper end of a body that ends with the connection.
     let response = one(vec![
         write("HTTP/1.1 200 OK\r\n\r\n"),
-        write(text("half") + &stop()),
+        write(text("half")),
         Step::Reset,
     ]);
     assert_cut(

@@ -7,6 +7,7 @@ mod connections;
 mod failures;
 mod retries;
 mod streams;
+mod transport_ends;
 
 use llmeter::InvocationResponse;
 
