@@ -26,6 +26,9 @@ pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
     if !is_json {
         return text(&report::summary(result));
     }
+    for said in report::notes(result) {
+        note(&format!("note: {said}"));
+    }
     warnings(result);
     json(&result.stats_map())
 }

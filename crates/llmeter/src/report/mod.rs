@@ -5,11 +5,13 @@
 
 pub mod charts;
 mod cost;
+mod notes;
 mod probe;
 mod summary;
 mod sweep;
 
 pub use cost::cost;
+pub use notes::notes;
 pub use probe::probe;
 pub use summary::summary;
 pub use sweep::sweep;

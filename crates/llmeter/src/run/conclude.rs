@@ -74,6 +74,7 @@ impl Started {
         result.annotation_tally = annotation_tally;
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
+        result.add_stats(collected.warmup.stats());
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
         }

@@ -54,6 +54,7 @@ mod shared;
 mod single;
 mod start;
 mod wait;
+mod warmup;
 mod warnings;
 mod worker;
 

@@ -68,6 +68,11 @@ impl ResponseQuality {
         self.content_frames += 1;
     }
 
+    /// Whether frames that were read together may have come apart.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.uncertain_frames > 0
+    }
+
     pub(crate) fn longest_delay(&self) -> f64 {
         f64::from(self.delays_ns.iter().copied().max().unwrap_or(0)) * 1e-9
     }

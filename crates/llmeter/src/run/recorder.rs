@@ -22,6 +22,7 @@ use crate::run::capture::Segment;
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::quality::QualityMeter;
 use crate::run::shared::Shared;
+use crate::run::warmup::WarmupTally;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
 use llmeter_wire::clock;
@@ -56,6 +57,10 @@ pub(crate) struct Collected {
     pub(crate) write_error: Option<Error>,
     /// Responses that were lost by a panic.
     pub(crate) lost: u64,
+    /// The warm-up's requests.
+    pub(crate) warmup: WarmupTally,
+    /// The content type of the first stream that is called something else.
+    pub(crate) wrong_label: Option<String>,
 }
 
 impl Recorder {
@@ -101,6 +106,8 @@ impl Recorder {
                 failures: FailureTally::default(),
                 write_error: None,
                 lost: 0,
+                warmup: WarmupTally::default(),
+                wrong_label: None,
             },
             keeps_responses: !config.low_memory,
             writer,
@@ -219,11 +226,14 @@ impl Collector {
     }
 
     fn record(&mut self, recorded: Recorded) {
-        if recorded.is_warmup {
-            return;
-        }
         let collected = &mut self.collected;
+        if let Some(label) = recorded.wrong_label {
+            collected.wrong_label.get_or_insert(label);
+        }
         let response = recorded.response;
+        if recorded.is_warmup {
+            return collected.warmup.record(response);
+        }
         let opened = response.detail.time_to_connect.is_some();
         collected.quality.record(&recorded.quality, opened);
         collected.accumulator.record(&response);

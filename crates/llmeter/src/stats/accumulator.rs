@@ -14,7 +14,7 @@ use super::percentile::Percentile;
 use super::series::Series;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
-use crate::endpoint::{ResponseDetail, TokenSource};
+use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
 
 /// From this many values on, a time also has its 95th percentile.
 const P95_FROM: u64 = 20;
@@ -74,6 +74,10 @@ pub(crate) struct Totals {
     pub(super) output_sources: SourceCounts,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
+    /// Successful responses that did not come as asked for.
+    pub(super) empty: u64,
+    pub(super) non_streaming: u64,
+    pub(super) buffered: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
     frames: u64,
     framed_tokens: u64,
@@ -143,6 +147,12 @@ impl Totals {
             }
             return;
         }
+        match detail.delivery {
+            Some(Delivery::Empty) => self.empty += 1,
+            Some(Delivery::NonStreaming) => self.non_streaming += 1,
+            Some(Delivery::Buffered) => self.buffered += 1,
+            None => {}
+        }
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
             response.time_to_first_token,
@@ -156,6 +166,12 @@ impl Totals {
 
     pub(super) fn requests(&self) -> u64 {
         self.total_requests.unwrap_or(self.recorded)
+    }
+
+    /// A part of the successful requests, as their share; null without any.
+    pub(super) fn success_rate_of(&self, part: u64) -> Option<Value> {
+        let successful = self.requests().saturating_sub(self.failed);
+        (part > 0 && successful > 0).then(|| (part as f64 / successful as f64).into())
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
@@ -226,7 +242,10 @@ impl Accumulator {
         if response.error.is_some() {
             return;
         }
-        let gaps = &response.detail.inter_token_latencies;
+        let gaps: &[f32] = match response.detail.delivery {
+            Some(Delivery::Buffered) => &[],
+            _ => &response.detail.inter_token_latencies,
+        };
         let times = gaps_per_kept(&response.detail);
         for (_, figure) in &mut self.figures {
             match figure {

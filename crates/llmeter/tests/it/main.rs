@@ -15,6 +15,7 @@
 mod aws_endpoints;
 mod cost_model;
 mod damaged_folders;
+mod deliveries;
 mod earlier_version;
 mod golden;
 mod golden_results;
@@ -24,6 +25,7 @@ mod http2;
 mod json_endpoints;
 #[cfg(unix)]
 mod killed_run;
+mod mislabelled;
 #[cfg(unix)]
 mod network;
 #[cfg(unix)]
