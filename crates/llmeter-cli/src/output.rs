@@ -70,6 +70,9 @@ pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
     let shown = match is_json {
         false => fitted(&report::summary_within(result, width())),
         true => {
+            for said in report::notes(result) {
+                note(&format!("note: {said}"));
+            }
             warnings(result);
             escaped_json(&serde_json::to_string_pretty(&result.stats_map())?)
         }

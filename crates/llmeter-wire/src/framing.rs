@@ -5,6 +5,8 @@ use memchr::memchr;
 use super::event_stream::{EventStreamError, EventStreamFramer};
 use super::sse::{SseFramer, SseTooLarge};
 
+pub use super::sse::Outside;
+
 /// How the body of a streaming response is cut into frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Framing {
@@ -143,6 +145,15 @@ impl Framer {
             }
         };
         Ok(tail.filter(|tail| !tail.data.trim_ascii().is_empty()))
+    }
+
+    /// Takes what stood between the frames so far, also after [`finish`](Self::finish). Only
+    /// server-sent events leave such bytes; what is no frame elsewhere cannot be cut.
+    pub fn take_outside(&mut self) -> Option<Outside> {
+        match &mut self.0 {
+            FramerKind::Sse(framer) => framer.take_outside(),
+            FramerKind::JsonLines(_) | FramerKind::EventStream(_) => None,
+        }
     }
 }
 

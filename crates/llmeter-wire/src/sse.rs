@@ -9,6 +9,9 @@ use std::ops::Range;
 /// The largest line, and the largest event data, that is accepted.
 const MAX_EVENT: usize = 64 << 20;
 
+/// Bytes of unknown fields that are kept.
+const MAX_UNKNOWN: usize = 1024;
+
 /// One event of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SseEvent<'a> {
@@ -30,6 +33,19 @@ pub struct SseTail {
     pub data: Vec<u8>,
     /// Whether the stream ended within a line.
     pub within_line: bool,
+}
+
+/// What stood between the events: lines that are neither comments nor fields of the standard.
+///
+/// The standard ignores such lines. A server or a gateway that fails within a stream writes its error
+/// there, though, and some write a whole response.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// The lines, joined by line feeds. Of fields that the standard does not know, only the first are
+    /// kept.
+    pub text: Vec<u8>,
+    /// Whether there was a line that is not even an unknown field (`name: value`).
+    pub is_garbage: bool,
 }
 
 /// A line or an event is larger than any that is accepted.
@@ -66,6 +82,7 @@ pub struct SseFramer {
     after_cr: bool,
     /// No line was completed yet, so a byte order mark may stand before the next one.
     at_start: bool,
+    outside: Outside,
     limit: usize,
     too_large: bool,
 }
@@ -80,6 +97,8 @@ enum Line {
     Event(Range<usize>),
     /// A comment, or a field without a meaning here.
     Other,
+    /// Neither a comment nor a field of the standard.
+    Outside,
 }
 
 impl SseFramer {
@@ -97,6 +116,7 @@ impl SseFramer {
             event: String::new(),
             after_cr: false,
             at_start: true,
+            outside: Outside::default(),
             limit,
             too_large: false,
         }
@@ -169,6 +189,7 @@ impl SseFramer {
                     }
                     Line::Event(value) => self.name_event(&line[skipped..][value]),
                     Line::Other => {}
+                    Line::Outside => self.add_outside(&line[skipped..])?,
                 }
             } else {
                 // Only the first line of a feed can have begun before it, so nothing is borrowed.
@@ -190,10 +211,18 @@ impl SseFramer {
         self.hold(&bytes[at..])
     }
 
-    /// Ends the stream and returns what no event was made of, if anything.
+    /// Takes what stood between the events so far; none if there was nothing.
+    pub fn take_outside(&mut self) -> Option<Outside> {
+        (!self.outside.text.is_empty()).then(|| std::mem::take(&mut self.outside))
+    }
+
+    /// Ends the stream and returns what no event was made of, if anything. What stood between the
+    /// events can be taken after it, too.
     pub fn finish(&mut self) -> Option<SseTail> {
         let within_line = !self.line.is_empty();
-        if within_line && self.take_line().is_err() {
+        let is_cut = |name: &&[u8]| name.len() > self.line.len() && name.starts_with(&self.line);
+        let is_cut_name = FIELDS.iter().any(is_cut);
+        if within_line && !is_cut_name && self.take_line().is_err() {
             self.data = Vec::new();
         }
         let event = (!self.event.is_empty()).then(|| std::mem::take(&mut self.event));
@@ -203,7 +232,10 @@ impl SseFramer {
             data,
             within_line,
         });
-        *self = Self::with_limit(self.limit);
+        *self = Self {
+            outside: std::mem::take(&mut self.outside),
+            ..Self::with_limit(self.limit)
+        };
         tail
     }
 
@@ -217,6 +249,7 @@ impl SseFramer {
             Line::Data(value) => self.add_data(&line[skipped..][value])?,
             Line::Event(value) => self.name_event(&line[skipped..][value]),
             Line::Other => {}
+            Line::Outside => self.add_outside(&line[skipped..])?,
         }
         line.clear();
         self.line = line;
@@ -241,6 +274,26 @@ impl SseFramer {
         }
         self.has_data = true;
         self.data.extend_from_slice(value);
+        Ok(())
+    }
+
+    #[cold]
+    fn add_outside(&mut self, line: &[u8]) -> Result<(), SseTooLarge> {
+        let Outside { text, is_garbage } = &mut self.outside;
+        if is_unknown_field(line) {
+            if text.len() > MAX_UNKNOWN {
+                return Ok(());
+            }
+        } else {
+            *is_garbage |= !line.trim_ascii().is_empty();
+        }
+        if text.len() + line.len() > self.limit {
+            return Err(self.fail());
+        }
+        if !text.is_empty() {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(line);
         Ok(())
     }
 
@@ -284,13 +337,29 @@ fn meaning(line: &[u8]) -> Line {
     let Some(first) = line.first() else {
         return Line::End;
     };
-    // Everything else (`id`, `retry`, comments, unknown fields) has no meaning here.
-    if *first == b'd' && line.starts_with(b"data") {
-        value_after(line, 4).map_or(Line::Other, Line::Data)
-    } else if *first == b'e' && line.starts_with(b"event") {
-        value_after(line, 5).map_or(Line::Other, Line::Event)
-    } else {
-        Line::Other
+    // Comments, `id` and `retry` have no meaning here.
+    match *first {
+        b'd' if line.starts_with(b"data") => value_after(line, 4).map_or(Line::Outside, Line::Data),
+        b'e' if line.starts_with(b"event") => {
+            value_after(line, 5).map_or(Line::Outside, Line::Event)
+        }
+        b':' => Line::Other,
+        b'i' if line.starts_with(b"id") && value_after(line, 2).is_some() => Line::Other,
+        b'r' if line.starts_with(b"retry") && value_after(line, 5).is_some() => Line::Other,
+        _ => Line::Outside,
+    }
+}
+
+/// The names of the standard's fields.
+const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
+
+/// Whether a line is a field that the standard does not know and has clients ignore: a name without
+/// blanks and a colon.
+fn is_unknown_field(line: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    match memchr::memchr(b':', line) {
+        Some(colon) => colon > 0 && line[..colon].iter().all(is_of_name),
+        None => false,
     }
 }
 

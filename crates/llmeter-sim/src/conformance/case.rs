@@ -65,6 +65,9 @@ cases! {
     OneByteReads: "a response byte by byte", Nothing;
     WrongContentType: "a page of HTML with status 200", Http;
     Mislabelled: "a correct response that is called plain text", Http;
+    JsonLabel: "a stream that is called JSON", HttpStream;
+    UnframedResponse: "a non-streaming response that is called a stream", HttpStream;
+    UnframedError: "an error body that is called a stream", HttpStream;
     Redirect: "a redirect", Http;
     NoBody: "status 200 without a body", Http;
     UnknownFrame: "a frame of an unknown type", Stream;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use llmeter::endpoint::Delivery;
 use llmeter::{Failure, FailureKind as Kind, InvocationResponse};
 use llmeter_testing::Step;
 
@@ -40,6 +41,13 @@ impl CaseRun<'_> {
             }
             Case::ErrorStatus => write(self.json("429 Too Many Requests", &refusal(429)?)),
             Case::ErrorAsSuccess => write(self.json("200 OK", &refusal(503)?)),
+            Case::UnframedError => {
+                write(self.sized("200 OK", self.body_type(), "", &refusal(503)?))
+            }
+            Case::UnframedResponse => {
+                let body = self.wording.non_streaming(self.says)?;
+                write(self.sized("200 OK", self.body_type(), "", &body))
+            }
             Case::ErrorPage => write(page("502 Bad Gateway")),
             Case::WrongContentType => write(page("200 OK")),
             Case::Redirect => {
@@ -85,6 +93,7 @@ impl CaseRun<'_> {
     fn body_type(&self) -> &str {
         match (self.case, self.streaming) {
             (Case::Mislabelled, _) => "text/plain",
+            (Case::JsonLabel, _) => "application/json",
             (_, true) => self.wording.stream_type(),
             (_, false) => "application/json",
         }
@@ -198,7 +207,7 @@ impl CaseRun<'_> {
             Case::ErrorPage => (&[Kind::HttpStatus], &["502", "Bad gateway"], Kept::Nothing),
             Case::Redirect => (&[Kind::HttpStatus], &["308", ELSEWHERE], Kept::Nothing),
             // What tells an error from a malformed response is in the head for AWS's APIs.
-            Case::ErrorAsSuccess => (
+            Case::ErrorAsSuccess | Case::UnframedError => (
                 &[Kind::ServerError, Kind::Malformed, Kind::Endpoint],
                 &[MESSAGE],
                 Kept::Nothing,
@@ -243,7 +252,7 @@ impl CaseRun<'_> {
 
     /// Whether the response comes as a stream.
     fn is_stream(&self) -> bool {
-        self.streaming && self.case != Case::NonStreaming
+        self.streaming && !matches!(self.case, Case::NonStreaming | Case::UnframedResponse)
     }
 }
 
@@ -435,11 +444,19 @@ impl Findings<'_> {
             self.equal("content_frames", &None, &detail.content_frames);
         }
         if response.error.is_none() {
+            let is_empty = detail.delivery == Some(Delivery::Empty);
             self.expect(
-                response.time_to_last_token.is_some(),
+                response.time_to_last_token.is_some() != is_empty,
                 "time_to_last_token",
-                "a time",
+                "a time, unless the response is empty",
                 &response.time_to_last_token,
+            );
+            let has_content = self.asked.case != Case::EmptyResponse;
+            self.expect(
+                !(has_content && is_empty),
+                "delivery",
+                "not empty",
+                &detail.delivery,
             );
         }
     }

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::failure::error_text;
 use super::json_frames::{
-    Decoded, Decoder, Meaning, add, count, is_text_part, list, message_texts, text,
+    Decoded, Decoder, Element, Meaning, add, count, is_text_part, list, message_texts, text,
 };
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
 use crate::endpoint::EndpointBuilder;
 use crate::payload::MediaKind;
+use llmeter_wire::clock::Stamp;
 
 /// The Anthropic Messages API, at a base URL as the Anthropic SDK takes it: without `/v1`.
 ///
@@ -194,6 +195,12 @@ struct Message {
     cache_creation: Option<u64>,
     /// Vertex AI's tokens expire.
     is_on_vertex: bool,
+    /// A message whose beginning had content, and when it came: what it says if nothing follows.
+    early: Option<(Stamp, Value)>,
+    /// The block under way had something in its beginning or in deltas.
+    has_deltas: bool,
+    /// The block under way is a call whose input came with its beginning.
+    has_input: bool,
 }
 
 impl Meaning for Message {
@@ -202,20 +209,40 @@ impl Meaning for Message {
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         match text(value, "type") {
             "message_start" => {
-                response.id(text(&value["message"], "id"));
-                self.usage(&value["message"]["usage"], response);
+                let message = &value["message"];
+                response.id(text(message, "id"));
+                self.usage(&message["usage"], response);
+                if list(message, "content").next().is_some() {
+                    self.early = response.frame_stamp().map(|at| (at, message.clone()));
+                }
             }
-            "content_block_start" => take_block(&value["content_block"], true, response),
-            "content_block_delta" => take_delta(&value["delta"], response),
+            "content_block_start" => self.begin_block(&value["content_block"], response),
+            "content_block_delta" => {
+                self.has_deltas = true;
+                if !self.has_input || value["delta"]["partial_json"].is_null() {
+                    take_delta(&value["delta"], response);
+                }
+            }
+            "content_block_stop" => self.end_block(&value["content_block"], response),
             "message_delta" => {
+                self.take_early(response);
                 take_stop(&value["delta"], response);
                 self.usage(&value["usage"], response);
             }
             "message_stop" => {
+                self.take_early(response);
+                // Some gateways send no deltas and the whole message here.
+                if response.content_frames() == 0 {
+                    take_content(&value["message"], response);
+                }
                 end_content(response);
                 response.complete();
             }
-            // `ping`, `content_block_stop`, and what the API may add.
+            // A whole message as the one event.
+            "message" if response.content_frames() == 0 => {
+                return self.non_streaming(value, response);
+            }
+            // `ping`, and what the API may add.
             _ => {}
         }
         Ok(())
@@ -226,13 +253,18 @@ impl Meaning for Message {
             return Err("is not an Anthropic message: it has no content".to_owned());
         }
         response.id(text(value, "id"));
-        for block in list(value, "content") {
-            take_block(block, false, response);
-        }
+        take_content(value, response);
         end_content(response);
         take_stop(value, response);
         self.usage(&value["usage"], response);
         Ok(())
+    }
+
+    fn element(&self, value: &Value) -> Element {
+        match value["content"].is_array() {
+            true => Element::Response,
+            false => Element::Frame,
+        }
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
@@ -246,6 +278,43 @@ impl Meaning for Message {
 }
 
 impl Message {
+    fn begin_block(&mut self, block: &Value, response: &mut ResponseBuilder) {
+        let before = response.content_frames();
+        take_block(block, true, response);
+        self.has_deltas = response.content_frames() > before && block.get("input").is_none();
+        // The API begins with an empty input and sends it in chunks; some gateways send it here.
+        let input = block["input"].as_object().filter(|input| !input.is_empty());
+        self.has_input = input.is_some();
+        if self.has_input {
+            response.tool_call(&block["input"].to_string());
+        }
+    }
+
+    /// The end of a block, which some gateways send with the block, and a few with nothing before.
+    fn end_block(&mut self, block: &Value, response: &mut ResponseBuilder) {
+        if !self.has_deltas && !self.has_input {
+            match block.get("input") {
+                Some(Value::Object(input)) if input.is_empty() => {}
+                Some(input) => response.tool_call(&input.to_string()),
+                None => take_block(block, false, response),
+            }
+        }
+        self.has_input = false;
+        self.has_deltas = true;
+    }
+
+    /// Content that came with the message's beginning, at its time, if none has come since.
+    fn take_early(&mut self, response: &mut ResponseBuilder) {
+        let now = response.frame_stamp();
+        if let (Some((at, message)), Some(now), 0) =
+            (self.early.take(), now, response.content_frames())
+        {
+            response.begin_frame(at);
+            take_content(&message, response);
+            response.begin_frame(now);
+        }
+    }
+
     /// The API counts tokens from a cache and into it apart from `input_tokens`; here they are part
     /// of the input. All counts are cumulative, and a report need not repeat those before.
     fn usage(&mut self, usage: &Value, response: &mut ResponseBuilder) {
@@ -264,6 +333,12 @@ impl Message {
             output_reasoning: count(&usage["output_tokens_details"], "thinking_tokens"),
             total: None,
         });
+    }
+}
+
+fn take_content(message: &Value, response: &mut ResponseBuilder) {
+    for block in list(message, "content") {
+        take_block(block, false, response);
     }
 }
 

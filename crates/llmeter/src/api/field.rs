@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{InvocationResponse, TokenSource};
+use super::{Delivery, InvocationResponse, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -91,6 +91,7 @@ pub(crate) enum FieldSlot<'a> {
     Json(&'a mut Option<Arc<Value>>),
     Payload(&'a mut Option<Arc<Payload>>),
     Annotations(&'a mut Map<String, Value>),
+    Delivery(&'a mut Option<Delivery>),
     /// The parts of a failure are put together when all of them are read.
     Failure(FailurePart),
 }
@@ -190,6 +191,18 @@ impl<'a> From<&'a Option<Failure>> for FieldValue<'a> {
 impl<'a> From<&'a mut Option<Failure>> for FieldSlot<'a> {
     fn from(_: &'a mut Option<Failure>) -> Self {
         Self::Failure(FailurePart::Message)
+    }
+}
+
+impl From<&Option<Delivery>> for FieldValue<'_> {
+    fn from(delivery: &Option<Delivery>) -> Self {
+        Self::Text(delivery.map(Delivery::as_str))
+    }
+}
+
+impl<'a> From<&'a mut Option<Delivery>> for FieldSlot<'a> {
+    fn from(delivery: &'a mut Option<Delivery>) -> Self {
+        Self::Delivery(delivery)
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) trait Meaning: Send {
     const MISSING_END: &'static str = "";
     /// Whether whatever is no JSON object is malformed.
     const OBJECTS_ONLY: bool = true;
+    /// Whether a list of objects stands for what its elements are, and not for itself.
+    const READS_LISTS: bool = true;
 
     /// The head of the response, of whatever status.
     fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
@@ -45,6 +47,17 @@ pub(super) trait Meaning: Send {
     /// A non-streaming response that reports no failure.
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded;
 
+    /// What an element of a list is, which came in the place of a response or of a frame.
+    fn element(&self, value: &Value) -> Element {
+        let _ = value;
+        Element::Either
+    }
+
+    /// Whether responses are generated content; see [`FrameDecoder::generates_content`].
+    fn generates_content(&self) -> bool {
+        true
+    }
+
     /// The stream ended after at least one frame.
     fn end(&mut self, response: &mut ResponseBuilder) {
         if !response.is_complete() {
@@ -60,6 +73,17 @@ pub(super) trait Meaning: Send {
     fn error_message(&self, body: &[u8]) -> Option<String> {
         error_text(body)
     }
+}
+
+/// What an element of a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    /// What a stream has in a frame.
+    Frame,
+    /// A non-streaming response.
+    Response,
+    /// Both have the same form: one by itself is a response, several are the frames of one.
+    Either,
 }
 
 /// Decodes one response.
@@ -119,6 +143,7 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
             return;
         }
         let taken = match lenient_json(data) {
+            Ok(Value::Array(list)) if is_list_of::<M>(&list) => self.frames_in(&list, response),
             Ok(value) if M::OBJECTS_ONLY && !value.is_object() => {
                 Err("is not a JSON object".to_owned())
             }
@@ -138,16 +163,15 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
         let Some(value) = response_json(body, response) else {
             return;
         };
-        // Some servers wrap their one response in a list.
-        let value = match &value {
-            Value::Array(list) if M::OBJECTS_ONLY => list.first().unwrap_or(&value),
-            value => value,
+        let taken = match &value {
+            // Some servers wrap their one response in a list, and some send a stream as one.
+            Value::Array(list) if is_list_of::<M>(list) => self.list(list, response),
+            value => match self.meaning.error(value, body) {
+                Some(error) => return response.fail(FailureKind::ServerError, error),
+                None => self.meaning.non_streaming(value, response),
+            },
         };
-        if let Some(error) = self.meaning.error(value, body) {
-            response.fail(FailureKind::ServerError, error);
-            return;
-        }
-        match self.meaning.non_streaming(value, response) {
+        match taken {
             Ok(()) if response.is_failed() => {}
             Ok(()) => response.complete(),
             Err(reason) => {
@@ -168,6 +192,54 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
     fn error_message(&self, body: &[u8]) -> Option<String> {
         self.meaning.error_message(body)
     }
+
+    fn generates_content(&self) -> bool {
+        self.meaning.generates_content()
+    }
+}
+
+impl<M: Meaning> Decoder<M> {
+    /// A list in the place of a response: every element counts.
+    fn list(&mut self, list: &[Value], response: &mut ResponseBuilder) -> Decoded {
+        let mut has_frames = false;
+        for value in list {
+            if let Some(error) = self.meaning.error(value, value.to_string().as_bytes()) {
+                response.fail(FailureKind::ServerError, error);
+                return Ok(());
+            }
+            let is_response = match self.meaning.element(value) {
+                Element::Response => true,
+                Element::Frame => false,
+                Element::Either => list.len() == 1,
+            };
+            if is_response {
+                self.meaning.non_streaming(value, response)?;
+            } else {
+                has_frames = true;
+                self.meaning.frame(None, value, response)?;
+            }
+        }
+        if has_frames {
+            self.meaning.end(response);
+        }
+        Ok(())
+    }
+
+    /// A list in the place of a frame.
+    fn frames_in(&mut self, list: &[Value], response: &mut ResponseBuilder) -> Decoded {
+        for value in list {
+            match self.meaning.error(value, value.to_string().as_bytes()) {
+                Some(error) => response.fail(FailureKind::ServerError, error),
+                None => self.meaning.frame(None, value, response)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a list stands for its elements.
+fn is_list_of<M: Meaning>(list: &[Value]) -> bool {
+    M::READS_LISTS && !list.is_empty() && list.iter().all(Value::is_object)
 }
 
 /// What the field `error` says, if it says anything.

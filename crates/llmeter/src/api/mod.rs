@@ -53,6 +53,7 @@ mod azure_openai;
 mod bedrock_converse;
 #[cfg(feature = "aws")]
 mod bedrock_invoke;
+mod delivery;
 mod failure;
 mod field;
 mod gap_sample;
@@ -68,6 +69,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_responses;
+pub(crate) mod outside;
 mod payload_fields;
 mod response;
 mod response_builder;
@@ -93,6 +95,8 @@ pub use azure_openai::AzureOpenAiChat;
 pub use bedrock_converse::BedrockConverse;
 #[cfg(feature = "aws")]
 pub use bedrock_invoke::BedrockInvoke;
+pub use delivery::Delivery;
+pub(crate) use delivery::is_burst;
 pub(crate) use field::{CountSlot, FieldSlot};
 pub use field::{FieldValue, ResponseField};
 pub use gemini::Gemini;
@@ -396,8 +400,15 @@ pub trait FrameDecoder: Send {
     /// The stream ended without a network error; report an error if it ended too early.
     fn end(&mut self, response: &mut ResponseBuilder);
 
-    /// The server's own words from the body of an error status, if the body has this API's shape.
+    /// The server's own words from the body of an error status, or from what stands between the frames
+    /// of a stream, if it has this API's shape.
     fn error_message(&self, body: &[u8]) -> Option<String>;
+
+    /// Whether responses are generated text, reasoning or tool calls, so that one without any is empty.
+    /// Those of embeddings are not.
+    fn generates_content(&self) -> bool {
+        true
+    }
 }
 
 /// Why an endpoint could not do its part.

@@ -150,6 +150,10 @@ impl Meaning for Chat {
 
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.frame(None, value, response)?;
+        if value["done"] == false {
+            let reason = "the response is not finished: it is not done";
+            response.fail(FailureKind::Truncated, reason);
+        }
         match value["message"].is_object() {
             true => Ok(()),
             false => Err("is not an Ollama chat response: it has no message".to_owned()),

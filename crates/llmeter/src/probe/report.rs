@@ -10,7 +10,7 @@ use super::diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
 use super::watch::{FrameLog, Watch};
 use crate::base::failure::Failure;
 use crate::base::setting::Setting;
-use crate::endpoint::{Endpoint, InvocationResponse, Transport, is_harmless_header};
+use crate::endpoint::{Delivery, Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::http2;
@@ -311,14 +311,15 @@ fn remarks(
     asked_for_stream: bool,
 ) -> impl Iterator<Item = &'static str> {
     let frames = response.detail.content_frames;
-    let is_empty = response.response_text.as_ref().is_none_or(String::is_empty);
-    let is_at_once = response.time_to_first_token == response.time_to_last_token;
-    let content = match frames {
-        _ if is_empty && response.detail.reasoning_text.is_some() => Some(
+    let is_silent = response.response_text.as_ref().is_none_or(String::is_empty);
+    let delivery = response.detail.delivery;
+    let content = match delivery {
+        _ if is_silent && response.detail.reasoning_text.is_some() => Some(
             "there is reasoning and no text: it took all the tokens that were allowed; raise \
              `max_tokens`",
         ),
-        Some(0) => Some("the stream was complete and empty"),
+        Some(Delivery::Empty) if frames.is_some() => Some("the stream was complete and empty"),
+        Some(Delivery::Empty) => Some("the response was complete and empty"),
         _ => None,
     };
     let streaming = match frames {
@@ -326,7 +327,7 @@ fn remarks(
             "the whole response came in one frame: the server does not send as it generates, or \
              the response is that short",
         ),
-        Some(2..) if is_at_once => Some(
+        Some(_) if delivery == Some(Delivery::Buffered) => Some(
             "all frames came at the same time: something between holds the stream back (a proxy \
              that buffers), or the server does not send as it generates",
         ),

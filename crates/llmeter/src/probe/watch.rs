@@ -251,7 +251,17 @@ impl FrameDecoder for WatchedDecoder {
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {
-        lock(&self.log).add(None, None, body, false);
-        self.inner.error_message(body)
+        let words = self.inner.error_message(body);
+        let mut log = lock(&self.log);
+        let is_success = |head: &ResponseHead| (200..300).contains(&head.status);
+        // What else a success holds is decoded, and written down then.
+        if words.is_some() || !log.head.as_ref().is_some_and(is_success) {
+            log.add(None, None, body, false);
+        }
+        words
+    }
+
+    fn generates_content(&self) -> bool {
+        self.inner.generates_content()
     }
 }

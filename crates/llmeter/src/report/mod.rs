@@ -5,12 +5,14 @@
 
 pub mod charts;
 mod cost;
+mod notes;
 mod probe;
 mod summary;
 mod sweep;
 mod table;
 
 pub use cost::{cost, cost_within};
+pub use notes::notes;
 pub use probe::probe;
 pub use summary::{summary, summary_within};
 pub use sweep::{sweep, sweep_within};

@@ -348,6 +348,9 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
     for reason in &stats.measurement_reasons {
         let _ = writeln!(text, "  {}", escaped(reason));
     }
+    for note in super::notes::of_stats(stats) {
+        let _ = writeln!(text, "note: {note}");
+    }
     for warning in &result.warnings {
         let _ = writeln!(text, "warning: {}", escaped(warning));
     }

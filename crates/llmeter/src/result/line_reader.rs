@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use super::line_writer::PAYLOAD_OF;
 use super::{datetime, json};
 use crate::InvocationResponse;
-use crate::api::{CountSlot, FieldSlot, ResponseField};
+use crate::api::{CountSlot, Delivery, FieldSlot, ResponseField};
 use crate::base::failure::Failure;
 use crate::payload::{Payload, marked_within};
 
@@ -208,6 +208,10 @@ impl LineSeed {
             FieldSlot::Payload(payload) => *payload = map.next_value::<Option<_>>()?.map(Arc::new),
             FieldSlot::Annotations(annotations) => {
                 *annotations = map.next_value::<Option<_>>()?.unwrap_or_default();
+            }
+            FieldSlot::Delivery(delivery) => {
+                let name: Option<String> = map.next_value()?;
+                *delivery = name.as_deref().and_then(Delivery::from_name);
             }
             FieldSlot::Failure(part) => failure[part as usize] = map.next_value()?,
         }

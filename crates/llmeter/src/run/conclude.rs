@@ -111,6 +111,7 @@ impl Started {
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
         result.add_stats(shared.stop.stats());
+        result.add_stats(collected.warmup.stats());
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
         }

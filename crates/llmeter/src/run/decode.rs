@@ -1,27 +1,33 @@
 //! Turning one response's bytes and arrivals into an [`InvocationResponse`].
 
 mod assemble;
+mod body;
 mod completion;
+mod outside;
 mod refusal;
+mod shape;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use assemble::assemble;
-use completion::{BodyEnd, frame_of};
-use refusal::{excerpt, refusal};
+use body::Body;
+use completion::BodyEnd;
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
-use crate::endpoint::{Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, Transport};
+use crate::endpoint::{
+    Delivery, Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, Transport, is_burst,
+};
 use crate::payload::Tokenizer;
-use crate::run::capture::{ExchangeEnd, ReadArrival, RequestId, Segment};
+use crate::run::capture::{ExchangeEnd, RequestId, Segment};
 use crate::run::quality::ResponseQuality;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::content_encoding::Decompressor;
-use llmeter_wire::framing::{Framer, Framing};
 use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
@@ -36,6 +42,8 @@ pub(crate) struct Recorded {
     pub(crate) quality: ResponseQuality,
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
+    /// The content type of a stream that is called something else; empty if it has none.
+    pub(crate) wrong_label: Option<String>,
     pub(crate) is_warmup: bool,
     /// What callbacks keep of the request.
     pub(crate) data: CallbackData,
@@ -116,24 +124,7 @@ impl Decoder {
     }
 }
 
-/// How a body is read.
-enum Body {
-    Unknown,
-    Events(Framer),
-    Whole(Vec<u8>),
-    /// The body of an error status.
-    Error(Vec<u8>),
-    /// Not what was asked for; the excerpt says what it was.
-    Foreign(Vec<u8>),
-}
-
-impl Body {
-    /// Whether it is a failure whatever it says, and is quoted as far as it can be read.
-    fn is_quoted(&self) -> bool {
-        matches!(self, Self::Error(_) | Self::Foreign(_))
-    }
-}
-
+/// One response under construction.
 struct Assembly {
     builder: ResponseBuilder,
     decoder: Option<Box<dyn FrameDecoder>>,
@@ -146,6 +137,8 @@ struct Assembly {
     /// Whether what is left of the body cannot be unpacked.
     is_garbled: bool,
     body: Body,
+    /// Whether one document came in the place of a stream's events.
+    is_document: bool,
     quality: ResponseQuality,
     last: Arrival,
 }
@@ -161,6 +154,7 @@ impl Assembly {
             unpacker: None,
             is_garbled: false,
             body: Body::Unknown,
+            is_document: false,
             quality: ResponseQuality::default(),
             last: Arrival::default(),
         }
@@ -171,121 +165,6 @@ impl Assembly {
         self.decoder = None;
         self.body = Body::Unknown;
         self.builder.fail_with(panic);
-    }
-
-    fn head(&mut self, (head, arrival): (ResponseHead, Arrival), endpoint: &dyn Endpoint) {
-        let mut framing = Framing::default();
-        if let Transport::Http(api) = endpoint.transport() {
-            let mut decoder = api.decoder();
-            decoder.head(&head, &mut self.builder);
-            self.decoder = Some(decoder);
-            framing = api.framing();
-        }
-        let media_type = head.content_type().unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        let is = |name: &str| media_type.eq_ignore_ascii_case(name);
-        let is_json = is("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
-        let is_refusal = !(200..300).contains(&head.status);
-        let coding = head.content_encoding();
-        self.unpacker = coding.and_then(Decompressor::of);
-        self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
-            let unreadable = format!(
-                "the response is encoded as {coding}; gzip and deflate can be read, and nothing else \
-                 was asked for"
-            );
-            self.builder.fail_with(match is_refusal {
-                true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
-                false => Failure::new(FailureKind::ContentEncoding, unreadable),
-            });
-            Body::Unknown
-        } else if is_refusal {
-            Body::Error(Vec::new())
-        } else if is("text/html") {
-            Body::Foreign(Vec::new())
-        } else if self.is_streaming && (!is_json || framing == Framing::JsonLines) {
-            Body::Events(framing.framer())
-        } else {
-            Body::Whole(Vec::new())
-        };
-        self.quality.read(arrival);
-        self.last = arrival;
-        self.head = Some((head, arrival));
-    }
-
-    fn body(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
-        let Some(mut unpacker) = self.unpacker.take() else {
-            return self.plain(bytes, marks);
-        };
-        let mut begin = 0;
-        for ReadArrival { end, arrival } in marks.iter().copied() {
-            // A read counts as well if nothing can be unpacked from it yet.
-            self.note_read(arrival);
-            let packed = &bytes[begin..end as usize];
-            begin = end as usize;
-            if self.is_garbled {
-                continue;
-            }
-            // What a frame unpacks from had come with the read that brought the last of it.
-            let fed = unpacker.feed(packed, |plain| {
-                let end = plain.len() as u32;
-                self.plain(plain, &[ReadArrival { end, arrival }]);
-            });
-            if let Err(reason) = fed {
-                self.is_garbled = true;
-                if !self.body.is_quoted() {
-                    self.builder.fail_with(reason);
-                    self.body = Body::Unknown;
-                }
-            }
-        }
-        self.unpacker = Some(unpacker);
-    }
-
-    /// Notes when a read's bytes came, once for each read.
-    fn note_read(&mut self, arrival: Arrival) {
-        // The head's read may have brought the first bytes of the body as well.
-        if arrival != self.last {
-            self.quality.read(arrival);
-        }
-        self.last = arrival;
-    }
-
-    /// Takes in bytes that are not compressed, or not any more.
-    fn plain(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
-        for mark in marks {
-            self.note_read(mark.arrival);
-        }
-        match &mut self.body {
-            Body::Unknown => {}
-            Body::Events(framer) => {
-                let Some(decoder) = &mut self.decoder else {
-                    return;
-                };
-                let (builder, quality) = (&mut self.builder, &mut self.quality);
-                let mut marks = marks.iter().enumerate().peekable();
-                quality.begin_segment();
-                let fed = framer.feed(bytes, |frame, end| {
-                    // The read that brought the byte which completed the event.
-                    while marks
-                        .next_if(|(_, mark)| (mark.end as usize) < end)
-                        .is_some()
-                    {}
-                    let Some((read, mark)) = marks.peek() else {
-                        return;
-                    };
-                    builder.begin_frame(mark.arrival.at);
-                    decoder.frame(frame, builder);
-                    if builder.frame_has_content() {
-                        quality.content_frame(*read, mark.arrival);
-                    }
-                });
-                if let Err(reason) = fed {
-                    self.builder.fail_with(reason);
-                }
-            }
-            Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
-            Body::Error(kept) | Body::Foreign(kept) => keep(kept, bytes, MAX_ERROR_BODY),
-        }
     }
 
     /// The response is over: decodes what is left and makes the record.
@@ -330,13 +209,22 @@ impl Assembly {
         {
             error.redact(|text| api.redact(text));
         }
+        if let (Some(Value::String(quoted)), Transport::Http(api)) = (
+            self.builder
+                .annotations
+                .get_mut(crate::api::outside::ANNOTATION),
+            endpoint.transport(),
+        ) {
+            *quoted = api.redact(quoted).into_owned();
+        }
         self.record(ending, tokenizer)
     }
 
     /// The record of what is known. Calls the tokenizer unless the request failed.
     fn record(&mut self, ending: &mut ExchangeEnd, tokenizer: &dyn Tokenizer) -> Recorded {
         let sending = ending.sending;
-        let is_stream = self.is_streaming && matches!(self.body, Body::Events(_) | Body::Unknown);
+        let is_stream = self.is_streaming && !self.is_document && self.body.is_stream();
+        let is_empty = self.is_empty();
         // By it whoever runs the server finds the request, if the response itself has no id.
         if let Some(id) = self.head.as_ref().and_then(|(head, _)| request_id(head)) {
             self.builder.id(id);
@@ -363,6 +251,14 @@ impl Assembly {
             detail.time_to_headers = sending.at.map(|sent| arrival.at.seconds_since(sent));
             detail.receive_delay = Some(self.quality.longest_delay());
         }
+        if response.error.is_none() {
+            response.detail.delivery = self.delivery(&response, is_stream, is_empty);
+            match response.detail.delivery {
+                Some(Delivery::Empty) => response.time_to_last_token = None,
+                Some(Delivery::Buffered) => response.time_per_output_token = None,
+                _ => {}
+            }
+        }
         self.quality.send_lateness = sending.lateness;
         self.quality.is_failed = response.error.is_some();
         self.quality.stale_connection_wait = sending.stale_connection_wait;
@@ -371,9 +267,53 @@ impl Assembly {
             response,
             quality: std::mem::take(&mut self.quality),
             throttle: self.builder.throttle.take(),
+            wrong_label: self.wrong_label(),
             is_warmup: ending.is_warmup,
             data: std::mem::take(&mut ending.data),
         }
+    }
+
+    /// Whether nothing was generated, as far as the response says: it has no content, and no output
+    /// tokens are reported. One that says that tokens ran out or a tool is called had some that it does
+    /// not show.
+    fn is_empty(&self) -> bool {
+        const GENERATED: [&str; 3] = ["length", "max_", "tool"];
+        let generates = match &self.decoder {
+            Some(decoder) => decoder.generates_content(),
+            // What an endpoint does not report may be there all the same.
+            None => self.is_invoked && self.is_streaming,
+        };
+        let has_hidden = || {
+            let reason = self.builder.finish_reason.as_deref().unwrap_or_default();
+            let reason = reason.to_ascii_lowercase();
+            GENERATED.iter().any(|word| reason.contains(word))
+        };
+        generates
+            && self.builder.content_frames() == 0
+            && match self.builder.usage.output {
+                Some(tokens) => tokens == 0,
+                None => !has_hidden(),
+            }
+    }
+
+    /// How a response came that did not fail.
+    fn delivery(
+        &self,
+        response: &InvocationResponse,
+        is_stream: bool,
+        is_empty: bool,
+    ) -> Option<Delivery> {
+        if is_empty {
+            return Some(Delivery::Empty);
+        }
+        if !is_stream {
+            return self.is_streaming.then_some(Delivery::NonStreaming);
+        }
+        let (first, last) = (response.time_to_first_token?, response.time_to_last_token?);
+        // Frames that this meter read late look like a burst, too.
+        let is_certain = !self.quality.has_uncertain_frames();
+        let frames = response.detail.content_frames.unwrap_or(0);
+        (is_certain && is_burst(first, last, frames)).then_some(Delivery::Buffered)
     }
 
     /// Says what the request was at when it failed, as far as only the response tells, and its status.
@@ -397,63 +337,6 @@ impl Assembly {
         };
         failure.locate(phase, self.head.as_ref().map(|(head, _)| head.status));
     }
-
-    /// Decodes what can be decoded only at the end.
-    fn close_body(&mut self, end: BodyEnd) {
-        if let Some(unpacker) = &self.unpacker
-            && end == BodyEnd::OfTransport
-            && !self.body.is_quoted()
-            && !self.builder.is_complete()
-            && let Err(reason) = unpacker.finish()
-        {
-            self.builder.fail_with(reason);
-        }
-        let Some(decoder) = &mut self.decoder else {
-            return;
-        };
-        match &mut self.body {
-            Body::Unknown => {}
-            Body::Events(framer) => {
-                match end {
-                    BodyEnd::Missing => return,
-                    BodyEnd::OfResponse => {}
-                    // Some servers forget the end mark of the last frame.
-                    BodyEnd::OfTransport => match framer.finish() {
-                        Ok(None) => {}
-                        Ok(Some(tail)) => {
-                            self.builder.begin_frame(self.last.at);
-                            decoder.frame(frame_of(&tail), &mut self.builder);
-                        }
-                        Err(reason) => self.builder.fail_with(reason),
-                    },
-                }
-                decoder.end(&mut self.builder);
-            }
-            Body::Whole(body) => {
-                self.builder.begin_frame(self.last.at);
-                decoder.non_streaming(body, &mut self.builder);
-            }
-            Body::Error(body) => {
-                let head = self.head.as_ref().map(|(head, _)| head);
-                let refusal = refusal(head, |body| decoder.error_message(body), body);
-                self.builder.fail_with(refusal);
-            }
-            Body::Foreign(body) => {
-                let kind = self.head.as_ref().and_then(|(head, _)| head.content_type());
-                let reason = format!(
-                    "the server responded with {} instead of JSON or an event stream: {}",
-                    kind.unwrap_or("something"),
-                    excerpt(body)
-                );
-                self.builder.fail(FailureKind::WebPage, reason);
-            }
-        }
-    }
-}
-
-fn keep(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    let left = limit.saturating_sub(kept.len());
-    kept.extend_from_slice(&bytes[..bytes.len().min(left)]);
 }
 
 /// The id that the server or a gateway gave the request.

@@ -57,6 +57,7 @@ mod silence;
 mod single;
 mod start;
 mod wait;
+mod warmup;
 mod warnings;
 mod worker;
 

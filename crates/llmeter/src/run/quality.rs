@@ -98,6 +98,11 @@ impl ResponseQuality {
         })
     }
 
+    /// Whether frames that were read together may have come apart.
+    pub(crate) fn has_uncertain_frames(&self) -> bool {
+        self.uncertain_frames > 0
+    }
+
     pub(crate) fn longest_delay(&self) -> f64 {
         f64::from(self.delays_ns.iter().copied().max().unwrap_or(0)) * 1e-9
     }

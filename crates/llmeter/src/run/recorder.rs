@@ -23,6 +23,7 @@ use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
 use crate::run::quality::QualityMeter;
 use crate::run::shared::Shared;
+use crate::run::warmup::WarmupTally;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
 use llmeter_wire::clock;
@@ -57,6 +58,10 @@ pub(crate) struct Collected {
     pub(crate) write_failure: Option<WriteFailure>,
     /// Responses that were lost by a panic.
     pub(crate) lost: u64,
+    /// The warm-up's requests.
+    pub(crate) warmup: WarmupTally,
+    /// The content type of the first stream that is called something else.
+    pub(crate) wrong_label: Option<String>,
 }
 
 /// Responses that could not be written.
@@ -109,6 +114,8 @@ impl Recorder {
                 failures: FailureTally::default(),
                 write_failure: None,
                 lost: 0,
+                warmup: WarmupTally::default(),
+                wrong_label: None,
             },
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
@@ -234,11 +241,14 @@ impl Collector {
         let failure = recorded.response.error.as_ref();
         let signal = &self.shared.stop;
         self.failures.note(failure, recorded.is_warmup, signal);
-        if recorded.is_warmup {
-            return;
-        }
         let collected = &mut self.collected;
+        if let Some(label) = recorded.wrong_label {
+            collected.wrong_label.get_or_insert(label);
+        }
         let response = recorded.response;
+        if recorded.is_warmup {
+            return collected.warmup.record(response);
+        }
         let opened = response.detail.time_to_connect.is_some();
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         collected.quality.record(&recorded.quality, opened);

@@ -18,6 +18,18 @@ pub(super) fn of_run(
         let warning = format!("{lost} responses were lost because decoding them panicked");
         warnings.push(warning);
     }
+    if let Some(label) = &collected.wrong_label
+        && let Transport::Http(api) = config.endpoint.transport()
+    {
+        let label = match label.as_str() {
+            "" => "have no content type".to_owned(),
+            label => format!("are labelled {label:?}"),
+        };
+        warnings.push(format!(
+            "the server's streams {label} instead of {}; they were read as what they are",
+            api.framing().media_type()
+        ));
+    }
     if config.insecure
         && let Transport::Http(api) = config.endpoint.transport()
         && api.server().tls

@@ -14,7 +14,7 @@ use super::percentile::Percentile;
 use super::series::Series;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
-use crate::endpoint::{ResponseDetail, TokenSource};
+use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
 
 /// The statistic of a time that says how many values it has.
 const COUNT: &str = "count";
@@ -78,6 +78,10 @@ pub(crate) struct Totals {
     pub(super) transport_ends: BTreeMap<String, u64>,
     /// Gaps of successful responses that were not kept.
     pub(super) gaps_dropped: u64,
+    /// Successful responses that did not come as asked for.
+    pub(super) empty: u64,
+    pub(super) non_streaming: u64,
+    pub(super) buffered: u64,
     /// Content frames of successful streaming responses, and the tokens in them.
     frames: u64,
     framed_tokens: u64,
@@ -153,6 +157,12 @@ impl Totals {
             return;
         }
         add(&mut self.vectors, response.vectors());
+        match detail.delivery {
+            Some(Delivery::Empty) => self.empty += 1,
+            Some(Delivery::NonStreaming) => self.non_streaming += 1,
+            Some(Delivery::Buffered) => self.buffered += 1,
+            None => {}
+        }
         self.gaps_dropped += u64::from(detail.inter_token_latencies_dropped);
         if let (Some(_), Some(frames @ 1..), Some(tokens)) = (
             response.time_to_first_token,
@@ -170,6 +180,12 @@ impl Totals {
 
     pub(super) fn successful(&self) -> u64 {
         self.requests().saturating_sub(self.failed)
+    }
+
+    /// A part of the successful requests, as their share; null without any.
+    pub(super) fn success_rate_of(&self, part: u64) -> Option<Value> {
+        let successful = self.successful();
+        (part > 0 && successful > 0).then(|| (part as f64 / successful as f64).into())
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
@@ -240,7 +256,10 @@ impl Accumulator {
         if response.error.is_some() {
             return;
         }
-        let gaps = &response.detail.inter_token_latencies;
+        let gaps: &[f32] = match response.detail.delivery {
+            Some(Delivery::Buffered) => &[],
+            _ => &response.detail.inter_token_latencies,
+        };
         let times = gaps_per_kept(&response.detail);
         for (_, figure) in &mut self.figures {
             match figure {

@@ -1,5 +1,7 @@
 //! All metrics, in the order of `stats.json`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::figures::{CalibrationErrors, Delays, Distribution, Latency, MetricValue};
@@ -63,6 +65,12 @@ macro_rules! metrics {
     };
 }
 
+/// A value for each name.
+fn each(counts: &BTreeMap<String, u64>) -> Vec<(String, Value)> {
+    let counts = counts.iter();
+    counts.map(|(name, &count)| (name.clone(), count.into())).collect()
+}
+
 /// The first, if it is given.
 macro_rules! one_of {
     (, $default:expr) => {
@@ -123,10 +131,7 @@ metrics! {
     /// Failed requests by kind of failure, like `failed_requests-timeout`.
     failed_requests_by_kind: Vec<(String, u64)> {
         key: "failed_requests-<kind>", unit: "requests", absent: "without such failures",
-        source: Source::TotalsPerName(|totals| {
-            let kinds = totals.failed_by_kind.iter();
-            kinds.map(|(kind, &count)| (kind.clone(), count.into())).collect()
-        }),
+        source: Source::TotalsPerName(|totals| each(&totals.failed_by_kind)),
     }
     /// Failed requests / all requests.
     failed_requests_rate: f64 {
@@ -143,6 +148,40 @@ metrics! {
         label: "successful requests per minute", unit: "1/min",
         absent: "null when the run was interrupted",
         source: Source::Totals(|totals| Some(totals.rate(totals.successful(), 60.0))),
+    }
+    /// Successful requests whose response was empty: no content, and no output tokens reported. They
+    /// enter no latency.
+    empty_responses: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.empty > 0).then(|| totals.empty.into())),
+    }
+    /// Empty responses / successful requests.
+    empty_responses_rate: f64 {
+        absent: "when there were none",
+        source: Source::Totals(|totals| totals.success_rate_of(totals.empty)),
+    }
+    /// Successful requests for a stream whose content all came in one burst: within a hundredth of the
+    /// response's time, and 0.1 ms from frame to frame at most. Something held it back, or the server
+    /// does not send as it generates. They enter neither ITL nor TPOT.
+    buffered_responses: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.buffered > 0).then(|| totals.buffered.into())),
+    }
+    /// Buffered responses / successful requests.
+    buffered_responses_rate: f64 {
+        absent: "when there were none",
+        source: Source::Totals(|totals| totals.success_rate_of(totals.buffered)),
+    }
+    /// Successful requests for a stream whose response came as one document. They have no TTFT, ITL
+    /// and TPOT.
+    non_streaming_responses: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.non_streaming > 0).then(|| totals.non_streaming.into())),
+    }
+    /// Such responses / successful requests.
+    non_streaming_responses_rate: f64 {
+        absent: "when there were none",
+        source: Source::Totals(|totals| totals.success_rate_of(totals.non_streaming)),
     }
     /// Sum of the input tokens.
     total_input_tokens: u64 {
@@ -241,7 +280,8 @@ metrics! {
     /// End-to-end latency: time to the last frame with generated content. Finish, usage and
     /// `[DONE]` frames do not extend it.
     ttlt: Latency {
-        key: "time_to_last_token", label: "TTLT", unit: "s", absent: "without successful requests",
+        key: "time_to_last_token", label: "TTLT", unit: "s",
+        absent: "without successful requests that have content",
         summary_row: 4, source: Source::Seconds(|response| response.time_to_last_token),
     }
     /// Time to the first frame with generated content of any kind: text, reasoning or a tool call.
@@ -250,7 +290,7 @@ metrics! {
         absent: "without successful streaming requests", summary_row: 0,
         source: Source::Seconds(|response| response.time_to_first_token),
     }
-    /// (TTLT − TTFT) / (output tokens − 1).
+    /// (TTLT − TTFT) / (output tokens − 1), of responses that did not come in one burst.
     tpot: Latency {
         key: "time_per_output_token", label: "TPOT", unit: "s",
         absent: "without successful streaming requests of two output tokens or more",
@@ -280,8 +320,8 @@ metrics! {
         absent: "without successful streaming requests", summary_row: 1,
         source: Source::Seconds(|response| response.detail.time_to_first_answer_token),
     }
-    /// Gaps between consecutive content frames, of all requests together. A frame may carry several
-    /// tokens: see `tokens_per_frame-average`.
+    /// Gaps between consecutive content frames, of all requests together whose response did not come in
+    /// one burst. A frame may carry several tokens: see `tokens_per_frame-average`.
     itl: Latency {
         key: "inter_token_latency", label: "ITL", unit: "s",
         absent: "without successful streaming requests of two content frames or more",
@@ -422,6 +462,14 @@ metrics! {
     /// Cost of the run by all dimensions.
     cost_total: Option<f64> { unit: "currency", absent: "without a cost model", source: COSTS }
 
+    /// Warm-up requests that failed.
+    warmup_failed_requests: u64 {
+        unit: "requests", absent: "when none failed", source: RUN,
+    }
+    /// Warm-up requests, if some failed.
+    warmup_requests: Option<u64> { unit: "requests", absent: "when none failed", source: RUN }
+    /// Why the first of them failed.
+    warmup_first_failure: Option<String> { absent: "when none failed", source: RUN }
     /// Whether the run was ended before its end.
     interrupted: bool { absent: "when it was not", source: RUN }
     /// Hooks of callbacks that failed, each with its count and the first failure.

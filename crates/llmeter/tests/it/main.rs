@@ -15,6 +15,7 @@
 mod aws_endpoints;
 mod cost_model;
 mod damaged_folders;
+mod deliveries;
 mod earlier_version;
 mod golden;
 mod golden_results;
@@ -26,6 +27,7 @@ mod inside_a_runtime;
 mod json_endpoints;
 #[cfg(unix)]
 mod killed_run;
+mod mislabelled;
 #[cfg(unix)]
 mod network;
 #[cfg(unix)]

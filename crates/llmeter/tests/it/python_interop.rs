@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
-use llmeter::endpoint::{ResponseDetail, TokenSource};
+use llmeter::endpoint::{Delivery, ResponseDetail, TokenSource};
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
@@ -394,6 +394,12 @@ prop_compose! {
         frames in any::<Option<u32>>(),
         status in any::<Option<u16>>(),
         client in any::<Option<u32>>(),
+        delivery in proptest::sample::select(vec![
+            None,
+            Some(Delivery::Empty),
+            Some(Delivery::NonStreaming),
+            Some(Delivery::Buffered),
+        ]),
         texts in (
             proptest::option::of(text()),
             proptest::option::of(text()),
@@ -407,6 +413,7 @@ prop_compose! {
             num_tokens_output_source: sources.1.as_deref().map(TokenSource::named),
             inter_token_latencies: gaps,
             inter_token_latencies_dropped: dropped,
+            delivery,
             content_frames: frames,
             time_to_connect: times.1,
             time_to_tls: times.2,

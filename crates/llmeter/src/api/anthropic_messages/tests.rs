@@ -126,3 +126,75 @@ fn usage_is_cumulative_and_cached_tokens_are_input() {
     let endless = json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX});
     assert_eq!(usage([endless, json!({})]).input, Some(u64::MAX));
 }
+
+fn stop() -> [Value; 2] {
+    [
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+        json!({"type": "message_stop"}),
+    ]
+}
+
+#[test]
+fn content_that_comes_with_the_beginning_or_the_end_is_taken_once() {
+    let text = json!({"type": "text", "text": "Hello"});
+    // With the message's beginning, at its time.
+    let early = json!({"type": "message_start", "message": {"content": [text]}});
+    let [delta, end] = stop();
+    let (response, _) = frames(&AnthropicMessages, &[early.clone(), delta, end]);
+    assert_eq!((&*response.text, response.content_frames()), ("Hello", 1));
+    assert_eq!(response.times(), [Some(1.0); 3]);
+    // Unless it comes again.
+    let piece = json!({"type": "content_block_delta", "index": 0,
+                       "delta": {"type": "text_delta", "text": "Hello"}});
+    let [delta, end] = stop();
+    let (response, _) = frames(&AnthropicMessages, &[early, piece.clone(), delta, end]);
+    assert_eq!((&*response.text, response.content_frames()), ("Hello", 1));
+    assert_eq!(response.times(), [Some(2.0); 3]);
+    // With the block's end.
+    let begin = block(json!({"type": "text", "text": ""}));
+    let close = json!({"type": "content_block_stop", "index": 0, "content_block": text});
+    let [delta, end] = stop();
+    let (response, content) = frames(
+        &AnthropicMessages,
+        &[begin.clone(), close.clone(), delta, end],
+    );
+    assert_eq!(response.text, "Hello");
+    assert_eq!(content, [false, true, false, false]);
+    let [delta, end] = stop();
+    let (response, _) = frames(&AnthropicMessages, &[begin, piece, close, delta, end]);
+    assert_eq!((&*response.text, response.content_frames()), ("Hello", 1));
+    // With the message's end, or as the one event.
+    let whole = json!({"type": "message", "content": [text], "stop_reason": "end_turn"});
+    let end = json!({"type": "message_stop", "message": whole});
+    for only in [end, whole] {
+        let (response, _) = frames(&AnthropicMessages, &[only]);
+        assert_eq!(response.error, None);
+        assert_eq!((&*response.text, response.content_frames()), ("Hello", 1));
+    }
+}
+
+#[test]
+fn the_input_of_a_call_is_taken_once() {
+    let input = json!({"q": 1});
+    let begin = |input: Value| block(json!({"type": "tool_use", "name": "f", "input": input}));
+    let piece = json!({"type": "content_block_delta", "index": 0,
+                       "delta": {"type": "input_json_delta", "partial_json": "{\"q\":1}"}});
+    let close = json!({"type": "content_block_stop", "index": 0,
+                       "content_block": {"type": "tool_use", "name": "f", "input": input}});
+    let empty = json!({"type": "content_block_stop", "index": 0,
+                       "content_block": {"type": "tool_use", "name": "f", "input": {}}});
+    for (events, expected) in [
+        (vec![begin(input.clone())], "f{\"q\":1}"),
+        (vec![begin(input.clone()), piece.clone()], "f{\"q\":1}"),
+        (
+            vec![begin(input), piece.clone(), close.clone()],
+            "f{\"q\":1}",
+        ),
+        (vec![begin(json!({})), piece, close.clone()], "f{\"q\":1}"),
+        (vec![begin(json!({})), close], "f{\"q\":1}"),
+        (vec![begin(json!({})), empty], "f"),
+    ] {
+        let (response, _) = frames(&AnthropicMessages, &events);
+        assert_eq!(response.tool_calls, expected, "{events:?}");
+    }
+}

@@ -39,6 +39,7 @@ const REASONING: &[&str] = &[
 
 impl Meaning for BedrockInvoke {
     const OBJECTS_ONLY: bool = false;
+    const READS_LISTS: bool = false;
 
     /// Whatever is no chunk has nothing to read.
     fn try_fast_path(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
@@ -57,7 +58,15 @@ impl Meaning for BedrockInvoke {
 
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.take(value, response);
-        if response.has_text || is_filled(value, TOOL_CALLS) {
+        let has_content =
+            |response: &ResponseBuilder| response.has_text || response.content_frames() > 0;
+        // The expressions may be meant for the elements of a list, which stand for chunks.
+        if let Value::Array(list) = value
+            && !has_content(response)
+        {
+            list.iter().for_each(|chunk| self.take(chunk, response));
+        }
+        if has_content(response) {
             return Ok(());
         }
         let place = self.generated_text.text();

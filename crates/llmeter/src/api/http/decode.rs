@@ -79,6 +79,7 @@ impl Places {
 
 impl Meaning for Places {
     const OBJECTS_ONLY: bool = false;
+    const READS_LISTS: bool = false;
 
     fn error(&self, value: &Value, _: &[u8]) -> Option<String> {
         let [_, _, _, _, error, ..] = &*self.0;
@@ -98,7 +99,21 @@ impl Meaning for Places {
 
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         self.take(value, response);
-        match self.missing_text(response) {
+        // The expressions may be meant for the elements of a list, which stand for frames.
+        if let Value::Array(list) = value
+            && self.missing_text(response).is_some()
+        {
+            for element in list {
+                match self.error(element, &[]) {
+                    Some(error) => response.fail(FailureKind::ServerError, error),
+                    None => self.take(element, response),
+                }
+            }
+        }
+        match self
+            .missing_text(response)
+            .filter(|_| !response.is_failed())
+        {
             Some(path) => Err(format!(
                 "has no text at {} (`jmespath` text=…)",
                 path.text()
@@ -122,6 +137,12 @@ impl Meaning for Places {
             // Nothing may say how this API ends; a connection that broke is noticed elsewhere.
             response.complete();
         }
+    }
+
+    /// Without a place of a text, nothing says that there is one.
+    fn generates_content(&self) -> bool {
+        let [text, ..] = &*self.0;
+        text.is_some()
     }
 
     fn error_message(&self, body: &[u8]) -> Option<String> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::shape::{Call, Chunk, Content, ContentItem, Message, Part};
 use super::template::FrameTemplate;
 use crate::api::failure::ErrorReport;
-use crate::api::json_frames::{Decoded, Meaning};
+use crate::api::json_frames::{Decoded, Element, Meaning, list};
 use crate::api::lenient::{Object, Text, without_place};
 use crate::api::{Frame, ResponseBuilder};
 use crate::base::failure::FailureKind;
@@ -70,6 +70,17 @@ impl Meaning for Chat {
         Ok(())
     }
 
+    fn element(&self, value: &Value) -> Element {
+        let mut choices = list(value, "choices").peekable();
+        if choices.peek().is_none() || choices.any(|choice| choice["delta"].is_object()) {
+            Element::Frame
+        } else if list(value, "choices").any(|choice| choice["message"].is_object()) {
+            Element::Response
+        } else {
+            Element::Either
+        }
+    }
+
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let refuse = |reason: &str| format!("is not a {}: {reason}", self.what);
         let chunk = chunk(value).map_err(|reason| refuse(&reason))?;
@@ -95,13 +106,15 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
             (Some(message), _) if !is_streaming => Some(message),
             (_, delta) => delta.as_ref(),
         };
+        let whole = choice.message.as_ref().filter(|_| is_streaming);
         if choice.index.0.unwrap_or(0) > 0 {
             let is_content = |Object(message): &Object<Message<'_>>| {
                 let mut any = false;
                 walk(message, &mut |said| any |= said.is_content());
                 any
             };
-            if choice.text.is_something() || message.is_some_and(is_content) {
+            let is_new = whole.is_some_and(is_content) && response.content_frames() == 0;
+            if choice.text.is_something() || message.is_some_and(is_content) || is_new {
                 response.other_content();
             }
             continue;
@@ -113,9 +126,16 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
             walk(message, &mut |said| match said {
                 ContentPart::Text(text) => response.text(text),
                 ContentPart::Reasoning(text) => response.reasoning(text),
+                ContentPart::ReasoningDetail(text) => take_detail(text, response),
+                // The proof of what was told is no content of its own.
+                ContentPart::HiddenReasoning if response.content_frames() > 0 => {}
+                ContentPart::HiddenReasoning => response.hidden_reasoning(),
                 ContentPart::Call(text) => response.tool_call(text),
                 ContentPart::Other => response.other_content(),
             });
+        }
+        if let Some(Object(whole)) = whole {
+            take_whole(whole, response);
         }
         if let Some(reason) = choice.finish_reason.non_empty() {
             response.finish_reason(reason);
@@ -145,10 +165,56 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
     }
 }
 
+/// The whole message at the end of a stream: all of the content, or what deltas told before.
+fn take_whole(message: &Message<'_>, response: &mut ResponseBuilder) {
+    let [mut reasoning, mut text, mut calls] = [const { String::new() }; 3];
+    let mut has_other = false;
+    walk(message, &mut |said| match said {
+        ContentPart::Text(piece) => text.push_str(piece),
+        ContentPart::Reasoning(piece) | ContentPart::ReasoningDetail(piece) => {
+            reasoning.push_str(piece);
+        }
+        ContentPart::Call(piece) => calls.push_str(piece),
+        ContentPart::HiddenReasoning | ContentPart::Other => has_other = true,
+    });
+    if has_other && response.content_frames() == 0 {
+        response.other_content();
+    }
+    // What is told otherwise than before was told.
+    if let Some(missing) = reasoning.strip_prefix(&response.reasoning) {
+        response.reasoning(missing);
+    }
+    if let Some(missing) = text.strip_prefix(&response.text)
+        && !missing.is_empty()
+    {
+        response.text(missing);
+    }
+    if let Some(missing) = calls.strip_prefix(&response.tool_calls) {
+        response.tool_call(missing);
+    }
+}
+
+/// Length from which reasoning is not the beginning of the next piece by chance.
+const TELLING: usize = 16;
+
+/// A piece of the reasoning's details; some servers repeat in it what came before.
+fn take_detail(text: &str, response: &mut ResponseBuilder) {
+    let known = &response.reasoning;
+    let is_telling = !known.is_empty() && (known.len() >= TELLING || text.len() > known.len());
+    match text.strip_prefix(known.as_str()).filter(|_| is_telling) {
+        Some(missing) => response.reasoning(missing),
+        None => response.reasoning(text),
+    }
+}
+
 /// What a message consists of.
 enum ContentPart<'m> {
     Text(&'m str),
     Reasoning(&'m str),
+    /// Perhaps with all that came before.
+    ReasoningDetail(&'m str),
+    /// Thoughts that are not readable.
+    HiddenReasoning,
     Call(&'m str),
     Other,
 }
@@ -156,20 +222,32 @@ enum ContentPart<'m> {
 impl ContentPart<'_> {
     fn is_content(&self) -> bool {
         match self {
-            Self::Text(text) | Self::Reasoning(text) | Self::Call(text) => !text.is_empty(),
-            Self::Other => true,
+            Self::Text(text)
+            | Self::Reasoning(text)
+            | Self::ReasoningDetail(text)
+            | Self::Call(text) => !text.is_empty(),
+            Self::HiddenReasoning | Self::Other => true,
         }
     }
 }
 
 fn walk(message: &Message<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
-    // Some servers send the same text under both names.
-    if is_content(&message.reasoning_content) {
-        walk_content(&message.reasoning_content, true, say);
-    } else {
-        walk_content(&message.reasoning, true, say);
+    // Some servers send the same text under several names.
+    let names = [
+        &message.reasoning_content,
+        &message.reasoning,
+        &message.reasoning_text,
+        &message.thinking,
+        &message.thinking_blocks,
+    ];
+    match names.into_iter().find(|content| is_content(content)) {
+        Some(reasoning) => walk_content(reasoning, true, say),
+        None => walk_details(&message.reasoning_details, say),
     }
     walk_content(&message.content, false, say);
+    if is_content(&message.images) {
+        say(ContentPart::Other);
+    }
     if let Some(refusal) = message.refusal.non_empty() {
         say(ContentPart::Text(refusal));
     }
@@ -213,18 +291,45 @@ fn walk_content(content: &Content<'_>, is_reasoning: bool, say: &mut dyn FnMut(C
                 walk_content(&part.thinking, true, say);
             }
             ContentItem::Part(part) if is_reasoning => {
-                say(ContentPart::Reasoning(
-                    part.text.as_str().unwrap_or_default(),
-                ));
+                walk_thought(part, say);
             }
             ContentItem::Part(part) => walk_part(part, say),
         }
     }
 }
 
+/// A list of the reasoning's details.
+fn walk_details(details: &Content<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
+    let Content::Parts(pieces) = details else {
+        return walk_content(details, true, say);
+    };
+    for piece in pieces {
+        if let ContentItem::Part(part) = piece {
+            walk_thought(part, &mut |said| match said {
+                ContentPart::Reasoning(text) => say(ContentPart::ReasoningDetail(text)),
+                said => say(said),
+            });
+        }
+    }
+}
+
+/// A part of the reasoning.
+fn walk_thought(part: &Part<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
+    if let Some(text) = part.text.as_str() {
+        say(ContentPart::Reasoning(text));
+    } else if is_content(&part.summary) {
+        walk_content(&part.summary, true, say);
+    } else if part.data.is_something() {
+        say(ContentPart::HiddenReasoning);
+    }
+}
+
 /// A part of a content that is no reasoning as a whole.
 fn walk_part(part: &Part<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
     let kind = part.kind.non_empty();
+    if matches!(kind, Some("reasoning" | "thinking")) && part.text.non_empty().is_none() {
+        return walk_thought(part, say);
+    }
     match (part.text.non_empty(), part.refusal.non_empty(), kind) {
         (Some(text), _, Some("reasoning" | "thinking")) => say(ContentPart::Reasoning(text)),
         (Some(text), _, _) | (None, Some(text), _) => say(ContentPart::Text(text)),

@@ -55,6 +55,15 @@ pub(super) struct Message<'a> {
     pub(super) content: Content<'a>,
     pub(super) reasoning_content: Content<'a>,
     pub(super) reasoning: Content<'a>,
+    /// The reasoning as OpenRouter and MiniMax give it, mostly beside a text.
+    pub(super) reasoning_details: Content<'a>,
+    /// As GitHub Copilot calls it.
+    pub(super) reasoning_text: Content<'a>,
+    /// As gateways to Anthropic's models give it, LiteLLM among them.
+    pub(super) thinking: Content<'a>,
+    pub(super) thinking_blocks: Content<'a>,
+    /// Pictures that OpenRouter's models generate.
+    pub(super) images: Content<'a>,
     pub(super) refusal: Text<'a>,
     pub(super) tool_calls: Option<Vec<Object<ToolCall<'a>>>>,
     pub(super) function_call: Lenient<Call<'a>>,
@@ -93,6 +102,10 @@ pub(super) struct Part<'a> {
     pub(super) text: Text<'a>,
     pub(super) refusal: Text<'a>,
     pub(super) thinking: Content<'a>,
+    /// A text, or parts with one.
+    pub(super) summary: Content<'a>,
+    /// Thoughts that the provider encrypts.
+    pub(super) data: Text<'a>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

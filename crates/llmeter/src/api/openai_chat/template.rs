@@ -75,12 +75,13 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
     let Choice {
         index,
         delta,
-        message: _,
+        message,
         text,
         finish_reason,
         usage,
     } = choice;
     let is_bare = index.0.unwrap_or(0) == 0
+        && message.is_none()
         && finish_reason.non_empty().is_none()
         && usage.0.is_none()
         && chunk.usage.0.is_none()
@@ -101,12 +102,25 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
         content,
         reasoning_content,
         reasoning,
+        reasoning_details,
+        reasoning_text,
+        thinking,
+        thinking_blocks,
+        images,
         refusal,
         tool_calls,
         function_call,
         audio,
     } = message;
-    let is_alone = matches!(refusal, Text::Absent)
+    let others = [
+        reasoning_details,
+        reasoning_text,
+        thinking,
+        thinking_blocks,
+        images,
+    ];
+    let is_alone = others.into_iter().all(is_blank)
+        && matches!(refusal, Text::Absent)
         && tool_calls.as_ref().is_none_or(Vec::is_empty)
         && function_call.0.is_none()
         && audio.0.is_none();
@@ -125,6 +139,14 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
     match text {
         Cow::Borrowed(text) => Some((kind, *text)),
         Cow::Owned(_) => None,
+    }
+}
+
+fn is_blank(content: &Content<'_>) -> bool {
+    match content {
+        Content::Absent => true,
+        Content::Text(text) => text.is_empty(),
+        Content::Parts(parts) => parts.is_empty(),
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::closing::Closed;
 use crate::api::failure::{ErrorReport, error_text};
-use crate::api::json_frames::{Decoded, Meaning, list, text};
+use crate::api::json_frames::{Decoded, Element, Meaning, list, text};
 use crate::api::lenient::{Count, Object, Text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -15,6 +16,7 @@ use crate::base::server_text::{excerpt, lenient_json};
 pub(super) struct Events {
     /// The event that ends the stream was seen.
     is_done: bool,
+    closed: Closed,
 }
 
 /// What the many small events consist of.
@@ -67,16 +69,14 @@ impl Meaning for Events {
             "response.created" | "response.queued" | "response.in_progress" => {
                 builder.id(text(response, "id"));
             }
-            "response.output_item.added" => take_new_item(&value["item"], builder),
+            "response.output_item.added" => self.closed.begin_item(value, builder),
             kind @ ("response.completed"
             | "response.incomplete"
             | "response.failed"
             | "response.cancelled") => {
                 self.is_done = true;
                 // Some servers send no deltas and all of the content here.
-                if builder.content_frames() == 0 {
-                    take_output(response, builder);
-                }
+                Closed::response(response, builder);
                 builder.id(text(response, "id"));
                 take_end(kind, response, builder);
             }
@@ -90,10 +90,19 @@ impl Meaning for Events {
             }
             "error" => self.fail(value, builder),
             "" if !value["error"].is_null() => self.fail(value, builder),
-            // What repeats or frames the content, and what is not known yet.
-            _ => {}
+            // A whole response as the one event.
+            "" if value["output"].is_array() => return self.non_streaming(value, builder),
+            // What repeats the content, what frames it, and what is not known yet.
+            kind => _ = self.closed.event(kind, value, builder),
         }
         Ok(())
+    }
+
+    fn element(&self, value: &Value) -> Element {
+        match value["output"].is_array() || value["object"] == "response" {
+            true => Element::Response,
+            false => Element::Frame,
+        }
     }
 
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
@@ -155,7 +164,7 @@ fn take_delta(kind: &str, delta: &Text<'_>, response: &mut ResponseBuilder) {
 }
 
 /// The beginning of an output item. The call of a tool is content; its name comes only here.
-fn take_new_item(item: &Value, response: &mut ResponseBuilder) {
+pub(super) fn take_new_item(item: &Value, response: &mut ResponseBuilder) {
     if !text(item, "type").ends_with("_call") {
         return;
     }
@@ -166,7 +175,7 @@ fn take_new_item(item: &Value, response: &mut ResponseBuilder) {
 }
 
 /// The content of a complete response.
-fn take_output(value: &Value, response: &mut ResponseBuilder) {
+pub(super) fn take_output(value: &Value, response: &mut ResponseBuilder) {
     response.id(text(value, "id"));
     for item in list(value, "output") {
         match text(item, "type") {

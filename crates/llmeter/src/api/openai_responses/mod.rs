@@ -1,8 +1,9 @@
 //! OpenAI Responses, streaming or not.
 
+mod closing;
 mod decode;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use crate::endpoint::{Frame, ResponseBuilder, Usage};
 use llmeter_wire::clock::Stamp;
 
 /// Decodes events that arrive a second apart.
-fn events(events: &[Value]) -> ResponseBuilder {
+pub(super) fn events(events: &[Value]) -> ResponseBuilder {
     let data: Vec<String> = events.iter().map(Value::to_string).collect();
     let frames: Vec<_> = data.iter().map(|data| (None, data.as_bytes())).collect();
     decode(&frames)
@@ -107,7 +107,8 @@ fn calls_of_tools_are_content_from_their_name_on() {
         json!({"type": "response.function_call_arguments.done", "arguments": "{}"}),
         json!({"type": "response.output_item.done",
                "item": {"type": "function_call", "name": "f", "arguments": "{}"}}),
-        completed(),
+        json!({"type": "response.completed", "response": {"status": "completed", "output": [
+            {"type": "function_call", "name": "f", "arguments": "{}"}]}}),
     ]);
     assert_eq!(response.error, None);
     assert_eq!((&*response.tool_calls, response.has_text), ("f{}", false));

@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::SageMaker;
 use crate::api::aws::{is_filled, text_at};
 use crate::api::json_frames::{Decoded, Decoder, Meaning};
+use crate::api::outside::quote;
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
+use llmeter_wire::framing::Outside;
 
 /// Where lines have a piece of the text: those of text generation containers, of chats, of completions.
 const TEXT: &[&str] = &["/token/text", "/choices/0/delta/content", "/choices/0/text"];
@@ -26,12 +28,17 @@ const TOOL_CALLS: &[&str] = &[
 /// The largest line that is accepted.
 const MAX_LINE: usize = 16 << 20;
 
+/// Bytes that are no frame of which no more are kept.
+const MAX_OUTSIDE: usize = 4096;
+
 /// Cuts a stream into lines: its frames are parts of whatever the container had written.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) inner: Decoder<Container>,
+    inner: Decoder<Container>,
     /// The beginning of a line whose end has not come yet.
-    pub(super) line: Vec<u8>,
+    line: Vec<u8>,
+    /// Lines that are no frames.
+    outside: Outside,
 }
 
 impl FrameDecoder for Lines {
@@ -64,6 +71,9 @@ impl FrameDecoder for Lines {
             self.take_line(&last, response);
         }
         self.inner.end(response);
+        if !self.outside.text.is_empty() {
+            quote(&self.outside, response);
+        }
     }
 
     fn error_message(&self, _: &[u8]) -> Option<String> {
@@ -72,13 +82,21 @@ impl FrameDecoder for Lines {
 }
 
 impl Lines {
+    pub(super) fn new(inner: Decoder<Container>) -> Self {
+        Self {
+            inner,
+            line: Vec::new(),
+            outside: Outside::default(),
+        }
+    }
+
     fn take_line(&mut self, line: &[u8], response: &mut ResponseBuilder) {
         let line = line.trim_ascii();
         let data = match line.strip_prefix(b"data:") {
             Some(data) => data.trim_ascii(),
             // Containers that write a value a line.
             None if line.is_empty() || line.starts_with(b"{") => line,
-            None => return,
+            None => return self.keep(line),
         };
         let frame = Frame {
             event: None,
@@ -86,6 +104,22 @@ impl Lines {
             is_error: false,
         };
         self.inner.frame(frame, response);
+    }
+
+    /// Keeps the beginning of what is no frame: a container's own error, mostly.
+    fn keep(&mut self, line: &[u8]) {
+        let is_field = |name: &&[u8]| line.starts_with(name);
+        if [&b":"[..], b"event:", b"id:", b"retry:"]
+            .iter()
+            .any(is_field)
+        {
+            return;
+        }
+        self.outside.is_garbage = true;
+        if self.outside.text.len() < MAX_OUTSIDE {
+            self.outside.text.extend_from_slice(line);
+            self.outside.text.push(b'\n');
+        }
     }
 }
 
@@ -99,6 +133,7 @@ pub(super) struct Container {
 
 impl Meaning for Container {
     const OBJECTS_ONLY: bool = false;
+    const READS_LISTS: bool = false;
 
     /// A container's own error.
     fn error(&self, value: &Value, _: &[u8]) -> Option<String> {
@@ -134,15 +169,33 @@ impl Meaning for Container {
     }
 
     fn non_streaming(&mut self, value: &Value, response: &mut ResponseBuilder) -> Decoded {
-        // Some containers respond with a list of responses.
-        let value = value.get(0).unwrap_or(value);
-        self.details(value, response);
-        match self.api.generated_text.find_text(value) {
-            Some(text) => response.text(&text),
-            None if is_filled(value, TOOL_CALLS) => response.other_content(),
-            None => {
-                let place = self.api.generated_text.text();
-                return Err(format!("has no text at {place} (generated_text_jmespath)"));
+        // Some containers respond with a list: of responses, or of a stream's lines.
+        let list = match value {
+            Value::Array(list) if !list.is_empty() => list.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        if list.len() > 1 && list.iter().any(|line| text_at(line, TEXT).is_some()) {
+            for line in list {
+                match self.error(line, &[]) {
+                    Some(error) => response.fail(FailureKind::ServerError, error),
+                    None => self.frame(None, line, response)?,
+                }
+            }
+            self.end(response);
+            return Ok(());
+        }
+        for (number, value) in list.iter().enumerate() {
+            self.details(value, response);
+            match self.api.generated_text.find_text(value) {
+                Some(text) if number == 0 => response.text(&text),
+                // Of several responses the first is kept, as of several choices.
+                Some(text) if text.is_empty() => {}
+                Some(_) => response.other_content(),
+                None if is_filled(value, TOOL_CALLS) => response.other_content(),
+                None => {
+                    let place = self.api.generated_text.text();
+                    return Err(format!("has no text at {place} (generated_text_jmespath)"));
+                }
             }
         }
         Ok(())

@@ -157,8 +157,7 @@ impl Api for SageMaker {
             api: self.clone(),
             token_lines: 0,
         });
-        let line = Vec::new();
-        aws::Decoder::boxed("SageMaker", decode::Lines { inner, line })
+        aws::Decoder::boxed("SageMaker", decode::Lines::new(inner))
     }
 
     fn saved_fields(&self, _: bool) -> Vec<(&'static str, Value)> {

@@ -63,6 +63,36 @@ fn a_chat_reasons_and_calls_tools() {
 }
 
 #[test]
+fn lines_that_are_no_frames_are_quoted() {
+    let token = b"data:{\"token\":{\"text\":\"a\"}}\n";
+    let response = decode(&[b"event: x\n: ping\nCUDA out of ", b"memory\n"]);
+    let error = response.error_text().unwrap();
+    assert!(error.contains("CUDA out of memory"), "{error}");
+    assert!(!error.contains("ping"), "{error}");
+    let response = decode(&[token, b"CUDA out of memory\n", b"data:[DONE]\n"]);
+    assert_eq!(response.error, None);
+    assert_eq!(response.annotations["outside_events"], "CUDA out of memory");
+    assert!(decode(&[token, b"data:[DONE]\n"]).annotations.is_empty());
+}
+
+#[test]
+fn every_element_of_a_list_is_read() {
+    let read = |body: &str| {
+        let mut response = ResponseBuilder::default();
+        response.begin_frame(llmeter_wire::clock::Stamp(1));
+        decoder(true).non_streaming(body.as_bytes(), &mut response);
+        response
+    };
+    let lines = r#"[{"token": {"text": "a"}}, {"token": {"text": "b"}}]"#;
+    let response = read(lines);
+    assert_eq!((&response.error, &*response.text), (&None, "ab"));
+    assert_eq!(response.usage.output, Some(2));
+    let failing = lines.replace("}}]", r#"}}, {"error": "too long"}]"#);
+    let error = read(&failing).error.unwrap().to_string();
+    assert_eq!(error, "SageMaker: too long");
+}
+
+#[test]
 fn errors_are_the_containers_words() {
     let error = |parts: &[&[u8]]| decode(parts).error.unwrap().to_string();
     let body = b"data:{\"error\":\"too long\",\"error_type\":\"validation\"}\n\n";

@@ -12,7 +12,7 @@ impl Assembly {
             || match &self.body {
                 Body::Whole(body) | Body::Error(body) => is_json(body),
                 Body::Foreign(body) => body.trim_ascii_end().ends_with(b"</html>"),
-                Body::Events(_) | Body::Unknown => false,
+                Body::Events(_) | Body::Undecided(_) | Body::Unknown => false,
             };
         match self.builder.stream_end() {
             _ if is_over => Completeness::Ended,
@@ -24,9 +24,9 @@ impl Assembly {
 
     /// Whether what came is a whole answer, and no refusal. Takes in a last frame without end mark.
     pub(super) fn is_complete_answer(&mut self) -> bool {
-        if let (Body::Events(framer), Some(decoder)) = (&mut self.body, &mut self.decoder)
+        if let (Body::Events(events), Some(decoder)) = (&mut self.body, &mut self.decoder)
             && !self.builder.is_failed()
-            && let Ok(Some(tail)) = framer.finish()
+            && let Ok(Some(tail)) = events.framer.finish()
             && (tail.data == b"[DONE]" || is_json(&tail.data))
         {
             self.builder.begin_frame(self.last.at);
@@ -36,7 +36,7 @@ impl Assembly {
             && match &self.body {
                 Body::Whole(body) => is_json(body),
                 Body::Events(_) => self.builder.stream_end() != StreamEnd::Open,
-                Body::Unknown | Body::Error(_) | Body::Foreign(_) => false,
+                Body::Unknown | Body::Undecided(_) | Body::Error(_) | Body::Foreign(_) => false,
             }
     }
 }

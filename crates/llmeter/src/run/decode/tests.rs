@@ -2,9 +2,10 @@ use serde_json::json;
 
 use super::assemble::time_per_output_token;
 use super::*;
+use crate::base::failure::Failure;
 use crate::endpoint::OpenAiChat;
 use crate::payload::Whitespace;
-use crate::run::capture::SendTiming;
+use crate::run::capture::{ReadArrival, SendTiming};
 use crate::run::prepare::Prepared;
 use crate::run::quality::QualityMeter;
 use llmeter_wire::clock::{self, Stamp};

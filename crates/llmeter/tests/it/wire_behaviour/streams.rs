@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use llmeter::api::Delivery;
 use serde_json::json;
 
 use super::assert_streamed;
@@ -36,7 +37,8 @@ fn everything_in_one_write() {
     // All came with one read, so there is one time.
     assert_eq!(response.detail.inter_token_latencies, [0.0; 3]);
     assert_eq!(response.time_to_first_token, response.time_to_last_token);
-    assert_eq!(response.time_per_output_token, Some(0.0));
+    assert_eq!(response.detail.delivery, Some(Delivery::Buffered));
+    assert_eq!(response.time_per_output_token, None);
 }
 
 #[test]

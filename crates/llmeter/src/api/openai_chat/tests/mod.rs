@@ -1,6 +1,7 @@
 //! What frames of real servers, and of broken ones, become.
 
 mod any_input;
+mod elsewhere;
 mod failures;
 mod repeated;
 

@@ -1,0 +1,355 @@
+//! The body of one response: what it is, and how its bytes become frames or a document.
+
+use super::completion::{BodyEnd, frame_of};
+use super::outside;
+use super::refusal::{excerpt, refusal};
+use super::shape::{Expected, Shape, shape};
+use super::{Assembly, MAX_ERROR_BODY, MAX_WHOLE_BODY};
+use crate::api::outside::quote;
+use crate::base::failure::{Failure, FailureKind};
+use crate::endpoint::{Endpoint, Transport};
+use crate::run::capture::ReadArrival;
+use llmeter_wire::content_encoding::Decompressor;
+use llmeter_wire::framing::{Framer, Framing};
+use llmeter_wire::{Arrival, ResponseHead};
+
+/// How a body is read.
+pub(super) enum Body {
+    Unknown,
+    /// A stream was asked for, and too little has come to say what this is.
+    Undecided(Beginning),
+    Events(Events),
+    Whole(Vec<u8>),
+    /// The body of an error status.
+    Error(Vec<u8>),
+    /// Not what was asked for; the excerpt says what it was.
+    Foreign(Vec<u8>),
+}
+
+/// The first bytes of a stream.
+pub(super) struct Beginning {
+    expected: Expected,
+    bytes: Vec<u8>,
+    marks: Vec<ReadArrival>,
+}
+
+pub(super) struct Events {
+    framing: Framing,
+    pub(super) framer: Framer,
+}
+
+impl Body {
+    /// Whether it is a failure whatever it says, and is quoted as far as it can be read.
+    fn is_quoted(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Foreign(_))
+    }
+
+    /// Whether it is a stream, or may have become one.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Self::Events(_) | Self::Undecided(_) | Self::Unknown)
+    }
+
+    /// How the frames are cut, if there are any.
+    pub(super) fn framing(&self) -> Option<Framing> {
+        match self {
+            Self::Events(events) => Some(events.framing),
+            _ => None,
+        }
+    }
+
+    fn of(shape: Shape) -> Self {
+        match shape {
+            Shape::Frames(framing) => Self::Events(Events {
+                framing,
+                framer: framing.framer(),
+            }),
+            Shape::Document => Self::Whole(Vec::new()),
+            Shape::Foreign => Self::Foreign(Vec::new()),
+        }
+    }
+}
+
+impl Assembly {
+    pub(super) fn head(
+        &mut self,
+        (head, arrival): (ResponseHead, Arrival),
+        endpoint: &dyn Endpoint,
+    ) {
+        let mut framing = Framing::default();
+        if let Transport::Http(api) = endpoint.transport() {
+            let mut decoder = api.decoder();
+            decoder.head(&head, &mut self.builder);
+            self.decoder = Some(decoder);
+            framing = api.framing();
+        }
+        let is_refusal = !(200..300).contains(&head.status);
+        let coding = head.content_encoding();
+        self.unpacker = coding.and_then(Decompressor::of);
+        self.body = if let Some(coding) = coding.filter(|_| self.unpacker.is_none()) {
+            let unreadable = format!(
+                "the response is encoded as {coding}; gzip and deflate can be read, and nothing else \
+                 was asked for"
+            );
+            self.builder.fail_with(match is_refusal {
+                true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
+                false => Failure::new(FailureKind::ContentEncoding, unreadable),
+            });
+            Body::Unknown
+        } else if is_refusal {
+            Body::Error(Vec::new())
+        } else if self.is_streaming {
+            Body::Undecided(Beginning {
+                expected: Expected {
+                    framing,
+                    is_called_page: media_type(&head) == "text/html",
+                },
+                bytes: Vec::new(),
+                marks: Vec::new(),
+            })
+        } else {
+            Body::Whole(Vec::new())
+        };
+        self.quality.read(arrival);
+        self.last = arrival;
+        self.head = Some((head, arrival));
+    }
+
+    pub(super) fn body(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        let Some(mut unpacker) = self.unpacker.take() else {
+            return self.plain(bytes, marks);
+        };
+        let mut begin = 0;
+        for ReadArrival { end, arrival } in marks.iter().copied() {
+            // A read counts as well if nothing can be unpacked from it yet.
+            self.note_read(arrival);
+            let packed = &bytes[begin..end as usize];
+            begin = end as usize;
+            if self.is_garbled {
+                continue;
+            }
+            // What a frame unpacks from had come with the read that brought the last of it.
+            let fed = unpacker.feed(packed, |plain| {
+                let end = plain.len() as u32;
+                self.plain(plain, &[ReadArrival { end, arrival }]);
+            });
+            if let Err(reason) = fed {
+                self.is_garbled = true;
+                if !self.body.is_quoted() {
+                    self.builder.fail_with(reason);
+                    self.body = Body::Unknown;
+                }
+            }
+        }
+        self.unpacker = Some(unpacker);
+    }
+
+    /// Notes when a read's bytes came, once for each read.
+    fn note_read(&mut self, arrival: Arrival) {
+        // The head's read may have brought the first bytes of the body as well.
+        if arrival != self.last {
+            self.quality.read(arrival);
+        }
+        self.last = arrival;
+    }
+
+    /// Takes in bytes that are not compressed, or not any more.
+    fn plain(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        for mark in marks {
+            self.note_read(mark.arrival);
+        }
+        if let Body::Undecided(beginning) = &mut self.body {
+            if beginning.bytes.is_empty()
+                && let Some(shape) = shape(bytes, beginning.expected, false)
+            {
+                self.body = Body::of(shape);
+            } else {
+                return self.begin(bytes, marks);
+            }
+        }
+        self.read(bytes, marks);
+    }
+
+    /// Takes in the first bytes of a stream that do not say by themselves what it is.
+    fn begin(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        let Body::Undecided(beginning) = &mut self.body else {
+            return;
+        };
+        let offset = beginning.bytes.len() as u32;
+        beginning.bytes.extend_from_slice(bytes);
+        beginning.marks.extend(marks.iter().map(|mark| ReadArrival {
+            end: mark.end + offset,
+            ..*mark
+        }));
+        if let Some(shape) = shape(&beginning.bytes, beginning.expected, false) {
+            self.decide(shape);
+        }
+    }
+
+    /// Reads the first bytes of a stream as what they are.
+    fn decide(&mut self, shape: Shape) {
+        if let Body::Undecided(beginning) = std::mem::replace(&mut self.body, Body::of(shape)) {
+            self.read(&beginning.bytes, &beginning.marks);
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        match &mut self.body {
+            Body::Unknown | Body::Undecided(_) => {}
+            Body::Events(events) => {
+                let Some(decoder) = &mut self.decoder else {
+                    return;
+                };
+                let (builder, quality) = (&mut self.builder, &mut self.quality);
+                let mut marks = marks.iter().enumerate().peekable();
+                quality.begin_segment();
+                let fed = events.framer.feed(bytes, |frame, end| {
+                    // The read that brought the byte which completed the event.
+                    while marks
+                        .next_if(|(_, mark)| (mark.end as usize) < end)
+                        .is_some()
+                    {}
+                    let Some((read, mark)) = marks.peek() else {
+                        return;
+                    };
+                    builder.begin_frame(mark.arrival.at);
+                    decoder.frame(frame, builder);
+                    if builder.frame_has_content() {
+                        quality.content_frame(*read, mark.arrival);
+                    }
+                });
+                if let Err(reason) = fed {
+                    self.builder.fail_with(reason);
+                }
+            }
+            Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
+            Body::Error(kept) | Body::Foreign(kept) => keep(kept, bytes, MAX_ERROR_BODY),
+        }
+    }
+
+    /// Decodes what can be decoded only at the end.
+    pub(super) fn close_body(&mut self, end: BodyEnd) {
+        let is_broken = end == BodyEnd::Missing;
+        if let Body::Undecided(beginning) = &self.body
+            && !is_broken
+        {
+            let is_document =
+                beginning.bytes.trim_ascii().is_empty() && is_json(&self.media_type());
+            let shape = match is_document {
+                true => Some(Shape::Document),
+                false => shape(&beginning.bytes, beginning.expected, true),
+            };
+            shape.into_iter().for_each(|shape| self.decide(shape));
+        }
+        if let Some(unpacker) = &self.unpacker
+            && end == BodyEnd::OfTransport
+            && !self.body.is_quoted()
+            && !self.builder.is_complete()
+            && let Err(reason) = unpacker.finish()
+        {
+            self.builder.fail_with(reason);
+        }
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        match &mut self.body {
+            Body::Unknown | Body::Undecided(_) => {}
+            Body::Events(events) => {
+                let tail = events.framer.finish();
+                if end == BodyEnd::OfTransport {
+                    // Some servers forget the end mark of the last frame.
+                    match tail {
+                        Ok(None) => {}
+                        Ok(Some(tail)) => {
+                            self.builder.begin_frame(self.last.at);
+                            decoder.frame(frame_of(&tail), &mut self.builder);
+                        }
+                        Err(reason) => self.builder.fail_with(reason),
+                    }
+                }
+                let outside = events.framer.take_outside();
+                let (builder, at) = (&mut self.builder, self.last.at);
+                self.is_document = outside.as_ref().is_some_and(|outside| {
+                    outside::take_json(outside, &mut **decoder, builder, at, is_broken)
+                });
+                if is_broken || self.is_document {
+                    return;
+                }
+                decoder.end(builder);
+                if let Some(outside) = outside {
+                    quote(&outside, builder);
+                }
+            }
+            Body::Whole(body) if body.trim_ascii_start().starts_with(b"<") => {
+                let body = std::mem::take(body);
+                self.fail_foreign(&body);
+            }
+            Body::Whole(body) => {
+                self.builder.begin_frame(self.last.at);
+                decoder.non_streaming(body, &mut self.builder);
+            }
+            Body::Error(body) => {
+                let head = self.head.as_ref().map(|(head, _)| head);
+                let refusal = refusal(head, |body| decoder.error_message(body), body);
+                self.builder.fail_with(refusal);
+            }
+            Body::Foreign(body) => {
+                let body = std::mem::take(body);
+                self.fail_foreign(&body);
+            }
+        }
+    }
+
+    /// Fails with what came in the place of an answer.
+    fn fail_foreign(&mut self, body: &[u8]) {
+        let label = self.label().unwrap_or("no content type");
+        let is_page = body.trim_ascii_start().starts_with(b"<");
+        let is_called_page = self.media_type() == "text/html";
+        let (kind, what) = match is_page || is_called_page {
+            true if is_called_page => (FailureKind::WebPage, label.to_owned()),
+            true => (FailureKind::WebPage, format!("a web page (as {label})")),
+            false => (FailureKind::Malformed, format!("a text (as {label})")),
+        };
+        let words = excerpt(body);
+        let reason =
+            format!("the server responded with {what} instead of JSON or an event stream: {words}");
+        self.builder.fail(kind, reason);
+    }
+
+    /// The content type, as sent.
+    fn label(&self) -> Option<&str> {
+        let (head, _) = self.head.as_ref()?;
+        head.content_type()
+    }
+
+    fn media_type(&self) -> String {
+        let head = self.head.as_ref();
+        head.map_or_else(String::new, |(head, _)| media_type(head))
+    }
+
+    /// The content type of a stream that was read although it is called something else.
+    pub(super) fn wrong_label(&self) -> Option<String> {
+        let framing = self.body.framing()?;
+        let media_type = self.media_type();
+        let is_right = media_type == framing.media_type()
+            || framing == Framing::JsonLines
+                && (is_json(&media_type) || media_type.contains("json"));
+        let is_stream = !self.is_document && self.builder.content_frames() > 0;
+        (is_stream && !is_right).then(|| self.label().unwrap_or_default().to_owned())
+    }
+}
+
+/// The content type without its parameters.
+fn media_type(head: &ResponseHead) -> String {
+    let label = head.content_type().unwrap_or_default();
+    let media_type = label.split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+fn keep(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {
+    let left = limit.saturating_sub(kept.len());
+    kept.extend_from_slice(&bytes[..bytes.len().min(left)]);
+}

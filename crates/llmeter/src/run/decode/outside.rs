@@ -1,0 +1,38 @@
+//! JSON that stood between the events of a stream: errors that a server or a gateway wrote there, and whole
+//! responses.
+
+use crate::base::failure::FailureKind;
+use crate::endpoint::{FrameDecoder, ResponseBuilder};
+use llmeter_wire::clock::Stamp;
+use llmeter_wire::framing::Outside;
+
+/// Takes JSON: an error, or a whole response if the events had no content. Returns whether it was a
+/// whole response. `is_broken`: the wire failed, so that only errors count.
+pub(super) fn take_json(
+    outside: &Outside,
+    decoder: &mut dyn FrameDecoder,
+    builder: &mut ResponseBuilder,
+    at: Stamp,
+    is_broken: bool,
+) -> bool {
+    let Some(json) = json_in(&outside.text) else {
+        return false;
+    };
+    if let Some(words) = decoder.error_message(json) {
+        builder.fail(FailureKind::ServerError, words);
+        return false;
+    }
+    if is_broken || builder.content_frames() > 0 || builder.is_failed() {
+        return false;
+    }
+    builder.begin_frame(at);
+    decoder.non_streaming(json, builder);
+    true
+}
+
+/// From the first line that begins like JSON.
+fn json_in(text: &[u8]) -> Option<&[u8]> {
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text).map(|end| end + 1));
+    let mut lines = starts.map(|start| text[start..].trim_ascii());
+    lines.find(|rest| matches!(rest.first(), Some(b'{' | b'[')))
+}
