@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::base::shown::escaped;
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::shown::escaped;
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
 use llmeter_wire::{Phase, StampSource};

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::endpoint::TokenSource;
 use super::table::table;
 use crate::base::shown::{SHOWN, escaped, one_line};
+use crate::endpoint::TokenSource;
 use crate::result::RunResult;
 use crate::stats::{Delays, Latency, METRICS, Percentile, Stats};
 use llmeter_wire::Phase;

@@ -68,7 +68,9 @@ macro_rules! metrics {
 /// A value for each name.
 fn each(counts: &BTreeMap<String, u64>) -> Vec<(String, Value)> {
     let counts = counts.iter();
-    counts.map(|(name, &count)| (name.clone(), count.into())).collect()
+    counts
+        .map(|(name, &count)| (name.clone(), count.into()))
+        .collect()
 }
 
 /// The first, if it is given.
