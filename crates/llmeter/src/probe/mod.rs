@@ -91,8 +91,14 @@ fn carry_out(
     }
     let watch = Arc::<Watch>::default();
     let (queue, segments) = channel();
-    run.send(&own, dialer, watch.clone(), queue, interrupt)?;
-    let seen = SingleRequest::decode(&own, proxy.clone(), segments);
+    // At the same time, since only the decoder knows whether a response is complete.
+    let (sent, seen) = std::thread::scope(|scope| {
+        let decoding = scope.spawn(|| SingleRequest::decode(&own, proxy.clone(), segments));
+        let sent = run.send(&own, dialer, watch.clone(), queue, interrupt);
+        (sent, decoding.join())
+    });
+    sent?;
+    let seen = seen.map_err(|_| Error::Internal("the decoder stopped"))?;
     report.is_interrupted = interrupt.is_stopped();
     report.take_connection(&watch);
     if let Some(seen) = seen {

@@ -87,6 +87,7 @@ impl Started {
         if self.folder.is_some() {
             found.extend(warnings::of_unsaved(config));
         }
+        found.extend(warnings::of_transport_ends(&stats));
         let guard = shared.guard.as_deref();
         found.extend(guard.and_then(SpendGuard::notice));
         found.extend(shared.stop.notice());

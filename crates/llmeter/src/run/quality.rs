@@ -344,7 +344,7 @@ impl MeasurementQuality {
         conditions: &RunConditions,
     ) {
         for (resource, count) in lacking {
-            let (name, remedy) = (resource.name(), resource.remedy());
+            let (name, remedy) = (resource.name(), resource.remedy().replace('`', ""));
             let requests = match count {
                 1 => "1 request".to_owned(),
                 count => format!("{count} requests"),

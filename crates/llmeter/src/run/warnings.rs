@@ -1,5 +1,7 @@
 //! What the user should know although the run is complete.
 
+use serde_json::{Map, Value};
+
 use crate::endpoint::Transport;
 use crate::result::MeasurementQuality;
 use crate::run::recorder::Collected;
@@ -59,6 +61,30 @@ pub(super) fn of_run(
         });
     }
     warnings
+}
+
+/// How connections ended that did not end as their protocol has it, in the statistics of a run.
+pub(super) fn of_transport_ends(stats: &Map<String, Value>) -> Option<String> {
+    let prefix = "transport_end-";
+    let ends = stats.iter().filter_map(|(key, count)| {
+        let end = key.strip_prefix(prefix)?;
+        Some((end.replace('_', " "), count.as_u64()?))
+    });
+    let ends: Vec<_> = ends.collect();
+    let sum: u64 = ends.iter().map(|(_, count)| count).sum();
+    let shown: Vec<_> = ends
+        .iter()
+        .map(|(end, count)| format!("{end}: {count}"))
+        .collect();
+    let (responses, were) = match sum {
+        0 => return None,
+        1 => ("1 response".to_owned(), "was"),
+        sum => (format!("{sum} responses"), "were"),
+    };
+    Some(format!(
+        "{responses} {were} complete although the connection did not end as it should ({})",
+        shown.join(", ")
+    ))
 }
 
 /// Whether the run can be repeated from its folder, and if not, why.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use llmeter::api::{AnthropicMessages, Ollama, OpenAiResponses};
 use llmeter::endpoint::EndpointBuilder;
-use llmeter::{FailureKind as Kind, InvocationResponse, Load, OpenAiChat, RunConfig};
+use llmeter::probe::probe;
+use llmeter::{FailureKind as Kind, Interrupt, InvocationResponse, Load, OpenAiChat, RunConfig};
 
 use super::{assert_cut, assert_streamed};
 use crate::scripted::answers::*;
-use crate::scripted::{Scripted, Step, one, one_with, run, write};
+use crate::scripted::{Scripted, Step, finish, one, one_with, run, write};
 
 /// Longer than a test may take.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -67,6 +68,13 @@ fn a_connection_that_stays_open_after_the_answer_does_not_hold_up_its_client() {
     let stats = result.stats_map();
     assert_eq!(stats["transport_end-left_open"], 1);
     assert_eq!(stats["failed_requests"], 0);
+    let warning =
+        "1 response was complete although the connection did not end as it should (left open: 1)";
+    assert!(
+        result.warnings.iter().any(|one| one == warning),
+        "{:?}",
+        result.warnings
+    );
     // The silence after the answer is no part of it.
     let left_open = &result.responses[0];
     assert_eq!(left_open.time_to_last_token, left_open.time_to_first_token);
@@ -208,4 +216,14 @@ data: {"type":"response.completed","response":{"id":"r","usage":{"input_tokens":
         assert_eq!(response.detail.transport_end.as_deref(), Some("left_open"));
         assert!(response.num_tokens_output.is_some());
     }
+}
+
+#[test]
+fn a_probe_does_not_wait_for_the_connection_either() {
+    let server = Scripted::start(vec![vec![write(whole()), Step::Hold]]);
+    let mut config = server.config();
+    patient(&mut config);
+    let seen = finish(move || probe(&config, None, &Interrupt::new())).unwrap();
+    assert!(seen.is_success(), "{:?}", seen.error);
+    assert_ended(&seen.response.unwrap(), "left_open");
 }
