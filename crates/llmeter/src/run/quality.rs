@@ -8,6 +8,7 @@ use crate::base::failure::LocalResource;
 use crate::base::host::HostShares;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
+use llmeter_wire::clock::Stamp;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -35,8 +36,8 @@ const UNSEEN: f64 = 2.0;
 pub(crate) struct ResponseQuality {
     delays_ns: Vec<u32>,
     kernel_reads: u32,
-    /// The read, within the present segment, that brought the last content frame.
-    last_read: Option<usize>,
+    /// When the last content frame arrived.
+    last_arrival: Option<Stamp>,
     content_frames: u32,
     uncertain_frames: u32,
     /// How far the first and the last content frame's stamp may be off, in nanoseconds.
@@ -58,19 +59,16 @@ impl ResponseQuality {
         self.kernel_reads += u32::from(arrival.is_kernel);
     }
 
-    pub(crate) fn begin_segment(&mut self) {
-        self.last_read = None;
-    }
-
-    /// A content frame that `read` brought. A kernel stamp is that of a read's last byte: it is
-    /// exact unless the next frame had arrived as well before llmeter came to read.
-    pub(crate) fn content_frame(&mut self, read: usize, arrival: Arrival) {
+    /// A content frame. A kernel stamp is that of the last of the bytes that the kernel merged: it is
+    /// exact unless the next frame had arrived as well before llmeter came to read. Merged bytes may be
+    /// read in several parts, which then have one stamp.
+    pub(crate) fn content_frame(&mut self, arrival: Arrival) {
         let is_blurred = arrival.blur_ns > TOLERATED_ERROR_NS;
-        let shares_read = self.last_read.replace(read) == Some(read);
+        let shares_stamp = self.last_arrival.replace(arrival.at) == Some(arrival.at);
         if arrival.is_kernel {
             // Then the stamp is right for this frame, and too late for the one before it.
-            self.uncertain_frames += u32::from(is_blurred && shares_read);
-            if shares_read && self.content_frames == 1 {
+            self.uncertain_frames += u32::from(is_blurred && shares_stamp);
+            if shares_stamp && self.content_frames == 1 {
                 self.first_error_ns = arrival.blur_ns;
             }
             self.last_error_ns = 0;

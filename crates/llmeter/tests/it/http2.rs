@@ -430,7 +430,7 @@ fn a_probe_shows_the_lines_of_the_head() {
     let interrupt = llmeter::Interrupt::new();
     let seen = finish(move || llmeter::probe::probe(&config, None, &interrupt)).unwrap();
     assert!(seen.is_success(), "{:?}", seen.error);
-    assert_eq!(seen.stamps, StampSource::User);
+    assert_eq!(seen.stamps, StampSource::Kernel);
     let head = seen.head.unwrap();
     let is_there = head.headers.iter().any(|(name, _)| name == "content-type");
     assert!(is_there, "{:?}", head.headers);

@@ -200,21 +200,17 @@ impl Assembly {
                     return;
                 };
                 let (builder, quality) = (&mut self.builder, &mut self.quality);
-                let mut marks = marks.iter().enumerate().peekable();
-                quality.begin_segment();
+                let mut marks = marks.iter().peekable();
                 let fed = events.framer.feed(bytes, |frame, end| {
                     // The read that brought the byte which completed the event.
-                    while marks
-                        .next_if(|(_, mark)| (mark.end as usize) < end)
-                        .is_some()
-                    {}
-                    let Some((read, mark)) = marks.peek() else {
+                    while marks.next_if(|mark| (mark.end as usize) < end).is_some() {}
+                    let Some(mark) = marks.peek() else {
                         return;
                     };
                     builder.begin_frame(mark.arrival.at);
                     decoder.frame(frame, builder);
                     if builder.frame_has_content() {
-                        quality.content_frame(*read, mark.arrival);
+                        quality.content_frame(mark.arrival);
                     }
                 });
                 if let Err(reason) = fed {

@@ -5,14 +5,13 @@ use llmeter_wire::clock::Stamp;
 const LATE: u32 = TOLERATED_ERROR_NS + 1;
 const SOON: u32 = 20_000;
 
-/// A response whose content frames came with these reads of one segment.
+/// A response whose content frames came with these reads, each of which has a stamp of its own.
 fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> ResponseQuality {
     let mut quality = ResponseQuality::default();
-    quality.begin_segment();
     let mut last = None;
     for &(read, delay_ns) in frames {
         let arrival = Arrival {
-            at: Stamp(0),
+            at: Stamp(read as i64),
             delay_ns,
             blur_ns: delay_ns,
             is_kernel,
@@ -20,7 +19,7 @@ fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> ResponseQuality {
         if last.replace(read) != Some(read) {
             quality.read(arrival);
         }
-        quality.content_frame(read, arrival);
+        quality.content_frame(arrival);
     }
     quality
 }
@@ -174,21 +173,27 @@ fn late_gaps_degrade() {
     assert_verdict(&quality, Verdict::Degraded, "ITL");
 }
 
+/// As HTTP/2's reader does, whose buffer may be smaller than what the kernel merged.
 #[test]
-fn a_segment_border_separates_reads() {
+fn merged_bytes_that_are_read_in_parts_share_a_stamp() {
     let mut quality = ResponseQuality::default();
-    let arrival = Arrival {
-        at: Stamp(0),
+    let arrival = |at| Arrival {
+        at: Stamp(at),
         delay_ns: LATE,
         blur_ns: LATE,
         is_kernel: true,
     };
-    for _ in 0..2 {
-        quality.begin_segment();
-        quality.content_frame(0, arrival);
+    for read in 0..2 {
+        quality.read(Arrival {
+            delay_ns: LATE + read,
+            ..arrival(7)
+        });
+        quality.content_frame(arrival(7));
     }
-    assert!(!quality.is_uncertain());
-    assert_eq!(quality.uncertain_frames, 0);
+    assert_eq!(quality.uncertain_frames, 1, "the first frame looks late");
+    assert!(quality.is_uncertain());
+    quality.content_frame(arrival(8));
+    assert_eq!(quality.uncertain_frames, 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmeter::{Load, RunConfig, RunResult, RunSettings};
+use llmeter::{Connections, Load, RunConfig, RunResult, RunSettings};
 
 use super::{assert_saved, config, failure, whole};
 use crate::scripted::answers::{DONE, chunked, sized};
@@ -32,7 +32,11 @@ fn a_client_whose_request_failed_waits_longer_each_time_until_one_succeeds() {
     let closing = || vec![Step::Close];
     for failing in [failure as fn() -> Vec<Step>, closing] {
         let scripts = vec![failing(), failing(), failing(), whole(), failing(), whole()];
-        let (result, server) = result(scripts, |config| config.load = Load::Requests(7));
+        let (result, server) = result(scripts, |config| {
+            config.load = Load::Requests(7);
+            // On a kept connection, a request that is not answered is sent again.
+            config.connections = Connections::New;
+        });
         assert_eq!(server.requests(), 7);
         let pauses = pauses(&result);
         // At least half of what a pause may be at most.
