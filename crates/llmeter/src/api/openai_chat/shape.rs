@@ -161,7 +161,7 @@ impl Chunk<'_> {
     /// The usage that the frame reports, wherever it stands.
     pub(super) fn usage(&self) -> Option<Usage> {
         let in_choices = self.choices.iter().flatten();
-        let in_choices = in_choices.filter_map(|Object(choice)| choice.usage.0.as_ref());
+        let mut in_choices = in_choices.filter_map(|Object(choice)| choice.usage.0.as_ref());
         let in_groq = self
             .x_groq
             .0
@@ -171,7 +171,7 @@ impl Chunk<'_> {
             .usage
             .0
             .as_ref()
-            .or_else(|| in_choices.last())
+            .or_else(|| in_choices.next())
             .or(in_groq);
         report.map(Usage::from).or_else(|| self.timed_usage())
     }
