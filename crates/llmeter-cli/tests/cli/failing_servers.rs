@@ -43,7 +43,7 @@ fn limits_of_failures_have_an_exit_code() {
     said.one_error(&["too many requests failed", "max_failures"]);
     assert!(
         said.out
-            .contains("stopped by max_failures: 2 requests failed"),
+            .contains("stopped at the limit of failures: 2 requests failed"),
         "{said:#?}"
     );
 }

@@ -43,10 +43,10 @@ impl Stop {
                     1 => "1 request".to_owned(),
                     count => format!("{count} requests"),
                 };
-                format!("stopped by max_failures: {requests} failed")
+                format!("stopped at the limit of failures: {requests} failed")
             }
             Self::ErrorRate { limit, failed, of } => {
-                format!("stopped by stop_on_error_rate {limit}: {failed} of {of} requests failed")
+                format!("stopped at the error rate of {limit}: {failed} of {of} requests failed")
             }
         }
     }
@@ -239,14 +239,17 @@ mod tests {
         let some = [None, status(500)];
         assert_eq!(
             stops(watch(Some(7), None, 1), &some),
-            Some((14, "stopped by max_failures: 7 requests failed".to_owned()))
+            Some((
+                14,
+                "stopped at the limit of failures: 7 requests failed".to_owned()
+            ))
         );
         assert_eq!(stops(watch(None, Some(0.5), 1), &some), None);
         assert_eq!(
             stops(watch(None, Some(0.4), 1), &some),
             Some((
                 20,
-                "stopped by stop_on_error_rate 0.4: 10 of 20 requests failed".to_owned()
+                "stopped at the error rate of 0.4: 10 of 20 requests failed".to_owned()
             ))
         );
     }
