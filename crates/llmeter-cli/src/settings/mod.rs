@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
-use llmeter::payload::{Payload, PayloadSource};
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, endpoint, key_variable};
@@ -108,10 +107,7 @@ fn repeated(
 }
 
 /// What is sent, with where it was read if all of it was.
-pub(crate) fn set_payloads(
-    config: &mut RunConfig,
-    payloads: Vec<(Payload, Option<PayloadSource>)>,
-) {
+pub(crate) fn set_payloads(config: &mut RunConfig, payloads: Vec<payload::FoundPayload>) {
     let (payloads, sources): (Vec<_>, Vec<_>) = payloads.into_iter().unzip();
     config.payloads = payloads.into_iter().map(Arc::new).collect();
     config.payload_sources = sources.into_iter().flatten().collect();

@@ -12,6 +12,9 @@ use super::text_or_file;
 
 const DEFAULT_MAX_TOKENS: u64 = 256;
 
+/// A payload, and where it was read if it was.
+pub(crate) type FoundPayload = (Payload, Option<PayloadSource>);
+
 /// Whether it is not said at all what to ask.
 pub(crate) fn has_no_content(settings: &RunSettings) -> bool {
     let has_media = media(settings).iter().any(|(_, files)| files.is_some());
@@ -29,10 +32,7 @@ fn media(settings: &RunSettings) -> [(MediaKind, Option<&Vec<Location>>); 4] {
 }
 
 /// The payloads that are given, if any are, in the shape of an API, each with where it was read.
-pub(crate) fn payloads(
-    settings: &RunSettings,
-    api: ApiMode,
-) -> Result<Option<Vec<(Payload, Option<PayloadSource>)>>> {
+pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Vec<FoundPayload>>> {
     let mut payloads = match message(settings)? {
         Some(prompt) => {
             let max_tokens = settings.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
@@ -53,7 +53,7 @@ pub(crate) fn payloads(
 }
 
 /// The payloads of a file.
-fn read(settings: &RunSettings) -> Result<Option<Vec<(Payload, Option<PayloadSource>)>>> {
+fn read(settings: &RunSettings) -> Result<Option<Vec<FoundPayload>>> {
     let alone = [Setting::MaxTokens, Setting::System];
     if let Some(setting) = alone
         .into_iter()

@@ -195,7 +195,7 @@ async fn many_requests_share_a_connection() {
     let asked = (1..=8).map(|tokens: usize| {
         let mut sender = sender.clone();
         async move {
-            let body = chat(json!({"max_tokens": tokens, "stream": tokens % 2 == 0}));
+            let body = chat(json!({"max_tokens": tokens, "stream": tokens.is_multiple_of(2)}));
             let request = request("POST", "/v1/chat/completions");
             let (head, body) = ask(&mut sender, request, body.to_string()).await;
             assert_eq!(head.status(), 200);
