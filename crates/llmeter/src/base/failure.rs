@@ -556,6 +556,28 @@ mod tests {
     }
 
     #[test]
+    fn what_this_machine_lacks_is_told_apart() {
+        let lacking = |reason: io::Error| tcp(reason).lacking();
+        assert_eq!(
+            lacking(io::ErrorKind::AddrInUse.into()),
+            Some(LocalResource::Ports)
+        );
+        #[cfg(unix)]
+        for (code, resource) in [
+            (nix::libc::EADDRNOTAVAIL, LocalResource::Ports),
+            (nix::libc::EMFILE, LocalResource::Files),
+            (nix::libc::ENFILE, LocalResource::Files),
+            (nix::libc::ENOBUFS, LocalResource::Buffers),
+            (nix::libc::ENOMEM, LocalResource::Buffers),
+        ] {
+            let failure = tcp(io::Error::from_raw_os_error(code));
+            assert_eq!(failure.kind(), FailureKind::LocalLimit);
+            assert_eq!(failure.lacking(), Some(resource));
+        }
+        assert_eq!(lacking(io::ErrorKind::ConnectionRefused.into()), None);
+    }
+
+    #[test]
     fn causes_are_found_through_what_wraps_them() {
         let reason = io::Error::other(HttpError::HeadTooLong);
         let failure = tcp(reason);

@@ -343,3 +343,26 @@ fn nothing_is_advised_that_cannot_be_had() {
         quality.reasons
     );
 }
+
+#[test]
+fn requests_that_this_machine_could_not_send_are_its_own_fault() {
+    let failed = ResponseQuality {
+        is_failed: true,
+        lacking: Some(LocalResource::Ports),
+        ..ResponseQuality::default()
+    };
+    let quality = judge(&[(99, good(true)), (1, failed)], &quiet());
+    assert_verdict(&quality, Verdict::ClientBound, "ip_local_port_range");
+    assert_eq!(quality.local_failures, 1);
+}
+
+#[test]
+fn time_lost_to_connections_of_no_use_lowers_the_load() {
+    let mut stale = good(true);
+    stale.stale_connection_wait = Some(0.5);
+    let quality = judge(&[(98, good(true)), (2, stale.clone())], &quiet());
+    assert_verdict(&quality, Verdict::Clean, "");
+    assert_eq!(quality.stale_connections, 2);
+    let quality = judge(&[(98, good(true)), (4, stale)], &quiet());
+    assert_verdict(&quality, Verdict::Degraded, "kept connections");
+}
