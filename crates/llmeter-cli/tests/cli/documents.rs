@@ -20,6 +20,10 @@ const OUTSIDE: &[(&str, &str)] = &[
         "a server with HTTP/2",
     ),
     ("llmeter run --proxy ", "a proxy"),
+    (
+        "llmeter run --connections new --source-address",
+        "a machine with these addresses",
+    ),
     ("llmeter run … --output s3://", "a bucket"),
     ("llmeter show s3://", "a bucket"),
     ("llmeter run … --mlflow", "an MLflow server"),
