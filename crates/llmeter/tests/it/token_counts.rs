@@ -155,7 +155,10 @@ fn usage_is_found_where_providers_put_it() {
     let timings = json!({"prompt_n": 30, "cache_n": 2, "predicted_n": 5, "predicted_ms": 2.5});
     let llama_cpp = json!({"choices": [], "timings": timings});
     for frame in [choice, groq, gateway, llama_cpp] {
-        let response = ask("openai-chat-stream", chat(&["a", " b"], std::slice::from_ref(&frame)));
+        let response = ask(
+            "openai-chat-stream",
+            chat(&["a", " b"], std::slice::from_ref(&frame)),
+        );
         assert_eq!(counts(&response), [Some(32), Some(5)], "{frame}");
         assert_eq!(
             sources(&response),
