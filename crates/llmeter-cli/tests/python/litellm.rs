@@ -45,9 +45,11 @@ impl LiteLlm {
             ..EndpointSettings::default()
         });
         let payload = api.create_payload("Tell me a story.", 16).unwrap();
-        let config = RunConfig::new(endpoint.unwrap(), [payload])
+        let mut config = RunConfig::new(endpoint.unwrap(), [payload])
             .clients(2)
             .load(Load::Requests(3));
+        // A wrong key would end the run at once.
+        config.failure_pause = false;
         let responses = Runner::new(config).run_blocking().unwrap().responses;
         assert_eq!(responses.len(), 6, "{}", api.name);
         responses

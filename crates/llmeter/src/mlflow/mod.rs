@@ -167,7 +167,8 @@ impl MlflowCallback {
 
     /// Makes sure that a run can be logged: the server answers within 5 seconds and accepts the
     /// credentials, and it has the experiment, the run or the parent run. An experiment that is named
-    /// may be missing: it is made when a run is logged. The run after this does not ask again.
+    /// may be missing: it is made when a run is logged. The run after this asks again only if it
+    /// [requires](Self::required) that.
     ///
     /// # Errors
     /// [`Error::Mlflow`] with the reason.
@@ -328,7 +329,8 @@ impl Callback for MlflowCallback {
         if self.settings.nested {
             self.settings.parent(&process_variable).map_err(failed)?;
         }
-        if self.is_checked.swap(false, Ordering::Relaxed) {
+        let is_checked = self.is_checked.swap(false, Ordering::Relaxed);
+        if is_checked && !self.settings.required {
             return Ok(());
         }
         match self.ask().await {
