@@ -50,3 +50,40 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_a_sentence() {
+        let stats = Stats {
+            total_requests: Some(1_300),
+            failed_requests: 100,
+            empty_responses: 12,
+            empty_responses_rate: 0.01,
+            buffered_responses: 1_188,
+            buffered_responses_rate: 0.99,
+            non_streaming_responses: 600,
+            non_streaming_responses_rate: 0.5,
+            warmup_failed_requests: 2,
+            warmup_requests: Some(10),
+            warmup_first_failure: Some("HTTP 500 Internal Server Error".to_owned()),
+            ..Stats::default()
+        };
+        assert_eq!(
+            of_stats(&stats),
+            [
+                "12 of 1,200 responses (1.0 %) were empty, without content and output tokens: they are \
+                 in no latency",
+                "1,188 of 1,200 responses (99.0 %) came in one burst: something between holds streams \
+                 back (a proxy that buffers), or the server does not send as it generates; ITL and TPOT \
+                 are without them",
+                "600 of 1,200 responses (50.0 %) came as one document although a stream was asked for: \
+                 they have no TTFT",
+                "2 of 10 warm-up requests failed, the first with: HTTP 500 Internal Server Error",
+            ]
+        );
+        assert_eq!(of_stats(&Stats::default()), [""; 0]);
+    }
+}
