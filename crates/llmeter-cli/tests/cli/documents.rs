@@ -27,6 +27,7 @@ const OUTSIDE: &[(&str, &str)] = &[
     ("llmeter run … --output s3://", "a bucket"),
     ("llmeter show s3://", "a bucket"),
     ("llmeter run … --mlflow", "an MLflow server"),
+    ("llmeter mlflow ", "an MLflow server"),
     (
         "llmeter callbacks new CostModel --sagemaker-endpoint",
         "AWS's price list",
