@@ -13,7 +13,7 @@ mod settings;
 mod tracking;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -75,9 +75,14 @@ const TRIES: u32 = 4;
 #[serde(try_from = "Settings", into = "Settings")]
 pub struct MlflowCallback {
     settings: Settings,
-    /// Whether [`check`](Self::check) was just called, so that a run need not.
-    is_checked: Arc<AtomicBool>,
+    /// What [`check`](Self::check) just found, so that a run need not ask again.
+    last_check: Arc<AtomicU8>,
 }
+
+/// No check since the last run, one that passed, one that did not.
+const NONE: u8 = 0;
+const PASSED: u8 = 1;
+const FAILED: u8 = 2;
 
 impl MlflowCallback {
     /// A callback that logs to a new run, on the server and in the experiment that the environment
@@ -167,15 +172,20 @@ impl MlflowCallback {
 
     /// Makes sure that a run can be logged: the server answers within 5 seconds and accepts the
     /// credentials, and it has the experiment, the run or the parent run. An experiment that is named
-    /// may be missing: it is made when a run is logged. The run after this asks again only if it
-    /// [requires](Self::required) that.
+    /// may be missing: it is made when a run is logged. The run after this does not ask again,
+    /// unless it [requires](Self::required) what was not found.
     ///
     /// # Errors
     /// [`Error::Mlflow`] with the reason.
     pub async fn check(&self) -> Result<()> {
         self.validate()?;
-        self.is_checked.store(true, Ordering::Relaxed);
-        self.ask().await.map_err(refused)
+        let outcome = self.ask().await;
+        let check = match outcome {
+            Ok(()) => PASSED,
+            Err(_) => FAILED,
+        };
+        self.last_check.store(check, Ordering::Relaxed);
+        outcome.map_err(refused)
     }
 
     /// As [`check`](Self::check), blocking the calling thread.
@@ -329,9 +339,10 @@ impl Callback for MlflowCallback {
         if self.settings.nested {
             self.settings.parent(&process_variable).map_err(failed)?;
         }
-        let is_checked = self.is_checked.swap(false, Ordering::Relaxed);
-        if is_checked && !self.settings.required {
-            return Ok(());
+        match self.last_check.swap(NONE, Ordering::Relaxed) {
+            PASSED => return Ok(()),
+            FAILED if !self.settings.required => return Ok(()),
+            _ => {}
         }
         match self.ask().await {
             Err(reason) if self.settings.required => Err(failed(reason)),
