@@ -75,6 +75,15 @@ cases! {
 }
 
 impl Case {
+    /// The case whose reasons for being skipped are this one's, too: what a stream's endpoint does not
+    /// read under the label of a document, it does not read under that of a stream.
+    pub(super) fn reason_case(self) -> Self {
+        match self {
+            Self::UnframedResponse => Self::NonStreaming,
+            case => case,
+        }
+    }
+
     pub(super) fn needs_stream(self) -> bool {
         matches!(self.needs(), Needs::Stream | Needs::HttpStream)
     }

@@ -91,7 +91,12 @@ impl Suite {
     }
 
     fn outcome(&self, case: Case) -> Outcome {
-        match self.skipped.iter().find(|(skipped, _)| *skipped == case) {
+        let is_skipped = |skipped: Case| skipped == case || skipped == case.reason_case();
+        match self
+            .skipped
+            .iter()
+            .find(|(skipped, _)| is_skipped(*skipped))
+        {
             Some((_, why)) => Outcome::Skipped(why.clone()),
             None => self
                 .ask(case)
@@ -110,7 +115,7 @@ impl Suite {
         } else if !transport.is_http() && case.needs_http() {
             Some("the API is not carried by HTTP")
         } else {
-            self.wording.cannot(case, streaming)
+            self.wording.cannot(case.reason_case(), streaming)
         };
         if let Some(why) = why {
             return Ok(Outcome::Skipped(why.to_owned()));
