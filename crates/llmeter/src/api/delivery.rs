@@ -7,8 +7,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Nothing was generated: there is no content, and no output tokens are reported. It is in no
-    /// latency.
+    /// There is no content. It is in no latency.
     Empty,
     /// A stream was asked for, and the response came as one document. It has no time to first token.
     NonStreaming,
@@ -40,11 +39,24 @@ const BURST_SHARE: f64 = 0.01;
 /// Seconds between the content frames of a burst, on average: no model generates as fast.
 const BURST_GAP: f64 = 1e-4;
 
+/// Fewer frames than that may come close together by chance.
+const MIN_BURST: u32 = 8;
+
 /// Whether content that came from `first` to `last`, in seconds from sending, in so many frames, came in
-/// one burst: within a hundredth of the response's time, and 0.1 ms from frame to frame at most.
-pub(crate) fn is_burst(first: f64, last: f64, frames: u32) -> bool {
+/// one burst: all at once, or within a hundredth of the response's time and 0.1 ms from frame to frame
+/// at most. One frame is a burst if it brings more than one token.
+pub(crate) fn is_burst(first: f64, last: f64, frames: u32, tokens: Option<u64>) -> bool {
     let span = last - first;
-    frames >= 2 && span <= last * BURST_SHARE && span <= f64::from(frames - 1) * BURST_GAP
+    match frames {
+        0 => false,
+        1 => tokens > Some(1),
+        _ if span <= 0.0 => true,
+        _ => {
+            frames >= MIN_BURST
+                && span <= last * BURST_SHARE
+                && span <= f64::from(frames - 1) * BURST_GAP
+        }
+    }
 }
 
 #[cfg(test)]
@@ -61,18 +73,23 @@ mod tests {
 
     #[test]
     fn a_burst_is_faster_than_any_model() {
-        for (first, last, frames, expected) in [
-            (0.5, 0.5, 2, true),
-            (0.5, 0.5, 1, false),
-            (0.5, 0.5, 0, false),
+        for (first, last, frames, tokens, expected) in [
+            (0.5, 0.5, 2, Some(2), true),
+            (0.5, 0.5, 1, Some(1), false),
+            (0.5, 0.5, 1, None, false),
+            (0.5, 0.5, 0, None, false),
+            // All tokens in one frame.
+            (0.5, 0.5, 1, Some(10), true),
             // A buffered body in several packets.
-            (1.0, 1.002, 50, true),
-            // Two tokens of a model at 2,000 tokens a second.
-            (0.2, 0.2005, 2, false),
+            (1.0, 1.002, 50, Some(50), true),
+            // Two tokens of a model at 2,000 tokens a second, and by chance closer.
+            (0.2, 0.2005, 2, Some(2), false),
+            (0.2, 0.20005, 2, Some(2), false),
             // As many as would fit the pace, but not the share: a server that is that fast.
-            (0.0003, 0.0013, 50, false),
+            (0.0003, 0.0013, 50, Some(50), false),
         ] {
-            assert_eq!(is_burst(first, last, frames), expected, "{first} {last}");
+            let found = is_burst(first, last, frames, tokens);
+            assert_eq!(found, expected, "{first} {last} {frames}");
         }
     }
 }

@@ -61,11 +61,7 @@ pub(super) trait Meaning: Send {
     /// The stream ended after at least one frame.
     fn end(&mut self, response: &mut ResponseBuilder) {
         if !response.is_complete() {
-            let reason = format!(
-                "the stream ended before it was finished ({})",
-                Self::MISSING_END
-            );
-            response.fail(FailureKind::Truncated, reason);
+            response.fail(FailureKind::Truncated, truncated(Self::MISSING_END));
         }
     }
 
@@ -84,6 +80,11 @@ pub(super) enum Element {
     Response,
     /// Both have the same form: one by itself is a response, several are the frames of one.
     Either,
+}
+
+/// What is said of a stream that lacks its end.
+pub(super) fn truncated(missing: &str) -> String {
+    format!("the stream ended before it was finished ({missing})")
 }
 
 /// Decodes one response.

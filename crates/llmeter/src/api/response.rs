@@ -182,10 +182,10 @@ response_fields! {
         /// Gaps for which the sample stands beside its own.
         #[unit = "gaps"]
         pub inter_token_latencies_dropped: u32,
-        /// How the response came, if not piece by piece as asked for: `empty` (no content, and no output
-        /// tokens reported), `non_streaming` (one document in the place of a stream) or `buffered` (all
-        /// content in one burst: within a hundredth of the response's time, and 0.1 ms from frame to
-        /// frame at most).
+        /// How the response came, if not piece by piece as asked for: `empty` (no content),
+        /// `non_streaming` (one document in the place of a stream) or `buffered` (all content in one
+        /// burst: all tokens at once, or eight frames or more within a hundredth of the response's time
+        /// and 0.1 ms from frame to frame at most).
         pub delivery: Option<Delivery>,
         /// Frames with generated content.
         #[unit = "frames"]

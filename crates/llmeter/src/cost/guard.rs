@@ -297,20 +297,21 @@ impl SpendGuard {
 }
 
 impl Reservation {
-    /// Replaces the estimate by what the request did cost. One that failed without telling, but may
-    /// have been worked on, counts as much as was estimated.
+    /// Replaces the estimate by what the request did cost. One whose tokens are not all known, or that
+    /// failed without telling, but may have been worked on, counts as much as was estimated.
     pub(crate) fn settle(mut self, response: &InvocationResponse) {
         self.is_settled = true;
         let cost = foreign::catch_panic(|| self.guard.model.calculate_request_cost(response));
-        let known = cost.ok().and_then(|cost| cost.total());
+        let cost = cost.unwrap_or_default();
+        let partial = cost.total().unwrap_or(0.0);
+        let is_known = cost.total().is_some() && self.guard.model.is_whole(&cost);
         let failed = response.error.is_some();
         let is_told = !failed || response.num_tokens_output.is_some();
         let was_refused = response.request_time.is_none()
             || response.detail.status.is_some_and(|status| status >= 400);
-        let cost = match known {
-            Some(cost) if is_told || was_refused => cost,
-            None if was_refused => 0.0,
-            known => self.estimate.unwrap_or(0.0).max(known.unwrap_or(0.0)),
+        let cost = match was_refused || is_known && is_told {
+            true => partial,
+            false => self.estimate.unwrap_or(0.0).max(partial),
         };
         if let Some(reported) = response.num_tokens_input.filter(|_| !failed) {
             let seen = &self.expected.reported_input;

@@ -169,10 +169,13 @@ impl CostModel {
         };
         let cached = response.num_tokens_input_cached;
         let reasoning = response.num_tokens_output_reasoning;
+        // Vectors are no output tokens, whatever these cost.
+        let output = response.num_tokens_output;
+        let output = output.or_else(|| response.vectors().map(|_| 0));
         let request = BillableRequest {
             response,
             input_tokens: without(response.num_tokens_input, TokenPart::CachedInput, cached),
-            output_tokens: without(response.num_tokens_output, TokenPart::Reasoning, reasoning),
+            output_tokens: without(output, TokenPart::Reasoning, reasoning),
         };
         let mut cost = CalculatedCost::default();
         for (name, dimension) in &self.request_dims {
@@ -242,6 +245,19 @@ impl CostModel {
         self.request_dims.len()
     }
 
+    /// Whether a request's cost is all that it costs, so that no token count is missing.
+    pub(super) fn is_whole(&self, cost: &CalculatedCost) -> bool {
+        self.needed().all(|name| cost.get(name).is_some())
+    }
+
+    /// The dimensions that every request has. Those that price a part of the tokens apart are absent
+    /// where a server does not report that part.
+    fn needed(&self) -> impl Iterator<Item = &str> {
+        let dims = self.request_dims.iter();
+        let dims = dims.filter(|(_, dimension)| dimension.prices_apart().is_none());
+        dims.map(|(name, _)| name.as_str())
+    }
+
     fn annotate(&self, response: &mut InvocationResponse) {
         let cost = self.calculate_request_cost(response);
         let annotations = &mut response.annotations;
@@ -272,7 +288,12 @@ impl CostModel {
             if let Some(total) = &total {
                 put("per_request", total);
             }
-            let known = total.map_or(0, |total| total.count);
+            let known = self.needed().map(|name| {
+                let summary = result.annotation_summary(&format!("{PREFIX}{name}"));
+                summary.map_or(0, |summary| summary.count)
+            });
+            let known = known.min().or(total.map(|total| total.count));
+            let known = known.unwrap_or(0);
             let recorded = result.summary.total_requests.unwrap_or(known);
             if let Some(unknown) = recorded.checked_sub(known).filter(|&unknown| unknown > 0) {
                 stats.insert(UNKNOWN_REQUESTS.to_owned(), unknown.into());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use assemble::assemble;
+use assemble::{Form, assemble};
 use body::Body;
 use completion::BodyEnd;
 
@@ -235,7 +235,12 @@ impl Assembly {
             None => ending.at,
         };
         let prepared = &ending.prepared;
-        let mut response = assemble(&mut self.builder, is_stream, end, tokenizer, prepared);
+        let decoder = self.decoder.as_ref();
+        let form = Form {
+            is_stream,
+            is_generated: decoder.is_none_or(|decoder| decoder.generates_content()),
+        };
+        let mut response = assemble(&mut self.builder, form, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -273,27 +278,14 @@ impl Assembly {
         }
     }
 
-    /// Whether nothing was generated, as far as the response says: it has no content, and no output
-    /// tokens are reported. One that says that tokens ran out or a tool is called had some that it does
-    /// not show.
+    /// Whether nothing came of what the API generates.
     fn is_empty(&self) -> bool {
-        const GENERATED: [&str; 3] = ["length", "max_", "tool"];
         let generates = match &self.decoder {
             Some(decoder) => decoder.generates_content(),
             // What an endpoint does not report may be there all the same.
             None => self.is_invoked && self.is_streaming,
         };
-        let has_hidden = || {
-            let reason = self.builder.finish_reason.as_deref().unwrap_or_default();
-            let reason = reason.to_ascii_lowercase();
-            GENERATED.iter().any(|word| reason.contains(word))
-        };
-        generates
-            && self.builder.content_frames() == 0
-            && match self.builder.usage.output {
-                Some(tokens) => tokens == 0,
-                None => !has_hidden(),
-            }
+        generates && self.builder.content_frames() == 0
     }
 
     /// How a response came that did not fail.
@@ -313,7 +305,8 @@ impl Assembly {
         // Frames that this meter read late look like a burst, too.
         let is_certain = !self.quality.has_uncertain_frames();
         let frames = response.detail.content_frames.unwrap_or(0);
-        (is_certain && is_burst(first, last, frames)).then_some(Delivery::Buffered)
+        (is_certain && is_burst(first, last, frames, response.num_tokens_output))
+            .then_some(Delivery::Buffered)
     }
 
     /// Says what the request was at when it failed, as far as only the response tells, and its status.

@@ -57,7 +57,8 @@ impl Pacing {
         self.outcomes.clone()
     }
 
-    /// Waits if the last request failed, until `until` at most. Gives the seconds that it waited.
+    /// Waits if the last request failed or seems to have, until `until` at most. Gives the seconds that
+    /// it waited for a failure.
     pub(crate) async fn pause(&mut self, shared: &Shared, until: Option<Stamp>) -> Option<f64> {
         let outcomes = &self.outcomes;
         let in_a_row = || outcomes.failures_in_a_row.load(Ordering::Relaxed);
@@ -73,14 +74,16 @@ impl Pacing {
         {
             tokio::time::sleep(VERDICT_POLL).await;
         }
-        if let Some(longest) = longest_pause(in_a_row()) {
+        let longest = longest_pause(in_a_row());
+        if let Some(longest) = longest {
             let pause = longest.mul_f64(rand::rng().random_range(0.5..=1.0));
             let end = begin.after(pause);
             shared
                 .sleep_until(until.map_or(end, |until| end.min(until)))
                 .await;
         }
-        Some(clock::now().seconds_since(begin))
+        let waited = clock::now().seconds_since(begin);
+        Some(longest.map_or(0.0, |_| waited))
     }
 }
 

@@ -39,9 +39,16 @@ fn several(scripts: Vec<Vec<Step>>) -> RunResult {
     run(server.config().load(Load::Requests(requests)))
 }
 
+/// A run during which this machine read in time: a burst that it may have made itself is not judged.
+fn in_time(measure: impl Fn() -> RunResult) -> RunResult {
+    let runs = std::iter::repeat_with(measure).take(50);
+    let mut runs = runs.filter(|run| run.stats().measurement_uncertain_gaps_rate == Some(0.0));
+    runs.next().expect("this machine is not always late")
+}
+
 #[test]
 fn bursts_are_marked_counted_and_in_neither_itl_nor_tpot() {
-    let result = several(vec![buffered(), paced(), buffered(), buffered()]);
+    let result = in_time(|| several(vec![buffered(), paced(), buffered(), buffered()]));
     let deliveries: Vec<_> = result
         .responses
         .iter()
@@ -125,7 +132,7 @@ fn empty_responses_are_in_no_latency() {
 }
 
 #[test]
-fn what_says_that_something_was_generated_is_not_empty() {
+fn a_response_without_content_is_empty_whatever_it_says() {
     let end = |reason: &str| event(&object(json!({}), Some(reason))) + DONE;
     let ended = |reason: &str, tokens: Option<u64>| {
         let tokens = tokens.map(|tokens| usage(7, tokens)).unwrap_or_default();
@@ -134,18 +141,18 @@ fn what_says_that_something_was_generated_is_not_empty() {
             .delivery
     };
     let empty = Some(Delivery::Empty);
-    for (reason, tokens, delivery) in [
-        ("stop", None, empty),
-        ("stop", Some(0), empty),
-        ("content_filter", None, empty),
-        ("length", Some(0), empty),
-        // Thoughts that are not shown, or a token without a text.
-        ("stop", Some(5), None),
-        ("length", Some(1), None),
-        ("length", None, None),
-        ("tool_calls", None, None),
+    for (reason, tokens) in [
+        ("stop", None),
+        ("stop", Some(0)),
+        ("content_filter", None),
+        ("length", Some(0)),
+        // Thoughts that are not shown, or a token without a text, come at no time.
+        ("stop", Some(5)),
+        ("length", Some(1)),
+        ("length", None),
+        ("tool_calls", None),
     ] {
-        assert_eq!(ended(reason, tokens), delivery, "{reason} {tokens:?}");
+        assert_eq!(ended(reason, tokens), empty, "{reason} {tokens:?}");
     }
     // Non-streaming responses can be empty as well.
     let body = completion("").replace("\"completion_tokens\":2", "\"completion_tokens\":0");
@@ -188,11 +195,13 @@ fn what_is_not_streamed_is_counted() {
 #[test]
 fn marks_and_counts_are_the_same_from_files() {
     let folder = tempfile::tempdir().unwrap();
-    let scripts = vec![buffered(), vec![write(chunked(DONE))], paced()];
-    let server = Scripted::start(scripts);
-    let mut config = server.config().load(Load::Requests(3));
-    config.output = Some(folder.path().to_path_buf().into());
-    let result = run(config);
+    let result = in_time(|| {
+        let scripts = vec![buffered(), vec![write(chunked(DONE))], paced()];
+        let server = Scripted::start(scripts);
+        let mut config = server.config().load(Load::Requests(3));
+        config.output = Some(folder.path().to_path_buf().into());
+        run(config)
+    });
     let path = result.summary.output_path.clone().unwrap();
     let loaded = RunResult::load(path.clone()).unwrap();
     let marks = |result: &RunResult| {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmeter::cost::{CostModel, OutputTokens};
+use llmeter::cost::{CostModel, InputTokens, OutputTokens};
 use llmeter::endpoint::{ApiMode, TokenSource};
 use llmeter::payload::tokenizer_from_spec;
-use llmeter::{InvocationResponse, RunConfig, RunResult};
+use llmeter::{InvocationResponse, Load, RunConfig, RunResult};
 use serde_json::{Value, json};
 
 use crate::scripted::answers::{
@@ -230,4 +230,34 @@ fn a_tokenizer_is_named() {
     assert_eq!(counts(response), [Some(3), Some(2)]);
     let named = Some("tokenizer tiktoken:o200k_base");
     assert_eq!(sources(response), [named, named]);
+}
+
+#[test]
+fn few_frames_of_much_text_are_no_estimate() {
+    let long = "漢".repeat(100);
+    let response = ask("openai-chat-stream", chat(&[&long], &[]));
+    assert_eq!(counts(&response), [Some(3), None]);
+    assert_eq!(sources(&response), [Some("estimated"), None]);
+}
+
+#[test]
+fn costs_of_unknown_counts_are_unknown_and_limits_keep_their_estimate() {
+    let mut completion = object(json!({}), Some("stop"));
+    completion["choices"][0]["message"] = json!({"content": "漢".repeat(50)});
+    let answer = sized("200 OK", "application/json", &completion.to_string());
+    let result = run_with("openai-chat", answer, |config| {
+        let model = CostModel::new()
+            .with_request(InputTokens::new(1.0).unwrap())
+            .unwrap()
+            .with_request(OutputTokens::new(1_000_000.0).unwrap())
+            .unwrap();
+        config.callbacks.push(Arc::new(model));
+        config.load = Load::Requests(20);
+        // A request may take 64 tokens for 1 each.
+        config.max_cost = Some(200.0);
+    });
+    let stats = result.stats();
+    assert_eq!(stats.total_requests, Some(3));
+    assert_eq!(stats.cost_unknown_requests, 3);
+    assert_eq!(stats.cost_limit_reached, Some(true));
 }

@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::shape::{Call, Chunk, Content, ContentItem, Message, Part};
 use super::template::FrameTemplate;
 use crate::api::failure::ErrorReport;
-use crate::api::json_frames::{Decoded, Element, Meaning, list};
+use crate::api::json_frames::{Decoded, Element, Meaning, list, truncated};
 use crate::api::lenient::{Object, Text, without_place};
 use crate::api::{Frame, ResponseBuilder};
 use crate::base::failure::FailureKind;
+use crate::base::server_text::excerpt;
 
 /// What the frames of one response mean.
 #[derive(Debug)]
@@ -18,14 +19,35 @@ pub(crate) struct Chat {
     what: &'static str,
     /// What the next frame probably looks like.
     pub(super) template: Option<FrameTemplate>,
+    /// Whether any frame was one of this API.
+    is_recognized: bool,
+    /// The beginning of the first frame that was none.
+    stranger: Option<String>,
 }
 
 impl Chat {
     /// The meaning of responses that errors call so: of an API whose frames are those of Chat
     /// Completions.
     pub(crate) fn of(what: &'static str) -> Self {
-        let template = None;
-        Self { what, template }
+        Self {
+            what,
+            template: None,
+            is_recognized: false,
+            stranger: None,
+        }
+    }
+}
+
+impl Chat {
+    /// Notes whether a frame is one of this API.
+    fn note(&mut self, chunk: &Chunk<'_>, data: &[u8]) {
+        if self.is_recognized {
+            return;
+        }
+        match chunk.choices.is_some() || chunk.usage().is_some() {
+            true => self.is_recognized = true,
+            false => _ = self.stranger.get_or_insert_with(|| excerpt(data)),
+        }
     }
 }
 
@@ -52,6 +74,7 @@ impl Meaning for Chat {
             return false;
         };
         take_chunk(&chunk, true, response);
+        self.note(&chunk, data);
         if let Some(template) = FrameTemplate::of(data, &chunk) {
             self.template = Some(template);
         }
@@ -67,7 +90,20 @@ impl Meaning for Chat {
         let chunk = chunk(value);
         let chunk = chunk.map_err(|reason| format!("is not a {} chunk: {reason}", self.what))?;
         take_chunk(&chunk, true, response);
+        self.note(&chunk, value.to_string().as_bytes());
         Ok(())
+    }
+
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        if let Some(stranger) = self.stranger.take().filter(|_| !self.is_recognized) {
+            let reason = format!(
+                "no frame of the stream is a {} chunk: {stranger}",
+                self.what
+            );
+            response.fail(FailureKind::Malformed, reason);
+        } else if !response.is_complete() {
+            response.fail(FailureKind::Truncated, truncated(Self::MISSING_END));
+        }
     }
 
     fn element(&self, value: &Value) -> Element {

@@ -17,6 +17,8 @@ impl Assembly {
         match self.builder.stream_end() {
             _ if is_over => Completeness::Ended,
             StreamEnd::Open => Completeness::Open,
+            // Usage comes last.
+            StreamEnd::Finished if self.builder.usage.output.is_some() => Completeness::Ended,
             StreamEnd::Finished => Completeness::Finished,
             StreamEnd::Ended => Completeness::Ended,
         }
