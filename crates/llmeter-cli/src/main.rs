@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         Err(exit) => return exit.into(),
     };
     output::start_log();
+    if let Err(reason) = signals::outlive_file_limit() {
+        return exit::report(&reason.into()).into();
+    }
     match commands::dispatch(arguments) {
         Ok(exit) => exit.into(),
         Err(reason) => exit::report(&reason).into(),

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first stops the load and saves, the second leaves at once.
+//! Ctrl-C and SIGTERM: the first stops the load and saves, the second leaves at once. SIGXFSZ does
+//! nothing.
 
 use std::time::Duration;
 
@@ -52,6 +53,28 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// Within this time signals are copies of one: a wrapper passes on what the whole process group got.
 const REPEATS: Duration = Duration::from_millis(30);
+
+/// Lets a write beyond the limit of the size of files (`ulimit -f`) fail as one to a full disk does,
+/// instead of ending the process.
+#[cfg(unix)]
+pub(crate) fn outlive_file_limit() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// The same on Linux, macOS and the BSDs.
+    const SIGXFSZ: i32 = 25;
+    let runtime = runtime()?;
+    let _context = runtime.enter();
+    // The handler stays when the stream of its signals is gone.
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
+}
+
+#[cfg(not(unix))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "there may be something to catch elsewhere"
+)]
+pub(crate) fn outlive_file_limit() -> std::io::Result<()> {
+    Ok(())
+}
 
 /// Lets the signals stop what `interrupt` belongs to.
 pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Result<()> {

@@ -1,8 +1,9 @@
 //! The files of a run folder, as they are written.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -38,7 +39,13 @@ pub const RUN_FILES: [&str; 6] = [
     OWN_CONFIG_FILE,
 ];
 
+/// Room that a run keeps for its last files, in bytes.
+const RESERVE: usize = 32 * 1024;
+
 /// A folder that a run is written to.
+///
+/// A process that writes beyond its limit of the size of files gets the signal SIGXFSZ, which ends it
+/// unless it is caught or ignored; then the write fails, as one to a full disk does.
 ///
 /// Files that are written as a whole appear complete or not at all. A folder in the cloud is
 /// written to a staging folder on this machine first, and mirrored from there: what is written as
@@ -50,6 +57,9 @@ pub struct RunFolder {
     /// Where the files are written: the folder, or the staging folder of one in the cloud.
     path: PathBuf,
     mirror: Option<Mirror>,
+    /// Takes the room of the last files, so that responses that fill the disk leave it to them. It has
+    /// no name: nothing is left of it if the process ends.
+    reserve: Mutex<Option<File>>,
     /// Keeps other runs from a folder of this machine while it is open.
     _lock: Option<File>,
 }
@@ -172,6 +182,7 @@ impl RunFolder {
             location,
             path,
             mirror: None,
+            reserve: Mutex::default(),
             _lock: None,
         }
     }
@@ -182,6 +193,7 @@ impl RunFolder {
             location,
             path: mirror.staging().to_path_buf(),
             mirror: Some(mirror),
+            reserve: Mutex::default(),
             _lock: None,
         })
     }
@@ -237,6 +249,16 @@ impl RunFolder {
         let writer = ResponsesWriter::new(path, file)?;
         self.mirror(Order::Follow)?;
         Ok(writer)
+    }
+
+    /// Keeps room for `stats.json` and `summary.json`, as far as there is some.
+    pub(crate) fn reserve(&self) {
+        let Ok(mut file) = tempfile::tempfile_in(&self.path) else {
+            return;
+        };
+        // What is taken before the disk is full is kept, too.
+        let _ = file.write_all(&[0; RESERVE]);
+        *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     /// Writes a whole `responses.jsonl`, unless there is one.
@@ -314,6 +336,13 @@ impl RunFolder {
         summary: &RunSummary,
         stats: &Map<String, Value>,
     ) -> [(&'static str, Result<()>); 2] {
+        let reserve = &self.reserve;
+        drop(
+            reserve
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         let write =
             |name: &'static str, content: &[u8]| (name, replace(&self.path.join(name), content));
         [
