@@ -17,7 +17,7 @@ Examples:
 Exit codes:
   0 success   1 could not run   2 bad usage   3 every request failed
   4 --strict and the verdict is not clean   5 measured, but not all files could be written
-  6 too many requests failed
+  6 stopped by --max-failures or --stop-on-error-rate, even if every request failed
   130 interrupted, results saved
 
 Environment:

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     CouldNotRun = 1,
     /// The command line or the configuration file is wrong.
     BadUsage = 2,
-    /// Every request failed.
+    /// Every request failed, and no limit of failures that the user set stopped the run.
     AllFailed = 3,
     /// With `--strict`: the measurement's verdict is not `clean`.
     NotClean = 4,

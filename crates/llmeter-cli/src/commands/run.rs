@@ -82,8 +82,13 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     }
     if exit == Exit::Stopped {
         let by = result.stats().stopped_by.unwrap_or_default();
+        let all_failed = if is_all_failed(&result) {
+            format!("; {}", failure::all_failed(&result, key.as_ref()))
+        } else {
+            String::new()
+        };
         output::note(&format!(
-            "error: the run was stopped, since too many requests failed ({by})"
+            "error: the run was stopped, since too many requests failed ({by}){all_failed}"
         ));
     }
     if exit == Exit::NotClean {
@@ -104,12 +109,19 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
     let requests = stats.total_requests.unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);
+    // A limit that the user set says more than that nothing came before it.
+    let is_at_failure_limit = matches!(
+        stats.stopped_by.as_deref(),
+        Some("max_failures" | "error_rate")
+    );
     let is_limited = stats.cost_limit_reached == Some(true);
     if result.interrupted {
         Exit::Interrupted
     } else if is_limited && requests == 0 {
         Exit::CouldNotRun
-    } else if requests == stats.failed_requests {
+    } else if is_at_failure_limit {
+        Exit::Stopped
+    } else if is_all_failed(result) {
         Exit::AllFailed
     } else if stats.stopped_by.is_some() {
         Exit::Stopped
@@ -118,6 +130,11 @@ fn exit_of(result: &RunResult, strict: bool) -> Exit {
     } else {
         Exit::Done
     }
+}
+
+fn is_all_failed(result: &RunResult) -> bool {
+    let stats = result.stats();
+    stats.total_requests.unwrap_or(0) == stats.failed_requests
 }
 
 fn not_clean(result: &RunResult) -> String {

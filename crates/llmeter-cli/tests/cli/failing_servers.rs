@@ -49,6 +49,27 @@ fn limits_of_failures_have_an_exit_code() {
 }
 
 #[test]
+fn a_limit_of_failures_has_its_exit_code_if_everything_failed_too() {
+    let place = Place::new();
+    let server = Scripted::start(|_| refusal("500 Internal Server Error", "no"));
+    let limit = ["--max-failures", "3", "--no-failure-pause", "--overwrite"];
+    let run = |requests| {
+        place.run(
+            &server.url,
+            &[&limit[..], &["--requests", requests]].concat(),
+        )
+    };
+    let said = run("50").exits(6);
+    said.one_error(&["(max_failures); every request failed", "HTTP 500"]);
+    assert!(said.out.contains("stopped at the limit"), "{said:#?}");
+    // The limit stops nothing where nothing is left to send.
+    let said = run("3").exits(3);
+    said.one_error(&["every request failed", "HTTP 500"]);
+    assert!(!said.out.contains("stopped"), "{said:#?}");
+    assert_eq!(place.stats().get("stopped_by"), None);
+}
+
+#[test]
 fn a_repeated_run_names_the_key_of_its_own_api() {
     let place = Place::new();
     let server = start(SimConfig {

@@ -9,6 +9,7 @@ use crate::base::host::HostTimes;
 use crate::callback::Hook;
 use crate::cost::SpendGuard;
 use crate::result::{RunResult, RunSummary, Unwritten};
+use crate::run::failure_limit::StopSignal;
 use crate::run::quality::RunConditions;
 use crate::run::recorder::WriteFailure;
 use crate::run::start::Started;
@@ -90,7 +91,11 @@ impl Started {
         found.extend(warnings::of_transport_ends(&stats));
         let guard = shared.guard.as_deref();
         found.extend(guard.and_then(SpendGuard::notice));
-        found.extend(shared.stop.notice());
+        // Failures stopped nothing if there was nothing left to send.
+        let is_all_sent =
+            self.schedule.planned() == Some(collected.accumulator.recorded() + collected.lost);
+        let stop = Some(&shared.stop).filter(|_| !is_all_sent);
+        found.extend(stop.and_then(StopSignal::notice));
         let annotation_tally = config
             .low_memory
             .then(|| collected.accumulator.annotation_summaries());
@@ -105,13 +110,15 @@ impl Started {
         result.interrupted = self.interrupt.is_stopped();
         result.warnings = found;
         result.failures = collected.failures;
-        if let Some(failure) = shared.stop.failure_of_warmup(&result.summary) {
+        if let Some(failure) = stop.and_then(|stop| stop.failure_of_warmup(&result.summary)) {
             result.failures.record(&failure);
         }
         result.annotation_tally = annotation_tally;
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
-        result.add_stats(shared.stop.stats());
+        if let Some(stop) = stop {
+            result.add_stats(stop.stats());
+        }
         result.add_stats(collected.warmup.stats());
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
