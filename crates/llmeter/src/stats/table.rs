@@ -103,7 +103,7 @@ metrics! {
     }
     /// Time from the start of the clients to the end of the last.
     total_test_time: Option<f64> {
-        unit: "s", absent: "null when the run was interrupted", source: SUMMARY,
+        unit: "s", absent: "null when the run was killed", source: SUMMARY,
     }
     /// The model, as the API calls it.
     model_id: Option<String> { absent: "null for a result that was not made by a run", source: SUMMARY }
@@ -142,13 +142,13 @@ metrics! {
     }
     /// Requests / `total_test_time` · 60.
     requests_per_minute: Option<f64> {
-        label: "requests per minute", unit: "1/min", absent: "null when the run was interrupted",
+        label: "requests per minute", unit: "1/min", absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
     }
     /// Successful requests / `total_test_time` · 60.
     successful_requests_per_minute: Option<f64> {
         label: "successful requests per minute", unit: "1/min",
-        absent: "null when the run was interrupted",
+        absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.successful(), 60.0))),
     }
     /// Successful requests whose response was empty: no content, and no output tokens reported. They
@@ -249,19 +249,19 @@ metrics! {
     /// Input tokens / `total_test_time` · 60.
     average_input_tokens_per_minute: Option<f64> {
         unit: "tokens/min",
-        absent: "null when the run was interrupted",
+        absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.input_tokens, 60.0))),
     }
     /// Output tokens / `total_test_time` · 60.
     average_output_tokens_per_minute: Option<f64> {
         unit: "tokens/min",
-        absent: "null when the run was interrupted",
+        absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 60.0))),
     }
     /// Output tokens / `total_test_time`.
     output_tps: Option<f64> {
         label: "output tokens per second", unit: "tokens/s",
-        absent: "null when the run was interrupted",
+        absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
     }
 
@@ -273,7 +273,7 @@ metrics! {
     /// Vectors / `total_test_time`.
     vectors_per_second: Option<f64> {
         label: "vectors per second", unit: "vectors/s",
-        absent: "without vectors; null when the run was interrupted",
+        absent: "without vectors; null when the run was killed",
         source: Source::Totals(|totals| {
             (totals.vectors > 0).then(|| totals.rate(totals.vectors, 1.0))
         }),
