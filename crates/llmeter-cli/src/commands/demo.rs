@@ -86,7 +86,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     }
     output::text(&format!(
         "\nEach concurrency level has its own run folder in {session}; `llmeter show DIR` prints its summary.\n\
-         Next: llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n"
+         Next:\n  llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n"
     ))?;
     simulator.stop()?;
     Ok(if interrupt.is_stopped() {

@@ -46,7 +46,7 @@ fn the_demo_shows_four_loads_within_half_a_minute() {
         "TTFT p50",
         "measurement: ",
         "llmeter show",
-        "llmeter run",
+        "\nNext:\n  llmeter run --base-url URL ",
     ] {
         assert!(said.out.contains(part), "{part:?} is missing: {said:#?}");
     }

@@ -63,11 +63,35 @@ pub(crate) struct HostShares {
     pub(crate) certain_steal: f64,
 }
 
-/// Seconds that the calling thread was runnable without a core, where the system counts them.
-pub(crate) fn thread_wait_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(nanoseconds as f64 * 1e-9)
+/// How long the calling thread was runnable without a core, in seconds, and how often it got one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadWaits {
+    seconds: f64,
+    turns: u64,
+}
+
+impl ThreadWaits {
+    /// The waits until now, where the system counts them.
+    pub(crate) fn read() -> Option<Self> {
+        Self::parse(&std::fs::read_to_string("/proc/thread-self/schedstat").ok()?)
+    }
+
+    /// Nanoseconds with a core and without one, and the number of turns.
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_ascii_whitespace().skip(1);
+        let nanoseconds: u64 = numbers.next()?.parse().ok()?;
+        Some(Self {
+            seconds: nanoseconds as f64 * 1e-9,
+            turns: numbers.next()?.parse().ok()?,
+        })
+    }
+
+    /// Seconds of waiting since then, in all and before each turn on average.
+    pub(crate) fn since(self, before: Self) -> (f64, f64) {
+        let seconds = (self.seconds - before.seconds).max(0.0);
+        let turns = self.turns.saturating_sub(before.turns).max(1);
+        (seconds, seconds / turns as f64)
+    }
 }
 
 /// How far the recorder stands back behind the workers. On one core with both, a worker that falls
@@ -137,6 +161,15 @@ pub(crate) fn check_open_files(clients: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_are_seconds_and_turns() {
+        let read = |text| ThreadWaits::parse(text).unwrap();
+        let (before, after) = (read("900 1000000 10\n"), read("5000 9000000 14\n"));
+        let (seconds, mean) = after.since(before);
+        assert!((seconds - 0.008).abs() < 1e-12 && (mean - 0.002).abs() < 1e-12);
+        assert!(ThreadWaits::parse("900 1000000").is_none());
+    }
 
     #[test]
     fn one_tick_in_a_short_run_is_no_theft_for_certain() {

@@ -34,6 +34,24 @@ pub fn one_line(text: &str, max: usize) -> String {
     format!("{} … {}", beginning.trim_end(), end.trim_start())
 }
 
+/// Seconds in the unit that reads best, with three significant digits or so.
+pub(crate) fn duration(seconds: f64) -> String {
+    let size = seconds.abs();
+    if size == 0.0 {
+        "0".to_owned()
+    } else if size < 1e-3 {
+        format!("{:.1} µs", seconds * 1e6)
+    } else if size < 0.1 {
+        format!("{:.2} ms", seconds * 1e3)
+    } else if size < 1.0 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else if size < 120.0 {
+        format!("{seconds:.2} s")
+    } else {
+        format!("{} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+    }
+}
+
 fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::table::table;
+use super::table::{pairs, table};
+pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
 use crate::result::RunResult;
@@ -187,15 +188,15 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         ("tokens per frame", stats.tokens_per_frame.map(figure)),
     ]
     .into_iter()
-    .filter_map(|(label, value)| Some(vec![label.to_owned(), value?]))
+    .filter_map(|(label, value)| Some([label.to_owned(), value?]))
     .collect();
     text.push('\n');
-    table(text, &rows, width);
-    for (label, sources) in [
-        ("input", &stats.input_token_sources),
-        ("output", &stats.output_token_sources),
+    pairs(text, &rows, width);
+    for (label, sources, is_shown) in [
+        ("input", &stats.input_token_sources, true),
+        ("output", &stats.output_token_sources, is_generating),
     ] {
-        if let Some(sources) = token_sources(sources) {
+        if let Some(sources) = token_sources(sources).filter(|_| is_shown) {
             let _ = writeln!(text, "{label} token counts: {sources}");
         }
     }
@@ -356,24 +357,6 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
     }
     if let Some(folder) = &result.summary.output_path {
         let _ = writeln!(text, "files: {}", escaped(&folder.to_string()));
-    }
-}
-
-/// Seconds in the unit that reads best, with three significant digits or so.
-pub(crate) fn duration(seconds: f64) -> String {
-    let size = seconds.abs();
-    if size == 0.0 {
-        "0".to_owned()
-    } else if size < 1e-3 {
-        format!("{:.1} µs", seconds * 1e6)
-    } else if size < 0.1 {
-        format!("{:.2} ms", seconds * 1e3)
-    } else if size < 1.0 {
-        format!("{:.1} ms", seconds * 1e3)
-    } else if size < 120.0 {
-        format!("{seconds:.2} s")
-    } else {
-        format!("{} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
     }
 }
 

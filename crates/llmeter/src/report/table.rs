@@ -5,6 +5,10 @@ use std::fmt::Write;
 /// The least width, below which nothing is made to fit.
 const MIN_WIDTH: usize = 20;
 
+/// What a command begins with, and one within a sentence.
+const COMMAND: &str = "llmeter ";
+const QUOTED_COMMAND: &str = "`llmeter ";
+
 /// A table with its first column to the left and the others to the right; the first row has the titles.
 /// One that is wider than `width` columns gets a column for each row instead, or, if that is too wide
 /// as well, its rows below each other.
@@ -28,6 +32,21 @@ pub(crate) fn table(text: &mut String, rows: &[Vec<String>], width: usize) {
         let record = record.map(|(title, cell)| vec![format!("  {title}"), cell.clone()]);
         push(text, &[name.to_owned()]);
         push(text, &aligned(&record.collect::<Vec<_>>()));
+    }
+}
+
+/// Names to the left and their values to the right, without titles. A pair that is wider than `width`
+/// columns has its value on a line below.
+pub(crate) fn pairs(text: &mut String, rows: &[[String; 2]], width: usize) {
+    let length = |cell: &String| cell.chars().count();
+    let widest = |at: usize| rows.iter().map(|row| length(&row[at])).max().unwrap_or(0);
+    let width = width.max(MIN_WIDTH).min(widest(0) + 2 + widest(1));
+    for [name, value] in rows {
+        let left = width.saturating_sub(length(name));
+        let _ = match left < length(value) + 2 {
+            true => writeln!(text, "{name}\n{value:>width$}"),
+            false => writeln!(text, "{name}{value:>left$}"),
+        };
     }
 }
 
@@ -75,18 +94,20 @@ fn push(text: &mut String, lines: &[String]) {
 }
 
 /// Lines of prose, broken between words where they are wider than `width` columns. What goes on is
-/// indented as the text is: behind the name at the line's beginning, if there is one.
+/// indented as the text is: behind the name at the line's beginning, if there is one. What is to be
+/// copied stays whole: a command on a line of its own, and what stands between backquotes.
 pub fn fitted(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        if line.trim_end_matches('\n').chars().count() <= width || width < MIN_WIDTH {
+        let is_short = line.trim_end_matches('\n').chars().count() <= width;
+        if is_short || width < MIN_WIDTH || is_command(line) {
             out.push_str(line);
             continue;
         }
         let indent = " ".repeat(hanging(line).min(width / 2));
         let spaces = line.len() - line.trim_start().len();
         let mut column = 0;
-        for (number, word) in line.trim_end().trim_start().split(' ').enumerate() {
+        for (number, word) in words(line.trim(), width).into_iter().enumerate() {
             let length = word.chars().count();
             if number == 0 {
                 out.push_str(&line[..spaces]);
@@ -106,6 +127,43 @@ pub fn fitted(text: &str, width: usize) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Whether an indented line is a command of this program's.
+fn is_command(line: &str) -> bool {
+    line.starts_with("  ") && line.trim_start().starts_with(COMMAND)
+}
+
+/// The parts of a line that stay whole: words, and what is between backquotes, if it fits a line or is a
+/// command.
+fn words(line: &str, width: usize) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = line;
+    loop {
+        let word_end = rest.find(' ').unwrap_or(rest.len());
+        let end = match quote_end(rest, word_end) {
+            Some(end) if rest[..end].chars().count() <= width => end,
+            Some(end) if rest.trim_start_matches('(').starts_with(QUOTED_COMMAND) => end,
+            _ => word_end,
+        };
+        words.push(&rest[..end]);
+        match rest.get(end + 1..) {
+            Some(after) => rest = after,
+            None => return words,
+        }
+    }
+}
+
+/// Where the word ends that has the closing backquote, if one opens in the first word of a text.
+fn quote_end(text: &str, word_end: usize) -> Option<usize> {
+    let word = text[..word_end].trim_start_matches('(');
+    let is_open = word.starts_with('`') && word.matches('`').count() % 2 == 1;
+    let close = word_end + text[word_end..].find('`').filter(|_| is_open)?;
+    Some(
+        text[close..]
+            .find(' ')
+            .map_or(text.len(), |end| close + end),
+    )
 }
 
 /// Where a line goes on: two columns in, or where its text begins behind a name.
@@ -159,6 +217,57 @@ mod tests {
             "load  one  two\na      10    5\nb      20    6\nc      30    7\nd      40    8\n";
         assert_eq!(at(19), turned);
         assert!(at(13).starts_with("one\n  a  10\n  b  20\n"), "{}", at(13));
+    }
+
+    #[test]
+    fn pairs_keep_every_name_at_its_value() {
+        let at = |width| {
+            let mut text = String::new();
+            let pair = |name: &str, value: &str| [name.to_owned(), value.to_owned()];
+            let rows = [
+                pair("requests per minute", "12.5"),
+                pair("output tokens per second", "1,234 (7 seen)"),
+                pair("vectors", "3"),
+            ];
+            pairs(&mut text, &rows, width);
+            text
+        };
+        let wide = "requests per minute                 12.5\n\
+                    output tokens per second  1,234 (7 seen)\n\
+                    vectors                                3\n";
+        assert_eq!(at(usize::MAX), wide);
+        assert_eq!(at(40), wide);
+        let narrow = "requests per minute      12.5\n\
+                      output tokens per second\n               1,234 (7 seen)\n\
+                      vectors                     3\n";
+        assert_eq!(at(29), narrow);
+        let narrowest = "requests per minute\n                12.5\n\
+                         output tokens per second\n      1,234 (7 seen)\n\
+                         vectors            3\n";
+        assert_eq!(at(1), narrowest);
+        assert_eq!(at(20), narrowest);
+    }
+
+    #[test]
+    fn commands_stay_whole() {
+        let alone = "Next:\n  llmeter run --base-url URL --model ID\n";
+        assert_eq!(fitted(alone, 20), alone);
+        assert_eq!(
+            fitted("files in it; `llmeter show DIR` prints all\n", 22),
+            "files in it;\n`llmeter show DIR`\nprints all\n"
+        );
+        assert_eq!(
+            fitted(
+                "call `llmeter run --model ID --tokenizer words`, again\n",
+                24
+            ),
+            "call\n`llmeter run --model ID --tokenizer words`,\nagain\n"
+        );
+        // Other quotations are broken if no line takes them, and what is never closed is none.
+        assert_eq!(
+            fitted("a `one two three four five six` b `seven\n", 20),
+            "a `one two three\nfour five six` b\n`seven\n"
+        );
     }
 
     #[test]

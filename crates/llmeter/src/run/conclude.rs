@@ -81,6 +81,8 @@ impl Started {
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),
             could_stamp: config.could_stamp(),
+            clients: config.clients,
+            median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
             client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
         });

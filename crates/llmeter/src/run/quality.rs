@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::base::failure::LocalResource;
 use crate::base::host::HostShares;
+use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
 use llmeter_wire::clock::Stamp;
@@ -25,8 +26,12 @@ const DEGRADED_GAP_SHARE: f64 = 0.05;
 const LATE_SEND_SHARE: f64 = 0.05;
 /// Share of the machine's time that the hypervisor may take before figures suffer.
 const STEAL_SHARE: f64 = 0.05;
-/// Share of a worker's time without a core from which stamps after the read are in doubt.
+/// Share of a worker's time without a core up to which too few stamps are late for a p99 to show it.
 const WAIT_SHARE: f64 = 0.01;
+/// The 99th percentile of waits of random length, as a multiple of their mean: −ln 0.01.
+const P99_OF_WAITS: f64 = 4.6;
+/// The median lateness of sending, in seconds, that lowers no load noticeably.
+const TOLERATED_LATENESS: f64 = 1e-3;
 /// Stamps after the read do not see everything that delays them: a share of requests that is known
 /// to be uncertain counts as this many times as large.
 const UNSEEN: f64 = 2.0;
@@ -134,6 +139,9 @@ pub(crate) struct RunConditions {
     pub(crate) host: Option<HostShares>,
     /// Whether kernel stamps were there to be chosen, and were not.
     pub(crate) could_stamp: bool,
+    pub(crate) clients: usize,
+    /// The median time to the first token of streams, in seconds.
+    pub(crate) median_ttft: Option<f64>,
     /// The median latency, in seconds, against which lateness is weighed.
     pub(crate) median_latency: Option<f64>,
     /// Clients times the run's length, in seconds.
@@ -223,8 +231,12 @@ impl QualityMeter {
             ..MeasurementQuality::default()
         };
         let doubtful = share(self.doubtful_requests, self.requests);
-        quality.find_reasons(conditions, doubtful);
-        quality.blame_losses(&self.lacking, self.stale_connection_wait, conditions);
+        // Without a successful request no figure is shown that could be wrong.
+        if self.requests > 0 {
+            quality.find_reasons(conditions, doubtful);
+            quality.blame_lost_attempts(self.stale_connection_wait, conditions);
+        }
+        quality.blame_lacks(&self.lacking);
         quality
     }
 }
@@ -245,12 +257,12 @@ impl MeasurementQuality {
                 true => Verdict::ClientBound,
                 false => Verdict::Degraded,
             };
-            let remedy = match self.stamps {
-                StampSource::Kernel => "use fewer clients, or free a core",
-                StampSource::User if conditions.could_stamp => {
-                    "use kernel stamps, fewer clients or more cores"
-                }
-                StampSource::User => "use fewer clients or more cores",
+            let can_stamp = self.stamps == StampSource::User && conditions.could_stamp;
+            let remedy = match (can_stamp, conditions.clients > 1) {
+                (true, true) => "use kernel stamps, fewer clients or more cores",
+                (true, false) => "use kernel stamps, or free a core",
+                (false, true) => "use fewer clients, or free a core",
+                (false, false) => "free a core",
             };
             let share = percent(doubtful);
             let reason = format!(
@@ -264,32 +276,40 @@ impl MeasurementQuality {
             let reason = "of the token gaps may be wrong by more than 1 ms; ITL percentiles suffer";
             blame(Verdict::Degraded, format!("{share} {reason}"));
         }
-        // So much of a request's time was such waiting on average.
-        let waited = conditions
-            .median_latency
-            .map(|time| time * self.worker_wait);
+        // A stamp is late by the wait before the read, whatever a worker waited in all.
+        let waits = conditions.workers.iter();
+        let wait = waits.fold(0.0, |longest: f64, worker| longest.max(worker.mean_wait));
+        let error = wait * P99_OF_WAITS;
+        let shown = conditions.median_ttft.or(conditions.median_latency);
         if self.stamps == StampSource::User
             && self.worker_wait > WAIT_SHARE
-            && waited.is_none_or(|waited| waited * 1e9 > f64::from(TOLERATED_ERROR_NS))
+            && error * 1e9 > f64::from(TOLERATED_ERROR_NS)
+            && error > shown.unwrap_or(0.0) * UNSEEN_SHARE
         {
             let share = percent(self.worker_wait);
             let remedy = match conditions.could_stamp {
                 true => "free a core or use kernel stamps",
                 false => "free a core",
             };
+            let wait = duration(wait);
             let reason = format!(
-                "a worker waited {share} of its time for a core, unseen by stamps that are taken \
-                 after the read; {remedy}"
+                "a worker waited {share} of its time for a core, {wait} each time on average, unseen \
+                 by stamps that are taken after the read; {remedy}"
             );
             blame(Verdict::Degraded, reason);
         }
         if let (Some(late), Some(latency)) = (self.send_lateness, conditions.median_latency)
             && late.p50 > latency * LATE_SEND_SHARE
+            && late.p50 > TOLERATED_LATENESS
         {
+            let remedy = match conditions.clients {
+                1 => "free a core",
+                _ => "use fewer clients or more cores",
+            };
             let reason = format!(
-                "the median request was sent {:.3} s late, so the offered load was lower than \
-                 configured; latencies are not affected; use fewer clients or more cores",
-                late.p50
+                "the median request was sent {} late, so the offered load was lower than \
+                 configured; latencies are not affected; {remedy}",
+                duration(late.p50)
             );
             blame(Verdict::Degraded, reason);
         }
@@ -297,7 +317,10 @@ impl MeasurementQuality {
             (
                 self.recorder_wait,
                 "the recorder",
-                "use fewer clients, more cores or faster callbacks",
+                match conditions.clients {
+                    1 => "use more cores or faster callbacks",
+                    _ => "use fewer clients, more cores or faster callbacks",
+                },
             ),
             (
                 self.callback_wait,
@@ -333,14 +356,8 @@ impl MeasurementQuality {
 }
 
 impl MeasurementQuality {
-    /// Blames the meter's own machine for requests that it could not send, and lost attempts for a load
-    /// that was lower than asked for.
-    fn blame_losses(
-        &mut self,
-        lacking: &BTreeMap<LocalResource, u64>,
-        stale_wait: f64,
-        conditions: &RunConditions,
-    ) {
+    /// Blames the meter's own machine for requests that it could not send.
+    fn blame_lacks(&mut self, lacking: &BTreeMap<LocalResource, u64>) {
         for (resource, count) in lacking {
             let (name, remedy) = (resource.name(), resource.remedy().replace('`', ""));
             let requests = match count {
@@ -352,6 +369,10 @@ impl MeasurementQuality {
                 "{requests} failed because this machine has no {name} left; {remedy}"
             ));
         }
+    }
+
+    /// Blames lost attempts for a load that was lower than asked for.
+    fn blame_lost_attempts(&mut self, stale_wait: f64, conditions: &RunConditions) {
         let waited = stale_wait / conditions.client_seconds.max(1e-9);
         if waited > DEGRADED_SHARE {
             let share = waited * 100.0;

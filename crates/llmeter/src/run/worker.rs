@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::base::error::{Error, Result};
-use crate::base::{host, runtime};
+use crate::base::host::ThreadWaits;
+use crate::base::runtime;
 use crate::load::{Schedule, Session, WorkerShare};
 use crate::run::capture::{RequestId, Segment};
 use crate::run::dispatch::dispatch;
@@ -21,6 +22,8 @@ pub(crate) struct WorkerReport {
     pub(crate) busy_share: f64,
     /// Share of its time that the worker could have worked but had no core.
     pub(crate) wait_share: f64,
+    /// Seconds that it waited on average each time before it got one.
+    pub(crate) mean_wait: f64,
     /// How often the realtime clock jumped.
     pub(crate) clock_steps: u32,
 }
@@ -88,14 +91,16 @@ fn run(
 ) -> Result<WorkerReport> {
     let runtime = runtime()?;
     let start = clock::now();
-    let waited_before = host::thread_wait_seconds();
+    let waited_before = ThreadWaits::read();
     WORKER.with(|worker| worker.woke());
     let is_whole = runtime.block_on(dispatch(shared, worker, sessions, pass));
     let elapsed = clock::now().seconds_since(start).max(1e-9);
-    let waited = host::thread_wait_seconds().zip(waited_before);
+    let waited = ThreadWaits::read().zip(waited_before);
+    let (waited, mean_wait) = waited.map_or((0.0, 0.0), |(after, before)| after.since(before));
     let report = WORKER.with(|worker| WorkerReport {
         busy_share: (worker.busy_ns() as f64 * 1e-9 / elapsed).min(1.0),
-        wait_share: waited.map_or(0.0, |(after, before)| (after - before) / elapsed),
+        wait_share: waited / elapsed,
+        mean_wait,
         clock_steps: worker.clock_steps(),
     });
     let stopped = Error::Internal("a client stopped; what was measured before is kept");

@@ -33,6 +33,8 @@ fn quiet() -> RunConditions {
         callback_wait: 0.0,
         host: Some(host(0.0)),
         could_stamp: true,
+        clients: 4,
+        median_ttft: None,
         median_latency: Some(1.0),
         client_seconds: 100.0,
     }
@@ -220,12 +222,15 @@ fn conditions_that_spoil_a_run() {
             ..quiet()
         }
     };
-    let waits = worker(|worker| worker.wait_share = 0.03);
+    let waits = worker(|worker| {
+        worker.wait_share = 0.03;
+        worker.mean_wait = 0.002;
+    });
     let quality = judge(&[(100, good(false))], &waits);
     assert_verdict(
         &quality,
         Verdict::Degraded,
-        "waited 3.0 % of its time for a core",
+        "waited 3.0 % of its time for a core, 2.00 ms each time on average",
     );
     assert_eq!(quality.worker_wait, 0.03);
     assert_verdict(&judge(&[(100, good(true))], &waits), Verdict::Clean, "");
@@ -307,18 +312,103 @@ fn an_error_that_does_not_show_in_a_figure_is_no_reason() {
 }
 
 #[test]
-fn a_short_wait_for_a_core_is_weighed_against_the_latency() {
-    let conditions = |median_latency| RunConditions {
+fn waits_for_a_core_are_judged_by_how_late_they_make_a_stamp() {
+    let judged = |wait_share, mean_wait, median_ttft| {
+        let worker = WorkerReport {
+            wait_share,
+            mean_wait,
+            ..WorkerReport::default()
+        };
+        let conditions = RunConditions {
+            workers: vec![worker, WorkerReport::default()],
+            median_ttft,
+            ..quiet()
+        };
+        judge(&[(100, good(false))], &conditions).verdict
+    };
+    // One stamp in a hundred is late by 0.23 ms, in whatever share of the time: no figure shows it.
+    assert_eq!(judged(0.029, 50e-6, Some(0.01)), Verdict::Clean);
+    assert_eq!(judged(0.2, 50e-6, Some(0.01)), Verdict::Clean);
+    // By 2.3 ms: of a TTFT of 10 ms that shows, of one of a second it does not.
+    assert_eq!(judged(0.029, 500e-6, Some(0.01)), Verdict::Degraded);
+    assert_eq!(judged(0.029, 500e-6, Some(1.0)), Verdict::Clean);
+    // Without a TTFT the latency of a second counts.
+    assert_eq!(judged(0.029, 500e-6, None), Verdict::Clean);
+    assert_eq!(judged(0.029, 2e-3, None), Verdict::Degraded);
+    // Long waits that are rare.
+    assert_eq!(judged(0.009, 2e-3, None), Verdict::Clean);
+}
+
+#[test]
+fn without_a_success_no_figure_can_be_wrong() {
+    let failed = ResponseQuality {
+        is_failed: true,
+        send_lateness: Some(0.5),
+        stale_connection_wait: Some(5.0),
+        ..answer(false, &[(0, LATE), (1, LATE)])
+    };
+    let conditions = RunConditions {
         workers: vec![WorkerReport {
-            wait_share: 0.013,
+            wait_share: 0.5,
+            mean_wait: 0.1,
+            clock_steps: 1,
             ..WorkerReport::default()
         }],
-        median_latency: Some(median_latency),
+        recorder_wait: 50.0,
+        callback_wait: 50.0,
+        host: Some(host(0.5)),
         ..quiet()
     };
-    let judged = |latency| judge(&[(100, good(false))], &conditions(latency)).verdict;
-    assert_eq!(judged(0.074), Verdict::Clean);
-    assert_eq!(judged(1.0), Verdict::Degraded);
+    let quality = judge(&[(10, failed.clone())], &conditions);
+    assert_verdict(&quality, Verdict::Clean, "");
+    let lacking = ResponseQuality {
+        lacking: Some(LocalResource::Ports),
+        ..failed
+    };
+    let quality = judge(&[(10, lacking)], &conditions);
+    assert_verdict(&quality, Verdict::ClientBound, "ip_local_port_range");
+}
+
+#[test]
+fn lateness_that_no_load_shows_is_no_reason() {
+    let late = |seconds, clients| {
+        let mut late = good(true);
+        late.send_lateness = Some(seconds);
+        let conditions = RunConditions {
+            clients,
+            median_latency: Some(0.001),
+            ..quiet()
+        };
+        judge(&[(100, late)], &conditions)
+    };
+    // 11.5 % of the latency, but 115 µs.
+    assert_verdict(&late(115e-6, 4), Verdict::Clean, "");
+    let quality = late(0.0025, 4);
+    assert_verdict(&quality, Verdict::Degraded, "was sent 2.50 ms late");
+    assert!(quality.reasons[0].ends_with("; use fewer clients or more cores"));
+}
+
+#[test]
+fn one_client_is_never_told_to_be_fewer() {
+    let mut late = answer(false, &[(0, LATE), (1, LATE)]);
+    late.send_lateness = Some(0.5);
+    for could_stamp in [true, false] {
+        let conditions = RunConditions {
+            clients: 1,
+            could_stamp,
+            recorder_wait: 50.0,
+            ..quiet()
+        };
+        let quality = judge(&[(100, late.clone())], &conditions);
+        // First and last token, gaps, lateness, the recorder.
+        assert_eq!(quality.reasons.len(), 4, "{:?}", quality.reasons);
+        let advises = |reason: &String| reason.contains("fewer clients");
+        assert!(
+            !quality.reasons.iter().any(advises),
+            "{:?}",
+            quality.reasons
+        );
+    }
 }
 
 #[test]
@@ -328,6 +418,7 @@ fn nothing_is_advised_that_cannot_be_had() {
         could_stamp: false,
         workers: vec![WorkerReport {
             wait_share: 0.5,
+            mean_wait: 0.1,
             ..WorkerReport::default()
         }],
         ..quiet()
