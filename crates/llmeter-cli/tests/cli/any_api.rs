@@ -197,7 +197,7 @@ fn embeddings_show_vectors_and_no_tokens_that_are_not_generated() {
         "{}",
         said.out
     );
-    assert!(!said.out.contains("output tokens"), "{}", said.out);
+    assert!(!said.out.contains("output token"), "{}", said.out);
     let probe = [
         "probe",
         "--endpoint",
@@ -211,4 +211,5 @@ fn embeddings_show_vectors_and_no_tokens_that_are_not_generated() {
         .chain(["--base-url", &url, "--model", "m"]);
     let said = place.llmeter(probe).exits(0);
     assert!(said.out.contains("  vectors       3, of "), "{}", said.out);
+    assert!(!said.out.contains("tokens out"), "{}", said.out);
 }

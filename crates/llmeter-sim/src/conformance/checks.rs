@@ -356,11 +356,8 @@ impl Findings<'_> {
             if asked.wording.counts_input() {
                 self.equal("num_tokens_input", &Some(usage.input), &input);
             }
-            let generated = match asked.wording.generates_text() {
-                true => usage.output,
-                false => 0,
-            };
-            self.equal("num_tokens_output", &Some(generated), &output);
+            let generated = asked.wording.generates_text().then_some(usage.output);
+            self.equal("num_tokens_output", &generated, &output);
             if let Some(reason) = asked.wording.finish_reason()
                 && asked.says.tool.is_none()
             {

@@ -180,8 +180,9 @@ fn embeddings_are_counted_and_timed() {
         assert_eq!((truth.prompt_tokens, truth.completion_tokens), (6, 0));
         assert_eq!(
             (response.num_tokens_input, response.num_tokens_output),
-            (Some(6), Some(0))
+            (Some(6), None)
         );
+        assert_eq!(response.detail.num_tokens_output_source, None);
         assert_eq!(
             (response.response_text, response.time_to_first_token),
             (None, None)

@@ -405,7 +405,7 @@ pub trait FrameDecoder: Send {
     fn error_message(&self, body: &[u8]) -> Option<String>;
 
     /// Whether responses are generated text, reasoning or tool calls, so that one without any is empty.
-    /// Those of embeddings are not.
+    /// Those of embeddings are not: they have no output tokens either, unless the server reports some.
     fn generates_content(&self) -> bool {
         true
     }

@@ -209,6 +209,10 @@ impl FrameDecoder for Decoder {
     fn error_message(&self, body: &[u8]) -> Option<String> {
         error_text(body)
     }
+
+    fn generates_content(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::scripted::answers::{chunked, event, object, sized, stop, text, usage, whole_stream};
 use crate::scripted::{Scripted, Step, run, write};
+use llmeter::cost::{CostModel, InputTokens, OutputTokens};
 use llmeter::endpoint::ApiMode;
 use llmeter::{Endpoint, InvocationResponse, RunConfig};
 use serde_json::{Value, json};
@@ -114,6 +115,16 @@ fn embeddings_are_counted_and_not_kept() {
     assert_eq!(response.error, None);
     assert_eq!(response.annotations["vectors"], 2);
     assert_eq!(response.annotations["vector_dimensions"], 2);
+    assert_eq!(response.num_tokens_output, None);
+    assert_eq!(response.detail.num_tokens_output_source, None);
+    // A price of output tokens leaves nothing unknown.
+    let prices = CostModel::new().with_request(InputTokens::new(1.0).unwrap());
+    let prices = prices
+        .unwrap()
+        .with_request(OutputTokens::new(10.0).unwrap());
+    let cost = prices.unwrap().calculate_request_cost(&response);
+    assert_eq!(cost.get("OutputTokens"), Some(0.0));
+    assert!((cost.total().unwrap() - 7e-6).abs() < 1e-12);
     for (body, message) in [
         (
             sized("200 OK", "application/json", "{\"data\": []}"),

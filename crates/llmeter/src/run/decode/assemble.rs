@@ -8,14 +8,25 @@ use crate::payload::Tokenizer;
 use crate::run::prepare::Prepared;
 use llmeter_wire::clock::Stamp;
 
+/// What a response can have.
+pub(super) struct Form {
+    pub(super) is_stream: bool,
+    /// Whether it is generated content, which is made of output tokens.
+    pub(super) is_generated: bool,
+}
+
 /// The fields that come from the response itself, estimated where the server did not say.
 pub(super) fn assemble(
     builder: &mut ResponseBuilder,
-    is_stream: bool,
+    form: Form,
     end: Stamp,
     tokenizer: &dyn Tokenizer,
     prepared: &Prepared,
 ) -> InvocationResponse {
+    let Form {
+        is_stream,
+        is_generated,
+    } = form;
     let [first, first_answer, last] = builder.times();
     let succeeded = builder.error.is_none();
     let prompt = prepared.prompt.as_deref();
@@ -37,12 +48,12 @@ pub(super) fn assemble(
         (None, None) => None,
     };
     let output = match usage.output {
-        Some(count) => Some((count, output_source)),
-        None if succeeded => {
+        Some(count) if is_generated || count > 0 => Some((count, output_source)),
+        None if succeeded && is_generated => {
             let frames = builder.content_frames();
             estimate.count_of_stream(&texts, if is_stream { frames } else { 0 })
         }
-        None => None,
+        _ => None,
     };
     let (input, num_tokens_input_source) = input.unzip();
     let (output, num_tokens_output_source) = output.unzip();
@@ -115,6 +126,9 @@ fn words(text: &str) -> u64 {
     text.split_ascii_whitespace().count() as u64
 }
 
+/// Bytes of text per frame up to which frames are about tokens.
+const MAX_FRAME: u64 = 16;
+
 /// Counts what the server did not report.
 struct Estimate<'a> {
     tokenizer: &'a dyn Tokenizer,
@@ -140,7 +154,10 @@ impl<'a> Estimate<'a> {
             Some((count, TokenSource::Estimated)) => {
                 Some((count.max(frames), TokenSource::Estimated))
             }
-            None if frames > 0 => Some((frames, TokenSource::Estimated)),
+            // Where frames are few for the text, they bring many tokens each.
+            None if frames * MAX_FRAME >= texts.iter().map(|text| text.len() as u64).sum() => {
+                Some((frames, TokenSource::Estimated))
+            }
             counted => counted,
         }
     }
