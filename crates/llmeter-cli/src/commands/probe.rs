@@ -27,8 +27,8 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     if json {
         output::json(&seen.to_json(frames.unwrap_or(usize::MAX)))?;
     } else {
-        let text = report::probe(&seen, frames.unwrap_or(FRAMES));
-        output::raw(&styled(&report::fitted(&text, output::width())))?;
+        let text = report::probe_within(&seen, frames.unwrap_or(FRAMES), output::width());
+        output::raw(&styled(&text))?;
     }
     Ok(if seen.is_success() {
         Exit::Done

@@ -13,7 +13,7 @@ mod table;
 
 pub use cost::{cost, cost_within};
 pub use notes::notes;
-pub use probe::probe;
+pub use probe::{probe, probe_within};
 pub use summary::{summary, summary_within};
 pub use sweep::{sweep, sweep_within};
 pub use table::fitted;

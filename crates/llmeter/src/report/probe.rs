@@ -1,17 +1,21 @@
 //! What a probe saw, as text of at most 80 columns.
+//!
+//! Lines that are made here fit the page; none is broken again afterwards.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
 use crate::base::failure::{Failure, FailureKind};
-use crate::base::shown::escaped;
+use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::probe::{ProbeFrame, ProbeReport};
 use crate::report::summary::{duration, figure, plural};
+use crate::report::table::fitted;
 use llmeter_wire::{Phase, StampSource};
 
-/// Columns of a line.
-const WIDTH: usize = 80;
+/// Columns of a line at most, and the least that lines are made to fit.
+const MAX_WIDTH: usize = 80;
+const MIN_WIDTH: usize = 32;
 /// Columns of the names at the left.
 const NAMES: usize = 14;
 /// Lines of a response's text that are shown, and of the body of a refusal.
@@ -24,24 +28,54 @@ const LEAD: usize = 20;
 /// What a probe saw, with at most `frames` frames. Headings begin at the left, everything else is
 /// indented.
 pub fn probe(report: &ProbeReport, frames: usize) -> String {
-    let mut text = String::new();
-    connection(&mut text, report);
-    request(&mut text, report);
-    response(&mut text, report);
-    times(&mut text, report);
-    self::frames(&mut text, report, frames);
-    result(&mut text, report);
-    outcome(&mut text, report);
-    text
+    probe_within(report, frames, MAX_WIDTH)
 }
 
-fn line(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<NAMES$}{}", cut(value, WIDTH - NAMES - 2));
+/// [`probe`] in at most so many columns, as far as that can be, and never more than 80.
+pub fn probe_within(report: &ProbeReport, frames: usize, width: usize) -> String {
+    let mut page = Page::new(width.clamp(MIN_WIDTH, MAX_WIDTH));
+    connection(&mut page, report);
+    request(&mut page, report);
+    response(&mut page, report);
+    times(&mut page, report);
+    self::frames(&mut page, report, frames);
+    result(&mut page, report);
+    outcome(&mut page, report);
+    page.text
+}
+
+/// Text of lines with at most so many columns.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn new(width: usize) -> Self {
+        let text = String::new();
+        Self { text, width }
+    }
+
+    /// Columns behind the names at the left.
+    fn value_width(&self) -> usize {
+        self.width - NAMES - 2
+    }
+}
+
+impl Write for Page {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.text.write_str(text)
+    }
+}
+
+fn line(page: &mut Page, name: &str, value: &str) {
+    let value = cut(value, page.value_width());
+    let _ = writeln!(page, "  {name:<NAMES$}{value}");
 }
 
 /// A value over as many lines as it needs, at most `max`, broken between words.
-fn wrapped(text: &mut String, name: &str, value: &str, max: usize) {
-    let width = WIDTH - NAMES - 2;
+fn wrapped(page: &mut Page, name: &str, value: &str, max: usize) {
+    let width = page.value_width();
     let mut lines = Vec::new();
     for given in value.lines() {
         let mut current = String::new();
@@ -65,20 +99,20 @@ fn wrapped(text: &mut String, name: &str, value: &str, max: usize) {
     }
     shorten(&mut lines, max, width);
     for (number, part) in lines.iter().enumerate() {
-        line(text, if number == 0 { name } else { "" }, part);
+        line(page, if number == 0 { name } else { "" }, part);
     }
 }
 
 /// A body over whole lines, at most `max`, broken anywhere.
-fn block(text: &mut String, value: &str, max: usize) {
-    let width = WIDTH - 2;
+fn block(page: &mut Page, value: &str, max: usize) {
+    let width = page.width - 2;
     let words: Vec<&str> = value.split_whitespace().collect();
     let characters: Vec<char> = escaped(&words.join(" ")).chars().collect();
     let lines = characters.chunks(width).take(max.saturating_add(1));
     let mut lines: Vec<String> = lines.map(String::from_iter).collect();
     shorten(&mut lines, max, width);
     for line in lines {
-        let _ = writeln!(text, "  {}", cut(&line, width));
+        let _ = writeln!(page, "  {}", cut(&line, width));
     }
 }
 
@@ -103,18 +137,18 @@ fn cut(text: &str, max: usize) -> String {
     short
 }
 
-fn connection(text: &mut String, report: &ProbeReport) {
+fn connection(page: &mut Page, report: &ProbeReport) {
     if report.server.is_empty() {
         return;
     }
-    let _ = writeln!(text, "Connection");
-    line(text, "server", &report.server);
+    let _ = writeln!(page, "Connection");
+    line(page, "server", &report.server);
     if let Some(proxy) = &report.proxy {
-        line(text, "proxy", proxy);
+        line(page, "proxy", proxy);
     }
-    let timed = |text: &mut String, name: &str, time: Option<f64>, what: &str| {
+    let timed = |page: &mut Page, name: &str, time: Option<f64>, what: &str| {
         if let Some(time) = time {
-            line(text, name, &format!("{:<11} {what}", duration(time)));
+            line(page, name, &format!("{:<11} {what}", duration(time)));
         }
     };
     let addresses: Vec<_> = report
@@ -122,19 +156,19 @@ fn connection(text: &mut String, report: &ProbeReport) {
         .iter()
         .map(|address| address.ip().to_string())
         .collect();
-    timed(text, "DNS", report.time_to_resolve, &addresses.join(", "));
+    timed(page, "DNS", report.time_to_resolve, &addresses.join(", "));
     let address = report
         .address
         .map(|address| address.to_string())
         .unwrap_or_default();
-    timed(text, "connect", report.time_to_connect, &address);
+    timed(page, "connect", report.time_to_connect, &address);
     match report.failed_phase() {
-        Some(Phase::Connect) => line(text, "connect", "failed"),
-        Some(Phase::Proxy) => line(text, "connect", "failed at the proxy"),
+        Some(Phase::Connect) => line(page, "connect", "failed"),
+        Some(Phase::Proxy) => line(page, "connect", "failed at the proxy"),
         Some(Phase::Tls) => {
             let kind = report.error.as_ref().map(Failure::kind);
             let is_http2 = kind == Some(FailureKind::NoHttp2);
-            line(text, if is_http2 { "HTTP/2" } else { "TLS" }, "failed");
+            line(page, if is_http2 { "HTTP/2" } else { "TLS" }, "failed");
         }
         _ => {}
     }
@@ -146,35 +180,37 @@ fn connection(text: &mut String, report: &ProbeReport) {
             .unwrap_or_default();
         format!("{}, {}{alpn}", tls.version, tls.cipher)
     });
-    timed(text, "TLS", report.time_to_tls, &tls.unwrap_or_default());
+    timed(page, "TLS", report.time_to_tls, &tls.unwrap_or_default());
 }
 
-fn headers(text: &mut String, headers: &[(String, String)]) {
+fn headers(page: &mut Page, headers: &[(String, String)]) {
+    let width = page.width - 2;
     for (name, value) in headers {
-        let _ = writeln!(text, "  {}", cut(&format!("{name}: {value}"), WIDTH - 2));
+        let _ = writeln!(page, "  {}", cut(&format!("{name}: {value}"), width));
     }
 }
 
-fn request(text: &mut String, report: &ProbeReport) {
+fn request(page: &mut Page, report: &ProbeReport) {
     let Some(request) = &report.request else {
         return;
     };
     let response = report.response.as_ref();
     let is_sent = response.is_some_and(|response| response.request_time.is_some());
-    let _ = writeln!(text, "Request{}", if is_sent { "" } else { " (not sent)" });
-    let _ = writeln!(text, "  {}", cut(&request.line, WIDTH - 2));
-    headers(text, &request.headers);
-    block(text, &request.body, BODY_LINES);
+    let _ = writeln!(page, "Request{}", if is_sent { "" } else { " (not sent)" });
+    let width = page.width - 2;
+    let _ = writeln!(page, "  {}", cut(&request.line, width));
+    headers(page, &request.headers);
+    block(page, &request.body, BODY_LINES);
 }
 
-fn response(text: &mut String, report: &ProbeReport) {
+fn response(page: &mut Page, report: &ProbeReport) {
     if let Some(head) = &report.head {
-        let _ = writeln!(text, "Response\n  HTTP status {}", head.status);
-        headers(text, &head.headers);
+        let _ = writeln!(page, "Response\n  HTTP status {}", head.status);
+        headers(page, &head.headers);
     }
 }
 
-fn times(text: &mut String, report: &ProbeReport) {
+fn times(page: &mut Page, report: &ProbeReport) {
     let Some(response) = &report.response else {
         return;
     };
@@ -205,18 +241,19 @@ fn times(text: &mut String, report: &ProbeReport) {
         StampSource::Kernel => "as the kernel received them",
         StampSource::User => "as they were read",
     };
-    let _ = writeln!(text, "Times since the request's first byte, {by}");
+    let title = format!("Times since the request's first byte, {by}\n");
+    page.text.push_str(&fitted(&title, page.width));
     for (name, time) in rows {
         if let Some(time) = time {
-            line(text, name, &duration(time));
+            line(page, name, &duration(time));
         }
     }
     if let Some(time) = response.time_per_output_token {
-        line(text, "per token", &duration(time));
+        line(page, "per token", &duration(time));
     }
 }
 
-fn frames(text: &mut String, report: &ProbeReport, max: usize) {
+fn frames(page: &mut Page, report: &ProbeReport, max: usize) {
     let total = report.frames.len() as u64 + report.frames_dropped;
     let is_empty = report
         .frames
@@ -227,9 +264,9 @@ fn frames(text: &mut String, report: &ProbeReport, max: usize) {
     }
     let is_timed = report.frames.iter().any(|frame| frame.time.is_some());
     if !is_timed {
-        let _ = writeln!(text, "Body");
+        let _ = writeln!(page, "Body");
         for frame in &report.frames {
-            block(text, &frame.data, TEXT_LINES);
+            block(page, &frame.data, TEXT_LINES);
         }
         return;
     }
@@ -242,21 +279,21 @@ fn frames(text: &mut String, report: &ProbeReport, max: usize) {
         shown if shown as u64 == total => figure(total as f64),
         shown => format!("{shown} of {}", figure(total as f64)),
     };
-    let _ = writeln!(text, "Frames ({shown}; * has content)");
-    let _ = writeln!(text, "  {:>10}{:>10}", "ms", "gap");
+    let _ = writeln!(page, "Frames ({shown}; * has content)");
+    let _ = writeln!(page, "  {:>10}{:>10}", "ms", "gap");
     let mut before = None;
     for (number, frame) in report.frames.iter().enumerate() {
         if number < head || number >= report.frames.len() - tail {
-            one_frame(text, frame, before);
+            one_frame(page, frame, before);
         } else if number == head {
             let left_out = report.frames.len() - head - tail;
-            let _ = writeln!(text, "  {:>10}", format!("… {left_out} …"));
+            let _ = writeln!(page, "  {:>10}", format!("… {left_out} …"));
         }
         before = Some(frame);
     }
 }
 
-fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<&ProbeFrame>) {
+fn one_frame(page: &mut Page, frame: &ProbeFrame, before: Option<&ProbeFrame>) {
     let Some(time) = frame.time else { return };
     let gap = before.and_then(|before| before.time);
     let gap = gap.map_or_else(String::new, |before| {
@@ -269,9 +306,9 @@ fn one_frame(text: &mut String, frame: &ProbeFrame, before: Option<&ProbeFrame>)
         .map(|event| format!("{event}: "))
         .unwrap_or_default();
     let start = format!("  {:>10.2}{gap:>10} {mark} {event}", time * 1e3);
-    let width = WIDTH.saturating_sub(start.chars().count()).max(LEAD);
+    let width = page.width.saturating_sub(start.chars().count()).max(LEAD);
     let data = telling(&frame.data, before.map(|before| &*before.data), width);
-    let _ = writeln!(text, "{}", cut(&format!("{start}{data}"), WIDTH));
+    let _ = writeln!(page, "{}", cut(&format!("{start}{data}"), page.width));
 }
 
 /// A frame's data, shortened to so many characters. Frames of one stream mostly begin alike: of one
@@ -293,11 +330,11 @@ fn telling(data: &str, before: Option<&str>, width: usize) -> String {
     }
 }
 
-fn result(text: &mut String, report: &ProbeReport) {
+fn result(page: &mut Page, report: &ProbeReport) {
     let Some(response) = &report.response else {
         return;
     };
-    let mut lines = String::new();
+    let mut lines = Page::new(page.width);
     if let Some(reasoning) = &response.detail.reasoning_text {
         wrapped(&mut lines, "reasoning", reasoning, TEXT_LINES);
     }
@@ -341,28 +378,29 @@ fn result(text: &mut String, report: &ProbeReport) {
     if let Some(id) = report.server_id() {
         line(&mut lines, "id", id);
     }
-    if !lines.is_empty() {
-        let _ = write!(text, "Result\n{lines}");
+    if !lines.text.is_empty() {
+        let _ = write!(page, "Result\n{}", lines.text);
     }
 }
 
-fn outcome(text: &mut String, report: &ProbeReport) {
+fn outcome(page: &mut Page, report: &ProbeReport) {
     let heading = match report.is_success() {
         true => "Succeeded",
         false if report.is_interrupted => "Interrupted",
         false => "Failed",
     };
-    let _ = writeln!(text, "{heading}");
+    let _ = writeln!(page, "{heading}");
     if let Some(error) = &report.error
         && heading == "Failed"
     {
-        wrapped(text, "error", error.message(), usize::MAX);
+        // As a run's summary shows it.
+        wrapped(page, "error", &one_line(error.message(), SHOWN), usize::MAX);
     }
     if let Some(diagnosis) = &report.diagnosis {
-        wrapped(text, "most likely", &diagnosis.cause, usize::MAX);
-        wrapped(text, "what to do", &diagnosis.remedy, usize::MAX);
+        wrapped(page, "most likely", &diagnosis.cause, usize::MAX);
+        wrapped(page, "what to do", &diagnosis.remedy, usize::MAX);
     }
     for remark in &report.remarks {
-        wrapped(text, "note", remark, usize::MAX);
+        wrapped(page, "note", remark, usize::MAX);
     }
 }

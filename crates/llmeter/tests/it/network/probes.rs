@@ -17,6 +17,12 @@ pub(crate) fn probed(config: RunConfig) -> ProbeReport {
     for line in shown.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
+    for width in [40, 60] {
+        let shown = report::probe_within(&seen, 12, width);
+        for line in shown.lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
     seen
 }
 
@@ -124,6 +130,23 @@ fn what_came_before_a_failure_is_kept() {
     let shown = report::probe(&seen, 12);
     for part in ["Frames (2;", "half", "Failed", "what to do"] {
         assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn a_long_error_is_shown_as_short_as_a_run_shows_it() {
+    let lines: Vec<_> = (0..40).map(|line| format!("at line {line}")).collect();
+    let message = serde_json::json!({"error": {"message": lines.join("\n")}}).to_string();
+    let refusal = sized("500 Internal Server Error", "application/json", &message);
+    let seen = served(vec![write(refusal)]);
+    let shown = report::probe(&seen, 12);
+    let (_, outcome) = shown.split_once("Failed\n").unwrap();
+    let (error, _) = outcome.split_once("  most likely").unwrap_or((outcome, ""));
+    // 240 characters, of which a line takes 64.
+    assert!(error.lines().count() <= 5, "{error}");
+    for part in ["at line 0 at line 1", "…", "at line 39"] {
+        let words = error.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(part), "{part}: {error}");
     }
 }
 
