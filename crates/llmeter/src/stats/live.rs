@@ -17,6 +17,9 @@ const GROUPS: [(&str, &[&str]); 5] = [
 ];
 const OTHER: &str = "Other";
 
+/// The rate of all requests, and that of those that succeeded.
+const SUCCESSFUL_RATE: (&str, &str) = ("requests_per_minute", "successful_requests_per_minute");
+
 /// Which statistic to show, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatSpec {
@@ -30,6 +33,8 @@ pub struct StatSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveDisplay {
     entries: Vec<(String, StatSpec)>,
+    /// Whether the rate is that of successful requests, once some have failed.
+    leaves_out_failures: bool,
 }
 
 impl Default for LiveDisplay {
@@ -46,10 +51,14 @@ impl Default for LiveDisplay {
             ("output_tokens", "total_output_tokens", false),
             ("fail", "failed_requests", false),
         ];
-        Self::new(entries.map(|(label, key, is_inverted)| {
+        let entries = entries.map(|(label, key, is_inverted)| {
             let key = key.to_owned();
             (label.to_owned(), StatSpec { key, is_inverted })
-        }))
+        });
+        Self {
+            leaves_out_failures: true,
+            ..Self::new(entries)
+        }
     }
 }
 
@@ -58,6 +67,7 @@ impl LiveDisplay {
     pub fn new(entries: impl IntoIterator<Item = (String, StatSpec)>) -> Self {
         Self {
             entries: entries.into_iter().collect(),
+            leaves_out_failures: false,
         }
     }
 
@@ -91,16 +101,22 @@ impl LiveDisplay {
             let key = key.clone();
             Ok((label.clone(), StatSpec { key, is_inverted }))
         };
-        let entries = entries.iter().map(entry).collect::<Result<_>>()?;
-        Ok(Self { entries })
+        let entries = entries.iter().map(entry).collect::<Result<Vec<_>>>()?;
+        Ok(Self::new(entries))
     }
 
     /// The labels with their values as text.
     pub fn format(&self, stats: &Map<String, Value>) -> Vec<(String, String)> {
-        self.entries
-            .iter()
-            .map(|(label, spec)| (label.clone(), format_stat(spec, stats.get(&spec.key))))
-            .collect()
+        let (all, successful) = SUCCESSFUL_RATE;
+        let failed = stats.get("failed_requests").and_then(Value::as_u64);
+        let has_failures = self.leaves_out_failures && failed.unwrap_or(0) > 0;
+        let format = |(label, spec): &(String, StatSpec)| match stats.get(successful) {
+            Some(rate) if has_failures && spec.key == all => {
+                (format!("ok_{label}"), format_stat(spec, Some(rate)))
+            }
+            _ => (label.clone(), format_stat(spec, stats.get(&spec.key))),
+        };
+        self.entries.iter().map(format).collect()
     }
 
     /// The formatted labels by group, in the groups' order; empty groups are left out.
@@ -159,5 +175,32 @@ fn format_stat(spec: &StatSpec, value: Option<&Value>) -> String {
         format!("{value:.0}")
     } else {
         format!("{value:.1}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn failures_are_not_in_the_rate_that_is_shown() {
+        let stats = |failed: u64| {
+            let stats = json!({
+                "requests_per_minute": 600.0, "successful_requests_per_minute": 150.0,
+                "failed_requests": failed,
+            });
+            stats.as_object().unwrap().clone()
+        };
+        let line = |display: &LiveDisplay, failed| display.lines(&stats(failed))[0].clone();
+        let default = LiveDisplay::default();
+        let all = "  Throughput: rpm=600.0  output_tps=—  p50_tps=—";
+        assert_eq!(line(&default, 0), all);
+        let successful = "  Throughput: ok_rpm=150.0  output_tps=—  p50_tps=—";
+        assert_eq!(line(&default, 3), successful);
+        // What a configuration names is what it gets.
+        let own = LiveDisplay::from_saved(&json!({"rpm": "requests_per_minute"})).unwrap();
+        assert_eq!(line(&own, 3), "  Throughput: rpm=600.0");
     }
 }
