@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use llmeter::api::ApiMode;
 use llmeter::payload::ExtraFields;
 use llmeter::{RunSettings, Setting, SettingGroup, SettingKind};
@@ -142,11 +142,12 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
     }
     match setting.kind() {
         SettingKind::Switch => arg.action(ArgAction::SetTrue),
-        SettingKind::Count => arg.value_parser(value_parser!(u64)),
-        SettingKind::Number => arg.value_parser(parse_number),
-        SettingKind::Time => {
-            arg.value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
-        }
+        // A negative one is for the check of its range to refuse.
+        SettingKind::Count => arg.value_parser(parse_count).allow_negative_numbers(true),
+        SettingKind::Number => arg.value_parser(parse_number).allow_negative_numbers(true),
+        SettingKind::Time => arg
+            .value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
+            .allow_negative_numbers(true),
         SettingKind::Choice(names) => arg.value_parser(names.to_vec()),
         SettingKind::Api => {
             let value = |api: ApiMode| PossibleValue::new(api.name).help(api.about());
@@ -209,6 +210,11 @@ impl<S: Subset> clap::FromArgMatches for Flags<S> {
     }
 }
 
+fn parse_count(text: &str) -> Result<u64, String> {
+    let refused = |_| "not a whole number of 0 or more".to_owned();
+    text.parse().map_err(refused)
+}
+
 fn parse_number(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| "not a number".to_owned())
@@ -224,9 +230,9 @@ fn parse_place(text: &str) -> Result<String, String> {
 
 /// `FIELD=VALUE`.
 fn parse_assignment(text: &str) -> Result<String, String> {
-    match ExtraFields::is_assignment(text) {
-        true => Ok(text.to_owned()),
-        false => Err("no field with a value; write it like temperature=0".to_owned()),
+    match ExtraFields::check_assignment(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(expected) => Err(format!("expected {expected}")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use llmeter::RunSettings;
 use llmeter::payload::{Payload, plain_numbers};
 use serde_json::Value;
 
@@ -38,16 +39,27 @@ pub(crate) fn payload(arguments: &PayloadCommandArguments) -> Result<Exit> {
         .collect::<Result<_>>()?;
     match &arguments.append {
         Some(path) => append(path, &payloads)?,
-        None => print(payloads)?,
+        None => print(sent(&settings, payloads)?)?,
     }
     Ok(Exit::Done)
 }
 
+/// What is sent of the payloads: the bodies that a template makes of them, or they themselves.
+fn sent(settings: &RunSettings, payloads: Vec<Payload>) -> Result<Vec<Value>> {
+    if settings.body.is_none() {
+        return Ok(payloads.into_iter().map(Value::Object).collect());
+    }
+    let endpoint = settings::endpoint_of_bodies(settings)?;
+    let bodies = payloads.iter();
+    let bodies = bodies.map(|payload| Ok(settings::body(&*endpoint, payload)?.unwrap_or_default()));
+    bodies.collect()
+}
+
 /// One payload as an object, several as a list: `--payload` takes either.
-fn print(mut payloads: Vec<Payload>) -> Result<()> {
+fn print(mut payloads: Vec<Value>) -> Result<()> {
     let mut is_shortened = false;
     if io::stdout().is_terminal() {
-        for value in payloads.iter_mut().flat_map(Payload::values_mut) {
+        for value in &mut payloads {
             is_shortened |= shorten(value);
         }
     }

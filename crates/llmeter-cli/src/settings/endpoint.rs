@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use llmeter::api::ApiMode;
-use llmeter::endpoint::EndpointSettings;
+use llmeter::endpoint::{EndpointSettings, Transport};
+use llmeter::payload::{Payload, read_json};
 use llmeter::probe::ApiKeyVariable;
 use llmeter::{Endpoint, Error, RunSettings, Setting};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use super::text_or_file;
 use crate::exit::UsageError;
@@ -63,6 +65,30 @@ pub(crate) fn endpoint(settings: &RunSettings) -> Result<Arc<dyn Endpoint>> {
         ..given(settings)?
     };
     Ok(api(settings)?.endpoint(&given)?)
+}
+
+/// An endpoint for its bodies alone: its address does not matter, and its key is not shown.
+pub(crate) fn endpoint_of_bodies(settings: &RunSettings) -> Result<Arc<dyn Endpoint>> {
+    let given = EndpointSettings {
+        base_url: Some("http://localhost/".to_owned()),
+        api_key: Some("<API-key>".to_owned().into()),
+        framing: None,
+        ..given(settings)?
+    };
+    Ok(api(settings)?.endpoint(&given)?)
+}
+
+/// The body that is sent for a payload; `None` if there is none.
+pub(crate) fn body(endpoint: &dyn Endpoint, payload: &Payload) -> Result<Option<Value>> {
+    let Transport::Http(api) = endpoint.transport() else {
+        return Ok(None);
+    };
+    let body = api.request(payload)?.body;
+    let text = std::str::from_utf8(&body)?;
+    Ok(match text.trim() {
+        "" => None,
+        text => Some(read_json(text)?),
+    })
 }
 
 /// What is said of the endpoint, without its key.

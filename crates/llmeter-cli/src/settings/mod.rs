@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
+use llmeter::payload::Payload;
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
-pub(crate) use endpoint::{api, endpoint, key_variable};
+pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
 pub(crate) use file::with_file;
 pub(crate) use payload::{has_no_content, payloads};
 
 use crate::args::RunArguments;
-use crate::callbacks;
-use crate::exit;
+use crate::{callbacks, exit, output};
 
 /// What is wrong without any content.
 pub(crate) fn nothing_to_send() -> Error {
@@ -56,6 +56,7 @@ pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<
             config.output = Some("runs".into());
             config.callbacks = callbacks;
             settings.apply(&mut config)?;
+            warn_of_unused_fields(&settings, &config);
             config
         }
     };
@@ -64,6 +65,27 @@ pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<
     }
     config.validate()?;
     Ok(config)
+}
+
+/// Says which fields of `--extra` a body's template leaves out.
+fn warn_of_unused_fields(settings: &RunSettings, config: &RunConfig) {
+    let (Some(extra), Some(_), Some(payload)) =
+        (&settings.extra, &settings.body, config.payloads.first())
+    else {
+        return;
+    };
+    let body = |payload: &Payload| body(&*config.endpoint, payload).ok();
+    let whole = body(payload);
+    for name in extra.fields().keys() {
+        let mut without = Payload::clone(payload);
+        without.remove(name);
+        if whole.is_some() && body(&without) == whole {
+            let (extra, template) = (exit::flag(Setting::Extra), exit::flag(Setting::Body));
+            output::note(&format!(
+                "warning: {extra} {name}: the template of {template} does not use it, and it is not sent"
+            ));
+        }
+    }
 }
 
 /// A saved run, changed by the settings that are given.

@@ -9,6 +9,7 @@ use llmeter::storage::Location;
 use llmeter::{Error, RunSettings, Setting};
 
 use super::text_or_file;
+use crate::exit;
 
 const DEFAULT_MAX_TOKENS: u64 = 256;
 
@@ -83,23 +84,24 @@ fn check_extra(settings: &RunSettings, extra: &ExtraFields, api: ApiMode) -> Res
             .flatten()
             .is_some()
     };
-    let one_of = |fields: &[&str]| fields.iter().any(|field| has(&[field]));
-    let limit = || spec.limit_fields.iter().any(|path| has(path));
+    let one_of = |fields: &[&str]| {
+        let field = fields.iter().find(|field| has(&[field]))?;
+        Some((*field).to_owned())
+    };
+    let limit = spec.limit_fields.iter().find(|path| has(path));
     let others = [
-        (Setting::Model, has(&["model"])),
-        (Setting::MaxTokens, limit()),
+        (Setting::Model, one_of(&["model"])),
+        (Setting::MaxTokens, limit.map(|path| path.join("."))),
         (Setting::System, one_of(spec.system_fields)),
         (Setting::Prompt, one_of(spec.prompt_fields)),
     ];
-    let both = others
+    let mut both = others
         .into_iter()
-        .find(|(setting, is_extra)| *is_extra && settings.get(*setting).is_some());
-    match both {
-        Some((setting, _)) => {
-            let error = Error::conflict(Setting::Extra, setting);
-            Err(error
-                .with_hint("both set the same field of the payload")
-                .into())
+        .filter(|(setting, _)| settings.get(*setting).is_some());
+    match both.find_map(|(setting, field)| Some((setting, field?))) {
+        Some((setting, field)) => {
+            let expected = format!("a field that {} does not set", exit::flag(setting));
+            Err(Error::invalid(Setting::Extra, field, expected).into())
         }
         None => Ok(()),
     }
@@ -131,7 +133,13 @@ fn message(settings: &RunSettings) -> Result<Option<Prompt>> {
     };
     for (kind, files) in media(settings) {
         for file in files.into_iter().flatten() {
-            prompt = prompt.item(Media::from_path(kind, file)?);
+            let media = Media::from_path(kind, file).map_err(|reason| match reason {
+                Error::Io { .. } | Error::Storage { .. } => {
+                    anyhow::Error::from(reason).context(exit::flag(kind.setting()))
+                }
+                names_it => names_it.into(),
+            });
+            prompt = prompt.item(media?);
         }
     }
     if let Some(text) = text(Setting::Prompt, &settings.prompt)? {

@@ -93,6 +93,46 @@ fn fields_are_sent_and_saved_and_repeated() {
 }
 
 #[test]
+fn a_template_shows_what_it_makes_of_fields_and_a_run_tells_of_the_others() {
+    let (place, server) = (Place::new(), Scripted::start(|_| answer()));
+    let template = r#"{"q": {{ prompt }}, "t": {{ temperature }}, "k": {{ api_key }}}"#;
+    let arguments = [
+        "--endpoint",
+        "http",
+        "--body",
+        template,
+        "--prompt",
+        "Hi",
+        "--extra",
+        "temperature=1.0",
+        "--extra",
+        "top_k=5",
+    ];
+    let shown = payload(&place, &arguments);
+    let expected = json!({"q": "Hi", "t": 1.0, "k": "<API-key>"});
+    assert_eq!(json_of(&shown), expected);
+    let template = template.replace(r#", "k": {{ api_key }}"#, "");
+    let run = [
+        "run",
+        "--quiet",
+        "--base-url",
+        &server.url,
+        "--jmespath",
+        "text=a",
+    ];
+    let said = place.llmeter([&run[..], &arguments[..3], &[&template], &arguments[4..]].concat());
+    let warnings: Vec<_> = said
+        .err
+        .lines()
+        .filter(|line| line.starts_with("warning: --extra"))
+        .collect();
+    assert_eq!(
+        warnings,
+        ["warning: --extra top_k: the template of --body does not use it, and it is not sent"]
+    );
+}
+
+#[test]
 fn fields_that_cannot_be_meant_are_refused() {
     let place = Place::new();
     place.file("one.json", r#"{"messages": [], "options": 7}"#);
@@ -103,7 +143,7 @@ fn fields_that_cannot_be_meant_are_refused() {
         ),
         (
             &["--prompt", "Hi", "--extra", "a=1", "--extra", "a.b=2"],
-            "each given once",
+            "--extra a and a.b: expected fields that are each given once",
         ),
         (
             &["--prompt", "Hi", "--extra", "stream=false"],
@@ -118,15 +158,19 @@ fn fields_that_cannot_be_meant_are_refused() {
                 "--extra",
                 "max_tokens=6",
             ],
-            "give --extra or --max-tokens, not both",
+            "--extra max_tokens: expected a field that --max-tokens does not set",
         ),
         (
             &["--prompt", "Hi", "--model", "m", "--extra", "model=x"],
-            "give --extra or --model, not both",
+            "--extra model: expected a field that --model does not set",
         ),
         (
             &["--prompt", "Hi", "--extra", "messages=[]"],
-            "give --extra or --prompt, not both",
+            "--extra messages: expected a field that --prompt does not set",
+        ),
+        (
+            &["--prompt", "Hi", "--extra", "stop=[\"a\""],
+            "expected valid JSON after the equals sign",
         ),
         (
             &["--payload", "one.json", "--extra", "options.num_ctx=1"],

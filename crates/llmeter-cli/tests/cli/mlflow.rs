@@ -105,7 +105,11 @@ fn a_run_that_cannot_be_logged_goes_on_with_a_warning_and_can_be_logged_later() 
     );
     assert_eq!(simulator.requests_served(), 1);
     let failed = place.llmeter(["mlflow", "runs/it"]).exits(1);
-    failed.one_error(&["MLflow: creating the run", "404"]);
+    failed.one_error(&[
+        "MLflow: creating the run",
+        "404",
+        "hint: is it an MLflow server? --mlflow names its address",
+    ]);
 }
 
 /// Whichever way the callback was given.

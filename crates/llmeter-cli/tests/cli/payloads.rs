@@ -111,6 +111,6 @@ fn tokens_are_counted_as_asked_when_the_server_does_not() {
     }
     Place::new()
         .run("http://127.0.0.1:9/v1", &["--tokenizer", "hf:nowhere.json"])
-        .exits(1)
+        .exits(2)
         .one_error(&["nowhere.json"]);
 }

@@ -37,6 +37,7 @@ fn snapshots_of_bad_usage() {
     let place = Place::new();
     place.file("bad.toml", "client = 3\n");
     place.file("empty.jsonl", "");
+    place.file("lines.json", "{}\n{}\n");
     let url = ["run", "--base-url", "http://localhost:8000/v1"];
     let full = [&url[..], &["--model", "m", "--prompt", "x"]].concat();
     let cases: &[(&[&str], &[&str])] = &[
@@ -72,6 +73,14 @@ fn snapshots_of_bad_usage() {
         (&full, &["--extra", "a=1", "--extra", "a.b=2"]),
         (&full, &["--extra", "stream=false"]),
         (&full, &["--extra", "model=other"]),
+        (&full, &["--extra", "messages=[]"]),
+        (&full, &["--extra", "stop=[1,"]),
+        (&full, &["--cost-input", "-1"]),
+        (&full, &["--warmup", "-1"]),
+        (&full, &["--mlflow", "nowhere"]),
+        (&full, &["--tokenizer", "hf:missing.json"]),
+        (&url, &["--model", "m", "--payload", "lines.json"]),
+        (&["show"], &["bad.toml"]),
         (&url, &["--model", "m", "--payload", "raw.jsonl"]),
         (&["show"], &["missing"]),
         (&["cost"], &["missing"]),

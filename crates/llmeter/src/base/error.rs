@@ -1,6 +1,7 @@
 //! The library's error type.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -146,8 +147,10 @@ pub enum Error {
     /// A run cannot be logged to MLflow.
     #[error("MLflow: {reason}")]
     Mlflow {
-        /// Why not, and what to do about it.
+        /// Why not.
         reason: String,
+        /// What to do about it, if the reason does not tell.
+        hint: Option<&'static str>,
     },
     /// This build of llmeter lacks a feature.
     #[error("{what}: this build of llmeter lacks the feature `{feature}`")]
@@ -288,6 +291,14 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Invalid { hint, .. } => hint.as_deref(),
+            Self::Mlflow { hint, .. } => *hint,
+            Self::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    Some("free some space, or choose another `output`")
+                }
+                ErrorKind::FileTooLarge => Some("raise the limit of the size of files (ulimit -f)"),
+                _ => None,
+            },
             Self::Unresolved { .. } => Some("check `base_url` (or `proxy`) and the network"),
             _ => None,
         }

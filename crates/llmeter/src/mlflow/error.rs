@@ -54,6 +54,17 @@ impl MlflowError {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 
+    /// What to do about it, if the message does not tell.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } | Self::Refused { status: 404, .. } => {
+                Some("is it an MLflow server? `mlflow` names its address")
+            }
+            Self::InRun { reason, .. } => reason.hint(),
+            _ => None,
+        }
+    }
+
     /// Whether further requests may fare better.
     pub(super) fn concerns_one_request(&self) -> bool {
         match self {

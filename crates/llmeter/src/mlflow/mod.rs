@@ -366,6 +366,7 @@ impl Callback for MlflowCallback {
 fn refused(reason: MlflowError) -> Error {
     Error::Mlflow {
         reason: reason.to_string(),
+        hint: reason.hint(),
     }
 }
 

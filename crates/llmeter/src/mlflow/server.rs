@@ -43,18 +43,21 @@ impl TrackingUri {
     /// # Errors
     /// If it is no http or https address; the message does not repeat what may hold a password.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let refused = |shown: &str, what: &str| {
-            let expected = "the http or https address of a tracking server, like \
-                            http://localhost:5000";
-            Error::invalid(Setting::Mlflow, shown, format!("{expected} ({what})"))
+        let expected = |what: &str| {
+            format!(
+                "the http or https address of a tracking server, like http://localhost:5000 ({what})"
+            )
         };
+        let refused =
+            |shown: &str, what: &str| Error::invalid(Setting::Mlflow, shown, expected(what));
+        let hidden = |what: &str| Error::hidden(Setting::Mlflow, expected(what));
         let text = text.trim();
         let url = Url::parse(text);
         let scheme = text.split([':', '/']).next().unwrap_or_default();
         let mut url = match url {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,
             Err(reason) if matches!(scheme, "http" | "https") => {
-                return Err(refused("the address", &reason.to_string()));
+                return Err(hidden(&reason.to_string()));
             }
             _ if scheme.starts_with("databricks") => {
                 return Err(refused("databricks", "Databricks is not supported"));
@@ -63,12 +66,18 @@ impl TrackingUri {
                 let shown = format!("{}:…", url.scheme());
                 return Err(refused(&shown, "it is no http or https address"));
             }
-            // Without a scheme it may be a path, or a host with its password.
-            Err(_) => return Err(refused("the address", "it has no http:// or https://")),
+            // It may be a path, or a host with its password.
+            Err(_) => {
+                let what = "it has no http:// or https://";
+                return Err(match text.contains('@') {
+                    true => hidden(what),
+                    false => refused(text, what),
+                });
+            }
         };
         if url.query().is_some() || url.fragment().is_some() {
             let reason = "it has a query (?…) or a fragment (#…)";
-            return Err(refused("the address", reason));
+            return Err(hidden(reason));
         }
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
@@ -204,7 +213,8 @@ mod tests {
             ("databricks://profile", "Databricks is not supported"),
             ("sqlite:///mlflow.db", "sqlite:…"),
             ("file:///tmp/mlruns", "file:…"),
-            ("./mlruns", "no http:// or https://"),
+            ("./mlruns", "mlflow ./mlruns: expected"),
+            ("//me:hush@host", "mlflow: expected"),
             ("localhost:5000", "no http or https address"),
             ("http://", "empty host"),
             ("http://host/?token=hush", "has a query"),

@@ -32,20 +32,40 @@ impl From<Payload> for ExtraFields {
 }
 
 impl ExtraFields {
-    /// From assignments like `options.seed=7`: dots lead into objects, and what is no JSON is a text.
-    /// `None` if one of them is no assignment, or two are about one field.
-    pub fn from_assignments<'a>(assignments: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+    /// From assignments like `options.seed=7`: dots lead into objects, and what is no JSON is a text,
+    /// unless it begins as a list or an object does.
+    ///
+    /// # Errors
+    /// If one of them is no assignment, or two are about one field.
+    pub fn from_assignments<'a>(assignments: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut fields = Payload::new();
+        let mut paths: Vec<Vec<&str>> = Vec::new();
         for assignment in assignments {
-            let (path, value) = parse(assignment)?;
-            insert(&mut fields, &path, value)?;
+            let (path, value) = parse(assignment)
+                .map_err(|expected| Error::invalid(Setting::Extra, assignment, expected))?;
+            if insert(&mut fields, &path, value).is_none() {
+                let mut others = paths.iter();
+                let other =
+                    others.find(|other| path.starts_with(other) || other.starts_with(&path));
+                let named = [other.unwrap_or(&path), &path].map(|path| path.join("."));
+                let expected = "fields that are each given once";
+                return Err(Error::invalid(
+                    Setting::Extra,
+                    named.join(" and "),
+                    expected,
+                ));
+            }
+            paths.push(path);
         }
-        Some(Self(fields))
+        Ok(Self(fields))
     }
 
-    /// Whether it is an assignment like `options.seed=7`.
-    pub fn is_assignment(text: &str) -> bool {
-        parse(text).is_some()
+    /// Takes an assignment like `options.seed=7`, or tells what is expected instead.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn check_assignment(text: &str) -> Result<(), String> {
+        parse(text).map(drop)
     }
 
     /// The fields.
@@ -70,15 +90,22 @@ impl ExtraFields {
 }
 
 /// The path and the value of an assignment.
-fn parse(assignment: &str) -> Option<(Vec<&str>, Value)> {
-    let (path, value) = assignment.split_once('=')?;
+fn parse(assignment: &str) -> Result<(Vec<&str>, Value), String> {
+    let no_field = || "a field with a value, like temperature=0".to_owned();
+    let (path, value) = assignment.split_once('=').ok_or_else(no_field)?;
     let path: Vec<&str> = path.split('.').map(str::trim).collect();
     if path.contains(&"") {
-        return None;
+        return Err(no_field());
     }
     let text = value.trim();
-    let value = read_json(text).unwrap_or_else(|_| text.into());
-    Some((path, value))
+    match read_json(text) {
+        Ok(value) => Ok((path, value)),
+        // Nobody means such a text.
+        Err(reason) if text.starts_with(['[', '{']) => {
+            Err(format!("valid JSON after the equals sign ({reason})"))
+        }
+        Err(_) => Ok((path, text.into())),
+    }
 }
 
 /// Sets a field that is not set yet.
@@ -144,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    fn extra(assignments: &[&str]) -> Option<ExtraFields> {
+    fn extra(assignments: &[&str]) -> Result<ExtraFields> {
         ExtraFields::from_assignments(assignments.iter().copied())
     }
 
@@ -169,19 +196,33 @@ mod tests {
             "a": 1.0, "b": "1", "c": "high", "d": {"e": true, "f": {"g": null, "h": [1]}},
             "i": "", "j": "a=b", "k": {"__llmeter_number__": "1e400"},
         });
-        assert_eq!(given, Some(object(expected).into()));
+        assert_eq!(given.unwrap(), object(expected).into());
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for bad in [
-            &["a"][..],
-            &["=1"],
-            &["a..b=1"],
-            &["a=1", "a=2"],
-            &["a=1", "a.b=2"],
+        let once = "fields that are each given once";
+        let field = "a field with a value, like temperature=0";
+        for (bad, value, expected) in [
+            (&["a"][..], "a", field),
+            (&["=1"], "=1", field),
+            (&["a..b=1"], "a..b=1", field),
+            (&["a=1", "a=2"], "a and a", once),
+            (&["c=1", "a=1", "a.b=2"], "a and a.b", once),
+            (&["a.b=1", "a=2"], "a.b and a", once),
+            (
+                &["a=[1,"],
+                "a=[1,",
+                "valid JSON after the equals sign (EOF while parsing a value at line 1 column 3)",
+            ),
+            (
+                &["a={b:1}"],
+                "a={b:1}",
+                "valid JSON after the equals sign (key must be a string at line 1 column 2)",
+            ),
         ] {
-            assert_eq!(extra(bad), None, "{bad:?}");
+            let error = extra(bad).unwrap_err().to_string();
+            assert_eq!(error, format!("extra {value}: expected {expected}"));
         }
     }
 

@@ -182,6 +182,13 @@ fn parse_line(path: &Path, number: usize, line: &[u8]) -> Result<Payload> {
     }
 }
 
+/// Whether each line that is not blank, of several, is a JSON object.
+fn is_lines(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let is_object = |line| matches!(read_json(line), Ok(Value::Object(_)));
+    text.lines().count() > 1 && lines.all(is_object)
+}
+
 /// Parses bytes that begin in line `first` of the file.
 fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -209,6 +216,9 @@ fn parse(path: &Path, first: usize, bytes: &[u8], hint: &str) -> Result<Value> {
         let reason = match non_finite_at(line, at) {
             Some(word) => format!("not valid JSON: {word} is a number that JSON cannot hold"),
             None if error.is_eof() => format!("not valid JSON: {reason}{hint}"),
+            None if is_lines(text) => format!(
+                "not valid JSON: {reason}; a file with one payload a line must be named .jsonl"
+            ),
             None => format!("not valid JSON: {reason}"),
         };
         let line = first + error.line().saturating_sub(1);

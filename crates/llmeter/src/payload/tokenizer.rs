@@ -226,7 +226,14 @@ fn tiktoken(name: &str) -> Result<Arc<dyn Tokenizer>> {
 
 #[cfg(feature = "hf-tokenizers")]
 fn hf(file: &str) -> Result<Arc<dyn Tokenizer>> {
-    Ok(Arc::new(hf::HuggingFace::from_file(file)?))
+    let read = hf::HuggingFace::from_file(file).map_err(|reason| match reason {
+        Error::Io { source, .. } => {
+            let expected = format!("a tokenizer.json that can be read ({source})");
+            Error::invalid(Setting::Tokenizer, format!("hf:{file}"), expected)
+        }
+        reason => reason,
+    });
+    Ok(Arc::new(read?))
 }
 
 #[cfg(not(feature = "hf-tokenizers"))]

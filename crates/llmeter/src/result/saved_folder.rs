@@ -39,6 +39,7 @@ impl SavedFolder {
                 has_responses: path.join(RESPONSES_FILE).exists(),
                 cloud: None,
             }),
+            Usable::Local(path) if path.exists() => Err(missing("it is a file")),
             Usable::Local(_) => Err(missing("there is no such folder")),
             Usable::Cloud(url) => {
                 let copies = temporary_folder("llmeter-copy-")?;

@@ -154,6 +154,11 @@ fn a_bad_json_file_is_named() {
             "p.json: item 2 of the list is a text, but a payload is a JSON object",
         ),
         (
+            b"{\"a\": 1}\n{\"a\": 2}\n",
+            "p.json, line 2, column 1: not valid JSON: trailing characters; a file with one payload a \
+             line must be named .jsonl",
+        ),
+        (
             b"{\n  \"a\": 1,\n}",
             "p.json, line 3, column 1: not valid JSON: trailing comma",
         ),
@@ -345,12 +350,8 @@ fn a_bad_tokenizer_file_is_named() {
     let error = tokenizer_from_spec("hf:/nowhere/tokenizer.json")
         .err()
         .unwrap();
-    assert!(
-        error
-            .to_string()
-            .starts_with("reading /nowhere/tokenizer.json: "),
-        "{error}"
-    );
+    let start = "tokenizer hf:/nowhere/tokenizer.json: expected a tokenizer.json that can be read (";
+    assert!(error.to_string().starts_with(start), "{error}");
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Form for ExtraFields {
             return Some(table.clone().into());
         }
         let assignments = Vec::<String>::read(value)?;
-        Self::from_assignments(assignments.iter().map(String::as_str))
+        Self::from_assignments(assignments.iter().map(String::as_str)).ok()
     }
 
     fn write(&self) -> Value {

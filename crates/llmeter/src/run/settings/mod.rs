@@ -130,6 +130,13 @@ fn may_be_secret(setting: Setting) -> bool {
 }
 
 fn refused(setting: Setting, value: &Value) -> Error {
+    // Which of several is wrong.
+    if setting.kind() == SettingKind::Fields
+        && let Some(given) = Vec::<String>::read(value)
+        && let Err(reason) = ExtraFields::from_assignments(given.iter().map(String::as_str))
+    {
+        return reason;
+    }
     match may_be_secret(setting) {
         true => Error::hidden(setting, expected(setting)),
         false => Error::invalid(setting, value, expected(setting)),
