@@ -151,7 +151,7 @@ metrics! {
         absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.successful(), 60.0))),
     }
-    /// Successful requests whose response was empty: no content, and no output tokens reported. They
+    /// Successful requests whose response had no content, whatever tokens it reports. They
     /// enter no latency.
     empty_responses: u64 {
         unit: "requests", absent: "when there were none",
@@ -162,8 +162,8 @@ metrics! {
         absent: "when there were none",
         source: Source::Totals(|totals| totals.success_rate_of(totals.empty)),
     }
-    /// Successful requests for a stream whose content all came in one burst: within a hundredth of the
-    /// response's time, and 0.1 ms from frame to frame at most. Something held it back, or the server
+    /// Successful requests for a stream whose content all came in one burst: all tokens at once, or eight
+    /// frames or more within a hundredth of the response's time and 0.1 ms from frame to frame at most. Something held it back, or the server
     /// does not send as it generates. They enter neither ITL nor TPOT.
     buffered_responses: u64 {
         unit: "requests", absent: "when there were none",
@@ -450,12 +450,12 @@ metrics! {
         unit: "currency", absent: "without a cost model",
         source: COSTS,
     }
-    /// Cost of a request by all dimensions of requests, over the requests whose cost is known: what the
-    /// summary calls "per request".
+    /// Cost of a request by all dimensions of requests, over the requests whose cost is known, without
+    /// costs of the run: the average is the summary's total "per request".
     request_cost: Distribution {
         key: "cost_per_request", unit: "currency", absent: "without a cost model", source: COSTS,
     }
-    /// Requests whose cost is not known, since their tokens are not. Sums lack them.
+    /// Requests whose cost is not known in full, since not all of their tokens are. Sums have what is known.
     cost_unknown_requests: u64 { unit: "requests", absent: "when all are known", source: COSTS }
     /// Cost of the run by one dimension: that of the run, or the sum over its requests.
     costs: Vec<(String, f64)> {
