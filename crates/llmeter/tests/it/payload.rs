@@ -350,7 +350,8 @@ fn a_bad_tokenizer_file_is_named() {
     let error = tokenizer_from_spec("hf:/nowhere/tokenizer.json")
         .err()
         .unwrap();
-    let start = "tokenizer hf:/nowhere/tokenizer.json: expected a tokenizer.json that can be read (";
+    let start =
+        "tokenizer hf:/nowhere/tokenizer.json: expected a tokenizer.json that can be read (";
     assert!(error.to_string().starts_with(start), "{error}");
 }
 
