@@ -1,5 +1,7 @@
 //! One request, looked at closely.
 
+use std::time::Duration;
+
 use llmeter_sim::SimConfig;
 use serde_json::Value;
 
@@ -46,7 +48,9 @@ fn the_usual_question_takes_a_limit_and_a_system_text() {
 
 #[test]
 fn an_answer_is_shown_in_phases_and_frames() {
-    let (place, server) = (Place::new(), start(quick()));
+    // Slow enough not to look like a burst on a busy machine.
+    let itl = Duration::from_millis(20);
+    let (place, server) = (Place::new(), start(SimConfig { itl, ..quick() }));
     let root = server.base_url().replace("/v1", "");
     for (api, url, path) in [
         (
