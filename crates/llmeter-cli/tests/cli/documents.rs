@@ -62,9 +62,11 @@ simulate() {
     case "$1" in --port) shift ;; *) kept+=("$1") ;; esac
     shift
   done
+  # What an earlier one said must not be taken for its word.
+  rm -f serving
   "$LLMETER" simulate --port 0 "${kept[@]}" > serving &
   server=$!
-  until grep -q '^serving http' serving; do kill -0 $server; sleep 0.01; done
+  until grep -qs '^serving http' serving; do kill -0 $server; sleep 0.01; done
   kill -INT $server
   # An interruption has a code of its own.
   wait $server || [ $? = 130 ]

@@ -64,11 +64,19 @@ fn strict_fails_a_run_that_is_not_clean() {
              --workers 8 --stamps user --run-name it --overwrite --quiet {more}"
         )
     };
-    let said = place.shell(&line("--strict")).exits(4);
-    said.one_error(&["--strict", "the measurement is "]);
-    let verdict = place.stats()["measurement_verdict"].clone();
-    assert_ne!(verdict, "clean");
-    assert!(said.out.contains("measurement: "), "{said:#?}");
+    // A machine may be quick enough for it once, not again and again.
+    let is_unclean = || {
+        let said = place.shell(&line("--strict"));
+        if place.stats()["measurement_verdict"] == "clean" {
+            said.exits(0);
+            return false;
+        }
+        let said = said.exits(4);
+        said.one_error(&["--strict", "the measurement is "]);
+        assert!(said.out.contains("measurement: "), "{said:#?}");
+        true
+    };
+    assert!((0..20).any(|_| is_unclean()));
     // The same run is a success when nobody insists.
     place.shell(&line("")).exits(0);
 }
