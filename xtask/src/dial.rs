@@ -50,7 +50,7 @@ pub(crate) fn dial(arguments: &DialArguments) -> Result<()> {
             Some(file) => Dialer::with_ca_file(&server, None, StampSource::Kernel, file)?,
             None => Dialer::new(&server, None, StampSource::Kernel)?,
         };
-        let body = r#"{"model":"m","messages":[]}"#;
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
              Content-Length: {}\r\n\r\n{body}",
