@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     clock::{self, Time},
-    exchange::{ClientGone, Exchange, NextAction, Opened, Request, Way},
+    exchange::{ClientGone, Exchange, NextAction, Opened, Request, Responder},
     http::{self, BodyDecoder, Reject},
     http2,
     incoming::Incoming,
@@ -134,7 +134,7 @@ impl Connection {
             pacer: Arc::clone(&self.pacer),
             opened: self.opened,
             free: self.free,
-            way: Way::Http1 {
+            responder: Responder::Http1 {
                 transport: &mut self.transport,
                 incoming: &mut self.incoming,
                 http11,

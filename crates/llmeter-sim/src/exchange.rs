@@ -1,4 +1,4 @@
-//! A request that is being responded to, and the way back to its client.
+//! A request that is being responded to, and what sends the response back.
 //!
 //! Belongs here: sending a request to what responds, the responses that need no model, and writing
 //! and waiting for those that do, in either version of HTTP. Generated responses are in `generate`.
@@ -69,11 +69,11 @@ pub(crate) struct Exchange<'a> {
     /// When the response before on the same connection was complete, if only then this one's turn
     /// has come.
     pub(crate) free: Time,
-    pub(crate) way: Way<'a>,
+    pub(crate) responder: Responder<'a>,
 }
 
-/// The way back to the client.
-pub(crate) enum Way<'a> {
+/// What sends the response to the client.
+pub(crate) enum Responder<'a> {
     Http1 {
         transport: &'a mut Transport,
         incoming: &'a mut Incoming,
@@ -81,7 +81,7 @@ pub(crate) enum Way<'a> {
         http11: bool,
         keep_alive: bool,
     },
-    Http2(http2::Way),
+    Http2(http2::StreamResponder),
 }
 
 /// The beginning of a response, ready to be written.
@@ -200,24 +200,24 @@ impl Exchange<'_> {
 
     /// Whether a stream's frames are sent as chunks.
     pub(crate) fn is_chunked(&self) -> bool {
-        matches!(self.way, Way::Http1 { http11: true, .. })
+        matches!(self.responder, Responder::Http1 { http11: true, .. })
     }
 
     /// What becomes of the connection after a response with this head. A client that knows no chunks
     /// learns of the end of a stream by the connection's.
     pub(crate) fn next_action(&self, head: &ResponseHead<'_>) -> NextAction {
-        match self.way {
-            Way::Http1 {
+        match self.responder {
+            Responder::Http1 {
                 http11, keep_alive, ..
             } => NextAction::from(keep_alive && (http11 || head.length.is_some())),
-            Way::Http2(_) => NextAction::Continue,
+            Responder::Http2(_) => NextAction::Continue,
         }
     }
 
     /// A response's head and the first bytes of its body.
     pub(crate) fn opening(&self, head: &ResponseHead<'_>, body: &[u8]) -> Opening {
-        match &self.way {
-            Way::Http1 { .. } => {
+        match &self.responder {
+            Responder::Http1 { .. } => {
                 let mut bytes = Vec::with_capacity(512 + body.len());
                 let is_chunked = self.is_chunked() && head.length.is_none();
                 let keep_alive = self.next_action(head) == NextAction::Continue;
@@ -225,19 +225,19 @@ impl Exchange<'_> {
                 bytes.extend_from_slice(body);
                 Opening::Http1(bytes)
             }
-            Way::Http2(_) => Opening::Http2(Box::new(http2::Opening::new(head, body))),
+            Responder::Http2(_) => Opening::Http2(Box::new(http2::Opening::new(head, body))),
         }
     }
 
     /// Writes the beginning of a response.
     pub(crate) async fn open(&mut self, opening: Opening) -> Result<(), ClientGone> {
-        match (&mut self.way, opening) {
-            (Way::Http1 { transport, .. }, Opening::Http1(bytes)) => {
+        match (&mut self.responder, opening) {
+            (Responder::Http1 { transport, .. }, Opening::Http1(bytes)) => {
                 transport.write(&bytes).await.map_err(|_| ClientGone)?;
                 Ok(())
             }
-            (Way::Http2(way), Opening::Http2(opening)) => {
-                way.open(*opening).await?;
+            (Responder::Http2(responder), Opening::Http2(opening)) => {
+                responder.open(*opening).await?;
                 Ok(())
             }
             _ => Err(ClientGone),
@@ -251,17 +251,17 @@ impl Exchange<'_> {
         whole: Opening,
         log: impl FnOnce(Time),
     ) -> Result<(), ClientGone> {
-        match (&mut self.way, whole) {
-            (Way::Http1 { transport, .. }, Opening::Http1(bytes)) => {
+        match (&mut self.responder, whole) {
+            (Responder::Http1 { transport, .. }, Opening::Http1(bytes)) => {
                 log(clock::now());
                 self.shared.count_response();
                 transport.write(&bytes).await.map_err(|_| ClientGone)?;
                 Ok(())
             }
-            (Way::Http2(way), Opening::Http2(whole)) => {
-                log(way.open(*whole).await?);
+            (Responder::Http2(responder), Opening::Http2(whole)) => {
+                log(responder.open(*whole).await?);
                 self.shared.count_response();
-                way.end(&[])
+                responder.end(&[])
             }
             _ => Err(ClientGone),
         }
@@ -269,27 +269,29 @@ impl Exchange<'_> {
 
     /// Writes all of `bytes` and gives the time of the call that took the last of them.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<Time, ClientGone> {
-        match &mut self.way {
-            Way::Http1 { transport, .. } => transport.write(bytes).await.map_err(|_| ClientGone),
-            Way::Http2(way) => way.write(bytes).await,
+        match &mut self.responder {
+            Responder::Http1 { transport, .. } => {
+                transport.write(bytes).await.map_err(|_| ClientGone)
+            }
+            Responder::Http2(responder) => responder.write(bytes).await,
         }
     }
 
     /// Writes the last bytes of a response.
     pub(crate) async fn end(&mut self, bytes: &[u8]) -> Result<(), ClientGone> {
-        match &mut self.way {
-            Way::Http1 { transport, .. } => {
+        match &mut self.responder {
+            Responder::Http1 { transport, .. } => {
                 transport.write(bytes).await.map_err(|_| ClientGone)?;
                 Ok(())
             }
-            Way::Http2(way) => way.end(bytes),
+            Responder::Http2(responder) => responder.end(bytes),
         }
     }
 
     /// Breaks the response off: the connection is closed, by HTTP/2 the stream is reset.
     pub(crate) fn cut(&mut self) -> NextAction {
-        if let Way::Http2(way) = &mut self.way {
-            way.reset();
+        if let Responder::Http2(responder) = &mut self.responder {
+            responder.reset();
         }
         NextAction::Close
     }
@@ -301,7 +303,7 @@ impl Exchange<'_> {
             if clock::now() >= due {
                 return Poll::Ready(Ok(asked));
             }
-            if self.way.poll_gone(cx).is_ready() {
+            if self.responder.poll_gone(cx).is_ready() {
                 return Poll::Ready(Err(ClientGone));
             }
             if !asked {
@@ -323,13 +325,13 @@ impl Exchange<'_> {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            self.way.poll_gone(cx).map(|()| Err(ClientGone))
+            self.responder.poll_gone(cx).map(|()| Err(ClientGone))
         })
         .await
     }
 }
 
-impl Way<'_> {
+impl Responder<'_> {
     /// Whether the client has gone. Wakes the task when that changes.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
@@ -338,7 +340,7 @@ impl Way<'_> {
                 incoming,
                 ..
             } => incoming.poll_gone(transport, cx),
-            Self::Http2(way) => way.poll_gone(cx),
+            Self::Http2(responder) => responder.poll_gone(cx),
         }
     }
 }

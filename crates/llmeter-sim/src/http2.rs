@@ -42,7 +42,7 @@ const WINDOW: u32 = 4 << 20;
 const MAX_STREAMS: u32 = 1024;
 
 /// A connection as `h2` reads and writes it.
-struct Line {
+struct WatchedTransport {
     transport: Transport,
     incoming: Incoming,
     frames_in: IncomingFrames,
@@ -68,7 +68,7 @@ pub(crate) async fn serve(connection: Connection) {
         opened: connection.opened,
         watch: Arc::clone(&watch),
     };
-    let line = Line {
+    let transport = WatchedTransport {
         transport: connection.transport,
         incoming: connection.incoming,
         frames_in: IncomingFrames::after(PREFACE.len()),
@@ -80,7 +80,7 @@ pub(crate) async fn serve(connection: Connection) {
         .initial_connection_window_size(WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
-        .handshake(line);
+        .handshake(transport);
     let Ok(mut connection) = handshake.await else {
         return;
     };
@@ -104,7 +104,7 @@ async fn one(request: http::Request<RecvStream>, respond: SendResponse<Bytes>, s
         pacer: session.pacer,
         opened: session.opened,
         free: Time::BEGINNING,
-        way: exchange::Way::Http2(Way {
+        responder: exchange::Responder::Http2(StreamResponder {
             id,
             respond,
             stream: None,
@@ -144,7 +144,7 @@ async fn read(mut stream: RecvStream) -> Result<Vec<u8>, Option<Reject>> {
 }
 
 /// The way back to a client by HTTP/2.
-pub(crate) struct Way {
+pub(crate) struct StreamResponder {
     id: u32,
     respond: SendResponse<Bytes>,
     /// Once the head was sent.
@@ -169,7 +169,7 @@ impl Opening {
     }
 }
 
-impl Way {
+impl StreamResponder {
     /// Sends the head and the first bytes of the body. Gives the time at which the last of them was
     /// handed over.
     pub(crate) async fn open(&mut self, opening: Opening) -> Result<Time, ClientGone> {
@@ -223,13 +223,13 @@ impl Way {
     }
 }
 
-impl Drop for Way {
+impl Drop for StreamResponder {
     fn drop(&mut self) {
         self.watch.forget(self.id);
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for WatchedTransport {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -254,7 +254,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for WatchedTransport {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -278,7 +278,7 @@ impl AsyncWrite for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for WatchedTransport {
     fn drop(&mut self) {
         self.watch.close();
     }

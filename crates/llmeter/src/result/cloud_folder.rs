@@ -69,7 +69,7 @@ async fn claim_with(store: &Store, mark: &str, known: ObjectVersion) -> Result<b
 }
 
 /// Removes what a run that does not start has written.
-pub(super) fn give_up(url: &CloudUrl) -> Result<()> {
+pub(super) fn release(url: &CloudUrl) -> Result<()> {
     let url = url.clone();
     block_on(async move {
         let store = Store::open(&url)?;

@@ -98,7 +98,7 @@ impl RunFolder {
     }
 
     /// Gives back a folder whose run does not start: nothing of the run is left in it.
-    pub(crate) fn give_up(self) {
+    pub(crate) fn release(self) {
         for name in RUN_FILES {
             let _ = fs::remove_file(self.path.join(name));
         }
@@ -107,7 +107,7 @@ impl RunFolder {
             let _ = fs::remove_dir(&self.path);
         }
         if let Ok(Usable::Cloud(url)) = self.location.usable()
-            && let Err(reason) = cloud_folder::give_up(url)
+            && let Err(reason) = cloud_folder::release(url)
         {
             tracing::warn!(%reason, "the folder of a run that did not start is left over");
         }
@@ -161,7 +161,7 @@ impl RunFolder {
         Self::existing(location).inspect_err(|_| {
             if let Ok(Usable::Cloud(url)) = location.usable() {
                 // The reason why nothing is written tells enough.
-                let _ = cloud_folder::give_up(url);
+                let _ = cloud_folder::release(url);
             }
         })
     }
@@ -410,7 +410,7 @@ mod tests {
         assert!(matches!(error, Error::FolderInUse { .. }), "{error}");
         let folder = RunFolder::create(&path, true).unwrap();
         assert_eq!(names(&path), ["llmeter.json", "notes.txt"]);
-        folder.give_up();
+        folder.release();
         assert_eq!(names(&path), ["notes.txt"], "only what is not the run's");
         RunFolder::create(&path, false).unwrap();
     }
@@ -429,7 +429,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(base.path().join("run"), false).unwrap();
         folder.write_config(&json!({"clients": 1})).unwrap();
-        folder.give_up();
+        folder.release();
         assert_eq!(names(base.path()), [""; 0]);
     }
 

@@ -67,9 +67,9 @@ impl Pacing {
         }
         self.seems_failed = false;
         let begin = clock::now();
-        let patience = begin.after(VERDICT_WAIT);
+        let deadline = begin.after(VERDICT_WAIT);
         while outcomes.told.load(Ordering::Acquire) < self.sent
-            && clock::now() < patience
+            && clock::now() < deadline
             && !shared.is_stopping()
         {
             tokio::time::sleep(VERDICT_POLL).await;

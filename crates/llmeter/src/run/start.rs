@@ -78,7 +78,7 @@ impl Plan {
                 // The workers that did start must not go on without this function.
                 interrupt.abort();
                 if let Some(folder) = folder {
-                    folder.give_up();
+                    folder.release();
                 }
                 return Err(reason);
             }
@@ -166,7 +166,7 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
     match write_first_files(&folder, config, &name) {
         Ok(()) => Ok((name, Some(folder))),
         Err(reason) => {
-            folder.give_up();
+            folder.release();
             Err(reason)
         }
     }
