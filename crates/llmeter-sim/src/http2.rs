@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use h2::{
     Reason, RecvStream, SendStream,
     server::{Builder, SendResponse},
@@ -84,10 +85,27 @@ pub(crate) async fn serve(connection: Connection) {
     let Ok(mut connection) = handshake.await else {
         return;
     };
-    // This task reads and writes for all requests; each has a task of its own.
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        tokio::spawn(one(request, respond, session.clone()));
-    }
+    // One task reads, writes and responds: with a task for each request, the end of a response would
+    // follow its last token only after the tokens of all other connections.
+    let mut requests = FuturesUnordered::new();
+    poll_fn(|cx| {
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    requests.push(one(request, respond, session.clone()));
+                    continue;
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            while let Poll::Ready(Some(())) = requests.poll_next_unpin(cx) {}
+            // What they gave the connection to send goes at once, and they go on at once.
+            if !session.watch.take_queued() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
 }
 
 /// Reads the rest of a request and responds.
@@ -189,6 +207,7 @@ impl StreamResponder {
         let stream = self.stream.as_mut().ok_or(ClientGone)?;
         self.sent += bytes.len() as u64;
         stream.send_data(bytes, false).map_err(|_| ClientGone)?;
+        self.watch.queued();
         poll_fn(|cx| {
             if let Poll::Ready(handed) = self.watch.poll_handed(self.id, self.sent, cx) {
                 return Poll::Ready(handed.ok_or(ClientGone));
@@ -203,10 +222,13 @@ impl StreamResponder {
     pub(crate) fn end(&mut self, bytes: &[u8]) -> Result<(), ClientGone> {
         let stream = self.stream.as_mut().ok_or(ClientGone)?;
         let bytes = Bytes::copy_from_slice(bytes);
-        stream.send_data(bytes, true).map_err(|_| ClientGone)
+        stream.send_data(bytes, true).map_err(|_| ClientGone)?;
+        self.watch.queued();
+        Ok(())
     }
 
     pub(crate) fn reset(&mut self) {
+        self.watch.queued();
         match &mut self.stream {
             Some(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
             None => self.respond.send_reset(Reason::INTERNAL_ERROR),

@@ -20,6 +20,7 @@ pub struct TimedStream {
     socket: Socket,
     stamps: StampSource,
     first_write: Option<Stamp>,
+    last_write: Option<Stamp>,
     last_read: Arrival,
     /// When the socket was last known to hold no bytes.
     drained: Stamp,
@@ -41,6 +42,7 @@ impl TimedStream {
             socket,
             stamps,
             first_write: None,
+            last_write: None,
             last_read: Arrival::default(),
             drained: clock::now(),
         }
@@ -54,6 +56,13 @@ impl TimedStream {
     /// When the first write since [`arm`](Self::arm) was handed to the kernel.
     pub fn first_write(&self) -> Option<Stamp> {
         self.first_write
+    }
+
+    /// When the last bytes went either way: immediately before the write that handed them to the
+    /// kernel, or when they arrived. `None` if none have.
+    pub fn last_exchange(&self) -> Option<Stamp> {
+        let arrived = (self.last_read != Arrival::default()).then_some(self.last_read.at);
+        self.last_write.max(arrived)
     }
 
     /// When the bytes of the last read arrived.
@@ -173,6 +182,7 @@ impl AsyncWrite for TimedStream {
         let this = self.get_mut();
         let before = clock::now();
         let written = ready!(this.socket.poll_write(context, bytes))?;
+        this.last_write = Some(before);
         if this.first_write.is_none() {
             this.first_write = Some(before);
             // A response cannot arrive before its request has left.

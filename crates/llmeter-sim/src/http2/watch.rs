@@ -21,6 +21,8 @@ pub(super) struct Watch(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     streams: HashMap<u32, StreamTimes>,
+    /// Whether there may be something to write.
+    is_queued: bool,
     is_closed: bool,
 }
 
@@ -63,6 +65,16 @@ impl Watch {
             }
             _ => Poll::Ready(None),
         }
+    }
+
+    /// A response gave the connection something to send.
+    pub(super) fn queued(&self) {
+        self.lock().is_queued = true;
+    }
+
+    /// Whether that happened since the last time this was asked.
+    pub(super) fn take_queued(&self) -> bool {
+        std::mem::take(&mut self.lock().is_queued)
     }
 
     /// A request is over.

@@ -1,5 +1,7 @@
 //! How far the measurement can be trusted: llmeter's own error, and the verdict on it.
 
+mod ending;
+
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
@@ -9,7 +11,7 @@ use crate::base::host::HostShares;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
-use llmeter_wire::clock::Stamp;
+use ending::{Ending, Endings};
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -41,8 +43,9 @@ const UNSEEN: f64 = 2.0;
 pub(crate) struct ResponseQuality {
     delays_ns: Vec<u32>,
     kernel_reads: u32,
-    /// When the last content frame arrived.
-    last_arrival: Option<Stamp>,
+    /// How the last content frame arrived, and what came after it.
+    last_content: Option<Arrival>,
+    ending: Ending,
     content_frames: u32,
     uncertain_frames: u32,
     /// How far the first and the last content frame's stamp may be off, in nanoseconds.
@@ -69,7 +72,9 @@ impl ResponseQuality {
     /// read in several parts, which then have one stamp.
     pub(crate) fn content_frame(&mut self, arrival: Arrival) {
         let is_blurred = arrival.blur_ns > TOLERATED_ERROR_NS;
-        let shares_stamp = self.last_arrival.replace(arrival.at) == Some(arrival.at);
+        let last = self.last_content.replace(arrival);
+        let shares_stamp = last.is_some_and(|last| last.at == arrival.at);
+        self.ending = Ending::Unknown;
         if arrival.is_kernel {
             // Then the stamp is right for this frame, and too late for the one before it.
             self.uncertain_frames += u32::from(is_blurred && shares_stamp);
@@ -85,6 +90,15 @@ impl ResponseQuality {
             self.last_error_ns = arrival.blur_ns;
         }
         self.content_frames += 1;
+    }
+
+    /// A frame without content.
+    pub(crate) fn other_frame(&mut self, arrival: Arrival) {
+        if let Some(content) = self.last_content
+            && self.ending == Ending::Unknown
+        {
+            self.ending = Ending::of(content, arrival);
+        }
     }
 
     /// Whether the time to first or last token may be wrong by more than 1 ms.
@@ -120,6 +134,7 @@ pub(crate) struct QualityMeter {
     requests: u64,
     uncertain_requests: u64,
     doubtful_requests: u64,
+    endings: Endings,
     frames: u64,
     uncertain_frames: u64,
     on_new_connection: u64,
@@ -158,6 +173,7 @@ impl QualityMeter {
             requests: 0,
             uncertain_requests: 0,
             doubtful_requests: 0,
+            endings: Endings::default(),
             frames: 0,
             uncertain_frames: 0,
             on_new_connection: 0,
@@ -181,6 +197,11 @@ impl QualityMeter {
         if !response.is_failed {
             self.uncertain_requests += u64::from(response.is_uncertain());
             self.doubtful_requests += u64::from(response.is_doubtful());
+            if !response.is_uncertain() {
+                let [_, ttlt] = response.times;
+                let unseen = ttlt.unwrap_or(0.0) * UNSEEN_SHARE;
+                self.endings.record(response.ending, unseen * 1e9);
+            }
         }
         self.frames += u64::from(response.content_frames);
         self.uncertain_frames += u64::from(response.uncertain_frames);
@@ -202,6 +223,8 @@ impl QualityMeter {
     /// Judges the run.
     pub(crate) fn judge(&self, conditions: &RunConditions) -> MeasurementQuality {
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let of_requests = |count: f64| count / self.requests.max(1) as f64;
+        let (uncertain, doubtful) = self.endings.uncertain_and_doubtful();
         let workers = &conditions.workers;
         let largest = |of: fn(&WorkerReport) -> f64| workers.iter().map(of).fold(0.0, f64::max);
         let kernel_stamped_rate = share(self.kernel_reads, self.reads);
@@ -214,7 +237,7 @@ impl QualityMeter {
             kernel_stamped_rate,
             receive_delay: spread(&self.delays),
             send_lateness: spread(&self.lateness),
-            uncertain_requests_rate: share(self.uncertain_requests, self.requests),
+            uncertain_requests_rate: of_requests(self.uncertain_requests as f64 + uncertain),
             uncertain_gaps_rate: share(self.uncertain_frames, self.frames),
             worker_busy: largest(|worker| worker.busy_share),
             worker_wait: largest(|worker| worker.wait_share),
@@ -230,7 +253,7 @@ impl QualityMeter {
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
             ..MeasurementQuality::default()
         };
-        let doubtful = share(self.doubtful_requests, self.requests);
+        let doubtful = of_requests(self.doubtful_requests as f64 + doubtful);
         // Without a successful request no figure is shown that could be wrong.
         if self.requests > 0 {
             quality.find_reasons(conditions, doubtful);

@@ -209,8 +209,9 @@ impl Assembly {
                     };
                     builder.begin_frame(mark.arrival.at);
                     decoder.frame(frame, builder);
-                    if builder.frame_has_content() {
-                        quality.content_frame(mark.arrival);
+                    match builder.frame_has_content() {
+                        true => quality.content_frame(mark.arrival),
+                        false => quality.other_frame(mark.arrival),
                     }
                 });
                 if let Err(reason) = fed {

@@ -198,6 +198,52 @@ fn merged_bytes_that_are_read_in_parts_share_a_stamp() {
     assert_eq!(quality.uncertain_frames, 1);
 }
 
+/// A response whose end has this stamp after the content's `1`.
+fn ended(at: i64, blur_ns: u32) -> ResponseQuality {
+    let arrival = |at, blur_ns| Arrival {
+        at: Stamp(at),
+        delay_ns: SOON,
+        blur_ns,
+        is_kernel: true,
+    };
+    let mut quality = ResponseQuality {
+        times: [Some(0.1), Some(0.1)],
+        ..ResponseQuality::default()
+    };
+    for stamp in [arrival(0, SOON), arrival(1, blur_ns)] {
+        quality.read(stamp);
+        quality.content_frame(stamp);
+    }
+    quality.other_frame(arrival(at, blur_ns));
+    quality.other_frame(arrival(at + 10 * i64::from(LATE), blur_ns));
+    quality
+}
+
+#[test]
+fn an_end_that_is_merged_with_the_last_token_counts_as_late_as_ends_of_its_server_are() {
+    let (merged, prompt, late) = (
+        ended(1, LATE),
+        ended(2, SOON),
+        ended(2 + i64::from(LATE), SOON),
+    );
+    let prompt_server = judge(&[(50, merged.clone()), (50, prompt.clone())], &quiet());
+    assert_verdict(&prompt_server, Verdict::Clean, "");
+    let slow_server = judge(&[(50, merged.clone()), (25, prompt), (25, late)], &quiet());
+    assert!((slow_server.uncertain_requests_rate - 0.25).abs() < 1e-9);
+    assert_verdict(&slow_server, Verdict::Degraded, "");
+    let unknown = judge(&[(100, merged)], &quiet());
+    assert!((unknown.uncertain_requests_rate - 1.0).abs() < 1e-9);
+    // Content after it says that it was no end.
+    let mut continued = ended(1, LATE);
+    continued.content_frame(Arrival {
+        at: Stamp(9),
+        is_kernel: true,
+        ..Arrival::default()
+    });
+    let continued = judge(&[(100, continued)], &quiet());
+    assert!(continued.uncertain_requests_rate < 1e-9);
+}
+
 #[test]
 fn late_sending_is_weighed_against_the_latency() {
     let mut late = good(true);
