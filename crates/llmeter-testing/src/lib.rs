@@ -54,6 +54,8 @@ pub enum Step {
     Write(Vec<u8>),
     /// Writes byte by byte, each in a segment of its own.
     Trickle(Vec<u8>),
+    /// Writes bytes again and again, as fast as the client reads, until it is gone.
+    Flood(Vec<u8>),
     /// Does nothing for a while.
     Pause(Duration),
     /// Waits until [`ScriptedServer::release`] was called.

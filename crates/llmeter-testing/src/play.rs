@@ -11,6 +11,9 @@ use socket2::SockRef;
 
 use crate::Step;
 
+/// Bytes of a flood that are written in one call.
+const FLOOD: usize = 64 * 1024;
+
 pub(crate) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
@@ -82,6 +85,12 @@ impl Socket {
                     thread::yield_now();
                     Ok(())
                 });
+            }
+            Step::Flood(bytes) => {
+                let many = bytes.repeat((FLOOD / bytes.len().max(1)).max(1));
+                loop {
+                    self.write(&many)?;
+                }
             }
             Step::Pause(time) => {
                 thread::sleep(*time);

@@ -155,6 +155,11 @@ impl EventStreamFramer {
         Ok(())
     }
 
+    /// Bytes that are held until more of the body comes.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// The body has ended.
     pub fn finish(&mut self) -> Result<(), EventStreamError> {
         if self.failed.is_none() && !self.held.is_empty() {

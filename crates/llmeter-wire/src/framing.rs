@@ -147,6 +147,15 @@ impl Framer {
         Ok(tail.filter(|tail| !tail.data.trim_ascii().is_empty()))
     }
 
+    /// Bytes that are held until more of the body comes.
+    pub fn held(&self) -> usize {
+        match &self.0 {
+            FramerKind::Sse(framer) => framer.held(),
+            FramerKind::JsonLines(framer) => framer.line.len(),
+            FramerKind::EventStream(framer) => framer.held(),
+        }
+    }
+
     /// Takes what stood between the frames so far, also after [`finish`](Self::finish). Only
     /// server-sent events leave such bytes; what is no frame elsewhere cannot be cut.
     pub fn take_outside(&mut self) -> Option<Outside> {

@@ -12,6 +12,10 @@ use crate::{HttpRequest, Proxy, ResponseHead, Server};
 pub const MAX_HEAD: usize = 64 * 1024;
 /// The maximum of header lines of a response.
 const MAX_HEADERS: usize = 128;
+/// The maximum of interim responses (status 1xx) before the response.
+const MAX_INTERIM: u32 = 64;
+/// Longest extension of a chunk, and longest trailers, in bytes.
+const MAX_CHUNK_LINE: u32 = MAX_HEAD as u32;
 
 /// The bytes of a request, head and body. A proxy that leads to a server without encryption is asked
 /// for the whole address; to one with, the request goes through its tunnel as it is.
@@ -81,6 +85,7 @@ pub struct ResponseReader {
     state: State,
     head_bytes: Vec<u8>,
     head: Option<ResponseHead>,
+    interim: u32,
     keeps_alive: bool,
     /// Whether line ends before the head belong to the response before.
     skips_line_ends: bool,
@@ -99,14 +104,31 @@ enum State {
 /// Where the reader stands in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChunkState {
-    Size { size: u64, digits: u8 },
-    Extension { size: u64 },
-    SizeEnd { size: u64 },
-    Data { left: u64 },
+    Size {
+        size: u64,
+        digits: u8,
+    },
+    Extension {
+        size: u64,
+        length: u32,
+    },
+    SizeEnd {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
-    Trailer { line_is_empty: bool },
-    TrailerEnd { line_is_empty: bool },
+    /// `length` counts all trailers.
+    Trailer {
+        line_is_empty: bool,
+        length: u32,
+    },
+    TrailerEnd {
+        line_is_empty: bool,
+        length: u32,
+    },
 }
 
 const CHUNK_START: ChunkState = ChunkState::Size { size: 0, digits: 0 };
@@ -232,6 +254,11 @@ impl ResponseReader {
         }
         let status = parsed.code.unwrap_or(0);
         if (100..200).contains(&status) && status != 101 {
+            self.interim += 1;
+            if self.interim > MAX_INTERIM {
+                let reason = format!("more than {MAX_INTERIM} interim responses");
+                return Err(HttpError::Head(reason));
+            }
             return Ok(()); // An interim response: the real head follows.
         }
         let mut head = ResponseHead::new(status);
@@ -244,9 +271,12 @@ impl ResponseReader {
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
             if is("content-length") {
                 let value = value();
-                let this: u64 = value
-                    .parse()
-                    .map_err(|_| HttpError::Length(format!("Content-Length is {value:?}")))?;
+                // A sign would pass for a number elsewhere.
+                let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+                let this: u64 = Some(&value)
+                    .filter(|_| is_number)
+                    .and_then(|value| value.parse().ok())
+                    .ok_or_else(|| HttpError::Length(format!("Content-Length is {value:?}")))?;
                 if length.is_some_and(|other| other != this) {
                     return Err(HttpError::Length("two different Content-Length".to_owned()));
                 }
@@ -266,6 +296,10 @@ impl ResponseReader {
                     }
                 }
             }
+        }
+        if is_chunked && length.is_some() {
+            let reason = "both Content-Length and Transfer-Encoding";
+            return Err(HttpError::Length(reason.to_owned()));
         }
         self.state = match (status, is_chunked, length) {
             (204 | 304, ..) => State::Done,
@@ -337,14 +371,20 @@ fn feed_chunks(
                 None => match byte {
                     b'\r' => ChunkState::SizeEnd { size },
                     b'\n' => after_size(size),
-                    b';' | b' ' | b'\t' => ChunkState::Extension { size },
+                    b';' | b' ' | b'\t' => ChunkState::Extension { size, length: 0 },
                     _ => return Err(HttpError::Chunk("a size is not hexadecimal")),
                 },
             },
-            ChunkState::Extension { size } => match byte {
+            ChunkState::Extension { size, length } => match byte {
                 b'\r' => ChunkState::SizeEnd { size },
                 b'\n' => after_size(size),
-                _ => ChunkState::Extension { size },
+                _ if length == MAX_CHUNK_LINE => {
+                    return Err(HttpError::Chunk("an extension is too long"));
+                }
+                _ => ChunkState::Extension {
+                    size,
+                    length: length + 1,
+                },
             },
             ChunkState::SizeEnd { size } => match byte {
                 b'\n' => after_size(size),
@@ -359,23 +399,26 @@ fn feed_chunks(
                 b'\n' => CHUNK_START,
                 _ => return Err(HttpError::Chunk("a chunk does not end")),
             },
-            ChunkState::Trailer { line_is_empty } => match byte {
-                b'\r' => ChunkState::TrailerEnd { line_is_empty },
+            ChunkState::Trailer {
+                length: MAX_CHUNK_LINE,
+                ..
+            } => return Err(HttpError::Chunk("its trailers are too long")),
+            ChunkState::Trailer {
+                line_is_empty,
+                length,
+            }
+            | ChunkState::TrailerEnd {
+                line_is_empty,
+                length,
+            } => match byte {
                 b'\n' if line_is_empty => return Ok((used, true)),
-                b'\n' => ChunkState::Trailer {
-                    line_is_empty: true,
+                b'\r' if matches!(state, ChunkState::Trailer { .. }) => ChunkState::TrailerEnd {
+                    line_is_empty,
+                    length,
                 },
-                _ => ChunkState::Trailer {
-                    line_is_empty: false,
-                },
-            },
-            ChunkState::TrailerEnd { line_is_empty } => match byte {
-                b'\n' if line_is_empty => return Ok((used, true)),
-                b'\n' => ChunkState::Trailer {
-                    line_is_empty: true,
-                },
-                _ => ChunkState::Trailer {
-                    line_is_empty: false,
+                byte => ChunkState::Trailer {
+                    line_is_empty: byte == b'\n',
+                    length: length + 1,
                 },
             },
         };
@@ -387,6 +430,7 @@ fn after_size(size: u64) -> ChunkState {
     match size {
         0 => ChunkState::Trailer {
             line_is_empty: true,
+            length: 0,
         },
         left => ChunkState::Data { left },
     }

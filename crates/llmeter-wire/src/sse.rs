@@ -211,6 +211,11 @@ impl SseFramer {
         self.hold(&bytes[at..])
     }
 
+    /// Bytes that are held until more of the stream comes.
+    pub fn held(&self) -> usize {
+        self.line.len() + self.data.len() + self.outside.text.len()
+    }
+
     /// Takes what stood between the events so far; none if there was nothing.
     pub fn take_outside(&mut self) -> Option<Outside> {
         (!self.outside.text.is_empty()).then(|| std::mem::take(&mut self.outside))

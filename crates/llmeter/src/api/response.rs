@@ -187,6 +187,9 @@ response_fields! {
         /// burst: all tokens at once, or eight frames or more within a hundredth of the response's time
         /// and 0.1 ms from frame to frame at most).
         pub delivery: Option<Delivery>,
+        /// Bytes of text beyond what is kept of one response: 2 MiB, reasoning and tool calls included.
+        #[unit = "bytes"]
+        pub text_dropped: Option<u64>,
         /// Frames with generated content.
         #[unit = "frames"]
         pub content_frames: Option<u32>,

@@ -28,6 +28,8 @@ pub struct ResponseBuilder {
     pub(crate) has_text: bool,
     pub(crate) reasoning: String,
     pub(crate) tool_calls: String,
+    /// Bytes of text that were not kept.
+    pub(crate) text_dropped: u64,
     pub(crate) id: Option<String>,
     pub(crate) usage: Usage,
     pub(crate) finish_reason: Option<String>,
@@ -57,6 +59,17 @@ struct Frame {
     has_content: bool,
     /// It says why generation ended.
     is_last: bool,
+}
+
+/// Bytes of text that are kept of one response, reasoning and tool calls included: half a million
+/// tokens.
+pub(crate) const MAX_TEXT: usize = 2 << 20;
+
+/// Adds a chunk to a text as far as there is room.
+fn keep(room: usize, text: &mut String, chunk: &str, dropped: &mut u64) {
+    let kept = &chunk[..chunk.floor_char_boundary(room)];
+    text.push_str(kept);
+    *dropped += (chunk.len() - kept.len()) as u64;
 }
 
 /// Seconds between two stamps, to the tenth of a microsecond to which files hold them.
@@ -89,7 +102,7 @@ impl ResponseBuilder {
     pub fn text(&mut self, chunk: &str) {
         if !chunk.is_empty() {
             self.other_content();
-            self.text.push_str(chunk);
+            keep(self.room(), &mut self.text, chunk, &mut self.text_dropped);
         }
         self.has_text = true;
     }
@@ -98,8 +111,23 @@ impl ResponseBuilder {
     pub fn reasoning(&mut self, chunk: &str) {
         if !chunk.is_empty() {
             self.content();
-            self.reasoning.push_str(chunk);
+            keep(
+                self.room(),
+                &mut self.reasoning,
+                chunk,
+                &mut self.text_dropped,
+            );
         }
+    }
+
+    /// Bytes of text of any kind that are kept.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len() + self.reasoning.len() + self.tool_calls.len()
+    }
+
+    /// Bytes of text that are still kept.
+    fn room(&self) -> usize {
+        MAX_TEXT.saturating_sub(self.text_len())
     }
 
     /// Reasoning whose text is not readable: encrypted by the provider.
@@ -111,7 +139,12 @@ impl ResponseBuilder {
     pub fn tool_call(&mut self, chunk: &str) {
         if !chunk.is_empty() {
             self.other_content();
-            self.tool_calls.push_str(chunk);
+            keep(
+                self.room(),
+                &mut self.tool_calls,
+                chunk,
+                &mut self.text_dropped,
+            );
         }
     }
 

@@ -79,6 +79,8 @@ kinds! {
     WebPage = "web_page",
     /// The response is compressed in a way that cannot be read.
     ContentEncoding = "content_encoding",
+    /// The response, or a part of it that must be kept whole, is larger than what is accepted.
+    TooLarge = "too_large",
     /// The response is empty.
     Empty = "empty_response",
     /// An endpoint of the user's own says so.

@@ -114,6 +114,11 @@ macro_rules! with_settings {
                 "Stop sending once so many requests have failed", "";
             StopOnErrorRate stop_on_error_rate: f64, Number, Load, "RATE", "0.1",
                 "Stop sending once a larger share of the requests has failed, from the twentieth on", "";
+            MaxResponseSize max_response_size: u64, Count, Load, "MIB", "256",
+                "Largest response in MiB, as far as it must be kept until it is whole: a document, or \
+                 one frame of a stream [default: 64]",
+                "A larger one fails, and its connection is closed. All responses under way together may \
+                 keep twice as much, and 128 MiB at least; of the text of one response 2 MiB are kept.";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",
                 "Keep connections alive between requests, or open a new one for each [default: keep]", "";
             Warmup warmup: u64, Count, Load, "N", "10",

@@ -4,15 +4,17 @@
 //! recorder's, on another thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::task::{Context, Poll, ready};
+use std::thread::Thread;
 
 use jiff::Timestamp;
 
-use crate::base::failure::Failure;
+use crate::base::failure::{Failure, FailureKind};
 use crate::callback::CallbackData;
 use crate::cost::Reservation;
 use crate::endpoint::ResponseBuilder;
+use crate::run::backlog::{Backlog, Flow};
 use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
 use crate::run::silence::{Question, Silence, TransportEnd};
@@ -21,7 +23,7 @@ use llmeter_wire::ResponseHead;
 use llmeter_wire::clock::{self, Stamp};
 
 /// Body bytes after which a segment is handed over before the response is complete.
-const SEGMENT_SIZE: usize = 8 * 1024;
+pub(super) const SEGMENT_SIZE: usize = 8 * 1024;
 
 /// A request, among all of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -30,6 +32,8 @@ pub(crate) struct RequestId(pub(crate) u64);
 /// A part of one response. The segments of a response stay in order.
 pub(crate) struct Segment {
     pub(crate) request: RequestId,
+    /// That of a response of several segments.
+    pub(crate) flow: Option<Arc<Flow>>,
     /// The head and its arrival; the first segment of a response that has one carries it.
     pub(crate) head: Option<Box<(ResponseHead, Arrival)>>,
     pub(crate) body: Vec<u8>,
@@ -121,57 +125,41 @@ impl SendTiming {
     }
 }
 
-/// Bytes on their way from the workers to the recorder.
-#[derive(Debug)]
-pub(crate) struct Backlog {
-    bytes: AtomicUsize,
-    highest: AtomicUsize,
-    /// Beyond this the workers begin no request until the recorder has caught up.
-    limit: usize,
+/// The way to a decoder.
+#[derive(Clone)]
+pub(crate) struct SegmentQueue {
+    segments: Sender<Segment>,
+    /// The decoder, which sleeps from time to time and is woken by none but those who wait for it.
+    decoder: Option<Thread>,
 }
 
-/// The maximum of bytes that wait for the recorder.
-const BACKLOG_LIMIT: usize = 32 * 1024 * 1024;
-/// The same for a run in low memory, beside what its clients may hand over at the same moment.
-const SMALL_BACKLOG_LIMIT: usize = 2 * 1024 * 1024;
+impl SegmentQueue {
+    /// `decoder`: the thread that takes the segments; `None` for one that waits for them.
+    pub(crate) fn new(segments: Sender<Segment>, decoder: Option<Thread>) -> Self {
+        Self { segments, decoder }
+    }
 
-impl Backlog {
-    pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
-        let in_flight = clients.saturating_mul(2 * SEGMENT_SIZE);
-        let limit = match is_low_memory {
-            true => BACKLOG_LIMIT.min(in_flight.saturating_add(SMALL_BACKLOG_LIMIT)),
-            false => BACKLOG_LIMIT,
-        };
-        Self {
-            bytes: AtomicUsize::new(0),
-            highest: AtomicUsize::new(0),
-            limit,
+    fn put(&self, segment: Segment) {
+        // The recorder outlives the workers; if it died of a panic, the run reports that.
+        let _ = self.segments.send(segment);
+    }
+
+    fn wake_decoder(&self) {
+        if let Some(decoder) = &self.decoder {
+            decoder.unpark();
         }
-    }
-
-    fn grow(&self, by: usize) {
-        let bytes = self.bytes.fetch_add(by, Ordering::Relaxed) + by;
-        self.highest.fetch_max(bytes, Ordering::Relaxed);
-    }
-
-    pub(crate) fn shrink(&self, by: usize) {
-        self.bytes.fetch_sub(by, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.limit
-    }
-
-    pub(crate) fn highest(&self) -> usize {
-        self.highest.load(Ordering::Relaxed)
     }
 }
 
 /// Collects one response's bytes on the worker's side.
 pub(crate) struct Capture {
     request: RequestId,
-    queue: Sender<Segment>,
+    queue: SegmentQueue,
     backlog: Arc<Backlog>,
+    /// The response under way, once part of it was handed over.
+    flow: Option<Arc<Flow>>,
+    /// Since when its reading waits.
+    waits_since: Option<Stamp>,
     head: Option<Box<(ResponseHead, Arrival)>>,
     /// Body bytes that were not handed over yet; the wire appends to them.
     pub(crate) body: Vec<u8>,
@@ -188,11 +176,13 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn new(queue: Sender<Segment>, backlog: Arc<Backlog>) -> Self {
+    pub(crate) fn new(queue: SegmentQueue, backlog: Arc<Backlog>) -> Self {
         Self {
             request: RequestId::default(),
             queue,
             backlog,
+            flow: None,
+            waits_since: None,
             head: None,
             body: Vec::new(),
             marks: Vec::new(),
@@ -209,6 +199,8 @@ impl Capture {
     /// What comes from here on belongs to this request.
     pub(crate) fn begin(&mut self, request: RequestId) {
         self.request = request;
+        self.flow = None;
+        self.waits_since = None;
         self.reads = 0;
         self.silence.begin();
         self.transport_end = None;
@@ -229,6 +221,31 @@ impl Capture {
         if self.body.len() >= SEGMENT_SIZE {
             self.hand_over(None);
         }
+    }
+
+    /// Ready when the response may be read on: its decoder has kept up.
+    ///
+    /// # Errors
+    /// When nothing more of it is wanted.
+    pub(crate) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        // Most responses are one segment.
+        let Some(flow) = &self.flow else {
+            return Poll::Ready(Ok(()));
+        };
+        let room = flow.poll_room(&self.backlog, context);
+        if flow.is_refused() {
+            let reason = "the response is too large";
+            return Poll::Ready(Err(Failure::new(FailureKind::TooLarge, reason)));
+        }
+        if room.is_pending() {
+            self.waits_since.get_or_insert_with(clock::now);
+            self.queue.wake_decoder();
+        }
+        ready!(room);
+        if let Some(since) = self.waits_since.take() {
+            self.backlog.note_wait(since);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// To be called when there is nothing to read: whether the response is over although its
@@ -253,7 +270,8 @@ impl Capture {
         self.sending.lose_attempt();
     }
 
-    /// Drops what came of the response: the request is sent again. When it was first sent stays. Gives the head, if the recorder has not seen it.
+    /// Drops what came of the response: the request is sent again. When it was first sent stays.
+    /// Gives the head, if the recorder has not seen it.
     pub(crate) fn restart(&mut self) -> Option<ResponseHead> {
         let head = self.head.take().map(|head| head.0);
         self.body.clear();
@@ -298,8 +316,12 @@ impl Capture {
             recent(self.expected.0, self.body.len().next_multiple_of(512)).min(2 * SEGMENT_SIZE),
             recent(self.expected.1, self.marks.len()),
         );
+        if ending.is_none() && self.flow.is_none() {
+            self.flow = Some(Arc::default());
+        }
         let mut segment = Segment {
             request: self.request,
+            flow: self.flow.clone(),
             head: self.head.take(),
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),
             marks: std::mem::replace(&mut self.marks, Vec::with_capacity(self.expected.1)),
@@ -314,8 +336,10 @@ impl Capture {
             segment.marks.shrink_to_fit();
         }
         self.backlog.grow(segment.size());
-        // The recorder outlives the workers; if it died of a panic, the run reports that.
-        let _ = self.queue.send(segment);
+        if let Some(flow) = &self.flow {
+            flow.grow(segment.size());
+        }
+        self.queue.put(segment);
     }
 }
 
@@ -331,23 +355,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_in_low_memory_lets_less_wait() {
-        let is_full = |clients: usize, is_low_memory: bool, bytes: usize| {
-            let backlog = Backlog::new(clients, is_low_memory);
-            backlog.grow(bytes);
-            backlog.is_full()
-        };
-        assert!(!is_full(64, false, BACKLOG_LIMIT));
-        assert!(is_full(64, false, BACKLOG_LIMIT + 1));
-        assert!(is_full(64, true, 4 << 20));
-        // What all clients hand over at the same moment must not hold them up.
-        assert!(!is_full(1024, true, 1024 * SEGMENT_SIZE));
-        assert!(is_full(100_000, true, BACKLOG_LIMIT + 1));
-    }
-
-    #[test]
     fn segments_have_the_room_that_they_need() {
         let (queue, segments) = std::sync::mpsc::channel();
+        let queue = SegmentQueue::new(queue, None);
         let mut capture = Capture::new(queue, Arc::new(Backlog::new(1, false)));
         // Two full segments and a short one, several times.
         for _ in 0..4 {

@@ -2,9 +2,9 @@
 
 mod http1;
 mod http2;
+mod turn;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use crate::base::failure::{Failure, FailureKind};
@@ -13,7 +13,7 @@ use crate::endpoint::{Invoke, ResponseBuilder, Transport};
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
-use crate::run::capture::{Capture, ExchangeEnd, Segment, SendTiming};
+use crate::run::capture::{Capture, ExchangeEnd, SegmentQueue, SendTiming};
 use crate::run::pacing::Pacing;
 use crate::run::pool::Channel;
 use crate::run::prefetch::Ready;
@@ -33,7 +33,7 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Carries out one request by itself.
-pub(crate) async fn once(shared: Arc<Shared>, request: Arc<Prepared>, queue: Sender<Segment>) {
+pub(crate) async fn once(shared: Arc<Shared>, request: Arc<Prepared>, queue: SegmentQueue) {
     let mut client = Client::new(shared, Arc::new(Worker::new(0, queue)), 0);
     let request = Ready::new(request);
     client.request(request, clock::now(), false).await;

@@ -75,7 +75,7 @@ impl Started {
             workers: reports,
             connections: shared.connections(),
             backlog_bytes: shared.backlog.highest() as u64,
-            recorder_wait: shared.backlog_wait(),
+            recorder_wait: shared.backlog.waited(),
             callback_wait: shared.requests.wait(),
             host: HostTimes::read()
                 .zip(self.host_before)

@@ -55,6 +55,9 @@ pub struct RunConfig {
     /// failure in a row up to 5 s, less a random part. A run whose first requests all fail in a way
     /// that does not pass by itself (a wrong key, a model that is not there) then ends at once.
     pub failure_pause: bool,
+    /// The largest response in MiB, as far as it must be kept until it is whole: a document, or one
+    /// frame of a stream. All that are under way may keep twice as much, and 128 MiB at least.
+    pub max_response_size: u64,
     /// Send no more once so many requests have failed.
     pub max_failures: Option<u64>,
     /// Send no more once a larger share of the requests than this has failed, from the twentieth on.
@@ -109,6 +112,8 @@ pub struct RunConfig {
     pub grace: Duration,
 }
 
+/// The largest response in MiB by default.
+pub(crate) const DEFAULT_MAX_RESPONSE_SIZE: u64 = 64;
 /// The maximum of workers: with more the recorder is the limit.
 const MAX_WORKERS: usize = 256;
 
@@ -125,6 +130,7 @@ impl RunConfig {
             timeout: Duration::from_secs(60),
             max_retries: 0,
             failure_pause: true,
+            max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
             max_failures: None,
             stop_on_error_rate: None,
             tokenizer: Arc::new(Whitespace),
@@ -229,6 +235,9 @@ impl RunConfig {
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
+        }
+        if self.max_response_size == 0 {
+            return Err(Error::invalid(Setting::MaxResponseSize, 0, positive));
         }
         if self.max_failures == Some(0) {
             return Err(Error::invalid(Setting::MaxFailures, 0, positive));

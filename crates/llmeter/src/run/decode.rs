@@ -5,6 +5,7 @@ mod body;
 mod completion;
 mod outside;
 mod refusal;
+mod room;
 mod shape;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use assemble::{Form, assemble};
 use body::Body;
 use completion::BodyEnd;
+use room::Room;
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
@@ -24,6 +26,7 @@ use crate::endpoint::{
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
+use crate::run::config::DEFAULT_MAX_RESPONSE_SIZE;
 use crate::run::quality::ResponseQuality;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
@@ -32,8 +35,6 @@ use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
 const MAX_ERROR_BODY: usize = 64 * 1024;
-/// Longest body of a response that is no stream.
-const MAX_WHOLE_BODY: usize = 256 * 1024 * 1024;
 
 /// What the recorder makes of a finished response.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ pub(crate) struct Decoder {
     proxy: Option<Proxy>,
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
+    room: Room,
 }
 
 impl Decoder {
@@ -66,12 +68,20 @@ impl Decoder {
             tokenizer,
             proxy: None,
             under_way: HashMap::new(),
+            room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
         }
     }
 
     /// Hides the credentials of the proxy that requests go through.
     pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
         self.proxy = proxy;
+        self
+    }
+
+    /// Bounds what responses under way may keep: of each so many MiB, and of all that `decoders` have a
+    /// part of what they may keep together.
+    pub(crate) fn within(mut self, max_response_size: u64, decoders: usize) -> Self {
+        self.room = Room::new(max_response_size, decoders);
         self
     }
 
@@ -84,7 +94,12 @@ impl Decoder {
             false => self.under_way.remove(&segment.request),
         };
         let mut assembly = begun
-            .filter(|_| !segment.is_restart)
+            .filter(|begun| {
+                if segment.is_restart {
+                    self.room.release(begun);
+                }
+                !segment.is_restart
+            })
             .unwrap_or_else(|| Box::new(Assembly::new(endpoint)));
         let fed = foreign::catch_panic(|| {
             if let Some(head) = segment.head {
@@ -99,9 +114,19 @@ impl Decoder {
             question.reply(assembly.completeness());
         }
         let Some(mut ending) = segment.ending else {
+            self.room.count(&mut assembly);
+            if let Some(failure) = self.room.refuse(&assembly) {
+                assembly.refuse(failure);
+            }
+            if let Some(flow) = &segment.flow
+                && (assembly.is_refused || assembly.has_enough())
+            {
+                flow.refuse();
+            }
             self.under_way.insert(segment.request, assembly);
             return None;
         };
+        self.room.release(&assembly);
         let finished =
             foreign::catch_panic(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
         let mut recorded = finished.unwrap_or_else(|panic| {
@@ -141,6 +166,10 @@ struct Assembly {
     is_document: bool,
     quality: ResponseQuality,
     last: Arrival,
+    /// Bytes that it keeps, as they were counted last.
+    counted: usize,
+    /// Whether it is too large.
+    is_refused: bool,
 }
 
 impl Assembly {
@@ -157,7 +186,18 @@ impl Assembly {
             is_document: false,
             quality: ResponseQuality::default(),
             last: Arrival::default(),
+            counted: 0,
+            is_refused: false,
         }
+    }
+
+    /// Nothing more of the response is kept.
+    fn refuse(&mut self, failure: Failure) {
+        self.is_refused = true;
+        self.decoder = None;
+        self.body = Body::Unknown;
+        self.unpacker = None;
+        self.builder.fail_with(failure);
     }
 
     /// Foreign code failed: from here on the response's bytes have no meaning.

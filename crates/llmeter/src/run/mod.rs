@@ -26,6 +26,7 @@
 
 mod admission;
 mod after_invoke;
+mod backlog;
 mod cancel;
 mod capture;
 mod client;

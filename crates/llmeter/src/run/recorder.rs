@@ -6,7 +6,7 @@
 //! has something to read goes first.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::endpoint::InvocationResponse;
 use crate::load::Schedule;
 use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, DecodedSink};
-use crate::run::capture::Segment;
+use crate::run::capture::{Segment, SegmentQueue};
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
 use crate::run::quality::QualityMeter;
@@ -30,8 +30,8 @@ use llmeter_wire::clock;
 
 /// Workers that one decoder thread serves.
 const WORKERS_PER_DECODER: usize = 4;
-/// How long an idle decoder sleeps. It is not woken: waking it would cost the workers a system call
-/// per response, and nobody waits for its work. Longer naps make fewer switches between the two.
+/// How long an idle decoder sleeps. It is mostly not woken: waking it would cost the workers a system
+/// call per response, and nobody waits for its work but a flood. Longer naps make fewer switches between the two.
 const DECODER_IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Responses that a decoder hands on at once, at most.
 const MAX_BATCH_LEN: usize = 256;
@@ -81,7 +81,7 @@ impl Recorder {
         observer: Option<Arc<dyn Observer>>,
         interrupt: Interrupt,
         hooked: &Arc<CallbackChain>,
-    ) -> Result<(Vec<Sender<Segment>>, Self)> {
+    ) -> Result<(Vec<SegmentQueue>, Self)> {
         let proxy = config.proxy()?;
         let (batches, recorded) = channel();
         let outlet = if hooked.has(Hook::AfterInvoke) {
@@ -94,14 +94,16 @@ impl Recorder {
         let mut decoders = Vec::with_capacity(count);
         for number in 0..count {
             let (queue, segments) = channel();
-            queues.push(queue);
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
-            let decoder = Decoder::new(endpoint, tokenizer).through(proxy.clone());
+            let decoder = Decoder::new(endpoint, tokenizer)
+                .through(proxy.clone())
+                .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());
-            decoders.push(spawn_low_priority(
-                format!("decoder-{number}"),
-                move || decode(decoder, &segments, &outlet, &shared),
-            )?);
+            let thread = spawn_low_priority(format!("decoder-{number}"), move || {
+                decode(decoder, &segments, &outlet, &shared)
+            })?;
+            queues.push(SegmentQueue::new(queue, Some(thread.thread().clone())));
+            decoders.push(thread);
         }
         let collector = Collector {
             collected: Collected {
@@ -161,7 +163,7 @@ fn decode(
         let state = loop {
             match segments.try_recv() {
                 Ok(segment) => {
-                    let size = segment.size();
+                    let (size, flow) = (segment.size(), segment.flow.clone());
                     if let Some(head) = &segment.head {
                         shared.rate_limits.note(&head.0);
                     }
@@ -178,6 +180,9 @@ fn decode(
                         Err(_) => lost += 1,
                     }
                     shared.backlog.shrink(size);
+                    if let Some(flow) = flow {
+                        flow.shrink(size);
+                    }
                     if batch.len() >= MAX_BATCH_LEN {
                         break None;
                     }
@@ -190,7 +195,7 @@ fn decode(
         }
         match state {
             None => {}
-            Some(TryRecvError::Empty) => std::thread::sleep(DECODER_IDLE_SLEEP),
+            Some(TryRecvError::Empty) => std::thread::park_timeout(DECODER_IDLE_SLEEP),
             Some(TryRecvError::Disconnected) => return lost,
         }
     }

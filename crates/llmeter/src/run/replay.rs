@@ -7,7 +7,8 @@ use crate::base::error::Result;
 use crate::callback::CallbackData;
 use crate::endpoint::{Endpoint, InvocationResponse, ResponseHead};
 use crate::payload::{Payload, Whitespace};
-use crate::run::capture::{Backlog, Capture, ExchangeEnd, Segment, SendTiming};
+use crate::run::backlog::Backlog;
+use crate::run::capture::{Capture, ExchangeEnd, Segment, SegmentQueue, SendTiming};
 use crate::run::decode::Decoder;
 use crate::run::prepare::Prepared;
 use llmeter_wire::Arrival;
@@ -33,7 +34,10 @@ impl Replay {
         Ok(Self {
             prepared: Arc::new(Prepared::new(&*endpoint, None, payload)?),
             decoder: Decoder::new(endpoint, Arc::new(Whitespace)),
-            capture: Capture::new(queue, Arc::new(Backlog::new(1, false))),
+            capture: Capture::new(
+                SegmentQueue::new(queue, None),
+                Arc::new(Backlog::new(1, false)),
+            ),
             segments,
         })
     }

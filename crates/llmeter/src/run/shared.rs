@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
-use crate::run::capture::Backlog;
+use crate::run::backlog::Backlog;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
@@ -59,7 +59,6 @@ pub(crate) struct Shared {
     started: AtomicI64,
     ended: AtomicI64,
     connections: AtomicU64,
-    backlog_wait_ns: AtomicU64,
 }
 
 impl Shared {
@@ -91,7 +90,6 @@ impl Shared {
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),
             connections: AtomicU64::new(0),
-            backlog_wait_ns: AtomicU64::new(0),
         }
     }
 
@@ -123,11 +121,6 @@ impl Shared {
 
     pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Seconds that sessions waited for the recorder, summed.
-    pub(crate) fn backlog_wait(&self) -> f64 {
-        self.backlog_wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
     /// Whether nothing more is to be sent.
@@ -162,8 +155,6 @@ impl Shared {
         while self.backlog.is_full() && !self.is_stopping() {
             tokio::time::sleep(BACKLOG_POLL).await;
         }
-        let waited = clock::now().0 - start.0;
-        self.backlog_wait_ns
-            .fetch_add(waited.max(0) as u64, Ordering::Relaxed);
+        self.backlog.note_wait(start);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::endpoint::InvocationResponse;
-use crate::run::capture::Segment;
+use crate::run::capture::{Segment, SegmentQueue};
 use crate::run::client;
 use crate::run::decode::Decoder;
 use crate::run::gate::StartBarrier;
@@ -49,7 +49,7 @@ impl SingleRequest {
         &self.prepared.request
     }
 
-    /// Carries it out on this thread as a worker would. The response's segments go to `queue`.
+    /// Carries it out on this thread as a worker would. The response's segments go to `segments`.
     ///
     /// # Errors
     /// When no runtime can be started.
@@ -58,7 +58,7 @@ impl SingleRequest {
         config: &RunConfig,
         dialer: Option<Dialer>,
         watch: Arc<dyn ConnectionWatch>,
-        queue: Sender<Segment>,
+        segments: Sender<Segment>,
         interrupt: &Interrupt,
     ) -> Result<()> {
         let runtime = worker::runtime()?;
@@ -78,7 +78,7 @@ impl SingleRequest {
         };
         runtime.block_on(async {
             tokio::select! {
-                () = client::once(Arc::new(shared), self.prepared, queue) => {}
+                () = client::once(Arc::new(shared), self.prepared, SegmentQueue::new(segments, None)) => {}
                 () = stopped => {}
             }
         });
@@ -91,8 +91,9 @@ impl SingleRequest {
         proxy: Option<Proxy>,
         segments: Receiver<Segment>,
     ) -> Option<SingleResponse> {
-        let mut decoder =
-            Decoder::new(config.endpoint.clone(), config.tokenizer.clone()).through(proxy);
+        let mut decoder = Decoder::new(config.endpoint.clone(), config.tokenizer.clone())
+            .through(proxy)
+            .within(config.max_response_size, 1);
         let (mut reads, mut stamped) = (0_u64, 0_u64);
         for segment in segments {
             let head = segment.head.iter().map(|head| head.1);
@@ -101,7 +102,12 @@ impl SingleRequest {
                 stamped += u64::from(arrival.is_kernel);
             }
             let sent = segment.ending.as_ref().and_then(|ending| ending.sending.at);
-            if let Some(recorded) = decoder.take(segment) {
+            let (size, flow) = (segment.size(), segment.flow.clone());
+            let recorded = decoder.take(segment);
+            if let Some(flow) = flow {
+                flow.shrink(size);
+            }
+            if let Some(recorded) = recorded {
                 return Some(SingleResponse {
                     response: recorded.response,
                     sent,

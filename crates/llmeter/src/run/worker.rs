@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 
 use crate::base::error::{Error, Result};
 use crate::base::host::ThreadWaits;
 use crate::base::runtime;
 use crate::load::{Schedule, Session, WorkerShare};
-use crate::run::capture::{RequestId, Segment};
+use crate::run::capture::{RequestId, SegmentQueue};
 use crate::run::dispatch::dispatch;
 use crate::run::gate::BarrierPass;
 use crate::run::pool::Pool;
@@ -32,14 +31,14 @@ pub(crate) struct WorkerReport {
 pub(crate) struct Worker {
     number: usize,
     /// To the worker's decoder.
-    pub(crate) queue: Sender<Segment>,
+    pub(crate) queue: SegmentQueue,
     pub(crate) pool: Pool,
     /// Requests that were given an id.
     requests: AtomicU64,
 }
 
 impl Worker {
-    pub(crate) fn new(number: usize, queue: Sender<Segment>) -> Self {
+    pub(crate) fn new(number: usize, queue: SegmentQueue) -> Self {
         Self {
             number,
             queue,
@@ -60,7 +59,7 @@ pub(crate) fn spawn(
     shared: Arc<Shared>,
     schedule: Arc<dyn Schedule>,
     share: WorkerShare,
-    queue: Sender<Segment>,
+    queue: SegmentQueue,
     pass: BarrierPass,
     alive: tokio::sync::mpsc::Sender<()>,
 ) -> Result<std::thread::JoinHandle<Result<WorkerReport>>> {

@@ -17,6 +17,8 @@ mod cost_model;
 mod damaged_folders;
 mod deliveries;
 mod earlier_version;
+#[cfg(target_os = "linux")]
+mod floods;
 mod golden;
 mod golden_results;
 mod golden_vectors;

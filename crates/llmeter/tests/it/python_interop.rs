@@ -414,6 +414,7 @@ prop_compose! {
             inter_token_latencies: gaps,
             inter_token_latencies_dropped: dropped,
             delivery,
+            text_dropped: frames.map(u64::from),
             content_frames: frames,
             time_to_connect: times.1,
             time_to_tls: times.2,

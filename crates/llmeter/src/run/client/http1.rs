@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::turn::Turn;
 use super::{Channel, Client, broken, no_response};
 use crate::base::failure::{Failure, FailureKind};
 use crate::run::capture::Capture;
@@ -33,6 +34,7 @@ impl Client {
             false => ResponseReader::new(),
         };
         let mut writing = Writing::new(&prepared.request);
+        let mut turn = Turn::default();
         loop {
             let read = poll_fn(|context| {
                 // A server may refuse a request while it is still being written, and then read no
@@ -41,8 +43,13 @@ impl Client {
                 self.capture
                     .sending
                     .note(connection.first_write(), intended);
+                ready!(self.capture.poll_room(context)).map_err(ReadError::TooLarge)?;
                 match poll_read_on(&mut connection, &mut reader, &mut self.capture, context) {
                     Poll::Pending if self.capture.is_over() => Poll::Ready(Ok(Read::Silence)),
+                    Poll::Pending => {
+                        turn.ends();
+                        Poll::Pending
+                    }
                     read => read,
                 }
             });
@@ -51,7 +58,7 @@ impl Client {
                     return Err(no_response(Some("it had timed out while idle".to_owned())));
                 }
                 Ok(Read::Bytes) if reader.is_done() => break,
-                Ok(Read::Bytes) => {}
+                Ok(Read::Bytes) => turn.has_read().await,
                 Ok(Read::Silence) => {
                     self.note_refusal(reader.head());
                     return Ok(clock::now());
@@ -66,6 +73,7 @@ impl Client {
                     let failure = Failure::new(FailureKind::Truncated, reason);
                     return Err(failure.in_phase(Phase::Stream));
                 }
+                Err(ReadError::TooLarge(failure)) => return Err(failure),
                 Err(ReadError::Io(reason)) => {
                     self.capture.transport_end = Some(match reason.kind() {
                         // TLS that ends without saying so.
@@ -167,6 +175,7 @@ enum Read {
 }
 
 enum ReadError {
+    TooLarge(Failure),
     Io(std::io::Error),
     Http(HttpError),
 }

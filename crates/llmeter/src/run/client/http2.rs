@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Poll, ready};
 
+use super::turn::Turn;
 use super::{Channel, Client, broken, no_response};
 use crate::base::failure::Failure;
 use crate::run::prepare::Prepared;
@@ -10,6 +11,12 @@ use crate::run::silence::TransportEnd;
 use llmeter_wire::Phase;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::http2::{Http2, Http2Error};
+
+/// Why a response is not read to its end.
+enum Stop {
+    TooLarge(Failure),
+    Http2(Http2Error),
+}
 
 impl Client {
     /// One exchange, as by HTTP/1.1: what a read brought is marked with its arrival.
@@ -25,14 +32,19 @@ impl Client {
             Err(reason) => return Err(reason.into()),
         };
         self.phase = Some(Phase::Head);
+        let mut turn = Turn::default();
         while !exchange.is_done() {
             let read = poll_fn(|context| {
+                ready!(self.capture.poll_room(context)).map_err(Stop::TooLarge)?;
                 let had_head = exchange.head().is_some();
                 let body = &mut self.capture.body;
                 let step = http2.poll_exchange(&mut exchange, body, context);
                 self.capture.sending.note(http2.first_write(), intended);
                 if step.is_pending() && self.capture.is_over() {
                     return Poll::Ready(Ok(true));
+                }
+                if step.is_pending() {
+                    turn.ends();
                 }
                 let step = ready!(step);
                 // What came before a failure is kept.
@@ -41,19 +53,20 @@ impl Client {
                     self.capture.head(head.clone(), arrival);
                 }
                 self.capture.mark(arrival);
-                Poll::Ready(step.map(|()| false))
+                Poll::Ready(step.map(|()| false).map_err(Stop::Http2))
             });
             match read.await {
-                Ok(false) => {}
+                Ok(false) => turn.has_read().await,
                 // Over by what the response says itself: the connection is not used again.
                 Ok(true) => {
                     self.note_refusal(exchange.head());
                     return Ok(clock::now());
                 }
-                Err(Http2Error::Ended(reason)) if exchange.head().is_none() => {
+                Err(Stop::TooLarge(failure)) => return Err(failure),
+                Err(Stop::Http2(Http2Error::Ended(reason))) if exchange.head().is_none() => {
                     return Err(no_response(Some(reason)));
                 }
-                Err(reason) => {
+                Err(Stop::Http2(reason)) => {
                     self.capture.transport_end = Some(match &reason {
                         Http2Error::Ended(_) => TransportEnd::Closed,
                         Http2Error::Reset(_) => TransportEnd::Reset,

@@ -51,7 +51,12 @@ pub(super) fn assemble(
         Some(count) if is_generated || count > 0 => Some((count, output_source)),
         None if succeeded && is_generated => {
             let frames = builder.content_frames();
-            estimate.count_of_stream(&texts, if is_stream { frames } else { 0 })
+            let count = estimate.count_of_stream(&texts, if is_stream { frames } else { 0 });
+            match builder.text_dropped {
+                0 => count,
+                // At least as many: the tokenizer has not seen all of it.
+                _ => count.map(|(count, _)| (count.max(frames.into()), TokenSource::Estimated)),
+            }
         }
         _ => None,
     };
@@ -91,6 +96,7 @@ pub(super) fn assemble(
             inter_token_latencies_dropped,
             num_tokens_input_source,
             num_tokens_output_source,
+            text_dropped: Some(builder.text_dropped).filter(|dropped| *dropped > 0),
             content_frames: is_stream.then(|| builder.content_frames()),
             finish_reason: builder.finish_reason.take(),
             reasoning_text: nonempty(&mut builder.reasoning),

@@ -4,7 +4,7 @@ use super::completion::{BodyEnd, frame_of};
 use super::outside;
 use super::refusal::{excerpt, refusal};
 use super::shape::{Expected, Shape, shape};
-use super::{Assembly, MAX_ERROR_BODY, MAX_WHOLE_BODY};
+use super::{Assembly, MAX_ERROR_BODY};
 use crate::api::outside::quote;
 use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::{Endpoint, Transport};
@@ -47,6 +47,16 @@ impl Body {
     /// Whether it is a stream, or may have become one.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self, Self::Events(_) | Self::Undecided(_) | Self::Unknown)
+    }
+
+    /// Bytes that it keeps until it is whole.
+    pub(super) fn kept(&self) -> usize {
+        match self {
+            Self::Unknown => 0,
+            Self::Undecided(beginning) => beginning.bytes.len(),
+            Self::Events(events) => events.framer.held(),
+            Self::Whole(kept) | Self::Error(kept) | Self::Foreign(kept) => kept.len(),
+        }
     }
 
     /// How the frames are cut, if there are any.
@@ -218,8 +228,8 @@ impl Assembly {
                     self.builder.fail_with(reason);
                 }
             }
-            Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
-            Body::Error(kept) | Body::Foreign(kept) => keep(kept, bytes, MAX_ERROR_BODY),
+            Body::Whole(kept) => kept.extend_from_slice(bytes),
+            Body::Error(kept) | Body::Foreign(kept) => keep(kept, bytes),
         }
     }
 
@@ -346,7 +356,7 @@ fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type.ends_with("+json")
 }
 
-fn keep(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    let left = limit.saturating_sub(kept.len());
+fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
+    let left = MAX_ERROR_BODY.saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(left)]);
 }

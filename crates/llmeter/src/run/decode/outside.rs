@@ -1,6 +1,7 @@
 //! JSON that stood between the events of a stream: errors that a server or a gateway wrote there, and whole
 //! responses.
 
+use super::MAX_ERROR_BODY;
 use crate::base::failure::FailureKind;
 use crate::endpoint::{FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
@@ -18,6 +19,10 @@ pub(super) fn take_json(
     let Some(json) = json_in(&outside.text) else {
         return false;
     };
+    // Such an error is short, and to look for it in the beginning of something long takes long.
+    if is_broken && json.len() > MAX_ERROR_BODY {
+        return false;
+    }
     if let Some(words) = decoder.error_message(json) {
         builder.fail(FailureKind::ServerError, words);
         return false;

@@ -48,6 +48,7 @@ impl Bench {
     /// A segment of a request whose reads brought these pieces at these milliseconds.
     fn segment(&mut self, head: Option<i64>, reads: &[(&str, i64)]) -> Segment {
         let mut segment = Segment {
+            flow: None,
             is_restart: false,
             question: None,
             request: RequestId(7),

@@ -204,6 +204,10 @@ impl RunSettings {
             &mut config.failure_pause,
             self.no_failure_pause.map(|is_off| !is_off).as_ref(),
         );
+        set(
+            &mut config.max_response_size,
+            self.max_response_size.as_ref(),
+        );
         config.max_failures = self.max_failures.or(config.max_failures);
         config.stop_on_error_rate = self.stop_on_error_rate.or(config.stop_on_error_rate);
         config.max_cost = self.max_cost.or(config.max_cost);
@@ -259,6 +263,7 @@ impl RunSettings {
             http2: Some(config.http2),
             workers: config.workers,
             no_failure_pause: Some(!config.failure_pause),
+            max_response_size: Some(config.max_response_size),
             max_failures: config.max_failures,
             stop_on_error_rate: config.stop_on_error_rate,
             max_cost: config.max_cost,

@@ -37,6 +37,7 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::NoFailurePause
         | S::MaxFailures
         | S::StopOnErrorRate
+        | S::MaxResponseSize
         | S::Connections
         | S::Warmup
         | S::Seed
