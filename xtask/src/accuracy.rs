@@ -179,7 +179,7 @@ fn connections(
     for (dialled, truth) in dialled.iter().zip(&truth) {
         connect.push(dialled.time_to_connect - seconds(dialled.begun_ns, truth.accepted_ns));
         if let Some(time) = dialled.time_to_tls {
-            tls.push(time - seconds(truth.accepted_ns, truth.handshake_ns));
+            tls.push(time - seconds(truth.hello_ns, truth.handshake_ns));
         }
     }
     let mut line = format!("{count} connections");

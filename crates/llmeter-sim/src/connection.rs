@@ -60,7 +60,7 @@ impl Connection {
         let (transport, handshake) = match &shared.tls {
             None => (Transport::Plain(stream), None),
             Some(acceptor) => match Transport::handshake(stream, acceptor).await {
-                Ok((transport, done)) => (transport, Some(done)),
+                Ok((transport, times)) => (transport, Some(times)),
                 Err(error) => {
                     tracing::debug!(%error, "a TLS handshake failed");
                     return;

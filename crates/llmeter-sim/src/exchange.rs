@@ -57,8 +57,8 @@ impl From<bool> for NextAction {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opened {
     pub(crate) accepted: Time,
-    /// When the client's end of the TLS handshake arrived, if there was one.
-    pub(crate) handshake: Option<Time>,
+    /// When the client's beginning and end of the TLS handshake arrived, if there was one.
+    pub(crate) handshake: Option<(Time, Time)>,
 }
 
 /// A request under way.

@@ -213,7 +213,8 @@ impl Exchange<'_> {
         TruthRecord {
             id: plan.completion.id.clone(),
             accepted_ns: self.opened.accepted.0,
-            handshake_ns: self.opened.handshake.map_or(0, |done| done.0),
+            hello_ns: self.opened.handshake.map_or(0, |(hello, _)| hello.0),
+            handshake_ns: self.opened.handshake.map_or(0, |(_, done)| done.0),
             arrival_ns: request.first.at.0,
             arrival_last_ns: request.last.at.0,
             kernel_arrival: request.first.kernel && request.last.kernel,

@@ -106,6 +106,9 @@ pub(crate) async fn serve(connection: Connection) {
         }
     })
     .await;
+    // Those that are left learn that the client has gone.
+    drop(connection);
+    while requests.next().await.is_some() {}
 }
 
 /// Reads the rest of a request and responds.

@@ -89,7 +89,7 @@
 //! request that was understood, in the order in which their responses ended:
 //!
 //! ```json
-//! {"id":"chatcmpl-…","accepted_ns":1,"handshake_ns":0,"arrival_ns":1,"arrival_last_ns":1,
+//! {"id":"chatcmpl-…","accepted_ns":1,"hello_ns":0,"handshake_ns":0,"arrival_ns":1,"arrival_last_ns":1,
 //!  "kernel_arrival":true,"start_ns":1,"writes":[50000001,60000001],"reasoning_writes":0,"done_ns":60000009,"prompt_tokens":3,
 //!  "completion_tokens":2,"outcome":"ok"}
 //! ```
@@ -100,8 +100,9 @@
 //! returned together share the stamp of the last of them, and so do those of one TLS record. `writes` has the time immediately
 //! before the `write` call that handed the last byte of a frame with content to the kernel, whatever
 //! is between: TLS, HTTP/2 or both. (The one frame of a non-streaming response by HTTP/1.1 has
-//! the time before TLS seals it.) `accepted_ns` and `handshake_ns` are of the request's connection:
-//! when it was accepted, and when the client's end of the TLS handshake arrived, 0 without TLS. `outcome` is `ok`, `error`, `stall`,
+//! the time before TLS seals it.) `accepted_ns`, `hello_ns` and
+//! `handshake_ns` are of the request's connection: when it was accepted, and when the client's beginning
+//! and end of the TLS handshake arrived, 0 without TLS. `outcome` is `ok`, `error`, `stall`,
 //! `cut`, `client_gone` or `stopped`. Lines reach the file within a fraction of a second and all
 //! of them before [`RunningSimulator::stop`] returns; [`read_truth`] reads them back.
 

@@ -36,20 +36,24 @@ pub(crate) enum Transport {
 pub(crate) struct TimedSocket {
     stream: TcpStream,
     receiver: Receiver,
+    first_read: Option<Time>,
     last_read: Arrival,
     /// The time immediately before the last call that handed bytes over.
     last_write: Time,
 }
 
 impl Transport {
-    /// Agrees on TLS with the client. Gives also when the bytes arrived that completed the handshake.
+    /// Agrees on TLS with the client. Gives also when the bytes arrived that began and completed the
+    /// handshake.
     pub(crate) async fn handshake(
         stream: TcpStream,
         acceptor: &TlsAcceptor,
-    ) -> io::Result<(Self, Time)> {
+    ) -> io::Result<(Self, (Time, Time))> {
         let tls = acceptor.accept(TimedSocket::new(stream)).await?;
-        let done = tls.get_ref().0.last_read.at;
-        Ok((Self::Tls(Box::new(tls)), done))
+        let socket = tls.get_ref().0;
+        let done = socket.last_read.at;
+        let times = (socket.first_read.unwrap_or(done), done);
+        Ok((Self::Tls(Box::new(tls)), times))
     }
 
     /// Whether both sides agreed on HTTP/2; without TLS the client does not ask.
@@ -161,6 +165,7 @@ impl TimedSocket {
         Self {
             stream,
             receiver: Receiver::new(),
+            first_read: None,
             last_read: Arrival {
                 at: now,
                 kernel: false,
@@ -184,6 +189,7 @@ impl AsyncRead for TimedSocket {
                 Ok((count, arrival)) => {
                     buffer.advance(count);
                     this.last_read = arrival;
+                    this.first_read.get_or_insert(arrival.at);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if is_to_be_repeated(&error) => {}

@@ -50,6 +50,10 @@ pub struct TruthRecord {
     /// When the connection that the request came on was accepted: the time after that call.
     #[serde(default)]
     pub accepted_ns: i64,
+    /// When the segment arrived with which the client began the TLS handshake of that connection; 0
+    /// without TLS.
+    #[serde(default)]
+    pub hello_ns: i64,
     /// When the segment arrived with which the client completed the TLS handshake of that
     /// connection; 0 without TLS.
     #[serde(default)]
@@ -271,6 +275,7 @@ mod tests {
         TruthRecord {
             id: id.into(),
             accepted_ns: 1,
+            hello_ns: 0,
             handshake_ns: 0,
             arrival_ns: 1,
             arrival_last_ns: 2,

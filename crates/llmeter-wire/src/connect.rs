@@ -224,16 +224,19 @@ impl Dialer {
             None => (Transport::Plain(stream), None),
             Some((connector, name)) => {
                 on_phase(Phase::Tls);
+                stream.arm();
                 let tls = connector
                     .connect(name.clone(), stream)
                     .await
                     .map_err(ConnectError::of_tls)?;
-                // The side that ends the handshake has its last word stamped, so that neither the work
-                // after it nor a wait for a core counts.
-                let done = tls.get_ref().0.last_exchange().unwrap_or_else(clock::now);
+                // From the first word to the last, so that neither the work around them nor a wait for a
+                // core counts.
+                let stream = tls.get_ref().0;
+                let begun = stream.first_write().unwrap_or(open);
+                let done = stream.last_exchange().unwrap_or_else(clock::now);
                 (
                     Transport::Tls(Box::new(tls)),
-                    Some(done.seconds_since(open)),
+                    Some(done.seconds_since(begun)),
                 )
             }
         };

@@ -195,7 +195,7 @@ response_fields! {
         pub content_frames: Option<u32>,
         /// Time to open the connection, if this request had to open one.
         pub time_to_connect: Option<f64>,
-        /// Time of the TLS handshake, if this request had to make one.
+        /// Time of the TLS handshake, from its first byte to its last, if this request had to make one.
         pub time_to_tls: Option<f64>,
         /// Time to the end of the response's head (status line and headers).
         pub time_to_headers: Option<f64>,
