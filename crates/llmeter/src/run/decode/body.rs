@@ -5,12 +5,13 @@ use super::outside;
 use super::refusal::{excerpt, refusal};
 use super::shape::{Expected, Shape, shape};
 use super::{Assembly, MAX_ERROR_BODY, MAX_WHOLE_BODY};
-use crate::api::outside::quote;
+use crate::api::outside::{ANNOTATION, quote};
 use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::{Endpoint, Transport};
 use crate::run::capture::ReadArrival;
+use crate::run::retry;
 use llmeter_wire::content_encoding::Decompressor;
-use llmeter_wire::framing::{Framer, Framing};
+use llmeter_wire::framing::{Framer, Framing, FramingError};
 use llmeter_wire::{Arrival, ResponseHead};
 
 /// How a body is read.
@@ -36,6 +37,8 @@ pub(super) struct Beginning {
 pub(super) struct Events {
     framing: Framing,
     pub(super) framer: Framer,
+    /// Why the bytes cannot be cut any further.
+    pub(super) broken: Option<FramingError>,
 }
 
 impl Body {
@@ -62,6 +65,7 @@ impl Body {
             Shape::Frames(framing) => Self::Events(Events {
                 framing,
                 framer: framing.framer(),
+                broken: None,
             }),
             Shape::Document => Self::Whole(Vec::new()),
             Shape::Foreign => Self::Foreign(Vec::new()),
@@ -91,7 +95,13 @@ impl Assembly {
                  was asked for"
             );
             self.builder.fail_with(match is_refusal {
-                true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
+                true => {
+                    let kind = match retry::is_throttled(&head) {
+                        true => FailureKind::Throttled,
+                        false => FailureKind::HttpStatus,
+                    };
+                    refusal(kind, Some(&head), |_| None, unreadable.as_bytes())
+                }
                 false => Failure::new(FailureKind::ContentEncoding, unreadable),
             });
             Body::Unknown
@@ -214,7 +224,7 @@ impl Assembly {
                     }
                 });
                 if let Err(reason) = fed {
-                    self.builder.fail_with(reason);
+                    events.broken = Some(reason);
                 }
             }
             Body::Whole(kept) => keep(kept, bytes, MAX_WHOLE_BODY),
@@ -259,7 +269,7 @@ impl Assembly {
                             self.builder.begin_frame(self.last.at);
                             decoder.frame(frame_of(&tail), &mut self.builder);
                         }
-                        Err(reason) => self.builder.fail_with(reason),
+                        Err(reason) => events.broken = Some(reason),
                     }
                 }
                 let outside = events.framer.take_outside();
@@ -267,6 +277,14 @@ impl Assembly {
                 self.is_document = outside.as_ref().is_some_and(|outside| {
                     outside::take_json(outside, &mut **decoder, builder, at, is_broken)
                 });
+                match events.broken.take() {
+                    // Whatever follows a complete answer is no part of it.
+                    Some(reason) if builder.is_complete() && outside.is_none() => {
+                        builder.annotate(ANNOTATION, reason.to_string());
+                    }
+                    Some(reason) if !builder.is_complete() => builder.fail_with(reason),
+                    _ => {}
+                }
                 if is_broken || self.is_document {
                     return;
                 }
@@ -285,7 +303,15 @@ impl Assembly {
             }
             Body::Error(body) => {
                 let head = self.head.as_ref().map(|(head, _)| head);
-                let refusal = refusal(head, |body| decoder.error_message(body), body);
+                // What the head says was counted by the worker.
+                let is_counted = head.is_some_and(retry::is_throttled);
+                let throttle = decoder.throttle(body).filter(|_| !is_counted);
+                let kind = match is_counted || throttle.is_some() {
+                    true => FailureKind::Throttled,
+                    false => FailureKind::HttpStatus,
+                };
+                let refusal = refusal(kind, head, |body| decoder.error_message(body), body);
+                self.builder.throttle = throttle;
                 self.builder.fail_with(refusal);
             }
             Body::Foreign(body) => {
