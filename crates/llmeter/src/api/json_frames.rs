@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::api::failure::{error_text, event_error, response_json};
+use crate::api::usage::whole;
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, ResponseHead};
 use crate::base::failure::FailureKind;
 use crate::base::server_text::{excerpt, lenient_json};
@@ -262,18 +263,14 @@ pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a
     value[name].as_array().into_iter().flatten()
 }
 
-/// A field that is a number from zero up; nothing if it is anything else.
+/// A field that is a whole number from zero up; nothing if it is anything else.
 pub(super) fn count(value: &Value, name: &str) -> Option<u64> {
     number(&value[name])
 }
 
-/// A number from zero up.
+/// A whole number from zero up.
 pub(super) fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        let number = value.as_f64()?;
-        // The cast saturates; no count comes near the limit.
-        (number.is_finite() && number >= 0.0).then(|| number.round() as u64)
-    })
+    value.as_u64().or_else(|| whole(value.as_f64()?))
 }
 
 /// Adds a count to a sum, if there is one.

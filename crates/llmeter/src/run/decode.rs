@@ -137,6 +137,8 @@ struct Assembly {
     /// Whether what is left of the body cannot be unpacked.
     is_garbled: bool,
     body: Body,
+    /// Bytes of the body so far, none of which is compressed.
+    bytes: u64,
     /// Whether one document came in the place of a stream's events.
     is_document: bool,
     quality: ResponseQuality,
@@ -154,6 +156,7 @@ impl Assembly {
             unpacker: None,
             is_garbled: false,
             body: Body::Unknown,
+            bytes: 0,
             is_document: false,
             quality: ResponseQuality::default(),
             last: Arrival::default(),
@@ -239,6 +242,7 @@ impl Assembly {
         let form = Form {
             is_stream,
             is_generated: decoder.is_none_or(|decoder| decoder.generates_content()),
+            bytes: (!self.is_invoked).then_some(self.bytes),
         };
         let mut response = assemble(&mut self.builder, form, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::json_frames::{Decoded, Meaning, add, list, text};
+use crate::api::json_frames::{Decoded, Meaning, add, count, list, text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 
 /// What of a response has been seen.
@@ -65,7 +65,7 @@ impl Converse {
     fn take_metadata(&mut self, event: &Value, response: &mut ResponseBuilder) {
         let report = &event["usage"];
         if report.is_object() {
-            let count = |name: &str| report[name].as_u64();
+            let count = |name: &str| count(report, name);
             let cached = count("cacheReadInputTokens");
             let written = count("cacheWriteInputTokens");
             // Bedrock counts what the cache had and what it took apart from the rest.

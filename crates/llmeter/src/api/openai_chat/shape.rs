@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Usage;
 use crate::api::failure::ErrorField;
+use crate::api::json_frames::number;
 use crate::api::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
 
 /// A frame of a stream, or a non-streaming response.
@@ -179,11 +180,11 @@ impl Chunk<'_> {
     /// What llama.cpp counts for its timings, which it sends also where it reports no usage.
     fn timed_usage(&self) -> Option<Usage> {
         let timings = self.timings.0.as_ref()?;
-        let count = |name: &str| timings.get(name).and_then(Value::as_u64);
+        let count = |name: &str| timings.get(name).and_then(number);
         let cached = count("cache_n");
         Some(Usage {
             // Without the cached ones, so that it is the prompt's only where those are told.
-            input: count("prompt_n").and_then(|processed| Some(processed + cached?)),
+            input: count("prompt_n").and_then(|processed| Some(processed.saturating_add(cached?))),
             output: count("predicted_n"),
             input_cached: cached,
             ..Usage::default()

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::SageMaker;
 use crate::api::aws::{is_filled, text_at};
-use crate::api::json_frames::{Decoded, Decoder, Meaning};
+use crate::api::json_frames::{Decoded, Decoder, Meaning, number};
 use crate::api::outside::quote;
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -216,7 +216,7 @@ impl Meaning for Container {
 
 impl Container {
     fn details(&self, value: &Value, response: &mut ResponseBuilder) {
-        let count = |place| value.pointer(place).and_then(Value::as_u64);
+        let count = |place| value.pointer(place).and_then(number);
         let output = self.api.token_count.find_count(value);
         response.usage(Usage {
             input: count("/details/prompt_tokens").or_else(|| count("/usage/prompt_tokens")),

@@ -164,6 +164,7 @@ impl Assembly {
 
     /// Takes in bytes that are not compressed, or not any more.
     fn plain(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        self.bytes += bytes.len() as u64;
         for mark in marks {
             self.note_read(mark.arrival);
         }
