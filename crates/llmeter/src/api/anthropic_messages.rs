@@ -209,6 +209,11 @@ struct Message {
 impl Meaning for Message {
     const MISSING_END: &'static str = "no stop_reason and no [DONE]";
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        let kind = text(value, "type");
+        kind.starts_with("message") || kind.starts_with("content_block")
+    }
+
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         match text(value, "type") {
             "message_start" => {

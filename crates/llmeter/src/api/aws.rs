@@ -195,6 +195,16 @@ pub(super) fn prompt_text(path: &Path, payload: &Payload) -> Option<String> {
     Some(texts.join("\n"))
 }
 
+/// Where frames of chats have reasoning, by whatever name.
+pub(super) const CHAT_REASONING: &[&str] = &[
+    "/choices/0/delta/reasoning_content",
+    "/choices/0/delta/reasoning",
+    "/choices/0/delta/reasoning_text",
+    "/choices/0/delta/thinking",
+    "/choices/0/delta/thought",
+    "/choices/0/delta/thoughts",
+];
+
 /// The text at the first of these places that has one.
 pub(super) fn text_at<'a>(value: &'a Value, places: &[&str]) -> Option<&'a str> {
     let mut places = places.iter();

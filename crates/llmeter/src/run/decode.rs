@@ -206,6 +206,7 @@ impl Assembly {
                 self.builder.fail_with(failure);
             }
         }
+        self.name_stream(endpoint);
         let is_failed = self.builder.is_failed();
         ending.transport_end = transport_end.filter(|_| !is_failed);
         if let (Some(error), Transport::Http(api)) = (&mut self.builder.error, endpoint.transport())

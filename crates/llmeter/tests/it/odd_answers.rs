@@ -7,7 +7,7 @@ use crate::scripted::answers::{chunked, event, object, sized, stop, text, usage,
 use crate::scripted::{Scripted, Step, run, write};
 use llmeter::cost::{CostModel, InputTokens, OutputTokens};
 use llmeter::endpoint::ApiMode;
-use llmeter::{Endpoint, InvocationResponse, RunConfig};
+use llmeter::{Endpoint, FailureKind, InvocationResponse, RunConfig};
 use serde_json::{Value, json};
 
 fn ask(api: &str, steps: Vec<Step>) -> InvocationResponse {
@@ -104,6 +104,59 @@ fn bodies_of_other_shapes_are_no_answers() {
 }
 
 #[test]
+fn a_stream_that_was_not_asked_for_names_the_endpoint_that_reads_it() {
+    for mode in ApiMode::all().filter(|mode| mode.streaming == Some(false) && !is_signed(*mode)) {
+        let mut modes = mode.api.spec().modes.iter();
+        let Some(streaming) = modes.find(|mode| mode.streaming == Some(true)) else {
+            continue;
+        };
+        for (body, media_type) in [
+            (whole_stream(&["a", "b"]), "text/event-stream"),
+            (
+                "{\"a\": 1}\n{\"b\": 2}\n".to_owned(),
+                "application/x-ndjson",
+            ),
+        ] {
+            let answer = write(sized("200 OK", "application/json", &body));
+            let error = ask(mode.name, vec![answer]).error.unwrap().to_string();
+            let words = format!("streamed its response ({media_type})");
+            assert!(error.contains(&words), "{}: {error}", mode.name);
+            assert!(error.contains(streaming.name), "{}: {error}", mode.name);
+        }
+    }
+}
+
+#[test]
+fn streams_of_frames_that_are_no_apis_fail_in_the_servers_words() {
+    for mode in ApiMode::all().filter(|mode| mode.streaming == Some(true) && !is_signed(*mode)) {
+        let frames = ["{\"strange\": \"busy\"}", "{\"strange\": 2}"];
+        let events: String = frames.map(|frame| format!("data: {frame}\n\n")).concat();
+        for body in [
+            frames.map(|frame| format!("{frame}\n")).concat(),
+            format!("{events}data: [DONE]\n\n"),
+            events,
+        ] {
+            let answer = write(sized("200 OK", mode.api.framing().media_type(), &body));
+            let error = ask(mode.name, vec![answer]).error.unwrap();
+            let name = mode.name;
+            assert_eq!(error.kind(), FailureKind::Malformed, "{name}: {error}");
+            let words = "no frame of the stream is ";
+            assert!(error.message().contains(words), "{name}: {error}");
+            assert!(error.message().contains("busy"), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn lines_after_a_complete_answer_are_noted() {
+    let body = "{\"message\": {\"content\": \"a\"}}\n{\"done\": true}\nbye\n";
+    let answer = write(sized("200 OK", "application/x-ndjson", body));
+    let response = ask("ollama-stream", vec![answer]);
+    assert_eq!(response.error, None);
+    assert_eq!(response.annotations["outside_events"], "bye");
+}
+
+#[test]
 fn embeddings_are_counted_and_not_kept() {
     let api = "openai-embeddings";
     let body = json!({
@@ -144,7 +197,6 @@ fn embeddings_are_counted_and_not_kept() {
 mod event_streams {
     use aws_smithy_eventstream::frame::write_message_to;
     use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
-    use llmeter::FailureKind;
     use llmeter::endpoint::{AwsOptions, EndpointBuilder};
 
     use super::*;
@@ -292,6 +344,16 @@ mod event_streams {
             FailureKind::Malformed,
             "outside of its events it says: bye bye",
         );
+    }
+
+    #[test]
+    fn messages_that_are_no_converse_fail_in_the_servers_words() {
+        let odd = message("event", "odd", &json!({"strange": "busy"}));
+        for body in [odd.clone(), odd.repeat(2)] {
+            fails_with(&converse(&body), FailureKind::Malformed, "busy");
+        }
+        let answer = [odd, text("Hello"), end()].concat();
+        assert_eq!(converse(&answer).error, None);
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub(super) struct Message<'a> {
     /// As gateways to Anthropic's models give it, LiteLLM among them.
     pub(super) thinking: Content<'a>,
     pub(super) thinking_blocks: Content<'a>,
+    /// As gateways to Gemini's models give it.
+    pub(super) thought: Content<'a>,
+    pub(super) thoughts: Content<'a>,
     /// Pictures that OpenRouter's models generate.
     pub(super) images: Content<'a>,
     pub(super) refusal: Text<'a>,

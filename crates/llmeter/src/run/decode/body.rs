@@ -3,8 +3,9 @@
 use super::completion::{BodyEnd, frame_of};
 use super::outside;
 use super::refusal::{excerpt, refusal};
-use super::shape::{Expected, Shape, shape};
+use super::shape::{Expected, Shape, framing_of, shape};
 use super::{Assembly, MAX_ERROR_BODY, MAX_WHOLE_BODY};
+use crate::api::ApiMode;
 use crate::api::outside::{ANNOTATION, quote};
 use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::{Endpoint, Transport};
@@ -319,6 +320,29 @@ impl Assembly {
                 let body = std::mem::take(body);
                 self.fail_foreign(&body);
             }
+        }
+    }
+
+    /// Says of a response that cannot be read that it is a stream, and which endpoint reads streams.
+    pub(super) fn name_stream(&mut self, endpoint: &dyn Endpoint) {
+        let (Body::Whole(body), Some(failure)) = (&self.body, &self.builder.error) else {
+            return;
+        };
+        if self.is_streaming || failure.kind() != FailureKind::Malformed {
+            return;
+        }
+        let mode = ApiMode::of_saved(&endpoint.saved()).ok();
+        let mut modes = mode.iter().flat_map(|mode| mode.api.spec().modes);
+        let streaming = modes.find(|mode| mode.streaming == Some(true));
+        if let (Some(mode), Some(framing)) = (streaming, framing_of(body)) {
+            let reason = format!(
+                "the server streamed its response ({}), which this endpoint does not read; \
+                 {} does: {}",
+                framing.media_type(),
+                mode.name,
+                excerpt(body)
+            );
+            self.builder.error = Some(Failure::new(FailureKind::Malformed, reason));
         }
     }
 
