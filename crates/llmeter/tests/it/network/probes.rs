@@ -285,3 +285,24 @@ fn an_interrupted_probe_keeps_what_it_saw() {
     let shown = report::probe(&seen, 12);
     assert!(shown.ends_with("Interrupted\n"), "{shown}");
 }
+
+#[test]
+fn what_a_run_marks_is_a_note() {
+    let usage = "data: {\"choices\": [], \"usage\": {\"completion_tokens\": 90}}\n\n";
+    let body = format!("bye\u{1b} bye\n{}", whole_stream(&["a", "b"]));
+    let body = body.replacen("data: [DONE]", &format!("{usage}data: [DONE]"), 1);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9999\r\n\r\n";
+    let seen = served(vec![write(format!("{head}{body}")), Step::Close]);
+    assert!(seen.is_success(), "{:?}", seen.error);
+    let notes = seen.remarks.join("\n");
+    for words in [
+        "input tokens is estimated",
+        "output tokens is as reported, and contradicts",
+        "closed early (closed_early)",
+        "outside of the stream's frames: bye",
+        "streams are labelled \"text/plain\" instead of text/event-stream",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    assert!(!notes.contains('\u{1b}'), "{notes}");
+}
