@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::framing::Frame;
+use super::framing::{Frame, Outside};
 
 /// The largest message that is accepted: more than the 24 MiB of the protocol's own limit.
 pub const MAX_MESSAGE: usize = 32 << 20;
@@ -15,6 +15,8 @@ pub const MAX_MESSAGE: usize = 32 << 20;
 const PRELUDE: usize = 12;
 /// A message without headers and payload.
 const SHORTEST: usize = PRELUDE + 4;
+/// Bytes that are kept of what is no message.
+const MAX_OUTSIDE: usize = 4096;
 
 /// Why bytes are no event stream. Nothing after them can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,8 @@ pub struct EventStreamFramer {
     /// The headers of the last message.
     headers: Headers,
     failed: Option<EventStreamError>,
+    /// What came in the place of a message.
+    outside: Vec<u8>,
 }
 
 impl EventStreamFramer {
@@ -83,29 +87,35 @@ impl EventStreamFramer {
         bytes: &[u8],
         mut on_frame: impl FnMut(Frame<'_>, usize),
     ) -> Result<(), EventStreamError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        if let Some(error) = self.failed.clone() {
+            self.keep(bytes);
+            return Err(error);
         }
-        self.take(bytes, &mut on_frame).inspect_err(|error| {
-            self.failed = Some(error.clone());
-            self.held = Vec::new();
-        })
+        let mut at = 0;
+        self.take(bytes, &mut at, &mut on_frame)
+            .inspect_err(|error| {
+                self.failed = Some(error.clone());
+                let held = std::mem::take(&mut self.held);
+                self.keep(&held);
+                self.keep(&bytes[at..]);
+            })
     }
 
+    /// `at`: the place in `bytes` up to which they were read.
     fn take(
         &mut self,
         bytes: &[u8],
+        at: &mut usize,
         on_frame: &mut impl FnMut(Frame<'_>, usize),
     ) -> Result<(), EventStreamError> {
-        let mut at = 0;
         loop {
             if self.held.is_empty() {
-                let rest = &bytes[at..];
+                let rest = &bytes[*at..];
                 self.length = message_length(rest, self.messages + 1)?;
                 match self.length {
                     Some(length) if rest.len() >= length => {
-                        at += length;
-                        self.read(&rest[..length], |frame| on_frame(frame, at))?;
+                        self.read(&rest[..length], |frame| on_frame(frame, *at + length))?;
+                        *at += length;
                     }
                     _ => {
                         self.held.extend_from_slice(rest);
@@ -115,9 +125,9 @@ impl EventStreamFramer {
                 continue;
             }
             let missing = self.length.unwrap_or(PRELUDE) - self.held.len();
-            let taken = missing.min(bytes.len() - at);
-            self.held.extend_from_slice(&bytes[at..at + taken]);
-            at += taken;
+            let taken = missing.min(bytes.len() - *at);
+            self.held.extend_from_slice(&bytes[*at..*at + taken]);
+            *at += taken;
             if taken < missing {
                 return Ok(());
             }
@@ -126,10 +136,20 @@ impl EventStreamFramer {
                 continue;
             }
             let mut held = std::mem::take(&mut self.held);
-            self.read(&held, |frame| on_frame(frame, at))?;
-            held.clear();
+            let read = self.read(&held, |frame| on_frame(frame, *at));
+            if read.is_ok() {
+                held.clear();
+            }
             self.held = held;
+            read?;
         }
+    }
+
+    /// Keeps the beginning of what is no message.
+    fn keep(&mut self, bytes: &[u8]) {
+        let left = MAX_OUTSIDE.saturating_sub(self.outside.len());
+        self.outside
+            .extend_from_slice(&bytes[..bytes.len().min(left)]);
     }
 
     /// Reads a whole message whose lengths are sound.
@@ -164,9 +184,21 @@ impl EventStreamFramer {
     pub fn finish(&mut self) -> Result<(), EventStreamError> {
         if self.failed.is_none() && !self.held.is_empty() {
             let message = self.messages + 1;
-            return Err(EventStreamError::Incomplete { message });
+            let error = EventStreamError::Incomplete { message };
+            let held = std::mem::take(&mut self.held);
+            self.keep(&held);
+            self.failed = Some(error.clone());
+            return Err(error);
         }
         Ok(())
+    }
+
+    /// Takes what came in the place of a message, and all that followed; none if there was nothing.
+    pub fn take_outside(&mut self) -> Option<Outside> {
+        (!self.outside.is_empty()).then(|| Outside {
+            text: std::mem::take(&mut self.outside),
+            is_garbage: true,
+        })
     }
 }
 

@@ -156,12 +156,13 @@ impl Framer {
         }
     }
 
-    /// Takes what stood between the frames so far, also after [`finish`](Self::finish). Only
-    /// server-sent events leave such bytes; what is no frame elsewhere cannot be cut.
+    /// Takes what stood between the frames so far, or in the place of one, also after
+    /// [`finish`](Self::finish). A line is always a frame.
     pub fn take_outside(&mut self) -> Option<Outside> {
         match &mut self.0 {
             FramerKind::Sse(framer) => framer.take_outside(),
-            FramerKind::JsonLines(_) | FramerKind::EventStream(_) => None,
+            FramerKind::EventStream(framer) => framer.take_outside(),
+            FramerKind::JsonLines(_) => None,
         }
     }
 }

@@ -177,16 +177,21 @@ pub(crate) struct CalibrateArguments {
     )]
     pub(crate) clients: usize,
     /// How long to send
-    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, default_value = "4s", value_parser = parse_duration)]
     pub(crate) duration: Duration,
     /// The simulator's time to first token
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, default_value = "50ms", value_parser = parse_duration)]
     pub(crate) ttft: Duration,
     /// The simulator's time between tokens
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, default_value = "10ms", value_parser = parse_duration)]
     pub(crate) itl: Duration,
     /// Tokens of each response
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 64
+    )]
     pub(crate) output_tokens: u32,
     /// Who takes the receive stamps
     #[arg(long, value_name = "WHO", default_value = "kernel")]

@@ -15,43 +15,88 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) host: std::net::IpAddr,
     /// Port to listen on; 0 picks a free one
-    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        allow_negative_numbers = true,
+        default_value_t = 8000
+    )]
     pub(crate) port: u16,
     /// Time to first token
-    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, default_value = "200ms", value_parser = parse_duration)]
     pub(crate) ttft: Duration,
     /// Time between frames
-    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, default_value = "20ms", value_parser = parse_duration)]
     pub(crate) itl: Duration,
     /// Tokens per response, unless the request has a lower limit
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 128
+    )]
     pub(crate) output_tokens: u32,
     /// Random spread of the times, as a share of them: 0.2 is ±20 %
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_negative_numbers = true,
+        default_value_t = 0.0
+    )]
     pub(crate) jitter: f64,
     /// Tokens in one frame
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 1
+    )]
     pub(crate) tokens_per_frame: u32,
     /// Reasoning tokens before the visible ones
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0
+    )]
     pub(crate) reasoning_tokens: u32,
     /// Share of requests that fail with status 500
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_negative_numbers = true,
+        default_value_t = 0.0
+    )]
     pub(crate) error_rate: f64,
     /// Share of streams that stall half-way
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_negative_numbers = true,
+        default_value_t = 0.0
+    )]
     pub(crate) stall_rate: f64,
     /// Share of streams that are truncated half-way
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_negative_numbers = true,
+        default_value_t = 0.0
+    )]
     pub(crate) cut_rate: f64,
     /// Max concurrent requests; others queue, so that latency grows with load
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_concurrency: Option<usize>,
     /// Prompt tokens processed per second, so that TTFT grows with prompt length
-    #[arg(long, value_name = "TOKENS/S")]
+    #[arg(long, value_name = "TOKENS/S", allow_negative_numbers = true)]
     pub(crate) prefill_rate: Option<f64>,
     /// Random seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0
+    )]
     pub(crate) seed: u64,
     /// Environment variable with the API key to require [default: no key required]
     #[arg(long, value_name = "VAR")]
@@ -75,7 +120,12 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
     /// Worker threads
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 1
+    )]
     pub(crate) threads: usize,
     /// Write the true times of every request to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]

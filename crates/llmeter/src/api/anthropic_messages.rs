@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::failure::error_text;
 use super::json_frames::{
     Decoded, Decoder, Element, Meaning, add, count, is_text_part, list, message_texts, text,
+    truncated,
 };
 use super::supported_inputs::{FRAMES, mime_types};
 use super::*;
@@ -193,6 +194,8 @@ struct Message {
     input: Option<u64>,
     cache_read: Option<u64>,
     cache_creation: Option<u64>,
+    /// The output that the message's beginning reports, before there is any.
+    early_output: Option<u64>,
     /// Vertex AI's tokens expire.
     is_on_vertex: bool,
     /// A message whose beginning had content, and when it came: what it says if nothing follows.
@@ -206,12 +209,22 @@ struct Message {
 impl Meaning for Message {
     const MISSING_END: &'static str = "no stop_reason and no [DONE]";
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        let kind = text(value, "type");
+        kind.starts_with("message") || kind.starts_with("content_block")
+    }
+
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         match text(value, "type") {
             "message_start" => {
                 let message = &value["message"];
                 response.id(text(message, "id"));
-                self.usage(&message["usage"], response);
+                self.early_output = count(&message["usage"], "output_tokens");
+                let mut usage = message["usage"].clone();
+                if let Some(usage) = usage.as_object_mut() {
+                    usage.remove("output_tokens");
+                }
+                self.usage(&usage, response);
                 if list(message, "content").next().is_some() {
                     self.early = response.frame_stamp().map(|at| (at, message.clone()));
                 }
@@ -258,6 +271,20 @@ impl Meaning for Message {
         take_stop(value, response);
         self.usage(&value["usage"], response);
         Ok(())
+    }
+
+    fn end(&mut self, response: &mut ResponseBuilder) {
+        // Of several content frames it counts the first at most.
+        let early = self.early_output.filter(|_| response.content_frames() <= 1);
+        if response.usage.output.is_none() {
+            response.usage(Usage {
+                output: early,
+                ..Usage::default()
+            });
+        }
+        if !response.is_complete() {
+            response.fail(FailureKind::Truncated, truncated(Self::MISSING_END));
+        }
     }
 
     fn element(&self, value: &Value) -> Element {

@@ -139,13 +139,8 @@ impl<D: FrameDecoder> FrameDecoder for Decoder<D> {
         self.frames += 1;
         if frame.is_error {
             let throttle = frame.event.filter(|kind| is_throttle(kind));
-            let kind = match throttle {
-                Some(_) => FailureKind::Throttled,
-                None => FailureKind::ServerError,
-            };
-            response.throttle = throttle.map(str::to_owned);
-            response.fail(kind, exception(self.service, frame.event, frame.data));
-            return;
+            let words = exception(self.service, frame.event, frame.data);
+            return response.server_error(throttle.map(str::to_owned), words);
         }
         if frame.event != Some("chunk") {
             return self.inner.frame(frame, response);
@@ -166,8 +161,12 @@ impl<D: FrameDecoder> FrameDecoder for Decoder<D> {
         }
     }
 
+    /// Gateways send exceptions with status 200, too.
     fn non_streaming(&mut self, body: &[u8], response: &mut ResponseBuilder) {
-        self.inner.non_streaming(body, response);
+        match self.refusal.exception(body) {
+            Some(words) => response.server_error(self.throttle(body), words),
+            None => self.inner.non_streaming(body, response),
+        }
     }
 
     fn end(&mut self, response: &mut ResponseBuilder) {
@@ -177,6 +176,10 @@ impl<D: FrameDecoder> FrameDecoder for Decoder<D> {
     fn error_message(&self, body: &[u8]) -> Option<String> {
         let of_api = || self.inner.error_message(body);
         self.refusal.message(body).or_else(of_api)
+    }
+
+    fn throttle(&self, body: &[u8]) -> Option<String> {
+        self.refusal.throttle(body)
     }
 }
 
@@ -191,6 +194,16 @@ pub(super) fn prompt_text(path: &Path, payload: &Payload) -> Option<String> {
     let texts = path.find_texts(&Value::Object(payload.clone()))?;
     Some(texts.join("\n"))
 }
+
+/// Where frames of chats have reasoning, by whatever name.
+pub(super) const CHAT_REASONING: &[&str] = &[
+    "/choices/0/delta/reasoning_content",
+    "/choices/0/delta/reasoning",
+    "/choices/0/delta/reasoning_text",
+    "/choices/0/delta/thinking",
+    "/choices/0/delta/thought",
+    "/choices/0/delta/thoughts",
+];
 
 /// The text at the first of these places that has one.
 pub(super) fn text_at<'a>(value: &'a Value, places: &[&str]) -> Option<&'a str> {

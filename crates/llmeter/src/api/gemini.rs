@@ -176,6 +176,12 @@ struct Content {
 impl Meaning for Content {
     const MISSING_END: &'static str = "no finishReason and no [DONE]";
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        ["candidates", "promptFeedback", "usageMetadata"]
+            .iter()
+            .any(|name| value.get(name).is_some())
+    }
+
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         response.id(text(value, "responseId"));
         let mut blocked = text(&value["promptFeedback"], "blockReason");

@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use crate::api::failure::{error_text, event_error, response_json};
-use crate::api::{Frame, FrameDecoder, ResponseBuilder, ResponseHead};
+use crate::api::outside::ANNOTATION;
+use crate::api::usage::whole;
+use crate::api::{Frame, FrameDecoder, ResponseBuilder, ResponseHead, StreamEnd};
 use crate::base::failure::FailureKind;
 use crate::base::server_text::{excerpt, lenient_json};
 
@@ -29,6 +31,12 @@ pub(super) trait Meaning: Send {
     fn try_fast_path(&mut self, frame: Frame<'_>, response: &mut ResponseBuilder) -> bool {
         let _ = (frame, response);
         false
+    }
+
+    /// Whether a frame is one of this API, whatever it says. Asked until one is.
+    fn knows(&self, event: Option<&str>, value: &Value) -> bool {
+        let _ = (event, value);
+        true
     }
 
     /// The failure that a frame or a non-streaming response reports.
@@ -95,6 +103,10 @@ pub(super) struct Decoder<M> {
     frames: u64,
     /// `[DONE]` was seen, which some gateways add to any API's streams.
     is_done: bool,
+    /// Whether any frame was one of this API.
+    is_recognized: bool,
+    /// The beginning of the first frame that was none.
+    stranger: Option<String>,
 }
 
 impl<M: Meaning + 'static> Decoder<M> {
@@ -109,6 +121,8 @@ impl<M> Decoder<M> {
             meaning,
             frames: 0,
             is_done: false,
+            is_recognized: false,
+            stranger: None,
         }
     }
 }
@@ -150,12 +164,19 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
             }
             Ok(value) => match self.meaning.error(&value, data) {
                 Some(error) => return response.fail(FailureKind::ServerError, error),
-                None => self.meaning.frame(event, &value, response),
+                None => self.take(event, &value, response),
             },
             Err(reason) => Err(format!("is not valid JSON: {reason}")),
         };
-        if let Err(reason) = taken {
-            response.malformed(format_args!("frame {} {reason}", self.frames), data);
+        match taken {
+            Ok(()) => {}
+            // Whatever follows a complete answer is no part of it.
+            Err(_) if response.stream_end() == StreamEnd::Ended => {
+                response.annotate(ANNOTATION, excerpt(data));
+            }
+            Err(reason) => {
+                response.malformed(format_args!("frame {} {reason}", self.frames), data);
+            }
         }
     }
 
@@ -182,7 +203,11 @@ impl<M: Meaning> FrameDecoder for Decoder<M> {
     }
 
     fn end(&mut self, response: &mut ResponseBuilder) {
-        if self.frames > 0 {
+        let stranger = self.stranger.take().filter(|_| !self.is_recognized);
+        if let Some(stranger) = stranger.filter(|_| response.content_frames() == 0) {
+            let reason = format!("no frame of the stream is one of this API: {stranger}");
+            response.fail(FailureKind::Malformed, reason);
+        } else if self.frames > 0 {
             self.meaning.end(response);
         } else if !self.is_done {
             let reason = "the stream ended without a single event";
@@ -231,10 +256,26 @@ impl<M: Meaning> Decoder<M> {
         for value in list {
             match self.meaning.error(value, value.to_string().as_bytes()) {
                 Some(error) => response.fail(FailureKind::ServerError, error),
-                None => self.meaning.frame(None, value, response)?,
+                None => self.take(None, value, response)?,
             }
         }
         Ok(())
+    }
+
+    /// One frame that reports no failure.
+    fn take(
+        &mut self,
+        event: Option<&str>,
+        value: &Value,
+        response: &mut ResponseBuilder,
+    ) -> Decoded {
+        if !self.is_recognized {
+            self.is_recognized = self.meaning.knows(event, value);
+        }
+        if !self.is_recognized && self.stranger.is_none() {
+            self.stranger = Some(excerpt(value.to_string().as_bytes()));
+        }
+        self.meaning.frame(event, value, response)
     }
 }
 
@@ -262,18 +303,14 @@ pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a
     value[name].as_array().into_iter().flatten()
 }
 
-/// A field that is a number from zero up; nothing if it is anything else.
+/// A field that is a whole number from zero up; nothing if it is anything else.
 pub(super) fn count(value: &Value, name: &str) -> Option<u64> {
     number(&value[name])
 }
 
-/// A number from zero up.
+/// A whole number from zero up.
 pub(super) fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        let number = value.as_f64()?;
-        // The cast saturates; no count comes near the limit.
-        (number.is_finite() && number >= 0.0).then(|| number.round() as u64)
-    })
+    value.as_u64().or_else(|| whole(value.as_f64()?))
 }
 
 /// Adds a count to a sum, if there is one.

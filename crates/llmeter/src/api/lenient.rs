@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::usage::whole;
+
 /// A text. Numbers and truth values are texts too; anything else is noticed but not kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Text<'a> {
@@ -34,7 +36,7 @@ impl Text<'_> {
     }
 }
 
-/// A count. Anything that is no number from zero up is no count.
+/// A count. Anything that is no whole number from zero up is no count.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Count(pub(crate) Option<u64>);
 
@@ -163,10 +165,7 @@ impl<'de> Accept<'de> for Count {
         Count(match number {
             Number::Whole(count) => Some(count),
             Number::Negative(_) => None,
-            Number::Float(count) => {
-                // The cast saturates; no count comes near the limit.
-                (count.is_finite() && count >= 0.0).then(|| count.round() as u64)
-            }
+            Number::Float(count) => whole(count),
         })
     }
     fn text(text: Cow<'de, str>) -> Self {

@@ -404,6 +404,13 @@ pub trait FrameDecoder: Send {
     /// of a stream, if it has this API's shape.
     fn error_message(&self, body: &[u8]) -> Option<String>;
 
+    /// The name of the error with which the same body says that there were too many requests, where the
+    /// API names its errors.
+    fn throttle(&self, body: &[u8]) -> Option<String> {
+        let _ = body;
+        None
+    }
+
     /// Whether responses are generated text, reasoning or tool calls, so that one without any is empty.
     /// Those of embeddings are not: they have no output tokens either, unless the server reports some.
     fn generates_content(&self) -> bool {

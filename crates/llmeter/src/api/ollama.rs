@@ -111,6 +111,10 @@ struct Chat;
 impl Meaning for Chat {
     const MISSING_END: &'static str = "no line that is done and no [DONE]";
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        value["message"].is_object() || value["done"].is_boolean()
+    }
+
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
         let message = &value["message"];
         response.reasoning(text(message, "thinking"));

@@ -8,6 +8,14 @@ use llmeter_wire::framing::Outside;
 /// The annotation of a response that is whole and had garbage between its events.
 pub(crate) const ANNOTATION: &str = "outside_events";
 
+/// Whether a person can read it: of a damaged message nothing is quoted.
+fn is_text(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    !text.contains(|c: char| {
+        c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace()
+    })
+}
+
 /// Says what else there was: in the failure of a stream that has one, as the failure of one without
 /// content, else in an annotation.
 pub(crate) fn quote(outside: &Outside, builder: &mut ResponseBuilder) {
@@ -20,7 +28,7 @@ pub(crate) fn quote(outside: &Outside, builder: &mut ResponseBuilder) {
                 kind,
                 FailureKind::Truncated | FailureKind::Empty | FailureKind::Malformed
             );
-            if is_of_stream && (outside.is_garbage || !has_content) {
+            if is_of_stream && (outside.is_garbage || !has_content) && is_text(&outside.text) {
                 let message = format!("{failure}; outside of its events it says: {words}");
                 builder.error = Some(Failure::new(kind, message));
             }

@@ -172,7 +172,8 @@ response_fields! {
         /// Time to the first *answer* token (TTFAT): the first frame with content that is not reasoning.
         pub time_to_first_answer_token: Option<f64>,
         /// Where the number of input tokens comes from: `reported`, `corrected` or `contradictory` (the
-        /// server's counts contradict each other), `tokenizer NAME` or `estimated`.
+        /// server's counts contradict each other, the response's size or the request's output limit),
+        /// `tokenizer NAME` or `estimated`.
         pub num_tokens_input_source: Option<TokenSource>,
         /// The same of the number of output tokens.
         pub num_tokens_output_source: Option<TokenSource>,

@@ -213,6 +213,19 @@ impl ResponseBuilder {
         self.fail_with(Failure::new(kind, reason));
     }
 
+    /// The server failed, in its own words. `throttle`: the error of AWS's with which it said that there
+    /// were too many requests.
+    pub(crate) fn server_error(&mut self, throttle: Option<String>, words: impl Into<String>) {
+        let kind = match &throttle {
+            Some(_) => FailureKind::Throttled,
+            None => FailureKind::ServerError,
+        };
+        if !self.is_failed() {
+            self.throttle = throttle;
+            self.fail(kind, words);
+        }
+    }
+
     /// The request failed in this way. The first failure counts.
     pub fn fail_with(&mut self, failure: impl Into<Failure>) {
         self.error.get_or_insert_with(|| failure.into());

@@ -121,6 +121,12 @@ struct Generation;
 impl Meaning for Generation {
     const MISSING_END: &'static str = "no generated_text and no [DONE]";
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        ["token", "generated_text", "details"]
+            .iter()
+            .any(|name| value.get(name).is_some())
+    }
+
     /// A stream's head is sent before there is anything to tell.
     fn head(&mut self, head: &ResponseHead, response: &mut ResponseBuilder) {
         let mut timings = Map::new();

@@ -17,7 +17,16 @@ pub struct Usage {
     pub total: Option<u64>,
 }
 
-/// What a response shows of its own size, to check reported counts by.
+/// The largest count that is taken for one: a hundred times what any model takes.
+const MAX_COUNT: u64 = 1_000_000_000;
+
+/// A number that a server reports as a count; none if it is no whole number from zero up.
+pub(crate) fn whole(number: f64) -> Option<u64> {
+    let is_count = number >= 0.0 && number <= MAX_COUNT as f64 && number.fract() == 0.0;
+    is_count.then_some(number as u64)
+}
+
+/// What request and response show of the response's size, to check reported counts by.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Evidence {
     /// Whether the request had a prompt with text.
@@ -26,6 +35,35 @@ pub(crate) struct Evidence {
     pub(crate) has_content: bool,
     /// Words of all generated texts.
     pub(crate) words: u64,
+    /// Bytes of the body, none of which is compressed; `None` if they are not seen.
+    pub(crate) bytes: Option<u64>,
+    /// The output tokens that the request allows.
+    pub(crate) output_limit: Option<u64>,
+}
+
+impl Evidence {
+    /// Whether output tokens are too many for the body. Hidden reasoning has no bytes in it, and servers
+    /// that do not tell it apart keep the request's limit.
+    fn exceeds_body(&self, usage: &Usage) -> bool {
+        let reasoning = usage.output_reasoning.unwrap_or(0);
+        let visible = usage.output.map(|output| output.saturating_sub(reasoning));
+        visible
+            .zip(self.bytes)
+            .is_some_and(|(tokens, bytes)| tokens > bytes)
+    }
+
+    /// Whether output tokens are more than the request allows.
+    fn exceeds_limit(&self, usage: &Usage) -> bool {
+        usage
+            .output
+            .zip(self.output_limit)
+            .is_some_and(|(tokens, limit)| tokens > limit)
+    }
+
+    /// Whether there cannot be so many output tokens: too many for the body, and no limit that allows them.
+    fn refuses(&self, usage: &Usage) -> bool {
+        self.exceeds_body(usage) && (self.output_limit.is_none() || self.exceeds_limit(usage))
+    }
 }
 
 /// Counts that agree with each other as far as they can, and where they come from. A count that
@@ -39,9 +77,10 @@ pub(crate) struct CheckedUsage {
 
 impl Usage {
     /// Takes in a later report, which replaces this one field by field. Zero replaces no input, and no
-    /// output where there is content: counts grow.
+    /// output where there is content: counts grow. What is too large for a count is none.
     pub(crate) fn update(&mut self, later: Self, has_content: bool) {
         let latest = |known: &mut Option<u64>, later: Option<u64>, may_be_zero: bool| {
+            let later = later.filter(|count| *count <= MAX_COUNT);
             if later.is_some_and(|count| count > 0 || may_be_zero || known.is_none()) {
                 *known = later;
             }
@@ -60,12 +99,17 @@ impl Usage {
     ///   output; likewise cached tokens and the input.
     /// - A missing count is what the total leaves for it.
     /// - Zero for a content or a prompt that is there is no count.
-    /// - A total that agrees with the counts neither before nor after, and an output of less than one token for two words, show
-    ///   that something is wrong, but not what.
+    /// - More output tokens than bytes of the body, and than the request allows, are no count.
+    /// - A total that agrees with the counts neither before nor after, an output of less than one token for
+    ///   two words, of more tokens than bytes or than the request allows show that something is wrong, but
+    ///   not what.
     pub(crate) fn checked(mut self, evidence: Evidence) -> CheckedUsage {
         let (mut input, mut output) = (TokenSource::Reported, TokenSource::Reported);
         if self.output == Some(0) && evidence.has_content {
             self.output = None;
+        }
+        if evidence.refuses(&self) {
+            (self.output, self.output_reasoning) = (None, None);
         }
         let sum = |counts: &[Option<u64>]| {
             counts
@@ -112,9 +156,12 @@ impl Usage {
             }
             _ => {}
         }
-        if self
-            .output
-            .is_some_and(|tokens| tokens < evidence.words / 2)
+        let is_short = |tokens| tokens < evidence.words / 2;
+        if evidence.refuses(&self) {
+            self.output = None;
+        } else if self.output.is_some_and(is_short)
+            || evidence.exceeds_body(&self)
+            || evidence.exceeds_limit(&self)
         {
             output = TokenSource::Contradictory;
         }
@@ -134,7 +181,8 @@ pub enum TokenSource {
     Reported,
     /// The server reported counts that contradict each other, of which only one reading is possible.
     Corrected,
-    /// The server reported counts that contradict each other; this is the count as reported.
+    /// The server reported counts that contradict each other, the response's size or the request's output
+    /// limit; this is the count as reported.
     Contradictory,
     /// A tokenizer counted it; the text is `tokenizer` and the tokenizer's name.
     Tokenizer(Arc<str>),
@@ -175,6 +223,8 @@ mod tests {
         has_prompt: true,
         has_content: true,
         words: 1,
+        bytes: None,
+        output_limit: None,
     };
 
     /// Input, output, cached, reasoning and total as reported.
@@ -292,6 +342,54 @@ mod tests {
             checked([Some(9), Some(20), None, None, None], long).2,
             [Reported, Reported]
         );
+    }
+
+    #[test]
+    fn more_tokens_than_there_can_be_are_no_count_or_are_marked() {
+        use TokenSource::{Contradictory, Reported};
+        let of = |bytes, output_limit| Evidence {
+            bytes: Some(bytes),
+            output_limit,
+            ..CONTENT
+        };
+        for (evidence, reasoning, is) in [
+            (of(5000, Some(64)), None, (Some(90), Contradictory)),
+            (of(5000, Some(90)), None, (Some(90), Reported)),
+            (of(80, None), None, (None, Reported)),
+            (of(80, Some(64)), None, (None, Reported)),
+            // Reasoning that is not told apart, and some that is.
+            (of(80, Some(128)), None, (Some(90), Contradictory)),
+            (of(80, None), Some(20), (Some(90), Reported)),
+        ] {
+            let counts = [Some(9), Some(90), None, reasoning, None];
+            let (_, output, [_, source]) = checked(counts, evidence);
+            assert_eq!((output, source), is, "{evidence:?}");
+        }
+        // What a total leaves is checked, too.
+        let counts = [Some(9), None, None, None, Some(900)];
+        assert_eq!(checked(counts, of(80, None)).1, None);
+    }
+
+    #[test]
+    fn numbers_that_count_nothing_are_no_counts() {
+        for (number, count) in [
+            (3.0, Some(3)),
+            (-1.0, None),
+            (2.5, None),
+            (1e308, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(whole(number), count);
+        }
+        let mut usage = Usage::default();
+        for output in [7, u64::MAX] {
+            let later = Usage {
+                output: Some(output),
+                ..Usage::default()
+            };
+            usage.update(later, true);
+        }
+        assert_eq!(usage.output, Some(7));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::{bare_kind, is_throttle};
 use crate::base::server_text::{excerpt, lenient_json};
 use llmeter_wire::{ResponseHead, clock};
@@ -44,10 +46,7 @@ impl Refusal {
     /// `ThrottlingException: Too many requests (…)`.
     pub(crate) fn message(&self, body: &[u8]) -> Option<String> {
         let value = lenient_json(body).ok();
-        let field = |name: &str| value.as_ref()?.get(name)?.as_str().map(str::trim);
-        let kind = self.kind.as_deref().or_else(|| field("__type"));
-        let kind = kind.or_else(|| field("code")).map(bare_kind);
-        let kind = kind.filter(|kind| !kind.is_empty());
+        let kind = self.kind_in(&value);
         let message = message(&value);
         if kind.is_none() && message.is_none() {
             return None;
@@ -70,6 +69,32 @@ impl Refusal {
             let _ = write!(text, " ({remedy})");
         }
         Some(text)
+    }
+
+    /// The same of a body that stands in the place of a response, if it is an exception and none.
+    pub(crate) fn exception(&self, body: &[u8]) -> Option<String> {
+        let value = lenient_json(body).ok();
+        let fields = value.as_ref()?.as_object()?;
+        let is_named = self.kind.is_some() || fields.contains_key("__type");
+        // Some say nothing but what is wrong.
+        let is_bare = fields.len() == 1 && !fields.contains_key("error");
+        let is_bare = is_bare && message(&value).is_some();
+        (is_named || is_bare).then(|| self.message(body)).flatten()
+    }
+
+    /// The name of the error if it says that there were too many requests.
+    pub(crate) fn throttle(&self, body: &[u8]) -> Option<String> {
+        let value = lenient_json(body).ok();
+        let kind = self.kind_in(&value).filter(|kind| is_throttle(kind));
+        kind.map(str::to_owned)
+    }
+
+    /// The name of the error, which the head says, or the body.
+    fn kind_in<'v>(&'v self, body: &'v Option<Value>) -> Option<&'v str> {
+        let field = |name: &str| body.as_ref()?.get(name)?.as_str().map(str::trim);
+        let kind = self.kind.as_deref().or_else(|| field("__type"));
+        let kind = kind.or_else(|| field("code")).map(bare_kind);
+        kind.filter(|kind| !kind.is_empty())
     }
 
     /// Seconds by which this machine's clock is ahead of the server's.
@@ -101,7 +126,7 @@ pub(crate) fn exception(service: &str, kind: Option<&str>, data: &[u8]) -> Strin
     text
 }
 
-fn message(value: &Option<serde_json::Value>) -> Option<&str> {
+fn message(value: &Option<Value>) -> Option<&str> {
     let value = value.as_ref()?;
     // The APIs of models' makers say it in their own way.
     let value = value.get("error").unwrap_or(value);

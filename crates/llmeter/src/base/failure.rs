@@ -470,6 +470,7 @@ impl From<DecompressionError> for Failure {
     fn from(reason: DecompressionError) -> Self {
         let kind = match &reason {
             DecompressionError::Short(_) => FailureKind::Truncated,
+            DecompressionError::TooLarge { .. } => FailureKind::TooLarge,
             _ => FailureKind::Malformed,
         };
         Self::caused(kind, reason).in_phase(Phase::Stream)
@@ -482,7 +483,8 @@ impl From<FramingError> for Failure {
             FramingError::EventStream(EventStreamError::Incomplete { .. }) => {
                 FailureKind::Truncated
             }
-            _ => FailureKind::Malformed,
+            FramingError::TooLarge(_) => FailureKind::TooLarge,
+            FramingError::EventStream(_) => FailureKind::Malformed,
         };
         Self::caused(kind, reason).in_phase(Phase::Stream)
     }

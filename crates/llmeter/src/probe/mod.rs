@@ -17,7 +17,7 @@ use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::runtime::off_runtime;
 use crate::endpoint::Transport;
-use crate::run::{Interrupt, RunConfig, SingleRequest};
+use crate::run::{Interrupt, RunConfig, SingleRequest, wrong_label};
 use llmeter_wire::{Phase, StampSource};
 use watch::{Watch, Watched};
 
@@ -113,6 +113,9 @@ fn carry_out(
             proxy.as_ref(),
         );
         report.take_response(seen.response, config.endpoint.is_streaming());
+        let label = seen.wrong_label.filter(|_| report.is_success());
+        let label = label.and_then(|label| wrong_label(&label, &*config.endpoint));
+        report.remarks.extend(label);
     }
     report.diagnose(key);
     Ok(report)

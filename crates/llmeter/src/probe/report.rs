@@ -8,8 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
 use super::watch::{FrameLog, Watch};
+use crate::api::TokenSource;
+use crate::api::outside::ANNOTATION;
 use crate::base::failure::Failure;
 use crate::base::setting::Setting;
+use crate::base::shown::{SHOWN, one_line};
 use crate::endpoint::{Delivery, Endpoint, InvocationResponse, Transport, is_harmless_header};
 use crate::run::RunConfig;
 use llmeter_wire::clock::Stamp;
@@ -192,6 +195,7 @@ impl ProbeReport {
         if self.error.is_none() {
             let remarks = remarks(&response, asked_for_stream);
             self.remarks.extend(remarks.map(str::to_owned));
+            self.remarks.extend(marks(&response));
         }
         self.response = Some(response);
     }
@@ -338,6 +342,52 @@ fn remarks(
         _ => None,
     };
     content.into_iter().chain(streaming)
+}
+
+/// What a run would mark of a response that did not fail.
+fn marks(response: &InvocationResponse) -> Vec<String> {
+    let detail = &response.detail;
+    let mut marks = Vec::new();
+    for (what, source) in [
+        ("input", &detail.num_tokens_input_source),
+        ("output", &detail.num_tokens_output_source),
+    ] {
+        let how = match source {
+            None | Some(TokenSource::Reported) => continue,
+            Some(TokenSource::Corrected) => "corrected: the server's counts contradict each other",
+            Some(TokenSource::Contradictory) => {
+                "as reported, and contradicts the other counts, the response's size or the \
+                 request's output limit"
+            }
+            Some(TokenSource::Tokenizer(name)) => {
+                let name = name.trim_start_matches("tokenizer ");
+                marks.push(format!(
+                    "the number of {what} tokens was counted by the tokenizer {name}"
+                ));
+                continue;
+            }
+            Some(TokenSource::Estimated) => "estimated: the server reported none that can be",
+        };
+        marks.push(format!("the number of {what} tokens is {how}"));
+    }
+    if let Some(end) = &detail.transport_end {
+        let how = match end.as_str() {
+            "left_open" => "was left open",
+            "closed_early" => "was closed early",
+            "reset" => "was reset",
+            _ => "went on with something that is no HTTP",
+        };
+        marks.push(format!(
+            "the response was complete, but its connection {how} ({end})"
+        ));
+    }
+    if let Some(Value::String(outside)) = response.annotations.get(ANNOTATION) {
+        let outside = one_line(outside, SHOWN);
+        marks.push(format!(
+            "there were bytes outside of the stream's frames: {outside}"
+        ));
+    }
+    marks
 }
 
 impl ProbeRequest {

@@ -261,6 +261,10 @@ impl FrameDecoder for WatchedDecoder {
         words
     }
 
+    fn throttle(&self, body: &[u8]) -> Option<String> {
+        self.inner.throttle(body)
+    }
+
     fn generates_content(&self) -> bool {
         self.inner.generates_content()
     }

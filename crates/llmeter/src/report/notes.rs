@@ -1,6 +1,7 @@
 //! What a reader of the figures should know of the responses that they leave out.
 
 use super::summary::figure;
+use crate::base::shown::duration;
 use crate::result::RunResult;
 use crate::stats::Stats;
 
@@ -40,6 +41,12 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
             )
         ));
     }
+    if stats.total_failure_pause > 0.0 {
+        notes.push(format!(
+            "clients waited {} after requests that had failed, so that the load was lower",
+            duration(stats.total_failure_pause)
+        ));
+    }
     if stats.warmup_failed_requests > 0 {
         let failed = figure(stats.warmup_failed_requests as f64);
         let all = figure(stats.warmup_requests.unwrap_or(0) as f64);
@@ -66,6 +73,7 @@ mod tests {
             buffered_responses_rate: 0.99,
             non_streaming_responses: 600,
             non_streaming_responses_rate: 0.5,
+            total_failure_pause: 2.5,
             warmup_failed_requests: 2,
             warmup_requests: Some(10),
             warmup_first_failure: Some("HTTP 500 Internal Server Error".to_owned()),
@@ -81,6 +89,7 @@ mod tests {
                  are without them",
                 "600 of 1,200 responses (50.0 %) came as one document although a stream was asked for: \
                  they have no TTFT",
+                "clients waited 2.50 s after requests that had failed, so that the load was lower",
                 "2 of 10 warm-up requests failed, the first with: HTTP 500 Internal Server Error",
             ]
         );

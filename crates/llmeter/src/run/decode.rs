@@ -162,6 +162,8 @@ struct Assembly {
     /// Whether what is left of the body cannot be unpacked.
     is_garbled: bool,
     body: Body,
+    /// Bytes of the body so far, none of which is compressed.
+    bytes: u64,
     /// Whether one document came in the place of a stream's events.
     is_document: bool,
     quality: ResponseQuality,
@@ -183,6 +185,7 @@ impl Assembly {
             unpacker: None,
             is_garbled: false,
             body: Body::Unknown,
+            bytes: 0,
             is_document: false,
             quality: ResponseQuality::default(),
             last: Arrival::default(),
@@ -243,6 +246,7 @@ impl Assembly {
                 self.builder.fail_with(failure);
             }
         }
+        self.name_stream(endpoint);
         let is_failed = self.builder.is_failed();
         ending.transport_end = transport_end.filter(|_| !is_failed);
         if let (Some(error), Transport::Http(api)) = (&mut self.builder.error, endpoint.transport())
@@ -279,6 +283,7 @@ impl Assembly {
         let form = Form {
             is_stream,
             is_generated: decoder.is_none_or(|decoder| decoder.generates_content()),
+            bytes: (!self.is_invoked).then_some(self.bytes),
         };
         let mut response = assemble(&mut self.builder, form, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());

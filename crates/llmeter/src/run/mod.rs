@@ -74,3 +74,4 @@ pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
 pub use start::default_run_name;
+pub(crate) use warnings::wrong_label;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::api::output_limit;
 use crate::base::error::{Error, Result};
 use crate::base::failure::Failure;
 use crate::base::foreign::{self, Panic};
@@ -20,6 +21,8 @@ pub(crate) struct Prepared {
     /// As sent.
     pub(crate) payload: Arc<Payload>,
     pub(crate) prompt: Option<Arc<Value>>,
+    /// The output tokens that it allows.
+    pub(crate) output_limit: Option<u64>,
     /// When this was made.
     pub(crate) made: Stamp,
     /// The request's bytes, if the endpoint is an HTTP API.
@@ -71,6 +74,7 @@ impl Prepared {
         let request = encode(endpoint, proxy, &payload, &headers).map_err(refuse)?;
         Ok(Self {
             made: clock::now(),
+            output_limit: output_limit(&payload),
             payload: Arc::new(payload),
             prompt,
             request,
@@ -101,6 +105,7 @@ impl Prepared {
             made: clock::now(),
             payload: self.payload.clone(),
             prompt: self.prompt.clone(),
+            output_limit: self.output_limit,
             request,
             headers: self.headers.clone(),
             expected: self.expected.clone(),

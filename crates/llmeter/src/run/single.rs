@@ -29,6 +29,8 @@ pub(crate) struct SingleResponse {
     pub(crate) sent: Option<Stamp>,
     /// Whether every read of the response has the kernel's stamp.
     pub(crate) is_kernel_stamped: bool,
+    /// The content type of a stream that is called something else; empty if it has none.
+    pub(crate) wrong_label: Option<String>,
 }
 
 impl SingleRequest {
@@ -111,6 +113,7 @@ impl SingleRequest {
                 return Some(SingleResponse {
                     response: recorded.response,
                     sent,
+                    wrong_label: recorded.wrong_label,
                     is_kernel_stamped: reads > 0 && reads == stamped,
                 });
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::Transport;
+use crate::endpoint::{Endpoint, Transport};
 use crate::result::MeasurementQuality;
 use crate::run::recorder::Collected;
 use crate::run::{RunConfig, Unsaved};
@@ -20,18 +20,8 @@ pub(super) fn of_run(
         let warning = format!("{lost} responses were lost because decoding them panicked");
         warnings.push(warning);
     }
-    if let Some(label) = &collected.wrong_label
-        && let Transport::Http(api) = config.endpoint.transport()
-    {
-        let label = match label.as_str() {
-            "" => "have no content type".to_owned(),
-            label => format!("are labelled {label:?}"),
-        };
-        warnings.push(format!(
-            "the server's streams {label} instead of {}; they were read as what they are",
-            api.framing().media_type()
-        ));
-    }
+    let label = collected.wrong_label.as_deref();
+    warnings.extend(label.and_then(|label| wrong_label(label, &*config.endpoint)));
     if config.insecure
         && let Transport::Http(api) = config.endpoint.transport()
         && api.server().tls
@@ -93,4 +83,19 @@ pub(super) fn of_unsaved(config: &RunConfig) -> Option<String> {
     let unsaved = Unsaved::of(config).unwrap_or_default();
     (!unsaved.is_empty())
         .then(|| format!("the run cannot be repeated from its folder: {unsaved} has no saved form"))
+}
+
+/// That streams have this content type, or none, which is not theirs.
+pub(crate) fn wrong_label(label: &str, endpoint: &dyn Endpoint) -> Option<String> {
+    let Transport::Http(api) = endpoint.transport() else {
+        return None;
+    };
+    let label = match label {
+        "" => "have no content type".to_owned(),
+        label => format!("are labelled {label:?}"),
+    };
+    Some(format!(
+        "the server's streams {label} instead of {}; they were read as what they are",
+        api.framing().media_type()
+    ))
 }

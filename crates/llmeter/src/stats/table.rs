@@ -207,8 +207,8 @@ metrics! {
     }
     /// The share of the responses with a number of input tokens that have it from each source:
     /// `reported` by the server; `corrected`, where its counts contradict each other and only one
-    /// reading is possible; `contradictory`, where none or several are; `tokenizer NAME`; `estimated` by the
-    /// number of words.
+    /// reading is possible; `contradictory`, where none or several are, or where they contradict the
+    /// response's size or the request's output limit; `tokenizer NAME`; `estimated` by the number of words.
     input_token_sources: Vec<(String, f64)> {
         key: "num_tokens_input_source-<source>", absent: "without such a count",
         source: Source::TotalsPerName(|totals| totals.input_sources.shares()),

@@ -55,10 +55,13 @@ fn is_refused(error: &StoreError, whole: &str) -> bool {
 }
 
 /// Whether the server has no conditional writes. The crate has a variant for what it does not
-/// implement itself; that a server does not is told by the status alone.
+/// implement itself; that a server does not is told by the status alone. Some call the condition a bad
+/// request; whatever else is bad is so without the condition, too.
 pub(super) fn is_unsupported(error: &StoreError) -> bool {
     matches!(error, StoreError::NotImplemented { .. })
-        || error.to_string().contains("status code: 501")
+        || ["status code: 501", "status code: 400"]
+            .iter()
+            .any(|status| error.to_string().contains(status))
 }
 
 /// Whether an object was written and only its ETag, which nobody here needs, is not in the response.

@@ -15,12 +15,14 @@ use crate::scripted::answers::{
 use crate::scripted::{Scripted, Step, run, write};
 
 const PROMPT: &str = "one two three";
+/// The output tokens that a request allows.
+const LIMIT: u64 = 512;
 
 fn run_with(api: &str, answer: Vec<u8>, change: impl FnOnce(&mut RunConfig)) -> RunResult {
     let api = ApiMode::named(api).unwrap();
     let server = Scripted::start(vec![vec![write(answer)]]);
     let settings = api.example(server.base_url.trim_end_matches("/v1"));
-    let payload = api.create_payload(PROMPT, 64).unwrap();
+    let payload = api.create_payload(PROMPT, LIMIT).unwrap();
     let mut config = RunConfig::new(api.endpoint(&settings).unwrap(), [payload]);
     change(&mut config);
     run(config)
@@ -145,6 +147,106 @@ fn counts_that_cannot_be_reconciled_are_marked() {
     );
 }
 
+/// What each API responds with this number of output tokens, as JSON writes it.
+fn with_output(tokens: &str) -> Vec<(&'static str, String)> {
+    let mut bodies = vec![
+        (
+            "openai-chat",
+            r#"{"choices": [{"message": {"content": "a b"}}], "usage": {"completion_tokens": N}}"#,
+        ),
+        (
+            "openai-completions",
+            r#"{"choices": [{"text": "a b"}], "usage": {"completion_tokens": N}}"#,
+        ),
+        (
+            "openai-responses",
+            r#"{"output": [{"type": "message", "content": [{"type": "output_text", "text": "a b"}]}],
+                "status": "completed", "usage": {"output_tokens": N}}"#,
+        ),
+        (
+            "anthropic-messages",
+            r#"{"content": [{"type": "text", "text": "a b"}], "usage": {"output_tokens": N}}"#,
+        ),
+        (
+            "gemini",
+            r#"{"candidates": [{"content": {"parts": [{"text": "a b"}]}}],
+                "usageMetadata": {"candidatesTokenCount": N}}"#,
+        ),
+        (
+            "ollama",
+            r#"{"message": {"content": "a b"}, "done": true, "eval_count": N}"#,
+        ),
+        (
+            "tgi",
+            r#"{"generated_text": "a b", "details": {"generated_tokens": N}}"#,
+        ),
+    ];
+    let bodies = bodies.drain(..);
+    bodies
+        .map(|(api, body)| (api, body.replace('N', tokens)))
+        .collect()
+}
+
+#[test]
+fn counts_that_cannot_be_are_none_for_any_api() {
+    for tokens in ["-5", "2.5", "1e308", "18446744073709551615", "5000000"] {
+        for (api, body) in with_output(tokens) {
+            let response = ask(api, sized("200 OK", "application/json", &body));
+            assert_eq!(counts(&response)[1], Some(2), "{api} {tokens}");
+            assert_eq!(sources(&response)[1], Some("estimated"), "{api} {tokens}");
+        }
+    }
+}
+
+#[test]
+fn more_than_the_request_allows_is_marked_for_any_api() {
+    for (tokens, source) in [("512", "reported"), ("513", "contradictory")] {
+        for (api, mut body) in with_output(tokens) {
+            body.push_str(&" ".repeat(600));
+            let response = ask(api, sized("200 OK", "application/json", &body));
+            assert_eq!(counts(&response)[1], tokens.parse().ok(), "{api}");
+            assert_eq!(sources(&response)[1], Some(source), "{api}");
+        }
+    }
+}
+
+#[test]
+fn the_count_in_the_beginning_of_a_message_is_none_of_the_whole() {
+    let start = json!({
+        "type": "message_start",
+        "message": {"usage": {"input_tokens": 7, "output_tokens": 1}},
+    });
+    let delta = |text: &str| {
+        event(&json!({
+            "type": "content_block_delta", "delta": {"type": "text_delta", "text": text},
+        }))
+    };
+    let end = |usage: Value| {
+        let delta = json!({"stop_reason": "end_turn"});
+        event(&json!({"type": "message_delta", "delta": delta, "usage": usage}))
+            + &event(&json!({"type": "message_stop"}))
+    };
+    let stream = |deltas: &[&str], usage: Value| {
+        let deltas: String = deltas.iter().map(|text| delta(text)).collect();
+        let body = event(&start) + &deltas + &end(usage);
+        ask("anthropic-messages-stream", chunked(&body))
+    };
+    for (deltas, usage, count, source) in [
+        (&["a"][..], Value::Null, 1, "reported"),
+        (&["a", "b", " c"], Value::Null, 3, "estimated"),
+        (
+            &["a", "b", " c"],
+            json!({"output_tokens": 9}),
+            9,
+            "reported",
+        ),
+    ] {
+        let response = stream(deltas, usage);
+        assert_eq!(counts(&response), [Some(7), Some(count)], "{deltas:?}");
+        assert_eq!(sources(&response)[1], Some(source), "{deltas:?}");
+    }
+}
+
 #[test]
 fn usage_is_found_where_providers_put_it() {
     let usage = json!({"prompt_tokens": 32, "completion_tokens": 5, "total_tokens": 37});
@@ -253,8 +355,8 @@ fn costs_of_unknown_counts_are_unknown_and_limits_keep_their_estimate() {
             .unwrap();
         config.callbacks.push(Arc::new(model));
         config.load = Load::Requests(20);
-        // A request may take 64 tokens for 1 each.
-        config.max_cost = Some(200.0);
+        // A request may take so many tokens for 1 each.
+        config.max_cost = Some(3.5 * LIMIT as f64);
     });
     let stats = result.stats();
     assert_eq!(stats.total_requests, Some(3));

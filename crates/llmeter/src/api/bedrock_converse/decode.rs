@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::json_frames::{Decoded, Meaning, add, list, text};
+use crate::api::json_frames::{Decoded, Meaning, add, count, list, text};
 use crate::api::{Frame, ResponseBuilder, Usage};
 
 /// What of a response has been seen.
@@ -11,17 +11,22 @@ pub(super) struct Converse {
     /// The sum of all reports.
     usage: Usage,
     cache_write: Option<u64>,
+    /// Whether any event was one of this API.
+    is_recognized: bool,
 }
 
 impl Meaning for Converse {
     const MISSING_END: &'static str = "no messageStop";
 
-    /// Other events have nothing to read.
+    /// Other events have nothing to read, unless all are unknown.
     fn try_fast_path(&mut self, frame: Frame<'_>, _: &mut ResponseBuilder) -> bool {
-        !matches!(
-            frame.event,
-            Some("contentBlockStart" | "contentBlockDelta" | "messageStop" | "metadata")
-        )
+        let is_read = is_read(frame.event);
+        self.is_recognized |= is_read || is_mark(frame.event);
+        !is_read && (self.is_recognized || !frame.data.starts_with(b"{"))
+    }
+
+    fn knows(&self, event: Option<&str>, _: &Value) -> bool {
+        is_read(event)
     }
 
     fn frame(
@@ -37,13 +42,14 @@ impl Meaning for Converse {
             }
             Some("contentBlockDelta") => return Err("(contentBlockDelta) has no delta".to_owned()),
             Some("messageStop") => stop(value, response),
-            _ => {
+            Some("metadata") => {
                 self.take_metadata(value, response);
                 // It is the last event.
                 if response.is_complete() {
                     response.complete();
                 }
             }
+            _ => {}
         }
         Ok(())
     }
@@ -61,11 +67,24 @@ impl Meaning for Converse {
     }
 }
 
+/// Whether there is something to read in events of this type.
+fn is_read(event: Option<&str>) -> bool {
+    matches!(
+        event,
+        Some("contentBlockStart" | "contentBlockDelta" | "messageStop" | "metadata")
+    )
+}
+
+/// Whether events of this type only mark where something begins or ends.
+fn is_mark(event: Option<&str>) -> bool {
+    matches!(event, Some("messageStart" | "contentBlockStop"))
+}
+
 impl Converse {
     fn take_metadata(&mut self, event: &Value, response: &mut ResponseBuilder) {
         let report = &event["usage"];
         if report.is_object() {
-            let count = |name: &str| report[name].as_u64();
+            let count = |name: &str| count(report, name);
             let cached = count("cacheReadInputTokens");
             let written = count("cacheWriteInputTokens");
             // Bedrock counts what the cache had and what it took apart from the rest.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::BedrockInvoke;
-use crate::api::aws::{is_filled, text_at};
+use crate::api::aws::{CHAT_REASONING, is_filled, text_at};
 use crate::api::json_frames::{Decoded, Meaning};
 use crate::api::{Frame, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -29,13 +29,8 @@ const TOOL_CALLS: &[&str] = &[
     "/delta/partial_json",
 ];
 
-/// Where responses and chunks of several families have reasoning.
-const REASONING: &[&str] = &[
-    "/choices/0/delta/reasoning_content",
-    "/choices/0/delta/reasoning",
-    "/delta/thinking",
-    "/choices/0/message/reasoning_content",
-];
+/// Where responses and chunks of several families have reasoning, beside those of chats.
+const REASONING: &[&str] = &["/delta/thinking", "/choices/0/message/reasoning_content"];
 
 impl Meaning for BedrockInvoke {
     const OBJECTS_ONLY: bool = false;
@@ -86,7 +81,8 @@ impl Meaning for BedrockInvoke {
 
 impl BedrockInvoke {
     fn take(&self, value: &Value, response: &mut ResponseBuilder) {
-        if let Some(text) = text_at(value, REASONING) {
+        let reasoning = text_at(value, CHAT_REASONING).or_else(|| text_at(value, REASONING));
+        if let Some(text) = reasoning {
             response.reasoning(text);
         }
         // Thoughts whose text is kept back count by what stands for them.

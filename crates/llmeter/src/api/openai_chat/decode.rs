@@ -275,8 +275,10 @@ fn walk(message: &Message<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
         &message.reasoning_text,
         &message.thinking,
         &message.thinking_blocks,
+        &message.thought,
+        &message.thoughts,
     ];
-    match names.into_iter().find(|content| is_content(content)) {
+    match names.into_iter().find(|content| is_thought(content)) {
         Some(reasoning) => walk_content(reasoning, true, say),
         None => walk_details(&message.reasoning_details, say),
     }
@@ -377,6 +379,13 @@ fn walk_part(part: &Part<'_>, say: &mut dyn FnMut(ContentPart<'_>)) {
         // Content of another kind.
         (None, None, Some(_)) => say(ContentPart::Other),
     }
+}
+
+/// Whether something of a reasoning can be told. A truth value says of what kind something else is.
+fn is_thought(reasoning: &Content<'_>) -> bool {
+    let mut any = false;
+    walk_content(reasoning, true, &mut |said| any |= said.is_content());
+    any
 }
 
 fn is_content(content: &Content<'_>) -> bool {

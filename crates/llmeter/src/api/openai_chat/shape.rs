@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Usage;
 use crate::api::failure::ErrorField;
+use crate::api::json_frames::number;
 use crate::api::lenient::{Accept, Count, Lenient, Number, Object, Text, accept};
 
 /// A frame of a stream, or a non-streaming response.
@@ -62,6 +63,9 @@ pub(super) struct Message<'a> {
     /// As gateways to Anthropic's models give it, LiteLLM among them.
     pub(super) thinking: Content<'a>,
     pub(super) thinking_blocks: Content<'a>,
+    /// As gateways to Gemini's models give it.
+    pub(super) thought: Content<'a>,
+    pub(super) thoughts: Content<'a>,
     /// Pictures that OpenRouter's models generate.
     pub(super) images: Content<'a>,
     pub(super) refusal: Text<'a>,
@@ -179,11 +183,11 @@ impl Chunk<'_> {
     /// What llama.cpp counts for its timings, which it sends also where it reports no usage.
     fn timed_usage(&self) -> Option<Usage> {
         let timings = self.timings.0.as_ref()?;
-        let count = |name: &str| timings.get(name).and_then(Value::as_u64);
+        let count = |name: &str| timings.get(name).and_then(number);
         let cached = count("cache_n");
         Some(Usage {
             // Without the cached ones, so that it is the prompt's only where those are told.
-            input: count("prompt_n").and_then(|processed| Some(processed + cached?)),
+            input: count("prompt_n").and_then(|processed| Some(processed.saturating_add(cached?))),
             output: count("predicted_n"),
             input_cached: cached,
             ..Usage::default()

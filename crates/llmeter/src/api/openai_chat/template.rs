@@ -106,6 +106,8 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
         reasoning_text,
         thinking,
         thinking_blocks,
+        thought,
+        thoughts,
         images,
         refusal,
         tool_calls,
@@ -117,6 +119,8 @@ fn only_text<'a>(chunk: &Chunk<'a>) -> Option<(Kind, &'a str)> {
         reasoning_text,
         thinking,
         thinking_blocks,
+        thought,
+        thoughts,
         images,
     ];
     let is_alone = others.into_iter().all(is_blank)

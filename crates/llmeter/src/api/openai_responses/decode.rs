@@ -52,6 +52,11 @@ impl Meaning for Events {
             .is_some()
     }
 
+    fn knows(&self, event: Option<&str>, value: &Value) -> bool {
+        let kind = value["type"].as_str().or(event).unwrap_or_default();
+        kind.starts_with("response.") || kind == "error" || value["output"].is_array()
+    }
+
     /// Events that fail name their type, and responses say their errors beside the rest.
     fn error(&self, _: &Value, _: &[u8]) -> Option<String> {
         None

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::SageMaker;
-use crate::api::aws::{is_filled, text_at};
-use crate::api::json_frames::{Decoded, Decoder, Meaning};
+use crate::api::aws::{CHAT_REASONING, is_filled, text_at};
+use crate::api::json_frames::{Decoded, Decoder, Meaning, number};
 use crate::api::outside::quote;
 use crate::api::{Frame, FrameDecoder, ResponseBuilder, Usage};
 use crate::base::failure::FailureKind;
@@ -12,12 +12,6 @@ use llmeter_wire::framing::Outside;
 
 /// Where lines have a piece of the text: those of text generation containers, of chats, of completions.
 const TEXT: &[&str] = &["/token/text", "/choices/0/delta/content", "/choices/0/text"];
-
-/// Where lines of chats have a piece of the reasoning.
-const REASONING: &[&str] = &[
-    "/choices/0/delta/reasoning_content",
-    "/choices/0/delta/reasoning",
-];
 
 /// Where chats call tools.
 const TOOL_CALLS: &[&str] = &[
@@ -135,6 +129,12 @@ impl Meaning for Container {
     const OBJECTS_ONLY: bool = false;
     const READS_LISTS: bool = false;
 
+    fn knows(&self, _: Option<&str>, value: &Value) -> bool {
+        ["token", "choices", "details", "usage", "generated_text"]
+            .iter()
+            .any(|name| value.get(name).is_some())
+    }
+
     /// A container's own error.
     fn error(&self, value: &Value, _: &[u8]) -> Option<String> {
         let error = value.get("error").filter(|error| !error.is_null())?;
@@ -147,7 +147,7 @@ impl Meaning for Container {
     }
 
     fn frame(&mut self, _: Option<&str>, value: &Value, response: &mut ResponseBuilder) -> Decoded {
-        let reasoning = text_at(value, REASONING);
+        let reasoning = text_at(value, CHAT_REASONING);
         let visible = text_at(value, TEXT);
         if let Some(text) = reasoning {
             response.reasoning(text);
@@ -216,7 +216,7 @@ impl Meaning for Container {
 
 impl Container {
     fn details(&self, value: &Value, response: &mut ResponseBuilder) {
-        let count = |place| value.pointer(place).and_then(Value::as_u64);
+        let count = |place| value.pointer(place).and_then(number);
         let output = self.api.token_count.find_count(value);
         response.usage(Usage {
             input: count("/details/prompt_tokens").or_else(|| count("/usage/prompt_tokens")),

@@ -13,6 +13,8 @@ pub(super) struct Form {
     pub(super) is_stream: bool,
     /// Whether it is generated content, which is made of output tokens.
     pub(super) is_generated: bool,
+    /// Bytes of the body; `None` if they are not seen.
+    pub(super) bytes: Option<u64>,
 }
 
 /// The fields that come from the response itself, estimated where the server did not say.
@@ -26,6 +28,7 @@ pub(super) fn assemble(
     let Form {
         is_stream,
         is_generated,
+        bytes,
     } = form;
     let [first, first_answer, last] = builder.times();
     let succeeded = builder.error.is_none();
@@ -39,6 +42,8 @@ pub(super) fn assemble(
         has_prompt: prompt.is_some_and(has_text),
         has_content: builder.content_frames() > 0,
         words: texts.map(words).iter().sum(),
+        bytes,
+        output_limit: prepared.output_limit,
     });
     let estimate = Estimate::new(tokenizer);
     let input = match (usage.input, prompt.filter(|_| succeeded)) {

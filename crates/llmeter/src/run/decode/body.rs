@@ -3,14 +3,16 @@
 use super::completion::{BodyEnd, frame_of};
 use super::outside;
 use super::refusal::{excerpt, refusal};
-use super::shape::{Expected, Shape, shape};
+use super::shape::{Expected, Shape, framing_of, shape};
 use super::{Assembly, MAX_ERROR_BODY};
-use crate::api::outside::quote;
+use crate::api::ApiMode;
+use crate::api::outside::{ANNOTATION, quote};
 use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::{Endpoint, Transport};
 use crate::run::capture::ReadArrival;
+use crate::run::retry;
 use llmeter_wire::content_encoding::Decompressor;
-use llmeter_wire::framing::{Framer, Framing};
+use llmeter_wire::framing::{Framer, Framing, FramingError};
 use llmeter_wire::{Arrival, ResponseHead};
 
 /// How a body is read.
@@ -36,6 +38,8 @@ pub(super) struct Beginning {
 pub(super) struct Events {
     framing: Framing,
     pub(super) framer: Framer,
+    /// Why the bytes cannot be cut any further.
+    pub(super) broken: Option<FramingError>,
 }
 
 impl Body {
@@ -72,6 +76,7 @@ impl Body {
             Shape::Frames(framing) => Self::Events(Events {
                 framing,
                 framer: framing.framer(),
+                broken: None,
             }),
             Shape::Document => Self::Whole(Vec::new()),
             Shape::Foreign => Self::Foreign(Vec::new()),
@@ -101,7 +106,13 @@ impl Assembly {
                  was asked for"
             );
             self.builder.fail_with(match is_refusal {
-                true => refusal(Some(&head), |_| None, unreadable.as_bytes()),
+                true => {
+                    let kind = match retry::is_throttled(&head) {
+                        true => FailureKind::Throttled,
+                        false => FailureKind::HttpStatus,
+                    };
+                    refusal(kind, Some(&head), |_| None, unreadable.as_bytes())
+                }
                 false => Failure::new(FailureKind::ContentEncoding, unreadable),
             });
             Body::Unknown
@@ -164,6 +175,7 @@ impl Assembly {
 
     /// Takes in bytes that are not compressed, or not any more.
     fn plain(&mut self, bytes: &[u8], marks: &[ReadArrival]) {
+        self.bytes += bytes.len() as u64;
         for mark in marks {
             self.note_read(mark.arrival);
         }
@@ -225,7 +237,7 @@ impl Assembly {
                     }
                 });
                 if let Err(reason) = fed {
-                    self.builder.fail_with(reason);
+                    events.broken = Some(reason);
                 }
             }
             Body::Whole(kept) => kept.extend_from_slice(bytes),
@@ -270,7 +282,7 @@ impl Assembly {
                             self.builder.begin_frame(self.last.at);
                             decoder.frame(frame_of(&tail), &mut self.builder);
                         }
-                        Err(reason) => self.builder.fail_with(reason),
+                        Err(reason) => events.broken = Some(reason),
                     }
                 }
                 let outside = events.framer.take_outside();
@@ -278,6 +290,14 @@ impl Assembly {
                 self.is_document = outside.as_ref().is_some_and(|outside| {
                     outside::take_json(outside, &mut **decoder, builder, at, is_broken)
                 });
+                match events.broken.take() {
+                    // Whatever follows a complete answer is no part of it.
+                    Some(reason) if builder.is_complete() && outside.is_none() => {
+                        builder.annotate(ANNOTATION, reason.to_string());
+                    }
+                    Some(reason) if !builder.is_complete() => builder.fail_with(reason),
+                    _ => {}
+                }
                 if is_broken || self.is_document {
                     return;
                 }
@@ -296,13 +316,44 @@ impl Assembly {
             }
             Body::Error(body) => {
                 let head = self.head.as_ref().map(|(head, _)| head);
-                let refusal = refusal(head, |body| decoder.error_message(body), body);
+                // What the head says was counted by the worker.
+                let is_counted = head.is_some_and(retry::is_throttled);
+                let throttle = decoder.throttle(body).filter(|_| !is_counted);
+                let kind = match is_counted || throttle.is_some() {
+                    true => FailureKind::Throttled,
+                    false => FailureKind::HttpStatus,
+                };
+                let refusal = refusal(kind, head, |body| decoder.error_message(body), body);
+                self.builder.throttle = throttle;
                 self.builder.fail_with(refusal);
             }
             Body::Foreign(body) => {
                 let body = std::mem::take(body);
                 self.fail_foreign(&body);
             }
+        }
+    }
+
+    /// Says of a response that cannot be read that it is a stream, and which endpoint reads streams.
+    pub(super) fn name_stream(&mut self, endpoint: &dyn Endpoint) {
+        let (Body::Whole(body), Some(failure)) = (&self.body, &self.builder.error) else {
+            return;
+        };
+        if self.is_streaming || failure.kind() != FailureKind::Malformed {
+            return;
+        }
+        let mode = ApiMode::of_saved(&endpoint.saved()).ok();
+        let mut modes = mode.iter().flat_map(|mode| mode.api.spec().modes);
+        let streaming = modes.find(|mode| mode.streaming == Some(true));
+        if let (Some(mode), Some(framing)) = (streaming, framing_of(body)) {
+            let reason = format!(
+                "the server streamed its response ({}), which this endpoint does not read; \
+                 {} does: {}",
+                framing.media_type(),
+                mode.name,
+                excerpt(body)
+            );
+            self.builder.error = Some(Failure::new(FailureKind::Malformed, reason));
         }
     }
 

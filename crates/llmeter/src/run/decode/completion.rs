@@ -12,7 +12,8 @@ impl Assembly {
             || match &self.body {
                 Body::Whole(body) | Body::Error(body) => is_json(body),
                 Body::Foreign(body) => body.trim_ascii_end().ends_with(b"</html>"),
-                Body::Events(_) | Body::Undecided(_) | Body::Unknown => false,
+                Body::Events(events) => events.broken.is_some(),
+                Body::Undecided(_) | Body::Unknown => false,
             };
         match self.builder.stream_end() {
             _ if is_over => Completeness::Ended,

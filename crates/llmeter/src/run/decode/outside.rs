@@ -1,8 +1,7 @@
-//! JSON that stood between the events of a stream: errors that a server or a gateway wrote there, and whole
+//! JSON that stood between the events of a stream, or in the place of one: errors that a server or a gateway wrote there, and whole
 //! responses.
 
 use super::MAX_ERROR_BODY;
-use crate::base::failure::FailureKind;
 use crate::endpoint::{FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::framing::Outside;
@@ -24,7 +23,7 @@ pub(super) fn take_json(
         return false;
     }
     if let Some(words) = decoder.error_message(json) {
-        builder.fail(FailureKind::ServerError, words);
+        builder.server_error(decoder.throttle(json), words);
         return false;
     }
     if is_broken || builder.content_frames() > 0 || builder.is_failed() {

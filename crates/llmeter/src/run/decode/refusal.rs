@@ -1,7 +1,6 @@
 //! What a refusal says, in one line.
 
 use crate::base::failure::{Failure, FailureKind};
-use crate::run::retry;
 use llmeter_wire::{Phase, ResponseHead};
 
 /// Longest excerpt of a body that an error message quotes, in characters.
@@ -10,14 +9,11 @@ const EXCERPT: usize = 200;
 /// The failure of a request that the server refused: "HTTP 401 Unauthorized: Incorrect API key
 /// provided".
 pub(super) fn refusal(
+    kind: FailureKind,
     head: Option<&ResponseHead>,
     own_words: impl Fn(&[u8]) -> Option<String>,
     body: &[u8],
 ) -> Failure {
-    let kind = match head.is_some_and(retry::is_throttled) {
-        true => FailureKind::Throttled,
-        false => FailureKind::HttpStatus,
-    };
     let status = head.map_or(0, |head| head.status);
     let name = status_name(status).map(|name| format!(" {name}"));
     let location = head.and_then(|head| head.header("location"));

@@ -62,6 +62,28 @@ pub(super) fn shape(body: &[u8], expected: Expected, is_over: bool) -> Option<Sh
     }
 }
 
+/// How a body is framed that is a stream where a document was asked for.
+pub(super) fn framing_of(body: &[u8]) -> Option<Framing> {
+    let is_expected = |framing: Framing| {
+        let mut frames = 0;
+        let fed = framing.framer().feed(body, |_, _| frames += 1);
+        fed.is_ok() && frames > 0
+    };
+    let text = body.trim_ascii_start();
+    if EVENT_LINES.iter().any(|begin| text.starts_with(begin)) {
+        return Some(Framing::Sse);
+    }
+    match text.first() {
+        Some(0 | 1) => Some(Framing::EventStream).filter(|framing| is_expected(*framing)),
+        Some(b'{') => {
+            let shape = events_or_lines(text, true);
+            let lines = Some(Shape::Frames(Framing::JsonLines));
+            (shape == lines).then_some(Framing::JsonLines)
+        }
+        _ => None,
+    }
+}
+
 /// A document may be written over several lines, so that its first is not whole.
 fn lines_or_document(body: &[u8], is_over: bool) -> Option<Shape> {
     let lines = Shape::Frames(Framing::JsonLines);
@@ -155,6 +177,19 @@ mod tests {
                 assert_eq!(found, is, "{}", String::from_utf8_lossy(body));
             }
             assert_eq!(shape(body, expected, true), Some(is), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_in_the_place_of_a_document_is_noticed() {
+        for (body, framing) in [
+            ("\n data: {}\n\n", Some(Sse)),
+            ("{\"a\": 1}\n{\"b\": 2}", Some(JsonLines)),
+            ("{\"a\": 1}\n", None),
+            ("\0\0\0\x10", None),
+            ("words", None),
+        ] {
+            assert_eq!(framing_of(body.as_bytes()), framing, "{body}");
         }
     }
 

@@ -73,7 +73,10 @@ fn frames_have_the_times_of_the_answer() {
     );
     assert!(seen.time_to_connect.is_some() && seen.tls.is_none());
     assert_eq!(seen.addresses, [seen.address.unwrap()]);
-    assert_eq!(seen.remarks, [""; 0]);
+    // The server counts none although there is content.
+    let estimated =
+        "the number of output tokens is estimated: the server reported none that can be";
+    assert_eq!(seen.remarks, [estimated]);
 }
 
 #[test]
@@ -284,4 +287,24 @@ fn an_interrupted_probe_keeps_what_it_saw() {
     assert!(seen.is_interrupted && !seen.is_success());
     let shown = report::probe(&seen, 12);
     assert!(shown.ends_with("Interrupted\n"), "{shown}");
+}
+
+#[test]
+fn what_a_run_marks_is_a_note() {
+    let usage = "data: {\"choices\": [], \"usage\": {\"completion_tokens\": 90}}\n\n";
+    let body = format!("bye\u{1b} bye\n{}", whole_stream(&["a", "b"]));
+    let body = body.replacen("data: [DONE]", &format!("{usage}data: [DONE]"), 1);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9999\r\n\r\n";
+    let seen = served(vec![write(format!("{head}{body}")), Step::Close]);
+    assert!(seen.is_success(), "{:?}", seen.error);
+    let notes = seen.remarks.join("\n");
+    for words in [
+        "output tokens is as reported, and contradicts",
+        "closed early (closed_early)",
+        "outside of the stream's frames: bye",
+        "streams are labelled \"text/plain\" instead of text/event-stream",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    assert!(!notes.contains('\u{1b}'), "{notes}");
 }

@@ -58,7 +58,7 @@ fn a_stream_to_a_plain_request() {
     let server = Scripted::start(vec![vec![write(stream)]]);
     let endpoint = OpenAiChat::builder(&server.base_url, "m").streaming(false);
     let responses = run(server.config_of(endpoint.build().unwrap())).responses;
-    assert_failed(&responses[0], "not valid JSON");
+    assert_failed(&responses[0], "openai-chat-stream does");
 }
 
 #[test]

@@ -17,6 +17,8 @@ fn reasoning_has_many_names_and_is_taken_once() {
         json!({"thinking_blocks": blocks}),
         json!({"reasoning_text": "hm"}),
         json!({"thinking": "hm"}),
+        json!({"thought": "hm"}),
+        json!({"thoughts": ["hm"], "thought": true}),
         json!({"content": parts}),
     ] {
         let (response, content) = deltas(&[message.clone(), json!({"content": "Yes"})]);
