@@ -50,7 +50,10 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
         if mlflow.is_required() {
             return Err(reason.into());
         }
-        output::note(&format!("warning: the run may not be logged: {reason}"));
+        output::note(&format!(
+            "warning: the run may not be logged: {reason}\n\
+             hint: check the address and the server, or log the run later with llmeter mlflow DIR"
+        ));
         if !wants_to_go_on()? {
             return Ok(false);
         }

@@ -127,6 +127,10 @@ pub fn diagnose(seen: &FailureContext<'_>) -> Option<Diagnosis> {
             "the response is compressed in a way that is not read",
             "ask for gzip (`header` 'Accept-Encoding: gzip'), or turn compression off at the server",
         ),
+        Kind::TooLarge => diagnosis(
+            "the response is larger than what llmeter keeps of one",
+            "ask for less (an output limit, fewer inputs), or raise `max_response_size`",
+        ),
         Kind::Empty => diagnosis(
             "the server sent an empty response",
             "check that `endpoint` names the API that the server speaks, and `base_url` its \

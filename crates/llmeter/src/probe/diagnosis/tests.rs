@@ -170,6 +170,7 @@ fn one_remedy_for_each_kind_of_failure() {
         (decoding(FailureKind::Truncated), "check `endpoint`"),
         (new(FailureKind::WebPage), "site"),
         (new(FailureKind::ContentEncoding), "gzip"),
+        (new(FailureKind::TooLarge), "`max_response_size`"),
         (new(FailureKind::Empty), "`endpoint`"),
         (decoding(FailureKind::Malformed), "`endpoint`"),
         (refused(307, "redirected to https://x"), "`base_url`"),
