@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["stats"],
     &["result"],
     &["load", "callback", "cost", "run"],
-    &["probe"],
+    &["probe", "experiment"],
     &["report"],
     &["mlflow"],
 ];

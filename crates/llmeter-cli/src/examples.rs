@@ -26,6 +26,23 @@ Environment:
   LLMETER_LOG=warn|info|debug            write a log to standard error
   NO_COLOR=1                             no colours";
 
+pub(crate) const LOAD_TEST_EXAMPLES: &str = "\
+Examples:
+  llmeter load-test --base-url http://localhost:8000/v1 --model my-model \\
+                    --prompt 'Tell me a story.' --clients 1,2,4,8,16 --duration 30s
+      Five levels of 30 s each; the table names the knee.
+  llmeter load-test --base-url http://localhost:8000/v1 --model my-model --payload prompts.jsonl \\
+                    --clients 1,4,16,64 --requests 20 --run-name nightly --resume
+      20 requests for each client; levels that a test called nightly has completed are kept.
+  llmeter show runs/nightly
+      Print the table of a load test again.
+
+Each level has a run folder of its own, DIR/RUN-NAME/00016-clients, and callbacks once. --max-cost is the
+limit of the whole test; --max-failures and --stop-on-error-rate end it with the level that reaches them.
+
+The knee is the last level before latency (TTLT p50) grows by a larger factor than throughput (output
+tokens/s, or requests where they are not known).";
+
 pub(crate) const RUN_EXAMPLES: &str = "\
 Examples:
   llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini \\

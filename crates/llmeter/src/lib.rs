@@ -59,6 +59,7 @@ mod base;
 pub mod callback;
 pub mod cost;
 pub mod endpoint;
+pub mod experiment;
 pub mod load;
 #[cfg(feature = "mlflow")]
 pub mod mlflow;

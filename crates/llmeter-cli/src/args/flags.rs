@@ -246,6 +246,16 @@ impl Subset for OfRun {
     }
 }
 
+/// What the runs of a load test share: `load-test`, which has clients of its own.
+#[derive(Debug)]
+pub(crate) enum OfLoadTest {}
+
+impl Subset for OfLoadTest {
+    fn has(setting: Setting) -> bool {
+        !matches!(setting, Setting::Clients | Setting::Calibrate)
+    }
+}
+
 /// Endpoint and payload: `payload`.
 #[derive(Debug)]
 pub(crate) enum OfPayload {}

@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod flags;
+mod load_test;
 mod payload;
 mod probe;
 mod run;
@@ -12,8 +13,9 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
 
-pub(crate) use flags::{Flags, OfCost, OfMlflow, OfRun, Subset};
+pub(crate) use flags::{Flags, OfCost, OfLoadTest, OfMlflow, OfRun, Subset};
 use flags::{OfPayload, OfProbe};
+pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
 pub(crate) use run::RunArguments;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Measure an endpoint
     Run(Box<RunArguments>),
+    /// Measure an endpoint at several numbers of clients, and find the knee of its curve
+    LoadTest(Box<LoadTestArguments>),
     /// Send one request; show every phase and frame, and the likely cause if it fails
     Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything

@@ -6,6 +6,7 @@ mod completions;
 mod cost;
 mod demo;
 mod failure;
+mod load_test;
 mod man;
 mod mlflow;
 mod payload;
@@ -25,6 +26,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::LoadTest(arguments) => load_test::load_test(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),

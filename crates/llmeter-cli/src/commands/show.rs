@@ -1,10 +1,12 @@
 //! `llmeter show`.
 
 use anyhow::{Result, anyhow};
+use llmeter::experiment::LoadTestResult;
 use llmeter::result::RunFolder;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult};
 
+use super::load_test;
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -13,7 +15,18 @@ use crate::output;
 const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
-    output::result(&load(&arguments.folder)?, arguments.json)?;
+    let folder = &arguments.folder;
+    match RunResult::load(folder.clone()) {
+        Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
+            let test = LoadTestResult::load_without_responses(folder.clone())?;
+            for warning in &test.warnings {
+                output::note(&format!("warning: {warning}"));
+            }
+            load_test::print(&test, arguments.json)?;
+        }
+        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
+        result => output::result(&result?, arguments.json)?,
+    }
     Ok(Exit::Done)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod charts;
 mod cost;
+mod load_test;
 mod notes;
 mod probe;
 mod summary;
@@ -12,6 +13,7 @@ mod sweep;
 mod table;
 
 pub use cost::{cost, cost_within};
+pub use load_test::{load_test, load_test_within};
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use summary::{summary, summary_within};

@@ -29,6 +29,8 @@ mod inside_a_runtime;
 mod json_endpoints;
 #[cfg(unix)]
 mod killed_run;
+#[cfg(unix)]
+mod load_test;
 mod mislabelled;
 #[cfg(unix)]
 mod network;

@@ -1,0 +1,110 @@
+//! `llmeter load-test`.
+
+use anyhow::Result;
+use llmeter::experiment::{LoadTest, LoadTestResult, TestEnd};
+use llmeter::{Interrupt, Verdict, report};
+use serde_json::{Map, Value, json};
+
+use super::{failure, mlflow};
+use crate::args::LoadTestArguments;
+use crate::exit::Exit;
+use crate::{output, progress, settings, signals};
+
+pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
+    let run = arguments.of_run();
+    let settings = settings::with_file(&run.flags, run.config.as_deref())?;
+    let is_on = |switch| switch == Some(true);
+    let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
+    let strict = is_on(settings.strict);
+    let key_variable = settings.api_key_env.clone();
+    let (requests, duration) = (settings.requests, settings.duration);
+    let config = settings::config(&run, settings)?;
+    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
+    if !mlflow::may_start(&config)? {
+        return Ok(Exit::CouldNotRun);
+    }
+    let interrupt = Interrupt::new();
+    signals::stop_on_signals(interrupt.clone(), quiet)?;
+
+    let mut test = LoadTest::new(config, arguments.levels.iter().copied())
+        .min_requests(requests.unwrap_or(1), arguments.min_requests_per_level)
+        .interrupted_by(interrupt.clone())
+        .observe(move |clients| progress::display(quiet, &format!("{clients} clients")));
+    if let Some(duration) = duration {
+        test = test.duration(duration);
+    }
+    if arguments.resume {
+        test = test.resume();
+    }
+    let result = match test.run_blocking() {
+        Ok(result) => result,
+        Err(_) if interrupt.is_stopped() => {
+            output::note("interrupted before the first request; nothing was measured");
+            return Ok(Exit::Interrupted);
+        }
+        Err(reason) => return Err(reason.into()),
+    };
+    for (clients, level) in &result.results {
+        for warning in &level.warnings {
+            output::note(&format!("warning: {clients} clients: {warning}"));
+        }
+    }
+    for warning in &result.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
+    print(&result, json)?;
+    let exit = exit_of(&result, strict);
+    if exit == Exit::AllFailed
+        && let Some(last) = result.results.values().next_back()
+    {
+        let reason = failure::all_failed(last, key.as_ref());
+        output::note(&format!("error: {reason}"));
+    }
+    Ok(exit)
+}
+
+/// The test as text, or the statistics of each level as JSON.
+pub(super) fn print(test: &LoadTestResult, is_json: bool) -> Result<()> {
+    if is_json {
+        let levels = test.results.iter();
+        let levels: Map<String, Value> = levels
+            .map(|(clients, result)| (clients.to_string(), Value::Object(result.stats_map())))
+            .collect();
+        let object = json!({
+            "test_name": test.test_name,
+            "knee": match test.knee() {
+                llmeter::experiment::Knee::At(clients) => Some(clients),
+                _ => None,
+            },
+            "levels": levels,
+        });
+        return output::json_text(&serde_json::to_string_pretty(&object)?);
+    }
+    output::text(&report::load_test_within(test, output::width()))?;
+    if let Some(folder) = &test.output_path {
+        output::text(&format!(
+            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
+        ))?;
+    }
+    Ok(())
+}
+
+fn exit_of(test: &LoadTestResult, strict: bool) -> Exit {
+    let levels = || test.results.values();
+    let is_all_failed =
+        |stats: llmeter::stats::Stats| stats.total_requests.unwrap_or(0) == stats.failed_requests;
+    let is_clean = |result: &llmeter::RunResult| {
+        let verdict = result.quality.as_ref().map(|quality| quality.verdict);
+        let saved = result.stats().measurement_verdict;
+        verdict == Some(Verdict::Clean) || saved.as_deref() == Some("clean")
+    };
+    match &test.ended_by {
+        Some(TestEnd::Interrupted) => Exit::Interrupted,
+        Some(TestEnd::Unwritten(_)) => Exit::NotSaved,
+        _ if levels().all(|result| is_all_failed(result.stats())) => Exit::AllFailed,
+        Some(TestEnd::Failures(..)) => Exit::Stopped,
+        None if !test.missing.is_empty() => Exit::CouldNotRun,
+        _ if strict && !levels().all(is_clean) => Exit::NotClean,
+        _ => Exit::Done,
+    }
+}

@@ -1,0 +1,271 @@
+//! A run at each of several numbers of clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::load_test_result::{LoadTestResult, TestEnd, level_name};
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+use crate::load::Load;
+use crate::result::{RunFolder, RunResult};
+use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
+use crate::storage::Location;
+
+/// Requests that a level has at least, over all clients.
+const MIN_REQUESTS_PER_RUN: u64 = 10;
+
+type ObserveLevel = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
+
+/// A load test: one run at each of several numbers of clients, from few to many.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use llmeter::experiment::{Knee, LoadTest};
+/// use llmeter::{OpenAiChat, RunConfig};
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+/// let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
+/// let base = RunConfig::new(Arc::new(endpoint), [payload]).output("load-tests");
+/// let test = LoadTest::new(base, [1, 2, 4, 8]).run_blocking()?;
+/// for (clients, result) in &test.results {
+///     println!("{clients} clients: {:?} output tokens/s", result.stats().output_tps);
+/// }
+/// if let Knee::At(clients) = test.knee() {
+///     println!("beyond {clients} clients latency grows faster than throughput");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LoadTest {
+    base: RunConfig,
+    levels: Vec<usize>,
+    amount: Amount,
+    resumes: bool,
+    observe: Option<Arc<ObserveLevel>>,
+    interrupt: Interrupt,
+}
+
+/// How much each level sends.
+#[derive(Debug, Clone, Copy)]
+enum Amount {
+    Requests { per_client: u64, per_run: u64 },
+    Duration(Duration),
+}
+
+impl LoadTest {
+    /// A load test at these numbers of clients. `base` is what its runs share: its output is the folder
+    /// in which the test's own is made, its name the test's, its limit of cost that of the whole test.
+    /// Its clients and load are not used.
+    pub fn new(base: RunConfig, levels: impl IntoIterator<Item = usize>) -> Self {
+        let mut levels: Vec<usize> = levels.into_iter().collect();
+        levels.sort_unstable();
+        levels.dedup();
+        Self {
+            base,
+            levels,
+            amount: Amount::Requests {
+                per_client: 1,
+                per_run: MIN_REQUESTS_PER_RUN,
+            },
+            resumes: false,
+            observe: None,
+            interrupt: Interrupt::new(),
+        }
+    }
+
+    /// Each client sends `per_client` requests, or as many as it takes for `per_run` of all clients.
+    #[must_use]
+    pub fn min_requests(mut self, per_client: u64, per_run: u64) -> Self {
+        self.amount = Amount::Requests {
+            per_client,
+            per_run,
+        };
+        self
+    }
+
+    /// Each level sends for so long.
+    #[must_use]
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.amount = Amount::Duration(duration);
+        self
+    }
+
+    /// Keeps the levels that a test of the same name has completed, and repeats those that were broken
+    /// off.
+    #[must_use]
+    pub fn resume(mut self) -> Self {
+        self.resumes = true;
+        self
+    }
+
+    /// Asks `observe` at each level, given its clients, for whom to tell how its run goes on.
+    #[must_use]
+    pub fn observe(
+        mut self,
+        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
+    ) -> Self {
+        self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Makes `interrupt` end the test: the level under way is kept as far as it came.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// The load of a level.
+    fn load(&self, clients: usize) -> Load {
+        match self.amount {
+            Amount::Duration(duration) => Load::Duration(duration),
+            Amount::Requests {
+                per_client,
+                per_run,
+            } => Load::Requests(per_client.max(per_run.div_ceil(clients.max(1) as u64))),
+        }
+    }
+
+    /// Checks levels and settings.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn validate(&self) -> Result<()> {
+        if self.levels.is_empty() {
+            return Err(Error::missing(Setting::Clients));
+        }
+        self.levels.iter().try_for_each(|clients| {
+            let mut config = self.base.clone();
+            config.clients = *clients;
+            config.load = self.load(*clients);
+            config.validate()
+        })
+    }
+
+    /// Carries the test out, blocking the calling thread. What was measured is kept whatever ends it.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, the test's folder cannot be made, or the first level cannot start.
+    pub fn run_blocking(&self) -> Result<LoadTestResult> {
+        self.validate()?;
+        let folder = self.folder()?;
+        let name = match &folder {
+            Some(folder) => folder.file_name(),
+            None => self.base.run_name.clone(),
+        };
+        let mut test = LoadTestResult {
+            test_name: Some(name.unwrap_or_else(default_run_name)),
+            output_path: folder.clone(),
+            ..LoadTestResult::default()
+        };
+        let mut left = self.base.max_cost;
+        let mut levels = self.levels.iter().copied();
+        for clients in levels.by_ref() {
+            let level = folder
+                .as_ref()
+                .map(|folder| folder.join(level_name(clients)));
+            if let Some(result) = level.as_ref().and_then(|level| self.completed(level)) {
+                test.resumed.push(clients);
+                test.results.insert(clients, result);
+                continue;
+            }
+            let result = match self.level(clients, folder.as_ref(), left) {
+                Ok(result) => result,
+                Err(reason) if test.results.is_empty() => return Err(reason),
+                Err(_) if self.interrupt.is_stopped() => {
+                    test.missing.push(clients);
+                    test.ended_by = Some(TestEnd::Interrupted);
+                    break;
+                }
+                Err(reason) => {
+                    test.missing.push(clients);
+                    test.warnings.push(format!("{clients} clients: {reason}"));
+                    break;
+                }
+            };
+            let stats = result.stats();
+            left = left.map(|left| (left - stats.cost_total.unwrap_or(0.0)).max(0.0));
+            test.ended_by = if result.interrupted && self.interrupt.is_stopped() {
+                Some(TestEnd::Interrupted)
+            } else if !result.unwritten.is_empty() {
+                Some(TestEnd::Unwritten(clients))
+            } else if let Some(by) = stats.stopped_by {
+                Some(TestEnd::Failures(clients, by))
+            } else if stats.cost_limit_reached == Some(true) || left == Some(0.0) {
+                Some(TestEnd::Cost)
+            } else {
+                None
+            };
+            test.results.insert(clients, result);
+            if test.ended_by.is_some() {
+                break;
+            }
+        }
+        test.missing.extend(levels);
+        if test.missing.is_empty() && test.ended_by == Some(TestEnd::Cost) {
+            test.ended_by = None;
+        }
+        Ok(test)
+    }
+
+    /// As [`run_blocking`](Self::run_blocking), on a thread of its own: the returned future only waits.
+    ///
+    /// # Errors
+    /// As [`run_blocking`](Self::run_blocking).
+    pub async fn run(&self) -> Result<LoadTestResult> {
+        let test = self.clone();
+        let (done, result) = tokio::sync::oneshot::channel();
+        crate::base::runtime::spawn("load-test", move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(test.run_blocking());
+        })?;
+        result
+            .await
+            .map_err(|_| Error::Internal("the load test ended early"))?
+    }
+
+    /// The test's folder.
+    fn folder(&self) -> Result<Option<Location>> {
+        let Some(output) = &self.base.output else {
+            return Ok(None);
+        };
+        output.check(Setting::Output)?;
+        match &self.base.run_name {
+            Some(name) => Ok(Some(output.join(name))),
+            None => RunFolder::create_group(output, &default_run_name()).map(Some),
+        }
+    }
+
+    /// The result of a level that was completed before; `None` if it is to be measured.
+    fn completed(&self, folder: &Location) -> Option<RunResult> {
+        if !self.resumes {
+            return None;
+        }
+        let result = RunResult::load_without_responses(folder.clone()).ok()?;
+        let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
+        (is_whole && result.summary.total_requests > Some(0)).then_some(result)
+    }
+
+    fn level(
+        &self,
+        clients: usize,
+        folder: Option<&Location>,
+        max_cost: Option<f64>,
+    ) -> Result<RunResult> {
+        let mut runner = Runner::new(self.base.clone()).interrupted_by(self.interrupt.clone());
+        if let Some(observer) = self.observe.as_ref().and_then(|observe| observe(clients)) {
+            runner = runner.observe(observer);
+        }
+        runner.run_blocking_with(|run| {
+            run.clients = clients;
+            run.load = self.load(clients);
+            run.output = folder.cloned();
+            run.run_name = Some(level_name(clients));
+            run.max_cost = max_cost;
+            // What is left of a level that was broken off gives way.
+            run.overwrite |= self.resumes;
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! Load tests: levels, what ends them, and what loads again.
+
+use llmeter::experiment::{Knee, LoadTest, LoadTestResult, TestEnd};
+use llmeter::storage::Location;
+use llmeter::{Interrupt, RunConfig};
+
+use crate::golden::outputs;
+use crate::scripted::answers::{sized, whole_stream};
+use crate::scripted::{Scripted, finish, write};
+
+fn server() -> Scripted {
+    let answer = sized("200 OK", "text/event-stream", &whole_stream(&["a", "b"]));
+    Scripted::start(vec![vec![write(answer)]])
+}
+
+fn config(server: &Scripted, folder: &std::path::Path) -> RunConfig {
+    server.config().output(folder).run_name("test")
+}
+
+fn run(test: LoadTest) -> llmeter::Result<LoadTestResult> {
+    finish(move || test.run_blocking())
+}
+
+#[test]
+fn each_level_is_a_run_in_a_folder_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = LoadTest::new(config(&server, folder.path()), [3, 1, 3]).min_requests(2, 10);
+    let test = run(test).unwrap();
+    let counts = test.results.iter();
+    let counts: Vec<_> = counts
+        .map(|(clients, result)| (*clients, result.responses.len()))
+        .collect();
+    // As many as it takes for ten.
+    assert_eq!(counts, [(1, 10), (3, 12)]);
+    assert_eq!(test.ended_by, None);
+    assert_eq!(test.test_name.as_deref(), Some("test"));
+    for level in ["00001-clients", "00003-clients"] {
+        let level = folder.path().join("test").join(level);
+        assert!(level.join("summary.json").exists(), "{}", level.display());
+    }
+    let loaded = LoadTestResult::load(folder.path().join("test")).unwrap();
+    for (clients, result) in &test.results {
+        let again = &loaded.results[clients];
+        assert_eq!(again.responses.len(), result.responses.len());
+        assert_eq!(again.stats().ttft.p50, result.stats().ttft.p50);
+    }
+    assert_eq!(loaded.warnings, [""; 0]);
+}
+
+#[test]
+fn a_test_is_resumed_where_it_was_broken_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = || LoadTest::new(config(&server, folder.path()), [1, 2, 3]).min_requests(1, 6);
+    run(LoadTest::new(config(&server, folder.path()), [1, 2]).min_requests(1, 6)).unwrap();
+    assert_eq!(server.requests(), 12);
+    // A run that was killed has no summary.
+    let broken = folder.path().join("test/00002-clients");
+    std::fs::remove_file(broken.join("summary.json")).unwrap();
+    std::fs::remove_file(broken.join("stats.json")).unwrap();
+    assert!(run(test()).is_err(), "its folder is in use");
+    let resumed = run(test().resume()).unwrap();
+    assert_eq!(resumed.resumed, [1]);
+    assert_eq!(resumed.results.len(), 3);
+    assert_eq!(server.requests(), 24);
+}
+
+#[test]
+fn failures_end_a_test_and_what_is_missing_is_named() {
+    let refusal = sized("500 Oops", "application/json", "{}");
+    let server = Scripted::start(vec![vec![write(refusal)]]);
+    let mut base = server.config();
+    base.max_failures = Some(2);
+    let test = run(LoadTest::new(base, [1, 2, 4])).unwrap();
+    assert_eq!(
+        test.ended_by,
+        Some(TestEnd::Failures(1, "max_failures".to_owned()))
+    );
+    assert_eq!(test.results.len(), 1);
+    assert_eq!(test.missing, [2, 4]);
+    assert_eq!(test.knee(), Knee::Unknown);
+}
+
+#[test]
+fn an_interrupted_test_keeps_what_it_has() {
+    let server = server();
+    let interrupt = Interrupt::new();
+    let own = interrupt.clone();
+    let test = LoadTest::new(server.config(), [1, 2, 3])
+        .interrupted_by(interrupt)
+        .observe(move |clients| {
+            if clients == 2 {
+                own.stop();
+            }
+            None
+        });
+    let test = run(test).unwrap();
+    assert_eq!(test.ended_by, Some(TestEnd::Interrupted));
+    assert_eq!(test.results[&1].responses.len(), 10);
+    assert!(test.missing.contains(&3), "{:?}", test.missing);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_before_anything_is_sent() {
+    let server = server();
+    for levels in [&[][..], &[0, 1]] {
+        let test = LoadTest::new(server.config(), levels.iter().copied());
+        assert!(run(test).is_err());
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn load_tests_of_the_python_package_load() {
+    let test = LoadTestResult::load(outputs().join("d2_load_test_by_runner/ladder")).unwrap();
+    let levels: Vec<_> = test.results.keys().copied().collect();
+    assert_eq!(levels, [1, 2, 4]);
+    assert!(test.results.values().all(|level| !level.responses.is_empty()));
+    assert_eq!(test.test_name.as_deref(), Some("ladder"));
+    // All levels in one folder, where the last one is left.
+    let test = LoadTestResult::load(outputs().join("d_load_test/ladder")).unwrap();
+    assert_eq!(test.results.len(), 1);
+    let missing = Location::from(outputs().join("no-such-test"));
+    assert!(LoadTestResult::load(missing).is_err());
+    let empty = tempfile::tempdir().unwrap();
+    let error = LoadTestResult::load(empty.path()).unwrap_err();
+    assert!(error.to_string().contains("not a run folder"), "{error}");
+}
