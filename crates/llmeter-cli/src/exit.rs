@@ -57,7 +57,12 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     output::note(&format!("error: {}", message(reason)));
-    if let Some(hint) = reason.chain().find_map(|cause| hint(library(cause)?)) {
+    let of_truth = |cause: &Cause| {
+        let (field, _) = simulator(cause)?;
+        (field == "truth").then(|| "--overwrite replaces it".to_owned())
+    };
+    let hint = |cause: &Cause| library(cause).map_or_else(|| of_truth(cause), hint);
+    if let Some(hint) = reason.chain().find_map(hint) {
         output::note(&format!("hint: {}", Setting::rename_all(&hint, &flag)));
     }
     let is_usage = reason.chain().any(|cause| {
@@ -69,6 +74,7 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
                     llmeter::Error::Invalid { .. }
                         | llmeter::Error::Field { .. }
                         | llmeter::Error::Content { .. }
+                        | llmeter::Error::Untrusted { .. }
                 )
             )
     });
@@ -85,6 +91,11 @@ fn hint(error: &llmeter::Error) -> Option<String> {
         llmeter::Error::Unreachable { failure, .. } => {
             diagnose(&FailureContext::of(failure)).map(|diagnosis| diagnosis.remedy)
         }
+        llmeter::Error::Untrusted { .. } => Some(
+            "if that is where it should go: --trust-folder, or name the server with `base_url`, or list it \
+             as one of the trusted-hosts in ~/.config/llmeter/config.toml"
+                .to_owned(),
+        ),
         error => error.hint().map(str::to_owned),
     }
 }

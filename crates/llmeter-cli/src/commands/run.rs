@@ -10,20 +10,31 @@ use llmeter_sim::calibration::{Calibration, LoadShape};
 use super::{calibrate, failure, mlflow};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
+use crate::trust::{self, Consent};
 use crate::{output, progress, settings, signals};
 
 /// Tokens of a response up to which `--calibrate` follows the payload.
 const MAX_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
-    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let given = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let settings = &given.settings;
     let is_on = |switch| switch == Some(true);
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
-    let config = settings::config(arguments, settings)?;
+    let mut config = settings::config(arguments, &given)?;
     let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
-    // Before signals are caught, so that one ends the question.
+    // Before signals are caught, so that one ends a question.
+    let consent = Consent {
+        given: &given,
+        is_given: arguments.trust.trust_folder,
+    };
+    let Some(trust) = consent.to(&config.destinations())? else {
+        output::note(trust::NOTHING);
+        return Ok(Exit::CouldNotRun);
+    };
+    config.trust = trust;
     if !mlflow::may_start(&config)? {
         return Ok(Exit::CouldNotRun);
     }

@@ -122,7 +122,7 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
 /// If it cannot be read, is no regular file, is larger, or is not UTF-8.
 pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
     let text = String::from_utf8(read(path, MAX_TEXT_FILE)?);
-    text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 fn read_within(file: File, limit: u64) -> io::Result<Vec<u8>> {
@@ -145,11 +145,7 @@ fn read_within(file: File, limit: u64) -> io::Result<Vec<u8>> {
 /// If it cannot be made, or there is anything of this name, a link included.
 pub fn create_new(path: impl AsRef<Path>, access: Access) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    flags(
-        options.write(true).create_new(true),
-        true,
-        Some(access),
-    );
+    flags(options.write(true).create_new(true), true, Some(access));
     options.open(path)
 }
 
@@ -164,11 +160,7 @@ pub fn append(path: impl AsRef<Path>, access: Access) -> io::Result<File> {
         known => known?,
     }
     let mut options = OpenOptions::new();
-    flags(
-        options.append(true).create(true),
-        true,
-        Some(access),
-    );
+    flags(options.append(true).create(true), true, Some(access));
     let file = options.open(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
@@ -317,7 +309,10 @@ mod tests {
         let giant = folder.path().join("giant");
         File::create(&giant).unwrap().set_len(1 << 40).unwrap();
         let error = read(&giant, MAX_DATA_FILE).unwrap_err();
-        assert_eq!(error.to_string(), "it is too large: at most 1024 MiB are read");
+        assert_eq!(
+            error.to_string(),
+            "it is too large: at most 1024 MiB are read"
+        );
         let small = folder.path().join("small");
         fs::write(&small, "123").unwrap();
         assert_eq!(read(&small, 3).unwrap(), b"123");

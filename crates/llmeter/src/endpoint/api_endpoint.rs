@@ -12,8 +12,8 @@ use super::access::{HttpAccess, is_harmless_header};
 #[cfg(feature = "aws")]
 use super::aws_access::AwsAccess;
 use super::{
-    Destination, Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Transport, trust,
+    Destination, Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
+    SavedObject, Transport, trust,
 };
 use crate::api::{self, Api, EndpointSetup};
 use crate::base::error::{Error, Result};

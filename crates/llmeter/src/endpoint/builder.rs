@@ -327,7 +327,10 @@ impl EndpointBuilder {
         let is_default = default
             .as_ref()
             .is_some_and(|default| default.trim_end_matches('/') == given);
-        let mut known = default.as_deref().into_iter().chain(api.spec().saved_base_url);
+        let mut known = default
+            .as_deref()
+            .into_iter()
+            .chain(api.spec().saved_base_url);
         let is_known_server = known.any(|known| trust::is_same_server(known, given));
         let keys: Vec<_> = setup.api_key.iter().cloned().collect();
         let settings = AccessSettings {

@@ -79,7 +79,8 @@ impl Server {
                     "{CERTIFICATES}: {path} is not usable: {reason}; accepted is a PEM file"
                 ))
             };
-            let pem = file::read(&path, MAX_TEXT_FILE).map_err(|reason| unusable(reason.to_string()))?;
+            let pem =
+                file::read(&path, MAX_TEXT_FILE).map_err(|reason| unusable(reason.to_string()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|reason| unusable(reason.to_string()))?;
             builder = builder.tls_certs_only(certificates);
@@ -247,7 +248,8 @@ impl Server {
                     let reason = format!("reading {}: {reason}", path.display());
                     Failure::Final(MlflowError::Artifact(reason))
                 };
-                let file = tokio::fs::File::from_std(file::open_unlinked(path).map_err(unreadable)?);
+                let file =
+                    tokio::fs::File::from_std(file::open_unlinked(path).map_err(unreadable)?);
                 let size = file.metadata().await.map_err(unreadable)?.len();
                 request
                     .header(CONTENT_TYPE, *kind)
