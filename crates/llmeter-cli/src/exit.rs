@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use llmeter::Setting;
 use llmeter::probe::{FailureContext, diagnose};
+use llmeter::storage::files::FileProblem;
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -61,7 +62,14 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
         let (field, _) = simulator(cause)?;
         (field == "truth").then(|| "--overwrite replaces it".to_owned())
     };
-    let hint = |cause: &Cause| library(cause).map_or_else(|| of_truth(cause), hint);
+    let of_file = |cause: &Cause| {
+        let problem = FileProblem::of(cause.downcast_ref()?)?;
+        problem.hint().map(str::to_owned)
+    };
+    let hint = |cause: &Cause| match library(cause) {
+        Some(error) => hint(error),
+        None => of_truth(cause).or_else(|| of_file(cause)),
+    };
     if let Some(hint) = reason.chain().find_map(hint) {
         output::note(&format!("hint: {}", Setting::rename_all(&hint, &flag)));
     }

@@ -314,3 +314,26 @@ fn a_configuration_file_is_the_users_own_only_in_the_users_folder() {
     );
     assert_eq!(server.requests().len(), 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn somebody_at_a_terminal_is_asked() {
+    for (reply, code) in [("n", 1), ("", 1), ("y", 0)] {
+        let (place, server) = (Place::new(), Scripted::start(|_| answer()));
+        folder(&place, &server, json!({}));
+        let ended = place.shell(&format!(
+            "command -v script >/dev/null || exit 99; unset OPENAI_BASE_URL LLMETER_TRUSTED_HOSTS; \
+             echo '{reply}' | OPENAI_API_KEY={KEY} TERM=xterm script -qec \"'$LLMETER' run --from \
+             theirs/run --output mine --quiet\" typescript",
+        ));
+        if ended.code == 99 {
+            return;
+        }
+        assert_eq!(ended.code, code, "{reply:?}");
+        let shown = fs::read_to_string(place.path().join("typescript")).unwrap();
+        assert!(shown.contains("Send it? [y/N]"), "{shown}");
+        let is_sent = reply == "y";
+        assert_eq!(shown.contains("nothing was sent"), !is_sent, "{shown}");
+        assert_eq!(server.requests().len(), usize::from(is_sent));
+    }
+}

@@ -54,12 +54,12 @@ pub enum FileProblem {
 
 impl FileProblem {
     /// The problem that an error is about, if it is about one.
-    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+    pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 
     /// What to do about it, if that is not plain.
-    pub(crate) fn hint(self) -> Option<&'static str> {
+    pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::NotRegular(_) => Some("copy what it gives into a file"),
             Self::TooLarge(_) => Some("split the file, or name a smaller one"),
@@ -283,28 +283,24 @@ mod tests {
 
     use super::*;
 
-    fn problem<T>(result: io::Result<T>) -> FileProblem {
-        FileProblem::of(&result.err().unwrap()).unwrap()
-    }
-
-    fn pipe(path: &Path) {
-        let made = std::process::Command::new("mkfifo").arg(path).status();
-        assert!(made.unwrap().success());
+    fn problem<T>(result: io::Result<T>) -> Option<FileProblem> {
+        FileProblem::of(&result.err()?)
     }
 
     #[test]
     fn only_regular_files_are_read_and_within_the_bound() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("pipe");
-        pipe(&fifo);
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
         let link = folder.path().join("link");
         symlink("pipe", &link).unwrap();
         for path in [&fifo, &link] {
-            assert_eq!(problem(open(path)), FileProblem::NotRegular("a pipe"));
+            assert_eq!(problem(open(path)), Some(FileProblem::NotRegular("a pipe")));
         }
-        assert_eq!(problem(open_unlinked(&link)), FileProblem::Link);
+        assert_eq!(problem(open_unlinked(&link)), Some(FileProblem::Link));
         let device = problem(read("/dev/zero", MAX_TEXT_FILE));
-        assert_eq!(device, FileProblem::NotRegular("a device"));
+        assert_eq!(device, Some(FileProblem::NotRegular("a device")));
 
         let giant = folder.path().join("giant");
         File::create(&giant).unwrap().set_len(1 << 40).unwrap();
@@ -316,10 +312,12 @@ mod tests {
         let small = folder.path().join("small");
         fs::write(&small, "123").unwrap();
         assert_eq!(read(&small, 3).unwrap(), b"123");
-        assert_eq!(problem(read(&small, 2)), FileProblem::TooLarge(2));
+        assert_eq!(problem(read(&small, 2)), Some(FileProblem::TooLarge(2)));
         // One that says that it is empty.
         let machine = read("/proc/self/maps", 10);
-        assert!(cfg!(not(target_os = "linux")) || problem(machine) == FileProblem::TooLarge(10));
+        assert!(
+            cfg!(not(target_os = "linux")) || problem(machine) == Some(FileProblem::TooLarge(10))
+        );
     }
 
     #[test]
@@ -331,12 +329,15 @@ mod tests {
         symlink("elsewhere", at("dangling")).unwrap();
         fs::hard_link(at("victim"), at("twin")).unwrap();
         for name in ["link", "dangling"] {
-            assert_eq!(problem(append(at(name), Access::Umask)), FileProblem::Link);
+            assert_eq!(
+                problem(append(at(name), Access::Umask)),
+                Some(FileProblem::Link)
+            );
             let error = create_new(at(name), Access::Umask).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         }
         let twin = problem(append(at("twin"), Access::Umask));
-        assert_eq!(twin, FileProblem::HardLink);
+        assert_eq!(twin, Some(FileProblem::HardLink));
         replace(at("link"), b"new", Access::Owner).unwrap();
         assert_eq!(fs::read_to_string(at("victim")).unwrap(), "precious");
         assert_eq!(fs::read_to_string(at("link")).unwrap(), "new");

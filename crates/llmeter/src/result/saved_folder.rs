@@ -146,3 +146,19 @@ pub(super) fn temporary_folder(prefix: &str) -> Result<TempDir> {
         .tempdir()
         .map_err(Error::io("creating", std::env::temp_dir()))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_look_into_what_is_on_its_way() {
+        let folder = temporary_folder("llmeter-test-").unwrap();
+        let path = folder.path().join("responses.jsonl");
+        made(&path).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        assert_eq!((mode(folder.path()), mode(&path)), (0o700, 0o600));
+    }
+}
