@@ -129,7 +129,7 @@ impl Endpoint for ApiEndpoint {
             Some(name) => name.clone(),
             None => "the API key".to_owned(),
         };
-        let (is_default, signing) = match &self.route {
+        let (is_default, signing): (bool, Option<&str>) = match &self.route {
             RequestAuth::Plain {
                 is_known_server, ..
             } => (*is_known_server, None),

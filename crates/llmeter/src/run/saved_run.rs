@@ -48,7 +48,7 @@ const NEVER_TAKEN: [Setting; 3] = [Setting::Insecure, Setting::CaFile, Setting::
 
 impl SavedRun {
     /// Reads `run_config.json` and, where it is there, `llmeter.json` of a run folder. Nothing is sent by
-    /// this, and nothing beside the folder is read.
+    /// this.
     ///
     /// The folder may be somebody else's. `insecure`, `ca_file` and `proxy` are not taken from it
     /// ([`left_out`](Self::left_out)), nor are payloads that lie elsewhere; and a run of it sends secrets
