@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::args::RunArguments;
 use crate::exit::UsageError;
 use crate::prices;
+use crate::settings::Given;
 
 /// What a table of `[[callbacks]]` names its type with.
 const TYPE: &str = "type";
@@ -21,10 +22,8 @@ const FILE: &str = "file";
 /// The callbacks that the settings ask for, in the order in which a run calls them: what changes
 /// requests first, then the prices, the tables of the configuration file and the files in their
 /// order, and MLflow last.
-pub(crate) fn of(
-    arguments: &RunArguments,
-    settings: &RunSettings,
-) -> Result<Vec<Arc<dyn Callback>>> {
+pub(crate) fn of(arguments: &RunArguments, given: &Given) -> Result<Vec<Arc<dyn Callback>>> {
+    let settings = &given.settings;
     let mut callbacks: Vec<Arc<dyn Callback>> = Vec::new();
     if settings.cache_buster == Some(true) {
         callbacks.push(Arc::new(CacheBuster::new(settings.seed)));
@@ -42,6 +41,10 @@ pub(crate) fn of(
     }
     // Last, so that it logs what the others add.
     if let Some(mlflow) = mlflow(settings)? {
+        let mlflow = match given.is_from_file(Setting::Mlflow) {
+            true => mlflow.address_from_file(),
+            false => mlflow,
+        };
         callbacks.push(Arc::new(mlflow));
     }
     Ok(callbacks)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use llmeter::Setting;
 use llmeter::probe::{FailureContext, diagnose};
+use llmeter::storage::files::FileProblem;
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -57,7 +58,19 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     output::note(&format!("error: {}", message(reason)));
-    if let Some(hint) = reason.chain().find_map(|cause| hint(library(cause)?)) {
+    let of_truth = |cause: &Cause| {
+        let (field, _) = simulator(cause)?;
+        (field == "truth").then(|| "--overwrite replaces it".to_owned())
+    };
+    let of_file = |cause: &Cause| {
+        let problem = FileProblem::of(cause.downcast_ref()?)?;
+        problem.hint().map(str::to_owned)
+    };
+    let hint = |cause: &Cause| match library(cause) {
+        Some(error) => hint(error),
+        None => of_truth(cause).or_else(|| of_file(cause)),
+    };
+    if let Some(hint) = reason.chain().find_map(hint) {
         output::note(&format!("hint: {}", Setting::rename_all(&hint, &flag)));
     }
     let is_usage = reason.chain().any(|cause| {
@@ -69,6 +82,7 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
                     llmeter::Error::Invalid { .. }
                         | llmeter::Error::Field { .. }
                         | llmeter::Error::Content { .. }
+                        | llmeter::Error::Untrusted { .. }
                 )
             )
     });
@@ -85,6 +99,11 @@ fn hint(error: &llmeter::Error) -> Option<String> {
         llmeter::Error::Unreachable { failure, .. } => {
             diagnose(&FailureContext::of(failure)).map(|diagnosis| diagnosis.remedy)
         }
+        llmeter::Error::Untrusted { .. } => Some(
+            "if that is where it should go: --trust-folder, or name the server with `base_url`, or list it \
+             as one of the trusted-hosts in ~/.config/llmeter/config.toml"
+                .to_owned(),
+        ),
         error => error.hint().map(str::to_owned),
     }
 }

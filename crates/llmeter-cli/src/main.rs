@@ -11,6 +11,7 @@ mod prices;
 mod progress;
 mod settings;
 mod signals;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first stops the load and saves, the second leaves at once. SIGXFSZ does
-//! nothing.
+//! Ctrl-C, SIGTERM and SIGHUP: the first stops the load and saves, a second Ctrl-C or SIGTERM leaves at
+//! once. SIGXFSZ does nothing.
 
 use std::time::Duration;
 
@@ -28,6 +28,11 @@ impl Caught {
     /// Blocks until a signal comes, or returns at once if one came before.
     pub(crate) fn wait(&mut self) {
         self.runtime.block_on(self.signals.next());
+    }
+
+    /// Blocks until somebody wants an end at once. A terminal that closes sends SIGHUP more than once.
+    fn wait_for_impatience(&mut self) {
+        self.runtime.block_on(self.signals.next_of_impatience());
     }
 
     /// Takes copies of a signal that just came out of the way.
@@ -93,7 +98,7 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
             say(
                 "stopping: waiting for requests in flight (press Ctrl-C again to exit immediately)",
             );
-            caught.wait();
+            caught.wait_for_impatience();
             progress::clear();
             say("aborted; the run folder holds what was recorded so far");
             for folder in llmeter::result::staging_folders() {
@@ -112,6 +117,8 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// `None` where the process was started to ignore it, as by `nohup`.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -121,15 +128,48 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: match is_hangup_ignored() {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            },
         })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+        }
+    }
+
+    async fn next_of_impatience(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// Whether the process ignores SIGHUP, as far as the system tells.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_hangup_in(&status)
+}
+
+/// Whether the first signal is among those that a process ignores, by its status.
+#[cfg(unix)]
+fn is_hangup_in(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(not(unix))]
@@ -143,5 +183,9 @@ impl Signals {
 
     async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
+    }
+
+    async fn next_of_impatience(&mut self) {
+        self.next().await;
     }
 }

@@ -47,8 +47,10 @@ pub struct SimConfig {
     pub prefill_rate: Option<f64>,
     /// Seed of everything random. A request's luck depends on this and on its number alone.
     pub seed: u64,
-    /// File that receives the truth log; an existing one is replaced.
+    /// File that receives the truth log: one that is not there yet, or is empty.
     pub truth: Option<PathBuf>,
+    /// Whether that file is replaced if it holds something.
+    pub overwrite_truth: bool,
     /// Keep the truth log in memory, for [`RunningSimulator::truth`](crate::RunningSimulator::truth).
     pub keep_truth: bool,
     /// The one API key that is accepted. `None`: no key is asked for.
@@ -82,6 +84,7 @@ impl Default for SimConfig {
             prefill_rate: None,
             seed: 0,
             truth: None,
+            overwrite_truth: false,
             keep_truth: false,
             api_key: None,
             verify_sigv4: None,

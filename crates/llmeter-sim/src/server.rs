@@ -46,7 +46,8 @@ impl Simulator {
         let bind = |source| SimError::Bind { address, source };
         let listener = socket::listen(address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let (truth, writer) = TruthLog::open(config.keep_truth, config.truth.as_deref())?;
+        let path = config.truth.as_deref();
+        let (truth, writer) = TruthLog::open(config.keep_truth, path, config.overwrite_truth)?;
         let count = config.threads;
         let (acceptor, certificate) = match &config.tls {
             None => (None, None),

@@ -16,6 +16,7 @@ use std::{
 };
 
 use crate::clock::Time;
+use llmeter::storage::files::{self, Access};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SimError;
@@ -103,6 +104,7 @@ impl TruthLog {
     pub(crate) fn open(
         keep: bool,
         path: Option<&Path>,
+        overwrite: bool,
     ) -> Result<(Self, Option<TruthWriter>), SimError> {
         let kept = keep.then(Mutex::default);
         let Some(path) = path else {
@@ -112,7 +114,7 @@ impl TruthLog {
             path: path.to_owned(),
             source,
         };
-        let file = File::create(path).map_err(failed)?;
+        let file = new_file(path, overwrite).map_err(failed)?;
         let (sender, receiver) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("sim-truth".to_owned())
@@ -166,6 +168,25 @@ impl TruthWriter {
     }
 }
 
+/// Makes the file, or takes one that is empty or may be replaced. No link is followed.
+fn new_file(path: &Path, overwrite: bool) -> io::Result<File> {
+    match files::create_new(path, Access::Umask) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let file = files::append(path, Access::Umask)?;
+    if file.metadata()?.len() > 0 {
+        if !overwrite {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it is there already and not empty",
+            ));
+        }
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 /// How often the writer looks for records. It is never woken by a record, because that would cost
 /// the worker a system call and, on a shared core, the core.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -200,7 +221,7 @@ pub fn read_truth(path: impl AsRef<Path>) -> Result<Vec<TruthRecord>, SimError> 
         path: path.to_owned(),
         source,
     };
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    let mut reader = BufReader::new(files::open(path).map_err(failed)?);
     let mut records = Vec::new();
     let mut text = Vec::new();
     for line in 1.. {
@@ -294,7 +315,7 @@ mod tests {
     fn a_file_gives_back_what_was_logged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("truth.jsonl");
-        let (log, writer) = TruthLog::open(true, Some(&path)).unwrap();
+        let (log, writer) = TruthLog::open(true, Some(&path), false).unwrap();
         log.push(record("a"));
         drop(Draft::new(&log, || record("b")));
         let kept = log.kept();
@@ -303,6 +324,21 @@ mod tests {
         assert_eq!(read_truth(&path).unwrap(), kept);
         assert_eq!(kept[0], record("a"));
         assert_eq!((kept[1].outcome, kept[1].done_ns), (Outcome::Stopped, 0));
+    }
+
+    #[test]
+    fn a_file_that_holds_something_is_replaced_only_on_demand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("truth.jsonl");
+        std::fs::write(&path, "mine").unwrap();
+        let error = TruthLog::open(false, Some(&path), false).unwrap_err();
+        assert!(error.to_string().contains("truth"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        let (log, writer) = TruthLog::open(false, Some(&path), true).unwrap();
+        log.push(record("a"));
+        drop(log);
+        writer.unwrap().finish().unwrap();
+        assert_eq!(read_truth(&path).unwrap(), [record("a")]);
     }
 
     #[test]
@@ -319,7 +355,7 @@ mod tests {
 
     #[test]
     fn an_unwanted_log_makes_no_records() {
-        let (log, writer) = TruthLog::open(false, None).unwrap();
+        let (log, writer) = TruthLog::open(false, None, false).unwrap();
         assert!(writer.is_none());
         let _draft = Draft::new(&log, || unreachable!());
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use llmeter::storage::Location;
 
-use super::{Flags, OfLoadTest, OfRun, RunArguments};
+use super::{Flags, OfLoadTest, OfRun, RunArguments, TrustArguments};
 use crate::examples::LOAD_TEST_EXAMPLES;
 
 /// The flags of `load-test`: settings of its runs, and what is the test's own.
@@ -42,6 +42,8 @@ pub(crate) struct LoadTestArguments {
     pub(crate) resume: bool,
     #[command(flatten)]
     flags: Flags<OfLoadTest>,
+    #[command(flatten)]
+    trust: TrustArguments,
     /// Hook a saved callback into each run (repeatable, called in this order)
     #[arg(
         long = "callback",
@@ -58,6 +60,7 @@ impl LoadTestArguments {
             config: self.config.clone(),
             from: None,
             flags: Flags::<OfRun>::from(self.flags.settings.clone()),
+            trust: self.trust,
             callback_files: self.callback_files.clone(),
             no_callbacks: false,
         }

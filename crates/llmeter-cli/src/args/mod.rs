@@ -80,6 +80,18 @@ pub(crate) struct DemoArguments {
     pub(crate) quiet: bool,
 }
 
+/// Consent to what files say of where secrets go.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TrustArguments {
+    /// Send secrets to the servers that a saved run, a callback or a configuration file names
+    ///
+    /// Otherwise llmeter asks on a terminal and refuses elsewhere, unless the server is the API's own, is
+    /// named by --base-url or the environment, or is one of the trusted-hosts in
+    /// ~/.config/llmeter/config.toml.
+    #[arg(long, help_heading = "Endpoint")]
+    pub(crate) trust_folder: bool,
+}
+
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Stamps {
@@ -143,6 +155,8 @@ pub(crate) struct MlflowArguments {
     pub(crate) folder: Location,
     #[command(flatten)]
     pub(crate) flags: Flags<OfMlflow>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
 }
 
 #[derive(Debug, Args)]

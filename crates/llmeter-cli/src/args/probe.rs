@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Flags, OfProbe};
+use super::{Flags, OfProbe, TrustArguments};
 use crate::examples::PROBE_EXAMPLES;
 
 #[derive(Debug, Args)]
@@ -15,6 +15,8 @@ pub(crate) struct ProbeArguments {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) flags: Flags<OfProbe>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
 
     /// How many frames to show: a number, or `all` [default: 12; all with --json]
     #[arg(long, value_name = "N", value_parser = parse_frames, help_heading = "Output")]

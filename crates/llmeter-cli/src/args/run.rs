@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use llmeter::storage::Location;
 
-use super::{Flags, OfRun};
+use super::{Flags, OfRun, TrustArguments};
 use crate::examples::RUN_EXAMPLES;
 
 /// The flags of `run`: settings, which are the keys of a `--config` file, too, and what is about
@@ -23,6 +23,8 @@ pub(crate) struct RunArguments {
     pub(crate) from: Option<Location>,
     #[command(flatten)]
     pub(crate) flags: Flags<OfRun>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
     /// Hook a saved callback into the run (repeatable, called in this order)
     ///
     /// `llmeter callbacks` lists the types. With --from these stand in place of the saved run's.

@@ -130,6 +130,9 @@ pub(crate) struct SimulateArguments {
     /// Write the true times of every request to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
+    /// Replace the file of --truth if it holds something
+    #[arg(long, requires = "truth")]
+    pub(crate) overwrite: bool,
     /// Print nothing
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -5,24 +5,25 @@ use llmeter::experiment::{LoadTest, LoadTestResult, TestEnd};
 use llmeter::{Interrupt, Verdict, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, mlflow};
+use super::failure;
+use super::run::plan;
 use crate::args::LoadTestArguments;
 use crate::exit::Exit;
 use crate::{output, progress, settings, signals};
 
 pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
     let run = arguments.of_run();
-    let settings = settings::with_file(&run.flags, run.config.as_deref())?;
+    let given = settings::with_file(&run.flags, run.config.as_deref())?;
+    let settings = &given.settings;
     let is_on = |switch| switch == Some(true);
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let strict = is_on(settings.strict);
     let key_variable = settings.api_key_env.clone();
     let (requests, duration) = (settings.requests, settings.duration);
-    let config = settings::config(&run, settings)?;
-    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
-    if !mlflow::may_start(&config)? {
+    let Some(config) = plan(&run, &given)? else {
         return Ok(Exit::CouldNotRun);
-    }
+    };
+    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
 

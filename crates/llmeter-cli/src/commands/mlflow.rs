@@ -1,17 +1,18 @@
 //! `llmeter mlflow`, and what `run` asks of MLflow before and says of it after.
 
 use std::any::Any;
-use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::Result;
 use llmeter::mlflow::MlflowCallback;
 use llmeter::saved::Saved;
 use llmeter::storage::Location;
-use llmeter::{RunConfig, RunResult, SavedRun};
+use llmeter::{Callback, RunConfig, RunResult, SavedRun};
 
 use super::show;
 use crate::args::MlflowArguments;
 use crate::exit::Exit;
+use crate::settings::Given;
+use crate::trust::{self, Consent};
 use crate::{callbacks, output};
 
 /// Logs a saved run. Flags are laid over the callback that the run itself had.
@@ -23,6 +24,15 @@ pub(crate) fn mlflow(arguments: &MlflowArguments) -> Result<Exit> {
     };
     let callback = callbacks::mlflow_over(base.unwrap_or_default(), settings)?;
     let result = show::load(&arguments.folder)?;
+    let consent = Consent {
+        given: &Given::of_flags(settings.clone()),
+        is_given: arguments.trust.trust_folder,
+    };
+    let Some(trust) = consent.to(&callback.destinations())? else {
+        output::note(trust::NOTHING);
+        return Ok(Exit::CouldNotRun);
+    };
+    let callback = callback.trust(trust);
     output::warnings(&result);
     let page = callback.log_blocking(&result)?;
     output::text(&format!("{page}\n"))?;
@@ -44,6 +54,7 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
         let Some(mlflow) = callback.downcast_ref::<MlflowCallback>() else {
             continue;
         };
+        let mlflow = mlflow.clone().trust(config.trust.clone());
         let Err(reason) = mlflow.check_blocking() else {
             continue;
         };
@@ -54,31 +65,14 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
             "warning: the run may not be logged: {reason}\n\
              hint: check the address and the server, or log the run later with llmeter mlflow DIR"
         ));
-        if !wants_to_go_on()? {
+        if trust::can_ask()
+            && !trust::ask("Run all the same? `llmeter mlflow DIR` logs a saved run later.")?
+        {
+            output::note(trust::NOTHING);
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// Asks, if there is somebody to ask.
-fn wants_to_go_on() -> io::Result<bool> {
-    let (input, mut errors) = (io::stdin(), io::stderr());
-    if !input.is_terminal() || !errors.is_terminal() {
-        return Ok(true);
-    }
-    write!(
-        errors,
-        "Run all the same? `llmeter mlflow DIR` logs a saved run later. [y/N] "
-    )?;
-    errors.flush()?;
-    let mut reply = String::new();
-    input.lock().read_line(&mut reply)?;
-    let is_yes = matches!(reply.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if !is_yes {
-        output::note("nothing was sent");
-    }
-    Ok(is_yes)
 }
 
 /// Says where a run can be seen, or how it can be logged later.

@@ -1,12 +1,12 @@
 //! `llmeter payload`.
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use llmeter::RunSettings;
 use llmeter::payload::{Payload, plain_numbers};
+use llmeter::storage::files::{self, Access};
 use serde_json::Value;
 
 use crate::args::PayloadCommandArguments;
@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 400;
 const BEGINNING: usize = 60;
 
 pub(crate) fn payload(arguments: &PayloadCommandArguments) -> Result<Exit> {
-    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?.settings;
     let api = settings::api(&settings)?;
     let payloads = settings::payloads(&settings, api)?.ok_or_else(settings::nothing_to_send)?;
     let model = settings.model.as_deref();
@@ -114,18 +114,28 @@ fn append(path: &Path, payloads: &[Payload]) -> Result<()> {
     }
     let failed = || format!("cannot write {}", path.display());
     // A line that somebody left without its end must not swallow the next one.
-    let kept = match std::fs::read(path) {
-        Ok(kept) => kept,
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(reason) => return Err(reason).with_context(failed),
-    };
-    if kept.last().is_some_and(|last| *last != b'\n') {
+    if !is_line_ended(path).with_context(failed)? {
         lines.insert(0, '\n');
     }
-    let mut options = OpenOptions::new();
-    let file = options.append(true).create(true).open(path);
+    let file = files::append(path, Access::Umask);
     file.and_then(|mut file| file.write_all(lines.as_bytes()))
         .with_context(failed)
+}
+
+/// Whether a file ends with a line, as one that is empty or not there does.
+fn is_line_ended(path: &Path) -> io::Result<bool> {
+    let mut file = match files::open_unlinked(path) {
+        Ok(file) => file,
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(reason) => return Err(reason),
+    };
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use llmeter::{Interrupt, RunConfig, probe, report};
 
 use crate::args::ProbeArguments;
 use crate::exit::{Exit, flag};
+use crate::trust::{self, Consent};
 use crate::{output, settings, signals};
 
 /// The prompt if the user gives none.
@@ -20,7 +21,10 @@ const FRAMES: usize = 12;
 
 pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     let (frames, json) = (arguments.frames, arguments.json);
-    let (config, key) = configuration(arguments)?;
+    let Some((config, key)) = configuration(arguments)? else {
+        output::note(trust::NOTHING);
+        return Ok(Exit::CouldNotRun);
+    };
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), true)?;
     let seen = probe::probe(&config, key.as_ref(), &interrupt)?.with_setting_names(&flag);
@@ -44,15 +48,19 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<Exit> {
     })
 }
 
-/// What is sent where, and the variable that holds the key.
-fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<ApiKeyVariable>)> {
-    let mut settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
-    if settings::has_no_content(&settings) {
+/// What is sent where, and the variable that holds the key; `None` if the user does not want that.
+fn configuration(
+    arguments: &ProbeArguments,
+) -> Result<Option<(RunConfig, Option<ApiKeyVariable>)>> {
+    let mut given = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let settings = &mut given.settings;
+    if settings::has_no_content(settings) {
         settings.prompt = Some(DEFAULT_PROMPT.to_owned());
         settings.max_tokens.get_or_insert(TOKENS);
     }
-    let endpoint = settings::endpoint(&settings)?;
-    let payloads = settings::payloads(&settings, settings::api(&settings)?)?;
+    let settings = &given.settings;
+    let endpoint = settings::endpoint(&given)?;
+    let payloads = settings::payloads(settings, settings::api(settings)?)?;
     let mut config = RunConfig::new(endpoint, []);
     settings::set_payloads(
         &mut config,
@@ -61,7 +69,12 @@ fn configuration(arguments: &ProbeArguments) -> Result<(RunConfig, Option<ApiKey
     settings.apply(&mut config)?;
     config.grace = Duration::ZERO;
     let key = settings::key_variable(&*config.endpoint, settings.api_key_env.as_deref());
-    Ok((config, key))
+    let consent = Consent {
+        given: &given,
+        is_given: arguments.trust.trust_folder,
+    };
+    let trust = consent.to(&config.destinations())?;
+    Ok(trust.map(|trust| (config.trust(trust), key)))
 }
 
 /// With headings that stand out in a terminal.

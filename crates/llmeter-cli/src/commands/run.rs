@@ -10,23 +10,24 @@ use llmeter_sim::calibration::{Calibration, LoadShape};
 use super::{calibrate, failure, mlflow};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
+use crate::settings::Given;
+use crate::trust::{self, Consent};
 use crate::{output, progress, settings, signals};
 
 /// Tokens of a response up to which `--calibrate` follows the payload.
 const MAX_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
-    let settings = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let given = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
+    let settings = &given.settings;
     let is_on = |switch| switch == Some(true);
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
-    let config = settings::config(arguments, settings)?;
-    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
-    // Before signals are caught, so that one ends the question.
-    if !mlflow::may_start(&config)? {
+    let Some(config) = plan(arguments, &given)? else {
         return Ok(Exit::CouldNotRun);
-    }
+    };
+    let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
     let mut calibration = None;
@@ -102,6 +103,22 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+/// The run that arguments and files describe, once the user agrees to it; `None` if not. To be called
+/// before signals are caught, so that one ends a question.
+pub(super) fn plan(arguments: &RunArguments, given: &Given) -> Result<Option<RunConfig>> {
+    let mut config = settings::config(arguments, given)?;
+    let consent = Consent {
+        given,
+        is_given: arguments.trust.trust_folder,
+    };
+    let Some(trust) = consent.to(&config.destinations())? else {
+        output::note(trust::NOTHING);
+        return Ok(None);
+    };
+    config.trust = trust;
+    Ok(mlflow::may_start(&config)?.then_some(config))
 }
 
 /// The exit code that a result stands for.

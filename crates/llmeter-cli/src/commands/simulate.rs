@@ -1,11 +1,14 @@
 //! `llmeter simulate`.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use llmeter_sim::{Certificate, SimConfig, Simulator};
+use llmeter::storage::files::{self, Access};
+use llmeter_sim::{Certificate, SimConfig, SimError, Simulator};
 
 use crate::args::SimulateArguments;
 use crate::exit::{Exit, UsageError};
-use crate::{output, signals};
+use crate::{output, signals, trust};
 
 pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
     let api_key = match &arguments.api_key_env {
@@ -18,6 +21,27 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         (Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
         _ => arguments.tls.then_some(Certificate::Made),
     };
+    let mut overwrite = arguments.overwrite;
+    if let Some(path) = arguments
+        .truth
+        .as_deref()
+        .filter(|path| !overwrite && holds_something(path))
+    {
+        let shown = path.display().to_string();
+        if !trust::can_ask() {
+            return Err(SimError::Invalid {
+                field: "truth",
+                value: shown,
+                accepted: "a file that is not there yet, or is empty",
+            }
+            .into());
+        }
+        overwrite = trust::ask(&format!("{shown} holds something. Replace it?"))?;
+        if !overwrite {
+            output::note("nothing was replaced");
+            return Ok(Exit::CouldNotRun);
+        }
+    }
     // Before anything is announced: whoever reads the announcement may stop us at once.
     let mut signals = signals::catch()?;
     let simulator = Simulator::start(SimConfig {
@@ -36,6 +60,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         prefill_rate: arguments.prefill_rate,
         seed: arguments.seed,
         truth: arguments.truth,
+        overwrite_truth: overwrite,
         keep_truth: false,
         api_key,
         verify_sigv4: arguments.verify_sigv4,
@@ -51,7 +76,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
             }
             Some(file) => {
                 let shown = file.display();
-                std::fs::write(file, certificate)
+                files::replace(file, certificate.as_bytes(), Access::Umask)
                     .with_context(|| format!("cannot write {shown}"))?;
                 format!("clients trust it with --ca-file {shown}\n")
             }
@@ -70,4 +95,10 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         output::text(&format!("served {served} requests\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Whether there is a file that starting over would cost.
+fn holds_something(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|file| file.is_file() && file.len() > 0)
 }

@@ -11,7 +11,7 @@ use llmeter::{Endpoint, Error, RunSettings, Setting};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::text_or_file;
+use super::{Given, text_or_file};
 use crate::exit::UsageError;
 
 /// The environment variable that holds an endpoint's key, `named` or the API's usual one, and whether
@@ -59,9 +59,12 @@ fn api_key(settings: &RunSettings) -> Result<Option<SecretString>> {
 }
 
 /// The endpoint that these settings describe.
-pub(crate) fn endpoint(settings: &RunSettings) -> Result<Arc<dyn Endpoint>> {
+pub(crate) fn endpoint(all: &Given) -> Result<Arc<dyn Endpoint>> {
+    let settings = &all.settings;
     let given = EndpointSettings {
         api_key: api_key(settings)?,
+        api_key_name: variable_of(settings)?.map(str::to_owned),
+        is_address_from_file: all.is_address_from_file(),
         ..given(settings)?
     };
     Ok(api(settings)?.endpoint(&given)?)

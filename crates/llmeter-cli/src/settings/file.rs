@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use llmeter::endpoint::own_configuration;
+use llmeter::storage::{Location, files};
 use llmeter::{RunSettings, Setting};
 use serde_json::Value;
 use toml::Spanned;
@@ -12,12 +14,97 @@ use toml::Spanned;
 use crate::args::{Flags, Subset};
 use crate::exit::UsageError;
 
+/// The settings of a command, and what of them a file says that may be somebody else's.
+pub(crate) struct Given {
+    pub(crate) settings: RunSettings,
+    from_file: Vec<Setting>,
+    /// The folder of that file.
+    folder: PathBuf,
+}
+
+impl Given {
+    /// Settings that flags alone give.
+    pub(crate) fn of_flags(settings: RunSettings) -> Self {
+        Self {
+            settings,
+            from_file: Vec::new(),
+            folder: PathBuf::new(),
+        }
+    }
+
+    /// Whether only the file says it.
+    pub(crate) fn is_from_file(&self, setting: Setting) -> bool {
+        self.from_file.contains(&setting)
+    }
+
+    /// Whether the file says where secrets go, which one, or how they get there.
+    pub(crate) fn is_address_from_file(&self) -> bool {
+        [
+            Setting::BaseUrl,
+            Setting::ApiKeyEnv,
+            Setting::Insecure,
+            Setting::CaFile,
+            Setting::Proxy,
+        ]
+        .into_iter()
+        .any(|setting| self.is_from_file(setting))
+    }
+
+    /// The files whose content the file has sent and that are not in its folder, nor below it.
+    pub(crate) fn files_elsewhere(&self) -> Vec<String> {
+        let folder = self.folder.canonicalize().unwrap_or_default();
+        let texts = [Setting::Prompt, Setting::System, Setting::Body];
+        let files = [
+            Setting::Payload,
+            Setting::Image,
+            Setting::Document,
+            Setting::Audio,
+            Setting::Video,
+        ];
+        let names = texts
+            .into_iter()
+            .chain(files)
+            .filter(|setting| self.is_from_file(*setting));
+        let mut found = Vec::new();
+        for setting in names {
+            let values = match self.settings.get(setting) {
+                Some(Value::Array(values)) => values,
+                value => value.into_iter().collect(),
+            };
+            for name in values.iter().filter_map(Value::as_str) {
+                let name = match texts.contains(&setting) {
+                    false => name,
+                    true => match name.strip_prefix('@') {
+                        Some(name) if !name.starts_with('@') => name,
+                        _ => continue,
+                    },
+                };
+                // One that is not there is refused where it is read.
+                let path = Location::from(name);
+                let path = path.local_path().and_then(|path| path.canonicalize().ok());
+                if path.is_some_and(|path| !path.starts_with(&folder)) {
+                    found.push(name.to_owned());
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Whether a file is in the folder of the user's own configuration.
+fn is_own(path: &Path) -> bool {
+    let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
+    let own = own_configuration();
+    let own = own.and_then(|own| own.parent()?.canonicalize().ok());
+    own.is_some_and(|own| folder(path).is_some_and(|folder| folder.starts_with(own)))
+}
+
 /// Flags over the configuration file, if one is named; of it what the command has flags for.
-pub(crate) fn with_file<S: Subset>(flags: &Flags<S>, path: Option<&Path>) -> Result<RunSettings> {
+pub(crate) fn with_file<S: Subset>(flags: &Flags<S>, path: Option<&Path>) -> Result<Given> {
     let Some(path) = path else {
-        return Ok(flags.settings.clone());
+        return Ok(Given::of_flags(flags.settings.clone()));
     };
-    let text = std::fs::read_to_string(path)
+    let text = files::read_text(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     let mut file = read(&text).map_err(|(span, reason)| {
         let place = span.map_or_else(String::new, |span| position(&text, span.start));
@@ -26,7 +113,23 @@ pub(crate) fn with_file<S: Subset>(flags: &Flags<S>, path: Option<&Path>) -> Res
     for setting in Setting::ALL.iter().filter(|setting| !S::has(**setting)) {
         file.clear(*setting);
     }
-    Ok(flags.settings.clone().over(file))
+    let settings = flags.settings.clone().over(file);
+    let from_file = match is_own(path) {
+        true => Vec::new(),
+        false => settings
+            .given()
+            .filter(|setting| flags.settings.get(*setting).is_none())
+            .collect(),
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    Ok(Given {
+        settings,
+        from_file,
+        folder: folder.to_path_buf(),
+    })
 }
 
 /// A mistake, and where it is.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
 use llmeter::payload::Payload;
+use llmeter::storage::files;
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
-pub(crate) use file::with_file;
+pub(crate) use file::{Given, with_file};
 pub(crate) use payload::{has_no_content, payloads};
 
 use crate::args::RunArguments;
@@ -32,16 +33,17 @@ fn text_or_file(setting: Setting, given: &str) -> Result<String> {
     if path.starts_with('@') {
         return Ok(path.to_owned());
     }
-    let text = std::fs::read_to_string(path)
+    let text = files::read_text(path)
         .with_context(|| format!("{}: cannot read the file {path:?}", exit::flag(setting)))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
 
-/// The run that flags and a configuration file, which `settings` has both, describe.
-pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<RunConfig> {
-    let callbacks = callbacks::of(arguments, &settings)?;
+/// The run that flags and a configuration file describe.
+pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfig> {
+    let callbacks = callbacks::of(arguments, given)?;
+    let settings = given.settings.clone();
     let is_mlflow_required = settings.mlflow_required == Some(true);
     let mut config = match &arguments.from {
         Some(folder) => {
@@ -49,7 +51,7 @@ pub(crate) fn config(arguments: &RunArguments, settings: RunSettings) -> Result<
             repeated(settings, saved, callbacks, arguments.no_callbacks)?
         }
         None => {
-            let endpoint = endpoint(&settings)?;
+            let endpoint = endpoint(given)?;
             let payloads = payloads(&settings, api(&settings)?)?.ok_or_else(nothing_to_send)?;
             let mut config = RunConfig::new(endpoint, []);
             set_payloads(&mut config, payloads);
@@ -106,6 +108,10 @@ fn repeated(
     }
     let api = ApiMode::of_saved(&saved.endpoint)?;
     let payloads = payloads(&settings, api)?;
+    if payloads.is_some() {
+        saved = saved.without_payloads();
+    }
+    tell_left_out(&saved, &settings);
     let extra = settings.extra.clone();
     let key_variable = settings.api_key_env.clone();
     saved.settings = settings.over(saved.settings);
@@ -126,6 +132,20 @@ fn repeated(
         (None, None) => {}
     }
     Ok(config)
+}
+
+/// Says what is not taken from a folder and not given now.
+fn tell_left_out(saved: &SavedRun, settings: &RunSettings) {
+    for setting in saved.left_out() {
+        let excludes = setting.excludes().iter().chain([setting]);
+        let mut given = excludes.filter(|setting| settings.get(**setting).is_some());
+        if given.next().is_none() {
+            let (flag, folder) = (exit::flag(*setting), saved.folder());
+            output::note(&format!(
+                "note: {flag} is never taken from a folder ({folder}); give it again if it is wanted"
+            ));
+        }
+    }
 }
 
 /// What is sent, with where it was read if all of it was.

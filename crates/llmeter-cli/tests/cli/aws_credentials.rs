@@ -271,7 +271,13 @@ fn a_run_is_repeated_at_its_own_address() {
     let config = place.json("run_config.json");
     let state = &config["endpoint"]["__llmeter_state__"];
     assert!(state.get("base_url").is_none(), "{state}");
-    let mut command = place.command(["run", "--from", "runs/it", "--run-name", "again"]);
+    let again = ["run", "--from", "runs/it", "--run-name", "again"];
+    let mut command = place.command(again);
+    alone(&place, &mut command).envs(keys);
+    let refused = said(command).exits(2);
+    let will = format!("will send AWS credentials to {}\n", root(&server));
+    assert!(refused.err.starts_with(&will), "{refused:#?}");
+    let mut command = place.command(again.into_iter().chain(["--trust-folder"]));
     alone(&place, &mut command).envs(keys);
     said(command).exits(0);
     assert_eq!(signed(&server).len(), 4);
@@ -310,8 +316,11 @@ fn claude_on_bedrock_runs_and_is_repeated_from_its_folder() {
     alone(&place, &mut command).envs(keys);
     said(command).exits(0);
     assert_eq!(place.json("summary.json")["provider"], "bedrock");
-    let mut command = place.command(["run", "--from", "runs/it", "--run-name", "again"]);
-    alone(&place, &mut command).envs(keys);
+    let again = ["run", "--from", "runs/it", "--run-name", "again"];
+    let mut command = place.command(again);
+    // The environment names the server.
+    let here = ("AWS_ENDPOINT_URL", address);
+    alone(&place, &mut command).envs(keys).envs([here]);
     said(command).exits(0);
     assert_eq!(simulator.requests_served(), 4);
 

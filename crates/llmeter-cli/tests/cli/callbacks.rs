@@ -173,6 +173,7 @@ fn headers_and_payloads_of_a_repeated_run_can_be_given_again() {
         &[
             "--header",
             secret,
+            "--trust-folder",
             "--prompt",
             "Other.",
             "--endpoint",

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,7 +32,7 @@ fn half_silent() -> RunningSimulator {
 
 #[test]
 fn one_signal_stops_and_saves() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let (place, server) = (Place::new(), start(quick()));
         let child = place
             .run_command(
@@ -108,6 +108,56 @@ fn a_second_signal_leaves_at_once() {
     assert!(!place.responses().is_empty());
     let shown = place.llmeter(["show", "runs/it"]).exits(0);
     assert!(shown.out.contains(" by "), "{shown:#?}");
+}
+
+/// A terminal that closes says so through its shell and by itself, at different times.
+#[test]
+fn a_second_hangup_waits_for_the_files() {
+    let (place, server) = (Place::new(), half_silent());
+    let mut child = place
+        .run_command(
+            &server.base_url(),
+            &["--clients", "16", "--duration", "10m"],
+        )
+        .spawn()
+        .unwrap();
+    served(&server, 8);
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    send(&child, Signal::SIGHUP);
+    lines.read_line(&mut line).unwrap();
+    assert!(line.starts_with("stopping"), "{line}");
+    send(&child, Signal::SIGHUP);
+    end_of(child).exits(130);
+    assert!(place.folder().join("summary.json").exists());
+}
+
+/// As `nohup` starts it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hangup_that_is_to_be_ignored_is() {
+    let (place, server) = (Place::new(), start(quick()));
+    let run = place.run_command(&server.base_url(), &["--duration", "10m"]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    command.arg(run.get_program()).args(run.get_args());
+    let variables = run.get_envs();
+    for (name, value) in variables.filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    let child = command
+        .current_dir(place.path())
+        .env_remove("OPENAI_API_KEY")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    served(&server, 5);
+    send(&child, Signal::SIGHUP);
+    let count = server.requests_served();
+    served(&server, count + 50);
+    send(&child, Signal::SIGINT);
+    end_of(child).exits(130);
 }
 
 /// As `timeout` and the like do: they signal their child, and then the process group that it is in.

@@ -25,6 +25,8 @@ mod measurement;
 mod media;
 mod mlflow;
 mod payloads;
+#[cfg(unix)]
+mod prepared_files;
 mod probe;
 mod progress;
 mod proxies;
@@ -39,3 +41,4 @@ mod show;
 mod simulate;
 mod snapshots;
 mod support;
+mod trust;

@@ -166,6 +166,30 @@ fn a_run_that_must_be_logged_and_can_be_is() {
     assert_eq!(saved["callbacks"][0]["__llmeter_state__"]["required"], true);
 }
 
+/// A folder that somebody else made may have links to files that are not meant to be uploaded.
+#[cfg(unix)]
+#[test]
+fn a_link_in_a_folder_is_not_uploaded() {
+    let (place, simulator) = (Place::new(), start(quick()));
+    let (server, address) = tracking(&[]);
+    place.run(&simulator.base_url(), &[]).exits(0);
+    place.file("secret.json", "hush-hush");
+    let payload = place.folder().join("payload.jsonl");
+    std::fs::remove_file(&payload).unwrap();
+    std::os::unix::fs::symlink("../../secret.json", &payload).unwrap();
+    let log = [
+        "mlflow",
+        "runs/it",
+        "--mlflow",
+        &address,
+        "--mlflow-artifacts",
+    ];
+    let said = place.llmeter(log).exits(1);
+    assert!(said.err.contains("it is a symbolic link"), "{said:#?}");
+    let mut requests = server.requests().into_iter();
+    assert!(requests.all(|request| !request.text().contains("hush-hush")));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn somebody_at_a_terminal_is_asked() {

@@ -44,15 +44,17 @@ fn within(mut command: std::process::Command, environment: &str) -> Said {
 }
 
 #[test]
-fn a_repeated_run_goes_through_the_proxy_that_was_given_for_it() {
+fn a_repeated_run_does_not_take_the_proxy_from_its_folder() {
     let (place, given, other) = (Place::new(), Answering::start(), Answering::start());
     run(&place, FAR, &["--proxy", given.url()], other.url()).exits(0);
     assert_eq!(place.json("llmeter.json")["proxy_from"], "flag");
-    again(&place, &["--run-name", "second"], other.url()).exits(0);
-    assert_eq!((given.asked(), other.asked()), (2, 0));
-    // What is said now counts more.
-    let now = ["--run-name", "third", "--proxy", other.url()];
-    again(&place, &now, given.url()).exits(0);
+    let said = again(&place, &["--run-name", "second"], other.url()).exits(0);
+    let note = "note: --proxy is never taken from a folder (runs/it)";
+    assert!(said.err.contains(note), "{said:#?}");
+    assert_eq!((given.asked(), other.asked()), (1, 1));
+    let now = ["--run-name", "third", "--proxy", given.url()];
+    let said = again(&place, &now, other.url()).exits(0);
+    assert!(!said.err.contains("note: --proxy"), "{said:#?}");
     assert_eq!((given.asked(), other.asked()), (2, 1));
 }
 

@@ -53,7 +53,14 @@ fn headers_that_are_not_saved_have_to_be_given_again() {
     let said = place.llmeter(again.into_iter().chain(some)).exits(2);
     said.one_error(&["--header: X-Secret was sent"]);
     assert_eq!(server.requests().len(), sent, "nothing was sent");
-    let all = ["--header", "x-team: red", "--header", "X-Secret: new"];
+    let all = [
+        "--header",
+        "x-team: red",
+        "--header",
+        "X-Secret: new",
+        "--base-url",
+        &server.url,
+    ];
     place.llmeter(again.into_iter().chain(all)).exits(0);
     let requests = server.requests();
     let request = requests.last().unwrap();

@@ -65,6 +65,7 @@ impl Place {
     fn settle(&self, command: &mut Command) {
         command
             .current_dir(self.path())
+            .env("XDG_CONFIG_HOME", self.path().join("config"))
             .env_remove("OPENAI_API_KEY")
             .env_remove("LLMETER_LOG")
             .env_remove("LLMETER_DISABLE_ALL_PROGRESS_BARS")

@@ -73,7 +73,6 @@ pub(crate) fn host_suffix(region: &str) -> &'static str {
 }
 
 /// Whether a text can be a region's name.
-#[cfg(feature = "aws")]
 pub(crate) fn is_region(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !name.is_empty() && name.bytes().all(is_allowed)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::failure::Failure;
+use crate::base::file::FileProblem;
 use crate::base::setting::{Setting, SettingProblem};
 use llmeter_wire::{ConnectError, SetupError};
 
@@ -143,6 +144,12 @@ pub enum Error {
         reason: String,
         /// What the connection or the response's reader said.
         source: Option<Cause>,
+    },
+    /// A file, such as a saved run, says that secrets go to servers that nobody named or trusted.
+    #[error("not sent, because only a file names the server: {}", destinations.join(", "))]
+    Untrusted {
+        /// Which secret would go where: `OPENAI_API_KEY to https://…`.
+        destinations: Vec<String>,
     },
     /// A run cannot be logged to MLflow.
     #[error("MLflow: {reason}")]
@@ -293,12 +300,17 @@ impl Error {
             Self::Invalid { hint, .. } => hint.as_deref(),
             Self::Mlflow { hint, .. } => *hint,
             Self::Io { source, .. } => match source.kind() {
+                ErrorKind::InvalidInput => FileProblem::of(source)?.hint(),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     Some("free some space, or choose another `output`")
                 }
                 ErrorKind::FileTooLarge => Some("raise the limit of the size of files (ulimit -f)"),
                 _ => None,
             },
+            Self::Untrusted { .. } => Some(
+                "name the server with `base_url`, or trust it: `trusted_hosts` in llmeter/config.toml of your \
+                 configuration folder",
+            ),
             Self::Unresolved { .. } => Some("check `base_url` (or `proxy`) and the network"),
             _ => None,
         }

@@ -1,11 +1,12 @@
 //! What every other room stands on.
 //!
-//! Belongs here: the library's error, failures of requests, names of settings, calls into foreign code, hooks,
+//! Belongs here: the library's error, failures of requests, names of settings, files, calls into foreign code, hooks,
 //! the machine, runtimes, texts of servers and how they are shown.
 //! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
 pub(crate) mod failure;
+pub(crate) mod file;
 pub(crate) mod foreign;
 pub(crate) mod hook;
 pub(crate) mod host;

@@ -27,6 +27,7 @@ pub use registry::{from_json, kinds, register};
 pub use request::{InvokeRequest, RequestData};
 
 use crate::base::error::Result;
+use crate::endpoint::Destination;
 use crate::payload::Payload;
 use crate::run::RunConfig;
 use crate::saved::SavedObject;
@@ -104,6 +105,13 @@ pub trait Callback: Any + Send + Sync {
     /// The hooks that do something. Naming only those spares a run the others' cost.
     fn hooks(&self) -> &'static [Hook] {
         Hook::ALL
+    }
+
+    /// The secrets of the user's that it sends to a server which only a file names. A run does not start
+    /// unless [`RunConfig::trust`] includes all of these. A callback whose server the program or the
+    /// environment named has none.
+    fn destinations(&self) -> Vec<Destination> {
+        Vec::new()
     }
 
     /// Called once, when the run's configuration is final and before any connection or file. It

@@ -8,12 +8,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::access::HttpAccess;
+use super::access::{HttpAccess, is_harmless_header};
 #[cfg(feature = "aws")]
 use super::aws_access::AwsAccess;
 use super::{
-    Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity, SavedObject,
-    Transport,
+    Destination, Endpoint, EndpointError, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
+    SavedObject, Transport, trust,
 };
 use crate::api::{self, Api, EndpointSetup};
 use crate::base::error::{Error, Result};
@@ -35,6 +35,10 @@ pub struct ApiEndpoint {
     pub(super) class: &'static str,
     pub(super) setup: EndpointSetup,
     pub(super) route: RequestAuth,
+    /// Whether a file alone names the address.
+    pub(super) is_from_file: bool,
+    /// What the key is called.
+    pub(super) key_name: Option<String>,
 }
 
 /// The way to the API.
@@ -45,6 +49,8 @@ pub(super) enum RequestAuth {
         access: HttpAccess,
         target: String,
         headers: Vec<(String, SecretString)>,
+        /// Whether the server is the API's own, which llmeter knows.
+        is_known_server: bool,
         /// What to do about a missing key, if no server responds without one.
         missing_key: Option<&'static str>,
     },
@@ -113,6 +119,36 @@ impl Endpoint for ApiEndpoint {
         };
         state.extend(self.additions_apart());
         state
+    }
+
+    fn destinations(&self) -> Vec<Destination> {
+        if !self.is_from_file {
+            return Vec::new();
+        }
+        let key_name = || match &self.key_name {
+            Some(name) => name.clone(),
+            None => "the API key".to_owned(),
+        };
+        let (is_default, signing): (bool, Option<&str>) = match &self.route {
+            RequestAuth::Plain {
+                is_known_server, ..
+            } => (*is_known_server, None),
+            #[cfg(feature = "aws")]
+            RequestAuth::Aws { access, .. } => (!access.is_elsewhere(), access.secret()),
+        };
+        let key = match signing {
+            Some(name) if self.setup.api_key.is_none() => Some(name.to_owned()),
+            _ => self.setup.api_key.as_ref().map(|_| key_name()),
+        };
+        let headers = self.header_names().filter(|name| !is_harmless_header(name));
+        let secrets = key.into_iter().chain(headers.map(trust::header));
+        let address = self.base_url().trim_end_matches('/');
+        secrets
+            .map(|secret| Destination {
+                is_default,
+                ..Destination::new(secret, address)
+            })
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::access::{AccessSettings, HttpAccess, api_key};
 use super::aws_options::AwsOptions;
-use super::{EndpointError, HttpRequest};
+use super::{EndpointError, HttpRequest, trust};
 use crate::api::Service;
 use crate::aws::{
     AccessKeys, CredentialSource, Profile, Scope, bad_region, is_region, metadata_region,
@@ -124,6 +124,24 @@ impl AwsAccess {
         let own = self.own_address.iter();
         own.map(|address| ("base_url".to_owned(), address.as_str().into()))
             .collect()
+    }
+
+    /// Whether the address is one that somebody gave, and not the environment's or Amazon's.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        let usual = self.region().map(|region| self.service.address(region));
+        let own = self.own_address.as_deref();
+        own.is_some_and(|own| !usual.is_some_and(|usual| trust::is_same_server(own, &usual)))
+    }
+
+    /// What requests carry, by its name; `None` for nothing.
+    pub(super) fn secret(&self) -> Option<&'static str> {
+        match &self.identity {
+            Identity::Bearer(_) => Some("AWS_BEARER_TOKEN_BEDROCK"),
+            // The user's own is listed by its name.
+            Identity::Signed(_) if self.has_own_authorization() => None,
+            Identity::Signed(_) => Some("AWS credentials"),
+            Identity::Missing => None,
+        }
     }
 
     /// Hides the secrets of requests in a text, and signatures, of which each request has its own.

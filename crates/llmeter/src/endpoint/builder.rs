@@ -10,7 +10,7 @@ use super::api_endpoint::{ApiEndpoint, RequestAuth};
 use super::saved::is_shared;
 #[cfg(feature = "aws")]
 use super::{AwsOptions, aws_access::AwsAccess};
-use super::{Endpoint, EndpointSettings, Framing, Identity};
+use super::{Endpoint, EndpointSettings, Framing, Identity, trust};
 use crate::api::{self, APIS, Api, ApiMode, EndpointSetup};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
@@ -31,6 +31,8 @@ pub struct EndpointBuilder {
     project: Option<String>,
     jmespath: Vec<(String, String)>,
     own: Vec<(&'static str, Value)>,
+    is_from_file: bool,
+    key_name: Option<String>,
     #[cfg(feature = "aws")]
     aws: AwsOptions,
 }
@@ -58,6 +60,8 @@ impl EndpointBuilder {
             project: None,
             jmespath: Vec::new(),
             own: Vec::new(),
+            is_from_file: false,
+            key_name: None,
             #[cfg(feature = "aws")]
             aws: AwsOptions::from_environment(),
         }
@@ -97,6 +101,19 @@ impl EndpointBuilder {
     /// A query parameter of every request.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.access.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says that the address, or how it is reached, is from a file that may be somebody else's: a run asks
+    /// before it sends a secret there ([`Trust`](super::Trust)).
+    pub fn address_from_file(mut self) -> Self {
+        self.is_from_file = true;
+        self
+    }
+
+    /// What the key is called where it must not be shown: the environment variable that it is from.
+    pub fn api_key_name(mut self, name: impl Into<String>) -> Self {
+        self.key_name = Some(name.into());
         self
     }
 
@@ -239,6 +256,8 @@ impl EndpointBuilder {
             class: mode.class,
             setup,
             route,
+            is_from_file: self.is_from_file,
+            key_name: self.key_name,
         })
     }
 
@@ -305,7 +324,14 @@ impl EndpointBuilder {
         }
         // Saved endpoints name their address even if it is the default.
         let given = setup.base_url.trim_end_matches('/');
-        let is_default = default.is_some_and(|default| default.trim_end_matches('/') == given);
+        let is_default = default
+            .as_ref()
+            .is_some_and(|default| default.trim_end_matches('/') == given);
+        let mut known = default
+            .as_deref()
+            .into_iter()
+            .chain(api.spec().saved_base_url);
+        let is_known_server = known.any(|known| trust::is_same_server(known, given));
         let keys: Vec<_> = setup.api_key.iter().cloned().collect();
         let settings = AccessSettings {
             base_url: setup.base_url.clone(),
@@ -328,6 +354,7 @@ impl EndpointBuilder {
         Ok(RequestAuth::Plain {
             target: access.target(&api.path(setup)?),
             headers: access.headers(api.accept(setup.streaming), headers),
+            is_known_server,
             missing_key: api.missing_key().filter(|_| is_default && !is_authorized),
             access,
         })
@@ -404,6 +431,8 @@ impl ApiMode {
         builder.region.clone_from(&settings.region);
         builder.provider.clone_from(&settings.provider);
         builder.api_key.clone_from(&settings.api_key);
+        builder.key_name.clone_from(&settings.api_key_name);
+        builder.is_from_file = settings.is_address_from_file;
         builder.access.headers.clone_from(&settings.headers);
         builder.jmespath.clone_from(&settings.jmespath);
         for (name, value) in [

@@ -18,6 +18,7 @@ mod overlay;
 mod registry;
 mod saved;
 mod settings;
+mod trust;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use builder::EndpointBuilder;
 pub use registry::register;
 pub use saved::from_saved;
 pub use settings::EndpointSettings;
+pub use trust::{Destination, Trust, own_configuration};
 
 pub use crate::api::*;
 use crate::base::failure::Failure;
@@ -77,6 +79,13 @@ pub trait Endpoint: Send + Sync {
     /// allows no further fields. It is kept apart, and part of the state again when a run is repeated.
     fn extra_state(&self) -> Map<String, Value> {
         Map::new()
+    }
+
+    /// The secrets of the user's that it sends to a server which only a file names, as one that was made
+    /// from a saved run. A run does not start unless [`RunConfig::trust`](crate::RunConfig::trust)
+    /// includes all of these. An endpoint whose address the program gave has none.
+    fn destinations(&self) -> Vec<Destination> {
+        Vec::new()
     }
 }
 

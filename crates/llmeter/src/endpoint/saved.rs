@@ -182,6 +182,9 @@ impl ApiEndpoint {
     /// `api_key_env`, by default the API's default. A key that is not there is no error, nor are
     /// settings that have no meaning here.
     ///
+    /// Nothing is sent by this. A run sends secrets to the address that is saved only if it is the
+    /// API's own or one that is trusted: [`RunConfig::trust`](crate::RunConfig::trust).
+    ///
     /// # Errors
     /// If the class is not known here, or a setting is missing or cannot be used.
     pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Self> {
@@ -207,7 +210,8 @@ impl ApiEndpoint {
             base_url.unwrap_or_default(),
             model_id.ok_or_else(missing)?,
         )
-        .streaming(streaming);
+        .streaming(streaming)
+        .address_from_file();
         if let Some(name) = name {
             builder = builder.endpoint_name(name);
         }
@@ -238,7 +242,7 @@ impl ApiEndpoint {
         if let Some(variable) = api_key_env.or(default)
             && let Ok(key) = std::env::var(variable)
         {
-            builder = builder.api_key(key);
+            builder = builder.api_key(key).api_key_name(variable);
         }
         builder.build()
     }

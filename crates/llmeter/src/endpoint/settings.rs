@@ -10,6 +10,11 @@ use super::AwsOptions;
 pub struct EndpointSettings {
     /// Where the API is; `None` is the provider's own address, if it has one.
     pub base_url: Option<String>,
+    /// Whether that address, or how it is reached, is from a file that may be somebody else's, so that
+    /// a run asks before it sends a secret there.
+    pub is_address_from_file: bool,
+    /// The environment variable that the key is from, to name it by.
+    pub api_key_name: Option<String>,
     /// The model to ask for.
     pub model: Option<String>,
     /// The key; a server that needs none can go without.

@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::MlflowError;
 use super::rest::{ARTIFACTS, Body, Server};
 use crate::RunResult;
+use crate::base::file::{self, Access};
 use crate::report::charts;
 use crate::result::RUN_FILES;
 use crate::storage::Location;
@@ -136,7 +137,7 @@ impl Store {
                 let path = name
                     .iter()
                     .fold(folder.clone(), |path, part| path.join(part));
-                copy(&path, body).await.map_err(|reason| {
+                copy(&path, &body).map_err(|reason| {
                     MlflowError::Artifact(format!("writing {}: {reason}", path.display()))
                 })
             }
@@ -158,14 +159,19 @@ fn is_this_machine(server: &Url) -> bool {
     }
 }
 
-async fn copy(path: &Path, body: Body<'_>) -> std::io::Result<()> {
+fn copy(path: &Path, body: &Body<'_>) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
+        std::fs::create_dir_all(folder)?;
     }
     match body {
         Body::Empty => Ok(()),
-        Body::Bytes(bytes, _) => tokio::fs::write(path, bytes).await,
-        Body::File(from, _) => tokio::fs::copy(from, path).await.map(drop),
+        Body::Bytes(bytes, _) => file::replace(path, bytes, Access::Umask),
+        Body::File(from, _) => {
+            let mut from = file::open_unlinked(from)?;
+            let mut to = file::temporary(path, Access::Umask)?;
+            std::io::copy(&mut from, &mut to)?;
+            to.persist(path).map(drop).map_err(|error| error.error)
+        }
     }
 }
 

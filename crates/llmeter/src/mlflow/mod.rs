@@ -26,6 +26,7 @@ use crate::RunResult;
 use crate::base::error::{Error, Result};
 use crate::base::runtime::{off_runtime, runtime};
 use crate::callback::{Callback, Hook, HookError, HookResult, async_trait};
+use crate::endpoint::{Destination, Trust};
 use crate::run::RunConfig;
 use crate::saved::{Field, Saved, SavedObject};
 
@@ -77,6 +78,10 @@ pub struct MlflowCallback {
     settings: Settings,
     /// What [`check`](Self::check) just found, so that a run need not ask again.
     last_check: Arc<AtomicU8>,
+    /// Whether a file alone names the server.
+    is_from_file: bool,
+    /// The servers that get credentials all the same, when no run says so.
+    trust: Trust,
 }
 
 /// No check since the last run, one that passed, one that did not.
@@ -97,7 +102,24 @@ impl MlflowCallback {
     /// If it is no http or https address.
     pub fn tracking_uri(mut self, uri: &str) -> Result<Self> {
         self.settings.tracking_uri = Some(TrackingUri::parse(uri)?);
+        self.is_from_file = false;
         Ok(self)
+    }
+
+    /// Says that the server's address is from a file that may be somebody else's, so that credentials go
+    /// there only if it is trusted. That is so for every callback that was loaded.
+    #[must_use]
+    pub fn address_from_file(mut self) -> Self {
+        self.is_from_file = true;
+        self
+    }
+
+    /// Sets which servers get credentials although only a file names them, for [`check`](Self::check)
+    /// and [`log`](Self::log); a run has [`RunConfig::trust`].
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
     }
 
     /// Sets the experiment by name; it is made if it is missing.
@@ -176,9 +198,10 @@ impl MlflowCallback {
     /// unless it [requires](Self::required) what was not found.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with the reason.
+    /// [`Error::Mlflow`] with the reason, or [`Error::Untrusted`].
     pub async fn check(&self) -> Result<()> {
         self.validate()?;
+        self.trust.check(self.destinations())?;
         let outcome = self.ask().await;
         let check = match outcome {
             Ok(()) => PASSED,
@@ -209,9 +232,11 @@ impl MlflowCallback {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with the first failure; what could be logged is.
+    /// [`Error::Mlflow`] with the first failure; what could be logged is. [`Error::Untrusted`] if nothing
+    /// was sent.
     pub async fn log(&self, result: &RunResult) -> Result<String> {
         self.validate()?;
+        self.trust.check(self.destinations())?;
         self.send(result).await.map_err(refused)
     }
 
@@ -265,7 +290,8 @@ impl TryFrom<Settings> for MlflowCallback {
         Ok(Self {
             settings,
             ..Self::default()
-        })
+        }
+        .address_from_file())
     }
 }
 
@@ -328,6 +354,17 @@ impl Callback for MlflowCallback {
 
     fn hooks(&self) -> &'static [Hook] {
         &[Hook::BeforeRun, Hook::AfterRun]
+    }
+
+    fn destinations(&self) -> Vec<Destination> {
+        let address = self.settings.tracking_uri.as_ref();
+        let Some(address) = address.filter(|_| self.is_from_file) else {
+            return Vec::new();
+        };
+        let secret = address.secret(&process_variable).into_iter();
+        secret
+            .map(|secret| Destination::new(secret, address.to_string()))
+            .collect()
     }
 
     /// Settings with which nothing could be logged stop the run; a server that does not answer

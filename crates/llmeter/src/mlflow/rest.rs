@@ -13,6 +13,7 @@ use url::Url;
 
 use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
+use crate::base::file::{self, MAX_TEXT_FILE};
 use llmeter_wire::tls_words;
 
 /// The wait before the second try; it doubles from try to try.
@@ -78,7 +79,8 @@ impl Server {
                     "{CERTIFICATES}: {path} is not usable: {reason}; accepted is a PEM file"
                 ))
             };
-            let pem = std::fs::read(&path).map_err(|reason| unusable(reason.to_string()))?;
+            let pem =
+                file::read(&path, MAX_TEXT_FILE).map_err(|reason| unusable(reason.to_string()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|reason| unusable(reason.to_string()))?;
             builder = builder.tls_certs_only(certificates);
@@ -246,7 +248,8 @@ impl Server {
                     let reason = format!("reading {}: {reason}", path.display());
                     Failure::Final(MlflowError::Artifact(reason))
                 };
-                let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+                let file =
+                    tokio::fs::File::from_std(file::open_unlinked(path).map_err(unreadable)?);
                 let size = file.metadata().await.map_err(unreadable)?.len();
                 request
                     .header(CONTENT_TYPE, *kind)

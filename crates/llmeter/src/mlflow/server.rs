@@ -97,6 +97,20 @@ impl TrackingUri {
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
+
+    /// What of the environment's credentials goes to this server, by name: those of
+    /// [`Authorization::of`].
+    pub(super) fn secret(&self, lookup: Lookup<'_>) -> Option<&'static str> {
+        let has = |name| lookup(name).is_some();
+        if self.credentials.is_some() {
+            // The address has its own.
+            None
+        } else if has(USERNAME) && has(PASSWORD) {
+            Some(PASSWORD)
+        } else {
+            has(TOKEN).then_some(TOKEN)
+        }
+    }
 }
 
 /// `%40` as `@`.

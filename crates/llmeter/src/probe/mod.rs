@@ -41,8 +41,8 @@ use watch::{Watch, Watched};
 /// ```
 ///
 /// # Errors
-/// When the configuration cannot be used or a file that it names cannot be read. A server that is
-/// not there or refuses is no error: the report says so.
+/// When the configuration cannot be used, a file that it names cannot be read, or a secret would go to a
+/// server that is not trusted. A server that is not there or refuses is no error: the report says so.
 pub fn probe(
     config: &RunConfig,
     key: Option<&ApiKeyVariable>,
@@ -57,6 +57,7 @@ fn carry_out(
     interrupt: &Interrupt,
 ) -> Result<ProbeReport> {
     config.validate()?;
+    config.trust.check(config.endpoint.destinations())?;
     let watched = Arc::new(Watched::new(config.endpoint.clone()));
     let mut own = config.clone();
     own.endpoint = watched.clone();

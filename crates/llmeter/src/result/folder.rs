@@ -1,6 +1,6 @@
 //! The files of a run folder, as they are written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
 use super::unwritten::Unwritten;
 use super::{cloud_folder, json, local_folder};
+use crate::base::file::{self, Access};
 use crate::payload::Payload;
 use crate::storage::{CloudUrl, Location, Usable, replace, replace_with};
 use crate::{Error, InvocationResponse, Result};
@@ -50,7 +51,10 @@ const RESERVE: usize = 32 * 1024;
 /// Files that are written as a whole appear complete or not at all. A folder in the cloud is
 /// written to a staging folder on this machine first, and mirrored from there: what is written as
 /// a whole at once, the responses in parts while they come. The staging folder is removed when
-/// everything is uploaded, and only then.
+/// everything is uploaded, and only then; nobody but its user can read it. Who can read a folder of this
+/// machine is up to the process's umask.
+///
+/// No link is followed when its files are written, except that the folder itself may be one.
 #[derive(Debug)]
 pub struct RunFolder {
     location: Location,
@@ -153,7 +157,9 @@ impl RunFolder {
     /// Whether a folder on this machine holds a file of a run.
     pub fn holds_run(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
-        RUN_FILES.iter().any(|name| path.join(name).exists())
+        let mut names = RUN_FILES.iter();
+        // A link to nowhere would be written through.
+        names.any(|name| file::is_taken(&path.join(name)))
     }
 
     /// A folder in the cloud that is claimed.
@@ -241,11 +247,7 @@ impl RunFolder {
     /// If the file cannot be opened.
     pub fn responses(&self) -> Result<ResponsesWriter> {
         let path = self.path.join(RESPONSES_FILE);
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(Error::io("opening", &path))?;
+        let file = file::append(&path, self.access()).map_err(Error::io("opening", &path))?;
         let writer = ResponsesWriter::new(path, file)?;
         self.mirror(Order::Follow)?;
         Ok(writer)
@@ -266,9 +268,9 @@ impl RunFolder {
         if self.has_responses()? {
             return Ok(());
         }
-        replace_with(&self.path.join(RESPONSES_FILE), |path| {
-            let file = File::create(path).map_err(Error::io("creating", path))?;
-            let mut writer = ResponsesWriter::new(path.to_path_buf(), file)?;
+        let path = self.path.join(RESPONSES_FILE);
+        replace_with(&path, self.access(), |file| {
+            let mut writer = ResponsesWriter::new(path.clone(), file)?;
             responses
                 .iter()
                 .try_for_each(|response| writer.append(response))?;
@@ -288,14 +290,15 @@ impl RunFolder {
             return Ok(());
         };
         let path = self.path.join(RESPONSES_FILE);
-        replace_with(&path, |temporary| {
-            let copied = fs::copy(&from, temporary).map(drop);
+        let mut from = file::open_unlinked(&from).map_err(Error::io("reading", &from))?;
+        replace_with(&path, self.access(), |mut to| {
+            let copied = std::io::copy(&mut from, &mut to).map(drop);
             copied.map_err(Error::io("writing", &path))
         })
     }
 
     fn has_responses(&self) -> Result<bool> {
-        let is_here = self.path.join(RESPONSES_FILE).exists();
+        let is_here = file::is_taken(&self.path.join(RESPONSES_FILE));
         match &self.mirror {
             Some(mirror) if !is_here => mirror.order(Order::HasResponses),
             _ => Ok(is_here),
@@ -343,8 +346,10 @@ impl RunFolder {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
-        let write =
-            |name: &'static str, content: &[u8]| (name, replace(&self.path.join(name), content));
+        let access = self.access();
+        let write = |name: &'static str, content: &[u8]| {
+            (name, replace(&self.path.join(name), content, access))
+        };
         [
             write(STATS_FILE, &json::to_indented(stats)),
             write(SUMMARY_FILE, &json::to_indented(summary)),
@@ -375,8 +380,16 @@ impl RunFolder {
 
     /// Writes a file as a whole, to the end.
     fn write(&self, name: &'static str, content: &[u8]) -> Result<()> {
-        replace(&self.path.join(name), content)?;
+        replace(&self.path.join(name), content, self.access())?;
         self.mirror(Order::Upload(name))
+    }
+
+    /// Who may read its files: of a folder in the cloud, nobody else while they are here.
+    fn access(&self) -> Access {
+        match self.mirror {
+            Some(_) => Access::Owner,
+            None => Access::Umask,
+        }
     }
 
     /// Has the mirror do something, if there is one.

@@ -13,6 +13,7 @@ use super::responses_file::read_responses;
 use super::run_result::RunResult;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
+use crate::base::file::{self, MAX_DATA_FILE};
 use crate::stats::Accumulator;
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
@@ -185,7 +186,7 @@ fn configured(config: &Object) -> Object {
 /// A JSON object from a file; `None` if there is no such file, or, with a warning, no object.
 fn object(folder: &SavedFolder, name: &str, warnings: &mut Vec<String>) -> Result<Option<Object>> {
     let path = folder.path(name);
-    let text = match std::fs::read(&path) {
+    let text = match file::read(&path, MAX_DATA_FILE) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("reading", &path)(error)),

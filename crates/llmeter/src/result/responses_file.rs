@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::line_reader::LineReader;
 use super::line_writer::LineWriter;
+use crate::base::file::{self, MAX_LINE};
 use crate::{Error, InvocationResponse, Result};
 
 /// Write to the file when this much is waiting.
@@ -146,19 +147,29 @@ pub(crate) fn read_responses(
     mut reader: LineReader,
     mut each: impl FnMut(InvocationResponse),
 ) -> Result<Findings> {
-    let file = File::open(path).map_err(Error::io("reading", path))?;
+    let file = file::open(path).map_err(Error::io("reading", path))?;
     let mut file = BufReader::with_capacity(BUFFER, file);
     let mut findings = Findings::default();
     let mut line = Vec::new();
     loop {
         line.clear();
-        let length = file
+        let length = (&mut file)
+            .take(MAX_LINE)
             .read_until(b'\n', &mut line)
             .map_err(Error::io("reading", path))?;
         if length == 0 {
             break;
         }
         findings.lines += 1;
+        if length as u64 == MAX_LINE && !line.ends_with(b"\n") {
+            // No response is so long, and what follows may not end at all.
+            findings.broken += 1;
+            findings.first_broken.get_or_insert_with(|| {
+                let (line, limit) = (findings.lines, MAX_LINE >> 20);
+                format!("line {line}, at which reading ended, has more than {limit} MiB")
+            });
+            break;
+        }
         if line.trim_ascii().is_empty() {
             findings.blank += 1;
             continue;

@@ -1,14 +1,15 @@
 //! A run folder as it is read: the folder itself, or copies of what is needed from the cloud.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::cloud_folder;
 use super::folder::{CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
+use crate::base::file::{self, Access};
 use crate::base::runtime::block_on;
-use crate::storage::{CloudUrl, Location, Store, Usable};
+use crate::storage::{CloudUrl, Location, Store, Usable, delete};
 use crate::{Error, Result};
 
 /// Attempts to read the parts of a run that ends at this moment.
@@ -90,7 +91,7 @@ async fn copy_small_files(from: CloudUrl, to: PathBuf) -> Result<Vec<String>> {
     for name in [SUMMARY_FILE, STATS_FILE, CONFIG_FILE] {
         if names.iter().any(|found| found == name) {
             let path = to.join(name);
-            let mut file = File::create(&path).map_err(Error::io("creating", &path))?;
+            let mut file = made(&path)?;
             store.get_into(name, &mut file).await?;
         }
     }
@@ -103,7 +104,8 @@ async fn copy_responses(url: CloudUrl, path: PathBuf) -> Result<()> {
     let temporary = path.with_extension("copy");
     let store = Store::open(&url)?;
     for _ in 0..MAX_ATTEMPTS {
-        let mut file = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
+        delete(&temporary)?;
+        let mut file = made(&temporary)?;
         // Without both, the run came to its end meanwhile: its file is there now.
         if store.get_into(RESPONSES_FILE, &mut file).await?
             || append_parts(&store, &mut file).await?
@@ -129,10 +131,34 @@ async fn append_parts(store: &Store, file: &mut File) -> Result<bool> {
     Ok(!parts.is_empty())
 }
 
-/// A folder of this machine for files that are on their way from or to the cloud.
+fn made(path: &Path) -> Result<File> {
+    file::create_new(path, Access::Owner).map_err(Error::io("creating", path))
+}
+
+/// A folder of this machine for files that are on their way from or to the cloud. It has a name that
+/// nobody can know beforehand, and nobody else can look into it.
 pub(super) fn temporary_folder(prefix: &str) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix(prefix)
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder
         .tempdir()
         .map_err(Error::io("creating", std::env::temp_dir()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_look_into_what_is_on_its_way() {
+        let folder = temporary_folder("llmeter-test-").unwrap();
+        let path = folder.path().join("responses.jsonl");
+        made(&path).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        assert_eq!((mode(folder.path()), mode(&path)), (0o700, 0o600));
+    }
 }

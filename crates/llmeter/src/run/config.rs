@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::base::file;
 use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
-use crate::endpoint::{Endpoint, Transport};
+use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{ClosedLoop, Load, Schedule};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::storage::Location;
@@ -110,6 +111,9 @@ pub struct RunConfig {
     pub max_cost: Option<f64>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
+    /// The servers that get secrets although only a file names them: an endpoint or a callback that was
+    /// made from a saved run. Nobody by default.
+    pub trust: Trust,
 }
 
 /// The largest response in MiB by default.
@@ -152,7 +156,32 @@ impl RunConfig {
             callbacks: Vec::new(),
             max_cost: None,
             grace: Duration::from_secs(2),
+            trust: Trust::nobody(),
         }
+    }
+
+    /// Sets which servers get secrets although only a file names them.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// The secrets that the run sends to servers which only files name, trusted or not.
+    pub fn destinations(&self) -> Vec<Destination> {
+        let of_callbacks = self.callbacks.iter().flat_map(|one| one.destinations());
+        let mut destinations = self.endpoint.destinations();
+        destinations.extend(of_callbacks);
+        destinations
+    }
+
+    /// Makes sure that secrets go only to servers which the program names or [`trust`](Self::trust)
+    /// includes. A run and a probe begin with it.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`].
+    pub fn check_trust(&self) -> Result<()> {
+        self.trust.check(self.destinations())
     }
 
     /// Sets the number of clients.
@@ -324,6 +353,9 @@ impl RunConfig {
     /// What opens connections to the endpoint's server. Blocks while a name is resolved.
     pub(crate) fn dialer(&self, server: &Server, proxy: Option<&Proxy>) -> Result<Dialer> {
         let stamps = self.stamps;
+        if let Some(file) = &self.ca_file {
+            file::open(file).map_err(Error::io("reading", file))?;
+        }
         let dialer = match &self.ca_file {
             Some(file) => Dialer::with_ca_file(server, proxy, stamps, file)?,
             None if self.insecure => Dialer::insecure(server, proxy, stamps)?,

@@ -40,6 +40,7 @@ impl Plan {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         config.validate()?;
+        config.check_trust()?;
         let hooked = Arc::new(CallbackChain::new(&config.callbacks)?);
         let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
         host::check_open_files(config.clients)?;
@@ -97,6 +98,8 @@ async fn before_run(
             () = interrupt.follow() => {}
         }
         config.validate()?;
+        // A hook may have replaced the endpoint.
+        config.trust.check(config.endpoint.destinations())?;
     }
     Ok(config)
 }

@@ -1,5 +1,6 @@
 //! A run that is to be repeated, from the files of its folder.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
+use crate::base::setting::{Setting, SettingProblem};
 use crate::callback;
-use crate::endpoint::{self, SavedObject};
+use crate::endpoint::{self, SavedObject, Trust};
 use crate::payload::{Payload, PayloadSource, load_payloads_with_sources, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE};
 use crate::run::{RunConfig, RunSettings, Unsaved};
@@ -34,10 +36,23 @@ pub struct SavedRun {
     config: Object,
     own: Object,
     has_payloads: bool,
+    needs_payloads: bool,
+    /// Settings that the folder has and that are not taken from it.
+    left_out: Vec<Setting>,
+    trust: Trust,
 }
 
+/// What weakens the way to the server, or leads it elsewhere. It is said anew for each run, since a
+/// folder may be somebody else's.
+const NEVER_TAKEN: [Setting; 3] = [Setting::Insecure, Setting::CaFile, Setting::Proxy];
+
 impl SavedRun {
-    /// Reads `run_config.json` and, where it is there, `llmeter.json` of a run folder.
+    /// Reads `run_config.json` and, where it is there, `llmeter.json` of a run folder. Nothing is sent by
+    /// this.
+    ///
+    /// The folder may be somebody else's. `insecure`, `ca_file` and `proxy` are not taken from it
+    /// ([`left_out`](Self::left_out)), nor are payloads that lie elsewhere; and a run of it sends secrets
+    /// only to the API's own address and to servers that [`trust`](Self::trust) includes.
     ///
     /// # Errors
     /// If the folder has no usable `run_config.json`.
@@ -92,8 +107,14 @@ impl SavedRun {
                 return Err(not_a_run(reason));
             }
         };
-        let settings = RunSettings::from_folder(&config, &own)
+        let mut settings = RunSettings::from_folder(&config, &own)
             .map_err(|reason| not_a_run(format!("its configuration cannot be used: {reason}")))?;
+        let given: Vec<_> = settings.given().collect();
+        let is_never_taken = |setting: &Setting| NEVER_TAKEN.contains(setting);
+        let left_out = given.into_iter().filter(is_never_taken).collect();
+        NEVER_TAKEN
+            .into_iter()
+            .for_each(|setting| settings.clear(setting));
         let unsaved = own.get("unsaved").map(Unsaved::deserialize).transpose();
         let unsaved = unsaved.map_err(|reason| not_a_run(format!("unsaved: {reason}")))?;
         Ok(Self {
@@ -105,12 +126,37 @@ impl SavedRun {
             config,
             own,
             has_payloads,
+            needs_payloads: true,
+            left_out,
+            trust: Trust::nobody(),
         })
     }
 
     /// The folder that was read.
     pub fn folder(&self) -> &Location {
         &self.folder
+    }
+
+    /// The settings that the folder has and that are not taken from it: `insecure`, `ca_file`, `proxy`.
+    /// Set them in [`settings`](Self::settings) to have them.
+    pub fn left_out(&self) -> &[Setting] {
+        &self.left_out
+    }
+
+    /// Sets which servers get secrets although only the folder names them; it becomes
+    /// [`RunConfig::trust`].
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Leaves the folder's payloads unread: [`into_config`](Self::into_config) gives a configuration without
+    /// any.
+    #[must_use]
+    pub fn without_payloads(mut self) -> Self {
+        self.needs_payloads = false;
+        self
     }
 
     /// The configuration, to be run again: into a new folder beside the one that was read, under a
@@ -133,7 +179,11 @@ impl SavedRun {
         self.endpoint.check_additions()?;
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
-        let payloads = self.payloads()?.into_iter();
+        let payloads = match self.needs_payloads {
+            true => self.payloads()?,
+            false => Vec::new(),
+        };
+        let payloads = payloads.into_iter();
         (config.payloads, config.payload_sources) = payloads
             .map(|(payload, source)| (Arc::new(payload), source))
             .unzip();
@@ -146,15 +196,39 @@ impl SavedRun {
             config.grace = grace;
         }
         config.output = self.folder.parent();
+        config.trust = self.trust;
         self.settings.apply(&mut config)?;
         Ok(config)
     }
 
-    /// The folder's own payloads; where it has none, those of the path that was saved.
+    /// The folder's own payloads; where it has none, those of the path that was saved, if that is in the
+    /// folder.
     fn payloads(&self) -> Result<Vec<(Payload, PayloadSource)>> {
-        match self.config.get("payload").and_then(Value::as_str) {
-            Some(path) if !self.has_payloads => load_payloads_with_sources(path),
-            _ => load_payloads_with_sources(self.folder.join(PAYLOAD_FILE)),
+        let own = self.folder.join(PAYLOAD_FILE);
+        let path = match self.config.get("payload").and_then(Value::as_str) {
+            Some(path) if !self.has_payloads => Location::from(path),
+            _ => own,
+        };
+        if !self.holds(&path)? {
+            return Err(Error::Invalid {
+                setting: Setting::Payload,
+                problem: SettingProblem::Refused {
+                    reason: format!(
+                        "the saved run names {path}, which is not in its folder and is not sent"
+                    ),
+                },
+                hint: Some("give `payload` to send it".to_owned()),
+            });
         }
+        load_payloads_with_sources(path)
+    }
+
+    /// Whether a file is in the folder, wherever links lead.
+    fn holds(&self, file: &Location) -> Result<bool> {
+        let (Some(folder), Some(path)) = (self.folder.local_path(), file.local_path()) else {
+            return Ok(file.parent().as_ref() == Some(&self.folder));
+        };
+        let real = |path: &Path| path.canonicalize().map_err(Error::io("reading", path));
+        Ok(real(path)?.starts_with(real(folder)?))
     }
 }

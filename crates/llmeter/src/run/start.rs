@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
+use crate::base::file::{self, FileProblem};
 use crate::base::host::HostTimes;
 use crate::callback::CallbackChain;
 use crate::load::{Schedule, WorkerShare};
@@ -155,7 +156,14 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
         return Ok((name, None));
     };
     let folder = match &config.run_name {
-        Some(name) => RunFolder::create(output.join(name), config.overwrite)?,
+        Some(name) => {
+            let folder = output.join(name);
+            // Whoever prepared the output folder must not choose where the run is written.
+            if let Some(path) = folder.local_path().filter(|path| file::is_link(path)) {
+                return Err(Error::io("creating", path)(FileProblem::Link.into()));
+            }
+            RunFolder::create(folder, config.overwrite)?
+        }
         None => RunFolder::create_free(output, &default_run_name())?,
     };
     let location = folder.location();

@@ -1,40 +1,32 @@
 //! Files of this machine.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::file::{self, Access, MAX_DATA_FILE};
 use crate::{Error, Result};
 
 /// Writes a file so that it is, at any moment, the old one or the new one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    replace_with(path, |temporary| {
-        let write = || {
-            let mut file = File::create(temporary)?;
-            file.write_all(content)?;
-            file.sync_all()
-        };
-        write().map_err(Error::io("writing", path))
-    })
+pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> Result<()> {
+    file::replace(path, content, access).map_err(Error::io("writing", path))
 }
 
 /// As [`replace`]; `write` writes the content to the file that takes the name then.
-pub(crate) fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    // Several threads may write the same file.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{process}-{count}.tmp"));
-    write(&temporary)
-        .and_then(|()| fs::rename(&temporary, path).map_err(Error::io("writing", path)))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
-        })
+pub(crate) fn replace_with(
+    path: &Path,
+    access: Access,
+    write: impl FnOnce(File) -> Result<()>,
+) -> Result<()> {
+    let failed = || Error::io("writing", path);
+    let temporary = file::temporary(path, access).map_err(failed())?;
+    write(temporary.as_file().try_clone().map_err(failed())?)?;
+    let moved = temporary.persist(path).map(drop);
+    moved.map_err(|error| failed()(error.error))
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(Error::io("reading", path))
+    file::read(path, MAX_DATA_FILE).map_err(Error::io("reading", path))
 }
 
 /// As [`replace`], making the folders where they are missing.
@@ -42,7 +34,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
     }
-    replace(path, content)
+    replace(path, content, Access::Umask)
 }
 
 /// The names in a folder, in order.

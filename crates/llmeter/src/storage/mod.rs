@@ -25,6 +25,15 @@ mod store;
 
 pub use location::Location;
 
+/// Files of this machine, as llmeter opens and makes them: never by way of a pipe, a device or, when
+/// writing, a link, and read within a bound.
+pub mod files {
+    pub use crate::base::file::{
+        Access, FileProblem, MAX_DATA_FILE, MAX_LINE, MAX_TEXT_FILE, append, create_new, open,
+        open_unlinked, read, read_text, replace,
+    };
+}
+
 pub(crate) use cloud_url::CloudUrl;
 pub(crate) use local::{delete, replace, replace_with};
 pub(crate) use location::Usable;

@@ -4,7 +4,7 @@ use llmeter::experiment::{Knee, LoadTest, LoadTestResult, TestEnd};
 use llmeter::storage::Location;
 use llmeter::{Interrupt, RunConfig};
 
-use crate::golden::outputs;
+use crate::golden::golden;
 use crate::scripted::answers::{sized, whole_stream};
 use crate::scripted::{Scripted, finish, write};
 
@@ -113,15 +113,24 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
 
 #[test]
 fn load_tests_of_the_python_package_load() {
-    let test = LoadTestResult::load(outputs().join("d2_load_test_by_runner/ladder")).unwrap();
+    let test = LoadTestResult::load(
+        golden()
+            .join("outputs")
+            .join("d2_load_test_by_runner/ladder"),
+    )
+    .unwrap();
     let levels: Vec<_> = test.results.keys().copied().collect();
     assert_eq!(levels, [1, 2, 4]);
-    assert!(test.results.values().all(|level| !level.responses.is_empty()));
+    assert!(
+        test.results
+            .values()
+            .all(|level| !level.responses.is_empty())
+    );
     assert_eq!(test.test_name.as_deref(), Some("ladder"));
     // All levels in one folder, where the last one is left.
-    let test = LoadTestResult::load(outputs().join("d_load_test/ladder")).unwrap();
+    let test = LoadTestResult::load(golden().join("outputs").join("d_load_test/ladder")).unwrap();
     assert_eq!(test.results.len(), 1);
-    let missing = Location::from(outputs().join("no-such-test"));
+    let missing = Location::from(golden().join("outputs").join("no-such-test"));
     assert!(LoadTestResult::load(missing).is_err());
     let empty = tempfile::tempdir().unwrap();
     let error = LoadTestResult::load(empty.path()).unwrap_err();

@@ -56,4 +56,6 @@ mod tls;
 #[cfg(unix)]
 mod token_counts;
 #[cfg(unix)]
+mod trust;
+#[cfg(unix)]
 mod wire_behaviour;

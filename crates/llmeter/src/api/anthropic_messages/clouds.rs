@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::variable;
+use crate::aws::{is_region, variable};
 use crate::base::error::Error;
 
 /// A cloud that serves Claude.
@@ -114,6 +114,11 @@ impl Api for Cloud {
                 if region.is_none() {
                     return Err(Error::missing_like(Setting::Region, "us-east5 or global")
                         .with_hint("it may also come from CLOUD_ML_REGION"));
+                }
+                // It becomes part of a host's name.
+                if let Some(name) = region.as_deref().filter(|name| !is_region(name)) {
+                    let expected = "a region's name, like us-east5 or global";
+                    return Err(Error::invalid(Setting::Region, name, expected));
                 }
                 if project.is_none() {
                     return Err(

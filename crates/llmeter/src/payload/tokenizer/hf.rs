@@ -1,6 +1,5 @@
 //! Hugging Face tokenizers, from a local `tokenizer.json`.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Tokenizer;
 use crate::base::error::{Cause, Error, Result};
+use crate::base::file::{self, MAX_DATA_FILE};
 
 /// Counts with a Hugging Face tokenizer.
 pub(super) struct HuggingFace {
@@ -23,7 +23,7 @@ impl HuggingFace {
         if path.is_dir() {
             path.push("tokenizer.json");
         }
-        let bytes = fs::read(&path).map_err(Error::io("reading", &path))?;
+        let bytes = file::read(&path, MAX_DATA_FILE).map_err(Error::io("reading", &path))?;
         let content = |reason: Cause| Error::Content {
             path: path.clone(),
             line: None,
