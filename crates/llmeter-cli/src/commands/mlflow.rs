@@ -61,10 +61,7 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
         if mlflow.is_required() {
             return Err(reason.into());
         }
-        output::note(&format!(
-            "warning: the run may not be logged: {reason}\n\
-             hint: check the address and the server, or log the run later with llmeter mlflow DIR"
-        ));
+        output::note(&format!("warning: the run may not be logged: {reason}"));
         if trust::can_ask()
             && !trust::ask("Run all the same? `llmeter mlflow DIR` logs a saved run later.")?
         {

@@ -210,7 +210,7 @@ impl Shell {
         ] {
             here = here.replace(address, &self.root);
         }
-        for time in ["2m", "10m"] {
+        for time in ["30s", "2m", "10m"] {
             here = here.replace(&format!("--duration {time}"), "--duration 100ms");
         }
         here.replace("unix:/run/llm.sock", "unix:llm.sock")
@@ -300,8 +300,9 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "run",
+    "load-test",
     "probe",
     "payload",
     "show",

@@ -75,7 +75,8 @@ fn the_manual_has_a_page_for_llmeter_and_for_each_command() {
         .collect();
     assert!(commands.len() > 10, "{commands:?}");
     for command in commands {
-        assert!(page.contains(&format!("llmeter\\-{command}(1)")), "{page}");
+        let escaped = command.replace('-', "\\-");
+        assert!(page.contains(&format!("llmeter\\-{escaped}(1)")), "{page}");
         let page = place.llmeter(["man", command]).exits(0).out;
         let title = format!("llmeter-{command}");
         assert!(

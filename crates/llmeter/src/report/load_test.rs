@@ -38,6 +38,15 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     }
     text.push('\n');
     text.push_str(&knee(test));
+    let is_bound = |stats: &&Stats| stats.measurement_verdict.as_deref() == Some("client-bound");
+    let bound = levels.iter().filter(is_bound);
+    let bound: Vec<_> = bound.filter_map(|stats| stats.clients).collect();
+    if !bound.is_empty() {
+        let levels = list(&bound);
+        text.push_str(&format!(
+            "The meter, not the endpoint, is the limit at: {levels} clients.\n"
+        ));
+    }
     text.push_str(&ending(test));
     text
 }
@@ -97,10 +106,6 @@ fn knee(test: &LoadTestResult) -> String {
 /// What there is not, and why.
 fn ending(test: &LoadTestResult) -> String {
     let mut text = String::new();
-    let list = |levels: &[usize]| {
-        let levels = levels.iter().map(ToString::to_string);
-        levels.collect::<Vec<_>>().join(", ")
-    };
     if !test.resumed.is_empty() {
         let levels = list(&test.resumed);
         text.push_str(&format!("Kept from an earlier test: {levels} clients.\n"));
@@ -133,6 +138,11 @@ fn ending(test: &LoadTestResult) -> String {
         text.push_str(&format!("The test ended early: {why}.\n"));
     }
     text
+}
+
+fn list(levels: &[impl ToString]) -> String {
+    let levels = levels.iter().map(ToString::to_string);
+    levels.collect::<Vec<_>>().join(", ")
 }
 
 fn of_clients(clients: usize) -> String {

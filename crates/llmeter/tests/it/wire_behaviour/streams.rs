@@ -140,9 +140,22 @@ fn however_the_length_of_the_body_is_told() {
 
 #[test]
 fn a_huge_frame() {
-    let piece = "word ".repeat(8 * 1024 * 1024 / 5);
-    let response = one(vec![write(chunked(&whole_stream(&[&piece])))]);
+    let ask = |words: usize| {
+        let piece = "word ".repeat(words);
+        let response = one(vec![write(chunked(&whole_stream(&[&piece])))]);
+        (response, piece)
+    };
+    let (response, piece) = ask(400_000);
     assert_streamed(&response, &[&piece]);
+    // More text than is kept.
+    let (response, piece) = ask(1_600_000);
+    assert_eq!(response.error, None);
+    let kept = response.response_text.unwrap().len();
+    assert_eq!(kept, 2 << 20);
+    assert_eq!(
+        response.detail.text_dropped,
+        Some((piece.len() - kept) as u64)
+    );
 }
 
 #[test]
