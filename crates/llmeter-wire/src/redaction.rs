@@ -92,12 +92,7 @@ impl Secrets {
         {
             return true;
         }
-        if !normal::has_escapes(text.as_bytes()) {
-            return false;
-        }
-        let mut is_found = false;
-        normal::each_level(text, |decoded| is_found |= may_be_in(&decoded.bytes));
-        is_found
+        normal::any_undone(text.as_bytes(), may_be_in)
     }
 
     fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {

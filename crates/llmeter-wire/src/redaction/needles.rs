@@ -230,13 +230,15 @@ struct Filter {
     /// How many different pieces the table is made for.
     count: usize,
     known: HashSet<u32>,
+    /// Bits of a hash that are no place in the table.
+    shift: u32,
     shortest: usize,
 }
 
 /// Bytes of a piece.
 const PIECE: usize = 4;
 /// Symbols that are looked at together.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 512;
 const SMALLEST_TABLE: usize = 1 << 10;
 
 impl Filter {
@@ -245,6 +247,7 @@ impl Filter {
             pieces: vec![0; SMALLEST_TABLE],
             count: 0,
             known: HashSet::new(),
+            shift: 32 - (SMALLEST_TABLE * 64).trailing_zeros(),
             shortest,
         }
     }
@@ -259,6 +262,7 @@ impl Filter {
             // Some fifty bits for each, so that few others are taken for them.
             if self.count > self.pieces.len() * 64 / 50 && self.pieces.len() < SMALLEST_TABLE << 6 {
                 self.pieces = vec![0; self.pieces.len() * 4];
+                self.shift -= 2;
                 let known = std::mem::take(&mut self.known);
                 known.iter().for_each(|piece| self.set(*piece));
                 self.known = known;
@@ -273,34 +277,30 @@ impl Filter {
     }
 
     fn bit(&self, piece: u32) -> usize {
-        let bits = (self.pieces.len() * 64).trailing_zeros();
-        (piece.wrapping_mul(0x9E37_79B1) >> (32 - bits)) as usize
+        (piece.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
     }
 
-    fn has(&self, piece: &[u8]) -> bool {
-        let bit = self.bit(number(piece));
-        self.pieces[bit / 64] & (1 << (bit % 64)) != 0
+    fn has(&self, piece: &[u8; PIECE]) -> bool {
+        let bit = self.bit(u32::from_le_bytes(*piece));
+        self.pieces
+            .get(bit / 64)
+            .is_some_and(|bits| bits >> (bit % 64) & 1 != 0)
     }
 
     fn finds(&self, symbols: &[u8; 256], bytes: &[u8]) -> bool {
         let mut buffer = [0; 2 * BLOCK];
         let mut kept = 0;
-        let mut blocks = bytes.chunks(BLOCK).peekable();
-        while let Some(block) = blocks.next() {
+        for block in bytes.chunks(BLOCK) {
             for byte in block {
                 let symbol = symbols[usize::from(*byte)];
                 buffer[kept & (2 * BLOCK - 1)] = symbol;
                 kept += usize::from(symbol != 0);
             }
-            if kept < BLOCK && blocks.peek().is_some() {
-                continue;
-            }
-            let found = &buffer[..kept.min(2 * BLOCK)];
-            if self.finds_in(found) {
+            if self.finds_in(&buffer[..kept]) {
                 return true;
             }
             // A window may lie across the end.
-            let over = found.len().min(self.shortest - 1);
+            let over = kept.min(self.shortest - 1);
             buffer.copy_within(kept - over..kept, 0);
             kept = over;
         }
@@ -309,16 +309,21 @@ impl Filter {
 
     fn finds_in(&self, found: &[u8]) -> bool {
         let step = self.shortest - PIECE + 1;
-        let mut pieces = found.windows(PIECE).step_by(step).enumerate();
-        pieces.any(|(at, piece)| self.has(piece) && self.is_window_around(found, at * step))
+        let mut at = 0;
+        while let Some(piece) = found.get(at..).and_then(<[u8]>::first_chunk) {
+            if self.has(piece) && self.is_window_around(found, at) {
+                return true;
+            }
+            at += step;
+        }
+        false
     }
 
     /// Whether there are as many pieces in a row as the shortest window has.
     fn is_window_around(&self, found: &[u8], at: usize) -> bool {
         let is_piece = |at: &usize| {
-            found
-                .get(*at..*at + PIECE)
-                .is_some_and(|piece| self.has(piece))
+            let piece = found.get(*at..).and_then(<[u8]>::first_chunk);
+            piece.is_some_and(|piece| self.has(piece))
         };
         let least = self.shortest - PIECE;
         let before = (0..at).rev().take(least).take_while(is_piece).count();

@@ -58,15 +58,50 @@ pub(super) fn each_level(text: &str, mut look: impl FnMut(&Decoded)) {
     }
 }
 
-/// Whether any level but the first has something else.
-pub(super) fn has_escapes(text: &[u8]) -> bool {
-    next_escape(text, 0).is_some()
+/// Whether `is_found` holds for the bytes after any level of escapes that is undone.
+pub(super) fn any_undone(text: &[u8], is_found: impl Fn(&[u8]) -> bool) -> bool {
+    let Some(mut bytes) = undone_once(text) else {
+        return false;
+    };
+    for _ in 1..ROUNDS {
+        if is_found(&bytes) {
+            return true;
+        }
+        match undone_once(&bytes) {
+            Some(undone) => bytes = undone,
+            None => return false,
+        }
+    }
+    is_found(&bytes)
+}
+
+/// The same as [`Decoded::undone`] without the places.
+fn undone_once(text: &[u8]) -> Option<Vec<u8>> {
+    let mut at = next_escape(text, 0)?;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    loop {
+        bytes.extend_from_slice(&text[copied..at.from]);
+        bytes.extend_from_slice(at.means.encode_utf8(&mut [0; 4]).as_bytes());
+        copied = at.to;
+        match next_escape(text, copied) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    bytes.extend_from_slice(&text[copied..]);
+    Some(bytes)
 }
 
 /// The bytes of the last level.
 pub(super) fn undone(text: &str) -> Vec<u8> {
-    let mut last = Vec::new();
-    each_level(text, |decoded| last.clone_from(&decoded.bytes));
+    let mut last = text.as_bytes().to_owned();
+    for _ in 0..ROUNDS {
+        match undone_once(&last) {
+            Some(undone) => last = undone,
+            None => break,
+        }
+    }
     last
 }
 
