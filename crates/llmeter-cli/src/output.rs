@@ -7,7 +7,13 @@ use console::Term;
 use llmeter::{RunResult, report};
 use serde_json::{Map, Value};
 
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::prelude::*;
+
 use crate::{exit, progress};
+
+/// Longest line of the log, in characters.
+const MAX_LOG_LINE: usize = 4000;
 
 /// Columns of the terminal that standard output is; without one, text has any width.
 pub(crate) fn width() -> usize {
@@ -106,12 +112,16 @@ pub(crate) fn note(line: &str) {
 pub(crate) fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LLMETER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // Other crates' details are what goes over the wire, secrets and all.
+    let is_shown = |event: &tracing::Metadata<'_>| {
+        event.target().starts_with("llmeter") || *event.level() <= tracing::Level::WARN
+    };
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_writer(|| LogLine)
         .log_internal_errors(false)
-        .init();
+        .with_filter(filter.and(filter_fn(is_shown)));
+    tracing_subscriber::registry().with(lines).init();
 }
 
 /// Writes each event of the log as one line without anything that acts on a terminal.
@@ -120,7 +130,7 @@ struct LogLine;
 impl Write for LogLine {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        note(&report::escaped(text.trim_end_matches('\n')));
+        note(&report::one_line(&text, MAX_LOG_LINE));
         Ok(event.len())
     }
 

@@ -2,33 +2,41 @@
 //!
 //! Belongs here: the ways in which a server may write a secret that a request carried. Does not
 //! belong here: what is a secret, which each kind of request knows.
+//!
+//! Texts are compared in normal forms: escapes (percent-encoding, HTML entities, backslashes) are undone,
+//! also where they are nested; case, white space, quotes, and marks that no secret has do not count. In
+//! these forms every part of a secret of six characters is hidden, in itself, in base64 at any offset,
+//! and in hexadecimal or decimal numbers. Parts that may be words, like `localhost`, are hidden from ten
+//! characters on, and whole. What cannot be recognised: shorter parts, other encodings, translations.
+
+mod needles;
+mod normal;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString};
+use memchr::memmem;
+use needles::{Needles, PART, needles};
+use normal::Decoded;
 
 /// What stands in a text where a secret was.
 const REDACTED: &str = "<redacted>";
 /// Shorter secrets are no secrets, and replacing them would garble any text.
 const SHORTEST: usize = 4;
-/// A part of a secret of so many bytes is hidden as well: servers quote, escape and cut in ways of
-/// their own, and parts of this length do not occur by chance. Those of small letters and marks alone
-/// may: they are words, like `localhost`.
-const WINDOW: usize = 8;
-/// What an excerpt that was cut ends with.
+/// What an excerpt that was cut has there.
 const ELLIPSIS: char = '…';
 
-/// Secrets in all their forms.
+/// Secrets in all their forms. A clone shares them.
 #[derive(Clone, Default)]
-pub struct Redaction {
-    /// Longest first, so that no part of one is replaced before the whole.
-    forms: Vec<SecretString>,
-    /// All parts of them.
-    windows: HashSet<[u8; WINDOW]>,
+pub struct Redaction(Option<Arc<Secrets>>);
+
+struct Secrets {
+    needles: [Needles; 2],
+    /// The short ones, which are found as they are and by themselves.
+    short: Vec<memmem::Finder<'static>>,
+    /// Beginnings, of which a cut may leave even less than a part.
+    beginnings: Vec<Box<[u8]>>,
 }
 
 impl fmt::Debug for Redaction {
@@ -38,54 +46,68 @@ impl fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Hides these texts.
+    /// Hides these texts. Those of less than four bytes are no secrets; those of four and five
+    /// characters that count are hidden where they stand for themselves.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let secrets = secrets.into_iter().filter(|text| text.len() >= SHORTEST);
-        let mut forms: Vec<String> = secrets.flat_map(forms).collect();
-        forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-        forms.dedup();
-        let windows = forms
-            .iter()
-            .flat_map(|form| form.as_bytes().windows(WINDOW));
-        Self {
-            windows: windows
-                .filter(|window| !may_be_words(window))
-                .filter_map(|window| window.try_into().ok())
-                .collect(),
-            forms: forms.into_iter().map(SecretString::from).collect(),
+        let secrets: Vec<&str> = secrets
+            .into_iter()
+            .filter(|text| text.len() >= SHORTEST)
+            .collect();
+        if secrets.is_empty() {
+            return Self::default();
         }
+        let is_short = |text: &&&str| {
+            let counting = text.bytes().filter(|byte| !needles::is_dropped(*byte));
+            counting.count() < PART
+        };
+        let short = secrets.iter().filter(is_short);
+        let finder = |text: &&str| memmem::Finder::new(text.as_bytes()).into_owned();
+        let beginning = |text: &&str| text.as_bytes()[..text.len().min(PART)].into();
+        Self(Some(Arc::new(Secrets {
+            needles: needles(&secrets),
+            short: short.map(finder).collect(),
+            beginnings: secrets.iter().map(beginning).collect(),
+        })))
     }
 
     /// The text without the secrets.
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for form in &self.forms {
-            let form = form.expose_secret();
-            if text.contains(form) {
-                text = Cow::Owned(text.replace(form, REDACTED));
-            }
+        match &self.0 {
+            Some(secrets) if secrets.may_be_in(text) => secrets.hide(text),
+            _ => Cow::Borrowed(text),
         }
-        if let Some(shown) = self.without_windows(&text) {
-            text = Cow::Owned(shown);
+    }
+}
+
+impl Secrets {
+    /// Whether there may be something to hide: fast, and rarely wrong.
+    fn may_be_in(&self, text: &str) -> bool {
+        let may_be_in = |bytes: &[u8]| self.needles.iter().any(|form| form.may_be_in(bytes));
+        if may_be_in(text.as_bytes())
+            || self
+                .short
+                .iter()
+                .any(|short| short.find(text.as_bytes()).is_some())
+            || text.contains(ELLIPSIS)
+        {
+            return true;
         }
-        if text.contains(ELLIPSIS) {
-            text = Cow::Owned(self.without_beginnings(&text));
-        }
-        text
+        normal::any_undone(text.as_bytes(), may_be_in)
     }
 
-    /// The text without parts of secrets; `None` if it has none.
-    fn without_windows(&self, text: &str) -> Option<String> {
-        let windows = text.as_bytes().windows(WINDOW).enumerate();
-        let starts = windows.filter(|(_, window)| {
-            <&[u8; WINDOW]>::try_from(*window).is_ok_and(|window| self.windows.contains(window))
-        });
+    fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut hidden = vec![false; text.len()];
-        for (start, _) in starts {
-            hidden[start..start + WINDOW].fill(true);
-        }
+        normal::each_level(text, |decoded| {
+            for form in &self.needles {
+                form.mark(&decoded.bytes, |first, last| {
+                    hidden[decoded.starts[first]..decoded.starts[last + 1]].fill(true);
+                });
+            }
+            self.mark_short(decoded, &mut hidden);
+        });
+        self.mark_beginnings(text, &mut hidden);
         if !hidden.contains(&true) {
-            return None;
+            return Cow::Borrowed(text);
         }
         let mut out = String::with_capacity(text.len());
         let mut was_hidden = false;
@@ -98,179 +120,40 @@ impl Redaction {
             }
             was_hidden = is_hidden;
         }
-        Some(out)
+        Cow::Owned(out)
     }
 
-    /// A cut excerpt may end with the beginning of a secret.
-    fn without_beginnings(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
-        for (number, part) in text.split(ELLIPSIS).enumerate() {
-            if number > 0 {
-                let kept = out.len() - self.beginning_at_the_end_of(&out);
-                if kept < out.len() {
-                    out.truncate(kept);
-                    out.push_str(REDACTED);
-                }
-                out.push(ELLIPSIS);
-            }
-            out.push_str(part);
-        }
-        out
-    }
-
-    /// How many bytes at the end of a text are the beginning of a secret.
-    fn beginning_at_the_end_of(&self, text: &str) -> usize {
-        let of_form = |form: &SecretString| {
-            let form = form.expose_secret();
-            let mut lengths = (SHORTEST..form.len()).rev();
-            lengths.find(|&length| form.is_char_boundary(length) && text.ends_with(&form[..length]))
+    fn mark_short(&self, decoded: &Decoded, hidden: &mut [bool]) {
+        let bytes = &decoded.bytes;
+        let is_letter = |at: Option<usize>| {
+            at.and_then(|at| bytes.get(at))
+                .is_some_and(u8::is_ascii_alphanumeric)
         };
-        self.forms.iter().filter_map(of_form).max().unwrap_or(0)
-    }
-}
-
-fn may_be_words(window: &[u8]) -> bool {
-    let is_usual = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_punctuation();
-    window.iter().all(is_usual)
-}
-
-/// The ways in which a server may repeat a text: as it is; escaped in JSON, in HTML, in a URL; in
-/// base64; and each of them with its white space put together, as excerpts have it.
-fn forms(secret: &str) -> Vec<String> {
-    let json = serde_json::Value::from(secret).to_string();
-    let html = |quote: &str| {
-        secret
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', quote)
-    };
-    let [mut form, mut path] = [String::new(), String::new()];
-    for byte in secret.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                form.push(byte.into());
-                path.push(byte.into());
-            }
-            b' ' => {
-                form.push('+');
-                path.push_str("%20");
-            }
-            _ => {
-                // Writing to a text cannot fail.
-                let _ = write!(form, "%{byte:02X}");
-                let _ = write!(path, "%{byte:02X}");
+        for short in &self.short {
+            let length = short.needle().len();
+            for at in short.find_iter(bytes) {
+                if !is_letter(at.checked_sub(1)) && !is_letter(Some(at + length)) {
+                    hidden[decoded.starts[at]..decoded.starts[at + length]].fill(true);
+                }
             }
         }
     }
-    let mut all = vec![
-        json[1..json.len() - 1].to_owned(),
-        html("&#x27;"),
-        html("&#39;"),
-        lower_escapes(&form),
-        lower_escapes(&path),
-        form,
-        path,
-        STANDARD_NO_PAD.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-        secret.to_owned(),
-    ];
-    let joined: Vec<String> = all
-        .iter()
-        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    all.extend(joined);
-    all
-}
 
-/// Escapes of a URL in lower case, as some servers write them.
-fn lower_escapes(text: &str) -> String {
-    let mut digits = 0;
-    let lower = |c: char| {
-        if c == '%' {
-            digits = 2;
-        } else if digits > 0 {
-            digits -= 1;
-            return c.to_ascii_lowercase();
+    /// An excerpt that was cut may end with the beginning of a secret.
+    fn mark_beginnings(&self, text: &str, hidden: &mut [bool]) {
+        for (cut, _) in text.match_indices(ELLIPSIS) {
+            let before = text[..cut].trim_end();
+            for beginning in &self.beginnings {
+                let mut lengths = (SHORTEST..=beginning.len()).rev();
+                let length =
+                    lengths.find(|&length| before.as_bytes().ends_with(&beginning[..length]));
+                if let Some(length) = length {
+                    hidden[before.len() - length..before.len()].fill(true);
+                }
+            }
         }
-        c
-    };
-    text.chars().map(lower).collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_a_secret_is_hidden() {
-        let redaction = Redaction::new(["p\"a/s+s  <wörd>"]);
-        for text in [
-            "p\"a/s+s  <wörd>",
-            "p\"a/s+s <wörd>",
-            r#"p\"a/s+s  <wörd>"#,
-            "p&quot;a/s+s &lt;wörd&gt;",
-            "p%22a%2Fs%2Bs%20%20%3Cw%C3%B6rd%3E",
-            "p%22a%2fs%2bs++%3cw%c3%b6rd%3e",
-            "cCJhL3MrcyAgPHfDtnJkPg==",
-        ] {
-            let shown = redaction.apply(text);
-            let shown = shown.trim_end_matches('=');
-            assert_eq!(shown, REDACTED, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_beginning_of_a_secret_before_a_cut_is_hidden() {
-        let redaction = Redaction::new(["sk-0123456789", "wörd-wörd"]);
-        for (text, expected) in [
-            ("key sk-012345678… no", "key <redacted>… no"),
-            ("key sk-0…", "key <redacted>…"),
-            ("wörd-w…", "<redacted>…"),
-            ("a sk-… b", "a sk-… b"),
-            ("sk-0123… and sk-01…", "<redacted>… and <redacted>…"),
-            ("all sk-0123456789…", "all <redacted>…"),
-        ] {
-            assert_eq!(redaction.apply(text), expected);
-        }
-    }
-
-    #[test]
-    fn parts_of_a_secret_are_hidden_wherever_they_are() {
-        let redaction = Redaction::new(["sk-0123456789wörd"]);
-        for (text, expected) in [
-            ("begins with sk-01234!", "begins with <redacted>!"),
-            ("ends with 789wörd.", "ends with <redacted>."),
-            ("3456789é", "3456789é"),
-            ("sk-01234 and 6789wör", "<redacted> and <redacted>"),
-        ] {
-            assert_eq!(redaction.apply(text), expected);
-        }
-        assert!(!format!("{redaction:?}").contains("sk-"));
-    }
-
-    #[test]
-    fn words_within_a_secret_stay_where_they_stand_for_themselves() {
-        let redaction = Redaction::new(["https://user-of-localhost", "team=inference-9"]);
-        for text in [
-            "see https://example.com",
-            "localhost refused",
-            "inference failed",
-        ] {
-            assert_eq!(redaction.apply(text), text);
-        }
-        assert_eq!(
-            redaction.apply("by https://user-of-localhost"),
-            "by <redacted>"
-        );
-        assert_eq!(redaction.apply("by erence-9"), "by <redacted>");
-    }
-
-    #[test]
-    fn what_is_no_secret_stays_as_it_is() {
-        let redaction = Redaction::new(["abc", "secret"]);
-        let text = "abc and nothing else";
-        assert!(matches!(redaction.apply(text), Cow::Borrowed(same) if same == text));
-    }
-}
+mod tests;

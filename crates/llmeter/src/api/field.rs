@@ -1,5 +1,6 @@
 //! The fields of a response by name: one row each, and their values by kind.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -107,11 +108,88 @@ pub(crate) enum FailurePart {
 pub(crate) trait TextSlot {
     /// Takes the text.
     fn set(&mut self, text: Option<String>);
+
+    /// Hides secrets in it, if it is foreign.
+    fn redact(&mut self, hide: Hide<'_>);
+}
+
+/// Hides the secrets of requests in a foreign text.
+pub(crate) type Hide<'h> = &'h dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
+
+/// Hides secrets in a text. One without any stays where it is.
+fn redact_text(text: &mut String, hide: Hide<'_>) {
+    if let Cow::Owned(shown) = hide(text) {
+        *text = shown;
+    }
+}
+
+/// The same in all texts of a JSON value, names of fields included.
+fn redact_json(value: &mut Value, hide: Hide<'_>) {
+    match value {
+        Value::String(text) => redact_text(text, hide),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_json(item, hide)),
+        Value::Object(fields) => redact_fields(fields, hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn redact_fields(fields: &mut Map<String, Value>, hide: Hide<'_>) {
+    let is_foreign = |name: &String| matches!(hide(name), Cow::Owned(_));
+    if fields.keys().any(is_foreign) {
+        let named = |(name, value): (String, Value)| (hide(&name).into_owned(), value);
+        *fields = std::mem::take(fields).into_iter().map(named).collect();
+    }
+    fields
+        .values_mut()
+        .for_each(|value| redact_json(value, hide));
+}
+
+impl InvocationResponse {
+    /// Hides secrets in everything that came from the server.
+    pub(crate) fn redact(&mut self, hide: Hide<'_>) {
+        for field in Self::FIELDS {
+            match field.slot(self) {
+                FieldSlot::Text(text) => text.redact(hide),
+                FieldSlot::Annotations(annotations) => redact_fields(annotations, hide),
+                // What was sent is the user's.
+                FieldSlot::Json(_) | FieldSlot::Payload(_) => {}
+                FieldSlot::Failure(FailurePart::Message) => {
+                    if let Some(error) = &mut self.error {
+                        error.redact(hide);
+                    }
+                }
+                FieldSlot::Failure(_)
+                | FieldSlot::Seconds(_)
+                | FieldSlot::Count(_)
+                | FieldSlot::Gaps(_)
+                | FieldSlot::Time(_)
+                | FieldSlot::Delivery(_) => {}
+            }
+        }
+    }
+
+    /// Drops everything that came from the server.
+    pub(crate) fn forget_texts(&mut self) {
+        for field in Self::FIELDS {
+            match field.slot(self) {
+                FieldSlot::Text(text) => text.set(None),
+                FieldSlot::Annotations(annotations) => annotations.clear(),
+                _ => {}
+            }
+        }
+        self.error = None;
+    }
 }
 
 impl TextSlot for Option<String> {
     fn set(&mut self, text: Option<String>) {
         *self = text;
+    }
+
+    fn redact(&mut self, hide: Hide<'_>) {
+        if let Some(text) = self {
+            redact_text(text, hide);
+        }
     }
 }
 
@@ -119,6 +197,9 @@ impl TextSlot for Option<TokenSource> {
     fn set(&mut self, text: Option<String>) {
         *self = text.as_deref().map(TokenSource::named);
     }
+
+    // The names are llmeter's and the user's.
+    fn redact(&mut self, _hide: Hide<'_>) {}
 }
 
 impl<'a> From<&'a Option<TokenSource>> for FieldValue<'a> {

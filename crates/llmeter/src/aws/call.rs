@@ -10,10 +10,13 @@ use super::{
 };
 use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
+use crate::base::shown::one_line;
 use llmeter_wire::ResponseHead;
 
 /// Timeout of a call.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Characters of a refusal that are passed on.
+const MAX_QUOTED: usize = 600;
 
 /// An API that is called.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +100,7 @@ pub(crate) async fn call(
     let body = response.bytes().await.map_err(unreachable)?;
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();
-        let reason = source.redact(&reason);
+        let reason = one_line(&source.redact(&reason), MAX_QUOTED);
         return Err(refused(format!("HTTP {status}: {reason}"), None));
     }
     serde_json::from_slice(&body).map_err(|reason| {

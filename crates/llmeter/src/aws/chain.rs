@@ -16,6 +16,9 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::http::ReqwestHttpClient;
+use super::{Profile, variable};
+use crate::base::shown::{cut, one_line};
+use llmeter_wire::redaction::Redaction;
 use llmeter_wire::tls_words;
 
 /// Timeout of the metadata service of an instance. Elsewhere there is none, and
@@ -23,6 +26,10 @@ use llmeter_wire::tls_words;
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
 /// Timeout of everything: a process may ask somebody, and a role needs several requests.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Characters of what a place says, before and after secrets are hidden in it.
+const MAX_FOREIGN: usize = 100_000;
+const MAX_QUOTED: usize = 600;
 
 /// Why there are no credentials.
 #[derive(Debug, Clone)]
@@ -91,6 +98,22 @@ fn in_one_line(reason: &(dyn std::error::Error + 'static)) -> String {
     let text = |cause| tls_words(cause).unwrap_or_else(|| cause.to_string());
     let mut texts: Vec<String> = causes(reason).map(text).collect();
     texts.dedup();
-    let text = texts.join(": ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(
+        &known_secrets().apply(&cut(&texts.join(": "), MAX_FOREIGN)),
+        MAX_QUOTED,
+    )
+}
+
+/// What requests for credentials are signed with, which a server may repeat.
+fn known_secrets() -> Redaction {
+    let variables = [
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    ];
+    let names = ["aws_secret_access_key", "aws_session_token"];
+    let profile = Profile::read();
+    let of_profile = names.iter().filter_map(|name| profile.get(name));
+    let of_environment: Vec<String> = variables.iter().filter_map(|name| variable(name)).collect();
+    Redaction::new(of_environment.iter().map(String::as_str).chain(of_profile))
 }

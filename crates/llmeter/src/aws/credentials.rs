@@ -1,5 +1,6 @@
 //! Credentials that sign requests, renewed before they expire.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +41,8 @@ pub(crate) struct CredentialSource {
 #[derive(Debug, Default)]
 struct State {
     latest: Option<Credentials>,
+    /// Hides the latest and those before them, with which requests under way may be signed.
+    redaction: [Redaction; 2],
     /// When they came; `None` for those that stay the same.
     came: Option<Stamp>,
     is_renewing: bool,
@@ -64,7 +67,7 @@ impl CredentialSource {
             "llmeter",
         );
         let source = Self::of_chain(None);
-        source.state().latest = Some(credentials);
+        source.state().keep(credentials);
         source
     }
 
@@ -128,14 +131,19 @@ impl CredentialSource {
     }
 
     /// Hides what a server might repeat of secrets, and signatures, of which each request has its
-    /// own. Credentials change while they are used; texts of failures are few.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let latest = self.state().latest.clone();
-        let secrets = latest
-            .iter()
-            .flat_map(|keys| [Some(keys.secret_access_key()), keys.session_token()]);
-        let redaction = Redaction::new(secrets.flatten());
-        without_signatures(&redaction.apply(text))
+    /// own.
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let known = self.state().redaction.clone();
+        let shown = known.iter().fold(Cow::Borrowed(text), |text, known| {
+            match known.apply(&text) {
+                Cow::Owned(shown) => Cow::Owned(shown),
+                Cow::Borrowed(_) => text,
+            }
+        });
+        match without_signatures(&shown) {
+            Cow::Owned(shown) => Cow::Owned(shown),
+            Cow::Borrowed(_) => shown,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,13 +185,26 @@ impl CredentialSource {
                     state.failure = Some(Missing::Failed(reason));
                 }
                 Ok(credentials) => {
-                    state.latest = Some(credentials);
+                    state.keep(credentials);
                     state.came = state.tried;
                 }
                 Err(missing) => state.failure = Some(missing),
             }
         }
         self.renewed.notify_all();
+    }
+}
+
+impl State {
+    fn keep(&mut self, credentials: Credentials) {
+        let secrets = [
+            Some(credentials.secret_access_key()),
+            credentials.session_token(),
+        ];
+        let redaction = Redaction::new(secrets.into_iter().flatten());
+        let [latest, _] = std::mem::take(&mut self.redaction);
+        self.redaction = [redaction, latest];
+        self.latest = Some(credentials);
     }
 }
 
@@ -243,12 +264,18 @@ mod tests {
 
     fn expiring(seconds: u64) -> Credentials {
         let end = SystemTime::from(clock::wall()) + Duration::from_secs(seconds);
-        Credentials::new("AKID", "secret", Some("token".into()), Some(end), "test")
+        Credentials::new(
+            "AKID",
+            "hush-hush",
+            Some("t0ken-1".into()),
+            Some(end),
+            "test",
+        )
     }
 
     fn holding(credentials: Credentials, failure: Option<Missing>) -> Arc<CredentialSource> {
         let source = CredentialSource::of_chain(None);
-        source.state().latest = Some(credentials);
+        source.state().keep(credentials);
         source.state().tried = failure.as_ref().map(|_| clock::now());
         source.state().failure = failure;
         source
@@ -285,8 +312,20 @@ mod tests {
     #[test]
     fn secrets_of_the_latest_credentials_and_signatures_are_hidden() {
         let source = holding(expiring(3600), None);
-        let text = source.redact("AKID secret token Signature=0123456789abcdef");
-        assert!(text.starts_with("AKID <redacted> <redacted> "), "{text}");
-        assert!(!text.contains("0123456789abcdef"), "{text}");
+        let text = "AKID hush-hush t0ken-1 Signature=0123456789abcdef";
+        assert_eq!(
+            source.redact(text),
+            "AKID <redacted> <redacted> Signature=<redacted>"
+        );
+        let next = Credentials::new("AKID", "s3cr3t-2", None, None, "test");
+        source.take(Ok(Ok(next)));
+        assert_eq!(
+            source.redact("hush-hush, s3cr3t-2"),
+            "<redacted>, <redacted>"
+        );
+        assert!(matches!(
+            source.redact("nothing 0123 of it"),
+            Cow::Borrowed(_)
+        ));
     }
 }

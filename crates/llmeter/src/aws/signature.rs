@@ -1,5 +1,6 @@
 //! Signatures of requests: AWS Signature Version 4.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -59,7 +60,10 @@ const SIGNATURE_NAMES: [&str; 2] = ["Signature=", "Signature%"];
 
 /// A text without hexadecimal numbers of a signature's length, or those that are called so, should
 /// they have been cut.
-pub(crate) fn without_signatures(text: &str) -> String {
+pub(crate) fn without_signatures(text: &str) -> Cow<'_, str> {
+    if !may_have_signatures(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
@@ -74,7 +78,21 @@ pub(crate) fn without_signatures(text: &str) -> String {
         }
         rest = after;
     }
-    out + rest
+    Cow::Owned(out + rest)
+}
+
+/// Whether a text has a name of signatures or a long number: most have neither.
+fn may_have_signatures(text: &[u8]) -> bool {
+    let is_digit = |at: &usize| text.get(*at).is_some_and(u8::is_ascii_hexdigit);
+    // A number that is long enough has a digit at one of these places.
+    let mut places = (0..text.len()).step_by(SIGNATURE);
+    let is_long = |at: usize| {
+        let before = (0..at).rev().take_while(is_digit).count();
+        before + (at..).take_while(is_digit).count() >= SIGNATURE
+    };
+    let mut names = SIGNATURE_NAMES.iter();
+    names.any(|name| memchr::memmem::find(text, name.as_bytes()).is_some())
+        || places.any(|at| is_digit(&at) && is_long(at))
 }
 
 #[cfg(test)]

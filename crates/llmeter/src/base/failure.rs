@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::foreign::Panic;
+use super::shown::cut;
 use llmeter_wire::content_encoding::DecompressionError;
 use llmeter_wire::event_stream::EventStreamError;
 use llmeter_wire::framing::FramingError;
@@ -19,6 +20,8 @@ use llmeter_wire::{ConnectError, Phase, TlsErrorKind};
 
 /// Longest name of a kind that is taken over from a file.
 const MAX_NAME: usize = 40;
+/// Characters of a text that are kept: a server may send megabytes for an error.
+const MAX_MESSAGE: usize = 4000;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
@@ -239,13 +242,19 @@ struct Inner {
 
 impl Failure {
     /// A failure in one's own words. They end up in files: keep secrets out of them.
+    ///
+    /// One that is longer than any reader has patience for loses its middle.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Cow::Owned(shorter) = cut(&message, MAX_MESSAGE) {
+            message = shorter;
+        }
         Self(Box::new(Inner {
             kind,
             name: None,
             phase: None,
             status: None,
-            message: message.into(),
+            message,
             cause: None,
         }))
     }

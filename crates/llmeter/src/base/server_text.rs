@@ -1,11 +1,13 @@
-//! What servers say: JSON, read leniently, and the beginnings of texts.
+//! What servers say: JSON, read leniently, and excerpts of texts.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::shown::one_line;
+
 /// Characters of a server's text that an error message quotes.
-const EXCERPT: usize = 160;
+const EXCERPT: usize = 200;
 
 /// JSON that may hold invalid UTF-8 and halves of surrogate pairs; both become U+FFFD.
 pub(crate) fn lenient_json(data: &[u8]) -> Result<Value, String> {
@@ -48,19 +50,31 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The beginning of a server's text, on one line.
+/// A server's text as an error message quotes it.
 pub(crate) fn excerpt(data: &[u8]) -> String {
-    // A character is at most four bytes; a cut one at the end is dropped with the rest.
-    let head = &data[..data.len().min(4 * EXCERPT)];
-    let text = String::from_utf8_lossy(head);
-    let mut out: String = text
-        .trim()
-        .chars()
-        .take(EXCERPT)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if head.len() < data.len() || text.trim().chars().count() > EXCERPT {
-        out.push('…');
+    // No more of it than an excerpt can need: a character is at most four bytes.
+    let ends = 32 * EXCERPT;
+    if data.len() <= 2 * ends {
+        return one_line(&String::from_utf8_lossy(data), EXCERPT);
     }
-    out
+    let beginning = String::from_utf8_lossy(&data[..ends]);
+    let end = String::from_utf8_lossy(&data[data.len() - ends..]);
+    one_line(&format!("{beginning} … {end}"), EXCERPT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_one_short_line() {
+        assert_eq!(excerpt(b" a\n\n b\tc "), "a b c");
+        assert_eq!(excerpt(b"\xff\x1b[2J"), "\u{fffd}\\x1b[2J");
+        for length in [1000, 10 << 20] {
+            let long = format!("a{}z", "ä".repeat(length));
+            let shown = excerpt(long.as_bytes());
+            assert_eq!(shown.chars().count(), EXCERPT, "{shown}");
+            assert!(shown.starts_with('a') && shown.ends_with('z'), "{shown}");
+        }
+    }
 }

@@ -19,19 +19,28 @@ pub fn escaped_lines(text: &str) -> Cow<'_, str> {
 /// A text on one line of at most `max` characters. What is too long loses its middle: an error's
 /// beginning says what failed, its end often why.
 pub fn one_line(text: &str, max: usize) -> String {
+    // Looks at no more than it may need: a server's text can have megabytes.
+    let text = cut(text, max.saturating_mul(8));
     let words: Vec<_> = text.split_whitespace().collect();
     let line = escaped(&words.join(" ")).into_owned();
-    let length = line.chars().count();
-    if length <= max {
-        return line;
+    cut(&line, max).into_owned()
+}
+
+/// A text of at most `max` characters: what is too long loses its middle.
+pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    // A character is at least one byte.
+    if text.len() <= max || text.char_indices().nth(max).is_none() {
+        return Cow::Borrowed(text);
     }
-    let end = max / 3;
-    let beginning = max.saturating_sub(end + 3);
-    let [beginning, end]: [String; 2] = [
-        line.chars().take(beginning).collect(),
-        line.chars().skip(length - end).collect(),
-    ];
-    format!("{} … {}", beginning.trim_end(), end.trim_start())
+    let after = max / 3;
+    let before = max.saturating_sub(after + 3);
+    let at = |found: Option<(usize, char)>| found.map_or(text.len(), |(at, _)| at);
+    let beginning = &text[..at(text.char_indices().nth(before))];
+    let end = match after.checked_sub(1) {
+        Some(last) => &text[at(text.char_indices().rev().nth(last))..],
+        None => "",
+    };
+    Cow::Owned(format!("{} … {}", beginning.trim_end(), end.trim_start()))
 }
 
 /// Seconds in the unit that reads best, with three significant digits or so.
@@ -70,12 +79,21 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control characters, separators of lines, and what changes the direction of writing.
+/// Control characters, separators of lines, what changes the direction of writing, and what is not
+/// seen at all.
 fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
         )
 }
 
@@ -91,6 +109,29 @@ mod tests {
         );
         assert_eq!(escaped_lines("a\u{1b}\nb\r\n"), "a\\x1b\nb\\r\n");
         assert!(matches!(escaped("日本 é"), Cow::Borrowed(_)));
+        for c in (0..0x20)
+            .chain(0x7f..0xa0)
+            .chain([0x61c, 0x200b, 0x200e, 0x2028, 0x2066, 0xfeff])
+        {
+            let c = char::from_u32(c).unwrap();
+            let shown = escaped(&c.to_string()).into_owned();
+            assert!(shown.starts_with('\\') && shown.is_ascii(), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn megabytes_are_cut() {
+        let text = format!("begins {}ends", "é\u{1b} ".repeat(4 << 20));
+        for max in [1, 10, 240] {
+            let line = one_line(&text, max);
+            assert!(line.chars().count() <= max.max(3), "{line}");
+        }
+        let line = one_line(&text, 60);
+        assert!(
+            line.starts_with("begins é\\x1b") && line.ends_with(" ends"),
+            "{line}"
+        );
+        assert!(matches!(cut("short", 5), Cow::Borrowed("short")));
     }
 
     #[test]

@@ -150,7 +150,10 @@ impl AwsAccess {
         let Identity::Signed(source) = &self.identity else {
             return text;
         };
-        Cow::Owned(source.redact(&text))
+        match source.redact(&text) {
+            Cow::Owned(shown) => Cow::Owned(shown),
+            Cow::Borrowed(_) => text,
+        }
     }
 
     /// How long a request can be sent after it was made.

@@ -14,12 +14,15 @@ use url::Url;
 use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 use crate::base::file::{self, MAX_TEXT_FILE};
+use crate::base::shown::{cut, one_line};
 use llmeter_wire::tls_words;
 
 /// The wait before the second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The maximum length in characters of a server's message that are passed on.
 const MAX_MESSAGE: usize = 500;
+/// The same before secrets are hidden in it.
+const MAX_FOREIGN: usize = 100_000;
 /// Bytes for which an upload gets a second more.
 const BYTES_PER_SECOND: u64 = 1_000_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -291,7 +294,7 @@ impl Server {
                 action,
                 server,
                 reason: match target.and_then(|target| without_secrets(self.uri.url(), target)) {
-                    Some(target) => format!("it redirects to {target}"),
+                    Some(target) => format!("it redirects to {}", self.shown(&target)),
                     None => "it redirects".to_owned(),
                 },
             });
@@ -324,17 +327,15 @@ impl Server {
         let (code, message) = (text("error_code"), text("message"));
         let both = [code, message].into_iter().filter(|part| !part.is_empty());
         let both = both.collect::<Vec<_>>().join(": ");
-        (code.to_owned(), self.shown(&both))
+        (self.shown(code), self.shown(&both))
     }
 
-    /// A foreign text as errors may show it: short and without secrets.
+    /// A foreign text as errors may show it: on one short line and without secrets.
     fn shown(&self, text: &str) -> String {
-        let mut text = self.authorization.redact(text).replace('\n', " ");
-        if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE) {
-            text.truncate(end);
-            text.push('…');
-        }
-        text
+        one_line(
+            &self.authorization.redact(&cut(text, MAX_FOREIGN)),
+            MAX_MESSAGE,
+        )
     }
 }
 

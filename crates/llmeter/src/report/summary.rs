@@ -289,10 +289,10 @@ fn limits(text: &mut String, stats: &Stats) {
         let _ = writeln!(text, "  {}: at least {remaining:?}", shown(header));
     }
     for (header, value) in &stats.rate_limits {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        let _ = writeln!(text, "  {}: {}", shown(header), shown(&value));
+        // Folders of earlier versions have texts of the server's here.
+        if let Some(value) = value.as_f64() {
+            let _ = writeln!(text, "  {}: {value:?}", shown(header));
+        }
     }
 }
 

@@ -8,10 +8,9 @@ mod refusal;
 mod room;
 mod shape;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use assemble::{Form, assemble};
 use body::Body;
@@ -22,7 +21,8 @@ use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
 use crate::endpoint::{
-    Delivery, Endpoint, FrameDecoder, InvocationResponse, ResponseBuilder, Transport, is_burst,
+    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, Transport,
+    is_burst,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
@@ -48,6 +48,47 @@ pub(crate) struct Recorded {
     pub(crate) is_warmup: bool,
     /// What callbacks keep of the request.
     pub(crate) data: CallbackData,
+}
+
+impl Recorded {
+    /// Hides the secrets of the request in all that came from the server.
+    fn redact(&mut self, endpoint: &dyn Endpoint, proxy: Option<&Proxy>) {
+        let api = match endpoint.transport() {
+            Transport::Http(api) => Some(api),
+            Transport::Invoke(_) => None,
+        };
+        if api.is_none() && proxy.is_none() {
+            return;
+        }
+        fn hide<'t>(
+            api: Option<&dyn HttpApi>,
+            proxy: Option<&Proxy>,
+            text: &'t str,
+        ) -> Cow<'t, str> {
+            let text = api.map_or(Cow::Borrowed(text), |api| api.redact(text));
+            match proxy.map(|proxy| proxy.redact(&text)) {
+                Some(Cow::Owned(shown)) => Cow::Owned(shown),
+                _ => text,
+            }
+        }
+        self.response.redact(&|text| hide(api, proxy, text));
+        for text in [&mut self.throttle, &mut self.wrong_label]
+            .into_iter()
+            .flatten()
+        {
+            *text = hide(api, proxy, text).into_owned();
+        }
+    }
+
+    /// Secrets may be in whatever could not be redacted.
+    fn forget_texts(&mut self, panic: Panic) {
+        self.response.forget_texts();
+        (self.throttle, self.wrong_label) = (None, None);
+        let mut failure = Failure::from(panic);
+        failure.locate(Some(Phase::Decode), self.response.detail.status);
+        self.response.error = Some(failure);
+        self.quality.is_failed = true;
+    }
 }
 
 /// Decodes the responses of some workers.
@@ -130,13 +171,13 @@ impl Decoder {
         let finished =
             foreign::catch_panic(|| assembly.finish(&mut ending, endpoint, &*self.tokenizer));
         let mut recorded = finished.unwrap_or_else(|panic| {
-            // Whatever else is known of the failure may hold what could not be redacted.
-            assembly.builder.error = None;
             assembly.panicked(panic);
             assembly.record(&mut ending, &*self.tokenizer)
         });
-        if let (Some(error), Some(proxy)) = (&mut recorded.response.error, &self.proxy) {
-            error.redact(|text| proxy.redact(text));
+        // Here and nowhere else, for everything that a response can have.
+        let redacted = foreign::catch_panic(|| recorded.redact(endpoint, self.proxy.as_ref()));
+        if let Err(panic) = redacted {
+            recorded.forget_texts(panic);
         }
         recorded.response.detail.client = Some(ending.client);
         if let Some(outcomes) = &ending.outcomes {
@@ -249,18 +290,6 @@ impl Assembly {
         self.name_stream(endpoint);
         let is_failed = self.builder.is_failed();
         ending.transport_end = transport_end.filter(|_| !is_failed);
-        if let (Some(error), Transport::Http(api)) = (&mut self.builder.error, endpoint.transport())
-        {
-            error.redact(|text| api.redact(text));
-        }
-        if let (Some(Value::String(quoted)), Transport::Http(api)) = (
-            self.builder
-                .annotations
-                .get_mut(crate::api::outside::ANNOTATION),
-            endpoint.transport(),
-        ) {
-            *quoted = api.redact(quoted).into_owned();
-        }
         self.record(ending, tokenizer)
     }
 

@@ -44,6 +44,7 @@ mod prefetch;
 mod prepare;
 mod progress;
 mod quality;
+mod rate_limits;
 mod reach;
 mod recorder;
 mod replay;

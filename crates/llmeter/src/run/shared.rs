@@ -12,7 +12,7 @@ use crate::run::backlog::Backlog;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
-use crate::run::retry::RateLimits;
+use crate::run::rate_limits::RateLimits;
 use crate::run::{Connections, Interrupt, RunConfig};
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::{Connection, Dialer, Phase};

@@ -432,10 +432,14 @@ metrics! {
         key: "rate_limit_<header>-min",
         absent: "when the server sends no such header", source: LIMITS,
     }
-    /// The last value of any other header with limits: a number, or text.
+    /// The last value of any other header with limits: a number, or the seconds of a duration or until a
+    /// time.
     rate_limits: Vec<(String, Value)> {
         key: "rate_limit_<header>", absent: "when the server sends no such header", source: LIMITS,
     }
+    /// Headers with limits that were not taken: their name is none that servers are known to use, or their
+    /// value is neither a number nor a duration nor a time.
+    unreadable_rate_limits: u64 { unit: "headers", absent: "when there were none", source: LIMITS }
 
     /// Failures that ended the run early: `lasting_failures` (the first requests all failed in a way
     /// that does not pass by itself), `max_failures` or `error_rate`.

@@ -8,12 +8,17 @@ use object_store::{CredentialProvider, Error, Result};
 
 use crate::aws::{CredentialSource, Profile, variable};
 
-/// The builder, with what the chain of the AWS tools finds.
-pub(super) fn with_found(builder: AmazonS3Builder, profile: &Profile) -> AmazonS3Builder {
+/// The builder, with what the chain of the AWS tools finds, and where it comes from.
+pub(super) fn with_found(
+    builder: AmazonS3Builder,
+    profile: &Profile,
+) -> (AmazonS3Builder, Option<Arc<CredentialSource>>) {
     let region = variable("AWS_REGION")
         .or_else(|| variable("AWS_DEFAULT_REGION"))
         .or_else(|| profile.get("region").map(str::to_owned));
-    builder.with_credentials(Arc::new(Found(CredentialSource::of_chain(region))))
+    let source = CredentialSource::of_chain(region);
+    let builder = builder.with_credentials(Arc::new(Found(source.clone())));
+    (builder, Some(source))
 }
 
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use super::aws_credentials;
 use super::cloud_url::{CloudUrl, Provider};
 use crate::aws::Profile;
+use llmeter_wire::redaction::Redaction;
 
 /// Limits of one request. A request that sends has to send some 5 MiB; one that reads may go on
 /// for as long as bytes come.
@@ -31,17 +32,51 @@ fn retries() -> RetryConfig {
     }
 }
 
+/// What requests to a store carry and its errors must not show.
+#[derive(Debug, Default)]
+pub(super) struct StoreSecrets {
+    fixed: Redaction,
+    /// Where those come from that are renewed.
+    #[cfg(feature = "aws")]
+    renewed: Option<Arc<crate::aws::CredentialSource>>,
+}
+
+impl StoreSecrets {
+    fn new(values: impl IntoIterator<Item = Option<String>>) -> Self {
+        let values: Vec<String> = values.into_iter().flatten().collect();
+        Self {
+            fixed: Redaction::new(values.iter().map(String::as_str)),
+            ..Self::default()
+        }
+    }
+
+    /// A store's text without the secrets.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let text = self.fixed.apply(text);
+        #[cfg(feature = "aws")]
+        if let Some(source) = &self.renewed {
+            return source.redact(&text).into_owned();
+        }
+        text.into_owned()
+    }
+}
+
 /// The bucket that a URL names, with what the environment says about its provider.
-pub(super) fn open(url: &CloudUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
+pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>, StoreSecrets)> {
     Ok(match url.provider {
-        Provider::S3 => Arc::new(s3(&url.bucket).build()?),
+        Provider::S3 => {
+            let (builder, secrets) = s3(&url.bucket);
+            (Arc::new(builder.build()?), secrets)
+        }
         Provider::GoogleCloud => {
             let from_env = GoogleCloudStorageBuilder::from_env();
             let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
                 builder.with_config(GoogleConfigKey::Client(*key), *limit)
             });
             let builder = limited.with_bucket_name(&url.bucket);
-            Arc::new(builder.with_retry(retries()).build()?)
+            let secret = builder.get_config_value(&GoogleConfigKey::ServiceAccountKey);
+            let secrets = StoreSecrets::new([secret]);
+            (Arc::new(builder.with_retry(retries()).build()?), secrets)
         }
         Provider::Azure => {
             let from_env = MicrosoftAzureBuilder::from_env();
@@ -49,12 +84,19 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<Arc<dyn ObjectStore>>
                 builder.with_config(AzureConfigKey::Client(*key), *limit)
             });
             let builder = limited.with_container_name(&url.bucket);
-            Arc::new(builder.with_retry(retries()).build()?)
+            let keys = [
+                AzureConfigKey::AccessKey,
+                AzureConfigKey::ClientSecret,
+                AzureConfigKey::SasKey,
+                AzureConfigKey::Token,
+            ];
+            let secrets = StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)));
+            (Arc::new(builder.with_retry(retries()).build()?), secrets)
         }
     })
 }
 
-fn s3(bucket: &str) -> AmazonS3Builder {
+fn s3(bucket: &str) -> (AmazonS3Builder, StoreSecrets) {
     let from_env = AmazonS3Builder::from_env();
     let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
         builder.with_config(AmazonS3ConfigKey::Client(*key), *limit)
@@ -67,9 +109,18 @@ fn s3(bucket: &str) -> AmazonS3Builder {
     ]
     .iter()
     .any(|key| builder.get_config_value(key).is_some());
+    let mut renewed = Default::default();
     if !has_credentials {
-        builder = aws_credentials::with_found(builder, &profile);
+        (builder, renewed) = aws_credentials::with_found(builder, &profile);
     }
+    let keys = [AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
+    let secrets = StoreSecrets {
+        #[cfg(feature = "aws")]
+        renewed,
+        ..StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)))
+    };
+    #[cfg(not(feature = "aws"))]
+    let () = renewed;
     let is_unset = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
         keys.iter()
             .all(|key| builder.get_config_value(key).is_none())
@@ -93,7 +144,7 @@ fn s3(bucket: &str) -> AmazonS3Builder {
         // Who writes http:// means it.
         builder = builder.with_allow_http(true);
     }
-    builder
+    (builder, secrets)
 }
 
 /// Where credentials for a provider come from, for messages.

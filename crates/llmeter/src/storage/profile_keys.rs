@@ -5,18 +5,19 @@ use object_store::aws::AmazonS3Builder;
 use crate::aws::Profile;
 
 /// The builder, with the keys of the profile if it has some.
-pub(super) fn with_found(builder: AmazonS3Builder, profile: &Profile) -> AmazonS3Builder {
+pub(super) fn with_found(builder: AmazonS3Builder, profile: &Profile) -> (AmazonS3Builder, ()) {
     let (Some(id), Some(secret)) = (
         profile.get("aws_access_key_id"),
         profile.get("aws_secret_access_key"),
     ) else {
-        return builder;
+        return (builder, ());
     };
     let builder = builder
         .with_access_key_id(id)
         .with_secret_access_key(secret);
-    match profile.get("aws_session_token") {
+    let builder = match profile.get("aws_session_token") {
         Some(token) => builder.with_token(token),
         None => builder,
-    }
+    };
+    (builder, ())
 }

@@ -2,18 +2,27 @@
 
 use object_store::Error as StoreError;
 
-use super::buckets;
+use super::buckets::{self, StoreSecrets};
 use super::cloud_url::CloudUrl;
+use crate::base::shown::{cut, one_line};
 use llmeter_wire::tls_words;
 
 /// What a machine of Amazon's is asked for its credentials by if there are no others.
 const INSTANCE_METADATA: [&str; 2] = ["/latest/api/token", "/latest/meta-data/"];
-/// Longest quotation of a server's own words, in characters.
+/// Longest quotation of a server's own words, in characters, and of what it is taken from.
 const MAX_QUOTED: usize = 200;
+const MAX_FOREIGN: usize = 100_000;
+/// Longest reason, in characters: with a hint.
+const MAX_REASON: usize = 1000;
 
-/// Why something could not be done under `url`.
-pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
-    let whole = error.to_string();
+/// Why something could not be done under `url`. `secrets`: those that requests carried.
+pub(super) fn of(error: &StoreError, url: &CloudUrl, secrets: &StoreSecrets) -> String {
+    one_line(&secrets.redact(&in_words(error, url, secrets)), MAX_REASON)
+}
+
+fn in_words(error: &StoreError, url: &CloudUrl, secrets: &StoreSecrets) -> String {
+    let whole = cut(&error.to_string(), MAX_FOREIGN).into_owned();
+    let words = |error: &StoreError, whole: &str| words(error, whole, secrets);
     let hint = buckets::hint(url.provider);
     if INSTANCE_METADATA.iter().any(|path| whole.contains(path)) {
         return format!("no credentials were found: {hint}");
@@ -39,7 +48,7 @@ pub(super) fn of(error: &StoreError, url: &CloudUrl) -> String {
         StoreError::NotFound { .. } => "there is no such object".to_owned(),
         // Raised before anything is sent: what is missing or wrong in the environment.
         StoreError::Generic { source, .. } if source.source().is_none() => {
-            format!("{}; {hint}", shortened(&source.to_string()))
+            format!("{}; {hint}", shortened(&source.to_string(), secrets))
         }
         _ => words(error, &whole),
     }
@@ -77,16 +86,19 @@ pub(super) fn is_bucket_missing(error: &StoreError) -> bool {
 }
 
 /// The server's own words, or those of the innermost cause.
-fn words(error: &StoreError, whole: &str) -> String {
+fn words(error: &StoreError, whole: &str, secrets: &StoreSecrets) -> String {
     match (element(whole, "Code"), element(whole, "Message")) {
-        (Some(code), Some(message)) => shortened(&format!("{code}: {message}")),
-        (Some(code), None) => shortened(code),
+        (Some(code), Some(message)) => shortened(&format!("{code}: {message}"), secrets),
+        (Some(code), None) => shortened(code, secrets),
         _ => {
             let mut cause: &dyn std::error::Error = error;
             while let Some(inner) = cause.source() {
                 cause = inner;
             }
-            shortened(&tls_words(cause).unwrap_or_else(|| cause.to_string()))
+            shortened(
+                &tls_words(cause).unwrap_or_else(|| cause.to_string()),
+                secrets,
+            )
         }
     }
 }
@@ -99,7 +111,10 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// One line of bounded length, without what comes after a question mark: in a URL that may be a
 /// signature.
-fn shortened(text: &str) -> String {
-    let text = text.split(['\n', '?']).next().unwrap_or_default().trim();
-    text.chars().take(MAX_QUOTED).collect()
+fn shortened(text: &str, secrets: &StoreSecrets) -> String {
+    // Whole, before anything is cut.
+    let text = cut(text, MAX_FOREIGN);
+    let text = secrets.redact(&text);
+    let text = text.split(['\n', '?']).next().unwrap_or_default();
+    one_line(text, MAX_QUOTED)
 }

@@ -12,7 +12,8 @@ use object_store::{
     WriteMultipart,
 };
 
-use super::{CloudUrl, buckets, reason};
+use super::buckets::{self, StoreSecrets};
+use super::{CloudUrl, reason};
 use crate::{Error, Result};
 
 /// Files above this size are uploaded in pieces of this size, or larger ones where there would be
@@ -40,6 +41,7 @@ pub(crate) enum ObjectVersion {
 pub(crate) struct Store {
     bucket: Arc<dyn ObjectStore>,
     url: CloudUrl,
+    secrets: StoreSecrets,
 }
 
 impl Store {
@@ -48,10 +50,16 @@ impl Store {
     /// # Errors
     /// If the environment's settings for this provider cannot be used.
     pub(crate) fn open(url: &CloudUrl) -> Result<Self> {
-        let bucket = buckets::open(url).map_err(|error| failed("opening", url, "", &error))?;
+        let opened = buckets::open(url);
+        let (bucket, secrets) = opened.map_err(|error| Error::Storage {
+            action: "opening",
+            location: url.to_string(),
+            reason: reason::of(&error, url, &StoreSecrets::default()),
+        })?;
         Ok(Self {
             bucket,
             url: url.clone(),
+            secrets,
         })
     }
 
@@ -70,7 +78,7 @@ impl Store {
 
     /// Appends an object to a file; `false` if there is no such object.
     pub(crate) async fn get_into(&self, name: &str, to: &mut (impl Write + Send)) -> Result<bool> {
-        let failed = |error: StoreError| failed("reading", &self.url, name, &error);
+        let failed = |error: StoreError| self.failed("reading", name, &error);
         let found = match self.bucket.get(&self.key(name)?).await {
             Ok(found) => found,
             Err(ref error @ StoreError::NotFound { .. }) if !reason::is_bucket_missing(error) => {
@@ -100,7 +108,7 @@ impl Store {
     async fn put_whole(&self, name: &str, content: Vec<u8>) -> Result<()> {
         match self.bucket.put(&self.key(name)?, content.into()).await {
             Err(error) if !reason::is_etag_missing(&error) => {
-                Err(failed("writing", &self.url, name, &error))
+                Err(self.failed("writing", name, &error))
             }
             _ => Ok(()),
         }
@@ -135,7 +143,7 @@ impl Store {
                 self.put(name, content).await?;
                 Ok(true)
             }
-            Err(error) => Err(failed("writing", &self.url, name, &error)),
+            Err(error) => Err(self.failed("writing", name, &error)),
         }
     }
 
@@ -153,7 +161,7 @@ impl Store {
             Err(ref error @ StoreError::NotFound { .. }) if !reason::is_bucket_missing(error) => {
                 Ok(ObjectVersion::Absent)
             }
-            Err(error) => Err(failed("reading", &self.url, name, &error)),
+            Err(error) => Err(self.failed("reading", name, &error)),
         }
     }
 
@@ -180,7 +188,7 @@ impl Store {
         mut content: impl Read + Send,
         from: &Path,
     ) -> Result<bool> {
-        let failed = |error: StoreError| failed("writing", &self.url, name, &error);
+        let failed = |error: StoreError| self.failed("writing", name, &error);
         let piece = PART_SIZE.max(size.div_ceil(MAX_PARTS)) as usize;
         let upload = self
             .bucket
@@ -224,7 +232,7 @@ impl Store {
             .bucket
             .list_with_delimiter(Some(&key))
             .await
-            .map_err(|error| failed("listing", &self.url, name, &error))?;
+            .map_err(|error| self.failed("listing", name, &error))?;
         let mut names: Vec<String> = found
             .common_prefixes
             .iter()
@@ -242,7 +250,7 @@ impl Store {
         match self.bucket.list(Some(&self.key(name)?)).next().await {
             None => Ok(false),
             Some(Ok(_)) => Ok(true),
-            Some(Err(error)) => Err(failed("listing", &self.url, name, &error)),
+            Some(Err(error)) => Err(self.failed("listing", name, &error)),
         }
     }
 
@@ -257,7 +265,7 @@ impl Store {
         while let Some(outcome) = deleted.next().await {
             match outcome {
                 Ok(_) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(failed("deleting", &self.url, "", &error)),
+                Err(error) => return Err(self.failed("deleting", "", &error)),
             }
         }
         Ok(())
@@ -265,14 +273,14 @@ impl Store {
 
     fn key(&self, name: &str) -> Result<Key> {
         Key::parse(self.url.below(name).key)
-            .map_err(|error| failed("naming", &self.url, name, &error.into()))
+            .map_err(|error| self.failed("naming", name, &error.into()))
     }
-}
 
-fn failed(action: &'static str, url: &CloudUrl, name: &str, error: &StoreError) -> Error {
-    Error::Storage {
-        action,
-        location: url.below(name).to_string(),
-        reason: reason::of(error, url),
+    fn failed(&self, action: &'static str, name: &str, error: &StoreError) -> Error {
+        Error::Storage {
+            action,
+            location: self.url.below(name).to_string(),
+            reason: reason::of(error, &self.url, &self.secrets),
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::completion::{BodyEnd, frame_of};
 use super::outside;
-use super::refusal::{excerpt, refusal};
+use super::refusal::refusal;
 use super::shape::{Expected, Shape, framing_of, shape};
 use super::{Assembly, MAX_ERROR_BODY};
 use crate::api::ApiMode;
 use crate::api::outside::{ANNOTATION, quote};
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::server_text::excerpt;
 use crate::endpoint::{Endpoint, Transport};
 use crate::run::capture::ReadArrival;
 use crate::run::retry;

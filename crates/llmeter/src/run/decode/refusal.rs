@@ -1,10 +1,8 @@
 //! What a refusal says, in one line.
 
 use crate::base::failure::{Failure, FailureKind};
+use crate::base::server_text::excerpt;
 use llmeter_wire::{Phase, ResponseHead};
-
-/// Longest excerpt of a body that an error message quotes, in characters.
-const EXCERPT: usize = 200;
 
 /// The failure of a request that the server refused: "HTTP 401 Unauthorized: Incorrect API key
 /// provided".
@@ -26,17 +24,6 @@ pub(super) fn refusal(
     let colon = if words.is_empty() { "" } else { ": " };
     let message = format!("HTTP {status}{}{colon}{words}", name.unwrap_or_default());
     Failure::new(kind, message).in_phase(Phase::Head)
-}
-
-/// The beginning of a body, on one line.
-pub(super) fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((cut, _)) = words.char_indices().nth(EXCERPT) {
-        words.truncate(cut);
-        words.push('…');
-    }
-    words
 }
 
 fn status_name(status: u16) -> Option<&'static str> {
@@ -62,18 +49,4 @@ fn status_name(status: u16) -> Option<&'static str> {
         529 => "Overloaded",
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn excerpts_are_one_short_line() {
-        assert_eq!(excerpt(b" a\n\n b\tc "), "a b c");
-        assert_eq!(excerpt(b"\xff"), "\u{fffd}");
-        let long = excerpt("ä".repeat(1000).as_bytes());
-        assert_eq!(long.chars().count(), EXCERPT + 1);
-        assert!(long.ends_with('…'));
-    }
 }
