@@ -61,7 +61,7 @@ cases! {
     EarlyEnd: "a stream that ends in good order, but too early", HttpStream;
     Stall: "half a response, and falls silent", Nothing;
     SlowHead: "headers sent line by line", Http;
-    HugeFrame: "text of 8 MB in one frame", Nothing;
+    HugeFrame: "text of 1 MB in one frame", Nothing;
     OneByteReads: "a response byte by byte", Nothing;
     WrongContentType: "a page of HTML with status 200", Http;
     Mislabelled: "a correct response that is called plain text", Http;

@@ -148,7 +148,7 @@ pub trait Wording: Send + Sync {
 /// Words of the prompt, as the server counts them.
 const INPUT: u64 = 7;
 /// Bytes in the text of a huge frame, at least.
-const HUGE: usize = 8 << 20;
+const HUGE: usize = 1 << 20;
 
 impl Says {
     /// These chunks of so many words each, with token counts.
