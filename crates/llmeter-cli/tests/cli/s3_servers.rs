@@ -290,7 +290,7 @@ fn the_secret_key_and_megabytes_in_an_error_are_not_repeated() {
             );
             let length = body.len();
             let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n");
-            vec![Step::Write((head + &body).into_bytes().into())]
+            vec![Step::Write((head + &body).into_bytes())]
         });
         let store = Store {
             server: server.start().unwrap(),
