@@ -20,6 +20,9 @@ struct Lacks {
     object: Option<&'static str>,
 }
 
+/// A secret key as AWS makes them.
+const SECRET: &str = "Bt6Yn2Ic8/Xo5+Er1Sv4Mz9Qj3Kw7Hd0Lg5Pf8Ua";
+
 struct Store {
     server: ScriptedServer,
     objects: Objects,
@@ -54,7 +57,7 @@ impl Store {
                 format!("http://{}", self.server.address()),
             )
             .env("AWS_ACCESS_KEY_ID", "id")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
             .env("AWS_REGION", "us-east-1")
             .env("NO_PROXY", "*");
     }
@@ -274,5 +277,33 @@ fn a_run_that_does_not_start_leaves_no_claim_behind() {
             assert_eq!(store.names(), [""; 0], "{object}");
             assert_eq!(simulator.requests_served(), 0);
         }
+    }
+}
+
+#[test]
+fn the_secret_key_and_megabytes_in_an_error_are_not_repeated() {
+    let spaced: String = SECRET.chars().flat_map(|c| [c, ' ']).collect();
+    for said_by_server in [SECRET.to_owned(), spaced, "x".repeat(10 << 20) + SECRET] {
+        let server = ScriptedServer::respond(move |_| {
+            let body = format!(
+                "<Error><Code>Weird</Code><Message>\u{1b}[2Jkey {said_by_server}</Message></Error>"
+            );
+            let length = body.len();
+            let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n");
+            vec![Step::Write((head + &body).into_bytes())]
+        });
+        let store = Store {
+            server: server.start().unwrap(),
+            objects: Objects::default(),
+        };
+        let said = store.show(&Place::new()).exits(1);
+        let shown = format!("{}{}", said.out, said.err);
+        let packed: String = shown.split_whitespace().collect();
+        assert!(shown.contains("Weird") && shown.len() < 2000, "{shown}");
+        for piece in SECRET.as_bytes().windows(6) {
+            let piece = str::from_utf8(piece).unwrap();
+            assert!(!packed.contains(piece), "{shown}");
+        }
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 }

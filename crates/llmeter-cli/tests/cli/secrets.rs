@@ -1,7 +1,11 @@
 //! What must reach the server and must never be seen elsewhere.
 
-use crate::scripted::{Scripted, answer, refusal};
-use crate::support::{Place, everything, said};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::scripted::{Request, Scripted, answer, refusal};
+use crate::support::{Place, Said, everything, said};
 
 const KEY: &str = "sk-very-secret-0123456789";
 
@@ -101,6 +105,89 @@ fn a_key_that_the_server_repeats_is_hidden() {
         let all = everything(&place, &said);
         assert!(!all.contains(KEY), "{all}");
         assert!(!all.contains("geheim-4711"), "{all}");
+    }
+}
+
+/// A response that says the key wherever it can, some of it spaced or encoded.
+fn chatty(request: &Request) -> String {
+    let spaced: String = KEY.chars().flat_map(|c| [c, ' ']).collect();
+    let hex: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let encoded = STANDARD.encode(format!("x{KEY}"));
+    let text = format!(
+        "one {KEY} two {spaced} three {hex} four {}",
+        KEY.to_uppercase()
+    );
+    let headers = format!(
+        "x-ratelimit-reset-requests: {KEY}\r\nx-ratelimit-limit-{KEY}: 5\r\n\
+         x-ratelimit-limit-tokens: 7\r\nx-request-id: {encoded}\r\n"
+    );
+    let (kind, body) = match request
+        .body
+        .windows(13)
+        .any(|part| part == b"\"stream\":true")
+    {
+        true => {
+            let delta = json!({"content": text, "reasoning_content": encoded});
+            let chunk = json!({"id": KEY, "choices": [{"index": 0, "delta": delta,
+                               "finish_reason": KEY}]});
+            let kind = format!("text/event-stream; charset={KEY}");
+            (kind, format!("data: {chunk}\n\ndata: [DONE]\n\n"))
+        }
+        false => {
+            let message = json!({"content": text, "reasoning_content": encoded});
+            let body = json!({"id": KEY, "choices": [{"index": 0, "message": message,
+                              "finish_reason": KEY}]});
+            ("application/json".to_owned(), body.to_string())
+        }
+    };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[test]
+fn a_key_in_a_response_that_did_not_fail_gets_nowhere() {
+    for endpoint in ["openai-chat-stream", "openai-chat"] {
+        let server = Scripted::start(chatty);
+        let (place, hidden) = (Place::new(), STANDARD.encode(format!("x{KEY}")));
+        let check = |said: &Said| {
+            let all = everything(&place, said).to_lowercase();
+            let packed: String = all.split_whitespace().collect();
+            for piece in [KEY, &hidden[4..20]] {
+                let piece = piece.to_lowercase();
+                assert!(!packed.contains(&piece), "{endpoint}: {piece}: {all}");
+            }
+        };
+        let mut command = place.run_command(&server.url, &["--endpoint", endpoint, "--json"]);
+        command
+            .env("OPENAI_API_KEY", KEY)
+            .env("LLMETER_LOG", "trace");
+        let run = said(command).exits(0);
+        check(&run);
+        let response = &place.responses()[0];
+        let text = response["response_text"].as_str().unwrap();
+        assert!(text.starts_with("one <redacted> two <redacted>"), "{text}");
+        assert_eq!(response["finish_reason"], "<redacted>");
+        let stats = run.object();
+        assert_eq!(stats["rate_limit_x-ratelimit-limit-tokens"], 7.0);
+        assert_eq!(stats["unreadable_rate_limits"], 2);
+
+        check(&place.llmeter(["show", "runs/it"]).exits(0));
+        let probe = [
+            "probe",
+            "--endpoint",
+            endpoint,
+            "--base-url",
+            &server.url,
+            "--model",
+            "m",
+        ];
+        for json in [&[][..], &["--json"]] {
+            let mut command = place.command(probe.iter().chain(json).copied());
+            command.env("OPENAI_API_KEY", KEY);
+            check(&said(command).exits(0));
+        }
     }
 }
 

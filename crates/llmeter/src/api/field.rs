@@ -312,3 +312,52 @@ kinds! {
     Payload(Option<Arc<Payload>>) by |payload| payload.as_deref();
     Annotations(Map<String, Value>) by |annotations| annotations;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::failure::FailureKind;
+    use serde_json::json;
+
+    #[test]
+    fn every_foreign_text_of_a_response_is_redacted_or_forgotten() {
+        let mut response = InvocationResponse::default();
+        for field in InvocationResponse::FIELDS {
+            if let FieldSlot::Text(text) = field.slot(&mut response) {
+                text.set(Some("a geheim".to_owned()));
+            }
+        }
+        let annotations = json!({"geheim": [{"x geheim": "geheim"}, 1], "b": {"c": "geheim"}});
+        response.annotations = annotations.as_object().unwrap().clone();
+        response.error = Some(Failure::new(FailureKind::Other, "not geheim"));
+        // The user's own.
+        response.detail.num_tokens_input_source = None;
+        response.detail.num_tokens_output_source = None;
+
+        let mut forgotten = response.clone();
+        forgotten.forget_texts();
+        assert!(
+            !format!("{forgotten:?}").contains("geheim"),
+            "{forgotten:?}"
+        );
+
+        fn hide(text: &str) -> Cow<'_, str> {
+            match text.contains("geheim") {
+                true => text.replace("geheim", "<redacted>").into(),
+                false => text.into(),
+            }
+        }
+        response.redact(&hide);
+        assert!(!format!("{response:?}").contains("geheim"), "{response:?}");
+        assert_eq!(response.error_text(), Some("not <redacted>"));
+        assert_eq!(response.response_text.as_deref(), Some("a <redacted>"));
+        assert_eq!(
+            response.detail.finish_reason.as_deref(),
+            Some("a <redacted>")
+        );
+        assert_eq!(
+            response.annotations["<redacted>"][0]["x <redacted>"],
+            "<redacted>"
+        );
+    }
+}

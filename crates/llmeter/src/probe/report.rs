@@ -174,14 +174,14 @@ impl ProbeReport {
                         true => HIDDEN.to_owned(),
                         false => redacted(value),
                     };
-                    (name.to_owned(), value)
+                    (redacted(name), value)
                 })
                 .collect(),
         });
         self.frames_dropped = log.dropped;
         let frames = log.frames.into_iter().map(|frame| ProbeFrame {
             time: frame.at.zip(sent).map(|(at, sent)| at.seconds_since(sent)),
-            event: frame.event,
+            event: frame.event.map(|event| redacted(&event)),
             data: redacted(&String::from_utf8_lossy(&frame.data)),
             bytes: frame.bytes,
             has_content: frame.has_content,

@@ -6,19 +6,21 @@ use async_trait::async_trait;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{CredentialProvider, Error, Result};
 
+use super::buckets::Hide;
 use crate::aws::{CredentialSource, Profile, variable};
 
-/// The builder, with what the chain of the AWS tools finds, and where it comes from.
+/// The builder, with what the chain of the AWS tools finds, and how that is hidden.
 pub(super) fn with_found(
     builder: AmazonS3Builder,
     profile: &Profile,
-) -> (AmazonS3Builder, Option<Arc<CredentialSource>>) {
+) -> (AmazonS3Builder, Option<Hide>) {
     let region = variable("AWS_REGION")
         .or_else(|| variable("AWS_DEFAULT_REGION"))
         .or_else(|| profile.get("region").map(str::to_owned));
     let source = CredentialSource::of_chain(region);
     let builder = builder.with_credentials(Arc::new(Found(source.clone())));
-    (builder, Some(source))
+    let hide: Hide = Arc::new(move |text| source.redact(text).into_owned());
+    (builder, Some(hide))
 }
 
 #[derive(Debug)]

@@ -32,32 +32,32 @@ fn retries() -> RetryConfig {
     }
 }
 
+/// Hides secrets that change while they are used.
+pub(super) type Hide = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 /// What requests to a store carry and its errors must not show.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct StoreSecrets {
     fixed: Redaction,
-    /// Where those come from that are renewed.
-    #[cfg(feature = "aws")]
-    renewed: Option<Arc<crate::aws::CredentialSource>>,
+    renewed: Option<Hide>,
 }
 
 impl StoreSecrets {
-    fn new(values: impl IntoIterator<Item = Option<String>>) -> Self {
+    fn new(values: impl IntoIterator<Item = Option<String>>, renewed: Option<Hide>) -> Self {
         let values: Vec<String> = values.into_iter().flatten().collect();
         Self {
             fixed: Redaction::new(values.iter().map(String::as_str)),
-            ..Self::default()
+            renewed,
         }
     }
 
     /// A store's text without the secrets.
     pub(super) fn redact(&self, text: &str) -> String {
         let text = self.fixed.apply(text);
-        #[cfg(feature = "aws")]
-        if let Some(source) = &self.renewed {
-            return source.redact(&text).into_owned();
+        match &self.renewed {
+            Some(hide) => hide(&text),
+            None => text.into_owned(),
         }
-        text.into_owned()
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
             });
             let builder = limited.with_bucket_name(&url.bucket);
             let secret = builder.get_config_value(&GoogleConfigKey::ServiceAccountKey);
-            let secrets = StoreSecrets::new([secret]);
+            let secrets = StoreSecrets::new([secret], None);
             (Arc::new(builder.with_retry(retries()).build()?), secrets)
         }
         Provider::Azure => {
@@ -90,7 +90,8 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
                 AzureConfigKey::SasKey,
                 AzureConfigKey::Token,
             ];
-            let secrets = StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)));
+            let secrets =
+                StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)), None);
             (Arc::new(builder.with_retry(retries()).build()?), secrets)
         }
     })
@@ -109,18 +110,13 @@ fn s3(bucket: &str) -> (AmazonS3Builder, StoreSecrets) {
     ]
     .iter()
     .any(|key| builder.get_config_value(key).is_some());
-    let mut renewed = Default::default();
+    let mut renewed = None;
     if !has_credentials {
         (builder, renewed) = aws_credentials::with_found(builder, &profile);
     }
     let keys = [AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
-    let secrets = StoreSecrets {
-        #[cfg(feature = "aws")]
-        renewed,
-        ..StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)))
-    };
-    #[cfg(not(feature = "aws"))]
-    let () = renewed;
+    let known = keys.iter().map(|key| builder.get_config_value(key));
+    let secrets = StoreSecrets::new(known, renewed);
     let is_unset = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
         keys.iter()
             .all(|key| builder.get_config_value(key).is_none())
