@@ -20,6 +20,17 @@ pub(super) fn of_run(
         let warning = format!("{lost} responses were lost because decoding them panicked");
         warnings.push(warning);
     }
+    if collected.uncounted > 0 {
+        let tokenizer = config.tokenizer.name().unwrap_or_default();
+        warnings.push(format!(
+            "the tokenizer {tokenizer} cannot count a text of {}; token counts of these are estimated \
+             from their frames, or unknown",
+            match collected.uncounted {
+                1 => "1 response or its prompt".to_owned(),
+                count => format!("{count} responses or their prompts"),
+            }
+        ));
+    }
     if let Some(label) = &collected.wrong_label
         && let Transport::Http(api) = config.endpoint.transport()
     {
