@@ -10,6 +10,7 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
 use super::aws_credentials;
 use super::cloud_url::{CloudUrl, Provider};
+use super::limits::Limited;
 use crate::aws::Profile;
 
 /// Limits of one request. A request that sends has to send some 5 MiB; one that reads may go on
@@ -34,13 +35,15 @@ fn retries() -> RetryConfig {
 /// The bucket that a URL names, with what the environment says about its provider.
 pub(super) fn open(url: &CloudUrl) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(match url.provider {
-        Provider::S3 => Arc::new(s3(&url.bucket).build()?),
+        Provider::S3 => Arc::new(s3(&url.bucket).with_http_connector(Limited).build()?),
         Provider::GoogleCloud => {
             let from_env = GoogleCloudStorageBuilder::from_env();
             let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
                 builder.with_config(GoogleConfigKey::Client(*key), *limit)
             });
-            let builder = limited.with_bucket_name(&url.bucket);
+            let builder = limited
+                .with_bucket_name(&url.bucket)
+                .with_http_connector(Limited);
             Arc::new(builder.with_retry(retries()).build()?)
         }
         Provider::Azure => {
@@ -48,7 +51,9 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<Arc<dyn ObjectStore>>
             let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
                 builder.with_config(AzureConfigKey::Client(*key), *limit)
             });
-            let builder = limited.with_container_name(&url.bucket);
+            let builder = limited
+                .with_container_name(&url.bucket)
+                .with_http_connector(Limited);
             Arc::new(builder.with_retry(retries()).build()?)
         }
     })
