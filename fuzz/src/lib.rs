@@ -1,21 +1,25 @@
-//! What the fuzz targets try, and what must hold whatever a server sends.
+//! What the fuzz targets try, and what must hold whatever a server sends or a file holds.
 //!
 //! The first byte of an input says how the rest arrives: its lowest three bits are the number of
 //! bytes that follow, each the place of a cut between two reads, as a share of the body in 256ths.
 //! Texts can so be written by hand: `0` stands for one read, `2@p` for three. The further bits mean
 //! different things to different targets.
 //!
-//! Every target feeds the body as it is cut, in one piece, and byte by byte: the outcome must be
+//! Run folders, templates and expressions are taken as they are.
+//!
+//! Every other target feeds the body as it is cut, in one piece, and byte by byte: the outcome must be
 //! the same.
 
 mod decoding;
 mod event_stream;
 mod framing;
+mod given;
 mod http;
 
 pub use decoding::Decoding;
 pub use event_stream::event_stream;
 pub use framing::framing;
+pub use given::{SavedFolder, expression, template};
 pub use http::http_response;
 
 /// Of an API that answers in both ways: the answer comes whole. `p` instead of `0`.

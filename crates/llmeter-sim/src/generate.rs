@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route, Stream},
+    config::MAX_TOKENS,
     exchange::{ClientGone, Exchange, NextAction, Request},
     overrides::{Fault, Settings},
     plan::Plan,
@@ -19,6 +20,13 @@ use crate::{
 
 /// Frames written in a row before other connections get their turn.
 const BURST: u32 = 16;
+/// Bytes of a request, and tokens of a response without a stream, from which other connections do not
+/// wait while it is read or made.
+const LARGE: usize = 64 << 10;
+/// Output tokens of all choices of a response.
+const MAX_OUTPUT: u64 = 2 * MAX_TOKENS as u64;
+/// Writes for which a record has room before it is known how many there are.
+const WRITES: usize = 4096;
 
 impl Exchange<'_> {
     /// Responds to a request for generated content.
@@ -26,10 +34,13 @@ impl Exchange<'_> {
         &mut self,
         api: &'static dyn Api,
         route: &Route,
-        request: Request,
+        mut request: Request,
     ) -> Result<NextAction, ClientGone> {
         let shared = Arc::clone(&self.shared);
-        let parsed = api::parse(api, route, &request.body).and_then(|wanted| {
+        let (body, asked) = (std::mem::take(&mut request.body), route.clone());
+        let size = body.len();
+        let parsed = aside(size, move || api::parse(api, &asked, &body)).await;
+        let parsed = parsed.and_then(|wanted| {
             Settings::new(&shared.config, &request.head.overrides)
                 .map(|settings| (wanted, settings))
         });
@@ -45,6 +56,13 @@ impl Exchange<'_> {
         let id = shared.next_completion(about.id_prefix);
         let calls_in_one_chunk = about.calls_in_one_chunk;
         let plan = Plan::new(&shared.config, &settings, &wanted, calls_in_one_chunk, id);
+        if plan.completion.output_tokens() > MAX_OUTPUT {
+            let reason = format!("that is more than {MAX_OUTPUT} output tokens in all.");
+            let error = ApiError::wrong_value("n", &reason);
+            return self
+                .refuse(Some(api), Some(&request.head), &error, "")
+                .await;
+        }
         let mut draft = Draft::new(&shared.truth, || self.draft(&request, &plan, wanted.stream));
         let served = self.serve(api, &request, &wanted, plan, &mut draft).await;
         if served.is_err() {
@@ -143,6 +161,9 @@ impl Exchange<'_> {
             }
             let reasoning = matches!(delta, Delta::Reasoning(_));
             for choice in 0..choices {
+                if choice % BURST == BURST - 1 {
+                    tokio::task::yield_now().await;
+                }
                 buffer.clear();
                 api.content(&mut stream, choice, &delta, &mut buffer);
                 let written = self.write(buffer.bytes()).await?;
@@ -166,7 +187,9 @@ impl Exchange<'_> {
         start: Time,
         draft: &mut Draft<'_>,
     ) -> Result<NextAction, ClientGone> {
-        let body = api.body(&plan.completion).to_string();
+        let completion = plan.completion.clone();
+        let size = completion.output_tokens() as usize;
+        let body = aside(size, move || api.body(&completion).to_string()).await;
         let mut headers = self.ids(api, Some(&plan.completion.id));
         headers.extend(api.headers(&plan.completion));
         let head = ResponseHead::json(200, &headers, &body);
@@ -219,12 +242,23 @@ impl Exchange<'_> {
             arrival_last_ns: request.last.at.0,
             kernel_arrival: request.first.kernel && request.last.kernel,
             start_ns: request.last.at.0,
-            writes: Vec::with_capacity(writes),
+            writes: Vec::with_capacity(writes.min(WRITES)),
             reasoning_writes: 0,
             done_ns: 0,
             prompt_tokens: plan.completion.prompt_tokens,
             completion_tokens: plan.completion.output_tokens(),
             outcome: Outcome::Stopped,
         }
+    }
+}
+
+/// Does work of so many bytes or tokens, on a thread of its own if they are many.
+async fn aside<T: Send + 'static>(size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if size < LARGE {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

@@ -54,7 +54,7 @@ static APIS: [&dyn Api; 12] = [
 ];
 
 /// What the path of a request says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Route {
     /// The model, where it is in the path.
     pub(crate) model: String,

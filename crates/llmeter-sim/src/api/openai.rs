@@ -9,6 +9,9 @@ use super::{ApiInfo, Completion, Finish, unescaped};
 
 /// As on the real API.
 pub(super) const MAX_CHOICES: u32 = 128;
+/// As on the real API: inputs of a request for embeddings. Here it is the limit of prompts, too, and
+/// of the completions of all of them.
+pub(super) const MAX_INPUTS: u32 = 2048;
 
 /// What most APIs have in common.
 pub(super) const ABOUT: ApiInfo = ApiInfo {
@@ -67,8 +70,11 @@ pub(super) fn include_usage(request: &Map<String, Value>, stream: bool) -> Resul
     }
 }
 
-/// The prompts in a field: one text or list of token ids, or a list of such.
-pub(super) fn prompts(request: &Map<String, Value>, name: &str) -> Result<Vec<Value>, ApiError> {
+/// The prompts in a field: one text or list of token ids, or a list of such, at most [`MAX_INPUTS`].
+pub(super) fn prompts<'a>(
+    request: &'a Map<String, Value>,
+    name: &str,
+) -> Result<&'a [Value], ApiError> {
     let expected = "a string, an array of strings, an array of integers, or an array of those";
     let is_tokens = |value: &Value| {
         let list = value.as_array();
@@ -76,14 +82,23 @@ pub(super) fn prompts(request: &Map<String, Value>, name: &str) -> Result<Vec<Va
     };
     match present(request, name) {
         None => Err(ApiError::missing(name)),
-        Some(prompt @ Value::String(_)) => Ok(vec![prompt.clone()]),
-        Some(prompt) if is_tokens(prompt) => Ok(vec![prompt.clone()]),
+        Some(prompt @ Value::String(_)) => Ok(std::slice::from_ref(prompt)),
+        Some(prompt) if is_tokens(prompt) => Ok(std::slice::from_ref(prompt)),
         Some(Value::Array(list)) if list.is_empty() => Err(ApiError::wrong_value(
             name,
             "input cannot be an empty array.",
         )),
+        Some(Value::Array(list)) if list.len() > MAX_INPUTS as usize => {
+            let length = list.len();
+            let message = format!(
+                "Invalid '{name}': array too long. Expected an array with maximum length \
+                 {MAX_INPUTS}, but got an array with length {length} instead."
+            );
+            let error = ApiError::new(400, message).param(name);
+            Err(error.code("array_above_max_length"))
+        }
         Some(Value::Array(list)) if list.iter().all(|one| one.is_string() || is_tokens(one)) => {
-            Ok(list.clone())
+            Ok(list)
         }
         Some(other) => Err(ApiError::wrong_type(name, expected, other)),
     }

@@ -31,12 +31,20 @@ impl Api for OpenAiCompletions {
         let prompts = openai::prompts(request, "prompt")?;
         let each = count(request, "n", openai::MAX_CHOICES)?.unwrap_or(1);
         let all = u32::try_from(prompts.len()).unwrap_or(u32::MAX);
+        let choices = all.saturating_mul(each);
+        if choices > openai::MAX_INPUTS {
+            let reason = format!(
+                "{each} completions of {all} prompts are more than {}.",
+                openai::MAX_INPUTS
+            );
+            return Err(ApiError::wrong_value("n", &reason));
+        }
         Ok(ApiRequest {
             model: required_text(request, "model")?,
             stream,
             include_usage: openai::include_usage(request, stream)?,
             limit: count(request, "max_tokens", u32::MAX)?,
-            choices: all.saturating_mul(each),
+            choices,
             ..ApiRequest::new(route, prompts.iter().map(openai::tokens_in).sum())
         })
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    client::{Client, chat, post},
+    client::{Client, chat, post, post_to},
     server,
 };
 
@@ -170,4 +170,46 @@ fn a_key_is_asked_for() {
     assert_eq!(refused.status, 401);
     assert_eq!(refused.json()["error"]["code"], "invalid_api_key");
     assert_eq!(client.ask("GET /health HTTP/1.1\r\n\r\n").status, 200);
+}
+
+/// Requests for much are refused as the real API does, and cost little.
+#[test]
+fn requests_for_too_much_are_refused() {
+    let server = server(|_| ());
+    let mut client = Client::connect(&server);
+    let list = |count: usize| vec!["a"; count];
+    let mut ask = |path: &str, body: serde_json::Value, headers: &str| {
+        let response = client.ask(post_to(path, &body.to_string(), headers));
+        (response.status, response.json())
+    };
+    let embed = |count| json!({"model": "m", "input": list(count)});
+    let (status, body) = ask("/v1/embeddings", embed(2048), "");
+    assert_eq!(
+        (status, body["data"].as_array().unwrap().len()),
+        (200, 2048)
+    );
+    for count in [2049, 1_000_000] {
+        let (status, body) = ask("/v1/embeddings", embed(count), "");
+        assert_eq!(status, 400);
+        assert_eq!(body["error"]["code"], "array_above_max_length");
+    }
+    let complete = json!({"model": "m", "prompt": list(100), "n": 100});
+    assert_eq!(ask("/v1/completions", complete, "").0, 400);
+    let many = chat(json!({"n": 100, "max_tokens": 1_000_000}));
+    let tokens = "x-sim-output-tokens: 1000000\r\n";
+    let (status, body) = ask("/v1/chat/completions", many, tokens);
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("n")));
+    let huge = chat(json!({"max_tokens": 1_000_000_000_000u64}));
+    assert_eq!(ask("/v1/chat/completions", huge, "").0, 400);
+    #[cfg(target_os = "linux")]
+    {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        let kilobytes = line.split_whitespace().nth(1).unwrap();
+        let megabytes = kilobytes.parse::<u64>().unwrap() / 1024;
+        assert!(megabytes < 400, "{megabytes} MB");
+    }
 }

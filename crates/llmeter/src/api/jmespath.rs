@@ -1,13 +1,20 @@
 //! JMESPath: where a text or a count is within JSON of an unknown shape.
 
+mod bounds;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
+use jmespath::Variable;
+use serde_json::{Map, Value};
 
 use super::json_frames::number;
 use crate::base::error::{Error, Result};
+use crate::base::foreign::{self, Panic};
 use crate::base::setting::Setting;
+
+/// Characters of an expression that an error shows.
+const MAX_SHOWN: usize = 200;
 
 /// A compiled expression.
 #[derive(Clone)]
@@ -45,13 +52,19 @@ impl Path {
     };
 
     /// # Errors
-    /// When `text`, the place of a `part`, is no JMESPath expression.
+    /// When `text`, the place of a `part`, is no JMESPath expression, or one beyond the limits.
     pub(super) fn new(part: &str, text: &str) -> Result<Self> {
-        let compiled = jmespath::compile(text).map_err(|reason| {
-            let reason = reason.reason;
+        let refuse = |reason: String| {
             let expected = format!("a JMESPath expression like choices[0].text ({reason})");
-            Error::invalid(Setting::Jmespath, format!("{part}={text}"), expected)
-        })?;
+            let shown: String = text.chars().take(MAX_SHOWN).collect();
+            let more = if shown.len() < text.len() { "…" } else { "" };
+            Error::invalid(Setting::Jmespath, format!("{part}={shown}{more}"), expected)
+        };
+        bounds::check_text(text).map_err(refuse)?;
+        let compiled = foreign::catch_panic(|| jmespath::compile(text))
+            .map_err(|Panic(reason)| refuse(reason))?
+            .map_err(|reason| refuse(reason.reason.to_string()))?;
+        bounds::check(compiled.as_ast()).map_err(refuse)?;
         Ok(Self {
             text: text.to_owned(),
             lookup: match steps(text) {
@@ -79,8 +92,9 @@ impl Path {
                 Cow::Borrowed(at)
             }
             Lookup::Expression(compiled) => {
-                let found = compiled.search(value).ok()?;
-                Cow::Owned(serde_json::to_value(&*found).ok()?)
+                let found = foreign::catch_panic(|| compiled.search(value)).ok()?.ok()?;
+                let mut room = bounds::MAX_FOUND;
+                Cow::Owned(taken(&found, &mut room)?)
             }
         };
         Some(found).filter(|found| !found.is_null())
@@ -103,6 +117,33 @@ impl Path {
     pub(super) fn find_count(&self, value: &Value) -> Option<u64> {
         number(&*self.find(value)?)
     }
+}
+
+/// What the library found, unless it is more than there is room for.
+fn taken(found: &Variable, room: &mut usize) -> Option<Value> {
+    let size = match found {
+        Variable::String(text) => text.len(),
+        _ => 1,
+    };
+    *room = room.checked_sub(size)?;
+    Some(match found {
+        Variable::Null => Value::Null,
+        Variable::Bool(truth) => Value::Bool(*truth),
+        Variable::Number(number) => Value::Number(number.clone()),
+        Variable::String(text) => Value::String(text.clone()),
+        Variable::Array(list) => {
+            let list = list.iter().map(|item| taken(item, room));
+            Value::Array(list.collect::<Option<_>>()?)
+        }
+        Variable::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| {
+                *room = room.checked_sub(name.len())?;
+                Some((name.clone(), taken(value, room)?))
+            });
+            Value::Object(fields.collect::<Option<Map<_, _>>>()?)
+        }
+        Variable::Expref(_) => return None,
+    })
 }
 
 fn texts(found: &Value) -> Option<Vec<String>> {
@@ -189,6 +230,29 @@ mod tests {
         assert_eq!(path("m").find_count(&value), None);
         let error = Path::new("text", "a[").unwrap_err().to_string();
         assert!(error.starts_with("jmespath text=a[: "), "{error}");
+    }
+
+    #[test]
+    fn hostile_expressions_are_refused() {
+        for text in [
+            "[".repeat(20_000),
+            "!".repeat(20_000),
+            "a.".repeat(20_000),
+            format!("@{}", " | [@, @]".repeat(40)),
+            "a".repeat(20_000),
+        ] {
+            let error = Path::new("text", &text).unwrap_err().to_string();
+            assert!(error.starts_with("jmespath text="), "{error}");
+            assert!(error.len() < 500, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_has_a_limit() {
+        let value = json!({"a": vec!["x".repeat(1 << 10); 1 << 10]});
+        assert!(Path::new("p", "[a, a][]").unwrap().find(&value).is_some());
+        let most = Path::new("p", "[a, a, a, a] | [@, @, @, @] | [@, @][]").unwrap();
+        assert_eq!(most.find(&value), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{
 use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
 use crate::base::shown::one_line;
+use crate::base::side_traffic::{BodyError, body_of};
 use llmeter_wire::ResponseHead;
 
 /// Timeout of a call.
@@ -97,7 +98,10 @@ pub(crate) async fn call(
         head.with(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))
     });
     let refusal = Refusal::of(&head).of_call(format!("{}:{operation}", service.name));
-    let body = response.bytes().await.map_err(unreachable)?;
+    let body = body_of(response).await.map_err(|reason| match reason {
+        BodyError::Broken(reason) => unreachable(reason),
+        BodyError::TooLarge => failed(reason.into()),
+    })?;
     if !status.is_success() {
         let reason = refusal.message(&body).unwrap_or_default();
         let reason = one_line(&source.redact(&reason), MAX_QUOTED);

@@ -1,5 +1,7 @@
 //! The SDK's requests through the client that other side traffic uses.
 
+use std::time::Duration;
+
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -9,6 +11,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Url, redirect};
+
+use crate::base::side_traffic::{BodyError, body_of};
+
+/// Timeout of a request, unless the SDK has a shorter one.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// reqwest as the SDK's HTTP client.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +50,7 @@ impl HttpConnector for Connector {
             if let Some(limit) = settings.connect_timeout() {
                 client = client.connect_timeout(limit);
             }
-            if let Some(limit) = settings.read_timeout() {
-                client = client.timeout(limit);
-            }
+            client = client.timeout(settings.read_timeout().unwrap_or(LIMIT));
             let client = client.build().map_err(failure)?;
             let response = client.execute(request).await.map_err(failure)?;
             let other = |reason: Box<dyn std::error::Error + Send + Sync>| {
@@ -54,7 +59,10 @@ impl HttpConnector for Connector {
             let status = response.status().as_u16();
             let status = status.try_into().map_err(|_| other("no status".into()))?;
             let headers = response.headers().clone();
-            let body = response.bytes().await.map_err(failure)?;
+            let body = body_of(response).await.map_err(|reason| match reason {
+                BodyError::Broken(reason) => failure(reason),
+                BodyError::TooLarge => other(reason.into()),
+            })?;
             let mut made = HttpResponse::new(status, SdkBody::from(body));
             for (name, value) in &headers {
                 let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

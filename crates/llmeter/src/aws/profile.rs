@@ -1,7 +1,11 @@
 //! The profile of the AWS tools: `~/.aws/credentials` and `~/.aws/config`.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::PathBuf;
+
+/// Bytes that are read of each file.
+const MAX_FILE: u64 = 16 << 20;
 
 /// What a profile says. Has no `Debug`: it may hold keys and must not be printed.
 #[cfg_attr(
@@ -25,7 +29,10 @@ impl Profile {
             let path = std::env::var_os(variable)
                 .map(PathBuf::from)
                 .or_else(|| Some(std::env::home_dir()?.join(".aws").join(file)))?;
-            std::fs::read_to_string(path).ok()
+            let mut text = String::new();
+            let file = std::fs::File::open(path).ok()?;
+            file.take(MAX_FILE).read_to_string(&mut text).ok()?;
+            Some(text)
         };
         Self::parse(
             name,

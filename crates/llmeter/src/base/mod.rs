@@ -14,3 +14,5 @@ pub(crate) mod runtime;
 pub(crate) mod server_text;
 pub(crate) mod setting;
 pub(crate) mod shown;
+#[cfg(any(feature = "aws", feature = "mlflow"))]
+pub(crate) mod side_traffic;

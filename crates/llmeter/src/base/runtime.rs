@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::thread::JoinHandle;
 
 use super::error::{Error, Result};
-use super::foreign::show_panics_once;
+use super::foreign::{Panic, catch_panic, show_panics_once};
 use super::host::lower_priority;
 
 /// A runtime for the calling thread alone.
@@ -56,6 +56,25 @@ pub(crate) fn off_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T>
         });
         let thread = thread.map_err(Error::system("start a thread"))?;
         Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+/// Does work that recurses on a thread with so many bytes of stack, while the calling one waits. Its
+/// panics are caught.
+pub(crate) fn on_stack<T: Send>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send,
+) -> Result<Result<T, Panic>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(bytes);
+        let thread = thread.spawn_scoped(scope, || {
+            show_panics_once();
+            catch_panic(work)
+        });
+        let thread = thread.map_err(Error::system("start a thread"))?;
+        Ok(thread
+            .join()
+            .unwrap_or_else(|panic| Err(Panic::from(panic))))
     })
 }
 

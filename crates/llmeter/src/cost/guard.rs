@@ -16,7 +16,7 @@ use crate::api::output_limit;
 use crate::base::error::{Error, Result};
 use crate::base::foreign;
 use crate::base::setting::Setting;
-use crate::payload::{Payload, Tokenizer};
+use crate::payload::{Payload, Tokenizer, counted};
 use crate::result::RunSummary;
 use crate::{InvocationResponse, RunResult};
 
@@ -110,7 +110,7 @@ impl SpendGuard {
     /// The tokens that a payload may use, to be found out before the clock starts.
     pub(crate) fn expect(&self, payload: &Payload, prompt: Option<&Value>) -> ExpectedTokens {
         let count = |text: &str| {
-            let counted = foreign::catch_panic(|| self.tokenizer.try_count(text)).ok()?;
+            let counted = counted(&*self.tokenizer, text);
             // Hardly any text has more tokens than characters.
             Some(counted.unwrap_or_else(|| text.chars().count()) as u64)
         };

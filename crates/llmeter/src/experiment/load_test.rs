@@ -168,6 +168,7 @@ impl LoadTest {
                 .map(|folder| folder.join(level_name(clients)));
             if let Some(result) = level.as_ref().and_then(|level| self.completed(level)) {
                 test.resumed.push(clients);
+                left = remaining(left, &result);
                 test.results.insert(clients, result);
                 continue;
             }
@@ -186,7 +187,7 @@ impl LoadTest {
                 }
             };
             let stats = result.stats();
-            left = left.map(|left| (left - stats.cost_total.unwrap_or(0.0)).max(0.0));
+            left = remaining(left, &result);
             test.ended_by = if result.interrupted && self.interrupt.is_stopped() {
                 Some(TestEnd::Interrupted)
             } else if !result.unwritten.is_empty() {
@@ -268,4 +269,10 @@ impl LoadTest {
             run.overwrite |= self.resumes;
         })
     }
+}
+
+/// What is left of a limit of cost after a run.
+fn remaining(limit: Option<f64>, result: &RunResult) -> Option<f64> {
+    let spent = result.stats().cost_total.unwrap_or(0.0);
+    limit.map(|limit| (limit - spent).max(0.0))
 }

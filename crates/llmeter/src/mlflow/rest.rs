@@ -15,6 +15,7 @@ use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 use crate::base::file::{self, MAX_TEXT_FILE};
 use crate::base::shown::{cut, one_line};
+use crate::base::side_traffic::{BodyError, body_of};
 use llmeter_wire::tls_words;
 
 /// The wait before the second try; it doubles from try to try.
@@ -272,9 +273,16 @@ impl Server {
         let response = request.send().await.map_err(passing)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = response.bytes().await.map_err(passing)?;
+        let body = body_of(response).await.map_err(|reason| match reason {
+            BodyError::Broken(reason) => passing(reason),
+            BodyError::TooLarge => Failure::Final(MlflowError::NotMlflow {
+                action,
+                server: self.uri.to_string(),
+                reason: reason.to_string(),
+            }),
+        })?;
         if status.is_success() {
-            return Ok(body.to_vec());
+            return Ok(body);
         }
         Err(self.failure(action, status, &headers, &body))
     }

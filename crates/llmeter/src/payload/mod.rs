@@ -29,6 +29,7 @@ pub use media_type::{media_type_by_content, media_type_by_extension};
 pub(crate) use numbers::{marked_within, unmarked};
 pub use numbers::{number_of, number_value, plain_numbers, read_json};
 pub use prompt::{ContentItem, Prompt};
+pub(crate) use tokenizer::counted;
 pub use tokenizer::{
     Tokenizer, Whitespace, register_tokenizer, tokenizer_from_saved, tokenizer_from_spec,
 };

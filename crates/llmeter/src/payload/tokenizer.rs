@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use serde_json::{Value, json};
 
 use crate::base::error::{Error, Result};
+use crate::base::foreign;
 use crate::base::setting::Setting;
 use crate::saved::{Registry, Saved};
 
@@ -18,7 +19,8 @@ pub trait Tokenizer: Send + Sync {
     /// The number of tokens of `text`, without special tokens.
     fn count(&self, text: &str) -> usize;
 
-    /// The same, or `None` if the number would mean nothing.
+    /// The same, or `None` if the number would mean nothing, or cannot be found out. A panic is taken
+    /// for that, too.
     fn try_count(&self, text: &str) -> Option<usize> {
         Some(self.count(text))
     }
@@ -33,6 +35,11 @@ pub trait Tokenizer: Send + Sync {
 
     /// The tokenizer as `run_config.json` names it.
     fn saved(&self) -> Value;
+}
+
+/// The number of tokens of `text`; `None` if the tokenizer cannot tell or panics.
+pub(crate) fn counted(tokenizer: &dyn Tokenizer, text: &str) -> Option<usize> {
+    foreign::catch_panic(|| tokenizer.try_count(text)).ok()?
 }
 
 /// Characters of a word on average from which white space is not what separates words.

@@ -77,23 +77,36 @@ fn line(page: &mut Page, name: &str, value: &str) {
 fn wrapped(page: &mut Page, name: &str, value: &str, max: usize) {
     let width = page.value_width();
     let mut lines = Vec::new();
-    for given in value.lines() {
+    'text: for given in value.lines() {
         let mut current = String::new();
         for word in given.split_whitespace() {
-            let mut word = escaped(word).into_owned();
+            // Of a longer word no line takes more.
+            let enough = width.saturating_mul(max.saturating_add(2));
+            let end = word
+                .char_indices()
+                .nth(enough)
+                .map_or(word.len(), |(end, _)| end);
+            let word = escaped(&word[..end]);
             let length = current.chars().count();
             if length > 0 && length + 1 + word.chars().count() > width {
                 lines.push(std::mem::take(&mut current));
             }
             // An address may be longer than a line.
-            while let Some((end, _)) = word.char_indices().nth(width) {
-                let rest = word.split_off(end);
-                lines.push(std::mem::replace(&mut word, rest));
+            let mut rest = &*word;
+            while let Some((end, _)) = rest.char_indices().nth(width) {
+                if lines.len() > max {
+                    break;
+                }
+                lines.push(rest[..end].to_owned());
+                rest = &rest[end..];
+            }
+            if lines.len() > max {
+                break 'text;
             }
             if !current.is_empty() {
                 current.push(' ');
             }
-            current.push_str(&word);
+            current.push_str(rest);
         }
         lines.push(current);
     }
@@ -402,5 +415,32 @@ fn outcome(page: &mut Page, report: &ProbeReport) {
     }
     for remark in &report.remarks {
         wrapped(page, "note", remark, usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work is in the length of what is shown: the square of this length would take hours.
+    #[test]
+    fn a_long_word_is_broken_at_no_cost() {
+        let word = "x".repeat(32 << 20);
+        for text in [word.clone(), format!("a b {word}"), "x ".repeat(16 << 20)] {
+            let mut page = Page::new(MAX_WIDTH);
+            wrapped(&mut page, "text", &text, TEXT_LINES);
+            assert_eq!(page.text.lines().count(), TEXT_LINES);
+            assert!(
+                page.text
+                    .lines()
+                    .all(|line| line.chars().count() <= MAX_WIDTH)
+            );
+            assert!(page.text.trim_end().ends_with('…'), "{}", page.text);
+        }
+        // Where all is shown, all is.
+        let mut page = Page::new(MAX_WIDTH);
+        wrapped(&mut page, "error", &"x".repeat(1 << 20), usize::MAX);
+        let shown = page.text.matches('x').count();
+        assert_eq!(shown, 1 << 20);
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Recorded {
     pub(crate) throttle: Option<String>,
     /// The content type of a stream that is called something else; empty if it has none.
     pub(crate) wrong_label: Option<String>,
+    /// Whether the tokenizer failed at one of its texts.
+    pub(crate) is_uncounted: bool,
     pub(crate) is_warmup: bool,
     /// What callbacks keep of the request.
     pub(crate) data: CallbackData,
@@ -314,7 +316,8 @@ impl Assembly {
             is_generated: decoder.is_none_or(|decoder| decoder.generates_content()),
             bytes: (!self.is_invoked).then_some(self.bytes),
         };
-        let mut response = assemble(&mut self.builder, form, end, tokenizer, prepared);
+        let (mut response, is_uncounted) =
+            assemble(&mut self.builder, form, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
         let detail = &mut response.detail;
@@ -347,6 +350,7 @@ impl Assembly {
             quality: std::mem::take(&mut self.quality),
             throttle: self.builder.throttle.take(),
             wrong_label: self.wrong_label(),
+            is_uncounted,
             is_warmup: ending.is_warmup,
             data: std::mem::take(&mut ending.data),
         }

@@ -62,6 +62,8 @@ pub(crate) struct Collected {
     pub(crate) warmup: WarmupTally,
     /// The content type of the first stream that is called something else.
     pub(crate) wrong_label: Option<String>,
+    /// Responses at one of whose texts the tokenizer failed.
+    pub(crate) uncounted: u64,
 }
 
 /// Responses that could not be written.
@@ -118,6 +120,7 @@ impl Recorder {
                 lost: 0,
                 warmup: WarmupTally::default(),
                 wrong_label: None,
+                uncounted: 0,
             },
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
@@ -254,6 +257,7 @@ impl Collector {
         if recorded.is_warmup {
             return collected.warmup.record(response);
         }
+        collected.uncounted += u64::from(recorded.is_uncounted);
         let opened = response.detail.time_to_connect.is_some();
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         collected.quality.record(&recorded.quality, opened);

@@ -22,6 +22,17 @@ pub(super) fn of_run(
     }
     let label = collected.wrong_label.as_deref();
     warnings.extend(label.and_then(|label| wrong_label(label, &*config.endpoint)));
+    if collected.uncounted > 0 {
+        let tokenizer = config.tokenizer.name().unwrap_or_default();
+        warnings.push(format!(
+            "the tokenizer {tokenizer} cannot count a text of {}; token counts of these are estimated \
+             from their frames, or unknown",
+            match collected.uncounted {
+                1 => "1 response or its prompt".to_owned(),
+                count => format!("{count} responses or their prompts"),
+            }
+        ));
+    }
     if config.insecure
         && let Transport::Http(api) = config.endpoint.transport()
         && api.server().tls

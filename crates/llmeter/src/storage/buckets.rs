@@ -10,6 +10,7 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
 use super::aws_credentials;
 use super::cloud_url::{CloudUrl, Provider};
+use super::limits::Limited;
 use crate::aws::Profile;
 use llmeter_wire::redaction::Redaction;
 
@@ -66,7 +67,10 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
     Ok(match url.provider {
         Provider::S3 => {
             let (builder, secrets) = s3(&url.bucket);
-            (Arc::new(builder.build()?), secrets)
+            (
+                Arc::new(builder.with_http_connector(Limited).build()?),
+                secrets,
+            )
         }
         Provider::GoogleCloud => {
             let from_env = GoogleCloudStorageBuilder::from_env();
@@ -76,7 +80,15 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
             let builder = limited.with_bucket_name(&url.bucket);
             let secret = builder.get_config_value(&GoogleConfigKey::ServiceAccountKey);
             let secrets = StoreSecrets::new([secret], None);
-            (Arc::new(builder.with_retry(retries()).build()?), secrets)
+            (
+                Arc::new(
+                    builder
+                        .with_http_connector(Limited)
+                        .with_retry(retries())
+                        .build()?,
+                ),
+                secrets,
+            )
         }
         Provider::Azure => {
             let from_env = MicrosoftAzureBuilder::from_env();
@@ -92,7 +104,15 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
             ];
             let secrets =
                 StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)), None);
-            (Arc::new(builder.with_retry(retries()).build()?), secrets)
+            (
+                Arc::new(
+                    builder
+                        .with_http_connector(Limited)
+                        .with_retry(retries())
+                        .build()?,
+                ),
+                secrets,
+            )
         }
     })
 }

@@ -12,6 +12,8 @@ mod aws_credentials;
 #[cfg(feature = "cloud")]
 mod buckets;
 mod cloud_url;
+#[cfg(feature = "cloud")]
+mod limits;
 mod local;
 mod location;
 #[cfg(feature = "cloud")]

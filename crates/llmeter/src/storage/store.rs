@@ -13,6 +13,7 @@ use object_store::{
 };
 
 use super::buckets::{self, StoreSecrets};
+use super::limits::TIMEOUT;
 use super::{CloudUrl, reason};
 use crate::{Error, Result};
 
@@ -228,10 +229,13 @@ impl Store {
     /// The names directly below `name`, objects and folders, in order.
     pub(crate) async fn list(&self, name: &str) -> Result<Vec<String>> {
         let key = self.key(name)?;
-        let found = self
-            .bucket
-            .list_with_delimiter(Some(&key))
+        let found = tokio::time::timeout(TIMEOUT, self.bucket.list_with_delimiter(Some(&key)))
             .await
+            .map_err(|_| Error::Storage {
+                action: "listing",
+                location: self.url.below(name).to_string(),
+                reason: format!("timed out after {} s", TIMEOUT.as_secs()),
+            })?
             .map_err(|error| self.failed("listing", name, &error))?;
         let mut names: Vec<String> = found
             .common_prefixes

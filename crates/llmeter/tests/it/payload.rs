@@ -355,6 +355,63 @@ fn a_bad_tokenizer_file_is_named() {
     assert!(error.to_string().starts_with(start), "{error}");
 }
 
+/// Whatever such a file says, reading it and counting with it ends.
+#[cfg(feature = "hf-tokenizers")]
+#[test]
+fn a_hostile_tokenizer_file_does_no_harm() {
+    let plain: Value =
+        serde_json::from_slice(&std::fs::read(data("tokenizer.json")).unwrap()).unwrap();
+    let split = |pattern: String| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    let precompiled = |map: &str| json!({"type": "Precompiled", "precompiled_charsmap": map});
+    for (key, value) in [
+        ("normalizer", precompiled("")),
+        ("normalizer", precompiled("AAAA")),
+        ("normalizer", precompiled("/////w==")),
+        ("normalizer", precompiled("BAAAAP////8=")),
+        ("pre_tokenizer", split("(".repeat(20_000))),
+        (
+            "pre_tokenizer",
+            split("(".repeat(20_000) + &")".repeat(20_000)),
+        ),
+        ("pre_tokenizer", split("(a+)+(?=b)".to_owned())),
+        (
+            "model",
+            json!({"type": "BPE", "vocab": {}, "merges": [["a", "b"]]}),
+        ),
+        (
+            "model",
+            json!({"type": "BPE", "vocab": {"a": 4294967295u64}, "merges": []}),
+        ),
+        (
+            "model",
+            json!({"type": "Unigram", "unk_id": 7, "vocab": [["a", 0.0]]}),
+        ),
+        (
+            "model",
+            json!({"type": "Unigram", "unk_id": null, "vocab": []}),
+        ),
+        (
+            "model",
+            json!({"type": "WordPiece", "vocab": {}, "unk_token": "no"}),
+        ),
+        (
+            "added_tokens",
+            json!([{"id": 4294967295u64, "content": ""}]),
+        ),
+    ] {
+        let mut hostile = plain.clone();
+        hostile[key] = value;
+        let (_folder, path) = file("tokenizer.json", hostile.to_string().as_bytes());
+        match tokenizer_from_spec(&format!("hf:{}", path.display())) {
+            Ok(tokenizer) => drop(tokenizer.count(&"a".repeat(10_000))),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("not a tokenizer.json"), "{error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unknown_tokenizer_is_refused_with_what_is_accepted() {
     for spec in [

@@ -334,6 +334,22 @@ fn a_tokenizer_is_named() {
     assert_eq!(sources(response), [named, named]);
 }
 
+#[cfg(feature = "tiktoken")]
+#[test]
+fn what_a_tokenizer_cannot_count_is_no_failure() {
+    let spaces = " ".repeat(1_000_000);
+    let result = run_with("openai-chat-stream", chat(&["a", &spaces], &[]), |config| {
+        config.tokenizer = tokenizer_from_spec("tiktoken:o200k_base").unwrap();
+    });
+    let response = &result.responses[0];
+    assert_eq!(counts(response), [Some(3), None]);
+    let warnings = result
+        .warnings
+        .iter()
+        .filter(|text| text.contains("cannot count"));
+    assert_eq!(warnings.count(), 1, "{:?}", result.warnings);
+}
+
 #[test]
 fn few_frames_of_much_text_are_no_estimate() {
     let long = "漢".repeat(100);

@@ -1,5 +1,10 @@
 //! Bodies from templates.
 
+mod bounds;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,9 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
+use crate::base::foreign::{self, Panic};
+use crate::base::runtime::on_stack;
 use crate::base::setting::Setting;
 use crate::endpoint::EndpointError;
-use crate::payload::{Payload, plain_numbers};
+use crate::payload::Payload;
 
 /// The body of the template that is used if none is given: the payload as it is.
 pub(super) const DEFAULT: &str = "{{ payload }}";
@@ -23,6 +30,8 @@ const NAME: &str = "body";
 pub(super) struct BodyTemplate {
     text: String,
     environment: Arc<Environment<'static>>,
+    /// How many times its variables it can make of them.
+    growth: u64,
 }
 
 impl fmt::Debug for BodyTemplate {
@@ -33,32 +42,25 @@ impl fmt::Debug for BodyTemplate {
 
 impl BodyTemplate {
     /// # Errors
-    /// When the text is no template.
+    /// When the text is no template, or one beyond the limits.
     pub(super) fn new(text: &str) -> Result<Self> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // Everything is written as JSON, so that a quote in a prompt cannot break the document.
-        environment.set_formatter(|out, state, value| {
-            if value.is_safe() {
-                return minijinja::escape_formatter(out, state, value);
-            }
-            if value.is_undefined() {
-                return Err(ErrorKind::UndefinedError.into());
-            }
-            let json = serde_json::to_string(value).map_err(|reason| {
-                minijinja::Error::new(ErrorKind::BadSerialization, reason.to_string())
-            })?;
-            out.write_str(&plain_numbers(json)).map_err(Into::into)
-        });
-        environment
-            .add_template_owned(NAME, text.to_owned())
-            .map_err(|reason| {
-                let expected = format!("a template ({})", described(&reason));
-                Error::invalid(Setting::Body, shortened(text), expected)
-            })?;
+        let refuse = |expected: String| Error::invalid(Setting::Body, shortened(text), expected);
+        let growth = bounds::growth(text).map_err(refuse)?;
+        let owned = text.to_owned();
+        let parsed = on_stack(bounds::PARSER_STACK, || {
+            let mut environment = environment();
+            environment.add_template_owned(NAME, owned)?;
+            Ok(environment)
+        })?;
+        let environment = match parsed {
+            Ok(Ok(environment)) => environment,
+            Ok(Err(reason)) => return Err(refuse(format!("a template ({})", described(&reason)))),
+            Err(Panic(reason)) => return Err(refuse(format!("a template ({reason})"))),
+        };
         Ok(Self {
             text: text.to_owned(),
             environment: Arc::new(environment),
+            growth,
         })
     }
 
@@ -82,9 +84,27 @@ impl BodyTemplate {
                 known.join(", ")
             ))
         };
-        let template = self.environment.get_template(NAME).map_err(refuse)?;
-        let body = template
-            .render(minijinja::value::Serde(variables))
+        let size = size(variables);
+        let allowed = (size * bounds::ALWAYS_ALLOWED).max(bounds::MAX_VALUES);
+        if size.saturating_mul(self.growth) > allowed {
+            let growth = self.growth;
+            return Err(EndpointError(format!(
+                "the body's template could make {growth} times its variables, which have {size} \
+                 bytes: expected at most {allowed}"
+            )));
+        }
+        let mut environment = Cow::Borrowed(&*self.environment);
+        if size > bounds::FUEL_PER_BYTE_FROM {
+            environment.to_mut().set_fuel(Some(bounds::FUEL + size));
+        }
+        let fill = || {
+            let template = environment.get_template(NAME)?;
+            template.render(minijinja::value::Serde(variables))
+        };
+        let body = foreign::catch_panic(fill)
+            .map_err(|Panic(reason)| {
+                EndpointError(format!("the body's template panicked: {reason}"))
+            })?
             .map_err(refuse)?;
         if body.trim().is_empty() {
             return Ok(Vec::new());
@@ -98,6 +118,41 @@ impl BodyTemplate {
         }
         Ok(body.into_bytes())
     }
+}
+
+/// What templates are parsed and filled by.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Everything is written as JSON, so that a quote in a prompt cannot break the document.
+    environment.set_formatter(|out, state, value| {
+        if value.is_safe() {
+            return minijinja::escape_formatter(out, state, value);
+        }
+        if value.is_undefined() {
+            return Err(ErrorKind::UndefinedError.into());
+        }
+        out.write_str(&bounds::json(value)?).map_err(Into::into)
+    });
+    bounds::restrict(&mut environment);
+    environment
+}
+
+/// About as many bytes as JSON has of it.
+fn size(fields: &Map<String, Value>) -> u64 {
+    fn of(value: &Value) -> u64 {
+        match value {
+            Value::String(text) => text.len() as u64,
+            Value::Array(list) => list.iter().map(of).sum(),
+            Value::Object(fields) => size(fields),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+        .saturating_add(4)
+    }
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| name.len() as u64 + of(value))
+        .sum()
 }
 
 /// What a template knows: the fields of the payload, and under their own names, which no field of a
@@ -118,6 +173,9 @@ pub(super) fn variables(
 
 /// An error of a template in one line.
 fn described(reason: &minijinja::Error) -> String {
+    if reason.kind() == ErrorKind::OutOfFuel {
+        return "it takes more work, or makes more text, than a template may".to_owned();
+    }
     let what = match reason.detail() {
         Some(detail) => format!("{}: {detail}", reason.kind()),
         None => reason.kind().to_string(),

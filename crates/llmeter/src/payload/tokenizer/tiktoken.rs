@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer as Encoding, get_tokenizer};
 
-use super::Tokenizer;
+use super::{Tokenizer, Whitespace, counted};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 
@@ -17,6 +17,10 @@ pub(super) struct Tiktoken {
     name: &'static str,
     vocabulary: Vocabulary,
 }
+
+/// Bytes of white space, or of anything else, in a row up to which a text is encoded: splitting more
+/// takes the square of it, or exceeds what the regular expressions may try.
+const MAX_RUN: usize = 64 << 10;
 
 /// Where an encoding's vocabulary is.
 type Vocabulary = fn() -> &'static CoreBPE;
@@ -58,8 +62,14 @@ impl Tiktoken {
 }
 
 impl Tokenizer for Tiktoken {
+    /// Words where there is no count.
     fn count(&self, text: &str) -> usize {
-        (self.vocabulary)().count_ordinary(text)
+        counted(self, text).unwrap_or_else(|| Whitespace.count(text))
+    }
+
+    /// Nothing for a text with a run of more than [`MAX_RUN`].
+    fn try_count(&self, text: &str) -> Option<usize> {
+        (longest_run(text) <= MAX_RUN).then(|| (self.vocabulary)().count_ordinary(text))
     }
 
     fn name(&self) -> Option<String> {
@@ -68,5 +78,38 @@ impl Tokenizer for Tiktoken {
 
     fn saved(&self) -> Value {
         json!({"tokenizer_module": "tiktoken", "name": self.name})
+    }
+}
+
+/// Bytes of the longest run of white space, or of anything else.
+fn longest_run(text: &str) -> usize {
+    let (mut longest, mut begin, mut was_space) = (0, 0, false);
+    for (at, character) in text.char_indices() {
+        if character.is_whitespace() != was_space {
+            longest = longest.max(at - begin);
+            (begin, was_space) = (at, !was_space);
+        }
+    }
+    longest.max(text.len() - begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_are_not_counted() {
+        assert_eq!(longest_run(""), 0);
+        assert_eq!(longest_run("one  three\n"), 5);
+        for (name, ..) in ENCODINGS {
+            let tokenizer = Tiktoken::new(name).unwrap();
+            for piece in [" ", "a", "1", "\n", "\r\n", "é", "!", "'", "A"] {
+                let longest = piece.repeat(MAX_RUN / piece.len());
+                let count = counted(&tokenizer, &longest);
+                assert_ne!(count, Some(0), "{name} {piece:?}");
+                assert_eq!(tokenizer.try_count(&piece.repeat(1_000_000)), None);
+            }
+            assert_eq!(tokenizer.count(&" ".repeat(1_000_000)), 0);
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Making the record of a response out of what was collected of it.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::api::{CheckedUsage, Evidence, TokenSource};
 use crate::endpoint::{InvocationResponse, ResponseBuilder, ResponseDetail};
-use crate::payload::Tokenizer;
+use crate::payload::{Tokenizer, counted};
 use crate::run::prepare::Prepared;
 use llmeter_wire::clock::Stamp;
 
@@ -17,14 +19,15 @@ pub(super) struct Form {
     pub(super) bytes: Option<u64>,
 }
 
-/// The fields that come from the response itself, estimated where the server did not say.
+/// The fields that come from the response itself, estimated where the server did not say, and whether
+/// the tokenizer failed at one of its texts.
 pub(super) fn assemble(
     builder: &mut ResponseBuilder,
     form: Form,
     end: Stamp,
     tokenizer: &dyn Tokenizer,
     prepared: &Prepared,
-) -> InvocationResponse {
+) -> (InvocationResponse, bool) {
     let Form {
         is_stream,
         is_generated,
@@ -77,7 +80,7 @@ pub(super) fn assemble(
     let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
     let id = builder.id.take();
     let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
-    InvocationResponse {
+    let response = InvocationResponse {
         id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
         response_text: has_text.then(|| kept(&mut builder.text)),
         input_payload: Some(prepared.payload.clone()),
@@ -108,7 +111,8 @@ pub(super) fn assemble(
             ..ResponseDetail::default()
         },
         ..InvocationResponse::default()
-    }
+    };
+    (response, estimate.has_failed.get())
 }
 
 /// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.
@@ -143,18 +147,30 @@ const MAX_FRAME: u64 = 16;
 /// Counts what the server did not report.
 struct Estimate<'a> {
     tokenizer: &'a dyn Tokenizer,
+    /// Whether a tokenizer that is more than an estimate had no count.
+    has_failed: Cell<bool>,
 }
 
 impl<'a> Estimate<'a> {
     fn new(tokenizer: &'a dyn Tokenizer) -> Self {
-        Self { tokenizer }
+        Self {
+            tokenizer,
+            has_failed: Cell::new(false),
+        }
     }
 
     /// The tokens of texts, unless the tokenizer cannot tell.
     fn count(&self, texts: &[&str]) -> Option<(u64, TokenSource)> {
-        let counts = texts.iter().map(|text| self.tokenizer.try_count(text));
-        let count = counts.sum::<Option<usize>>()?;
-        Some((count as u64, self.source()))
+        let mut counts = texts.iter().map(|text| counted(self.tokenizer, text));
+        match counts.try_fold(0, |sum, count| Some(sum + count? as u64)) {
+            Some(count) => Some((count, self.source())),
+            None => {
+                if self.tokenizer.name().is_some() {
+                    self.has_failed.set(true);
+                }
+                None
+            }
+        }
     }
 
     /// The same of a stream's texts. An estimate is no lower than the number of content frames, each

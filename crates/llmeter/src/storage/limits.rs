@@ -1,0 +1,133 @@
+//! Limits of what a store says that is no object: lists, acknowledgements, errors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+    HttpResponseBody, HttpService, ReqwestConnector,
+};
+
+/// Bytes of one response that is no object.
+const MAX_RESPONSE: usize = 16 << 20;
+/// Bytes of all pages of lists that are read of a store while it is open.
+const MAX_LISTS: usize = 64 << 20;
+/// Timeout of a whole list, and of the body of any response that is no object.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// reqwest within these limits.
+#[derive(Debug)]
+pub(super) struct Limited;
+
+impl HttpConnector for Limited {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let inner = ReqwestConnector::default().connect(options)?;
+        let listed = Arc::default();
+        Ok(HttpClient::new(Service { inner, listed }))
+    }
+}
+
+#[derive(Debug)]
+struct Service {
+    inner: HttpClient,
+    listed: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl HttpService for Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let is_get = request.method().as_str() == "GET";
+        let query = request.uri().query().unwrap_or_default();
+        let is_list = query.contains("list-type=") || query.contains("comp=list");
+        let response = self.inner.execute(request).await?;
+        if is_get && !is_list && response.status().is_success() {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let listed = Arc::clone(&self.listed);
+        let reading = within_limits(body, is_list.then_some(&*listed));
+        let body = match tokio::time::timeout(TIMEOUT, reading).await {
+            Ok(body) => body?,
+            Err(_) => return Err(refused(format!("timed out after {} s", TIMEOUT.as_secs()))),
+        };
+        Ok(HttpResponse::from_parts(parts, body.into()))
+    }
+}
+
+async fn within_limits(
+    body: HttpResponseBody,
+    listed: Option<&AtomicUsize>,
+) -> Result<Vec<u8>, HttpError> {
+    let mut pieces = body.bytes_stream();
+    let mut content = Vec::new();
+    while let Some(piece) = pieces.try_next().await? {
+        if content.len() + piece.len() > MAX_RESPONSE {
+            return Err(refused(format!(
+                "the response has more than {MAX_RESPONSE} bytes"
+            )));
+        }
+        if let Some(listed) = listed
+            && listed.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > MAX_LISTS
+        {
+            return Err(refused(format!("the list has more than {MAX_LISTS} bytes")));
+        }
+        content.extend_from_slice(&piece);
+    }
+    Ok(content)
+}
+
+/// An error that is not tried again.
+fn refused(reason: String) -> HttpError {
+    HttpError::new(HttpErrorKind::Decode, std::io::Error::other(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use llmeter_testing::{ScriptedServer, Step};
+
+    use super::*;
+
+    #[test]
+    fn lists_have_a_limit_and_objects_have_none() {
+        let body = vec![b'x'; MAX_RESPONSE + 1];
+        let server = ScriptedServer::respond(move |request| {
+            let is_large = request.target.contains("large");
+            let body = if is_large {
+                &body
+            } else {
+                &body[..MAX_RESPONSE - 1]
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            vec![Step::Write([head.as_bytes(), body].concat())]
+        });
+        let server = server.start().unwrap();
+        let options = ClientOptions::new().with_allow_http(true);
+        let client = Limited.connect(&options).unwrap();
+        let get = async |path: &str| {
+            let uri = format!("http://{}{path}", server.address());
+            let request = http::Request::get(uri).body(Vec::new().into()).unwrap();
+            let read = client.execute(request).await?.into_body().bytes().await;
+            read.map(|body| body.len())
+        };
+        let reason = |failed: HttpError| failed.source().unwrap().to_string();
+        crate::base::runtime::runtime().unwrap().block_on(async {
+            assert_eq!(get("/large").await.unwrap(), MAX_RESPONSE + 1);
+            let large = get("/?list-type=2&prefix=large").await.unwrap_err();
+            assert!(reason(large).contains("more than 16777216 bytes"));
+            // Pages count together, what was read of the one before too.
+            for _ in 0..3 {
+                let read = get("/?comp=list&restype=container").await;
+                if let Err(failed) = read {
+                    return assert!(reason(failed).contains("more than 67108864 bytes"));
+                }
+            }
+            assert!(get("/?list-type=2").await.is_err());
+        });
+    }
+}

@@ -1,0 +1,4 @@
+//! JMESPath expressions.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| llmeter_fuzz::expression(bytes));

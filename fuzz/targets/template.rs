@@ -1,0 +1,4 @@
+//! Templates of bodies.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| llmeter_fuzz::template(bytes));
