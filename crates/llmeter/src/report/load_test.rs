@@ -40,11 +40,13 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     text.push_str(&knee(test));
     let is_bound = |stats: &&Stats| stats.measurement_verdict.as_deref() == Some("client-bound");
     let bound = levels.iter().filter(is_bound);
-    let bound: Vec<_> = bound.filter_map(|stats| stats.clients).collect();
+    let bound: Vec<_> = bound
+        .filter_map(|stats| usize::try_from(stats.clients?).ok())
+        .collect();
     if !bound.is_empty() {
         let levels = list(&bound);
         text.push_str(&format!(
-            "The meter, not the endpoint, is the limit at: {levels} clients.\n"
+            "The meter, not the endpoint, is the limit at {levels}.\n"
         ));
     }
     text.push_str(&ending(test));
@@ -108,7 +110,7 @@ fn ending(test: &LoadTestResult) -> String {
     let mut text = String::new();
     if !test.resumed.is_empty() {
         let levels = list(&test.resumed);
-        text.push_str(&format!("Kept from an earlier test: {levels} clients.\n"));
+        text.push_str(&format!("Kept from an earlier test: {levels}.\n"));
     }
     let why = match &test.ended_by {
         Some(TestEnd::Interrupted) => "interrupted".to_owned(),
@@ -133,16 +135,20 @@ fn ending(test: &LoadTestResult) -> String {
             why => format!(": {why}"),
         };
         let levels = list(&test.missing);
-        text.push_str(&format!("Not measured: {levels} clients{why}.\n"));
+        text.push_str(&format!("Not measured: {levels}{why}.\n"));
     } else if !why.is_empty() {
         text.push_str(&format!("The test ended early: {why}.\n"));
     }
     text
 }
 
-fn list(levels: &[impl ToString]) -> String {
-    let levels = levels.iter().map(ToString::to_string);
-    levels.collect::<Vec<_>>().join(", ")
+/// `1, 2 clients`.
+fn list(levels: &[usize]) -> String {
+    let named: Vec<String> = levels.iter().map(ToString::to_string).collect();
+    match levels {
+        [only] => of_clients(*only),
+        _ => format!("{} clients", named.join(", ")),
+    }
 }
 
 fn of_clients(clients: usize) -> String {
