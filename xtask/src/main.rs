@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | throughput |
-//! memory`.
+//! memory | loading`.
 
 mod accuracy;
 mod bare_client;
@@ -8,6 +8,7 @@ mod dial;
 mod docs;
 mod fuzz;
 mod layers;
+mod loading;
 mod memory;
 mod processes;
 mod source;
@@ -42,6 +43,11 @@ enum Command {
     Throughput(throughput::ThroughputArguments),
     /// Measure what recorded requests cost in memory
     Memory(memory::MemoryArguments),
+    /// Measure how long a run folder takes to load, beside the Python package
+    Loading(loading::LoadingArguments),
+    /// The loader of `loading`
+    #[command(hide = true)]
+    LoadFolder(loading::LoadFolderArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -60,6 +66,8 @@ fn main() -> anyhow::Result<()> {
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),
+        Command::Loading(arguments) => loading::loading(&arguments),
+        Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

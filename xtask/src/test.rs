@@ -65,7 +65,7 @@ pub(crate) fn has(root: &Path, command: &str) -> bool {
 }
 
 /// The Python of an environment that has all required packages; makes the environment if need be.
-fn python(root: &Path) -> Result<PathBuf> {
+pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     let wanted = fs::read_to_string(root.join(REQUIREMENTS))
         .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
