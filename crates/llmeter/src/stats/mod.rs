@@ -1,6 +1,6 @@
 //! Numbers about numbers: what a run's responses say when taken together.
 //!
-//! Belongs here: the table of metrics, means, percentiles, sketches, the statistics of a run, and
+//! Belongs here: the table of metrics, means, percentiles, sketches, intervals, the statistics of a run, and
 //! how a few of them are shown while it goes on.
 //! Does not belong here: files (`result`), tables and charts (`report`).
 
@@ -9,6 +9,7 @@ mod annotations;
 mod exact_sum;
 mod figures;
 mod gap_counts;
+mod interval;
 mod live;
 mod measure;
 mod metric;
@@ -22,6 +23,7 @@ pub use accumulator::{Accumulator, Keep};
 pub use annotations::AnnotationSummary;
 pub use exact_sum::ExactSum;
 pub use figures::{CalibrationErrors, Delays, Distribution, Latency};
+pub use interval::Interval;
 pub use live::{LiveDisplay, StatSpec};
 pub(crate) use measure::{GAP_STEPS, gap_seconds, gap_steps};
 pub(crate) use metric::Source;
