@@ -1,0 +1,197 @@
+//! When a figure is known precisely enough.
+
+use super::interval::Interval;
+use super::percentile::Percentile;
+
+/// Values before which nothing is known well enough.
+const FIRST_LOOK: usize = 100;
+/// How many values there are at a look, as a multiple of those at the look before.
+const GROWTH: f64 = 1.2;
+/// The level of the interval that a look judges by, and how many looks in a row must find it tight.
+/// Whoever stops at the first tight interval of 95 % prefers those that are tight by luck.
+const LOOK_LEVEL: f64 = 0.97;
+const LOOKS_IN_A_ROW: u32 = 2;
+
+/// The figure of a metric that is watched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Figure {
+    /// The mean.
+    Mean,
+    /// A percentile.
+    Percentile(Percentile),
+}
+
+/// How far the ends of an interval may be from the figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Tolerance {
+    /// A share of the figure, such as 0.05.
+    Share(f64),
+    /// In the metric's own unit.
+    Absolute(f64),
+}
+
+/// Collects values of a metric until a figure of theirs is known within a tolerance.
+///
+/// A sequential stopping rule of fixed width (Chow and Robbins 1965; for values that depend on one
+/// another Glynn and Whitt 1992). That it looks often is made up for: by a first look at a hundred
+/// values and others at numbers that grow by a fifth, by intervals of 97 %, and by two looks in a row
+/// that have to find them tight. The true figure then is within the tolerance of the measured one
+/// with a probability of 95 %, as `cargo xtask coverage` shows.
+#[derive(Debug, Clone)]
+pub struct PrecisionWatch {
+    figure: Figure,
+    tolerance: Tolerance,
+    values: Vec<f64>,
+    next_look: usize,
+    /// Looks in a row that found the interval tight.
+    tight_looks: u32,
+}
+
+impl PrecisionWatch {
+    /// Nothing collected yet.
+    pub fn new(figure: Figure, tolerance: Tolerance) -> Self {
+        Self {
+            figure,
+            tolerance,
+            values: Vec::new(),
+            next_look: FIRST_LOOK,
+            tight_looks: 0,
+        }
+    }
+
+    /// Takes in the next value in time order; what is not a number is left out. Tells whether the
+    /// figure is known, at this value or one before.
+    pub fn push(&mut self, value: f64) -> bool {
+        if self.is_reached() || value.is_nan() {
+            return self.is_reached();
+        }
+        self.values.push(value);
+        if self.values.len() >= self.next_look {
+            self.next_look = (self.values.len() as f64 * GROWTH) as usize;
+            self.tight_looks = match self.is_tight() {
+                true => self.tight_looks + 1,
+                false => 0,
+            };
+        }
+        self.is_reached()
+    }
+
+    /// Whether the figure is known.
+    pub fn is_reached(&self) -> bool {
+        self.tight_looks >= LOOKS_IN_A_ROW
+    }
+
+    fn is_tight(&self) -> bool {
+        let interval = match self.figure {
+            Figure::Mean => Interval::of_mean(&self.values, LOOK_LEVEL),
+            Figure::Percentile(percentile) => {
+                Interval::of_percentile(&self.values, percentile, LOOK_LEVEL)
+            }
+        };
+        let Some(interval) = interval else {
+            return false;
+        };
+        // The middle is as good as the figure: both lie within the interval that has to be tight.
+        let middle = f64::midpoint(interval.low, interval.high);
+        let allowed = match self.tolerance {
+            Tolerance::Share(share) => share * middle.abs(),
+            Tolerance::Absolute(tolerance) => tolerance,
+        };
+        interval.half_width() <= allowed
+    }
+
+    /// The values so far, in the order in which they came.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Lognormal values whose logarithms are an AR(1) process with this correlation.
+    struct Source {
+        random: ChaCha8Rng,
+        correlation: f64,
+        last: f64,
+    }
+
+    impl Source {
+        fn new(seed: u64, correlation: f64) -> Self {
+            let mut source = Self {
+                random: ChaCha8Rng::seed_from_u64(seed),
+                correlation,
+                last: 0.0,
+            };
+            source.last = source.normal();
+            source
+        }
+
+        fn normal(&mut self) -> f64 {
+            let (radius, angle): (f64, f64) = (self.random.random(), self.random.random());
+            (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+        }
+
+        fn next(&mut self) -> f64 {
+            let fresh = (1.0 - self.correlation.powi(2)).sqrt() * self.normal();
+            self.last = self.correlation * self.last + fresh;
+            (SIGMA * self.last).exp()
+        }
+    }
+
+    const SIGMA: f64 = 0.4;
+
+    /// How often the true figure is within the tolerance, and the values that it took, on average.
+    fn coverage(figure: Figure, truth: f64, correlation: f64, tolerance: f64) -> (f64, usize) {
+        const TRIES: u64 = 200;
+        let (mut covered, mut values) = (0, 0);
+        for seed in 0..TRIES {
+            let mut source = Source::new(seed, correlation);
+            let mut watch = PrecisionWatch::new(figure, Tolerance::Share(tolerance));
+            while !watch.push(source.next()) {}
+            values += watch.values().len();
+            let interval = match figure {
+                Figure::Mean => Interval::of_mean(watch.values(), Interval::LEVEL),
+                Figure::Percentile(percentile) => {
+                    Interval::of_percentile(watch.values(), percentile, Interval::LEVEL)
+                }
+            };
+            let interval = interval.unwrap();
+            let middle = f64::midpoint(interval.low, interval.high);
+            covered += u64::from((truth - middle).abs() <= tolerance * middle);
+        }
+        (covered as f64 / TRIES as f64, values / TRIES as usize)
+    }
+
+    #[test]
+    fn what_is_asked_for_is_kept_however_often_it_looks() {
+        let mean = (SIGMA * SIGMA / 2.0).exp();
+        let p90 = (SIGMA * 1.281_552).exp();
+        let mut fewer = 0;
+        for correlation in [0.0, 0.5] {
+            let of_mean = coverage(Figure::Mean, mean, correlation, 0.1);
+            let of_p90 = coverage(Figure::Percentile(Percentile::P90), p90, correlation, 0.1);
+            for (coverage, _) in [of_mean, of_p90] {
+                assert!(coverage >= 0.95, "{coverage} at {correlation}");
+            }
+            assert!(of_mean.1 > fewer, "dependence costs values");
+            fewer = of_mean.1;
+        }
+    }
+
+    #[test]
+    fn what_varies_is_not_known_early_and_what_does_not_vary_by_an_absolute_tolerance() {
+        let median = Figure::Percentile(Percentile::P50);
+        let mut watch = PrecisionWatch::new(median, Tolerance::Absolute(1e-3));
+        let known = (0..1000).position(|step| watch.push(f64::from(step % 2)));
+        assert_eq!(known, None);
+        let mut watch = PrecisionWatch::new(median, Tolerance::Absolute(1e-3));
+        let known = (0..1000).position(|step| watch.push(0.2 + f64::from(step % 7) * 1e-5));
+        assert_eq!(known, Some(119), "the second look");
+        assert_eq!(watch.values().len(), 120);
+    }
+}
