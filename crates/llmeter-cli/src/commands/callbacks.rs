@@ -50,8 +50,19 @@ fn of_sagemaker(name: &str, endpoint: &str, region: Option<&str>) -> Result<Exit
         let reason = format!("--sagemaker-endpoint only applies to CostModel, not to {name}");
         return Err(UsageError(reason).into());
     }
-    let model = CostModel::from_sagemaker_endpoint(endpoint, region)?;
-    print(&SavedObject::of(&model)?)
+    print(&SavedObject::of(&sagemaker_model(endpoint, region)?)?)
+}
+
+#[cfg(feature = "aws")]
+fn sagemaker_model(endpoint: &str, region: Option<&str>) -> llmeter::Result<CostModel> {
+    CostModel::from_sagemaker_endpoint(endpoint, region)
+}
+
+#[cfg(not(feature = "aws"))]
+fn sagemaker_model(endpoint: &str, _: Option<&str>) -> llmeter::Result<CostModel> {
+    let what = endpoint.to_owned();
+    let feature = "aws";
+    Err(llmeter::Error::MissingFeature { what, feature })
 }
 
 /// Prints what a file of a callback holds.
