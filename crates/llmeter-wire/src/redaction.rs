@@ -9,6 +9,7 @@
 //! and in hexadecimal or decimal numbers. Parts that may be words, like `localhost`, are hidden from ten
 //! characters on, and whole. What cannot be recognised: shorter parts, other encodings, translations.
 
+mod filter;
 mod needles;
 mod normal;
 
@@ -16,6 +17,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use filter::Filter;
 use memchr::memmem;
 use needles::{Needles, PART, needles};
 use normal::Decoded;
@@ -25,7 +27,7 @@ const REDACTED: &str = "<redacted>";
 /// Shorter secrets are no secrets, and replacing them would garble any text.
 const SHORTEST: usize = 4;
 /// What an excerpt that was cut has there.
-const ELLIPSIS: char = '…';
+const ELLIPSIS: &str = "…";
 
 /// Secrets in all their forms. A clone shares them.
 #[derive(Clone, Default)]
@@ -33,6 +35,7 @@ pub struct Redaction(Option<Arc<Secrets>>);
 
 struct Secrets {
     needles: [Needles; 2],
+    filter: Filter,
     /// The short ones, which are found as they are and by themselves.
     short: Vec<memmem::Finder<'static>>,
     /// Beginnings, of which a cut may leave even less than a part.
@@ -63,8 +66,10 @@ impl Redaction {
         let short = secrets.iter().filter(is_short);
         let finder = |text: &&str| memmem::Finder::new(text.as_bytes()).into_owned();
         let beginning = |text: &&str| text.as_bytes()[..text.len().min(PART)].into();
+        let (needles, filter) = needles(&secrets);
         Self(Some(Arc::new(Secrets {
-            needles: needles(&secrets),
+            needles,
+            filter,
             short: short.map(finder).collect(),
             beginnings: secrets.iter().map(beginning).collect(),
         })))
@@ -82,13 +87,13 @@ impl Redaction {
 impl Secrets {
     /// Whether there may be something to hide: fast, and rarely wrong.
     fn may_be_in(&self, text: &str) -> bool {
-        let may_be_in = |bytes: &[u8]| self.needles.iter().any(|form| form.may_be_in(bytes));
+        let may_be_in = |bytes: &[u8]| self.filter.may_be_in(bytes);
         if may_be_in(text.as_bytes())
             || self
                 .short
                 .iter()
                 .any(|short| short.find(text.as_bytes()).is_some())
-            || text.contains(ELLIPSIS)
+            || memmem::find(text.as_bytes(), ELLIPSIS.as_bytes()).is_some()
         {
             return true;
         }
