@@ -15,7 +15,7 @@ mod normal;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use filter::Filter;
 use memchr::memmem;
@@ -42,6 +42,9 @@ struct Secrets {
     beginnings: Vec<Box<[u8]>>,
 }
 
+/// All that are in use.
+static KNOWN: Mutex<Vec<Weak<Secrets>>> = Mutex::new(Vec::new());
+
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redaction").finish_non_exhaustive()
@@ -67,12 +70,33 @@ impl Redaction {
         let finder = |text: &&str| memmem::Finder::new(text.as_bytes()).into_owned();
         let beginning = |text: &&str| text.as_bytes()[..text.len().min(PART)].into();
         let (needles, filter) = needles(&secrets);
-        Self(Some(Arc::new(Secrets {
+        let secrets = Arc::new(Secrets {
             needles,
             filter,
             short: short.map(finder).collect(),
             beginnings: secrets.iter().map(beginning).collect(),
-        })))
+        });
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|known| known.strong_count() > 0);
+        known.push(Arc::downgrade(&secrets));
+        Self(Some(secrets))
+    }
+
+    /// The text without any secret that the process knows at this moment: for texts that are not one
+    /// request's, like the message of a panic.
+    pub fn apply_all(text: &str) -> Cow<'_, str> {
+        let known: Vec<_> = {
+            let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            known.iter().filter_map(Weak::upgrade).collect()
+        };
+        known
+            .into_iter()
+            .fold(Cow::Borrowed(text), |text, secrets| {
+                match Self(Some(secrets)).apply(&text) {
+                    Cow::Owned(shown) => Cow::Owned(shown),
+                    Cow::Borrowed(_) => text,
+                }
+            })
     }
 
     /// The text without the secrets.

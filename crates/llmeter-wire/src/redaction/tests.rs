@@ -112,6 +112,20 @@ fn parts_of_a_secret_are_hidden_wherever_they_are() {
 }
 
 #[test]
+fn secrets_in_use_are_known_to_all() {
+    let redaction = Redaction::new(["Kp7Zr2Xw9Qb"]);
+    let other = Redaction::new(["Gd5Mt8Yv3Ns"]);
+    let text = "Kp7Zr2Xw9Qb and Gd5Mt8Yv3Ns";
+    assert_eq!(Redaction::apply_all(text), "<redacted> and <redacted>");
+    drop(other);
+    assert_eq!(Redaction::apply_all(text), "<redacted> and Gd5Mt8Yv3Ns");
+    drop(redaction.clone());
+    assert_eq!(Redaction::apply_all(text), "<redacted> and Gd5Mt8Yv3Ns");
+    drop(redaction);
+    assert_eq!(Redaction::apply_all(text), text);
+}
+
+#[test]
 fn words_within_a_secret_stay_where_they_stand_for_themselves() {
     let redaction = Redaction::new(["https://user-of-localhost", "team=Inference-9"]);
     for text in [
