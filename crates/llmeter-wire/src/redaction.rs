@@ -9,13 +9,15 @@
 //! and in hexadecimal or decimal numbers. Parts that may be words, like `localhost`, are hidden from ten
 //! characters on, and whole. What cannot be recognised: shorter parts, other encodings, translations.
 
+mod filter;
 mod needles;
 mod normal;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use filter::Filter;
 use memchr::memmem;
 use needles::{Needles, PART, needles};
 use normal::Decoded;
@@ -25,7 +27,7 @@ const REDACTED: &str = "<redacted>";
 /// Shorter secrets are no secrets, and replacing them would garble any text.
 const SHORTEST: usize = 4;
 /// What an excerpt that was cut has there.
-const ELLIPSIS: char = '…';
+const ELLIPSIS: &str = "…";
 
 /// Secrets in all their forms. A clone shares them.
 #[derive(Clone, Default)]
@@ -33,11 +35,15 @@ pub struct Redaction(Option<Arc<Secrets>>);
 
 struct Secrets {
     needles: [Needles; 2],
+    filter: Filter,
     /// The short ones, which are found as they are and by themselves.
     short: Vec<memmem::Finder<'static>>,
     /// Beginnings, of which a cut may leave even less than a part.
     beginnings: Vec<Box<[u8]>>,
 }
+
+/// All that are in use.
+static KNOWN: Mutex<Vec<Weak<Secrets>>> = Mutex::new(Vec::new());
 
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,11 +69,34 @@ impl Redaction {
         let short = secrets.iter().filter(is_short);
         let finder = |text: &&str| memmem::Finder::new(text.as_bytes()).into_owned();
         let beginning = |text: &&str| text.as_bytes()[..text.len().min(PART)].into();
-        Self(Some(Arc::new(Secrets {
-            needles: needles(&secrets),
+        let (needles, filter) = needles(&secrets);
+        let secrets = Arc::new(Secrets {
+            needles,
+            filter,
             short: short.map(finder).collect(),
             beginnings: secrets.iter().map(beginning).collect(),
-        })))
+        });
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|known| known.strong_count() > 0);
+        known.push(Arc::downgrade(&secrets));
+        Self(Some(secrets))
+    }
+
+    /// The text without any secret that the process knows at this moment: for texts that are not one
+    /// request's, like the message of a panic.
+    pub fn apply_all(text: &str) -> Cow<'_, str> {
+        let known: Vec<_> = {
+            let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            known.iter().filter_map(Weak::upgrade).collect()
+        };
+        known
+            .into_iter()
+            .fold(Cow::Borrowed(text), |text, secrets| {
+                match Self(Some(secrets)).apply(&text) {
+                    Cow::Owned(shown) => Cow::Owned(shown),
+                    Cow::Borrowed(_) => text,
+                }
+            })
     }
 
     /// The text without the secrets.
@@ -82,13 +111,13 @@ impl Redaction {
 impl Secrets {
     /// Whether there may be something to hide: fast, and rarely wrong.
     fn may_be_in(&self, text: &str) -> bool {
-        let may_be_in = |bytes: &[u8]| self.needles.iter().any(|form| form.may_be_in(bytes));
+        let may_be_in = |bytes: &[u8]| self.filter.may_be_in(bytes);
         if may_be_in(text.as_bytes())
             || self
                 .short
                 .iter()
                 .any(|short| short.find(text.as_bytes()).is_some())
-            || text.contains(ELLIPSIS)
+            || memmem::find(text.as_bytes(), ELLIPSIS.as_bytes()).is_some()
         {
             return true;
         }

@@ -1,5 +1,4 @@
-//! What is searched for in normal forms: the parts of secrets, and a filter that is fast where there
-//! are none.
+//! What is searched for in normal forms: the parts of secrets.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,6 +6,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::filter::Filter;
 use super::normal;
 
 /// Parts of so many characters are hidden: they do not occur by chance.
@@ -35,12 +35,11 @@ pub(super) struct Needles {
     /// Windows of some lengths, each packed with its length.
     windows: HashSet<u128>,
     lengths: Vec<usize>,
-    filter: Filter,
 }
 
 impl Needles {
     /// A form in which letters and digits count, and those of other bytes.
-    fn new(counts: impl Fn(u8) -> bool, shortest: usize) -> Self {
+    fn new(counts: impl Fn(u8) -> bool) -> Self {
         let mut symbols = [0; 256];
         for byte in 0..=u8::MAX {
             if byte.is_ascii_alphanumeric() || counts(byte) {
@@ -51,7 +50,6 @@ impl Needles {
             symbols,
             windows: HashSet::new(),
             lengths: Vec::new(),
-            filter: Filter::new(shortest),
         }
     }
 
@@ -61,20 +59,21 @@ impl Needles {
     }
 
     /// Adds windows of this length, of text in normal form.
-    fn add(&mut self, symbols: &[u8], length: usize, is_wanted: impl Fn(usize) -> bool) {
+    fn add(
+        &mut self,
+        filter: &mut Filter,
+        symbols: &[u8],
+        length: usize,
+        is_wanted: impl Fn(usize) -> bool,
+    ) {
         for (at, window) in symbols.windows(length).enumerate() {
             if is_wanted(at) && self.windows.insert(packed(window)) {
-                self.filter.add(window);
+                filter.add(window);
                 if !self.lengths.contains(&length) {
                     self.lengths.push(length);
                 }
             }
         }
-    }
-
-    /// Whether parts may be in these bytes. Most texts without any end here.
-    pub(super) fn may_be_in(&self, bytes: &[u8]) -> bool {
-        !self.windows.is_empty() && self.filter.finds(&self.symbols, bytes)
     }
 
     /// Marks the bytes that parts are made of.
@@ -105,8 +104,8 @@ fn packed(window: &[u8]) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// All parts of all secrets, in the two forms in which they are searched.
-pub(super) fn needles(secrets: &[&str]) -> [Needles; 2] {
+/// All parts of all secrets, in the two forms in which they are searched, and the filter of both.
+pub(super) fn needles(secrets: &[&str]) -> ([Needles; 2], Filter) {
     let undone: Vec<Vec<u8>> = secrets.iter().map(|text| normal::undone(text)).collect();
     let mut marks = HashSet::new();
     for secret in undone.iter().map(Vec::as_slice) {
@@ -117,30 +116,33 @@ pub(super) fn needles(secrets: &[&str]) -> [Needles; 2] {
                 .filter(|byte| !byte.is_ascii() || !is_dropped(*byte)),
         );
     }
+    let mut filter = Filter::new(marks.iter().copied());
     // With the marks that secrets have, and without: those may be separators, too.
-    let mut marked = Needles::new(|byte| marks.contains(&byte), PART);
-    let mut plain = Needles::new(|_| false, SPACED_PART);
+    let mut marked = Needles::new(|byte| marks.contains(&byte));
+    let mut plain = Needles::new(|_| false);
     for (raw, undone) in secrets.iter().zip(&undone) {
         let wordy = Wordy::new(undone, &marked);
         let whole = marked.symbols(undone);
-        marked.add(&whole, PART, |at| !wordy.is_word(at, PART));
-        marked.add(&whole, WORDY_PART, |_| true);
+        marked.add(&mut filter, &whole, PART, |at| !wordy.is_word(at, PART));
+        marked.add(&mut filter, &whole, WORDY_PART, |_| true);
         if (PART..WORDY_PART).contains(&whole.len()) {
-            marked.add(&whole, whole.len(), |_| true);
+            marked.add(&mut filter, &whole, whole.len(), |_| true);
         }
         let wordy = Wordy::new(undone, &plain);
         let letters = plain.symbols(undone);
-        plain.add(&letters, SPACED_PART, |at| !wordy.is_word(at, SPACED_PART));
-        plain.add(&letters, WORDY_PART, |_| true);
+        plain.add(&mut filter, &letters, SPACED_PART, |at| {
+            !wordy.is_word(at, SPACED_PART)
+        });
+        plain.add(&mut filter, &letters, WORDY_PART, |_| true);
         if (SPACED_PART..WORDY_PART).contains(&letters.len()) {
-            plain.add(&letters, letters.len(), |_| true);
+            plain.add(&mut filter, &letters, letters.len(), |_| true);
         }
         for (text, length) in encodings(raw.as_bytes()) {
             let symbols = plain.symbols(text.as_bytes());
-            plain.add(&symbols, length, |_| true);
+            plain.add(&mut filter, &symbols, length, |_| true);
         }
     }
-    [marked, plain]
+    ([marked, plain], filter)
 }
 
 /// A text in base64 at all offsets, in hexadecimal and in decimal numbers, with the lengths of parts.
@@ -217,122 +219,4 @@ impl Wordy {
     fn is_word(&self, at: usize, length: usize) -> bool {
         self.words[at..at + length].iter().all(|is_word| *is_word)
     }
-}
-
-/// Tells by a few looks at a text that no window is in it.
-///
-/// Any window has a piece of four bytes at a place that is a multiple of [`step`](Self::step), and
-/// more of them around it.
-#[derive(Clone)]
-struct Filter {
-    /// Which pieces windows have, by their hash: one bit each.
-    pieces: Vec<u64>,
-    /// How many different pieces the table is made for.
-    count: usize,
-    known: HashSet<u32>,
-    /// Bits of a hash that are no place in the table.
-    shift: u32,
-    shortest: usize,
-}
-
-/// Bytes of a piece.
-const PIECE: usize = 4;
-/// Symbols that are looked at together.
-const BLOCK: usize = 512;
-const SMALLEST_TABLE: usize = 1 << 10;
-
-impl Filter {
-    fn new(shortest: usize) -> Self {
-        Self {
-            pieces: vec![0; SMALLEST_TABLE],
-            count: 0,
-            known: HashSet::new(),
-            shift: 32 - (SMALLEST_TABLE * 64).trailing_zeros(),
-            shortest,
-        }
-    }
-
-    fn add(&mut self, window: &[u8]) {
-        for piece in window.windows(PIECE) {
-            let piece = number(piece);
-            if !self.known.insert(piece) {
-                continue;
-            }
-            self.count += 1;
-            // Some fifty bits for each, so that few others are taken for them.
-            if self.count > self.pieces.len() * 64 / 50 && self.pieces.len() < SMALLEST_TABLE << 6 {
-                self.pieces = vec![0; self.pieces.len() * 4];
-                self.shift -= 2;
-                let known = std::mem::take(&mut self.known);
-                known.iter().for_each(|piece| self.set(*piece));
-                self.known = known;
-            }
-            self.set(piece);
-        }
-    }
-
-    fn set(&mut self, piece: u32) {
-        let bit = self.bit(piece);
-        self.pieces[bit / 64] |= 1 << (bit % 64);
-    }
-
-    fn bit(&self, piece: u32) -> usize {
-        (piece.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
-    }
-
-    fn has(&self, piece: &[u8; PIECE]) -> bool {
-        let bit = self.bit(u32::from_le_bytes(*piece));
-        self.pieces
-            .get(bit / 64)
-            .is_some_and(|bits| bits >> (bit % 64) & 1 != 0)
-    }
-
-    fn finds(&self, symbols: &[u8; 256], bytes: &[u8]) -> bool {
-        let mut buffer = [0; 2 * BLOCK];
-        let mut kept = 0;
-        for block in bytes.chunks(BLOCK) {
-            for byte in block {
-                let symbol = symbols[usize::from(*byte)];
-                buffer[kept & (2 * BLOCK - 1)] = symbol;
-                kept += usize::from(symbol != 0);
-            }
-            if self.finds_in(&buffer[..kept]) {
-                return true;
-            }
-            // A window may lie across the end.
-            let over = kept.min(self.shortest - 1);
-            buffer.copy_within(kept - over..kept, 0);
-            kept = over;
-        }
-        false
-    }
-
-    fn finds_in(&self, found: &[u8]) -> bool {
-        let step = self.shortest - PIECE + 1;
-        let mut at = 0;
-        while let Some(piece) = found.get(at..).and_then(<[u8]>::first_chunk) {
-            if self.has(piece) && self.is_window_around(found, at) {
-                return true;
-            }
-            at += step;
-        }
-        false
-    }
-
-    /// Whether there are as many pieces in a row as the shortest window has.
-    fn is_window_around(&self, found: &[u8], at: usize) -> bool {
-        let is_piece = |at: &usize| {
-            let piece = found.get(*at..).and_then(<[u8]>::first_chunk);
-            piece.is_some_and(|piece| self.has(piece))
-        };
-        let least = self.shortest - PIECE;
-        let before = (0..at).rev().take(least).take_while(is_piece).count();
-        let after = (at + 1..).take(least).take_while(is_piece).count();
-        before + after >= least
-    }
-}
-
-fn number(piece: &[u8]) -> u32 {
-    let bytes = piece.first_chunk().copied().unwrap_or_default();
-    u32::from_le_bytes(bytes)
 }

@@ -112,6 +112,20 @@ fn parts_of_a_secret_are_hidden_wherever_they_are() {
 }
 
 #[test]
+fn secrets_in_use_are_known_to_all() {
+    let redaction = Redaction::new(["Kp7Zr2Xw9Qb"]);
+    let other = Redaction::new(["Gd5Mt8Yv3Ns"]);
+    let text = "Kp7Zr2Xw9Qb and Gd5Mt8Yv3Ns";
+    assert_eq!(Redaction::apply_all(text), "<redacted> and <redacted>");
+    drop(other);
+    assert_eq!(Redaction::apply_all(text), "<redacted> and Gd5Mt8Yv3Ns");
+    drop(redaction.clone());
+    assert_eq!(Redaction::apply_all(text), "<redacted> and Gd5Mt8Yv3Ns");
+    drop(redaction);
+    assert_eq!(Redaction::apply_all(text), text);
+}
+
+#[test]
 fn words_within_a_secret_stay_where_they_stand_for_themselves() {
     let redaction = Redaction::new(["https://user-of-localhost", "team=Inference-9"]);
     for text in [
@@ -232,5 +246,27 @@ proptest! {
     ) {
         let redaction = Redaction::new([&*secret]);
         prop_assert!(matches!(redaction.apply(&text), Cow::Borrowed(_)), "{text}");
+    }
+
+    #[test]
+    fn the_filter_lets_every_text_through_in_which_something_is_hidden(
+        secret in "([A-Z][0-9][a-z]|[a-z]{1,12}|[0-9][-_/+.][A-Za-z]|é){2,20}",
+        parts in prop::collection::vec(
+            (any::<prop::sample::Index>(), 1_usize..14, "[ .,/é-]{0,3}|[ ]{600}|[a-z ]{0,40}"),
+            1..6,
+        ),
+    ) {
+        let redaction = Redaction::new([&*secret, "ya29.a0AfH6SMBx7Zq"]);
+        let letters: Vec<char> = secret.chars().collect();
+        let mut text = String::new();
+        for (from, length, between) in &parts {
+            let from = from.index(letters.len());
+            text.extend(&letters[from..letters.len().min(from + length)]);
+            text.push_str(between);
+        }
+        if let Some(secrets) = &redaction.0 {
+            let is_hidden = matches!(secrets.hide(&text), Cow::Owned(_));
+            prop_assert!(!is_hidden || secrets.may_be_in(&text), "{secret}: {text}");
+        }
     }
 }

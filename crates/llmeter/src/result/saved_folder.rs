@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::cloud_folder;
 use super::folder::{CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
-use crate::base::file::{self, Access};
+use crate::base::file::{self, Access, MAX_DATA_FILE};
 use crate::base::runtime::block_on;
 use crate::storage::{CloudUrl, Location, Store, Usable, delete};
 use crate::{Error, Result};
@@ -92,7 +92,8 @@ async fn copy_small_files(from: CloudUrl, to: PathBuf) -> Result<Vec<String>> {
         if names.iter().any(|found| found == name) {
             let path = to.join(name);
             let mut file = made(&path)?;
-            store.get_into(name, &mut file).await?;
+            let limit = Some(MAX_DATA_FILE);
+            store.get_into(name, &mut file, limit).await?;
         }
     }
     Ok(names)
@@ -107,7 +108,7 @@ async fn copy_responses(url: CloudUrl, path: PathBuf) -> Result<()> {
         delete(&temporary)?;
         let mut file = made(&temporary)?;
         // Without both, the run came to its end meanwhile: its file is there now.
-        if store.get_into(RESPONSES_FILE, &mut file).await?
+        if store.get_into(RESPONSES_FILE, &mut file, None).await?
             || append_parts(&store, &mut file).await?
         {
             return std::fs::rename(&temporary, &path).map_err(Error::io("writing", &path));
@@ -124,7 +125,7 @@ async fn copy_responses(url: CloudUrl, path: PathBuf) -> Result<()> {
 async fn append_parts(store: &Store, file: &mut File) -> Result<bool> {
     let parts = cloud_folder::parts(store).await?;
     for part in &parts {
-        if !store.get_into(part, file).await? {
+        if !store.get_into(part, file, None).await? {
             return Ok(false);
         }
     }

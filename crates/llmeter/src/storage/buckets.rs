@@ -7,10 +7,11 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use serde_json::Value;
 
 use super::aws_credentials;
 use super::cloud_url::{CloudUrl, Provider};
-use super::limits::Limited;
+use super::limits::{Carried, Limited};
 use crate::aws::Profile;
 use llmeter_wire::redaction::Redaction;
 
@@ -41,34 +42,42 @@ pub(super) type Hide = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub(super) struct StoreSecrets {
     fixed: Redaction,
     renewed: Option<Hide>,
+    /// Those that the store's client got by itself, as tokens for a key.
+    carried: Carried,
 }
 
 impl StoreSecrets {
-    fn new(values: impl IntoIterator<Item = Option<String>>, renewed: Option<Hide>) -> Self {
+    fn new(
+        values: impl IntoIterator<Item = Option<String>>,
+        renewed: Option<Hide>,
+        connector: &Limited,
+    ) -> Self {
         let values: Vec<String> = values.into_iter().flatten().collect();
         Self {
             fixed: Redaction::new(values.iter().map(String::as_str)),
             renewed,
+            carried: connector.carried(),
         }
     }
 
     /// A store's text without the secrets.
     pub(super) fn redact(&self, text: &str) -> String {
-        let text = self.fixed.apply(text);
+        let text = self.carried.redact(&self.fixed.apply(text));
         match &self.renewed {
             Some(hide) => hide(&text),
-            None => text.into_owned(),
+            None => text,
         }
     }
 }
 
 /// The bucket that a URL names, with what the environment says about its provider.
 pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>, StoreSecrets)> {
+    let connector = Limited::default();
     Ok(match url.provider {
         Provider::S3 => {
-            let (builder, secrets) = s3(&url.bucket);
+            let (builder, secrets) = s3(&url.bucket, &connector);
             (
-                Arc::new(builder.with_http_connector(Limited).build()?),
+                Arc::new(builder.with_http_connector(connector).build()?),
                 secrets,
             )
         }
@@ -79,11 +88,11 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
             });
             let builder = limited.with_bucket_name(&url.bucket);
             let secret = builder.get_config_value(&GoogleConfigKey::ServiceAccountKey);
-            let secrets = StoreSecrets::new([secret], None);
+            let secrets = StoreSecrets::new(account_secrets(secret), None, &connector);
             (
                 Arc::new(
                     builder
-                        .with_http_connector(Limited)
+                        .with_http_connector(connector)
                         .with_retry(retries())
                         .build()?,
                 ),
@@ -102,12 +111,12 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
                 AzureConfigKey::SasKey,
                 AzureConfigKey::Token,
             ];
-            let secrets =
-                StoreSecrets::new(keys.iter().map(|key| builder.get_config_value(key)), None);
+            let values = keys.iter().map(|key| builder.get_config_value(key));
+            let secrets = StoreSecrets::new(values, None, &connector);
             (
                 Arc::new(
                     builder
-                        .with_http_connector(Limited)
+                        .with_http_connector(connector)
                         .with_retry(retries())
                         .build()?,
                 ),
@@ -117,7 +126,7 @@ pub(super) fn open(url: &CloudUrl) -> object_store::Result<(Arc<dyn ObjectStore>
     })
 }
 
-fn s3(bucket: &str) -> (AmazonS3Builder, StoreSecrets) {
+fn s3(bucket: &str, connector: &Limited) -> (AmazonS3Builder, StoreSecrets) {
     let from_env = AmazonS3Builder::from_env();
     let limited = LIMITS.iter().fold(from_env, |builder, (key, limit)| {
         builder.with_config(AmazonS3ConfigKey::Client(*key), *limit)
@@ -136,7 +145,7 @@ fn s3(bucket: &str) -> (AmazonS3Builder, StoreSecrets) {
     }
     let keys = [AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
     let known = keys.iter().map(|key| builder.get_config_value(key));
-    let secrets = StoreSecrets::new(known, renewed);
+    let secrets = StoreSecrets::new(known, renewed, connector);
     let is_unset = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
         keys.iter()
             .all(|key| builder.get_config_value(key).is_none())
@@ -161,6 +170,26 @@ fn s3(bucket: &str) -> (AmazonS3Builder, StoreSecrets) {
         builder = builder.with_allow_http(true);
     }
     (builder, secrets)
+}
+
+/// The secrets of a service account's key, which is JSON: all of it would hide words like its project's.
+fn account_secrets(key: Option<String>) -> Vec<Option<String>> {
+    let Some(key) = key else { return Vec::new() };
+    let Ok(Value::Object(fields)) = serde_json::from_str(&key) else {
+        return vec![Some(key)];
+    };
+    let secret = [
+        "private_key",
+        "private_key_id",
+        "client_secret",
+        "refresh_token",
+    ];
+    let values = secret.iter().filter_map(|name| fields.get(*name)?.as_str());
+    // The lines of a PEM file; the marks around them are no secret.
+    let lines = values
+        .flat_map(str::lines)
+        .filter(|line| !line.starts_with("-----"));
+    lines.map(|line| Some(line.to_owned())).collect()
 }
 
 /// Where credentials for a provider come from, for messages.

@@ -1,11 +1,14 @@
-//! Limits of what a store says that is no object: lists, acknowledgements, errors.
+//! What lies between a store and its connection: limits of what it says that is no object (lists,
+//! acknowledgements, errors), and the secrets that requests carry.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
+use llmeter_wire::redaction::Redaction;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -19,15 +22,107 @@ const MAX_LISTS: usize = 64 << 20;
 /// Timeout of a whole list, and of the body of any response that is no object.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// reqwest within these limits.
-#[derive(Debug)]
-pub(super) struct Limited;
+/// Headers of requests that are secrets. Signatures are none: each request has its own.
+const SECRET_HEADERS: [&str; 4] = [
+    "authorization",
+    "x-amz-security-token",
+    "x-aws-ec2-metadata-token",
+    "metadata-token",
+];
+/// Fields of requests for tokens that are secrets.
+const SECRET_FIELDS: [&str; 5] = [
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "refresh_token",
+    "subject_token",
+];
+/// How many of the latest secrets are known: tokens are renewed, and a response may speak of the
+/// one before.
+const MAX_CARRIED: usize = 8;
+/// Bytes of a request for a token.
+const MAX_FORM: usize = 64 << 10;
+
+/// reqwest within these limits. A clone is of the same store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Limited {
+    carried: Carried,
+}
+
+/// The secrets that requests have carried of late, however the store's client came by them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Carried(Arc<Mutex<VecDeque<(String, Redaction)>>>);
+
+impl Limited {
+    pub(super) fn carried(&self) -> Carried {
+        self.carried.clone()
+    }
+}
+
+impl Carried {
+    /// A text without them.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let known: Vec<_> = self
+            .known()
+            .iter()
+            .map(|(_, known)| known.clone())
+            .collect();
+        let hide = |text: String, known: &Redaction| known.apply(&text).into_owned();
+        known.iter().fold(text.to_owned(), hide)
+    }
+
+    fn known(&self) -> MutexGuard<'_, VecDeque<(String, Redaction)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, request: &HttpRequest) {
+        for value in SECRET_HEADERS
+            .iter()
+            .flat_map(|name| request.headers().get_all(*name))
+        {
+            let Ok(value) = value.to_str() else { continue };
+            match value.split_once(' ') {
+                Some((scheme, _)) if scheme.starts_with("AWS4-") || scheme == "SharedKey" => {}
+                Some((_, token)) => self.add(token.trim()),
+                None => self.add(value),
+            }
+        }
+        let is_form = request.headers().get("content-type").is_some_and(|kind| {
+            kind.as_bytes()
+                .starts_with(b"application/x-www-form-urlencoded")
+        });
+        if let Some(form) = request
+            .body()
+            .as_bytes()
+            .filter(|form| is_form && form.len() <= MAX_FORM)
+        {
+            for (name, value) in url::form_urlencoded::parse(form) {
+                if SECRET_FIELDS.contains(&&*name) {
+                    self.add(&value);
+                }
+            }
+        }
+    }
+
+    fn add(&self, secret: &str) {
+        let mut known = self.known();
+        if known.iter().all(|(known, _)| known != secret) {
+            known.truncate(MAX_CARRIED - 1);
+            known.push_front((secret.to_owned(), Redaction::new([secret])));
+        }
+    }
+}
 
 impl HttpConnector for Limited {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
         let listed = Arc::default();
-        Ok(HttpClient::new(Service { inner, listed }))
+        let carried = self.carried();
+        Ok(HttpClient::new(Service {
+            inner,
+            listed,
+            carried,
+        }))
     }
 }
 
@@ -35,11 +130,13 @@ impl HttpConnector for Limited {
 struct Service {
     inner: HttpClient,
     listed: Arc<AtomicUsize>,
+    carried: Carried,
 }
 
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.carried.note(&request);
         let is_get = request.method().as_str() == "GET";
         let query = request.uri().query().unwrap_or_default();
         let is_list = query.contains("list-type=") || query.contains("comp=list");
@@ -108,7 +205,7 @@ mod tests {
         });
         let server = server.start().unwrap();
         let options = ClientOptions::new().with_allow_http(true);
-        let client = Limited.connect(&options).unwrap();
+        let client = Limited::default().connect(&options).unwrap();
         let get = async |path: &str| {
             let uri = format!("http://{}{path}", server.address());
             let request = http::Request::get(uri).body(Vec::new().into()).unwrap();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cloud_url::{ACCEPTED, CloudUrl, Provider};
 use super::{Store, local};
+use crate::base::file::MAX_DATA_FILE;
 use crate::base::runtime::{block_on, run_on_thread};
 use crate::{Error, Result, Setting};
 
@@ -126,10 +127,10 @@ impl Location {
         }
     }
 
-    /// Reads a whole file.
+    /// Reads a whole file of at most [`MAX_DATA_FILE`](super::files::MAX_DATA_FILE) bytes.
     ///
     /// # Errors
-    /// If there is none, or it cannot be read.
+    /// If there is none, it is larger, or it cannot be read.
     pub async fn read(&self) -> Result<Vec<u8>> {
         run_on_thread(self.clone().reading()).await
     }
@@ -201,7 +202,10 @@ impl Location {
                 Usable::Local(path) => local::read(path).map(Some),
                 Usable::Cloud(url) => {
                     let mut content = Vec::new();
-                    let found = Store::open(url)?.get_into("", &mut content).await?;
+                    let store = Store::open(url)?;
+                    let found = store
+                        .get_into("", &mut content, Some(MAX_DATA_FILE))
+                        .await?;
                     Ok(found.then_some(content))
                 }
             }

@@ -26,7 +26,12 @@ impl Store {
         match self.0 {}
     }
 
-    pub(crate) async fn get_into(&self, _: &str, _: &mut (impl Write + Send)) -> Result<bool> {
+    pub(crate) async fn get_into(
+        &self,
+        _: &str,
+        _: &mut (impl Write + Send),
+        _: Option<u64>,
+    ) -> Result<bool> {
         match self.0 {}
     }
 

@@ -15,6 +15,7 @@ use object_store::{
 use super::buckets::{self, StoreSecrets};
 use super::limits::TIMEOUT;
 use super::{CloudUrl, reason};
+use crate::base::file::{FileProblem, MAX_DATA_FILE};
 use crate::{Error, Result};
 
 /// Files above this size are uploaded in pieces of this size, or larger ones where there would be
@@ -64,10 +65,13 @@ impl Store {
         })
     }
 
-    /// Reads a whole object.
+    /// Reads a whole object of at most [`MAX_DATA_FILE`] bytes.
     pub(crate) async fn get(&self, name: &str) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        if self.get_into(name, &mut content).await? {
+        if self
+            .get_into(name, &mut content, Some(MAX_DATA_FILE))
+            .await?
+        {
             return Ok(content);
         }
         Err(Error::Storage {
@@ -77,8 +81,14 @@ impl Store {
         })
     }
 
-    /// Appends an object to a file; `false` if there is no such object.
-    pub(crate) async fn get_into(&self, name: &str, to: &mut (impl Write + Send)) -> Result<bool> {
+    /// Appends an object to a file; `false` if there is no such object. One of more bytes than `limit`
+    /// is refused as a file of this machine is, and read no further.
+    pub(crate) async fn get_into(
+        &self,
+        name: &str,
+        to: &mut (impl Write + Send),
+        limit: Option<u64>,
+    ) -> Result<bool> {
         let failed = |error: StoreError| self.failed("reading", name, &error);
         let found = match self.bucket.get(&self.key(name)?).await {
             Ok(found) => found,
@@ -87,11 +97,24 @@ impl Store {
             }
             Err(error) => return Err(failed(error)),
         };
+        let shown = || self.url.below(name).to_string();
+        let is_too_large = |size: u64| limit.filter(|limit| size > *limit);
+        let mut size = found.meta.size;
         let mut pieces = found.into_stream();
-        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
-            let written = to.write_all(&piece);
-            let shown = self.url.below(name).to_string();
-            written.map_err(Error::io("writing a copy of", shown))?;
+        if is_too_large(size).is_none() {
+            size = 0;
+            while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+                size += piece.len() as u64;
+                if is_too_large(size).is_some() {
+                    break;
+                }
+                let written = to.write_all(&piece);
+                written.map_err(Error::io("writing a copy of", shown()))?;
+            }
+        }
+        if let Some(limit) = is_too_large(size) {
+            let problem = FileProblem::TooLarge(limit);
+            return Err(Error::io("reading", shown())(problem.into()));
         }
         Ok(true)
     }
