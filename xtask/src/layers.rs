@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["result"],
     &["load", "callback", "cost", "run"],
     &["probe", "experiment"],
-    &["report"],
+    &["report", "export"],
     &["mlflow"],
 ];
 

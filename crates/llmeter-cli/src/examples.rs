@@ -43,6 +43,44 @@ limit of the whole test; --max-failures and --stop-on-error-rate end it with the
 The knee is the last level before latency (TTLT p50) grows by a larger factor than throughput (output
 tokens/s, or requests where they are not known).";
 
+pub(crate) const HEATMAP_EXAMPLES: &str = "\
+Examples:
+  llmeter heatmap --base-url http://localhost:8000/v1 --model my-model \\
+                  --tokenizer tiktoken:o200k_base --input-lengths 64,256,1024 \\
+                  --output-lengths 16,64,256 --requests-per-combination 10 --clients 4 \\
+                  --run-name lengths
+      90 requests: prompts of exactly 64, 256 and 1024 tokens, each with three limits of the output.
+  llmeter show runs/lengths
+      Print the tables again.
+
+Prompts begin at different places of the text, so that a server's cache of prompts helps none. How long the
+output is, is up to the model: the limit is no length. Servers have fields for that, such as vLLM's
+--extra ignore_eos=true. The second set of tables is by the tokens that were counted.";
+
+pub(crate) const AB_EXAMPLES: &str = "\
+Examples:
+  llmeter ab --a a.toml --b b.toml --requests 10 --clients 4 --max-requests 4000
+      Blocks of 40 requests to each, in turn, until it is known whether TTFT p50 differs.
+  llmeter ab --a a.toml --b b.toml --metric output_tps --margin 2% --max-duration 10m \\
+             --run-name old-new
+      By throughput, where 2 % do not matter, for ten minutes at most.
+  llmeter show runs/old-new
+      Print the answer again.
+
+The files are those of `llmeter run --config`; flags win over them, and a block is one such run (default: 10
+requests for each client). Each round has a block of each variant in an order that is drawn anew, so that
+drift is in all of them alike. Looking at the result while it comes is accounted for: docs/experiments.md
+names the method. Limits are those of the whole test.";
+
+pub(crate) const EXPORT_EXAMPLES: &str = "\
+Examples:
+  llmeter export runs/20260102-0304 --format benchmark-report-0.2.1 --output report.yaml
+      The Benchmark Report of llm-d, which its dashboard reads.
+  llmeter export runs/20260102-0304 --format aiperf-jsonl > profile_export.jsonl
+      A record for each request, as AIPerf writes them.
+
+What llmeter does not know is left out.";
+
 pub(crate) const RUN_EXAMPLES: &str = "\
 Examples:
   llmeter run --base-url https://api.openai.com/v1 --model gpt-4o-mini \\

@@ -38,7 +38,9 @@
 //! | [`storage`] | local and cloud paths behind one type |
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
+//! | [`experiment`] | several runs that answer one question |
 //! | [`report`] | results as text and charts |
+//! | [`export`] | results in the forms of other tools |
 //!
 //! # Cargo features
 //!
@@ -60,6 +62,7 @@ pub mod callback;
 pub mod cost;
 pub mod endpoint;
 pub mod experiment;
+pub mod export;
 pub mod load;
 #[cfg(feature = "mlflow")]
 pub mod mlflow;

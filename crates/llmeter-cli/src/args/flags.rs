@@ -256,6 +256,29 @@ impl Subset for OfLoadTest {
     }
 }
 
+/// The run of a heatmap: `heatmap`, which makes its own payloads and sends each once.
+#[derive(Debug)]
+pub(crate) enum OfHeatmap {}
+
+impl Subset for OfHeatmap {
+    fn has(setting: Setting) -> bool {
+        !matches!(
+            setting,
+            Setting::Prompt
+                | Setting::Image
+                | Setting::Document
+                | Setting::Audio
+                | Setting::Video
+                | Setting::Payload
+                | Setting::MaxTokens
+                | Setting::Requests
+                | Setting::Duration
+                | Setting::LowMemory
+                | Setting::Calibrate
+        )
+    }
+}
+
 /// Endpoint and payload: `payload`.
 #[derive(Debug)]
 pub(crate) enum OfPayload {}

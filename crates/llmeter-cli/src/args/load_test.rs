@@ -40,6 +40,15 @@ pub(crate) struct LoadTestArguments {
     /// Keep the levels that a test of this name has completed, and repeat those that were broken off
     #[arg(long, requires = "run_name", help_heading = "Output")]
     pub(crate) resume: bool,
+    /// Repeat the whole test so often, and tell how figures differ between repeats
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "resume",
+        help_heading = "Load"
+    )]
+    pub(crate) repeat: Option<u32>,
     #[command(flatten)]
     flags: Flags<OfLoadTest>,
     #[command(flatten)]
@@ -63,6 +72,7 @@ impl LoadTestArguments {
             trust: self.trust,
             callback_files: self.callback_files.clone(),
             no_callbacks: false,
+            repeat: None,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What can be written on the command line.
 
+mod ab;
+mod export;
 mod flags;
+mod heatmap;
 mod load_test;
 mod payload;
 mod probe;
@@ -13,8 +16,11 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
 
-pub(crate) use flags::{Flags, OfCost, OfLoadTest, OfMlflow, OfRun, Subset};
+pub(crate) use ab::AbArguments;
+pub(crate) use export::ExportArguments;
+pub(crate) use flags::{Flags, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, Subset};
 use flags::{OfPayload, OfProbe};
+pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
@@ -47,6 +53,10 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Measure an endpoint at several numbers of clients, and find the knee of its curve
     LoadTest(Box<LoadTestArguments>),
+    /// Measure latency by the lengths of prompt and output
+    Heatmap(Box<HeatmapArguments>),
+    /// Compare two or more configurations by alternating blocks, until the answer is known
+    Ab(Box<AbArguments>),
     /// Send one request; show every phase and frame, and the likely cause if it fails
     Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything
@@ -57,6 +67,8 @@ pub(crate) enum Command {
     Cost(Box<CostArguments>),
     /// Log a finished run to an MLflow tracking server
     Mlflow(Box<MlflowArguments>),
+    /// Write a run in the form of another tool
+    Export(ExportArguments),
     /// List the available callbacks, or write a file for one
     Callbacks(CallbacksArguments),
     /// Measure what this machine adds to the reported times

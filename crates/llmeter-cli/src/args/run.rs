@@ -37,4 +37,13 @@ pub(crate) struct RunArguments {
     /// With --from: run without the saved run's callbacks
     #[arg(long, requires = "from", help_heading = "Callbacks")]
     pub(crate) no_callbacks: bool,
+    /// Repeat the run so often, and tell how figures differ between repeats
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "calibrate",
+        help_heading = "Load"
+    )]
+    pub(crate) repeat: Option<u32>,
 }

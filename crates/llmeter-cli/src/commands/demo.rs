@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use llmeter::experiment::{LoadTest, TestEnd};
 use llmeter::payload::Payload;
 use llmeter::result::RunFolder;
-use llmeter::{Interrupt, Load, OpenAiChat, RunConfig, RunResult, Runner, report};
+use llmeter::{Interrupt, OpenAiChat, RunConfig, report};
 use llmeter_sim::{SimConfig, Simulator};
 
 use crate::args::DemoArguments;
@@ -51,49 +52,33 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
         SENDING_TIME.as_secs(),
     ))?;
 
-    let base = RunConfig::new(Arc::new(endpoint), payloads)
-        .load(Load::Duration(SENDING_TIME))
-        .output(&arguments.output);
     arguments.output.check(llmeter::Setting::Output)?;
     let name = format!("demo-{}", llmeter::default_run_name());
     let session = RunFolder::create_group(&arguments.output, &name)?;
-    let mut results: Vec<RunResult> = Vec::new();
-    let mut is_saved = true;
-    for clients in CONCURRENCY_LEVELS {
-        let mut runner = Runner::new(base.clone()).interrupted_by(interrupt.clone());
-        let label = format!("{clients:>3} clients");
-        if let Some(display) = progress::display(arguments.quiet, &label) {
-            runner = runner.observe(display);
-        }
-        let result = runner.run_blocking_with(|run| {
-            run.clients = clients;
-            run.output = Some(session.clone());
-            run.run_name = Some(format!("{clients:05}-clients"));
-            run.run_description = Some("llmeter demo".to_owned());
-        })?;
-        is_saved = result.unwritten.is_empty();
-        results.push(result);
-        if interrupt.is_stopped() || !is_saved {
-            break;
-        }
-    }
-    output::text(&report::sweep_within(&results, output::width()))?;
-    if let Some(last) = results.last() {
+    let mut base = RunConfig::new(Arc::new(endpoint), payloads).output(&arguments.output);
+    base.run_name = session.file_name();
+    base.run_description = Some("llmeter demo".to_owned());
+    let quiet = arguments.quiet;
+    let test = LoadTest::new(base, CONCURRENCY_LEVELS)
+        .duration(SENDING_TIME)
+        .interrupted_by(interrupt)
+        .observe(move |clients| progress::display(quiet, &format!("{clients:>3} clients")))
+        .run_blocking()?;
+    output::text(&report::load_test_within(&test, output::width()))?;
+    if let Some(last) = test.results.values().next_back() {
         output::text(&format!(
             "\n{}",
             report::summary_within(last, output::width())
         ))?;
     }
     output::text(&format!(
-        "\nEach concurrency level has its own run folder in {session}; `llmeter show DIR` prints its summary.\n\
+        "\nEach concurrency level has its own run folder in {session}; `llmeter show {session}` prints the table again.\n\
          Next:\n  llmeter run --base-url URL --model ID --prompt TEXT --clients 8 --requests 10\n"
     ))?;
     simulator.stop()?;
-    Ok(if interrupt.is_stopped() {
-        Exit::Interrupted
-    } else if !is_saved {
-        Exit::NotSaved
-    } else {
-        Exit::Done
+    Ok(match test.ended_by {
+        Some(TestEnd::Interrupted) => Exit::Interrupted,
+        Some(TestEnd::Unwritten(_)) => Exit::NotSaved,
+        _ => Exit::Done,
     })
 }

@@ -1,12 +1,12 @@
 //! `llmeter load-test`.
 
 use anyhow::Result;
-use llmeter::experiment::{LoadTest, LoadTestResult, TestEnd};
+use llmeter::experiment::{LoadTest, LoadTestResult, Repeat, TestEnd};
 use llmeter::{Interrupt, Verdict, report};
 use serde_json::{Map, Value, json};
 
-use super::failure;
 use super::run::plan;
+use super::{failure, repeat};
 use crate::args::LoadTestArguments;
 use crate::exit::Exit;
 use crate::{output, progress, settings, signals};
@@ -36,6 +36,10 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
     }
     if arguments.resume {
         test = test.resume();
+    }
+    if let Some(times) = arguments.repeat {
+        let repeat = Repeat::of_load_test(test, times as usize).interrupted_by(interrupt.clone());
+        return repeat::carry_out(&repeat, &interrupt, json, strict);
     }
     let result = match test.run_blocking() {
         Ok(result) => result,
@@ -78,6 +82,7 @@ pub(super) fn print(test: &LoadTestResult, is_json: bool) -> Result<()> {
                 _ => None,
             },
             "levels": levels,
+            "missing": test.missing,
         });
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }

@@ -1,16 +1,20 @@
 //! One file for each command.
 
+mod ab;
 mod calibrate;
 mod callbacks;
 mod completions;
 mod cost;
 mod demo;
+mod export;
 mod failure;
+mod heatmap;
 mod load_test;
 mod man;
 mod mlflow;
 mod payload;
 mod probe;
+mod repeat;
 mod run;
 mod show;
 mod simulate;
@@ -27,6 +31,9 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::LoadTest(arguments) => load_test::load_test(&arguments),
+        Command::Heatmap(arguments) => heatmap::heatmap(&arguments),
+        Command::Ab(arguments) => ab::ab(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),

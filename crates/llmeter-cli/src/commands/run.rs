@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use llmeter::api::output_limit;
+use llmeter::experiment::Repeat;
 use llmeter::payload::Payload;
 use llmeter::result::Unwritten;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
-use super::{calibrate, failure, mlflow};
+use super::{calibrate, failure, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -30,6 +31,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
+    if let Some(times) = arguments.repeat {
+        let repeat = Repeat::of_run(config, times as usize)
+            .interrupted_by(interrupt.clone())
+            .observe(move |number| progress::display(quiet, &format!("repeat {number}")));
+        return repeat::carry_out(&repeat, &interrupt, json, strict);
+    }
     let mut calibration = None;
     if calibrates {
         calibration = measure_machine(&config, &interrupt, quiet)?;
@@ -105,10 +112,19 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The run that arguments and files describe, once the user agrees to it; `None` if not. To be called
-/// before signals are caught, so that one ends a question.
+/// The run that arguments and files describe, once the user [agreed] to it.
 pub(super) fn plan(arguments: &RunArguments, given: &Given) -> Result<Option<RunConfig>> {
-    let mut config = settings::config(arguments, given)?;
+    let config = settings::config(arguments, given)?;
+    agreed(config, arguments, given)
+}
+
+/// The run, once the user agrees to where its secrets go; `None` if not. To be called before signals are
+/// caught, so that one ends a question.
+pub(super) fn agreed(
+    mut config: RunConfig,
+    arguments: &RunArguments,
+    given: &Given,
+) -> Result<Option<RunConfig>> {
     let consent = Consent {
         given,
         is_given: arguments.trust.trust_folder,
@@ -122,7 +138,7 @@ pub(super) fn plan(arguments: &RunArguments, given: &Given) -> Result<Option<Run
 }
 
 /// The exit code that a result stands for.
-fn exit_of(result: &RunResult, strict: bool) -> Exit {
+pub(super) fn exit_of(result: &RunResult, strict: bool) -> Exit {
     let stats = result.stats();
     let requests = stats.total_requests.unwrap_or(0);
     let verdict = result.quality.as_ref().map(|quality| quality.verdict);

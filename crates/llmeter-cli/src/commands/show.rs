@@ -1,12 +1,12 @@
 //! `llmeter show`.
 
 use anyhow::{Result, anyhow};
-use llmeter::experiment::LoadTestResult;
+use llmeter::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult};
 use llmeter::result::RunFolder;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult};
 
-use super::load_test;
+use super::{ab, heatmap, load_test, repeat};
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -16,6 +16,14 @@ const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     let folder = &arguments.folder;
+    if HeatmapResult::is_in(folder) {
+        heatmap::print(&HeatmapResult::load(folder.clone())?, arguments.json)?;
+        return Ok(Exit::Done);
+    }
+    if AbResult::is_in(folder) {
+        ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
+        return Ok(Exit::Done);
+    }
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
             let test = LoadTestResult::load_without_responses(folder.clone())?;
@@ -23,6 +31,9 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
                 output::note(&format!("warning: {warning}"));
             }
             load_test::print(&test, arguments.json)?;
+        }
+        Err(Error::NotARun { .. }) if RepeatResult::is_in(folder) => {
+            repeat::print(&RepeatResult::load(folder.clone())?, arguments.json)?;
         }
         Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
         result => output::result(&result?, arguments.json)?,

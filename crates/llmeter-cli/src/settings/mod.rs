@@ -14,7 +14,7 @@ use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
 pub(crate) use file::{Given, with_file};
-pub(crate) use payload::{has_no_content, payloads};
+pub(crate) use payload::{has_no_content, payload_of, payloads};
 
 use crate::args::RunArguments;
 use crate::{callbacks, exit, output};
@@ -66,6 +66,21 @@ pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfi
         callbacks::require_mlflow(&mut config.callbacks)?;
     }
     config.validate()?;
+    Ok(config)
+}
+
+/// The run of an experiment that makes its own payloads: without any.
+pub(crate) fn config_without_payloads(
+    arguments: &RunArguments,
+    given: &Given,
+) -> Result<RunConfig> {
+    let mut config = RunConfig::new(endpoint(given)?, []);
+    config.output = Some("runs".into());
+    config.callbacks = callbacks::of(arguments, given)?;
+    given.settings.apply(&mut config)?;
+    if given.settings.mlflow_required == Some(true) {
+        callbacks::require_mlflow(&mut config.callbacks)?;
+    }
     Ok(config)
 }
 

@@ -53,6 +53,32 @@ pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Ve
     Ok(Some(payloads))
 }
 
+/// A payload of a text and a limit that an experiment chooses, with the system prompt and the fields that
+/// are given.
+pub(crate) fn payload_of(
+    settings: &RunSettings,
+    api: ApiMode,
+    text: &str,
+    max_tokens: u64,
+) -> Result<Payload> {
+    let prompt = Prompt {
+        system: text_of(Setting::System, &settings.system)?,
+        ..Prompt::from(text)
+    };
+    let mut payload = api.create_payload(prompt, max_tokens)?;
+    if let Some(extra) = &settings.extra {
+        check_extra(settings, extra, api)?;
+        add_extra(extra, api, &mut payload)?;
+    }
+    Ok(payload)
+}
+
+/// The text of a setting, which may name a file.
+fn text_of(setting: Setting, text: &Option<String>) -> Result<Option<String>> {
+    let text = text.as_deref();
+    text.map(|text| text_or_file(setting, text)).transpose()
+}
+
 /// The payloads of a file.
 fn read(settings: &RunSettings) -> Result<Option<Vec<FoundPayload>>> {
     let alone = [Setting::MaxTokens, Setting::System];
@@ -123,12 +149,8 @@ pub(crate) fn add_extra(extra: &ExtraFields, api: ApiMode, payload: &mut Payload
 
 /// What the user says to the model, if anything.
 fn message(settings: &RunSettings) -> Result<Option<Prompt>> {
-    let text = |setting, text: &Option<String>| {
-        let text = text.as_deref();
-        text.map(|text| text_or_file(setting, text)).transpose()
-    };
     let mut prompt = Prompt {
-        system: text(Setting::System, &settings.system)?,
+        system: text_of(Setting::System, &settings.system)?,
         ..Prompt::default()
     };
     for (kind, files) in media(settings) {
@@ -142,7 +164,7 @@ fn message(settings: &RunSettings) -> Result<Option<Prompt>> {
             prompt = prompt.item(media?);
         }
     }
-    if let Some(text) = text(Setting::Prompt, &settings.prompt)? {
+    if let Some(text) = text_of(Setting::Prompt, &settings.prompt)? {
         prompt = prompt.item(text);
     }
     Ok((!prompt.items.is_empty()).then_some(prompt))

@@ -108,10 +108,12 @@ impl Shell {
         ] {
             place.file(name, content);
         }
-        place.file(
-            "nightly.toml",
-            format!("base-url = \"{root}/v1\"\nmodel = \"m\"\nprompt = \"Hi\"\n"),
-        );
+        for name in ["nightly.toml", "a.toml", "b.toml"] {
+            place.file(
+                name,
+                format!("base-url = \"{root}/v1\"\nmodel = \"m\"\nprompt = \"Hi\"\n"),
+            );
+        }
         place
             .run(&format!("{root}/v1"), &["--run-name", "20260102-0304"])
             .exits(0);
@@ -155,11 +157,12 @@ impl Shell {
         assert_eq!(code, 0, "{origin}:\n{commands}\n{out}\n{err}");
         let failed = out
             .lines()
-            // The table of a load test has a column of that name.
+            // The tables of load tests and A/B tests have a column of that name.
             .find(|line| {
                 line.contains(" failed")
                     && !line.contains(" 0 failed")
                     && !line.starts_with("clients ")
+                    && !line.starts_with("variant ")
             });
         assert_eq!(failed, None, "{origin}:\n{commands}\n{out}\n{err}");
     }
@@ -218,6 +221,8 @@ impl Shell {
         for time in ["30s", "2m", "10m"] {
             here = here.replace(&format!("--duration {time}"), "--duration 100ms");
         }
+        here = here.replace("--max-duration 10m", "--max-duration 200ms");
+        here = here.replace("--max-requests 4000", "--max-requests 80");
         here.replace("unix:/run/llm.sock", "unix:llm.sock")
     }
 }
@@ -305,9 +310,12 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "load-test",
+    "heatmap",
+    "ab",
+    "export",
     "probe",
     "payload",
     "show",

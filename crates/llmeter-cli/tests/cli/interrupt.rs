@@ -293,3 +293,70 @@ fn a_signal_while_connecting_is_heeded_at_once() {
     assert!(end.duration_since(start).unwrap() < Duration::from_secs(6));
     assert!(RunResult::load(place.folder()).unwrap().interrupted);
 }
+
+#[test]
+fn an_interrupted_heatmap_shows_what_it_has() {
+    let (place, server) = (Place::new(), start(quick()));
+    let url = server.base_url();
+    let child = place
+        .command([
+            "heatmap",
+            "--base-url",
+            &url,
+            "--model",
+            "m",
+            "--run-name",
+            "map",
+            "--input-lengths",
+            "4,8",
+            "--output-lengths",
+            "2,4",
+            "--requests-per-combination",
+            "5000",
+        ])
+        .spawn()
+        .unwrap();
+    served(&server, 20);
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert!(
+        said.out.contains("Not measured, by input×output: 4×2"),
+        "{said:#?}"
+    );
+    let shown = place.llmeter(["show", "runs/map"]).exits(0);
+    assert!(shown.out.contains("Not measured"), "{shown:#?}");
+}
+
+#[test]
+fn an_interrupted_ab_test_keeps_its_rounds() {
+    let (place, server) = (Place::new(), start(quick()));
+    let url = server.base_url();
+    for name in ["a.toml", "b.toml"] {
+        place.file(
+            name,
+            format!("base-url = \"{url}\"\nmodel = \"m\"\nprompt = \"Hi\"\n"),
+        );
+    }
+    let child = place
+        .command([
+            "ab",
+            "--a",
+            "a.toml",
+            "--b",
+            "b.toml",
+            "--run-name",
+            "test",
+            "--margin",
+            "0",
+            "--requests",
+            "3",
+        ])
+        .spawn()
+        .unwrap();
+    served(&server, 20);
+    send(&child, Signal::SIGINT);
+    let said = end_of(child).exits(130);
+    assert!(said.out.contains("Interrupted."), "{said:#?}");
+    let shown = place.llmeter(["show", "runs/test"]).exits(0);
+    assert!(shown.out.contains("a.toml"), "{shown:#?}");
+}

@@ -2,6 +2,7 @@
 //! that answers by a script.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod ab;
 mod any_api;
 mod aws_credentials;
 mod bad_usage;
@@ -18,6 +19,7 @@ mod foreign_texts;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod golden_payloads;
+mod heatmap;
 mod help;
 #[cfg(unix)]
 mod interrupt;
@@ -30,6 +32,7 @@ mod prepared_files;
 mod probe;
 mod progress;
 mod proxies;
+mod repeat;
 mod run;
 mod s3_servers;
 mod sagemaker_costs;

@@ -12,6 +12,7 @@
 
 mod aws;
 mod claude_clouds;
+mod export;
 mod http2;
 mod litellm;
 mod llm_server;

@@ -222,5 +222,8 @@ response_fields! {
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
+        /// Which one of several payloads was sent: its line in `payload.jsonl`, counted from 0.
+        #[unit = "payloads"]
+        pub payload_index: Option<u32>,
     }
 }

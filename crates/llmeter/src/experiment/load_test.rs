@@ -1,14 +1,15 @@
 //! A run at each of several numbers of clients.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load_test_result::{LoadTestResult, TestEnd, level_name};
+use super::load_test_result::{LoadTestResult, TestEnd, level_name, of_clients};
 use crate::base::error::{Error, Result};
-use crate::base::setting::Setting;
+use crate::base::setting::{Setting, SettingProblem};
 use crate::load::Load;
 use crate::result::{RunFolder, RunResult};
-use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
+use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
 use crate::storage::Location;
 
 /// Requests that a level has at least, over all clients.
@@ -93,7 +94,8 @@ impl LoadTest {
     }
 
     /// Keeps the levels that a test of the same name has completed, and repeats those that were broken
-    /// off.
+    /// off. Levels that were measured with other settings are refused before anything is sent, or, where
+    /// `base` allows overwriting, measured again.
     #[must_use]
     pub fn resume(mut self) -> Self {
         self.resumes = true;
@@ -117,6 +119,15 @@ impl LoadTest {
         self
     }
 
+    /// What its runs share.
+    pub(super) fn base(&self) -> &RunConfig {
+        &self.base
+    }
+
+    pub(super) fn base_mut(&mut self) -> &mut RunConfig {
+        &mut self.base
+    }
+
     /// The load of a level.
     fn load(&self, clients: usize) -> Load {
         match self.amount {
@@ -136,12 +147,17 @@ impl LoadTest {
         if self.levels.is_empty() {
             return Err(Error::missing(Setting::Clients));
         }
-        self.levels.iter().try_for_each(|clients| {
-            let mut config = self.base.clone();
-            config.clients = *clients;
-            config.load = self.load(*clients);
-            config.validate()
-        })
+        let mut levels = self.levels.iter();
+        levels.try_for_each(|clients| self.config(*clients).validate())
+    }
+
+    /// What the run of a level is, but for its folder and limit of cost.
+    fn config(&self, clients: usize) -> RunConfig {
+        RunConfig {
+            clients,
+            load: self.load(clients),
+            ..self.base.clone()
+        }
     }
 
     /// Carries the test out, blocking the calling thread. What was measured is kept whatever ends it.
@@ -160,17 +176,23 @@ impl LoadTest {
             output_path: folder.clone(),
             ..LoadTestResult::default()
         };
+        let mut kept = match &folder {
+            Some(folder) if self.resumes => self.kept(folder, &mut test.warnings)?,
+            _ => BTreeMap::new(),
+        };
         let mut left = self.base.max_cost;
         let mut levels = self.levels.iter().copied();
         for clients in levels.by_ref() {
-            let level = folder
-                .as_ref()
-                .map(|folder| folder.join(level_name(clients)));
-            if let Some(result) = level.as_ref().and_then(|level| self.completed(level)) {
+            if let Some(result) = kept.remove(&clients) {
                 test.resumed.push(clients);
                 left = remaining(left, &result);
                 test.results.insert(clients, result);
                 continue;
+            }
+            if left == Some(0.0) {
+                test.missing.push(clients);
+                test.ended_by = Some(TestEnd::Cost);
+                break;
             }
             let result = match self.level(clients, folder.as_ref(), left) {
                 Ok(result) => result,
@@ -182,7 +204,8 @@ impl LoadTest {
                 }
                 Err(reason) => {
                     test.missing.push(clients);
-                    test.warnings.push(format!("{clients} clients: {reason}"));
+                    test.warnings
+                        .push(format!("{}: {reason}", of_clients(clients)));
                     break;
                 }
             };
@@ -239,14 +262,50 @@ impl LoadTest {
         }
     }
 
-    /// The result of a level that was completed before; `None` if it is to be measured.
-    fn completed(&self, folder: &Location) -> Option<RunResult> {
-        if !self.resumes {
-            return None;
+    /// The levels that were completed before and need not be measured.
+    ///
+    /// # Errors
+    /// When some were measured with other settings and must not be overwritten.
+    fn kept(
+        &self,
+        folder: &Location,
+        warnings: &mut Vec<String>,
+    ) -> Result<BTreeMap<usize, RunResult>> {
+        let mut kept = BTreeMap::new();
+        let mut refused = Vec::new();
+        for &clients in &self.levels {
+            let level = folder.join(level_name(clients));
+            let Some(result) = completed(&level) else {
+                continue;
+            };
+            let differences = differences(&self.config(clients), &level)?;
+            if differences.is_empty() {
+                kept.insert(clients, result);
+                continue;
+            }
+            let differences = differences.join(", ");
+            if self.base.overwrite {
+                warnings.push(format!(
+                    "{}: measured again, since {differences}",
+                    of_clients(clients)
+                ));
+            } else {
+                refused.push(format!("{} ({differences})", of_clients(clients)));
+            }
         }
-        let result = RunResult::load_without_responses(folder.clone()).ok()?;
-        let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
-        (is_whole && result.summary.total_requests > Some(0)).then_some(result)
+        match refused.is_empty() {
+            true => Ok(kept),
+            false => Err(Error::Invalid {
+                setting: Setting::RunName,
+                problem: SettingProblem::Refused {
+                    reason: format!(
+                        "{folder} has levels that were measured otherwise: {}",
+                        refused.join("; ")
+                    ),
+                },
+                hint: Some("`overwrite` measures them again; or choose another `run_name`".into()),
+            }),
+        }
     }
 
     fn level(
@@ -271,8 +330,15 @@ impl LoadTest {
     }
 }
 
+/// The result of a level that was completed; `None` if it is to be measured.
+fn completed(folder: &Location) -> Option<RunResult> {
+    let result = RunResult::load_without_responses(folder.clone()).ok()?;
+    let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
+    (is_whole && result.summary.total_requests > Some(0)).then_some(result)
+}
+
 /// What is left of a limit of cost after a run.
-fn remaining(limit: Option<f64>, result: &RunResult) -> Option<f64> {
+pub(super) fn remaining(limit: Option<f64>, result: &RunResult) -> Option<f64> {
     let spent = result.stats().cost_total.unwrap_or(0.0);
     limit.map(|limit| (limit - spent).max(0.0))
 }

@@ -48,6 +48,14 @@ pub(super) fn level_name(clients: usize) -> String {
     format!("{clients:05}{LEVEL}")
 }
 
+/// `1 client`, `2 clients`.
+pub(crate) fn of_clients(clients: usize) -> String {
+    match clients {
+        1 => "1 client".to_owned(),
+        clients => format!("{clients} clients"),
+    }
+}
+
 fn is_level_name(name: &str) -> bool {
     let clients = name.strip_suffix(LEVEL).unwrap_or_default();
     clients.len() >= 5 && clients.bytes().all(|byte| byte.is_ascii_digit())

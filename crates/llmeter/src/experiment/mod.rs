@@ -3,10 +3,19 @@
 //! Belongs here: which runs an experiment has, when it is over, its result and how that loads again.
 //! Does not belong here: a run itself (`run`), what people look at (`report`).
 
+mod ab;
+mod heatmap;
 mod knee;
 mod load_test;
 mod load_test_result;
+mod repeat;
 
+pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
+pub use heatmap::{
+    HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
+};
 pub use knee::{Knee, knee};
 pub use load_test::LoadTest;
+pub(crate) use load_test_result::of_clients;
 pub use load_test_result::{LoadTestResult, TestEnd};
+pub use repeat::{Repeat, RepeatResult};

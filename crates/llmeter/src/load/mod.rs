@@ -7,12 +7,14 @@
 //! each worker and carries them out.
 
 mod closed_loop;
+mod queue;
 mod schedule;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use closed_loop::ClosedLoop;
+pub(crate) use queue::SharedQueue;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
 
 /// How much is sent.

@@ -50,6 +50,12 @@ pub trait Schedule: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether an experiment made it: the experiment is what repeats the run.
+    #[doc(hidden)]
+    fn is_of_experiment(&self) -> bool {
+        false
+    }
+
     /// How long requests are sent, if that is known.
     fn duration(&self) -> Option<Duration> {
         None

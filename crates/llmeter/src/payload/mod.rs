@@ -17,6 +17,7 @@ mod media;
 mod media_type;
 mod numbers;
 mod prompt;
+mod prompt_source;
 mod tokenizer;
 
 pub(crate) use bytes::bytes_within;
@@ -29,6 +30,7 @@ pub use media_type::{media_type_by_content, media_type_by_extension};
 pub(crate) use numbers::{marked_within, unmarked};
 pub use numbers::{number_of, number_value, plain_numbers, read_json};
 pub use prompt::{ContentItem, Prompt};
+pub use prompt_source::PromptSource;
 pub(crate) use tokenizer::counted;
 pub use tokenizer::{
     Tokenizer, Whitespace, register_tokenizer, tokenizer_from_saved, tokenizer_from_spec,

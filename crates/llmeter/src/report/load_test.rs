@@ -1,6 +1,6 @@
 //! A load test: its levels side by side, and what its curve says.
 
-use crate::experiment::{Knee, LoadTestResult, TestEnd};
+use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
 use crate::report::summary::{carried, duration, figure, or_dash};
 use crate::report::table::table;
 use crate::stats::{Latency, Stats};
@@ -148,12 +148,5 @@ fn list(levels: &[usize]) -> String {
     match levels {
         [only] => of_clients(*only),
         _ => format!("{} clients", named.join(", ")),
-    }
-}
-
-fn of_clients(clients: usize) -> String {
-    match clients {
-        1 => "1 client".to_owned(),
-        clients => format!("{clients} clients"),
     }
 }

@@ -3,21 +3,25 @@
 //! Belongs here: tables, charts and pages.
 //! Does not belong here: figures (`stats`), terminals and colours (the command line).
 
+mod ab;
 pub mod charts;
 mod cost;
+mod heatmap;
 mod load_test;
 mod notes;
 mod probe;
+mod repeat;
 mod summary;
-mod sweep;
 mod table;
 
+pub use ab::{ab, ab_within};
 pub use cost::{cost, cost_within};
+pub use heatmap::{Paint, heatmap, heatmap_within};
 pub use load_test::{load_test, load_test_within};
 pub use notes::notes;
 pub use probe::{probe, probe_within};
+pub use repeat::{repeats, repeats_within};
 pub use summary::{summary, summary_within};
-pub use sweep::{sweep, sweep_within};
 pub use table::fitted;
 
 pub use crate::base::shown::{escaped, escaped_lines, one_line};

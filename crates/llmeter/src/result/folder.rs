@@ -68,6 +68,16 @@ pub struct RunFolder {
     _lock: Option<File>,
 }
 
+/// `payload.jsonl`.
+pub(crate) fn payload_lines<'a>(payloads: impl IntoIterator<Item = &'a Payload>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for payload in payloads {
+        write_sent(&mut lines, payload);
+        lines.push(b'\n');
+    }
+    lines
+}
+
 impl RunFolder {
     /// Takes a folder for a run, making it and its parents where they are missing. With
     /// `overwrite` the files of a run that is there are removed; other files are never touched.
@@ -217,12 +227,7 @@ impl RunFolder {
         &self,
         payloads: impl IntoIterator<Item = &'a Payload>,
     ) -> Result<()> {
-        let mut lines = Vec::new();
-        for payload in payloads {
-            write_sent(&mut lines, payload);
-            lines.push(b'\n');
-        }
-        self.write(PAYLOAD_FILE, &lines)
+        self.write(PAYLOAD_FILE, &payload_lines(payloads))
     }
 
     /// Writes `run_config.json`.

@@ -29,7 +29,7 @@ pub use callback_failure::CallbackFailure;
 pub use failures::FailureGroup;
 pub(crate) use failures::FailureTally;
 pub use find::find_runs;
-pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE};
+pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE, payload_lines};
 pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;

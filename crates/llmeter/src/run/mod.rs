@@ -70,6 +70,7 @@ pub use progress::{Observer, Progress};
 pub use replay::Replay;
 pub use runner::Runner;
 pub use saved::Unsaved;
+pub(crate) use saved::differences;
 pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;

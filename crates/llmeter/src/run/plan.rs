@@ -54,7 +54,7 @@ impl Plan {
             .enumerate()
             .map(|(index, payload)| {
                 let made = Prepared::new(&*config.endpoint, proxy.as_ref(), payload);
-                made.map(Arc::new)
+                made.map(|made| Arc::new(made.with_index(index, config.payloads.len())))
                     .map_err(|reason| config.of_payload(index, reason))
             })
             .collect::<Result<Vec<_>>>()?;

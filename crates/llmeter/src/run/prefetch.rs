@@ -371,6 +371,7 @@ impl RequestBuilder {
         }
         match Prepared::with_headers(&*self.endpoint, self.proxy.as_ref(), &payload, headers) {
             Ok(prepared) => {
+                let prepared = prepared.with_index(index, self.payloads.len());
                 if let Some(guard) = &self.guard {
                     prepared.expected(guard);
                 }

@@ -21,6 +21,8 @@ pub(crate) struct Prepared {
     /// As sent.
     pub(crate) payload: Arc<Payload>,
     pub(crate) prompt: Option<Arc<Value>>,
+    /// Which one of several payloads it is.
+    pub(crate) index: Option<u32>,
     /// The output tokens that it allows.
     pub(crate) output_limit: Option<u64>,
     /// When this was made.
@@ -77,10 +79,17 @@ impl Prepared {
             output_limit: output_limit(&payload),
             payload: Arc::new(payload),
             prompt,
+            index: None,
             request,
             headers,
             expected: OnceLock::new(),
         })
+    }
+
+    /// The same, as one of several payloads.
+    pub(crate) fn with_index(mut self, index: usize, payloads: usize) -> Self {
+        self.index = (payloads > 1).then_some(index as u32);
+        self
     }
 
     /// The tokens that it may use, counted at the first call.
@@ -105,6 +114,7 @@ impl Prepared {
             made: clock::now(),
             payload: self.payload.clone(),
             prompt: self.prompt.clone(),
+            index: self.index,
             output_limit: self.output_limit,
             request,
             headers: self.headers.clone(),

@@ -6,11 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::settings::{RunSettings, seconds};
+use super::settings::{Kept, RunSettings, kept, seconds};
 use crate::base::error::Result;
 use crate::base::setting::Setting;
 use crate::load::Load;
+use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, payload_lines};
 use crate::run::RunConfig;
+use crate::saved::json as saved_json;
 use crate::storage::Location;
 use llmeter_wire::Proxies;
 
@@ -119,4 +121,101 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
         own.insert("unsaved".to_owned(), json!(unsaved));
     }
     Ok(own.into())
+}
+
+/// What the run in a folder was measured with and a run of this configuration would not be, each in a few
+/// words; settings are named in backquotes. What a folder does not tell, as one of the Python system,
+/// is taken for equal, and what has no part in the figures is left out.
+///
+/// # Errors
+/// If a file of the folder cannot be read, or a callback cannot be saved.
+pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<String>> {
+    let read = |name: &str| -> Result<Value> {
+        let text = folder.join(name).read_if_there()?;
+        let object = text.and_then(|text| saved_json::read(&text).ok());
+        Ok(object.map_or(Value::Null, Value::Object))
+    };
+    let was = [read(CONFIG_FILE)?, read(OWN_CONFIG_FILE)?];
+    let name = folder.file_name().unwrap_or_default();
+    let is = [run_config(config, folder, &name)?, own_config(config)?];
+    let mut found = Vec::new();
+    for setting in Setting::ALL.iter().copied() {
+        let (file, key) = match kept(setting) {
+            Kept::Shared(key) => (0, key),
+            Kept::Own => (1, setting.name()),
+            Kept::Object | Kept::Never => continue,
+        };
+        if is_without_effect(setting) {
+            continue;
+        }
+        if let Some(was) = was[file].get(key)
+            && !is_equal(was, &is[file][key])
+        {
+            let shown = |value: &Value| match value {
+                Value::Null => "not set".to_owned(),
+                value => value.to_string(),
+            };
+            let (was, is) = (shown(was), shown(&is[file][key]));
+            found.push(format!("`{setting}` was {was} and is {is}"));
+        }
+    }
+    for (file, key) in [
+        (0, "endpoint"),
+        (1, "endpoint"),
+        (0, "tokenizer"),
+        (0, "callbacks"),
+    ] {
+        if let Some(was) = was[file].get(key)
+            && !is_equal(was, &is[file][key])
+        {
+            found.push(format!(
+                "the {key} is another{}",
+                parts(was, &is[file][key])
+            ));
+        }
+    }
+    let payloads = config.payloads.iter().map(|payload| &**payload);
+    let sent = folder.join(PAYLOAD_FILE).read_if_there()?;
+    if sent.is_some_and(|sent| sent != payload_lines(payloads)) {
+        found.push("the payloads are others".to_owned());
+    }
+    Ok(found)
+}
+
+/// Whether a setting says what is kept and when a run ends early, not what is measured.
+fn is_without_effect(setting: Setting) -> bool {
+    matches!(
+        setting,
+        Setting::Description
+            | Setting::LowMemory
+            | Setting::MaxCost
+            | Setting::MaxFailures
+            | Setting::StopOnErrorRate
+            | Setting::IgnoreWriteErrors
+    )
+}
+
+/// Which entries of a saved object differ: ` (model_id)`.
+fn parts(was: &Value, is: &Value) -> String {
+    let state = |value: &Value| value.get("__llmeter_state__").cloned();
+    let (Some(Value::Object(was)), Some(Value::Object(is))) = (state(was), state(is)) else {
+        return String::new();
+    };
+    let keys = was
+        .keys()
+        .chain(is.keys().filter(|key| !was.contains_key(*key)));
+    let differ = keys.filter(|key| was.get(*key) != is.get(*key));
+    let differ: Vec<_> = differ.map(String::as_str).collect();
+    match differ.as_slice() {
+        [] => String::new(),
+        differ => format!(" ({})", differ.join(", ")),
+    }
+}
+
+/// Whether two saved values are the same, however their numbers are written.
+fn is_equal(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        _ => one == other,
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::endpoint::{Endpoint, Transport};
+use crate::load::Load;
 use crate::result::MeasurementQuality;
 use crate::run::recorder::Collected;
 use crate::run::{RunConfig, Unsaved};
@@ -91,7 +92,9 @@ pub(super) fn of_transport_ends(stats: &Map<String, Value>) -> Option<String> {
 /// Whether the run can be repeated from its folder, and if not, why.
 pub(super) fn of_unsaved(config: &RunConfig) -> Option<String> {
     // Whatever cannot be saved has stopped the run before.
-    let unsaved = Unsaved::of(config).unwrap_or_default();
+    let mut unsaved = Unsaved::of(config).unwrap_or_default();
+    unsaved.schedule &=
+        !matches!(&config.load, Load::Schedule(schedule) if schedule.is_of_experiment());
     (!unsaved.is_empty())
         .then(|| format!("the run cannot be repeated from its folder: {unsaved} has no saved form"))
 }

@@ -256,3 +256,32 @@ fn values_that_json_does_not_have() {
     }
     assert_eq!(seen, 7);
 }
+
+#[test]
+fn the_bins_of_a_heatmap() {
+    for case in vectors("heatmap_cut") {
+        let values: Vec<f64> = serde_json::from_value(case["arr"].clone()).unwrap();
+        let bins =
+            llmeter::experiment::heatmap_bins(&values, case["bins"].as_u64().unwrap() as usize);
+        let bins: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.start, bin.end]).collect();
+        let expected: Vec<[f64; 2]> =
+            serde_json::from_value(case["bin_intervals"].clone()).unwrap();
+        assert_eq!(bins, expected, "{case}");
+        let values = values
+            .iter()
+            .zip(case["value_intervals"].as_array().unwrap());
+        for (value, interval) in values {
+            let found = bins.iter().find(|bin| (bin[0]..bin[1]).contains(value));
+            assert_eq!(
+                json!(found),
+                json!(interval.as_array().map(|bounds| {
+                    bounds
+                        .iter()
+                        .map(|bound| bound.as_f64().unwrap())
+                        .collect::<Vec<_>>()
+                })),
+                "{case}"
+            );
+        }
+    }
+}

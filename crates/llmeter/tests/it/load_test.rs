@@ -1,8 +1,13 @@
 //! Load tests: levels, what ends them, and what loads again.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use llmeter::cost::{CostModel, PerRequest};
 use llmeter::experiment::{Knee, LoadTest, LoadTestResult, TestEnd};
+use llmeter::payload::Payload;
 use llmeter::storage::Location;
-use llmeter::{Interrupt, RunConfig};
+use llmeter::{Interrupt, OpenAiChat, RunConfig};
 
 use crate::golden::golden;
 use crate::scripted::answers::{sized, whole_stream};
@@ -64,6 +69,86 @@ fn a_test_is_resumed_where_it_was_broken_off() {
     assert_eq!(resumed.resumed, [1]);
     assert_eq!(resumed.results.len(), 3);
     assert_eq!(server.requests(), 24);
+}
+
+#[test]
+fn levels_that_were_measured_otherwise_are_named_and_not_kept_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = |config: RunConfig| LoadTest::new(config, [1, 2]).min_requests(1, 4).resume();
+    let base = || config(&server, folder.path());
+    run(test(base())).unwrap();
+    assert_eq!(server.requests(), 8);
+    let kept = run(test(base())).unwrap();
+    assert_eq!((kept.resumed, server.requests()), (vec![1, 2], 8));
+
+    let changed = || {
+        let mut changed = base();
+        changed.timeout = Duration::from_secs(7);
+        let payload = OpenAiChat::create_payload("Another.", 8, Payload::new()).unwrap();
+        changed.payloads = vec![Arc::new(payload)];
+        // What has no part in the figures.
+        changed.run_description = Some("again".to_owned());
+        changed
+    };
+    let error = run(test(changed())).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "1 client (",
+        "2 clients",
+        "`timeout` was 20 and is 7",
+        "payloads",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("description"), "{text}");
+    assert!(error.hint().unwrap().contains("`overwrite`"));
+    assert_eq!(server.requests(), 8, "nothing is sent");
+
+    let mut overwriting = changed();
+    overwriting.overwrite = true;
+    let again = run(test(overwriting)).unwrap();
+    assert_eq!(again.resumed, [0; 0]);
+    assert_eq!(again.warnings.len(), 2, "{:?}", again.warnings);
+    assert_eq!(server.requests(), 16);
+    assert_eq!(run(test(changed())).unwrap().resumed, [1, 2]);
+}
+
+#[test]
+fn another_load_of_a_level_is_another_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = |requests| {
+        let base = config(&server, folder.path());
+        LoadTest::new(base, [2]).min_requests(requests, 1).resume()
+    };
+    run(test(2)).unwrap();
+    let text = run(test(3)).unwrap_err().to_string();
+    assert!(text.contains("`requests` was 2 and is 3"), "{text}");
+}
+
+#[test]
+fn the_limit_of_cost_counts_levels_that_were_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let base = |limit| {
+        let costs = CostModel::new()
+            .with_request(PerRequest::new(1.0).unwrap())
+            .unwrap();
+        let mut base = config(&server, folder.path()).callback(Arc::new(costs));
+        base.max_cost = Some(limit);
+        base
+    };
+    let test = |limit, levels: &[usize]| {
+        LoadTest::new(base(limit), levels.iter().copied())
+            .min_requests(1, 4)
+            .resume()
+    };
+    run(test(4.5, &[1])).unwrap();
+    let spent = run(test(4.0, &[1, 2])).unwrap();
+    assert_eq!(spent.ended_by, Some(TestEnd::Cost));
+    assert_eq!((spent.resumed, spent.missing), (vec![1], vec![2]));
+    assert_eq!(server.requests(), 4);
 }
 
 #[test]

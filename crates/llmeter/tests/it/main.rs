@@ -11,6 +11,7 @@
     reason = "the example of a callback includes that of an endpoint"
 )]
 
+mod ab;
 #[cfg(feature = "aws")]
 mod aws_endpoints;
 mod cost_model;
@@ -23,6 +24,7 @@ mod golden;
 mod golden_results;
 mod golden_vectors;
 #[cfg(unix)]
+mod heatmap;
 mod http2;
 #[cfg(unix)]
 mod inside_a_runtime;
@@ -41,11 +43,13 @@ mod openai_family;
 mod own_callback;
 #[cfg(unix)]
 mod own_endpoint;
+mod own_experiment;
 mod payload;
 #[cfg(feature = "aws")]
 mod payload_builders;
 mod python_interop;
 #[cfg(unix)]
+mod repeat;
 mod runs;
 mod schema;
 #[cfg(unix)]

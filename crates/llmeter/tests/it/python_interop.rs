@@ -429,6 +429,7 @@ prop_compose! {
             send_lateness: times.4,
             receive_delay: times.5,
             client,
+            payload_index: frames,
         }
     }
 }

@@ -99,6 +99,7 @@ pub(super) fn assemble(
         error: builder.error.take(),
         annotations: std::mem::take(&mut builder.annotations),
         detail: ResponseDetail {
+            payload_index: prepared.index,
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,

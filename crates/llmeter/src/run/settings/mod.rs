@@ -26,6 +26,7 @@ use llmeter_wire::{Proxies, Proxy, StampSource};
 
 pub use self::form::parse_time;
 pub(in crate::run) use self::form::seconds;
+pub(in crate::run) use self::saved::{Kept, kept};
 
 type Object = Map<String, Value>;
 

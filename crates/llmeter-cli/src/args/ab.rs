@@ -1,0 +1,105 @@
+//! The flags of `ab`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use llmeter::storage::Location;
+
+use super::{Flags, OfLoadTest, OfRun, RunArguments, TrustArguments, parse_duration};
+use crate::examples::AB_EXAMPLES;
+
+/// The flags of `ab`: the variants' files, settings that all of them share, and what is the test's own.
+#[derive(Debug, Args)]
+#[command(after_long_help = AB_EXAMPLES)]
+pub(crate) struct AbArguments {
+    /// Settings of the variant that the others are compared with (TOML)
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Variants")]
+    a: PathBuf,
+    /// Settings of the second variant
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Variants")]
+    b: PathBuf,
+    /// Settings of a further variant (repeatable)
+    #[arg(long, value_name = "FILE", help_heading = "Variants")]
+    variant: Vec<PathBuf>,
+    /// Statistic that decides: a key of stats.json
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "time_to_first_token-p50",
+        help_heading = "Answer"
+    )]
+    pub(crate) metric: String,
+    /// Difference that does not matter, e.g. 5%
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = parse_share, help_heading = "Answer")]
+    pub(crate) margin: f64,
+    /// Probability with which an answer may be wrong
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.05,
+        help_heading = "Answer"
+    )]
+    pub(crate) alpha: f64,
+    /// Most rounds
+    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Budget")]
+    pub(crate) max_rounds: usize,
+    /// Most requests over all blocks
+    #[arg(long, value_name = "N", help_heading = "Budget")]
+    pub(crate) max_requests: Option<u64>,
+    /// Time after which no round begins
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Budget")]
+    pub(crate) max_duration: Option<Duration>,
+    /// Concurrent clients of a block
+    #[arg(
+        short,
+        long,
+        visible_alias = "concurrency",
+        value_name = "N",
+        help_heading = "Load"
+    )]
+    pub(crate) clients: Option<usize>,
+    #[command(flatten)]
+    pub(crate) flags: Flags<OfLoadTest>,
+    #[command(flatten)]
+    trust: TrustArguments,
+    /// Hook a saved callback into each block (repeatable, called in this order)
+    #[arg(
+        long = "callback",
+        value_name = "FILE.json",
+        help_heading = "Callbacks"
+    )]
+    callback_files: Vec<Location>,
+}
+
+impl AbArguments {
+    /// The files of the variants.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.a, &self.b].into_iter().chain(&self.variant)
+    }
+
+    /// A variant, as the flags of a run.
+    pub(crate) fn of_run(&self, file: &PathBuf) -> RunArguments {
+        let mut settings = self.flags.settings.clone();
+        settings.clients = self.clients;
+        RunArguments {
+            config: Some(file.clone()),
+            from: None,
+            flags: Flags::<OfRun>::from(settings),
+            trust: self.trust,
+            callback_files: self.callback_files.clone(),
+            no_callbacks: false,
+            repeat: None,
+        }
+    }
+}
+
+/// `5%` or `0.05`.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse(),
+    };
+    let share = share.ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "not a share from 0 to below 1; write it like 5% or 0.05".to_owned())
+}

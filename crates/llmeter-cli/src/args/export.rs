@@ -1,0 +1,27 @@
+//! The flags of `export`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use llmeter::export::ExportFormat;
+use llmeter::storage::Location;
+
+use crate::examples::EXPORT_EXAMPLES;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArguments {
+    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Location,
+    /// The form
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = clap::builder::PossibleValuesParser::new(ExportFormat::ALL.map(ExportFormat::name))
+    )]
+    pub(crate) format: String,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}

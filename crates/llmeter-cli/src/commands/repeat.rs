@@ -1,0 +1,115 @@
+//! `--repeat` of a run or a load test.
+
+use anyhow::Result;
+use llmeter::experiment::{Repeat, RepeatResult, TestEnd};
+use llmeter::{Interrupt, RunResult, report};
+use serde_json::{Map, Value, json};
+
+use super::{failure, run};
+use crate::exit::Exit;
+use crate::output;
+
+pub(super) fn carry_out(
+    repeat: &Repeat,
+    interrupt: &Interrupt,
+    json: bool,
+    strict: bool,
+) -> Result<Exit> {
+    let done = match repeat.run_blocking() {
+        Ok(done) => done,
+        Err(_) if interrupt.is_stopped() => {
+            output::note("interrupted before the first request; nothing was measured");
+            return Ok(Exit::Interrupted);
+        }
+        Err(reason) => return Err(reason.into()),
+    };
+    print(&done, json)?;
+    let exit = exit_of(&done, strict);
+    if exit == Exit::AllFailed
+        && let Some(last) = all(&done).last()
+    {
+        let reason = failure::all_failed(last, None);
+        output::note(&format!("error: {reason}"));
+    }
+    Ok(exit)
+}
+
+/// How figures differ, or the statistics of each repeat as JSON.
+pub(super) fn print(done: &RepeatResult, is_json: bool) -> Result<()> {
+    for warning in &done.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
+    for result in all(done) {
+        output::warnings(result);
+    }
+    if is_json {
+        let levels = done.results.iter().map(|(clients, results)| {
+            let repeats: Vec<_> = results.iter().map(RunResult::stats_map).collect();
+            (
+                clients.to_string(),
+                json!({ "repeats": repeats, "spreads": spreads(done, *clients) }),
+            )
+        });
+        let object = json!({
+            "name": done.name,
+            "repeats": done.repeats,
+            "missing": done.missing,
+            "clients": levels.collect::<Map<String, Value>>(),
+        });
+        return output::json_text(&serde_json::to_string_pretty(&object)?);
+    }
+    output::text(&report::repeats_within(done, output::width()))?;
+    if let Some(folder) = &done.output_path {
+        output::text(&format!(
+            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
+        ))?;
+    }
+    Ok(())
+}
+
+/// The spread of every figure that the repeats have as a number.
+fn spreads(done: &RepeatResult, clients: usize) -> Map<String, Value> {
+    let first = done
+        .results
+        .get(&clients)
+        .and_then(|results| results.first());
+    let keys = first.map(RunResult::stats_map).unwrap_or_default();
+    let keys = keys
+        .into_iter()
+        .filter(|(_, value)| value.is_f64() || value.is_i64());
+    let spreads = keys.filter_map(|(key, _)| {
+        let spread = done.spread(clients, &key)?;
+        let object = json!({
+            "mean": spread.mean,
+            "sd_between": spread.between,
+            "sd_within": spread.within,
+            "interval_95": spread.interval(0.95, None),
+        });
+        Some((key, object))
+    });
+    spreads.collect()
+}
+
+fn all(done: &RepeatResult) -> impl Iterator<Item = &RunResult> {
+    done.results.values().flatten()
+}
+
+/// The first reason for which something is wrong.
+fn exit_of(done: &RepeatResult, strict: bool) -> Exit {
+    match done.ended_by {
+        Some(TestEnd::Interrupted) => return Exit::Interrupted,
+        Some(TestEnd::Unwritten(_)) => return Exit::NotSaved,
+        Some(TestEnd::Failures(..)) => return Exit::Stopped,
+        _ => {}
+    }
+    let exits = || all(done).map(|result| run::exit_of(result, strict));
+    if exits().all(|exit| exit == Exit::AllFailed) {
+        return Exit::AllFailed;
+    }
+    let is_wrong = |exit: &Exit| !matches!(exit, Exit::Done | Exit::AllFailed);
+    match exits().find(is_wrong) {
+        Some(exit) => exit,
+        None if done.missing > 0 && done.ended_by.is_none() => Exit::CouldNotRun,
+        None => Exit::Done,
+    }
+}

@@ -1,0 +1,86 @@
+//! `--repeat`.
+
+use crate::support::{Place, quick, start};
+
+#[test]
+fn a_run_is_repeated_shown_and_loaded() {
+    let place = Place::new();
+    let server = start(quick());
+    let url = server.base_url();
+    let said = place
+        .run(
+            &url,
+            &[
+                "--repeat",
+                "3",
+                "--clients",
+                "2",
+                "--requests",
+                "3",
+                "--quiet",
+            ],
+        )
+        .exits(0);
+    assert_eq!(said.err, "");
+    for part in [
+        "2 clients, 3 repeats: 18 requests, 0 failed",
+        "SD between repeats",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert_eq!(place.llmeter(["show", "runs/it"]).exits(0).out, said.out);
+    let json = place
+        .llmeter(["show", "runs/it", "--json"])
+        .exits(0)
+        .object();
+    assert_eq!(json["repeats"], 3);
+    let spread = &json["clients"]["2"]["spreads"]["time_to_first_token-p50"];
+    assert!(
+        spread["sd_between"].is_f64() && spread["interval_95"].is_array(),
+        "{spread}"
+    );
+    place
+        .run(&url, &["--repeat", "0"])
+        .exits(2)
+        .one_error(&["--repeat"]);
+}
+
+#[test]
+fn a_load_test_is_repeated() {
+    let place = Place::new();
+    let server = start(quick());
+    let url = server.base_url();
+    let said = place
+        .llmeter([
+            "load-test",
+            "--base-url",
+            &url,
+            "--model",
+            "m",
+            "--prompt",
+            "x",
+            "--clients",
+            "1,2",
+            "--min-requests-per-level",
+            "4",
+            "--repeat",
+            "2",
+            "--run-name",
+            "it",
+            "--quiet",
+        ])
+        .exits(0);
+    for part in [
+        "1 client, 2 repeats: 8 requests",
+        "2 clients, 2 repeats: 8 requests",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(
+        place
+            .folder()
+            .join("00002-repeat/00001-clients/stats.json")
+            .exists()
+    );
+    assert_eq!(place.llmeter(["show", "runs/it"]).exits(0).out, said.out);
+}

@@ -1,0 +1,68 @@
+//! The outcome of a heatmap.
+
+use super::grid::{self, HeatmapGrid, HeatmapTable};
+use crate::base::error::{Error, Result};
+use crate::result::RunResult;
+use crate::saved::json;
+use crate::storage::Location;
+
+/// The combinations of a heatmap's payloads, in its run folder.
+pub(super) const GRID_FILE: &str = "heatmap.json";
+
+/// The outcome of a heatmap: one run over all combinations.
+#[derive(Debug, Clone)]
+pub struct HeatmapResult {
+    /// The run.
+    pub result: RunResult,
+    /// What was to be measured.
+    pub grid: HeatmapGrid,
+}
+
+impl HeatmapResult {
+    /// Loads a heatmap from its run folder.
+    ///
+    /// # Errors
+    /// When the folder holds no run, or not that of a heatmap.
+    pub fn load(folder: impl Into<Location>) -> Result<Self> {
+        let folder = folder.into();
+        let not_one = |reason: String| Error::NotARun {
+            path: folder.to_string(),
+            reason: format!("{GRID_FILE}: {reason}"),
+        };
+        let text = folder.join(GRID_FILE).read_if_there()?;
+        let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
+        let grid = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
+        Ok(Self {
+            result: RunResult::load(folder)?,
+            grid,
+        })
+    }
+
+    /// Whether a folder is that of a heatmap.
+    pub fn is_in(folder: &Location) -> bool {
+        let names = folder.list_blocking().unwrap_or_default();
+        names.iter().any(|name| name == GRID_FILE)
+    }
+
+    /// The cells by the lengths that were asked for.
+    pub fn nominal(&self) -> HeatmapTable {
+        self.grid.nominal(&self.result.responses)
+    }
+
+    /// The cells by the tokens that were counted, in so many bins of input and of output tokens. Failed
+    /// requests are in none.
+    pub fn measured(&self, input_bins: usize, output_bins: usize) -> HeatmapTable {
+        grid::measured(&self.result.responses, input_bins, output_bins)
+    }
+
+    /// Requests that were to be sent and were not, as after an interruption.
+    pub fn missing(&self) -> u64 {
+        let planned = self.grid.combinations.len() as u64;
+        planned.saturating_sub(self.result.responses.len() as u64)
+    }
+
+    pub(super) fn save_grid(folder: &Location, grid: &HeatmapGrid) -> Result<()> {
+        let text = serde_json::to_vec(grid).map_err(|_| Error::Internal("a grid is not JSON"))?;
+        folder.join(GRID_FILE).write_blocking(text)
+    }
+}

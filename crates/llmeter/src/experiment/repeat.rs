@@ -1,0 +1,302 @@
+//! The same run or load test, several times.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::load_test::remaining;
+use super::{LoadTest, LoadTestResult, TestEnd};
+use crate::api::InvocationResponse;
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+use crate::result::{RunFolder, RunResult};
+use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
+use crate::stats::{Metric, RepeatSpread, Source, pooled_deviation};
+use crate::storage::Location;
+
+/// How the name of a repeat's folder ends.
+const REPEAT: &str = "-repeat";
+
+type ObserveRepeat = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
+
+/// The same run or load test, several times, so that what changes from time to time is seen.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use llmeter::experiment::Repeat;
+/// use llmeter::{Load, OpenAiChat, RunConfig};
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+/// let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
+/// let base = RunConfig::new(Arc::new(endpoint), [payload]).clients(8).load(Load::Requests(20));
+/// let repeats = Repeat::of_run(base, 5).run_blocking()?;
+/// if let Some(spread) = repeats.spread(8, "time_to_first_token-p90") {
+///     println!("{:.3} s, {:?} s between repeats", spread.mean, spread.between);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Repeat {
+    what: Repeated,
+    times: usize,
+    observe: Option<Arc<ObserveRepeat>>,
+    interrupt: Interrupt,
+}
+
+#[derive(Clone)]
+enum Repeated {
+    Run(Box<RunConfig>),
+    LoadTest(Box<LoadTest>),
+}
+
+/// The outcome of repeats.
+#[derive(Debug, Clone, Default)]
+pub struct RepeatResult {
+    /// The results by their number of clients, each in the order of the repeats. A repeated run has one
+    /// number.
+    pub results: BTreeMap<usize, Vec<RunResult>>,
+    /// The name, which is also the folder's.
+    pub name: Option<String>,
+    /// The folder in which each repeat has its own; `None` if nothing was written.
+    pub output_path: Option<Location>,
+    /// Why it ended before the last repeat, if so.
+    pub ended_by: Option<TestEnd>,
+    /// Repeats that were carried out, to their end or not.
+    pub repeats: usize,
+    /// Repeats that were to be carried out and were not.
+    pub missing: usize,
+    /// What was found wrong.
+    pub warnings: Vec<String>,
+}
+
+impl Repeat {
+    /// Repeats a run. `base` is the run: its output is the folder in which that of the repeats is made, its
+    /// name theirs, its limit of cost that of all.
+    pub fn of_run(base: RunConfig, times: usize) -> Self {
+        Self::new(Repeated::Run(Box::new(base)), times)
+    }
+
+    /// Repeats a load test: all its levels, and then again.
+    pub fn of_load_test(test: LoadTest, times: usize) -> Self {
+        Self::new(Repeated::LoadTest(Box::new(test)), times)
+    }
+
+    fn new(what: Repeated, times: usize) -> Self {
+        Self {
+            what,
+            times,
+            observe: None,
+            interrupt: Interrupt::new(),
+        }
+    }
+
+    /// Asks `observe` at each repeat of a run, counted from 1, for whom to tell how it goes on. A load test
+    /// has its own observers.
+    #[must_use]
+    pub fn observe(
+        mut self,
+        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
+    ) -> Self {
+        self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Makes `interrupt` end the repeats: what was measured is kept.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// Carries the repeats out, blocking the calling thread. What was measured is kept whatever ends it.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, a folder cannot be made, or the first repeat cannot start.
+    pub fn run_blocking(&self) -> Result<RepeatResult> {
+        if self.times == 0 {
+            return Err(Error::field("repeats", 0, "1 or more"));
+        }
+        let base = match &self.what {
+            Repeated::Run(base) => base,
+            Repeated::LoadTest(test) => test.base(),
+        };
+        let folder = folder(base)?;
+        let name = folder.as_ref().and_then(Location::file_name);
+        let mut done = RepeatResult {
+            name: name.or_else(|| base.run_name.clone()),
+            output_path: folder.clone(),
+            ..RepeatResult::default()
+        };
+        let mut left = base.max_cost;
+        for repeat in 1..=self.times {
+            if left == Some(0.0) {
+                done.ended_by = Some(TestEnd::Cost);
+                break;
+            }
+            let (results, ended_by) = match self.once(repeat, folder.as_ref(), left) {
+                Ok(measured) => measured,
+                Err(reason) if done.results.is_empty() => return Err(reason),
+                Err(_) if self.interrupt.is_stopped() => {
+                    done.ended_by = Some(TestEnd::Interrupted);
+                    break;
+                }
+                Err(reason) => {
+                    done.warnings.push(format!("repeat {repeat}: {reason}"));
+                    break;
+                }
+            };
+            done.repeats = repeat;
+            for (clients, result) in results {
+                left = remaining(left, &result);
+                done.results.entry(clients).or_default().push(result);
+            }
+            done.ended_by = ended_by;
+            if done.ended_by.is_some() {
+                break;
+            }
+        }
+        done.missing = self.times - done.repeats;
+        Ok(done)
+    }
+
+    /// One repeat: its results by clients, and what ends all repeats.
+    fn once(
+        &self,
+        repeat: usize,
+        folder: Option<&Location>,
+        max_cost: Option<f64>,
+    ) -> Result<(BTreeMap<usize, RunResult>, Option<TestEnd>)> {
+        let name = format!("{repeat:05}{REPEAT}");
+        let base = match &self.what {
+            Repeated::LoadTest(test) => {
+                let mut test = (**test).clone().interrupted_by(self.interrupt.clone());
+                let base = test.base_mut();
+                base.output = folder.cloned();
+                base.run_name = Some(name);
+                base.max_cost = max_cost;
+                let test = test.run_blocking()?;
+                return Ok((test.results, test.ended_by));
+            }
+            Repeated::Run(base) => base,
+        };
+        let mut runner = Runner::new((**base).clone()).interrupted_by(self.interrupt.clone());
+        if let Some(observer) = self.observe.as_ref().and_then(|observe| observe(repeat)) {
+            runner = runner.observe(observer);
+        }
+        let result = runner.run_blocking_with(|run| {
+            run.output = folder.cloned();
+            run.run_name = Some(name);
+            run.max_cost = max_cost;
+        })?;
+        let clients = base.clients;
+        let stats = result.stats();
+        let ended_by = if result.interrupted && self.interrupt.is_stopped() {
+            Some(TestEnd::Interrupted)
+        } else if !result.unwritten.is_empty() {
+            Some(TestEnd::Unwritten(clients))
+        } else if let Some(by) = stats.stopped_by {
+            Some(TestEnd::Failures(clients, by))
+        } else if stats.cost_limit_reached == Some(true) {
+            Some(TestEnd::Cost)
+        } else {
+            None
+        };
+        Ok((BTreeMap::from([(clients, result)]), ended_by))
+    }
+}
+
+/// The folder of the repeats.
+fn folder(base: &RunConfig) -> Result<Option<Location>> {
+    let Some(output) = &base.output else {
+        return Ok(None);
+    };
+    output.check(Setting::Output)?;
+    match &base.run_name {
+        Some(name) => Ok(Some(output.join(name))),
+        None => RunFolder::create_group(output, &default_run_name()).map(Some),
+    }
+}
+
+impl RepeatResult {
+    /// Loads repeats, with their responses: every folder `NNNNN-repeat` within `path`, each that of a run or
+    /// of a load test.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or holds no repeat.
+    pub fn load(path: impl Into<Location>) -> Result<Self> {
+        let path = path.into();
+        let mut done = Self {
+            name: path.file_name(),
+            output_path: Some(path.clone()),
+            ..Self::default()
+        };
+        let mut names = path.list_blocking()?;
+        names.retain(|name| is_repeat_name(name));
+        names.sort();
+        for name in names {
+            let folder = path.join(&name);
+            let loaded = match LoadTestResult::load(folder) {
+                Ok(loaded) => loaded,
+                Err(reason) => {
+                    done.warnings.push(reason.to_string());
+                    continue;
+                }
+            };
+            done.warnings.extend(loaded.warnings);
+            done.repeats += 1;
+            for (clients, result) in loaded.results {
+                done.results.entry(clients).or_default().push(result);
+            }
+        }
+        match done.results.is_empty() {
+            true => Err(Error::NotARun {
+                path: path.to_string(),
+                reason: "no folder in it holds a repeat".to_owned(),
+            }),
+            false => Ok(done),
+        }
+    }
+
+    /// Whether a folder has repeats in it, by their names.
+    pub fn is_in(path: &Location) -> bool {
+        let names = path.list_blocking().unwrap_or_default();
+        names.iter().any(|name| is_repeat_name(name))
+    }
+
+    /// How a statistic with this key of `stats.json`, like `time_to_first_token-p90`, differs between the
+    /// repeats at a number of clients. `None` if no repeat has it. Broken off repeats are left out where
+    /// there are whole ones.
+    pub fn spread(&self, clients: usize, key: &str) -> Option<RepeatSpread> {
+        let all = self.results.get(&clients)?;
+        let whole: Vec<_> = all.iter().filter(|result| !result.interrupted).collect();
+        let counted = match whole.is_empty() {
+            true => all.iter().collect(),
+            false => whole,
+        };
+        let value = |result: &&RunResult| result.stats_map().get(key)?.as_f64();
+        let values = counted.iter().filter_map(value).collect();
+        let within = latency_of(key).and_then(|latency| {
+            pooled_deviation(counted.iter().map(|result| {
+                let responses = result.responses.iter();
+                responses
+                    .filter(|one| one.error.is_none())
+                    .filter_map(move |one| latency(one))
+            }))
+        });
+        RepeatSpread::new(values, within)
+    }
+}
+
+/// The value of a request that a statistic is about.
+fn latency_of(key: &str) -> Option<fn(&InvocationResponse) -> Option<f64>> {
+    match Metric::of(key)?.0.source {
+        Source::Seconds(latency) => Some(latency),
+        _ => None,
+    }
+}
+
+fn is_repeat_name(name: &str) -> bool {
+    let number = name.strip_suffix(REPEAT).unwrap_or_default();
+    number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,179 @@
+//! A test by blocks: the variants, what differs, and the answer.
+
+use std::fmt::Write;
+
+use crate::experiment::{AbComparison, AbEnd, AbResult};
+use crate::report::escaped;
+use crate::report::summary::{duration, figure, plural};
+use crate::report::table::table;
+use crate::stats::{Answer, Metric};
+
+/// Statistics that are shown beside the one that decides.
+const SHOWN: [&str; 7] = [
+    "time_to_first_token-p50",
+    "time_to_first_token-p90",
+    "time_per_output_token-p50",
+    "time_to_last_token-p50",
+    "time_to_last_token-p90",
+    "output_tps",
+    "requests_per_minute",
+];
+
+/// The variants, their differences with intervals, and the answer.
+pub fn ab(test: &AbResult) -> String {
+    ab_within(test, usize::MAX)
+}
+
+/// [`ab`] in at most so many columns, as far as that can be.
+pub fn ab_within(test: &AbResult, width: usize) -> String {
+    let mut text = String::new();
+    let titles = ["variant", "blocks", "requests", "failed", "what"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (at, variant) in test.plan.variants.iter().enumerate() {
+        let count = |of: fn(&crate::RunResult) -> u64| -> String {
+            figure(test.blocks_of(at).map(of).sum::<u64>() as f64)
+        };
+        rows.push(vec![
+            escaped(&variant.name).into_owned(),
+            figure(test.blocks_of(at).count() as f64),
+            count(|block| block.summary.total_requests.unwrap_or(0)),
+            count(|block| block.stats().failed_requests),
+            escaped(variant.about.as_deref().unwrap_or("")).into_owned(),
+        ]);
+    }
+    table(&mut text, &rows, width);
+    let first = test
+        .plan
+        .variants
+        .first()
+        .map_or("", |variant| &variant.name);
+    let decides = test.plan.metric.as_str();
+    let others = SHOWN.into_iter().filter(|shown| *shown != decides);
+    let metrics: Vec<(&str, Vec<AbComparison>)> = std::iter::once(decides)
+        .chain(others)
+        .map(|metric| (metric, test.by(metric)))
+        .collect();
+    for at in 0..test.plan.variants.len().saturating_sub(1) {
+        let name = &test.plan.variants[at + 1].name;
+        let titles = [
+            &format!("{name} against {first}"),
+            first,
+            name,
+            "difference",
+            "interval",
+        ];
+        let mut rows = vec![titles.map(|title| escaped(title).into_owned()).to_vec()];
+        for (metric, compared) in &metrics {
+            let Some((comparison, means)) =
+                compared.get(at).and_then(|one| Some((one, one.means?)))
+            else {
+                continue;
+            };
+            let (one, other) = means;
+            let interval = comparison.interval().map_or_else(
+                || "—".to_owned(),
+                |(low, high)| format!("{} … {}", percent(low), percent(high)),
+            );
+            rows.push(vec![
+                label(metric),
+                shown(metric, one),
+                shown(metric, other),
+                comparison
+                    .difference()
+                    .map_or_else(|| "—".to_owned(), percent),
+                interval,
+            ]);
+        }
+        text.push('\n');
+        table(&mut text, &rows, width);
+    }
+    text.push('\n');
+    for comparison in test.comparisons() {
+        text.push_str(&answer(test, &comparison, first));
+    }
+    let _ = writeln!(
+        text,
+        "Intervals hold with {} % at every look together.",
+        figure(100.0 * (1.0 - test.plan.alpha))
+    );
+    let verdicts = test
+        .blocks()
+        .filter_map(|block| block.stats().measurement_verdict);
+    let unclean = verdicts.filter(|verdict| verdict != "clean").count();
+    if unclean > 0 {
+        let count = test.blocks().count();
+        let _ = writeln!(
+            text,
+            "measurement: {unclean} of {count} blocks are not clean"
+        );
+    }
+    text.push_str(why(test));
+    text
+}
+
+fn answer(test: &AbResult, comparison: &AbComparison, first: &str) -> String {
+    let (name, metric) = (escaped(&comparison.variant), label(&test.plan.metric));
+    let first = escaped(first);
+    let Some(analysis) = &comparison.analysis else {
+        return format!("{name}: no round has {metric} for both.\n");
+    };
+    let rounds = analysis.differences;
+    let after = format!("after {rounds} {}", plural(rounds as f64, "round"));
+    let by = comparison.difference().map_or_else(String::new, |share| {
+        format!("{} %", figure((share.abs() * 1000.0).round() / 10.0))
+    });
+    match analysis.answer {
+        Answer::Lower => {
+            format!("{metric} is lower with {name} than with {first}, by {by}: known {after}.\n")
+        }
+        Answer::Higher => {
+            format!("{metric} is higher with {name} than with {first}, by {by}: known {after}.\n")
+        }
+        Answer::NoDifference => format!(
+            "{metric} of {name} and {first} differ by less than {} %: known {after}.\n",
+            figure(100.0 * test.plan.margin)
+        ),
+        Answer::Open => format!("{metric} of {name} against {first}: not known {after}.\n"),
+    }
+}
+
+fn why(test: &AbResult) -> &'static str {
+    match test.plan.ended_by {
+        Some(AbEnd::Answered) | None => "",
+        Some(AbEnd::Rounds) => "Ended after the last round.\n",
+        Some(AbEnd::Requests) => "Ended by the limit of requests.\n",
+        Some(AbEnd::Duration) => "Ended by the limit of time.\n",
+        Some(AbEnd::Cost) => "Ended by the limit of cost.\n",
+        Some(AbEnd::Interrupted) => "Interrupted.\n",
+        Some(AbEnd::Failed) => {
+            "Ended by a block that could not be carried out or failed too much.\n"
+        }
+        Some(AbEnd::Unwritten) => "Ended, since files could not be written.\n",
+    }
+}
+
+/// `TTFT p50`.
+fn label(key: &str) -> String {
+    let Some((metric, _)) = Metric::of(key) else {
+        return escaped(key).into_owned();
+    };
+    match key
+        .strip_prefix(metric.key)
+        .and_then(|rest| rest.strip_prefix('-'))
+    {
+        Some(statistic) => format!("{} {statistic}", metric.label),
+        None => metric.label.to_owned(),
+    }
+}
+
+fn shown(key: &str, value: f64) -> String {
+    match Metric::of(key).is_some_and(|(metric, _)| metric.unit == "s") {
+        true => duration(value),
+        false => figure(value),
+    }
+}
+
+/// `+12.3 %`.
+fn percent(share: f64) -> String {
+    format!("{:+.1} %", 100.0 * share)
+}
