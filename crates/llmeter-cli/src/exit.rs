@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use llmeter::Setting;
 use llmeter::probe::{FailureContext, diagnose};
 use llmeter::storage::files::FileProblem;
+use llmeter::{Setting, SettingProblem};
 use llmeter_sim::SimError;
 use llmeter_sim::calibration::CalibrationError;
 
@@ -113,7 +113,7 @@ fn message(reason: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in reason.chain() {
         let part = match (library(cause), simulator(cause)) {
-            (Some(error), _) => error.with_setting_names(&flag),
+            (Some(error), _) => named(error),
             (_, Some((field, rest))) => format!("{}{rest}", flags(field)),
             _ => cause.to_string(),
         };
@@ -130,6 +130,18 @@ fn message(reason: &anyhow::Error) -> String {
         }
     }
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// An error of the library with settings as flags, also in a reason of its own.
+fn named(error: &llmeter::Error) -> String {
+    let text = error.with_setting_names(&flag);
+    match error {
+        llmeter::Error::Invalid {
+            problem: SettingProblem::Refused { .. },
+            ..
+        } => Setting::rename_all(&text, &flag),
+        _ => text,
+    }
 }
 
 type Cause = dyn std::error::Error + 'static;

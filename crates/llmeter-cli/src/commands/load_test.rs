@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use llmeter::experiment::{LoadTest, LoadTestResult, Repeat, TestEnd};
-use llmeter::{Interrupt, Verdict, report};
+use llmeter::{Interrupt, Setting, Verdict, report};
 use serde_json::{Map, Value, json};
 
 use super::run::plan;
 use super::{failure, repeat};
 use crate::args::LoadTestArguments;
-use crate::exit::Exit;
+use crate::exit::{Exit, flag};
 use crate::{output, progress, settings, signals};
 
 pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
@@ -55,6 +55,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
         }
     }
     for warning in &result.warnings {
+        let warning = Setting::rename_all(warning, &flag);
         output::note(&format!("warning: {warning}"));
     }
     print(&result, json)?;

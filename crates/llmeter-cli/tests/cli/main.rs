@@ -23,6 +23,7 @@ mod heatmap;
 mod help;
 #[cfg(unix)]
 mod interrupt;
+mod load_test;
 mod measurement;
 mod media;
 mod mlflow;

@@ -108,8 +108,8 @@ impl PromptSource {
                 text.push_str(&self.text);
             }
             // The end of a word, so that the count is that of a sample.
-            let rest = text.char_indices().skip_while(|(at, _)| *at < bytes);
-            let end = rest.into_iter().find(|(_, c)| c.is_whitespace());
+            let mut rest = text.char_indices().skip_while(|(at, _)| *at < bytes);
+            let end = rest.find(|(_, c)| c.is_whitespace());
             text.truncate(end.map_or(text.len(), |(at, _)| at));
             if count(&text)? >= tokens {
                 return Ok(text);
