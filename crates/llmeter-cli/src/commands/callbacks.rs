@@ -3,7 +3,7 @@
 use anyhow::Result;
 use llmeter::callback;
 use llmeter::cost::CostModel;
-use llmeter::saved::{Kind, SavedObject};
+use llmeter::saved::{Field, Kind, SavedObject};
 use serde_json::Value;
 
 use crate::args::{CallbacksArguments, CallbacksCommand};
@@ -29,11 +29,7 @@ fn list() -> Result<Exit> {
         if !kind.about.is_empty() {
             text.push_str(&format!("  {}\n", kind.about));
         }
-        let width = kind.fields.iter().map(|field| field.name.len()).max();
-        for field in kind.fields {
-            let width = width.unwrap_or_default();
-            text.push_str(&format!("    {:width$}  {}\n", field.name, field.about));
-        }
+        text.push_str(&fields(kind.fields, output::width()));
         text.push('\n');
     }
     text.push_str(
@@ -42,6 +38,21 @@ fn list() -> Result<Exit> {
     );
     output::text(&text)?;
     Ok(Exit::Done)
+}
+
+/// Names of fields with what they mean beside them, or below where that does not fit `columns`.
+fn fields(fields: &[Field], columns: usize) -> String {
+    let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
+    let width = longest(&mut fields.iter().map(|field| field.name.len()));
+    let words = fields
+        .iter()
+        .flat_map(|field| field.about.split_whitespace());
+    let fits = 4 + width + 2 + longest(&mut words.map(|word| word.chars().count())) <= columns;
+    let line = |field: &Field| match fits {
+        true => format!("    {:width$}  {}\n", field.name, field.about),
+        false => format!("    {}\n      {}\n", field.name, field.about),
+    };
+    fields.iter().map(line).collect()
 }
 
 /// The costs of a SageMaker endpoint.
@@ -88,5 +99,23 @@ fn new(name: &str) -> Result<Exit> {
     match &kind.template {
         Some(template) => print(template),
         None => Err(UsageError(format!("{} has no template", kind.name())).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llmeter::report;
+
+    use super::*;
+
+    #[test]
+    fn the_list_fits_a_narrow_terminal() {
+        for columns in [40, 60, 80] {
+            for kind in callback::kinds() {
+                let text = report::fitted(&fields(kind.fields, columns), columns);
+                let widest = text.lines().map(|line| line.chars().count()).max();
+                assert!(widest <= Some(columns), "{columns}: {text}");
+            }
+        }
     }
 }

@@ -241,6 +241,73 @@ fn a_process_is_asked_again_before_its_credentials_expire() {
     assert!(keys.len() >= 2, "{keys:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_a_process_prints_has_a_limit() {
+    let (place, server) = (Place::new(), cloud());
+    for (command, reason) in [
+        ("cat /dev/zero", "it prints more than 65536 bytes"),
+        ("cat /dev/zero >&2", "it prints more than 65536 bytes"),
+        ("echo hunter22", "what it printed are no credentials"),
+        (
+            "echo hunter22 expired >&2; exit 3",
+            "exit status: 3: <redacted> expired",
+        ),
+    ] {
+        let profile = format!(
+            "[default]\nregion = eu-west-1\ncredential_process = {command}\n\
+             aws_session_token = hunter22\n"
+        );
+        place.file(".aws/config", profile);
+        let refused = run(&place, &server, &["--overwrite"], &[]).exits(1);
+        refused.one_error(&["there are no AWS credentials: credential_process: ", reason]);
+        assert!(!refused.err.contains("hunter22"), "{refused:#?}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn token_files_that_are_no_files_or_too_large_are_refused() {
+    let (place, server) = (Place::new(), cloud());
+    let pipe = place.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let large = place.path().join("large");
+    std::fs::File::create(&large)
+        .unwrap()
+        .set_len(2 << 20)
+        .unwrap();
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader");
+    for (path, reason) in [(&pipe, "regular file"), (&large, "at most 1 MiB")] {
+        for variable in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONFIG_FILE"] {
+            if (variable, path) == ("AWS_CONFIG_FILE", &large) {
+                continue;
+            }
+            let variables = [role, (variable, path.to_str().unwrap())];
+            let region = ["--region", "eu-west-1", "--overwrite"];
+            let refused = run(&place, &server, &region, &variables).exits(1);
+            refused.one_error(&["there are no AWS credentials: ", reason]);
+        }
+    }
+    place.file(
+        ".aws/config",
+        "[default]\nregion = eu-west-1\nsso_start_url = https://example.com/start\n\
+         sso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = Reader\n",
+    );
+    place.file(
+        ".aws/sso/cache/b343494cf15ba6b81449840ea93161cf3b27e5e3.json",
+        " ".repeat(2 << 20),
+    );
+    let refused = run(&place, &server, &["--overwrite"], &[]).exits(1);
+    refused.one_error(&["there are no AWS credentials: ", "at most 1 MiB"]);
+}
+
 #[test]
 fn without_credentials_nothing_is_sent_and_the_error_says_what_to_do() {
     let (place, server) = (Place::new(), cloud());

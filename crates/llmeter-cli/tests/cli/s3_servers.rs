@@ -307,3 +307,122 @@ fn the_secret_key_and_megabytes_in_an_error_are_not_repeated() {
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 }
+
+/// The server says so beforehand, and nothing of it is read.
+#[test]
+fn objects_have_the_limit_of_files() {
+    let large = |request: &Request| {
+        let body = match request.target.contains("list-type") {
+            true => {
+                let names = ["summary.json", "run_config.json"];
+                let object = |name: &&str| {
+                    format!(
+                        "<Contents><Key>runs/it/{name}</Key><Size>2</Size>\
+                         <LastModified>2026-11-27T10:00:00Z</LastModified></Contents>"
+                    )
+                };
+                let objects: String = names.iter().map(object).collect();
+                format!(
+                    "<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>"
+                )
+            }
+            false => String::new(),
+        };
+        let length = if body.is_empty() {
+            (1_u64 << 30) + 1
+        } else {
+            body.len() as u64
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nLast-Modified: Fri, 27 Nov 2026 10:00:00 GMT\r\nETag: \"1\"\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        vec![Step::write(head)]
+    };
+    let store = Store {
+        server: ScriptedServer::respond(large).start().unwrap(),
+        objects: Objects::default(),
+    };
+    let place = Place::new();
+    let too_large = "too large: at most 1024 MiB are read";
+    let mut command = place.command(["run", "--base-url", "http://127.0.0.1:9/v1", "--model", "m"]);
+    command.args(["--requests", "1", "--payload", "s3://bucket/payload.jsonl"]);
+    store.settle(&mut command);
+    let said_of_payload = said(command);
+    assert!(
+        said_of_payload.err.contains(too_large),
+        "{said_of_payload:#?}"
+    );
+    assert!(
+        said_of_payload.err.contains("s3://bucket/payload.jsonl"),
+        "{said_of_payload:#?}"
+    );
+    let shown = store.show(&place);
+    assert!(shown.err.contains(too_large), "{shown:#?}");
+}
+
+/// Stores of others than Amazon, that repeat what they are sent.
+#[test]
+fn tokens_that_a_store_is_sent_are_not_shown() {
+    const TOKEN: &str = "ya29.a0Bc8De6Fg4Hi2Jk9Lm7No5Pq3Rs1Tu";
+    let server = ScriptedServer::respond(|request| {
+        let body = format!(
+            "<Error><Code>Denied</Code><Message>not with {} {} {}</Message></Error>",
+            request.header("authorization").unwrap_or("nothing"),
+            request.header("x-amz-security-token").unwrap_or("nothing"),
+            request.target.replace('&', " "),
+        );
+        let length = body.len();
+        vec![Step::write(format!(
+            "HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))]
+    });
+    let server = server.start().unwrap();
+    let address = format!("http://{}", server.address());
+    let place = Place::new();
+    let azure = [
+        ("AZURE_STORAGE_ACCOUNT_NAME", "me"),
+        ("AZURE_STORAGE_TOKEN", TOKEN),
+        ("AZURE_STORAGE_ENDPOINT", &address),
+        ("AZURE_ALLOW_HTTP", "true"),
+    ];
+    let azure_sas = [
+        ("AZURE_STORAGE_ACCOUNT_NAME", "me"),
+        (
+            "AZURE_STORAGE_SAS_TOKEN",
+            "sv=2024&sig=Sg7Hf5Gd3Fs1Da9Zx%3D",
+        ),
+        ("AZURE_STORAGE_ENDPOINT", &address),
+        ("AZURE_ALLOW_HTTP", "true"),
+    ];
+    let session = [
+        ("AWS_ENDPOINT_URL", &*address),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", TOKEN),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    for (location, variables) in [
+        ("az://bucket/runs/it", &azure[..]),
+        ("az://bucket/runs/it", &azure_sas[..]),
+        ("s3://bucket/runs/it", &session[..]),
+    ] {
+        let mut command = place.command(["show", location]);
+        command.envs(variables.iter().copied()).env("NO_PROXY", "*");
+        command.env("LLMETER_LOG", "trace");
+        let shown = said(command);
+        let all = format!("{}{}", shown.out, shown.err);
+        assert!(shown.err.contains("Denied"), "{location}: {all}");
+        for secret in [
+            TOKEN,
+            SECRET,
+            "Sg7Hf5Gd3Fs1Da9Zx",
+            "Cs7Xw5Vu3Ts1",
+            "Rt9Qp8On7Ml6Kj5",
+        ] {
+            let mut parts = secret.as_bytes().windows(6);
+            let part = parts.find(|part| all.as_bytes().windows(6).any(|at| at == *part));
+            assert_eq!(part, None, "{location}: {all}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod conformance;
 mod dialects;
 mod faults;
 mod meter;
+mod repeated_keys;
 mod requests;
 mod transports;
 mod truth;

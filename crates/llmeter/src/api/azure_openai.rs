@@ -1,5 +1,6 @@
 //! Chat Completions as Azure OpenAI serves them: other addresses and another header for the key.
 
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
@@ -70,7 +71,7 @@ impl Api for AzureOpenAiChat {
     }
 
     fn configure(&self, setup: &mut EndpointSetup) -> Result<Option<Arc<dyn Api>>> {
-        let deployment = path_segment(&setup.identity.model_id)?;
+        let deployment = deployment(setup)?;
         take_target_uri(&mut setup.base_url, &mut setup.query, &deployment)?;
         // The resource as some SDKs and portals show it. The path below it begins with `openai` anyway.
         if let Some(resource) = setup
@@ -93,7 +94,7 @@ impl Api for AzureOpenAiChat {
         if is_newer(setup) {
             return Ok(path);
         }
-        let deployment = path_segment(&setup.identity.model_id)?;
+        let deployment = deployment(setup)?;
         Ok(format!("openai/deployments/{deployment}/{path}"))
     }
 
@@ -121,15 +122,16 @@ fn is_newer(setup: &EndpointSetup) -> bool {
 }
 
 /// A deployment's name as a segment of a path.
-fn path_segment(model_id: &str) -> Result<String> {
-    let refuse = || Error::invalid(Setting::Model, model_id, "the name of a deployment");
-    let mut url = Url::parse("https://host/").map_err(|_| refuse())?;
-    url.path_segments_mut()
-        .map_err(|()| refuse())?
-        .push(model_id);
-    match url.path().trim_start_matches('/') {
-        "" => Err(refuse()),
-        segment => Ok(segment.to_owned()),
+fn deployment(setup: &EndpointSetup) -> Result<String> {
+    let name = &setup.identity.model_id;
+    match name.as_str() {
+        // They are no segments: URLs leave them out.
+        "" | "." | ".." => Err(Error::invalid(
+            Setting::Model,
+            name,
+            "the name of a deployment",
+        )),
+        name => Ok(path_segment(name)),
     }
 }
 
@@ -151,7 +153,9 @@ fn take_target_uri(
         let expected = "the target URI of a deployment for chat completions";
         return Err(Error::invalid(Setting::BaseUrl, url.path(), expected));
     }
-    if named != deployment {
+    // As others may escape it.
+    let is_named = percent_decode_str(named).eq(percent_decode_str(deployment));
+    if !is_named {
         let expected = format!("{named}, the deployment that the target URI names");
         return Err(Error::invalid(Setting::Model, deployment, expected));
     }

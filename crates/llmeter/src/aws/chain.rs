@@ -16,7 +16,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::http::ReqwestHttpClient;
-use super::{Profile, variable};
+use super::{Profile, process, token_files, variable};
 use crate::base::shown::{cut, one_line};
 use llmeter_wire::redaction::Redaction;
 use llmeter_wire::tls_words;
@@ -42,6 +42,15 @@ pub(super) enum Missing {
 
 /// Looks for credentials. `region` is where roles and single sign-on are asked for.
 pub(super) async fn credentials(region: Option<String>) -> Result<Credentials, Missing> {
+    let profile = Profile::read();
+    let is_elsewhere = !is_in_environment();
+    if is_elsewhere {
+        token_files::check(&profile).map_err(failed)?;
+    }
+    if let Some(command) = process::command(&profile).filter(|_| is_elsewhere) {
+        let asked = tokio::time::timeout(LIMIT, process::credentials(command)).await;
+        return asked.unwrap_or_else(|_| Err(timed_out())).map_err(failed);
+    }
     let looking = async {
         let chain = DefaultCredentialsChain::builder()
             .configure(configuration())
@@ -59,11 +68,22 @@ pub(super) async fn credentials(region: Option<String>) -> Result<Credentials, M
             Err(Missing::Nowhere)
         }
         Ok(Err(reason)) => Err(Missing::Failed(in_one_line(&reason))),
-        Err(_) => Err(Missing::Failed(format!(
-            "timed out after {} s",
-            LIMIT.as_secs()
-        ))),
+        Err(_) => Err(Missing::Failed(timed_out())),
     }
+}
+
+/// Whether the environment has keys, which go before everything else.
+fn is_in_environment() -> bool {
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    keys.iter().all(|name| variable(name).is_some())
+}
+
+fn timed_out() -> String {
+    format!("timed out after {} s", LIMIT.as_secs())
+}
+
+fn failed(reason: String) -> Missing {
+    Missing::Failed(shown(&reason))
 }
 
 /// The region of the instance this runs on.
@@ -98,10 +118,13 @@ fn in_one_line(reason: &(dyn std::error::Error + 'static)) -> String {
     let text = |cause| tls_words(cause).unwrap_or_else(|| cause.to_string());
     let mut texts: Vec<String> = causes(reason).map(text).collect();
     texts.dedup();
-    one_line(
-        &known_secrets().apply(&cut(&texts.join(": "), MAX_FOREIGN)),
-        MAX_QUOTED,
-    )
+    shown(&texts.join(": "))
+}
+
+/// What a place says, on one line and without secrets.
+fn shown(text: &str) -> String {
+    let text = cut(text, MAX_FOREIGN);
+    one_line(&known_secrets().apply(&text), MAX_QUOTED)
 }
 
 /// What requests for credentials are signed with, which a server may repeat.
@@ -115,5 +138,7 @@ fn known_secrets() -> Redaction {
     let profile = Profile::read();
     let of_profile = names.iter().filter_map(|name| profile.get(name));
     let of_environment: Vec<String> = variables.iter().filter_map(|name| variable(name)).collect();
-    Redaction::new(of_environment.iter().map(String::as_str).chain(of_profile))
+    let of_files = token_files::secrets(&profile);
+    let owned = of_environment.iter().chain(&of_files).map(String::as_str);
+    Redaction::new(owned.chain(of_profile))
 }

@@ -11,6 +11,7 @@ use super::chain::{self, Missing};
 use super::{variable, without_signatures};
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
+use crate::base::lock::lock;
 use crate::base::runtime::runtime;
 use crate::base::setting::Setting;
 use llmeter_wire::clock::{self, Stamp};
@@ -147,7 +148,7 @@ impl CredentialSource {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Starts looking for credentials on a thread of its own.

@@ -14,11 +14,15 @@ mod credentials;
 mod error;
 #[cfg(feature = "aws")]
 mod http;
+#[cfg(feature = "aws")]
+mod process;
 #[cfg(any(feature = "aws", feature = "cloud"))]
 mod profile;
 #[cfg(feature = "aws")]
 mod signature;
 mod throttle;
+#[cfg(feature = "aws")]
+mod token_files;
 
 #[cfg(feature = "aws")]
 pub(crate) use call::{AwsService, call, region_or_default};

@@ -1,11 +1,9 @@
 //! The profile of the AWS tools: `~/.aws/credentials` and `~/.aws/config`.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::PathBuf;
 
-/// Bytes that are read of each file.
-const MAX_FILE: u64 = 16 << 20;
+use crate::base::file;
 
 /// What a profile says. Has no `Debug`: it may hold keys and must not be printed.
 #[cfg_attr(
@@ -25,19 +23,12 @@ impl Profile {
     /// out.
     pub(crate) fn read() -> Self {
         let name = super::variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-        let text = |variable: &str, file: &str| {
-            let path = std::env::var_os(variable)
-                .map(PathBuf::from)
-                .or_else(|| Some(std::env::home_dir()?.join(".aws").join(file)))?;
-            let mut text = String::new();
-            let file = std::fs::File::open(path).ok()?;
-            file.take(MAX_FILE).read_to_string(&mut text).ok()?;
-            Some(text)
-        };
+        let text = |file: Option<PathBuf>| file::read_text(file?).ok();
+        let [config, credentials] = files().map(text);
         Self::parse(
             name,
-            &text("AWS_CONFIG_FILE", "config").unwrap_or_default(),
-            &text("AWS_SHARED_CREDENTIALS_FILE", "credentials").unwrap_or_default(),
+            &config.unwrap_or_default(),
+            &credentials.unwrap_or_default(),
         )
     }
 
@@ -66,6 +57,19 @@ impl Profile {
         let value = self.settings.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
+}
+
+/// The files of profiles: the configuration, and the credentials.
+pub(super) fn files() -> [Option<PathBuf>; 2] {
+    let file = |variable: &str, name: &str| {
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .or_else(|| Some(std::env::home_dir()?.join(".aws").join(name)))
+    };
+    [
+        file("AWS_CONFIG_FILE", "config"),
+        file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+    ]
 }
 
 /// The settings of one section of such a file; `None` if there is no such section.

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::pin;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 use std::task::Poll;
 use std::thread::LocalKey;
 
+use super::lock::lock;
 use super::shown::{cut, escaped_lines};
 use llmeter_wire::redaction::Redaction;
 
@@ -100,7 +101,7 @@ fn is_repeated(panic: &PanicHookInfo<'_>) -> bool {
     let Some(place) = panic.location().filter(|_| applies) else {
         return false;
     };
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shown = lock(&SHOWN);
     !shown.insert(place.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! What every other room stands on.
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, files, calls into foreign code, hooks,
-//! the machine, runtimes, texts of servers and how they are shown.
+//! locks, the machine, runtimes, texts of servers and how they are shown.
 //! Does not belong here: anything that knows a request, a response or a file format.
 
 pub(crate) mod error;
@@ -10,6 +10,7 @@ pub(crate) mod file;
 pub(crate) mod foreign;
 pub(crate) mod hook;
 pub(crate) mod host;
+pub(crate) mod lock;
 pub(crate) mod runtime;
 pub(crate) mod server_text;
 pub(crate) mod setting;

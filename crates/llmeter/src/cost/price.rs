@@ -15,6 +15,11 @@ pub(super) fn checked<'de, N: Deserialize<'de>, D: Deserializer<'de>>(
     check(N::deserialize(number)?).map_err(D::Error::custom)
 }
 
+/// What stands for an amount that is not given, for serde.
+pub(super) fn one<N: From<u8>>() -> N {
+    N::from(1)
+}
+
 /// A price or amount: finite and not negative.
 pub(super) fn at_least_zero(field: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() && value >= 0.0 {

@@ -27,14 +27,10 @@ pub struct SageMakerRTEndpointCompute {
 #[serde(deny_unknown_fields)]
 struct UncheckedCompute {
     instance_type: String,
-    #[serde(default = "one")]
+    #[serde(default = "super::price::one")]
     instance_count: f64,
     price_per_hour: Option<f64>,
     region: Option<String>,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl TryFrom<UncheckedCompute> for SageMakerRTEndpointCompute {

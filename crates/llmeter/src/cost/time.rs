@@ -14,7 +14,7 @@ use crate::saved::{Field, Saved, SavedObject};
 pub struct EndpointTime {
     #[serde(deserialize_with = "price_per_hour")]
     price_per_hour: f64,
-    #[serde(default = "one", deserialize_with = "granularity_secs")]
+    #[serde(default = "super::price::one", deserialize_with = "granularity_secs")]
     granularity_secs: f64,
 }
 
@@ -24,10 +24,6 @@ fn price_per_hour<'de, D: Deserializer<'de>>(price: D) -> Result<f64, D::Error> 
 
 fn granularity_secs<'de, D: Deserializer<'de>>(steps: D) -> Result<f64, D::Error> {
     checked(steps, |steps| above_zero("granularity_secs", steps))
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 impl EndpointTime {

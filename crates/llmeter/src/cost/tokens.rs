@@ -13,7 +13,7 @@ use crate::saved::{Field, Saved, SavedObject};
 struct TokenPrice {
     #[serde(deserialize_with = "price_per_million")]
     price_per_million: f64,
-    #[serde(default = "one", deserialize_with = "granularity")]
+    #[serde(default = "super::price::one", deserialize_with = "granularity")]
     granularity: u32,
 }
 
@@ -23,10 +23,6 @@ fn price_per_million<'de, D: Deserializer<'de>>(price: D) -> Result<f64, D::Erro
 
 fn granularity<'de, D: Deserializer<'de>>(steps: D) -> Result<u32, D::Error> {
     checked(steps, |steps| above_zero("granularity", steps))
-}
-
-fn one() -> u32 {
-    1
 }
 
 impl TokenPrice {

@@ -5,13 +5,15 @@
 
 mod diagnosis;
 mod report;
+mod request;
 mod watch;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 pub use diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
-pub use report::{ProbeFrame, ProbeHead, ProbeReport, ProbeRequest};
+pub use report::{ProbeFrame, ProbeHead, ProbeReport};
+pub use request::ProbeRequest;
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::base::lock::lock;
 use crate::endpoint::{
     Endpoint, EndpointError, Frame, FrameDecoder, Framing, HttpApi, HttpRequest, Identity,
     ResponseBuilder, ResponseHead, SavedObject, Transport,
@@ -78,10 +79,6 @@ impl Watch {
     pub(super) fn opened(&self) -> Option<Opened> {
         lock(&self.opened).clone()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What came, in order.

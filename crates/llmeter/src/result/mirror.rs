@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::cloud_folder;
 use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
 use super::saved_folder::temporary_folder;
+use crate::base::lock::lock;
 use crate::base::runtime::{runtime, spawn_low_priority};
 use crate::storage::{CloudUrl, Store};
 use crate::{Error, Result};
@@ -42,10 +43,6 @@ static STAGING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// waiting for its runs leaves them there.
 pub fn staging_folders() -> Vec<PathBuf> {
     lock(&STAGING).clone()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The upload of one folder.

@@ -352,7 +352,8 @@ metrics! {
         absent: "without successful streaming requests",
         source: Source::Totals(|totals| totals.tokens_per_frame().map(Value::from)),
     }
-    /// Whether percentiles are `exact`, or good to three digits (`sketch`, in low memory).
+    /// Whether percentiles are `exact`, or the value at the nearest rank to three digits (`sketch`, in low
+    /// memory).
     measurement_percentiles: Option<String> {
         source: Source::Totals(|totals| Some(totals.precision().into())),
     }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService, ReqwestConnector,
 };
+
+use crate::base::lock::lock;
 
 /// Bytes of one response that is no object.
 const MAX_RESPONSE: usize = 16 << 20;
@@ -72,7 +74,7 @@ impl Carried {
     }
 
     fn known(&self) -> MutexGuard<'_, VecDeque<(String, Redaction)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn note(&self, request: &HttpRequest) {
@@ -226,5 +228,41 @@ mod tests {
             }
             assert!(get("/?list-type=2").await.is_err());
         });
+    }
+
+    #[test]
+    fn what_requests_carry_is_hidden() {
+        let carried = Carried::default();
+        let note = |headers: &[(&str, &str)], body: &'static str| {
+            let mut request = http::Request::post("http://host/");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            carried.note(&request.body(body.as_bytes().to_vec().into()).unwrap());
+        };
+        note(&[("Authorization", "Bearer ya29.Zx8Wc7Vb6Nm5")], "");
+        note(
+            &[("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/1")],
+            "",
+        );
+        note(&[("x-amz-security-token", "FwoGZXIvYXdzEJr8Qk3")], "");
+        let form = ("Content-Type", "application/x-www-form-urlencoded");
+        note(
+            &[form],
+            "grant_type=refresh_token&refresh_token=1%2F%2F0Kd9Lp2Rt4",
+        );
+        let text =
+            "ya29.Zx8Wc7Vb6Nm5, FwoGZXIvYXdzEJr8Qk3, 1//0Kd9Lp2Rt4, AKIDEXAMPLE, refresh_token";
+        assert_eq!(
+            carried.redact(text),
+            "<redacted>, <redacted>, <redacted>, AKIDEXAMPLE, refresh_token"
+        );
+        for number in 0..20 {
+            note(
+                &[("authorization", &format!("Bearer token-{number}-Gh5Ty7"))],
+                "",
+            );
+        }
+        assert_eq!(carried.known().len(), MAX_CARRIED);
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use llmeter_wire::content_encoding::DecompressionError;
+use llmeter_wire::http1::HttpError;
 
 fn tcp(reason: impl Into<io::Error>) -> Failure {
     ConnectError::Tcp("127.0.0.1:1".parse().unwrap(), reason.into()).into()

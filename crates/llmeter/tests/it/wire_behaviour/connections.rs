@@ -95,6 +95,81 @@ fn time_that_a_closing_server_took_is_no_time_of_the_answer() {
     );
 }
 
+/// A server writes a second answer right after the first, while the next request may be on its way. The
+/// kernel hands bytes over within the call that writes them: if the next request had not come when
+/// the call was over, it was sent later, and the answer cannot be its.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_came_before_its_request_was_sent_is_nobodys() {
+    use std::collections::HashSet;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+
+    const ROUNDS: u64 = 400;
+
+    fn serve(mut stream: TcpStream, early: &Mutex<HashSet<String>>) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut request = Vec::new();
+        for round in 0_u32.. {
+            let mut byte = [0; 4096];
+            let is_whole = |request: &[u8]| {
+                let text = String::from_utf8_lossy(request);
+                text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                    let length = head.to_ascii_lowercase();
+                    let length = length.split_once("content-length: ").unwrap().1;
+                    let length = length.lines().next().unwrap().trim().parse::<usize>();
+                    body.len() >= length.unwrap()
+                })
+            };
+            while !is_whole(&request) {
+                match stream.read(&mut byte)? {
+                    0 => return Ok(()),
+                    count => request.extend_from_slice(&byte[..count]),
+                }
+            }
+            request.clear();
+            let name = format!("{:?} {round}", stream.peer_addr()?);
+            stream.write_all(&chunked(&whole_stream(&["first"])))?;
+            // The next request may be sent before the second answer, with it, or after it.
+            for _ in 0..(round % 40) * 500 {
+                std::hint::spin_loop();
+            }
+            stream.write_all(&chunked(&whole_stream(&[&format!("second {name}")])))?;
+            stream.set_nonblocking(true)?;
+            let looked = stream.peek(&mut byte);
+            stream.set_nonblocking(false)?;
+            if looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                early.lock().unwrap().insert(format!("second {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let early = Arc::<Mutex<HashSet<String>>>::default();
+    let known = Arc::clone(&early);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let early = Arc::clone(&known);
+            // A client closes the connection whenever it has had enough.
+            std::thread::spawn(move || drop(serve(stream, &early)));
+        }
+    });
+    let endpoint = llmeter::OpenAiChat::builder(base_url, "m").build().unwrap();
+    let config = llmeter::RunConfig::new(Arc::new(endpoint), [payload("hi")]);
+    let result = run(config.load(Load::Requests(ROUNDS)));
+    assert_eq!(result.responses.len() as u64, ROUNDS);
+    let early = early.lock().unwrap();
+    assert!(!early.is_empty(), "some came before any request");
+    for response in &result.responses {
+        assert_eq!(response.error, None);
+        let text = response.response_text.as_deref().unwrap();
+        assert!(!early.contains(text), "{text}");
+    }
+}
+
 /// They come when the next request is on its way, so that no look before sending finds them.
 #[test]
 fn what_an_idle_connection_brings_is_not_taken_for_an_answer() {
