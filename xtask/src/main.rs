@@ -1,11 +1,12 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | throughput |
-//! memory`.
+//! memory | false-positives`.
 
 mod accuracy;
 mod bare_client;
 mod deny;
 mod dial;
 mod docs;
+mod false_positives;
 mod fuzz;
 mod layers;
 mod memory;
@@ -42,6 +43,8 @@ enum Command {
     Throughput(throughput::ThroughputArguments),
     /// Measure what recorded requests cost in memory
     Memory(memory::MemoryArguments),
+    /// Count the wrong verdicts of comparisons of the simulator with itself, and those of a known shift
+    FalsePositives(false_positives::FalsePositivesArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),
+        Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

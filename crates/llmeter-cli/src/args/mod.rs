@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+mod compare;
 mod flags;
 mod load_test;
 mod payload;
@@ -13,7 +14,8 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
 
-pub(crate) use flags::{Flags, OfCost, OfLoadTest, OfMlflow, OfRun, Subset};
+pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
+pub(crate) use flags::{Flags, OfCost, OfLoadTest, OfMlflow, OfRun, OfShow, Subset};
 use flags::{OfPayload, OfProbe};
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
@@ -53,6 +55,10 @@ pub(crate) enum Command {
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
+    /// Compare runs or load tests, and tell differences from chance
+    Compare(CompareArguments),
+    /// Keep runs to compare with
+    Baseline(BaselineArguments),
     /// Compute what a finished run cost
     Cost(Box<CostArguments>),
     /// Log a finished run to an MLflow tracking server
@@ -116,6 +122,8 @@ pub(crate) struct ShowArguments {
     /// The run folder: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
     pub(crate) folder: Location,
+    #[command(flatten)]
+    pub(crate) flags: Flags<OfShow>,
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,11 +1,14 @@
 //! One file for each command.
 
+mod baseline;
 mod calibrate;
 mod callbacks;
+mod compare;
 mod completions;
 mod cost;
 mod demo;
 mod failure;
+mod gate;
 mod load_test;
 mod man;
 mod mlflow;
@@ -30,6 +33,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
         Command::Mlflow(arguments) => mlflow::mlflow(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),

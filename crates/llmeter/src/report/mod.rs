@@ -4,14 +4,17 @@
 //! Does not belong here: figures (`stats`), terminals and colours (the command line).
 
 pub mod charts;
+mod comparison;
 mod cost;
 mod load_test;
 mod notes;
 mod probe;
+mod slo;
 mod summary;
 mod sweep;
 mod table;
 
+pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
 pub use cost::{cost, cost_within};
 pub use load_test::{load_test, load_test_within};
 pub use notes::notes;

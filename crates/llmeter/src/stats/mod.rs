@@ -6,6 +6,7 @@
 
 mod accumulator;
 mod annotations;
+mod condition;
 mod exact_sum;
 mod figures;
 mod gap_counts;
@@ -15,11 +16,13 @@ mod metric;
 mod percentile;
 mod series;
 mod sketch;
+mod slo;
 mod summary;
 mod table;
 
 pub use accumulator::{Accumulator, Keep};
 pub use annotations::AnnotationSummary;
+pub use condition::{Comparator, Condition, ConditionError, Figure, Unit};
 pub use exact_sum::ExactSum;
 pub use figures::{CalibrationErrors, Delays, Distribution, Latency};
 pub use live::{LiveDisplay, StatSpec};
@@ -27,5 +30,6 @@ pub(crate) use measure::{GAP_STEPS, gap_seconds, gap_steps};
 pub(crate) use metric::Source;
 pub use metric::{Metric, MetricKind};
 pub use percentile::Percentile;
+pub(crate) use slo::is_met_by;
 pub use summary::{Number, STANDARD_PERCENTILES, summarize};
 pub use table::{METRICS, Stats};
