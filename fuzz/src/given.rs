@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use llmeter::endpoint::{Endpoint, HttpEndpoint, ResponseHead, Transport};
 use llmeter::payload::Payload;
 use llmeter::run::Replay;
+use llmeter::stats::Condition;
 use llmeter::{RunResult, SavedRun};
 
 /// Between the files of a folder.
@@ -106,4 +107,16 @@ pub fn expression(bytes: &[u8]) {
     let mut replay = replay.unwrap_or_else(|reason| panic!("{reason}"));
     let head = ResponseHead::new(200).with("Content-Type", "application/json");
     assert!(replay.record(head, &[ANSWER]).is_some());
+}
+
+/// A condition is refused, or says itself again.
+pub fn condition(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(condition) = text.parse::<Condition>() else {
+        return;
+    };
+    let again = condition.to_string().parse();
+    assert_eq!(again, Ok(condition));
 }

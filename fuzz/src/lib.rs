@@ -5,7 +5,7 @@
 //! Texts can so be written by hand: `0` stands for one read, `2@p` for three. The further bits mean
 //! different things to different targets.
 //!
-//! Run folders, templates and expressions are taken as they are.
+//! Run folders, templates, expressions and conditions are taken as they are.
 //!
 //! Every other target feeds the body as it is cut, in one piece, and byte by byte: the outcome must be
 //! the same.
@@ -19,7 +19,7 @@ mod http;
 pub use decoding::Decoding;
 pub use event_stream::event_stream;
 pub use framing::framing;
-pub use given::{SavedFolder, expression, template};
+pub use given::{SavedFolder, condition, expression, template};
 pub use http::http_response;
 
 /// Of an API that answers in both ways: the answer comes whole. `p` instead of `0`.

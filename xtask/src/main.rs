@@ -1,11 +1,12 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | throughput |
-//! memory | loading`.
+//! memory | loading | false-positives`.
 
 mod accuracy;
 mod bare_client;
 mod deny;
 mod dial;
 mod docs;
+mod false_positives;
 mod fuzz;
 mod layers;
 mod loading;
@@ -48,6 +49,8 @@ enum Command {
     /// The loader of `loading`
     #[command(hide = true)]
     LoadFolder(loading::LoadFolderArguments),
+    /// Count the wrong verdicts of comparisons of the simulator with itself, and those of a known shift
+    FalsePositives(false_positives::FalsePositivesArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Command::Memory(arguments) => memory::memory(&arguments),
         Command::Loading(arguments) => loading::loading(&arguments),
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
+        Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

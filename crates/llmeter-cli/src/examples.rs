@@ -16,9 +16,9 @@ Examples:
 
 Exit codes:
   0 success   1 could not run   2 bad usage   3 every request failed
-  4 --strict and the verdict is not clean   5 measured, but not all files could be written
+  4 --strict and the verdict is not clean   5 a condition of --fail-if holds
   6 stopped by --max-failures or --stop-on-error-rate, even if every request failed
-  130 interrupted, results saved
+  7 measured, but not all files could be written   130 interrupted, results saved
 
 Environment:
   OPENAI_API_KEY                         the API key, unless --api-key-env names another variable
@@ -169,9 +169,32 @@ Examples:
       The summary that the run printed at its end.
   llmeter show runs/20260102-0304 --json | jq '.\"time_to_first_token-p99\"'
       One statistic for a script.
+  llmeter show runs/20260102-0304 --slo 'ttft < 2s' --fail-if 'goodput_rate < 95%'
+      Exit code 5 if fewer than 95 % of the requests had their first token within 2 s.
 
 Run folders of the Python package llmeter (0.1.12 and 0.2.0) can be shown as well, and so can
 folders of runs that were interrupted or killed.";
+
+pub(crate) const COMPARE_EXAMPLES: &str = "\
+Examples:
+  llmeter compare runs/before runs/after
+      Every figure of both with its change, the interval of that, and a verdict.
+  llmeter compare runs/before runs/after --fail-if 'ttft-p90 > +10%' --fail-if 'output_tps < -5%'
+      Exit code 5 if TTFT p90 is shown to be more than 10 % higher, or output more than 5 % slower.
+  llmeter baseline save main runs/before
+  llmeter compare --baseline main runs/after --format markdown --output comment.md
+      A comment for a pull request.
+
+A verdict is better, worse, no difference shown, or not enough data. Requests of a run depend on each other, so
+that blocks of them are drawn anew; 5 % is the chance that any figure of two equal servers gets a verdict of
+better or worse. Load tests are compared level by level.";
+
+pub(crate) const BASELINE_EXAMPLES: &str = "\
+Examples:
+  llmeter baseline save main runs/before --overwrite
+      Keep the figures of a run as main in .llmeter/baselines, without prompts and responses.
+  llmeter compare --baseline main runs/after
+      Compare another run with it.";
 
 pub(crate) const COST_EXAMPLES: &str = "\
 Examples:

@@ -24,10 +24,12 @@ pub(crate) enum Exit {
     AllFailed = 3,
     /// With `--strict`: the measurement's verdict is not `clean`.
     NotClean = 4,
-    /// Measured and printed, but not all files could be written.
-    NotSaved = 5,
+    /// A condition of `--fail-if` holds.
+    GateFailed = 5,
     /// The run was stopped, since too many requests failed.
     Stopped = 6,
+    /// Measured and printed, but not all files could be written.
+    NotSaved = 7,
     /// Interrupted; what was measured is saved.
     Interrupted = 130,
 }

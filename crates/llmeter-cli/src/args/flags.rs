@@ -153,7 +153,9 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
             let value = |api: ApiMode| PossibleValue::new(api.name).help(api.about());
             arg.value_parser(ApiMode::all().map(value).collect::<Vec<_>>())
         }
-        SettingKind::Texts | SettingKind::Files => arg.action(ArgAction::Append),
+        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions => {
+            arg.action(ArgAction::Append)
+        }
         SettingKind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
         SettingKind::Fields => arg.action(ArgAction::Append).value_parser(parse_assignment),
         SettingKind::Address => arg.num_args(0..=1).default_missing_value(""),
@@ -169,6 +171,7 @@ fn value(matches: &ArgMatches, setting: Setting) -> Option<Value> {
         SettingKind::Number => (*matches.get_one::<f64>(id)?).into(),
         SettingKind::Texts
         | SettingKind::Files
+        | SettingKind::Conditions
         | SettingKind::Expressions
         | SettingKind::Fields => {
             let values = matches.get_many::<String>(id)?;
@@ -304,6 +307,16 @@ impl Subset for OfProbe {
                 setting,
                 Setting::Tokenizer | Setting::Timeout | Setting::Stamps
             )
+    }
+}
+
+/// What a saved run is judged by: `show`.
+#[derive(Debug)]
+pub(crate) enum OfShow {}
+
+impl Subset for OfShow {
+    fn has(setting: Setting) -> bool {
+        setting.kind() == SettingKind::Conditions
     }
 }
 

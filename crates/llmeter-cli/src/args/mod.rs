@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod ab;
+mod compare;
 mod export;
 mod flags;
 mod heatmap;
@@ -17,8 +18,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::storage::Location;
 
 pub(crate) use ab::AbArguments;
+pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
 pub(crate) use export::ExportArguments;
-pub(crate) use flags::{Flags, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, Subset};
+pub(crate) use flags::{Flags, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset};
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use load_test::LoadTestArguments;
@@ -63,6 +65,10 @@ pub(crate) enum Command {
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
     Show(ShowArguments),
+    /// Compare runs or load tests, and tell differences from chance
+    Compare(CompareArguments),
+    /// Keep runs to compare with
+    Baseline(BaselineArguments),
     /// Compute what a finished run cost
     Cost(Box<CostArguments>),
     /// Log a finished run to an MLflow tracking server
@@ -128,6 +134,8 @@ pub(crate) struct ShowArguments {
     /// The run folder: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
     pub(crate) folder: Location,
+    #[command(flatten)]
+    pub(crate) flags: Flags<OfShow>,
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

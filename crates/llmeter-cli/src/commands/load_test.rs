@@ -6,7 +6,7 @@ use llmeter::{Interrupt, Setting, Verdict, report};
 use serde_json::{Map, Value, json};
 
 use super::run::plan;
-use super::{failure, repeat};
+use super::{failure, gate, repeat};
 use crate::args::LoadTestArguments;
 use crate::exit::{Exit, flag};
 use crate::{output, progress, settings, signals};
@@ -19,6 +19,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let strict = is_on(settings.strict);
     let key_variable = settings.api_key_env.clone();
+    let fail_if = settings.fail_if.clone().unwrap_or_default();
     let (requests, duration) = (settings.requests, settings.duration);
     let Some(config) = plan(&run, &given)? else {
         return Ok(Exit::CouldNotRun);
@@ -66,7 +67,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
         let reason = failure::all_failed(last, key.as_ref());
         output::note(&format!("error: {reason}"));
     }
-    Ok(exit)
+    Ok(gate::over(exit, gate::of_load_test(&fail_if, &result)))
 }
 
 /// The test as text, or the statistics of each level as JSON.

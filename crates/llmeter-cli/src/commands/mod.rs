@@ -1,13 +1,16 @@
 //! One file for each command.
 
 mod ab;
+mod baseline;
 mod calibrate;
 mod callbacks;
+mod compare;
 mod completions;
 mod cost;
 mod demo;
 mod export;
 mod failure;
+mod gate;
 mod heatmap;
 mod load_test;
 mod man;
@@ -37,6 +40,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
         Command::Mlflow(arguments) => mlflow::mlflow(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),

@@ -8,7 +8,7 @@ use llmeter::result::Unwritten;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
-use super::{calibrate, failure, mlflow, repeat};
+use super::{calibrate, failure, gate, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
+    let fail_if = settings.fail_if.clone().unwrap_or_default();
     let Some(config) = plan(arguments, &given)? else {
         return Ok(Exit::CouldNotRun);
     };
@@ -99,6 +100,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
             "error: the run was stopped, since too many requests failed ({by}){all_failed}"
         ));
     }
+    let exit = gate::over(exit, gate::of_run(&fail_if, &result));
     if exit == Exit::NotClean {
         output::note(&format!("error: {}", not_clean(&result)));
     }

@@ -6,7 +6,7 @@ use llmeter::result::RunFolder;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult};
 
-use super::{ab, heatmap, load_test, repeat};
+use super::{ab, gate, heatmap, load_test, repeat};
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -24,21 +24,39 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
         return Ok(Exit::Done);
     }
+    let settings = &arguments.flags.settings;
+    let fail_if = settings.fail_if.clone().unwrap_or_default();
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
-            let test = LoadTestResult::load_without_responses(folder.clone())?;
+            let test = match &settings.slo {
+                None => LoadTestResult::load_without_responses(folder.clone())?,
+                Some(slos) => {
+                    let mut test = LoadTestResult::load(folder.clone())?;
+                    let levels = test.results.values_mut();
+                    levels.for_each(|level| level.judge_by(slos.clone()));
+                    test
+                }
+            };
             for warning in &test.warnings {
                 output::note(&format!("warning: {warning}"));
             }
             load_test::print(&test, arguments.json)?;
+            Ok(gate::of_load_test(&fail_if, &test))
         }
         Err(Error::NotARun { .. }) if RepeatResult::is_in(folder) => {
             repeat::print(&RepeatResult::load(folder.clone())?, arguments.json)?;
+            Ok(Exit::Done)
         }
         Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
-        result => output::result(&result?, arguments.json)?,
+        result => {
+            let mut result = result?;
+            if let Some(slos) = &settings.slo {
+                result.judge_by(slos.clone());
+            }
+            output::result(&result, arguments.json)?;
+            Ok(gate::of_run(&fail_if, &result))
+        }
     }
-    Ok(Exit::Done)
 }
 
 /// Loads a run folder with its responses.

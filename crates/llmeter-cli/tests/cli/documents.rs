@@ -117,6 +117,9 @@ impl Shell {
         place
             .run(&format!("{root}/v1"), &["--run-name", "20260102-0304"])
             .exits(0);
+        // The same figures, so that no gate fails by chance.
+        place.made_run("before", 4, 0);
+        place.made_run("after", 4, 0);
         let costs = place
             .llmeter(["callbacks", "new", "CostModel"])
             .exits(0)
@@ -310,7 +313,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "run",
     "load-test",
     "heatmap",
@@ -319,6 +322,8 @@ const COMMANDS: [&str; 14] = [
     "probe",
     "payload",
     "show",
+    "compare",
+    "baseline",
     "cost",
     "callbacks",
     "calibrate",
@@ -372,10 +377,14 @@ fn flags(text: &str) -> BTreeSet<String> {
 fn flags_that_documents_name_exist() {
     let place = Place::new();
     let mut known = flags(&COMMANDS.map(|command| help(&place, command)).concat());
-    let new = place.llmeter(["callbacks", "new", "--help"]).exits(0).out;
-    known.extend(flags(&new));
+    for subcommand in [["callbacks", "new"], ["baseline", "save"]] {
+        let [command, name] = subcommand;
+        let help = place.llmeter([command, name, "--help"]).exits(0).out;
+        known.extend(flags(&help));
+    }
     // Of other programs.
     let others = [
+        "--body-file",
         "--example",
         "--profile",
         "--release",

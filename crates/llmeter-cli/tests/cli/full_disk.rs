@@ -35,7 +35,7 @@ fn sending_stops_and_everything_is_told() {
         // More than could ever be sent.
         let arguments =
             format!("--base-url {url} --prompt hi --clients 4 --requests 10000000 {more}");
-        let said = limited(&place, 64, &arguments).exits(5);
+        let said = limited(&place, 64, &arguments).exits(7);
         assert!(said.out.contains("latency"), "{said:#?}");
         assert!(
             said.out
@@ -77,7 +77,7 @@ fn a_run_goes_on_if_it_is_told_to() {
     let (place, server) = (Place::new(), start(quick()));
     let url = server.base_url();
     let arguments = "--prompt hi --clients 4 --requests 100 --ignore-write-errors --json";
-    let said = limited(&place, 64, &format!("--base-url {url} {arguments}")).exits(5);
+    let said = limited(&place, 64, &format!("--base-url {url} {arguments}")).exits(7);
     assert_eq!(server.requests_served(), 400);
     assert_eq!(said.object()["total_requests"], 400);
     assert_eq!(said.object().get("interrupted"), None);
@@ -102,7 +102,7 @@ fn statistics_survive_a_full_disk_and_show_tells_what_is_missing() {
          --clients 4 --requests 100 --ignore-write-errors --json >run.json 2>run.txt; echo $?; \
          \"$LLMETER\" show runs/it'"
     ));
-    if !said.out.starts_with('5') {
+    if !said.out.starts_with('7') {
         assert!(!place.path().join("run.json").exists(), "{said:#?}");
         return; // No user may mount anything here.
     }
@@ -136,7 +136,7 @@ fn costs_are_printed_before_they_are_written() {
     let before = place.stats();
     let said =
         place.shell("ulimit -f 1; exec \"$LLMETER\" cost runs/it --cost-input 3 --write --json");
-    let said = said.exits(5);
+    let said = said.exits(7);
     assert!(said.object()["cost_total"].as_f64().unwrap() > 0.0);
     said.one_error(&["the costs could not be written", "File too large"]);
     assert_eq!(place.stats(), before);
@@ -151,7 +151,7 @@ fn a_summary_that_standard_output_does_not_take_goes_to_standard_error() {
         "\"$LLMETER\" run --base-url {} --model m --prompt hi --run-name it >/dev/full",
         server.base_url()
     ));
-    let said = said.exits(5);
+    let said = said.exits(7);
     assert!(said.err.contains("latency"), "{said:#?}");
     assert!(
         said.err.contains("error: cannot write to standard output"),

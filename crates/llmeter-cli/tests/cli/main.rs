@@ -8,6 +8,7 @@ mod aws_credentials;
 mod bad_usage;
 mod calibrate;
 mod callbacks;
+mod conditions;
 mod config_file;
 mod cost;
 mod demo;

@@ -29,6 +29,8 @@ fn snapshots_of_help() {
     }
     let help_of_new = place.llmeter(["callbacks", "new", "--help"]).exits(0).out;
     keep("help-callbacks-new", &help_of_new);
+    let help_of_save = place.llmeter(["baseline", "save", "--help"]).exits(0).out;
+    keep("help-baseline-save", &help_of_save);
     keep("help", &help);
 }
 
@@ -78,6 +80,15 @@ fn snapshots_of_bad_usage() {
         (&full, &["--cost-input", "-1"]),
         (&full, &["--warmup", "-1"]),
         (&full, &["--mlflow", "nowhere"]),
+        (&full, &["--slo", "ttf-p99 < 500ms"]),
+        (&full, &["--slo", "ttft < 5 hours"]),
+        (&full, &["--slo", "ttft-p50 > +5%"]),
+        (&full, &["--fail-if", "ttft > 500ms"]),
+        (&["compare", "runs/a", "--fail-if", "ttft-p42 > +1%"], &[]),
+        (&["compare", "runs/a"], &[]),
+        (&["compare", "runs/a", "runs/b"], &[]),
+        (&["compare", "runs/a", "--baseline", "main"], &[]),
+        (&["baseline", "save", "../x", "runs/a"], &[]),
         (&full, &["--tokenizer", "hf:missing.json"]),
         (&url, &["--model", "m", "--payload", "lines.json"]),
         (&["show"], &["bad.toml"]),

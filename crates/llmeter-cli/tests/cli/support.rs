@@ -96,6 +96,53 @@ impl Place {
         self.command(all)
     }
 
+    /// Writes the folder `runs/NAME` of a run that was never made: 120 requests whose times vary evenly by a
+    /// fifth, the same each time, of which `failed` in a hundred fail.
+    pub(crate) fn made_run(&self, name: &str, clients: u64, failed: u64) {
+        const REQUESTS: u64 = 120;
+        let mut state = 7_u64;
+        let mut luck = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state >> 33
+        };
+        let mut varied = |mean: f64| mean * (0.8 + 0.4 * (luck() % 10_000) as f64 / 10_000.0);
+        let (mut at, mut lines) = (0.0, String::new());
+        for request in 0..REQUESTS {
+            let (ttft, tpot) = (varied(0.05), varied(0.01));
+            let ttlt = ttft + 7.0 * tpot;
+            let is_failed = varied(1.0) < 0.8 + failed as f64 * 0.004;
+            let of_success = |value: f64| match is_failed {
+                true => Value::Null,
+                false => value.into(),
+            };
+            let line = serde_json::json!({
+                "id": request.to_string(),
+                "response_text": "a text",
+                "input_prompt": "a prompt",
+                "time_to_first_token": of_success(ttft),
+                "time_to_last_token": of_success(ttlt),
+                "time_per_output_token": of_success(tpot),
+                "num_tokens_input": 10,
+                "num_tokens_output": 8,
+                "error": is_failed.then_some("refused"),
+                "request_time": format!("2026-01-02T03:04:{at:09.6}Z"),
+            });
+            lines.push_str(&format!("{line}\n"));
+            at += ttlt;
+        }
+        self.file(&format!("runs/{name}/responses.jsonl"), lines);
+        let summary = serde_json::json!({
+            "total_requests": REQUESTS,
+            "clients": clients,
+            "n_requests": REQUESTS / clients,
+            "total_test_time": at,
+            "model_id": "m",
+        });
+        self.file(&format!("runs/{name}/summary.json"), summary.to_string());
+    }
+
     /// The run folder that [`run`](Self::run) writes.
     pub(crate) fn folder(&self) -> PathBuf {
         self.path().join("runs/it")

@@ -167,6 +167,17 @@ macro_rules! with_settings {
             Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "SOURCE", "user",
                 "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
                  read [default: kernel]", "";
+            Slo slo: Vec<Condition>, Conditions, Measurement, "CONDITION", "ttft < 500ms",
+                "SLO that requests or the run are to meet, e.g. 'ttft < 500ms' or 'ttft-p99 < 1s' \
+                 (repeatable)",
+                "A metric of each request without a statistic gives goodput: the requests that meet all \
+                 such SLOs, per second and as a share. A figure of the run is met or missed. \
+                 docs/experiments.md has the grammar.";
+            FailIf fail_if: Vec<Condition>, Conditions, Measurement, "CONDITION",
+                "failed_requests_rate > 1%",
+                "Exit with code 5 if a figure of the run fulfils this, e.g. 'ttft-p90 > 500ms' \
+                 (repeatable)",
+                "So it does if the run has no such figure.";
             Calibrate calibrate: bool, Switch, Measurement, "", "true",
                 "First measure this machine's own error against the built-in simulator", "";
             Strict strict: bool, Switch, Measurement, "", "true",
@@ -188,7 +199,7 @@ macro_rules! with_settings {
             IgnoreWriteErrors ignore_write_errors: bool, Switch, Output, "", "true",
                 "Go on sending when responses can no longer be written, as on a full disk",
                 "Without it the run stops sending then. The summary is printed and what can be \
-                 written is written in either case; the exit code is 5.";
+                 written is written in either case; the exit code is 7.";
             Quiet quiet: bool, Switch, Output, "", "true",
                 "Hide progress", "";
             Json json: bool, Switch, Output, "", "true",
@@ -228,6 +239,8 @@ pub enum SettingKind {
     Fields,
     /// An address, or true for that of the environment, stored as an empty string.
     Address,
+    /// One condition on a figure or a list.
+    Conditions,
     /// Tables, in files only.
     Tables,
 }

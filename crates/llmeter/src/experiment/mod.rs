@@ -4,6 +4,8 @@
 //! Does not belong here: a run itself (`run`), what people look at (`report`).
 
 mod ab;
+mod baseline;
+mod compare;
 mod heatmap;
 mod knee;
 mod load_test;
@@ -11,6 +13,8 @@ mod load_test_result;
 mod repeat;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
+pub use baseline::Baselines;
+pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
 pub use heatmap::{
     HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
 };

@@ -1,7 +1,7 @@
 //! A load test: its levels side by side, and what its curve says.
 
 use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
-use crate::report::summary::{carried, duration, figure, or_dash};
+use crate::report::summary::{carried, duration, figure, or_dash, percent};
 use crate::report::table::table;
 use crate::stats::{Latency, Stats};
 
@@ -15,7 +15,11 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     let levels: Vec<Stats> = test.results.values().map(|result| result.stats()).collect();
     let has_failures = levels.iter().any(|stats| stats.failed_requests > 0);
     let has_costs = levels.iter().any(|stats| stats.cost_total.is_some());
+    let has_goodput = levels.iter().any(|stats| stats.goodput_rate.is_some());
+    let has_slos = levels.iter().any(|stats| !stats.slos_met.is_empty());
     let is_shown = |title: &str| match title {
+        "goodput/s" | "goodput" => has_goodput,
+        "SLOs" => has_slos,
         "ok req/min" => has_failures,
         "cost" => has_costs,
         _ => true,
@@ -84,6 +88,11 @@ fn cells(stats: &Stats) -> Vec<(String, String)> {
             cells.push((format!("{name} {percentile}"), value));
         }
     }
+    let goodput = or_dash(stats.goodput, |rate| format!("{rate:.1}"));
+    cells.push(("goodput/s".to_owned(), goodput));
+    cells.push(("goodput".to_owned(), or_dash(stats.goodput_rate, percent)));
+    let slos = super::slo::verdict(stats).unwrap_or_else(|| "—".to_owned());
+    cells.push(("SLOs".to_owned(), slos));
     cells.push(("cost".to_owned(), or_dash(stats.cost_total, figure)));
     let verdict = stats.measurement_verdict.as_deref().unwrap_or("—");
     cells.push(("measurement".to_owned(), verdict.to_owned()));

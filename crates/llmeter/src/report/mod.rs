@@ -5,16 +5,19 @@
 
 mod ab;
 pub mod charts;
+mod comparison;
 mod cost;
 mod heatmap;
 mod load_test;
 mod notes;
 mod probe;
 mod repeat;
+mod slo;
 mod summary;
 mod table;
 
 pub use ab::{ab, ab_within};
+pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
 pub use cost::{cost, cost_within};
 pub use heatmap::{Paint, heatmap, heatmap_within};
 pub use load_test::{load_test, load_test_within};

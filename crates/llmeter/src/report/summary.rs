@@ -30,6 +30,7 @@ pub fn summary_within(result: &RunResult, width: usize) -> String {
     latencies(&mut text, result, &stats, width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
+    super::slo::slos(&mut text, result, width);
     failures(&mut text, result, &stats);
     limits(&mut text, &stats);
     callbacks(&mut text, result);
@@ -223,7 +224,7 @@ fn token_sources(shares: &[(String, f64)]) -> Option<String> {
 }
 
 /// A share in percent, never rounded to nothing or all.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         percent if percent > 0.0 && percent < 0.1 => "under 0.1 %".to_owned(),
         percent if percent < 100.0 && percent > 99.9 => "over 99.9 %".to_owned(),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::folder::{CONFIG_FILE, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
+use super::folder::{CONFIG_FILE, OWN_CONFIG_FILE, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
 use super::json;
 use super::line_reader::LineReader;
 use super::responses_file::read_responses;
@@ -14,11 +14,14 @@ use super::run_result::RunResult;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
 use crate::base::file::{self, MAX_DATA_FILE};
-use crate::stats::Accumulator;
+use crate::stats::{Accumulator, Condition, Metric};
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
 type Object = Map<String, Value>;
+
+/// SLOs that are taken from a folder.
+const MAX_SLOS: usize = 100;
 
 /// Loads a folder, with its responses or without keeping them.
 pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResult> {
@@ -38,11 +41,15 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
         });
     }
 
-    let mut lines = Lines::default();
+    let slos = saved_slos(&folder, saved_stats.as_ref(), &mut warnings)?;
+    let mut lines = Lines {
+        accumulator: Accumulator::default().slos(&slos),
+        ..Lines::default()
+    };
     if has_lines && (keep_responses || saved_summary.is_none() || saved_stats.is_none()) {
         if let Some(path) = folder.responses()? {
             let shown = location.join(RESPONSES_FILE);
-            lines = Lines::read(&path, &shown, keep_responses, &mut warnings)?;
+            lines.read(&path, &shown, keep_responses, &mut warnings)?;
         }
     } else if keep_responses && !has_lines {
         warnings.push(format!(
@@ -98,6 +105,7 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     }
     let mut result = RunResult::loaded(summary, lines.kept, computed, stored, warnings);
     result.interrupted |= is_killed;
+    result.slos = slos;
     Ok(result)
 }
 
@@ -120,6 +128,20 @@ pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>,
     Ok((responses, warnings))
 }
 
+/// Reads the responses of a folder one by one, without their texts; gives what is wrong with their file.
+/// A folder without responses has none.
+pub(crate) fn each_response(
+    location: &Location,
+    mut take: impl FnMut(&InvocationResponse),
+) -> Result<Vec<String>> {
+    let folder = SavedFolder::open(location)?;
+    let Some(path) = folder.responses()? else {
+        return Ok(Vec::new());
+    };
+    let findings = read_responses(&path, LineReader::measuring(), |response| take(&response))?;
+    Ok(findings.warnings(&location.join(RESPONSES_FILE)))
+}
+
 /// What the lines of `responses.jsonl` say.
 #[derive(Debug, Default)]
 struct Lines {
@@ -131,26 +153,26 @@ struct Lines {
 
 impl Lines {
     fn read(
+        &mut self,
         path: &Path,
         shown: &impl Display,
         keep: bool,
         warnings: &mut Vec<String>,
-    ) -> Result<Self> {
-        let mut lines = Self::default();
+    ) -> Result<()> {
         let reader = match keep {
             true => LineReader::keeping_all(),
             false => LineReader::measuring(),
         };
         let findings = read_responses(path, reader, |response| {
-            lines.accumulator.record(&response);
+            self.accumulator.record(&response);
             if keep {
-                lines.kept.push(response);
+                self.kept.push(response);
             }
         })?;
         warnings.extend(findings.warnings(shown));
-        lines.total = findings.lines();
-        lines.kept.shrink_to_fit();
-        Ok(lines)
+        self.total = findings.lines();
+        self.kept.shrink_to_fit();
+        Ok(())
     }
 
     /// What a summary can know from the lines alone.
@@ -181,6 +203,32 @@ fn configured(config: &Object) -> Object {
         take(state.unwrap_or(endpoint), &of_endpoint);
     }
     known
+}
+
+/// The SLOs of a run: those of its configuration, or, without one, those that its statistics name.
+fn saved_slos(
+    folder: &SavedFolder,
+    stats: Option<&Object>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Condition>> {
+    let own = object(folder, OWN_CONFIG_FILE, warnings)?;
+    let texts: Vec<String> = match own.as_ref().and_then(|own| own.get("slo")) {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(several)) => {
+            let texts = several.iter().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        }
+        _ => {
+            let keys = stats.into_iter().flat_map(Object::keys);
+            let slo = |key: &String| {
+                let (metric, slo) = Metric::of(key)?;
+                matches!(metric.short, "slo_rates" | "slos_met").then(|| slo.to_owned())
+            };
+            keys.filter_map(slo).collect()
+        }
+    };
+    let slos = texts.iter().take(MAX_SLOS);
+    Ok(slos.filter_map(|text| text.parse().ok()).collect())
 }
 
 /// A JSON object from a file; `None` if there is no such file, or, with a warning, no object.

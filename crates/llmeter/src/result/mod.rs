@@ -33,6 +33,7 @@ pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE, payload_lines};
 pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
+pub(crate) use load::each_response as read_responses_of;
 pub use mirror::staging_folders;
 pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use responses_file::ResponsesWriter;

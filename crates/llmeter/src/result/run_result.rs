@@ -13,7 +13,7 @@ use super::load;
 use super::run_summary::RunSummary;
 use super::unwritten::Unwritten;
 use crate::endpoint::ResponseField;
-use crate::stats::{Accumulator, AnnotationSummary, Keep, Metric, Stats};
+use crate::stats::{Accumulator, AnnotationSummary, Condition, Keep, Metric, Stats};
 use crate::storage::Location;
 use crate::{Error, InvocationResponse, Result};
 
@@ -22,6 +22,9 @@ const INTERRUPTED: &str = "interrupted";
 
 /// The statistic that lists hooks of callbacks that failed.
 const CALLBACK_ERRORS: &str = "callback_errors";
+
+/// How the statistic begins that tells of an SLO whether the run meets it.
+const SLO_MET: &str = "slo_met-";
 
 /// The outcome of a run: its summary, its responses and its statistics.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +47,8 @@ pub struct RunResult {
     pub unwritten: Vec<Unwritten>,
     /// Addresses at which tracking servers show the run, which callbacks logged it to. Not saved.
     pub tracked_at: Vec<String>,
+    /// What requests and the run are to meet; [`judge_by`](Self::judge_by) changes it.
+    pub(crate) slos: Vec<Condition>,
     /// The failures, if the responses were not kept.
     pub(crate) failures: FailureTally,
     /// The numeric annotations of the responses, if those were not kept.
@@ -80,7 +85,7 @@ impl RunResult {
 
     /// Makes the statistics anew from the summary and the responses, after changing them.
     pub fn recompute(&mut self) {
-        let mut accumulator = Accumulator::new(Keep::Values);
+        let mut accumulator = Accumulator::new(Keep::Values).slos(&self.slos);
         for response in &self.responses {
             accumulator.record(response);
         }
@@ -115,7 +120,35 @@ impl RunResult {
             stats.insert(CALLBACK_ERRORS.to_owned(), json!(self.callback_errors));
         }
         stats.extend(self.contributed.clone());
+        for slo in self.slos.iter().filter(|slo| !slo.is_per_request()) {
+            if let Some(is_met) = slo.holds_in(&stats) {
+                stats.insert(format!("{SLO_MET}{slo}"), is_met.into());
+            }
+        }
         stats
+    }
+
+    /// What requests and the run are to meet.
+    pub fn slos(&self) -> &[Condition] {
+        &self.slos
+    }
+
+    /// Judges requests and run by these SLOs in the place of its own. Those about each request need the
+    /// responses.
+    pub fn judge_by(&mut self, slos: Vec<Condition>) {
+        self.slos = slos;
+        let is_outdated = |key: &str| {
+            let metric = Metric::of(key).map(|(metric, _)| metric.short);
+            matches!(
+                metric,
+                Some("goodput" | "goodput_rate" | "slo_rates" | "slos_met")
+            )
+        };
+        self.stored.retain(|key, _| !is_outdated(key));
+        match self.responses.is_empty() {
+            true => self.computed.retain(|key, _| !is_outdated(key)),
+            false => self.recompute(),
+        }
     }
 
     /// The failures by kind, the most frequent first.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::cloud_folder;
-use super::folder::{CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
+use super::folder::{
+    CONFIG_FILE, OWN_CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE,
+};
 use crate::base::file::{self, Access, MAX_DATA_FILE};
 use crate::base::runtime::block_on;
 use crate::storage::{CloudUrl, Location, Store, Usable, delete};
@@ -88,7 +90,7 @@ impl SavedFolder {
 async fn copy_small_files(from: CloudUrl, to: PathBuf) -> Result<Vec<String>> {
     let store = Store::open(&from)?;
     let names = store.list("").await?;
-    for name in [SUMMARY_FILE, STATS_FILE, CONFIG_FILE] {
+    for name in [SUMMARY_FILE, STATS_FILE, CONFIG_FILE, OWN_CONFIG_FILE] {
         if names.iter().any(|found| found == name) {
             let path = to.join(name);
             let mut file = made(&path)?;

@@ -111,6 +111,7 @@ impl Started {
         let mut result = RunResult::new(summary, collected.responses, stats);
         result.interrupted = self.interrupt.is_stopped();
         result.warnings = found;
+        result.slos.clone_from(&config.slos);
         result.failures = collected.failures;
         if let Some(failure) = stop.and_then(|stop| stop.failure_of_warmup(&result.summary)) {
             result.failures.record(&failure);

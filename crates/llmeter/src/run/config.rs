@@ -16,6 +16,7 @@ use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{ClosedLoop, Load, Schedule};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
+use crate::stats::Condition;
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
@@ -109,6 +110,8 @@ pub struct RunConfig {
     /// the payload's own output limit, or, where it has none, as much as the dearest request so
     /// far. A response without a limit may thus be dearer than was thought.
     pub max_cost: Option<f64>,
+    /// What requests and the run are to meet. Those about each request give goodput.
+    pub slos: Vec<Condition>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
     /// The servers that get secrets although only a file names them: an endpoint or a callback that was
@@ -155,6 +158,7 @@ impl RunConfig {
             ignore_write_errors: false,
             callbacks: Vec::new(),
             max_cost: None,
+            slos: Vec::new(),
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),
         }
@@ -276,6 +280,18 @@ impl RunConfig {
         {
             let expected = "a share of the requests from 0 to below 1, such as 0.1";
             return Err(Error::invalid(Setting::StopOnErrorRate, rate, expected));
+        }
+        for slo in &self.slos {
+            if let Err(reason) = slo.check_slo() {
+                let problem = SettingProblem::Refused {
+                    reason: reason.to_string(),
+                };
+                return Err(Error::Invalid {
+                    setting: Setting::Slo,
+                    problem,
+                    hint: None,
+                });
+            }
         }
         if let Some(workers) = self.workers
             && !(1..=MAX_WORKERS).contains(&workers)

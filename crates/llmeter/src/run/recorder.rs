@@ -113,7 +113,8 @@ impl Recorder {
                 accumulator: Accumulator::new(match config.low_memory {
                     true => Keep::Sketches,
                     false => Keep::Values,
-                }),
+                })
+                .slos(&config.slos),
                 quality: QualityMeter::new(),
                 failures: FailureTally::default(),
                 write_failure: None,

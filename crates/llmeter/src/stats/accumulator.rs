@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 
 use super::METRICS;
 use super::annotations::{AnnotationSummary, Annotations};
+use super::condition::Condition;
 use super::exact_sum::ratio;
 use super::gap_counts::ItlCounts;
 use super::metric::{Metric, Source};
 use super::percentile::Percentile;
 use super::series::Series;
+use super::slo::SloTally;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
 use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
@@ -82,6 +84,8 @@ pub(crate) struct Totals {
     pub(super) empty: u64,
     pub(super) non_streaming: u64,
     pub(super) buffered: u64,
+    /// Requests that meet SLOs.
+    pub(super) slos: SloTally,
     /// Content frames of successful streaming responses, and the tokens in them.
     frames: u64,
     framed_tokens: u64,
@@ -123,6 +127,7 @@ impl Totals {
     fn record(&mut self, response: &InvocationResponse) {
         let detail = &response.detail;
         self.recorded += 1;
+        self.slos.record(response);
         add(&mut self.input_tokens, response.num_tokens_input);
         add(&mut self.output_tokens, response.num_tokens_output);
         let (cached, reasoning) = (
@@ -189,9 +194,14 @@ impl Totals {
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
+        self.share_of(self.failed)
+    }
+
+    /// A part of all requests, as their share; 0 without any.
+    pub(super) fn share_of(&self, part: u64) -> f64 {
         match self.requests() {
             0 => 0.0,
-            requests => self.failed as f64 / requests as f64,
+            requests => part as f64 / requests as f64,
         }
     }
 
@@ -247,6 +257,13 @@ impl Accumulator {
             figures: METRICS.iter().filter_map(figure).collect(),
             annotations: Annotations::new(keep),
         }
+    }
+
+    /// Counts the requests that meet these SLOs; those about figures of the run are passed over.
+    #[must_use]
+    pub fn slos(mut self, slos: &[Condition]) -> Self {
+        self.totals.slos = SloTally::new(slos);
+        self
     }
 
     /// Takes in one response.

@@ -16,6 +16,8 @@ pub struct Metric {
     /// Its key in `stats.json`. One in the form `rate_limit_<header>` stands for many keys, and a
     /// metric with several statistics has a key for each: `time_to_first_token-p50`.
     pub key: &'static str,
+    /// Its field's name in [`Stats`](super::Stats), which conditions take, too: `ttft`.
+    pub short: &'static str,
     /// What the field calls it, for tables.
     pub label: &'static str,
     /// Its unit, empty if it has none.
@@ -108,6 +110,25 @@ impl Metric {
     /// Whether it is computed from the responses.
     pub(crate) fn is_computed(&self) -> bool {
         !matches!(self.source, Source::Summary | Source::Other(_))
+    }
+
+    /// Whether it is a value of each successful response.
+    pub(crate) fn is_of_responses(&self) -> bool {
+        matches!(self.source, Source::Seconds(_) | Source::Count(_))
+    }
+
+    /// Whether it is about all gaps of the successful responses.
+    pub(crate) fn is_of_gaps(&self) -> bool {
+        matches!(self.source, Source::Gaps)
+    }
+
+    /// The value that a response has, if the metric is one of each.
+    pub(crate) fn value_of(&self, response: &InvocationResponse) -> Option<f64> {
+        match self.source {
+            Source::Seconds(take) => take(response),
+            Source::Count(take) => take(response).map(|count| count as f64),
+            _ => None,
+        }
     }
 
     /// The key with a name in the place of its placeholder.

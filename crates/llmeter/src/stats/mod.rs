@@ -6,6 +6,7 @@
 
 mod accumulator;
 mod annotations;
+mod condition;
 mod exact_sum;
 mod figures;
 mod gap_counts;
@@ -19,12 +20,14 @@ mod precision;
 mod repeats;
 mod series;
 mod sketch;
+mod slo;
 mod student;
 mod summary;
 mod table;
 
 pub use accumulator::{Accumulator, Keep};
 pub use annotations::AnnotationSummary;
+pub use condition::{Comparator, Condition, ConditionError, Figure, Unit};
 pub use exact_sum::ExactSum;
 pub use figures::{CalibrationErrors, Delays, Distribution, Latency};
 pub use interval::Interval;
@@ -34,8 +37,9 @@ pub(crate) use metric::Source;
 pub use metric::{Metric, MetricKind};
 pub use paired::{Answer, PairedAnalysis, analyse_pairs};
 pub use percentile::Percentile;
-pub use precision::{Figure, PrecisionWatch, Tolerance};
+pub use precision::{PrecisionWatch, Statistic, Tolerance};
 pub use repeats::RepeatSpread;
 pub(crate) use repeats::pooled_deviation;
+pub(crate) use slo::is_met_by;
 pub use summary::{Number, STANDARD_PERCENTILES, summarize};
 pub use table::{METRICS, Stats};

@@ -14,7 +14,7 @@ const LOOKS_IN_A_ROW: u32 = 2;
 
 /// The figure of a metric that is watched.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Figure {
+pub enum Statistic {
     /// The mean.
     Mean,
     /// A percentile.
@@ -39,7 +39,7 @@ pub enum Tolerance {
 /// with a probability of 95 %, as `cargo xtask coverage` shows.
 #[derive(Debug, Clone)]
 pub struct PrecisionWatch {
-    figure: Figure,
+    figure: Statistic,
     tolerance: Tolerance,
     values: Vec<f64>,
     next_look: usize,
@@ -49,7 +49,7 @@ pub struct PrecisionWatch {
 
 impl PrecisionWatch {
     /// Nothing collected yet.
-    pub fn new(figure: Figure, tolerance: Tolerance) -> Self {
+    pub fn new(figure: Statistic, tolerance: Tolerance) -> Self {
         Self {
             figure,
             tolerance,
@@ -83,8 +83,8 @@ impl PrecisionWatch {
 
     fn is_tight(&self) -> bool {
         let interval = match self.figure {
-            Figure::Mean => Interval::of_mean(&self.values, LOOK_LEVEL),
-            Figure::Percentile(percentile) => {
+            Statistic::Mean => Interval::of_mean(&self.values, LOOK_LEVEL),
+            Statistic::Percentile(percentile) => {
                 Interval::of_percentile(&self.values, percentile, LOOK_LEVEL)
             }
         };
@@ -146,7 +146,7 @@ mod tests {
     const SIGMA: f64 = 0.4;
 
     /// How often the true figure is within the tolerance, and the values that it took, on average.
-    fn coverage(figure: Figure, truth: f64, correlation: f64, tolerance: f64) -> (f64, usize) {
+    fn coverage(figure: Statistic, truth: f64, correlation: f64, tolerance: f64) -> (f64, usize) {
         const TRIES: u64 = 200;
         let (mut covered, mut values) = (0, 0);
         for seed in 0..TRIES {
@@ -155,8 +155,8 @@ mod tests {
             while !watch.push(source.next()) {}
             values += watch.values().len();
             let interval = match figure {
-                Figure::Mean => Interval::of_mean(watch.values(), Interval::LEVEL),
-                Figure::Percentile(percentile) => {
+                Statistic::Mean => Interval::of_mean(watch.values(), Interval::LEVEL),
+                Statistic::Percentile(percentile) => {
                     Interval::of_percentile(watch.values(), percentile, Interval::LEVEL)
                 }
             };
@@ -173,8 +173,13 @@ mod tests {
         let p90 = (SIGMA * 1.281_552).exp();
         let mut fewer = 0;
         for correlation in [0.0, 0.5] {
-            let of_mean = coverage(Figure::Mean, mean, correlation, 0.1);
-            let of_p90 = coverage(Figure::Percentile(Percentile::P90), p90, correlation, 0.1);
+            let of_mean = coverage(Statistic::Mean, mean, correlation, 0.1);
+            let of_p90 = coverage(
+                Statistic::Percentile(Percentile::P90),
+                p90,
+                correlation,
+                0.1,
+            );
             for (coverage, _) in [of_mean, of_p90] {
                 assert!(coverage >= 0.95, "{coverage} at {correlation}");
             }
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_varies_is_not_known_early_and_what_does_not_vary_by_an_absolute_tolerance() {
-        let median = Figure::Percentile(Percentile::P50);
+        let median = Statistic::Percentile(Percentile::P50);
         let mut watch = PrecisionWatch::new(median, Tolerance::Absolute(1e-3));
         let known = (0..1000).position(|step| watch.push(f64::from(step % 2)));
         assert_eq!(known, None);

@@ -54,6 +54,7 @@ macro_rules! metrics {
         /// on top.
         pub static METRICS: &[Metric] = &[$(Metric {
             key: one_of!($($key)? , stringify!($field)),
+            short: stringify!($field),
             label: one_of!($($label)? , stringify!($field)),
             unit: one_of!($($unit)? , ""),
             doc: concat!($($doc),+).trim_ascii_start(),
@@ -263,6 +264,31 @@ metrics! {
         label: "output tokens per second", unit: "tokens/s",
         absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
+    }
+
+    /// Requests that meet every SLO of single requests / `total_test_time`. A failed request meets none.
+    goodput: Option<f64> {
+        unit: "requests/s",
+        absent: "without SLOs of single requests; null when the run was killed",
+        source: Source::Totals(|totals| Some(totals.rate(totals.slos.met_by_all()?, 1.0))),
+    }
+    /// Requests that meet every SLO of single requests / all requests.
+    goodput_rate: Option<f64> {
+        absent: "without SLOs of single requests",
+        source: Source::Totals(|totals| Some(totals.share_of(totals.slos.met_by_all()?).into())),
+    }
+    /// Requests that meet this SLO / all requests.
+    slo_rates: Vec<(String, f64)> {
+        key: "slo_rate-<slo>", absent: "without SLOs of single requests",
+        source: Source::TotalsPerName(|totals| {
+            let met = totals.slos.met_by_each();
+            met.map(|(slo, met)| (slo.to_owned(), totals.share_of(met).into())).collect()
+        }),
+    }
+    /// Whether the run meets this SLO, which is about a figure of the run.
+    slos_met: Vec<(String, bool)> {
+        key: "slo_met-<slo>", absent: "without such SLOs, or without the figure",
+        source: Source::Other("SLOs"),
     }
 
     /// Vectors of an embeddings API: one for each input.

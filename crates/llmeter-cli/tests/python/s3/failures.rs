@@ -109,7 +109,7 @@ fn a_server_that_goes_away_costs_nothing() {
     let run = s3.run_command(&simulator, &arguments).spawn().unwrap();
     s3.objects("it", Some("it/run_config.json"));
     s3.stop();
-    let said = Said::from(run.wait_with_output().unwrap()).exits(5);
+    let said = Said::from(run.wait_with_output().unwrap()).exits(7);
     said.one_error(&["not all files of the run could be written"]);
     let staged = s3.temporary();
     assert_eq!(staged.len(), 1, "{staged:?}");

@@ -11,6 +11,7 @@ use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
 use crate::payload::ExtraFields;
 use crate::run::Connections;
+use crate::stats::Condition;
 use crate::storage::Location;
 use llmeter_wire::StampSource;
 
@@ -44,6 +45,7 @@ pub(super) fn expected(setting: Setting) -> String {
             format!("fields with JSON values like {example}, each given once, or a table of them")
         }
         SettingKind::Address => format!("an address like {example}, or true"),
+        SettingKind::Conditions => format!("a condition like {example:?}, or a list of them"),
         SettingKind::Tables => "tables".to_owned(),
     }
 }
@@ -71,7 +73,7 @@ macro_rules! plain {
         })+
     };
 }
-plain!(String Location u32 u64 usize f64 bool Object Connections);
+plain!(String Location u32 u64 usize f64 bool Object Connections Condition);
 
 impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {

@@ -17,10 +17,11 @@ use serde_json::{Map, Value};
 use self::form::{Form, expected};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
-use crate::base::setting::{Setting, SettingKind, with_settings};
+use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::load::Load;
 use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig};
+use crate::stats::{Condition, ConditionError};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};
 
@@ -79,6 +80,7 @@ macro_rules! structure {
                     }
                     (_, value) => value.clone(),
                 };
+                check_conditions(setting, value)?;
                 match setting {
                     $(Setting::$variant => {
                         let given = Form::read(value).filter(|_| is_choice(setting, value));
@@ -120,6 +122,32 @@ fn is_choice(setting: Setting, value: &Value) -> bool {
         SettingKind::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
         _ => true,
     }
+}
+
+/// Which of several conditions is wrong, and why.
+fn check_conditions(setting: Setting, value: &Value) -> Result<()> {
+    if setting.kind() != SettingKind::Conditions {
+        return Ok(());
+    }
+    for text in Vec::<String>::read(value).unwrap_or_default() {
+        let check = |condition: Condition| -> Result<(), ConditionError> {
+            match setting {
+                Setting::FailIf => condition.check_of_run(false),
+                _ => condition.check_slo(),
+            }
+        };
+        text.parse().and_then(check).map_err(|reason| {
+            let reason = format!("{text:?}: {reason}");
+            let problem = SettingProblem::Refused { reason };
+            let hint = None;
+            Error::Invalid {
+                setting,
+                problem,
+                hint,
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Settings whose values may hold a secret.
@@ -212,6 +240,7 @@ impl RunSettings {
         config.max_failures = self.max_failures.or(config.max_failures);
         config.stop_on_error_rate = self.stop_on_error_rate.or(config.stop_on_error_rate);
         config.max_cost = self.max_cost.or(config.max_cost);
+        set(&mut config.slos, self.slo.as_ref());
         config.output = self.output.clone().or(config.output.take());
         config.run_name = self.run_name.clone().or(config.run_name.take());
         config.run_description = self.description.clone().or(config.run_description.take());
@@ -268,6 +297,7 @@ impl RunSettings {
             max_failures: config.max_failures,
             stop_on_error_rate: config.stop_on_error_rate,
             max_cost: config.max_cost,
+            slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),
             ..Self::default()

@@ -42,11 +42,13 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Warmup
         | S::Seed
         | S::MaxCost
+        | S::Slo
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers => Kept::Own,
         S::ApiKeyEnv
         | S::Calibrate
+        | S::FailIf
         | S::Strict
         | S::Output
         | S::RunName

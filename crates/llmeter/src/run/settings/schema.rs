@@ -30,7 +30,9 @@ fn form(kind: SettingKind) -> Map<String, Value> {
     let list = || json!({"type": "array", "items": text()});
     let schema = match kind {
         SettingKind::Text | SettingKind::File => text(),
-        SettingKind::Texts | SettingKind::Files => json!({"oneOf": [text(), list()]}),
+        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions => {
+            json!({"oneOf": [text(), list()]})
+        }
         SettingKind::Count => json!({"type": "integer", "minimum": 0}),
         SettingKind::Number => json!({"type": "number"}),
         SettingKind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),

@@ -1,0 +1,325 @@
+//! Two runs or more side by side: what differs, and whether it is more than chance.
+
+mod blocks;
+mod figures;
+mod gate;
+mod measured;
+mod resample;
+mod sample;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+use serde::{Serialize, Serializer};
+
+use self::figures::{Better, Compared};
+use self::measured::Level;
+use self::resample::{CONFIDENCE, holm, resample};
+use crate::base::error::{Error, Result};
+use crate::stats::Figure;
+use crate::storage::Location;
+
+pub use measured::Measured;
+pub(crate) use setup::{PAYLOAD_DIGEST, payload_digest};
+
+/// How often a wrong "better" or "worse" is among all verdicts of a comparison.
+const ERROR_RATE: f64 = 0.05;
+/// The part of it that is left to the headline figures; the others have the rest.
+const HEADLINE_PART: f64 = 0.8;
+/// A change of less is none that matters.
+const LEAST_CHANGE: f64 = 0.01;
+/// Rounds of chance, and the most.
+const ROUNDS: usize = 1999;
+const MAX_ROUNDS: usize = 19_999;
+
+/// What a comparison says of one figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is better than chance explains.
+    Better,
+    /// It is worse than chance explains.
+    Worse,
+    /// No difference is shown, which does not say that there is none.
+    NoDifference,
+    /// There is too little to tell.
+    NotEnoughData,
+}
+
+impl Outcome {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::NoDifference => "no difference shown",
+            Self::NotEnoughData => "not enough data",
+        }
+    }
+}
+
+/// One figure of two runs. Values are in the figure's unit, seconds for times.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The figure.
+    #[serde(serialize_with = "as_text")]
+    pub figure: Figure,
+    /// Whether it is one that a comparison stands or falls by.
+    pub is_headline: bool,
+    /// Its value in the base.
+    pub base: Option<f64>,
+    /// Its value in the new run.
+    pub new: Option<f64>,
+    /// New less base.
+    pub difference: Option<f64>,
+    /// The 95 % interval of that.
+    pub difference_interval: Option<(f64, f64)>,
+    /// The difference as a share of the base.
+    pub change: Option<f64>,
+    /// The 95 % interval of that.
+    pub change_interval: Option<(f64, f64)>,
+    /// How often chance alone makes so large a difference, by itself.
+    pub p_value: Option<f64>,
+    /// The same among all figures of its tier (Holm).
+    pub adjusted_p_value: Option<f64>,
+    /// How many requests, or bins of time, were drawn together.
+    pub block_length: Option<usize>,
+    /// What it says; `None` for a figure of which neither more nor less is better, and for one that is a
+    /// single number.
+    pub outcome: Option<Outcome>,
+    #[serde(skip)]
+    better: Better,
+    #[serde(skip)]
+    least: f64,
+}
+
+/// One run against another: all of it, or one level of a load test.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Pair {
+    /// The new run's folder or name.
+    pub new: String,
+    /// The level of a load test, in clients.
+    pub clients: Option<usize>,
+    /// What was not measured alike, each as a sentence.
+    pub unlike: Vec<String>,
+    /// The figures that both have.
+    pub differences: Vec<Difference>,
+}
+
+/// A base and what is compared with it.
+///
+/// Requests of a run depend on each other in time. So intervals come from a bootstrap of blocks of requests,
+/// and verdicts from a permutation test of such blocks; how long a block is follows from the data (Politis and
+/// White, 2004). P-values are adjusted with Holm's method over all pairs, four fifths of an error rate of 5 %
+/// for the headline figures and one fifth for the others: in 95 of 100 comparisons of equals not one figure is
+/// called better or worse. A change of less than 1 % is never called so.
+///
+/// ```no_run
+/// use llmeter::experiment::{Comparison, Measured, Outcome};
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let base = Measured::load("runs/before")?;
+/// let new = Measured::load("runs/after")?;
+/// let comparison = Comparison::of(&base, &[new])?;
+/// for pair in &comparison.pairs {
+///     for one in &pair.differences {
+///         if one.outcome == Some(Outcome::Worse) {
+///             println!("{} is worse: {:?}", one.figure, one.change_interval);
+///         }
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The base's folder or name.
+    pub base: String,
+    /// How sure intervals are.
+    pub confidence: f64,
+    /// How verdicts on several figures are kept apart from chance.
+    pub correction: &'static str,
+    /// What is compared with the base, in the order given; of load tests level by level.
+    pub pairs: Vec<Pair>,
+    /// Levels of load tests that only one of two has.
+    pub unmatched: Vec<String>,
+}
+
+impl Comparison {
+    /// Compares each of `new` with `base`: runs with a run, load tests with a load test, level by level.
+    ///
+    /// # Errors
+    /// If there is nothing in `new`, or nothing that both have.
+    pub fn of(base: &Measured, new: &[Measured]) -> Result<Self> {
+        Self::by_rounds(base, new, ROUNDS)
+    }
+
+    fn by_rounds(base: &Measured, new: &[Measured], rounds: usize) -> Result<Self> {
+        let mut comparison = Self {
+            base: base.name.clone(),
+            confidence: CONFIDENCE,
+            correction: "holm",
+            pairs: Vec::new(),
+            unmatched: Vec::new(),
+        };
+        let mut matched = Vec::new();
+        for one in new {
+            comparison.match_levels(base, one, &mut matched);
+        }
+        if matched.is_empty() {
+            return Err(Error::refused(
+                "compare",
+                "there is no level that both have: a run compares with a run, and a load test with one of the \
+                 same numbers of clients",
+            ));
+        }
+        // As many as the smallest p-value that matters needs.
+        let rounds = (matched.len() * rounds / 8).clamp(rounds, MAX_ROUNDS);
+        for (name, clients, one, other) in matched {
+            comparison.pairs.push(Pair {
+                new: name,
+                clients,
+                unlike: setup::unlike((&one.setup, &one.stats), (&other.setup, &other.stats)),
+                differences: differences(one, other, rounds),
+            });
+        }
+        comparison.judge();
+        Ok(comparison)
+    }
+
+    /// Loads folders of runs or of load tests, here or in the cloud, and compares them.
+    ///
+    /// # Errors
+    /// If a folder cannot be loaded, and as [`of`](Self::of).
+    pub fn load(
+        base: impl Into<Location>,
+        new: impl IntoIterator<Item = Location>,
+    ) -> Result<Self> {
+        let base = Measured::load(base)?;
+        let new = new.into_iter().map(Measured::load);
+        Self::of(&base, &new.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn match_levels<'a>(
+        &mut self,
+        base: &'a Measured,
+        new: &'a Measured,
+        matched: &mut Vec<(String, Option<usize>, &'a Level, &'a Level)>,
+    ) {
+        // Two runs are compared whatever their clients are.
+        if let (false, false, Some(one), Some(other)) =
+            (base.is_load_test, new.is_load_test, base.only(), new.only())
+        {
+            return matched.push((new.name.clone(), None, one, other));
+        }
+        for (clients, level) in &new.levels {
+            match base.levels.get(clients) {
+                Some(one) => matched.push((new.name.clone(), Some(*clients), one, level)),
+                None => {
+                    let which = format!("{clients} clients: only in {}", new.name);
+                    self.unmatched.push(which);
+                }
+            }
+        }
+        let only_in_base = base
+            .levels
+            .keys()
+            .filter(|clients| !new.levels.contains_key(clients));
+        self.unmatched
+            .extend(only_in_base.map(|clients| format!("{clients} clients: not in {}", new.name)));
+    }
+
+    /// Adjusts p-values over all pairs, and draws verdicts from them.
+    fn judge(&mut self) {
+        for (is_headline, part) in [(true, HEADLINE_PART), (false, 1.0 - HEADLINE_PART)] {
+            let differences = self.pairs.iter_mut().flat_map(|pair| &mut pair.differences);
+            let mut tested: Vec<_> = differences
+                .filter(|one| one.is_headline == is_headline && one.better != Better::Neither)
+                .filter(|one| one.p_value.is_some())
+                .collect();
+            let p_values: Vec<f64> = tested.iter().filter_map(|one| one.p_value).collect();
+            for (one, adjusted) in tested.iter_mut().zip(holm(&p_values)) {
+                one.adjusted_p_value = Some(adjusted);
+                let is_shown = adjusted <= ERROR_RATE * part && one.is_beyond_chance();
+                one.outcome = Some(match one.difference {
+                    Some(difference) if is_shown => {
+                        let is_less = difference < 0.0;
+                        match is_less == (one.better == Better::Less) {
+                            true => Outcome::Better,
+                            false => Outcome::Worse,
+                        }
+                    }
+                    _ => Outcome::NoDifference,
+                });
+            }
+        }
+    }
+
+    /// Whether any figure is called worse.
+    pub fn is_worse(&self) -> bool {
+        self.outcomes().any(|outcome| outcome == Outcome::Worse)
+    }
+
+    /// All verdicts.
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        let differences = self.pairs.iter().flat_map(|pair| &pair.differences);
+        differences.filter_map(|one| one.outcome)
+    }
+}
+
+impl Difference {
+    /// Whether its interval leaves out 0, and it is large enough to matter.
+    fn is_beyond_chance(&self) -> bool {
+        let leaves_out = |interval: Option<(f64, f64)>| {
+            interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
+        };
+        let matters = self
+            .change
+            .is_none_or(|change| change.abs() >= LEAST_CHANGE);
+        let is_large = self.difference.is_some_and(|one| one.abs() >= self.least);
+        leaves_out(self.difference_interval) && matters && is_large
+    }
+}
+
+/// The figures that two runs share.
+fn differences(base: &Level, new: &Level, rounds: usize) -> Vec<Difference> {
+    let compared = figures::all().into_iter();
+    compared
+        .filter_map(|one| difference(&one, base, new, rounds))
+        .collect()
+}
+
+fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> Option<Difference> {
+    let of = |level: &Level| compared.figure.value_in(&level.stats);
+    let (base_value, new_value) = (of(base), of(new));
+    let (one, other) = (base_value?, new_value?);
+    let series = |level: &Level| compared.series(&level.sample, level.window);
+    let pair = series(base).zip(series(new));
+    let is_drawn = pair.is_some();
+    let resampled =
+        pair.and_then(|((statistic, base), (_, new))| resample(statistic, &base, &new, rounds));
+    Some(Difference {
+        figure: compared.figure.clone(),
+        is_headline: compared.is_headline,
+        base: base_value,
+        new: new_value,
+        difference: Some(other - one),
+        difference_interval: resampled.map(|one| one.difference),
+        change: (one > 0.0).then(|| other / one - 1.0),
+        change_interval: resampled.and_then(|one| one.change),
+        p_value: resampled.map(|one| one.p_value),
+        adjusted_p_value: None,
+        block_length: resampled.map(|one| one.block_length),
+        outcome: (is_drawn && compared.better != Better::Neither).then_some(Outcome::NotEnoughData),
+        better: compared.better,
+        least: compared.least,
+    })
+}
+
+fn as_text<S: Serializer>(figure: &Figure, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(figure)
+}

@@ -1,0 +1,135 @@
+//! Runs side by side: as text, as Markdown for a pull request, and as JUnit XML.
+
+mod junit;
+mod markdown;
+
+use crate::base::shown::{SHOWN, escaped, one_line};
+use crate::experiment::{Comparison, Difference, Outcome, Pair};
+use crate::report::summary::{duration, figure};
+use crate::report::table::table;
+
+pub use junit::comparison_junit;
+pub use markdown::comparison_markdown;
+
+/// A comparison as text, in at most so many columns, as far as that can be.
+pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
+    let mut text = String::new();
+    for pair in &comparison.pairs {
+        text.push_str(&format!("{}\n", one_line(&title(comparison, pair), SHOWN)));
+        for unlike in &pair.unlike {
+            text.push_str(&format!(
+                "not measured alike: {}\n",
+                one_line(unlike, SHOWN)
+            ));
+        }
+        text.push('\n');
+        let mut rows = vec![TITLES.map(str::to_owned).to_vec()];
+        rows.extend(shown(pair).map(|one| row(one).to_vec()));
+        table(&mut text, &rows, width);
+        text.push('\n');
+    }
+    for unmatched in &comparison.unmatched {
+        text.push_str(&format!("not compared: {}\n", escaped(unmatched)));
+    }
+    text.push_str(&conclusion(comparison));
+    text.push('\n');
+    text.push_str(METHOD);
+    text.push('\n');
+    text
+}
+
+const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdict"];
+
+/// What verdicts rest on.
+const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
+                      Holm's correction over all figures (5 % for all verdicts together), changes under 1 % left out.";
+
+/// The figures that are worth a row: all that have a verdict, and sums that differ.
+fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
+    let differences = pair.differences.iter();
+    differences.filter(|one| one.outcome.is_some() || one.difference != Some(0.0))
+}
+
+fn title(comparison: &Comparison, pair: &Pair) -> String {
+    let level = pair.clients.map(|clients| format!(", {clients} clients"));
+    let level = level.unwrap_or_default();
+    format!("{} against {}{level}", pair.new, comparison.base)
+}
+
+fn row(one: &Difference) -> [String; 6] {
+    let value = |value: Option<f64>| value.map_or_else(|| "—".to_owned(), |at| valued(one, at));
+    let (change, interval) = changed(one);
+    let outcome = one.outcome.map_or("", Outcome::as_str);
+    [
+        named(one),
+        value(one.base),
+        value(one.new),
+        change,
+        interval,
+        outcome.to_owned(),
+    ]
+}
+
+/// `TTFT p90`, `output tokens per second`.
+fn named(one: &Difference) -> String {
+    let label = one.figure.metric().label.replace('_', " ");
+    match one.figure.statistic() {
+        Some("average") => format!("{label} mean"),
+        Some(statistic) => format!("{label} {statistic}"),
+        None => label,
+    }
+}
+
+fn valued(one: &Difference, value: f64) -> String {
+    match one.figure.metric().unit {
+        "s" => duration(value),
+        "" => format!("{:.2} %", value * 100.0),
+        _ => figure(value),
+    }
+}
+
+/// The change and its interval: of a share in points, of everything else as a share of the base.
+fn changed(one: &Difference) -> (String, String) {
+    let (change, interval, unit) = match one.figure.is_share() {
+        true => (one.difference, one.difference_interval, "points"),
+        false => (one.change, one.change_interval, "%"),
+    };
+    let signed = |value: f64| match value * 100.0 {
+        // Not +0.0 and -0.0.
+        percent if percent.abs() < 0.05 => format!("0.0 {unit}"),
+        percent => format!("{percent:+.1} {unit}"),
+    };
+    let change = change.map_or_else(|| "—".to_owned(), signed);
+    let interval = interval.map(|(low, high)| format!("{} to {}", signed(low), signed(high)));
+    (change, interval.unwrap_or_else(|| "—".to_owned()))
+}
+
+/// How many figures are worse, better, or cannot be told.
+fn conclusion(comparison: &Comparison) -> String {
+    let of = |wanted: Outcome| {
+        let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
+        let named: Vec<_> = differences
+            .filter(|one| one.outcome == Some(wanted))
+            .map(named)
+            .collect();
+        match named.len() {
+            0 => "nothing".to_owned(),
+            1..=4 => named.join(", "),
+            more => format!("{more} figures ({}, …)", named[..3].join(", ")),
+        }
+    };
+    let unknown = comparison
+        .outcomes()
+        .filter(|one| *one == Outcome::NotEnoughData)
+        .count();
+    let unknown = match unknown {
+        0 => String::new(),
+        1 => "; 1 figure has not enough data".to_owned(),
+        more => format!("; {more} figures have not enough data"),
+    };
+    format!(
+        "Worse: {}. Better: {}{unknown}.",
+        of(Outcome::Worse),
+        of(Outcome::Better)
+    )
+}

@@ -1,0 +1,58 @@
+//! What requests and a run are to meet, and whether they do.
+
+use super::summary::{figure, percent};
+use super::table::pairs;
+use crate::result::RunResult;
+use crate::stats::Stats;
+
+/// The SLOs of a run with what became of them; nothing without any.
+pub(super) fn slos(text: &mut String, result: &RunResult, width: usize) {
+    let (stats, map) = (result.stats(), result.stats_map());
+    let mut rows = Vec::new();
+    for slo in result.slos() {
+        let name = slo.to_string();
+        let became = match slo.is_per_request() {
+            true => {
+                let mut rates = stats.slo_rates.iter();
+                let rate = rates.find(|(known, _)| *known == name);
+                rate.map(|(_, rate)| format!("met by {} of requests", percent(*rate)))
+            }
+            false => slo.figure().value_in(&map).map(|value| {
+                let is_met = if slo.holds(value) { "met" } else { "missed" };
+                format!("{is_met}: {}", slo.shown(value))
+            }),
+        };
+        rows.push([name, became.unwrap_or_else(|| "not known".to_owned())]);
+    }
+    if rows.is_empty() {
+        return;
+    }
+    if let Some(goodput) = goodput(&stats) {
+        rows.push([
+            "goodput: requests that meet all of these".to_owned(),
+            goodput,
+        ]);
+    }
+    text.push_str("\nSLOs\n");
+    pairs(text, &rows, width);
+}
+
+/// `98.5 %, 12.3 per second`.
+fn goodput(stats: &Stats) -> Option<String> {
+    let share = percent(stats.goodput_rate?);
+    Some(match stats.goodput {
+        Some(rate) => format!("{share}, {} per second", figure(rate)),
+        None => share,
+    })
+}
+
+/// A cell for the SLOs about figures of the run: `met`, or how many are missed.
+pub(super) fn verdict(stats: &Stats) -> Option<String> {
+    let missed = stats.slos_met.iter().filter(|(_, is_met)| !is_met).count();
+    match (stats.slos_met.len(), missed) {
+        (0, _) => None,
+        (_, 0) => Some("met".to_owned()),
+        (1, _) => Some("missed".to_owned()),
+        (all, missed) => Some(format!("{missed} of {all} missed")),
+    }
+}

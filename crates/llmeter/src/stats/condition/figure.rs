@@ -1,0 +1,214 @@
+//! The figure that a condition is about: a metric, or one of its statistics.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{ConditionError, refuse};
+use crate::InvocationResponse;
+use crate::stats::{METRICS, Metric, MetricKind};
+
+/// Nearest names that an error lists.
+const MAX_NEAREST: usize = 3;
+/// How similar a name must be for that (Jaro-Winkler).
+const MIN_SIMILARITY: f64 = 0.75;
+/// Longest name that is looked for.
+const MAX_NAME: usize = 200;
+
+/// A figure of a run by its name: a metric, with its statistic if it has several. One without a statistic
+/// that has several is that of each response.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    metric: &'static Metric,
+    /// What stands in the place of the metric's placeholder.
+    name: String,
+    statistic: Option<&'static str>,
+}
+
+impl PartialEq for Figure {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Figure {
+    /// The figure of this name, long (`time_to_first_token-p90`) or short (`ttft-p90`).
+    ///
+    /// # Errors
+    /// If there is none, or it is no number; the nearest names are in the message.
+    pub fn named(text: &str) -> Result<Self, ConditionError> {
+        if text.is_empty() {
+            return refuse("it has no metric");
+        }
+        if text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            return refuse("its metric has no name that a metric can have");
+        }
+        let figure = Self::plain(text)?
+            .or_else(|| Self::of_placeholder(text))
+            .map_or_else(|| refuse(unknown(text)), Ok)?;
+        match figure.metric.kind {
+            MetricKind::Statistics(names) if figure.statistic.is_none() => {
+                match figure.metric.is_of_responses() {
+                    true => Ok(figure),
+                    false => refuse(format!("{text} needs a statistic: {}", names.join(", "))),
+                }
+            }
+            MetricKind::Flag | MetricKind::Text | MetricKind::List => {
+                refuse(format!("{text} is no number"))
+            }
+            MetricKind::PerName(MetricKind::Flag) => refuse(format!("{text} is no number")),
+            _ => Ok(figure),
+        }
+    }
+
+    /// Of a metric without a placeholder.
+    fn plain(text: &str) -> Result<Option<Self>, ConditionError> {
+        let named = |name: &str| {
+            let mut metrics = METRICS.iter().filter(|metric| !metric.key.contains('<'));
+            let is_named = |metric: &&Metric| metric.key == name;
+            let long = metrics.clone().find(is_named);
+            long.or_else(|| metrics.find(|metric| metric.short == name))
+        };
+        let of = |metric, statistic| Self {
+            metric,
+            name: String::new(),
+            statistic,
+        };
+        if let Some(metric) = named(text) {
+            return Ok(Some(of(metric, None)));
+        }
+        let Some((name, statistic)) = text.rsplit_once('-') else {
+            return Ok(None);
+        };
+        let Some(metric) = named(name) else {
+            return Ok(None);
+        };
+        let MetricKind::Statistics(names) = metric.kind else {
+            return Ok(None);
+        };
+        let find = |wanted: &str| names.iter().find(|name| **name == wanted);
+        let mean = || find("average").filter(|_| statistic == "mean");
+        match find(statistic).or_else(mean) {
+            Some(statistic) => Ok(Some(of(metric, Some(statistic)))),
+            None => refuse(format!(
+                "{name} has no statistic {statistic}: expected one of {}",
+                names.join(", ")
+            )),
+        }
+    }
+
+    fn of_placeholder(text: &str) -> Option<Self> {
+        let (metric, name) = Metric::of(text)?;
+        let statistic = match metric.kind {
+            MetricKind::PerName(MetricKind::Statistics(names)) => {
+                let (_, statistic) = text.rsplit_once('-')?;
+                names.iter().find(|name| **name == statistic)
+            }
+            _ => None,
+        };
+        Some(Self {
+            metric,
+            name: name.to_owned(),
+            statistic: statistic.copied(),
+        })
+    }
+
+    /// Its metric.
+    pub fn metric(&self) -> &'static Metric {
+        self.metric
+    }
+
+    /// Its statistic, if its metric has several.
+    pub fn statistic(&self) -> Option<&'static str> {
+        self.statistic
+    }
+
+    /// Its key in `stats.json`; of single responses that of the metric.
+    pub fn key(&self) -> String {
+        self.with_statistic(self.metric.key_for(&self.name))
+    }
+
+    fn with_statistic(&self, key: String) -> String {
+        match self.statistic {
+            Some(statistic) => format!("{key}-{statistic}"),
+            None => key,
+        }
+    }
+
+    /// Its value in statistics, if they have it.
+    pub fn value_in(&self, stats: &Map<String, Value>) -> Option<f64> {
+        stats.get(&self.key())?.as_f64()
+    }
+
+    /// Its value in a response; `None` for a figure of the run.
+    pub fn value_of(&self, response: &InvocationResponse) -> Option<f64> {
+        match self.statistic {
+            Some(_) => None,
+            None => self.metric.value_of(response),
+        }
+    }
+
+    /// Whether it is a figure of each response.
+    pub fn is_per_request(&self) -> bool {
+        self.statistic.is_none() && matches!(self.metric.kind, MetricKind::Statistics(_))
+    }
+
+    /// Whether it is a share, or another figure without a unit.
+    pub fn is_share(&self) -> bool {
+        self.metric.unit.is_empty()
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = match self.name.as_str() {
+            "" => self.metric.short.to_owned(),
+            name => self.metric.key_for(name),
+        };
+        formatter.write_str(&self.with_statistic(key))
+    }
+}
+
+/// That there is no such metric, and which are near.
+fn unknown(text: &str) -> String {
+    // A statistic that is one does not make names similar.
+    let is_statistic = |statistic: &str| {
+        METRICS.iter().any(|metric| match metric.kind {
+            MetricKind::Statistics(names) => names.contains(&statistic),
+            _ => false,
+        })
+    };
+    let name = match text.rsplit_once('-') {
+        Some((name, statistic)) if is_statistic(statistic) => name,
+        _ => text,
+    };
+    let is_number = |metric: &&Metric| {
+        matches!(
+            metric.kind,
+            MetricKind::Count | MetricKind::Number | MetricKind::Statistics(_)
+        )
+    };
+    let names = METRICS.iter().filter(is_number).flat_map(|metric| {
+        let long = Some(metric.key).filter(|key| *key != metric.short);
+        [Some(metric.short), long].into_iter().flatten()
+    });
+    let lower = name.to_lowercase();
+    let mut near: Vec<_> = names
+        .map(|known| (strsim::jaro_winkler(known, &lower), known))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
+        .collect();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let near: Vec<_> = near
+        .iter()
+        .take(MAX_NEAREST)
+        .map(|(_, name)| *name)
+        .collect();
+    match near.as_slice() {
+        [] => format!("no metric is called {name}; docs/metrics.md has all of them"),
+        [only] => format!("no metric is called {name}; the nearest is {only}"),
+        near => format!(
+            "no metric is called {name}; the nearest are {}",
+            near.join(", ")
+        ),
+    }
+}

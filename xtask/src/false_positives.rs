@@ -1,0 +1,103 @@
+//! How often a comparison sees what is not there, and how often it misses what is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use llmeter::experiment::{Comparison, Measured, Outcome};
+use llmeter::payload::Payload;
+use llmeter::{Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter_sim::{SimConfig, Simulator};
+
+#[derive(Args)]
+pub(crate) struct FalsePositivesArguments {
+    /// Comparisons of the simulator with itself
+    #[arg(long, default_value_t = 200)]
+    comparisons: usize,
+    /// Comparisons with a simulator that is a tenth slower to its first token
+    #[arg(long, default_value_t = 100)]
+    shifts: usize,
+    /// Requests of each run
+    #[arg(long, default_value_t = 200)]
+    requests: usize,
+}
+
+const CLIENTS: usize = 8;
+const TTFT: Duration = Duration::from_millis(20);
+const ITL: Duration = Duration::from_millis(3);
+const TOKENS: u32 = 4;
+const JITTER: f64 = 0.2;
+/// The share of comparisons with a wrong verdict, at most.
+const MAX_FLAGGED: f64 = 0.05;
+/// The share of shifts that must be found.
+const MIN_FOUND: f64 = 0.95;
+
+pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()> {
+    let requests = arguments.requests;
+    let mut seeds = 1..;
+    let mut next = |ttft| run(ttft, requests, seeds.next().unwrap_or_default());
+    let mut flagged = Vec::new();
+    for _ in 0..arguments.comparisons {
+        let comparison = compared(&next(TTFT)?, &next(TTFT)?)?;
+        let figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
+        let wrong = figures.filter(|one| is_difference(one.outcome));
+        let wrong: Vec<_> = wrong.map(|one| one.figure.to_string()).collect();
+        if !wrong.is_empty() {
+            flagged.push(wrong.join(", "));
+        }
+    }
+    println!(
+        "{} of {} comparisons of equals have a verdict of better or worse",
+        flagged.len(),
+        arguments.comparisons
+    );
+    flagged.iter().for_each(|figures| println!("  {figures}"));
+
+    let mut found = 0;
+    for _ in 0..arguments.shifts {
+        let comparison = compared(&next(TTFT)?, &next(TTFT.mul_f64(1.1))?)?;
+        let mut figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
+        let ttft = figures.find(|one| one.figure.to_string() == "ttft-p50");
+        found += usize::from(ttft.context("no TTFT")?.outcome == Some(Outcome::Worse));
+    }
+    println!(
+        "{found} of {} shifts of TTFT p50 by 10 % are found",
+        arguments.shifts
+    );
+
+    let most = arguments.comparisons as f64 * MAX_FLAGGED;
+    ensure!(flagged.len() as f64 <= most, "more than {most} are wrong");
+    let fewest = arguments.shifts as f64 * MIN_FOUND;
+    ensure!(found as f64 >= fewest, "fewer than {fewest} are found");
+    Ok(())
+}
+
+fn is_difference(outcome: Option<Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Better | Outcome::Worse))
+}
+
+fn compared(base: &RunResult, new: &RunResult) -> Result<Comparison> {
+    let (base, new) = (Measured::of("base", base), Measured::of("new", new));
+    Ok(Comparison::of(&base, &[new])?)
+}
+
+/// A run against a simulator of its own, with a luck of its own.
+fn run(ttft: Duration, requests: usize, seed: u64) -> Result<RunResult> {
+    let simulator = Simulator::start(SimConfig {
+        ttft,
+        itl: ITL,
+        output_tokens: TOKENS,
+        jitter: JITTER,
+        seed,
+        ..SimConfig::default()
+    })?;
+    let endpoint = OpenAiChat::builder(simulator.base_url(), "simulated").build()?;
+    let payload = OpenAiChat::create_payload("Say something.", TOKENS.into(), Payload::new())?;
+    let config = RunConfig::new(Arc::new(endpoint), [payload])
+        .clients(CLIENTS)
+        .load(Load::Requests(requests.div_ceil(CLIENTS) as u64));
+    let result = Runner::new(config).run_blocking()?;
+    simulator.stop()?;
+    Ok(result)
+}
