@@ -5,6 +5,7 @@
 
 pub mod charts;
 mod cost;
+mod intervals;
 mod load_test;
 mod notes;
 mod probe;

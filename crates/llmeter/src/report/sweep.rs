@@ -1,6 +1,7 @@
 //! Several runs of one endpoint under rising load, side by side.
 
-use crate::report::summary::{carried, duration, or_dash};
+use crate::report::intervals::{MARK, MARKED, cell};
+use crate::report::summary::or_dash;
 use crate::report::table::table;
 use crate::result::RunResult;
 
@@ -15,7 +16,6 @@ pub fn sweep_within(results: &[RunResult], width: usize) -> String {
     let has_failures = stats.iter().any(|stats| stats.failed_requests > 0);
     let rounded = |value: Option<f64>| or_dash(value, |value| format!("{value:.0}"));
     let count = |value: Option<u64>| rounded(value.map(|count| count as f64));
-    let time = |value: Option<f64>| or_dash(value, duration);
     let mut rows: Vec<Vec<String>> = Vec::new();
     for stats in &stats {
         let verdict = stats.measurement_verdict.as_deref();
@@ -26,11 +26,11 @@ pub fn sweep_within(results: &[RunResult], width: usize) -> String {
             ("req/min", rounded(stats.requests_per_minute)),
             ("ok req/min", rounded(stats.successful_requests_per_minute)),
             ("out tok/s", rounded(stats.output_tps)),
-            ("TTFT p50", time(carried(&stats.ttft, "p50"))),
-            ("TTFT p99", time(carried(&stats.ttft, "p99"))),
-            ("ITL p50", time(carried(&stats.itl, "p50"))),
-            ("ITL p99", time(carried(&stats.itl, "p99"))),
-            ("TTLT p50", time(carried(&stats.ttlt, "p50"))),
+            ("TTFT p50", cell(&stats.ttft, "p50")),
+            ("TTFT p99", cell(&stats.ttft, "p99")),
+            ("ITL p50", cell(&stats.itl, "p50")),
+            ("ITL p99", cell(&stats.itl, "p99")),
+            ("TTLT p50", cell(&stats.ttlt, "p50")),
             ("measurement", verdict.unwrap_or("—").to_owned()),
         ];
         let is_shown = |title: &str| has_failures || title != "ok req/min";
@@ -43,6 +43,10 @@ pub fn sweep_within(results: &[RunResult], width: usize) -> String {
     }
     let mut text = String::new();
     table(&mut text, &rows, width);
+    let mut cells = rows.iter().skip(1).flatten();
+    if cells.any(|cell| cell.ends_with(MARK)) {
+        text.push_str(MARKED);
+    }
     if rows.iter().flatten().any(|cell| cell == "—") {
         text.push_str("— too few values (p50 needs 2, p99 100), or the run was interrupted\n");
     }
