@@ -72,14 +72,52 @@ Every key that llmeter writes, in order. A key with statistics in braces stands 
 Times are seconds. Percentiles are exact, by the \"exclusive\" method, and never leave the range \
 of the data; with low memory they are the value at the nearest rank, to three digits, with nothing \
 in between (`measurement_percentiles`). Times have \
-p95 from 20 values on, and p99.9 from 1,000. Failed requests enter counts, token sums, retries and \
+p95 from 20 values on, and p99.9 from 1,000. `-ci_low` and `-ci_high` are the ends of the 95 % \
+interval of the statistic before them. `-beyond` is there where fewer than 5 values lie beyond a \
+percentile, and says how many do: reports mark such a percentile, and leave it out where none does. \
+Failed requests enter counts, token sums, retries and \
 costs, never a distribution. Callbacks may contribute further keys, all of them numbers; files of \
 the Python package lack what comes from the measurement's quality.
 
 In Rust, `RunResult::stats()` has all of them by name and type.
 
-| key | meaning | unit | absent | source |
-| --- | --- | --- | --- | --- |
+| key | meaning | unit | absent | source | interval |
+| --- | --- | --- | --- | --- | --- |
+";
+
+const INTERVALS: &str = "
+## Intervals
+
+An interval of 95 % covers the true figure in 95 of 100 runs. Requests of a run are not independent: \
+they share queues, batches and slow moments. Each method takes values in the order in which responses \
+ended, and widens the interval by what they depend on one another. Where the values cannot carry an \
+interval, there is none: p99 needs some 370 independent values. What the run has not met at all, such \
+as a stall in a thousand requests, is in no interval. In low memory only means and rates have one. In \
+the library: `Interval`.
+
+- **By request**, percentiles: fractional order statistics (Hutson, \"Calculating nonparametric confidence \
+intervals for quantiles using fractional order statistics\", Journal of Applied Statistics 26, 1999) at \
+the effective sample size, as Woodruff (\"Confidence intervals for medians and other position \
+measures\", JASA 47, 1952) and Korn and Graubard (\"Confidence intervals for proportions with small \
+expected number of positive counts\", Survey Methodology 24, 1998) have it: as many independent values \
+as would know the share of values below the percentile as well. That share's variance is the long-run \
+variance below, of 0 and 1 for each value; for up to 1,000 values also that of a clipped Gaussian \
+process with the dependence of the values' normal scores (Kedem, \"Binary Time Series\", 1980), and \
+the larger of the two.
+- **By request**, means: batch means, of 512 batches at most, with the long-run variance of an \
+autoregressive model (Burg's method, order by the corrected Akaike criterion; Fishman, \"Principles of \
+Discrete Event Simulation\", 1978), or that of overlapping batch means where it is larger (Meketon and \
+Schmeiser, \"Overlapping batch means\", Winter Simulation Conference 1984), and Student's t, \
+adjusted for skewness (Johnson, \"Modified t tests and confidence intervals for asymmetrical \
+populations\", JASA 73, 1978).
+- **By response**: the same, where a response with all its gaps is one draw: its share of gaps below the \
+percentile, or its sum of gaps, is held against its number of gaps (ratio estimator; Cochran, \
+\"Sampling Techniques\", 1977). Of many gaps those of every second response are left out, which widens \
+the interval; where a response's gaps are a sample, percentiles have none.
+- **By time**: the mean over slices of the run's time, of 512 at most, as means above.
+
+`cargo xtask coverage` shows by simulation how often they cover the truth, with independent and with \
+dependent values.
 ";
 
 const FIELDS_HEAD: &str = "
@@ -108,12 +146,14 @@ fn metrics() -> String {
             }
             _ => String::new(),
         };
+        let interval = metric.interval().unwrap_or_default();
         let (doc, unit, absent, source) = (metric.doc, metric.unit, metric.absent, metric.source());
         let _ = writeln!(
             text,
-            "| {key} | {label}{doc} | {unit} | {absent} | {source} |"
+            "| {key} | {label}{doc} | {unit} | {absent} | {source} | {interval} |"
         );
     }
+    text.push_str(INTERVALS);
     text.push_str(FIELDS_HEAD);
     let empty = InvocationResponse::default();
     for field in InvocationResponse::FIELDS {

@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | throughput |
-//! memory | loading | false-positives`.
+//! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
+//! false-positives | throughput | memory | loading`.
 
 mod accuracy;
 mod bare_client;
+mod coverage;
 mod deny;
 mod dial;
 mod docs;
@@ -40,6 +41,8 @@ enum Command {
     Fuzz(fuzz::FuzzArguments),
     /// Compare the meter's figures with the simulator's truth log, level by level
     Accuracy(accuracy::AccuracyArguments),
+    /// Simulate how often intervals cover the truth
+    Coverage(coverage::CoverageArguments),
     /// Compare the meter's event rate on one core with that of a bare hyper client
     Throughput(throughput::ThroughputArguments),
     /// Measure what recorded requests cost in memory
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Command::Deny => deny::deny(),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Command::Accuracy(arguments) => accuracy::accuracy(&arguments),
+        Command::Coverage(arguments) => coverage::coverage(&arguments),
         Command::Throughput(arguments) => throughput::throughput(&arguments),
         Command::Memory(arguments) => memory::memory(&arguments),
         Command::Loading(arguments) => loading::loading(&arguments),

@@ -144,6 +144,9 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
         SettingKind::Switch => arg.action(ArgAction::SetTrue),
         // A negative one is for the check of its range to refuse.
         SettingKind::Count => arg.value_parser(parse_count).allow_negative_numbers(true),
+        SettingKind::CountOrTime => arg
+            .value_parser(parse_count_or_time)
+            .allow_negative_numbers(true),
         SettingKind::Number => arg.value_parser(parse_number).allow_negative_numbers(true),
         SettingKind::Time => arg
             .value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
@@ -216,6 +219,15 @@ impl<S: Subset> clap::FromArgMatches for Flags<S> {
 fn parse_count(text: &str) -> Result<u64, String> {
     let refused = |_| "not a whole number of 0 or more".to_owned();
     text.parse().map_err(refused)
+}
+
+/// `10`, or `10s`.
+fn parse_count_or_time(text: &str) -> Result<String, String> {
+    let is_time = || parse_duration(text).is_ok() && text.parse::<f64>().is_err();
+    match text.parse::<u64>().is_ok() || is_time() {
+        true => Ok(text.to_owned()),
+        false => Err("neither a whole number of 0 or more nor a time like 10s".to_owned()),
+    }
 }
 
 fn parse_number(text: &str) -> Result<f64, String> {

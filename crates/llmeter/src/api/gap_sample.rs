@@ -18,10 +18,12 @@ pub(super) struct GapSample {
     /// The place in the present block of the gap that is kept.
     chosen: u64,
     random: u64,
+    longest: Option<f32>,
 }
 
 impl GapSample {
     pub(super) fn push(&mut self, gap: f32) {
+        self.longest = Some(self.longest.map_or(gap, |longest| longest.max(gap)));
         // As long as all are kept nothing is drawn.
         if self.block_log2 == 0 && self.kept.len() < MAX_GAPS {
             self.seen += 1;
@@ -39,6 +41,11 @@ impl GapSample {
             self.kept.push(gap);
         }
         self.seen += 1;
+    }
+
+    /// The longest of all gaps; `None` without gaps.
+    pub(super) fn longest(&self) -> Option<f32> {
+        self.longest
     }
 
     /// The gaps that are kept, and how many they stand for beside themselves.

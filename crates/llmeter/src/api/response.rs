@@ -183,6 +183,8 @@ response_fields! {
         /// Gaps for which the sample stands beside its own.
         #[unit = "gaps"]
         pub inter_token_latencies_dropped: u32,
+        /// The longest gap between consecutive content frames, those outside a sample included.
+        pub longest_gap: Option<f64>,
         /// How the response came, if not piece by piece as asked for: `empty` (no content),
         /// `non_streaming` (one document in the place of a stream) or `buffered` (all content in one
         /// burst: all tokens at once, or eight frames or more within a hundredth of the response's time

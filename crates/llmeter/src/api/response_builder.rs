@@ -306,6 +306,12 @@ impl ResponseBuilder {
         Some(at.seconds_since(self.sent?))
     }
 
+    /// The longest gap between content frames, in seconds as files have it.
+    pub(crate) fn longest_gap(&self) -> Option<f64> {
+        let steps = (f64::from(self.gaps.longest()?) * 1e7).round();
+        Some(steps / 1e7)
+    }
+
     /// Takes the gaps between content frames, or a fair sample of them, and how many are not in it.
     pub(crate) fn take_gaps(&mut self) -> (Vec<f32>, u32) {
         self.gaps.take()

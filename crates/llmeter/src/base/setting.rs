@@ -125,8 +125,9 @@ macro_rules! with_settings {
                  keep twice as much, and 128 MiB at least; of the text of one response 2 MiB are kept.";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",
                 "Keep connections alive between requests, or open a new one for each [default: keep]", "";
-            Warmup warmup: u64, Count, Load, "N", "10",
-                "Requests to send first and exclude from the statistics [default: 0]", "";
+            Warmup warmup: Warmup, CountOrTime, Load, "N|TIME", "10",
+                "Requests to send first and exclude from the statistics, or for how long, e.g. 10s \
+                 [default: 0]", "";
             Seed seed: u64, Count, Load, "N", "7",
                 "Random seed: the same seed gives the same order of payloads [default: 0]", "";
 
@@ -184,6 +185,15 @@ macro_rules! with_settings {
                 "Exit with code 4 unless the verdict is clean", "";
             Workers workers: usize, Count, Measurement, "N", "2",
                 "Threads that send and receive [default: the number of cores minus one]", "";
+            Steady steady: bool, Switch, Measurement, "", "true",
+                "Show rates of the steady state, without ramp-up and tail",
+                "It begins when as many requests are in flight as at the peak (95 %), and as many have \
+                 ended; it ends when fewer are in flight for good. The summary says how many requests \
+                 are left out. Needs the responses in memory.";
+            Stall stall: Duration, Time, Measurement, "TIME", "1s",
+                "Longest gap of a stream that is no stall [default: 1s]", "";
+            ReadingSpeed reading_speed: f64, Number, Measurement, "TOKENS", "10",
+                "Tokens that a reader reads in a second: counts what comes too late for that", "";
             LowMemory low_memory: bool, Switch, Measurement, "", "true",
                 "Keep no responses in memory; percentiles come from a sketch", "";
 
@@ -223,6 +233,8 @@ pub enum SettingKind {
     Files,
     /// An integer.
     Count,
+    /// An integer, or a duration like `10s`.
+    CountOrTime,
     /// A number.
     Number,
     /// A duration like `30s`, or a number of seconds.

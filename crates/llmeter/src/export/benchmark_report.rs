@@ -7,7 +7,7 @@ use crate::InvocationResponse;
 use crate::base::error::{Error, Result};
 use crate::result::{OWN_CONFIG_FILE, RunResult};
 use crate::saved::json as saved_json;
-use crate::stats::{Number, Percentile, gap_seconds, summarize};
+use crate::stats::{Number, Percentile, Support, gap_seconds, summarize};
 
 type Object = Map<String, Value>;
 
@@ -198,10 +198,10 @@ fn statistics(values: &[f64], units: &str) -> Option<Value> {
     let known = PERCENTILES.into_iter().filter(|percent| {
         // One below 50 needs as many values as its mirror image.
         let mirrored = Percentile::whole((*percent).max(100 - percent));
-        mirrored.is_some_and(|one| values.len() as u64 >= one.values_needed())
+        mirrored.is_some_and(|one| one.support(values.len() as u64) != Support::None)
     });
     let mut wanted: Vec<_> = known.filter_map(Percentile::whole).collect();
-    if values.len() as u64 >= Percentile::P99_9.values_needed() {
+    if Percentile::P99_9.support(values.len() as u64) != Support::None {
         wanted.push(Percentile::P99_9);
     }
     let summary = summarize(&numbers, &wanted);

@@ -21,6 +21,8 @@ pub(crate) struct ClosedLoop {
     pub(crate) seed: u64,
     /// Requests before the run, over all clients.
     pub(crate) warmup: u64,
+    /// How long such requests are sent, in the place of a number of them.
+    pub(crate) warmup_time: Option<Duration>,
     /// Requests of each client, if the load is bound by count.
     pub(crate) requests: Option<u64>,
     /// How long clients send, if the load is bound by time.
@@ -73,9 +75,12 @@ impl ClosedLoop {
         };
         let spread = START_SPREAD.mul_f64(random.random());
         let measured = turns(warmup, self.requests, spread);
-        let before = (warmup > 0).then(|| turns(0, Some(warmup), Duration::ZERO));
+        let before = match self.warmup_time {
+            Some(_) => Some(turns(0, None, Duration::ZERO)),
+            None => (warmup > 0).then(|| turns(0, Some(warmup), Duration::ZERO)),
+        };
         (
-            before.map(|turns| session(RequestClass::Warmup, turns, None)),
+            before.map(|turns| session(RequestClass::Warmup, turns, self.warmup_time)),
             session(RequestClass::Measured, measured, self.duration),
         )
     }
@@ -117,6 +122,7 @@ mod tests {
             payloads,
             seed: 0,
             warmup: 0,
+            warmup_time: None,
             requests: Some(payloads as u64),
             duration: None,
         }
@@ -202,6 +208,24 @@ mod tests {
         };
         assert_eq!(clients(0), [0, 2, 4]);
         assert_eq!(clients(1), [1, 3]);
+    }
+
+    #[test]
+    fn a_warm_up_by_time_has_every_client_send_until_then() {
+        let mut schedule = closed_loop(3, 4);
+        schedule.warmup_time = Some(Duration::from_secs(10));
+        let all = WorkerShare {
+            worker: 0,
+            workers: 1,
+        };
+        let (warmup, measured): (Vec<_>, Vec<_>) = schedule
+            .sessions(all)
+            .partition(|session| session.class == RequestClass::Warmup);
+        assert_eq!((warmup.len(), measured.len()), (3, 3));
+        for session in warmup {
+            assert_eq!(session.until, schedule.warmup_time);
+            assert_eq!(session.turns.take(100).count(), 100);
+        }
     }
 
     #[test]

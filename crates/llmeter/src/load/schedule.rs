@@ -80,7 +80,8 @@ pub struct Session {
     /// When it arrives, after the run's start; its first turn is due then. A session of the warm-up
     /// arrives before the run starts, and this does not apply.
     pub arrival: Duration,
-    /// The time after the run's start from which on it sends no more, whatever turns are left.
+    /// The time after the run's start, or that of the warm-up, from which on it sends no more,
+    /// whatever turns are left.
     pub until: Option<Duration>,
     /// Its turns.
     pub turns: Box<dyn Iterator<Item = Turn> + Send>,

@@ -10,6 +10,7 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 pub use diagnosis::{ApiKeyVariable, Diagnosis, FailureContext, diagnose};
 pub use report::{ProbeFrame, ProbeHead, ProbeReport};
@@ -64,7 +65,7 @@ fn carry_out(
     let mut own = config.clone();
     own.endpoint = watched.clone();
     own.clients = 1;
-    own.warmup = 0;
+    (own.warmup, own.warmup_time) = (0, Duration::ZERO);
     own.max_retries = 0;
     own.callbacks = Vec::new();
     own.max_cost = None;

@@ -1,7 +1,8 @@
 //! A load test: its levels side by side, and what its curve says.
 
 use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
-use crate::report::summary::{carried, duration, figure, or_dash, percent};
+use crate::report::intervals::{MARK, MARKED, cell};
+use crate::report::summary::{figure, or_dash, percent};
 use crate::report::table::table;
 use crate::stats::{Latency, Stats};
 
@@ -35,6 +36,10 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     }
     let mut text = String::new();
     table(&mut text, &rows, width);
+    let mut shown = rows.iter().skip(1).flatten();
+    if shown.any(|cell| cell.ends_with(MARK)) {
+        text.push_str(MARKED);
+    }
     if rows.iter().flatten().any(|cell| cell == "—") {
         text.push_str(
             "— too few values (p50 needs 2, p90 10, p99 100), or the level was broken off\n",
@@ -84,7 +89,7 @@ fn cells(stats: &Stats) -> Vec<(String, String)> {
     ];
     for (name, latency) in latencies {
         for percentile in ["p50", "p90", "p99"] {
-            let value = or_dash(carried(latency, percentile), duration);
+            let value = cell(latency, percentile);
             cells.push((format!("{name} {percentile}"), value));
         }
     }

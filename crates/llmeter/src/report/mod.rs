@@ -8,6 +8,7 @@ pub mod charts;
 mod comparison;
 mod cost;
 mod heatmap;
+mod intervals;
 mod load_test;
 mod notes;
 mod probe;

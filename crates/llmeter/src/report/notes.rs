@@ -1,6 +1,6 @@
 //! What a reader of the figures should know of the responses that they leave out.
 
-use super::summary::figure;
+use super::summary::{figure, or_dash};
 use crate::base::shown::duration;
 use crate::result::RunResult;
 use crate::stats::Stats;
@@ -41,6 +41,24 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
             )
         ));
     }
+    notes.extend(steady_state(stats));
+    if stats.stalled_responses > 0 {
+        let threshold = duration(stats.stall_threshold.unwrap_or_default());
+        notes.push(format!(
+            "{} stalled, with a gap of more than {threshold}; the longest gap of a response is {} in \
+             the median",
+            share(stats.stalled_responses, stats.stalled_responses_rate),
+            or_dash(stats.longest_gap.p50, duration)
+        ));
+    }
+    if let (Some(speed), Some(frames)) = (stats.reading_speed, stats.late_frames_rate) {
+        notes.push(format!(
+            "a reader of {} tokens/s has to wait for {:.1} % of the frames, in {:.1} % of the responses",
+            figure(speed),
+            frames * 100.0,
+            stats.late_responses_rate.unwrap_or_default() * 100.0
+        ));
+    }
     if stats.total_failure_pause > 0.0 {
         notes.push(format!(
             "clients waited {} after requests that had failed, so that the load was lower",
@@ -58,9 +76,55 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
     notes
 }
 
+/// Which requests are outside the steady state, if rates are shown without them.
+fn steady_state(stats: &Stats) -> Option<String> {
+    if !stats.steady_rates {
+        return None;
+    }
+    let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
+        return Some("no steady state was found: rates are those of the whole run".to_owned());
+    };
+    let count = |requests: Option<u64>| figure(requests.unwrap_or(0) as f64);
+    Some(format!(
+        "rates are those of the steady state, from {} to {} with {} requests; {} of the ramp-up and {} \
+         of the tail are left out of them",
+        duration(start),
+        duration(end),
+        count(stats.steady_requests),
+        count(stats.ramp_up_requests),
+        count(stats.tail_requests)
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_out_of_rates_is_said() {
+        let mut stats = Stats {
+            steady_start: Some(1.0),
+            steady_end: Some(58.25),
+            steady_requests: Some(1_900),
+            ramp_up_requests: Some(64),
+            tail_requests: Some(36),
+            ..Stats::default()
+        };
+        assert_eq!(of_stats(&stats), [""; 0]);
+        stats.steady_rates = true;
+        assert_eq!(
+            of_stats(&stats),
+            [
+                "rates are those of the steady state, from 1.00 s to 58.25 s with 1,900 requests; 64 of \
+                 the ramp-up and 36 of the tail are left out of them"
+            ]
+        );
+        stats.steady_start = None;
+        assert_eq!(
+            of_stats(&stats),
+            ["no steady state was found: rates are those of the whole run"]
+        );
+    }
 
     #[test]
     fn every_kind_is_a_sentence() {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use super::intervals::{self, MARK, MARKED, carried, cell};
 use super::table::{pairs, table};
 pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
 use crate::result::RunResult;
-use crate::stats::{Delays, Latency, METRICS, Percentile, Stats};
+use crate::stats::{Delays, Latency, METRICS, Stats};
 use llmeter_wire::Phase;
 
 /// Errors that are listed.
@@ -102,31 +103,24 @@ fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize)
             .chain(titles)
             .collect(),
     ];
-    let mut has_dash = false;
     for (label, times) in &known {
-        let cells = columns.iter().map(|name| {
-            let time = carried(times, name);
-            has_dash |= time.is_none();
-            or_dash(time, duration)
-        });
+        let cells = columns.iter().map(|name| cell(times, name));
         rows.push(std::iter::once((*label).to_owned()).chain(cells).collect());
     }
     text.push('\n');
     table(text, &rows, width);
+    let mut cells = rows.iter().skip(1).flatten();
+    let has_dash = cells.clone().any(|cell| cell == "—");
+    if cells.any(|cell| cell.ends_with(MARK)) {
+        text.push_str(MARKED);
+    }
     if has_dash {
         text.push_str(DASHES);
     }
+    intervals::latencies(text, &known, width);
 }
 
 const LATENCY_COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.9"];
-
-/// A statistic of a latency, if there are enough values for it.
-pub(super) fn carried(times: &Latency, name: &str) -> Option<f64> {
-    let mut named = times.named().into_iter();
-    let (_, time) = named.find(|(known, _)| *known == name)?;
-    let needed = Percentile::named(name).map_or(1, Percentile::values_needed);
-    time.filter(|_| times.count.is_none_or(|count| count >= needed as f64))
-}
 
 /// A foreign text on one line.
 fn shown(text: &str) -> String {
@@ -155,6 +149,12 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         0 => "requests per minute",
         _ => "requests per minute, failed ones included",
     };
+    let steady = |rate: Option<f64>| rate.filter(|_| stats.steady_rates);
+    let (all, successful, tokens_a_second) = (
+        steady(stats.steady_requests_per_minute),
+        steady(stats.steady_successful_requests_per_minute),
+        steady(stats.steady_output_tps),
+    );
     let is_generating = stats.total_vectors == 0 || output > 0;
     let rows: Vec<_> = [
         (
@@ -162,9 +162,18 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
             stats
                 .successful_requests_per_minute
                 .filter(|_| stats.failed_requests > 0)
-                .map(figure),
+                .map(|rate| match successful {
+                    Some(steady) => figure(steady),
+                    None => intervals::rate(rate, stats.successful_requests_per_minute_interval),
+                }),
         ),
-        (all_requests, stats.requests_per_minute.map(figure)),
+        (
+            all_requests,
+            stats.requests_per_minute.map(|rate| match all {
+                Some(steady) => figure(steady),
+                None => intervals::rate(rate, stats.requests_per_minute_interval),
+            }),
+        ),
         (
             "vectors per second (one for each input)",
             stats.vectors_per_second.map(figure),
@@ -175,7 +184,13 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         ),
         (
             "output tokens per second",
-            stats.output_tps.filter(|_| is_generating).map(figure),
+            stats
+                .output_tps
+                .filter(|_| is_generating)
+                .map(|rate| match tokens_a_second {
+                    Some(steady) => figure(steady),
+                    None => intervals::rate(rate, stats.output_tps_interval),
+                }),
         ),
         (
             "output tokens per second of one stream (median)",

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use crate::base::host::HostTimes;
 use crate::callback::Hook;
 use crate::cost::SpendGuard;
+use crate::load::Load;
 use crate::result::{RunResult, RunSummary, Unwritten};
 use crate::run::failure_limit::StopSignal;
 use crate::run::quality::RunConditions;
@@ -71,7 +72,7 @@ impl Started {
         let window = shared.started().zip(shared.ended());
         let total_test_time = window.map(|(start, end)| end.seconds_since(start));
         let stats = collected.accumulator.stats(total_test_time);
-        let quality = collected.quality.judge(&RunConditions {
+        let mut quality = collected.quality.judge(&RunConditions {
             workers: reports,
             connections: shared.connections(),
             backlog_bytes: shared.backlog.highest() as u64,
@@ -86,6 +87,11 @@ impl Started {
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
             client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
         });
+        let bound = match config.load {
+            Load::Schedule(_) => None,
+            _ => Some(config.clients),
+        };
+        quality.doubt(collected.checks.findings(total_test_time, bound));
         found.extend(warnings::of_run(&collected, &quality, config));
         if self.folder.is_some() {
             found.extend(warnings::of_unsaved(config));
@@ -123,6 +129,14 @@ impl Started {
             result.add_stats(stop.stats());
         }
         result.add_stats(collected.warmup.stats());
+        result.add_stats(collected.stalls.stats());
+        if config.steady {
+            result.add_stats(
+                [("steady_rates".to_owned(), true.into())]
+                    .into_iter()
+                    .collect(),
+            );
+        }
         if let Some(guard) = guard {
             result.add_stats(guard.stats());
         }

@@ -31,6 +31,15 @@ pub enum Connections {
     New,
 }
 
+/// What is sent before the run, as settings have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warmup {
+    /// So many requests, over all clients.
+    Requests(u64),
+    /// Requests for so long.
+    Time(Duration),
+}
+
 /// The configuration of one run. Change fields freely; [`validate`](Self::validate) tells what is
 /// wrong with them.
 #[derive(Clone)]
@@ -48,6 +57,8 @@ pub struct RunConfig {
     pub load: Load,
     /// Requests that are sent first, over all clients, and kept out of every figure.
     pub warmup: u64,
+    /// How long such requests are sent, instead of a number of them, if not zero.
+    pub warmup_time: Duration,
     /// Longest time of one request, connecting included.
     pub timeout: Duration,
     /// Retries of a request whose connection failed, or whose status was 429
@@ -73,6 +84,13 @@ pub struct RunConfig {
     pub run_name: Option<String>,
     /// Free text about the run.
     pub run_description: Option<String>,
+    /// Reports show rates of the steady state, without ramp-up and tail. All figures are in the
+    /// statistics in either case.
+    pub steady: bool,
+    /// The longest gap of a stream that is no stall.
+    pub stall: Duration,
+    /// How many tokens a reader of the streams reads in a second, to count what comes too late.
+    pub reading_speed: Option<f64>,
     /// Keep no responses in memory; percentiles then come from a sketch.
     pub low_memory: bool,
     /// Decides the order of payloads and the clients' start within the first 10 ms.
@@ -134,6 +152,7 @@ impl RunConfig {
             clients: 1,
             load: Load::default(),
             warmup: 0,
+            warmup_time: Duration::ZERO,
             timeout: Duration::from_secs(60),
             max_retries: 0,
             failure_pause: true,
@@ -144,6 +163,9 @@ impl RunConfig {
             output: None,
             run_name: None,
             run_description: None,
+            steady: false,
+            stall: Duration::from_secs(1),
+            reading_speed: None,
             low_memory: false,
             seed: 0,
             stamps: StampSource::default(),
@@ -293,6 +315,17 @@ impl RunConfig {
                 });
             }
         }
+        if let Some(speed) = self.reading_speed
+            && !(speed.is_finite() && speed > 0.0)
+        {
+            return Err(Error::invalid(Setting::ReadingSpeed, speed, "more than 0"));
+        }
+        if self.stall.is_zero() {
+            return Err(Error::invalid(Setting::Stall, "0s", "more than 0s"));
+        }
+        if self.steady && self.low_memory {
+            return Err(Error::conflict(Setting::Steady, Setting::LowMemory));
+        }
         if let Some(workers) = self.workers
             && !(1..=MAX_WORKERS).contains(&workers)
         {
@@ -413,6 +446,7 @@ impl RunConfig {
             payloads: self.payloads.len(),
             seed: self.seed,
             warmup: self.warmup,
+            warmup_time: Some(self.warmup_time).filter(|time| !time.is_zero()),
             requests: self.requests_per_client(),
             duration: match self.load {
                 Load::Duration(duration) => Some(duration),

@@ -341,6 +341,7 @@ impl Assembly {
                 _ => {}
             }
         }
+        self.quality.exchange = sending.at.map(|sent| [sent, end]);
         self.quality.send_lateness = sending.lateness;
         self.quality.is_failed = response.error.is_some();
         self.quality.stale_connection_wait = sending.stale_connection_wait;

@@ -21,7 +21,7 @@
 //! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
-//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `progress` |
+//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
@@ -57,13 +57,14 @@ mod settings;
 mod shared;
 mod silence;
 mod single;
+mod stalls;
 mod start;
 mod wait;
 mod warmup;
 mod warnings;
 mod worker;
 
-pub use config::{Connections, RunConfig};
+pub use config::{Connections, RunConfig, Warmup};
 pub use interrupt::Interrupt;
 pub use progress::{Observer, Progress};
 #[doc(hidden)]

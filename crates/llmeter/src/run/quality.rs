@@ -1,5 +1,6 @@
 //! How far the measurement can be trusted: llmeter's own error, and the verdict on it.
 
+mod checks;
 mod ending;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,9 @@ use crate::base::host::HostShares;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
+pub(crate) use checks::CrossChecks;
 use ending::{Ending, Endings};
+use llmeter_wire::clock::Stamp;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -55,6 +58,8 @@ pub(crate) struct ResponseQuality {
     pub(crate) times: [Option<f64>; 2],
     pub(crate) send_lateness: Option<f64>,
     pub(crate) is_failed: bool,
+    /// When the request was sent, and when the last of its response arrived.
+    pub(crate) exchange: Option<[Stamp; 2]>,
     /// Seconds that were lost to a kept connection of no use.
     pub(crate) stale_connection_wait: Option<f64>,
     /// What this machine lacked, if the request failed for that.

@@ -16,13 +16,15 @@ use crate::base::runtime::spawn_low_priority;
 use crate::callback::{CallbackChain, Hook};
 use crate::endpoint::InvocationResponse;
 use crate::load::Schedule;
+use crate::payload::Tokenizer;
 use crate::result::{FailureTally, ResponsesWriter};
 use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::{Segment, SegmentQueue};
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
-use crate::run::quality::QualityMeter;
+use crate::run::quality::{CrossChecks, QualityMeter};
 use crate::run::shared::Shared;
+use crate::run::stalls::StallTally;
 use crate::run::warmup::WarmupTally;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
@@ -52,6 +54,8 @@ pub(crate) struct Collected {
     pub(crate) responses: Vec<InvocationResponse>,
     pub(crate) accumulator: Accumulator,
     pub(crate) quality: QualityMeter,
+    pub(crate) checks: CrossChecks,
+    pub(crate) stalls: StallTally,
     /// The failures, if responses are not kept.
     pub(crate) failures: FailureTally,
     /// Why responses could not be written any more, if so, and how many are.
@@ -116,6 +120,8 @@ impl Recorder {
                 })
                 .slos(&config.slos),
                 quality: QualityMeter::new(),
+                checks: CrossChecks::default(),
+                stalls: StallTally::new(config.stall, config.reading_speed),
                 failures: FailureTally::default(),
                 write_failure: None,
                 lost: 0,
@@ -123,6 +129,7 @@ impl Recorder {
                 wrong_label: None,
                 uncounted: 0,
             },
+            tokenizer: config.tokenizer.clone(),
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
             failures: FailureWatch::new(config),
@@ -207,6 +214,7 @@ fn decode(
 
 struct Collector {
     collected: Collected,
+    tokenizer: Arc<dyn Tokenizer>,
     keeps_responses: bool,
     ignores_write_errors: bool,
     failures: FailureWatch,
@@ -262,6 +270,10 @@ impl Collector {
         let opened = response.detail.time_to_connect.is_some();
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         collected.quality.record(&recorded.quality, opened);
+        let exchange = recorded.quality.exchange;
+        let tokenizer = &*self.tokenizer;
+        collected.checks.record(&response, exchange, tokenizer);
+        collected.stalls.record(&response);
         collected.accumulator.record(&response);
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.append(&response)

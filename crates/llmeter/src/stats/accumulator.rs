@@ -1,5 +1,8 @@
 //! The statistics of a run, fed one response at a time.
 
+mod certainty;
+mod timeline;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,13 +13,19 @@ use super::annotations::{AnnotationSummary, Annotations};
 use super::condition::Condition;
 use super::exact_sum::ratio;
 use super::gap_counts::ItlCounts;
+use super::interval::{Batches, Groups};
 use super::metric::{Metric, Source};
-use super::percentile::Percentile;
+use super::percentile::{Percentile, Support};
 use super::series::Series;
 use super::slo::SloTally;
+use super::steady::SteadyState;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
 use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
+
+use certainty::push_gaps;
+use timeline::Timeline;
+pub(super) use timeline::{ALL_REQUESTS, OUTPUT_TOKENS, SUCCESSFUL_REQUESTS};
 
 /// The statistic of a time that says how many values it has.
 const COUNT: &str = "count";
@@ -42,15 +51,22 @@ pub struct Accumulator {
     totals: Totals,
     figures: Vec<(&'static Metric, MetricAccumulator)>,
     annotations: Annotations,
+    timeline: Timeline,
 }
 
 /// One metric under way.
 #[derive(Debug)]
 enum MetricAccumulator {
-    Seconds(fn(&InvocationResponse) -> Option<f64>, Series<f64>),
+    Seconds(
+        fn(&InvocationResponse) -> Option<f64>,
+        Series<f64>,
+        Batches<1>,
+    ),
     Count(fn(&InvocationResponse) -> Option<u64>, Series<u32>),
-    Gaps(ItlCounts),
-    SketchedGaps(Series<f32>),
+    Gaps(ItlCounts, Groups, Batches<2>),
+    SketchedGaps(Series<f32>, Batches<2>),
+    RateInterval(usize, f64),
+    Steady(fn(&SteadyState) -> Value),
     Total(fn(&Totals) -> Option<Value>),
     TotalPerName(fn(&Totals) -> Vec<(String, Value)>),
 }
@@ -237,12 +253,21 @@ impl Accumulator {
     pub fn new(keep: Keep) -> Self {
         let figure = |metric: &'static Metric| {
             let figure = match metric.source {
-                Source::Seconds(take) => MetricAccumulator::Seconds(take, Series::new(keep)),
+                Source::Seconds(take) => {
+                    MetricAccumulator::Seconds(take, Series::new(keep), Batches::default())
+                }
                 Source::Count(take) => MetricAccumulator::Count(take, Series::new(keep)),
                 Source::Gaps if keep == Keep::Values => {
-                    MetricAccumulator::Gaps(ItlCounts::default())
+                    let (counts, groups) = (ItlCounts::default(), Groups::default());
+                    MetricAccumulator::Gaps(counts, groups, Batches::default())
                 }
-                Source::Gaps => MetricAccumulator::SketchedGaps(Series::new(keep)),
+                Source::Gaps => {
+                    MetricAccumulator::SketchedGaps(Series::new(keep), Batches::default())
+                }
+                Source::RateInterval(amount, seconds) => {
+                    MetricAccumulator::RateInterval(amount, seconds)
+                }
+                Source::Steady(take) => MetricAccumulator::Steady(take),
                 Source::Totals(take) => MetricAccumulator::Total(take),
                 Source::TotalsPerName(take) => MetricAccumulator::TotalPerName(take),
                 Source::Summary | Source::Other(_) => return None,
@@ -256,6 +281,7 @@ impl Accumulator {
             },
             figures: METRICS.iter().filter_map(figure).collect(),
             annotations: Annotations::new(keep),
+            timeline: Timeline::new(keep),
         }
     }
 
@@ -269,6 +295,7 @@ impl Accumulator {
     /// Takes in one response.
     pub fn record(&mut self, response: &InvocationResponse) {
         self.totals.record(response);
+        self.timeline.record(response);
         self.annotations.record(&response.annotations);
         if response.error.is_some() {
             return;
@@ -280,9 +307,10 @@ impl Accumulator {
         let times = gaps_per_kept(&response.detail);
         for (_, figure) in &mut self.figures {
             match figure {
-                MetricAccumulator::Seconds(take, series) => {
-                    if let Some(seconds) = take(response) {
+                MetricAccumulator::Seconds(take, series, batches) => {
+                    if let Some(seconds) = take(response).filter(|seconds| !seconds.is_nan()) {
                         series.push(seconds);
+                        batches.push([seconds]);
                     }
                 }
                 MetricAccumulator::Count(take, series) => {
@@ -290,13 +318,19 @@ impl Accumulator {
                         series.push(u32::try_from(count).unwrap_or(u32::MAX));
                     }
                 }
-                MetricAccumulator::Gaps(counts) => {
+                MetricAccumulator::Gaps(counts, groups, batches) => {
                     gaps.iter().for_each(|&gap| counts.push(gap, times));
+                    groups.push(gaps, times);
+                    push_gaps(batches, gaps, times);
                 }
-                MetricAccumulator::SketchedGaps(series) => {
+                MetricAccumulator::SketchedGaps(series, batches) => {
                     gaps.iter().for_each(|&gap| series.push_times(gap, times));
+                    push_gaps(batches, gaps, times);
                 }
-                MetricAccumulator::Total(_) | MetricAccumulator::TotalPerName(_) => {}
+                MetricAccumulator::RateInterval(..)
+                | MetricAccumulator::Steady(_)
+                | MetricAccumulator::Total(_)
+                | MetricAccumulator::TotalPerName(_) => {}
             }
         }
     }
@@ -350,26 +384,40 @@ impl Accumulator {
     ) -> Map<String, Value> {
         self.totals.window = window;
         self.totals.total_requests = total_requests;
+        let steady = match is_snapshot {
+            true => None,
+            false => self.timeline.steady_state(),
+        };
         let mut stats = Map::new();
         for (metric, figure) in &mut self.figures {
-            let count = match figure {
-                MetricAccumulator::Seconds(_, series) => Some(series.len()),
-                MetricAccumulator::Gaps(counts) => Some(counts.len()),
-                MetricAccumulator::SketchedGaps(series) => Some(series.len()),
-                _ => None,
+            let count = figure.len();
+            let percentiles = match figure {
+                MetricAccumulator::Count(..) => STANDARD_PERCENTILES.to_vec(),
+                _ => time_percentiles(count),
             };
             let summary = match figure {
-                MetricAccumulator::Seconds(_, series) => {
-                    series.summary(&time_percentiles(series.len()), is_snapshot)
+                MetricAccumulator::Seconds(_, series, _) => {
+                    series.summary(&percentiles, is_snapshot)
                 }
-                MetricAccumulator::Count(_, series) => {
-                    series.summary(&STANDARD_PERCENTILES, is_snapshot)
+                MetricAccumulator::Count(_, series) => series.summary(&percentiles, is_snapshot),
+                MetricAccumulator::Gaps(counts, ..) => counts.summarize(&percentiles),
+                MetricAccumulator::SketchedGaps(series, _) => {
+                    series.summary(&percentiles, is_snapshot)
                 }
-                MetricAccumulator::Gaps(counts) => {
-                    counts.summarize(&time_percentiles(counts.len()))
+                MetricAccumulator::RateInterval(amount, seconds) => {
+                    let window = window.filter(|_| !is_snapshot);
+                    if let Some(interval) =
+                        window.and_then(|window| self.timeline.rate_interval(*amount, window))
+                    {
+                        interval.scaled(*seconds).write(&mut stats, metric.key);
+                    }
+                    continue;
                 }
-                MetricAccumulator::SketchedGaps(series) => {
-                    series.summary(&time_percentiles(series.len()), is_snapshot)
+                MetricAccumulator::Steady(take) => {
+                    if let Some(steady) = &steady {
+                        stats.insert(metric.key.to_owned(), take(steady));
+                    }
+                    continue;
                 }
                 MetricAccumulator::Total(take) => {
                     if let Some(value) = take(&self.totals) {
@@ -387,8 +435,20 @@ impl Accumulator {
             for (name, value) in summary {
                 stats.insert(format!("{}-{name}", metric.key), value.into());
             }
-            if let Some(count) = count.filter(|count| *count > 0) {
-                stats.insert(format!("{}-{COUNT}", metric.key), count.into());
+            if count == 0 || matches!(figure, MetricAccumulator::Count(..)) {
+                continue;
+            }
+            stats.insert(format!("{}-{COUNT}", metric.key), count.into());
+            for percentile in &percentiles {
+                if percentile.support(count) != Support::Full {
+                    let key = format!("{}-{percentile}-beyond", metric.key);
+                    stats.insert(key, percentile.beyond(count).into());
+                }
+            }
+            if !is_snapshot {
+                for (name, interval) in figure.intervals(&percentiles) {
+                    interval.write(&mut stats, &format!("{}-{name}", metric.key));
+                }
             }
         }
         stats
@@ -398,10 +458,11 @@ impl Accumulator {
 /// The percentiles of a time that a sample of `count` values carries.
 fn time_percentiles(count: u64) -> Vec<Percentile> {
     let mut percentiles = STANDARD_PERCENTILES.to_vec();
-    if count >= Percentile::P95.values_needed() {
+    let is_carried = |percentile: Percentile| percentile.support(count) != Support::None;
+    if is_carried(Percentile::P95) {
         percentiles.insert(2, Percentile::P95);
     }
-    if count >= Percentile::P99_9.values_needed() {
+    if is_carried(Percentile::P99_9) {
         percentiles.push(Percentile::P99_9);
     }
     percentiles

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::interval::Interval;
 use super::metric::{Metric, MetricKind};
 
 type Flat = Map<String, Value>;
@@ -79,6 +80,78 @@ impl Latency {
     }
 }
 
+/// The intervals of a latency's statistics, at [`Interval::LEVEL`]. `None` where the sample cannot carry
+/// one, in low memory but for the mean, and in files of earlier versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Intervals {
+    /// That of the mean.
+    pub average: Option<Interval>,
+    /// That of the median.
+    pub p50: Option<Interval>,
+    /// That of the 90th percentile.
+    pub p90: Option<Interval>,
+    /// That of the 95th percentile.
+    pub p95: Option<Interval>,
+    /// That of the 99th percentile.
+    pub p99: Option<Interval>,
+    /// That of the 99.9th percentile.
+    pub p99_9: Option<Interval>,
+}
+
+impl Intervals {
+    /// That of the statistic of this name, as `stats.json` has it: `average`, `p50`, …
+    pub fn of(&self, statistic: &str) -> Option<Interval> {
+        match statistic {
+            "average" => self.average,
+            "p50" => self.p50,
+            "p90" => self.p90,
+            "p95" => self.p95,
+            "p99" => self.p99,
+            "p99.9" => self.p99_9,
+            _ => None,
+        }
+    }
+
+    fn read(stats: &Flat, key: &str) -> Self {
+        let read = |name: &str| Interval::read(stats, &format!("{key}-{name}"));
+        Self {
+            average: read("average"),
+            p50: read("p50"),
+            p90: read("p90"),
+            p95: read("p95"),
+            p99: read("p99"),
+            p99_9: read("p99.9"),
+        }
+    }
+}
+
+impl Interval {
+    /// The interval of the statistic of this key, such as `time_to_first_token-p90`.
+    pub(crate) fn read(stats: &Flat, key: &str) -> Option<Self> {
+        let end = |name: &str| stats.get(&format!("{key}-{name}"))?.as_f64();
+        Some(Self {
+            low: end("ci_low")?,
+            high: end("ci_high")?,
+            level: Self::LEVEL,
+        })
+    }
+
+    /// Its keys beside that of the statistic.
+    pub(super) fn write(self, stats: &mut Flat, key: &str) {
+        for (name, end) in [("ci_low", self.low), ("ci_high", self.high)] {
+            stats.insert(format!("{key}-{name}"), end.into());
+        }
+    }
+}
+
+impl MetricValue for Option<Interval> {
+    const KIND: MetricKind = MetricKind::Statistics(&["ci_low", "ci_high"]);
+
+    fn read(stats: &Flat, key: &str) -> Self {
+        Interval::read(stats, key)
+    }
+}
+
 /// Figures that are several statistics of the same values.
 macro_rules! statistics {
     ($(
@@ -86,11 +159,16 @@ macro_rules! statistics {
         pub struct $name:ident {
             $($(#[doc = $field_doc:literal])+ pub $field:ident: $key:literal,)+
         }
+        $(also $also:ident: $also_type:ty, $($also_key:literal)+)?
     )+) => {$(
         $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy, Default, PartialEq)]
         pub struct $name {
             $($(#[doc = $field_doc])+ pub $field: Option<f64>,)+
+            $(
+                /// Their intervals.
+                pub $also: $also_type,
+            )?
         }
 
         impl $name {
@@ -101,11 +179,11 @@ macro_rules! statistics {
         }
 
         impl MetricValue for $name {
-            const KIND: MetricKind = MetricKind::Statistics(&[$($key),+]);
+            const KIND: MetricKind = MetricKind::Statistics(&[$($key,)+ $($($also_key),+)?]);
 
             fn read(stats: &Flat, key: &str) -> Self {
                 let read = |name: &str| stats.get(&format!("{key}-{name}"))?.as_f64();
-                Self { $($field: read($key),)+ }
+                Self { $($field: read($key),)+ $($also: <$also_type>::read(stats, key))? }
             }
         }
     )+};
@@ -141,6 +219,10 @@ statistics! {
         /// How many values there are.
         pub count: "count",
     }
+    also intervals: Intervals,
+        "average-ci_low" "average-ci_high" "p50-ci_low" "p50-ci_high" "p90-ci_low" "p90-ci_high"
+        "p95-ci_low" "p95-ci_high" "p99-ci_low" "p99-ci_high" "p99.9-ci_low" "p99.9-ci_high"
+        "p50-beyond" "p90-beyond" "p95-beyond" "p99-beyond" "p99.9-beyond"
 
     /// How far durations of the meter's own reach.
     pub struct Delays {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::METRICS;
 use super::accumulator::Totals;
+use super::steady::SteadyState;
 use crate::InvocationResponse;
 
 /// One metric: a row of [`METRICS`].
@@ -67,6 +68,10 @@ pub(crate) enum Source {
     Totals(fn(&Totals) -> Option<Value>),
     /// Sums over all responses by a name.
     TotalsPerName(fn(&Totals) -> Vec<(String, Value)>),
+    /// The interval of a rate: which of the accumulator's amounts, for how many seconds.
+    RateInterval(usize, f64),
+    /// What of the steady state.
+    Steady(fn(&SteadyState) -> Value),
     /// A field of the run's summary.
     Summary,
     /// Something else than responses.
@@ -97,8 +102,19 @@ impl Metric {
         match self.source {
             Source::Seconds(_) | Source::Count(_) | Source::Gaps => "successful responses",
             Source::Totals(_) | Source::TotalsPerName(_) => "all responses",
+            Source::RateInterval(..) | Source::Steady(_) => "responses",
             Source::Summary => "the run",
             Source::Other(source) => source,
+        }
+    }
+
+    /// What its intervals rest on, if it has some: a word that `docs/metrics.md` explains.
+    pub fn interval(&self) -> Option<&'static str> {
+        match self.source {
+            Source::Seconds(_) => Some("by request"),
+            Source::Gaps => Some("by response"),
+            Source::RateInterval(..) => Some("by time"),
+            _ => None,
         }
     }
 
@@ -146,8 +162,8 @@ impl Metric {
         };
         let key = match kind {
             MetricKind::Statistics(names) => {
-                let (key, statistic) = key.rsplit_once('-')?;
-                names.contains(&statistic).then_some(key)?
+                let key = |name: &&str| key.strip_suffix(*name)?.strip_suffix('-');
+                names.iter().find_map(key)?
             }
             _ => key,
         };

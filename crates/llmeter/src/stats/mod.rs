@@ -1,7 +1,7 @@
 //! Numbers about numbers: what a run's responses say when taken together.
 //!
-//! Belongs here: the table of metrics, means, percentiles, sketches, intervals, the statistics of a run, and
-//! how a few of them are shown while it goes on.
+//! Belongs here: the table of metrics, means, percentiles, sketches, intervals, the statistics of a
+//! run, and how a few of them are shown while it goes on.
 //! Does not belong here: files (`result`), tables and charts (`report`).
 
 mod accumulator;
@@ -21,6 +21,7 @@ mod repeats;
 mod series;
 mod sketch;
 mod slo;
+mod steady;
 mod student;
 mod summary;
 mod table;
@@ -29,14 +30,14 @@ pub use accumulator::{Accumulator, Keep};
 pub use annotations::AnnotationSummary;
 pub use condition::{Comparator, Condition, ConditionError, Figure, Unit};
 pub use exact_sum::ExactSum;
-pub use figures::{CalibrationErrors, Delays, Distribution, Latency};
+pub use figures::{CalibrationErrors, Delays, Distribution, Intervals, Latency};
 pub use interval::Interval;
 pub use live::{LiveDisplay, StatSpec};
 pub(crate) use measure::{GAP_STEPS, gap_seconds, gap_steps};
 pub(crate) use metric::Source;
 pub use metric::{Metric, MetricKind};
 pub use paired::{Answer, PairedAnalysis, analyse_pairs};
-pub use percentile::Percentile;
+pub use percentile::{Percentile, Support};
 pub use precision::{PrecisionWatch, Statistic, Tolerance};
 pub use repeats::RepeatSpread;
 pub(crate) use repeats::pooled_deviation;

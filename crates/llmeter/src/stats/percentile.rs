@@ -3,6 +3,20 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+/// With fewer values beyond it, a percentile is marked.
+const FEW_BEYOND: u64 = 5;
+
+/// How far a sample carries a percentile. One rule for everything that shows one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// No value lies beyond it, so that it says no more than the largest value: it is not shown.
+    None,
+    /// Fewer than five values lie beyond it: it is shown with a mark.
+    Weak,
+    /// It is shown as it is.
+    Full,
+}
+
 /// A percentile: a whole one from 1 to 99, or 99.9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percentile {
@@ -37,10 +51,19 @@ impl Percentile {
         known.into_iter().find(|known| known.to_string() == name)
     }
 
-    /// How many values there must be for one to lie above it: with fewer it says no more than the
-    /// largest value.
-    pub fn values_needed(self) -> u64 {
-        1000_u64.div_ceil(1000 - u64::from(self.tenths))
+    /// How many of `count` values lie beyond it.
+    pub fn beyond(self, count: u64) -> u64 {
+        let above = u128::from(1000 - self.tenths);
+        u64::try_from(u128::from(count) * above / 1000).unwrap_or(u64::MAX)
+    }
+
+    /// How far a sample of `count` values carries it.
+    pub fn support(self, count: u64) -> Support {
+        match self.beyond(count) {
+            0 => Support::None,
+            1..FEW_BEYOND => Support::Weak,
+            _ => Support::Full,
+        }
     }
 
     /// The part of the values at or below it, from 0 to 1.
@@ -139,11 +162,19 @@ mod tests {
         assert_eq!(Percentile::whole(95), Some(Percentile::P95));
         assert_eq!(Percentile::whole(0), None);
         assert_eq!(Percentile::whole(100), None);
-        let needed = ["p50", "p90", "p95", "p99", "p99.9"].map(|name| {
-            let percentile = Percentile::named(name);
-            percentile.map(Percentile::values_needed)
-        });
-        assert_eq!(needed, [2, 10, 20, 100, 1000].map(Some));
+        for (name, weak, full) in [
+            ("p50", 2, 10),
+            ("p90", 10, 50),
+            ("p95", 20, 100),
+            ("p99", 100, 500),
+            ("p99.9", 1_000, 5_000),
+        ] {
+            let percentile = Percentile::named(name).unwrap();
+            assert_eq!(percentile.support(weak - 1), Support::None);
+            assert_eq!(percentile.support(weak), Support::Weak);
+            assert_eq!(percentile.support(full - 1), Support::Weak);
+            assert_eq!(percentile.support(full), Support::Full);
+        }
         assert_eq!(Percentile::named("average"), None);
     }
 

@@ -1,6 +1,6 @@
 //! How figures of repeated runs differ.
 
-use super::student::t_within;
+use super::student::student_t;
 
 /// One figure of several repeats of the same run: how it differs from repeat to repeat, beside how the
 /// requests of one repeat differ.
@@ -50,10 +50,10 @@ impl RepeatSpread {
     /// or, where that is wider, `within`, which comes from the requests of the repeats. `None` for one
     /// repeat without `within`.
     pub fn half_width(&self, confidence: f64, within: Option<f64>) -> Option<f64> {
-        let degrees = self.values.len() as u32 - 1;
-        let between = self.between.and_then(|deviation| {
-            let error = deviation / (self.values.len() as f64).sqrt();
-            Some(t_within(confidence, degrees)? * error)
+        let repeats = self.values.len() as f64;
+        let between = self.between.map(|deviation| {
+            let t = student_t(f64::midpoint(1.0, confidence), repeats - 1.0);
+            t * deviation / repeats.sqrt()
         });
         match (between, within) {
             (Some(between), Some(within)) => Some(between.max(within)),

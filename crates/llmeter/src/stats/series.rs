@@ -56,6 +56,11 @@ impl<M: Measure> Series<M> {
         }
     }
 
+    /// The values in time order; `None` in low memory.
+    pub(crate) fn kept(&self) -> Option<&[M]> {
+        self.kept.as_deref()
+    }
+
     /// The summary: at the end exact if the values were kept, for a snapshot at a cost that depends
     /// on what came since the last one.
     pub(crate) fn summary(
@@ -68,15 +73,15 @@ impl<M: Measure> Series<M> {
         if !is_exact {
             self.sketch.get_or_insert_with(Sketch::new);
         }
-        // Before the kept values are reordered, the sketch sees those that it has not seen.
         if let (Some(kept), Some(sketch)) = (&self.kept, &mut self.sketch) {
             for &value in &kept[self.sketched..] {
                 sketch.record(value);
             }
             self.sketched = kept.len();
         }
-        match (&mut self.kept, &self.sketch) {
-            (Some(kept), _) if is_exact => summarize_kind(kept, percentiles),
+        match (&self.kept, &self.sketch) {
+            // They stay in time order, which intervals need.
+            (Some(kept), _) if is_exact => summarize_kind(&mut kept.clone(), percentiles),
             (_, Some(sketch)) => sketch.summarize(percentiles),
             _ => Vec::new(),
         }

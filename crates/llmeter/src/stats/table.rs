@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::accumulator::{ALL_REQUESTS, OUTPUT_TOKENS, SUCCESSFUL_REQUESTS};
 use super::figures::{CalibrationErrors, Delays, Distribution, Latency, MetricValue};
+use super::interval::Interval;
 use super::metric::{Metric, Source};
 
 const SUMMARY: Source = Source::Summary;
@@ -146,11 +148,21 @@ metrics! {
         label: "requests per minute", unit: "1/min", absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
     }
+    /// 95 % interval of `requests_per_minute`.
+    requests_per_minute_interval: Option<Interval> {
+        key: "requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",
+        source: Source::RateInterval(ALL_REQUESTS, 60.0),
+    }
     /// Successful requests / `total_test_time` · 60.
     successful_requests_per_minute: Option<f64> {
         label: "successful requests per minute", unit: "1/min",
         absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.successful(), 60.0))),
+    }
+    /// 95 % interval of `successful_requests_per_minute`.
+    successful_requests_per_minute_interval: Option<Interval> {
+        key: "successful_requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",
+        source: Source::RateInterval(SUCCESSFUL_REQUESTS, 60.0),
     }
     /// Successful requests whose response had no content, whatever tokens it reports. They
     /// enter no latency.
@@ -265,6 +277,51 @@ metrics! {
         absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
     }
+    /// 95 % interval of `output_tps`.
+    output_tps_interval: Option<Interval> {
+        key: "output_tps", unit: "tokens/s", absent: "with too few requests, or when the run was killed",
+        source: Source::RateInterval(OUTPUT_TOKENS, 1.0),
+    }
+
+    /// When the steady state begins, after the first request was sent: as many requests are in flight
+    /// as at the peak (95 %), and as many have ended.
+    steady_start: Option<f64> {
+        unit: "s", absent: "in low memory, and in runs without a steady state",
+        source: Source::Steady(|steady| steady.start.into()),
+    }
+    /// When it ends: from then on fewer requests are in flight.
+    steady_end: Option<f64> {
+        unit: "s", absent: "as above", source: Source::Steady(|steady| steady.end.into()),
+    }
+    /// Requests that end in the steady state.
+    steady_requests: Option<u64> {
+        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.requests.into()),
+    }
+    /// Requests that end before it.
+    ramp_up_requests: Option<u64> {
+        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.ramp_up.into()),
+    }
+    /// Requests that end after it.
+    tail_requests: Option<u64> {
+        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.tail.into()),
+    }
+    /// `steady_requests` / (`steady_end` − `steady_start`) · 60.
+    steady_requests_per_minute: Option<f64> {
+        unit: "1/min", absent: "as above",
+        source: Source::Steady(|steady| steady.rate(steady.requests, 60.0).into()),
+    }
+    /// The same of successful requests.
+    steady_successful_requests_per_minute: Option<f64> {
+        unit: "1/min", absent: "as above",
+        source: Source::Steady(|steady| steady.rate(steady.successful, 60.0).into()),
+    }
+    /// Output tokens of requests that end in the steady state / its length.
+    steady_output_tps: Option<f64> {
+        unit: "tokens/s", absent: "as above",
+        source: Source::Steady(|steady| steady.rate(steady.tokens, 1.0).into()),
+    }
+    /// Whether reports show rates of the steady state (`--steady`).
+    steady_rates: bool { absent: "when they do not", source: RUN }
 
     /// Requests that meet every SLO of single requests / `total_test_time`. A failed request meets none.
     goodput: Option<f64> {
@@ -355,6 +412,12 @@ metrics! {
         absent: "without successful streaming requests of two content frames or more",
         summary_row: 2, source: Source::Gaps,
     }
+    /// Longest gap between consecutive content frames of a response.
+    longest_gap: Latency {
+        label: "longest gap", unit: "s",
+        absent: "without successful streaming requests of two content frames or more",
+        source: Source::Seconds(|response| response.detail.longest_gap),
+    }
     /// Time to open a connection, for the requests that had to.
     time_to_connect: Latency {
         label: "connect", unit: "s", absent: "when no successful request opened a connection",
@@ -378,6 +441,19 @@ metrics! {
         absent: "without successful streaming requests",
         source: Source::Totals(|totals| totals.tokens_per_frame().map(Value::from)),
     }
+    /// The gap from which a stream stalls.
+    stall_threshold: Option<f64> { unit: "s", absent: "without gaps", source: RUN }
+    /// Successful responses with a longer gap.
+    stalled_responses: u64 { unit: "responses", absent: "without gaps", source: RUN }
+    /// Such responses / successful responses with a gap.
+    stalled_responses_rate: f64 { absent: "without gaps", source: RUN }
+    /// The speed of a reader of the streams.
+    reading_speed: Option<f64> { unit: "tokens/s", absent: "when none is given", source: RUN }
+    /// Content frames after a response's first that come when the reader is done with all before, who
+    /// then waits and goes on from there / all such frames.
+    late_frames_rate: Option<f64> { absent: "without a reading speed", source: RUN }
+    /// Responses with such a frame / successful responses with a gap.
+    late_responses_rate: Option<f64> { absent: "without a reading speed", source: RUN }
     /// Whether percentiles are `exact`, or the value at the nearest rank to three digits (`sketch`, in low
     /// memory).
     measurement_percentiles: Option<String> {

@@ -413,6 +413,7 @@ prop_compose! {
             num_tokens_output_source: sources.1.as_deref().map(TokenSource::named),
             inter_token_latencies: gaps,
             inter_token_latencies_dropped: dropped,
+            longest_gap: Some(0.25),
             delivery,
             text_dropped: frames.map(u64::from),
             content_frames: frames,

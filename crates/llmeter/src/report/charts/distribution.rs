@@ -1,6 +1,7 @@
 //! Values made ready for drawing: bins, a cumulative curve, marks.
 
 use crate::RunResult;
+use crate::report::intervals::carried;
 use crate::stats::{Latency, Metric, Source};
 
 /// Bins are as wide as makes about so many.
@@ -56,11 +57,11 @@ impl Distribution {
                 };
                 let succeeded = result.responses.iter().filter(|one| one.error.is_none());
                 let values = succeeded.filter_map(pick).filter(|value| value.is_finite());
-                let marks = Latency::of(&stats, metric).named();
+                let times = Latency::of(&stats, metric);
+                let marks = times.named().map(|(name, _)| name).into_iter();
                 let marks = marks
-                    .into_iter()
-                    .filter(|(name, _)| MARKS.contains(name))
-                    .filter_map(|(name, value)| Some((name, value?)));
+                    .filter(|name| MARKS.contains(name))
+                    .filter_map(|name| Some((name, carried(&times, name)?.0)));
                 Self::new(metric, values.collect(), marks.collect())
             })
             .collect()

@@ -70,6 +70,7 @@ pub(super) fn assemble(
     };
     let (input, num_tokens_input_source) = input.unzip();
     let (output, num_tokens_output_source) = output.unzip();
+    let longest_gap = builder.longest_gap().filter(|_| is_stream);
     let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
     let time_to_first_token = first.filter(|_| is_stream);
     let time_to_last_token = last.or_else(|| builder.since_sent(end).filter(|_| succeeded));
@@ -103,6 +104,7 @@ pub(super) fn assemble(
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,
+            longest_gap,
             num_tokens_input_source,
             num_tokens_output_source,
             text_dropped: Some(builder.text_dropped).filter(|dropped| *dropped > 0),

@@ -10,7 +10,7 @@ use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
 use crate::payload::ExtraFields;
-use crate::run::Connections;
+use crate::run::{Connections, Warmup};
 use crate::stats::Condition;
 use crate::storage::Location;
 use llmeter_wire::StampSource;
@@ -32,6 +32,9 @@ pub(super) fn expected(setting: Setting) -> String {
         SettingKind::File => "a path".to_owned(),
         SettingKind::Files => "the path of a file, or a list of them".to_owned(),
         SettingKind::Count => "a whole number".to_owned(),
+        SettingKind::CountOrTime => {
+            format!("a whole number like {example}, or a time like {example}s")
+        }
         SettingKind::Number => "a number".to_owned(),
         SettingKind::Time => format!("a time like {example}, or a number of seconds"),
         SettingKind::Switch => "true or false".to_owned(),
@@ -103,6 +106,26 @@ impl Form for Duration {
 
     fn write(&self) -> Value {
         seconds(*self)
+    }
+}
+
+/// A whole number of requests, or a text with a unit of time.
+impl Form for Warmup {
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => match text.parse() {
+                Ok(requests) => Some(Self::Requests(requests)),
+                Err(_) => humantime::parse_duration(text).ok().map(Self::Time),
+            },
+            requests => requests.as_u64().map(Self::Requests),
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Requests(requests) => json!(requests),
+            Self::Time(time) => humantime::format_duration(*time).to_string().into(),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::load::Load;
 use crate::payload::{ExtraFields, tokenizer_from_spec};
-use crate::run::{Connections, RunConfig};
+use crate::run::{Connections, RunConfig, Warmup};
 use crate::stats::{Condition, ConditionError};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};
@@ -218,7 +218,16 @@ impl RunSettings {
         set(&mut config.timeout, self.timeout.as_ref());
         set(&mut config.max_retries, self.max_retries.as_ref());
         set(&mut config.connections, self.connections.as_ref());
-        set(&mut config.warmup, self.warmup.as_ref());
+        match self.warmup {
+            Some(Warmup::Requests(requests)) => {
+                (config.warmup, config.warmup_time) = (requests, Duration::ZERO);
+            }
+            Some(Warmup::Time(time)) => (config.warmup, config.warmup_time) = (0, time),
+            None => {}
+        }
+        set(&mut config.steady, self.steady.as_ref());
+        set(&mut config.stall, self.stall.as_ref());
+        config.reading_speed = self.reading_speed.or(config.reading_speed);
         set(&mut config.seed, self.seed.as_ref());
         set(&mut config.stamps, self.stamps.as_ref());
         set(&mut config.low_memory, self.low_memory.as_ref());
@@ -278,7 +287,13 @@ impl RunSettings {
             timeout: Some(config.timeout),
             max_retries: Some(config.max_retries),
             connections: Some(config.connections),
-            warmup: Some(config.warmup),
+            warmup: Some(match config.warmup_time {
+                Duration::ZERO => Warmup::Requests(config.warmup),
+                time => Warmup::Time(time),
+            }),
+            steady: Some(config.steady),
+            stall: Some(config.stall),
+            reading_speed: config.reading_speed,
             seed: Some(config.seed),
             stamps: Some(config.stamps),
             low_memory: Some(config.low_memory),

@@ -34,6 +34,9 @@ fn form(kind: SettingKind) -> Map<String, Value> {
             json!({"oneOf": [text(), list()]})
         }
         SettingKind::Count => json!({"type": "integer", "minimum": 0}),
+        SettingKind::CountOrTime => {
+            json!({"oneOf": [{"type": "integer", "minimum": 0}, text()]})
+        }
         SettingKind::Number => json!({"type": "number"}),
         SettingKind::Time => json!({"oneOf": [text(), {"type": "number", "minimum": 0}]}),
         SettingKind::Switch => json!({"type": "boolean"}),

@@ -1,9 +1,10 @@
 //! How far the mean of a sequence can be off whose values depend on one another.
 
-use super::special::student_t;
+use super::batches::Batches;
+use crate::stats::student::student_t;
 
-/// Longer sequences are taken in so many batches at most.
-const MAX_BATCHES: usize = 512;
+/// Lags at which values still depend on one another, at most.
+const MAX_LAG: usize = 1000;
 /// With fewer values nothing is known of how they depend on one another.
 const MIN_VALUES: usize = 10;
 
@@ -25,20 +26,45 @@ impl MeanError {
     /// Values are averaged in batches, and an autoregressive model of the batch means gives the
     /// spectral density at frequency zero, which is the long-run variance.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
-        let count = values.len();
-        if count < MIN_VALUES {
+        let mut batches = Batches::default();
+        values.iter().for_each(|&value| batches.push([value]));
+        Self::of_batches(&batches)
+    }
+
+    /// From batches of such values.
+    pub(super) fn of_batches(batches: &Batches<1>) -> Option<Self> {
+        let count = batches.count() as f64;
+        let size = batches.size() as f64;
+        let means: Vec<f64> = batches.complete().iter().map(|[sum]| sum / size).collect();
+        if means.len() < MIN_VALUES {
             return None;
         }
-        let size = count.div_ceil(MAX_BATCHES);
-        let batches: Vec<f64> = values.chunks_exact(size).map(mean).collect();
-        let model = Autoregression::of(&batches)?;
-        let batch_count = batches.len() as f64;
-        let effective = batch_count * model.variance / model.long_run;
+        let model = Autoregression::of(&means)?;
+        let complete = means.len() as f64;
+        let effective = (complete * model.variance / model.long_run).min(complete);
         Some(Self {
-            mean: mean(values),
-            variance: model.long_run / batch_count * (size * batches.len()) as f64 / count as f64,
+            mean: batches.total()[0] / count,
+            variance: model.long_run * size / count,
             freedom: model.freedom,
-            skewness: skewness(&batches) / effective.min(batch_count).sqrt(),
+            skewness: skewness(&means) / effective.sqrt(),
+        })
+    }
+
+    /// The ratio of two sums, such as a mean over the values of groups: each group's sum and its count
+    /// (Cochran 1977).
+    pub(super) fn of_ratio(sums: &Batches<2>) -> Option<Self> {
+        let [total, count] = sums.total();
+        if count <= 0.0 {
+            return None;
+        }
+        let ratio = total / count;
+        // What each group has beyond its part.
+        let error = Self::of_batches(&sums.map(|[sum, count]| [sum - ratio * count]))?;
+        let scale = sums.count() as f64 / count;
+        Some(Self {
+            mean: ratio,
+            variance: error.variance * scale * scale,
+            ..error
         })
     }
 
@@ -66,6 +92,11 @@ struct Autoregression {
     /// The variance of the mean, times the number of values, as that grows.
     long_run: f64,
     freedom: f64,
+    /// The model's autocorrelations at lags 1, 2, … up to its order, and its coefficients.
+    correlations: Vec<f64>,
+    coefficients: Vec<f64>,
+    /// By how much more the long-run variance was taken than the coefficients say.
+    correction: f64,
 }
 
 impl Autoregression {
@@ -86,6 +117,7 @@ impl Autoregression {
         };
         let mut noise = variance;
         let mut coefficients: Vec<f64> = Vec::new();
+        let mut correlations: Vec<f64> = Vec::new();
         let mut best = (criterion(noise, 0), noise, Vec::new());
         for order in 1..=highest {
             let pairs = || forward[order..].iter().zip(&backward[order - 1..]);
@@ -95,6 +127,9 @@ impl Autoregression {
                 break;
             }
             let reflection = 2.0 * product / power;
+            let known = coefficients.iter().zip(correlations.iter().rev());
+            let predicted: f64 = known.map(|(one, other)| one * other).sum();
+            correlations.push(predicted + reflection * noise / variance);
             let mirrored: Vec<f64> = coefficients.iter().rev().copied().collect();
             for (coefficient, mirror) in coefficients.iter_mut().zip(mirrored) {
                 *coefficient -= reflection * mirror;
@@ -122,18 +157,118 @@ impl Autoregression {
             true => 0.0,
             false => (sum + (1.0 + 3.0 * sum) / count).min(1.0 - 1.0 / count),
         };
+        let fitted = noise / (1.0 - coefficients.iter().sum::<f64>()).powi(2);
         let long_run = noise * count / (count - order) / (1.0 - sum).powi(2);
+        let long_run = long_run.max(overlapping(values, average));
+        correlations.truncate(coefficients.len());
         let ratio = (long_run / variance).max(1.0);
-        let freedom = match coefficients.is_empty() {
-            true => count - 1.0,
-            false => (count / (1.0 + 2.0 * ratio)).max(2.0),
-        };
+        let freedom = (count / (1.0 + 2.0 * ratio)).max(2.0);
         Some(Self {
             variance,
             long_run,
             freedom,
+            correlations,
+            coefficients,
+            correction: long_run / fitted,
         })
     }
+
+    /// The variance of the share of values below the `share` quantile, relative to independent
+    /// values, if the values are those of a Gaussian process (Kedem 1980): the values at a lag are
+    /// below it together with a probability that follows from their correlation.
+    fn clipped_ratio(&self, share: f64) -> f64 {
+        let order = self.coefficients.len();
+        let quantile = normal_quantile(share);
+        let mut recent = self.correlations.clone();
+        recent.reverse();
+        let mut sum = 0.0;
+        for lag in 0..MAX_LAG {
+            let correlation = match lag < order {
+                true => self.correlations[lag],
+                false => {
+                    let terms = self.coefficients.iter().zip(&recent);
+                    let next = terms.map(|(one, other)| one * other).sum();
+                    recent.pop();
+                    recent.insert(0, next);
+                    next
+                }
+            };
+            if lag >= order && recent.iter().all(|one| one.abs() < 1e-3) {
+                break;
+            }
+            sum += clipped_covariance(quantile, correlation);
+        }
+        let ratio = 1.0 + 2.0 * sum / (share * (1.0 - share));
+        ratio.max(0.0) * self.correction
+    }
+}
+
+/// The dependence of values' normal scores. It tells of high percentiles what the few values beyond
+/// them alone do not.
+pub(super) struct Scores(Autoregression);
+
+impl Scores {
+    /// The scores of values in time order; `None` if they are too few.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < MIN_VALUES {
+            return None;
+        }
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&one, &other| values[one].total_cmp(&values[other]));
+        let mut scores = vec![0.0; values.len()];
+        for (rank, &place) in order.iter().enumerate() {
+            scores[place] = normal_quantile((rank as f64 + 0.5) / values.len() as f64);
+        }
+        Autoregression::of(&scores).map(Self)
+    }
+
+    /// The variance of the share of values below their `share` quantile, relative to independent
+    /// values, and the degrees of freedom with which it is known.
+    pub(super) fn clipped(&self, share: f64) -> (f64, f64) {
+        (self.0.clipped_ratio(share), self.0.freedom)
+    }
+}
+
+/// The covariance of two standard normal variables' being below `quantile` (Sheppard; by Simpson's
+/// rule).
+fn clipped_covariance(quantile: f64, correlation: f64) -> f64 {
+    const STEPS: u32 = 8;
+    let end = correlation.clamp(-0.999, 0.999).asin();
+    let density = |angle: f64| (-quantile * quantile / (1.0 + angle.sin())).exp();
+    let width = end / f64::from(STEPS);
+    let weight = |step: u32| match step {
+        0 | STEPS => 1.0,
+        step if step % 2 == 1 => 4.0,
+        _ => 2.0,
+    };
+    let terms = (0..=STEPS).map(|step| weight(step) * density(width * f64::from(step)));
+    terms.sum::<f64>() * width / 3.0 / std::f64::consts::TAU
+}
+
+/// The quantile of the standard normal distribution (Abramowitz and Stegun 26.2.23, good to
+/// 4.5e-4).
+fn normal_quantile(share: f64) -> f64 {
+    let tail = share.min(1.0 - share).max(f64::MIN_POSITIVE);
+    let t = (-2.0 * tail.ln()).sqrt();
+    let quantile = t
+        - (2.515_517 + t * (0.802_853 + t * 0.010_328))
+            / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)));
+    match share < 0.5 {
+        true => -quantile,
+        false => quantile,
+    }
+}
+
+/// The long-run variance by overlapping batch means (Meketon and Schmeiser 1984) in batches of the
+/// square root of the count.
+fn overlapping(values: &[f64], average: f64) -> f64 {
+    let count = values.len();
+    let size = (1.5 * (count as f64).sqrt()).ceil() as usize;
+    let squares = values
+        .windows(size)
+        .map(|batch| (mean(batch) - average).powi(2));
+    let (size, count) = (size as f64, count as f64);
+    count * size / ((count - size) * (count - size + 1.0)) * squares.sum::<f64>()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -3,20 +3,24 @@
 //! Belongs here: intervals of percentiles, means and rates from plain values in time order.
 //! Does not belong here: which figures get one (`accumulator`), comparisons of two runs.
 
+mod batches;
 mod dependence;
-mod special;
+mod groups;
+mod pace;
+
+use statrs::function::beta::checked_beta_reg;
 
 use super::percentile::Percentile;
-use dependence::MeanError;
-use special::{beta, bisect, student_t};
+use super::student::student_t;
+pub(super) use batches::Batches;
+use dependence::{MeanError, Scores};
+pub(super) use groups::Groups;
+pub(super) use pace::Pace;
 
-/// Fewer amounts than this give no interval of a rate.
-const MIN_EVENTS: usize = 20;
-/// The most slices of time that a rate is looked at in.
-const MAX_SLICES: usize = 256;
-/// Events in a slice of time, at least.
-const EVENTS_PER_SLICE: usize = 4;
-
+/// Steps of a bisection: each halves the range, down to the precision of an `f64`.
+const HALVINGS: u32 = 80;
+/// With more values, those beyond a percentile tell by themselves how they depend on one another.
+const MAX_SCORES: usize = 1000;
 /// An interval that covers the true value with a stated probability.
 ///
 /// Requests of a run are not independent: they share queues, batches and slow moments. Each method
@@ -53,26 +57,42 @@ impl Interval {
     /// these do (Woodruff 1952). `None` if an end would lie beyond the smallest or the largest
     /// value.
     pub fn of_percentile(values: &[f64], percentile: Percentile, level: f64) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|one| !one.is_nan()).collect();
+        Self::of_percentiles(values, &[percentile], level).pop()?
+    }
+
+    /// [`of_percentile`](Self::of_percentile) for each of several percentiles.
+    pub(super) fn of_percentiles(
+        values: &[f64],
+        percentiles: &[Percentile],
+        level: f64,
+    ) -> Vec<Option<Self>> {
+        let usable: Vec<f64> = values.iter().copied().filter(|one| !one.is_nan()).collect();
+        let mut sorted = usable.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let share = percentile.fraction();
-        let at = at_rank(&sorted, share * (sorted.len() + 1) as f64)?;
-        let below: Vec<f64> = values
-            .iter()
-            .filter(|value| !value.is_nan())
-            .map(|&value| f64::from(u8::from(value <= at)))
-            .collect();
-        let effective = match MeanError::of(&below) {
-            Some(error) => effective_size(&error, sorted.len(), level),
-            None => sorted.len() as f64,
+        let scores = match usable.len() <= MAX_SCORES {
+            true => Scores::of(&usable),
+            false => None,
         };
-        let (low, high) = ranks(share, effective, level)?;
-        let scale = (sorted.len() + 1) as f64 / (effective + 1.0);
-        Some(Self {
-            low: at_rank(&sorted, low * scale)?,
-            high: at_rank(&sorted, high * scale)?,
-            level,
-        })
+        let count = usable.len() as f64;
+        let interval = |percentile: &Percentile| {
+            let share = percentile.fraction();
+            let at = at_rank(&sorted, share * (count + 1.0))?;
+            let mut below = Batches::default();
+            let is_below = usable.iter().map(|value| u8::from(*value <= at));
+            is_below.for_each(|is_below| below.push([f64::from(is_below)]));
+            let by_shares = MeanError::of_batches(&below).map(|error| {
+                let independent = error.mean * (1.0 - error.mean) / count;
+                (error.variance / independent, error.freedom)
+            });
+            let by_scores = scores.as_ref().map(|scores| scores.clipped(share));
+            let effective = [by_shares, by_scores]
+                .into_iter()
+                .flatten()
+                .map(|(ratio, freedom)| effective_size(count, ratio, freedom, level))
+                .fold(count, f64::min);
+            between(&sorted, share, effective, level)
+        };
+        percentiles.iter().map(interval).collect()
     }
 
     /// The interval of the mean of `values` in time order.
@@ -86,29 +106,40 @@ impl Interval {
         Some(Self { low, high, level })
     }
 
+    /// The interval of the mean of values that were added up in batches.
+    pub(super) fn of_batches(batches: &Batches<1>) -> Option<Self> {
+        let (low, high) = MeanError::of_batches(batches)?.interval(Self::LEVEL);
+        let level = Self::LEVEL;
+        Some(Self { low, high, level })
+    }
+
+    /// The interval of the mean over all values of groups, from each group's sum and count.
+    pub(super) fn of_ratio(sums: &Batches<2>) -> Option<Self> {
+        let (low, high) = MeanError::of_ratio(sums)?.interval(Self::LEVEL);
+        let level = Self::LEVEL;
+        Some(Self { low, high, level })
+    }
+
     /// The interval of the rate, a second, at which amounts come up: `amounts[i]` (tokens; or 1 for a
     /// request) at `times[i]`, seconds since the start of a window of `window` seconds.
     ///
     /// The mean over slices of the window, as [`of_mean`](Self::of_mean). `None` with fewer than
     /// twenty amounts.
     pub fn of_rate(times: &[f64], amounts: &[f64], window: f64, level: f64) -> Option<Self> {
-        let count = times.len().min(amounts.len());
-        if count < MIN_EVENTS || !(window.is_finite() && window > 0.0) {
-            return None;
+        let mut pace = Pace::default();
+        for (&time, &amount) in times.iter().zip(amounts) {
+            pace.push(time, [amount]);
         }
-        let slices = (count / EVENTS_PER_SLICE).clamp(10, MAX_SLICES);
-        let mut sums = vec![0.0; slices];
-        for (time, amount) in times.iter().zip(amounts) {
-            let slice = (time / window * slices as f64) as usize;
-            sums[slice.min(slices - 1)] += amount;
+        pace.interval(0, window, level)
+    }
+
+    /// The interval of so many times the value.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        Self {
+            low: self.low * factor,
+            high: self.high * factor,
+            ..self
         }
-        let (low, high) = MeanError::of(&sums)?.interval(level);
-        let scale = slices as f64 / window;
-        Some(Self {
-            low: (low * scale).max(0.0),
-            high: high * scale,
-            level,
-        })
     }
 
     /// Whether the value is inside.
@@ -124,19 +155,30 @@ impl Interval {
 
 /// How many independent values would know a share as well, so that a normal quantile in the place of
 /// Student's covers as often (Korn and Graubard 1998).
-fn effective_size(error: &MeanError, count: usize, level: f64) -> f64 {
-    let count = count as f64;
-    let independent = error.mean * (1.0 - error.mean) / count;
+fn effective_size(count: f64, ratio: f64, freedom: f64, level: f64) -> f64 {
     let probability = f64::midpoint(1.0, level);
-    let widening = student_t(probability, error.freedom) / student_t(probability, count - 1.0);
-    count * (independent / error.variance / widening.powi(2)).min(1.0)
+    let widening = student_t(probability, freedom) / student_t(probability, count);
+    count * (1.0 / ratio / widening.powi(2)).min(1.0)
+}
+
+/// The interval of the quantile of this share, of values that say as much as `effective` independent
+/// ones.
+fn between(sorted: &[f64], share: f64, effective: f64, level: f64) -> Option<Interval> {
+    let (low, high) = ranks(share, effective, level)?;
+    let scale = (sorted.len() + 1) as f64 / (effective + 1.0);
+    Some(Interval {
+        low: at_rank(sorted, low * scale)?,
+        high: at_rank(sorted, high * scale)?,
+        level,
+    })
 }
 
 /// The ranks, from 1 to `count`, of the fractional order statistics between which the quantile of
 /// this share lies: the value of rank r is above it with probability I_share(r, count + 1 − r).
 fn ranks(share: f64, count: f64, level: f64) -> Option<(f64, f64)> {
     let tail = (1.0 - level) / 2.0;
-    let is_below = |rank: f64| beta(share, rank, count + 1.0 - rank);
+    let is_below =
+        |rank: f64| checked_beta_reg(rank, count + 1.0 - rank, share).unwrap_or(f64::NAN);
     if count < 2.0 || is_below(1.0) < 1.0 - tail || is_below(count) > tail {
         return None;
     }
@@ -152,4 +194,16 @@ fn at_rank(sorted: &[f64], rank: f64) -> Option<f64> {
     let lower = rank as usize;
     let (low, high) = (sorted[lower], sorted[(lower + 1).min(last)]);
     Some(low + (high - low) * rank.fract())
+}
+
+/// Where a predicate that is false at `low` and true at `high` turns.
+fn bisect(is_above: impl Fn(f64) -> bool, mut low: f64, mut high: f64) -> f64 {
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        match is_above(middle) {
+            true => high = middle,
+            false => low = middle,
+        }
+    }
+    f64::midpoint(low, high)
 }

@@ -124,6 +124,13 @@ fn low_memory_keeps_answers_on_disk_only() {
     assert_eq!(exact.responses.len(), 120);
     assert_eq!(exact.stats_map()["measurement_percentiles"], "exact");
     for (key, value) in exact.stats_map() {
+        // What needs the values in order.
+        let is_of_percentile = key.contains("-p") && key.contains("-ci_");
+        let is_of_steady_state = key.starts_with("steady_")
+            || ["ramp_up_requests", "tail_requests"].contains(&key.as_str());
+        if is_of_percentile || is_of_steady_state {
+            continue;
+        }
         // A sketch knows which values are about the middle, but not what lies between them.
         let is_percentile = key.contains("-p");
         let (Some(exact), Some(kept)) = (value.as_f64(), stats[&key].as_f64()) else {
