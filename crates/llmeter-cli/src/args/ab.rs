@@ -1,6 +1,6 @@
 //! The flags of `ab`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -79,11 +79,11 @@ impl AbArguments {
     }
 
     /// A variant, as the flags of a run.
-    pub(crate) fn of_run(&self, file: &PathBuf) -> RunArguments {
+    pub(crate) fn of_run(&self, file: &Path) -> RunArguments {
         let mut settings = self.flags.settings.clone();
         settings.clients = self.clients;
         RunArguments {
-            config: Some(file.clone()),
+            config: Some(file.to_path_buf()),
             from: None,
             flags: Flags::<OfRun>::from(settings),
             trust: self.trust,

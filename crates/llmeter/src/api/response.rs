@@ -225,7 +225,6 @@ response_fields! {
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
         /// Which one of several payloads was sent: its line in `payload.jsonl`, counted from 0.
-        #[unit = "payloads"]
         pub payload_index: Option<u32>,
     }
 }

@@ -281,7 +281,7 @@ impl RepeatResult {
                 let responses = result.responses.iter();
                 responses
                     .filter(|one| one.error.is_none())
-                    .filter_map(move |one| latency(one))
+                    .filter_map(latency)
             }))
         });
         RepeatSpread::new(values, within)
