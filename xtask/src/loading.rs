@@ -126,6 +126,7 @@ pub(crate) struct LoadFolderArguments {
 }
 
 /// Loads a folder with all its responses, and so computes its statistics anew.
+#[expect(clippy::disallowed_methods, reason = "no measurement of a server")]
 pub(crate) fn load_folder(arguments: &LoadFolderArguments) -> Result<()> {
     let start = std::time::Instant::now();
     let result = RunResult::load(arguments.folder.as_path() as &Path)?;
