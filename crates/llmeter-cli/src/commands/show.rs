@@ -47,7 +47,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
             repeat::print(&RepeatResult::load(folder.clone())?, arguments.json)?;
             Ok(Exit::Done)
         }
-        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
+        Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
         result => {
             let mut result = result?;
             if let Some(slos) = &settings.slo {
