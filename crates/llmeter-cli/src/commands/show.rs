@@ -35,7 +35,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
             load_test::print(&test, arguments.json)?;
             Ok(gate::of_load_test(&fail_if, &test))
         }
-        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
+        Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
         result => {
             let mut result = result?;
             if let Some(slos) = &settings.slo {
