@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Print the payloads that a run would send, without sending anything
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
-    Show(ShowArguments),
+    Show(Box<ShowArguments>),
     /// Compare runs or load tests, and tell differences from chance
     Compare(CompareArguments),
     /// Keep runs to compare with

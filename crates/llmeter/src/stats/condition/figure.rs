@@ -50,7 +50,7 @@ impl Figure {
             MetricKind::Statistics(names) if figure.statistic.is_none() => {
                 match figure.metric.is_of_responses() {
                     true => Ok(figure),
-                    false => refuse(format!("{text} needs a statistic: {}", names.join(", "))),
+                    false => refuse(format!("{text} needs a statistic: {}", listed(names))),
                 }
             }
             MetricKind::Flag | MetricKind::Text | MetricKind::List => {
@@ -63,38 +63,38 @@ impl Figure {
 
     /// Of a metric without a placeholder.
     fn plain(text: &str) -> Result<Option<Self>, ConditionError> {
-        let named = |name: &str| {
-            let mut metrics = METRICS.iter().filter(|metric| !metric.key.contains('<'));
-            let is_named = |metric: &&Metric| metric.key == name;
-            let long = metrics.clone().find(is_named);
-            long.or_else(|| metrics.find(|metric| metric.short == name))
-        };
+        let metrics = || METRICS.iter().filter(|metric| !metric.key.contains('<'));
         let of = |metric, statistic| Self {
             metric,
             name: String::new(),
             statistic,
         };
-        if let Some(metric) = named(text) {
+        let long = metrics().find(|metric| metric.key == text);
+        if let Some(metric) = long.or_else(|| metrics().find(|metric| metric.short == text)) {
             return Ok(Some(of(metric, None)));
         }
-        let Some((name, statistic)) = text.rsplit_once('-') else {
-            return Ok(None);
-        };
-        let Some(metric) = named(name) else {
-            return Ok(None);
-        };
-        let MetricKind::Statistics(names) = metric.kind else {
-            return Ok(None);
-        };
-        let find = |wanted: &str| names.iter().find(|name| **name == wanted);
-        let mean = || find("average").filter(|_| statistic == "mean");
-        match find(statistic).or_else(mean) {
-            Some(statistic) => Ok(Some(of(metric, Some(statistic)))),
-            None => refuse(format!(
-                "{name} has no statistic {statistic}: expected one of {}",
-                names.join(", ")
-            )),
+        // Names of statistics have dashes, too: `p50-ci_low`.
+        let mut refused = None;
+        for (at, _) in text.match_indices('-') {
+            let (name, statistic) = (&text[..at], &text[at + 1..]);
+            let statistic = match statistic {
+                "mean" => "average",
+                other => other,
+            };
+            for metric in metrics().filter(|metric| metric.key == name || metric.short == name) {
+                let MetricKind::Statistics(names) = metric.kind else {
+                    continue;
+                };
+                if let Some(found) = names.iter().find(|known| **known == statistic) {
+                    return Ok(Some(of(metric, Some(*found))));
+                }
+                refused.get_or_insert_with(|| {
+                    let names = listed(names);
+                    format!("{name} has no statistic {statistic}: expected one of {names}")
+                });
+            }
         }
+        refused.map_or(Ok(None), refuse)
     }
 
     fn of_placeholder(text: &str) -> Option<Self> {
@@ -167,6 +167,15 @@ impl fmt::Display for Figure {
         };
         formatter.write_str(&self.with_statistic(key))
     }
+}
+
+/// Statistics in words, without those about a statistic.
+fn listed(names: &[&str]) -> String {
+    let plain = names
+        .iter()
+        .copied()
+        .filter(|name| !name.contains(['-', '_']));
+    plain.collect::<Vec<_>>().join(", ")
 }
 
 /// That there is no such metric, and which are near.
