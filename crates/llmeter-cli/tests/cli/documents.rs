@@ -390,6 +390,7 @@ fn flags_that_documents_name_exist() {
         "--release",
         "--path",
         "--bench",
+        "--no-default-features",
         "--endpoint",
     ];
     known.extend(others.map(str::to_owned));

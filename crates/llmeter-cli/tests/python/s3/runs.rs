@@ -74,13 +74,6 @@ fn a_run_has_the_files_of_a_local_one() {
     let [there, here] = [&cloud, &local].map(|folder| RunResult::load(folder).unwrap());
     assert_eq!(there.warnings, [""; 0]);
     assert_eq!(answers(&there), answers(&here));
-    let [stats, of_local] = [&there, &here].map(|result| {
-        let mut stats = result.stats_map();
-        // The measurement record and the counts beside means depend on the machine's moment.
-        stats.retain(|key, _| !key.starts_with("measurement_") && !key.ends_with("-count"));
-        stats.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
-    });
-    assert_eq!(stats, of_local);
     for name in FILES {
         let text = fs::read_to_string(cloud.join(name)).unwrap();
         assert!(
