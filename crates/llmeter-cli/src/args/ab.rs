@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use llmeter::storage::Location;
 
-use super::{Flags, OfLoadTest, OfRun, RunArguments, TrustArguments, parse_duration};
+use super::{Flags, OfAb, OfRun, RunArguments, TrustArguments, parse_duration};
 use crate::examples::AB_EXAMPLES;
 
 /// The flags of `ab`: the variants' files, settings that all of them share, and what is the test's own.
@@ -60,7 +60,7 @@ pub(crate) struct AbArguments {
     )]
     pub(crate) clients: Option<usize>,
     #[command(flatten)]
-    pub(crate) flags: Flags<OfLoadTest>,
+    pub(crate) flags: Flags<OfAb>,
     #[command(flatten)]
     trust: TrustArguments,
     /// Hook a saved callback into each block (repeatable, called in this order)

@@ -267,7 +267,24 @@ pub(crate) enum OfLoadTest {}
 
 impl Subset for OfLoadTest {
     fn has(setting: Setting) -> bool {
-        !matches!(setting, Setting::Clients | Setting::Calibrate)
+        !matches!(
+            setting,
+            Setting::Clients
+                | Setting::Calibrate
+                | Setting::Until
+                | Setting::MaxRequests
+                | Setting::MaxDuration
+        )
+    }
+}
+
+/// What the blocks of an A/B test share: `ab`, whose answer is the test's own.
+#[derive(Debug)]
+pub(crate) enum OfAb {}
+
+impl Subset for OfAb {
+    fn has(setting: Setting) -> bool {
+        OfLoadTest::has(setting) && setting != Setting::FailIf
     }
 }
 
@@ -288,6 +305,10 @@ impl Subset for OfHeatmap {
                 | Setting::MaxTokens
                 | Setting::Requests
                 | Setting::Duration
+                | Setting::Until
+                | Setting::MaxRequests
+                | Setting::MaxDuration
+                | Setting::FailIf
                 | Setting::LowMemory
                 | Setting::Calibrate
         )

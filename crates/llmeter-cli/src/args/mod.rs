@@ -20,7 +20,9 @@ use llmeter::storage::Location;
 pub(crate) use ab::AbArguments;
 pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
 pub(crate) use export::ExportArguments;
-pub(crate) use flags::{Flags, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset};
+pub(crate) use flags::{
+    Flags, OfAb, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
+};
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use load_test::LoadTestArguments;

@@ -104,6 +104,16 @@ macro_rules! with_settings {
                 "Requests per client [default: each payload once]", "";
             Duration duration: Duration, Time, Load, "TIME", "30s",
                 "How long to send requests, e.g. 30s or 5m", "";
+            Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
+                "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
+                "Its true value then lies within so much of the measured one with a probability of 95 %, \
+                 however often it was looked at. Means and percentiles of values of single requests can \
+                 be watched; +- stands for ±, and a unit like ms for a share. --max-requests, \
+                 --max-duration, --max-cost, --requests or --duration end the run before.";
+            MaxRequests max_requests: u64, Count, Load, "N", "5000",
+                "Most requests over all clients, e.g. with --until", "";
+            MaxDuration max_duration: Duration, Time, Load, "TIME", "20m",
+                "How long to send at most with --until [default: 10m]", "";
             Timeout timeout: Duration, Time, Load, "TIME", "90s",
                 "Timeout of a request, connecting included [default: 60s]", "";
             MaxRetries max_retries: u32, Count, Load, "N", "2",
@@ -387,8 +397,9 @@ impl Setting {
     /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
-            Self::Requests => &[Self::Duration],
-            Self::Duration => &[Self::Requests],
+            Self::Requests => &[Self::Duration, Self::MaxDuration],
+            Self::Duration => &[Self::Requests, Self::MaxDuration],
+            Self::MaxDuration => &[Self::Requests, Self::Duration],
             Self::CaFile => &[Self::Insecure],
             Self::Insecure => &[Self::CaFile],
             Self::Proxy => &[Self::NoProxy],

@@ -25,6 +25,8 @@ pub(crate) struct ClosedLoop {
     pub(crate) warmup_time: Option<Duration>,
     /// Requests of each client, if the load is bound by count.
     pub(crate) requests: Option<u64>,
+    /// Most requests of the run over all clients.
+    pub(crate) max_requests: Option<u64>,
     /// How long clients send, if the load is bound by time.
     pub(crate) duration: Option<Duration>,
 }
@@ -39,8 +41,9 @@ impl Schedule for ClosedLoop {
     }
 
     fn planned(&self) -> Option<u64> {
-        let requests = self.requests?;
-        Some(requests.saturating_mul(self.clients as u64))
+        let of_each = self.requests;
+        let of_each = of_each.map(|requests| requests.saturating_mul(self.clients as u64));
+        of_each.into_iter().chain(self.max_requests).min()
     }
 
     fn duration(&self) -> Option<Duration> {
@@ -59,7 +62,10 @@ impl ClosedLoop {
         order.shuffle(&mut random);
         let order: Arc<[u32]> = order.into();
         let clients = self.clients as u64;
-        let warmup = self.warmup / clients + u64::from(client < self.warmup % clients);
+        let share = |all: u64| all / clients + u64::from(client < all % clients);
+        let warmup = share(self.warmup);
+        let most = self.max_requests.map(share);
+        let requests = self.requests.into_iter().chain(most).min();
         let turns = |from: u64, left, pause| Turns {
             position: (from % order.len().max(1) as u64) as usize,
             order: order.clone(),
@@ -74,7 +80,7 @@ impl ClosedLoop {
             turns: Box::new(turns),
         };
         let spread = START_SPREAD.mul_f64(random.random());
-        let measured = turns(warmup, self.requests, spread);
+        let measured = turns(warmup, requests, spread);
         let before = match self.warmup_time {
             Some(_) => Some(turns(0, None, Duration::ZERO)),
             None => (warmup > 0).then(|| turns(0, Some(warmup), Duration::ZERO)),
@@ -124,6 +130,7 @@ mod tests {
             warmup: 0,
             warmup_time: None,
             requests: Some(payloads as u64),
+            max_requests: None,
             duration: None,
         }
     }

@@ -104,6 +104,7 @@ impl Started {
             self.schedule.planned() == Some(collected.accumulator.recorded() + collected.lost);
         let stop = Some(&shared.stop).filter(|_| !is_all_sent);
         found.extend(stop.and_then(StopSignal::notice));
+        found.extend(collected.until.notices());
         let annotation_tally = config
             .low_memory
             .then(|| collected.accumulator.annotation_summaries());
@@ -129,6 +130,7 @@ impl Started {
             result.add_stats(stop.stats());
         }
         result.add_stats(collected.warmup.stats());
+        result.add_stats(collected.until.stats());
         result.add_stats(collected.stalls.stats());
         if config.steady {
             result.add_stats(

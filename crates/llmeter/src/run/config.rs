@@ -16,7 +16,7 @@ use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{ClosedLoop, Load, Schedule};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
-use crate::stats::Condition;
+use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
 
@@ -128,6 +128,11 @@ pub struct RunConfig {
     /// the payload's own output limit, or, where it has none, as much as the dearest request so
     /// far. A response without a limit may thus be dearer than was thought.
     pub max_cost: Option<f64>,
+    /// Send no more once each of these figures is known as precisely. Values of successful responses
+    /// count, in the order in which they end.
+    pub until: Vec<PrecisionTarget>,
+    /// Most requests over all clients: each has its share of them.
+    pub max_requests: Option<u64>,
     /// What requests and the run are to meet. Those about each request give goodput.
     pub slos: Vec<Condition>,
     /// How long an interrupted run waits for what is in flight.
@@ -180,6 +185,8 @@ impl RunConfig {
             ignore_write_errors: false,
             callbacks: Vec::new(),
             max_cost: None,
+            until: Vec::new(),
+            max_requests: None,
             slos: Vec::new(),
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),
@@ -261,6 +268,9 @@ impl RunConfig {
         }
         match self.load {
             Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
+            _ if self.max_requests == Some(0) => {
+                return Err(Error::invalid(Setting::MaxRequests, 0, positive));
+            }
             Load::Duration(duration) if duration.is_zero() => {
                 return Err(Error::invalid(Setting::Duration, "0s", "more than 0s"));
             }
@@ -448,6 +458,7 @@ impl RunConfig {
             warmup: self.warmup,
             warmup_time: Some(self.warmup_time).filter(|time| !time.is_zero()),
             requests: self.requests_per_client(),
+            max_requests: self.max_requests,
             duration: match self.load {
                 Load::Duration(duration) => Some(duration),
                 _ => None,

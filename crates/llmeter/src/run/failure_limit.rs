@@ -19,21 +19,25 @@ pub(crate) enum Stop {
     LastingFailures { count: u64, example: Failure },
     /// `max_failures` is reached.
     MaxFailures(u64),
+    /// Every figure that was asked for is known: no failure.
+    Reached,
     /// More than `limit` of the requests failed.
     ErrorRate { limit: f64, failed: u64, of: u64 },
 }
 
 impl Stop {
-    fn name(&self) -> &'static str {
-        match self {
+    fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Reached => return None,
             Self::LastingFailures { .. } => "lasting_failures",
             Self::MaxFailures(_) => "max_failures",
             Self::ErrorRate { .. } => "error_rate",
-        }
+        })
     }
 
-    fn notice(&self) -> String {
-        match self {
+    fn notice(&self) -> Option<String> {
+        Some(match self {
+            Self::Reached => return None,
             Self::LastingFailures { count, example } => format!(
                 "stopped, since the first {count} requests all failed in a way that does not pass by \
                  itself: {example}"
@@ -48,7 +52,7 @@ impl Stop {
             Self::ErrorRate { limit, failed, of } => {
                 format!("stopped at the error rate of {limit}: {failed} of {of} requests failed")
             }
-        }
+        })
     }
 }
 
@@ -57,6 +61,11 @@ impl Stop {
 pub(crate) struct StopSignal(watch::Sender<Option<Stop>>);
 
 impl StopSignal {
+    /// Nothing more is needed: what was to be known is known.
+    pub(crate) fn reach(&self) {
+        self.stop(Stop::Reached);
+    }
+
     /// The first reason counts.
     fn stop(&self, reason: Stop) {
         self.0.send_if_modified(|known| {
@@ -89,13 +98,14 @@ impl StopSignal {
     /// What ended the run.
     pub(crate) fn stats(&self) -> Map<String, Value> {
         let stop = self.0.borrow();
-        let entry = |stop: &Stop| ("stopped_by".to_owned(), stop.name().into());
-        stop.iter().map(entry).collect()
+        let name = stop.as_ref().and_then(Stop::name);
+        let entry = |name: &str| ("stopped_by".to_owned(), name.into());
+        name.into_iter().map(entry).collect()
     }
 
     /// What the user should know.
     pub(crate) fn notice(&self) -> Option<String> {
-        self.0.borrow().as_ref().map(Stop::notice)
+        self.0.borrow().as_ref().and_then(Stop::notice)
     }
 }
 

@@ -59,6 +59,7 @@ mod silence;
 mod single;
 mod stalls;
 mod start;
+mod until;
 mod wait;
 mod warmup;
 mod warnings;

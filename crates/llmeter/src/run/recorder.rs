@@ -25,6 +25,7 @@ use crate::run::failure_limit::FailureWatch;
 use crate::run::quality::{CrossChecks, QualityMeter};
 use crate::run::shared::Shared;
 use crate::run::stalls::StallTally;
+use crate::run::until::Until;
 use crate::run::warmup::WarmupTally;
 use crate::run::{Interrupt, Observer, Progress, RunConfig};
 use crate::stats::{Accumulator, Keep};
@@ -68,6 +69,8 @@ pub(crate) struct Collected {
     pub(crate) wrong_label: Option<String>,
     /// Responses at one of whose texts the tokenizer failed.
     pub(crate) uncounted: u64,
+    /// The figures that were to be known.
+    pub(crate) until: Until,
 }
 
 /// Responses that could not be written.
@@ -128,6 +131,7 @@ impl Recorder {
                 warmup: WarmupTally::default(),
                 wrong_label: None,
                 uncounted: 0,
+                until: Until::new(config),
             },
             tokenizer: config.tokenizer.clone(),
             keeps_responses: !config.low_memory,
@@ -275,6 +279,7 @@ impl Collector {
         collected.checks.record(&response, exchange, tokenizer);
         collected.stalls.record(&response);
         collected.accumulator.record(&response);
+        collected.until.note(&response, signal);
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.append(&response)
         {

@@ -1,6 +1,7 @@
 //! Conditions on figures: `ttft-p99 < 500ms`, `failed_requests_rate > 1%`.
 
 mod figure;
+mod target;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use figure::Figure;
+pub use target::PrecisionTarget;
 pub use unit::Unit;
 
 /// How a condition begins, and how it goes on.

@@ -28,7 +28,7 @@ mod table;
 
 pub use accumulator::{Accumulator, Keep};
 pub use annotations::AnnotationSummary;
-pub use condition::{Comparator, Condition, ConditionError, Figure, Unit};
+pub use condition::{Comparator, Condition, ConditionError, Figure, PrecisionTarget, Unit};
 pub use exact_sum::ExactSum;
 pub use figures::{CalibrationErrors, Delays, Distribution, Intervals, Latency};
 pub use interval::Interval;

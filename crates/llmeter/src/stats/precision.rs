@@ -12,7 +12,7 @@ const GROWTH: f64 = 1.2;
 const LOOK_LEVEL: f64 = 0.97;
 const LOOKS_IN_A_ROW: u32 = 2;
 
-/// The figure of a metric that is watched.
+/// The statistic of a metric that is watched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Statistic {
     /// The mean.
@@ -39,7 +39,7 @@ pub enum Tolerance {
 /// with a probability of 95 %, as `cargo xtask coverage` shows.
 #[derive(Debug, Clone)]
 pub struct PrecisionWatch {
-    figure: Statistic,
+    statistic: Statistic,
     tolerance: Tolerance,
     values: Vec<f64>,
     next_look: usize,
@@ -49,9 +49,9 @@ pub struct PrecisionWatch {
 
 impl PrecisionWatch {
     /// Nothing collected yet.
-    pub fn new(figure: Statistic, tolerance: Tolerance) -> Self {
+    pub fn new(statistic: Statistic, tolerance: Tolerance) -> Self {
         Self {
-            figure,
+            statistic,
             tolerance,
             values: Vec::new(),
             next_look: FIRST_LOOK,
@@ -82,22 +82,34 @@ impl PrecisionWatch {
     }
 
     fn is_tight(&self) -> bool {
-        let interval = match self.figure {
+        let Some((half_width, middle)) = self.interval() else {
+            return false;
+        };
+        half_width
+            <= match self.tolerance {
+                Tolerance::Share(share) => share * middle.abs(),
+                Tolerance::Absolute(tolerance) => tolerance,
+            }
+    }
+
+    /// Half the width of the interval by which a look judges, as a share of its middle; `None` with too
+    /// few values.
+    pub fn half_width(&self) -> Option<f64> {
+        let (half_width, middle) = self.interval()?;
+        Some(half_width / middle.abs())
+    }
+
+    /// Half the width of the interval by which a look judges, and its middle, which is as good as the
+    /// figure where the interval is tight.
+    fn interval(&self) -> Option<(f64, f64)> {
+        let interval = match self.statistic {
             Statistic::Mean => Interval::of_mean(&self.values, LOOK_LEVEL),
             Statistic::Percentile(percentile) => {
                 Interval::of_percentile(&self.values, percentile, LOOK_LEVEL)
             }
-        };
-        let Some(interval) = interval else {
-            return false;
-        };
-        // The middle is as good as the figure: both lie within the interval that has to be tight.
+        }?;
         let middle = f64::midpoint(interval.low, interval.high);
-        let allowed = match self.tolerance {
-            Tolerance::Share(share) => share * middle.abs(),
-            Tolerance::Absolute(tolerance) => tolerance,
-        };
-        interval.half_width() <= allowed
+        Some((interval.half_width(), middle))
     }
 
     /// The values so far, in the order in which they came.

@@ -547,6 +547,8 @@ metrics! {
     /// Failures that ended the run early: `lasting_failures` (the first requests all failed in a way
     /// that does not pass by itself), `max_failures` or `error_rate`.
     stopped_by: Option<String> { absent: "when it went to its end", source: RUN }
+    /// Whether every figure of `--until` was known when the run ended.
+    until_reached: Option<bool> { absent: "without `--until`", source: RUN }
     /// The limit that ends a run, in the currency of the prices.
     cost_limit: Option<f64> { unit: "currency", absent: "without a limit", source: GUARD }
     /// Whether the limit ended the run.

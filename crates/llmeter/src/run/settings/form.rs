@@ -11,7 +11,7 @@ use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
 use crate::payload::ExtraFields;
 use crate::run::{Connections, Warmup};
-use crate::stats::Condition;
+use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::StampSource;
 
@@ -76,7 +76,7 @@ macro_rules! plain {
         })+
     };
 }
-plain!(String Location u32 u64 usize f64 bool Object Connections Condition);
+plain!(String Location u32 u64 usize f64 bool Object Connections Condition PrecisionTarget);
 
 impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {

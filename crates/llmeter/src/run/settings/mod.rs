@@ -21,7 +21,7 @@ use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::load::Load;
 use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, Warmup};
-use crate::stats::{Condition, ConditionError};
+use crate::stats::{Condition, ConditionError, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};
 
@@ -30,6 +30,9 @@ pub(in crate::run) use self::form::seconds;
 pub(in crate::run) use self::saved::{Kept, kept};
 
 type Object = Map<String, Value>;
+
+/// How long a run with `until` sends, if nothing else ends it.
+const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(600);
 
 macro_rules! structure {
     ($($variant:ident $field:ident: $type:ty, $kind:expr, $group:ident, $value:literal,
@@ -130,13 +133,14 @@ fn check_conditions(setting: Setting, value: &Value) -> Result<()> {
         return Ok(());
     }
     for text in Vec::<String>::read(value).unwrap_or_default() {
-        let check = |condition: Condition| -> Result<(), ConditionError> {
+        let check = || -> Result<(), ConditionError> {
             match setting {
-                Setting::FailIf => condition.check_of_run(false),
-                _ => condition.check_slo(),
+                Setting::Until => text.parse::<PrecisionTarget>().map(drop),
+                Setting::FailIf => text.parse::<Condition>()?.check_of_run(false),
+                _ => text.parse::<Condition>()?.check_slo(),
             }
         };
-        text.parse().and_then(check).map_err(|reason| {
+        check().map_err(|reason| {
             let reason = format!("{text:?}: {reason}");
             let problem = SettingProblem::Refused { reason };
             let hint = None;
@@ -215,6 +219,15 @@ impl RunSettings {
         set(&mut config.clients, self.clients.as_ref());
         set(&mut config.load, self.requests.map(Load::Requests).as_ref());
         set(&mut config.load, self.duration.map(Load::Duration).as_ref());
+        if self.max_duration.is_some() && self.until.is_none() {
+            return Err(Error::requires(Setting::MaxDuration, Setting::Until));
+        }
+        if self.until.is_some() && self.requests.or(self.duration.map(|_| 0)).is_none() {
+            let longest = self.max_duration.unwrap_or(DEFAULT_MAX_DURATION);
+            config.load = Load::Duration(longest);
+        }
+        set(&mut config.until, self.until.as_ref());
+        config.max_requests = self.max_requests.or(config.max_requests);
         set(&mut config.timeout, self.timeout.as_ref());
         set(&mut config.max_retries, self.max_retries.as_ref());
         set(&mut config.connections, self.connections.as_ref());
@@ -312,6 +325,8 @@ impl RunSettings {
             max_failures: config.max_failures,
             stop_on_error_rate: config.stop_on_error_rate,
             max_cost: config.max_cost,
+            until: (!config.until.is_empty()).then(|| config.until.clone()),
+            max_requests: config.max_requests,
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),

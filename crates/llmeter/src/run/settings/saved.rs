@@ -43,10 +43,14 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Seed
         | S::MaxCost
         | S::Slo
+        | S::Until
+        | S::MaxRequests
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers => Kept::Own,
-        S::ApiKeyEnv
+        // It is the duration.
+        S::MaxDuration
+        | S::ApiKeyEnv
         | S::Calibrate
         | S::FailIf
         | S::Strict

@@ -77,15 +77,13 @@ impl Figure {
         let mut refused = None;
         for (at, _) in text.match_indices('-') {
             let (name, statistic) = (&text[..at], &text[at + 1..]);
-            let statistic = match statistic {
-                "mean" => "average",
-                other => other,
-            };
             for metric in metrics().filter(|metric| metric.key == name || metric.short == name) {
                 let MetricKind::Statistics(names) = metric.kind else {
                     continue;
                 };
-                if let Some(found) = names.iter().find(|known| **known == statistic) {
+                let find = |wanted: &str| names.iter().find(|known| **known == wanted);
+                let mean = || find("average").filter(|_| statistic == "mean");
+                if let Some(found) = find(statistic).or_else(mean) {
                     return Ok(Some(of(metric, Some(*found))));
                 }
                 refused.get_or_insert_with(|| {
@@ -206,7 +204,9 @@ fn unknown(text: &str) -> String {
         .map(|known| (strsim::jaro_winkler(known, &lower), known))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .collect();
-    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
+    // A rate and its interval share a key.
+    near.dedup();
     let near: Vec<_> = near
         .iter()
         .take(MAX_NEAREST)

@@ -65,6 +65,42 @@ fn more_clients_than_requests_on_many_workers() {
 }
 
 #[test]
+fn a_run_ends_when_what_was_asked_for_is_known() {
+    let server = friendly();
+    let mut config = config(&server, 1)
+        .clients(3)
+        .load(Load::Duration(Duration::from_secs(60)));
+    config.until = vec![
+        "ttlt-p50 ±10s".parse().unwrap(),
+        "ttft-mean ±10s".parse().unwrap(),
+    ];
+    let result = run(config);
+    assert!(
+        result.responses.len() >= 120,
+        "two looks: {}",
+        result.responses.len()
+    );
+    let stats = result.stats_map();
+    assert_eq!(stats["until_reached"], true);
+    assert!(!stats.contains_key("stopped_by"), "it is no failure");
+    assert!(stats["total_test_time"].as_f64().unwrap() < 60.0);
+}
+
+#[test]
+fn most_requests_are_those_of_all_clients_and_what_is_not_known_is_said() {
+    let server = friendly();
+    let mut config = config(&server, 1).clients(3).load(Load::Requests(1000));
+    config.until = vec!["ttlt-p50 ±0.000001us".parse().unwrap()];
+    config.max_requests = Some(50);
+    let result = run(config);
+    assert_eq!((result.responses.len(), server.requests()), (50, 50));
+    assert_eq!(result.stats_map()["until_reached"], false);
+    let mut warnings = result.warnings.iter();
+    let said = warnings.any(|warning| warning.contains("before ttlt-p50 ±0.000001us was reached"));
+    assert!(said, "{:?}", result.warnings);
+}
+
+#[test]
 fn a_time_bound_run_begins_nothing_after_its_time_and_finishes_what_it_began() {
     let mut script = vec![Step::WaitForRelease];
     script.extend(whole());
