@@ -189,11 +189,11 @@ fn unknown(text: &str) -> String {
         Some((name, statistic)) if is_statistic(statistic) => name,
         _ => text,
     };
-    let is_number = |metric: &&Metric| {
-        matches!(
-            metric.kind,
-            MetricKind::Count | MetricKind::Number | MetricKind::Statistics(_)
-        )
+    let is_number = |metric: &&Metric| match metric.kind {
+        MetricKind::Count | MetricKind::Number => true,
+        // Ends of an interval are no figure of their own.
+        MetricKind::Statistics(names) => !names.iter().all(|name| name.starts_with("ci_")),
+        _ => false,
     };
     let names = METRICS.iter().filter(is_number).flat_map(|metric| {
         let long = Some(metric.key).filter(|key| *key != metric.short);
@@ -204,9 +204,7 @@ fn unknown(text: &str) -> String {
         .map(|known| (strsim::jaro_winkler(known, &lower), known))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .collect();
-    near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
-    // A rate and its interval share a key.
-    near.dedup();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
     let near: Vec<_> = near
         .iter()
         .take(MAX_NEAREST)
