@@ -91,9 +91,11 @@ const INTERVALS: &str = "
 An interval of 95 % covers the true figure in 95 of 100 runs. Requests of a run are not independent: \
 they share queues, batches and slow moments. Each method takes values in the order in which responses \
 ended, and widens the interval by what they depend on one another. Where the values cannot carry an \
-interval, there is none: p99 needs some 370 independent values. What the run has not met at all, such \
-as a stall in a thousand requests, is in no interval. In low memory only means and rates have one. In \
-the library: `Interval`.
+interval, there is none: they have to be 100 at least, for gaps those of 100 responses, as fewer do not \
+tell how they depend on one another; and p99 needs some 370 independent values. An interval of a time \
+never leaves the range of its values, nor that of a rate falls below 0. What the run has not met at \
+all, such as a stall in a thousand requests, is in no interval. In low memory only means and rates \
+have one. In the library: `Interval`.
 
 - **By request**, percentiles: fractional order statistics (Hutson, \"Calculating nonparametric confidence \
 intervals for quantiles using fractional order statistics\", Journal of Applied Statistics 26, 1999) at \

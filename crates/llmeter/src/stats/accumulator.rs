@@ -310,7 +310,7 @@ impl Accumulator {
                 MetricAccumulator::Seconds(take, series, batches) => {
                     if let Some(seconds) = take(response).filter(|seconds| !seconds.is_nan()) {
                         series.push(seconds);
-                        batches.push([seconds]);
+                        batches.push_value(seconds);
                     }
                 }
                 MetricAccumulator::Count(take, series) => {

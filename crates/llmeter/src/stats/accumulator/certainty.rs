@@ -45,10 +45,12 @@ impl MetricAccumulator {
 
 /// Adds one response's gaps, each of which stands for `times` gaps.
 pub(super) fn push_gaps(batches: &mut Batches<2>, gaps: &[f32], times: u64) {
-    let usable = gaps.iter().filter(|gap| gap.is_finite());
-    let (sum, count) = usable.fold((0.0, 0.0), |(sum, count), &gap| {
-        (sum + f64::from(gap), count + 1.0)
-    });
+    let (mut sum, mut count) = (0.0, 0.0);
+    for gap in gaps.iter().copied().filter(|gap| gap.is_finite()) {
+        sum += f64::from(gap);
+        count += 1.0;
+        batches.extend_range(f64::from(gap));
+    }
     if count > 0.0 {
         batches.push([sum * times as f64, count * times as f64]);
     }

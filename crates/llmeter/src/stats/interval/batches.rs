@@ -15,6 +15,8 @@ pub(crate) struct Batches<const N: usize> {
     in_open: u64,
     total: [f64; N],
     count: u64,
+    /// The smallest and the largest of the values whose mean is wanted.
+    range: [f64; 2],
 }
 
 impl<const N: usize> Default for Batches<N> {
@@ -26,7 +28,16 @@ impl<const N: usize> Default for Batches<N> {
             in_open: 0,
             total: [0.0; N],
             count: 0,
+            range: [f64::INFINITY, f64::NEG_INFINITY],
         }
+    }
+}
+
+impl Batches<1> {
+    /// Takes in the next value.
+    pub(crate) fn push_value(&mut self, value: f64) {
+        self.extend_range(value);
+        self.push([value]);
     }
 }
 
@@ -45,6 +56,11 @@ impl<const N: usize> Batches<N> {
         if self.sums.len() == MAX_BATCHES {
             self.join();
         }
+    }
+
+    /// Takes in a value for the range that their mean cannot leave.
+    pub(crate) fn extend_range(&mut self, value: f64) {
+        self.range = [self.range[0].min(value), self.range[1].max(value)];
     }
 
     /// Joins each two neighbours.
@@ -75,7 +91,13 @@ impl<const N: usize> Batches<N> {
             in_open: self.in_open,
             total: map(&self.total),
             count: self.count,
+            range: self.range,
         }
+    }
+
+    /// The smallest and the largest value.
+    pub(super) fn range(&self) -> [f64; 2] {
+        self.range
     }
 
     /// How many values there were.

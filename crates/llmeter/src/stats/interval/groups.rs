@@ -2,7 +2,7 @@
 
 use super::batches::Batches;
 use super::dependence::MeanError;
-use super::{Interval, Percentile, at_rank, between, effective_size};
+use super::{Interval, MIN_VALUES, Percentile, at_rank, between, effective_size};
 
 /// Beyond so many values, every second group is left out.
 const MAX_VALUES: usize = 2 << 20;
@@ -76,13 +76,13 @@ impl Groups {
     }
 
     /// The intervals of some percentiles, each as [`Interval::of_percentile`] but for the effective
-    /// sample size, which rests on groups. None if groups are samples.
+    /// sample size, which rests on groups. None if groups are samples or too few.
     pub(crate) fn percentiles(
         &self,
         percentiles: &[Percentile],
         level: f64,
     ) -> Vec<Option<Interval>> {
-        if self.is_sampled {
+        if self.is_sampled || self.ends.len() < MIN_VALUES {
             return vec![None; percentiles.len()];
         }
         let mut sorted = self.values.clone();

@@ -1,15 +1,11 @@
 //! How evenly amounts come up in time.
 
-use super::Interval;
 use super::batches::Batches;
 use super::dependence::MeanError;
+use super::{Interval, MIN_VALUES};
 
-/// Fewer amounts than this give no interval of a rate.
-const MIN_EVENTS: u64 = 20;
 /// Events in a slice of time, at least, on average.
 const EVENTS_PER_SLICE: u64 = 4;
-/// A rate is looked at in so many slices of time at least.
-const MIN_SLICES: usize = 10;
 /// The narrowest slice, in seconds.
 const NARROWEST: f64 = 1e-3;
 /// There are so many slices at most; beyond, neighbours are joined.
@@ -57,12 +53,12 @@ impl<const N: usize> Pace<N> {
 
     /// The interval of the rate, a second, of one of the amounts over a window of `window` seconds.
     pub(crate) fn interval(&self, amount: usize, window: f64, level: f64) -> Option<Interval> {
-        if self.events < MIN_EVENTS || !(window.is_finite() && window > 0.0) {
+        if self.events < MIN_VALUES as u64 || !(window.is_finite() && window > 0.0) {
             return None;
         }
         // The last slice is not over.
         let (_, complete) = self.slices.split_last()?;
-        let wanted = ((self.events / EVENTS_PER_SLICE) as usize).max(MIN_SLICES);
+        let wanted = (self.events / EVENTS_PER_SLICE) as usize;
         let size = complete.len().div_ceil(wanted).max(1);
         let sums = joined(complete, size);
         let sums = &sums[..complete.len() / size];
