@@ -1,7 +1,7 @@
 //! How often intervals cover the truth, by simulation.
 
 use anyhow::bail;
-use llmeter::stats::{Interval, Percentile};
+use llmeter::stats::{Interval, Percentile, PrecisionWatch, Statistic, Tolerance};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,6 +11,12 @@ const ACCEPTED: std::ops::RangeInclusive<f64> = 0.92..=0.98;
 const COMMON: f64 = 0.5;
 /// Then so many samples at most have an interval that misses the truth.
 const MISLEADING: f64 = 0.05;
+/// How often a figure has to be known as precisely as a run was told to know it.
+const KEPT: f64 = 0.94;
+/// How precisely that is, as a share of the figure.
+const TOLERANCE: f64 = 0.1;
+/// Values in which it becomes known.
+const MAX_VALUES: usize = 20_000;
 /// The spread of the latencies' logarithms.
 const SIGMA: f64 = 0.5;
 /// Clients of the simulated closed loop.
@@ -95,6 +101,13 @@ impl Figure {
         match self {
             Self::Percentile(percentile) => percentile.to_string(),
             Self::Mean => "mean".to_owned(),
+        }
+    }
+
+    fn statistic(self) -> Statistic {
+        match self {
+            Self::Percentile(percentile) => Statistic::Percentile(percentile),
+            Self::Mean => Statistic::Mean,
         }
     }
 
@@ -220,6 +233,31 @@ fn closed_loop(requests: usize, random: &mut ChaCha8Rng) -> (Option<Interval>, f
     (interval, truth)
 }
 
+/// How often the truth is within the tolerance when a figure is believed to be known, and the values
+/// that it took, on average.
+fn precision(
+    pattern: Pattern,
+    figure: Figure,
+    samples: u32,
+    random: &mut ChaCha8Rng,
+) -> (f64, usize) {
+    let (mut kept, mut taken) = (0, 0);
+    for _ in 0..samples {
+        let mut watch = PrecisionWatch::new(figure.statistic(), Tolerance::Share(TOLERANCE));
+        let values = pattern.sample(MAX_VALUES, random);
+        let is_known = values.into_iter().any(|value| watch.push(value));
+        taken += watch.values().len();
+        if let Some(interval) = figure.interval(watch.values()).filter(|_| is_known) {
+            let measured = f64::midpoint(interval.low, interval.high);
+            kept += u32::from((figure.truth() - measured).abs() <= TOLERANCE * measured);
+        }
+    }
+    (
+        f64::from(kept) / f64::from(samples.max(1)),
+        taken / samples.max(1) as usize,
+    )
+}
+
 /// A standard normal value, by Box and Muller.
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     let (one, other): (f64, f64) = (random.random(), random.random());
@@ -253,6 +291,28 @@ pub(crate) fn coverage(arguments: &CoverageArguments) -> anyhow::Result<()> {
         "accepted: 92 to 98 % covered; where less than half of the samples have an interval, at \
          most 5 % of all have one that misses"
     );
+    println!();
+    println!(
+        "{:<14} {:>6} {:>9} {:>9}",
+        "--until ±10%", "figure", "kept", "values"
+    );
+    // A run costs as much as hundreds of samples of one size.
+    let samples = arguments.samples.div_ceil(10);
+    let mut random = ChaCha8Rng::seed_from_u64(arguments.seed);
+    for pattern in Pattern::ALL {
+        for figure in Figure::ALL {
+            let (kept, values) = precision(pattern, figure, samples, &mut random);
+            outside += u32::from(kept < KEPT);
+            println!(
+                "{:<14} {:>6} {:>9} {values:>9}{}",
+                pattern.name(),
+                figure.name(),
+                percent(kept),
+                if kept < KEPT { "  outside" } else { "" }
+            );
+        }
+    }
+    println!("accepted: {} or more", percent(KEPT));
     match outside {
         0 => Ok(()),
         outside => bail!("{outside} outside"),

@@ -84,7 +84,7 @@ fn bursts_are_marked_counted_and_in_neither_itl_nor_tpot() {
 
 #[test]
 fn a_run_of_bursts_has_no_itl() {
-    let stats = several(vec![buffered(), buffered()]).stats_map();
+    let stats = in_time(|| several(vec![buffered(), buffered()])).stats_map();
     assert_eq!(stats["buffered_responses_rate"], 1.0);
     assert!(
         !stats

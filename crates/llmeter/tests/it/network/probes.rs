@@ -99,11 +99,9 @@ fn odd_answers_get_a_remark() {
         seen.remarks.concat()
     };
     let stream = "text/event-stream";
-    let at_once = remarks(&whole_stream(&["one", " two"]), stream);
-    assert!(
-        at_once.contains("all frames came at the same time"),
-        "{at_once}"
-    );
+    // A machine that reads late may have made the burst itself, and says nothing.
+    let mut probes = (0..50).map(|_| remarks(&whole_stream(&["one", " two"]), stream));
+    assert!(probes.any(|remarks| remarks.contains("all frames came at the same time")));
     let single = remarks(&whole_stream(&["one"]), stream);
     assert!(single.contains("in one frame"), "{single}");
     let completion = crate::scripted::answers::completion("plain words");
