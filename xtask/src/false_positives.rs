@@ -54,17 +54,26 @@ pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()>
     );
     flagged.iter().for_each(|figures| println!("  {figures}"));
 
-    let mut found = 0;
+    let (mut found, mut missed) = (0, Vec::new());
     for _ in 0..arguments.shifts {
         let comparison = compared(&next(TTFT)?, &next(TTFT.mul_f64(1.1))?)?;
         let mut figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
         let ttft = figures.find(|one| one.figure.to_string() == "ttft-p50");
-        found += usize::from(ttft.context("no TTFT")?.outcome == Some(Outcome::Worse));
+        let ttft = ttft.context("no TTFT")?;
+        let is_found = ttft.outcome == Some(Outcome::Worse);
+        found += usize::from(is_found);
+        if !is_found {
+            missed.push(format!(
+                "{:?}, p-value {:?}, in blocks of {:?}",
+                ttft.change, ttft.p_value, ttft.block_length
+            ));
+        }
     }
     println!(
         "{found} of {} shifts of TTFT p50 by 10 % are found",
         arguments.shifts
     );
+    missed.iter().for_each(|figures| println!("  {figures}"));
 
     let most = arguments.comparisons as f64 * MAX_FLAGGED;
     ensure!(flagged.len() as f64 <= most, "more than {most} are wrong");

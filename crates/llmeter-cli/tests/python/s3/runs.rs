@@ -96,6 +96,51 @@ fn a_run_has_the_files_of_a_local_one() {
 }
 
 #[test]
+fn runs_in_the_cloud_are_compared() {
+    let Some(python) = python() else { return };
+    let (s3, simulator) = (S3::start(&python), simulator());
+    let run = |name: &str, requests: &str| {
+        let arguments = ["--clients", "2", "--requests", requests, "--run-name", name];
+        let arguments = [&arguments[..], &["--output", "s3://results/runs"]].concat();
+        s3.run(&simulator, &arguments).exits(0);
+    };
+    run("base", "20");
+    run("new", "25");
+    let [base, new] = ["base", "new"].map(|name| format!("s3://results/runs/{name}"));
+    let compared = s3.llmeter(["compare", &base, &new, "--format", "json"]);
+    let compared: Value = serde_json::from_str(&compared.exits(0).out).unwrap();
+    assert_eq!(compared["base"], base);
+    let pair = &compared["pairs"][0];
+    assert_eq!(pair["new"], new);
+    let unlike = pair["unlike"].as_array().unwrap();
+    assert!(
+        unlike.contains(&"other requests of each client: 20 and 25".into()),
+        "{unlike:?}"
+    );
+    let differences = pair["differences"].as_array().unwrap();
+    let ttft = differences
+        .iter()
+        .find(|one| one["figure"] == "ttft-p50")
+        .unwrap();
+    assert!(ttft["change_interval"][0].is_number(), "{ttft:#}");
+
+    let report = "s3://results/reports/compared.md";
+    let arguments = ["compare", &base, &new, "--format", "markdown", "--output"];
+    let arguments = [&arguments[..], &[report]].concat();
+    s3.llmeter(arguments).exits(0);
+    let (folder, names) = s3.objects("reports", None);
+    assert_eq!(names, ["compared.md".to_owned()].into());
+    let report = fs::read_to_string(folder.join("compared.md")).unwrap();
+    assert!(report.contains("TTFT p50"), "{report}");
+
+    let none = "s3://results/runs/none";
+    s3.llmeter(["compare", &base, none])
+        .exits(1)
+        .one_error(&[none]);
+    assert_eq!(s3.temporary(), [""; 0].map(PathBuf::from));
+}
+
+#[test]
 fn names_are_free_in_use_or_overwritten() {
     let Some(python) = python() else { return };
     let (s3, simulator) = (S3::start(&python), simulator());
