@@ -45,5 +45,6 @@ mod show;
 #[cfg(unix)]
 mod simulate;
 mod snapshots;
+mod steadiness;
 mod support;
 mod trust;

@@ -62,6 +62,7 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     text
 }
 
+// Without intervals: the table is as wide as a terminal already, and each level's own summary has them.
 fn cells(stats: &Stats) -> Vec<(String, String)> {
     let rounded = |value: Option<f64>| or_dash(value, |value| format!("{value:.0}"));
     let count = |value: Option<u64>| rounded(value.map(|count| count as f64));

@@ -76,24 +76,50 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
     notes
 }
 
-/// Which requests are outside the steady state, if rates are shown without them.
+/// From this share of the run's time or requests on, ramp-up and tail matter.
+const NOTEWORTHY_SHARE: f64 = 0.05;
+
+/// Which requests are outside the steady state, if rates are shown without them, or if they are many.
 fn steady_state(stats: &Stats) -> Option<String> {
-    if !stats.steady_rates {
+    let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
+        let none = "no steady state was found: rates are those of the whole run";
+        return stats.steady_rates.then(|| none.to_owned());
+    };
+    let [steady, ramp_up, tail] = [
+        stats.steady_requests,
+        stats.ramp_up_requests,
+        stats.tail_requests,
+    ]
+    .map(|requests| requests.unwrap_or(0));
+    let count = |requests: u64| figure(requests as f64);
+    if stats.steady_rates {
+        return Some(format!(
+            "rates are those of the steady state, from {} to {} with {} requests; {} of the ramp-up and \
+             {} of the tail are left out of them",
+            duration(start),
+            duration(end),
+            count(steady),
+            count(ramp_up),
+            count(tail)
+        ));
+    }
+    // One client is at its full load from its first request on.
+    if stats.clients == Some(1) {
         return None;
     }
-    let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
-        return Some("no steady state was found: rates are those of the whole run".to_owned());
-    };
-    let count = |requests: Option<u64>| figure(requests.unwrap_or(0) as f64);
-    Some(format!(
-        "rates are those of the steady state, from {} to {} with {} requests; {} of the ramp-up and {} \
-         of the tail are left out of them",
-        duration(start),
-        duration(end),
-        count(stats.steady_requests),
-        count(stats.ramp_up_requests),
-        count(stats.tail_requests)
-    ))
+    let outside = (ramp_up + tail) as f64 / (steady + ramp_up + tail).max(1) as f64;
+    let window = stats.total_test_time.filter(|window| *window > 0.0);
+    let beyond = window.map_or(0.0, |window| 1.0 - (end - start) / window);
+    (outside > NOTEWORTHY_SHARE || beyond > NOTEWORTHY_SHARE).then(|| {
+        format!(
+            "ramp-up and tail ({} and {} requests, before {} and after {}) are in the rates; --steady \
+             leaves them out",
+            count(ramp_up),
+            count(tail),
+            duration(start),
+            duration(end)
+        )
+    })
 }
 
 #[cfg(test)]
@@ -110,7 +136,16 @@ mod tests {
             tail_requests: Some(36),
             ..Stats::default()
         };
-        assert_eq!(of_stats(&stats), [""; 0]);
+        let many = "ramp-up and tail (64 and 36 requests, before 1.00 s and after 58.25 s) are in the \
+                    rates; --steady leaves them out";
+        assert_eq!(of_stats(&stats), [""; 0], "5 % of the requests");
+        stats.tail_requests = Some(37);
+        assert_eq!(of_stats(&stats), [many.replace("36", "37")]);
+        stats.tail_requests = Some(36);
+        stats.total_test_time = Some(60.2);
+        assert_eq!(of_stats(&stats), [""; 0], "less than 5 % of the time");
+        stats.total_test_time = Some(60.3);
+        assert_eq!(of_stats(&stats), [many]);
         stats.steady_rates = true;
         assert_eq!(
             of_stats(&stats),

@@ -12,7 +12,7 @@ use crate::base::host::HostShares;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
 use crate::run::worker::WorkerReport;
-pub(crate) use checks::CrossChecks;
+pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::{Arrival, StampSource};

@@ -22,7 +22,7 @@ use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::{Segment, SegmentQueue};
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
-use crate::run::quality::{CrossChecks, QualityMeter};
+use crate::run::quality::{Clocks, CrossChecks, QualityMeter};
 use crate::run::shared::Shared;
 use crate::run::stalls::StallTally;
 use crate::run::warmup::WarmupTally;
@@ -273,6 +273,7 @@ impl Collector {
         let exchange = recorded.quality.exchange;
         let tokenizer = &*self.tokenizer;
         collected.checks.record(&response, exchange, tokenizer);
+        collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
         collected.accumulator.record(&response);
         if let Some(writer) = &mut self.writer

@@ -4,7 +4,7 @@ use crate::base::shown::duration;
 use crate::endpoint::{Delivery, InvocationResponse, TokenSource};
 use crate::payload::Tokenizer;
 use crate::result::{MeasurementQuality, Verdict};
-use llmeter_wire::clock::Stamp;
+use llmeter_wire::clock::{self, Stamp};
 
 /// With fewer requests nothing is checked that rests on many.
 const MIN_REQUESTS: u64 = 10;
@@ -27,6 +27,8 @@ const GAP_STEP: f64 = 1e-7;
 /// How far clocks may be apart: this share of the run and these seconds.
 const CLOCK_SHARE: f64 = 0.01;
 const CLOCK_SECONDS: f64 = 0.05;
+/// The realtime clock is read in whole microseconds.
+const WALL_STEP: f64 = 1e-6;
 
 /// What the responses of a run say of one another, in bounded memory.
 #[derive(Debug, Default)]
@@ -48,17 +50,38 @@ pub(crate) struct CrossChecks {
     /// Responses whose gaps are all known, and those whose gaps do not add up.
     gapped: u64,
     broken_sums: u64,
-    first: Option<Sent>,
+    first_sent: Option<Stamp>,
     last_end: Option<Stamp>,
-    /// The largest difference between the two clocks.
+    first_clocks: Option<Clocks>,
+    /// By how much the two clocks went apart, at most.
     clock_difference: f64,
 }
 
-/// When the first request was sent, by both clocks.
+/// A moment by both clocks.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+pub(crate) struct Clocks {
     at: Stamp,
     wall: f64,
+    /// How far the two may have been read apart, in seconds.
+    error: f64,
+}
+
+impl Clocks {
+    /// The present. Dates of requests do not serve: what a client does between taking a date and
+    /// sending, such as opening a stream, would count as a difference of clocks.
+    pub(crate) fn read() -> Self {
+        let before = clock::now();
+        let wall = clock::wall().as_microsecond() as f64 * 1e-6;
+        let error = clock::now().seconds_since(before) + WALL_STEP;
+        let at = before;
+        Self { at, wall, error }
+    }
+
+    /// By how much the clocks went apart since an earlier moment, at the least.
+    fn difference(self, earlier: Self) -> f64 {
+        let apart = (self.wall - earlier.wall) - self.at.seconds_since(earlier.at);
+        (apart.abs() - self.error - earlier.error).max(0.0)
+    }
 }
 
 impl CrossChecks {
@@ -70,7 +93,7 @@ impl CrossChecks {
         tokenizer: &dyn Tokenizer,
     ) {
         if let Some([sent, end]) = exchange {
-            self.record_clocks(response, sent, end);
+            self.record_times(sent, end);
         }
         if response.error.is_some() {
             return;
@@ -90,19 +113,16 @@ impl CrossChecks {
         }
     }
 
-    fn record_clocks(&mut self, response: &InvocationResponse, sent: Stamp, end: Stamp) {
+    fn record_times(&mut self, sent: Stamp, end: Stamp) {
         self.all_in_flight += end.seconds_since(sent).max(0.0);
+        self.first_sent = Some(self.first_sent.map_or(sent, |first| first.min(sent)));
         self.last_end = Some(self.last_end.map_or(end, |last| last.max(end)));
-        let Some(time) = response.request_time else {
-            return;
-        };
-        let wall = time.as_microsecond() as f64 * 1e-6;
-        let first = *self.first.get_or_insert(Sent { at: sent, wall });
-        let difference = (wall - first.wall) - sent.seconds_since(first.at);
-        self.clock_difference = self.clock_difference.max(difference.abs());
-        if sent < first.at {
-            self.first = Some(Sent { at: sent, wall });
-        }
+    }
+
+    /// Compares the clocks with what they were when this was called first.
+    pub(crate) fn record_clocks(&mut self, clocks: Clocks) {
+        let first = *self.first_clocks.get_or_insert(clocks);
+        self.clock_difference = self.clock_difference.max(clocks.difference(first));
     }
 
     fn record_tokens(&mut self, response: &InvocationResponse, tokenizer: &dyn Tokenizer) {
@@ -205,8 +225,8 @@ impl CrossChecks {
             ));
         }
         let tolerated = window * CLOCK_SHARE + CLOCK_SECONDS;
-        if let (Some(first), Some(last)) = (self.first, self.last_end) {
-            let span = last.seconds_since(first.at);
+        if let (Some(first), Some(last)) = (self.first_sent, self.last_end) {
+            let span = last.seconds_since(first);
             if span > window + tolerated {
                 findings.push(format!(
                     "from the first request to the end of the last it took {}, but the run {}",

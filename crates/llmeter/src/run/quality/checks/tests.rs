@@ -107,17 +107,48 @@ fn gaps_must_add_up() {
 fn clocks_must_agree() {
     let late = findings(|one, exchange| {
         *exchange = exchange.map(|stamp| Stamp(stamp.0 * 2));
-        one.request_time = None;
         one.time_to_last_token = None;
     });
-    only(&late, "requests took 40.00 s in all");
-    let wall = findings(|one, exchange| {
+    assert_eq!(late.len(), 2, "{late:?}");
+    only(
+        &late[..1],
+        "of the last it took 40.00 s, but the run 20.00 s",
+    );
+    only(&late[1..], "requests took 40.00 s in all");
+}
+
+#[test]
+fn clocks_that_go_apart_are_found() {
+    let findings = |error: f64| {
+        let mut checks = CrossChecks::default();
+        for (at_seconds, wall) in [(0.0, 100.0), (1.0, 101.0), (2.0, 107.0), (3.0, 108.0)] {
+            let at = at(at_seconds);
+            checks.record_clocks(Clocks { at, wall, error });
+        }
+        checks.findings(Some(20.0), Some(1))
+    };
+    only(&findings(0.0), "went apart by 5.00 s");
+    assert_eq!(findings(2.5), [""; 0], "the reading thread was held up");
+    let mut checks = CrossChecks::default();
+    checks.record_clocks(Clocks::read());
+    checks.record_clocks(Clocks::read());
+    assert_eq!(checks.findings(Some(0.001), Some(1)), [""; 0]);
+}
+
+#[test]
+fn dates_of_requests_are_no_clock() {
+    // An endpoint that takes its time between the date and sending.
+    let late = findings(|one, exchange| {
         if exchange[0] > at(10.0) {
             let time = one.request_time.unwrap();
-            one.request_time = Some(time + jiff::SignedDuration::from_secs(5));
+            one.request_time = Some(time - jiff::SignedDuration::from_secs(5));
         }
     });
-    only(&wall, "went apart by 5.00 s");
+    assert_eq!(late, [""; 0]);
+}
+
+#[test]
+fn no_request_ends_after_the_run() {
     let mut checks = CrossChecks::default();
     for sent in [0.0, 30.0] {
         checks.record(&response(sent), Some([at(sent), at(sent + 1.0)]), &Words);
