@@ -22,7 +22,7 @@ pub(crate) struct AbArguments {
     /// Settings of a further variant (repeatable)
     #[arg(long, value_name = "FILE", help_heading = "Variants")]
     variant: Vec<PathBuf>,
-    /// Statistic that decides: a key of stats.json
+    /// Statistic that decides: a key of stats.json, or a short name like ttft-p50
     #[arg(
         long,
         value_name = "KEY",

@@ -2,19 +2,20 @@
 
 use anyhow::Result;
 use llmeter::experiment::{AbComparison, AbEnd, AbResult, AbTest, AbVariant};
-use llmeter::stats::Answer;
+use llmeter::stats::{Answer, Figure};
 use llmeter::{Interrupt, Load, report};
 use serde_json::{Value, json};
 
 use super::{failure, run};
 use crate::args::AbArguments;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
 
 /// Requests of each client in a block whose file does not say.
 const BLOCK_REQUESTS: u64 = 10;
 
 pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
+    let metric = metric(&arguments.metric)?;
     let mut variants = Vec::new();
     let (mut quiet, mut json, mut strict) = (false, false, false);
     let (mut output, mut run_name, mut seed) = (None, None, 0);
@@ -50,7 +51,7 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
     }
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
-    let mut test = AbTest::new(variants, &arguments.metric)
+    let mut test = AbTest::new(variants, metric)
         .alpha(arguments.alpha)
         .margin(arguments.margin)
         .seed(seed)
@@ -81,6 +82,16 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
     };
     print(&done, json)?;
     Ok(exit_of(&done, strict))
+}
+
+/// The key of the statistic that decides, by its long or short name.
+fn metric(name: &str) -> Result<String, UsageError> {
+    let refused = |reason: String| UsageError(format!("--metric {name}: {reason}"));
+    let figure = Figure::named(name).map_err(|reason| refused(reason.to_string()))?;
+    match figure.is_per_request() {
+        true => Err(refused(format!("it needs a statistic, like {figure}-p50"))),
+        false => Ok(figure.key()),
+    }
 }
 
 /// `a`, `b`, …; beyond the alphabet by number.
