@@ -379,6 +379,12 @@ impl Connection {
         self.socket().first_write()
     }
 
+    /// Whether the bytes of the last read arrived before what was written since [`arm`](Self::arm) had
+    /// left, so that they are no response to it. Only the kernel's stamps tell.
+    pub fn is_early(&self) -> bool {
+        self.socket().is_early()
+    }
+
     /// When the bytes of the last read arrived.
     pub fn last_read(&self) -> Arrival {
         self.socket().last_read()

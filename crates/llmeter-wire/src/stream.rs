@@ -11,6 +11,10 @@ use crate::Socket;
 use crate::arrival::{Arrival, StampSource, WORKER};
 use crate::clock::{self, Stamp};
 
+/// A call that writes and is not held up takes less, in seconds: less than any peer needs to wake up, read
+/// and answer.
+const PROMPT_CALL: f64 = 50e-6;
+
 /// A stream with a stamp for the first write since [`arm`](Self::arm) and for the last read.
 ///
 /// TLS runs on top of it, so that the stamps are those of the encrypted bytes: a record is readable
@@ -20,6 +24,8 @@ pub struct TimedStream {
     socket: Socket,
     stamps: StampSource,
     first_write: Option<Stamp>,
+    /// When the call of the first write was over.
+    first_write_end: Option<Stamp>,
     last_write: Option<Stamp>,
     last_read: Arrival,
     /// When the socket was last known to hold no bytes.
@@ -42,6 +48,7 @@ impl TimedStream {
             socket,
             stamps,
             first_write: None,
+            first_write_end: None,
             last_write: None,
             last_read: Arrival::default(),
             drained: clock::now(),
@@ -51,11 +58,26 @@ impl TimedStream {
     /// Forgets the first write: the next one is the beginning of a request.
     pub fn arm(&mut self) {
         self.first_write = None;
+        self.first_write_end = None;
     }
 
     /// When the first write since [`arm`](Self::arm) was handed to the kernel.
     pub fn first_write(&self) -> Option<Stamp> {
         self.first_write
+    }
+
+    /// Whether the bytes of the last read arrived before what was written since [`arm`](Self::arm) had
+    /// left, so that they are no response to it. Only the kernel's stamps tell.
+    pub fn is_early(&self) -> bool {
+        let (Some(begin), Some(end)) = (self.first_write, self.first_write_end) else {
+            return false;
+        };
+        // Bytes leave near the end of the call. One that took long may have been held up behind that.
+        let left = match end.seconds_since(begin) < PROMPT_CALL {
+            true => end,
+            false => begin,
+        };
+        self.last_read.is_kernel && self.last_read.at < left
     }
 
     /// When the last bytes went either way: immediately before the write that handed them to the
@@ -185,6 +207,7 @@ impl AsyncWrite for TimedStream {
         this.last_write = Some(before);
         if this.first_write.is_none() {
             this.first_write = Some(before);
+            this.first_write_end = Some(clock::now());
             // A response cannot arrive before its request has left.
             this.drained = before;
         }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use llmeter::storage::Location;
 
-use super::{Flags, OfAb, OfRun, RunArguments, TrustArguments, parse_duration};
+use super::run::EachRunArguments;
+use super::{Flags, OfAb, RunArguments, parse_duration};
 use crate::examples::AB_EXAMPLES;
 
 /// The flags of `ab`: the variants' files, settings that all of them share, and what is the test's own.
@@ -62,14 +62,7 @@ pub(crate) struct AbArguments {
     #[command(flatten)]
     pub(crate) flags: Flags<OfAb>,
     #[command(flatten)]
-    trust: TrustArguments,
-    /// Hook a saved callback into each block (repeatable, called in this order)
-    #[arg(
-        long = "callback",
-        value_name = "FILE.json",
-        help_heading = "Callbacks"
-    )]
-    callback_files: Vec<Location>,
+    each_run: EachRunArguments,
 }
 
 impl AbArguments {
@@ -82,15 +75,7 @@ impl AbArguments {
     pub(crate) fn of_run(&self, file: &Path) -> RunArguments {
         let mut settings = self.flags.settings.clone();
         settings.clients = self.clients;
-        RunArguments {
-            config: Some(file.to_path_buf()),
-            from: None,
-            flags: Flags::<OfRun>::from(settings),
-            trust: self.trust,
-            callback_files: self.callback_files.clone(),
-            no_callbacks: false,
-            repeat: None,
-        }
+        self.each_run.of_run(Some(file.to_path_buf()), settings)
     }
 }
 

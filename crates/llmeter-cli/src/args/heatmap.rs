@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use llmeter::storage::Location;
 
-use super::{Flags, OfHeatmap, OfRun, RunArguments, TrustArguments};
+use super::run::EachRunArguments;
+use super::{Flags, OfHeatmap, RunArguments};
 use crate::examples::HEATMAP_EXAMPLES;
 
 /// The flags of `heatmap`: settings of its run, and what is the heatmap's own.
@@ -42,27 +42,13 @@ pub(crate) struct HeatmapArguments {
     #[command(flatten)]
     pub(crate) flags: Flags<OfHeatmap>,
     #[command(flatten)]
-    trust: TrustArguments,
-    /// Hook a saved callback into the run (repeatable, called in this order)
-    #[arg(
-        long = "callback",
-        value_name = "FILE.json",
-        help_heading = "Callbacks"
-    )]
-    callback_files: Vec<Location>,
+    each_run: EachRunArguments,
 }
 
 impl HeatmapArguments {
     /// Its run, as the flags of one.
     pub(crate) fn of_run(&self) -> RunArguments {
-        RunArguments {
-            config: self.config.clone(),
-            from: None,
-            flags: Flags::<OfRun>::from(self.flags.settings.clone()),
-            trust: self.trust,
-            callback_files: self.callback_files.clone(),
-            no_callbacks: false,
-            repeat: None,
-        }
+        self.each_run
+            .of_run(self.config.clone(), self.flags.settings.clone())
     }
 }

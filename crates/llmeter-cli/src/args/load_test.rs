@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use llmeter::storage::Location;
 
-use super::{Flags, OfLoadTest, OfRun, RunArguments, TrustArguments};
+use super::run::EachRunArguments;
+use super::{Flags, OfLoadTest, RunArguments};
 use crate::examples::LOAD_TEST_EXAMPLES;
 
 /// The flags of `load-test`: settings of its runs, and what is the test's own.
@@ -52,27 +52,13 @@ pub(crate) struct LoadTestArguments {
     #[command(flatten)]
     flags: Flags<OfLoadTest>,
     #[command(flatten)]
-    trust: TrustArguments,
-    /// Hook a saved callback into each run (repeatable, called in this order)
-    #[arg(
-        long = "callback",
-        value_name = "FILE.json",
-        help_heading = "Callbacks"
-    )]
-    callback_files: Vec<Location>,
+    each_run: EachRunArguments,
 }
 
 impl LoadTestArguments {
     /// What its runs share, as the flags of a run.
     pub(crate) fn of_run(&self) -> RunArguments {
-        RunArguments {
-            config: self.config.clone(),
-            from: None,
-            flags: Flags::<OfRun>::from(self.flags.settings.clone()),
-            trust: self.trust,
-            callback_files: self.callback_files.clone(),
-            no_callbacks: false,
-            repeat: None,
-        }
+        self.each_run
+            .of_run(self.config.clone(), self.flags.settings.clone())
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use llmeter::RunSettings;
 use llmeter::storage::Location;
 
 use super::{Flags, OfRun, TrustArguments};
@@ -46,4 +47,33 @@ pub(crate) struct RunArguments {
         help_heading = "Load"
     )]
     pub(crate) repeat: Option<u32>,
+}
+
+/// What is hooked into each run of an experiment, and who is trusted with secrets for it.
+#[derive(Debug, Args)]
+pub(crate) struct EachRunArguments {
+    #[command(flatten)]
+    trust: TrustArguments,
+    /// Hook a saved callback into each run (repeatable, called in this order)
+    #[arg(
+        long = "callback",
+        value_name = "FILE.json",
+        help_heading = "Callbacks"
+    )]
+    callback_files: Vec<Location>,
+}
+
+impl EachRunArguments {
+    /// A run of the experiment, as the flags of one.
+    pub(super) fn of_run(&self, config: Option<PathBuf>, settings: RunSettings) -> RunArguments {
+        RunArguments {
+            config,
+            from: None,
+            flags: Flags::<OfRun>::from(settings),
+            trust: self.trust,
+            callback_files: self.callback_files.clone(),
+            no_callbacks: false,
+            repeat: None,
+        }
+    }
 }

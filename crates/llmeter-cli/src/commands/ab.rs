@@ -6,7 +6,7 @@ use llmeter::stats::{Answer, Figure};
 use llmeter::{Interrupt, Load, report};
 use serde_json::{Value, json};
 
-use super::{failure, run};
+use super::{failure, measured, run};
 use crate::args::AbArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
@@ -72,13 +72,8 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
     if let Some(cost) = max_cost {
         test = test.max_cost(cost);
     }
-    let done = match test.run_blocking() {
-        Ok(done) => done,
-        Err(_) if interrupt.is_stopped() => {
-            output::note("interrupted before the first request; nothing was measured");
-            return Ok(Exit::Interrupted);
-        }
-        Err(reason) => return Err(reason.into()),
+    let Some(done) = measured(test.run_blocking(), &interrupt)? else {
+        return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
     Ok(exit_of(&done, strict))

@@ -8,7 +8,7 @@ use llmeter::storage::files;
 use llmeter::{Error, Interrupt, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, mlflow, run};
+use super::{failure, measured, mlflow, run};
 use crate::args::HeatmapArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
@@ -64,13 +64,8 @@ pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
     let done = heatmap.run_blocking();
     // Ends the display.
     drop(heatmap);
-    let done = match done {
-        Ok(done) => done,
-        Err(_) if interrupt.is_stopped() => {
-            output::note("interrupted before the first request; nothing was measured");
-            return Ok(Exit::Interrupted);
-        }
-        Err(reason) => return Err(reason.into()),
+    let Some(done) = measured(done, &interrupt)? else {
+        return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
     mlflow::tell(&done.result);

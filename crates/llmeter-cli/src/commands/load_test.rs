@@ -6,7 +6,7 @@ use llmeter::{Interrupt, Setting, Verdict, report};
 use serde_json::{Map, Value, json};
 
 use super::run::plan;
-use super::{failure, gate, repeat};
+use super::{failure, gate, measured, repeat};
 use crate::args::LoadTestArguments;
 use crate::exit::{Exit, flag};
 use crate::{output, progress, settings, signals};
@@ -42,13 +42,8 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
         let repeat = Repeat::of_load_test(test, times as usize).interrupted_by(interrupt.clone());
         return repeat::carry_out(&repeat, &interrupt, json, strict);
     }
-    let result = match test.run_blocking() {
-        Ok(result) => result,
-        Err(_) if interrupt.is_stopped() => {
-            output::note("interrupted before the first request; nothing was measured");
-            return Ok(Exit::Interrupted);
-        }
-        Err(reason) => return Err(reason.into()),
+    let Some(result) = measured(test.run_blocking(), &interrupt)? else {
+        return Ok(Exit::Interrupted);
     };
     for (clients, level) in &result.results {
         for warning in &level.warnings {

@@ -23,9 +23,11 @@ mod show;
 mod simulate;
 
 use anyhow::Result;
+use llmeter::Interrupt;
 
 use crate::args::{Arguments, Command};
 use crate::exit::Exit;
+use crate::output;
 
 pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
     // As many connections as the system allows; a run says if they are too few for it.
@@ -49,5 +51,18 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Simulate(arguments) => simulate::simulate(*arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
+    }
+}
+
+/// What a run or an experiment measured; `None`, which is said, if it was interrupted before there was
+/// anything.
+fn measured<T>(done: llmeter::Result<T>, interrupt: &Interrupt) -> Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(_) if interrupt.is_stopped() => {
+            output::note("interrupted before the first request; nothing was measured");
+            Ok(None)
+        }
+        Err(reason) => Err(reason.into()),
     }
 }

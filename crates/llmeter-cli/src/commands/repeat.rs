@@ -5,7 +5,7 @@ use llmeter::experiment::{Repeat, RepeatResult, TestEnd};
 use llmeter::{Interrupt, RunResult, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, run};
+use super::{failure, measured, run};
 use crate::exit::Exit;
 use crate::output;
 
@@ -15,13 +15,8 @@ pub(super) fn carry_out(
     json: bool,
     strict: bool,
 ) -> Result<Exit> {
-    let done = match repeat.run_blocking() {
-        Ok(done) => done,
-        Err(_) if interrupt.is_stopped() => {
-            output::note("interrupted before the first request; nothing was measured");
-            return Ok(Exit::Interrupted);
-        }
-        Err(reason) => return Err(reason.into()),
+    let Some(done) = measured(repeat.run_blocking(), interrupt)? else {
+        return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
     let exit = exit_of(&done, strict);

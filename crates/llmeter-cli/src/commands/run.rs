@@ -8,7 +8,7 @@ use llmeter::result::Unwritten;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
-use super::{calibrate, failure, gate, mlflow, repeat};
+use super::{calibrate, failure, gate, measured, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -53,13 +53,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let result = runner.run_blocking();
     // Ends the display.
     drop(runner);
-    let mut result = match result {
-        Ok(result) => result,
-        Err(_) if interrupt.is_stopped() => {
-            output::note("interrupted before the first request; nothing was measured");
-            return Ok(Exit::Interrupted);
-        }
-        Err(reason) => return Err(reason.into()),
+    let Some(mut result) = measured(result, &interrupt)? else {
+        return Ok(Exit::Interrupted);
     };
     let mut is_saved = result.unwritten.is_empty();
     if let Some(calibration) = calibration {

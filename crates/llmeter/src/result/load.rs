@@ -60,7 +60,14 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
 
     let mut summary = RunSummary::default();
     match &saved_summary {
-        Some(saved) => summary.fill_from(saved),
+        Some(saved) => {
+            summary.fill_from(saved);
+            // A file that says nothing does not unmake the responses.
+            if summary.total_requests.is_none() && lines.total > 0 {
+                lines.fill(&mut summary);
+                summary.fill_from(saved);
+            }
+        }
         None => {
             if let Some(config) = object(&folder, CONFIG_FILE, &mut warnings)? {
                 summary.fill_from(&configured(&config));

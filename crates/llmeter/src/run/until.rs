@@ -58,7 +58,10 @@ impl Until {
                 "the run ended before {target} was reached: it is known within ±{:.1}%",
                 width * 100.0
             ),
-            None => format!("the run ended before {target} was reached: it has too few values"),
+            None => format!(
+                "the run ended before {target} was reached: {} values of single requests are too few",
+                watch.values().len()
+            ),
         })
     }
 }

@@ -145,6 +145,11 @@ fn better(metric: &Metric) -> Better {
 }
 
 impl Compared {
+    /// Whether it is an amount a time.
+    pub(super) fn is_rate(&self) -> bool {
+        matches!(self.source, Source::Rate(..))
+    }
+
     /// What there is to draw anew, with its statistic; `None` of a figure that is one number.
     pub(super) fn series(
         &self,

@@ -52,6 +52,13 @@ impl Level {
         let found = read_responses_of(folder, |response| level.sample.push(response))?;
         warnings.extend(found);
         level.sample.sort();
+        let has_requests = level.stats.get("total_requests").and_then(Value::as_u64) > Some(0);
+        if level.sample.is_empty() && !has_requests {
+            return Err(Error::NotARun {
+                path: folder.to_string(),
+                reason: "no request of it is recorded".to_owned(),
+            });
+        }
         Ok(level)
     }
 }

@@ -16,7 +16,7 @@ use self::figures::{Better, Compared};
 use self::measured::Level;
 use self::resample::{CONFIDENCE, holm, resample};
 use crate::base::error::{Error, Result};
-use crate::stats::Figure;
+use crate::stats::{Figure, Percentile, Support};
 use crate::storage::Location;
 
 pub use measured::Measured;
@@ -28,8 +28,9 @@ const ERROR_RATE: f64 = 0.05;
 const HEADLINE_PART: f64 = 0.8;
 /// A change of less is none that matters.
 const LEAST_CHANGE: f64 = 0.01;
-/// Rounds of chance, and the most.
-const ROUNDS: usize = 1999;
+/// Rounds of chance for each pair, and the most. Of 999 rounds no p-value is below 0.001, which Holm's
+/// correction leaves to no figure among dozens: of this many it can.
+const ROUNDS: usize = 7_999;
 const MAX_ROUNDS: usize = 19_999;
 
 /// What a comparison says of one figure.
@@ -86,11 +87,20 @@ pub struct Difference {
     pub adjusted_p_value: Option<f64>,
     /// How many requests, or bins of time, were drawn together.
     pub block_length: Option<usize>,
+    /// How far the sample of the run with fewer values carries it, if it is a percentile.
+    #[serde(skip)]
+    pub support: Support,
+    /// The figure that it repeats in other words, as successful requests do where none fails: its verdict
+    /// is that one's, and corrections count the two once.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub repeats: Option<Figure>,
     /// What it says; `None` for a figure of which neither more nor less is better, and for one that is a
     /// single number.
     pub outcome: Option<Outcome>,
     #[serde(skip)]
     better: Better,
+    #[serde(skip)]
+    is_rate: bool,
     #[serde(skip)]
     least: f64,
 }
@@ -177,8 +187,7 @@ impl Comparison {
                  same numbers of clients",
             ));
         }
-        // As many as the smallest p-value that matters needs.
-        let rounds = (matched.len() * rounds / 8).clamp(rounds, MAX_ROUNDS);
+        let rounds = (matched.len() * rounds).min(MAX_ROUNDS);
         for (name, clients, one, other) in matched {
             comparison.pairs.push(Pair {
                 new: name,
@@ -188,6 +197,7 @@ impl Comparison {
             });
         }
         comparison.judge();
+        comparison.repeat_verdicts();
         Ok(comparison)
     }
 
@@ -239,6 +249,7 @@ impl Comparison {
             let differences = self.pairs.iter_mut().flat_map(|pair| &mut pair.differences);
             let mut tested: Vec<_> = differences
                 .filter(|one| one.is_headline == is_headline && one.better != Better::Neither)
+                .filter(|one| one.repeats.is_none())
                 .filter(|one| one.p_value.is_some())
                 .collect();
             let p_values: Vec<f64> = tested.iter().filter_map(|one| one.p_value).collect();
@@ -259,6 +270,24 @@ impl Comparison {
         }
     }
 
+    /// Figures that repeat another have its verdict.
+    fn repeat_verdicts(&mut self) {
+        for pair in &mut self.pairs {
+            for at in 0..pair.differences.len() {
+                let original = pair.differences[at].repeats.as_ref();
+                let mut others = pair.differences.iter();
+                let Some(original) =
+                    original.and_then(|figure| others.find(|one| one.figure == *figure))
+                else {
+                    continue;
+                };
+                let (outcome, adjusted) = (original.outcome, original.adjusted_p_value);
+                pair.differences[at].outcome = outcome;
+                pair.differences[at].adjusted_p_value = adjusted;
+            }
+        }
+    }
+
     /// Whether any figure is called worse.
     pub fn is_worse(&self) -> bool {
         self.outcomes().any(|outcome| outcome == Outcome::Worse)
@@ -272,6 +301,26 @@ impl Comparison {
 }
 
 impl Difference {
+    /// Whether two figures say the same in other words: they have the same values, or are rates that have
+    /// changed by the same share.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let is_near = |one: Option<f64>, other: Option<f64>| match (one, other) {
+            (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs().max(other.abs()),
+            _ => false,
+        };
+        let unit = |one: &Self| one.figure.metric().unit;
+        let is_equal = unit(self) == unit(other)
+            && is_near(self.base, other.base)
+            && is_near(self.new, other.new);
+        let is_drawn = self.p_value.is_some() && other.p_value.is_some();
+        let is_rate = self.is_rate && other.is_rate;
+        let ratio = |one: &Self| one.change.map(|change| 1.0 + change);
+        self.better == other.better
+            && is_drawn
+            && self.figure.statistic() == other.figure.statistic()
+            && (is_equal || is_rate && is_near(ratio(self), ratio(other)))
+    }
+
     /// Whether its interval leaves out 0, and it is large enough to matter.
     fn is_beyond_chance(&self) -> bool {
         let leaves_out = |interval: Option<(f64, f64)>| {
@@ -288,9 +337,23 @@ impl Difference {
 /// The figures that two runs share.
 fn differences(base: &Level, new: &Level, rounds: usize) -> Vec<Difference> {
     let compared = figures::all().into_iter();
-    compared
+    let mut differences: Vec<_> = compared
         .filter_map(|one| difference(&one, base, new, rounds))
-        .collect()
+        .collect();
+    for at in 0..differences.len() {
+        let one = &differences[at];
+        let places = differences.iter().enumerate();
+        // Of two the headline figure is the original, else the first.
+        let original = places
+            .filter(|(place, other)| {
+                other.is_headline && !one.is_headline
+                    || other.is_headline == one.is_headline && *place < at
+            })
+            .find(|(_, other)| one.is_same_as(other) && other.repeats.is_none());
+        let original = original.map(|(_, other)| other.figure.clone());
+        differences[at].repeats = original;
+    }
+    differences
 }
 
 fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> Option<Difference> {
@@ -300,6 +363,11 @@ fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> 
     let series = |level: &Level| compared.series(&level.sample, level.window);
     let pair = series(base).zip(series(new));
     let is_drawn = pair.is_some();
+    let support = pair.as_ref().and_then(|((_, base), (_, new))| {
+        let percentile = Percentile::named(compared.figure.statistic()?)?;
+        let fewest = base.values.len().min(new.values.len());
+        Some(percentile.support(fewest as u64))
+    });
     let resampled =
         pair.and_then(|((statistic, base), (_, new))| resample(statistic, &base, &new, rounds));
     Some(Difference {
@@ -315,9 +383,22 @@ fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> 
         adjusted_p_value: None,
         block_length: resampled.map(|one| one.block_length),
         outcome: (is_drawn && compared.better != Better::Neither).then_some(Outcome::NotEnoughData),
+        support: support.unwrap_or(Support::Full),
+        repeats: None,
         better: compared.better,
+        is_rate: compared.is_rate(),
         least: compared.least,
     })
+}
+
+fn as_text_if_any<S: Serializer>(
+    figure: &Option<Figure>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match figure {
+        Some(figure) => serializer.collect_str(figure),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn as_text<S: Serializer>(figure: &Figure, serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -94,6 +94,11 @@ impl Sample {
         !self.slos.is_empty()
     }
 
+    /// Whether there is no response.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn push(&mut self, response: &InvocationResponse) {
         let is_failed = response.error.is_some();
         for column in &mut self.columns {

@@ -91,6 +91,38 @@ fn equals_are_seldom_called_different() {
 }
 
 #[test]
+fn a_large_difference_is_shown_in_every_figure_and_once() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let slower = Shape {
+        ttft: 0.07,
+        ..SHAPE
+    };
+    let [base, new] = [SHAPE, slower].map(|shape| Measured::of("run", &run(shape, &mut random)));
+    let comparison = Comparison::of(&base, &[new]).unwrap();
+    // Few rounds of chance leave no p-value for figures that are not in the headlines.
+    for figure in [
+        "ttft-average",
+        "ttft-p50",
+        "ttft-p95",
+        "ttlt-average",
+        "output_tps",
+    ] {
+        assert_eq!(
+            outcome(&comparison, figure),
+            Some(Outcome::Worse),
+            "{figure}"
+        );
+    }
+    let rate = find(&comparison, "requests_per_minute");
+    assert_eq!(
+        rate.repeats,
+        Some(find(&comparison, "output_tps").figure.clone())
+    );
+    assert_eq!(rate.outcome, Some(Outcome::Worse));
+    assert_eq!(find(&comparison, "output_tps").repeats, None);
+}
+
+#[test]
 fn a_slower_server_is_found_out() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let slower = Shape {

@@ -1,8 +1,9 @@
 //! A comparison as a comment of a pull request.
 
-use super::{METHOD, TITLES, conclusion, row, shown};
+use super::{METHOD, TITLES, conclusion, legend, row, shown};
 use crate::base::shown::{SHOWN, one_line};
 use crate::experiment::{Comparison, Outcome};
+use crate::report::intervals::{MARK, MARKED};
 use crate::stats::Condition;
 
 /// A comparison as Markdown, with what it says of conditions that must not hold. Names of folders and what
@@ -46,11 +47,18 @@ pub fn comparison_markdown(comparison: &Comparison, fail_if: &[Condition]) -> St
             if matches!(one.outcome, Some(Outcome::Better | Outcome::Worse)) {
                 cells[5] = format!("**{}**", cells[5]);
             }
+            // A single asterisk is a mark here, two are formatting.
+            for value in &mut cells[1..3] {
+                *value = value.replace(MARK, "\\*");
+            }
             text.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
     }
     for unmatched in &comparison.unmatched {
         text.push_str(&format!("\nNot compared: {}\n", code(unmatched)));
+    }
+    if !legend(comparison).is_empty() {
+        text.push_str(&format!("\n\\{MARKED}"));
     }
     text.push_str(&format!("\n<sub>{METHOD}</sub>\n"));
     text

@@ -5,8 +5,10 @@ mod markdown;
 
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::experiment::{Comparison, Difference, Outcome, Pair};
+use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::{duration, figure};
 use crate::report::table::table;
+use crate::stats::Support;
 
 pub use junit::comparison_junit;
 pub use markdown::comparison_markdown;
@@ -31,6 +33,7 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
     for unmatched in &comparison.unmatched {
         text.push_str(&format!("not compared: {}\n", escaped(unmatched)));
     }
+    text.push_str(legend(comparison));
     text.push_str(&conclusion(comparison));
     text.push('\n');
     text.push_str(METHOD);
@@ -44,10 +47,27 @@ const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdic
 const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
                       Holm's correction over all figures (5 % for all verdicts together), changes under 1 % left out.";
 
-/// The figures that are worth a row: all that have a verdict, and sums that differ.
+/// The figures that are worth a row: all that have a verdict, and sums that differ, but for what only
+/// repeats another one, and percentiles with no value beyond them.
 fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
-    let differences = pair.differences.iter();
+    let differences = pair
+        .differences
+        .iter()
+        .filter(|one| one.repeats.is_none() && one.support != Support::None);
     differences.filter(|one| one.outcome.is_some() || one.difference != Some(0.0))
+}
+
+/// Whether few values lie beyond it.
+fn is_weak(one: &Difference) -> bool {
+    one.support == Support::Weak
+}
+
+/// What a mark stands for, if a row has one.
+fn legend(comparison: &Comparison) -> &'static str {
+    match comparison.pairs.iter().flat_map(shown).any(is_weak) {
+        true => MARKED,
+        false => "",
+    }
 }
 
 fn title(comparison: &Comparison, pair: &Pair) -> String {
@@ -57,7 +77,10 @@ fn title(comparison: &Comparison, pair: &Pair) -> String {
 }
 
 fn row(one: &Difference) -> [String; 6] {
-    let value = |value: Option<f64>| value.map_or_else(|| "—".to_owned(), |at| valued(one, at));
+    let mark = if is_weak(one) { MARK } else { "" };
+    let value = |value: Option<f64>| {
+        value.map_or_else(|| "—".to_owned(), |at| format!("{}{mark}", valued(one, at)))
+    };
     let (change, interval) = changed(one);
     let outcome = one.outcome.map_or("", Outcome::as_str);
     [
@@ -109,7 +132,7 @@ fn conclusion(comparison: &Comparison) -> String {
     let of = |wanted: Outcome| {
         let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
         let named: Vec<_> = differences
-            .filter(|one| one.outcome == Some(wanted))
+            .filter(|one| one.outcome == Some(wanted) && one.repeats.is_none())
             .map(named)
             .collect();
         match named.len() {
@@ -118,9 +141,9 @@ fn conclusion(comparison: &Comparison) -> String {
             more => format!("{more} figures ({}, …)", named[..3].join(", ")),
         }
     };
-    let unknown = comparison
-        .outcomes()
-        .filter(|one| *one == Outcome::NotEnoughData)
+    let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
+    let unknown = differences
+        .filter(|one| one.outcome == Some(Outcome::NotEnoughData) && one.repeats.is_none())
         .count();
     let unknown = match unknown {
         0 => String::new(),

@@ -54,7 +54,7 @@ impl Client {
                 }
             });
             match read.await {
-                Ok(Read::Bytes) if is_kept && came_before_request(&connection) => {
+                Ok(Read::Bytes) if is_kept && connection.is_early() => {
                     let reason = "bytes came before the request was sent";
                     return Err(no_response(Some(reason.to_owned())));
                 }
@@ -103,13 +103,6 @@ impl Client {
         }
         Ok(end)
     }
-}
-
-/// Whether what was read last is a response to nobody: it arrived before the request left.
-fn came_before_request(connection: &Connection) -> bool {
-    let arrival = connection.last_read();
-    let sent = connection.first_write();
-    arrival.is_kernel && sent.is_some_and(|sent| arrival.at < sent)
 }
 
 /// Whether a response says that a connection was idle for too long: a server may send it just before
