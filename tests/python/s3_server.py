@@ -9,12 +9,27 @@ all credentials once the bucket is made.
 """
 
 import sys
+import threading
 
 import boto3
+from moto.moto_server import threaded_moto_server
 from moto.server import ThreadedMotoServer
 
 
+class Atomic(threaded_moto_server.DomainDispatcherApplication):
+    """Answers one conditional request at a time, as S3 does: moto looks first and writes then."""
+
+    one_at_a_time = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        if "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ:
+            with self.one_at_a_time:
+                return super().__call__(environ, start_response)
+        return super().__call__(environ, start_response)
+
+
 def main():
+    threaded_moto_server.DomainDispatcherApplication = Atomic
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -42,7 +42,12 @@ pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()>
         let comparison = compared(&next(TTFT)?, &next(TTFT)?)?;
         let figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
         let wrong = figures.filter(|one| is_difference(one.outcome));
-        let wrong: Vec<_> = wrong.map(|one| one.figure.to_string()).collect();
+        let wrong: Vec<_> = wrong
+            .map(|one| {
+                let change = one.change.unwrap_or(f64::NAN) * 100.0;
+                format!("{} {change:+.1} %, p {:?}", one.figure, one.p_value)
+            })
+            .collect();
         if !wrong.is_empty() {
             flagged.push(wrong.join(", "));
         }

@@ -1,7 +1,5 @@
 //! The flags of `export`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use llmeter::export::ExportFormat;
 use llmeter::storage::Location;
@@ -11,7 +9,7 @@ use crate::examples::EXPORT_EXAMPLES;
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPORT_EXAMPLES)]
 pub(crate) struct ExportArguments {
-    /// The run folder: a path, or a URL like s3://bucket/prefix/run
+    /// The folder of a run or a load test: a path, or a URL like s3://bucket/prefix/run
     #[arg(value_name = "DIR")]
     pub(crate) folder: Location,
     /// The form
@@ -21,7 +19,8 @@ pub(crate) struct ExportArguments {
         value_parser = clap::builder::PossibleValuesParser::new(ExportFormat::ALL.map(ExportFormat::name))
     )]
     pub(crate) format: String,
-    /// Write to this file instead of standard output
+    /// Write to this file instead of standard output; of a load test, a file for each level to this
+    /// folder
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Location>,
 }

@@ -78,7 +78,8 @@ fn spreads(done: &RepeatResult, clients: usize) -> Map<String, Value> {
             "mean": spread.mean,
             "sd_between": spread.between,
             "sd_within": spread.within,
-            "interval_95": spread.interval(0.95, None),
+            "interval_95": spread.interval().map(|interval| [interval.low, interval.high]),
+            "interval_from": if spread.is_within() { "requests" } else { "repeats" },
         });
         Some((key, object))
     });

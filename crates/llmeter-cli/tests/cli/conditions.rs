@@ -115,6 +115,45 @@ fn a_gate_fails_with_a_code_and_a_reason() {
     place.llmeter(again).exits(0);
 }
 
+#[test]
+fn what_cannot_be_reached_is_refused_and_what_was_not_is_a_gate() {
+    let (place, server) = (Place::new(), start(quick()));
+    let url = server.base_url();
+    let few = ["--until", "ttft-p99 ±5%", "--max-requests", "200"];
+    let refused = place.run(&url, &few).exits(2);
+    refused.one_error(&[
+        "--until",
+        "ttft-p99 ±5% needs ",
+        " and the run has at most 200",
+    ]);
+    assert_eq!(server.requests_served(), 0);
+    let missed = [
+        "--until",
+        "ttft-p50 ±0.0001%",
+        "--max-requests",
+        "130",
+        "--fail-if",
+        "until_reached < 1",
+    ];
+    let missed = place.run(&url, &missed).exits(5);
+    assert!(
+        missed
+            .err
+            .contains("error: --fail-if until_reached < 1: it is 0"),
+        "{missed:#?}"
+    );
+    let reached = [
+        "--overwrite",
+        "--until",
+        "output_tokens-p50 ±99%",
+        "--max-requests",
+        "500",
+        "--fail-if",
+        "until_reached < 1",
+    ];
+    place.run(&url, &reached).exits(0);
+}
+
 /// Two runs with the same figures, and a third of which half fails.
 fn compared() -> Place {
     let place = Place::new();
@@ -274,11 +313,8 @@ fn folders_of_the_python_system_are_compared() {
     let ladder = golden.join("d2_load_test_by_runner/ladder");
     let ladder = ladder.to_str().unwrap();
     let compared = place.llmeter(["compare", ladder, ladder]).exits(0);
-    for clients in [1, 2, 4] {
-        assert!(
-            compared.out.contains(&format!(", {clients} clients\n")),
-            "{compared:#?}"
-        );
+    for level in [", 1 client\n", ", 2 clients\n", ", 4 clients\n"] {
+        assert!(compared.out.contains(level), "{compared:#?}");
     }
     assert!(
         compared.out.contains("Worse: nothing. Better: nothing"),

@@ -3,6 +3,31 @@
 use crate::support::{Place, quick, start};
 
 #[test]
+fn every_level_is_exported() {
+    let place = Place::new();
+    let server = start(quick());
+    let url = server.base_url();
+    let test = format!(
+        "$LLMETER load-test --base-url {url} --model m --prompt Hi --clients 1,2 \
+         --min-requests-per-level 2 --run-name it --quiet"
+    );
+    place.shell(&test).exits(0);
+    let export = ["export", "runs/it", "--format", "aiperf-jsonl"];
+    place.llmeter(export).exits(2).one_error(&["--output"]);
+    let to_folder = [&export[..], &["--output", "records"]].concat();
+    place.llmeter(to_folder).exits(0);
+    for (name, records) in [("00001-clients.jsonl", 2), ("00002-clients.jsonl", 2)] {
+        let text = std::fs::read_to_string(place.path().join("records").join(name)).unwrap();
+        assert_eq!(text.lines().count(), records, "{name}");
+    }
+    let occupied = [&export[..], &["--output", "records/00001-clients.jsonl"]].concat();
+    place
+        .llmeter(occupied)
+        .exits(2)
+        .one_error(&["--output", "a folder"]);
+}
+
+#[test]
 fn a_resumed_test_says_what_was_measured_otherwise() {
     let place = Place::new();
     let server = start(quick());

@@ -38,10 +38,18 @@ fn rates_of_the_steady_state_are_shown_on_request() {
     assert_eq!(all, 48);
     assert!(count("ramp_up_requests") >= 4);
 
-    let more = [&more[..], &["--steady", "--overwrite"]].concat();
+    assert!(!stats.contains_key("steady_goodput"), "without SLOs");
+
+    let slo = ["--steady", "--overwrite", "--slo", "ttft < 60s"];
+    let more = [&more[..], &slo].concat();
     let said = place.run(&url, &more).exits(0);
     let stats = place.stats();
     assert_eq!(stats["steady_rates"], true);
+    assert_eq!(stats["steady_goodput_rate"], 1.0);
+    let per_minute = stats["steady_requests_per_minute"].as_f64().unwrap();
+    let goodput = stats["steady_goodput"].as_f64().unwrap();
+    assert!((goodput * 60.0 / per_minute - 1.0).abs() < 1e-9);
+    assert!(said.out.contains("100 %, "), "{said:#?}");
     let left_out = format!(
         "with {} requests; {} of the ramp-up and {} of the tail are left out of them",
         stats["steady_requests"], stats["ramp_up_requests"], stats["tail_requests"]

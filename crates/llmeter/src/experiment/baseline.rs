@@ -127,7 +127,8 @@ impl Baselines {
 
     fn place(&self, name: &str) -> Result<PathBuf> {
         if !is_name(name) {
-            let expected = "letters, digits, '-', '_' and '.', beginning with none of the last";
+            let expected =
+                "letters, digits, '-', '_' and '.', beginning with a letter, a digit or '_'";
             return Err(Error::field("baseline", format!("{name:?}"), expected));
         }
         Ok(self.folder.join(name))
@@ -137,7 +138,10 @@ impl Baselines {
 /// The name of a folder, and of no other.
 fn is_name(name: &str) -> bool {
     let is_allowed = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
-    !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(is_allowed)
+    !name.is_empty()
+        && name.len() <= 100
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(is_allowed)
 }
 
 /// Whether a folder is there. A link in its place is refused: it leads to what somebody else chose.

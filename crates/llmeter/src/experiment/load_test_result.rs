@@ -44,7 +44,7 @@ pub struct LoadTestResult {
 }
 
 /// The name of a level's run and of its folder.
-pub(super) fn level_name(clients: usize) -> String {
+pub(crate) fn level_name(clients: usize) -> String {
     format!("{clients:05}{LEVEL}")
 }
 

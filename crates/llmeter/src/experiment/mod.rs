@@ -20,6 +20,6 @@ pub use heatmap::{
 };
 pub use knee::{Knee, knee};
 pub use load_test::LoadTest;
-pub(crate) use load_test_result::of_clients;
 pub use load_test_result::{LoadTestResult, TestEnd};
+pub(crate) use load_test_result::{level_name, of_clients};
 pub use repeat::{Repeat, RepeatResult};

@@ -10,7 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::result::{RunFolder, RunResult};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
-use crate::stats::{Metric, RepeatSpread, Source, pooled_deviation};
+use crate::stats::{Interval, Metric, RepeatSpread, Source, pooled_deviation};
 use crate::storage::Location;
 
 /// How the name of a repeat's folder ends.
@@ -274,8 +274,12 @@ impl RepeatResult {
             true => all.iter().collect(),
             false => whole,
         };
-        let value = |result: &&RunResult| result.stats_map().get(key)?.as_f64();
-        let values = counted.iter().filter_map(value).collect();
+        let maps = counted.iter().map(|result| result.stats_map());
+        let figures: Vec<_> = maps
+            .filter_map(|stats| Some((stats.get(key)?.as_f64()?, Interval::read(&stats, key))))
+            .collect();
+        let values = figures.iter().map(|(value, _)| *value).collect();
+        let intervals: Vec<_> = figures.into_iter().filter_map(|one| one.1).collect();
         let within = latency_of(key).and_then(|latency| {
             pooled_deviation(counted.iter().map(|result| {
                 let responses = result.responses.iter();
@@ -284,7 +288,7 @@ impl RepeatResult {
                     .filter_map(latency)
             }))
         });
-        RepeatSpread::new(values, within)
+        Some(RepeatSpread::new(values, within)?.with_intervals(&intervals))
     }
 }
 

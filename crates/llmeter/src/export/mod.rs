@@ -11,7 +11,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::base::error::{Error, Result};
+use crate::experiment::{LoadTestResult, level_name};
 use crate::result::RunResult;
+use crate::storage::Location;
 
 /// A form of another tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,14 @@ impl ExportFormat {
         match self {
             Self::BenchmarkReport021 => "benchmark-report-0.2.1",
             Self::AiperfJsonl => "aiperf-jsonl",
+        }
+    }
+
+    /// How names of its files end.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::BenchmarkReport021 => "yaml",
+            Self::AiperfJsonl => "jsonl",
         }
     }
 }
@@ -79,4 +89,24 @@ pub fn export(result: &RunResult, format: ExportFormat) -> Result<String> {
         ExportFormat::BenchmarkReport021 => benchmark_report::report(result),
         ExportFormat::AiperfJsonl => Ok(aiperf::records(result)),
     }
+}
+
+/// A load test, loaded with its responses, in another form: a file for each level in `folder`, under the
+/// name that the level's own folder has (`00008-clients.yaml`). Gives the files.
+///
+/// # Errors
+/// As [`export`], and if a file cannot be written.
+pub fn export_load_test(
+    test: &LoadTestResult,
+    format: ExportFormat,
+    folder: &Location,
+) -> Result<Vec<Location>> {
+    let mut files = Vec::new();
+    for (clients, level) in &test.results {
+        let name = format!("{}.{}", level_name(*clients), format.extension());
+        let file = folder.join(name);
+        file.write_blocking(export(level, format)?)?;
+        files.push(file);
+    }
+    Ok(files)
 }

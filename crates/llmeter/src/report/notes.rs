@@ -26,9 +26,15 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
         ));
     }
     if stats.buffered_responses > 0 {
+        let cause = match stats.buffered_responses_rate < NOTEWORTHY_SHARE {
+            true => "a busy machine reads some short ones so late",
+            false => {
+                "something between holds streams back (a proxy that buffers), or the server does not \
+                 send as it generates"
+            }
+        };
         notes.push(format!(
-            "{} came in one burst: something between holds streams back (a proxy that buffers), or \
-             the server does not send as it generates; ITL and TPOT are without them",
+            "{} came in one burst: {cause}; ITL and TPOT are without them",
             share(stats.buffered_responses, stats.buffered_responses_rate)
         ));
     }
@@ -76,7 +82,7 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
     notes
 }
 
-/// From this share of the run's time or requests on, ramp-up and tail matter.
+/// From this share of the run's time or requests on, ramp-up and tail matter, and bursts have a cause.
 const NOTEWORTHY_SHARE: f64 = 0.05;
 
 /// Which requests are outside the steady state, if rates are shown without them, or if they are many.

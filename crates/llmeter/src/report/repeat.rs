@@ -7,8 +7,8 @@ use crate::report::escaped;
 use crate::report::summary::{duration, figure, or_dash};
 use crate::report::table::table;
 
-/// The confidence of intervals.
-const CONFIDENCE: f64 = 0.95;
+/// What stands behind an interval that comes from the requests.
+const WITHIN: &str = "†";
 
 /// Figures that are shown: name, key, whether it is a time.
 const FIGURES: [(&str, &str, bool); 8] = [
@@ -30,6 +30,7 @@ pub fn repeats(repeats: &RepeatResult) -> String {
 /// [`repeats`] in at most so many columns, as far as that can be.
 pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
     let mut text = String::new();
+    let mut has_mark = false;
     for (clients, results) in &repeats.results {
         let count = results.len();
         let times = if count == 1 { "repeat" } else { "repeats" };
@@ -55,10 +56,12 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
                 continue;
             };
             let format = if is_time { duration } else { figure };
-            let interval = spread.interval(CONFIDENCE, None);
-            let interval = interval.map(|(low, high)| {
+            let mark = if spread.is_within() { WITHIN } else { "" };
+            has_mark |= spread.is_within();
+            let interval = spread.interval().map(|interval| {
                 // No time and no rate is below 0.
-                format!("{} – {}", format(low.max(0.0)), format(high))
+                let low = format(interval.low.max(0.0));
+                format!("{low} – {}{mark}", format(interval.high))
             });
             rows.push(vec![
                 name.to_owned(),
@@ -89,6 +92,12 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
     text.push_str(
         "The interval is that of Student's t over the repeats: what changes from repeat to repeat is in it.\n",
     );
+    if has_mark {
+        let _ = writeln!(
+            text,
+            "{WITHIN} Repeats differ by less than their requests let expect: the interval is that of the requests."
+        );
+    }
     let why = match &repeats.ended_by {
         Some(TestEnd::Interrupted) => ": interrupted",
         Some(TestEnd::Failures(..)) => ": too many requests failed",

@@ -1,6 +1,7 @@
 //! What requests and a run are to meet, and whether they do.
 
-use super::summary::{figure, percent};
+use super::intervals;
+use super::summary::percent;
 use super::table::pairs;
 use crate::result::RunResult;
 use crate::stats::Stats;
@@ -39,9 +40,18 @@ pub(super) fn slos(text: &mut String, result: &RunResult, width: usize) {
 
 /// `98.5 %, 12.3 per second`.
 fn goodput(stats: &Stats) -> Option<String> {
-    let share = percent(stats.goodput_rate?);
-    Some(match stats.goodput {
-        Some(rate) => format!("{share}, {} per second", figure(rate)),
+    let steady = stats.steady_goodput.filter(|_| stats.steady_rates);
+    let (share, rate, interval) = match steady {
+        Some(rate) => (
+            stats.steady_goodput_rate?,
+            Some(rate),
+            stats.steady_goodput_interval,
+        ),
+        None => (stats.goodput_rate?, stats.goodput, stats.goodput_interval),
+    };
+    let share = percent(share);
+    Some(match rate {
+        Some(rate) => format!("{share}, {} per second", intervals::rate(rate, interval)),
         None => share,
     })
 }

@@ -8,7 +8,7 @@ pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
 use crate::result::RunResult;
-use crate::stats::{Delays, Latency, METRICS, Stats};
+use crate::stats::{Delays, Interval, Latency, METRICS, Stats};
 use llmeter_wire::Phase;
 
 /// Errors that are listed.
@@ -149,30 +149,40 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         0 => "requests per minute",
         _ => "requests per minute, failed ones included",
     };
-    let steady = |rate: Option<f64>| rate.filter(|_| stats.steady_rates);
-    let (all, successful, tokens_a_second) = (
-        steady(stats.steady_requests_per_minute),
-        steady(stats.steady_successful_requests_per_minute),
-        steady(stats.steady_output_tps),
-    );
+    // Of the run, or of its steady state where that is wanted and was found.
+    let shown = |run: (Option<f64>, Option<Interval>), steady: (Option<f64>, Option<Interval>)| {
+        let steady = steady.0.filter(|_| stats.steady_rates).zip(Some(steady.1));
+        let (rate, interval) = steady.or(run.0.zip(Some(run.1)))?;
+        Some(intervals::rate(rate, interval))
+    };
     let is_generating = stats.total_vectors == 0 || output > 0;
     let rows: Vec<_> = [
         (
             "successful requests per minute",
-            stats
-                .successful_requests_per_minute
-                .filter(|_| stats.failed_requests > 0)
-                .map(|rate| match successful {
-                    Some(steady) => figure(steady),
-                    None => intervals::rate(rate, stats.successful_requests_per_minute_interval),
-                }),
+            shown(
+                (
+                    stats.successful_requests_per_minute,
+                    stats.successful_requests_per_minute_interval,
+                ),
+                (
+                    stats.steady_successful_requests_per_minute,
+                    stats.steady_successful_requests_per_minute_interval,
+                ),
+            )
+            .filter(|_| stats.failed_requests > 0),
         ),
         (
             all_requests,
-            stats.requests_per_minute.map(|rate| match all {
-                Some(steady) => figure(steady),
-                None => intervals::rate(rate, stats.requests_per_minute_interval),
-            }),
+            shown(
+                (
+                    stats.requests_per_minute,
+                    stats.requests_per_minute_interval,
+                ),
+                (
+                    stats.steady_requests_per_minute,
+                    stats.steady_requests_per_minute_interval,
+                ),
+            ),
         ),
         (
             "vectors per second (one for each input)",
@@ -184,13 +194,11 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         ),
         (
             "output tokens per second",
-            stats
-                .output_tps
-                .filter(|_| is_generating)
-                .map(|rate| match tokens_a_second {
-                    Some(steady) => figure(steady),
-                    None => intervals::rate(rate, stats.output_tps_interval),
-                }),
+            shown(
+                (stats.output_tps, stats.output_tps_interval),
+                (stats.steady_output_tps, stats.steady_output_tps_interval),
+            )
+            .filter(|_| is_generating),
         ),
         (
             "output tokens per second of one stream (median)",

@@ -139,10 +139,9 @@ impl RunResult {
         self.slos = slos;
         let is_outdated = |key: &str| {
             let metric = Metric::of(key).map(|(metric, _)| metric.short);
-            matches!(
-                metric,
-                Some("goodput" | "goodput_rate" | "slo_rates" | "slos_met")
-            )
+            metric.is_some_and(|name| {
+                name.contains("goodput") || matches!(name, "slo_rates" | "slos_met")
+            })
         };
         self.stored.retain(|key, _| !is_outdated(key));
         match self.responses.is_empty() {

@@ -253,6 +253,31 @@ impl RunConfig {
         self
     }
 
+    /// Whether the targets can be reached within the limit of requests.
+    fn check_until(&self) -> Result<()> {
+        let planned = self
+            .requests_per_client()
+            .map(|each| each.saturating_mul(self.clients as u64));
+        let Some(limit) = planned.into_iter().chain(self.max_requests).min() else {
+            return Ok(());
+        };
+        for target in &self.until {
+            let needed = target.watch().min_values();
+            if (needed as u64) > limit {
+                let reason = format!(
+                    "{target} needs {needed} requests at least, and the run has at most {limit}"
+                );
+                let problem = SettingProblem::Refused { reason };
+                return Err(Error::Invalid {
+                    setting: Setting::Until,
+                    problem,
+                    hint: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -330,6 +355,7 @@ impl RunConfig {
         {
             return Err(Error::invalid(Setting::ReadingSpeed, speed, "more than 0"));
         }
+        self.check_until()?;
         if self.stall.is_zero() {
             return Err(Error::invalid(Setting::Stall, "0s", "more than 0s"));
         }

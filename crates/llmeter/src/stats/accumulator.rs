@@ -13,7 +13,7 @@ use super::annotations::{AnnotationSummary, Annotations};
 use super::condition::Condition;
 use super::exact_sum::ratio;
 use super::gap_counts::ItlCounts;
-use super::interval::{Batches, Groups};
+use super::interval::{Batches, Groups, Interval};
 use super::metric::{Metric, Source};
 use super::percentile::{Percentile, Support};
 use super::series::Series;
@@ -25,7 +25,7 @@ use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
 
 use certainty::push_gaps;
 use timeline::Timeline;
-pub(super) use timeline::{ALL_REQUESTS, OUTPUT_TOKENS, SUCCESSFUL_REQUESTS};
+pub(super) use timeline::{Amount, Window};
 
 /// The statistic of a time that says how many values it has.
 const COUNT: &str = "count";
@@ -65,8 +65,8 @@ enum MetricAccumulator {
     Count(fn(&InvocationResponse) -> Option<u64>, Series<u32>),
     Gaps(ItlCounts, Groups, Batches<2>),
     SketchedGaps(Series<f32>, Batches<2>),
-    RateInterval(usize, f64),
-    Steady(fn(&SteadyState) -> Value),
+    RateInterval(Amount, Window, f64),
+    Steady(fn(&SteadyState, &Totals) -> Option<Value>),
     Total(fn(&Totals) -> Option<Value>),
     TotalPerName(fn(&Totals) -> Vec<(String, Value)>),
 }
@@ -143,7 +143,6 @@ impl Totals {
     fn record(&mut self, response: &InvocationResponse) {
         let detail = &response.detail;
         self.recorded += 1;
-        self.slos.record(response);
         add(&mut self.input_tokens, response.num_tokens_input);
         add(&mut self.output_tokens, response.num_tokens_output);
         let (cached, reasoning) = (
@@ -264,8 +263,8 @@ impl Accumulator {
                 Source::Gaps => {
                     MetricAccumulator::SketchedGaps(Series::new(keep), Batches::default())
                 }
-                Source::RateInterval(amount, seconds) => {
-                    MetricAccumulator::RateInterval(amount, seconds)
+                Source::RateInterval(amount, window, seconds) => {
+                    MetricAccumulator::RateInterval(amount, window, seconds)
                 }
                 Source::Steady(take) => MetricAccumulator::Steady(take),
                 Source::Totals(take) => MetricAccumulator::Total(take),
@@ -294,8 +293,9 @@ impl Accumulator {
 
     /// Takes in one response.
     pub fn record(&mut self, response: &InvocationResponse) {
+        let is_good = self.totals.slos.record(response);
         self.totals.record(response);
-        self.timeline.record(response);
+        self.timeline.record(response, is_good);
         self.annotations.record(&response.annotations);
         if response.error.is_some() {
             return;
@@ -388,6 +388,10 @@ impl Accumulator {
             true => None,
             false => self.timeline.steady_state(),
         };
+        let steady_pace = steady.as_ref().map(|steady| {
+            let pace = self.timeline.pace_within(steady);
+            (pace, steady.end - steady.start)
+        });
         let mut stats = Map::new();
         for (metric, figure) in &mut self.figures {
             let count = figure.len();
@@ -404,18 +408,29 @@ impl Accumulator {
                 MetricAccumulator::SketchedGaps(series, _) => {
                     series.summary(&percentiles, is_snapshot)
                 }
-                MetricAccumulator::RateInterval(amount, seconds) => {
-                    let window = window.filter(|_| !is_snapshot);
-                    if let Some(interval) =
-                        window.and_then(|window| self.timeline.rate_interval(*amount, window))
-                    {
+                MetricAccumulator::RateInterval(Amount::Good, ..)
+                    if self.totals.slos.is_empty() =>
+                {
+                    continue;
+                }
+                MetricAccumulator::RateInterval(amount, over, seconds) => {
+                    let interval = match over {
+                        Window::Run => window
+                            .filter(|_| !is_snapshot)
+                            .and_then(|window| self.timeline.rate_interval(*amount, window)),
+                        Window::Steady => steady_pace.as_ref().and_then(|(pace, window)| {
+                            pace.interval(*amount as usize, *window, Interval::LEVEL)
+                        }),
+                    };
+                    if let Some(interval) = interval {
                         interval.scaled(*seconds).write(&mut stats, metric.key);
                     }
                     continue;
                 }
                 MetricAccumulator::Steady(take) => {
-                    if let Some(steady) = &steady {
-                        stats.insert(metric.key.to_owned(), take(steady));
+                    let steady = steady.as_ref();
+                    if let Some(value) = steady.and_then(|steady| take(steady, &self.totals)) {
+                        stats.insert(metric.key.to_owned(), value);
                     }
                     continue;
                 }

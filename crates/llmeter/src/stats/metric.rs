@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::METRICS;
-use super::accumulator::Totals;
+use super::accumulator::{Amount, Totals, Window};
 use super::steady::SteadyState;
 use crate::InvocationResponse;
 
@@ -68,10 +68,10 @@ pub(crate) enum Source {
     Totals(fn(&Totals) -> Option<Value>),
     /// Sums over all responses by a name.
     TotalsPerName(fn(&Totals) -> Vec<(String, Value)>),
-    /// The interval of a rate: which of the accumulator's amounts, for how many seconds.
-    RateInterval(usize, f64),
+    /// The interval of a rate: of which amount, over what, for how many seconds.
+    RateInterval(Amount, Window, f64),
     /// What of the steady state.
-    Steady(fn(&SteadyState) -> Value),
+    Steady(fn(&SteadyState, &Totals) -> Option<Value>),
     /// A field of the run's summary.
     Summary,
     /// Something else than responses.

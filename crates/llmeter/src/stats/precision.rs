@@ -59,6 +59,23 @@ impl PrecisionWatch {
         }
     }
 
+    /// The least number of values with which the figure can be known.
+    pub fn min_values(&self) -> usize {
+        let percentile = match self.statistic {
+            Statistic::Mean => None,
+            Statistic::Percentile(percentile) => Some(percentile),
+        };
+        let mut look = FIRST_LOOK;
+        let mut looks = 0;
+        loop {
+            looks += u32::from(Interval::is_carried(look, percentile, LOOK_LEVEL));
+            if looks == LOOKS_IN_A_ROW {
+                return look;
+            }
+            look = next_look(look);
+        }
+    }
+
     /// Takes in the next value in time order; what is not a number is left out. Tells whether the
     /// figure is known, at this value or one before.
     pub fn push(&mut self, value: f64) -> bool {
@@ -67,7 +84,7 @@ impl PrecisionWatch {
         }
         self.values.push(value);
         if self.values.len() >= self.next_look {
-            self.next_look = (self.values.len() as f64 * GROWTH) as usize;
+            self.next_look = next_look(self.values.len());
             self.tight_looks = match self.is_tight() {
                 true => self.tight_looks + 1,
                 false => 0,
@@ -118,12 +135,33 @@ impl PrecisionWatch {
     }
 }
 
+/// How many values there are at the look after this one.
+fn next_look(values: usize) -> usize {
+    (values as f64 * GROWTH) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+
+    #[test]
+    fn a_figure_needs_so_many_values_at_least() {
+        for statistic in [
+            Statistic::Mean,
+            Statistic::Percentile(Percentile::P50),
+            Statistic::Percentile(Percentile::P99),
+        ] {
+            // Any interval is tight enough.
+            let mut watch = PrecisionWatch::new(statistic, Tolerance::Absolute(1e9));
+            let least = watch.min_values();
+            let mut random = ChaCha8Rng::seed_from_u64(1);
+            let reached = (1..).find(|_| watch.push(random.random::<f64>()));
+            assert_eq!(reached, Some(least), "{statistic:?}");
+        }
+    }
 
     /// Lognormal values whose logarithms are an AR(1) process with this correlation.
     struct Source {

@@ -1,20 +1,21 @@
 //! How figures of repeated runs differ.
 
+use super::interval::Interval;
 use super::student::student_t;
 
 /// One figure of several repeats of the same run: how it differs from repeat to repeat, beside how the
 /// requests of one repeat differ.
 ///
 /// Requests of one run share the state of machine, network and server, so that an interval from within a
-/// run is too narrow where that state changes. [`half_width`](Self::half_width) takes the wider of the two.
+/// run is too narrow where that state changes. [`interval`](Self::interval) takes the wider of the two.
 ///
 /// ```
 /// use llmeter::stats::RepeatSpread;
 ///
 /// let spread = RepeatSpread::new(vec![1.0, 2.0, 3.0], None).unwrap();
 /// assert_eq!((spread.mean, spread.between), (2.0, Some(1.0)));
-/// let (low, high) = spread.interval(0.95, None).unwrap();
-/// assert!((low + 0.484).abs() < 1e-3 && (high - 4.484).abs() < 1e-3);
+/// let interval = spread.interval().unwrap();
+/// assert!((interval.low + 0.484).abs() < 1e-3 && (interval.high - 4.484).abs() < 1e-3);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RepeatSpread {
@@ -27,6 +28,9 @@ pub struct RepeatSpread {
     /// The standard deviation between the requests of a repeat, pooled over repeats; `None` for a figure
     /// that requests do not have.
     pub within: Option<f64>,
+    /// Half the width of the interval of the mean as the requests of each repeat alone have it; `None`
+    /// where a repeat has no interval.
+    pub half_width_within: Option<f64>,
 }
 
 impl RepeatSpread {
@@ -43,28 +47,47 @@ impl RepeatSpread {
             values,
             mean,
             within,
+            half_width_within: None,
         })
     }
 
-    /// Half the width of the interval of the mean with this confidence: that of Student's t over repeats,
-    /// or, where that is wider, `within`, which comes from the requests of the repeats. `None` for one
-    /// repeat without `within`.
-    pub fn half_width(&self, confidence: f64, within: Option<f64>) -> Option<f64> {
-        let repeats = self.values.len() as f64;
-        let between = self.between.map(|deviation| {
-            let t = student_t(f64::midpoint(1.0, confidence), repeats - 1.0);
-            t * deviation / repeats.sqrt()
-        });
-        match (between, within) {
-            (Some(between), Some(within)) => Some(between.max(within)),
-            (one, other) => one.or(other),
+    /// Takes in the interval that each repeat has by its own requests. Repeats are independent of one
+    /// another, so that the half-widths add up by their squares.
+    #[must_use]
+    pub fn with_intervals(mut self, intervals: &[Interval]) -> Self {
+        let repeats = self.values.len();
+        let squares = intervals.iter().map(|one| one.half_width().powi(2));
+        self.half_width_within =
+            (intervals.len() == repeats).then(|| squares.sum::<f64>().sqrt() / repeats as f64);
+        self
+    }
+
+    /// Whether the interval is that of the requests, since repeats differ by less.
+    pub fn is_within(&self) -> bool {
+        match (self.half_width_between(), self.half_width_within) {
+            (Some(between), Some(within)) => within > between,
+            (between, within) => between.is_none() && within.is_some(),
         }
     }
 
-    /// The interval of the mean, by [`half_width`](Self::half_width).
-    pub fn interval(&self, confidence: f64, within: Option<f64>) -> Option<(f64, f64)> {
-        let half = self.half_width(confidence, within)?;
-        Some((self.mean - half, self.mean + half))
+    /// The 95 % interval of the mean: that of Student's t over repeats, or that of the requests of all
+    /// repeats where it is wider. `None` for one repeat whose requests have none.
+    pub fn interval(&self) -> Option<Interval> {
+        let half = match self.is_within() {
+            true => self.half_width_within,
+            false => self.half_width_between(),
+        }?;
+        Some(Interval {
+            low: self.mean - half,
+            high: self.mean + half,
+            level: Interval::LEVEL,
+        })
+    }
+
+    fn half_width_between(&self) -> Option<f64> {
+        let repeats = self.values.len() as f64;
+        let t = student_t(f64::midpoint(1.0, Interval::LEVEL), repeats - 1.0);
+        Some(t * self.between? / repeats.sqrt())
     }
 }
 
@@ -92,16 +115,26 @@ mod tests {
     #[test]
     fn the_wider_of_the_two_is_taken() {
         let spread = RepeatSpread::new(vec![10.0, 12.0, 11.0, 13.0], Some(5.0)).unwrap();
-        let between = spread.half_width(0.95, None).unwrap();
+        let half = |spread: &RepeatSpread| spread.interval().map(|one| one.half_width());
+        let between = half(&spread).unwrap();
         assert!((between - 3.182 * (5.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-3);
-        assert_eq!(spread.half_width(0.95, Some(0.1)), Some(between));
-        assert_eq!(spread.half_width(0.95, Some(9.0)), Some(9.0));
+        let of = |middle: f64, half: f64| Interval {
+            low: middle - half,
+            high: middle + half,
+            level: Interval::LEVEL,
+        };
+        // Four half-widths of 2 make one of 1 for their mean.
+        let narrow = spread.clone().with_intervals(&[of(10.0, 2.0); 4]);
+        assert_eq!(narrow.half_width_within, Some(1.0));
+        assert_eq!((half(&narrow), narrow.is_within()), (Some(between), false));
+        let wide = spread.clone().with_intervals(&[of(10.0, 18.0); 4]);
+        assert_eq!((half(&wide), wide.is_within()), (Some(9.0), true));
+        let partly = spread.with_intervals(&[of(10.0, 18.0); 3]);
+        assert_eq!((half(&partly), partly.is_within()), (Some(between), false));
         let single = RepeatSpread::new(vec![10.0], None).unwrap();
-        assert_eq!(
-            (single.between, single.half_width(0.95, None)),
-            (None, None)
-        );
-        assert_eq!(single.half_width(0.95, Some(1.0)), Some(1.0));
+        assert_eq!((single.between, half(&single)), (None, None));
+        let single = single.with_intervals(&[of(10.0, 1.0)]);
+        assert_eq!((half(&single), single.is_within()), (Some(1.0), true));
         assert_eq!(RepeatSpread::new(vec![], None), None);
     }
 

@@ -35,9 +35,10 @@ impl SloTally {
         }
     }
 
-    pub(super) fn record(&mut self, response: &InvocationResponse) {
+    /// Takes in a response, and tells whether it meets all; false without SLOs.
+    pub(super) fn record(&mut self, response: &InvocationResponse) -> bool {
         if self.slos.is_empty() {
-            return;
+            return false;
         }
         let mut is_met_by_all = true;
         for slo in &mut self.slos {
@@ -46,6 +47,12 @@ impl SloTally {
             is_met_by_all &= is_met;
         }
         self.met_by_all += u64::from(is_met_by_all);
+        is_met_by_all
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slos.is_empty()
     }
 
     /// Requests that meet all; `None` without SLOs.
@@ -108,6 +115,10 @@ mod tests {
             assert_eq!(stats["slo_rate-ttft < 500ms"], 0.4);
             assert_eq!(stats["slo_rate-tpot <= 50ms"], 0.6);
             assert!(!stats.keys().any(|key| key.contains("ttlt-p90")));
+            assert!(
+                !stats.contains_key("steady_goodput"),
+                "a run of five requests"
+            );
         }
         let stats = Accumulator::default().stats(Some(1.0));
         assert!(!stats.contains_key("goodput") && !stats.contains_key("goodput_rate"));

@@ -15,6 +15,8 @@ pub(crate) struct Span {
     pub(crate) end: i64,
     pub(crate) tokens: u64,
     pub(crate) is_success: bool,
+    /// Whether the request meets every SLO of single requests.
+    pub(crate) is_good: bool,
 }
 
 /// The part of a run without ramp-up and tail.
@@ -27,12 +29,16 @@ pub(crate) struct SteadyState {
     /// Seconds after the first request was sent.
     pub(crate) start: f64,
     pub(crate) end: f64,
+    /// Both in microseconds, as spans have times.
+    bounds: (i64, i64),
     /// Requests that end in it, before it and after it.
     pub(crate) requests: u64,
     pub(crate) ramp_up: u64,
     pub(crate) tail: u64,
     pub(crate) successful: u64,
     pub(crate) tokens: u64,
+    /// Requests in it that meet every SLO of single requests.
+    pub(crate) good: u64,
 }
 
 impl SteadyState {
@@ -69,11 +75,13 @@ impl SteadyState {
         let mut steady = Self {
             start: seconds(start),
             end: seconds(end),
+            bounds: (start, end),
             requests: 0,
             ramp_up: 0,
             tail: 0,
             successful: 0,
             tokens: 0,
+            good: 0,
         };
         for span in spans {
             if span.end <= start {
@@ -84,9 +92,22 @@ impl SteadyState {
                 steady.requests += 1;
                 steady.successful += u64::from(span.is_success);
                 steady.tokens += span.tokens;
+                steady.good += u64::from(span.is_good);
             }
         }
         (steady.requests >= MIN_REQUESTS && end > start).then_some(steady)
+    }
+
+    /// Those that end in it, with the seconds from its start to their end.
+    pub(crate) fn spans<'a>(
+        &self,
+        spans: impl Iterator<Item = &'a Span>,
+    ) -> impl Iterator<Item = (f64, &'a Span)> {
+        let (start, end) = self.bounds;
+        let is_in = move |span: &&Span| span.end > start && span.end <= end;
+        spans
+            .filter(is_in)
+            .map(move |span| ((span.end - start) as f64 * MICROSECOND, span))
     }
 
     /// An amount for each `seconds` of it.
@@ -110,6 +131,7 @@ mod tests {
                     end: sent + 1_000_000,
                     tokens: 5,
                     is_success: turn != 2,
+                    is_good: turn % 2 == 1,
                 }
             })
         };
@@ -134,6 +156,16 @@ mod tests {
         let rate = steady.rate(steady.requests, 60.0);
         assert!((200.0..=240.0).contains(&rate), "{rate}");
         assert_eq!(steady.tokens, 5 * steady.requests);
+        let within: Vec<_> = steady.spans(spans.iter()).collect();
+        assert_eq!(within.len() as u64, steady.requests);
+        let length = steady.end - steady.start;
+        assert!(
+            within
+                .iter()
+                .all(|(since, _)| *since > 0.0 && *since <= length)
+        );
+        let good = within.iter().filter(|(_, span)| span.is_good).count();
+        assert_eq!(steady.good, good as u64);
     }
 
     #[test]
@@ -145,6 +177,7 @@ mod tests {
             end: 5,
             tokens: 0,
             is_success: false,
+            is_good: false,
         };
         assert_eq!(SteadyState::of(&[failed; 50]), None);
     }

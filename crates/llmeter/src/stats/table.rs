@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::accumulator::{ALL_REQUESTS, OUTPUT_TOKENS, SUCCESSFUL_REQUESTS};
+use super::accumulator::{Amount, Window};
+use super::exact_sum::ratio;
 use super::figures::{CalibrationErrors, Delays, Distribution, Latency, MetricValue};
 use super::interval::Interval;
 use super::metric::{Metric, Source};
@@ -151,7 +152,7 @@ metrics! {
     /// 95 % interval of `requests_per_minute`.
     requests_per_minute_interval: Option<Interval> {
         key: "requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",
-        source: Source::RateInterval(ALL_REQUESTS, 60.0),
+        source: Source::RateInterval(Amount::Requests, Window::Run, 60.0),
     }
     /// Successful requests / `total_test_time` · 60.
     successful_requests_per_minute: Option<f64> {
@@ -162,7 +163,7 @@ metrics! {
     /// 95 % interval of `successful_requests_per_minute`.
     successful_requests_per_minute_interval: Option<Interval> {
         key: "successful_requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",
-        source: Source::RateInterval(SUCCESSFUL_REQUESTS, 60.0),
+        source: Source::RateInterval(Amount::Successful, Window::Run, 60.0),
     }
     /// Successful requests whose response had no content, whatever tokens it reports. They
     /// enter no latency.
@@ -280,45 +281,79 @@ metrics! {
     /// 95 % interval of `output_tps`.
     output_tps_interval: Option<Interval> {
         key: "output_tps", unit: "tokens/s", absent: "with too few requests, or when the run was killed",
-        source: Source::RateInterval(OUTPUT_TOKENS, 1.0),
+        source: Source::RateInterval(Amount::OutputTokens, Window::Run, 1.0),
     }
 
     /// When the steady state begins, after the first request was sent: as many requests are in flight
     /// as at the peak (95 %), and as many have ended.
     steady_start: Option<f64> {
         unit: "s", absent: "in low memory, and in runs without a steady state",
-        source: Source::Steady(|steady| steady.start.into()),
+        source: Source::Steady(|steady, _| Some(steady.start.into())),
     }
     /// When it ends: from then on fewer requests are in flight.
     steady_end: Option<f64> {
-        unit: "s", absent: "as above", source: Source::Steady(|steady| steady.end.into()),
+        unit: "s", absent: "as above", source: Source::Steady(|steady, _| Some(steady.end.into())),
     }
     /// Requests that end in the steady state.
     steady_requests: Option<u64> {
-        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.requests.into()),
+        unit: "requests", absent: "as above", source: Source::Steady(|steady, _| Some(steady.requests.into())),
     }
     /// Requests that end before it.
     ramp_up_requests: Option<u64> {
-        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.ramp_up.into()),
+        unit: "requests", absent: "as above", source: Source::Steady(|steady, _| Some(steady.ramp_up.into())),
     }
     /// Requests that end after it.
     tail_requests: Option<u64> {
-        unit: "requests", absent: "as above", source: Source::Steady(|steady| steady.tail.into()),
+        unit: "requests", absent: "as above", source: Source::Steady(|steady, _| Some(steady.tail.into())),
     }
     /// `steady_requests` / (`steady_end` − `steady_start`) · 60.
     steady_requests_per_minute: Option<f64> {
         unit: "1/min", absent: "as above",
-        source: Source::Steady(|steady| steady.rate(steady.requests, 60.0).into()),
+        source: Source::Steady(|steady, _| Some(steady.rate(steady.requests, 60.0).into())),
+    }
+    /// 95 % interval of `steady_requests_per_minute`.
+    steady_requests_per_minute_interval: Option<Interval> {
+        key: "steady_requests_per_minute", unit: "1/min", absent: "as above, and with too few requests",
+        source: Source::RateInterval(Amount::Requests, Window::Steady, 60.0),
     }
     /// The same of successful requests.
     steady_successful_requests_per_minute: Option<f64> {
         unit: "1/min", absent: "as above",
-        source: Source::Steady(|steady| steady.rate(steady.successful, 60.0).into()),
+        source: Source::Steady(|steady, _| Some(steady.rate(steady.successful, 60.0).into())),
+    }
+    /// 95 % interval of `steady_successful_requests_per_minute`.
+    steady_successful_requests_per_minute_interval: Option<Interval> {
+        key: "steady_successful_requests_per_minute", unit: "1/min", absent: "as above, and with too few requests",
+        source: Source::RateInterval(Amount::Successful, Window::Steady, 60.0),
     }
     /// Output tokens of requests that end in the steady state / its length.
     steady_output_tps: Option<f64> {
         unit: "tokens/s", absent: "as above",
-        source: Source::Steady(|steady| steady.rate(steady.tokens, 1.0).into()),
+        source: Source::Steady(|steady, _| Some(steady.rate(steady.tokens, 1.0).into())),
+    }
+    /// 95 % interval of `steady_output_tps`.
+    steady_output_tps_interval: Option<Interval> {
+        key: "steady_output_tps", unit: "tokens/s", absent: "as above, and with too few requests",
+        source: Source::RateInterval(Amount::OutputTokens, Window::Steady, 1.0),
+    }
+    /// Requests that end in the steady state and meet every SLO of single requests / its length.
+    steady_goodput: Option<f64> {
+        unit: "requests/s", absent: "as above, and without SLOs of single requests",
+        source: Source::Steady(|steady, totals| {
+            (!totals.slos.is_empty()).then(|| steady.rate(steady.good, 1.0).into())
+        }),
+    }
+    /// 95 % interval of `steady_goodput`.
+    steady_goodput_interval: Option<Interval> {
+        key: "steady_goodput", unit: "requests/s", absent: "as above, and with too few requests",
+        source: Source::RateInterval(Amount::Good, Window::Steady, 1.0),
+    }
+    /// Requests that end in the steady state and meet every SLO of single requests / `steady_requests`.
+    steady_goodput_rate: Option<f64> {
+        absent: "as `steady_goodput`",
+        source: Source::Steady(|steady, totals| {
+            (!totals.slos.is_empty()).then(|| ratio(i128::from(steady.good), steady.requests).into())
+        }),
     }
     /// Whether reports show rates of the steady state (`--steady`).
     steady_rates: bool { absent: "when they do not", source: RUN }
@@ -328,6 +363,12 @@ metrics! {
         unit: "requests/s",
         absent: "without SLOs of single requests; null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.slos.met_by_all()?, 1.0))),
+    }
+    /// 95 % interval of `goodput`.
+    goodput_interval: Option<Interval> {
+        key: "goodput", unit: "requests/s",
+        absent: "as `goodput`, and with too few requests",
+        source: Source::RateInterval(Amount::Good, Window::Run, 1.0),
     }
     /// Requests that meet every SLO of single requests / all requests.
     goodput_rate: Option<f64> {

@@ -221,6 +221,11 @@ impl AbTest {
             config.max_cost = self.max_cost;
             config.validate()?;
         }
+        let round: u64 = self.variants.iter().map(planned).sum();
+        if let Some(max) = self.max_requests.filter(|max| *max < round) {
+            let expected = format!("at least the {round} requests of one round");
+            return Err(Error::invalid(Setting::MaxRequests, max, expected));
+        }
         if let Some(output) = &self.output {
             output.check(Setting::Output)?;
         }

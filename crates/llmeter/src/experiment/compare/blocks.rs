@@ -68,7 +68,9 @@ pub(super) enum Statistic {
 }
 
 impl Statistic {
-    /// How many requests a block of this series should have.
+    /// How many requests a block of this series should have: at least the cube root of all, which is how
+    /// the best length grows, as far as that leaves blocks enough. A weak dependence, which the estimate
+    /// overlooks in half of the runs, would otherwise make chance look like a difference.
     pub(super) fn block_length(self, series: &Series) -> usize {
         let units = match self {
             Self::Mean => series.units(|value| value),
@@ -78,7 +80,8 @@ impl Statistic {
                 series.units(|value| f64::from(u8::from(value <= at)))
             }
         };
-        block_length(&units)
+        let floor = (units.len() as f64).cbrt() as usize;
+        block_length(&units).max(floor.min(units.len() / (2 * MIN_BLOCKS)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Conditions on a comparison.
 
 use super::{Comparison, Difference, Pair};
+use crate::experiment::of_clients;
 use crate::stats::{Condition, ConditionError};
 
 /// What there is of the figure that a condition is about.
@@ -26,7 +27,7 @@ impl Comparison {
             let finding = finding(pair, condition)?;
             let level = pair
                 .clients
-                .map(|clients| format!(" with {clients} clients"));
+                .map(|clients| format!(" with {}", of_clients(clients)));
             let which = match self.pairs.iter().any(|other| other.new != pair.new) {
                 true => format!(" in {}", pair.new),
                 false => String::new(),

@@ -2,7 +2,7 @@
 
 use super::{METHOD, TITLES, conclusion, legend, row, shown};
 use crate::base::shown::{SHOWN, one_line};
-use crate::experiment::{Comparison, Outcome};
+use crate::experiment::{Comparison, Outcome, of_clients};
 use crate::report::intervals::{MARK, MARKED};
 use crate::stats::Condition;
 
@@ -26,7 +26,9 @@ pub fn comparison_markdown(comparison: &Comparison, fail_if: &[Condition]) -> St
     }
     text.push_str(&format!("{}\n", conclusion(comparison)));
     for pair in &comparison.pairs {
-        let level = pair.clients.map(|clients| format!(", {clients} clients"));
+        let level = pair
+            .clients
+            .map(|clients| format!(", {}", of_clients(clients)));
         let (new, base) = (code(&pair.new), code(&comparison.base));
         text.push_str(&format!(
             "\n{new} against {base}{}\n\n",

@@ -4,7 +4,7 @@ mod junit;
 mod markdown;
 
 use crate::base::shown::{SHOWN, escaped, one_line};
-use crate::experiment::{Comparison, Difference, Outcome, Pair};
+use crate::experiment::{Comparison, Difference, Outcome, Pair, of_clients};
 use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::{duration, figure};
 use crate::report::table::table;
@@ -45,7 +45,7 @@ const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdic
 
 /// What verdicts rest on.
 const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
-                      Holm's correction over all figures (5 % for all verdicts together), changes under 1 % left out.";
+                      Holm's correction over all figures (3 % for all verdicts together), changes under 1 % left out.";
 
 /// The figures that are worth a row: all that have a verdict, and sums that differ, but for what only
 /// repeats another one, and percentiles with no value beyond them.
@@ -71,7 +71,9 @@ fn legend(comparison: &Comparison) -> &'static str {
 }
 
 fn title(comparison: &Comparison, pair: &Pair) -> String {
-    let level = pair.clients.map(|clients| format!(", {clients} clients"));
+    let level = pair
+        .clients
+        .map(|clients| format!(", {}", of_clients(clients)));
     let level = level.unwrap_or_default();
     format!("{} against {}{level}", pair.new, comparison.base)
 }
@@ -122,7 +124,11 @@ fn changed(one: &Difference) -> (String, String) {
         percent if percent.abs() < 0.05 => format!("0.0 {unit}"),
         percent => format!("{percent:+.1} {unit}"),
     };
-    let change = change.map_or_else(|| "—".to_owned(), signed);
+    // From nothing to something there is no share.
+    let amount = one.difference.filter(|_| one.base == Some(0.0));
+    let change = change.map(signed);
+    let change = change.or(amount.map(|amount| format!("+{}", valued(one, amount))));
+    let change = change.unwrap_or_else(|| "—".to_owned());
     let interval = interval.map(|(low, high)| format!("{} to {}", signed(low), signed(high)));
     (change, interval.unwrap_or_else(|| "—".to_owned()))
 }

@@ -53,10 +53,7 @@ impl Figure {
                     false => refuse(format!("{text} needs a statistic: {}", listed(names))),
                 }
             }
-            MetricKind::Flag | MetricKind::Text | MetricKind::List => {
-                refuse(format!("{text} is no number"))
-            }
-            MetricKind::PerName(MetricKind::Flag) => refuse(format!("{text} is no number")),
+            MetricKind::Text | MetricKind::List => refuse(format!("{text} is no number")),
             _ => Ok(figure),
         }
     }
@@ -133,9 +130,12 @@ impl Figure {
         }
     }
 
-    /// Its value in statistics, if they have it.
+    /// Its value in statistics, if they have it: 1 and 0 for yes and no.
     pub fn value_in(&self, stats: &Map<String, Value>) -> Option<f64> {
-        stats.get(&self.key())?.as_f64()
+        match stats.get(&self.key())? {
+            Value::Bool(is_so) => Some(f64::from(u8::from(*is_so))),
+            value => value.as_f64(),
+        }
     }
 
     /// Its value in a response; `None` for a figure of the run.

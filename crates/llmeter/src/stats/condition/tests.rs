@@ -33,6 +33,7 @@ fn names_and_units_lead_to_the_same_condition() {
         ("ttlt-mean <= 0.5 min", "time_to_last_token-average", 30.0),
         ("itl-p99.9 < 900us", "inter_token_latency-p99.9", 0.0009),
         ("tpot < 50 ms", "time_per_output_token", 0.05),
+        ("until_reached < 1", "until_reached", 1.0),
         (
             "failed_requests-timeout <= 3",
             "failed_requests-timeout",

@@ -65,6 +65,12 @@ impl Interval {
         Self::of_percentiles(values, &[percentile], level).pop()?
     }
 
+    /// Whether so many values can carry an interval of a percentile, or, without one, of their mean.
+    pub(super) fn is_carried(count: usize, percentile: Option<Percentile>, level: f64) -> bool {
+        let has_ranks = |one: Percentile| ranks(one.fraction(), count as f64, level).is_some();
+        count >= MIN_VALUES && percentile.is_none_or(has_ranks)
+    }
+
     /// [`of_percentile`](Self::of_percentile) for each of several percentiles.
     pub(super) fn of_percentiles(
         values: &[f64],
