@@ -11,7 +11,7 @@ use crate::report::table::table;
 const WITHIN: &str = "†";
 
 /// Figures that are shown: name, key, whether it is a time.
-const FIGURES: [(&str, &str, bool); 8] = [
+pub(super) const FIGURES: [(&str, &str, bool); 8] = [
     ("requests per minute", "requests_per_minute", false),
     ("output tokens per second", "output_tps", false),
     ("TTFT p50", "time_to_first_token-p50", true),
@@ -30,7 +30,6 @@ pub fn repeats(repeats: &RepeatResult) -> String {
 /// [`repeats`] in at most so many columns, as far as that can be.
 pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
     let mut text = String::new();
-    let mut has_mark = false;
     for (clients, results) in &repeats.results {
         let count = results.len();
         let times = if count == 1 { "repeat" } else { "repeats" };
@@ -43,35 +42,7 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
             figure(requests.sum::<u64>() as f64),
             figure(failed as f64),
         );
-        let titles = [
-            "",
-            "mean",
-            "95% interval",
-            "SD between repeats",
-            "SD of requests",
-        ];
-        let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        for (name, key, is_time) in FIGURES {
-            let Some(spread) = repeats.spread(*clients, key) else {
-                continue;
-            };
-            let format = if is_time { duration } else { figure };
-            let mark = if spread.is_within() { WITHIN } else { "" };
-            has_mark |= spread.is_within();
-            let interval = spread.interval().map(|interval| {
-                // No time and no rate is below 0.
-                let low = format(interval.low.max(0.0));
-                format!("{low} – {}{mark}", format(interval.high))
-            });
-            rows.push(vec![
-                name.to_owned(),
-                format(spread.mean),
-                interval.unwrap_or_else(|| "—".to_owned()),
-                or_dash(spread.between, format),
-                or_dash(spread.within, format),
-            ]);
-        }
-        table(&mut text, &rows, width);
+        table(&mut text, &rows(repeats, *clients), width);
         let verdicts = results
             .iter()
             .filter_map(|one| one.stats().measurement_verdict);
@@ -89,15 +60,49 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
         }
         text.push('\n');
     }
-    text.push_str(
-        "The interval is that of Student's t over the repeats: what changes from repeat to repeat is in it.\n",
-    );
-    if has_mark {
-        let _ = writeln!(
-            text,
-            "{WITHIN} Repeats differ by less than their requests let expect: the interval is that of the requests."
-        );
+    text.push_str(METHOD);
+    text.push_str(&ending(repeats));
+    text
+}
+
+/// What intervals rest on.
+pub(super) const METHOD: &str = "The interval is that of Student's t over the repeats: what changes from repeat \
+                                 to repeat is in it; marked †, that of their requests, where it is wider.\n";
+
+/// A row for each figure at a number of clients, the titles first.
+pub(super) fn rows(repeats: &RepeatResult, clients: usize) -> Vec<Vec<String>> {
+    let titles = [
+        "",
+        "mean",
+        "95% interval",
+        "SD between repeats",
+        "SD of requests",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (name, key, is_time) in FIGURES {
+        let Some(spread) = repeats.spread(clients, key) else {
+            continue;
+        };
+        let format = if is_time { duration } else { figure };
+        let mark = if spread.is_within() { WITHIN } else { "" };
+        let interval = spread.interval().map(|interval| {
+            // No time and no rate is below 0.
+            let low = format(interval.low.max(0.0));
+            format!("{low} – {}{mark}", format(interval.high))
+        });
+        rows.push(vec![
+            name.to_owned(),
+            format(spread.mean),
+            interval.unwrap_or_else(|| "—".to_owned()),
+            or_dash(spread.between, format),
+            or_dash(spread.within, format),
+        ]);
     }
+    rows
+}
+
+/// Why repeats are missing.
+pub(super) fn ending(repeats: &RepeatResult) -> String {
     let why = match &repeats.ended_by {
         Some(TestEnd::Interrupted) => ": interrupted",
         Some(TestEnd::Failures(..)) => ": too many requests failed",
@@ -106,13 +111,8 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
         None => "",
     };
     match repeats.missing {
-        0 if why.is_empty() => {}
-        0 => {
-            let _ = writeln!(text, "The last repeat ended early{why}.");
-        }
-        missing => {
-            let _ = writeln!(text, "Not measured: {missing} more{why}.");
-        }
+        0 if why.is_empty() => String::new(),
+        0 => format!("The last repeat ended early{why}.\n"),
+        missing => format!("Not measured: {missing} more{why}.\n"),
     }
-    text
 }
