@@ -197,7 +197,7 @@ fn failures_and_low_memory_change_no_total() {
     });
     for flags in [&[][..], &["--low-memory"]] {
         let place = Place::new();
-        let load = ["--clients", "8", "--requests", "20"];
+        let load = ["--clients", "8", "--requests", "20", "--no-failure-pause"];
         let flags = [&PRICES[..], &load, flags].concat();
         place.run(&server.base_url(), &flags).exits(0);
         let stats = place.stats();
