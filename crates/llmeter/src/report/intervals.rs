@@ -74,7 +74,7 @@ pub(super) fn rate(rate: f64, interval: Option<Interval>) -> String {
 }
 
 /// Both ends, the unit once if both have the same.
-fn range(interval: &Interval, format: fn(f64) -> String) -> String {
+pub(super) fn range(interval: &Interval, format: fn(f64) -> String) -> String {
     let (low, high) = (format(interval.low), format(interval.high));
     match (low.split_once(' '), high.split_once(' ')) {
         (Some((number, unit)), Some((_, other))) if unit == other => format!("{number}–{high}"),

@@ -9,6 +9,7 @@ mod comparison;
 mod cost;
 mod heatmap;
 mod intervals;
+mod list;
 mod load_test;
 mod notes;
 mod probe;
@@ -16,16 +17,19 @@ mod repeat;
 mod slo;
 mod summary;
 mod table;
+mod terminal;
 
 pub use ab::{ab, ab_within};
 pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
 pub use cost::{cost, cost_within};
 pub use heatmap::{Paint, heatmap, heatmap_within};
+pub use list::{baselines_within, is_listed, list_csv, list_within};
 pub use load_test::{load_test, load_test_within};
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};
 pub use summary::{summary, summary_within};
 pub use table::fitted;
+pub use terminal::{ascii, metric_named, metric_within};
 
 pub use crate::base::shown::{escaped, escaped_lines, one_line};

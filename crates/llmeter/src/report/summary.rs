@@ -118,6 +118,7 @@ fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize)
         text.push_str(DASHES);
     }
     intervals::latencies(text, &known, width);
+    super::terminal::distributions(text, result, width);
 }
 
 const LATENCY_COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.9"];
