@@ -9,6 +9,7 @@ mod list;
 mod load_test;
 mod payload;
 mod probe;
+mod report;
 mod run;
 mod simulate;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use llmeter::report;
+use llmeter::report::metric_named;
 use llmeter::stats::Metric;
 use llmeter::storage::Location;
 
@@ -32,6 +33,7 @@ pub(crate) use list::{ListArguments, ListFormat, ViewArguments};
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
 
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     List(Box<ListArguments>),
     /// Print the summary of a run or an experiment
     Show(Box<ShowArguments>),
+    /// Write a report with charts: one page for a browser, or Markdown or JSON
+    Report(ReportArguments),
     /// Show the runs below a folder in a browser, and follow those in progress
     View(ViewArguments),
     /// Compare runs or load tests, and tell differences from chance
@@ -158,7 +162,7 @@ pub(crate) struct ShowArguments {
 }
 
 fn parse_metric(text: &str) -> Result<&'static Metric, String> {
-    report::metric_named(text).map_err(|reason| reason.to_string())
+    metric_named(text).map_err(|reason| reason.to_string())
 }
 
 #[derive(Debug, Args)]

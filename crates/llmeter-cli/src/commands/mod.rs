@@ -19,6 +19,7 @@ mod mlflow;
 mod payload;
 mod probe;
 mod repeat;
+mod report;
 mod run;
 mod show;
 mod simulate;
@@ -46,6 +47,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::View(arguments) => view::view(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),

@@ -325,7 +325,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "run",
     "load-test",
     "heatmap",
@@ -335,6 +335,7 @@ const COMMANDS: [&str; 18] = [
     "payload",
     "list",
     "show",
+    "report",
     "view",
     "compare",
     "baseline",

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::server::aside;
 use crate::base::error::Result;
 use crate::catalog::Entry;
+use crate::report::{Report, html};
 use crate::result::RUN_FILES;
 use crate::storage::Location;
 
@@ -37,7 +38,7 @@ impl Reports {
             return Ok(page.clone());
         }
         let folders: Vec<_> = entries.into_iter().map(|entry| entry.location).collect();
-        let page = aside("report", move || page(&folders)).await?;
+        let page = aside("report", move || Ok(html(&Report::load(&folders)?))).await?;
         let page = Bytes::from(page);
         if let Some(seen) = seen {
             kept.push_front((seen, page.clone()));
@@ -61,17 +62,4 @@ fn seen(entries: &[Entry]) -> Option<Seen> {
         .flat_map(|entry| entry.each_run().chain([entry]));
     runs.map(|run| Some((run.location.clone(), look(run.location.local_path()?))))
         .collect()
-}
-
-fn page(folders: &[Location]) -> Result<String> {
-    use crate::RunResult;
-    let mut text = String::new();
-    for folder in folders {
-        let result = RunResult::load_without_responses(folder.clone())?;
-        text.push_str(&crate::report::summary(&result));
-    }
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    Ok(format!(
-        "<!doctype html><title>report</title><pre>{text}</pre>"
-    ))
 }
