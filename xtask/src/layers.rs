@@ -34,8 +34,9 @@ const LAYERS: &[&[&str]] = &[
     &["result"],
     &["load", "callback", "cost", "run"],
     &["probe", "experiment"],
+    &["catalog"],
     &["report", "export"],
-    &["mlflow"],
+    &["mlflow", "view"],
 ];
 
 /// Tables of the crate's root, which everyone may read.

@@ -11,6 +11,8 @@ Examples:
       Send one request and inspect it; do this first with a new endpoint.
   llmeter show runs/20260102-0304
       Print the summary of a run again.
+  llmeter list runs --where 'ttft-p99 < 500ms'
+      List runs.
   llmeter cost runs/20260102-0304 --cost-input 3.00 --cost-output 15.00
       Compute what it cost.
 
@@ -163,12 +165,42 @@ Examples:
   llmeter demo --output /tmp/runs --quiet
       The same without progress, into another folder.";
 
+pub(crate) const LIST_EXAMPLES: &str = "\
+Examples:
+  llmeter list
+      All runs and experiments below runs/, the newest first.
+  llmeter list runs --where 'ttft-p99 < 500ms' --model gpt --since 7d --sort output_tps --reverse
+      Those of the last week that were fast enough, by throughput.
+  llmeter list s3://bucket/team/runs --limit 20
+      The newest 20 in S3.
+  llmeter list runs --format csv > runs.csv
+      A line for each run, those of experiments included.
+
+Of an experiment the figures are those of its runs, from the smallest to the largest. The last column is the
+verdict, or how far a run came: running, interrupted, broken (killed), unreadable. What the files of a
+folder say is kept in the user's cache folder, so that the next list is fast.";
+
+pub(crate) const VIEW_EXAMPLES: &str = "\
+Examples:
+  llmeter view
+      Print the address of a page with all runs and experiments below runs/; Ctrl-C ends it.
+  llmeter view s3://bucket/team/runs --port 8080 --open
+      Runs in S3, at a port of your choice, and the page in your browser.
+  llmeter run … --view
+      The page with the run that begins.
+
+The page lists, filters and sorts, opens reports, compares the ticked runs, and follows runs in progress, also
+those of other processes. It is served at 127.0.0.1 only, and its address has a secret: whoever knows
+that sees the runs. From another machine: ssh -L 8080:127.0.0.1:8080 HOST.";
+
 pub(crate) const SHOW_EXAMPLES: &str = "\
 Examples:
   llmeter show runs/20260102-0304
       The summary that the run printed at its end.
   llmeter show runs/20260102-0304 --json | jq '.\"time_to_first_token-p99\"'
       One statistic for a script.
+  llmeter show runs/20260102-0304 --metric ttft
+      One metric in detail: percentiles with intervals, a histogram, the slowest requests.
   llmeter show runs/20260102-0304 --slo 'ttft < 2s' --fail-if 'goodput_rate < 95%'
       Exit code 5 if fewer than 95 % of the requests had their first token within 2 s.
 

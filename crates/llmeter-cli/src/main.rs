@@ -2,6 +2,7 @@
 //! library's.
 
 mod args;
+mod cache;
 mod callbacks;
 mod commands;
 mod examples;

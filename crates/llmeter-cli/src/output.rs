@@ -1,6 +1,8 @@
 //! Writing to standard output and the log.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use console::Term;
@@ -14,6 +16,32 @@ use crate::{exit, progress};
 
 /// Longest line of the log, in characters.
 const MAX_LOG_LINE: usize = 4000;
+
+/// Whether standard output gets ASCII alone, whatever the locale is.
+static IS_ASCII: AtomicBool = AtomicBool::new(false);
+
+/// Has text for people be ASCII from now on, or leaves that to the locale.
+pub(crate) fn set_ascii(is_ascii: bool) {
+    IS_ASCII.store(is_ascii, Ordering::Relaxed);
+}
+
+/// A text as the terminal can show it.
+fn shown(text: &str) -> Cow<'_, str> {
+    match IS_ASCII.load(Ordering::Relaxed) || !is_utf8(|name| std::env::var(name).ok()) {
+        true => report::ascii(text),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Whether the locale's characters are UTF-8. Without one, terminals of today show it.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
+    let mut set = names.filter_map(|name| variable(name).filter(|value| !value.is_empty()));
+    set.next().is_none_or(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
 
 /// Columns of the terminal that standard output is; without one, text has any width.
 pub(crate) fn width() -> usize {
@@ -29,7 +57,12 @@ fn columns(terminal: &Term) -> usize {
 
 /// Prints text for people: nothing in it acts on a terminal, and its lines are broken between words.
 pub(crate) fn text(text: &str) -> Result<()> {
-    raw(&fitted(text))
+    table(&fitted(text))
+}
+
+/// Prints lines that fit, and in which nothing acts on a terminal.
+pub(crate) fn table(text: &str) -> Result<()> {
+    raw(&shown(text))
 }
 
 fn fitted(text: &str) -> String {
@@ -74,7 +107,7 @@ fn escaped_json(json: &str) -> String {
 /// one that is a file on a full disk, goes to standard error.
 pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
     let shown = match is_json {
-        false => fitted(&report::summary_within(result, width())),
+        false => shown(&fitted(&report::summary_within(result, width()))).into_owned(),
         true => {
             for said in report::notes(result) {
                 note(&format!("note: {said}"));
@@ -136,5 +169,29 @@ impl Write for LogLine {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_utf8;
+
+    #[test]
+    fn the_first_variable_that_is_set_tells_the_characters() {
+        let told = |set: &[(&str, &str)]| {
+            is_utf8(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(told(&[]));
+        assert!(told(&[("LANG", "C.UTF-8")]));
+        assert!(told(&[
+            ("LC_ALL", ""),
+            ("LC_CTYPE", "de_DE.utf8"),
+            ("LANG", "C")
+        ]));
+        assert!(!told(&[("LC_ALL", "C"), ("LANG", "C.UTF-8")]));
+        assert!(!told(&[("LANG", "de_DE.ISO-8859-1")]));
     }
 }

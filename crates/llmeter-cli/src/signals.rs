@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first stops the load and saves, a second Ctrl-C or SIGTERM leaves at
 //! once. SIGXFSZ does nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use llmeter::Interrupt;
@@ -56,6 +57,20 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
+/// Whether nothing is in flight any more, so that there is nothing to say of a signal.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+/// How often [`wait_for_end`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Blocks until a signal comes that [`stop_on_signals`] hears, when the work is done.
+pub(crate) fn wait_for_end(interrupt: &Interrupt) {
+    IS_OVER.store(true, Ordering::Relaxed);
+    while !interrupt.is_stopped() {
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// Within this time signals are copies of one: a wrapper passes on what the whole process group got.
 const REPEATS: Duration = Duration::from_millis(30);
 
@@ -88,7 +103,7 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
         .name("signals".to_owned())
         .spawn(move || {
             let say = |line: &str| {
-                if !quiet {
+                if !quiet && !IS_OVER.load(Ordering::Relaxed) {
                     output::note(line);
                 }
             };

@@ -39,8 +39,10 @@
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`experiment`] | several runs that answer one question |
+//! | [`catalog`] | which runs and experiments there are below a folder |
 //! | [`report`] | results as text and charts |
 //! | [`export`] | results in the forms of other tools |
+//! | `view` | a local page with the runs below a folder |
 //!
 //! # Cargo features
 //!
@@ -54,11 +56,13 @@
 //! | `hf-tokenizers` | token counts by a Hugging Face `tokenizer.json` (`hf:FILE`) |
 //! | `mlflow` | runs logged to an MLflow tracking server |
 //! | `tiktoken` | token counts by OpenAI's encodings (`tiktoken:NAME`) |
+//! | `view` | the local viewer |
 
 pub mod api;
 mod aws;
 mod base;
 pub mod callback;
+pub mod catalog;
 pub mod cost;
 pub mod endpoint;
 pub mod experiment;
@@ -74,6 +78,8 @@ pub mod run;
 pub mod saved;
 pub mod stats;
 pub mod storage;
+#[cfg(feature = "view")]
+pub mod view;
 
 pub use base::error::{Error, Result};
 pub use base::failure::{Failure, FailureKind};

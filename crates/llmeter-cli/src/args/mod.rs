@@ -5,6 +5,7 @@ mod compare;
 mod export;
 mod flags;
 mod heatmap;
+mod list;
 mod load_test;
 mod payload;
 mod probe;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use llmeter::report::metric_named;
+use llmeter::stats::Metric;
 use llmeter::storage::Location;
 
 pub(crate) use ab::AbArguments;
@@ -26,6 +29,7 @@ pub(crate) use flags::{
 };
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
+pub(crate) use list::{ListArguments, ListFormat, ViewArguments};
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
@@ -67,10 +71,14 @@ pub(crate) enum Command {
     Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything
     Payload(Box<PayloadCommandArguments>),
-    /// Print the summary of a run folder
+    /// List the runs and experiments below a folder
+    List(Box<ListArguments>),
+    /// Print the summary of a run or an experiment
     Show(Box<ShowArguments>),
     /// Write a report with charts: one page for a browser, or Markdown or JSON
     Report(ReportArguments),
+    /// Show the runs below a folder in a browser, and follow those in progress
+    View(ViewArguments),
     /// Compare runs or load tests, and tell differences from chance
     Compare(CompareArguments),
     /// Keep runs to compare with
@@ -145,6 +153,16 @@ pub(crate) struct ShowArguments {
     /// Print only the statistics, as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show one metric in detail, like ttft: percentiles, histogram, slowest and fastest requests
+    #[arg(long, value_name = "METRIC", value_parser = parse_metric, conflicts_with = "json")]
+    pub(crate) metric: Option<&'static Metric>,
+    /// Draw with ASCII characters only [default: if the locale is not UTF-8]
+    #[arg(long)]
+    pub(crate) ascii: bool,
+}
+
+fn parse_metric(text: &str) -> Result<&'static Metric, String> {
+    metric_named(text).map_err(|reason| reason.to_string())
 }
 
 #[derive(Debug, Args)]

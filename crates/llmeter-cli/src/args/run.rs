@@ -47,6 +47,14 @@ pub(crate) struct RunArguments {
         help_heading = "Load"
     )]
     pub(crate) repeat: Option<u32>,
+    /// Show the run in a browser while it goes on, and all others in its folder; Ctrl-C ends that
+    ///
+    /// The address is printed when the run begins. What draws the page yields to the measurement.
+    #[arg(long, conflicts_with = "repeat", help_heading = "Output")]
+    pub(crate) view: bool,
+    /// With --view: open the page in a browser
+    #[arg(long, requires = "view", help_heading = "Output")]
+    pub(crate) open: bool,
 }
 
 /// What is hooked into each run of an experiment, and who is trusted with secrets for it.
@@ -74,6 +82,8 @@ impl EachRunArguments {
             callback_files: self.callback_files.clone(),
             no_callbacks: false,
             repeat: None,
+            view: false,
+            open: false,
         }
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
+    super::say_saved(done.output_path.as_ref(), json)?;
     Ok(exit_of(&done, strict))
 }
 
@@ -111,11 +112,6 @@ pub(super) fn print(done: &AbResult, is_json: bool) -> Result<()> {
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
     output::text(&report::ab_within(done, output::width()))?;
-    if let Some(folder) = &done.output_path {
-        output::text(&format!(
-            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
-        ))?;
-    }
     Ok(())
 }
 

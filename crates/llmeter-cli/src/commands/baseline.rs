@@ -1,7 +1,10 @@
 //! `llmeter baseline`.
 
 use anyhow::Result;
+use jiff::tz::TimeZone;
+use llmeter::catalog::Catalog;
 use llmeter::experiment::Baselines;
+use llmeter::report;
 
 use crate::args::{BaselineArguments, BaselineCommand};
 use crate::exit::Exit;
@@ -22,9 +25,17 @@ pub(crate) fn baseline(arguments: &BaselineArguments) -> Result<Exit> {
             ));
         }
         BaselineCommand::List => {
-            for name in baselines.list()? {
-                output::text(&format!("{name}\n"))?;
+            let names = baselines.list()?;
+            if names.is_empty() {
+                let folder = baselines.folder().display();
+                output::note(&format!("there are no baselines in {folder}"));
+                return Ok(Exit::Done);
             }
+            let catalog = Catalog::scan(&baselines.folder().into())?;
+            let entries = catalog.entries.iter();
+            let entries: Vec<_> = entries.filter(|one| names.contains(&one.name)).collect();
+            let zone = TimeZone::system();
+            output::table(&report::baselines_within(&entries, output::width(), &zone))?;
         }
         BaselineCommand::Remove { name } => baselines.remove(name)?,
     }

@@ -68,6 +68,7 @@ pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
+    super::say_saved(done.result.summary.output_path.as_ref(), json)?;
     mlflow::tell(&done.result);
     if !done.result.unwritten.is_empty() {
         return Ok(Exit::NotSaved);
@@ -108,14 +109,9 @@ pub(super) fn print(done: &HeatmapResult, is_json: bool) -> Result<()> {
     // Nothing in the tables is from elsewhere but the verdict, which is escaped.
     let width = output::width();
     if console::colors_enabled() {
-        output::raw(&report::heatmap_within(done, width, Some(&painted)))?;
+        output::table(&report::heatmap_within(done, width, Some(&painted)))?;
     } else {
-        output::raw(&report::heatmap_within(done, width, None))?;
-    }
-    if let Some(folder) = &done.result.summary.output_path {
-        output::text(&format!(
-            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
-        ))?;
+        output::table(&report::heatmap_within(done, width, None))?;
     }
     Ok(())
 }

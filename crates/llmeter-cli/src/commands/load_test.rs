@@ -55,6 +55,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
         output::note(&format!("warning: {warning}"));
     }
     print(&result, json)?;
+    super::say_saved(result.output_path.as_ref(), json)?;
     let exit = exit_of(&result, strict);
     if exit == Exit::AllFailed
         && let Some(last) = result.results.values().next_back()
@@ -84,11 +85,6 @@ pub(super) fn print(test: &LoadTestResult, is_json: bool) -> Result<()> {
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
     output::text(&report::load_test_within(test, output::width()))?;
-    if let Some(folder) = &test.output_path {
-        output::text(&format!(
-            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
-        ))?;
-    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod export;
 mod failure;
 mod gate;
 mod heatmap;
+mod list;
 mod load_test;
 mod man;
 mod mlflow;
@@ -22,9 +23,11 @@ mod report;
 mod run;
 mod show;
 mod simulate;
+mod view;
 
 use anyhow::Result;
 use llmeter::Interrupt;
+use llmeter::storage::Location;
 
 use crate::args::{Arguments, Command};
 use crate::exit::Exit;
@@ -42,8 +45,10 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Export(arguments) => export::export(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
+        Command::List(arguments) => list::list(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::View(arguments) => view::view(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
@@ -66,5 +71,15 @@ fn measured<T>(done: llmeter::Result<T>, interrupt: &Interrupt) -> Result<Option
             Ok(None)
         }
         Err(reason) => Err(reason.into()),
+    }
+}
+
+/// Says where an experiment that was carried out is.
+fn say_saved(folder: Option<&Location>, is_json: bool) -> Result<()> {
+    match folder {
+        Some(folder) if !is_json => output::text(&format!(
+            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
+        )),
+        _ => Ok(()),
     }
 }

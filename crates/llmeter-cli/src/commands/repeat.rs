@@ -19,6 +19,7 @@ pub(super) fn carry_out(
         return Ok(Exit::Interrupted);
     };
     print(&done, json)?;
+    super::say_saved(done.output_path.as_ref(), json)?;
     let exit = exit_of(&done, strict);
     if exit == Exit::AllFailed
         && let Some(last) = all(&done).last()
@@ -54,11 +55,6 @@ pub(super) fn print(done: &RepeatResult, is_json: bool) -> Result<()> {
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
     output::text(&report::repeats_within(done, output::width()))?;
-    if let Some(folder) = &done.output_path {
-        output::text(&format!(
-            "Saved in {folder}; `llmeter show {folder}` prints this again.\n"
-        ))?;
-    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use llmeter::result::Unwritten;
 use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
+use super::view::Viewing;
 use super::{calibrate, failure, gate, measured, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
@@ -19,6 +20,25 @@ use crate::{output, progress, settings, signals};
 const MAX_CALIBRATION_TOKENS: u64 = 256;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
+    let interrupt = Interrupt::new();
+    let mut viewing = None;
+    let exit = carry_out(arguments, &interrupt, &mut viewing)?;
+    if let Some(viewing) = &viewing
+        && !interrupt.is_stopped()
+    {
+        let url = viewing.url();
+        output::note(&format!("the run is over; {url} stays until Ctrl-C"));
+        signals::wait_for_end(&interrupt);
+    }
+    Ok(exit)
+}
+
+/// Carries the run out; with `--view` the page is there when it begins.
+fn carry_out(
+    arguments: &RunArguments,
+    interrupt: &Interrupt,
+    viewing: &mut Option<Viewing>,
+) -> Result<Exit> {
     let given = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
     let settings = &given.settings;
     let is_on = |switch| switch == Some(true);
@@ -30,17 +50,22 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
         return Ok(Exit::CouldNotRun);
     };
     let key = settings::key_variable(&*config.endpoint, key_variable.as_deref());
-    let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
+    if arguments.view
+        && let Some(output) = &config.output
+    {
+        let viewing = viewing.insert(Viewing::start(output, 0, arguments.open)?);
+        output::note(&format!("view: {}", viewing.url()));
+    }
     if let Some(times) = arguments.repeat {
         let repeat = Repeat::of_run(config, times as usize)
             .interrupted_by(interrupt.clone())
             .observe(move |number| progress::display(quiet, &format!("repeat {number}")));
-        return repeat::carry_out(&repeat, &interrupt, json, strict);
+        return repeat::carry_out(&repeat, interrupt, json, strict);
     }
     let mut calibration = None;
     if calibrates {
-        calibration = measure_machine(&config, &interrupt, quiet)?;
+        calibration = measure_machine(&config, interrupt, quiet)?;
         if calibration.is_none() {
             output::note("interrupted while calibrating; nothing was measured");
             return Ok(Exit::Interrupted);
@@ -53,7 +78,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit> {
     let result = runner.run_blocking();
     // Ends the display.
     drop(runner);
-    let Some(mut result) = measured(result, &interrupt)? else {
+    let Some(mut result) = measured(result, interrupt)? else {
         return Ok(Exit::Interrupted);
     };
     let mut is_saved = result.unwritten.is_empty();

@@ -3,8 +3,9 @@
 use anyhow::{Result, anyhow};
 use llmeter::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult};
 use llmeter::result::RunFolder;
+use llmeter::stats::Metric;
 use llmeter::storage::Location;
-use llmeter::{Error, RunResult};
+use llmeter::{Error, RunResult, report};
 
 use super::{ab, gate, heatmap, load_test, repeat};
 use crate::args::ShowArguments;
@@ -16,6 +17,10 @@ const MAX_NAMED: usize = 5;
 
 pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     let folder = &arguments.folder;
+    output::set_ascii(arguments.ascii);
+    if let Some(metric) = arguments.metric {
+        return show_metric(folder, metric);
+    }
     if HeatmapResult::is_in(folder) {
         heatmap::print(&HeatmapResult::load(folder.clone())?, arguments.json)?;
         return Ok(Exit::Done);
@@ -57,6 +62,27 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
             Ok(gate::of_run(&fail_if, &result))
         }
     }
+}
+
+/// One metric of a run, or of each level of a load test.
+fn show_metric(folder: &Location, metric: &Metric) -> Result<Exit> {
+    let width = output::width();
+    match RunResult::load(folder.clone()) {
+        Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
+            let test = LoadTestResult::load(folder.clone())?;
+            for (clients, level) in &test.results {
+                let detail = report::metric_within(level, metric, width);
+                output::text(&format!("{clients} clients\n{detail}\n"))?;
+            }
+        }
+        Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),
+        result => {
+            let result = result?;
+            output::warnings(&result);
+            output::text(&report::metric_within(&result, metric, width))?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 /// Loads a run folder with its responses.

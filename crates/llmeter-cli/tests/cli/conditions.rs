@@ -286,7 +286,11 @@ fn a_baseline_is_kept_in_the_project() {
     place
         .llmeter(["baseline", "save", "main", "runs/after", "--overwrite"])
         .exits(0);
-    assert_eq!(place.llmeter(["baseline", "list"]).exits(0).out, "main\n");
+    let listed = place.llmeter(["baseline", "list"]).exits(0).out;
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines[0].starts_with("name  model  load"), "{listed}");
+    assert!(lines[1].starts_with("main  m "), "{listed}");
+    assert_eq!(lines.len(), 2, "{listed}");
     let compared = place
         .llmeter(["compare", "--baseline", "main", "runs/before"])
         .exits(0);

@@ -26,6 +26,15 @@ const OUTSIDE: &[(&str, &str)] = &[
     ),
     ("llmeter run … --output s3://", "a bucket"),
     ("llmeter show s3://", "a bucket"),
+    ("llmeter list s3://", "a bucket"),
+    (
+        "llmeter view",
+        "serves until it is ended; has tests of its own",
+    ),
+    (
+        "llmeter run … --view",
+        "serves until it is ended; has tests of its own",
+    ),
     ("llmeter run … --mlflow", "an MLflow server"),
     ("llmeter mlflow ", "an MLflow server"),
     (
@@ -160,12 +169,13 @@ impl Shell {
         assert_eq!(code, 0, "{origin}:\n{commands}\n{out}\n{err}");
         let failed = out
             .lines()
-            // The tables of load tests and A/B tests have a column of that name.
+            // The tables of load tests, A/B tests and lists have a column of that name.
             .find(|line| {
                 line.contains(" failed")
                     && !line.contains(" 0 failed")
                     && !line.starts_with("clients ")
                     && !line.starts_with("variant ")
+                    && !line.starts_with("when ")
             });
         assert_eq!(failed, None, "{origin}:\n{commands}\n{out}\n{err}");
     }
@@ -315,7 +325,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "run",
     "load-test",
     "heatmap",
@@ -323,8 +333,10 @@ const COMMANDS: [&str; 17] = [
     "export",
     "probe",
     "payload",
+    "list",
     "show",
     "report",
+    "view",
     "compare",
     "baseline",
     "cost",

@@ -24,6 +24,7 @@ mod heatmap;
 mod help;
 #[cfg(unix)]
 mod interrupt;
+mod list;
 mod load_test;
 mod measurement;
 mod media;
@@ -48,3 +49,5 @@ mod snapshots;
 mod steadiness;
 mod support;
 mod trust;
+#[cfg(unix)]
+mod view;

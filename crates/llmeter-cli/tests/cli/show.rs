@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, quick, start};
+use crate::support::{Place, quick, said, start};
 
 /// Every folder below `folder` that holds a run.
 fn runs(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -96,4 +96,79 @@ fn a_damaged_file_is_named() {
     let said = place.llmeter(["show", "run"]);
     assert_ne!(said.code, 0, "{said:#?}");
     said.one_error(&["summary.json"]);
+}
+
+#[test]
+fn a_metric_is_shown_in_detail() {
+    let place = Place::new();
+    place.made_run("it", 2, 5);
+    let shown = place
+        .llmeter(["show", "runs/it", "--metric", "ttft"])
+        .exits(0);
+    let starts = [
+        "TTFT (time_to_first_token): ",
+        "p50 ",
+        "p99 ",
+        "highest ",
+        "lowest ",
+    ];
+    for start in starts {
+        let mut lines = shown.out.lines();
+        assert!(
+            lines.any(|line| line.starts_with(start)),
+            "{start}: {shown:#?}"
+        );
+    }
+    assert!(
+        shown.out.contains('█') && shown.out.contains("left out"),
+        "{shown:#?}"
+    );
+    let ascii = ["show", "runs/it", "--metric", "ttft", "--ascii"];
+    let ascii = place.llmeter(ascii).exits(0).out;
+    assert!(ascii.is_ascii() && ascii.contains("###"), "{ascii}");
+    let unknown = ["show", "runs/it", "--metric", "output_tps"];
+    place
+        .llmeter(unknown)
+        .exits(2)
+        .one_error(&["output_tps", "they have ttlt, ttft"]);
+}
+
+#[test]
+fn distributions_are_drawn_as_the_locale_allows() {
+    let place = Place::new();
+    place.made_run("it", 2, 0);
+    let shown = |locale: &str| {
+        let mut command = place.command(["show", "runs/it"]);
+        command.env("LC_ALL", locale);
+        said(command).exits(0).out
+    };
+    let (drawn, plain) = (shown("C.UTF-8"), shown("C"));
+    let line = |text: &str| {
+        text.lines()
+            .skip_while(|line| *line != "distribution")
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        line(&drawn).starts_with("TTFT ") && line(&drawn).contains('█'),
+        "{drawn}"
+    );
+    assert!(
+        line(&plain).starts_with("TTFT ") && line(&plain).contains('#'),
+        "{plain}"
+    );
+    assert!(plain.is_ascii(), "{plain}");
+}
+
+#[test]
+fn what_was_only_read_was_not_saved() {
+    let place = Place::new();
+    place.made_run("test/00002-clients", 2, 0);
+    let shown = place.llmeter(["show", "runs/test"]).exits(0);
+    assert!(shown.out.contains("clients"), "{shown:#?}");
+    assert!(!shown.out.contains("Saved"), "{shown:#?}");
+    let detail = ["show", "runs/test", "--metric", "ttlt"];
+    let detail = place.llmeter(detail).exits(0).out;
+    assert!(detail.starts_with("2 clients\nTTLT "), "{detail}");
 }

@@ -66,6 +66,7 @@ impl Place {
         command
             .current_dir(self.path())
             .env("XDG_CONFIG_HOME", self.path().join("config"))
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
             .env_remove("OPENAI_API_KEY")
             .env_remove("LLMETER_LOG")
             .env_remove("LLMETER_DISABLE_ALL_PROGRESS_BARS")

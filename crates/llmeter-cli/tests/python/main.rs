@@ -25,6 +25,7 @@ mod payloads;
 mod python_llmeter;
 mod s3;
 mod scripts;
+mod viewer;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

@@ -116,6 +116,14 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
     read_within(open(path)?, limit)
 }
 
+/// As [`read`], but follows no link.
+///
+/// # Errors
+/// As [`read`], and if it is a link.
+pub(crate) fn read_unlinked(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
+    read_within(open_unlinked(path)?, limit)
+}
+
 /// Reads a text of at most [`MAX_TEXT_FILE`] bytes; as [`open`].
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::LoadTestResult;
 use super::compare::{PAYLOAD_DIGEST, payload_digest};
@@ -29,6 +29,11 @@ impl Baselines {
         Self {
             folder: folder.into().join(FOLDER),
         }
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Keeps a run, or a load test, as a baseline of this name. Gives its folder.
@@ -158,7 +163,7 @@ fn exists(place: &PathBuf) -> Result<bool> {
 }
 
 /// Temporary folders are the user's alone; a baseline is like other folders.
-fn readable(folder: &std::path::Path) -> Result<()> {
+fn readable(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -201,7 +206,7 @@ mod tests {
     use crate::experiment::Measured;
     use crate::result::RunSummary;
 
-    fn run(folder: &std::path::Path) -> Location {
+    fn run(folder: &Path) -> Location {
         let response = InvocationResponse {
             id: Some("a".into()),
             response_text: Some("secret text".into()),

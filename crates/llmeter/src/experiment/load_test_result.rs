@@ -56,7 +56,7 @@ pub(crate) fn of_clients(clients: usize) -> String {
     }
 }
 
-fn is_level_name(name: &str) -> bool {
+pub(crate) fn is_level_name(name: &str) -> bool {
     let clients = name.strip_suffix(LEVEL).unwrap_or_default();
     clients.len() >= 5 && clients.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -12,14 +12,17 @@ mod load_test;
 mod load_test_result;
 mod repeat;
 
+pub(crate) use ab::PLAN_FILE as AB_FILE;
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
 pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
+pub(crate) use heatmap::GRID_FILE as HEATMAP_FILE;
 pub use heatmap::{
     HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
 };
 pub use knee::{Knee, knee};
 pub use load_test::LoadTest;
 pub use load_test_result::{LoadTestResult, TestEnd};
-pub(crate) use load_test_result::{level_name, of_clients};
+pub(crate) use load_test_result::{is_level_name, level_name, of_clients};
+pub(crate) use repeat::is_repeat_name;
 pub use repeat::{Repeat, RepeatResult};

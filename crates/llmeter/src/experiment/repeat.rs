@@ -300,7 +300,7 @@ fn latency_of(key: &str) -> Option<fn(&InvocationResponse) -> Option<f64>> {
     }
 }
 
-fn is_repeat_name(name: &str) -> bool {
+pub(crate) fn is_repeat_name(name: &str) -> bool {
     let number = name.strip_suffix(REPEAT).unwrap_or_default();
     number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -84,6 +84,7 @@ fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize)
         .iter()
         .for_each(|note| text.push_str(note));
     intervals::latencies(text, &known, width);
+    super::terminal::distributions(text, result, width);
 }
 
 /// The latencies of a run that have values, in the order of the table, by what the field calls them.

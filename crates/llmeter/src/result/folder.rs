@@ -172,6 +172,12 @@ impl RunFolder {
         names.any(|name| file::is_taken(&path.join(name)))
     }
 
+    /// Whether a run of this or another process writes to a folder of this machine at this moment; `None`
+    /// where the file system cannot tell.
+    pub fn is_being_written(path: impl AsRef<Path>) -> Option<bool> {
+        local_folder::is_locked(path.as_ref())
+    }
+
     /// A folder in the cloud that is claimed.
     fn of_claim(location: &Location) -> Result<Self> {
         Self::existing(location).inspect_err(|_| {

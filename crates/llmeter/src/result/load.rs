@@ -193,7 +193,7 @@ impl Lines {
 
 /// What a summary can know from `run_config.json`, whose endpoint is an envelope or, in files
 /// from before 0.2.0, a flat object.
-fn configured(config: &Object) -> Object {
+pub(crate) fn configured(config: &Object) -> Object {
     let mut known = Object::new();
     let mut take = |from: &Object, names: &[&str]| {
         for name in names {

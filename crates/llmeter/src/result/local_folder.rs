@@ -3,10 +3,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 use crate::storage::delete;
 use crate::{Error, Result};
+
+/// Attempts to lock a folder, and the time between them: whoever asks [`is_locked`] has it for a moment.
+const LOCK_ATTEMPTS: u32 = 4;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What marks a folder as taken until the file's real content comes.
 const CLAIM: &[u8] = b"{}";
@@ -47,10 +52,24 @@ fn lock(path: &Path) -> Result<Option<File>, WouldBlock> {
     let Ok(folder) = File::open(path) else {
         return Ok(None);
     };
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
-        Err(TryLockError::WouldBlock) => Err(WouldBlock),
-        Err(TryLockError::Error(_)) => Ok(None),
+    for attempt in 1.. {
+        match folder.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if attempt == LOCK_ATTEMPTS => return Err(WouldBlock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+    Ok(Some(folder))
+}
+
+/// Whether a run has a folder at this moment; `None` where that cannot be told.
+pub(super) fn is_locked(path: &Path) -> Option<bool> {
+    let folder = File::open(path).ok()?;
+    match folder.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
     }
 }
 

@@ -22,6 +22,8 @@ mod responses_file;
 mod run_result;
 mod run_summary;
 mod saved_folder;
+#[cfg(feature = "view")]
+mod tail;
 mod unwritten;
 
 use crate::saved::json;
@@ -29,14 +31,19 @@ pub use callback_failure::CallbackFailure;
 pub use failures::FailureGroup;
 pub(crate) use failures::FailureTally;
 pub use find::find_runs;
-pub(crate) use folder::{CONFIG_FILE, PAYLOAD_FILE, payload_lines};
+pub(crate) use find::{FoundFile, FoundFolder, find_folders};
+pub(crate) use folder::{
+    CONFIG_FILE, PAYLOAD_FILE, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE, payload_lines,
+};
 pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
-pub(crate) use load::each_response as read_responses_of;
+pub(crate) use load::{configured, each_response as read_responses_of};
 pub use mirror::staging_folders;
 pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;
+#[cfg(feature = "view")]
+pub(crate) use tail::{Followed, ResponsesTail};
 pub use unwritten::Unwritten;

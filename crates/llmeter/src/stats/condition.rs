@@ -99,6 +99,12 @@ impl Comparator {
 #[error("{0}")]
 pub struct ConditionError(String);
 
+impl ConditionError {
+    pub(crate) fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
 impl Condition {
     /// The figure.
     pub fn figure(&self) -> &Figure {

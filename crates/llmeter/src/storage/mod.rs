@@ -42,5 +42,16 @@ pub(crate) use location::Usable;
 
 pub(crate) use store::{ObjectVersion, Store};
 
+/// An object below a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundObject {
+    /// Its name below the URL.
+    pub(crate) name: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
+}
+
 #[cfg(test)]
 mod tests;

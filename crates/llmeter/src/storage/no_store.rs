@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::path::Path;
 
-use super::CloudUrl;
+use super::{CloudUrl, FoundObject};
 use crate::{Error, Result};
 
 #[derive(Clone)]
@@ -52,6 +52,10 @@ impl Store {
     }
 
     pub(crate) async fn list(&self, _: &str) -> Result<Vec<String>> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn list_below(&self) -> Result<Vec<FoundObject>> {
         match self.0 {}
     }
 

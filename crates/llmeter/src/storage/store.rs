@@ -14,7 +14,7 @@ use object_store::{
 
 use super::buckets::{self, StoreSecrets};
 use super::limits::TIMEOUT;
-use super::{CloudUrl, reason};
+use super::{CloudUrl, FoundObject, reason};
 use crate::base::file::{FileProblem, MAX_DATA_FILE};
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ const MAX_PARTS: u64 = 9_000;
 /// Pieces that are on their way at a time: each has to arrive within a request's time limit, also
 /// over a slow network.
 const CONCURRENT_PARTS: usize = 1;
+/// Objects that are listed below a URL at most.
+const MAX_LISTED: usize = 1_000_000;
 
 /// What tells whether an object was written again.
 #[derive(Clone)]
@@ -270,6 +272,39 @@ impl Store {
         names.sort();
         names.dedup();
         Ok(names)
+    }
+
+    /// Every object below the URL, at any depth.
+    pub(crate) async fn list_below(&self) -> Result<Vec<FoundObject>> {
+        let failed = |reason: String| Error::Storage {
+            action: "listing",
+            location: self.url.to_string(),
+            reason,
+        };
+        let key = self.key("")?;
+        let mut listed = self.bucket.list(Some(&key));
+        let mut found = Vec::new();
+        loop {
+            let next = tokio::time::timeout(TIMEOUT, listed.try_next()).await;
+            let next =
+                next.map_err(|_| failed(format!("timed out after {} s", TIMEOUT.as_secs())))?;
+            let Some(object) = next.map_err(|error| self.failed("listing", "", &error))? else {
+                return Ok(found);
+            };
+            let Some(parts) = object.location.prefix_match(&key) else {
+                continue;
+            };
+            if found.len() == MAX_LISTED {
+                return Err(failed(format!("there are more than {MAX_LISTED} objects")));
+            }
+            let name: Vec<_> = parts.map(|part| part.as_ref().to_owned()).collect();
+            let nanoseconds = object.last_modified.timestamp_nanos_opt();
+            found.push(FoundObject {
+                name: name.join("/"),
+                size: object.size,
+                modified: nanoseconds.unwrap_or_default(),
+            });
+        }
     }
 
     /// Whether there is an object below `name`.

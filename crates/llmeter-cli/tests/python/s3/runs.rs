@@ -82,6 +82,17 @@ fn a_run_has_the_files_of_a_local_one() {
         );
     }
 
+    let listed = s3.llmeter(["list", "s3://results/some team", "--format", "json"]);
+    let listed: Value = serde_json::from_str(&listed.exits(0).out).unwrap();
+    let names: Vec<_> = listed.as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 1, "{listed}");
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["state"]),
+        (&"runs/it".into(), &"complete".into())
+    );
+    assert_eq!(listed[0]["path"], place);
+    assert_eq!(listed[0]["figures"]["total_requests"], 24);
+
     let again = s3.llmeter(["run", "--from", place, "--run-name", "again", "--quiet"]);
     let again = again.exits(0);
     let copy = "files: s3://results/some team/runs/again\n";

@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use self::result::PLAN_FILE;
 pub use self::result::{AbComparison, AbEnd, AbPlan, AbResult, AbVariantPlan};
 use super::load_test::remaining;
 use crate::base::error::{Error, Result};

@@ -9,7 +9,7 @@ use crate::stats::{PairedAnalysis, analyse_pairs};
 use crate::storage::Location;
 
 /// What the test was, in its folder.
-const PLAN_FILE: &str = "ab.json";
+pub(crate) const PLAN_FILE: &str = "ab.json";
 
 /// What a test was to do, as `ab.json` has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use crate::saved::json;
 use crate::storage::Location;
 
 /// The combinations of a heatmap's payloads, in its run folder.
-pub(super) const GRID_FILE: &str = "heatmap.json";
+pub(crate) const GRID_FILE: &str = "heatmap.json";
 
 /// The outcome of a heatmap: one run over all combinations.
 #[derive(Debug, Clone)]

@@ -72,7 +72,7 @@ impl Interval {
     }
 
     /// [`of_percentile`](Self::of_percentile) for each of several percentiles.
-    pub(super) fn of_percentiles(
+    pub(crate) fn of_percentiles(
         values: &[f64],
         percentiles: &[Percentile],
         level: f64,
