@@ -23,20 +23,21 @@ pub(crate) enum Profile {
 
 /// Builds the command line and returns its path.
 pub(crate) fn build_llmeter(profile: Profile) -> Result<PathBuf> {
-    build("llmeter-cli", "llmeter", profile)
+    build("llmeter", profile)
 }
 
 /// Builds these commands, some of which are measured themselves, and returns their path.
 pub(crate) fn build_xtask(profile: Profile) -> Result<PathBuf> {
-    build("xtask", "xtask", profile)
+    build("xtask", profile)
 }
 
-fn build(package: &str, program: &str, profile: Profile) -> Result<PathBuf> {
+fn build(program: &str, profile: Profile) -> Result<PathBuf> {
     let (flag, folder) = match profile {
         Profile::Dev => (None, "debug"),
         Profile::Release => (Some("--release"), "release"),
     };
-    let build = ["build", "--quiet", "--package", package];
+    // With the features of the workspace, as tests are built: nothing is built twice.
+    let build = ["build", "--quiet", "--workspace", "--bin", program];
     run(cargo(&workspace_root()?).args(build).args(flag))?;
     // This program is in the folder of its own profile.
     let this = std::env::current_exe()?;

@@ -94,7 +94,6 @@ pub struct Builder {
     respond: Box<Respond>,
     around_writes: Box<AroundWrites>,
     reading: Reading,
-    #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
@@ -143,7 +142,6 @@ impl ScriptedServer {
             respond: Box::new(respond),
             around_writes: Box::new(|write| write()),
             reading: Reading::Http,
-            #[cfg(feature = "tls")]
             tls: None,
         }
     }
@@ -228,7 +226,6 @@ impl Builder {
     }
 
     /// Speaks TLS. A client that leaves during the handshake is forgotten.
-    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config);
@@ -288,7 +285,6 @@ impl Builder {
 
 impl Shared {
     fn serve(&self, socket: Socket) -> io::Result<()> {
-        #[cfg(feature = "tls")]
         let socket = match &self.settings.tls {
             Some(config) => socket.encrypted(config)?,
             None => socket,

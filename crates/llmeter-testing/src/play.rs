@@ -18,12 +18,10 @@ pub(crate) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    #[cfg(feature = "tls")]
     Tls(Box<rustls::StreamOwned<rustls::ServerConnection, TcpStream>>),
 }
 
 impl Socket {
-    #[cfg(feature = "tls")]
     pub(crate) fn encrypted(
         self,
         config: &std::sync::Arc<rustls::ServerConfig>,
@@ -43,7 +41,6 @@ impl Socket {
             Self::Tcp(stream) => stream.into(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.into(),
-            #[cfg(feature = "tls")]
             Self::Tls(stream) => (&stream.sock).into(),
         }
     }
@@ -67,7 +64,6 @@ impl Socket {
             Self::Tcp(stream) => stream.write_all(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.write_all(bytes),
-            #[cfg(feature = "tls")]
             Self::Tls(stream) => {
                 stream.write_all(bytes)?;
                 stream.flush()
@@ -127,7 +123,6 @@ impl Read for Socket {
             Self::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
             Self::Unix(stream) => stream.read(buffer),
-            #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.read(buffer),
         }
     }
