@@ -71,7 +71,8 @@ def opens(page):
     page.get_by_role("link", name="fast").click()
     page.wait_for_load_state()
     assert "/report/" in page.url, page.url
-    assert page.inner_text("body").strip()
+    expect(page.locator(".chart svg.main-svg").first).to_be_visible()
+    assert page.evaluate("self.origin") == "null", "a report has no origin"
     page.go_back()
     expect(page.locator("tbody tr")).not_to_have_count(0)
 
@@ -81,6 +82,10 @@ def compares(page):
     expect(button).to_be_disabled()
     for name in ["fast", "slow"]:
         page.get_by_role("checkbox", name=f"Compare {name}").check()
+    page.get_by_role("checkbox", name="Compare test").check()
+    expect(button).to_be_disabled()
+    expect(page.locator("#why")).to_have_text("Only runs, or only load tests, are compared.")
+    page.get_by_role("checkbox", name="Compare test").uncheck()
     expect(button).to_have_text("Compare 2")
     button.click()
     page.wait_for_load_state()
@@ -100,10 +105,15 @@ def follows(page, screenshots):
     expect(page.locator("h1")).to_have_text("live")
     expect(page.locator("#state")).to_have_text("running", timeout=SEEN)
     expect(page.locator("#throughput svg path.one")).to_have_count(1, timeout=SEEN)
-    expect(page.locator("#latency svg path.two")).to_have_count(1, timeout=SEEN)
+    expect(page.locator("#ttft svg path.two")).to_have_count(1, timeout=SEEN)
     before = page.locator("#done").inner_text()
     expect(page.locator("#done")).not_to_have_text(before, timeout=SEEN)
-    page.screenshot(path=screenshots / "live.png", full_page=True)
+    page.screenshot(path=screenshots / "live-1280.png", full_page=True)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(color_scheme="dark")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390, f"the page is {wide} wide at 390"
+    page.screenshot(path=screenshots / "live-390-dark.png", full_page=True)
     print("following", flush=True)
     expect(page.get_by_role("link", name="Open the report")).to_be_visible(timeout=SEEN)
     expect(page.locator("#state")).not_to_have_text("running")
@@ -133,16 +143,20 @@ def main():
         page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda sent: urlsplit(sent.url).netloc in (own, "") or wrong.append(sent.url))
-        page.goto(url)
-        lists(page)
-        filters(page)
-        sorts(page)
-        opens(page)
-        compares(page)
-        shoot(browser, url, screenshots)
-        print("ready", flush=True)
-        sys.stdin.readline()
-        done = follows(page, screenshots)
+        try:
+            page.goto(url)
+            lists(page)
+            filters(page)
+            sorts(page)
+            opens(page)
+            compares(page)
+            shoot(browser, url, screenshots)
+            print("ready", flush=True)
+            sys.stdin.readline()
+            done = follows(page, screenshots)
+        finally:
+            # Mostly the reason for whatever else went wrong.
+            print("".join(f"the browser said: {one}\n" for one in wrong), file=sys.stderr, end="")
         print(f"seen {done}", flush=True)
     assert not wrong, wrong
 

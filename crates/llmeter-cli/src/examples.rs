@@ -176,9 +176,9 @@ Examples:
   llmeter list runs --format csv > runs.csv
       A line for each run, those of experiments included.
 
-Of an experiment the figures are those of its runs, from the smallest to the largest. The last column is the
-verdict, or how far a run came: running, interrupted, broken (killed), unreadable. What the files of a
-folder say is kept in the user's cache folder, so that the next list is fast.";
+Of an experiment the figures are those of its runs, from the smallest to the largest. The last column
+is the verdict, or how far a run came: running, interrupted, broken (killed), unreadable. What the
+files say is kept in the user's cache folder, so that the next list is fast.";
 
 pub(crate) const VIEW_EXAMPLES: &str = "\
 Examples:
@@ -189,9 +189,9 @@ Examples:
   llmeter run … --view
       The page with the run that begins.
 
-The page lists, filters and sorts, opens reports, compares the ticked runs, and follows runs in progress, also
-those of other processes. It is served at 127.0.0.1 only, and its address has a secret: whoever knows
-that sees the runs. From another machine: ssh -L 8080:127.0.0.1:8080 HOST.";
+The page lists, filters and sorts, opens reports, compares the ticked runs, and follows runs in
+progress, also those of other processes. It is served at 127.0.0.1 only, and its address has a secret:
+whoever knows that sees the runs. From another machine: ssh -L 8080:127.0.0.1:8080 HOST.";
 
 pub(crate) const SHOW_EXAMPLES: &str = "\
 Examples:

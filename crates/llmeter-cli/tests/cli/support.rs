@@ -207,6 +207,13 @@ impl Said {
         }
     }
 
+    /// What an experiment printed before it said where its folder is.
+    #[track_caller]
+    pub(crate) fn before_saved(&self) -> &str {
+        let (before, _) = self.out.split_once("Saved in ").unwrap();
+        before
+    }
+
     /// Standard output as a JSON object.
     #[track_caller]
     pub(crate) fn object(&self) -> Map<String, Value> {

@@ -18,7 +18,7 @@ use super::follow::follow;
 use super::guard::{Guard, NO_POLICY, OWN_POLICY, REPORT_POLICY, harden};
 use super::made::{MAX_COMPARED, Reports};
 use super::shelf::Shelf;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::catalog::{Entry, Filter};
 use crate::stats::Condition;
 use crate::storage::Location;
@@ -112,7 +112,14 @@ impl Answers {
                 .inside(path, uri.query().unwrap_or_default())
                 .await
                 .unwrap_or_else(|reason| {
-                    Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, reason.to_string())
+                    let status = match reason {
+                        // What was asked for cannot be, as a comparison of a run with a load test.
+                        Error::Invalid { .. } | Error::Field { .. } | Error::NotARun { .. } => {
+                            StatusCode::BAD_REQUEST
+                        }
+                        _ => StatusCode::INTERNAL_SERVER_ERROR,
+                    };
+                    Answer::refusal(status, reason.to_string())
                 }),
         };
         let mut response = Response::new(answer.body);
@@ -169,8 +176,9 @@ impl Answers {
 
     async fn list(&self, query: &str) -> Result<Answer> {
         let mut filter = Filter::default();
-        let pairs = form_urlencoded::parse(query.as_bytes());
-        let wanted = pairs.filter(|(name, value)| name == "where" && !value.trim().is_empty());
+        let pairs = || form_urlencoded::parse(query.as_bytes());
+        let seen = pairs().find(|(name, _)| name == "seen");
+        let wanted = pairs().filter(|(name, value)| name == "where" && !value.trim().is_empty());
         for (_, text) in wanted.take(MAX_CONDITIONS) {
             let condition = text.parse::<Condition>().and_then(|condition| {
                 condition.check_of_run(false)?;
@@ -185,11 +193,8 @@ impl Answers {
             }
         }
         let found = self.shelf.found().await?;
-        Ok(Answer::new(
-            StatusCode::OK,
-            JSON,
-            found.to_json(&filter).to_string(),
-        ))
+        let list = found.to_json(&filter, seen.as_ref().map_or("", |(_, seen)| seen));
+        Ok(Answer::new(StatusCode::OK, JSON, list))
     }
 
     async fn compare(&self, query: &str) -> Result<Answer> {

@@ -15,14 +15,16 @@ use crate::report::is_listed;
 use crate::result::RUN_FILES;
 use crate::storage::Location;
 
-/// Seconds for which what was found is not looked for again.
+/// Seconds for which what was found is not looked for again, or so many times what looking took.
 const FRESH: f64 = 1.0;
+const FRESH_FACTOR: f64 = 10.0;
 
 /// The runs below the viewer's folder. A run is opened by its id, which only a run that was found has.
 pub(super) struct Shelf {
     folder: Location,
     cache: Option<PathBuf>,
-    found: tokio::sync::Mutex<Option<(Stamp, Arc<Found>)>>,
+    /// With the time at which it was found, and how many seconds that took.
+    found: tokio::sync::Mutex<Option<(Stamp, f64, Arc<Found>)>>,
 }
 
 /// What was found.
@@ -44,11 +46,12 @@ impl Shelf {
     /// What there is, as of a second ago or later. Whoever asks meanwhile waits for the same.
     pub(super) async fn found(&self) -> Result<Arc<Found>> {
         let mut found = self.found.lock().await;
-        if let Some((at, known)) = &*found
-            && clock::now().seconds_since(*at) < FRESH
+        if let Some((at, took, known)) = &*found
+            && clock::now().seconds_since(*at) < FRESH.max(took * FRESH_FACTOR)
         {
             return Ok(known.clone());
         }
+        let start = clock::now();
         let (folder, cache) = (self.folder.clone(), self.cache.clone());
         let scanned = aside("scan", move || {
             // A folder that the first run makes.
@@ -64,7 +67,8 @@ impl Shelf {
             Ok(Arc::new(Found::new(catalog)))
         })
         .await?;
-        *found = Some((clock::now(), scanned.clone()));
+        let now = clock::now();
+        *found = Some((now, now.seconds_since(start), scanned.clone()));
         Ok(scanned)
     }
 
@@ -91,14 +95,21 @@ impl Found {
         Self { catalog, by_id }
     }
 
-    /// The list for the page.
-    pub(super) fn to_json(&self, filter: &Filter) -> Value {
+    /// The list for the page, with a version that tells lists apart; of the version that the page has already
+    /// nothing else.
+    pub(super) fn to_json(&self, filter: &Filter, seen: &str) -> String {
         let entries = self.catalog.entries.iter();
-        let entries = entries.filter(|entry| filter.admits(entry));
-        json!({
-            "folder": self.catalog.folder.to_string(),
-            "entries": entries.map(with_id).collect::<Vec<_>>(),
-        })
+        let entries: Vec<_> = entries
+            .filter(|entry| filter.admits(entry))
+            .map(with_id)
+            .collect();
+        let entries = Value::from(entries).to_string();
+        let version = digest(&entries);
+        if version == seen {
+            return json!({"version": version}).to_string();
+        }
+        let folder = Value::from(self.catalog.folder.to_string());
+        format!(r#"{{"version": "{version}", "folder": {folder}, "entries": {entries}}}"#)
     }
 }
 
@@ -111,12 +122,18 @@ fn with_id(entry: &Entry) -> Map<String, Value> {
     object
 }
 
-/// The id of an entry: what its path comes to by FNV-1a, so that it stays while the run stays where it is.
+/// The id of an entry, which it keeps while it stays where it is.
 fn id(entry: &Entry) -> String {
-    let bytes = entry.name.bytes();
-    let digest = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    digest(&entry.name)
+}
+
+/// FNV-1a, 64 bits.
+fn digest(text: &str) -> String {
+    let digest = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
+            (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("{digest:016x}")
 }
 

@@ -12,6 +12,8 @@ const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 /// Columns of a distribution, and the fewest that still show something.
 const COLUMNS: usize = 40;
 const MIN_COLUMNS: usize = 8;
+/// Columns for each square root of the number of values: with more, most columns would have a value or none.
+const PER_ROOT: f64 = 2.0;
 /// Fewer values are no distribution.
 const MIN_VALUES: usize = 20;
 
@@ -62,7 +64,11 @@ pub(in crate::report) fn distributions(text: &mut String, result: &RunResult, wi
         .max()
         .unwrap_or(0);
     // Label, ends, gaps and the mark of a logarithmic scale.
-    let columns = width.saturating_sub(label + low + high + 8).min(COLUMNS);
+    let most_values = drawn.iter().map(|(_, values)| values.len()).max();
+    let wanted = (most_values.unwrap_or(0) as f64).sqrt() * PER_ROOT;
+    let columns = width
+        .saturating_sub(label + low + high + 8)
+        .min((wanted as usize).clamp(MIN_COLUMNS, COLUMNS));
     if drawn.is_empty() || columns < MIN_COLUMNS {
         return;
     }
@@ -134,7 +140,7 @@ mod tests {
         assert_eq!(at(20), "");
         assert_eq!(
             at(usize::MAX).lines().nth(2).unwrap().chars().count(),
-            6 + 7 + 42 + 8 + 2
+            6 + 7 + 16 + 8 + 2
         );
     }
 }

@@ -4,6 +4,7 @@
 
 const PAGE = 200;
 const EVERY = 2000;
+const MOST = 8;
 
 const COLUMNS = [
   { key: "when", title: "When", value: (entry) => entry.started, show: (entry) => when(entry.started), down: true },
@@ -19,7 +20,7 @@ const COLUMNS = [
 ];
 
 const found = { entries: [], folder: "" };
-const view = { key: "when", down: true, shown: PAGE, ticked: new Set(), open: new Set(), drawn: "" };
+const view = { key: "when", down: true, shown: PAGE, ticked: new Set(), open: new Set(), seen: "" };
 const at = (id) => document.getElementById(id);
 
 function runsOf(entry) {
@@ -124,10 +125,16 @@ function name(entry, isInner) {
   return parts;
 }
 
+/** Runs are compared with runs, load tests with load tests. */
 function button() {
+  const all = found.entries.flatMap((entry) => [entry, ...(entry.runs || [])]);
+  const kinds = new Set(all.filter((entry) => view.ticked.has(entry.id)).map((entry) => entry.kind));
+  const isOne = kinds.size === 1 && (kinds.has("run") || kinds.has("load test"));
   const many = view.ticked.size;
-  at("compare").disabled = many < 2;
+  at("compare").disabled = many < 2 || many > MOST || !isOne;
   at("compare").textContent = many < 2 ? "Compare" : "Compare " + many;
+  at("why").textContent = many < 2 ? "" : many > MOST ? "At most " + MOST + " are compared."
+    : isOne ? "" : "Only runs, or only load tests, are compared.";
 }
 
 function heads() {
@@ -186,10 +193,11 @@ let asked = 0;
 async function look() {
   const number = ++asked;
   const where = at("where").value.trim();
-  const query = where ? "?" + where.split(/\s*(?:,|\band\b)\s*/).map((one) => "where=" + encodeURIComponent(one)).join("&") : "";
+  const conditions = where ? where.split(/\s*(?:,|\band\b)\s*/) : [];
+  const query = ["seen=" + view.seen, ...conditions.map((one) => "where=" + encodeURIComponent(one))].join("&");
   let answer;
   try {
-    const response = await fetch("runs.json" + query);
+    const response = await fetch("runs.json?" + query);
     if (!response.ok) throw new Error(await response.text());
     answer = await response.json();
   } catch (reason) {
@@ -200,9 +208,9 @@ async function look() {
   at("where-error").textContent = answer.error || "";
   at("where").setAttribute("aria-invalid", answer.error ? "true" : "false");
   if (answer.error) return;
-  const text = JSON.stringify(answer);
-  if (text === view.drawn) return;
-  view.drawn = text;
+  // What is drawn already.
+  if (!answer.entries) return;
+  view.seen = answer.version;
   Object.assign(found, answer);
   at("folder").textContent = found.folder;
   const ids = new Set(found.entries.flatMap((entry) => [entry.id, ...runsOf(entry).map((run) => run.id)]));

@@ -24,27 +24,28 @@ function drawn(name, attributes, ...children) {
   return made;
 }
 
-/** Round steps from 0 to a maximum. */
-function ticks(most, wanted) {
+/** Round steps from 0 to a maximum, or to the first beyond it. */
+function ticks(most, wanted, isBeyond) {
   const rough = most / wanted || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough * 0.999);
   const list = [];
-  for (let value = 0; value <= most * 1.0001; value += step) list.push(value);
+  const last = isBeyond ? most + step * 0.999 : most * 1.0001;
+  for (let value = 0; value <= last; value += step) list.push(value);
   return list;
 }
 
 /**
- * A chart over time. `lines` have a name, a class and a value for each slice; `marks` are counts that are drawn as
- * bars below.
+ * A chart over time: so many slices of so many seconds. `lines` have a name, a class and values of slices, and are
+ * drawn as a line or as bars.
  */
-function chart(place, length, lines, show, unit) {
+function chart(place, length, total, lines, show, unit) {
   const width = Math.max(280, place.clientWidth);
   const [height, left, right, top, bottom] = [200, 62, 10, 10, 24];
-  const slices = Math.max(2, ...lines.map((line) => line.values.length));
+  const slices = Math.max(2, total);
   const values = lines.flatMap((line) => line.values).filter((value) => typeof value === "number");
-  const steps = ticks(Math.max(...values, 0) * 1.05 || 1, 4);
-  const most = Math.max(steps[steps.length - 1], Math.max(...values, 0) * 1.05) || 1;
+  const steps = ticks(Math.max(...values, 0) || 1, 4, true);
+  const most = steps[steps.length - 1];
   const x = (slice) => left + ((slice + 0.5) / slices) * (width - left - right);
   const y = (value) => top + (1 - value / most) * (height - top - bottom);
   const svg = drawn("svg", { viewBox: "0 0 " + width + " " + height, width, height, role: "img" });
@@ -81,7 +82,7 @@ function chart(place, length, lines, show, unit) {
   });
   svg.setAttribute("aria-label", place.id + " over time; latest: " + latest.join(", "));
   const legend = element("p", { class: "legend" });
-  lines.forEach((line) => legend.append(element("span", { class: "key " + line.class }), line.name + " "));
+  lines.forEach((line) => legend.append(element("span", { class: "key " + line.class }), element("span", { class: "series" }, line.name)));
   const hint = element("span", { class: "hint" }, unit);
   legend.append(hint);
   svg.addEventListener("pointermove", (event) => {
@@ -112,25 +113,30 @@ function draw(state) {
   else if (state.duration) [bar.max, bar.value] = [state.duration, Math.min(state.duration, state.seconds)];
   at("done").textContent = count(state.recorded) + (total ? " of " + count(total) : "") + " requests"
     + (state.seconds ? ", " + time(state.seconds) : "") + (!total && state.duration ? " of " + time(state.duration) : "");
-  const about = [state.model, state.endpoint && "at " + state.endpoint, state.clients && state.clients + (state.clients === 1 ? " client" : " clients")];
+  const model = [state.model, state.endpoint && "at " + state.endpoint].filter(Boolean).join(" ");
+  const about = [model, state.clients && state.clients + (state.clients === 1 ? " client" : " clients")];
   at("about").textContent = about.filter(Boolean).join(", ");
   at("figures").replaceChildren(...FIGURES.flatMap(([label, key, show]) => {
     const value = state.figures[key];
     return typeof value === "number" ? [element("div", {}, element("dt", {}, label), element("dd", {}, show(value)))] : [];
   }));
   const series = state.series;
-  const hasFirst = series.ttft_p50.some((value) => value !== null);
-  const name = hasFirst ? "ttft" : "ttlt";
-  at("latency-title").textContent = hasFirst ? "Time to first token" : "Time to last token";
-  chart(at("throughput"), series.length, [{ name: "output tokens/s", class: "one", values: series.tokens }], digits, "by the time at which requests ended");
-  chart(at("latency"), series.length, [
-    { name: "p50", class: "one", values: series[name + "_p50"] },
-    { name: "p99", class: "two", values: series[name + "_p99"] },
-  ], time, "of each slice of " + time(series.length));
-  chart(at("requests"), series.length, [
-    { name: "failed", class: "bad", bars: true, values: series.failures.map((value) => value / series.length) },
-    { name: "successful/s", class: "one", values: series.requests },
-  ], digits, "per second");
+  // The last slice of a run in progress is not over.
+  const whole = (values) => (isOver || values.length < 2 ? values : values.slice(0, -1));
+  const [length, many, each] = [series.length, series.tokens.length, "in slices of " + time(series.length)];
+  const rate = (values) => whole(values.map((value) => value / length));
+  chart(at("throughput"), length, many, [{ name: "output tokens/s", class: "one", values: whole(series.tokens) }], digits, each);
+  const requests = [{ name: "successful/s", class: "one", values: whole(series.requests) }];
+  if (series.failures.some(Boolean)) requests.unshift({ name: "failed/s", class: "bad", bars: true, values: rate(series.failures) });
+  chart(at("requests"), length, many, requests, digits, "by the time at which they ended");
+  at("streaming").hidden = !series.ttft_p50.some((value) => value !== null);
+  for (const name of ["ttft", "ttlt"]) {
+    if (name === "ttft" && at("streaming").hidden) continue;
+    chart(at(name), length, many, [
+      { name: "p50", class: "one", values: series[name + "_p50"] },
+      { name: "p99", class: "two", values: series[name + "_p99"] },
+    ], time, each);
+  }
   at("report").hidden = !isOver || state.state === "gone";
 }
 
