@@ -55,6 +55,7 @@
 //! | `cloud` | run folders, payloads and files in S3, Google Cloud Storage and Azure Blob Storage |
 //! | `hf-tokenizers` | token counts by a Hugging Face `tokenizer.json` (`hf:FILE`) |
 //! | `mlflow` | runs logged to an MLflow tracking server |
+//! | `parquet` | requests of runs as a Parquet file |
 //! | `tiktoken` | token counts by OpenAI's encodings (`tiktoken:NAME`) |
 //! | `view` | the local viewer |
 

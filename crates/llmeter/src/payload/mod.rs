@@ -27,7 +27,7 @@ pub use load::{PayloadSource, load_payloads, load_payloads_with_sources};
 pub use media::{Media, MediaKind};
 pub(crate) use media_type::{DOCX, PPTX, XLSX};
 pub use media_type::{media_type_by_content, media_type_by_extension};
-pub(crate) use numbers::{marked_within, unmarked};
+pub(crate) use numbers::{end_of_value, marked, marked_within, unmarked};
 pub use numbers::{number_of, number_value, plain_numbers, read_json};
 pub use prompt::{ContentItem, Prompt};
 pub use prompt_source::PromptSource;

@@ -152,7 +152,7 @@ fn end_of_string(json: &[u8], start: usize) -> usize {
 }
 
 /// The place after the value that follows `start`, within an object.
-fn end_of_value(json: &[u8], start: usize) -> usize {
+pub(crate) fn end_of_value(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while let Some(byte) = json.get(at) {
         match byte {

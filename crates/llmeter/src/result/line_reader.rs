@@ -1,5 +1,7 @@
 //! A line of `responses.jsonl` as a response.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -40,8 +42,9 @@ pub(crate) struct LineReader {
     is_measuring: bool,
     /// What a line's id stands for as `payload_of`.
     heads: HashMap<String, Sent>,
-    payloads: HashSet<Arc<Payload>>,
-    prompts: HashSet<Arc<Value>>,
+    payloads: Sharing<Payload>,
+    prompts: Sharing<Value>,
+    plain: plain::Memory,
     unresolved: usize,
 }
 
@@ -49,6 +52,15 @@ impl LineReader {
     /// A reader that keeps everything.
     pub(crate) fn keeping_all() -> Self {
         Self::default()
+    }
+
+    /// A reader for responses that are not kept: it remembers of payloads only what lines refer to.
+    pub(crate) fn passing_on() -> Self {
+        Self {
+            payloads: Sharing::off(),
+            prompts: Sharing::off(),
+            ..Self::default()
+        }
     }
 
     /// A reader that leaves out texts and payloads.
@@ -65,30 +77,17 @@ impl LineReader {
     }
 
     pub(crate) fn read(&mut self, line: &[u8]) -> serde_json::Result<InvocationResponse> {
-        let seed = LineSeed {
-            is_measuring: self.is_measuring,
+        let kept = match self.is_measuring {
+            true => None,
+            false => Some((&mut self.payloads, &mut self.prompts)),
         };
-        let (mut response, payload_of) = json::read_with(line, |text| {
-            // Numbers of a payload may be none that Rust has.
-            let marked = match std::str::from_utf8(text) {
-                Ok(text) if !seed.is_measuring => marked_within(text, &SENT),
-                _ => Cow::Borrowed(""),
-            };
-            let text = match &marked {
-                Cow::Owned(marked) => marked.as_bytes(),
-                Cow::Borrowed(_) => text,
-            };
-            let mut deserializer = serde_json::Deserializer::from_slice(text);
-            let read = seed.deserialize(&mut deserializer)?;
-            deserializer.end()?;
-            Ok(read)
-        })?;
-        if self.is_measuring {
-            return Ok(response);
-        }
-        share(&mut self.payloads, &mut response.input_payload);
-        share(&mut self.prompts, &mut response.input_prompt);
-        if let Some(id) = payload_of {
+        let mut parts = match plain::read(line, &mut self.plain, kept) {
+            Some(parts) => parts,
+            None => self.parse(line)?,
+        };
+        let payload_of = parts.payload_of.take();
+        let mut response = parts.finished();
+        if let Some(id) = payload_of.filter(|_| !self.is_measuring) {
             if response.input_payload.is_some() {
                 let head = (
                     response.input_payload.clone(),
@@ -104,15 +103,95 @@ impl LineReader {
         }
         Ok(response)
     }
+
+    /// Reads any line.
+    fn parse(&mut self, line: &[u8]) -> serde_json::Result<LineParts> {
+        let seed = LineSeed {
+            is_measuring: self.is_measuring,
+        };
+        let mut parts = json::read_with(line, |text| {
+            // Numbers of a payload may be none that Rust has.
+            let marked = match std::str::from_utf8(text) {
+                Ok(text) if !seed.is_measuring => marked_within(text, &SENT),
+                _ => Cow::Borrowed(""),
+            };
+            let text = match &marked {
+                Cow::Owned(marked) => marked.as_bytes(),
+                Cow::Borrowed(_) => text,
+            };
+            let mut deserializer = serde_json::Deserializer::from_slice(text);
+            let read = seed.deserialize(&mut deserializer)?;
+            deserializer.end()?;
+            Ok(read)
+        })?;
+        self.payloads.share(&mut parts.response.input_payload);
+        self.prompts.share(&mut parts.response.input_prompt);
+        Ok(parts)
+    }
 }
 
-/// Replaces a value by an equal one that was there before.
-fn share<T: Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value: &mut Option<Arc<T>>) {
-    if let Some(value) = value {
-        match known.get(value) {
-            Some(shared) => value.clone_from(shared),
-            None => _ = known.insert(value.clone()),
+/// Values of which equal ones are kept once.
+#[derive(Debug)]
+struct Sharing<T> {
+    known: HashSet<Arc<T>>,
+    is_off: bool,
+}
+
+impl<T> Default for Sharing<T> {
+    fn default() -> Self {
+        Self {
+            known: HashSet::new(),
+            is_off: false,
         }
+    }
+}
+
+impl<T: Eq + std::hash::Hash> Sharing<T> {
+    fn off() -> Self {
+        Self {
+            is_off: true,
+            ..Self::default()
+        }
+    }
+
+    /// Replaces a value by an equal one that was there before.
+    fn share(&mut self, value: &mut Option<Arc<T>>) {
+        if let Some(value) = value.as_mut().filter(|_| !self.is_off) {
+            match self.known.get(value) {
+                Some(shared) => value.clone_from(shared),
+                None => _ = self.known.insert(value.clone()),
+            }
+        }
+    }
+}
+
+/// What a line says, before it is put together.
+#[derive(Debug, Default)]
+struct LineParts {
+    response: InvocationResponse,
+    /// Message, kind and phase.
+    failure: [Option<String>; 3],
+    extras: Map<String, Value>,
+    /// The id of the line that carries the payload.
+    payload_of: Option<String>,
+}
+
+impl LineParts {
+    fn finished(self) -> InvocationResponse {
+        let mut response = self.response;
+        let [message, kind, phase] = self.failure;
+        let status = response.detail.status;
+        response.error = message
+            .map(|message| Failure::from_file(message, kind.as_deref(), phase.as_deref(), status));
+        let mut extras = self.extras;
+        if !extras.is_empty() {
+            extras.append(&mut response.annotations);
+            response.annotations = extras;
+        }
+        if let Some(text) = &mut response.response_text {
+            text.shrink_to_fit();
+        }
+        response
     }
 }
 
@@ -121,54 +200,37 @@ struct LineSeed {
     is_measuring: bool,
 }
 
-/// A response, and the id of the line that carries its payload.
-type ReadLine = (InvocationResponse, Option<String>);
-
 impl<'de> DeserializeSeed<'de> for LineSeed {
-    type Value = ReadLine;
+    type Value = LineParts;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<ReadLine, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<LineParts, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for LineSeed {
-    type Value = ReadLine;
+    type Value = LineParts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a response as a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadLine, A::Error> {
-        let mut response = InvocationResponse::default();
-        let mut payload_of = None;
-        let mut failure = [None, None, None];
-        let mut extras = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LineParts, A::Error> {
+        let mut parts = LineParts::default();
         let mut expected = 0;
         while let Some(key) = map.next_key_seed(KeySeed { expected })? {
             match key {
                 Key::Field(index) => {
                     expected = index + 1;
-                    let slot = FIELDS[index].slot(&mut response);
-                    self.read_field(slot, &mut failure, &mut map)?;
+                    let slot = FIELDS[index].slot(&mut parts.response);
+                    self.read_field(slot, &mut parts.failure, &mut map)?;
                 }
-                Key::PayloadOf => payload_of = map.next_value()?,
+                Key::PayloadOf => parts.payload_of = map.next_value()?,
                 Key::Other(_) if self.is_measuring => _ = map.next_value::<IgnoredAny>()?,
-                Key::Other(key) => _ = extras.insert(key, map.next_value()?),
+                Key::Other(key) => _ = parts.extras.insert(key, map.next_value()?),
             }
         }
-        let [message, kind, phase] = failure;
-        let status = response.detail.status;
-        response.error = message
-            .map(|message| Failure::from_file(message, kind.as_deref(), phase.as_deref(), status));
-        if !extras.is_empty() {
-            extras.append(&mut response.annotations);
-            response.annotations = extras;
-        }
-        if let Some(text) = &mut response.response_text {
-            text.shrink_to_fit();
-        }
-        Ok((response, payload_of))
+        Ok(parts)
     }
 }
 

@@ -150,7 +150,7 @@ fn write_null(out: &mut Vec<u8>) {
 }
 
 /// Seconds with up to seven decimals, without spaces: this is most of a line.
-fn write_gaps(out: &mut Vec<u8>, gaps: &[f32]) {
+pub(crate) fn write_gaps(out: &mut Vec<u8>, gaps: &[f32]) {
     out.push(b'[');
     for (index, &gap) in gaps.iter().enumerate() {
         if index > 0 {

@@ -127,6 +127,7 @@ pub(crate) fn responses(location: &Location) -> Result<(Vec<InvocationResponse>,
     let mut responses = Vec::new();
     let findings = read_responses(&path, LineReader::keeping_all(), |response| {
         responses.push(response);
+        Ok(())
     })?;
     let warnings = findings.warnings(&location.join(RESPONSES_FILE));
     for warning in &warnings {
@@ -145,7 +146,23 @@ pub(crate) fn each_response(
     let Some(path) = folder.responses()? else {
         return Ok(Vec::new());
     };
-    let findings = read_responses(&path, LineReader::measuring(), |response| take(&response))?;
+    let findings = read_responses(&path, LineReader::measuring(), |response| {
+        take(&response);
+        Ok(())
+    })?;
+    Ok(findings.warnings(&location.join(RESPONSES_FILE)))
+}
+
+/// [`each_response`] with all that lines have, as long as they are taken.
+pub(crate) fn each_whole_response(
+    location: &Location,
+    take: impl FnMut(InvocationResponse) -> Result<()>,
+) -> Result<Vec<String>> {
+    let folder = SavedFolder::open(location)?;
+    let Some(path) = folder.responses()? else {
+        return Ok(Vec::new());
+    };
+    let findings = read_responses(&path, LineReader::passing_on(), take)?;
     Ok(findings.warnings(&location.join(RESPONSES_FILE)))
 }
 
@@ -175,6 +192,7 @@ impl Lines {
             if keep {
                 self.kept.push(response);
             }
+            Ok(())
         })?;
         warnings.extend(findings.warnings(shown));
         self.total = findings.lines();

@@ -28,6 +28,7 @@ mod unwritten;
 
 use crate::saved::json;
 pub use callback_failure::CallbackFailure;
+pub(crate) use datetime::to_text as time_text;
 pub use failures::FailureGroup;
 pub(crate) use failures::FailureTally;
 pub use find::find_runs;
@@ -38,7 +39,8 @@ pub(crate) use folder::{
 pub use folder::{OWN_CONFIG_FILE, RUN_FILES, RunFolder};
 pub use line_reader::response_from_json;
 pub use line_writer::response_to_json;
-pub(crate) use load::{configured, each_response as read_responses_of};
+pub(crate) use line_writer::write_gaps;
+pub(crate) use load::{configured, each_response as read_responses_of, each_whole_response};
 pub use mirror::staging_folders;
 pub use quality::{MeasurementQuality, Spread, Verdict};
 pub use responses_file::ResponsesWriter;

@@ -141,11 +141,12 @@ impl Findings {
     }
 }
 
-/// Reads the responses of a file one by one; lines that cannot be read are skipped and counted.
+/// Reads the responses of a file one by one, as long as they are taken; lines that cannot be read are
+/// skipped and counted.
 pub(crate) fn read_responses(
     path: &Path,
     mut reader: LineReader,
-    mut each: impl FnMut(InvocationResponse),
+    mut each: impl FnMut(InvocationResponse) -> Result<()>,
 ) -> Result<Findings> {
     let file = file::open(path).map_err(Error::io("reading", path))?;
     let mut file = BufReader::with_capacity(BUFFER, file);
@@ -175,7 +176,7 @@ pub(crate) fn read_responses(
             continue;
         }
         match reader.read(&line) {
-            Ok(response) => each(response),
+            Ok(response) => each(response)?,
             Err(error) => {
                 findings.broken += 1;
                 findings

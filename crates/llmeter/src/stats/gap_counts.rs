@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxBuildHasher;
+
 use super::exact_sum::ratio;
 use super::measure::{GAP_STEPS, gap_steps};
 use super::percentile::Percentile;
@@ -13,7 +15,7 @@ use super::summary::Number;
 /// different ones than it has gaps: figures are exact, and memory hardly grows with the run.
 #[derive(Debug, Default)]
 pub(crate) struct ItlCounts {
-    counts: HashMap<i64, u64>,
+    counts: HashMap<i64, u64, FxBuildHasher>,
     total: u64,
     sum: i128,
 }

@@ -50,6 +50,8 @@ mod payload_builders;
 mod python_interop;
 #[cfg(unix)]
 mod repeat;
+#[cfg(feature = "parquet")]
+mod request_tables;
 mod runs;
 mod schema;
 #[cfg(unix)]

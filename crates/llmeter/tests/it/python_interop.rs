@@ -78,7 +78,7 @@ fn answer(index: u64, payload: &Arc<Payload>) -> InvocationResponse {
 }
 
 /// Writes a folder as a run does, and gives what the run would return.
-fn write_run(path: &Path, failed: u64, total_test_time: f64) -> RunResult {
+pub(crate) fn write_run(path: &Path, failed: u64, total_test_time: f64) -> RunResult {
     let folder = RunFolder::create(path, false).unwrap();
     let payloads = payloads();
     folder
@@ -150,7 +150,7 @@ fn the_python_system_reads_our_folders() {
 }
 
 /// What a script prints, if there is a Python to run it.
-fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> Option<String> {
+pub(crate) fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let Some(python) = set("LLMETER_TEST_PYTHON") else {
         let missing = "LLMETER_TEST_PYTHON names no Python; `cargo xtask test` makes one";
