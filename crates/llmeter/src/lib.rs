@@ -40,7 +40,7 @@
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`experiment`] | several runs that answer one question |
 //! | [`catalog`] | which runs and experiments there are below a folder |
-//! | [`report`] | results as text and charts |
+//! | [`report`] | results as text, tables, charts and pages |
 //! | [`export`] | results in the forms of other tools |
 //! | `view` | a local page with the runs below a folder |
 //!

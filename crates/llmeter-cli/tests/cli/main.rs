@@ -36,6 +36,7 @@ mod probe;
 mod progress;
 mod proxies;
 mod repeat;
+mod report;
 mod run;
 mod s3_servers;
 mod sagemaker_costs;

@@ -44,7 +44,7 @@ pub(super) fn slo_rows(result: &RunResult) -> Vec<[String; 2]> {
 }
 
 /// `98.5 %, 12.3 per second`.
-pub(super) fn goodput(stats: &Stats) -> Option<String> {
+fn goodput(stats: &Stats) -> Option<String> {
     let steady = stats.steady_goodput.filter(|_| stats.steady_rates);
     let (share, rate, interval) = match steady {
         Some(rate) => (
