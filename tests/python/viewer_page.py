@@ -10,9 +10,8 @@ import pathlib
 import sys
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect, sync_playwright
-
 from browser import launched
+from playwright.sync_api import expect, sync_playwright
 
 SEEN = 60_000
 

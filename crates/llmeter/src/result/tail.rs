@@ -134,11 +134,11 @@ impl ResponsesTail {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            return Ok(match std::fs::symlink_metadata(&self.path) {
+            Ok(match std::fs::symlink_metadata(&self.path) {
                 Ok(now) => (now.dev(), now.ino()) != (known.dev(), known.ino()),
                 Err(error) if error.kind() == ErrorKind::NotFound => true,
                 Err(error) => return Err(error),
-            });
+            })
         }
         #[cfg(not(unix))]
         Ok(false)
