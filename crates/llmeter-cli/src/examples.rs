@@ -175,6 +175,19 @@ Examples:
 Run folders of the Python package llmeter (0.1.12 and 0.2.0) can be shown as well, and so can
 folders of runs that were interrupted or killed.";
 
+pub(crate) const REPORT_EXAMPLES: &str = "\
+Examples:
+  llmeter report runs/20260102-0304
+      A page with charts, runs/20260102-0304/llmeter-report.html. It opens in any browser, without a network.
+  llmeter report runs/before runs/after --output report.html
+      Both runs in the same charts, and how the second differs from the first.
+  llmeter report runs/20260102-0304 --format md > report.md
+      The tables, for a wiki or a comment.
+  llmeter report runs/20260102-0304 --format png --output charts
+      Each chart as an image.
+  llmeter report runs/20260102-0304 --format parquet --output requests.parquet
+      A row for each request, for pandas, polars or DuckDB.";
+
 pub(crate) const COMPARE_EXAMPLES: &str = "\
 Examples:
   llmeter compare runs/before runs/after

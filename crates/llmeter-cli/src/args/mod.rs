@@ -8,6 +8,7 @@ mod heatmap;
 mod load_test;
 mod payload;
 mod probe;
+mod report;
 mod run;
 mod simulate;
 
@@ -28,6 +29,7 @@ pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
 
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Payload(Box<PayloadCommandArguments>),
     /// Print the summary of a run folder
     Show(Box<ShowArguments>),
+    /// Write a report with charts: one page for a browser, or Markdown or JSON
+    Report(ReportArguments),
     /// Compare runs or load tests, and tell differences from chance
     Compare(CompareArguments),
     /// Keep runs to compare with

@@ -18,6 +18,7 @@ mod mlflow;
 mod payload;
 mod probe;
 mod repeat;
+mod report;
 mod run;
 mod show;
 mod simulate;
@@ -42,6 +43,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Show(arguments) => show::show(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),

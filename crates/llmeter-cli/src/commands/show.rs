@@ -68,7 +68,7 @@ pub(super) fn load(folder: &Location) -> Result<RunResult> {
 }
 
 /// Adds which run folders there are in a folder that is none itself.
-fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
+pub(super) fn with_hint(reason: Error, folder: &Location) -> anyhow::Error {
     let Some(folder) = folder.local_path() else {
         return reason.into();
     };

@@ -315,7 +315,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "load-test",
     "heatmap",
@@ -324,6 +324,7 @@ const COMMANDS: [&str; 16] = [
     "probe",
     "payload",
     "show",
+    "report",
     "compare",
     "baseline",
     "cost",

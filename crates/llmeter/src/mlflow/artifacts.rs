@@ -1,4 +1,4 @@
-//! A run's files and charts, taken to where the server keeps artifacts.
+//! A run's files and its report, taken to where the server keeps artifacts.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,18 @@ use super::MlflowError;
 use super::rest::{ARTIFACTS, Body, Server};
 use crate::RunResult;
 use crate::base::file::{self, Access};
-use crate::report::charts;
+use crate::report::{self, Report};
 use crate::result::RUN_FILES;
 use crate::storage::Location;
 
 const UPLOADING: &str = "uploading artifacts";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
+/// The report among the artifacts.
+const REPORT: &str = "report.html";
 
-/// Uploads the run folder's files and the charts of its latencies. A run in memory has no files;
-/// one that kept no responses has no charts.
+/// Uploads the run folder's files and its report, a page. A run in memory has no files; the report of one that
+/// kept no responses has no charts of single values.
 ///
 /// # Errors
 /// If a file cannot be read, or the server does not take it.
@@ -30,16 +32,9 @@ pub(super) async fn upload(
     if let Some(folder) = &result.summary.output_path {
         upload_files(server, &store, folder).await?;
     }
-    let figure = charts::latency_figure(result).map(|figure| figure.to_string());
-    let page = charts::latency_page(result);
-    let drawn = [("latency.json", figure, JSON), ("latency.html", page, HTML)];
-    for (name, chart, kind) in drawn {
-        if let Some(chart) = chart {
-            let body = Body::Bytes(chart.into_bytes(), kind);
-            store.put(server, &["charts", name], body).await?;
-        }
-    }
-    Ok(())
+    let page = report::html(&Report::of_run(result));
+    let body = Body::Bytes(page.into_bytes(), HTML);
+    store.put(server, &[REPORT], body).await
 }
 
 /// Uploads the files that are there. In the cloud, the responses of a run are whole only after its

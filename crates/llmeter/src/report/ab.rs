@@ -27,6 +27,19 @@ pub fn ab(test: &AbResult) -> String {
 /// [`ab`] in at most so many columns, as far as that can be.
 pub fn ab_within(test: &AbResult, width: usize) -> String {
     let mut text = String::new();
+    table(&mut text, &variant_rows(test), width);
+    let metrics = metrics(test);
+    for at in 1..test.plan.variants.len() {
+        text.push('\n');
+        table(&mut text, &difference_rows(test, &metrics, at), width);
+    }
+    text.push('\n');
+    text.push_str(&remarks(test));
+    text
+}
+
+/// A row for each variant, the titles first.
+pub(super) fn variant_rows(test: &AbResult) -> Vec<Vec<String>> {
     let titles = ["variant", "blocks", "requests", "failed", "what"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     for (at, variant) in test.plan.variants.iter().enumerate() {
@@ -41,55 +54,67 @@ pub fn ab_within(test: &AbResult, width: usize) -> String {
             escaped(variant.about.as_deref().unwrap_or("")).into_owned(),
         ]);
     }
-    table(&mut text, &rows, width);
-    let first = test
-        .plan
-        .variants
-        .first()
-        .map_or("", |variant| &variant.name);
+    rows
+}
+
+/// What the statistics that are shown say, the deciding one first.
+pub(super) fn metrics(test: &AbResult) -> Vec<(&str, Vec<AbComparison>)> {
     let decides = test.plan.metric.as_str();
     let others = SHOWN.into_iter().filter(|shown| *shown != decides);
-    let metrics: Vec<(&str, Vec<AbComparison>)> = std::iter::once(decides)
+    std::iter::once(decides)
         .chain(others)
         .map(|metric| (metric, test.by(metric)))
-        .collect();
-    for at in 0..test.plan.variants.len().saturating_sub(1) {
-        let name = &test.plan.variants[at + 1].name;
-        let titles = [
-            &format!("{name} against {first}"),
-            first,
-            name,
-            "difference",
-            "interval",
-        ];
-        let mut rows = vec![titles.map(|title| escaped(title).into_owned()).to_vec()];
-        for (metric, compared) in &metrics {
-            let Some((comparison, means)) =
-                compared.get(at).and_then(|one| Some((one, one.means?)))
-            else {
-                continue;
-            };
-            let (one, other) = means;
-            let interval = comparison.interval().map_or_else(
-                || "—".to_owned(),
-                |(low, high)| format!("{} … {}", percent(low), percent(high)),
-            );
-            rows.push(vec![
-                label(metric),
-                shown(metric, one),
-                shown(metric, other),
-                comparison
-                    .difference()
-                    .map_or_else(|| "—".to_owned(), percent),
-                interval,
-            ]);
-        }
-        text.push('\n');
-        table(&mut text, &rows, width);
+        .collect()
+}
+
+fn first(test: &AbResult) -> &str {
+    let first = test.plan.variants.first();
+    first.map_or("", |variant| &variant.name)
+}
+
+/// A row for each statistic of a variant, counted from 1, against the first, the titles first.
+pub(super) fn difference_rows(
+    test: &AbResult,
+    metrics: &[(&str, Vec<AbComparison>)],
+    at: usize,
+) -> Vec<Vec<String>> {
+    let (first, name) = (first(test), &test.plan.variants[at].name);
+    let titles = [
+        &format!("{name} against {first}"),
+        first,
+        name,
+        "difference",
+        "interval",
+    ];
+    let mut rows = vec![titles.map(|title| escaped(title).into_owned()).to_vec()];
+    for (metric, compared) in metrics {
+        let compared = compared.get(at - 1);
+        let Some((comparison, means)) = compared.and_then(|one| Some((one, one.means?))) else {
+            continue;
+        };
+        let (one, other) = means;
+        let interval = comparison.interval().map_or_else(
+            || "—".to_owned(),
+            |(low, high)| format!("{} … {}", percent(low), percent(high)),
+        );
+        rows.push(vec![
+            label(metric),
+            shown(metric, one),
+            shown(metric, other),
+            comparison
+                .difference()
+                .map_or_else(|| "—".to_owned(), percent),
+            interval,
+        ]);
     }
-    text.push('\n');
+    rows
+}
+
+/// The answer, what intervals hold for, and how the test ended, a line each.
+pub(super) fn remarks(test: &AbResult) -> String {
+    let mut text = String::new();
     for comparison in test.comparisons() {
-        text.push_str(&answer(test, &comparison, first));
+        text.push_str(&answer(test, &comparison, first(test)));
     }
     let _ = writeln!(
         text,
@@ -153,7 +178,7 @@ fn why(test: &AbResult) -> &'static str {
 }
 
 /// `TTFT p50`.
-fn label(key: &str) -> String {
+pub(super) fn label(key: &str) -> String {
     let Some((metric, _)) = Metric::of(key) else {
         return escaped(key).into_owned();
     };

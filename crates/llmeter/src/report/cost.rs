@@ -22,6 +22,21 @@ pub fn cost_within(result: &RunResult, width: usize) -> String {
 
 /// Adds the table, if the statistics have costs.
 pub(crate) fn costs(text: &mut String, stats: &Stats, width: usize) {
+    let (rows, notes) = cost_rows(stats);
+    if !rows.is_empty() {
+        text.push('\n');
+        table(text, &rows, width);
+    } else if !notes.is_empty() {
+        text.push('\n');
+    }
+    for note in notes {
+        text.push_str(&format!("{note}\n"));
+    }
+}
+
+/// The costs of a run, the titles first, and what is to be known of them, a line each; both are empty
+/// without costs.
+pub(super) fn cost_rows(stats: &Stats) -> (Vec<Vec<String>>, Vec<String>) {
     let tokens = (stats.total_output_tokens > 0).then_some(stats.total_output_tokens as f64);
     let of_request = |name: &str| {
         let mut costs = stats.request_costs.iter();
@@ -69,19 +84,18 @@ pub(crate) fn costs(text: &mut String, stats: &Stats, width: usize) {
         let own = stats.request_cost.average.filter(|_| !has_dash);
         row("total", total, own)
     }));
+    let mut notes = Vec::new();
     if rows.len() > 1 {
-        text.push('\n');
-        table(text, &rows, width);
         if has_dash {
-            text.push_str("— has costs of the run, which are no single request's\n");
+            notes.push("— has costs of the run, which are no single request's".to_owned());
         }
         let unknown = stats.cost_unknown_requests;
         if unknown > 0 {
             let known = stats.total_requests.unwrap_or(0).saturating_sub(unknown);
             let (unknown, known) = (counted(unknown, "request"), counted(known, "request"));
-            text.push_str(&format!(
+            notes.push(format!(
                 "without {unknown} whose tokens are not known; per request: of the {known} whose \
-                 cost is known\n"
+                 cost is known"
             ));
         }
         let sources = stats
@@ -89,21 +103,21 @@ pub(crate) fn costs(text: &mut String, stats: &Stats, width: usize) {
             .iter()
             .chain(&stats.output_token_sources);
         if sources.into_iter().any(|(source, _)| is_doubtful(source)) {
-            text.push_str(
-                "costs rest on token counts that the server did not report as they are\n",
+            notes.push(
+                "costs rest on token counts that the server did not report as they are".to_owned(),
             );
         }
+    } else {
+        rows.clear();
     }
     if let Some(limit) = stats.cost_limit {
         let outcome = match stats.cost_limit_reached {
             Some(true) => "reached",
             _ => "not reached",
         };
-        if rows.len() == 1 {
-            text.push('\n');
-        }
-        text.push_str(&format!("cost limit {}, {outcome}\n", price(limit)));
+        notes.push(format!("cost limit {}, {outcome}", price(limit)));
     }
+    (rows, notes)
 }
 
 /// Whether a bill may count otherwise.

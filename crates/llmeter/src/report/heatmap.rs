@@ -15,11 +15,24 @@ const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 /// Columns between cells.
 const GAP: usize = 2;
 /// Bins of measured lengths along each side.
-const BINS: usize = 10;
+pub(super) const BINS: usize = 10;
 /// The factor above the lowest value that has the darkest shade, if no value is higher.
 const LEAST_FACTOR: f64 = 1.25;
 
-type Latency = fn(&HeatmapCell) -> Option<f64>;
+pub(super) type Latency = fn(&HeatmapCell) -> Option<f64>;
+
+/// The latencies that a table has values of.
+pub(super) fn latencies(table: &HeatmapTable) -> impl Iterator<Item = (&'static str, Latency)> {
+    let latencies: [(&str, Latency); 3] = [
+        ("TTFT", |cell| cell.ttft),
+        ("TPOT", |cell| cell.tpot),
+        ("TTLT", |cell| cell.ttlt),
+    ];
+    let cells = table.cells.iter().flatten();
+    latencies
+        .into_iter()
+        .filter(move |(_, latency)| cells.clone().any(|cell| latency(cell).is_some()))
+}
 
 /// Medians of TTFT, TPOT and TTLT by asked and by measured lengths, and what is missing.
 pub fn heatmap(heatmap: &HeatmapResult) -> String {
@@ -38,21 +51,9 @@ pub fn heatmap_within(heatmap: &HeatmapResult, width: usize, paint: Option<Paint
             text,
             "Medians by tokens that were {what}: input downwards, output to the right."
         );
-        let latencies: [(&str, Latency); 3] = [
-            ("TTFT", |cell| cell.ttft),
-            ("TPOT", |cell| cell.tpot),
-            ("TTLT", |cell| cell.ttlt),
-        ];
-        for (name, latency) in latencies {
-            let has_any = table
-                .cells
-                .iter()
-                .flatten()
-                .any(|cell| latency(cell).is_some());
-            if has_any {
-                text.push('\n');
-                shaded(&mut text, name, table, latency, width, paint);
-            }
+        for (name, latency) in latencies(table) {
+            text.push('\n');
+            shaded(&mut text, name, table, latency, width, paint);
         }
         text.push('\n');
     }
@@ -98,7 +99,7 @@ fn notes(text: &mut String, heatmap: &HeatmapResult, nominal: &HeatmapTable) {
 }
 
 /// A table without the rows and columns that have nothing.
-fn filled(table: HeatmapTable) -> HeatmapTable {
+pub(super) fn filled(table: HeatmapTable) -> HeatmapTable {
     let has_any = |cell: &HeatmapCell| cell.requests > 0;
     let is_row: Vec<bool> = table
         .cells
@@ -211,7 +212,7 @@ fn shaded(
 }
 
 /// `64`, or `60–69`.
-fn label(bounds: &Range<u64>) -> String {
+pub(super) fn label(bounds: &Range<u64>) -> String {
     match bounds.end - bounds.start {
         1 => bounds.start.to_string(),
         _ => format!("{}–{}", bounds.start, bounds.end - 1),

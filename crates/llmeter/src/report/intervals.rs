@@ -38,15 +38,24 @@ pub(super) fn cell(times: &Latency, name: &str) -> String {
 
 /// The table of intervals; nothing if there are none.
 pub(super) fn latencies(text: &mut String, known: &[(&str, Latency)], width: usize) {
-    let cell = |times: &Latency, name: &str| {
-        let interval = times.intervals.of(name);
-        let interval = interval.filter(|_| carried(times, name).is_some());
-        interval.map(|interval| range(&interval, duration))
+    let rows = latency_rows(known);
+    if rows.is_empty() {
+        return;
+    }
+    text.push('\n');
+    table(text, &rows, width);
+}
+
+/// The rows of the table of intervals, its titles first; empty if there are none.
+pub(super) fn latency_rows(known: &[(&str, Latency)]) -> Vec<Vec<String>> {
+    let has = |name: &str| {
+        known
+            .iter()
+            .any(|(_, times)| interval(times, name).is_some())
     };
-    let has = |name: &str| known.iter().any(|(_, times)| cell(times, name).is_some());
     let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| has(name)).collect();
     if columns.is_empty() {
-        return;
+        return Vec::new();
     }
     let level = figure(Interval::LEVEL * 100.0);
     let mut rows = vec![vec![format!("{level} % interval")]];
@@ -55,14 +64,20 @@ pub(super) fn latencies(text: &mut String, known: &[(&str, Latency)], width: usi
         name => name.to_owned(),
     }));
     for (label, times) in known {
-        let cells: Vec<_> = columns.iter().map(|name| cell(times, name)).collect();
+        let cells: Vec<_> = columns.iter().map(|name| interval(times, name)).collect();
         if cells.iter().any(Option::is_some) {
             let cells = cells.into_iter().map(Option::unwrap_or_default);
             rows.push(std::iter::once((*label).to_owned()).chain(cells).collect());
         }
     }
-    text.push('\n');
-    table(text, &rows, width);
+    rows
+}
+
+/// The interval of a statistic of a latency, if its sample carries it.
+pub(super) fn interval(times: &Latency, name: &str) -> Option<String> {
+    let interval = times.intervals.of(name);
+    let interval = interval.filter(|_| carried(times, name).is_some());
+    interval.map(|interval| range(&interval, duration))
 }
 
 /// A rate with its interval.
@@ -74,7 +89,7 @@ pub(super) fn rate(rate: f64, interval: Option<Interval>) -> String {
 }
 
 /// Both ends, the unit once if both have the same.
-fn range(interval: &Interval, format: fn(f64) -> String) -> String {
+pub(super) fn range(interval: &Interval, format: fn(f64) -> String) -> String {
     let (low, high) = (format(interval.low), format(interval.high));
     match (low.split_once(' '), high.split_once(' ')) {
         (Some((number, unit)), Some((_, other))) if unit == other => format!("{number}–{high}"),
@@ -86,16 +101,16 @@ fn range(interval: &Interval, format: fn(f64) -> String) -> String {
 mod tests {
     use super::*;
 
-    fn interval(low: f64, high: f64) -> Interval {
+    fn between(low: f64, high: f64) -> Interval {
         let level = Interval::LEVEL;
         Interval { low, high, level }
     }
 
     #[test]
     fn a_unit_is_named_once() {
-        assert_eq!(range(&interval(0.0981, 0.103), duration), "98.10–103.0 ms");
-        assert_eq!(range(&interval(0.98, 1.2), duration), "980.0 ms–1.20 s");
-        assert_eq!(rate(61.25, Some(interval(59.0, 63.5))), "61.2 (59–63.5)");
+        assert_eq!(range(&between(0.0981, 0.103), duration), "98.10–103.0 ms");
+        assert_eq!(range(&between(0.98, 1.2), duration), "980.0 ms–1.20 s");
+        assert_eq!(rate(61.25, Some(between(59.0, 63.5))), "61.2 (59–63.5)");
         assert_eq!(rate(61.25, None), "61.2");
     }
 

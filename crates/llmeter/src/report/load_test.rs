@@ -13,6 +13,19 @@ pub fn load_test(test: &LoadTestResult) -> String {
 
 /// [`load_test`] in at most so many columns, as far as that can be.
 pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
+    let rows = level_rows(test);
+    let mut text = String::new();
+    table(&mut text, &rows, width);
+    level_notes(&rows)
+        .iter()
+        .for_each(|note| text.push_str(note));
+    text.push('\n');
+    text.push_str(&remarks(test));
+    text
+}
+
+/// A row for each level, the titles first.
+pub(super) fn level_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
     let levels: Vec<Stats> = test.results.values().map(|result| result.stats()).collect();
     let has_failures = levels.iter().any(|stats| stats.failed_requests > 0);
     let has_costs = levels.iter().any(|stats| stats.cost_total.is_some());
@@ -34,19 +47,27 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
         }
         rows.push(cells);
     }
-    let mut text = String::new();
-    table(&mut text, &rows, width);
+    rows
+}
+
+/// What marks and dashes in the rows mean, a line each.
+pub(super) fn level_notes(rows: &[Vec<String>]) -> Vec<&'static str> {
+    let mut notes = Vec::new();
     let mut shown = rows.iter().skip(1).flatten();
     if shown.any(|cell| cell.ends_with(MARK)) {
-        text.push_str(MARKED);
+        notes.push(MARKED);
     }
     if rows.iter().flatten().any(|cell| cell == "—") {
-        text.push_str(
-            "— too few values (p50 needs 2, p90 10, p99 100), or the level was broken off\n",
-        );
+        notes
+            .push("— too few values (p50 needs 2, p90 10, p99 100), or the level was broken off\n");
     }
-    text.push('\n');
-    text.push_str(&knee(test));
+    notes
+}
+
+/// The knee, where the meter is the limit, and what is missing, a line each.
+pub(super) fn remarks(test: &LoadTestResult) -> String {
+    let mut text = knee(test);
+    let levels: Vec<Stats> = test.results.values().map(|result| result.stats()).collect();
     let is_bound = |stats: &&Stats| stats.measurement_verdict.as_deref() == Some("client-bound");
     let bound = levels.iter().filter(is_bound);
     let bound: Vec<_> = bound

@@ -1,16 +1,20 @@
 //! A result turned into something a person reads.
 //!
-//! Belongs here: tables, charts and pages.
-//! Does not belong here: figures (`stats`), terminals and colours (the command line).
+//! Belongs here: texts, tables, charts, and the reports that are made of them.
+//! Does not belong here: statistics (`stats`), terminals and their colours (the command line).
 
 mod ab;
-pub mod charts;
 mod comparison;
 mod cost;
+pub mod figure;
+mod format;
 mod heatmap;
+mod html;
 mod image;
 mod intervals;
 mod load_test;
+mod markdown;
+pub mod model;
 mod notes;
 mod probe;
 mod repeat;
@@ -22,9 +26,13 @@ mod table;
 pub use ab::{ab, ab_within};
 pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
 pub use cost::{cost, cost_within};
+pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};
+pub use html::{html, plotly_script};
 pub use image::{figure_png, figure_svg};
 pub use load_test::{load_test, load_test_within};
+pub use markdown::markdown;
+pub use model::Report;
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};

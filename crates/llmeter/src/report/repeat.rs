@@ -11,7 +11,7 @@ use crate::report::table::table;
 const CONFIDENCE: f64 = 0.95;
 
 /// Figures that are shown: name, key, whether it is a time.
-const FIGURES: [(&str, &str, bool); 8] = [
+pub(super) const FIGURES: [(&str, &str, bool); 8] = [
     ("requests per minute", "requests_per_minute", false),
     ("output tokens per second", "output_tps", false),
     ("TTFT p50", "time_to_first_token-p50", true),
@@ -42,33 +42,7 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
             figure(requests.sum::<u64>() as f64),
             figure(failed as f64),
         );
-        let titles = [
-            "",
-            "mean",
-            "95% interval",
-            "SD between repeats",
-            "SD of requests",
-        ];
-        let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        for (name, key, is_time) in FIGURES {
-            let Some(spread) = repeats.spread(*clients, key) else {
-                continue;
-            };
-            let format = if is_time { duration } else { figure };
-            let interval = spread.interval(CONFIDENCE, None);
-            let interval = interval.map(|(low, high)| {
-                // No time and no rate is below 0.
-                format!("{} – {}", format(low.max(0.0)), format(high))
-            });
-            rows.push(vec![
-                name.to_owned(),
-                format(spread.mean),
-                interval.unwrap_or_else(|| "—".to_owned()),
-                or_dash(spread.between, format),
-                or_dash(spread.within, format),
-            ]);
-        }
-        table(&mut text, &rows, width);
+        table(&mut text, &rows(repeats, *clients), width);
         let verdicts = results
             .iter()
             .filter_map(|one| one.stats().measurement_verdict);
@@ -86,9 +60,48 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
         }
         text.push('\n');
     }
-    text.push_str(
-        "The interval is that of Student's t over the repeats: what changes from repeat to repeat is in it.\n",
-    );
+    text.push_str(METHOD);
+    text.push_str(&ending(repeats));
+    text
+}
+
+/// What intervals rest on.
+pub(super) const METHOD: &str = "The interval is that of Student's t over the repeats: what changes from repeat \
+                                 to repeat is in it.\n";
+
+/// A row for each figure at a number of clients, the titles first.
+pub(super) fn rows(repeats: &RepeatResult, clients: usize) -> Vec<Vec<String>> {
+    let titles = [
+        "",
+        "mean",
+        "95% interval",
+        "SD between repeats",
+        "SD of requests",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (name, key, is_time) in FIGURES {
+        let Some(spread) = repeats.spread(clients, key) else {
+            continue;
+        };
+        let format = if is_time { duration } else { figure };
+        let interval = spread.interval(CONFIDENCE, None);
+        let interval = interval.map(|(low, high)| {
+            // No time and no rate is below 0.
+            format!("{} – {}", format(low.max(0.0)), format(high))
+        });
+        rows.push(vec![
+            name.to_owned(),
+            format(spread.mean),
+            interval.unwrap_or_else(|| "—".to_owned()),
+            or_dash(spread.between, format),
+            or_dash(spread.within, format),
+        ]);
+    }
+    rows
+}
+
+/// Why repeats are missing.
+pub(super) fn ending(repeats: &RepeatResult) -> String {
     let why = match &repeats.ended_by {
         Some(TestEnd::Interrupted) => ": interrupted",
         Some(TestEnd::Failures(..)) => ": too many requests failed",
@@ -97,13 +110,8 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
         None => "",
     };
     match repeats.missing {
-        0 if why.is_empty() => {}
-        0 => {
-            let _ = writeln!(text, "The last repeat ended early{why}.");
-        }
-        missing => {
-            let _ = writeln!(text, "Not measured: {missing} more{why}.");
-        }
+        0 if why.is_empty() => String::new(),
+        0 => format!("The last repeat ended early{why}.\n"),
+        missing => format!("Not measured: {missing} more{why}.\n"),
     }
-    text
 }

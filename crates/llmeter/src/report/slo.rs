@@ -7,6 +7,15 @@ use crate::stats::Stats;
 
 /// The SLOs of a run with what became of them; nothing without any.
 pub(super) fn slos(text: &mut String, result: &RunResult, width: usize) {
+    let rows = slo_rows(result);
+    if !rows.is_empty() {
+        text.push_str("\nSLOs\n");
+        pairs(text, &rows, width);
+    }
+}
+
+/// The SLOs of a run with what became of them, and goodput.
+pub(super) fn slo_rows(result: &RunResult) -> Vec<[String; 2]> {
     let (stats, map) = (result.stats(), result.stats_map());
     let mut rows = Vec::new();
     for slo in result.slos() {
@@ -24,21 +33,17 @@ pub(super) fn slos(text: &mut String, result: &RunResult, width: usize) {
         };
         rows.push([name, became.unwrap_or_else(|| "not known".to_owned())]);
     }
-    if rows.is_empty() {
-        return;
-    }
-    if let Some(goodput) = goodput(&stats) {
+    if let Some(goodput) = goodput(&stats).filter(|_| !rows.is_empty()) {
         rows.push([
             "goodput: requests that meet all of these".to_owned(),
             goodput,
         ]);
     }
-    text.push_str("\nSLOs\n");
-    pairs(text, &rows, width);
+    rows
 }
 
 /// `98.5 %, 12.3 per second`.
-fn goodput(stats: &Stats) -> Option<String> {
+pub(super) fn goodput(stats: &Stats) -> Option<String> {
     let share = percent(stats.goodput_rate?);
     Some(match stats.goodput {
         Some(rate) => format!("{share}, {} per second", figure(rate)),

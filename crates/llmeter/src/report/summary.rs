@@ -73,20 +73,39 @@ fn heading(text: &mut String, stats: &Stats) {
 }
 
 fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize) {
+    let known = known_latencies(result, stats);
+    let rows = latency_rows(&known);
+    if rows.is_empty() {
+        return;
+    }
+    text.push('\n');
+    table(text, &rows, width);
+    latency_notes(&rows)
+        .iter()
+        .for_each(|note| text.push_str(note));
+    intervals::latencies(text, &known, width);
+}
+
+/// The latencies of a run that have values, in the order of the table, by what the field calls them.
+pub(super) fn known_latencies(result: &RunResult, stats: &Stats) -> Vec<(&'static str, Latency)> {
     let map = result.stats_map();
     let mut metrics: Vec<_> = METRICS.iter().collect();
     metrics.retain(|metric| metric.summary_row.is_some());
     metrics.sort_by_key(|metric| metric.summary_row);
-    let known: Vec<(&str, Latency)> = metrics
+    metrics
         .into_iter()
         .map(|metric| (metric, Latency::of(&map, metric)))
         // Without reasoning the first answer token is the first token: the row would only repeat it.
         .filter(|(metric, times)| metric.label != "TTFAT" || *times != stats.ttft)
         .map(|(metric, times)| (metric.label, times))
         .filter(|(_, times)| times.average.is_some())
-        .collect();
+        .collect()
+}
+
+/// The table of latencies, its titles first; empty without latencies.
+pub(super) fn latency_rows(known: &[(&str, Latency)]) -> Vec<Vec<String>> {
     if known.is_empty() {
-        return;
+        return Vec::new();
     }
     let is_shown = |name: &&&str| {
         known
@@ -103,34 +122,46 @@ fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize)
             .chain(titles)
             .collect(),
     ];
-    for (label, times) in &known {
+    for (label, times) in known {
         let cells = columns.iter().map(|name| cell(times, name));
         rows.push(std::iter::once((*label).to_owned()).chain(cells).collect());
     }
-    text.push('\n');
-    table(text, &rows, width);
+    rows
+}
+
+/// What marks and dashes in the table of latencies mean, a line each.
+pub(super) fn latency_notes(rows: &[Vec<String>]) -> Vec<&'static str> {
     let mut cells = rows.iter().skip(1).flatten();
     let has_dash = cells.clone().any(|cell| cell == "—");
-    if cells.any(|cell| cell.ends_with(MARK)) {
-        text.push_str(MARKED);
-    }
-    if has_dash {
-        text.push_str(DASHES);
-    }
-    intervals::latencies(text, &known, width);
+    let has_mark = cells.any(|cell| cell.ends_with(MARK));
+    let notes = [has_mark.then_some(MARKED), has_dash.then_some(DASHES)];
+    notes.into_iter().flatten().collect()
 }
 
 const LATENCY_COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.9"];
 
 /// A foreign text on one line.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     one_line(text, SHOWN)
 }
 
 fn rates(text: &mut String, stats: &Stats, width: usize) {
-    if stats.total_requests == Some(stats.failed_requests) {
-        // How fast failures come is no rate of the endpoint's.
+    let rows = rate_rows(stats);
+    if rows.is_empty() {
         return;
+    }
+    text.push('\n');
+    pairs(text, &rows, width);
+    for line in token_source_lines(stats) {
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// Rates and sums of a run with their names; empty where all requests failed: how fast failures come is no
+/// rate of the endpoint's.
+pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
+    if stats.total_requests == Some(stats.failed_requests) {
+        return Vec::new();
     }
     let tokens = |total: u64, part: u64, name: &str| {
         let part = match part {
@@ -156,7 +187,7 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
         steady(stats.steady_output_tps),
     );
     let is_generating = stats.total_vectors == 0 || output > 0;
-    let rows: Vec<_> = [
+    [
         (
             "successful requests per minute",
             stats
@@ -205,17 +236,22 @@ fn rates(text: &mut String, stats: &Stats, width: usize) {
     ]
     .into_iter()
     .filter_map(|(label, value)| Some([label.to_owned(), value?]))
-    .collect();
-    text.push('\n');
-    pairs(text, &rows, width);
+    .collect()
+}
+
+/// Where token counts come from, a line each for input and output.
+pub(super) fn token_source_lines(stats: &Stats) -> Vec<String> {
+    let is_generating = stats.total_vectors == 0 || stats.total_output_tokens > 0;
+    let mut lines = Vec::new();
     for (label, sources, is_shown) in [
         ("input", &stats.input_token_sources, true),
         ("output", &stats.output_token_sources, is_generating),
     ] {
         if let Some(sources) = token_sources(sources).filter(|_| is_shown) {
-            let _ = writeln!(text, "{label} token counts: {sources}");
+            lines.push(format!("{label} token counts: {sources}"));
         }
     }
+    lines
 }
 
 /// Where token counts come from, unless the server reported all of them and they agree.
@@ -277,39 +313,47 @@ fn failures(text: &mut String, result: &RunResult, stats: &Stats) {
 
 /// What the server said of its limits, if they were felt.
 fn limits(text: &mut String, stats: &Stats) {
-    let (refused, retries) = (stats.rate_limited_answers, stats.total_retries);
-    if refused == 0 && retries == 0 {
-        return;
+    let lines = limit_lines(stats);
+    if !lines.is_empty() {
+        let _ = writeln!(text, "\nrate limits and retries");
     }
-    let _ = writeln!(text, "\nrate limits and retries");
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+/// What the server said of its limits, if they were felt, a line each.
+pub(super) fn limit_lines(stats: &Stats) -> Vec<String> {
+    let (refused, retries) = (stats.rate_limited_answers, stats.total_retries);
+    let mut lines = Vec::new();
+    if refused == 0 && retries == 0 {
+        return lines;
+    }
     let by_error = &stats.rate_limited_answers_by_error;
     let others = refused.saturating_sub(by_error.iter().map(|(_, count)| count).sum());
     if others > 0 {
-        let _ = writeln!(text, "  {} with status 429", counted(others, "response"));
+        lines.push(format!("{} with status 429", counted(others, "response")));
     }
     for (error, count) in by_error {
-        let _ = writeln!(
-            text,
-            "  {} with {}",
-            counted(*count, "response"),
-            shown(error)
-        );
+        let responses = counted(*count, "response");
+        lines.push(format!("{responses} with {}", shown(error)));
     }
     if retries > 0 {
         let noun = if retries == 1 { "retry" } else { "retries" };
         let waited = duration(stats.total_retry_wait);
         let retries = figure(retries as f64);
-        let _ = writeln!(text, "  {retries} {noun}, after {waited} of waiting");
+        lines.push(format!("{retries} {noun}, after {waited} of waiting"));
     }
     for (header, remaining) in &stats.rate_limits_remaining {
-        let _ = writeln!(text, "  {}: at least {remaining:?}", shown(header));
+        lines.push(format!("{}: at least {remaining:?}", shown(header)));
     }
     for (header, value) in &stats.rate_limits {
         // Folders of earlier versions have texts of the server's here.
         if let Some(value) = value.as_f64() {
-            let _ = writeln!(text, "  {}: {value:?}", shown(header));
+            lines.push(format!("{}: {value:?}", shown(header)));
         }
     }
+    lines
 }
 
 fn callbacks(text: &mut String, result: &RunResult) {

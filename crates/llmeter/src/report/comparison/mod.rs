@@ -41,15 +41,15 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
     text
 }
 
-const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdict"];
+pub(super) const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdict"];
 
 /// What verdicts rest on.
-const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
+pub(super) const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
                       Holm's correction over all figures (5 % for all verdicts together), changes under 1 % left out.";
 
 /// The figures that are worth a row: all that have a verdict, and sums that differ, but for what only
 /// repeats another one, and percentiles with no value beyond them.
-fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
+pub(super) fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
     let differences = pair
         .differences
         .iter()
@@ -63,20 +63,20 @@ fn is_weak(one: &Difference) -> bool {
 }
 
 /// What a mark stands for, if a row has one.
-fn legend(comparison: &Comparison) -> &'static str {
+pub(super) fn legend(comparison: &Comparison) -> &'static str {
     match comparison.pairs.iter().flat_map(shown).any(is_weak) {
         true => MARKED,
         false => "",
     }
 }
 
-fn title(comparison: &Comparison, pair: &Pair) -> String {
+pub(super) fn title(comparison: &Comparison, pair: &Pair) -> String {
     let level = pair.clients.map(|clients| format!(", {clients} clients"));
     let level = level.unwrap_or_default();
     format!("{} against {}{level}", pair.new, comparison.base)
 }
 
-fn row(one: &Difference) -> [String; 6] {
+pub(super) fn row(one: &Difference) -> [String; 6] {
     let mark = if is_weak(one) { MARK } else { "" };
     let value = |value: Option<f64>| {
         value.map_or_else(|| "—".to_owned(), |at| format!("{}{mark}", valued(one, at)))
@@ -94,7 +94,7 @@ fn row(one: &Difference) -> [String; 6] {
 }
 
 /// `TTFT p90`, `output tokens per second`.
-fn named(one: &Difference) -> String {
+pub(super) fn named(one: &Difference) -> String {
     let label = one.figure.metric().label.replace('_', " ");
     match one.figure.statistic() {
         Some("average") => format!("{label} mean"),
@@ -128,7 +128,7 @@ fn changed(one: &Difference) -> (String, String) {
 }
 
 /// How many figures are worse, better, or cannot be told.
-fn conclusion(comparison: &Comparison) -> String {
+pub(super) fn conclusion(comparison: &Comparison) -> String {
     let of = |wanted: Outcome| {
         let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
         let named: Vec<_> = differences

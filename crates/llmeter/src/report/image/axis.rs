@@ -7,7 +7,8 @@ use super::number::{self, Format};
 
 /// Ticks of a logarithmic axis that spans no more than so many decades are those of its values.
 const FEW_DECADES: f64 = 0.5;
-/// With fewer labels, an axis does not tell where one is.
+/// With fewer labels, an axis of fewer decades does not tell where one is.
+const WIDE: f64 = 1.5;
 const FEW_LABELS: usize = 3;
 /// Floats have no more.
 const MAX_DECADES: f64 = 330.0;
@@ -113,7 +114,10 @@ impl Axis {
             let named = values.iter().enumerate().filter_map(|(index, value)| {
                 let place = axis.place(value)?;
                 let label = own["ticktext"][index].as_str().map(font::plain);
-                Some((place, label.unwrap_or_else(|| axis.label(value.as_f64().unwrap_or(place)))))
+                Some((
+                    place,
+                    label.unwrap_or_else(|| axis.label(value.as_f64().unwrap_or(place))),
+                ))
             });
             axis.own_ticks = Some(named.collect());
         }
@@ -249,13 +253,18 @@ impl Axis {
         match self.format {
             Some(format) => {
                 let suffixed = |labels: Vec<String>| {
-                    labels.iter().map(|label| format!("{label}{}", self.unit)).collect()
+                    labels
+                        .iter()
+                        .map(|label| format!("{label}{}", self.unit))
+                        .collect()
                 };
                 suffixed(format.write_apart(steps))
             }
             None => {
                 let labels = number::alike(steps).into_iter();
-                labels.map(|label| format!("{label}{}", self.unit)).collect()
+                labels
+                    .map(|label| format!("{label}{}", self.unit))
+                    .collect()
             }
         }
     }
@@ -266,9 +275,13 @@ impl Axis {
             label,
         };
         // A few values, like numbers of clients, are what a reader looks for.
-        if !self.seen.is_empty() && self.seen.len() <= FEW_VALUES && self.seen.len() as f64 <= count {
+        if !self.seen.is_empty() && self.seen.len() <= FEW_VALUES && self.seen.len() as f64 <= count
+        {
             let mut values: Vec<f64> = self.seen.iter().map(|place| 10_f64.powf(*place)).collect();
-            if values.iter().all(|value| (value - value.round()).abs() < 1e-9 * value) {
+            if values
+                .iter()
+                .all(|value| (value - value.round()).abs() < 1e-9 * value)
+            {
                 values.sort_by(f64::total_cmp);
                 let whole = values.iter().map(|value| value.round());
                 return whole.map(|value| tick(value, self.label(value))).collect();
@@ -300,14 +313,18 @@ impl Axis {
                 }
                 let is_labelled = with_label.contains(&digit) && decade.rem_euclid(every) == 0;
                 let value = f64::from(digit) * 10_f64.powi(decade);
-                let label = if is_labelled { self.label(value) } else { String::new() };
+                let label = if is_labelled {
+                    self.label(value)
+                } else {
+                    String::new()
+                };
                 if is_labelled || every == 1 {
                     ticks.push(Tick { place, label });
                 }
             }
         }
         match ticks.iter().filter(|tick| !tick.label.is_empty()).count() {
-            0..FEW_LABELS => linear(),
+            0..FEW_LABELS if decades < WIDE => linear(),
             _ => ticks,
         }
     }

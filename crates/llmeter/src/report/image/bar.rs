@@ -31,7 +31,9 @@ pub(super) fn is_turned(trace: &Value) -> bool {
 /// Counts a trace among those of its axes.
 pub(super) fn join(together: &mut Together, index: usize, trace: &Value, along: &Axis) {
     let positions = list(trace, if is_turned(trace) { "y" } else { "x" });
-    let places = positions.iter().filter_map(|position| along.place(position));
+    let places = positions
+        .iter()
+        .filter_map(|position| along.place(position));
     let own = distance(places);
     together.traces.push(index);
     together.distance = match (together.distance, own) {
@@ -73,10 +75,13 @@ pub(super) fn marks(
     };
     let looks = Symbols::new(trace, colour);
     let line = &trace["marker"]["line"];
-    let outline = line["width"].as_f64().filter(|width| *width > 0.0).map(|width| {
-        let own = line["color"].as_str().and_then(Colour::named);
-        Stroke::plain(own.unwrap_or(WHITE), width)
-    });
+    let outline = line["width"]
+        .as_f64()
+        .filter(|width| *width > 0.0)
+        .map(|width| {
+            let own = line["color"].as_str().and_then(Colour::named);
+            Stroke::plain(own.unwrap_or(WHITE), width)
+        });
     let mut marks = Vec::new();
     for (at, (position, value)) in positions.iter().zip(values).enumerate() {
         let (Some(place), Some(value)) = (plane.along.place(position), number(value)) else {

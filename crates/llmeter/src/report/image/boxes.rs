@@ -58,7 +58,13 @@ pub(super) fn marks(
     let symbols = Symbols::new(trace, colour);
     let mut marks = Vec::new();
     for one in boxes {
-        let places = [one.fences[0], one.quartiles[0], one.quartiles[1], one.quartiles[2], one.fences[1]];
+        let places = [
+            one.fences[0],
+            one.quartiles[0],
+            one.quartiles[1],
+            one.quartiles[2],
+            one.fences[1],
+        ];
         let [Some(low), Some(q1), Some(median), Some(q3), Some(high)] =
             places.map(|value| plane.across.place_of(value))
         else {
@@ -78,7 +84,10 @@ pub(super) fn marks(
                 stroke: look.clone(),
             });
             let half = width / 4.0;
-            let cap = vec![plane.point(middle - half, to), plane.point(middle + half, to)];
+            let cap = vec![
+                plane.point(middle - half, to),
+                plane.point(middle + half, to),
+            ];
             marks.push(Mark::Line {
                 points: cap,
                 stroke: look.clone(),
@@ -100,7 +109,10 @@ pub(super) fn marks(
         if trace["boxpoints"] == false {
             continue;
         }
-        let outer = one.outer.iter().filter_map(|value| plane.across.place_of(*value));
+        let outer = one
+            .outer
+            .iter()
+            .filter_map(|value| plane.across.place_of(*value));
         for place in outer.collect::<Vec<_>>() {
             plane.across.reach(place);
             let mut look = symbols.of(0);
@@ -158,7 +170,10 @@ fn grouped(trace: &Value, plane: &Plane<'_>, along: &str, across: &str) -> Vec<B
             None => groups.push((place, vec![value])),
         }
     }
-    groups.into_iter().map(|(place, values)| BoxOf::of(place, values)).collect()
+    groups
+        .into_iter()
+        .map(|(place, values)| BoxOf::of(place, values))
+        .collect()
 }
 
 impl BoxOf {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::report::figure::PALETTE;
+
 /// A colour; each part from 0 to 255, and how far it covers what lies below from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Colour {
@@ -16,18 +18,6 @@ pub(super) const TEXT: Colour = Colour::rgb(0x22_26_2b);
 pub(super) const FAINT_TEXT: Colour = Colour::rgb(0x55_5b_63);
 pub(super) const AXIS: Colour = Colour::rgb(0x9a_a0_a8);
 pub(super) const GRID: Colour = Colour::rgb(0xe4_e7_eb);
-
-/// Colours of series that everybody can tell apart (Okabe and Ito, "Color universal design", 2008),
-/// without the yellow that is not seen on white.
-const SERIES: [Colour; 7] = [
-    Colour::rgb(0x00_72_b2),
-    Colour::rgb(0xd5_5e_00),
-    Colour::rgb(0x00_9e_73),
-    Colour::rgb(0xcc_79_a7),
-    Colour::rgb(0x56_b4_e9),
-    Colour::rgb(0xe6_9f_00),
-    Colour::rgb(0x5c_61_69),
-];
 
 /// Names that figures use; others are the series' own colour.
 const NAMED: [(&str, u32); 10] = [
@@ -120,16 +110,22 @@ impl Colour {
     }
 }
 
-/// The colours of series: the figure's own, or the safe ones.
+/// The colours of series: the figure's own, or those of all figures.
 pub(super) fn of_series(layout: &Value) -> Vec<Colour> {
-    let own = [&layout["colorway"], &layout["template"]["layout"]["colorway"]];
+    let own = [
+        &layout["colorway"],
+        &layout["template"]["layout"]["colorway"],
+    ];
     let own = own.into_iter().filter_map(Value::as_array);
     let mut named = own.map(|names| {
         let colours = names.iter().filter_map(Value::as_str);
         colours.filter_map(Colour::named).collect::<Vec<_>>()
     });
     let named = named.find(|colours| !colours.is_empty());
-    named.unwrap_or_else(|| SERIES.to_vec())
+    named.unwrap_or_else(|| {
+        let light = PALETTE.iter().map(|(light, _)| light);
+        light.filter_map(|colour| Colour::named(colour)).collect()
+    })
 }
 
 /// A scale of colours.
@@ -166,7 +162,8 @@ impl ColourScale {
     pub(super) fn of(value: &Value, is_reversed: bool) -> Self {
         let stops: Vec<(f64, Colour)> = match value {
             Value::Array(stops) => {
-                let stop = |stop: &Value| Some((stop[0].as_f64()?, Colour::named(stop[1].as_str()?)?));
+                let stop =
+                    |stop: &Value| Some((stop[0].as_f64()?, Colour::named(stop[1].as_str()?)?));
                 stops.iter().filter_map(stop).collect()
             }
             _ => Vec::new(),
@@ -174,11 +171,15 @@ impl ColourScale {
         let mut stops = match stops.len() {
             0 | 1 => {
                 let name = value.as_str().unwrap_or_default();
-                let named = SCALES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+                let named = SCALES
+                    .iter()
+                    .find(|(known, _)| known.eq_ignore_ascii_case(name));
                 let (_, colours) = named.unwrap_or(&SCALES[0]);
                 let last = (colours.len() - 1) as f64;
                 let places = colours.iter().enumerate();
-                places.map(|(place, code)| (place as f64 / last, Colour::rgb(*code))).collect()
+                places
+                    .map(|(place, code)| (place as f64 / last, Colour::rgb(*code)))
+                    .collect()
             }
             _ => stops,
         };
@@ -192,7 +193,10 @@ impl ColourScale {
     /// The colour at a share of the range.
     pub(super) fn at(&self, share: f64) -> Colour {
         let above = self.0.partition_point(|(at, _)| *at < share);
-        match (above.checked_sub(1).and_then(|below| self.0.get(below)), self.0.get(above)) {
+        match (
+            above.checked_sub(1).and_then(|below| self.0.get(below)),
+            self.0.get(above),
+        ) {
             (Some((from, low)), Some((to, high))) => {
                 low.between(*high, (share - from) / (to - from).max(f64::EPSILON))
             }
@@ -211,7 +215,12 @@ mod tests {
     #[test]
     fn colours_are_read_in_all_their_forms() {
         let blue = Colour::rgb(0x00_72_b2);
-        for text in ["#0072b2", "#0072B2ff", "rgb(0, 114, 178)", "rgba(0,114,178,1)"] {
+        for text in [
+            "#0072b2",
+            "#0072B2ff",
+            "rgb(0, 114, 178)",
+            "rgba(0,114,178,1)",
+        ] {
             assert_eq!(Colour::named(text), Some(blue), "{text}");
         }
         assert_eq!(Colour::named("#fff"), Some(WHITE));

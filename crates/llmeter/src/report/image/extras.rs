@@ -30,7 +30,10 @@ impl<'f> Extras<'f> {
             notes: Vec::new(),
             titles: Vec::new(),
         };
-        for note in list(layout, "annotations").iter().filter(|note| note["visible"] != false) {
+        for note in list(layout, "annotations")
+            .iter()
+            .filter(|note| note["visible"] != false)
+        {
             match title_of(note, plot) {
                 Some((x, y)) => {
                     let text = font::plain(note["text"].as_str().unwrap_or_default());
@@ -53,8 +56,9 @@ fn title_of(note: &Value, plot: &Plot) -> Option<(usize, usize)> {
         let [across, up] = [plot.axes[trace.x].domain, plot.axes[trace.y].domain];
         (across[0]..=across[1]).contains(&x) && (up[1] - 0.02..=up[1] + NEAR).contains(&y)
     };
-    let several = plot.traces.iter().any(|trace| plot.axes[trace.y].domain != [0.0, 1.0]
-        || plot.axes[trace.x].domain != [0.0, 1.0]);
+    let several = plot.traces.iter().any(|trace| {
+        plot.axes[trace.y].domain != [0.0, 1.0] || plot.axes[trace.x].domain != [0.0, 1.0]
+    });
     let trace = plot.traces.iter().find(is_above).filter(|_| several)?;
     Some((trace.x, trace.y))
 }
@@ -119,7 +123,10 @@ fn whole(panels: &[Panel]) -> Rect {
     let joined = rects.reduce(|one, other| {
         Rect::between(
             [one.x.min(other.x), one.y.min(other.y)],
-            [one.right().max(other.right()), one.bottom().max(other.bottom())],
+            [
+                one.right().max(other.right()),
+                one.bottom().max(other.bottom()),
+            ],
         )
     });
     joined.unwrap_or(Rect::between([0.0; 2], [1.0; 2]))
@@ -195,15 +202,30 @@ pub(super) fn notes(
         let has_arrow = note["showarrow"] != false;
         let side = match has_arrow {
             true => {
-                let towards = |key: &str, default: f64| note[key].as_f64().unwrap_or(default).signum();
+                let towards =
+                    |key: &str, default: f64| note[key].as_f64().unwrap_or(default).signum();
                 let [right, down] = [towards("ax", 0.0), towards("ay", -30.0)];
-                [if note["ax"].as_f64().is_none_or(|ax| ax == 0.0) { 0.0 } else { right }, down]
+                [
+                    if note["ax"].as_f64().is_none_or(|ax| ax == 0.0) {
+                        0.0
+                    } else {
+                        right
+                    },
+                    down,
+                ]
             }
             false => side_of(note),
         };
         let own = note["font"]["color"].as_str().and_then(Colour::named);
         let look = (NOTE_SIZE, own.unwrap_or(FAINT_TEXT));
-        places.put(drawing, &text, at, side, if has_arrow { 10.0 } else { 3.0 }, look);
+        places.put(
+            drawing,
+            &text,
+            at,
+            side,
+            if has_arrow { 10.0 } else { 3.0 },
+            look,
+        );
     }
     for shape in extras.shapes {
         let text = shape["label"]["text"].as_str().map(font::plain);
@@ -216,10 +238,19 @@ pub(super) fn notes(
         let corner = |keys| place(shape, keys, plot, panel, panel.rect);
         if let (Some(from), Some(to)) = (corner(["x0", "y0"]), corner(["x1", "y1"])) {
             let rect = Rect::between(from, to);
-            let own = shape["label"]["font"]["color"].as_str().and_then(Colour::named);
+            let own = shape["label"]["font"]["color"]
+                .as_str()
+                .and_then(Colour::named);
             let look = (NOTE_SIZE, own.unwrap_or(FAINT_TEXT));
-            let at = [rect.x + rect.width / 2.0, rect.y.max(panel.rect.y) + NOTE_SIZE];
-            let side = if rect.width < 1.0 { [1.0, 0.0] } else { [0.0; 2] };
+            let at = [
+                rect.x + rect.width / 2.0,
+                rect.y.max(panel.rect.y) + NOTE_SIZE,
+            ];
+            let side = if rect.width < 1.0 {
+                [1.0, 0.0]
+            } else {
+                [0.0; 2]
+            };
             places.put(drawing, &text, at, side, 4.0, look);
         }
     }

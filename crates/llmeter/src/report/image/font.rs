@@ -12,6 +12,8 @@ static FACE: LazyLock<Option<Face<'static>>> = LazyLock::new(|| Face::parse(FONT
 pub(super) const FAMILIES: &str = "Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif";
 /// What does not fit ends with it.
 const ELLIPSIS: char = '…';
+/// Nothing longer fits into an image.
+const MAX_TEXT: usize = 2000;
 /// A width, in parts of the size, where there is no font to ask.
 const ABOUT: f64 = 0.6;
 
@@ -43,7 +45,9 @@ fn glyph(letter: char) -> (GlyphId, f64) {
         return (GlyphId(0), ABOUT);
     };
     let glyph = face.glyph_index(letter).unwrap_or(GlyphId(0));
-    let width = face.glyph_hor_advance(glyph).map_or(ABOUT, |width| f64::from(width) / units);
+    let width = face
+        .glyph_hor_advance(glyph)
+        .map_or(ABOUT, |width| f64::from(width) / units);
     (glyph, width)
 }
 
@@ -71,7 +75,11 @@ pub(super) fn shortened(name: &str, size: f64, room: f64) -> String {
     while head + tail < letters.len() {
         // Two of the beginning for one of the end.
         let is_head = head < 2 * tail + 2;
-        let next = if is_head { letters[head] } else { letters[letters.len() - 1 - tail] };
+        let next = if is_head {
+            letters[head]
+        } else {
+            letters[letters.len() - 1 - tail]
+        };
         left -= glyph(next).1 * size;
         if left < 0.0 {
             break;
@@ -112,7 +120,7 @@ pub(super) fn wrapped(text: &str, size: f64, room: f64, max_lines: usize) -> Vec
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
+    while let Some(letter) = rest.chars().next().filter(|_| plain.len() < MAX_TEXT) {
         let (length, drawn) = match letter {
             '<' => tag(rest),
             '&' => entity(rest),
@@ -180,7 +188,10 @@ mod tests {
         assert!(cut.ends_with('…') && width(&cut, 12.0) <= 100.0, "{cut}");
         assert_eq!(fitted("short", 12.0, 100.0), "short");
         let short = shortened("the same beginning, 17", 12.0, 80.0);
-        assert!(short.starts_with("the s") && short.ends_with("17"), "{short}");
+        assert!(
+            short.starts_with("the s") && short.ends_with("17"),
+            "{short}"
+        );
         assert!(width(&short, 12.0) <= 80.0);
         let lines = wrapped("one two three four five six seven", 12.0, 60.0, 2);
         assert_eq!(lines.len(), 2);

@@ -19,10 +19,21 @@ pub(super) struct ColourBar {
 }
 
 /// The marks of a trace, and what its colours mean.
-pub(super) fn marks(trace: &Value, plane: Plane<'_>, layout: &Value) -> (Vec<Mark>, Option<ColourBar>) {
-    let axis = trace["coloraxis"].as_str().map_or(trace, |name| &layout[name]);
+pub(super) fn marks(
+    trace: &Value,
+    plane: Plane<'_>,
+    layout: &Value,
+) -> (Vec<Mark>, Option<ColourBar>) {
+    let axis = trace["coloraxis"]
+        .as_str()
+        .map_or(trace, |name| &layout[name]);
     let rows = list(trace, "z");
-    let cells = || rows.iter().filter_map(Value::as_array).flatten().filter_map(number);
+    let cells = || {
+        rows.iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(number)
+    };
     let limit = |keys: [&str; 2], start: f64, join: fn(f64, f64) -> f64| {
         let given = keys.into_iter().find_map(|key| axis[key].as_f64());
         given.unwrap_or_else(|| cells().fold(start, join))
@@ -33,9 +44,16 @@ pub(super) fn marks(trace: &Value, plane: Plane<'_>, layout: &Value) -> (Vec<Mar
         return (Vec::new(), None);
     }
     let scale = ColourScale::of(&axis["colorscale"], axis["reversescale"] == true);
-    let columns = rows.iter().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+    let columns = rows
+        .iter()
+        .filter_map(Value::as_array)
+        .map(Vec::len)
+        .max()
+        .unwrap_or(0);
     let x = edges(list(trace, "x"), columns, |value| plane.along.place(value));
-    let y = edges(list(trace, "y"), rows.len(), |value| plane.across.place(value));
+    let y = edges(list(trace, "y"), rows.len(), |value| {
+        plane.across.place(value)
+    });
     for place in &x {
         plane.along.reach(*place);
     }
@@ -81,9 +99,19 @@ pub(super) fn marks(trace: &Value, plane: Plane<'_>, layout: &Value) -> (Vec<Mar
     let shown = axis["showscale"] != false && trace["showscale"] != false;
     let bar = shown.then(|| ColourBar {
         scale,
-        range: [min, if max > min { max } else { min + min.abs().max(1.0) * 1e-3 }],
+        range: [
+            min,
+            if max > min {
+                max
+            } else {
+                min + min.abs().max(1.0) * 1e-3
+            },
+        ],
         title: title.map(font::plain),
-        format: bar["tickformat"].as_str().and_then(Format::read).unwrap_or_default(),
+        format: bar["tickformat"]
+            .as_str()
+            .and_then(Format::read)
+            .unwrap_or_default(),
         unit: bar["ticksuffix"].as_str().unwrap_or_default().to_owned(),
     });
     (marks, bar)

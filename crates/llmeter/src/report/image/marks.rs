@@ -97,11 +97,17 @@ pub(super) struct Symbols<'t> {
 impl<'t> Symbols<'t> {
     pub(super) fn new(trace: &'t Value, colour: Colour) -> Self {
         let marker = &trace["marker"];
-        let numbers = marker["color"].as_array().filter(|list| list.iter().any(Value::is_number));
+        let numbers = marker["color"]
+            .as_array()
+            .filter(|list| list.iter().any(Value::is_number));
         let scale = numbers.map(|numbers| {
             let all = || numbers.iter().filter_map(Value::as_f64);
-            let min = marker["cmin"].as_f64().unwrap_or(all().fold(f64::INFINITY, f64::min));
-            let max = marker["cmax"].as_f64().unwrap_or(all().fold(f64::NEG_INFINITY, f64::max));
+            let min = marker["cmin"]
+                .as_f64()
+                .unwrap_or(all().fold(f64::INFINITY, f64::min));
+            let max = marker["cmax"]
+                .as_f64()
+                .unwrap_or(all().fold(f64::NEG_INFINITY, f64::max));
             let scale = ColourScale::of(&marker["colorscale"], marker["reversescale"] == true);
             (scale, min, max)
         });
@@ -161,7 +167,10 @@ pub(super) fn dashes(name: &str, width: f64) -> Vec<f64> {
         "dashdot" => &[5.0, 3.0, 1.5, 3.0],
         _ => &[],
     };
-    lengths.iter().map(|length| length * width.max(1.0)).collect()
+    lengths
+        .iter()
+        .map(|length| length * width.max(1.0))
+        .collect()
 }
 
 /// A list of a trace; empty if it has none.

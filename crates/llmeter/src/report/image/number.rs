@@ -115,7 +115,11 @@ fn prefixed(value: f64, digits: usize) -> String {
     let power = ((value.abs().log10() + 1e-9).floor() / 3.0).floor() as i32;
     let power = power.clamp(-NO_PREFIX, PREFIXES.len() as i32 - NO_PREFIX - 1);
     let scaled = value / 10_f64.powi(3 * power);
-    format!("{}{}", significant(scaled, digits), PREFIXES[(power + NO_PREFIX) as usize])
+    format!(
+        "{}{}",
+        significant(scaled, digits),
+        PREFIXES[(power + NO_PREFIX) as usize]
+    )
 }
 
 /// Without zeros at the end of a fraction.
@@ -128,7 +132,11 @@ fn trimmed(text: String) -> String {
 
 /// With a minus sign for a hyphen.
 fn signed(text: &str) -> String {
-    match text.trim_start_matches('-').chars().all(|letter| matches!(letter, '0' | '.')) {
+    match text
+        .trim_start_matches('-')
+        .chars()
+        .all(|letter| matches!(letter, '0' | '.'))
+    {
         true => text.trim_start_matches('-').to_owned(),
         false => text.replace('-', "−"),
     }
@@ -141,7 +149,9 @@ pub(super) fn steps(from: f64, to: f64, count: f64) -> Vec<f64> {
         return Vec::new();
     }
     let power = 10_f64.powf(width.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= width * (1.0 - 1e-9));
+    let factor = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|factor| factor * power >= width * (1.0 - 1e-9));
     let step = factor.unwrap_or(10.0) * power;
     let (first, last) = ((from / step - 1e-9).ceil(), (to / step + 1e-9).floor());
     let number = (last - first).clamp(0.0, 1e3) as usize;
@@ -153,7 +163,9 @@ pub(super) fn steps(from: f64, to: f64, count: f64) -> Vec<f64> {
 
 /// Numbers written alike: with as many decimals, and the same letter for thousands.
 pub(super) fn alike(values: &[f64]) -> Vec<String> {
-    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let largest = values
+        .iter()
+        .fold(0.0_f64, |largest, value| largest.max(value.abs()));
     if largest == 0.0 {
         return values.iter().map(|_| "0".to_owned()).collect();
     }
@@ -175,7 +187,10 @@ pub(super) fn alike(values: &[f64]) -> Vec<String> {
     let prefix = PREFIXES[(power + NO_PREFIX) as usize];
     let write = |value: &f64| match value.abs() < largest * 1e-9 {
         true => "0".to_owned(),
-        false => format!("{}{prefix}", signed(&format!("{:.decimals$}", value / scale))),
+        false => format!(
+            "{}{prefix}",
+            signed(&format!("{:.decimals$}", value / scale))
+        ),
     };
     values.iter().map(write).collect()
 }
@@ -186,7 +201,10 @@ mod tests {
 
     #[test]
     fn steps_are_round_and_within() {
-        assert_eq!(steps(0.0, 1.0, 5.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        assert_eq!(
+            steps(0.0, 1.0, 5.0),
+            [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
+        );
         assert_eq!(steps(0.013, 0.047, 4.0), [0.02, 0.03, 0.04]);
         assert_eq!(steps(-3.0, 3.0, 3.0), [-2.0, 0.0, 2.0]);
         assert_eq!(steps(1.0, 1.0, 5.0), [0.0; 0]);
@@ -213,7 +231,10 @@ mod tests {
         assert_eq!(write(".1f", 2.0), "2.0");
         assert_eq!(write(",d", 1234.4), "1234");
         let few = Format::read(".2s").unwrap();
-        assert_eq!(few.write_apart(&[0.023, 0.0235, 0.024]), ["23m", "23.5m", "24m"]);
+        assert_eq!(
+            few.write_apart(&[0.023, 0.0235, 0.024]),
+            ["23m", "23.5m", "24m"]
+        );
         assert_eq!(Format::read("%Y"), None);
         assert_eq!(Format::default().write(0.05), "0.05");
         assert_eq!(Format::default().write(0.000_05), "50µ");

@@ -68,11 +68,16 @@ impl Margins {
 pub(super) fn panels(plot: &Plot, area: Rect, titles: &[(usize, usize, String)]) -> Vec<Panel> {
     let mut panels = found(plot);
     for panel in &mut panels {
-        let title = titles.iter().find(|(x, y, _)| (*x, *y) == (panel.x, panel.y));
+        let title = titles
+            .iter()
+            .find(|(x, y, _)| (*x, *y) == (panel.x, panel.y));
         panel.title = title.map(|title| title.2.clone()).unwrap_or_default();
     }
     let domains = |of: fn(&Panel) -> usize| -> Vec<[f64; 2]> {
-        panels.iter().map(|panel| plot.axes[of(panel)].domain).collect()
+        panels
+            .iter()
+            .map(|panel| plot.axes[of(panel)].domain)
+            .collect()
     };
     let (across, up) = (domains(|panel| panel.x), domains(|panel| panel.y));
     let columns: Vec<[f64; 2]> = across.iter().map(|one| cell(*one, &across, 0.8)).collect();
@@ -87,7 +92,9 @@ pub(super) fn panels(plot: &Plot, area: Rect, titles: &[(usize, usize, String)])
         for index in 0..panels.len() {
             let of = |same: &[[f64; 2]]| {
                 let alike = (0..panels.len()).filter(|other| same[*other] == same[index]);
-                alike.map(|other| own[other]).fold(Margins::default(), Margins::larger)
+                alike
+                    .map(|other| own[other])
+                    .fold(Margins::default(), Margins::larger)
             };
             let (beside, above) = (of(&columns), of(&rows));
             let cell = panels[index].cell;
@@ -113,11 +120,20 @@ fn found(plot: &Plot) -> Vec<Panel> {
     };
     let pairs = plot.traces.iter().map(|trace| (trace.x, trace.y));
     // A figure without traces still has its axes.
-    let first = |letter: char| plot.axes.iter().position(|axis| axis.id.starts_with(letter));
-    let fallback = first('x').zip(first('y')).filter(|_| plot.traces.is_empty());
+    let first = |letter: char| {
+        plot.axes
+            .iter()
+            .position(|axis| axis.id.starts_with(letter))
+    };
+    let fallback = first('x')
+        .zip(first('y'))
+        .filter(|_| plot.traces.is_empty());
     for (x, y) in pairs.chain(fallback) {
         let main = named(&plot.axes[y].overlaying).unwrap_or(y);
-        let panel = match panels.iter().position(|panel| (panel.x, panel.y) == (x, main)) {
+        let panel = match panels
+            .iter()
+            .position(|panel| (panel.x, panel.y) == (x, main))
+        {
             Some(known) => &mut panels[known],
             None => {
                 panels.push(Panel {
@@ -150,8 +166,15 @@ fn found(plot: &Plot) -> Vec<Panel> {
         let is_first = |same: &dyn Fn(&Panel) -> bool| panels.iter().position(same) == Some(index);
         let first_x = is_first(&|panel| panel.x == x);
         let first_y = is_first(&|panel| panel.y == y);
-        let has = |axis: Option<usize>, of: fn(&Panel) -> usize, own: usize, this: fn(&Panel) -> usize| {
-            axis.is_some_and(|axis| panels.iter().any(|panel| this(panel) == own && of(panel) == axis))
+        let has = |axis: Option<usize>,
+                   of: fn(&Panel) -> usize,
+                   own: usize,
+                   this: fn(&Panel) -> usize| {
+            axis.is_some_and(|axis| {
+                panels
+                    .iter()
+                    .any(|panel| this(panel) == own && of(panel) == axis)
+            })
         };
         let x_anchor = named(&plot.axes[x].anchor);
         let y_anchor = named(&plot.axes[y].anchor);
@@ -165,7 +188,10 @@ fn found(plot: &Plot) -> Vec<Panel> {
         };
         panels[index].shows_x = shows_x && plot.axes[x].shows_labels;
         panels[index].shows_y = shows_y && plot.axes[y].shows_labels;
-        let mut traces = plot.traces.iter().filter(|trace| (trace.x, trace.y) == (x, y));
+        let mut traces = plot
+            .traces
+            .iter()
+            .filter(|trace| (trace.x, trace.y) == (x, y));
         panels[index].bar = traces.find_map(|trace| trace.bar.clone());
     }
     panels
@@ -175,8 +201,14 @@ fn found(plot: &Plot) -> Vec<Panel> {
 /// its start.
 fn cell(own: [f64; 2], all: &[[f64; 2]], part: f64) -> [f64; 2] {
     const SLACK: f64 = 1e-6;
-    let before = all.iter().map(|one| one[1]).filter(|end| *end <= own[0] + SLACK);
-    let after = all.iter().map(|one| one[0]).filter(|start| *start >= own[1] - SLACK);
+    let before = all
+        .iter()
+        .map(|one| one[1])
+        .filter(|end| *end <= own[0] + SLACK);
+    let after = all
+        .iter()
+        .map(|one| one[0])
+        .filter(|start| *start >= own[1] - SLACK);
     let before = before.reduce(f64::max);
     let after = after.reduce(f64::min);
     [
@@ -206,7 +238,9 @@ impl Panel {
         }
         if let Some(bar) = &self.bar {
             let labels = bar_ticks(bar, self.rect.height).into_iter();
-            let labels = labels.map(|(_, label)| font::width(&label, TICK_SIZE)).fold(0.0, f64::max);
+            let labels = labels
+                .map(|(_, label)| font::width(&label, TICK_SIZE))
+                .fold(0.0, f64::max);
             let title = if bar.title.is_some() { TITLE_ROOM } else { 0.0 };
             margins.right = BAR_GAP + BAR_WIDTH + 6.0 + labels + title;
         }
@@ -241,7 +275,11 @@ impl Panel {
 }
 
 fn title_room(axis: &Axis) -> f64 {
-    if axis.title.is_some() { TITLE_ROOM } else { 0.0 }
+    if axis.title.is_some() {
+        TITLE_ROOM
+    } else {
+        0.0
+    }
 }
 
 fn widest(ticks: &[Tick]) -> f64 {
@@ -314,6 +352,8 @@ pub(super) fn bar_ticks(bar: &ColourBar, height: f64) -> Vec<(f64, String)> {
     let [from, to] = bar.range;
     let steps = super::number::steps(from, to, (height / PER_TICK).max(2.0));
     let label = |value: &f64| format!("{}{}", bar.format.write(*value), bar.unit);
-    let labelled = steps.iter().map(|value| ((value - from) / (to - from), label(value)));
+    let labelled = steps
+        .iter()
+        .map(|value| ((value - from) / (to - from), label(value)));
     labelled.collect()
 }

@@ -1,8 +1,8 @@
 //! Texts within a plot, none of which is over another.
 
+use super::colour::Colour;
 use super::drawing::{Anchor, Drawing, Point, Rect, Text};
 use super::font;
-use super::colour::Colour;
 
 /// Where a text may stand beside its point, from the best place on.
 const SIDES: [[f64; 2]; 8] = [
@@ -42,7 +42,10 @@ impl Places {
     ) {
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         let line_height = size * 1.2;
-        let width = lines.iter().map(|line| font::width(line, size)).fold(0.0, f64::max);
+        let width = lines
+            .iter()
+            .map(|line| font::width(line, size))
+            .fold(0.0, f64::max);
         let height = lines.len() as f64 * line_height;
         let others = SIDES.into_iter().filter(|other| *other != side);
         for [right, down] in std::iter::once(side).chain(others) {

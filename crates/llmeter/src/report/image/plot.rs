@@ -63,8 +63,10 @@ impl Plot {
 
     fn read(&mut self, traces: &[&Value], layout: &Value) {
         let colours = colour::of_series(layout);
-        let places: Vec<(usize, usize)> =
-            traces.iter().map(|trace| places(&self.axes, trace)).collect();
+        let places: Vec<(usize, usize)> = traces
+            .iter()
+            .map(|trace| places(&self.axes, trace))
+            .collect();
         let mut bars: HashMap<(usize, usize), Together> = HashMap::new();
         let mut boxes_at: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
         for (index, trace) in traces.iter().enumerate() {
@@ -106,7 +108,8 @@ impl Plot {
                     boxes::marks(trace, plane, own, share)
                 }
                 "heatmap" => {
-                    let (marks, bar) = heatmap::marks(trace, Plane::new(x_axis, y_axis, false), layout);
+                    let (marks, bar) =
+                        heatmap::marks(trace, Plane::new(x_axis, y_axis, false), layout);
                     scale = bar;
                     marks
                 }
@@ -179,7 +182,8 @@ impl Plot {
                 continue;
             };
             let other = self.axes.iter().position(|axis| axis.id == other);
-            let Some(Ok([one, other])) = other.map(|other| self.axes.get_disjoint_mut([index, other]))
+            let Some(Ok([one, other])) =
+                other.map(|other| self.axes.get_disjoint_mut([index, other]))
             else {
                 continue;
             };
@@ -239,7 +243,9 @@ fn axes(traces: &[&Value], layout: &Value) -> Vec<Axis> {
 fn id(trace: &Value, letter: char) -> String {
     let named = trace[format!("{letter}axis")].as_str();
     let is_axis = |id: &&str| id.starts_with(letter) && id.is_ascii();
-    named.filter(is_axis).map_or_else(|| letter.to_string(), str::to_owned)
+    named
+        .filter(is_axis)
+        .map_or_else(|| letter.to_string(), str::to_owned)
 }
 
 /// The places of a trace's axes.

@@ -1,7 +1,8 @@
 //! A drawing as PNG.
 
 use tiny_skia::{
-    Color, FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, StrokeDash, Transform,
+    Color, FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, StrokeDash,
+    Transform,
 };
 use ttf_parser::OutlineBuilder;
 
@@ -24,7 +25,12 @@ pub(super) fn draw(drawing: &Drawing, scale: f64) -> Result<Vec<u8>> {
         .map(|clip| {
             let mut mask = empty.clone();
             if let Some(area) = area(clip) {
-                mask.fill_path(&PathBuilder::from_rect(area), FillRule::Winding, false, scale);
+                mask.fill_path(
+                    &PathBuilder::from_rect(area),
+                    FillRule::Winding,
+                    false,
+                    scale,
+                );
             }
             mask
         })
@@ -88,7 +94,8 @@ impl Canvas<'_> {
         };
         if let Some(fill) = fill {
             let (paint, rule) = (paint(fill), FillRule::Winding);
-            self.pixmap.fill_path(&path, &paint, rule, self.scale, self.mask);
+            self.pixmap
+                .fill_path(&path, &paint, rule, self.scale, self.mask);
         }
         if let Some(stroke) = stroke {
             let dashes = stroke.dashes.iter().map(|length| *length as f32).collect();
@@ -100,7 +107,8 @@ impl Canvas<'_> {
                 ..tiny_skia::Stroke::default()
             };
             let paint = paint(stroke.colour);
-            self.pixmap.stroke_path(&path, &paint, &look, self.scale, self.mask);
+            self.pixmap
+                .stroke_path(&path, &paint, &look, self.scale, self.mask);
         }
     }
 

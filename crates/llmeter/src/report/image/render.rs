@@ -123,7 +123,12 @@ fn head(drawing: &mut Drawing, plot: &Plot, area: Rect) -> f64 {
             (x, y) = (area.x, y + LEGEND_LINE);
         }
         sign(drawing, entry, [x, y + 9.5]);
-        let text = line([x + SIGN + 6.0, y + 14.0], &name, LEGEND_SIZE, Anchor::Start);
+        let text = line(
+            [x + SIGN + 6.0, y + 14.0],
+            &name,
+            LEGEND_SIZE,
+            Anchor::Start,
+        );
         drawing.text(Text {
             colour: TEXT,
             ..text
@@ -186,10 +191,20 @@ fn frame(drawing: &mut Drawing, plot: &Plot, panel: &Panel) {
             let at = rect.at(x.share(tick.place), 0.0)[0];
             drawing.line(vec![[at, bottom], [at, bottom + 4.0]], edge.clone());
             let text = match panel.turn {
-                0.0 => line([at, bottom + TICK_GAP + 9.0], &tick.label, TICK_SIZE, Anchor::Middle),
+                0.0 => line(
+                    [at, bottom + TICK_GAP + 9.0],
+                    &tick.label,
+                    TICK_SIZE,
+                    Anchor::Middle,
+                ),
                 turn => Text {
                     turn,
-                    ..line([at + 4.0, bottom + TICK_GAP + 7.0], &tick.label, TICK_SIZE, Anchor::End)
+                    ..line(
+                        [at + 4.0, bottom + TICK_GAP + 7.0],
+                        &tick.label,
+                        TICK_SIZE,
+                        Anchor::End,
+                    )
                 },
             };
             drawing.text(text);
@@ -207,21 +222,43 @@ fn frame(drawing: &mut Drawing, plot: &Plot, panel: &Panel) {
             let at = [left - TICK_GAP, at + TICK_SIZE * 0.35];
             drawing.text(line(at, &tick.label, TICK_SIZE, Anchor::End));
         }
-        let widest = panel.y_ticks.iter().map(|tick| font::width(&tick.label, TICK_SIZE));
+        let widest = panel
+            .y_ticks
+            .iter()
+            .map(|tick| font::width(&tick.label, TICK_SIZE));
         let at = left - TICK_GAP - widest.fold(0.0, f64::max) - 10.0;
-        title(drawing, y.title.as_deref(), [at, middle], rect.height, -90.0);
+        title(
+            drawing,
+            y.title.as_deref(),
+            [at, middle],
+            rect.height,
+            -90.0,
+        );
     }
     if let Some(axis) = panel.right.map(|right| &plot.axes[right]) {
         drawing.line(vec![[right, rect.y], [right, bottom]], edge.clone());
-        for tick in panel.right_ticks.iter().filter(|tick| !tick.label.is_empty()) {
+        for tick in panel
+            .right_ticks
+            .iter()
+            .filter(|tick| !tick.label.is_empty())
+        {
             let at = rect.at(0.0, axis.share(tick.place))[1];
             drawing.line(vec![[right, at], [right + 4.0, at]], edge.clone());
             let at = [right + TICK_GAP, at + TICK_SIZE * 0.35];
             drawing.text(line(at, &tick.label, TICK_SIZE, Anchor::Start));
         }
-        let widest = panel.right_ticks.iter().map(|tick| font::width(&tick.label, TICK_SIZE));
+        let widest = panel
+            .right_ticks
+            .iter()
+            .map(|tick| font::width(&tick.label, TICK_SIZE));
         let at = right + TICK_GAP + widest.fold(0.0, f64::max) + 16.0;
-        title(drawing, axis.title.as_deref(), [at, middle], rect.height, -90.0);
+        title(
+            drawing,
+            axis.title.as_deref(),
+            [at, middle],
+            rect.height,
+            -90.0,
+        );
     }
     if !panel.title.is_empty() {
         let text = font::fitted(&panel.title, TITLE_SIZE, rect.width);
@@ -269,7 +306,10 @@ fn colour_bar(drawing: &mut Drawing, panel: &Panel) {
         drawing.text(line(at, &label, TICK_SIZE, Anchor::Start));
         widest = widest.max(font::width(&label, TICK_SIZE));
     }
-    let at = [rect.right() + 6.0 + widest + 16.0, rect.y + rect.height / 2.0];
+    let at = [
+        rect.right() + 6.0 + widest + 16.0,
+        rect.y + rect.height / 2.0,
+    ];
     title(drawing, bar.title.as_deref(), at, rect.height, -90.0);
 }
 
@@ -286,7 +326,10 @@ fn traces(drawing: &mut Drawing, plot: &Plot, panel: &Panel) {
             drawing.cut_to(Some(rect));
             match mark {
                 Mark::Line { points, stroke } => {
-                    drawing.line(points.iter().map(|point| at(*point)).collect(), stroke.clone());
+                    drawing.line(
+                        points.iter().map(|point| at(*point)).collect(),
+                        stroke.clone(),
+                    );
                 }
                 Mark::Area { points, fill } => {
                     drawing.area(points.iter().map(|point| at(*point)).collect(), *fill);
@@ -316,7 +359,11 @@ fn traces(drawing: &mut Drawing, plot: &Plot, panel: &Panel) {
                     let (from, to) = (at(*from), at(*to));
                     drawing.line(vec![from, to], stroke.clone());
                     let is_up = (from[0] - to[0]).abs() < (from[1] - to[1]).abs();
-                    let aside = if is_up { [caps / 2.0, 0.0] } else { [0.0, caps / 2.0] };
+                    let aside = if is_up {
+                        [caps / 2.0, 0.0]
+                    } else {
+                        [0.0, caps / 2.0]
+                    };
                     for [x, y] in [from, to] {
                         let cap = vec![[x - aside[0], y - aside[1]], [x + aside[0], y + aside[1]]];
                         drawing.line(cap, stroke.clone());
@@ -358,7 +405,12 @@ fn labels(drawing: &mut Drawing, plot: &Plot, panel: &Panel, places: &mut Places
                     if font::width(text, SIZE) <= room && height >= SIZE * 1.3 {
                         drawing.text(Text {
                             colour: *colour,
-                            ..line([point[0], point[1] + SIZE * 0.35], text, SIZE, Anchor::Middle)
+                            ..line(
+                                [point[0], point[1] + SIZE * 0.35],
+                                text,
+                                SIZE,
+                                Anchor::Middle,
+                            )
                         });
                     }
                 }
@@ -382,7 +434,10 @@ fn symbol(drawing: &mut Drawing, [x, y]: Point, look: SymbolLook) {
         false => (Some(look.colour), None),
     };
     let around = |corners: &[Point]| -> Vec<Point> {
-        corners.iter().map(|[dx, dy]| [x + dx * half, y + dy * half]).collect()
+        corners
+            .iter()
+            .map(|[dx, dy]| [x + dx * half, y + dy * half])
+            .collect()
     };
     const THIN: f64 = 0.36;
     let corners = match look.symbol {

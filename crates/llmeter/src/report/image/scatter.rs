@@ -20,7 +20,11 @@ pub(super) fn marks(
     below: &mut Vec<Point>,
 ) -> Vec<Mark> {
     let points = points(trace, &plane);
-    let default = if points.len() < FEW_POINTS { "lines+markers" } else { "lines" };
+    let default = if points.len() < FEW_POINTS {
+        "lines+markers"
+    } else {
+        "lines"
+    };
     let mode = trace["mode"].as_str().unwrap_or(default);
     let mut marks = Vec::new();
     for point in points.iter().flatten() {
@@ -106,7 +110,11 @@ pub(super) fn marks(
 /// The points, `None` where a value is missing.
 fn points(trace: &Value, plane: &Plane<'_>) -> Vec<Option<Point>> {
     let (x, y) = (list(trace, "x"), list(trace, "y"));
-    let count = if x.is_empty() { y.len() } else { x.len().min(y.len()) };
+    let count = if x.is_empty() {
+        y.len()
+    } else {
+        x.len().min(y.len())
+    };
     (0..count)
         .map(|index| {
             let across = plane.across.place(&y[index])?;

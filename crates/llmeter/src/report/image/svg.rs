@@ -73,7 +73,11 @@ fn write_to(svg: &mut String, drawing: &Drawing) -> fmt::Result {
                 stroke,
             } => {
                 let [x, y] = centre.map(Short);
-                write!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\"", Short(*radius))?;
+                write!(
+                    svg,
+                    "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\"",
+                    Short(*radius)
+                )?;
                 look(svg, *fill, stroke.as_ref())?;
                 svg.push_str("/>");
             }
@@ -99,10 +103,17 @@ fn look(svg: &mut String, fill: Option<Colour>, stroke: Option<&Stroke>) -> fmt:
         return Ok(());
     };
     let (colour, width) = (Css(stroke.colour), Short(stroke.width));
-    write!(svg, " stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"")?;
+    write!(
+        svg,
+        " stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\""
+    )?;
     opacity(svg, "stroke-opacity", stroke.colour)?;
     if !stroke.dashes.is_empty() {
-        let dashes: Vec<String> = stroke.dashes.iter().map(|one| Short(*one).to_string()).collect();
+        let dashes: Vec<String> = stroke
+            .dashes
+            .iter()
+            .map(|one| Short(*one).to_string())
+            .collect();
         write!(svg, " stroke-dasharray=\"{}\"", dashes.join(" "))?;
     }
     Ok(())

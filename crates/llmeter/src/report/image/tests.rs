@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::drawing::{Anchor, Drawing, Rect, Shape, Text};
+use super::drawing::{Anchor, Rect, Shape, Text};
 use super::*;
 
 /// The rectangle around a text, letters that go up and down included.
@@ -20,10 +20,23 @@ fn around(text: &Text) -> Rect {
         [start + width, 0.2 * text.size],
     ];
     let turned = corners.map(|[x, y]| {
-        [text.at[0] + x * cos - y * sin, text.at[1] + x * sin + y * cos]
+        [
+            text.at[0] + x * cos - y * sin,
+            text.at[1] + x * sin + y * cos,
+        ]
     });
-    let least = |axis: usize| turned.iter().map(|at| at[axis]).fold(f64::INFINITY, f64::min);
-    let most = |axis: usize| turned.iter().map(|at| at[axis]).fold(f64::NEG_INFINITY, f64::max);
+    let least = |axis: usize| {
+        turned
+            .iter()
+            .map(|at| at[axis])
+            .fold(f64::INFINITY, f64::min)
+    };
+    let most = |axis: usize| {
+        turned
+            .iter()
+            .map(|at| at[axis])
+            .fold(f64::NEG_INFINITY, f64::max)
+    };
     Rect::between([least(0), least(1)], [most(0), most(1)])
 }
 
@@ -38,8 +51,8 @@ fn texts(drawing: &Drawing) -> Vec<Text> {
 
 /// Draws a figure in both ways; no text is over another or beyond the edge.
 fn checked(figure: &Value) -> Drawing {
-    let [width, height] = size(figure);
-    let drawing = render::draw(figure, width, height);
+    let drawing = drawn(figure);
+    let (width, height) = (drawing.width, drawing.height);
     let texts = texts(&drawing);
     for (number, one) in texts.iter().enumerate() {
         let rect = around(one);
@@ -47,11 +60,15 @@ fn checked(figure: &Value) -> Drawing {
         assert!(page.holds(&rect), "{one:?} is beyond the edge");
         // Turned texts stand side by side; the rectangles around them do not.
         let level = |text: &&Text| text.turn % 90.0 == 0.0;
-        for other in texts[number + 1..].iter().filter(|_| level(&one)).filter(level) {
+        for other in texts[number + 1..]
+            .iter()
+            .filter(|_| level(&one))
+            .filter(level)
+        {
             assert!(!rect.overlaps(&around(other)), "{one:?} is over {other:?}");
         }
     }
-    let svg = figure_svg(figure);
+    let svg = svg::write(&drawing);
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     assert!(!svg.contains("<script") && !svg.contains("href"), "{svg}");
     // Small, since there are many.
@@ -102,9 +119,7 @@ fn the_charts_of_a_load_test_are_drawn_with_their_clients_as_ticks() {
 
 /// A figure of every kind of trace, side by side and one above the other.
 pub(super) fn all_kinds() -> Value {
-    let axis = |domain: [f64; 2], anchor: &str, title: &str| {
-        json!({"domain": domain, "anchor": anchor, "title": {"text": title}})
-    };
+    let axis = |domain: [f64; 2], anchor: &str, title: &str| json!({"domain": domain, "anchor": anchor, "title": {"text": title}});
     let gauss = |n: i32| (-f64::from(n - 10).powi(2) / 20.0).exp();
     json!({
         "data": [
@@ -172,21 +187,28 @@ fn series_are_told_apart_and_too_many_are_counted() {
         json!({"type": "scatter", "name": name, "x": [1, 2, 3], "y": [series, series + 1, series]})
     };
     let data: Vec<Value> = (0..40).map(trace).collect();
-    let drawing = checked(&json!({"data": data, "layout": {"title": "t ".repeat(500), "height": 900}}));
+    let drawing =
+        checked(&json!({"data": data, "layout": {"title": "t ".repeat(500), "height": 900}}));
     assert!(has_text(&drawing, "and 16 more"));
     assert!(texts(&drawing).iter().any(|text| text.text.ends_with('…')));
 }
 
 #[test]
 fn many_names_along_an_axis_are_turned_and_cut() {
-    let names: Vec<String> = (0..60).map(|n| format!("a name of some length, {n}")).collect();
+    let names: Vec<String> = (0..60)
+        .map(|n| format!("a name of some length, {n}"))
+        .collect();
     let values: Vec<usize> = (0..60).collect();
     let figure = json!({
         "data": [{"type": "bar", "x": names, "y": values}, {"type": "bar", "y": names, "x": values, "orientation": "h", "xaxis": "x2", "yaxis": "y2"}],
         "layout": {"xaxis": {"domain": [0, 0.45]}, "xaxis2": {"domain": [0.55, 1], "anchor": "y2"}, "yaxis2": {"anchor": "x2"}},
     });
     let drawing = checked(&figure);
-    assert!(texts(&drawing).iter().any(|text| text.turn < 0.0 && text.turn > -90.0));
+    assert!(
+        texts(&drawing)
+            .iter()
+            .any(|text| text.turn < 0.0 && text.turn > -90.0)
+    );
 }
 
 #[test]
@@ -205,7 +227,11 @@ fn odd_figures_are_drawn_all_the_same() {
         json!({"data": [{"type": "scatter", "x": [1, 2], "y": [1, 2], "name": "x".repeat(1 << 20)}], "layout": {"showlegend": true}}),
     ] {
         let drawing = checked(&figure);
-        if drawing.shapes.iter().all(|(shape, _)| !matches!(shape, Shape::Circle { .. })) {
+        if drawing
+            .shapes
+            .iter()
+            .all(|(shape, _)| !matches!(shape, Shape::Circle { .. }))
+        {
             assert!(drawing.width >= MIN_SIDE);
         }
     }
@@ -247,7 +273,7 @@ proptest! {
                 "shapes": [{"type": "rect", "x0": extra, "x1": extra, "y0": 0, "y1": 1, "label": {"text": "s"}}],
                 "annotations": [{"x": extra, "y": extra, "text": "n"}]},
         });
-        let svg = figure_svg(&figure);
+        let svg = svg::write(&drawn(&figure));
         prop_assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"));
     }
 }

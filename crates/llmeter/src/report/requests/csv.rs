@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use csv::{Terminator, Writer, WriterBuilder};
 use serde_json::Value;
 
-use super::sent::{SentTexts, json_text};
 use super::RUN;
+use super::sent::{SentTexts, json_text};
 use crate::InvocationResponse;
 use crate::api::FieldValue;
 use crate::result::{time_text, write_gaps};

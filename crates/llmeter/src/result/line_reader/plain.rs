@@ -56,7 +56,11 @@ impl<T> Default for Known<T> {
 impl<T: DeserializeOwned + Eq + std::hash::Hash> Known<T> {
     /// The value at the start of `rest`, and its length. `None` if it is no JSON; no value if none is
     /// kept.
-    fn take(&mut self, rest: &str, sharing: Option<&mut Sharing<T>>) -> Option<(Option<Arc<T>>, usize)> {
+    fn take(
+        &mut self,
+        rest: &str,
+        sharing: Option<&mut Sharing<T>>,
+    ) -> Option<(Option<Arc<T>>, usize)> {
         if let Some((text, value)) = &self.last
             && rest.starts_with(&**text)
             && matches!(rest.as_bytes().get(text.len()), Some(b',' | b'}'))
@@ -251,7 +255,11 @@ impl<'l> Line<'l> {
     /// The text of a number.
     fn number(&mut self) -> Option<&'l str> {
         let bytes = self.rest.as_bytes();
-        let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit());
+        let digits = |from: usize| {
+            bytes[from..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+        };
         let mut at = usize::from(bytes.first() == Some(&b'-'));
         let whole = digits(at).count();
         if whole == 0 || (whole > 1 && bytes[at] == b'0') {
@@ -318,9 +326,7 @@ fn decimal(text: &[u8]) -> Option<(f64, usize)> {
         Some(point) => (point, at - point - 1),
         None => (at, 0),
     };
-    let is_json = whole > 0
-        && (whole == 1 || text[0] != b'0')
-        && (point.is_none() || fraction > 0);
+    let is_json = whole > 0 && (whole == 1 || text[0] != b'0') && (point.is_none() || fraction > 0);
     is_json.then(|| (number as f64 / POWERS[fraction], at))
 }
 

@@ -1,0 +1,287 @@
+//! What happened when: a run over its time.
+
+use serde_json::{Value, json};
+
+use super::distribution::round_step;
+use super::{
+    Figure, PALETTE, Series, layout, number_axis, numbered, numbers, seconds_axis, styled, text,
+    with,
+};
+use crate::InvocationResponse;
+use crate::report::figure::colours::QUIET;
+
+/// Bins of time, about.
+const BINS: f64 = 200.0;
+/// Height of a row and of what is around the rows, in pixels.
+const ROW: u32 = 130;
+const AROUND: u32 = 60;
+/// The part of a row that stays empty.
+const GAP: f64 = 0.22;
+
+/// One request: seconds after the run's first was sent.
+struct Span {
+    sent: f64,
+    end: f64,
+    ttft: Option<f64>,
+    ttlt: Option<f64>,
+    tokens: u64,
+    is_success: bool,
+    is_stalled: bool,
+}
+
+/// One row of the figure.
+struct Row {
+    title: &'static str,
+    is_time: bool,
+    traces: Vec<(usize, Value)>,
+}
+
+/// Runs over their time, from the first request sent: requests in flight, requests and output tokens a
+/// second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
+/// 90th percentile, maximum), failures and stalled responses. Of a single run the steady state is marked.
+///
+/// Times are in bins of equal width, 200 about.
+pub fn timeline(all: &[Series<'_>]) -> Figure {
+    let spans: Vec<Vec<Span>> = all.iter().map(|one| spans(*one)).collect();
+    let window = spans
+        .iter()
+        .flatten()
+        .map(|span| span.end)
+        .fold(0.0, f64::max);
+    let is_coarse = all
+        .iter()
+        .flat_map(|one| &one.result.responses)
+        .all(has_whole_seconds);
+    let least = if is_coarse { 1.0 } else { 1e-3 };
+    let width = round_step((window / BINS).max(least));
+    let bins = (window / width) as usize + 1;
+    let has_ttft = spans.iter().flatten().any(|span| span.ttft.is_some());
+    let latency = if has_ttft { "TTFT" } else { "TTLT" };
+    let mut rows = [
+        ("in flight", false),
+        ("requests/s", false),
+        ("output tokens/s", false),
+        (latency, true),
+        ("failures, stalls", false),
+    ]
+    .map(|(title, is_time)| Row {
+        title,
+        is_time,
+        traces: Vec::new(),
+    });
+    for (series, spans) in spans.iter().enumerate() {
+        if spans.is_empty() {
+            continue;
+        }
+        // Of one run, the legend tells lines apart; of several, runs.
+        let name = (all.len() > 1).then(|| text(all[series].name));
+        let binned = Binned::new(spans, width, bins, has_ttft);
+        binned.draw(series, name.as_deref(), width, &mut rows);
+    }
+    let rows: Vec<Row> = rows
+        .into_iter()
+        .filter(|row| !row.traces.is_empty())
+        .collect();
+    let mut figure = figure(rows);
+    if let [one] = all {
+        mark_steady_state(&mut figure, *one);
+    }
+    figure
+}
+
+fn has_whole_seconds(response: &InvocationResponse) -> bool {
+    response
+        .request_time
+        .is_none_or(|time| time.subsec_nanosecond() == 0)
+}
+
+fn spans(series: Series<'_>) -> Vec<Span> {
+    let responses = &series.result.responses;
+    let first = responses.iter().filter_map(|one| one.request_time).min();
+    let Some(first) = first else {
+        return Vec::new();
+    };
+    let threshold = series.result.stats().stall_threshold;
+    let span = |one: &InvocationResponse| {
+        let sent = one.request_time?.duration_since(first).as_secs_f64();
+        let gap = one.detail.longest_gap;
+        Some(Span {
+            sent,
+            end: sent + one.time_to_last_token.unwrap_or(0.0),
+            ttft: one.time_to_first_token,
+            ttlt: one.time_to_last_token,
+            tokens: one.num_tokens_output.unwrap_or(0),
+            is_success: one.error.is_none(),
+            is_stalled: gap
+                .zip(threshold)
+                .is_some_and(|(gap, threshold)| gap > threshold),
+        })
+    };
+    responses.iter().filter_map(span).collect()
+}
+
+/// What each bin of time has.
+struct Binned {
+    middles: Vec<f64>,
+    in_flight: Vec<f64>,
+    requests: Vec<f64>,
+    tokens: Vec<f64>,
+    latencies: Vec<Vec<f64>>,
+    failures: Vec<u64>,
+    stalls: Vec<u64>,
+}
+
+impl Binned {
+    fn new(spans: &[Span], width: f64, bins: usize, has_ttft: bool) -> Self {
+        let mut binned = Self {
+            middles: (0..bins).map(|bin| (bin as f64 + 0.5) * width).collect(),
+            in_flight: vec![0.0; bins],
+            requests: vec![0.0; bins],
+            tokens: vec![0.0; bins],
+            latencies: vec![Vec::new(); bins],
+            failures: vec![0; bins],
+            stalls: vec![0; bins],
+        };
+        let bin_of = |time: f64| ((time / width) as usize).min(bins - 1);
+        for span in spans {
+            for bin in bin_of(span.sent)..=bin_of(span.end) {
+                let (from, to) = (bin as f64 * width, (bin as f64 + 1.0) * width);
+                let part = span.end.min(to) - span.sent.max(from);
+                binned.in_flight[bin] += part.max(0.0) / width;
+            }
+            let bin = bin_of(span.end);
+            if !span.is_success {
+                binned.failures[bin] += 1;
+                continue;
+            }
+            binned.requests[bin] += 1.0 / width;
+            binned.tokens[bin] += span.tokens as f64 / width;
+            binned.stalls[bin] += u64::from(span.is_stalled);
+            let latency = if has_ttft { span.ttft } else { span.ttlt };
+            binned.latencies[bin].extend(latency);
+        }
+        for latencies in &mut binned.latencies {
+            latencies.sort_unstable_by(f64::total_cmp);
+        }
+        binned
+    }
+
+    fn draw(&self, series: usize, name: Option<&str>, width: f64, rows: &mut [Row; 5]) {
+        let line = |what: &str, y: Value, more: Value| {
+            let trace = json!({
+                "type": "scatter", "mode": "lines", "name": what, "legendgroup": name.unwrap_or(what),
+                "x": numbers(self.middles.iter().copied()), "y": y,
+                "hovertemplate": format!("%{{x}}: %{{y}}<extra>{what}</extra>"),
+            });
+            styled(series, with(trace, more))
+        };
+        let any = |values: &[f64]| values.iter().any(|value| *value > 0.0);
+        let solid = |width: f64| json!({"line": {"dash": "solid", "width": width, "shape": "hvh"}});
+        let of = |what: &str| match name {
+            Some(name) => format!("{name}, {what}"),
+            None => what.to_owned(),
+        };
+        let plain = [
+            (0, "in flight", &self.in_flight),
+            (1, "requests/s", &self.requests),
+            (2, "output tokens/s", &self.tokens),
+        ];
+        for (row, what, values) in plain {
+            if row == 0 || any(values) {
+                let y = numbers(values.iter().copied());
+                let mut trace = line(&of(what), y, solid(1.5));
+                // The row's title says it.
+                trace["showlegend"] = name.is_some().into();
+                rows[row].traces.push((series, trace));
+            }
+        }
+        let at = |share: f64| -> Value {
+            let latencies = self.latencies.iter();
+            let value = |sorted: &Vec<f64>| {
+                let rank = (share * sorted.len() as f64) as usize;
+                sorted
+                    .get(rank.min(sorted.len().saturating_sub(1)))
+                    .copied()
+            };
+            latencies.map(value).collect()
+        };
+        if self.latencies.iter().any(|values| !values.is_empty()) {
+            let latency = rows[3].title;
+            for (what, share, more) in [
+                ("p50", 0.5, json!({"line": {"dash": "solid", "width": 2}})),
+                ("p90", 0.9, json!({"line": {"dash": "dot", "width": 1.5}})),
+                (
+                    "max",
+                    1.0,
+                    json!({"mode": "markers", "marker": {"size": 4, "opacity": 0.6}}),
+                ),
+            ] {
+                let what = of(&format!("{latency} {what}"));
+                rows[3].traces.push((series, line(&what, at(share), more)));
+            }
+        }
+        for (what, counts, place) in [("failures", &self.failures, 1), ("stalls", &self.stalls, 4)]
+        {
+            if counts.iter().all(|count| *count == 0) {
+                continue;
+            }
+            rows[4].traces.push((
+                series,
+                json!({
+                    "type": "bar", "name": of(what), "legendgroup": name.unwrap_or(what),
+                    "x": numbers(self.middles.iter().copied()), "y": counts, "width": width,
+                    "marker": {"color": PALETTE[(series + place) % PALETTE.len()].0},
+                    "hovertemplate": format!("%{{x}}: %{{y}}<extra>{what}</extra>"),
+                }),
+            ));
+        }
+    }
+}
+
+fn figure(rows: Vec<Row>) -> Figure {
+    let count = rows.len().max(1);
+    let mut axes = vec![(
+        "xaxis".to_owned(),
+        with(
+            seconds_axis("Time since the first request"),
+            json!({"anchor": numbered("y", count - 1), "rangemode": "tozero"}),
+        ),
+    )];
+    let mut data = Vec::new();
+    for (place, row) in rows.into_iter().enumerate() {
+        let height = 1.0 / count as f64;
+        let top = 1.0 - place as f64 * height;
+        let axis = match row.is_time {
+            true => seconds_axis(row.title),
+            false => number_axis(row.title),
+        };
+        let domain = [(top - height * (1.0 - GAP)).max(0.0), top];
+        let more = json!({"domain": domain, "rangemode": "tozero", "nticks": 4});
+        axes.push((numbered("yaxis", place), with(axis, more)));
+        for (_, trace) in row.traces {
+            data.push(with(
+                trace,
+                json!({"xaxis": "x", "yaxis": numbered("y", place)}),
+            ));
+        }
+    }
+    axes.push(("barmode".to_owned(), "stack".into()));
+    axes.push(("height".to_owned(), (AROUND + ROW * count as u32).into()));
+    Figure::new(data, layout("The run over time", axes))
+}
+
+/// Marks the part of a run in which its load is whole.
+fn mark_steady_state(figure: &mut Figure, series: Series<'_>) {
+    let stats = series.result.stats();
+    let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
+        return;
+    };
+    figure.0["layout"]["shapes"] = json!([{
+        "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
+        "fillcolor": QUIET.0, "opacity": 0.1, "line": {"width": 0}, "layer": "below",
+    }]);
+    figure.0["layout"]["annotations"] = json!([{
+        "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": "bottom",
+        "text": "steady state", "showarrow": false, "font": {"size": 11},
+    }]);
+}

@@ -1,0 +1,287 @@
+//! Charts with their words and numbers.
+
+use super::{Block, Chart, Table, line};
+use crate::RunResult;
+use crate::base::shown::duration;
+use crate::report::figure::{self, Figure, Series, Values};
+use crate::report::summary::{figure as number, percent};
+use crate::stats::Metric;
+
+/// A chart, if its figure shows anything.
+pub(super) fn chart(id: &str, about: &str, figure: Figure, table: Option<Table>) -> Option<Block> {
+    if figure.is_empty() {
+        return None;
+    }
+    Some(Block::Chart(Chart {
+        id: id.to_owned(),
+        title: figure::plain(figure.title()),
+        about: about.to_owned(),
+        table: table.unwrap_or_default(),
+        figure,
+    }))
+}
+
+/// Latencies that have charts of their own, with their names in addresses.
+const DRAWN: [(&str, &str); 5] = [
+    ("ttft", "time_to_first_token"),
+    ("ttfat", "time_to_first_answer_token"),
+    ("itl", "inter_token_latency"),
+    ("tpot", "time_per_output_token"),
+    ("ttlt", "time_to_last_token"),
+];
+
+/// Three charts of each latency that has values.
+pub(super) fn latencies(all: &[Series<'_>]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (id, metric) in DRAWN {
+        if id == "ttfat" && all.iter().all(|one| repeats_ttft(one.result)) {
+            continue;
+        }
+        let values: Vec<Values> = all
+            .iter()
+            .filter_map(|one| Values::of(*one, metric))
+            .collect();
+        if values.is_empty() {
+            continue;
+        }
+        let table = percentiles(&values);
+        blocks.extend(chart(
+            &format!("{id}-percentiles"),
+            "The latency that a share of the values stays below. Each further nine of the tail is as wide as \
+             the one before; bars are 95 % intervals.",
+            figure::percentile_curve(&values),
+            table.clone(),
+        ));
+        blocks.extend(chart(
+            &format!("{id}-histogram"),
+            "How many values lie where.",
+            figure::histogram(&values),
+            table.clone(),
+        ));
+        blocks.extend(chart(
+            &format!("{id}-ecdf"),
+            "The share of the values that are at most so large.",
+            figure::ecdf(&values),
+            table,
+        ));
+    }
+    blocks
+}
+
+/// Without reasoning the first answer token is the first token.
+fn repeats_ttft(result: &RunResult) -> bool {
+    let stats = result.stats();
+    stats.ttfat == stats.ttft || stats.ttfat.average.is_none()
+}
+
+/// The percentiles of some runs, a column each.
+fn percentiles(all: &[Values]) -> Option<Table> {
+    let shares: [(&str, f64); 9] = [
+        ("min", 0.0),
+        ("p10", 0.1),
+        ("p25", 0.25),
+        ("p50", 0.5),
+        ("p75", 0.75),
+        ("p90", 0.9),
+        ("p95", 0.95),
+        ("p99", 0.99),
+        ("p99.9", 0.999),
+    ];
+    let names = all.iter().map(|values| line(&values.name));
+    let mut rows = vec![
+        std::iter::once("percentile".to_owned())
+            .chain(names)
+            .collect(),
+    ];
+    for (name, share) in shares {
+        // A percentile beyond the sample says no more than the maximum.
+        let cell =
+            |values: &Values| match share * values.count() as f64 > values.count() as f64 - 1.0 {
+                true if share > 0.0 => "—".to_owned(),
+                _ => duration(values.quantile(share)),
+            };
+        rows.push(
+            std::iter::once(name.to_owned())
+                .chain(all.iter().map(cell))
+                .collect(),
+        );
+    }
+    let all_of = |what: &str, cell: fn(&Values) -> String| {
+        std::iter::once(what.to_owned())
+            .chain(all.iter().map(cell))
+            .collect::<Vec<String>>()
+    };
+    rows.push(all_of("max", |values| duration(values.range().1)));
+    rows.push(all_of("values", |values| number(values.count() as f64)));
+    let label = all.first().map_or("", |values| values.metric.label);
+    Table::of(label, rows, &[""; 0])
+}
+
+/// Charts over the time of runs.
+pub(super) fn timeline(all: &[Series<'_>]) -> Option<Block> {
+    let marked = match all {
+        [_] => " The steady state is shaded: outside of it not all clients are at work.",
+        _ => "",
+    };
+    let about = format!(
+        "From the first request sent; requests and tokens are counted when a response ends. A warm-up comes \
+         before and is not in it.{marked}"
+    );
+    let stats = |one: &Series<'_>| {
+        let stats = one.result.stats();
+        vec![
+            line(one.name),
+            stats
+                .total_test_time
+                .map_or_else(|| "—".to_owned(), duration),
+            number(stats.total_requests.unwrap_or(0) as f64),
+            number(stats.failed_requests as f64),
+            number(stats.stalled_responses as f64),
+            stats.steady_start.map_or_else(|| "—".to_owned(), duration),
+            stats.steady_end.map_or_else(|| "—".to_owned(), duration),
+        ]
+    };
+    let titles = [
+        "run",
+        "duration",
+        "requests",
+        "failed",
+        "stalled",
+        "steady from",
+        "steady until",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(stats));
+    chart(
+        "timeline",
+        &about,
+        figure::timeline(all),
+        Table::of("Over time", rows, &[""; 0]),
+    )
+}
+
+/// Some single requests.
+pub(super) fn waterfall(result: &RunResult) -> Option<Block> {
+    let titles = ["request", "connect", "TTFT", "longest gap", "TTLT"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (label, times) in figure::waterfall_rows(result) {
+        let times = times.map(|time| time.map_or_else(|| "—".to_owned(), duration));
+        rows.push(std::iter::once(label.to_owned()).chain(times).collect());
+    }
+    chart(
+        "waterfall",
+        "Each row is a request, with a mark for each frame of tokens. Latencies are counted from 0, when the \
+         request is sent on a ready connection.",
+        figure::waterfall(result),
+        Table::of("Requests", rows, &[""; 0]),
+    )
+}
+
+/// Latencies against the lengths of prompts and outputs.
+pub(super) fn lengths(all: &[Series<'_>]) -> Vec<Block> {
+    let drawn = [
+        ("ttft-input", "num_tokens_input", "time_to_first_token"),
+        ("ttlt-output", "num_tokens_output", "time_to_last_token"),
+        ("ttlt-input", "num_tokens_input", "time_to_last_token"),
+        ("tpot-output", "num_tokens_output", "time_per_output_token"),
+    ];
+    let mut blocks = Vec::new();
+    for (id, x, y) in drawn {
+        if !varies(all, x) {
+            continue;
+        }
+        let Ok(figure) = figure::scatter_by_dimension(all, x, y) else {
+            continue;
+        };
+        let table = correlation(all, x, y);
+        let about = "A point is a request, the line the median of those of about the same length.";
+        blocks.extend(chart(id, about, figure, table));
+    }
+    blocks
+}
+
+/// Whether responses differ in a dimension.
+fn varies(all: &[Series<'_>], dimension: &str) -> bool {
+    all.iter().any(|one| {
+        let mut values = figure::dimension_values(one.result, dimension);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    })
+}
+
+/// The median of y in quarters of x.
+fn correlation(all: &[Series<'_>], x: &str, y: &str) -> Option<Table> {
+    let label = |key: &str| {
+        Metric::named(key)
+            .map_or(key, |metric| metric.label)
+            .replace('_', " ")
+    };
+    let titles = [
+        "run".to_owned(),
+        label(x),
+        format!("median of {}", label(y)),
+        "requests".to_owned(),
+    ];
+    let mut rows = vec![titles.to_vec()];
+    for one in all {
+        let mut points = figure::dimension_pairs(one.result, x, y);
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let size = points.len().div_ceil(4).max(1);
+        for quarter in points.chunks(size) {
+            let (first, last) = (quarter[0].0, quarter[quarter.len() - 1].0);
+            let mut times: Vec<f64> = quarter.iter().map(|point| point.1).collect();
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable_by(middle, f64::total_cmp);
+            let span = match first == last {
+                true => number(first),
+                false => format!("{}–{}", number(first), number(last)),
+            };
+            rows.push(vec![
+                line(one.name),
+                span,
+                duration(*median),
+                number(quarter.len() as f64),
+            ]);
+        }
+    }
+    Table::of("", rows, &[""; 0])
+}
+
+/// Failures by kind, with an example of each.
+pub(super) fn failures(all: &[Series<'_>]) -> Vec<Block> {
+    let titles = ["run", "failure", "phase", "requests", "share", "an example"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for one in all {
+        let total = one.result.stats().total_requests.unwrap_or(0).max(1);
+        for group in one.result.failures() {
+            let failure = &group.example;
+            let others = match group.messages {
+                0 | 1 => String::new(),
+                more => format!(" (and {} other messages)", more - 1),
+            };
+            let phase = failure.phase().map_or("", |phase| phase.as_str());
+            rows.push(vec![
+                line(one.name),
+                figure::failure_name(&group),
+                phase.to_owned(),
+                number(group.count as f64),
+                percent(group.count as f64 / total as f64),
+                line(failure.message()) + &others,
+            ]);
+        }
+    }
+    if all.len() == 1 {
+        rows.iter_mut().for_each(|row| drop(row.remove(0)));
+    }
+    let Some(table) = Table::of("Failures", rows, &[""; 0]) else {
+        return Vec::new();
+    };
+    let about = "How many requests failed in which way.";
+    let chart = chart(
+        "failures-by-kind",
+        about,
+        figure::failures_by_kind(all),
+        Some(table.clone()),
+    );
+    chart.into_iter().chain([Block::Table(table)]).collect()
+}

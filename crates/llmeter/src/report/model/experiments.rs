@@ -1,0 +1,311 @@
+//! The reports of experiments.
+
+use super::{Block, Report, Table, Tone, charts, configuration, measurement, run};
+use crate::RunResult;
+use crate::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients};
+use crate::report::figure::{self, Series};
+use crate::report::summary::counted;
+use crate::report::{ab, heatmap, load_test, repeat};
+
+/// What each of the six charts of a load test shows.
+const LEVEL_CHARTS: [(&str, &str); 6] = [
+    (
+        "time_to_first_token",
+        "TTFT of all requests at each number of clients. Both axes are logarithmic.",
+    ),
+    (
+        "time_to_last_token",
+        "TTLT of all requests at each number of clients. Both axes are logarithmic.",
+    ),
+    (
+        "requests_per_minute",
+        "Failed requests included. Both axes are logarithmic.",
+    ),
+    ("error_rate", "Failed requests / all requests."),
+    ("average_input_tokens_clients", "Both axes are logarithmic."),
+    (
+        "average_output_tokens_clients",
+        "Both axes are logarithmic.",
+    ),
+];
+
+impl Report {
+    /// The report of a load test, with its levels' responses.
+    pub fn of_load_test(test: &LoadTestResult) -> Self {
+        let name = test.test_name.as_deref().unwrap_or("load test");
+        let mut report = Self::new(&format!("Load test {name}"), about(test.results.values()));
+        let levels = levels(test);
+        let mut first: Vec<Block> = levels.clone().map(Block::Table).into_iter().collect();
+        first.extend(Block::lines(Tone::Plain, &load_test::remarks(test)));
+        first.extend(
+            test.warnings
+                .iter()
+                .map(|warning| Block::text(Tone::Warning, warning)),
+        );
+        report.add("summary", "Summary", first);
+        report.add("curve", "Load", level_charts(&[test], levels.as_ref()));
+        let named: Vec<_> = test
+            .results
+            .iter()
+            .map(|(clients, one)| (of_clients(*clients), one))
+            .collect();
+        report.add_details(&named);
+        report
+    }
+
+    /// What the runs of an experiment have in common as sections, each a series.
+    pub(super) fn add_details(&mut self, named: &[(String, &RunResult)]) {
+        let series: Vec<_> = named
+            .iter()
+            .map(|(name, one)| Series::new(name, one))
+            .collect();
+        self.add("latency", "Latency", charts::latencies(&series));
+        self.add("lengths", "Latency by length", charts::lengths(&series));
+        self.add("failures", "Failures", charts::failures(&series));
+        self.add("measurement", "The measurement itself", verdicts(named));
+        let first = named
+            .first()
+            .and_then(|(_, one)| one.summary.output_path.as_ref());
+        self.add(
+            "configuration",
+            "Configuration",
+            configuration::tables(first),
+        );
+    }
+
+    /// The report of a heatmap.
+    pub fn of_heatmap(done: &HeatmapResult) -> Self {
+        let stats = done.result.stats();
+        let mut report = Self::new(
+            &format!("Heatmap {}", run::title(&stats)),
+            run::about(&stats),
+        );
+        let mut first = vec![run::key_figures(&stats)];
+        first.extend(measurement::verdict(&done.result));
+        report.add("summary", "Summary", first);
+        let nominal = done.nominal();
+        let measured = heatmap::filled(done.measured(heatmap::BINS, heatmap::BINS));
+        for (id, title, table) in [
+            ("asked", "By the lengths that were asked for", &nominal),
+            ("counted", "By the tokens that were counted", &measured),
+        ] {
+            let mut blocks = Vec::new();
+            for (name, latency) in heatmap::latencies(table) {
+                let figure = figure::heatmap_of_lengths(table, name, latency);
+                let id = format!("{id}-{}", name.to_lowercase());
+                let about = "Medians of the successful requests of each cell, shaded by factors.";
+                let rows = lengths_table(table, latency);
+                blocks.extend(charts::chart(&id, about, figure, rows));
+            }
+            report.add(id, title, blocks);
+        }
+        let series = [Series::of(&done.result)];
+        report.add("latency", "Latency", charts::latencies(&series));
+        report.add("failures", "Failures", charts::failures(&series));
+        let folder = done.result.summary.output_path.as_ref();
+        report.add(
+            "configuration",
+            "Configuration",
+            configuration::tables(folder),
+        );
+        report
+    }
+
+    /// The report of a test by blocks.
+    pub fn of_ab(test: &AbResult) -> Self {
+        let folder = test.output_path.as_ref();
+        let name = folder.and_then(crate::storage::Location::file_name);
+        let title = format!("A/B test {}", name.unwrap_or_default());
+        let mut report = Self::new(title.trim(), about(test.blocks()));
+        let mut first: Vec<Block> = Block::lines(Tone::Plain, &ab::remarks(test)).collect();
+        first.extend(Block::table("Variants", ab::variant_rows(test), &[""; 0]));
+        first.extend(
+            test.warnings
+                .iter()
+                .map(|warning| Block::text(Tone::Warning, warning)),
+        );
+        report.add("summary", "Summary", first);
+        let metrics = ab::metrics(test);
+        let tables: Vec<Table> = (1..test.plan.variants.len())
+            .filter_map(|at| {
+                let rows = ab::difference_rows(test, &metrics, at);
+                let title = rows.first()?.first()?.clone();
+                Table::of(&title, rows, &[""; 0])
+            })
+            .collect();
+        let figure = figure::ab_intervals(test);
+        let about = "Below 0 the variant's figure is lower. The first row decides.";
+        let chart = charts::chart("intervals", about, figure, tables.first().cloned());
+        let tables = tables.into_iter().map(Block::Table);
+        report.add(
+            "differences",
+            "Differences",
+            chart.into_iter().chain(tables).collect(),
+        );
+        let named: Vec<_> = test
+            .rounds
+            .iter()
+            .enumerate()
+            .flat_map(|(round, blocks)| {
+                let variants = test.plan.variants.iter().zip(blocks);
+                variants.filter_map(move |(variant, block)| {
+                    Some((
+                        format!("round {}, {}", round + 1, variant.name),
+                        block.as_ref()?,
+                    ))
+                })
+            })
+            .collect();
+        report.add("failures", "Failures", failures_of(&named));
+        report.add("measurement", "The measurement itself", verdicts(&named));
+        report
+    }
+
+    /// The report of repeats.
+    pub fn of_repeats(repeats: &RepeatResult) -> Self {
+        let name = repeats.name.as_deref().unwrap_or_default();
+        let runs = repeats.results.values().flatten();
+        let mut report = Self::new(format!("Repeats {name}").trim(), about(runs));
+        let mut first: Vec<Block> = Block::lines(Tone::Plain, repeat::METHOD).collect();
+        first.extend(Block::lines(Tone::Note, &repeat::ending(repeats)));
+        first.extend(
+            repeats
+                .warnings
+                .iter()
+                .map(|warning| Block::text(Tone::Warning, warning)),
+        );
+        let mut named = Vec::new();
+        for (clients, runs) in &repeats.results {
+            let title = format!(
+                "{}, {}",
+                of_clients(*clients),
+                counted(runs.len() as u64, "repeat")
+            );
+            let table = Table::of(&title, repeat::rows(repeats, *clients), &[""; 0]);
+            first.extend(table.clone().map(Block::Table));
+            first.extend(charts::chart(
+                &format!("spread-{clients}"),
+                "A mark is a repeat.",
+                figure::repeat_spread(repeats, *clients),
+                table,
+            ));
+            for (at, run) in runs.iter().enumerate() {
+                let level = match repeats.results.len() {
+                    1 => String::new(),
+                    _ => format!("{}, ", of_clients(*clients)),
+                };
+                named.push((format!("{level}repeat {}", at + 1), run));
+            }
+        }
+        report.add("summary", "Summary", first);
+        report.add_details(&named);
+        report
+    }
+}
+
+/// The rows of levels as a table.
+pub(super) fn levels(test: &LoadTestResult) -> Option<Table> {
+    let rows = load_test::level_rows(test);
+    let notes = load_test::level_notes(&rows);
+    let name = test.test_name.as_deref().unwrap_or("load test");
+    Table::of(name, rows, &notes)
+}
+
+/// The curve of throughput and latency, and the six charts of load tests.
+pub(super) fn level_charts(tests: &[&LoadTestResult], table: Option<&Table>) -> Vec<Block> {
+    let curve = charts::chart(
+        "throughput-latency",
+        "Each point is a number of clients. Right is more throughput, up is slower; the knee, beyond which latency \
+         grows by a larger factor than throughput, is larger.",
+        figure::throughput_latency_curve(tests),
+        table.cloned(),
+    );
+    let mut blocks: Vec<Block> = curve.into_iter().collect();
+    let of_tests: Vec<_> = tests
+        .iter()
+        .map(|test| figure::plot_load_test_results(test, true))
+        .collect();
+    for (at, (key, about)) in LEVEL_CHARTS.into_iter().enumerate() {
+        let figures = of_tests.iter().map(|figures| &figures[at].1);
+        let figure = figure::overlaid(&figures.collect::<Vec<_>>());
+        blocks.extend(charts::chart(key, about, figure, table.cloned()));
+    }
+    blocks
+}
+
+fn lengths_table(
+    table: &crate::experiment::HeatmapTable,
+    latency: heatmap::Latency,
+) -> Option<Table> {
+    let mut titles = vec!["input tokens".to_owned()];
+    titles.extend(
+        table
+            .columns
+            .iter()
+            .map(|bounds| format!("{} output", heatmap::label(bounds))),
+    );
+    let mut rows = vec![titles];
+    for (bounds, cells) in table.rows.iter().zip(&table.cells) {
+        let cells = cells.iter().map(|cell| {
+            crate::report::summary::or_dash(latency(cell), crate::base::shown::duration)
+        });
+        rows.push(
+            std::iter::once(heatmap::label(bounds))
+                .chain(cells)
+                .collect(),
+        );
+    }
+    Table::of("Medians", rows, &[""; 0])
+}
+
+/// Which model, where, and when, from the first of some runs.
+pub(super) fn about<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<String> {
+    let runs: Vec<_> = runs.collect();
+    let Some(first) = runs.first() else {
+        return Vec::new();
+    };
+    let stats = first.stats();
+    let mut what = stats.model_id.unwrap_or_else(|| "unknown model".to_owned());
+    if let Some(endpoint) = stats.endpoint_name {
+        what += &format!(", endpoint {endpoint}");
+    }
+    what += &format!(", {}", counted(runs.len() as u64, "run"));
+    let requests = runs
+        .iter()
+        .filter_map(|run| run.summary.total_requests)
+        .sum();
+    what += &format!(", {}", counted(requests, "request"));
+    if let Some(start) = stats.start_time {
+        what += &format!(", {}", start.replace('T', " ").replace('Z', " UTC"));
+    }
+    vec![what]
+}
+
+/// The verdict on each of some runs.
+pub(super) fn verdicts(named: &[(String, &RunResult)]) -> Vec<Block> {
+    let titles = ["run", "verdict", "may be wrong by over 1 ms", "why"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for (name, run) in named {
+        let stats = run.stats();
+        rows.push(vec![
+            name.clone(),
+            stats
+                .measurement_verdict
+                .clone()
+                .unwrap_or_else(|| "—".to_owned()),
+            measurement::own_error(&stats, "").unwrap_or_else(|| "—".to_owned()),
+            stats.measurement_reasons.join("; "),
+        ]);
+    }
+    Block::table("Verdicts", rows, &[""; 0])
+        .into_iter()
+        .collect()
+}
+
+fn failures_of(named: &[(String, &RunResult)]) -> Vec<Block> {
+    let series: Vec<_> = named
+        .iter()
+        .map(|(name, one)| Series::new(name, one))
+        .collect();
+    charts::failures(&series)
+}

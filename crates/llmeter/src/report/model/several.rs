@@ -1,0 +1,112 @@
+//! The report of several results of a kind: the same charts overlaid, with the comparison.
+
+use super::experiments::{about, level_charts, levels, verdicts};
+use super::{Block, Report, Table, Tone, charts};
+use crate::RunResult;
+use crate::experiment::{Comparison, LoadTestResult, Pair};
+use crate::report::comparison;
+use crate::report::figure::{self, Series};
+
+impl Report {
+    /// The report of several runs under names, with what their comparison says: of all others with the
+    /// first.
+    pub fn of_runs(runs: &[(String, RunResult)], compared: Option<&Comparison>) -> Self {
+        let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
+        let mut report = Self::new(&names.join(", "), about(runs.iter().map(|(_, run)| run)));
+        let mut first = Vec::new();
+        for (name, run) in runs {
+            let warnings = run.warnings.iter();
+            first
+                .extend(warnings.map(|text| Block::text(Tone::Warning, format!("{name}: {text}"))));
+        }
+        first.extend(compared.into_iter().flat_map(conclusion));
+        report.add("summary", "Summary", first);
+        report.add(
+            "comparison",
+            "Comparison",
+            compared.map(pairs).unwrap_or_default(),
+        );
+        let series: Vec<_> = runs
+            .iter()
+            .map(|(name, run)| Series::new(name, run))
+            .collect();
+        let over_time = charts::timeline(&series).into_iter().collect();
+        report.add("timeline-section", "Over time", over_time);
+        let named: Vec<_> = runs.iter().map(|(name, run)| (name.clone(), run)).collect();
+        report.add_details(&named);
+        report
+    }
+
+    /// The report of several load tests, with what their comparison says: of all others with the first,
+    /// level by level.
+    pub fn of_load_tests(tests: &[LoadTestResult], compared: Option<&Comparison>) -> Self {
+        let name = |test: &LoadTestResult| test.test_name.clone().unwrap_or_default();
+        let names: Vec<String> = tests.iter().map(name).collect();
+        let runs = tests.iter().flat_map(|test| test.results.values());
+        let mut report = Self::new(&format!("Load tests {}", names.join(", ")), about(runs));
+        let mut first: Vec<Block> = compared.into_iter().flat_map(conclusion).collect();
+        let tables: Vec<Table> = tests.iter().filter_map(levels).collect();
+        first.extend(tables.iter().cloned().map(Block::Table));
+        report.add("summary", "Summary", first);
+        let all: Vec<_> = tests.iter().collect();
+        report.add("curve", "Load", level_charts(&all, tables.first()));
+        report.add(
+            "comparison",
+            "Comparison",
+            compared.map(pairs).unwrap_or_default(),
+        );
+        let named: Vec<_> = tests
+            .iter()
+            .flat_map(|test| {
+                let levels = test.results.iter();
+                levels.map(move |(clients, run)| (format!("{}, {clients}", name(test)), run))
+            })
+            .collect();
+        report.add("measurement", "The measurement itself", verdicts(&named));
+        report
+    }
+}
+
+fn conclusion(compared: &Comparison) -> Vec<Block> {
+    let mut blocks = vec![Block::text(Tone::Plain, comparison::conclusion(compared))];
+    let unlike = compared.pairs.iter().flat_map(|pair| {
+        pair.unlike.iter().map(|unlike| {
+            Block::text(
+                Tone::Warning,
+                format!("{} was not measured alike: {unlike}", pair.new),
+            )
+        })
+    });
+    blocks.extend(unlike);
+    let unmatched = compared.unmatched.iter();
+    blocks.extend(unmatched.map(|what| Block::text(Tone::Note, format!("not compared: {what}"))));
+    blocks
+}
+
+/// A chart and a table for each pair.
+fn pairs(compared: &Comparison) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (at, pair) in compared.pairs.iter().enumerate() {
+        let table = table(compared, pair);
+        let mut figure = figure::comparison_intervals(pair);
+        let title = comparison::title(compared, pair);
+        figure.retitle(&title);
+        let about = "The change of each figure with its 95 % interval. An interval that crosses 0 shows no difference.";
+        let id = format!("changes-{}", at + 1);
+        blocks.extend(charts::chart(&id, about, figure, table.clone()));
+        blocks.extend(table.map(Block::Table));
+    }
+    blocks
+}
+
+fn table(compared: &Comparison, pair: &Pair) -> Option<Table> {
+    let mut rows = vec![comparison::TITLES.map(str::to_owned).to_vec()];
+    rows.extend(comparison::shown(pair).map(|one| comparison::row(one).to_vec()));
+    let notes = [comparison::legend(compared), comparison::METHOD];
+    let notes = notes.into_iter().filter(|note| !note.is_empty());
+    Table::of(
+        &comparison::title(compared, pair),
+        rows,
+        &notes.collect::<Vec<_>>(),
+    )
+}
