@@ -41,7 +41,7 @@ def lines(folder: Path) -> list[dict]:
         except json.JSONDecodeError:
             continue
         head = line.pop("payload_of", None)
-        if line.get("input_payload") is not None:
+        if head is not None and line.get("input_payload") is not None:
             heads[head] = line
         elif head in heads:
             line["input_payload"] = heads[head]["input_payload"]
@@ -66,6 +66,8 @@ def expected(line: dict, kinds: dict) -> dict:
                 value = value.replace(tzinfo=timezone.utc)
         elif kind == "list" and value == []:
             value = None
+        elif kind == "prompt" and value is not None and not isinstance(value, str):
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         row[key] = value
     # What a failure of an earlier version was is told from its text.
     if line.get("error") is not None:
@@ -78,8 +80,6 @@ def read(row: dict, kinds: dict) -> dict:
     cells = {key: plain(row[key]) for key in kinds}
     for key, kind in kinds.items():
         if kind == "json" and cells[key] is not None:
-            cells[key] = json.loads(cells[key])
-        if kind == "prompt" and cells[key] is not None and cells[key][:1] in ("[", "{"):
             cells[key] = json.loads(cells[key])
     return cells
 

@@ -214,7 +214,11 @@ Examples:
   llmeter report runs/before runs/after --output report.html
       Both runs in the same charts, and how the second differs from the first.
   llmeter report runs/20260102-0304 --format md > report.md
-      The tables, for a wiki or a comment.";
+      The tables, for a wiki or a comment.
+  llmeter report runs/20260102-0304 --format png --output charts
+      Each chart as an image.
+  llmeter report runs/20260102-0304 --format parquet --output requests.parquet
+      A row for each request, for pandas, polars or DuckDB.";
 
 pub(crate) const COMPARE_EXAMPLES: &str = "\
 Examples:

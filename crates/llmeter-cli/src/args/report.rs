@@ -14,11 +14,12 @@ pub(crate) struct ReportArguments {
     /// Several have to be all of runs or all of load tests: the others are compared with the first.
     #[arg(value_name = "DIR", required = true)]
     pub(crate) folders: Vec<Location>,
-    /// Write to this file, - for standard output [default: llmeter-report.html in DIR, or here for several;
-    /// md and json are printed]
+    /// Write to this file, - for standard output; svg and png to this folder, a file for each chart [default:
+    /// llmeter-report.html or .parquet, or the folder llmeter-charts, in DIR, or here for several; md, json and
+    /// csv are printed]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<Location>,
-    /// Form of the report
+    /// Form of the report; csv and parquet are tables of the requests, svg and png the charts alone
     #[arg(
         long,
         value_name = "FORMAT",

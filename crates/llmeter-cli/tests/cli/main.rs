@@ -37,6 +37,7 @@ mod progress;
 mod proxies;
 mod repeat;
 mod report;
+mod report_files;
 mod run;
 mod s3_servers;
 mod sagemaker_costs;

@@ -28,7 +28,7 @@ mod terminal;
 pub use ab::{ab, ab_within};
 pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
 pub use cost::{cost, cost_within};
-pub use format::ReportFormat;
+pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};
 pub use html::{html, plotly_script};
 pub use image::{figure_png, figure_svg};

@@ -7,7 +7,8 @@ use super::number::{self, Format};
 
 /// Ticks of a logarithmic axis that spans no more than so many decades are those of its values.
 const FEW_DECADES: f64 = 0.5;
-/// With fewer labels, an axis does not tell where one is.
+/// With fewer labels, an axis of fewer decades does not tell where one is.
+const WIDE: f64 = 1.5;
 const FEW_LABELS: usize = 3;
 /// Floats have no more.
 const MAX_DECADES: f64 = 330.0;
@@ -323,7 +324,7 @@ impl Axis {
             }
         }
         match ticks.iter().filter(|tick| !tick.label.is_empty()).count() {
-            0..FEW_LABELS => linear(),
+            0..FEW_LABELS if decades < WIDE => linear(),
             _ => ticks,
         }
     }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::report::figure::PALETTE;
+
 /// A colour; each part from 0 to 255, and how far it covers what lies below from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Colour {
@@ -16,18 +18,6 @@ pub(super) const TEXT: Colour = Colour::rgb(0x22_26_2b);
 pub(super) const FAINT_TEXT: Colour = Colour::rgb(0x55_5b_63);
 pub(super) const AXIS: Colour = Colour::rgb(0x9a_a0_a8);
 pub(super) const GRID: Colour = Colour::rgb(0xe4_e7_eb);
-
-/// Colours of series that everybody can tell apart (Okabe and Ito, "Color universal design", 2008),
-/// without the yellow that is not seen on white.
-const SERIES: [Colour; 7] = [
-    Colour::rgb(0x00_72_b2),
-    Colour::rgb(0xd5_5e_00),
-    Colour::rgb(0x00_9e_73),
-    Colour::rgb(0xcc_79_a7),
-    Colour::rgb(0x56_b4_e9),
-    Colour::rgb(0xe6_9f_00),
-    Colour::rgb(0x5c_61_69),
-];
 
 /// Names that figures use; others are the series' own colour.
 const NAMED: [(&str, u32); 10] = [
@@ -120,7 +110,7 @@ impl Colour {
     }
 }
 
-/// The colours of series: the figure's own, or the safe ones.
+/// The colours of series: the figure's own, or those of all figures.
 pub(super) fn of_series(layout: &Value) -> Vec<Colour> {
     let own = [
         &layout["colorway"],
@@ -132,7 +122,10 @@ pub(super) fn of_series(layout: &Value) -> Vec<Colour> {
         colours.filter_map(Colour::named).collect::<Vec<_>>()
     });
     let named = named.find(|colours| !colours.is_empty());
-    named.unwrap_or_else(|| SERIES.to_vec())
+    named.unwrap_or_else(|| {
+        let light = PALETTE.iter().map(|(light, _)| light);
+        light.filter_map(|colour| Colour::named(colour)).collect()
+    })
 }
 
 /// A scale of colours.

@@ -12,6 +12,8 @@ static FACE: LazyLock<Option<Face<'static>>> = LazyLock::new(|| Face::parse(FONT
 pub(super) const FAMILIES: &str = "Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif";
 /// What does not fit ends with it.
 const ELLIPSIS: char = '…';
+/// Nothing longer fits into an image.
+const MAX_TEXT: usize = 2000;
 /// A width, in parts of the size, where there is no font to ask.
 const ABOUT: f64 = 0.6;
 
@@ -118,7 +120,7 @@ pub(super) fn wrapped(text: &str, size: f64, room: f64, max_lines: usize) -> Vec
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
+    while let Some(letter) = rest.chars().next().filter(|_| plain.len() < MAX_TEXT) {
         let (length, drawn) = match letter {
             '<' => tag(rest),
             '&' => entity(rest),

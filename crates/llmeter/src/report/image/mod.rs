@@ -26,6 +26,8 @@ mod svg;
 
 use serde_json::Value;
 
+use self::drawing::Drawing;
+use super::figure::Figure;
 use crate::Result;
 
 /// The size of an image whose figure has none, in pixels.
@@ -42,19 +44,17 @@ const SCALE: f64 = 2.0;
 /// whatever sans-serif font its reader has.
 ///
 /// ```
+/// use llmeter::report::figure::Figure;
 /// use llmeter::report::figure_svg;
 /// use serde_json::json;
 ///
-/// let figure = json!({
-///     "data": [{"type": "scatter", "x": [1, 2, 4], "y": [0.2, 0.25, 0.4], "name": "p50"}],
-///     "layout": {"title": {"text": "TTFT"}, "xaxis": {"type": "log", "title": {"text": "clients"}}},
-/// });
-/// let svg = figure_svg(&figure);
+/// let trace = json!({"type": "scatter", "x": [1, 2, 4], "y": [0.2, 0.25, 0.4], "name": "p50"});
+/// let layout = json!({"title": {"text": "TTFT"}, "xaxis": {"title": {"text": "clients"}}});
+/// let svg = figure_svg(&Figure::new(vec![trace], layout));
 /// assert!(svg.starts_with("<svg ") && svg.contains(">clients</text>"));
 /// ```
-pub fn figure_svg(figure: &Value) -> String {
-    let [width, height] = size(figure);
-    svg::write(&render::draw(figure, width, height))
+pub fn figure_svg(figure: &Figure) -> String {
+    svg::write(&drawn(figure.as_json()))
 }
 
 /// A figure as PNG, with two pixels for each of the figure's. Letters beyond Latin, Greek and Cyrillic are
@@ -62,9 +62,13 @@ pub fn figure_svg(figure: &Value) -> String {
 ///
 /// # Errors
 /// Only if llmeter has a fault.
-pub fn figure_png(figure: &Value) -> Result<Vec<u8>> {
+pub fn figure_png(figure: &Figure) -> Result<Vec<u8>> {
+    png::draw(&drawn(figure.as_json()), SCALE)
+}
+
+fn drawn(figure: &Value) -> Drawing {
     let [width, height] = size(figure);
-    png::draw(&render::draw(figure, width, height), SCALE)
+    render::draw(figure, width, height)
 }
 
 /// The size that a figure has, or that its plots need.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::drawing::{Anchor, Drawing, Rect, Shape, Text};
+use super::drawing::{Anchor, Rect, Shape, Text};
 use super::*;
 
 /// The rectangle around a text, letters that go up and down included.
@@ -51,8 +51,8 @@ fn texts(drawing: &Drawing) -> Vec<Text> {
 
 /// Draws a figure in both ways; no text is over another or beyond the edge.
 fn checked(figure: &Value) -> Drawing {
-    let [width, height] = size(figure);
-    let drawing = render::draw(figure, width, height);
+    let drawing = drawn(figure);
+    let (width, height) = (drawing.width, drawing.height);
     let texts = texts(&drawing);
     for (number, one) in texts.iter().enumerate() {
         let rect = around(one);
@@ -68,7 +68,7 @@ fn checked(figure: &Value) -> Drawing {
             assert!(!rect.overlaps(&around(other)), "{one:?} is over {other:?}");
         }
     }
-    let svg = figure_svg(figure);
+    let svg = svg::write(&drawing);
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     assert!(!svg.contains("<script") && !svg.contains("href"), "{svg}");
     // Small, since there are many.
@@ -273,7 +273,7 @@ proptest! {
                 "shapes": [{"type": "rect", "x0": extra, "x1": extra, "y0": 0, "y1": 1, "label": {"text": "s"}}],
                 "annotations": [{"x": extra, "y": extra, "text": "n"}]},
         });
-        let svg = figure_svg(&figure);
+        let svg = svg::write(&drawn(&figure));
         prop_assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"));
     }
 }

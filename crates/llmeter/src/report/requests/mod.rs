@@ -10,14 +10,13 @@ mod csv;
 mod parquet;
 mod sent;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use crate::result::{RunResult, each_whole_response};
-use crate::storage::Location;
+use crate::base::file::Access;
+use crate::result::{RunResult, each_whole_response, find_runs};
+use crate::storage::{Location, Usable, replace_with};
 use crate::{Error, InvocationResponse, Result};
 
 /// The column that says which run a request belongs to. All others are fields.
@@ -33,40 +32,10 @@ pub enum TableFormat {
     Parquet,
 }
 
-impl TableFormat {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Csv, Self::Parquet];
-
-    /// Its name, as users write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Parquet => "parquet",
-        }
-    }
-}
-
-impl fmt::Display for TableFormat {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl FromStr for TableFormat {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let named = Self::ALL.into_iter().find(|format| format.name() == name);
-        named.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            Error::field("format", name, format!("one of {names}"))
-        })
-    }
-}
-
-/// Writes the requests of some runs as one table; gives what is wrong with their files, in words.
+/// Writes the requests of some runs as one table; gives what is wrong with their files, in words. A folder is
+/// that of a run, or holds some: a load test's, for example.
 ///
-/// The first column, `run`, is the name of the run's folder. Then comes each field of
+/// The first column, `run`, is the name of the run's folder, and where it lies in the given one. Then comes each field of
 /// [`InvocationResponse::FIELDS`] under its name. Durations are seconds. Payloads and annotations are
 /// JSON; so is a prompt that is no text. What is unset is empty (CSV) or null (Parquet).
 ///
@@ -94,14 +63,15 @@ impl FromStr for TableFormat {
 /// # Errors
 /// If a folder is none of a run or cannot be read, or the table cannot be written.
 pub fn write_requests(
-    runs: &[Location],
+    folders: &[Location],
     format: TableFormat,
     out: impl Write + Send,
 ) -> Result<Vec<String>> {
+    let runs = named_runs(folders)?;
     match format {
-        TableFormat::Csv => write(runs, csv::Rows::new(out)),
+        TableFormat::Csv => write(&runs, csv::Rows::new(out)),
         #[cfg(feature = "parquet")]
-        TableFormat::Parquet => write(runs, parquet::Rows::new(out).map_err(unwritten)?),
+        TableFormat::Parquet => write(&runs, parquet::Rows::new(out).map_err(unwritten)?),
         #[cfg(not(feature = "parquet"))]
         TableFormat::Parquet => Err(Error::MissingFeature {
             what: "Parquet".into(),
@@ -118,15 +88,72 @@ trait Rows {
     fn finish(self, runs: &Value) -> io::Result<()>;
 }
 
-fn write(runs: &[Location], mut rows: impl Rows) -> Result<Vec<String>> {
+/// [`write_requests`] to a file.
+pub(super) fn save(
+    folders: &[Location],
+    format: TableFormat,
+    file: &Location,
+) -> Result<Vec<String>> {
+    if let Usable::Local(path) = file.usable()? {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
+        }
+        let mut warnings = Vec::new();
+        replace_with(path, Access::Umask, |file| {
+            warnings = write_requests(folders, format, file)?;
+            Ok(())
+        })?;
+        return Ok(warnings);
+    }
+    let mut table = Vec::new();
+    let warnings = write_requests(folders, format, &mut table)?;
+    file.write_blocking(table)?;
+    Ok(warnings)
+}
+
+/// The runs in some folders, each with a name of its own.
+fn named_runs(folders: &[Location]) -> Result<Vec<(String, Location)>> {
+    let mut runs: Vec<(String, Location)> = Vec::new();
+    for folder in folders {
+        let found = find_runs(folder)?;
+        // Loading it says what it lacks.
+        let found = if found.is_empty() {
+            vec![folder.clone()]
+        } else {
+            found
+        };
+        let name = folder.file_name().unwrap_or_else(|| folder.to_string());
+        let above = folder.to_string();
+        for run in found {
+            let path = run.to_string();
+            let within = path.strip_prefix(&above).unwrap_or_default();
+            runs.push((format!("{name}{within}"), run));
+        }
+    }
+    let names: Vec<String> = runs.iter().map(|(name, _)| name.clone()).collect();
+    for (name, run) in &mut runs {
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            *name = run.to_string();
+        }
+    }
+    Ok(runs)
+}
+
+fn write(runs: &[(String, Location)], mut rows: impl Rows) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let mut about = Vec::new();
-    for folder in runs {
+    for (name, folder) in runs {
         let result = RunResult::load_without_responses(folder.clone())?;
-        let name = folder.file_name().unwrap_or_else(|| folder.to_string());
-        warnings.extend(each_whole_response(folder, |response| {
-            rows.row(&name, &response).map_err(unwritten)
-        })?);
+        let found = each_whole_response(folder, |response| {
+            rows.row(name, &response).map_err(unwritten)
+        })?;
+        for warning in found
+            .iter()
+            .filter(|found| !result.warnings.contains(found))
+        {
+            tracing::warn!("{warning}");
+        }
+        warnings.extend(found);
         about.push(json!({
             "run": name,
             "summary": result.summary.to_map(),

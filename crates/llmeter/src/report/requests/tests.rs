@@ -124,14 +124,14 @@ impl Write for Disk {
 fn a_full_disk_is_an_error_in_the_systems_words() {
     let line = json!({"response_text": "x".repeat(100_000)}).to_string();
     let (_folder, folder) = run(&format!("{line}\n{line}\n"));
-    for format in TableFormat::ALL {
+    for format in [TableFormat::Csv, TableFormat::Parquet] {
         let written = write_requests(std::slice::from_ref(&folder), format, Disk(1000));
         match written {
             Err(Error::System { source, .. }) => {
                 assert_eq!(source.kind(), io::ErrorKind::StorageFull);
             }
             Err(Error::MissingFeature { .. }) => assert!(!cfg!(feature = "parquet")),
-            other => panic!("{format}: {other:?}"),
+            other => panic!("{format:?}: {other:?}"),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! `llmeter report` as images and as tables of requests.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::Place;
+
+/// A load test and a run of the Python package, and where they are.
+fn golden(place: &Place) -> [&'static str; 2] {
+    let outputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../llmeter/tests/golden/outputs");
+    let copies = [
+        (
+            "d2_load_test_by_runner/ladder/00001-clients",
+            "ladder/00001-clients",
+        ),
+        (
+            "d2_load_test_by_runner/ladder/00002-clients",
+            "ladder/00002-clients",
+        ),
+        ("a_count_bound/run", "run"),
+    ];
+    for (from, to) in copies {
+        for entry in fs::read_dir(outputs.join(from)).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{to}/{}", entry.file_name().to_str().unwrap());
+            place.file(&name, fs::read(entry.path()).unwrap());
+        }
+    }
+    ["ladder", "run"]
+}
+
+#[test]
+fn each_chart_is_an_image_with_the_python_packages_name() {
+    let place = Place::new();
+    let [test, run] = golden(&place);
+    let said = place.llmeter(["report", test, "--format", "svg", "--output", "images"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    for name in [
+        "time_to_first_token",
+        "time_to_last_token",
+        "requests_per_minute",
+        "error_rate",
+        "average_input_tokens_clients",
+        "average_output_tokens_clients",
+    ] {
+        assert!(
+            said.out.contains(&format!("images/{name}.svg\n")),
+            "{}",
+            said.out
+        );
+        let svg = fs::read_to_string(place.path().join(format!("images/{name}.svg"))).unwrap();
+        assert!(
+            svg.starts_with("<svg ") && svg.contains(">Number of clients</text>"),
+            "{svg}"
+        );
+    }
+    let said = place.llmeter(["report", run, "--format", "png"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(
+        said.out.contains("run/llmeter-charts/ttft-histogram.png"),
+        "{}",
+        said.out
+    );
+    for file in said.out.lines() {
+        let png = fs::read(place.path().join(file)).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "{file}");
+    }
+    let said = place.llmeter(["report", run, "--format", "png", "--output", "-"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("folder"), "{}", said.err);
+}
+
+#[test]
+fn requests_are_a_table_printed_or_in_a_file() {
+    let place = Place::new();
+    let [test, run] = golden(&place);
+    let said = place.llmeter(["report", run, test, "--format", "csv"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(said.out.starts_with("run,response_text,input_payload,id,"));
+    let of = |name: &str| {
+        said.out
+            .lines()
+            .filter(|line| line.starts_with(name))
+            .count()
+    };
+    assert_eq!(
+        (
+            of("run,tok0"),
+            of("ladder/00001-clients,tok0"),
+            of("ladder/00002-clients,")
+        ),
+        (15, 6, 6)
+    );
+    let said = place.llmeter(["report", run, "--format", "parquet"]);
+    if said.code == 0 {
+        assert_eq!(said.out, "run/llmeter-report.parquet\n");
+        let file = fs::read(place.path().join("run/llmeter-report.parquet")).unwrap();
+        assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
+    } else {
+        assert!(
+            said.err.contains("lacks the feature `parquet`"),
+            "{}",
+            said.err
+        );
+    }
+    let said = place.llmeter(["report", "nothing", "--format", "csv"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("nothing"), "{}", said.err);
+}
