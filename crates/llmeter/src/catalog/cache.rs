@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +45,8 @@ struct KeptRun {
     about: About,
     /// Which of the keys it has.
     keys: usize,
-    values: Vec<f64>,
+    /// The bytes of the values in base64: millions of numbers take too long to read as text.
+    values: String,
 }
 
 impl Cache {
@@ -67,7 +70,7 @@ impl Cache {
                 ending: run.ending,
                 is_heatmap: run.is_heatmap,
                 about: run.about,
-                figures: sets.kept(keys.get(run.keys)?, run.values)?,
+                figures: sets.kept(keys.get(run.keys)?, numbers(&run.values)?)?,
             };
             let files = run.files.into_iter();
             let files = files.map(|(name, size, modified)| FoundFile {
@@ -100,7 +103,7 @@ impl Cache {
                 is_heatmap: facts.is_heatmap,
                 about: facts.about.clone(),
                 keys: place(&facts.figures),
-                values: facts.figures.values().to_vec(),
+                values: text(facts.figures.values()),
             };
             (name.clone(), run)
         });
@@ -131,6 +134,27 @@ impl Cache {
             self.0.insert(found.name.clone(), known);
         }
     }
+}
+
+/// Numbers as text, bit by bit.
+fn text(numbers: &[f64]) -> String {
+    let bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
+    BASE64_STANDARD_NO_PAD.encode(bytes)
+}
+
+fn numbers(text: &str) -> Option<Vec<f64>> {
+    let bytes = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
+    let (numbers, []) = bytes.as_chunks() else {
+        return None;
+    };
+    let numbers: Vec<f64> = numbers.iter().copied().map(f64::from_le_bytes).collect();
+    numbers
+        .iter()
+        .all(|number| number.is_finite())
+        .then_some(numbers)
 }
 
 /// The folder, by whatever path it is named.
@@ -175,30 +199,38 @@ mod tests {
     fn what_is_kept_is_used_until_a_file_changes() {
         let place = folder();
         let (runs, cache) = (place.path().join("runs"), place.path().join("kept/cache"));
-        let ttft = || {
+        let found = || {
             let catalog = Catalog::scan_with_cache(&(&runs).into(), &cache).unwrap();
             let [only] = catalog.entries.as_slice() else {
                 panic!("{catalog:?}");
             };
-            assert_eq!((only.model.as_deref(), only.clients), (Some("m"), Some(3)));
-            only.figures.get("time_to_first_token-p50")
+            assert_eq!(only.clients, Some(3));
+            let ttft = only.figures.get("time_to_first_token-p50");
+            (only.model.clone().unwrap(), ttft.unwrap())
         };
-        assert_eq!(ttft(), Some(0.25));
-        // With another text in the cache, what is told comes from there.
-        let text = fs::read_to_string(&cache).unwrap();
-        assert!(text.contains("[3.0,0.25]"), "{text}");
-        fs::write(&cache, text.replace("[3.0,0.25]", "[3.0,0.75]")).unwrap();
-        assert_eq!(ttft(), Some(0.75));
+        assert_eq!(found(), ("m".to_owned(), 0.25));
+        // With another model in the cache, what is told comes from there.
+        let kept = fs::read_to_string(&cache).unwrap();
+        assert!(kept.contains("\"model\":\"m\""), "{kept}");
+        fs::write(
+            &cache,
+            kept.replace("\"model\":\"m\"", "\"model\":\"kept\""),
+        )
+        .unwrap();
+        assert_eq!(found(), ("kept".to_owned(), 0.25));
         let stats = runs.join("one/stats.json");
         fs::write(&stats, r#"{"time_to_first_token-p50": 0.5}"#).unwrap();
         age(&stats, 50);
-        assert_eq!(ttft(), Some(0.5));
-        assert_eq!(ttft(), Some(0.5));
+        assert_eq!(found(), ("m".to_owned(), 0.5));
         // A damaged one is made anew.
-        for damaged in ["{", "{\"format\": 2}", ""] {
+        for damaged in ["{", "{\"format\": 2}", "", &kept.replace("AAA", "???")] {
             fs::write(&cache, damaged).unwrap();
-            assert_eq!(ttft(), Some(0.5));
-            assert!(fs::read_to_string(&cache).unwrap().contains("[3.0,0.5]"));
+            assert_eq!(found(), ("m".to_owned(), 0.5));
+            let made = fs::read_to_string(&cache).unwrap();
+            assert!(
+                made.starts_with("{\"format\":1,") && made.contains("\"model\":\"m\""),
+                "{made}"
+            );
         }
     }
 
@@ -210,8 +242,8 @@ mod tests {
         fs::write(&stats, r#"{"time_to_first_token-p50": 0.5}"#).unwrap();
         let cache = place.path().join("cache");
         Catalog::scan_with_cache(&place.path().join("runs").into(), &cache).unwrap();
-        let kept = fs::read_to_string(&cache).unwrap_or_default();
-        assert!(!kept.contains("0.5"), "{kept}");
+        let kept = Cache::read(&cache, &place.path().join("runs").into());
+        assert_eq!(kept, Cache::default());
     }
 
     #[test]
