@@ -74,13 +74,13 @@ function chosen() {
   };
   const column = COLUMNS.find((one) => one.key === view.key);
   const known = (value) => value !== null && value !== undefined && value !== "—" && !Number.isNaN(value);
-  const order = (one, other) => {
-    const [first, second] = [column.value(one), column.value(other)];
+  const order = ([first, one], [second, other]) => {
     if (known(first) !== known(second)) return known(first) ? -1 : 1;
     if (known(first) && first !== second) return (first < second ? -1 : 1) * (view.down ? -1 : 1);
     return one.name < other.name ? -1 : 1;
   };
-  return found.entries.filter(has).sort(order);
+  const keyed = found.entries.filter(has).map((entry) => [column.value(entry), entry]);
+  return keyed.sort(order).map(([, entry]) => entry);
 }
 
 function row(entry, isInner) {
@@ -188,23 +188,30 @@ function draw() {
   button();
 }
 
-let asked = 0;
+let asking = null;
 
-async function look() {
-  const number = ++asked;
+/** Asks for the list. One answer is waited for however long it takes, unless something else is wanted meanwhile. */
+async function look(isOther) {
+  if (asking && !isOther) return;
+  if (asking) asking.abort();
+  const own = new AbortController();
+  asking = own;
   const where = at("where").value.trim();
   const conditions = where ? where.split(/\s*(?:,|\band\b)\s*/) : [];
   const query = ["seen=" + view.seen, ...conditions.map((one) => "where=" + encodeURIComponent(one))].join("&");
   let answer;
   try {
-    const response = await fetch("runs.json?" + query);
+    const response = await fetch("runs.json?" + query, { signal: own.signal });
     if (!response.ok) throw new Error(await response.text());
     answer = await response.json();
   } catch (reason) {
-    if (number === asked) at("count").textContent = "llmeter does not answer: is it still running?";
+    if (asking !== own) return;
+    asking = null;
+    at("count").textContent = reason instanceof TypeError ? "llmeter does not answer: is it still running?" : reason.message;
     return;
   }
-  if (number !== asked) return;
+  if (asking !== own) return;
+  asking = null;
   at("where-error").textContent = answer.error || "";
   at("where").setAttribute("aria-invalid", answer.error ? "true" : "false");
   if (answer.error) return;
@@ -228,7 +235,7 @@ for (const id of ["text", "kind", "state"]) at(id).addEventListener("input", aga
 let typing;
 at("where").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(look, 300);
+  typing = setTimeout(() => look(true), 300);
 });
 at("sort").append(...COLUMNS.map((column) => element("option", { value: column.key }, column.title)));
 at("sort").addEventListener("change", () => by(at("sort").value, Boolean(COLUMNS.find((one) => one.key === at("sort").value).down)));
