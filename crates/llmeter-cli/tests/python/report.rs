@@ -46,7 +46,7 @@ fn request(at: u64) -> Value {
     let (ttft, millis) = ((100 + at * 37 % 100) as f64 / 1e3, at % 60_000);
     json!({
         "id": at.to_string(), "time_to_first_token": ttft, "time_to_last_token": ttft + 0.5,
-        "time_per_output_token": 0.05, "num_tokens_input": at % 90, "num_tokens_output": 11, "error": null,
+        "num_tokens_input": at % 90, "num_tokens_output": 11, "error": null,
         "request_time": format!("2026-01-02T03:04:{:02}.{:03}Z", millis / 1000, millis % 1000),
     })
 }

@@ -29,12 +29,16 @@
     const layout = { ...figure.layout, template, autosize: true, showlegend: false };
     delete layout.title;
     layout.height = chart.height;
+    if (isPrinting) Object.assign(layout, { autosize: false, width: chart.isWide ? PAPER : PAPER / 2 - 10 });
     layout.margin = { l: 8, r: 14, t: layout.annotations ? 22 : 10, b: 8 };
     // A finger that scrolls the page must not zoom.
     layout.dragmode = isCoarse ? false : "zoom";
     figure.data.forEach((trace, at) => { if (chart.hidden.has(at)) trace.visible = false; });
     return { data: figure.data, layout };
   };
+  // The width of a page's text on paper (A4 with margins of 12 mm), which the browser does not tell beforehand.
+  const PAPER = 700;
+  let isPrinting = false;
   const config = { displayModeBar: false, responsive: true, showTips: false, doubleClick: "reset" };
 
   const draw = (chart) => {
@@ -89,7 +93,7 @@
   for (const article of document.querySelectorAll(".chart")) {
     const plot = article.querySelector(".plot");
     const figure = JSON.parse(article.querySelector("script").textContent);
-    const chart = { id: article.id, plot, figure, height: plot.clientHeight, hidden: new Set() };
+    const chart = { id: article.id, plot, figure, height: plot.clientHeight, isWide: article.classList.contains("wide"), hidden: new Set() };
     charts.set(plot.id, chart);
     article.querySelectorAll("button[data-do]").forEach((button) => {
       button.addEventListener("click", () => actions[button.dataset.do](chart));
@@ -122,8 +126,12 @@
   addEventListener("beforeprint", () => {
     before = theme();
     root.dataset.theme = "light";
+    isPrinting = true;
     charts.forEach(draw);
   });
-  addEventListener("afterprint", () => take(before));
+  addEventListener("afterprint", () => {
+    isPrinting = false;
+    take(before);
+  });
   addEventListener("hashchange", () => document.querySelector(":target")?.focus?.());
 })();
