@@ -144,7 +144,7 @@ fn nobody_gets_in_without_the_secret() {
         assert!(status == "200" || !answer.contains("llmeter"), "{answer}");
     }
     is(&viewing.request("POST", &page, &own), "405");
-    is(&viewing.raw(&format!("GET {page} HTTP/1.1\r\n\r\n")), "4");
+    is(&viewing.request("GET", &page, ""), "403");
     is(&viewing.raw("nonsense\r\n\r\n"), "400");
     let endless = format!(
         "GET {page} HTTP/1.1\r\nX: {}\r\n\r\n",
