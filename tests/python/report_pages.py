@@ -1,4 +1,4 @@
-"""Looks at reports in a real Chromium: `report_pages.py PAGE.html…`.
+"""Looks at reports in a real Chromium: `report_pages.py PAGE.html…`. The first is used as well: by keys, as on a phone, printed.
 
 Each page must be silent, ask nobody for anything, fit a phone, and be usable with the keyboard. Prints a line of JSON for
 each: what its charts hold, and what a screen reader is told.
@@ -68,7 +68,6 @@ def use_keyboard(page):
     if chart is None:
         return
     plot = chart.query_selector(".plot")
-    draw_all(page)
     view = "plot => JSON.stringify(plot.layout.xaxis.range)"
     before = page.evaluate(view, plot)
     chart.query_selector("[data-do=zoom-in]").focus()
@@ -89,7 +88,7 @@ def use_keyboard(page):
         page.wait_for_function("([plot, at]) => plot.data[at].visible !== false", arg=[plot, at])
 
 
-def look(browser, path):
+def look(browser, path, is_whole):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     page = context.new_page()
     said, asked = [], []
@@ -99,30 +98,40 @@ def look(browser, path):
     page.on("request", lambda request: asked.append(request.url))
     url = path.resolve().as_uri()
     page.goto(url)
-    use_keyboard(page)
     draw_all(page)
     seen = {"charts": page.evaluate(CHARTS), "text": page.inner_text("body"), "title": page.title()}
     seen["odd"] = page.evaluate(ODDITIES)
+    if is_whole:
+        seen |= use(page)
+    seen["said"], seen["asked"] = said, [one for one in asked if one != url]
+    context.close()
+    return seen
+
+
+def use(page):
+    """By keys, in dark colours, on a phone, and on paper."""
+    page.evaluate("scrollTo(0, 0)")
+    use_keyboard(page)
     page.click("#theme")
-    seen["dark"] = page.evaluate("document.documentElement.dataset.theme")
     ground = "getComputedStyle(document.body).backgroundColor"
-    seen["ground"] = page.evaluate(ground)
+    seen = {"theme": page.evaluate("document.documentElement.dataset.theme"), "ground": page.evaluate(ground)}
     page.set_viewport_size({"width": 390, "height": 844})
-    seen["odd"] += [f"at 390 px: {one}" for one in page.evaluate(ODDITIES)]
+    # Charts take their new width when the browser tells them.
+    page.wait_for_function("() => [...document.querySelectorAll('.plot')].every(one => one.scrollWidth <= innerWidth)")
+    seen["narrow"] = page.evaluate(ODDITIES)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     seen["printed"] = page.evaluate(ground)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    seen["said"], seen["asked"] = said, [one for one in asked if one != url]
-    context.close()
+    seen["after"] = page.evaluate("document.documentElement.dataset.theme")
     return seen
 
 
 def main():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        for path in map(pathlib.Path, sys.argv[1:]):
-            print(json.dumps({"page": path.name, **look(browser, path)}), flush=True)
+        for at, path in enumerate(map(pathlib.Path, sys.argv[1:])):
+            print(json.dumps({"page": path.name, **look(browser, path, at == 0)}), flush=True)
         browser.close()
 
 

@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | throughput | memory | loading`.
+//! false-positives | throughput | memory | loading | screenshots`.
 
 mod accuracy;
 mod bare_client;
@@ -13,6 +13,7 @@ mod layers;
 mod loading;
 mod memory;
 mod processes;
+mod screenshots;
 mod source;
 mod test;
 mod throughput;
@@ -54,6 +55,8 @@ enum Command {
     LoadFolder(loading::LoadFolderArguments),
     /// Count the wrong verdicts of comparisons of the simulator with itself, and those of a known shift
     FalsePositives(false_positives::FalsePositivesArguments),
+    /// Make the pictures that docs/reports.md shows
+    Screenshots(screenshots::ScreenshotsArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -76,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Command::Loading(arguments) => loading::loading(&arguments),
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
+        Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

@@ -39,7 +39,7 @@
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
 //! | [`experiment`] | several runs that answer one question |
-//! | [`report`] | results as text and charts |
+//! | [`report`] | results as text, tables, charts and pages |
 //! | [`export`] | results in the forms of other tools |
 //!
 //! # Cargo features

@@ -35,6 +35,7 @@ mod probe;
 mod progress;
 mod proxies;
 mod repeat;
+mod report;
 mod report_files;
 mod run;
 mod s3_servers;

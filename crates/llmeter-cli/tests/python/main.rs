@@ -23,6 +23,7 @@ mod other_apis;
 mod other_clients;
 mod payloads;
 mod python_llmeter;
+mod report;
 mod s3;
 mod scripts;
 

@@ -158,7 +158,7 @@ macro_rules! with_settings {
                  parent run. If not, the default is to ask on a terminal and to go on with a warning \
                  elsewhere.";
             MlflowArtifacts mlflow_artifacts: bool, Switch, Callbacks, "", "true",
-                "Upload the run's files and latency charts to MLflow", "";
+                "Upload the run's files and its report to MLflow", "";
 
             CostInput cost_input: f64, Number, Costs, "PRICE", "0.5",
                 "Price per million input tokens",

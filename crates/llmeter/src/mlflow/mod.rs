@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the callback, the server's REST API as far as it needs it, what of a result
 //! becomes parameters, metrics, tags and artifacts.
-//! Does not belong here: charts (`report`), statistics (`stats`).
+//! Does not belong here: pages (`report`), statistics (`stats`).
 
 mod artifacts;
 mod content;
@@ -38,7 +38,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 4;
 
 /// Logs a run to an MLflow tracking server: its settings as parameters, its statistics as metrics,
-/// and its files and charts as artifacts if asked.
+/// and its files and its report as artifacts if asked.
 ///
 /// The server is the one of [`tracking_uri`](Self::tracking_uri), else of `MLFLOW_TRACKING_URI`;
 /// `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or else `MLFLOW_TRACKING_TOKEN`, say
@@ -165,7 +165,7 @@ impl MlflowCallback {
         self
     }
 
-    /// Whether the run's files and charts of its latencies are uploaded.
+    /// Whether the run's files and its report are uploaded.
     #[must_use]
     pub fn artifacts(mut self, artifacts: bool) -> Self {
         self.settings.artifacts = artifacts;
@@ -327,7 +327,7 @@ impl Saved for MlflowCallback {
         Field::new("tags", "an object of texts, set as tags"),
         Field::new(
             "artifacts",
-            "upload the run's files and charts (default: false)",
+            "upload the run's files and its report (default: false)",
         ),
         Field::new(
             "timeout",

@@ -19,15 +19,15 @@ pub fn markdown(report: &Report) -> String {
             match block {
                 Block::Text { tone, text: said } => say(&mut text, *tone, said),
                 Block::KeyFigures { figures } => {
-                    text.push_str("| figure | value | 95 % interval |\n|:--|--:|--:|\n");
+                    text.push_str("| figure | value | 95 % interval or rate |\n|:--|--:|--:|\n");
                     for one in figures {
-                        let interval = one.interval.as_deref().unwrap_or_default();
+                        let below = one.below.as_deref().unwrap_or_default();
                         let _ = writeln!(
                             text,
                             "| {} | {} | {} |",
                             escaped(&one.label),
                             escaped(&one.value),
-                            escaped(interval)
+                            escaped(below)
                         );
                     }
                     text.push('\n');
@@ -95,14 +95,16 @@ fn table(text: &mut String, title: &str, table: &Table) {
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '@' => out.push_str("&#64;"),
             // An address becomes a link by this.
-            ':' if before.is_ascii_alphabetic() => out.push_str("&#58;"),
+            ':' if before.is_ascii_alphabetic() && text[at..].starts_with("://") => {
+                out.push_str("&#58;");
+            }
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => {
                 out.push('\\');
                 out.push(c);

@@ -43,7 +43,7 @@ pub(super) fn slo_rows(result: &RunResult) -> Vec<[String; 2]> {
 }
 
 /// `98.5 %, 12.3 per second`.
-pub(super) fn goodput(stats: &Stats) -> Option<String> {
+fn goodput(stats: &Stats) -> Option<String> {
     let share = percent(stats.goodput_rate?);
     Some(match stats.goodput {
         Some(rate) => format!("{share}, {} per second", figure(rate)),

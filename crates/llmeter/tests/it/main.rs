@@ -18,6 +18,7 @@ mod cost_model;
 mod damaged_folders;
 mod deliveries;
 mod earlier_version;
+mod figures;
 #[cfg(target_os = "linux")]
 mod floods;
 mod golden;

@@ -21,7 +21,7 @@ const MIN_IN_COLUMN: usize = 5;
 /// A box plot of a dimension over the successful responses: a trace for a figure. `name` is by default the
 /// run's.
 ///
-/// Up to 3,000 values are all in it. Of more it has the quartiles, fences at 1.5 times the distance between
+/// Up to 2,000 values are all in it. Of more it has the quartiles, fences at 1.5 times the distance between
 /// them, and the outermost values.
 ///
 /// # Errors

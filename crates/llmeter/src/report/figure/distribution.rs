@@ -10,11 +10,9 @@ const BINS: f64 = 40.0;
 /// From this ratio of the 99th percentile to the first on, bins are equal by factors.
 const WIDE: f64 = 20.0;
 /// Percentiles at which the axis of [`percentile_curve`] has a tick.
-const TICKS: [(f64, &str); 8] = [
-    (1.0, "min"),
+const TICKS: [(f64, &str); 6] = [
     (0.5, "p50"),
     (0.1, "p90"),
-    (0.05, "p95"),
     (0.01, "p99"),
     (0.001, "p99.9"),
     (0.0001, "p99.99"),
@@ -30,6 +28,8 @@ pub fn histogram(all: &[Values]) -> Figure {
         .windows(3)
         .next()
         .is_some_and(|three| (three[2] - three[1]) > (three[1] - three[0]) * 1.001);
+    // Areas of many runs hide one another.
+    let fill = if all.len() > 2 { "none" } else { "tozeroy" };
     let traces = all.iter().enumerate().map(|(series, values)| {
         let total = values.count() as f64;
         let shares = edges
@@ -40,7 +40,7 @@ pub fn histogram(all: &[Values]) -> Figure {
         styled(
             series,
             json!({
-                "type": "scatter", "mode": "lines", "name": text(&values.name), "fill": "tozeroy",
+                "type": "scatter", "mode": "lines", "name": text(&values.name), "fill": fill,
                 "line": {"shape": "hv", "dash": "solid", "width": 1.5},
                 "x": numbers(edges.iter().copied()), "y": numbers(shares),
                 "hovertemplate": "from %{x}: %{y}<extra></extra>",
@@ -55,7 +55,7 @@ pub fn histogram(all: &[Values]) -> Figure {
     );
     Figure::new(
         traces.collect(),
-        plain_layout(&format!("{title}: histogram"), x, y),
+        plain_layout(&format!("{title} histogram"), x, y),
     )
 }
 
@@ -77,11 +77,7 @@ pub fn ecdf(all: &[Values]) -> Figure {
         )
     });
     let y = with(share_axis("Share of values"), json!({"range": [0, 1.02]}));
-    let layout = plain_layout(
-        &format!("{title}: cumulative distribution"),
-        seconds_axis(&what),
-        y,
-    );
+    let layout = plain_layout(&format!("{title} ECDF"), seconds_axis(&what), y);
     Figure::new(traces.collect(), layout)
 }
 
@@ -117,12 +113,12 @@ pub fn percentile_curve(all: &[Values]) -> Figure {
         "title": {"text": "Percentile"}, "type": "log",
         "range": [0.02, (reached * 0.8).log10()],
         "tickvals": ticks().map(|tick| tick.0).collect::<Vec<_>>(),
-        "ticktext": ticks().map(|tick| tick.1).collect::<Vec<_>>(),
+        "ticktext": ticks().map(|tick| tick.1).collect::<Vec<_>>(), "tickangle": 0,
     });
     let y = with(seconds_axis(&what), json!({"rangemode": "tozero"}));
     Figure::new(
         traces,
-        plain_layout(&format!("{title}: by percentile"), x, y),
+        plain_layout(&format!("{title} by percentile"), x, y),
     )
 }
 
@@ -184,8 +180,8 @@ fn edges(all: &[Values]) -> Vec<f64> {
     };
     let low = over(|values| values.quantile(0.01), f64::min).unwrap_or(min);
     let high = over(|values| values.quantile(0.99), f64::max).unwrap_or(max);
-    // Values that differ by rounding fill one bin.
-    let smallest = max.abs().max(1e-9) * 1e-6;
+    // Values that hardly differ fill one bin.
+    let smallest = max.abs().max(1e-9) * 1e-3;
     if min > 0.0 && high > low * WIDE {
         let step = (max / min).ln() / BINS;
         let edge = |at: u32| min * (step * f64::from(at)).exp();

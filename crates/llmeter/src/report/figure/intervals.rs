@@ -153,7 +153,8 @@ pub fn repeat_spread(repeats: &RepeatResult, clients: usize) -> Figure {
 fn forest(title: &str, x: &str, data: Vec<Value>, names: &[&str]) -> Figure {
     let x = json!({"title": {"text": x}, "zeroline": true, "zerolinewidth": 2, "zerolinecolor": QUIET.0, "tickformat": "+~g"});
     let y = json!({
-        "type": "category", "categoryorder": "array", "categoryarray": names, "autorange": "reversed",
+        "type": "category", "categoryorder": "array", "categoryarray": names,
+        "range": [names.len() as f64 - 0.4, -0.6],
     });
     let height = 110 + 26 * names.len();
     Figure::new(

@@ -15,7 +15,7 @@ const CLIENTS: &str = "Number of clients";
 /// TTLT, requests per minute, error rate, input and output tokens per minute, each against the number of
 /// clients. `log_scale` is that of both axes; the error rate has only the other one so.
 ///
-/// Box plots have all values of up to 3,000 requests, and of more quartiles, fences at 1.5 times
+/// Box plots have all values of up to 2,000 requests, and of more quartiles, fences at 1.5 times
 /// the distance between the quartiles, and the outermost values.
 pub fn plot_load_test_results(
     result: &LoadTestResult,
@@ -154,8 +154,10 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
             _ => None,
         };
         let group = name_of(test);
-        for (percentile, dash, place) in [("p50", "solid", "top left"), ("p90", "dot", "top left")]
-        {
+        for (percentile, dash, mode) in [
+            ("p50", "solid", "lines+markers+text"),
+            ("p90", "dot", "lines+markers"),
+        ] {
             let points: Vec<(usize, f64, f64)> = test
                 .results
                 .iter()
@@ -174,12 +176,12 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
             traces.push(styled(
                 series,
                 json!({
-                    "type": "scatter", "mode": "lines+markers+text",
+                    "type": "scatter", "mode": mode,
                     "name": format!("{group}, {percentile}"), "legendgroup": group,
                     "x": numbers(points.iter().map(|point| point.1)),
                     "y": numbers(points.iter().map(|point| point.2)),
                     "text": points.iter().map(|point| point.0.to_string()).collect::<Vec<_>>(),
-                    "textposition": place, "cliponaxis": false, "line": {"dash": dash},
+                    "textposition": "bottom center", "cliponaxis": false, "line": {"dash": dash},
                     "marker": {"size": points.iter().map(size).collect::<Vec<_>>()},
                     "hovertemplate": "%{text} clients: %{x}, %{y}<extra></extra>",
                 }),

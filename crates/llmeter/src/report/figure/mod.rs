@@ -103,6 +103,14 @@ impl Figure {
         self.0["layout"]["title"] = json!({"text": text(title)});
     }
 
+    /// With more properties of the layout's object of this name, such as `xaxis`.
+    #[must_use]
+    pub(crate) fn refined(mut self, object: &str, more: Value) -> Self {
+        let own = self.0["layout"][object].take();
+        self.0["layout"][object] = with(own, more);
+        self
+    }
+
     /// In the colours of a theme, with the theme's template. Figures are made in those of
     /// [`Theme::Light`], without a template.
     #[must_use]
@@ -178,7 +186,7 @@ pub(crate) fn seconds_axis(title: &str) -> Value {
 
 /// An axis of numbers.
 pub(crate) fn number_axis(title: &str) -> Value {
-    json!({"title": {"text": title}, "tickformat": "~s", "hoverformat": ".4~s"})
+    json!({"title": {"text": title}, "exponentformat": "SI"})
 }
 
 /// An axis of shares.

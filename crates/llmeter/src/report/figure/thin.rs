@@ -5,7 +5,7 @@
 //! - **Curves of sorted values** ([`ranks`]): of more than 1,000 values 400 at even distances, the 50 from
 //!   either end, and from there on each rank 3 % further from its end than the one before: every tail has its
 //!   shape, however far out.
-//! - **Clouds of points** ([`points`]): of more than 3,000 points, in each of 60 columns of equal width the five
+//! - **Clouds of points** ([`points`]): of more than 2,000 points, in each of 60 columns of equal width the five
 //!   highest and the two lowest, and of the others every so many-th.
 //! - **Times of a run** (timelines): bins of equal width, 200 about, each with its sum, median, 90th percentile
 //!   and maximum.
@@ -17,7 +17,7 @@ const RANKS_AT_ENDS: u64 = 50;
 const TAIL_STEP: f64 = 1.03;
 
 /// A cloud of so many points keeps all.
-pub const MAX_POINTS: usize = 3_000;
+pub const MAX_POINTS: usize = 2_000;
 const COLUMNS: usize = 60;
 const HIGHEST: usize = 5;
 const LOWEST: usize = 2;

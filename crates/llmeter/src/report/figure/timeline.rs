@@ -10,13 +10,15 @@ use super::{
 use crate::InvocationResponse;
 use crate::report::figure::colours::QUIET;
 
-/// Bins of time, about.
+/// Bins of time, about; fewer where a bin would have fewer requests than this on average.
 const BINS: f64 = 200.0;
+const MIN_BINS: f64 = 20.0;
+const REQUESTS_PER_BIN: f64 = 8.0;
 /// Height of a row and of what is around the rows, in pixels.
 const ROW: u32 = 130;
 const AROUND: u32 = 60;
-/// The part of a row that stays empty.
-const GAP: f64 = 0.22;
+/// The part of the height between rows.
+const GAP: f64 = 0.05;
 
 /// One request: seconds after the run's first was sent.
 struct Span {
@@ -33,6 +35,8 @@ struct Span {
 struct Row {
     title: &'static str,
     is_time: bool,
+    /// The largest count, of a row of counts.
+    most: u64,
     traces: Vec<(usize, Value)>,
 }
 
@@ -53,7 +57,9 @@ pub fn timeline(all: &[Series<'_>]) -> Figure {
         .flat_map(|one| &one.result.responses)
         .all(has_whole_seconds);
     let least = if is_coarse { 1.0 } else { 1e-3 };
-    let width = round_step((window / BINS).max(least));
+    let requests = spans.iter().map(Vec::len).max().unwrap_or(0) as f64;
+    let wanted = (requests / REQUESTS_PER_BIN).clamp(MIN_BINS, BINS);
+    let width = round_step((window / wanted).max(least));
     let bins = (window / width) as usize + 1;
     let has_ttft = spans.iter().flatten().any(|span| span.ttft.is_some());
     let latency = if has_ttft { "TTFT" } else { "TTLT" };
@@ -62,11 +68,13 @@ pub fn timeline(all: &[Series<'_>]) -> Figure {
         ("requests/s", false),
         ("output tokens/s", false),
         (latency, true),
-        ("failures, stalls", false),
+        ("failures", false),
+        ("stalls", false),
     ]
     .map(|(title, is_time)| Row {
         title,
         is_time,
+        most: 0,
         traces: Vec::new(),
     });
     for (series, spans) in spans.iter().enumerate() {
@@ -166,7 +174,7 @@ impl Binned {
         binned
     }
 
-    fn draw(&self, series: usize, name: Option<&str>, width: f64, rows: &mut [Row; 5]) {
+    fn draw(&self, series: usize, name: Option<&str>, width: f64, rows: &mut [Row; 6]) {
         let line = |what: &str, y: Value, more: Value| {
             let trace = json!({
                 "type": "scatter", "mode": "lines", "name": what, "legendgroup": name.unwrap_or(what),
@@ -220,17 +228,21 @@ impl Binned {
                 rows[3].traces.push((series, line(&what, at(share), more)));
             }
         }
-        for (what, counts, place) in [("failures", &self.failures, 1), ("stalls", &self.stalls, 4)]
-        {
+        for (row, what, counts) in [(4, "failures", &self.failures), (5, "stalls", &self.stalls)] {
             if counts.iter().all(|count| *count == 0) {
                 continue;
             }
-            rows[4].traces.push((
+            rows[row].most = counts.iter().copied().fold(rows[row].most, u64::max);
+            let colour = match name {
+                Some(_) => series,
+                None => 1,
+            };
+            rows[row].traces.push((
                 series,
                 json!({
-                    "type": "bar", "name": of(what), "legendgroup": name.unwrap_or(what),
+                    "type": "bar", "name": of(what), "legendgroup": name.unwrap_or(what), "showlegend": false,
                     "x": numbers(self.middles.iter().copied()), "y": counts, "width": width,
-                    "marker": {"color": PALETTE[(series + place) % PALETTE.len()].0},
+                    "marker": {"color": PALETTE[colour % PALETTE.len()].0},
                     "hovertemplate": format!("%{{x}}: %{{y}}<extra>{what}</extra>"),
                 }),
             ));
@@ -249,14 +261,20 @@ fn figure(rows: Vec<Row>) -> Figure {
     )];
     let mut data = Vec::new();
     for (place, row) in rows.into_iter().enumerate() {
-        let height = 1.0 / count as f64;
+        // The last row ends at the bottom: what is marked in all rows ends there.
+        let height = (1.0 + GAP) / count as f64;
         let top = 1.0 - place as f64 * height;
         let axis = match row.is_time {
             true => seconds_axis(row.title),
             false => number_axis(row.title),
         };
-        let domain = [(top - height * (1.0 - GAP)).max(0.0), top];
-        let more = json!({"domain": domain, "rangemode": "tozero", "nticks": 4});
+        let domain = [(top - height + GAP).max(0.0), top];
+        let mut more = json!({"domain": domain, "rangemode": "tozero", "nticks": 4});
+        if row.most > 0 {
+            // No parts of a request.
+            let step = round_step((row.most as f64 / 3.0).max(1.0));
+            more = with(more, json!({"tick0": 0, "dtick": step}));
+        }
         axes.push((numbered("yaxis", place), with(axis, more)));
         for (_, trace) in row.traces {
             data.push(with(

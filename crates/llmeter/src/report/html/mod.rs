@@ -27,8 +27,10 @@ const PLOTLY_LICENCE: &str = include_str!("../../../vendor/plotly/LICENSE");
 
 /// Height of a chart whose figure has none, in pixels.
 const HEIGHT: u64 = 320;
+/// A cell of so many characters stays on one line.
+const SHORT: usize = 32;
 /// A chart that is higher takes the whole width.
-const WIDE: u64 = 420;
+const WIDE: u64 = 400;
 
 /// Plotly's script (its bundle of cartesian charts), as pages hold it.
 pub fn plotly_script() -> String {
@@ -130,7 +132,7 @@ fn section(page: &mut String, section: &Section) {
         "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n"
     );
     let mut is_in_grid = false;
-    for block in &section.blocks {
+    for (at, block) in section.blocks.iter().enumerate() {
         let is_chart = matches!(block, Block::Chart(_));
         match (is_in_grid, is_chart) {
             (false, true) => page.push_str("<div class=\"charts\">\n"),
@@ -141,8 +143,12 @@ fn section(page: &mut String, section: &Section) {
         match block {
             Block::Text { tone, text } => say(page, *tone, text),
             Block::KeyFigures { figures } => key_figures(page, figures),
-            Block::Table(one) => table(page, one),
-            Block::Chart(one) => chart(page, one),
+            Block::Table(one) => table(page, one, one.title == section.title),
+            Block::Chart(one) => {
+                let next = section.blocks.get(at + 1);
+                let is_below = matches!(next, Some(Block::Table(table)) if *table == one.table);
+                chart(page, one, is_below);
+            }
         }
     }
     page.push_str(if is_in_grid {
@@ -172,23 +178,26 @@ fn key_figures(page: &mut String, figures: &[KeyFigure]) {
             escaped(&one.label),
             escaped(&one.value)
         );
-        if let Some(interval) = &one.interval {
-            let _ = write!(
-                page,
-                "<small title=\"95 % interval\">{}</small>",
-                escaped(interval)
-            );
+        if let Some(below) = &one.below {
+            let _ = write!(page, "<small>{}</small>", escaped(below));
         }
         page.push_str("</dd></div>\n");
     }
     page.push_str("</dl>\n");
+    if figures.iter().any(|one| one.below.is_some()) {
+        page.push_str(
+            "<p class=\"notes\">Below a figure: its 95 % interval, or the same as a rate.</p>\n",
+        );
+    }
 }
 
-fn table(page: &mut String, table: &Table) {
+fn table(page: &mut String, table: &Table, is_titled: bool) {
     page.push_str("<div class=\"scroll\" role=\"region\" tabindex=\"0\"");
     let _ = write!(page, " aria-label=\"{}\"><table>", escaped(&table.title));
     if !table.title.is_empty() {
-        let _ = write!(page, "<caption>{}</caption>", escaped(&table.title));
+        // Its heading says the same.
+        let class = if is_titled { " class=\"unseen\"" } else { "" };
+        let _ = write!(page, "<caption{class}>{}</caption>", escaped(&table.title));
     }
     let classes: Vec<&str> = (0..table.columns.len())
         .map(|column| match column > 0 && table.is_of_numbers(column) {
@@ -204,9 +213,13 @@ fn table(page: &mut String, table: &Table) {
     for row in &table.rows {
         page.push_str("<tr>");
         for (column, (cell, class)) in row.iter().zip(&classes).enumerate() {
+            let class = match *class {
+                "" if cell.chars().count() > SHORT => " class=\"long\"",
+                class => class,
+            };
             let cell = escaped(cell);
             let _ = match column {
-                0 => write!(page, "<th scope=\"row\">{cell}</th>"),
+                0 => write!(page, "<th scope=\"row\"{class}>{cell}</th>"),
                 _ => write!(page, "<td{class}>{cell}</td>"),
             };
         }
@@ -219,7 +232,7 @@ fn table(page: &mut String, table: &Table) {
     }
 }
 
-fn chart(page: &mut String, chart: &Chart) {
+fn chart(page: &mut String, chart: &Chart, is_table_below: bool) {
     let (id, title, about) = (
         escaped(&chart.id),
         escaped(&chart.title),
@@ -229,42 +242,54 @@ fn chart(page: &mut String, chart: &Chart) {
     let class = if height > WIDE { "chart wide" } else { "chart" };
     let _ = write!(
         page,
-        "<article class=\"{class}\" id=\"chart-{id}\">\n<h3>{title}</h3>\n<p>{about}</p>\n\
-         <div class=\"tools\" role=\"group\" aria-label=\"{title}: series and view\">"
+        "<article class=\"{class}\" id=\"chart-{id}\">\n<div class=\"top\"><h3>{title}</h3>\
+         <div class=\"view\" role=\"group\" aria-label=\"{title}: view\">"
     );
-    for entry in legend(&chart.figure) {
-        let traces: Vec<String> = entry.traces.iter().map(ToString::to_string).collect();
-        let (look, name) = (entry.look, escaped(&entry.name));
+    for (action, label, name) in ACTIONS {
         let _ = write!(
             page,
-            "<button type=\"button\" aria-pressed=\"true\" data-traces=\"{}\"><span class=\"swatch {look}\"></span>{name}</button>",
-            traces.join(",")
+            "<button type=\"button\" data-do=\"{action}\" aria-label=\"{name}\" title=\"{name}\">{label}</button>"
         );
     }
-    for (action, label, name) in [
-        ("zoom-in", "+", "Zoom in"),
-        ("zoom-out", "−", "Zoom out"),
-        ("reset", "Reset", "Reset the view"),
-        ("save", "PNG", "Save as PNG"),
-    ] {
+    let _ = write!(page, "</div></div>\n<p>{about}</p>\n");
+    let entries = legend(&chart.figure);
+    if !entries.is_empty() {
         let _ = write!(
             page,
-            "<button type=\"button\" class=\"buttons\" data-do=\"{action}\" aria-label=\"{name}\" title=\"{name}\">{label}</button>"
+            "<div class=\"series\" role=\"group\" aria-label=\"{title}: series\">"
         );
+        for entry in entries {
+            let traces: Vec<String> = entry.traces.iter().map(ToString::to_string).collect();
+            let (look, name) = (entry.look, escaped(&entry.name));
+            let _ = write!(
+                page,
+                "<button type=\"button\" aria-pressed=\"true\" data-traces=\"{}\"><span class=\"swatch {look}\"></span>{name}</button>",
+                traces.join(",")
+            );
+        }
+        page.push_str("</div>\n");
     }
     let _ = write!(
         page,
-        "</div>\n<div class=\"plot\" id=\"plot-{id}\" role=\"img\" aria-label=\"Chart: {title}. {about}\" \
+        "<div class=\"plot\" id=\"plot-{id}\" role=\"img\" aria-label=\"Chart: {title}. {about}\" \
          style=\"height:{height}px\"></div>\n<script type=\"application/json\">{}</script>\n",
         in_script(chart.figure.as_json())
     );
-    if !chart.table.rows.is_empty() {
+    if !chart.table.rows.is_empty() && !is_table_below {
         let _ = writeln!(page, "<details><summary>Numbers of this chart</summary>");
-        table(page, &chart.table);
+        table(page, &chart.table, false);
         page.push_str("</details>\n");
     }
     page.push_str("</article>\n");
 }
+
+/// What the buttons of a chart do: action of the script, label, name.
+const ACTIONS: [(&str, &str, &str); 4] = [
+    ("zoom-in", "+", "Zoom in"),
+    ("zoom-out", "−", "Zoom out"),
+    ("reset", "Reset", "Reset the view"),
+    ("save", "PNG", "Save as PNG"),
+];
 
 /// A button of a chart's legend.
 struct Entry {

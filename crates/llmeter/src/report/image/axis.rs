@@ -198,7 +198,7 @@ impl Axis {
         if self.kind == Kind::Log {
             (from, to) = (from.max(-MAX_DECADES), to.min(MAX_DECADES));
         }
-        if !(to > from) {
+        if to.total_cmp(&from).is_le() {
             to = from + 1.0;
         }
         self.range = Some([from, to]);

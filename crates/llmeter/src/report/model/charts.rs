@@ -60,7 +60,7 @@ pub(super) fn latencies(all: &[Series<'_>]) -> Vec<Block> {
         ));
         blocks.extend(chart(
             &format!("{id}-ecdf"),
-            "The share of the values that are at most so large.",
+            "The empirical distribution function: the share of the values that are at most so large.",
             figure::ecdf(&values),
             table,
         ));

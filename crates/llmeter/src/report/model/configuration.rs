@@ -65,6 +65,16 @@ fn shown(value: &Value) -> Option<String> {
     match value {
         value if is_default(value) => None,
         Value::String(text) => Some(line(text)),
+        Value::Array(list) => {
+            let list: Vec<_> = list.iter().filter_map(shown).collect();
+            Some(line(&list.join(", ")))
+        }
+        Value::Object(object) => {
+            let pairs = object
+                .iter()
+                .filter_map(|(key, value)| Some(format!("{} {}", words(key), shown(value)?)));
+            Some(line(&pairs.collect::<Vec<_>>().join(", ")))
+        }
         value => Some(line(&value.to_string())),
     }
 }

@@ -1,9 +1,11 @@
 //! The reports of experiments.
 
+use serde_json::json;
+
 use super::{Block, Report, Table, Tone, charts, configuration, measurement, run};
 use crate::RunResult;
 use crate::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients};
-use crate::report::figure::{self, Series};
+use crate::report::figure::{self, Figure, Series};
 use crate::report::summary::counted;
 use crate::report::{ab, heatmap, load_test, repeat};
 
@@ -227,10 +229,40 @@ pub(super) fn level_charts(tests: &[&LoadTestResult], table: Option<&Table>) -> 
         .collect();
     for (at, (key, about)) in LEVEL_CHARTS.into_iter().enumerate() {
         let figures = of_tests.iter().map(|figures| &figures[at].1);
-        let figure = figure::overlaid(&figures.collect::<Vec<_>>());
+        let figure = readable(figure::overlaid(&figures.collect::<Vec<_>>()), tests);
         blocks.extend(charts::chart(key, about, figure, table.cloned()));
     }
     blocks
+}
+
+/// A chart against the number of clients with a tick at each level, and, where values span much, with less
+/// ticks than a logarithmic axis has by itself.
+fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
+    /// From this factor on labels of all digits lie on one another.
+    const MANY: f64 = 4.0;
+    let mut levels: Vec<usize> = tests
+        .iter()
+        .flat_map(|test| test.results.keys().copied())
+        .collect();
+    levels.sort_unstable();
+    levels.dedup();
+    let values = figure
+        .data()
+        .iter()
+        .filter_map(|trace| trace["y"].as_array())
+        .flatten();
+    let values = values
+        .filter_map(serde_json::Value::as_f64)
+        .filter(|value| *value > 0.0);
+    let (min, max) = values.fold((f64::INFINITY, 0.0_f64), |(min, max), y| {
+        (min.min(y), max.max(y))
+    });
+    let ticks = json!({"tickvals": levels, "tickformat": "d", "tickangle": 0});
+    let figure = figure.refined("xaxis", ticks);
+    match max / min >= MANY && figure.layout()["yaxis"]["type"] == "log" {
+        true => figure.refined("yaxis", json!({"dtick": "D2", "tickformat": "~s"})),
+        false => figure,
+    }
 }
 
 fn lengths_table(
@@ -293,7 +325,7 @@ pub(super) fn verdicts(named: &[(String, &RunResult)]) -> Vec<Block> {
                 .measurement_verdict
                 .clone()
                 .unwrap_or_else(|| "—".to_owned()),
-            measurement::own_error(&stats, "").unwrap_or_else(|| "—".to_owned()),
+            measurement::own_error(&stats, "TTLT").unwrap_or_else(|| "—".to_owned()),
             stats.measurement_reasons.join("; "),
         ]);
     }

@@ -82,7 +82,8 @@ fn calibrated(stats: &Stats) -> Option<String> {
 pub(super) fn own_error(stats: &Stats, label: &str) -> Option<String> {
     let rate = match label {
         "ITL" => stats.measurement_uncertain_gaps_rate,
-        _ => stats.measurement_uncertain_requests_rate,
+        "TTFT" | "TTFAT" | "TPOT" | "TTLT" => stats.measurement_uncertain_requests_rate,
+        _ => None,
     };
     rate.map(percent)
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::figure::Figure;
 use crate::base::shown::{SHOWN, one_line};
 
-/// A report: what [`html`](super::html), [`markdown`](super::markdown) and JSON render.
+/// A report: what [`html`](fn@super::html), [`markdown`](fn@super::markdown) and JSON render.
 ///
 /// ```no_run
 /// use llmeter::report::{self, Report};
@@ -103,8 +103,8 @@ pub struct KeyFigure {
     pub label: String,
     /// Its value with its unit.
     pub value: String,
-    /// Its 95 % interval, if it has one.
-    pub interval: Option<String>,
+    /// What stands below it: its 95 % interval, if it has one, or the same in another unit.
+    pub below: Option<String>,
 }
 
 /// A table. The first row of cells follows the titles.

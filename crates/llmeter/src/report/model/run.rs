@@ -9,8 +9,8 @@ use crate::report::{cost, intervals, slo};
 use crate::stats::Stats;
 
 impl Report {
-    /// The report of a run with its responses. Without them, as after a run in low memory, it has figures
-    /// and tables, and no charts of single values.
+    /// The report of a run with its responses. Without them it has figures and tables, and no charts of
+    /// single values.
     pub fn of_run(result: &RunResult) -> Self {
         let stats = result.stats();
         let mut report = Self::new(&title(&stats), about(&stats));
@@ -22,8 +22,7 @@ impl Report {
                 "No request was recorded: there is nothing to show.",
             ));
         } else if result.responses.is_empty() {
-            let text = "The single responses are not there, as after a run in low memory: charts of single values \
-                        are left out.";
+            let text = "The single responses are not there: charts of single values are left out.";
             first.push(Block::text(Tone::Note, text));
         } else if stats.total_requests == Some(stats.failed_requests) {
             first.push(Block::text(
@@ -109,11 +108,11 @@ pub(super) fn about(stats: &Stats) -> Vec<String> {
 /// The figures that count most, with their intervals.
 pub(super) fn key_figures(stats: &Stats) -> Block {
     let mut figures = Vec::new();
-    let mut add = |label: &str, value: Option<String>, interval: Option<String>| {
+    let mut add = |label: &str, value: Option<String>, below: Option<String>| {
         figures.extend(value.map(|value| KeyFigure {
             label: label.to_owned(),
             value,
-            interval,
+            below,
         }));
     };
     let (total, failed) = (stats.total_requests.unwrap_or(0), stats.failed_requests);
@@ -160,7 +159,10 @@ pub(super) fn key_figures(stats: &Stats) -> Block {
             interval(stats.output_tps_interval),
         );
     }
-    add("goodput", slo::goodput(stats), None);
+    let per_second = stats
+        .goodput
+        .map(|rate| format!("{} per second", figure(rate)));
+    add("goodput", stats.goodput_rate.map(percent), per_second);
     add("cost", stats.cost_total.map(figure_of_cost), None);
     Block::KeyFigures { figures }
 }

@@ -91,7 +91,7 @@ fn pairs(compared: &Comparison) -> Vec<Block> {
         let mut figure = figure::comparison_intervals(pair);
         let title = comparison::title(compared, pair);
         figure.retitle(&title);
-        let about = "The change of each figure with its 95 % interval. An interval that crosses 0 shows no difference.";
+        let about = "The change of each figure with its 95 % interval. Verdicts are corrected for the number of figures: an interval beside 0 alone is none.";
         let id = format!("changes-{}", at + 1);
         blocks.extend(charts::chart(&id, about, figure, table.clone()));
         blocks.extend(table.map(Block::Table));

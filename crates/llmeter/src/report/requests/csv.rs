@@ -82,7 +82,7 @@ impl<W: Write> super::Rows for Rows<W> {
                         write!(cell, "{count}")?;
                     }
                 }
-                FieldValue::Gaps(gaps) if gaps.is_empty() => {}
+                FieldValue::Gaps([]) => {}
                 FieldValue::Gaps(gaps) => write_gaps(cell, gaps),
                 FieldValue::Time(time) => {
                     cell.extend(time.map(time_text).unwrap_or_default().as_bytes());

@@ -1,0 +1,30 @@
+"""Takes a picture of a report: `screenshots.py PAGE.html OUTPUT.png HEIGHT [WIDTH] [light|dark] [ANCHOR]`."""
+
+import pathlib
+import sys
+
+from playwright.sync_api import sync_playwright
+
+# As report_pages.py starts it.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def main(page_file, output, height, width="1180", scheme="light", anchor=""):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        viewport = {"width": int(width), "height": int(height)}
+        page = browser.new_page(viewport=viewport, color_scheme=scheme)
+        page.goto(pathlib.Path(page_file).resolve().as_uri())
+        if anchor:
+            page.evaluate("anchor => document.getElementById(anchor).scrollIntoView()", anchor)
+        page.wait_for_function(
+            """() => [...document.querySelectorAll('.plot')].every(plot => {
+                 const box = plot.getBoundingClientRect();
+                 return box.top > innerHeight || box.bottom < 0 || plot.querySelector('svg.main-svg');
+               })"""
+        )
+        page.screenshot(path=output)
+        browser.close()
+
+
+main(*sys.argv[1:])
