@@ -110,7 +110,7 @@ fn the_command_line_logs_with_credentials_and_keeps_them() {
             assert!(!said.contains("MlflowCallback failed"), "{said}");
             let run = mlflow.only_run(name);
             assert_eq!(run["status"], "FINISHED");
-            assert_eq!(run["artifacts"].as_object().unwrap().len(), 8);
+            assert_eq!(run["artifacts"].as_object().unwrap().len(), 7);
         } else {
             assert!(
                 said.contains("MlflowCallback failed in after_run"),

@@ -91,9 +91,10 @@ fn most_requests_are_those_of_all_clients_and_what_is_not_known_is_said() {
     let server = friendly();
     let mut config = config(&server, 1).clients(3).load(Load::Requests(1000));
     config.until = vec!["ttlt-p50 ±0.000001us".parse().unwrap()];
-    config.max_requests = Some(50);
+    // So many that two looks could be enough.
+    config.max_requests = Some(130);
     let result = run(config);
-    assert_eq!((result.responses.len(), server.requests()), (50, 50));
+    assert_eq!((result.responses.len(), server.requests()), (130, 130));
     assert_eq!(result.stats_map()["until_reached"], false);
     let mut warnings = result.warnings.iter();
     let said = warnings.any(|warning| warning.contains("before ttlt-p50 ±0.000001us was reached"));
