@@ -8,16 +8,8 @@ import json
 import pathlib
 import sys
 
+from browser import launched
 from playwright.sync_api import sync_playwright
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 # What the page's charts hold, read back from Plotly.
 CHARTS = """() => Object.fromEntries([...document.querySelectorAll('.chart')].map(chart => {
@@ -128,11 +120,9 @@ def use(page):
 
 
 def main():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+    with sync_playwright() as playwright, launched(playwright) as browser:
         for at, path in enumerate(map(pathlib.Path, sys.argv[1:])):
             print(json.dumps({"page": path.name, **look(browser, path, at == 0)}), flush=True)
-        browser.close()
 
 
 main()

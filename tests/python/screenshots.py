@@ -3,15 +3,12 @@
 import pathlib
 import sys
 
+from browser import launched
 from playwright.sync_api import sync_playwright
-
-# As report_pages.py starts it.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 def main(page_file, output, height, width="1180", scheme="light", anchor=""):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+    with sync_playwright() as playwright, launched(playwright) as browser:
         viewport = {"width": int(width), "height": int(height)}
         page = browser.new_page(viewport=viewport, color_scheme=scheme)
         page.goto(pathlib.Path(page_file).resolve().as_uri())
@@ -24,7 +21,6 @@ def main(page_file, output, height, width="1180", scheme="light", anchor=""):
                })"""
         )
         page.screenshot(path=output)
-        browser.close()
 
 
 main(*sys.argv[1:])
