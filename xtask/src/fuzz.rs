@@ -1,7 +1,8 @@
 //! The fuzz targets, one after the other, on the stable toolchain.
 //!
-//! They are built here rather than by cargo-fuzz, which would have to be installed first and asks
-//! for nightly. What it adds to a build is a few flags; both run the same targets.
+//! They are built here rather than by cargo-fuzz, which would have to be installed first, asks for
+//! nightly, and builds every dependency anew. What it adds to a build is a few flags, which here only
+//! the crates of the workspace get; the rest is that of all other builds for development.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,15 +14,10 @@ use clap::Args;
 use llmeter::api::APIS;
 
 use crate::layers::rust_files;
-use crate::test::{cargo, workspace_root};
+use crate::test::{cargo, target_folder, workspace_root};
 
-/// Coverage for libFuzzer, as cargo-fuzz asks for it; no sanitizer, which only nightly has.
-const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares \
-    --cfg fuzzing";
+/// Calls the compiler with the flags of libFuzzer's coverage.
+const COMPILER: &str = "rustc.sh";
 
 /// Memory that a target may use. They hold little more than an input and what it becomes.
 const MEMORY_MB: u32 = 512;
@@ -33,6 +29,9 @@ pub(crate) struct FuzzArguments {
     /// Seconds for each target
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
+    /// The seed of chance, by which a run can be repeated; another each time unless given
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
     /// Only name the targets
     #[arg(long)]
     list: bool,
@@ -65,7 +64,7 @@ pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
     let mut failed = Vec::new();
     for target in chosen {
         let program = programs.join(program(target));
-        let reason = run(&folder, &program, target, arguments.seconds)?;
+        let reason = run(&folder, &program, target, arguments)?;
         failed.extend(reason.map(|reason| format!("{target}: {reason}")));
     }
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
@@ -100,13 +99,12 @@ fn all_targets(folder: &Path) -> Result<Vec<String>> {
 
 /// Builds the targets; gives the folder of their programs.
 fn build(folder: &Path, targets: &BTreeSet<String>) -> Result<PathBuf> {
-    let triple = host_triple()?;
-    let mut command = cargo(folder);
+    let root = workspace_root()?;
+    let mut command = cargo(&root);
+    // Of the whole workspace, so that dependencies have the features that they have in other builds.
     command
-        .args(["build", "--release", "--target", &triple])
-        // Its flags must not make the rest of the project be built anew.
-        .env("CARGO_TARGET_DIR", folder.join("target"))
-        .env("RUSTFLAGS", INSTRUMENTATION);
+        .args(["build", "--locked", "--workspace"])
+        .env("RUSTC_WORKSPACE_WRAPPER", folder.join(COMPILER));
     for target in targets {
         command.args(["--bin", target]);
     }
@@ -117,25 +115,17 @@ fn build(folder: &Path, targets: &BTreeSet<String>) -> Result<PathBuf> {
              on Debian and Ubuntu: apt-get install g++"
         );
     }
-    Ok(folder.join("target").join(triple).join("release"))
-}
-
-/// The platform of the compiler. Naming it keeps the flags away from build scripts and macros.
-fn host_triple() -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .arg("-vV")
-        .output()
-        .context("cannot start rustc")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let triple = text.lines().find_map(|line| line.strip_prefix("host: "));
-    triple
-        .map(str::to_owned)
-        .context("rustc does not say for which platform it is")
+    Ok(target_folder(&root).join("debug"))
 }
 
 /// Runs one target. Gives the reason if it failed.
-fn run(folder: &Path, program: &Path, target: &str, seconds: u32) -> Result<Option<String>> {
+fn run(
+    folder: &Path,
+    program: &Path,
+    target: &str,
+    arguments: &FuzzArguments,
+) -> Result<Option<String>> {
+    let FuzzArguments { seconds, seed, .. } = arguments;
     let corpus = folder.join("corpus").join(target);
     let artifacts = folder.join("artifacts").join(target);
     for folder in [&corpus, &artifacts] {
@@ -150,6 +140,7 @@ fn run(folder: &Path, program: &Path, target: &str, seconds: u32) -> Result<Opti
         .arg(&corpus)
         .args(Some(folder.join("seeds").join(target)).filter(|seeds| seeds.is_dir()))
         .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-seed={seed}"))
         .arg(format!("-rss_limit_mb={MEMORY_MB}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(["-timeout=10", "-max_len=8192", "-print_final_stats=1"])

@@ -53,6 +53,12 @@ pub(crate) fn workspace_root() -> Result<PathBuf> {
     Ok(root.to_owned())
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    root.join(target)
+}
+
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
@@ -68,8 +74,7 @@ pub(crate) fn has(root: &Path, command: &str) -> bool {
 pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     let wanted = fs::read_to_string(root.join(REQUIREMENTS))
         .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-    let environment = root.join(target).join("python");
+    let environment = target_folder(root).join("python");
     let python = environment.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {

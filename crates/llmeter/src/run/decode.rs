@@ -181,6 +181,9 @@ impl Decoder {
         if let Err(panic) = redacted {
             recorded.forget_texts(panic);
         }
+        // Only now: six digits of a random id may be part of a secret, too.
+        let own_id = || uuid::Uuid::new_v4().simple().to_string();
+        recorded.response.id.get_or_insert_with(own_id);
         recorded.response.detail.client = Some(ending.client);
         if let Some(outcomes) = &ending.outcomes {
             outcomes.tell(recorded.response.error.as_ref());

@@ -79,10 +79,9 @@ pub(super) fn assemble(
         std::mem::take(text)
     };
     let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
-    let id = builder.id.take();
     let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
     let response = InvocationResponse {
-        id: id.or_else(|| Some(uuid::Uuid::new_v4().simple().to_string())),
+        id: builder.id.take(),
         response_text: has_text.then(|| kept(&mut builder.text)),
         input_payload: Some(prepared.payload.clone()),
         input_prompt: prepared.prompt.clone(),

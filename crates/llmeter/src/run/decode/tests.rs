@@ -265,3 +265,28 @@ fn reads_count_from_which_nothing_can_be_unpacked_yet() {
     meter.record(&recorded.quality, true);
     assert_eq!(meter.reads(), 4, "the head's and three of the body's");
 }
+
+/// Of a long key in hexadecimal digits six stand in many a random id, by chance.
+#[test]
+fn the_id_that_an_answer_without_one_is_given_is_no_secret() {
+    let mut state = 1_u32;
+    let digit = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_digit(state >> 28, 16).unwrap()
+    };
+    let key: String = (0..8_192).map(digit).collect();
+    let endpoint = OpenAiChat::builder("http://127.0.0.1:1/v1", "m").streaming(false);
+    let endpoint = endpoint.api_key(key.as_str()).build().unwrap();
+    let payload = json!({"messages": [{"role": "user", "content": "one two"}]});
+    let mut replay =
+        crate::run::Replay::new(Arc::new(endpoint), payload.as_object().unwrap()).unwrap();
+    let body = br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}"#;
+    for _ in 0..2_000 {
+        let response = replay.record(ResponseHead::new(200), &[body]).unwrap();
+        let id = response.id.unwrap();
+        assert!(
+            id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{id}"
+        );
+    }
+}
