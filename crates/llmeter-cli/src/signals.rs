@@ -115,7 +115,7 @@ pub(crate) fn stop_on_signals(interrupt: Interrupt, quiet: bool) -> std::io::Res
             );
             caught.wait_for_impatience();
             progress::clear();
-            say("aborted; the run folder holds what was recorded so far");
+            say("aborted; what was recorded so far is in the run folder, if there is one");
             for folder in llmeter::result::staging_folders() {
                 // Not only a courtesy: nobody would find them.
                 output::note(&format!(

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
 
+use super::output_file;
 use crate::examples::{BASELINE_EXAMPLES, COMPARE_EXAMPLES};
 
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub(crate) struct CompareArguments {
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
     /// Write the report to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = output_file)]
     pub(crate) output: Option<Location>,
 }
 

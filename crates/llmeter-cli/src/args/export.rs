@@ -4,6 +4,7 @@ use clap::Args;
 use llmeter::export::ExportFormat;
 use llmeter::storage::Location;
 
+use super::output_file;
 use crate::examples::EXPORT_EXAMPLES;
 
 #[derive(Debug, Args)]
@@ -21,6 +22,6 @@ pub(crate) struct ExportArguments {
     pub(crate) format: String,
     /// Write to this file instead of standard output; of a load test, a file for each level to this
     /// folder
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = output_file)]
     pub(crate) output: Option<Location>,
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llmeter::report::metric_named;
+use llmeter::result::RUN_FILES;
 use llmeter::stats::Metric;
 use llmeter::storage::Location;
 
@@ -43,6 +44,20 @@ use crate::examples::{
 };
 use crate::exit::Exit;
 use crate::output;
+
+/// Where output is to go: no name that a run's folder has for its own files, which would be lost.
+pub(crate) fn output_file(text: &str) -> Result<Location, String> {
+    if text.is_empty() {
+        return Err("expected the name of a file".to_owned());
+    }
+    let location: Location = text.into();
+    match location.file_name() {
+        Some(name) if RUN_FILES.contains(&name.as_str()) => Err(format!(
+            "{name} is what runs call a file of their own: choose another name"
+        )),
+        _ => Ok(location),
+    }
+}
 
 /// Measure the latency, throughput, errors and costs of LLM endpoints.
 ///

@@ -4,6 +4,7 @@ use clap::Args;
 use llmeter::report::ReportFormat;
 use llmeter::storage::Location;
 
+use super::output_file;
 use crate::examples::REPORT_EXAMPLES;
 
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub(crate) struct ReportArguments {
     /// Write to this file, - for standard output; svg and png to this folder, a file for each chart [default:
     /// llmeter-report.html or .parquet, or the folder llmeter-charts, in DIR, or here for several; md, json and
     /// csv are printed]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = output_file)]
     pub(crate) output: Option<Location>,
     /// Form of the report; csv and parquet are tables of the requests, svg and png the charts alone
     #[arg(

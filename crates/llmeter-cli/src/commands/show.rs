@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use llmeter::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult};
-use llmeter::result::RunFolder;
+use llmeter::result::{RunFolder, RunSummary};
 use llmeter::stats::Metric;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult, report};
@@ -26,7 +26,10 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if AbResult::is_in(folder) {
-        ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
+        ab::print(
+            &AbResult::load_without_responses(folder.clone())?,
+            arguments.json,
+        )?;
         return Ok(Exit::Done);
     }
     let settings = &arguments.flags.settings;
@@ -72,7 +75,20 @@ fn show_metric(folder: &Location, metric: &Metric) -> Result<Exit> {
             let test = LoadTestResult::load(folder.clone())?;
             for (clients, level) in &test.results {
                 let detail = report::metric_within(level, metric, width);
-                output::text(&format!("{clients} clients\n{detail}\n"))?;
+                let clients = match clients {
+                    1 => "1 client".to_owned(),
+                    clients => format!("{clients} clients"),
+                };
+                output::text(&format!("{clients}\n{detail}\n"))?;
+            }
+        }
+        Err(Error::NotARun { .. }) if AbResult::is_in(folder) => {
+            let test = AbResult::load(folder.clone())?;
+            for (at, variant) in test.plan.variants.iter().enumerate() {
+                let responses = test.blocks_of(at).flat_map(|block| block.responses.clone());
+                let all = RunResult::from_responses(RunSummary::default(), responses.collect());
+                let detail = report::metric_within(&all, metric, width);
+                output::text(&format!("{}, all blocks\n{detail}\n", variant.name))?;
             }
         }
         Err(reason @ Error::NotARun { .. }) => return Err(with_hint(reason, folder)),

@@ -9,6 +9,11 @@ use crate::{output, signals};
 
 pub(crate) fn view(arguments: &ViewArguments) -> Result<Exit> {
     let mut signals = signals::catch()?;
+    let folder = arguments.folder.local_path();
+    if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+        let folder = folder.display();
+        output::note(&format!("note: there is no folder {folder} yet"));
+    }
     let viewing = Viewing::start(&arguments.folder, arguments.port, arguments.open)?;
     // What a script waits for.
     output::raw(&format!("{}\n", viewing.url()))?;

@@ -30,6 +30,30 @@ fn golden(place: &Place) -> [&'static str; 2] {
 }
 
 #[test]
+fn no_output_takes_the_place_of_a_runs_own_files() {
+    let place = Place::new();
+    let [_, run] = golden(&place);
+    for file in ["responses.jsonl", "stats.json"] {
+        let path = format!("{run}/{file}");
+        let before = fs::read(place.path().join(&path)).unwrap();
+        for command in [
+            vec!["report", run, "--format", "md"],
+            vec!["compare", run, run],
+            vec!["export", run, "--format", "aiperf-jsonl"],
+        ] {
+            let said = place.llmeter(command.into_iter().chain(["-o", &path]));
+            assert_eq!(said.code, 2, "{said:?}");
+            assert!(said.err.contains("choose another name"), "{said:?}");
+        }
+        assert_eq!(fs::read(place.path().join(&path)).unwrap(), before);
+    }
+    // What standard output is, whatever it is.
+    let said = place.llmeter(["report", run, "--format", "json", "-o", "/dev/stdout"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.starts_with('{'), "{said:?}");
+}
+
+#[test]
 fn each_chart_is_an_image_with_the_python_packages_name() {
     let place = Place::new();
     let [test, run] = golden(&place);

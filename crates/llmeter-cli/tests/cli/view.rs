@@ -89,6 +89,28 @@ fn is(answer: &str, status: &str) {
     );
 }
 
+/// Whoever else is on the machine can connect, too.
+#[test]
+fn connections_of_strangers_keep_nobody_out() {
+    let place = Place::new();
+    place.made_run("it", 2, 0);
+    let viewing = Viewing::start(&place);
+    let strangers = (0..300).map(|at| {
+        let mut stream = TcpStream::connect(&viewing.host).unwrap();
+        if at % 2 == 0 {
+            // One that is gone already takes nothing.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: ");
+        }
+        stream
+    });
+    let strangers: Vec<_> = strangers.collect();
+    is(&viewing.get("").0, "200");
+    // The oldest had to go.
+    let mut oldest = &strangers[0];
+    let mut rest = [0];
+    assert!(matches!(oldest.read(&mut rest), Ok(0) | Err(_)));
+}
+
 #[test]
 fn nobody_gets_in_without_the_secret() {
     let place = Place::new();

@@ -114,6 +114,11 @@ impl InvocationResponse {
         self.error.as_ref().map(Failure::message)
     }
 
+    /// How long the request was in flight, as far as is known: until its last token, or until it had failed.
+    pub fn time_in_flight(&self) -> Option<f64> {
+        self.detail.time_to_failure.or(self.time_to_last_token)
+    }
+
     /// How many vectors an embeddings API returned.
     pub(crate) fn vectors(&self) -> Option<u64> {
         self.annotations.get(VECTORS)?.as_u64()
@@ -213,6 +218,9 @@ response_fields! {
         /// Time that was lost to an attempt on a kept connection that the server had given up, before the
         /// one that was answered. No other time has it in it.
         pub stale_connection_wait: Option<f64>,
+        /// Time from sending a request that failed until its failure was known: for a timeout, all that was
+        /// waited.
+        pub time_to_failure: Option<f64>,
         /// Time that the client waited before it sent this request, because its last one had failed.
         pub failure_pause: Option<f64>,
         /// How the connection ended the complete response, if not as the protocol has it: `left_open`

@@ -64,7 +64,7 @@ pub enum Error {
     },
     /// A run folder is already in use.
     #[error(
-        "{path} already holds a run; choose another run name or output folder, or allow overwriting"
+        "{path} already holds a run; choose another run name or output folder, or replace it (`overwrite`)"
     )]
     FolderInUse {
         /// The folder, as a path or a URL.

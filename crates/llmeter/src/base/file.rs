@@ -197,17 +197,86 @@ pub(crate) fn temporary(beside: &Path, access: Access) -> io::Result<NamedTempFi
 }
 
 /// Writes a file so that it is, at any moment, the old one or the new one. A link of this name is
-/// replaced, not followed.
+/// replaced, not followed. To pipes, terminals and other devices of characters it is written.
 ///
 /// # Errors
 /// If it cannot be written; the old one is there then.
 pub fn replace(path: impl AsRef<Path>, content: &[u8], access: Access) -> io::Result<()> {
     use std::io::Write as _;
-    let path = path.as_ref();
-    let mut file = temporary(path, access)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    let mut file = Replacement::of(path.as_ref(), access)?;
+    file.file().write_all(content)?;
+    file.finish()
+}
+
+/// A file under way to its name; as [`replace`].
+pub(crate) struct Replacement<'p> {
+    path: &'p Path,
+    to: To,
+}
+
+enum To {
+    Temporary(NamedTempFile),
+    /// What has the name, and takes bytes as they come.
+    There(File),
+}
+
+impl<'p> Replacement<'p> {
+    /// # Errors
+    /// If nothing can be written there.
+    pub(crate) fn of(path: &'p Path, access: Access) -> io::Result<Self> {
+        let to = match there(path)? {
+            Some(file) => To::There(file),
+            None => To::Temporary(temporary(path, access)?),
+        };
+        Ok(Self { path, to })
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        match &mut self.to {
+            To::Temporary(file) => file.as_file_mut(),
+            To::There(file) => file,
+        }
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// If what was written does not reach the disk.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self.to {
+            To::Temporary(file) => {
+                file.as_file().sync_all()?;
+                file.persist(self.path)
+                    .map(drop)
+                    .map_err(|error| error.error)
+            }
+            To::There(_) => Ok(()),
+        }
+    }
+}
+
+/// Opens what has a name and cannot be replaced: what the process was handed open, pipes, devices.
+fn there(path: &Path) -> io::Result<Option<File>> {
+    if is_handed_over(path) {
+        return OpenOptions::new().append(true).open(path).map(Some);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let Ok(metadata) = fs::symlink_metadata(path) else {
+            return Ok(None);
+        };
+        let kind = metadata.file_type();
+        if kind.is_fifo() || kind.is_char_device() {
+            // Not to wait for a reader: without one this fails.
+            flags(OpenOptions::new().write(true), true, None).open(path)?;
+            return OpenOptions::new().write(true).open(path).map(Some);
+        }
+        if !kind.is_file() && !kind.is_dir() && !kind.is_symlink() {
+            return Err(FileProblem::NotRegular(name_of(kind)).into());
+        }
+    }
+    Ok(None)
 }
 
 /// Whether anything has this name, be it a link to nowhere.
@@ -222,7 +291,9 @@ pub(crate) fn is_link(path: &Path) -> bool {
 
 /// Whether a path stands for what the process has open already.
 fn is_handed_over(path: &Path) -> bool {
-    path == Path::new("/dev/stdin")
+    ["/dev/stdin", "/dev/stdout", "/dev/stderr"]
+        .iter()
+        .any(|name| path == Path::new(name))
         || ["/dev/fd", "/proc/self/fd"]
             .iter()
             .any(|folder| path.parent() == Some(Path::new(folder)))
@@ -269,7 +340,7 @@ fn name_of(kind: fs::FileType) -> &'static str {
 
 /// Sets how a file is opened: without waiting for anybody, without following a link, and, if it is made, for
 /// whom.
-fn flags(options: &mut OpenOptions, is_unlinked: bool, access: Option<Access>) {
+fn flags(options: &mut OpenOptions, is_unlinked: bool, access: Option<Access>) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
@@ -282,7 +353,8 @@ fn flags(options: &mut OpenOptions, is_unlinked: bool, access: Option<Access>) {
         }
     }
     #[cfg(not(unix))]
-    let _ = (options, is_unlinked, access);
+    let _ = (is_unlinked, access);
+    options
 }
 
 #[cfg(all(test, unix))]
@@ -325,6 +397,41 @@ mod tests {
         let machine = read("/proc/self/maps", 10);
         assert!(
             cfg!(not(target_os = "linux")) || problem(machine) == Some(FileProblem::TooLarge(10))
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        use std::os::fd::AsRawFd as _;
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        // Nobody reads it.
+        assert!(replace(&fifo, b"lost", Access::Umask).is_err());
+        let reader = {
+            let mut options = OpenOptions::new();
+            flags(options.read(true), false, None).open(&fifo).unwrap()
+        };
+        replace(&fifo, b"to a pipe", Access::Umask).unwrap();
+        let mut text = String::new();
+        { reader }.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "to a pipe");
+        let kind = fs::symlink_metadata(&fifo).unwrap().file_type();
+        assert_eq!(name_of(kind), "a pipe");
+
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        replace(&path, b"handed over", Access::Umask).unwrap();
+        drop(writer);
+        text.clear();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "handed over");
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(
+            problem(replace(&socket, b"", Access::Umask)),
+            Some(FileProblem::NotRegular("a socket"))
         );
     }
 

@@ -1,5 +1,7 @@
 //! What the machine is doing beside the run.
 
+use serde_json::{Value, json};
+
 use crate::base::error::{Error, Result};
 
 /// The host's processor time so far, in clock ticks.
@@ -107,6 +109,33 @@ pub(super) fn lower_priority() {
     {
         tracing::debug!(%reason, "the recorder keeps its priority");
     }
+}
+
+/// What this machine is, as far as it says: system and kernel, architecture, cores, processor, memory.
+pub(crate) fn machine() -> Value {
+    let mut machine = json!({
+        "os": std::env::consts::OS,
+        "architecture": std::env::consts::ARCH,
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+    });
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let kernel = read("/proc/sys/kernel/osrelease");
+    if !kernel.is_empty() {
+        machine["kernel"] = kernel.trim().into();
+    }
+    if let Some(cpu) = value(&read("/proc/cpuinfo"), "model name") {
+        machine["processor"] = cpu.into();
+    }
+    let memory = value(&read("/proc/meminfo"), "MemTotal");
+    let kilobytes = memory.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    if let Some(kilobytes) = kilobytes {
+        machine["memory_mib"] = (kilobytes >> 10).into();
+    }
+    machine
 }
 
 /// Raises this process's limit on open files as far as it may. Returns the limit; a system without

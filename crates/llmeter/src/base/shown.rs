@@ -48,6 +48,9 @@ pub(crate) fn duration(seconds: f64) -> String {
     let size = seconds.abs();
     if size == 0.0 {
         "0".to_owned()
+    } else if size >= 1e12 {
+        // No duration of anything, but short.
+        format!("{seconds:.1e} s")
     } else if size < 1e-3 {
         format!("{:.1} µs", seconds * 1e6)
     } else if size < 0.1 {

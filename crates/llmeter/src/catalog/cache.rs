@@ -18,7 +18,7 @@ use crate::result::{FoundFile, FoundFolder};
 use crate::storage::Location;
 
 /// The version of the file's format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A file that was written within so many nanoseconds may be written again without looking different.
 const UNSETTLED: i128 = 2_000_000_000;
 
@@ -223,12 +223,12 @@ mod tests {
         age(&stats, 50);
         assert_eq!(found(), ("m".to_owned(), 0.5));
         // A damaged one is made anew.
-        for damaged in ["{", "{\"format\": 2}", "", &kept.replace("AAA", "???")] {
+        for damaged in ["{", "{\"format\": 1}", "", &kept.replace("AAA", "???")] {
             fs::write(&cache, damaged).unwrap();
             assert_eq!(found(), ("m".to_owned(), 0.5));
             let made = fs::read_to_string(&cache).unwrap();
             assert!(
-                made.starts_with("{\"format\":1,") && made.contains("\"model\":\"m\""),
+                made.starts_with("{\"format\":2,") && made.contains("\"model\":\"m\""),
                 "{made}"
             );
         }

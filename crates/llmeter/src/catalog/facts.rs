@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::figures::{KeySets, RunFigures};
 use crate::base::shown::{SHOWN, cut};
-use crate::experiment::{AB_FILE, HEATMAP_FILE};
-use crate::result::{CONFIG_FILE, FoundFile, RunSummary, STATS_FILE, SUMMARY_FILE, configured};
+use crate::result::{
+    AB_FILE, CONFIG_FILE, FoundFile, HEATMAP_FILE, RunSummary, STATS_FILE, SUMMARY_FILE, configured,
+};
 use crate::saved::json;
 
 /// The files that are looked for; only [`READ`] are read.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::stats::{Percentile, Support};
+
 /// Numbers that are kept of one run.
 const MAX_FIGURES: usize = 2_000;
 /// Longest key that is kept, in bytes.
@@ -57,6 +59,18 @@ impl RunFigures {
     }
 }
 
+/// Whether the sample of a percentile carries it, as far as is known.
+fn is_carried(key: &str, stats: &Map<String, Value>) -> bool {
+    let percentile = key.rsplit_once('-');
+    let percentile = percentile.and_then(|(metric, name)| Some((metric, Percentile::named(name)?)));
+    let Some((metric, percentile)) = percentile else {
+        return true;
+    };
+    let count = stats.get(&format!("{metric}-count"));
+    let count = count.and_then(Value::as_u64);
+    count.is_none_or(|count| percentile.support(count) != Support::None)
+}
+
 /// Makes figures that share their keys.
 #[derive(Debug, Default)]
 pub(super) struct KeySets(HashMap<Arc<[String]>, ()>);
@@ -66,7 +80,7 @@ impl KeySets {
     pub(super) fn figures(&mut self, stats: &Map<String, Value>) -> RunFigures {
         let numbers = stats.iter().filter_map(|(key, value)| {
             let value = value.as_f64().filter(|value| value.is_finite())?;
-            (key.len() <= MAX_KEY).then_some((key, value))
+            (key.len() <= MAX_KEY && is_carried(key, stats)).then_some((key, value))
         });
         let mut numbers: Vec<_> = numbers.take(MAX_FIGURES).collect();
         numbers.sort_unstable_by_key(|(key, _)| *key);
@@ -109,5 +123,19 @@ mod tests {
         assert!(Arc::ptr_eq(one.keys(), other.keys()));
         assert_eq!((one.get("a"), one.get("b")), (Some(0.5), Some(1.0)));
         assert_eq!((other.get("a"), other.get("text")), (Some(2.0), None));
+    }
+
+    #[test]
+    fn percentiles_that_are_shown_nowhere_are_in_no_list() {
+        let mut sets = KeySets::default();
+        let stats = json!({
+            "time_to_first_token-count": 60, "time_to_first_token-p50": 0.1, "time_to_first_token-p99": 0.3,
+            "time_to_last_token-p99": 2.5,
+        });
+        let figures = sets.figures(stats.as_object().unwrap());
+        assert_eq!(figures.get("time_to_first_token-p50"), Some(0.1));
+        assert_eq!(figures.get("time_to_first_token-p99"), None);
+        // How many values the Python package's have is not known.
+        assert_eq!(figures.get("time_to_last_token-p99"), Some(2.5));
     }
 }

@@ -13,8 +13,8 @@ use super::figures::{KeySets, RunFigures};
 use crate::base::error::Result;
 use crate::base::file;
 use crate::base::runtime::block_on;
-use crate::experiment::{AB_FILE, is_level_name, is_repeat_name};
-use crate::result::{FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
+use crate::experiment::{is_level_name, is_repeat_name};
+use crate::result::{AB_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
 use crate::storage::{CloudUrl, Location, Store, Usable};
 
 /// Objects that are read at a time.

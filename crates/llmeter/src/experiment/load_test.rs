@@ -8,7 +8,7 @@ use super::load_test_result::{LoadTestResult, TestEnd, level_name, of_clients};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::load::Load;
-use crate::result::{RunFolder, RunResult};
+use crate::result::{RunFolder, RunResult, read_responses_of, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
 use crate::storage::Location;
 
@@ -166,7 +166,10 @@ impl LoadTest {
     /// When a setting cannot be used, the test's folder cannot be made, or the first level cannot start.
     pub fn run_blocking(&self) -> Result<LoadTestResult> {
         self.validate()?;
-        let folder = self.folder()?;
+        let folder = test_folder(&self.base)?;
+        if let Some(folder) = folder.as_ref().filter(|_| !self.resumes) {
+            take_folder(folder, self.base.overwrite)?;
+        }
         let name = match &folder {
             Some(folder) => folder.file_name(),
             None => self.base.run_name.clone(),
@@ -250,18 +253,6 @@ impl LoadTest {
             .map_err(|_| Error::Internal("the load test ended early"))?
     }
 
-    /// The test's folder.
-    fn folder(&self) -> Result<Option<Location>> {
-        let Some(output) = &self.base.output else {
-            return Ok(None);
-        };
-        output.check(Setting::Output)?;
-        match &self.base.run_name {
-            Some(name) => Ok(Some(output.join(name))),
-            None => RunFolder::create_group(output, &default_run_name()).map(Some),
-        }
-    }
-
     /// The levels that were completed before and need not be measured.
     ///
     /// # Errors
@@ -330,11 +321,26 @@ impl LoadTest {
     }
 }
 
+/// The folder of a test of several runs, of which `base` has the name.
+pub(super) fn test_folder(base: &RunConfig) -> Result<Option<Location>> {
+    let Some(output) = &base.output else {
+        return Ok(None);
+    };
+    output.check(Setting::Output)?;
+    match &base.run_name {
+        Some(name) => Ok(Some(output.join(name))),
+        None => RunFolder::create_group(output, &default_run_name()).map(Some),
+    }
+}
+
 /// The result of a level that was completed; `None` if it is to be measured.
 fn completed(folder: &Location) -> Option<RunResult> {
     let result = RunResult::load_without_responses(folder.clone()).ok()?;
     let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
-    (is_whole && result.summary.total_requests > Some(0)).then_some(result)
+    let mut responses = 0;
+    let findings = read_responses_of(folder, |_| responses += 1).ok()?;
+    let has_all = findings.is_empty() && result.summary.total_requests == Some(responses);
+    (is_whole && has_all && responses > 0).then_some(result)
 }
 
 /// What is left of a limit of cost after a run.

@@ -105,6 +105,7 @@ impl LoadTestResult {
         };
         let mut failure = None;
         for folder in folders {
+            let is_level = folder.file_name().is_some_and(|name| is_level_name(&name));
             match load(folder.clone()) {
                 Ok(result) => {
                     let clients = usize::try_from(result.summary.clients).unwrap_or(usize::MAX);
@@ -116,6 +117,8 @@ impl LoadTestResult {
                         ));
                     }
                 }
+                // Whatever else lies there, such as a report.
+                Err(Error::NotARun { .. }) if !is_level => {}
                 Err(reason) => {
                     test.warnings.push(format!("{folder}: {reason}"));
                     failure.get_or_insert(reason);

@@ -12,11 +12,9 @@ mod load_test;
 mod load_test_result;
 mod repeat;
 
-pub(crate) use ab::PLAN_FILE as AB_FILE;
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
 pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
-pub(crate) use heatmap::GRID_FILE as HEATMAP_FILE;
 pub use heatmap::{
     HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
 };

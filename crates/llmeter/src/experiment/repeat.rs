@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::load_test::remaining;
+use super::load_test::{remaining, test_folder};
 use super::{LoadTest, LoadTestResult, TestEnd};
 use crate::api::InvocationResponse;
 use crate::base::error::{Error, Result};
-use crate::base::setting::Setting;
-use crate::result::{RunFolder, RunResult};
-use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
+use crate::result::{RunResult, take_folder};
+use crate::run::{Interrupt, Observer, RunConfig, Runner};
 use crate::stats::{Interval, Metric, RepeatSpread, Source, pooled_deviation};
 use crate::storage::Location;
 
@@ -121,7 +120,10 @@ impl Repeat {
             Repeated::Run(base) => base,
             Repeated::LoadTest(test) => test.base(),
         };
-        let folder = folder(base)?;
+        let folder = test_folder(base)?;
+        if let Some(folder) = &folder {
+            take_folder(folder, base.overwrite)?;
+        }
         let name = folder.as_ref().and_then(Location::file_name);
         let mut done = RepeatResult {
             name: name.or_else(|| base.run_name.clone()),
@@ -203,18 +205,6 @@ impl Repeat {
             None
         };
         Ok((BTreeMap::from([(clients, result)]), ended_by))
-    }
-}
-
-/// The folder of the repeats.
-fn folder(base: &RunConfig) -> Result<Option<Location>> {
-    let Some(output) = &base.output else {
-        return Ok(None);
-    };
-    output.check(Setting::Output)?;
-    match &base.run_name {
-        Some(name) => Ok(Some(output.join(name))),
-        None => RunFolder::create_group(output, &default_run_name()).map(Some),
     }
 }
 

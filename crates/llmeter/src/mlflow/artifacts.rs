@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::MlflowError;
 use super::rest::{ARTIFACTS, Body, Server};
 use crate::RunResult;
-use crate::base::file::{self, Access};
+use crate::base::file::{self, Access, Replacement};
 use crate::report::{self, Report};
 use crate::result::RUN_FILES;
 use crate::storage::Location;
@@ -163,9 +163,9 @@ fn copy(path: &Path, body: &Body<'_>) -> std::io::Result<()> {
         Body::Bytes(bytes, _) => file::replace(path, bytes, Access::Umask),
         Body::File(from, _) => {
             let mut from = file::open_unlinked(from)?;
-            let mut to = file::temporary(path, Access::Umask)?;
-            std::io::copy(&mut from, &mut to)?;
-            to.persist(path).map(drop).map_err(|error| error.error)
+            let mut to = Replacement::of(path, Access::Umask)?;
+            std::io::copy(&mut from, to.file())?;
+            to.finish()
         }
     }
 }

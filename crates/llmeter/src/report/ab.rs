@@ -57,6 +57,22 @@ pub(super) fn variant_rows(test: &AbResult) -> Vec<Vec<String>> {
     rows
 }
 
+/// How the test was to be carried out.
+pub(super) fn plan_rows(test: &AbResult) -> Vec<[String; 2]> {
+    let plan = &test.plan;
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    vec![
+        row("metric", escaped(&plan.metric).into_owned()),
+        row("error rate of an answer (alpha)", plan.alpha.to_string()),
+        row(
+            "difference that does not matter (margin)",
+            percent(plan.margin),
+        ),
+        row("rounds at most", figure(plan.max_rounds as f64)),
+        row("rounds carried out", figure(test.rounds.len() as f64)),
+    ]
+}
+
 /// What the statistics that are shown say, the deciding one first.
 pub(super) fn metrics(test: &AbResult) -> Vec<(&str, Vec<AbComparison>)> {
     let decides = test.plan.metric.as_str();

@@ -1,8 +1,9 @@
 //! A load test: its levels side by side, and what its curve says.
 
+use crate::cost::price::price;
 use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
 use crate::report::intervals::{MARK, MARKED, cell};
-use crate::report::summary::{figure, or_dash, percent};
+use crate::report::summary::{or_dash, percent};
 use crate::report::table::table;
 use crate::stats::{Latency, Stats};
 
@@ -120,7 +121,7 @@ fn cells(stats: &Stats) -> Vec<(String, String)> {
     cells.push(("goodput".to_owned(), or_dash(stats.goodput_rate, percent)));
     let slos = super::slo::verdict(stats).unwrap_or_else(|| "—".to_owned());
     cells.push(("SLOs".to_owned(), slos));
-    cells.push(("cost".to_owned(), or_dash(stats.cost_total, figure)));
+    cells.push(("cost".to_owned(), or_dash(stats.cost_total, price)));
     let verdict = stats.measurement_verdict.as_deref().unwrap_or("—");
     cells.push(("measurement".to_owned(), verdict.to_owned()));
     cells

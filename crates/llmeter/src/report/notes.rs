@@ -71,6 +71,11 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
             duration(stats.total_failure_pause)
         ));
     }
+    if stats.until_reached == Some(true) {
+        notes.push(
+            "the run ended when every figure of `until` was known as precisely as asked".to_owned(),
+        );
+    }
     if stats.warmup_failed_requests > 0 {
         let failed = figure(stats.warmup_failed_requests as f64);
         let all = figure(stats.warmup_requests.unwrap_or(0) as f64);

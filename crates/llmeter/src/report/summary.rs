@@ -431,6 +431,11 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
 
 /// A number with thousands separated, and decimals only where they say something.
 pub(crate) fn figure(value: f64) -> String {
+    /// Beyond, digits are none that anybody counted.
+    const LONG: f64 = 1e15;
+    if value.abs() >= LONG {
+        return format!("{value:.1e}");
+    }
     let text = if value.fract() == 0.0 || value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else {
@@ -483,6 +488,7 @@ mod tests {
             (999.0, "999"),
             (1234.5, "1,234"),
             (-1_234_567.0, "-1,234,567"),
+            (1.79e308, "1.8e308"),
         ] {
             assert_eq!(figure(value), text);
         }

@@ -13,7 +13,7 @@ use super::responses_file::ResponsesWriter;
 use super::run_summary::RunSummary;
 use super::saved_folder::SavedFolder;
 use super::unwritten::Unwritten;
-use super::{cloud_folder, json, local_folder};
+use super::{cloud_folder, earlier, json, local_folder};
 use crate::base::file::{self, Access};
 use crate::payload::Payload;
 use crate::storage::{CloudUrl, Location, Usable, replace, replace_with};
@@ -80,7 +80,8 @@ pub(crate) fn payload_lines<'a>(payloads: impl IntoIterator<Item = &'a Payload>)
 
 impl RunFolder {
     /// Takes a folder for a run, making it and its parents where they are missing. With
-    /// `overwrite` the files of a run that is there are removed; other files are never touched.
+    /// `overwrite` the files of a run or an experiment that is there are removed; other files are never
+    /// touched.
     ///
     /// Of several runs that take one folder at the same time, exactly one gets it. A folder of this
     /// machine is that run's alone until this value is dropped, `overwrite` or not, on file systems
@@ -91,6 +92,7 @@ impl RunFolder {
     /// another run writes to it; [`Error::Io`] or [`Error::Storage`] if it cannot be made or cleared.
     pub fn create(location: impl Into<Location>, overwrite: bool) -> Result<Self> {
         let location = location.into();
+        earlier::take_from_experiment(&location, overwrite)?;
         match location.usable()? {
             Usable::Cloud(url) => {
                 cloud_folder::claim(url, overwrite)?;

@@ -86,20 +86,28 @@ pub(crate) fn load(location: &Location, keep_responses: bool) -> Result<RunResul
     }
     summary.output_path = Some(location.clone());
 
+    let there = lines.accumulator.recorded();
+    if lines.was_read && saved_summary.is_some() && Some(there) > summary.total_requests {
+        // As where a test of the Python package wrote all its levels into one folder.
+        warnings.push(format!(
+            "{}: it counts {} requests, and there are {there} responses: rates of requests are those of the \
+             former, other figures those of the latter",
+            location.join(SUMMARY_FILE),
+            summary.total_requests.unwrap_or(0),
+        ));
+    }
     // The statistics of a run that could not write all its responses count all of them.
-    let is_short = lines.total > 0 && Some(lines.total) < summary.total_requests;
+    let is_short = lines.was_read && Some(there) < summary.total_requests;
     if is_short && saved_stats.is_some() {
         warnings.push(format!(
-            "{}: {} of {} responses are there; statistics are those that were saved",
+            "{}: {there} of {} responses are there; statistics are those that were saved",
             location.join(RESPONSES_FILE),
-            lines.total,
             summary.total_requests.unwrap_or(0)
         ));
     }
     let is_killed = saved_summary.is_none() && saved_stats.is_none();
     let mut stored = saved_stats.unwrap_or_default();
-    let use_stored =
-        !stored.is_empty() && (!keep_responses || lines.accumulator.recorded() == 0 || is_short);
+    let use_stored = !stored.is_empty() && (!keep_responses || there == 0 || is_short);
     stored.retain(|key, _| !RunSummary::has_field(key));
     let (window, requests) = (summary.total_test_time, summary.total_requests);
     let computed = match use_stored {
@@ -173,6 +181,7 @@ struct Lines {
     accumulator: Accumulator,
     /// Readable or not.
     total: u64,
+    was_read: bool,
 }
 
 impl Lines {
@@ -196,6 +205,7 @@ impl Lines {
         })?;
         warnings.extend(findings.warnings(shown));
         self.total = findings.lines();
+        self.was_read = true;
         self.kept.shrink_to_fit();
         Ok(())
     }

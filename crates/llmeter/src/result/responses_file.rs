@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use super::line_reader::LineReader;
 use super::line_writer::LineWriter;
@@ -141,14 +143,56 @@ impl Findings {
     }
 }
 
+/// Bytes of lines whose responses are handed over together.
+const BATCH: usize = 256 << 10;
+/// Batches that wait to be taken.
+const WAITING_BATCHES: usize = 4;
+
 /// Reads the responses of a file one by one, as long as they are taken; lines that cannot be read are
-/// skipped and counted.
+/// skipped and counted. Lines are parsed on a thread of their own, while those before are taken.
 pub(crate) fn read_responses(
     path: &Path,
-    mut reader: LineReader,
+    reader: LineReader,
     mut each: impl FnMut(InvocationResponse) -> Result<()>,
 ) -> Result<Findings> {
     let file = file::open(path).map_err(Error::io("reading", path))?;
+    thread::scope(|scope| {
+        let (hand_over, batches) = mpsc::sync_channel::<Vec<InvocationResponse>>(WAITING_BATCHES);
+        let parsing = thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn_scoped(scope, move || {
+                let (mut batch, mut size) = (Vec::new(), 0);
+                let findings = parse(path, file, reader, |response, length| {
+                    batch.push(response);
+                    size += length;
+                    if size < BATCH {
+                        return true;
+                    }
+                    size = 0;
+                    // Nobody takes them any more after an error.
+                    hand_over.send(std::mem::take(&mut batch)).is_ok()
+                });
+                let _ = hand_over.send(batch);
+                findings
+            })
+            .map_err(Error::system("start a thread"))?;
+        // Dropped at an error, which ends the thread.
+        for batch in batches {
+            batch.into_iter().try_for_each(&mut each)?;
+        }
+        parsing
+            .join()
+            .unwrap_or(Err(Error::Internal("reading responses panicked")))
+    })
+}
+
+/// The responses of a file with the lengths of their lines, as long as they are taken.
+fn parse(
+    path: &Path,
+    file: File,
+    mut reader: LineReader,
+    mut take: impl FnMut(InvocationResponse, usize) -> bool,
+) -> Result<Findings> {
     let mut file = BufReader::with_capacity(BUFFER, file);
     let mut findings = Findings::default();
     let mut line = Vec::new();
@@ -176,7 +220,11 @@ pub(crate) fn read_responses(
             continue;
         }
         match reader.read(&line) {
-            Ok(response) => each(response)?,
+            Ok(response) => {
+                if !take(response, length) {
+                    break;
+                }
+            }
             Err(error) => {
                 findings.broken += 1;
                 findings

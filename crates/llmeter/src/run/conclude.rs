@@ -129,7 +129,7 @@ impl Started {
         if let Some(stop) = stop {
             result.add_stats(stop.stats());
         }
-        result.add_stats(collected.warmup.stats());
+        result.add_stats(collected.warmup.stats(first_request_time));
         result.add_stats(collected.until.stats());
         result.add_stats(collected.stalls.stats());
         if config.steady {

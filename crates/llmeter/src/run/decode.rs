@@ -336,6 +336,11 @@ impl Assembly {
             detail.time_to_headers = sending.at.map(|sent| arrival.at.seconds_since(sent));
             detail.receive_delay = Some(self.quality.longest_delay());
         }
+        let detail = &mut response.detail;
+        detail.time_to_failure = match response.error {
+            Some(_) => sending.at.map(|sent| ending.at.seconds_since(sent)),
+            None => None,
+        };
         if response.error.is_none() {
             response.detail.delivery = self.delivery(&response, is_stream, is_empty);
             match response.detail.delivery {

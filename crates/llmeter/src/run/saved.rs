@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::settings::{Kept, RunSettings, kept, seconds};
 use crate::base::error::Result;
+use crate::base::host;
 use crate::base::setting::Setting;
 use crate::load::Load;
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE, payload_lines};
@@ -109,11 +110,7 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
         },
         "grace": seconds(config.grace),
         "endpoint": config.endpoint.extra_state(),
-        "machine": {
-            "os": std::env::consts::OS,
-            "architecture": std::env::consts::ARCH,
-            "cores": std::thread::available_parallelism().map_or(1, usize::from),
-        },
+        "machine": host::machine(),
     });
     own.extend(more.as_object().cloned().unwrap_or_default());
     let unsaved = Unsaved::of(config)?;
@@ -130,15 +127,20 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
 /// # Errors
 /// If a file of the folder cannot be read, or a callback cannot be saved.
 pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<String>> {
-    let read = |name: &str| -> Result<Value> {
+    let mut found = Vec::new();
+    let mut read = |name: &str| -> Result<Value> {
         let text = folder.join(name).read_if_there()?;
+        let is_there = text.is_some();
         let object = text.and_then(|text| saved_json::read(&text).ok());
+        // The Python package makes one of the two files alone.
+        if object.is_none() && (is_there || name == CONFIG_FILE) {
+            found.push(format!("its {name} is missing or cannot be read"));
+        }
         Ok(object.map_or(Value::Null, Value::Object))
     };
     let was = [read(CONFIG_FILE)?, read(OWN_CONFIG_FILE)?];
     let name = folder.file_name().unwrap_or_default();
     let is = [run_config(config, folder, &name)?, own_config(config)?];
-    let mut found = Vec::new();
     for setting in Setting::ALL.iter().copied() {
         let (file, key) = match kept(setting) {
             Kept::Shared(key) => (0, key),

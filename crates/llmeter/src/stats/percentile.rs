@@ -51,10 +51,10 @@ impl Percentile {
         known.into_iter().find(|known| known.to_string() == name)
     }
 
-    /// How many of `count` values lie beyond it.
+    /// How many of `count` values lie beyond it, on the side that has fewer.
     pub fn beyond(self, count: u64) -> u64 {
-        let above = u128::from(1000 - self.tenths);
-        u64::try_from(u128::from(count) * above / 1000).unwrap_or(u64::MAX)
+        let beyond = u128::from(self.tenths.min(1000 - self.tenths));
+        u64::try_from(u128::from(count) * beyond / 1000).unwrap_or(u64::MAX)
     }
 
     /// How far a sample of `count` values carries it.

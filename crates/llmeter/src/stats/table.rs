@@ -614,12 +614,14 @@ metrics! {
     /// Cost of the run by all dimensions.
     cost_total: Option<f64> { unit: "currency", absent: "without a cost model", source: COSTS }
 
+    /// Requests of the warm-up, which no other figure has in it.
+    warmup_requests: Option<u64> { unit: "requests", absent: "without a warm-up", source: RUN }
+    /// From the first request of the warm-up to the first of the run.
+    warmup_time: Option<f64> { unit: "s", absent: "without a warm-up", source: RUN }
     /// Warm-up requests that failed.
     warmup_failed_requests: u64 {
         unit: "requests", absent: "when none failed", source: RUN,
     }
-    /// Warm-up requests, if some failed.
-    warmup_requests: Option<u64> { unit: "requests", absent: "when none failed", source: RUN }
     /// Why the first of them failed.
     warmup_first_failure: Option<String> { absent: "when none failed", source: RUN }
     /// Whether the run was ended before its end.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::base::file::{self, Access, MAX_DATA_FILE};
+use crate::base::file::{self, Access, MAX_DATA_FILE, Replacement};
 use crate::{Error, Result};
 
 /// Writes a file so that it is, at any moment, the old one or the new one.
@@ -19,10 +19,9 @@ pub(crate) fn replace_with(
     write: impl FnOnce(File) -> Result<()>,
 ) -> Result<()> {
     let failed = || Error::io("writing", path);
-    let temporary = file::temporary(path, access).map_err(failed())?;
-    write(temporary.as_file().try_clone().map_err(failed())?)?;
-    let moved = temporary.persist(path).map(drop);
-    moved.map_err(|error| failed()(error.error))
+    let mut to = Replacement::of(path, access).map_err(failed())?;
+    write(to.file().try_clone().map_err(failed())?)?;
+    to.finish().map_err(failed())
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {

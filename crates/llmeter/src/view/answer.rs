@@ -8,7 +8,7 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
@@ -82,7 +82,10 @@ impl Answer {
     }
 
     fn no_such() -> Self {
-        Self::refusal(StatusCode::NOT_FOUND, "there is no such page")
+        Self::refusal(
+            StatusCode::NOT_FOUND,
+            "there is no such page; a run that was listed is gone, or cannot be opened: `llmeter show` tells why",
+        )
     }
 
     fn with(self, policy: &'static str) -> Self {
@@ -100,12 +103,21 @@ impl Answers {
         }
     }
 
-    pub(super) async fn to(&self, request: &Request<Incoming>) -> Response<Body> {
+    /// The answer to a request; `admitted` hears of one that knows the secret.
+    pub(super) async fn to(
+        &self,
+        request: &Request<Incoming>,
+        admitted: impl FnOnce(),
+    ) -> Response<Body> {
         let uri = request.uri();
-        let admitted = self
+        let path = self
             .guard
             .admit(request.method(), uri.path(), request.headers());
-        let answer = match admitted {
+        let is_refused = path.is_err();
+        if !is_refused {
+            admitted();
+        }
+        let answer = match path {
             Err(status) => Answer::refusal(status, status.canonical_reason().unwrap_or_default()),
             Ok("") => return self.redirect(),
             Ok(path) => self
@@ -127,6 +139,10 @@ impl Answers {
         let content_type = HeaderValue::from_static(answer.content_type);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         harden(response.headers_mut(), answer.policy);
+        if is_refused {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 

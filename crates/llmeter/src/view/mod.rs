@@ -14,5 +14,6 @@ mod made;
 mod series;
 mod server;
 mod shelf;
+mod strangers;
 
 pub use server::{ViewSettings, Viewer};

@@ -52,7 +52,7 @@ impl Series {
         let sent = sent.as_microsecond();
         let start = *self.start.get_or_insert(sent);
         let since = sent.saturating_sub(start) as f64 * 1e-6;
-        let end = (since + response.time_to_last_token.unwrap_or(0.0)).max(0.0);
+        let end = (since + response.time_in_flight().unwrap_or(0.0)).max(0.0);
         if !end.is_finite() {
             return;
         }
@@ -110,11 +110,16 @@ impl Series {
             "failures": each(&|slice| slice.failed.into()),
             "tokens": each(&|slice| rate(slice.tokens).into()),
             "ttft_p50": each(&|slice| percentile(&slice.ttft, Percentile::P50)),
-            "ttft_p99": each(&|slice| percentile(&slice.ttft, Percentile::P99)),
+            "ttft_max": each(&|slice| largest(&slice.ttft)),
             "ttlt_p50": each(&|slice| percentile(&slice.ttlt, Percentile::P50)),
-            "ttlt_p99": each(&|slice| percentile(&slice.ttlt, Percentile::P99)),
+            "ttlt_max": each(&|slice| largest(&slice.ttlt)),
         })
     }
+}
+
+fn largest(values: &[f32]) -> Value {
+    let largest = values.iter().copied().reduce(f32::max);
+    largest.map_or(Value::Null, |value| f64::from(value).into())
 }
 
 fn percentile(values: &[f32], wanted: Percentile) -> Value {

@@ -1,4 +1,4 @@
-//! The server: connections in bounded number, and its end.
+//! The server: its connections, and its end.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -11,19 +11,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::answer::{Answers, Body};
 use super::connection::Patient;
 use super::guard::Guard;
+use super::strangers::Strangers;
 use crate::base::error::{Error, Result};
 use crate::base::runtime::{runtime, spawn_low_priority};
 use crate::storage::Location;
 
-/// Connections at a time; further ones wait.
-const MAX_CONNECTIONS: usize = 64;
 /// How long a browser may take for the head of a request, and how long it may leave a connection without one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
 /// How long to wait where a connection cannot be accepted, as with too many open files.
@@ -129,11 +128,8 @@ impl Drop for Viewer {
 }
 
 async fn accept(listener: TcpListener, answers: Arc<Answers>) {
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let strangers = Strangers::default();
     loop {
-        let Ok(permit) = free.clone().acquire_owned().await else {
-            return;
-        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(reason) => {
@@ -143,10 +139,15 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
             }
         };
         let answers = answers.clone();
-        tokio::spawn(async move {
+        let stranger = Arc::new(strangers.arrive());
+        let id = stranger.id();
+        let connection = tokio::spawn(async move {
             let answer = service_fn(move |request| {
-                let answers = answers.clone();
-                async move { Ok::<hyper::Response<Body>, Infallible>(answers.to(&request).await) }
+                let (answers, stranger) = (answers.clone(), stranger.clone());
+                async move {
+                    let answer = answers.to(&request, || stranger.is_admitted()).await;
+                    Ok::<hyper::Response<Body>, Infallible>(answer)
+                }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -157,8 +158,8 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
             if let Err(reason) = served {
                 tracing::debug!(%reason, "a connection of a browser ended");
             }
-            drop(permit);
         });
+        strangers.ends_by(id, connection.abort_handle());
     }
 }
 

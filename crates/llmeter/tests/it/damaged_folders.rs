@@ -65,6 +65,37 @@ fn blank_and_broken_lines_are_counted() {
     );
 }
 
+/// Figures are of one and the same set of responses, and what contradicts it is named.
+#[test]
+fn a_summary_and_lines_that_contradict_each_other_are_named() {
+    let base = copy("a3_defaults/run");
+    let file = base.path().join("responses.jsonl");
+    let whole = fs::read_to_string(&file).unwrap();
+    let requests = whole.lines().count() as u64;
+    let load = || RunResult::load(base.path()).unwrap();
+    let saved = RunResult::load_without_responses(base.path()).unwrap();
+    let saved = saved.stats_map();
+    // Lines that are gone, or cannot be read: the statistics that were saved know more.
+    let first = whole.lines().next().unwrap();
+    for left in [String::new(), format!("{first}\n"), "{oops\n".repeat(3)] {
+        fs::write(&file, left).unwrap();
+        let result = load();
+        assert_eq!(result.stats_map(), saved);
+        let said =
+            format!("of {requests} responses are there; statistics are those that were saved");
+        let is_said = |warning: &String| warning.contains(&said);
+        assert!(result.warnings.iter().any(is_said), "{:?}", result.warnings);
+    }
+    // More lines than the summary counts.
+    fs::write(&file, format!("{whole}{whole}")).unwrap();
+    let result = load();
+    let said = format!(
+        "it counts {requests} requests, and there are {} responses",
+        2 * requests
+    );
+    assert!(result.warnings[0].contains(&said), "{:?}", result.warnings);
+}
+
 #[test]
 fn any_file_may_be_missing_or_empty_or_broken() {
     type Damage = fn(&Path);
@@ -120,8 +151,7 @@ fn any_file_may_be_missing_or_empty_or_broken() {
         apply(&base.path().join("responses.jsonl"));
         let result = RunResult::load(base.path()).unwrap();
         let warnings = match damage {
-            "empty" => 0,
-            "missing" => 1,
+            "empty" | "missing" => 1,
             // Of the line that is cut, and of those that are missing.
             _ => 2,
         };

@@ -172,6 +172,32 @@ fn what_there_is_not_is_refused_by_name_or_empty() {
 }
 
 #[test]
+fn a_timeline_has_the_warm_up_and_requests_that_came_to_nothing() {
+    let mut result = run(20);
+    for response in &mut result.responses {
+        response.error = Some(llmeter::Failure::new(
+            llmeter::FailureKind::Timeout,
+            "timed out",
+        ));
+        response.time_to_last_token = None;
+        response.detail.time_to_failure = Some(3.0);
+    }
+    let stats = json!({"warmup_requests": 5, "warmup_time": 2.5});
+    result.add_stats(stats.as_object().unwrap().clone());
+    let figure = timeline(&[Series::new("run", &result)]);
+    let shape = &figure.as_json()["layout"]["shapes"][0];
+    assert_eq!((&shape["x0"], &shape["x1"]), (&json!(-2.5), &json!(0.0)));
+    let in_flight = figure
+        .data()
+        .iter()
+        .find(|trace| trace["yaxis"] == "y")
+        .unwrap();
+    let middles: Vec<f64> = serde_json::from_value(in_flight["x"].clone()).unwrap();
+    let seconds = sum(&in_flight["y"]) * (middles[1] - middles[0]);
+    assert!((seconds - 20.0 * 3.0).abs() < 0.1, "{seconds}");
+}
+
+#[test]
 fn a_theme_changes_every_colour_of_the_palette() {
     let result = run(50);
     let figure = timeline(&[Series::new("run", &result)]);

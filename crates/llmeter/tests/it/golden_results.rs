@@ -71,7 +71,8 @@ fn every_folder_loads() {
         assert_eq!(result.interrupted, is_killed || name == "f_sigint/run");
         assert_eq!(
             result.warnings.len(),
-            usize::from(is_killed),
+            // Defect D12: the lines of two levels under the summary of one.
+            usize::from(is_killed || name == "d_load_test/ladder"),
             "{:?}",
             result.warnings
         );
@@ -291,7 +292,13 @@ fn saving_and_loading_changes_nothing() {
         let second = RunResult::load(base.path()).unwrap();
         assert_eq!(second.stats_map(), expected, "{name}");
         assert_eq!(second.responses, first.responses, "{name}");
-        assert_eq!(second.warnings, [""; 0], "{name}");
+        let is_mixed = usize::from(name == "d_load_test/ladder");
+        assert_eq!(
+            second.warnings.len(),
+            is_mixed,
+            "{name}: {:?}",
+            second.warnings
+        );
         assert_eq!(second.interrupted, first.interrupted, "{name}");
         let summary_only = RunResult::load_without_responses(base.path()).unwrap();
         assert_eq!(summary_only.stats_map(), expected, "{name}");

@@ -115,6 +115,79 @@ fn levels_that_were_measured_otherwise_are_named_and_not_kept_silently() {
 }
 
 #[test]
+fn a_test_that_replaces_another_leaves_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = |levels: &[usize], overwrites| {
+        let mut base = config(&server, folder.path());
+        base.overwrite = overwrites;
+        LoadTest::new(base, levels.to_vec()).min_requests(1, 2)
+    };
+    run(test(&[1, 2], false)).unwrap();
+    // Not even beside levels that it has not.
+    let error = run(test(&[4], false)).unwrap_err();
+    assert!(
+        matches!(error, llmeter::Error::FolderInUse { .. }),
+        "{error}"
+    );
+    run(test(&[1, 4], true)).unwrap();
+    let place = folder.path().join("test");
+    let loaded = LoadTestResult::load(place.as_path()).unwrap();
+    assert_eq!(loaded.results.keys().copied().collect::<Vec<_>>(), [1, 4]);
+    // A single run of that name, and a test again.
+    let single = |overwrites| {
+        let mut config = config(&server, folder.path());
+        config.overwrite = overwrites;
+        finish(move || llmeter::Runner::new(config).run_blocking())
+    };
+    assert!(matches!(
+        single(false),
+        Err(llmeter::Error::FolderInUse { .. })
+    ));
+    single(true).unwrap();
+    assert!(!LoadTestResult::is_in(&place.as_path().into()));
+    run(test(&[2], true)).unwrap();
+    assert!(!place.join("summary.json").exists());
+}
+
+#[test]
+fn levels_that_lost_something_are_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = || {
+        let base = config(&server, folder.path());
+        LoadTest::new(base, [1, 2]).min_requests(1, 2).resume()
+    };
+    run(test()).unwrap();
+    let level = folder.path().join("test/00002-clients");
+    let lines = std::fs::read(level.join("responses.jsonl")).unwrap();
+    std::fs::write(level.join("responses.jsonl"), &lines[..50]).unwrap();
+    assert_eq!(run(test()).unwrap().resumed, [1]);
+    assert_eq!(run(test()).unwrap().resumed, [1, 2]);
+    for damage in ["", "{"] {
+        let config = level.join("run_config.json");
+        match damage {
+            "" => std::fs::remove_file(config).unwrap(),
+            damage => std::fs::write(config, damage).unwrap(),
+        }
+        let text = run(test()).unwrap_err().to_string();
+        assert!(text.contains("run_config.json is missing"), "{text}");
+    }
+}
+
+#[test]
+fn what_lies_beside_levels_is_no_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    run(LoadTest::new(config(&server, folder.path()), [1, 2])).unwrap();
+    let place = folder.path().join("test");
+    std::fs::write(place.join("llmeter-report.html"), "").unwrap();
+    std::fs::create_dir(place.join("notes")).unwrap();
+    let loaded = LoadTestResult::load(place.as_path()).unwrap();
+    assert_eq!((loaded.results.len(), loaded.warnings), (2, Vec::new()));
+}
+
+#[test]
 fn another_load_of_a_level_is_another_setting() {
     let folder = tempfile::tempdir().unwrap();
     let server = server();

@@ -425,6 +425,7 @@ prop_compose! {
             reasoning_text: texts.1,
             retry_wait: times.4,
             stale_connection_wait: times.5,
+            time_to_failure: Some(1.5),
             failure_pause: times.1,
             transport_end: texts.2,
             send_lateness: times.4,

@@ -10,12 +10,11 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use self::result::PLAN_FILE;
 pub use self::result::{AbComparison, AbEnd, AbPlan, AbResult, AbVariantPlan};
 use super::load_test::remaining;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
-use crate::result::{RunFolder, RunResult};
+use crate::result::{RunFolder, RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
 use crate::stats::Answer;
 use crate::storage::Location;
@@ -244,9 +243,9 @@ impl AbTest {
             (Some(output), Some(name)) => Some(output.join(name)),
             (Some(output), None) => Some(RunFolder::create_group(output, &default_run_name())?),
         };
-        if let Some(folder) = folder.as_ref().filter(|folder| AbResult::is_in(folder)) {
-            let path = folder.to_string();
-            return Err(Error::FolderInUse { path });
+        if let Some(folder) = &folder {
+            let mut variants = self.variants.iter();
+            take_folder(folder, variants.any(|variant| variant.config.overwrite))?;
         }
         let mut done = AbResult::new(self.plan.clone(), folder);
         // A test that is killed loads again, too.

@@ -3,13 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::result::RunResult;
+use crate::result::{AB_FILE, RunResult};
 use crate::saved::json;
 use crate::stats::{PairedAnalysis, analyse_pairs};
 use crate::storage::Location;
-
-/// What the test was, in its folder.
-pub(crate) const PLAN_FILE: &str = "ab.json";
 
 /// What a test was to do, as `ab.json` has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,17 +111,28 @@ impl AbResult {
         }
     }
 
-    /// Loads a test, without the responses of its blocks.
+    /// Loads a test, with the responses of its blocks.
     ///
     /// # Errors
     /// When the folder is not that of a test.
     pub fn load(path: impl Into<Location>) -> Result<Self> {
-        let path = path.into();
+        Self::load_by(path.into(), RunResult::load)
+    }
+
+    /// As [`load`](Self::load), without the responses.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_without_responses(path: impl Into<Location>) -> Result<Self> {
+        Self::load_by(path.into(), RunResult::load_without_responses)
+    }
+
+    fn load_by(path: Location, load: fn(Location) -> Result<RunResult>) -> Result<Self> {
         let not_one = |reason: String| Error::NotARun {
             path: path.to_string(),
-            reason: format!("{PLAN_FILE}: {reason}"),
+            reason: format!("{AB_FILE}: {reason}"),
         };
-        let text = path.join(PLAN_FILE).read_if_there()?;
+        let text = path.join(AB_FILE).read_if_there()?;
         let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
         let plan: AbPlan = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
         if plan.format != 1 {
@@ -140,15 +148,13 @@ impl AbResult {
             for variant in &done.plan.variants {
                 let name = block_name(round, &variant.name);
                 let block = names.contains(&name).then(|| path.join(&name));
-                blocks.push(
-                    match block.map(RunResult::load_without_responses).transpose() {
-                        Ok(block) => block,
-                        Err(reason) => {
-                            done.warnings.push(reason.to_string());
-                            None
-                        }
-                    },
-                );
+                blocks.push(match block.map(load).transpose() {
+                    Ok(block) => block,
+                    Err(reason) => {
+                        done.warnings.push(reason.to_string());
+                        None
+                    }
+                });
             }
             let prefix = format!("{round:05}-");
             if !names.iter().any(|name| name.starts_with(&prefix)) {
@@ -162,7 +168,7 @@ impl AbResult {
     /// Whether a folder is that of a test.
     pub fn is_in(path: &Location) -> bool {
         let names = path.list_blocking().unwrap_or_default();
-        names.iter().any(|name| name == PLAN_FILE)
+        names.iter().any(|name| name == AB_FILE)
     }
 
     pub(super) fn save(&self) -> Result<()> {
@@ -171,7 +177,7 @@ impl AbResult {
         };
         let text = serde_json::to_vec_pretty(&self.plan);
         let text = text.map_err(|_| Error::Internal("a plan is not JSON"))?;
-        folder.join(PLAN_FILE).write_blocking(text)
+        folder.join(AB_FILE).write_blocking(text)
     }
 
     /// All blocks.

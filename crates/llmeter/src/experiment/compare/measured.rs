@@ -52,6 +52,7 @@ impl Level {
         let found = read_responses_of(folder, |response| level.sample.push(response))?;
         warnings.extend(found);
         level.sample.sort();
+        level.follow_responses(folder, warnings)?;
         let has_requests = level.stats.get("total_requests").and_then(Value::as_u64) > Some(0);
         if level.sample.is_empty() && !has_requests {
             return Err(Error::NotARun {
@@ -60,6 +61,27 @@ impl Level {
             });
         }
         Ok(level)
+    }
+}
+
+impl Level {
+    /// Has the statistics computed anew if they cannot be those of the responses that are there.
+    fn follow_responses(&mut self, folder: &Location, warnings: &mut Vec<String>) -> Result<()> {
+        let count = |key: &str| self.stats.get(key).and_then(Value::as_u64);
+        let (all, failed) = self.sample.counts();
+        let saved = count("total_requests").zip(count("failed_requests"));
+        // Fewer than all are there when the disk was full: then the statistics know more.
+        let is_contrary = |(requests, failures): &(u64, u64)| {
+            all > *requests || (all == *requests && failed != *failures)
+        };
+        if let Some((requests, failures)) = saved.filter(is_contrary) {
+            self.stats = RunResult::load(folder.clone())?.stats_map();
+            warnings.push(format!(
+                "{folder}: the statistics are of {requests} requests, {failures} failed, and there are {all} \
+                 responses, {failed} failed: figures are those of the responses"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -99,6 +99,12 @@ impl Sample {
         self.rows.is_empty()
     }
 
+    /// How many responses there are, and how many of them failed.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let failed = self.rows.iter().filter(|row| row.is_failed).count();
+        (self.rows.len() as u64, failed as u64)
+    }
+
     pub(super) fn push(&mut self, response: &InvocationResponse) {
         let is_failed = response.error.is_some();
         for column in &mut self.columns {
@@ -115,7 +121,7 @@ impl Sample {
         }
         self.rows.push(Row {
             sent: response.request_time,
-            seconds: response.time_to_last_token.unwrap_or(0.0),
+            seconds: response.time_in_flight().unwrap_or(0.0),
             is_failed,
             meets_slos: self.slos.iter().all(|slo| is_met_by(slo, response)),
             tokens: (

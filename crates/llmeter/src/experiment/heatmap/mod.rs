@@ -13,7 +13,6 @@ use rand_chacha::ChaCha8Rng;
 
 pub use self::bins::heatmap_bins;
 pub use self::grid::{HeatmapCell, HeatmapGrid, HeatmapTable};
-pub(crate) use self::result::GRID_FILE;
 pub use self::result::HeatmapResult;
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};

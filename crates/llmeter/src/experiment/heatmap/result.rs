@@ -2,12 +2,9 @@
 
 use super::grid::{self, HeatmapGrid, HeatmapTable};
 use crate::base::error::{Error, Result};
-use crate::result::RunResult;
+use crate::result::{HEATMAP_FILE, RunResult};
 use crate::saved::json;
 use crate::storage::Location;
-
-/// The combinations of a heatmap's payloads, in its run folder.
-pub(crate) const GRID_FILE: &str = "heatmap.json";
 
 /// The outcome of a heatmap: one run over all combinations.
 #[derive(Debug, Clone)]
@@ -27,9 +24,9 @@ impl HeatmapResult {
         let folder = folder.into();
         let not_one = |reason: String| Error::NotARun {
             path: folder.to_string(),
-            reason: format!("{GRID_FILE}: {reason}"),
+            reason: format!("{HEATMAP_FILE}: {reason}"),
         };
-        let text = folder.join(GRID_FILE).read_if_there()?;
+        let text = folder.join(HEATMAP_FILE).read_if_there()?;
         let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
         let grid = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
         Ok(Self {
@@ -41,7 +38,7 @@ impl HeatmapResult {
     /// Whether a folder is that of a heatmap.
     pub fn is_in(folder: &Location) -> bool {
         let names = folder.list_blocking().unwrap_or_default();
-        names.iter().any(|name| name == GRID_FILE)
+        names.iter().any(|name| name == HEATMAP_FILE)
     }
 
     /// The cells by the lengths that were asked for.
@@ -63,6 +60,6 @@ impl HeatmapResult {
 
     pub(super) fn save_grid(folder: &Location, grid: &HeatmapGrid) -> Result<()> {
         let text = serde_json::to_vec(grid).map_err(|_| Error::Internal("a grid is not JSON"))?;
-        folder.join(GRID_FILE).write_blocking(text)
+        folder.join(HEATMAP_FILE).write_blocking(text)
     }
 }

@@ -24,7 +24,8 @@ pub fn comparison_markdown(comparison: &Comparison, fail_if: &[Condition]) -> St
     if !fail_if.is_empty() {
         text.push('\n');
     }
-    text.push_str(&format!("{}\n", conclusion(comparison)));
+    let concluded = conclusion(comparison, code);
+    text.push_str(&format!("{}\n", concluded.replace('\n', "\n\n")));
     for pair in &comparison.pairs {
         let level = pair
             .clients

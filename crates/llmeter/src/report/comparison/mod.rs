@@ -34,7 +34,7 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
         text.push_str(&format!("not compared: {}\n", escaped(unmatched)));
     }
     text.push_str(legend(comparison));
-    text.push_str(&conclusion(comparison));
+    text.push_str(&conclusion(comparison, |name| one_line(name, SHOWN)));
     text.push('\n');
     text.push_str(METHOD);
     text.push('\n');
@@ -133,25 +133,41 @@ fn changed(one: &Difference) -> (String, String) {
     (change, interval.unwrap_or_else(|| "—".to_owned()))
 }
 
-/// How many figures are worse, better, or cannot be told.
-pub(super) fn conclusion(comparison: &Comparison) -> String {
+/// How many figures are worse, better, or cannot be told; of several that are compared a line each that
+/// begins with its name as `shown`.
+pub(super) fn conclusion(comparison: &Comparison, shown: fn(&str) -> String) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for pair in &comparison.pairs {
+        if !names.contains(&pair.new.as_str()) {
+            names.push(&pair.new);
+        }
+    }
+    let of_name = |name: &&str| {
+        let pairs = comparison.pairs.iter().filter(|pair| pair.new == **name);
+        let concluded = concluded(pairs.flat_map(|pair| &pair.differences));
+        match names.len() {
+            1 => concluded,
+            _ => format!("{}. {concluded}", shown(name)),
+        }
+    };
+    names.iter().map(of_name).collect::<Vec<_>>().join("\n")
+}
+
+fn concluded<'a>(differences: impl Iterator<Item = &'a Difference>) -> String {
+    let judged: Vec<_> = differences.filter(|one| one.repeats.is_none()).collect();
+    let with = |wanted: Outcome| {
+        let judged = judged.iter();
+        judged.filter(move |one| one.outcome == Some(wanted))
+    };
     let of = |wanted: Outcome| {
-        let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
-        let named: Vec<_> = differences
-            .filter(|one| one.outcome == Some(wanted) && one.repeats.is_none())
-            .map(named)
-            .collect();
+        let named: Vec<_> = with(wanted).map(|one| named(one)).collect();
         match named.len() {
             0 => "nothing".to_owned(),
             1..=4 => named.join(", "),
             more => format!("{more} figures ({}, …)", named[..3].join(", ")),
         }
     };
-    let differences = comparison.pairs.iter().flat_map(|pair| &pair.differences);
-    let unknown = differences
-        .filter(|one| one.outcome == Some(Outcome::NotEnoughData) && one.repeats.is_none())
-        .count();
-    let unknown = match unknown {
+    let unknown = match with(Outcome::NotEnoughData).count() {
         0 => String::new(),
         1 => "; 1 figure has not enough data".to_owned(),
         more => format!("; {more} figures have not enough data"),

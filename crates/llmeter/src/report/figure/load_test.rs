@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Figure, numbers, plain_layout, seconds_axis, styled, text, with};
+use super::{
+    Figure, Series, Values, numbers, plain_layout, seconds_axis, styled, text, thin, with,
+};
 use crate::InvocationResponse;
 use crate::experiment::{Knee, LoadTestResult};
 use crate::report::figure::by_dimension::boxes;
 use crate::report::figure::number_axis;
 use crate::report::figure::values::succeeded;
+use crate::stats::Metric;
 
 const CLIENTS: &str = "Number of clients";
 
@@ -99,6 +102,34 @@ fn name_of(result: &LoadTestResult) -> String {
     text(result.test_name.as_deref().unwrap_or("load test"))
 }
 
+/// A latency as a box for each number of clients, both axes logarithmic: a metric by its key in `stats.json`,
+/// such as `time_per_output_token` or `inter_token_latency`. `None` if no level has values of it.
+///
+/// As the box plots of [`plot_load_test_results`].
+pub fn boxplot_by_clients(result: &LoadTestResult, metric: &str) -> Option<Figure> {
+    let metric = Metric::named(metric)?;
+    let levels = result.results.iter().map(|(clients, level)| {
+        let series = Series::of(level);
+        let values = Values::of(series, metric.key);
+        let values = values.map_or_else(Vec::new, |values| values.drawn(thin::MAX_POINTS));
+        (*clients as f64, values)
+    });
+    let levels: Vec<_> = levels.collect();
+    if levels.iter().all(|(_, values)| values.is_empty()) {
+        return None;
+    }
+    let what = metric.label;
+    let x = json!({"title": {"text": CLIENTS}, "tickformat": "s"});
+    Some(Figure::new(
+        vec![boxes(&name_of(result), levels)],
+        plain_layout(
+            &format!("{what} vs number of clients"),
+            scaled(x, true),
+            scaled(seconds_axis(what), true),
+        ),
+    ))
+}
+
 /// A latency as a box for each number of clients.
 fn latency(
     result: &LoadTestResult,
@@ -172,6 +203,10 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                     Some((*clients, rate?, time.next()?.1?))
                 })
                 .collect();
+            let label = |point: &(usize, f64, f64)| match Some(point.0) == knee {
+                true => format!("{} (knee)", point.0),
+                false => point.0.to_string(),
+            };
             let size = |point: &(usize, f64, f64)| if Some(point.0) == knee { 14 } else { 8 };
             traces.push(styled(
                 series,
@@ -180,7 +215,7 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                     "name": format!("{group}, {percentile}"), "legendgroup": group,
                     "x": numbers(points.iter().map(|point| point.1)),
                     "y": numbers(points.iter().map(|point| point.2)),
-                    "text": points.iter().map(|point| point.0.to_string()).collect::<Vec<_>>(),
+                    "text": points.iter().map(label).collect::<Vec<_>>(),
                     "textposition": "bottom center", "cliponaxis": false, "line": {"dash": dash},
                     "marker": {"size": points.iter().map(size).collect::<Vec<_>>()},
                     "hovertemplate": "%{text} clients: %{x}, %{y}<extra></extra>",

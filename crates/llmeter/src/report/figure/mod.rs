@@ -42,8 +42,9 @@ pub(crate) use failures::failure_name;
 pub use failures::failures_by_kind;
 pub use intervals::{ab_intervals, comparison_intervals, repeat_spread};
 pub use lengths::heatmap_of_lengths;
-pub use load_test::{plot_load_test_results, throughput_latency_curve};
+pub use load_test::{boxplot_by_clients, plot_load_test_results, throughput_latency_curve};
 pub use timeline::timeline;
+pub(crate) use timeline::timeline_rows;
 pub use values::Values;
 pub use waterfall::waterfall;
 pub(crate) use waterfall::waterfall_rows;
@@ -245,12 +246,13 @@ pub(crate) fn numbers(values: impl IntoIterator<Item = f64>) -> Value {
 pub(crate) fn overlaid(figures: &[&Figure]) -> Figure {
     let mut data = Vec::new();
     for (series, figure) in figures.iter().enumerate() {
-        data.extend(
-            figure
-                .data()
-                .iter()
-                .map(|trace| styled(series, trace.clone())),
-        );
+        data.extend(figure.data().iter().map(|trace| {
+            let mut trace = styled(series, trace.clone());
+            if let Value::Object(trace) = &mut trace {
+                trace.remove("opacity");
+            }
+            trace
+        }));
     }
     let layout = figures
         .first()

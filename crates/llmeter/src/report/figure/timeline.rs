@@ -8,7 +8,9 @@ use super::{
     with,
 };
 use crate::InvocationResponse;
+use crate::base::shown::duration;
 use crate::report::figure::colours::QUIET;
+use crate::report::summary::figure as number;
 
 /// Bins of time, about; fewer where a bin would have fewer requests than this on average.
 const BINS: f64 = 200.0;
@@ -42,7 +44,8 @@ struct Row {
 
 /// Runs over their time, from the first request sent: requests in flight, requests and output tokens a
 /// second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
-/// 90th percentile, maximum), failures and stalled responses. Of a single run the steady state is marked.
+/// 90th percentile, maximum), failures and stalled responses. Of a single run the warm-up (before 0) and
+/// the steady state are marked.
 ///
 /// Times are in bins of equal width, 200 about.
 pub fn timeline(all: &[Series<'_>]) -> Figure {
@@ -92,9 +95,48 @@ pub fn timeline(all: &[Series<'_>]) -> Figure {
         .collect();
     let mut figure = figure(rows);
     if let [one] = all {
-        mark_steady_state(&mut figure, *one);
+        mark_times(&mut figure, *one);
     }
     figure
+}
+
+/// Slices of the numbers of a timeline, about.
+const SLICES: f64 = 20.0;
+
+/// A run over its time in numbers, a row for each of some 20 slices, the titles first; only them without
+/// requests.
+pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
+    let spans = spans(series);
+    let has_ttft = spans.iter().any(|span| span.ttft.is_some());
+    let latency = if has_ttft { "TTFT" } else { "TTLT" };
+    let titles = ["from", "in flight", "requests/s", "output tokens/s"];
+    let mut titles: Vec<_> = titles.map(str::to_owned).to_vec();
+    titles.extend(["p50", "max"].map(|name| format!("{latency} {name}")));
+    titles.extend(["failures", "stalls"].map(str::to_owned));
+    let mut rows = vec![titles];
+    if spans.is_empty() {
+        return rows;
+    }
+    let window = spans.iter().map(|span| span.end).fold(0.0, f64::max);
+    let width = round_step((window / SLICES).max(1e-3));
+    let bins = (window / width) as usize + 1;
+    let binned = Binned::new(&spans, width, bins, has_ttft);
+    for bin in 0..bins {
+        let latencies = &binned.latencies[bin];
+        let time =
+            |value: Option<&f64>| value.map_or_else(|| "—".to_owned(), |time| duration(*time));
+        rows.push(vec![
+            duration(bin as f64 * width),
+            number(binned.in_flight[bin]),
+            number(binned.requests[bin]),
+            number(binned.tokens[bin]),
+            time(latencies.get(latencies.len() / 2)),
+            time(latencies.last()),
+            number(binned.failures[bin] as f64),
+            number(binned.stalls[bin] as f64),
+        ]);
+    }
+    rows
 }
 
 fn has_whole_seconds(response: &InvocationResponse) -> bool {
@@ -115,7 +157,7 @@ fn spans(series: Series<'_>) -> Vec<Span> {
         let gap = one.detail.longest_gap;
         Some(Span {
             sent,
-            end: sent + one.time_to_last_token.unwrap_or(0.0),
+            end: sent + one.time_in_flight().unwrap_or(0.0),
             ttft: one.time_to_first_token,
             ttlt: one.time_to_last_token,
             tokens: one.num_tokens_output.unwrap_or(0),
@@ -288,18 +330,28 @@ fn figure(rows: Vec<Row>) -> Figure {
     Figure::new(data, layout("The run over time", axes))
 }
 
-/// Marks the part of a run in which its load is whole.
-fn mark_steady_state(figure: &mut Figure, series: Series<'_>) {
+/// Marks what was before the run, and the part of it in which its load is whole.
+fn mark_times(figure: &mut Figure, series: Series<'_>) {
     let stats = series.result.stats();
-    let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
-        return;
-    };
-    figure.0["layout"]["shapes"] = json!([{
-        "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
-        "fillcolor": QUIET.0, "opacity": 0.1, "line": {"width": 0}, "layer": "below",
-    }]);
-    figure.0["layout"]["annotations"] = json!([{
-        "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": "bottom",
-        "text": "steady state", "showarrow": false, "font": {"size": 11},
-    }]);
+    let warmup = stats.warmup_time.map(|length| (-length, 0.0, "warm-up"));
+    let steady = stats.steady_start.zip(stats.steady_end);
+    let steady = steady.map(|(start, end)| (start, end, "steady state"));
+    let marked: Vec<_> = warmup.into_iter().chain(steady).collect();
+    let shapes = marked.iter().map(|(start, end, what)| {
+        let opacity = if *what == "warm-up" { 0.25 } else { 0.1 };
+        json!({
+            "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
+            "fillcolor": QUIET.0, "opacity": opacity, "line": {"width": 0}, "layer": "below",
+        })
+    });
+    figure.0["layout"]["shapes"] = shapes.collect();
+    // Nothing is drawn before the run, so that a short warm-up has its name inside, apart from the other.
+    let names = marked.iter().map(|(start, _, what)| {
+        let anchor = if *what == "warm-up" { "top" } else { "bottom" };
+        json!({
+            "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": anchor,
+            "text": what, "showarrow": false, "font": {"size": 11},
+        })
+    });
+    figure.0["layout"]["annotations"] = names.collect();
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Series;
 use crate::endpoint::Delivery;
-use crate::stats::{GAP_STEPS, Latency, Metric, Percentile, gap_steps};
+use crate::stats::{GAP_STEPS, Latency, Metric, Percentile, Support, gap_steps};
 use crate::{InvocationResponse, RunResult};
 
 /// The values of a latency over the successful responses of a run, in seconds.
@@ -60,6 +60,32 @@ impl Values {
     /// The largest value with at most this share of the values below it.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         self.at((share * self.count() as f64) as u64)
+    }
+
+    /// A percentile by the rule of the statistics; `None` where the sample does not carry it.
+    pub(crate) fn percentile(&self, wanted: Percentile) -> Option<f64> {
+        let count = self.count();
+        if count < 2 || wanted.support(count) == Support::None {
+            return None;
+        }
+        let place = wanted.place(count as usize);
+        let low = self.at(place.lower as u64);
+        let Some((lower, upper, all)) = place.weights else {
+            return Some(low);
+        };
+        let high = self.at(place.lower as u64 + 1);
+        Some((low * lower as f64 + high * upper as f64) / all as f64)
+    }
+
+    /// At most about `most` of the values that stand for all: equally spaced by rank, both ends included.
+    pub(super) fn drawn(&self, most: usize) -> Vec<f64> {
+        let count = self.count();
+        let most = (most.max(2) as u64).min(count);
+        let rank = |at: u64| match most {
+            0 | 1 => 0,
+            most => (u128::from(at) * u128::from(count - 1) / u128::from(most - 1)) as u64,
+        };
+        (0..most).map(|at| self.at(rank(at))).collect()
     }
 
     /// How many values are below a bound.

@@ -134,6 +134,10 @@ fn shaped(run: &[Option<Point>], shape: &str) -> Vec<Point> {
         match (points.last().copied(), shape) {
             (Some(last), "hv") => points.push([point[0], last[1]]),
             (Some(last), "vh") => points.push([last[0], point[1]]),
+            (Some(last), "hvh") => {
+                let middle = (last[0] + point[0]) / 2.0;
+                points.extend([[middle, last[1]], [middle, point[1]]]);
+            }
             _ => {}
         }
         points.push(point);

@@ -5,7 +5,7 @@ use crate::RunResult;
 use crate::base::shown::duration;
 use crate::report::figure::{self, Figure, Series, Values};
 use crate::report::summary::{figure as number, percent};
-use crate::stats::Metric;
+use crate::stats::{Metric, Percentile};
 
 /// A chart, if its figure shows anything.
 pub(super) fn chart(id: &str, about: &str, figure: Figure, table: Option<Table>) -> Option<Block> {
@@ -76,57 +76,49 @@ fn repeats_ttft(result: &RunResult) -> bool {
 
 /// The percentiles of some runs, a column each.
 fn percentiles(all: &[Values]) -> Option<Table> {
-    let shares: [(&str, f64); 9] = [
-        ("min", 0.0),
-        ("p10", 0.1),
-        ("p25", 0.25),
-        ("p50", 0.5),
-        ("p75", 0.75),
-        ("p90", 0.9),
-        ("p95", 0.95),
-        ("p99", 0.99),
-        ("p99.9", 0.999),
-    ];
+    let wanted = [10, 25, 50, 75, 90, 95, 99].into_iter();
+    let wanted = wanted.filter_map(Percentile::whole);
     let names = all.iter().map(|values| line(&values.name));
     let mut rows = vec![
         std::iter::once("percentile".to_owned())
             .chain(names)
             .collect(),
     ];
-    for (name, share) in shares {
-        // A percentile beyond the sample says no more than the maximum.
-        let cell =
-            |values: &Values| match share * values.count() as f64 > values.count() as f64 - 1.0 {
-                true if share > 0.0 => "—".to_owned(),
-                _ => duration(values.quantile(share)),
-            };
-        rows.push(
-            std::iter::once(name.to_owned())
-                .chain(all.iter().map(cell))
-                .collect(),
-        );
-    }
-    let all_of = |what: &str, cell: fn(&Values) -> String| {
+    let all_of = |what: &str, cell: &dyn Fn(&Values) -> String| {
         std::iter::once(what.to_owned())
             .chain(all.iter().map(cell))
             .collect::<Vec<String>>()
     };
-    rows.push(all_of("max", |values| duration(values.range().1)));
-    rows.push(all_of("values", |values| number(values.count() as f64)));
+    rows.push(all_of("min", &|values| duration(values.range().0)));
+    for wanted in wanted.chain([Percentile::P99_9]) {
+        rows.push(all_of(&wanted.to_string(), &|values| {
+            values
+                .percentile(wanted)
+                .map_or_else(|| "—".to_owned(), duration)
+        }));
+    }
+    rows.push(all_of("max", &|values| duration(values.range().1)));
+    rows.push(all_of("values", &|values| number(values.count() as f64)));
     let label = all.first().map_or("", |values| values.metric.label);
     Table::of(label, rows, &[""; 0])
 }
 
 /// Charts over the time of runs.
 pub(super) fn timeline(all: &[Series<'_>]) -> Option<Block> {
-    let marked = match all {
-        [_] => " The steady state is shaded: outside of it not all clients are at work.",
-        _ => "",
-    };
-    let about = format!(
-        "From the first request sent; requests and tokens are counted when a response ends. A warm-up comes \
-         before and is not in it.{marked}"
-    );
+    let mut about =
+        "From the first request sent; requests and tokens are counted when a response ends, \
+                     failures when they were known."
+            .to_owned();
+    if let [one] = all {
+        let stats = one.result.stats();
+        about += match stats.steady_start {
+            Some(_) => " The steady state is shaded: outside of it not all clients are at work.",
+            None => " There was no steady state, in which all clients are at work.",
+        };
+        if stats.warmup_time.is_some() {
+            about += " The warm-up, of which nothing else is drawn, is shaded before 0.";
+        }
+    }
     let stats = |one: &Series<'_>| {
         let stats = one.result.stats();
         vec![
@@ -152,6 +144,9 @@ pub(super) fn timeline(all: &[Series<'_>]) -> Option<Block> {
     ];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(stats));
+    if let [one] = all {
+        rows = figure::timeline_rows(*one);
+    }
     chart(
         "timeline",
         &about,

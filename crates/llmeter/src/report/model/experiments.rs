@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Block, Report, Table, Tone, charts, configuration, measurement, run};
+use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, run};
 use crate::RunResult;
 use crate::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients};
 use crate::report::figure::{self, Figure, Series};
@@ -28,6 +28,18 @@ const LEVEL_CHARTS: [(&str, &str); 6] = [
     (
         "average_output_tokens_clients",
         "Both axes are logarithmic.",
+    ),
+];
+
+/// Latencies of which load tests have charts beside those six.
+const MORE_LEVEL_CHARTS: [(&str, &str); 2] = [
+    (
+        "time_per_output_token",
+        "TPOT of all requests at each number of clients. Both axes are logarithmic.",
+    ),
+    (
+        "inter_token_latency",
+        "ITL, all gaps between tokens, at each number of clients. Both axes are logarithmic.",
     ),
 ];
 
@@ -103,7 +115,14 @@ impl Report {
         }
         let series = [Series::of(&done.result)];
         report.add("latency", "Latency", charts::latencies(&series));
+        let over_time = charts::timeline(&series).into_iter().collect();
+        report.add("timeline-section", "Over time", over_time);
         report.add("failures", "Failures", charts::failures(&series));
+        report.add(
+            "measurement",
+            "The measurement itself",
+            measurement::record(&done.result).into_iter().collect(),
+        );
         let folder = done.result.summary.output_path.as_ref();
         report.add(
             "configuration",
@@ -144,6 +163,23 @@ impl Report {
             "Differences",
             chart.into_iter().chain(tables).collect(),
         );
+        let pooled: Vec<(String, RunResult)> = (0..test.plan.variants.len())
+            .map(|at| {
+                (
+                    line(&test.plan.variants[at].name),
+                    pooled(test.blocks_of(at)),
+                )
+            })
+            .collect();
+        let series: Vec<_> = pooled
+            .iter()
+            .map(|(name, one)| Series::new(name, one))
+            .collect();
+        report.add(
+            "latency",
+            "Latency of all blocks",
+            charts::latencies(&series),
+        );
         let named: Vec<_> = test
             .rounds
             .iter()
@@ -160,6 +196,20 @@ impl Report {
             .collect();
         report.add("failures", "Failures", failures_of(&named));
         report.add("measurement", "The measurement itself", verdicts(&named));
+        let plan = Block::pairs("The test", ["setting", "value"], ab::plan_rows(test));
+        let folders: Vec<_> = (0..test.plan.variants.len())
+            .filter_map(|at| {
+                let block = test.blocks_of(at).next()?;
+                let folder = block.summary.output_path.as_ref()?;
+                Some((line(&test.plan.variants[at].name), folder))
+            })
+            .collect();
+        let settings = configuration::side_by_side(&folders);
+        report.add(
+            "configuration",
+            "Configuration",
+            plan.into_iter().chain(settings).collect(),
+        );
         report
     }
 
@@ -205,10 +255,22 @@ impl Report {
     }
 }
 
-/// The rows of levels as a table.
+/// The responses of several runs as one.
+fn pooled<'a>(runs: impl Iterator<Item = &'a RunResult>) -> RunResult {
+    let responses = runs.flat_map(|run| run.responses.iter().cloned());
+    RunResult::from_responses(crate::result::RunSummary::default(), responses.collect())
+}
+
+/// The levels as a table, a column each: there are more figures than levels.
 pub(super) fn levels(test: &LoadTestResult) -> Option<Table> {
     let rows = load_test::level_rows(test);
     let notes = load_test::level_notes(&rows);
+    let count = rows.first().map_or(0, Vec::len);
+    let rows = (0..count).map(|at| {
+        let cells = rows.iter().map(|row| row.get(at).cloned());
+        cells.map(Option::unwrap_or_default).collect()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
     let name = test.test_name.as_deref().unwrap_or("load test");
     Table::of(name, rows, &notes)
 }
@@ -223,6 +285,20 @@ pub(super) fn level_charts(tests: &[&LoadTestResult], table: Option<&Table>) -> 
         table.cloned(),
     );
     let mut blocks: Vec<Block> = curve.into_iter().collect();
+    for (metric, about) in MORE_LEVEL_CHARTS {
+        let figures = tests
+            .iter()
+            .filter_map(|test| figure::boxplot_by_clients(test, metric));
+        let figures: Vec<_> = figures.collect();
+        let figure = figure::overlaid(&figures.iter().collect::<Vec<_>>());
+        let id = format!("{metric}-clients");
+        blocks.extend(charts::chart(
+            &id,
+            about,
+            readable(figure, tests),
+            table.cloned(),
+        ));
+    }
     let of_tests: Vec<_> = tests
         .iter()
         .map(|test| figure::plot_load_test_results(test, true))
@@ -258,7 +334,15 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
         (min.min(y), max.max(y))
     });
     let ticks = json!({"tickvals": levels, "tickformat": "d", "tickangle": 0});
-    let figure = figure.refined("xaxis", ticks);
+    let mut figure = figure.refined("xaxis", ticks);
+    // The Python package's axes have the unit in their title, and shares without one.
+    let title = figure.layout()["yaxis"]["title"]["text"].as_str();
+    let title = title.unwrap_or_default().to_owned();
+    if let Some(what) = title.strip_suffix(" (s)") {
+        figure = figure.refined("yaxis", figure::seconds_axis(what));
+    } else if title == "Error rate" {
+        figure = figure.refined("yaxis", figure::share_axis(&title));
+    }
     match max / min >= MANY && figure.layout()["yaxis"]["type"] == "log" {
         true => figure.refined("yaxis", json!({"dtick": "D2", "tickformat": "~s"})),
         false => figure,
@@ -313,11 +397,21 @@ pub(super) fn about<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<String
     vec![what]
 }
 
+/// From so many runs on the table of verdicts is for those that are not clean.
+const MANY_RUNS: usize = 8;
+
 /// The verdict on each of some runs.
 pub(super) fn verdicts(named: &[(String, &RunResult)]) -> Vec<Block> {
     let titles = ["run", "verdict", "may be wrong by over 1 ms", "why"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
-    for (name, run) in named {
+    // Of many runs the clean ones are no news.
+    let is_clean = |run: &RunResult| run.stats().measurement_verdict.as_deref() == Some("clean");
+    let clean = named.iter().filter(|(_, run)| is_clean(run)).count();
+    let is_long = named.len() > MANY_RUNS && clean > 0;
+    let said = format!("{clean} of {} runs are clean.", named.len());
+    let said = is_long.then(|| Block::text(Tone::Plain, said));
+    let shown = named.iter().filter(|(_, run)| !is_long || !is_clean(run));
+    for (name, run) in shown {
         let stats = run.stats();
         rows.push(vec![
             name.clone(),
@@ -329,9 +423,8 @@ pub(super) fn verdicts(named: &[(String, &RunResult)]) -> Vec<Block> {
             stats.measurement_reasons.join("; "),
         ]);
     }
-    Block::table("Verdicts", rows, &[""; 0])
-        .into_iter()
-        .collect()
+    let table = Block::table("Verdicts", rows, &[""; 0]);
+    said.into_iter().chain(table).collect()
 }
 
 fn failures_of(named: &[(String, &RunResult)]) -> Vec<Block> {

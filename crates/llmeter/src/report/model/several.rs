@@ -1,7 +1,7 @@
 //! The report of several results of a kind: the same charts overlaid, with the comparison.
 
 use super::experiments::{about, level_charts, levels, verdicts};
-use super::{Block, Report, Table, Tone, charts};
+use super::{Block, Report, Table, Tone, charts, line};
 use crate::RunResult;
 use crate::experiment::{Comparison, LoadTestResult, Pair};
 use crate::report::comparison;
@@ -68,7 +68,8 @@ impl Report {
 }
 
 fn conclusion(compared: &Comparison) -> Vec<Block> {
-    let mut blocks = vec![Block::text(Tone::Plain, comparison::conclusion(compared))];
+    let concluded = comparison::conclusion(compared, line);
+    let mut blocks: Vec<Block> = Block::lines(Tone::Plain, &concluded).collect();
     let unlike = compared.pairs.iter().flat_map(|pair| {
         pair.unlike.iter().map(|unlike| {
             Block::text(

@@ -180,7 +180,7 @@ fn percentiles(
             rows.push(vec!["mean".to_owned(), show(value), known(&of_mean)]);
             continue;
         };
-        let mark = match support(wanted[at], values.sorted.len() as u64) {
+        let mark = match wanted[at].support(values.sorted.len() as u64) {
             Support::None => continue,
             Support::Weak => MARK,
             Support::Full => "",
@@ -197,16 +197,6 @@ fn percentiles(
     if is_marked {
         text.push_str(MARKED);
     }
-}
-
-/// How far a sample carries a percentile; a low one needs values below it as a high one does above.
-fn support(percentile: Percentile, count: u64) -> Support {
-    let mirrored = (percentile.fraction() * 100.0).round();
-    let mirrored = match mirrored < 50.0 {
-        true => Percentile::whole(100 - mirrored as u8),
-        false => None,
-    };
-    mirrored.unwrap_or(percentile).support(count)
 }
 
 fn histogram(text: &mut String, values: &Values, show: fn(f64) -> String, width: usize) {

@@ -52,7 +52,7 @@ impl Timeline {
             return;
         };
         let sent = sent.as_microsecond();
-        let took = response.time_to_last_token.unwrap_or(0.0);
+        let took = response.time_in_flight().unwrap_or(0.0);
         let span = Span {
             sent,
             end: sent.saturating_add((took * 1e6) as i64),

@@ -68,11 +68,10 @@ impl<const N: usize> Pace<N> {
         let scale = 1.0 / (self.width * size as f64);
         let total: f64 = self.slices.iter().map(|sums| sums[amount]).sum();
         let rate = total / window;
-        Some(Interval {
-            low: (rate + (low - error.mean) * scale).max(0.0),
-            high: rate + (high - error.mean) * scale,
-            level,
-        })
+        let low = rate + (low - error.mean) * scale;
+        let high = rate + (high - error.mean) * scale;
+        // One that reaches down to nothing says nothing: too few slices for how they differ.
+        (low > 0.0 || rate == 0.0).then_some(Interval { low, high, level })
     }
 }
 

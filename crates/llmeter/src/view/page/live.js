@@ -134,7 +134,7 @@ function draw(state) {
     if (name === "ttft" && at("streaming").hidden) continue;
     chart(at(name), length, many, [
       { name: "p50", class: "one", values: series[name + "_p50"] },
-      { name: "p99", class: "two", values: series[name + "_p99"] },
+      { name: "max", class: "two", values: series[name + "_max"] },
     ], time, each);
   }
   at("report").hidden = !isOver || state.state === "gone";

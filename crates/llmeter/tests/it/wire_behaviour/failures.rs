@@ -279,6 +279,12 @@ fn failures_have_a_kind_and_a_phase() {
         let response = one_with(steps, |config| config.timeout = Duration::from_millis(500));
         let failure = response.error.clone().unwrap();
         assert_eq!((failure.kind(), failure.phase()), (kind, Some(phase)));
+        // A timeout counts from the same write.
+        let waited = response.detail.time_to_failure.unwrap();
+        assert!(
+            waited > 0.0 && (kind != Kind::Timeout || waited >= 0.5),
+            "{waited}"
+        );
         let is_refused = kind == Kind::HttpStatus;
         assert_eq!(failure.status(), is_refused.then_some(503));
         let line = llmeter::result::response_to_json(&response);
