@@ -7,16 +7,17 @@ Texts are JSON where objects would cost copies. Errors are the library's own sen
 An *endpoint* is a JSON object with the saved form under ``saved`` and, beside it, what no file holds:
 
 ``{"saved": {"__llmeter_class__": …, "__llmeter_state__": {…}}, "api_key": …, "base_url": …,``
-``"headers": {…}, "query": {…}, "max_retries": …, "aws": {"region": …, "profile": …,``
-``"access_key_id": …, "secret_access_key": …, "session_token": …, "endpoint_url": …}}``
+``"headers": {…}, "query": {…}, "max_retries": …, "region": …, "project": …, "aws": {"region": …,``
+``"access_key_id": …, "secret_access_key": …, "session_token": …, "bearer_token": …, "endpoint_url": …}}``
 
-Everything but ``saved`` may be left out. A Python endpoint class that the core can drive by itself has
-a method ``_native() -> str | None`` that gives this text, or ``None`` where a hook is overridden, a
-client was replaced, or anything else makes it a Python endpoint.
+Everything but ``saved`` may be left out.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, final
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, TypeAlias, final
+
+Hook: TypeAlias = Callable[[str], Awaitable[str]]
 
 def version() -> str:
     """The version of the core."""
@@ -60,6 +61,9 @@ def figure(name: str, results: Sequence[RunData], arguments: str = "{}") -> str:
 def heatmap_bins(values: Sequence[float], bins: int) -> list[tuple[float, float]]:
     """The bins of a heatmap's axis: each from its first value up to, without, its last."""
 
+def knee(results: Sequence[RunData]) -> int | None:
+    """The number of clients from which latency grows faster than throughput, if there is one."""
+
 def compare(base: RunData, new: Sequence[RunData], names: Sequence[str]) -> str:
     """Compares runs: a JSON object with ``comparison``, ``text`` and ``markdown``."""
 
@@ -75,38 +79,40 @@ def report(folders: Sequence[str], format: str, path: str | None) -> str:
 def export_table(results: Sequence[RunData], names: Sequence[str]) -> bytes:
     """The requests of results as a Parquet file."""
 
-def run(
-    settings: str,
-    endpoint: str | object,
-    payloads: str,
-    callbacks: Sequence[str | object],
-    tokenizer: str | object | None,
-    loop: object,
+Part: TypeAlias = tuple[str, str | object, str, Sequence[str | object], str | object | None]
+"""What a run is made of: settings, endpoint, payloads, callbacks, tokenizer.
+
+``settings`` has the settings of a run by name; ``folder``, the run's own folder; and ``experiment``, what
+an experiment has beside them. An endpoint that is no text is a Python one, with ``identity``, ``saved``
+and ``invoke``; a callback that is no text has ``name``, ``saved``, ``before_invoke`` and
+``after_invoke``; a tokenizer that is no text has ``count`` and ``saved``.
+"""
+
+def start(
+    kind: Literal["run", "ab_test"],
+    parts: Sequence[Part],
+    event_loop: AbstractEventLoop,
+    begin: Callable[[list[tuple[Hook, str, Reply]]], None],
     on_progress: Callable[[str], object] | None,
-    on_done: Callable[[RunData | None, BaseException | None], object],
+    on_done: Callable[[list[RunData] | None, str, BaseException | None], object],
 ) -> RunHandle:
     """Starts a run on threads of its own and returns at once.
 
-    ``settings`` has the settings of a run by name, and ``folder``, the run's own folder. An endpoint
-    that is no text is a Python one, with ``identity``, ``saved``, ``prompt`` and ``invoke``; a callback
-    that is no text has ``saved``, ``name``, ``hooks``, ``before_invoke`` and ``after_invoke``.
-    ``on_progress`` and ``on_done`` are called on the ``loop``'s thread.
+    ``begin`` starts hooks on the ``event_loop``; ``on_progress`` and ``on_done`` are called on its thread.
     """
-
-def load_test(
-    settings: str,
-    endpoint: str | object,
-    payloads: str,
-    callbacks: Sequence[str | object],
-    tokenizer: str | object | None,
-    loop: object,
-    on_progress: Callable[[str], object] | None,
-    on_done: Callable[[list[RunData] | None, BaseException | None], object],
-) -> RunHandle:
-    """As ``run``, for a load test: ``settings`` also has ``levels`` and ``test_name``."""
 
 def simulate(arguments: str = "{}") -> Simulator:
     """Starts a simulated LLM server in this process."""
+
+@final
+class Reply:
+    """Where a hook's outcome goes."""
+
+    def give(self, text: str) -> None:
+        """The hook gave this."""
+
+    def fail(self, reason: str) -> None:
+        """The hook raised something."""
 
 @final
 class RunHandle:
@@ -144,8 +150,11 @@ class RunData:
     def column(self, name: str) -> list[Any]:
         """The values of a field or annotation, ``None`` where it is unset."""
 
-    def save(self, path: str, stats: str = "{}") -> None:
-        """Writes the files of a run folder; ``stats`` are further statistics."""
+    def update(self, summary: str, contributed: str) -> None:
+        """Takes over the summary's fields, and statistics that stand above all others."""
+
+    def save(self, path: str) -> None:
+        """Writes the files of a run folder."""
 
 @final
 class Simulator:
@@ -156,6 +165,9 @@ class Simulator:
 
     def requests_served(self) -> int:
         """How many requests it has answered."""
+
+    def certificate(self) -> str | None:
+        """Its certificate, as PEM, if it serves TLS."""
 
     def truth(self) -> list[str]:
         """What it truly did, a JSON object for each request."""

@@ -85,19 +85,26 @@ impl RunData {
         Ok(PyList::new(py, values)?.unbind())
     }
 
-    /// Writes the files of a run folder, with further statistics.
-    #[pyo3(signature = (path, stats = "{}"))]
-    fn save(&self, py: Python<'_>, path: String, stats: &str) -> PyResult<()> {
-        let stats: Map<String, Value> = serde_json::from_str(stats).map_err(refused("stats"))?;
+    /// Takes over what Python made of the summary, and the statistics that callbacks contributed.
+    fn update(&self, py: Python<'_>, summary: &str, contributed: &str) -> PyResult<()> {
+        let summary: RunSummary = serde_json::from_str(summary).map_err(refused("summary"))?;
+        let stats: Map<String, Value> =
+            serde_json::from_str(contributed).map_err(refused("stats"))?;
         self.with(py, |result| {
-            let (contributed, others) = stats
+            result.summary = summary;
+            let (numbers, others) = stats
                 .into_iter()
                 .partition::<Map<_, _>, _>(|(_, value)| value.is_number());
             result.add_stats(others);
-            result.contribute_stats(contributed)?;
-            result.save(Some(&Location::from(path)))
+            result.contribute_stats(numbers)
         })
         .map_err(|error| raised(&error))
+    }
+
+    /// Writes the files of a run folder.
+    fn save(&self, py: Python<'_>, path: String) -> PyResult<()> {
+        self.with(py, |result| result.save(Some(&Location::from(path))))
+            .map_err(|error| raised(&error))
     }
 }
 

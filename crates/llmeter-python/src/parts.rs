@@ -29,6 +29,8 @@ struct NativeEndpoint {
     headers: Map<String, Value>,
     #[serde(default)]
     query: Map<String, Value>,
+    region: Option<String>,
+    project: Option<String>,
     max_retries: Option<u32>,
     aws: Option<NativeAws>,
 }
@@ -42,6 +44,7 @@ struct NativeAws {
     access_key_id: Option<String>,
     secret_access_key: Option<SecretString>,
     session_token: Option<SecretString>,
+    bearer_token: Option<SecretString>,
 }
 
 impl NativeEndpoint {
@@ -57,6 +60,12 @@ impl NativeEndpoint {
         }
         builder = pairs(self.headers).fold(builder, |to, (name, value)| to.header(name, value));
         builder = pairs(self.query).fold(builder, |to, (name, value)| to.query(name, value));
+        if let Some(region) = self.region {
+            builder = builder.region(region);
+        }
+        if let Some(project) = self.project {
+            builder = builder.project(project);
+        }
         if let Some(aws) = self.aws {
             builder = aws.over(builder);
         }
@@ -75,6 +84,9 @@ impl NativeAws {
         }
         if let (Some(id), Some(secret)) = (self.access_key_id, self.secret_access_key) {
             options = options.access_keys(id, secret, self.session_token);
+        }
+        if let Some(token) = self.bearer_token {
+            options = options.bearer_token(token);
         }
         builder.aws(options)
     }
@@ -95,7 +107,9 @@ pub(crate) fn endpoint(
     let Ok(native) = given.extract::<String>() else {
         return Ok((Arc::new(PyEndpoint::new(given)?), None));
     };
-    let native: NativeEndpoint = serde_json::from_str(&native).map_err(refused("endpoint"))?;
+    // A reason could quote a secret.
+    let native: NativeEndpoint = serde_json::from_str(&native)
+        .map_err(|_| invalid("endpoint: it is not in the form that the core takes"))?;
     let retries = native.max_retries;
     // It may look for credentials.
     let built = py.detach(|| native.build());
