@@ -49,6 +49,8 @@ class SdkEndpoint(Endpoint[TRawResponse]):
     _made: Any = None
     _is_given = False
 
+    # The SDK's package.
+    _package: str
     # Arguments of the client that the core knows too.
     _native_options: frozenset[str]
     # Where on the client the method is that sends a request.
@@ -100,7 +102,9 @@ class SdkEndpoint(Endpoint[TRawResponse]):
         """Whether the client there is, if any, is a real one of the SDK."""
         if self._made is None:
             return not self._is_patched()
-        return not self._is_patched() and type(self._made) is self._client_class()
+        cls = type(self._made)
+        is_of_sdk = cls.__module__.partition(".")[0] == self._package
+        return is_of_sdk and not self._is_patched() and cls is self._client_class()
 
     def _is_replaced(self) -> bool:
         if not self._is_genuine():

@@ -54,6 +54,7 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
     """
 
     _method = ("messages", "create")
+    _package = "anthropic"
     _native_options = frozenset(
         {
             "api_key",

@@ -39,6 +39,7 @@ def __getattr__(name: str) -> Any:
 class OpenAIClientEndpoint(SdkEndpoint[TRawResponse]):
     """What endpoints with a client of the package `openai` have in common."""
 
+    _package = "openai"
     _native_options = frozenset(
         {
             "api_key",
