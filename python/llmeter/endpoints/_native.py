@@ -58,6 +58,20 @@ def form_of(endpoint: Endpoint[Any]) -> NativeForm | None:
     return NativeForm(dump_object(endpoint), endpoint._access())
 
 
+def replaced_method(client: Any, path: tuple[str, ...]) -> bool:
+    """Whether a method of an SDK's client, or an object on the way to it, was replaced by another."""
+    package = type(client).__module__.partition(".")[0]
+    *parts, method = path
+    for part in parts:
+        # Parts of clients are made, and kept, on first use.
+        client = vars(client).get(part)
+        if client is None:
+            return False
+        if type(client).__module__.partition(".")[0] != package:
+            return True
+    return method in vars(client)
+
+
 def core() -> ModuleType | None:
     """The compiled core; `None` where it was not built."""
     try:
