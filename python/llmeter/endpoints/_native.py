@@ -33,7 +33,11 @@ class NativeForm:
     saved: dict[str, Any]
     """The envelope, as in `run_config.json`: without any secret."""
     access: dict[str, Any]
-    """Beside it: `base_url`, `api_key`, `headers`, `query`, `region`, `aws`. Never saved."""
+    """Beside it: `api_key`, `base_url`, `headers`, `query`, `region`, `aws`. Never saved."""
+
+    def to_json(self) -> str:
+        """The endpoint as the core takes it."""
+        return json.dumps({"saved": self.saved, **self.access}, default=json_default)
 
     def __repr__(self) -> str:
         return f"NativeForm(saved={self.saved!r}, access=…)"
@@ -85,11 +89,7 @@ def invoke(form: NativeForm, payload: dict[str, Any]) -> InvocationResponse:
     """Sends one request by the core."""
     from .. import _core
 
-    line = _core.invoke(
-        json.dumps(form.saved),
-        json.dumps(payload, default=json_default),
-        json.dumps({"access": form.access}),
-    )
+    line = _core.invoke(form.to_json(), json.dumps(payload, default=json_default))
     return InvocationResponse.from_json(line)
 
 
