@@ -44,7 +44,7 @@ def endpoint_part(endpoint: Any, loop: asyncio.AbstractEventLoop) -> str | Pytho
     """An endpoint for the core: one that it drives itself, or one whose `invoke` it calls."""
     form = _native.form_of(endpoint)
     if form is not None:
-        return json.dumps({"saved": form.saved, **form.access}, default=json_default)
+        return form.to_json()
     return PythonEndpoint(endpoint, loop)
 
 

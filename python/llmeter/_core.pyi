@@ -49,13 +49,14 @@ def count(text: str, tokenizer: str = "whitespace") -> int:
 def figure(name: str, results: Sequence[RunData], arguments: str = "{}") -> str:
     """A figure as Plotly's JSON.
 
-    | name | arguments |
-    | --- | --- |
-    | ``load_test`` (six figures by key, as one object) | ``test_name``, ``log_scale`` |
-    | ``heatmap``, ``scatter_histogram_2d`` | ``dimension`` or ``x_dimension`` and ``y_dimension``, ``n_bins_x``, ``n_bins_y``, ``show_scatter`` |
-    | ``histogram_by_dimension``, ``boxplot_by_dimension`` (traces) | ``dimension``, ``filter_dimension``, ``filter_value``, ``name`` |
-    | ``histogram``, ``ecdf``, ``percentile_curve`` | ``dimension``, ``names`` |
-    | ``timeline``, ``failures_by_kind``, ``waterfall``, ``throughput_latency_curve`` | ``names``, ``test_name`` |
+    - ``load_test`` (six figures by key, as one object): ``test_name``, ``log_scale``
+    - ``heatmap``, ``scatter_histogram_2d``: ``dimension``, or ``x_dimension`` and ``y_dimension``;
+      ``n_bins_x``, ``n_bins_y``, ``show_scatter``
+    - ``histogram_by_dimension``, ``boxplot_by_dimension`` (traces): ``dimension``,
+      ``filter_dimension``, ``filter_value``, ``name``
+    - ``histogram``, ``ecdf``, ``percentile_curve``: ``dimension``, ``names``
+    - ``timeline``, ``failures_by_kind``, ``waterfall``, ``throughput_latency_curve``: ``names``,
+      ``test_name``
     """
 
 def heatmap_bins(values: Sequence[float], bins: int) -> list[tuple[float, float]]:

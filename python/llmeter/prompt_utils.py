@@ -69,7 +69,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _puremagic() -> Any:
-    return getattr(sys.modules[__name__], "puremagic")
+    return sys.modules[__name__].puremagic
 
 
 # Media

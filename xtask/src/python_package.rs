@@ -82,11 +82,17 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     }
     let profile = if arguments.dist { "dist" } else { "release" };
     let mut maturin = tool(&tools, "maturin");
-    maturin.current_dir(&root).args(["build", "--profile", profile]);
+    maturin
+        .current_dir(&root)
+        .args(["build", "--profile", profile]);
     maturin.args(["--compatibility", "pypi", "--out"]).arg(&out);
     succeed(&mut maturin)?;
     let wheel = only_wheel(&out)?;
-    succeed(tool(&tools, "twine").args(["check", "--strict"]).arg(&wheel))?;
+    succeed(
+        tool(&tools, "twine")
+            .args(["check", "--strict"])
+            .arg(&wheel),
+    )?;
     succeed(tool(&tools, "abi3audit").args(["--strict"]).arg(&wheel))?;
     if cfg!(target_os = "linux") {
         succeed(tool(&tools, "auditwheel").arg("show").arg(&wheel))?;
@@ -113,13 +119,27 @@ fn environment(folder: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    succeed(Command::new(base_python()?).args(["-m", "venv"]).arg(folder))?;
+    succeed(
+        Command::new(base_python()?)
+            .args(["-m", "venv"])
+            .arg(folder),
+    )?;
     Ok(folder.join("bin/python"))
 }
 
-fn pip(python: &Path, packages: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Result<()> {
+fn pip(
+    python: &Path,
+    packages: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>,
+) -> Result<()> {
     let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]);
     succeed(install.args(packages))
 }
 
@@ -139,13 +159,16 @@ fn tool(python: &Path, name: &str) -> Command {
 
 fn succeed(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot start {name}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {name}"))?;
     ensure!(status.success(), "{name} failed");
     Ok(())
 }
 
 fn only_wheel(folder: &Path) -> Result<PathBuf> {
-    let files = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let files =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     let files = files.collect::<std::io::Result<Vec<_>>>()?;
     let mut wheels = files.iter().map(fs::DirEntry::path);
     match wheels.find(|file| file.extension().is_some_and(|extension| extension == "whl")) {

@@ -1,7 +1,10 @@
 //! What is made of results: comparisons, conditions, reports, tables.
 
 use llmeter::experiment::{self, Comparison, Knee, Measured};
-use llmeter::report::{self, Rendering, Report, ReportFormat, TableFormat};
+use llmeter::report::{
+    Rendering, Report, ReportFormat, TableFormat, comparison_markdown, comparison_within,
+    summary_within, write_requests_of,
+};
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult};
@@ -35,8 +38,8 @@ pub(crate) fn compare(
     let object = json!({
         "comparison": serde_json::to_value(&compared).map_err(refused("comparison"))?,
         "is_worse": compared.is_worse(),
-        "text": report::comparison_within(&compared, WIDTH),
-        "markdown": report::comparison_markdown(&compared, &[]),
+        "text": comparison_within(&compared, WIDTH),
+        "markdown": comparison_markdown(&compared, &[]),
     });
     Ok(object.to_string())
 }
@@ -80,7 +83,7 @@ fn missed(wanted: &Condition, result: &RunResult) -> Option<String> {
 /// The summary that the command line prints of a run.
 #[pyfunction]
 pub(crate) fn summary_text(py: Python<'_>, result: PyRef<'_, RunData>) -> String {
-    result.with(py, |result| report::summary_within(result, WIDTH))
+    result.with(py, |result| summary_within(result, WIDTH))
 }
 
 /// Makes a report of run folders: its text, or the files that were written.
@@ -117,7 +120,7 @@ pub(crate) fn export_table(
     let mut table = Vec::new();
     match (results.as_slice(), names.as_slice()) {
         ([result], [name]) => result.with(py, |result| {
-            report::write_requests_of(&[(name.clone(), result)], TableFormat::Parquet, &mut table)
+            write_requests_of(&[(name.clone(), result)], TableFormat::Parquet, &mut table)
         }),
         _ => {
             let results: Vec<RunResult> = results
@@ -125,7 +128,7 @@ pub(crate) fn export_table(
                 .map(|result| result.with(py, |result| result.clone()))
                 .collect();
             let named: Vec<_> = names.into_iter().zip(&results).collect();
-            py.detach(|| report::write_requests_of(&named, TableFormat::Parquet, &mut table))
+            py.detach(|| write_requests_of(&named, TableFormat::Parquet, &mut table))
         }
     }
     .map_err(|error| raised(&error))?;

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use llmeter::RunResult;
 use llmeter::report;
 use llmeter::result::{RunSummary, response_from_json, response_to_json};
 use llmeter::storage::Location;
-use llmeter::RunResult;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;

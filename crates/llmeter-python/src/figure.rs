@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use llmeter::experiment::LoadTestResult;
-use llmeter::report::figure::{self, Figure, Series, Values};
+use llmeter::report::figure as drawing;
+use llmeter::report::figure::{Figure, Series, Values};
 use llmeter::{Error, RunResult};
 use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
@@ -77,7 +78,11 @@ fn draw(name: &str, results: Vec<RunResult>, given: &Arguments) -> Result<Value,
             .map(|(name, result)| Series::new(name, result))
             .collect()
     };
-    let first = || results.first().ok_or_else(|| Error::missing_field("results"));
+    let first = || {
+        results
+            .first()
+            .ok_or_else(|| Error::missing_field("results"))
+    };
     let bins = |axis| given.count(axis, DEFAULT_BINS);
     let of_values = |draw: fn(&[Values]) -> Figure| -> Result<Value, Error> {
         let metric = given.required("dimension")?;
@@ -91,7 +96,7 @@ fn draw(name: &str, results: Vec<RunResult>, given: &Arguments) -> Result<Value,
     let drawn = match name {
         "load_test" => {
             let test = load_test(results, given);
-            let figures = figure::plot_load_test_results(&test, given.is_so("log_scale", true));
+            let figures = drawing::plot_load_test_results(&test, given.is_so("log_scale", true));
             let figures = figures.into_iter();
             return Ok(figures
                 .map(|(key, figure)| (key.to_owned(), figure.into()))
@@ -100,16 +105,16 @@ fn draw(name: &str, results: Vec<RunResult>, given: &Arguments) -> Result<Value,
         }
         "throughput_latency_curve" => {
             let test = load_test(results, given);
-            figure::throughput_latency_curve(&[&test])
+            drawing::throughput_latency_curve(&[&test])
         }
-        "heatmap" => figure::plot_heatmap(
+        "heatmap" => drawing::plot_heatmap(
             first()?,
             given.required("dimension")?,
             bins("n_bins_x"),
             bins("n_bins_y"),
             given.is_so("show_scatter", false),
         )?,
-        "scatter_histogram_2d" => figure::scatter_histogram_2d(
+        "scatter_histogram_2d" => drawing::scatter_histogram_2d(
             first()?,
             given.required("x_dimension")?,
             given.required("y_dimension")?,
@@ -119,25 +124,25 @@ fn draw(name: &str, results: Vec<RunResult>, given: &Arguments) -> Result<Value,
         "histogram_by_dimension" => {
             let wanted = given.0.get("filter_value").unwrap_or(&Value::Null);
             let filter = given.text("filter_dimension").map(|field| (field, wanted));
-            return figure::histogram_by_dimension(first()?, given.required("dimension")?, filter);
+            return drawing::histogram_by_dimension(first()?, given.required("dimension")?, filter);
         }
         "boxplot_by_dimension" => {
             let dimension = given.required("dimension")?;
-            return figure::boxplot_by_dimension(first()?, dimension, given.text("name"));
+            return drawing::boxplot_by_dimension(first()?, dimension, given.text("name"));
         }
-        "scatter_by_dimension" => figure::scatter_by_dimension(
+        "scatter_by_dimension" => drawing::scatter_by_dimension(
             &series(),
             given.required("x_dimension")?,
             given.required("y_dimension")?,
         )?,
-        "histogram" => return of_values(figure::histogram),
-        "ecdf" => return of_values(figure::ecdf),
-        "percentile_curve" => return of_values(figure::percentile_curve),
-        "timeline" => figure::timeline(&series()),
-        "failures_by_kind" => figure::failures_by_kind(&series()),
-        "waterfall" => figure::waterfall(first()?),
+        "histogram" => return of_values(drawing::histogram),
+        "ecdf" => return of_values(drawing::ecdf),
+        "percentile_curve" => return of_values(drawing::percentile_curve),
+        "timeline" => drawing::timeline(&series()),
+        "failures_by_kind" => drawing::failures_by_kind(&series()),
+        "waterfall" => drawing::waterfall(first()?),
         "color_sequences" => {
-            let named = figure::COLOR_SEQUENCES.iter();
+            let named = drawing::COLOR_SEQUENCES.iter();
             return Ok(named
                 .map(|(name, colours)| ((*name).to_owned(), json!(colours)))
                 .collect::<Map<String, Value>>()

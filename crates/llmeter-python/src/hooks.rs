@@ -74,12 +74,8 @@ struct Drain(Arc<Hooks>);
 impl Drain {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let hooks = &self.0;
-        let calls = std::mem::take(
-            &mut *hooks
-                .waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let calls =
+            std::mem::take(&mut *hooks.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let calls: Vec<_> = calls
             .into_iter()
             .map(|call| {

@@ -27,9 +27,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::analysis::{
-        check, compare, export_table, heatmap_bins, knee, report, summary_text,
-    };
+    use super::analysis::{check, compare, export_table, heatmap_bins, knee, report, summary_text};
     #[pymodule_export]
     use super::data::{RunData, load_result, result_from_lines, stats};
     #[pymodule_export]

@@ -23,7 +23,7 @@ use crate::tokenizer::PyTokenizer;
 #[serde(deny_unknown_fields)]
 struct NativeEndpoint {
     saved: Value,
-    api_key: Option<SecretString>,
+    api_key: Option<Secret>,
     base_url: Option<String>,
     #[serde(default)]
     headers: Map<String, Value>,
@@ -35,6 +35,17 @@ struct NativeEndpoint {
     aws: Option<NativeAws>,
 }
 
+/// A text that is not shown.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Secret(SecretString);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 /// What it says of AWS.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,9 +53,9 @@ struct NativeAws {
     region: Option<String>,
     endpoint_url: Option<String>,
     access_key_id: Option<String>,
-    secret_access_key: Option<SecretString>,
-    session_token: Option<SecretString>,
-    bearer_token: Option<SecretString>,
+    secret_access_key: Option<Secret>,
+    session_token: Option<Secret>,
+    bearer_token: Option<Secret>,
 }
 
 impl NativeEndpoint {
@@ -53,7 +64,7 @@ impl NativeEndpoint {
             .map_err(|reason| Error::refused("endpoint", reason))?;
         let mut builder = ApiEndpoint::builder_from_saved(&saved)?;
         if let Some(key) = self.api_key {
-            builder = builder.api_key(key);
+            builder = builder.api_key(key.0);
         }
         if let Some(address) = self.base_url {
             builder = builder.base_url(address);
@@ -83,10 +94,10 @@ impl NativeAws {
             options = options.base_url(address);
         }
         if let (Some(id), Some(secret)) = (self.access_key_id, self.secret_access_key) {
-            options = options.access_keys(id, secret, self.session_token);
+            options = options.access_keys(id, secret.0, self.session_token.map(|token| token.0));
         }
         if let Some(token) = self.bearer_token {
-            options = options.bearer_token(token);
+            options = options.bearer_token(token.0);
         }
         builder.aws(options)
     }

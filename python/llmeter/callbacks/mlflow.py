@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _mlflow() -> Any:
-    return getattr(sys.modules[__name__], "mlflow")
+    return sys.modules[__name__].mlflow
 
 
 class MlflowCallback(Callback):

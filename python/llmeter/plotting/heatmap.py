@@ -189,7 +189,7 @@ def _get_heatmap_stats(
     heatmaps: Mapping[Any, Mapping[Any, Any]], search_expression: str
 ) -> dict[Any, dict[Any, Any]]:
     """What a JMESPath finds in each bin."""
-    jmespath = getattr(sys.modules[__name__], "jmespath")
+    jmespath = sys.modules[__name__].jmespath
     return {
         outer: {inner: jmespath.search(search_expression, value) for inner, value in bins.items()}
         for outer, bins in heatmaps.items()

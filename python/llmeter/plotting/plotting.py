@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _go() -> Any:
-    return getattr(sys.modules[__name__], "go")
+    return sys.modules[__name__].go
 
 
 # One run

@@ -97,7 +97,7 @@ def test_conditions_gate(result):
 
 def test_the_plugin_gives_a_fixture(pytester, server):
     pytester.makepyfile(
-        f"""
+        """
         from llmeter.endpoints import OpenAICompletionStreamEndpoint
 
         def test_fast(llmeter):

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import textwrap

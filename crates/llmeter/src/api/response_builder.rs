@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::gap_sample::GapSample;
-use super::usage::Usage;
 use super::response::InvocationResponse;
+use super::usage::Usage;
 
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::server_text::excerpt;

@@ -92,9 +92,7 @@ pub fn write_requests_of(
     match format {
         TableFormat::Csv => write_results(results, csv::Rows::new(out)),
         #[cfg(feature = "parquet")]
-        TableFormat::Parquet => {
-            write_results(results, parquet::Rows::new(out).map_err(unwritten)?)
-        }
+        TableFormat::Parquet => write_results(results, parquet::Rows::new(out).map_err(unwritten)?),
         #[cfg(not(feature = "parquet"))]
         TableFormat::Parquet => Err(Error::MissingFeature {
             what: "Parquet".into(),
