@@ -72,12 +72,14 @@ async def _wait(response: Awaitable[Any]) -> Any:
 
 def response_line(response: Any) -> str:
     """A response as a line of `responses.jsonl`."""
-    if isinstance(response, InvocationResponse):
-        # As `to_json`, without copying what is only read.
-        values = {name: value for name, value in vars(response).items() if not name.startswith("_")}
-    else:
-        values = response.to_dict()
-    if values.get("error") is not None:
+    # As `to_json`, without copying what is only read. What is unset is left out.
+    given = vars(response) if isinstance(response, InvocationResponse) else response.to_dict()
+    values = {
+        name: value
+        for name, value in given.items()
+        if value is not None and not name.startswith("_")
+    }
+    if "error" in values:
         values["error"] = str(values["error"])
     return json.dumps(values, default=json_default)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
-from .utils import ensure_path
+from .utils import AnyPath, ensure_path
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow
 
     from ._core import RunData
-    from .utils import AnyPath
 
 __all__ = ["Result"]
 

@@ -19,7 +19,7 @@ __all__ = [
     "summary_stats_from_list",
 ]
 
-AnyPath: TypeAlias = "str | os.PathLike[str]"
+AnyPath: TypeAlias = str | os.PathLike[str]
 """A local path, or a URL like `s3://bucket/folder`."""
 
 
