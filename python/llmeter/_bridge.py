@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .endpoints import _native
 from .endpoints._response import InvocationResponse
-from .serialization import bytes_decoder, dump_object, json_default
+from .serialization import CLASS, STATE, bytes_decoder, dump_object, json_default
 from .tokenizers import DummyTokenizer
 
 if TYPE_CHECKING:
@@ -29,12 +29,15 @@ _HOOKS = ("before_run", "before_invoke", "after_invoke", "after_run")
 def saved_form(part: Any) -> str:
     """The saved form of a part as JSON; of one that cannot be saved only its class."""
     try:
-        return json.dumps(dump_object(part), default=json_default)
+        saved = dump_object(part)
+        if not isinstance(saved[STATE], dict):
+            raise TypeError(f"its state is no dict but {type(saved[STATE]).__name__}")
+        return json.dumps(saved, default=json_default)
     except Exception as error:
         logger.debug("%s has no saved form: %s", type(part).__name__, error)
         cls = type(part)
         name = f"{cls.__module__}.{cls.__qualname__}"
-        return json.dumps({"__llmeter_class__": name, "__llmeter_state__": {}})
+        return json.dumps({CLASS: name, STATE: {}})
 
 
 # Endpoints

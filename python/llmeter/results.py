@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from numbers import Number
@@ -90,14 +90,15 @@ class Result:
         """The result as the core works with it, with what Python changed of it."""
         from . import _core
 
-        contributed = json.dumps(self._contributed_stats, default=json_default)
+        known = self._preloaded_stats or {}
+        errors = {key: known[key] for key in ("callback_errors",) if key in known}
+        contributed = json.dumps({**errors, **self._contributed_stats}, default=json_default)
         if self._data is not None and (
             _lazy.are_unread(self.responses, self._data) or not self.responses
         ):
             self._data.update(self.to_json(), contributed)
             return self._data
         lines = [response.to_json() for response in self.responses]
-        known = self._preloaded_stats or {}
         names = {field.name for field in fields(self)}
         stats = {key: value for key, value in known.items() if key not in names}
         data = _core.result_from_lines(
@@ -313,3 +314,43 @@ class Result:
         from ._html import result_table
 
         return result_table(self)
+
+
+# Names of 0.2.0 that scripts may have imported.
+
+_RUN_STATS = (
+    "failed_requests",
+    "failed_requests_rate",
+    "requests_per_minute",
+    "total_input_tokens",
+    "total_output_tokens",
+    "total_cached_input_tokens",
+    "total_reasoning_output_tokens",
+    "average_input_tokens_per_minute",
+    "average_output_tokens_per_minute",
+)
+
+
+def _get_stats_from_results(
+    results: Result | Sequence[InvocationResponse | dict[str, Any]], metrics: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Average and percentiles of some metrics."""
+    from . import _core
+
+    responses = results.responses if isinstance(results, Result) else results
+    lines = [
+        json.dumps(one, default=json_default) if isinstance(one, dict) else one.to_json()
+        for one in responses
+    ]
+    stats: dict[str, Any] = json.loads(_core.stats(lines, "{}"))
+    names = ("average", "p50", "p90", "p99")
+    return {
+        metric: {name: stats[key] for name in names if (key := f"{metric}-{name}") in stats}
+        for metric in metrics
+    }
+
+
+def _get_run_stats(results: Result) -> dict[str, Any]:
+    """Counts and rates of a run."""
+    stats = Result._compute_stats(results)  # pyright: ignore[reportPrivateUsage]
+    return {name: stats.get(name) for name in _RUN_STATS}
