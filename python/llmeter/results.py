@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from numbers import Number
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
-from .utils import AnyPath, ensure_path
+from .utils import AnyPath, ensure_path, summary_stats_from_list
 
 if TYPE_CHECKING:
     import pandas
@@ -313,3 +313,33 @@ class Result:
         from ._html import result_table
 
         return result_table(self)
+
+
+def _get_run_stats(results: Result) -> dict[str, Any]:
+    """The statistics of a result that are not of one metric."""
+    stats = Result._compute_stats(results)  # pyright: ignore[reportPrivateUsage]
+    names = (
+        "failed_requests",
+        "failed_requests_rate",
+        "requests_per_minute",
+        "total_input_tokens",
+        "total_output_tokens",
+        "total_cached_input_tokens",
+        "total_reasoning_output_tokens",
+        "average_input_tokens_per_minute",
+        "average_output_tokens_per_minute",
+    )
+    return {name: stats.get(name) for name in names}
+
+
+def _get_stats_from_results(results: Any, metrics: Sequence[str]) -> dict[str, Any]:
+    """Average and percentiles of fields of the responses that succeeded."""
+    responses = results if isinstance(results, list) else results.responses
+    succeeded = [response for response in responses if not response.error]
+    columns = {
+        metric: [getattr(response, metric, None) for response in succeeded] for metric in metrics
+    }
+    return {
+        metric: summary_stats_from_list([value for value in column if value is not None])
+        for metric, column in columns.items()
+    }
