@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
-from .utils import AnyPath, ensure_path
+from .utils import AnyPath, ensure_path, summary_stats_from_list
 
 if TYPE_CHECKING:
     import pandas
@@ -201,7 +201,10 @@ class Result:
         """
         from . import _core
 
-        data = _core.load_result(str(result_path), load_responses)
+        try:
+            data = _core.load_result(str(result_path), load_responses)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}: there is no data to recover") from None
         for warning in data.warnings():
             logger.warning("%s", warning)
         return cls._of_data(data)

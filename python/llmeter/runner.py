@@ -438,6 +438,7 @@ class Runner(_RunConfig):
         self, disable_per_client_progress_bar: bool, disable_clients_progress_bar: bool
     ) -> None:
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
+        self._sends_each_once = False
         self.last_result: Result | None = None
         """The result of the last run, also of one whose task was cancelled."""
 
@@ -450,7 +451,7 @@ class Runner(_RunConfig):
         elif given.get("n_requests") is not None and "run_duration" not in given:
             params["run_duration"] = None
         params.update(given)
-        params["run_name"] = given.get("run_name") or f"{datetime.now():%Y%m%d-%H%M}"
+        params["run_name"] = given.get("run_name", f"{datetime.now():%Y%m%d-%H%M}")
         folder = ensure_path(self.output_path)
         if folder is not None and given.get("output_path") is None:
             params["output_path"] = folder / params["run_name"]
@@ -461,6 +462,7 @@ class Runner(_RunConfig):
             raise ValueError("Number of clients must be a positive integer")
         run = _Run(**params)
         is_named = given.get("run_name") is not None
+        run._sends_each_once = self._sends_each_once  # pyright: ignore[reportPrivateUsage]
         run._name_is_free = not is_named and given.get("output_path") is None  # pyright: ignore[reportPrivateUsage]
         return run
 

@@ -135,12 +135,22 @@ def restore_dataclass_types(cls: type, data: dict[str, Any]) -> None:
 @functools.lru_cache(maxsize=64)
 def _declared_types(cls: type) -> dict[str, tuple[Any, ...]]:
     """The types that each field of a dataclass may have."""
+    names = [field.name for field in dataclasses.fields(cls)]
     try:
         hints = typing.get_type_hints(cls)
     except NameError:
-        # Annotations that name types which exist for type checkers only.
-        hints = {field.name: field.type for field in dataclasses.fields(cls)}
-    return {field.name: _members(hints[field.name]) for field in dataclasses.fields(cls)}
+        hints = {field.name: _hint(cls, field.type) for field in dataclasses.fields(cls)}
+    return {name: _members(hints[name]) for name in names}
+
+
+def _hint(cls: type, annotation: Any) -> Any:
+    """A field's type, `None` if its annotation names something that only type checkers know."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, vars(sys.modules[cls.__module__]))
+    except NameError:
+        return None
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -223,6 +233,9 @@ def dump_object(obj: Any) -> dict[str, Any]:
     cls = type(obj)
     if hasattr(obj, "_get_llmeter_state"):
         state = obj._get_llmeter_state()
+        if not isinstance(state, dict):
+            # A stand-in that has every method, but no state.
+            state = {}
     elif (foreign := _foreign_name(cls.__module__)) and hasattr(obj, foreign):
         state = {foreign: getattr(obj, foreign)}
     elif dataclasses.is_dataclass(obj):

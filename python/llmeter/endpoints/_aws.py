@@ -87,15 +87,14 @@ def _is_mocked() -> bool:
 
 def client_access(client: Any) -> dict[str, Any]:
     """Address, region and credentials of a client."""
-    access = {"base_url": client.meta.endpoint_url, "region": client.meta.region_name}
-    credentials = getattr(client, "_request_signer", None)
-    credentials = getattr(credentials, "_credentials", None)
-    return {**access, **_keys(credentials)}
+    credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+    aws = {"endpoint_url": client.meta.endpoint_url, **_keys(credentials)}
+    return {"region": client.meta.region_name, "aws": aws}
 
 
 def session_access(session: Any) -> dict[str, Any]:
     """Region and credentials of a session."""
-    return {"region": session.region_name, **_keys(session.get_credentials())}
+    return {"region": session.region_name, "aws": _keys(session.get_credentials())}
 
 
 def say_once(what: str) -> None:
@@ -116,7 +115,7 @@ def _keys(credentials: Any) -> dict[str, Any]:
         "secret_access_key": frozen.secret_key,
         "session_token": frozen.token,
     }
-    return {"aws": {name: value for name, value in keys.items() if value}}
+    return {name: value for name, value in keys.items() if value}
 
 
 def media_format(mime_type: str) -> str | None:

@@ -86,10 +86,14 @@ def core() -> ModuleType | None:
 
 
 def invoke(form: NativeForm, payload: dict[str, Any]) -> InvocationResponse:
-    """Sends one request by the core."""
+    """Sends one request by the core. A request that cannot be sent has failed."""
     from .. import _core
 
-    line = _core.invoke(form.to_json(), json.dumps(payload, default=json_default))
+    try:
+        line = _core.invoke(form.to_json(), json.dumps(payload, default=json_default))
+    except (OSError, RuntimeError, ValueError) as error:
+        text = redacted(str(error), secrets_of(form.access))
+        return InvocationResponse.error_output(payload, text)
     return InvocationResponse.from_json(line)
 
 

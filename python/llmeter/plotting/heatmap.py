@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..utils import DeferredError, summary_stats_from_list
+from ..results import _get_stats_from_results  # pyright: ignore[reportPrivateUsage]
+from ..utils import DeferredError
 
 if TYPE_CHECKING:
     from ..endpoints.base import InvocationResponse
@@ -144,21 +145,6 @@ def _counts_and_errors(results: Sequence[Any]) -> dict[str, Any]:
     errors = sum(1 for response in results if response.error)
     rate = errors / len(results) if results else 0
     return {"counts": len(results), "errors": errors, "error_rate": rate}
-
-
-def _get_stats_from_results(results: Sequence[Any], metrics: Sequence[str]) -> dict[str, Any]:
-    """Average and percentiles of fields of responses that succeeded."""
-    succeeded = [response for response in results if not response.error]
-    return {
-        metric: summary_stats_from_list(
-            [
-                value
-                for response in succeeded
-                if (value := getattr(response, metric, None)) is not None
-            ]
-        )
-        for metric in metrics
-    }
 
 
 def _calculate_maps(

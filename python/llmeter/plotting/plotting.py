@@ -22,23 +22,20 @@ if TYPE_CHECKING:
     color_sequences: Any
     """Plotly's sequential colour scales."""
 
-_ATTRIBUTES = {
-    "go": "plotly.graph_objects",
-    "px": "plotly.express",
-    "color_sequences": "plotly.colors.sequential",
-}
+_MODULES = {"go": "plotly.graph_objects", "px": "plotly.express", "color_sequences": "plotly.colors"}
 
 # What the charts of a load test are drawn from.
 _LOAD_TEST_FIELDS = ("time_to_first_token", "time_to_last_token")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ATTRIBUTES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return importlib.import_module(_ATTRIBUTES[name])
+        module = importlib.import_module(_MODULES[name])
     except ImportError as error:
         return DeferredError(ImportError(f"charts need Plotly: pip install plotly ({error})"))
+    return module.sequential if name == "color_sequences" else module
 
 
 def _go() -> Any:
@@ -95,7 +92,10 @@ def scatter_histogram_2d(
         "n_bins_x": n_bins_x,
         "n_bins_y": n_bins_y,
     }
-    data = _data(result, (x_dimension, y_dimension))
+    try:
+        data = _data(result, (x_dimension, y_dimension))
+    except ValueError as error:
+        raise ValueError(f"Invalid dimension: {x_dimension} or {y_dimension}") from error
     return _figure("scatter_histogram_2d", [data], arguments)
 
 
@@ -400,8 +400,12 @@ def _data(result: Any, fields: Iterable[str]) -> RunData:
             columns[name] = result.get_dimension(name)
         except AttributeError as error:
             raise ValueError(f"Dimension {name} not found in result") from error
-    if type(result) is Result and not vars(result).keys() & {"get_dimension"}:
-        return result._core_data()  # pyright: ignore[reportPrivateUsage]
+    if type(result) is Result and "get_dimension" not in vars(result):
+        try:
+            return result._core_data()  # pyright: ignore[reportPrivateUsage]
+        except TypeError:
+            # Its responses are stand-ins.
+            pass
     rows = zip(*columns.values(), strict=True) if columns else iter(())
     lines = [json.dumps(dict(zip(columns, map(_plain, row), strict=True))) for row in rows]
     summary = {"clients": _plain(result.clients), "total_requests": len(lines)}
