@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
-from .utils import AnyPath, ensure_path, summary_stats_from_list
+from .utils import AnyPath, ensure_path
 
 if TYPE_CHECKING:
     import pandas
