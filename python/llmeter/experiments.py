@@ -385,7 +385,7 @@ class AbTest:
         }
         settings = {**json.loads(parts[0][0]), "experiment": experiment}
         parts[0] = (json.dumps(settings), *parts[0][1:])
-        data, more = await carry_out("ab_test", parts, None, lambda _: None)
+        data, more = await carry_out("ab_test", parts, None, None)
         blocks = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
         for warning in more["warnings"]:
             logger.warning("%s", warning)

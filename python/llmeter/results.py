@@ -72,13 +72,13 @@ class Result:
         self._data: RunData | None = None
 
     @classmethod
-    def _of_data(cls, data: RunData) -> Result:
+    def _of_data(cls, data: RunData, extras: dict[str, Any] | None = None) -> Result:
         """The result that the core has."""
         summary: dict[str, Any] = json.loads(data.summary())
         restore_dataclass_types(cls, summary)
         if summary.get("output_path") is not None:
             summary["output_path"] = ensure_path(summary["output_path"])
-        result = cls(responses=_lazy.responses_of(data), **summary)
+        result = cls(responses=_lazy.responses_of(data, extras), **summary)
         result._data = data
         result._preloaded_stats = result._stats_of(data)
         return result
@@ -334,7 +334,7 @@ _RUN_STATS = (
 )
 
 
-def _get_stats_from_results(
+def _get_stats_from_results(  # pyright: ignore[reportUnusedFunction]
     results: Result | Sequence[InvocationResponse | dict[str, Any]], metrics: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Average and percentiles of some metrics."""
@@ -353,7 +353,7 @@ def _get_stats_from_results(
     }
 
 
-def _get_run_stats(results: Result) -> dict[str, Any]:
+def _get_run_stats(results: Result) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
     """Counts and rates of a run."""
     stats = Result._compute_stats(results)  # pyright: ignore[reportPrivateUsage]
     return {name: stats.get(name) for name in _RUN_STATS}

@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _bridge
 from .prompt_utils import load_payloads, save_payloads
@@ -173,6 +174,7 @@ class _Run(_RunConfig):
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
         self._validate_and_prepare_payload()
         self._responses: list[InvocationResponse] = []
+        self._extras: _bridge.Extras = {}
         self._name_is_free = False
         self._sends_each_once = False
         self._partial: Result | None = None
@@ -231,7 +233,7 @@ class _Run(_RunConfig):
             json.dumps(self._settings(), default=json_default),
             _bridge.endpoint_part(self._endpoint, loop),
             json.dumps(self.payload, default=json_default),
-            _bridge.callback_parts(self.callbacks or []),
+            _bridge.callback_parts(self.callbacks or [], self._extras),
             _bridge.tokenizer_part(self._tokenizer),
         )
 
@@ -257,7 +259,7 @@ class _Run(_RunConfig):
         self._partial = self._result(data[0])
 
     def _result(self, data: RunData) -> Result:
-        result = Result._of_data(data)  # pyright: ignore[reportPrivateUsage]
+        result = Result._of_data(data, self._extras)  # pyright: ignore[reportPrivateUsage]
         for key, value in result.stats.items():
             # As the callback that has the prices does it.
             if key.startswith("cost_") and isinstance(value, (int, float)):
@@ -300,10 +302,10 @@ class _Run(_RunConfig):
 
 
 async def carry_out(
-    kind: Any,
+    kind: Literal["run", "ab_test"],
     parts: list[Any],
-    on_progress: Any,
-    on_cancel: Any,
+    on_progress: Callable[[str], object] | None,
+    on_cancel: Callable[[list[RunData]], object] | None,
 ) -> tuple[list[RunData], Any]:
     """Has the core carry out a run or an experiment, and waits for it.
 
@@ -336,7 +338,8 @@ async def carry_out(
             handle.stop()
             try:
                 data, _ = await asyncio.shield(done)
-                on_cancel(data)
+                if on_cancel is not None:
+                    on_cancel(data)
             except asyncio.CancelledError:
                 handle.abort()
             except Exception as error:
