@@ -43,7 +43,8 @@ pub(crate) struct WheelArguments {
 /// Builds the extension for tests and puts it beside the package's sources; gives the folder that Python
 /// is to look into.
 pub(crate) fn extension(root: &Path) -> Result<PathBuf> {
-    run(cargo(root).args(["build", "--package", "llmeter-python"]))?;
+    // With the examples, since it then has the features that tests have, and shares their builds.
+    run(cargo(root).args(["build", "--workspace", "--lib", "--examples"]))?;
     let library = match cfg!(target_os = "macos") {
         true => "libllmeter_core.dylib",
         false => "libllmeter_core.so",

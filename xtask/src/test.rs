@@ -32,15 +32,15 @@ pub(crate) struct TestArguments {
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     let root = workspace_root()?;
     let python = (!arguments.no_python).then(|| python(&root)).transpose()?;
-    let package = python.as_ref().map(|_| python_package::extension(&root));
-    let package = package.transpose()?;
+    // Builds the examples, too.
+    let package = python_package::extension(&root)?;
     let cargo = |arguments: &[&str]| {
         let mut command = cargo(&root);
         command.args(arguments);
-        match python.as_ref().zip(package.as_ref()) {
-            Some((python, package)) => command
+        match &python {
+            Some(python) => command
                 .env(PYTHON_VARIABLE, python)
-                .env(PACKAGE_VARIABLE, package),
+                .env(PACKAGE_VARIABLE, &package),
             None => command
                 .env_remove(PYTHON_VARIABLE)
                 .env_remove(PACKAGE_VARIABLE)
@@ -54,8 +54,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         let targets = ["--lib", "--bins", "--tests"];
         cargo(&[&["test", "--workspace", "--no-fail-fast"], &targets[..]].concat())?;
     }
-    cargo(&["test", "--workspace", "--doc"])?;
-    cargo(&["build", "--workspace", "--examples"])
+    cargo(&["test", "--workspace", "--doc"])
 }
 
 pub(crate) fn workspace_root() -> Result<PathBuf> {

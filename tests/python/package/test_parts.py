@@ -187,3 +187,33 @@ def test_attributes_of_ones_own_stay_on_the_responses_of_a_run(endpoint, payload
 
     result = wait(Runner(endpoint, payload=payload, callbacks=[Noting()]).run(n_requests=2))
     assert [one.my_note for one in result.responses] == [("not", "JSON", 12)] * 2
+
+
+def test_costs_are_the_same_by_the_core_and_by_python(endpoint, payload, tmp_path, wait):
+    from llmeter.callbacks import CostModel
+    from llmeter.callbacks.cost.dimensions import EndpointTime, InputTokens, OutputTokens
+
+    class OwnTokens(OutputTokens):
+        """Of no class that the core has, so that Python computes all costs."""
+
+    def run(dimension, name):
+        model = CostModel(
+            request_dims={"In": InputTokens(2.0), "Out": dimension(8.0)},
+            run_dims={"Time": EndpointTime(3600.0)},
+        )
+        runner = Runner(endpoint, payload=payload, callbacks=[model], output_path=tmp_path)
+        return wait(runner.run(n_requests=5, run_name=name))
+
+    by_core, by_python = run(OutputTokens, "core"), run(OwnTokens, "python")
+    for result in (by_core, by_python):
+        stats = result.stats
+        assert stats["cost_Out"] == pytest.approx(5 * 12 * 8e-6)
+        assert stats["cost_In"] == pytest.approx(stats["total_input_tokens"] * 2e-6)
+        assert stats["cost_total"] == pytest.approx(
+            sum(stats[f"cost_{name}"] for name in ("In", "Out", "Time"))
+        )
+        assert result.cost_total == stats["cost_total"]
+        assert result.responses[0].annotations["cost_Out"] == pytest.approx(12 * 8e-6)
+    assert by_core.stats.keys() == by_python.stats.keys()
+    loaded = Result.load(tmp_path / "python")
+    assert loaded.stats["cost_total"] == by_python.stats["cost_total"]
