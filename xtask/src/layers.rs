@@ -20,6 +20,7 @@ const CRATES: &[&str] = &[
     "llmeter",
     "llmeter-sim",
     "llmeter-cli",
+    "llmeter-python",
 ];
 
 /// The modules of `llmeter`, lowest first. Each may use those before it and its own group.

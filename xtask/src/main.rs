@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | throughput | memory | loading | screenshots`.
+//! false-positives | throughput | memory | loading | screenshots | python | wheel`.
 
 mod accuracy;
 mod bare_client;
@@ -13,6 +13,7 @@ mod layers;
 mod loading;
 mod memory;
 mod processes;
+mod python_package;
 mod screenshots;
 mod source;
 mod test;
@@ -57,6 +58,10 @@ enum Command {
     FalsePositives(false_positives::FalsePositivesArguments),
     /// Make the pictures that docs/reports.md shows
     Screenshots(screenshots::ScreenshotsArguments),
+    /// Build the Python package's extension for tests, beside its sources
+    Python,
+    /// Make the Python package's wheel, check it, and try it in a fresh environment
+    Wheel(python_package::WheelArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -80,6 +85,8 @@ fn main() -> anyhow::Result<()> {
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
+        Command::Python => python_package::python(),
+        Command::Wheel(arguments) => python_package::wheel(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

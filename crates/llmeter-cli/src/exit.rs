@@ -1,7 +1,5 @@
 //! Exit codes. Scripts rely on them: never change one's meaning.
 
-use std::process::ExitCode;
-
 use llmeter::probe::{FailureContext, diagnose};
 use llmeter::storage::files::FileProblem;
 use llmeter::{Setting, SettingProblem};
@@ -32,12 +30,6 @@ pub(crate) enum Exit {
     NotSaved = 7,
     /// Interrupted; what was measured is saved.
     Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
 }
 
 /// A mistake of the user's: exit code 2.

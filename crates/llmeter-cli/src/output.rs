@@ -141,7 +141,8 @@ pub(crate) fn note(line: &str) {
     });
 }
 
-/// Sends the library's log to standard error; `LLMETER_LOG` chooses what (default: errors).
+/// Sends the library's log to standard error; `LLMETER_LOG` chooses what (default: errors). A log that
+/// the process has already stays.
 pub(crate) fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LLMETER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
@@ -154,7 +155,7 @@ pub(crate) fn start_log() {
         .with_writer(|| LogLine)
         .log_internal_errors(false)
         .with_filter(filter.and(filter_fn(is_shown)));
-    tracing_subscriber::registry().with(lines).init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
 /// Writes each event of the log as one line without anything that acts on a terminal.

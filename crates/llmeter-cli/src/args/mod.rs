@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod simulate;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -302,10 +303,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     llmeter::parse_time(text).ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
 }
 
-/// Reads the command line. `Err` holds the code to leave with: help was asked for, or the command
+/// Reads a command line. `Err` holds the code to leave with: help was asked for, or the command
 /// line is wrong and the mistake has been printed, in one line.
-pub(crate) fn parse() -> Result<Arguments, Exit> {
-    Arguments::try_parse().map_err(|reason| {
+pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exit> {
+    Arguments::try_parse_from(line).map_err(|reason| {
         if !reason.use_stderr() {
             // Help or version; a reader that went away has seen enough of it.
             let _ = reason.print();

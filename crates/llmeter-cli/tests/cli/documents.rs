@@ -14,6 +14,7 @@ use crate::support::{Place, Said, quick, said, start};
 /// Beginnings of commands that need something beside llmeter and its simulator.
 const OUTSIDE: &[(&str, &str)] = &[
     ("cargo ", "builds llmeter"),
+    ("pip ", "installs packages"),
     ("litellm ", "another program's server"),
     (
         "llmeter run --http2 --base-url https://",

@@ -21,6 +21,7 @@ mod network;
 mod openai_client;
 mod other_apis;
 mod other_clients;
+mod package;
 mod payloads;
 mod python_llmeter;
 mod report;

@@ -110,7 +110,7 @@ pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub use response::{InvocationResponse, ResponseDetail};
 pub use response_builder::ResponseBuilder;
-pub(crate) use response_builder::StreamEnd;
+pub(crate) use response_builder::{OwnMeasurement, StreamEnd};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
 pub use spec::{ApiSpec, Mode};

@@ -1,10 +1,12 @@
 //! A response under construction: its content, and the times at which the content came.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::gap_sample::GapSample;
+use super::response::InvocationResponse;
 use super::usage::Usage;
 
 use crate::base::failure::{Failure, FailureKind};
@@ -38,7 +40,17 @@ pub struct ResponseBuilder {
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_complete: bool,
+    /// What the endpoint measured itself.
+    pub(crate) own: Option<Box<OwnMeasurement>>,
     stream_end: StreamEnd,
+}
+
+/// A response that the endpoint measured itself.
+#[derive(Debug)]
+pub(crate) struct OwnMeasurement {
+    pub(crate) response: InvocationResponse,
+    /// By how much its times may be wrong.
+    pub(crate) uncertainty: Duration,
 }
 
 /// How far a stream is by its own account.
@@ -183,6 +195,33 @@ impl ResponseBuilder {
         if let Some(frame) = &mut self.frame {
             frame.is_last = true;
         }
+    }
+
+    /// The whole response, with times that the endpoint took itself and that may be wrong by
+    /// `uncertainty`. What is unset is filled in as for any response, but for times.
+    pub fn measured(&mut self, mut response: InvocationResponse, uncertainty: Duration) {
+        if let Some(text) = response.response_text.take() {
+            self.text(&text);
+        }
+        if let Some(id) = &response.id {
+            self.id(id);
+        }
+        self.usage(Usage {
+            input: response.num_tokens_input,
+            output: response.num_tokens_output,
+            input_cached: response.num_tokens_input_cached,
+            output_reasoning: response.num_tokens_output_reasoning,
+            ..Usage::default()
+        });
+        self.annotations.append(&mut response.annotations);
+        match response.error.take() {
+            Some(failure) => self.fail_with(failure),
+            None => self.complete(),
+        }
+        self.own = Some(Box::new(OwnMeasurement {
+            response,
+            uncertainty,
+        }));
     }
 
     /// Something else worth keeping, which ends up in

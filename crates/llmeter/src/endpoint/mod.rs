@@ -168,4 +168,10 @@ pub trait Invoke: Send + Sync {
         payload: &Payload,
         response: &mut ResponseBuilder,
     ) -> Result<(), Failure>;
+
+    /// Who takes the times, if not llmeter: what the statistic `measurement_stamps` calls it. Such an
+    /// endpoint reports responses by [`ResponseBuilder::measured`].
+    fn own_clock(&self) -> Option<&'static str> {
+        None
+    }
 }

@@ -189,6 +189,23 @@ impl ApiEndpoint {
     /// If the class is not known here, or a setting is missing or cannot be used.
     pub fn from_saved(saved: &SavedObject, api_key_env: Option<&str>) -> Result<Self> {
         let mode = ApiMode::of_saved(saved)?;
+        let mut builder = Self::builder_from_saved(saved)?.address_from_file();
+        let default = mode.key_variable_at(saved.text("provider")?);
+        if let Some(variable) = api_key_env.or(default)
+            && let Ok(key) = std::env::var(variable)
+        {
+            builder = builder.api_key(key).api_key_name(variable);
+        }
+        builder.build()
+    }
+
+    /// The settings of a saved endpoint, to be completed by what no file holds. Its address is taken for the
+    /// program's own: see [`EndpointBuilder::address_from_file`].
+    ///
+    /// # Errors
+    /// If the class is not known here, or a setting is missing or cannot be used.
+    pub fn builder_from_saved(saved: &SavedObject) -> Result<EndpointBuilder> {
+        let mode = ApiMode::of_saved(saved)?;
         let spec = mode.api.spec();
         let provider = match saved.state.get("provider").and_then(Value::as_str) {
             None => mode.api,
@@ -210,8 +227,7 @@ impl ApiEndpoint {
             base_url.unwrap_or_default(),
             model_id.ok_or_else(missing)?,
         )
-        .streaming(streaming)
-        .address_from_file();
+        .streaming(streaming);
         if let Some(name) = name {
             builder = builder.endpoint_name(name);
         }
@@ -238,13 +254,7 @@ impl ApiEndpoint {
         for (name, value) in pairs(&saved.state, QUERY) {
             builder = builder.query(name, value);
         }
-        let default = mode.key_variable_at(saved.text("provider")?);
-        if let Some(variable) = api_key_env.or(default)
-            && let Ok(key) = std::env::var(variable)
-        {
-            builder = builder.api_key(key).api_key_name(variable);
-        }
-        builder.build()
+        Ok(builder)
     }
 }
 

@@ -31,6 +31,14 @@ pub enum Load {
     Schedule(Arc<dyn Schedule>),
 }
 
+impl Load {
+    /// All clients together send each of so many payloads once, in their order.
+    pub fn each_payload_once_in_all(clients: usize, payloads: usize, warmup: u64) -> Self {
+        let order = (0..payloads as u32).collect();
+        Self::Schedule(Arc::new(SharedQueue::new(clients, order, warmup)))
+    }
+}
+
 impl PartialEq for Load {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -59,6 +59,9 @@ pub struct MeasurementQuality {
     /// [`Stats::measurement_stamps`](crate::stats::Stats::measurement_stamps).
     #[serde(serialize_with = "stamps")]
     pub stamps: StampSource,
+    /// Who took the times, if not llmeter: an endpoint with a clock of its own.
+    #[serde(skip)]
+    pub stamped_by: Option<&'static str>,
     /// [`Stats::measurement_kernel_stamped_rate`](crate::stats::Stats::measurement_kernel_stamped_rate).
     pub kernel_stamped_rate: f64,
     /// [`Stats::measurement_receive_delay`](crate::stats::Stats::measurement_receive_delay).
@@ -116,6 +119,9 @@ impl MeasurementQuality {
                     value => _ = stats.insert(key, value),
                 }
             }
+        }
+        if let Some(name) = self.stamped_by {
+            stats.insert("measurement_stamps".to_owned(), name.into());
         }
         stats
     }

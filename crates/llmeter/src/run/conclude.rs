@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use crate::base::host::HostTimes;
 use crate::callback::Hook;
 use crate::cost::SpendGuard;
+use crate::endpoint::Transport;
 use crate::load::Load;
 use crate::result::{RunResult, RunSummary, Unwritten};
 use crate::run::failure_limit::StopSignal;
@@ -82,6 +83,10 @@ impl Started {
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),
             could_stamp: config.could_stamp(),
+            own_clock: match config.endpoint.transport() {
+                Transport::Invoke(api) => api.own_clock(),
+                Transport::Http(_) => None,
+            },
             clients: config.clients,
             median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),

@@ -80,6 +80,8 @@ pub struct RunConfig {
     /// The folder, here or in the cloud, in which the run's own folder is made; `None` writes
     /// nothing.
     pub output: Option<Location>,
+    /// The run's own folder, if not one that is made in [`output`](Self::output) and called as the run.
+    pub folder: Option<Location>,
     /// The run's name, which is also its folder's; `None` makes one from the local time.
     pub run_name: Option<String>,
     /// Free text about the run.
@@ -166,6 +168,7 @@ impl RunConfig {
             stop_on_error_rate: None,
             tokenizer: Arc::new(Whitespace),
             output: None,
+            folder: None,
             run_name: None,
             run_description: None,
             steady: false,
@@ -368,8 +371,8 @@ impl RunConfig {
             let expected = format!("1 to {MAX_WORKERS}");
             return Err(Error::invalid(Setting::Workers, workers, expected));
         }
-        if let Some(output) = &self.output {
-            output.check(Setting::Output)?;
+        for folder in self.output.iter().chain(&self.folder) {
+            folder.check(Setting::Output)?;
         }
         if let Some(name) = &self.run_name {
             let is_one_folder =

@@ -323,6 +323,10 @@ impl Assembly {
             assemble(&mut self.builder, form, end, tokenizer, prepared);
         response.request_time = sending.wall.filter(|_| sending.at.is_some());
         response.retries = (sending.retries > 0).then_some(sending.retries);
+        if let Some(own) = self.builder.own.take() {
+            let (times, uncertainty) = own.lay_over(&mut response);
+            self.quality.own_times(times, uncertainty);
+        }
         let detail = &mut response.detail;
         detail.transport_end = ending.transport_end.map(|end| end.as_str().to_owned());
         detail.stale_connection_wait = sending.stale_connection_wait;

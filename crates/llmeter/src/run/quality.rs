@@ -4,6 +4,7 @@ mod checks;
 mod ending;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -106,6 +107,13 @@ impl ResponseQuality {
         }
     }
 
+    /// The times are the endpoint's own, and may be wrong by so much.
+    pub(crate) fn own_times(&mut self, times: [Option<f64>; 2], uncertainty: Duration) {
+        let error_ns = u32::try_from(uncertainty.as_nanos()).unwrap_or(u32::MAX);
+        self.times = times;
+        (self.first_error_ns, self.last_error_ns) = (error_ns, error_ns);
+    }
+
     /// Whether the time to first or last token may be wrong by more than 1 ms.
     fn is_uncertain(&self) -> bool {
         self.first_error_ns.max(self.last_error_ns) > TOLERATED_ERROR_NS
@@ -159,6 +167,8 @@ pub(crate) struct RunConditions {
     pub(crate) host: Option<HostShares>,
     /// Whether kernel stamps were there to be chosen, and were not.
     pub(crate) could_stamp: bool,
+    /// Who took the times, if not llmeter.
+    pub(crate) own_clock: Option<&'static str>,
     pub(crate) clients: usize,
     /// The median time to the first token of streams, in seconds.
     pub(crate) median_ttft: Option<f64>,
@@ -239,6 +249,7 @@ impl QualityMeter {
             } else {
                 StampSource::User
             },
+            stamped_by: conditions.own_clock,
             kernel_stamped_rate,
             receive_delay: spread(&self.delays),
             send_lateness: spread(&self.lateness),
@@ -287,6 +298,10 @@ impl MeasurementQuality {
             };
             let can_stamp = self.stamps == StampSource::User && conditions.could_stamp;
             let remedy = match (can_stamp, conditions.clients > 1) {
+                _ if conditions.own_clock.is_some() => {
+                    "the endpoint takes its times itself, on threads that wait for one another: use one of \
+                     llmeter's own endpoints, or fewer clients"
+                }
                 (true, true) => "use kernel stamps, fewer clients or more cores",
                 (true, false) => "use kernel stamps, or free a core",
                 (false, true) => "use fewer clients, or free a core",

@@ -151,12 +151,13 @@ pub fn default_run_name() -> String {
 
 /// The run's name, and its folder with the files that are there from the start.
 fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
-    let Some(output) = &config.output else {
-        let name = config.run_name.clone().unwrap_or_else(default_run_name);
-        return Ok((name, None));
-    };
-    let folder = match &config.run_name {
-        Some(name) => {
+    let folder = match (&config.folder, &config.output, &config.run_name) {
+        (None, None, name) => {
+            let name = name.clone().unwrap_or_else(default_run_name);
+            return Ok((name, None));
+        }
+        (Some(folder), _, _) => RunFolder::create(folder.clone(), config.overwrite)?,
+        (None, Some(output), Some(name)) => {
             let folder = output.join(name);
             // Whoever prepared the output folder must not choose where the run is written.
             if let Some(path) = folder.local_path().filter(|path| file::is_link(path)) {
@@ -164,7 +165,7 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
             }
             RunFolder::create(folder, config.overwrite)?
         }
-        None => RunFolder::create_free(output, &default_run_name())?,
+        (None, Some(output), None) => RunFolder::create_free(output, &default_run_name())?,
     };
     let location = folder.location();
     let name = match &config.run_name {

@@ -505,7 +505,8 @@ metrics! {
     measurement_verdict: Option<String> { source: QUALITY }
     /// What the verdict rests on: sentences, each with a remedy.
     measurement_reasons: Vec<String> { absent: "empty when clean", source: QUALITY }
-    /// Whose receive stamps the times rest on: `kernel` or `user`.
+    /// Whose receive stamps the times rest on: `kernel` or `user`; `python` where an endpoint in Python took
+    /// the times.
     measurement_stamps: Option<String> { source: QUALITY }
     /// Reads with a kernel stamp / all reads.
     measurement_kernel_stamped_rate: Option<f64> { source: QUALITY }

@@ -16,7 +16,7 @@ pub use self::grid::{HeatmapCell, HeatmapGrid, HeatmapTable};
 pub use self::result::HeatmapResult;
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
-use crate::load::{Load, SharedQueue};
+use crate::load::Load;
 use crate::payload::{Payload, PromptSource};
 use crate::run::{Interrupt, Observer, RunConfig, Runner};
 
@@ -179,12 +179,11 @@ impl LatencyHeatmap {
                 grid.combinations.push((input, output));
             }
         }
-        let order = (0..payloads.len() as u32).collect();
-        let queue = SharedQueue::new(self.base.clients, order, self.base.warmup);
+        let (clients, warmup) = (self.base.clients, self.base.warmup);
         let config = RunConfig {
+            load: Load::each_payload_once_in_all(clients, payloads.len(), warmup),
             payloads,
             payload_sources: Vec::new(),
-            load: Load::Schedule(Arc::new(queue)),
             // Cells need the responses.
             low_memory: false,
             ..self.base.clone()

@@ -80,6 +80,47 @@ pub fn write_requests(
     }
 }
 
+/// Writes the requests of results in memory as one table, as [`write_requests`] does of folders.
+///
+/// # Errors
+/// If the table cannot be written.
+pub fn write_requests_of(
+    results: &[(String, &RunResult)],
+    format: TableFormat,
+    out: impl Write + Send,
+) -> Result<()> {
+    match format {
+        TableFormat::Csv => write_results(results, csv::Rows::new(out)),
+        #[cfg(feature = "parquet")]
+        TableFormat::Parquet => write_results(results, parquet::Rows::new(out).map_err(unwritten)?),
+        #[cfg(not(feature = "parquet"))]
+        TableFormat::Parquet => Err(Error::MissingFeature {
+            what: "Parquet".into(),
+            feature: "parquet",
+        }),
+    }
+}
+
+fn write_results(results: &[(String, &RunResult)], mut rows: impl Rows) -> Result<()> {
+    let mut about = Vec::new();
+    for (name, result) in results {
+        for response in &result.responses {
+            rows.row(name, response).map_err(unwritten)?;
+        }
+        about.push(about_run(name, result));
+    }
+    rows.finish(&Value::Array(about)).map_err(unwritten)
+}
+
+/// What a run is, for the table's key-values.
+fn about_run(name: &str, result: &RunResult) -> Value {
+    json!({
+        "run": name,
+        "summary": result.summary.to_map(),
+        "stats": result.stats_map(),
+    })
+}
+
 /// Takes in the rows of a table.
 trait Rows {
     fn row(&mut self, run: &str, response: &InvocationResponse) -> io::Result<()>;
@@ -154,11 +195,7 @@ fn write(runs: &[(String, Location)], mut rows: impl Rows) -> Result<Vec<String>
             tracing::warn!("{warning}");
         }
         warnings.extend(found);
-        about.push(json!({
-            "run": name,
-            "summary": result.summary.to_map(),
-            "stats": result.stats_map(),
-        }));
+        about.push(about_run(name, &result));
     }
     rows.finish(&Value::Array(about)).map_err(unwritten)?;
     Ok(warnings)

@@ -1,10 +1,11 @@
 //! Making the record of a response out of what was collected of it.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::{CheckedUsage, Evidence, TokenSource};
+use crate::api::{CheckedUsage, Evidence, OwnMeasurement, TokenSource};
 use crate::endpoint::{InvocationResponse, ResponseBuilder, ResponseDetail};
 use crate::payload::{Tokenizer, counted};
 use crate::run::prepare::Prepared;
@@ -35,7 +36,9 @@ pub(super) fn assemble(
     } = form;
     let [first, first_answer, last] = builder.times();
     let succeeded = builder.error.is_none();
-    let prompt = prepared.prompt.as_deref();
+    let own = builder.own.as_ref();
+    let own_prompt = own.and_then(|own| own.response.input_prompt.clone());
+    let prompt = own_prompt.as_deref().or(prepared.prompt.as_deref());
     let texts = [&*builder.reasoning, &builder.text, &builder.tool_calls];
     let CheckedUsage {
         usage,
@@ -115,6 +118,33 @@ pub(super) fn assemble(
         ..InvocationResponse::default()
     };
     (response, estimate.has_failed.get())
+}
+
+impl OwnMeasurement {
+    /// Puts what the endpoint measured in the place of what was seen of it from here. The times, and by how
+    /// much they may be wrong.
+    pub(super) fn lay_over(self, seen: &mut InvocationResponse) -> ([Option<f64>; 2], Duration) {
+        let own = self.response;
+        let times = [own.time_to_first_token, own.time_to_last_token];
+        [seen.time_to_first_token, seen.time_to_last_token] = times;
+        seen.num_tokens_input = own.num_tokens_input.or(seen.num_tokens_input);
+        seen.num_tokens_output = own.num_tokens_output.or(seen.num_tokens_output);
+        seen.time_per_output_token = own
+            .time_per_output_token
+            .or_else(|| time_per_output_token(times[0], times[1], seen.num_tokens_output));
+        seen.input_payload = own.input_payload.or(seen.input_payload.take());
+        seen.input_prompt = own.input_prompt.or(seen.input_prompt.take());
+        seen.request_time = own.request_time.or(seen.request_time);
+        seen.retries = own.retries.or(seen.retries);
+        seen.detail = ResponseDetail {
+            payload_index: seen.detail.payload_index,
+            num_tokens_input_source: seen.detail.num_tokens_input_source.take(),
+            num_tokens_output_source: seen.detail.num_tokens_output_source.take(),
+            text_dropped: seen.detail.text_dropped,
+            ..own.detail
+        };
+        (times, self.uncertainty)
+    }
 }
 
 /// (time to last token − time to first token) / (output tokens − 1), where that has a meaning.

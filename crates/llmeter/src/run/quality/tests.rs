@@ -33,6 +33,7 @@ fn quiet() -> RunConditions {
         callback_wait: 0.0,
         host: Some(host(0.0)),
         could_stamp: true,
+        own_clock: None,
         clients: 4,
         median_ttft: None,
         median_latency: Some(1.0),
@@ -462,6 +463,7 @@ fn nothing_is_advised_that_cannot_be_had() {
     let late = answer(false, &[(0, LATE), (1, LATE)]);
     let conditions = RunConditions {
         could_stamp: false,
+        own_clock: None,
         workers: vec![WorkerReport {
             wait_share: 0.5,
             mean_wait: 0.1,

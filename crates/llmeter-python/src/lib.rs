@@ -1,0 +1,67 @@
+//! `llmeter._core`: the Rust library as the Python package asks for it.
+//!
+//! Belongs here: Python objects as parts of a run, errors as exceptions, JSON in and out.
+//! Does not belong here: anything that the library or the command line do themselves, and what Python says
+//! better (`python/llmeter`). `python/llmeter/_core.pyi` describes every function.
+//!
+//! Python's lock is taken only where a Python object is asked or told something, and on no thread that
+//! sends or reads.
+
+mod analysis;
+mod callback;
+mod data;
+mod endpoint;
+mod error;
+mod figure;
+mod hooks;
+mod parts;
+mod pool;
+mod run;
+mod simulator;
+mod tokenizer;
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::analysis::{check, compare, export_table, heatmap_bins, knee, report, summary_text};
+    #[pymodule_export]
+    use super::data::{RunData, load_result, result_from_lines, stats};
+    #[pymodule_export]
+    use super::figure::figure;
+    #[pymodule_export]
+    use super::hooks::Reply;
+    #[pymodule_export]
+    use super::run::{RunHandle, invoke, start};
+    #[pymodule_export]
+    use super::simulator::{Simulator, simulate};
+    #[pymodule_export]
+    use super::tokenizer::count;
+    #[pymodule_export]
+    use super::{cli, setting_names, version};
+}
+
+/// The version of the core.
+#[pyfunction]
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Carries out a command line without the program's name; gives its exit code.
+#[pyfunction]
+fn cli(py: Python<'_>, argv: Vec<OsString>) -> u8 {
+    let line = std::iter::once(OsString::from("llmeter")).chain(argv);
+    py.detach(|| llmeter_cli::run(line))
+}
+
+/// The settings that a run has, as configuration files spell them.
+#[pyfunction]
+fn setting_names() -> Vec<&'static str> {
+    llmeter::Setting::ALL
+        .iter()
+        .map(|setting| setting.name())
+        .collect()
+}

@@ -1,0 +1,64 @@
+"""Measures LLM endpoints: latency, throughput, errors and costs.
+
+    from llmeter.endpoints import OpenAICompletionStreamEndpoint
+    from llmeter.runner import Runner
+
+    endpoint = OpenAICompletionStreamEndpoint("my-model", base_url="http://localhost:8000/v1")
+    payload = endpoint.create_payload("Tell me a story.", max_tokens=128)
+    result = await Runner(endpoint, payload=payload, clients=8, n_requests=10).run()
+    result.stats["time_to_first_token-p50"]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
+    from .experiments import AbTest as AbTest
+    from .experiments import LatencyHeatmap as LatencyHeatmap
+    from .experiments import LoadTest as LoadTest
+    from .experiments import LoadTestResult as LoadTestResult
+    from .results import Result as Result
+    from .runner import Runner as Runner
+    from .simulation import simulate as simulate
+
+# Imported when they are used, so that `import llmeter` takes no time.
+_PLACES = {
+    "AbTest": "experiments",
+    "Comparison": "comparison",
+    "LatencyHeatmap": "experiments",
+    "LoadTest": "experiments",
+    "LoadTestResult": "experiments",
+    "Result": "results",
+    "Runner": "runner",
+    "compare": "comparison",
+    "simulate": "simulation",
+}
+
+__all__ = [
+    "AbTest",
+    "Comparison",
+    "LatencyHeatmap",
+    "LoadTest",
+    "LoadTestResult",
+    "Result",
+    "Runner",
+    "__version__",
+    "compare",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

@@ -1,0 +1,162 @@
+"""The response of one request."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from ..serialization import bytes_decoder, json_default, restore_dataclass_types
+
+
+@dataclass(repr=False)
+class InvocationResponse:
+    """What one request gave: its text, its times, its counts, its failure.
+
+    Times are seconds from the moment in which the request was sent. `None` is unset. Data of your
+    own goes into `annotations`, which files keep.
+
+    Attributes:
+        response_text: the visible text; kept as far as it came when the request failed.
+        input_payload: the payload as it was sent.
+        id: the server's id for the response, else one made by llmeter.
+        input_prompt: the prompt's text, or the part of the payload that stands for it.
+        time_to_first_token: TTFT; unset when not streaming.
+        time_to_last_token: TTLT, to the last generated content.
+        num_tokens_input: input tokens, reported by the server or else estimated.
+        num_tokens_output: output tokens, reasoning included.
+        num_tokens_input_cached: the part of the input that came from the server's cache.
+        num_tokens_output_reasoning: the part of the output that was reasoning.
+        time_per_output_token: TPOT, (TTLT - TTFT) / (output tokens - 1).
+        error: why the request failed; `None` is success.
+        retries: how often the request was sent again.
+        request_time: when the request was sent, in UTC.
+        annotations: free data of callbacks.
+    """
+
+    response_text: str | None
+    input_payload: dict[str, Any] | None = None
+    id: str | None = None
+    input_prompt: str | dict[str, Any] | None = None
+    time_to_first_token: float | None = None
+    time_to_last_token: float | None = None
+    num_tokens_input: int | None = None
+    num_tokens_output: int | None = None
+    num_tokens_input_cached: int | None = None
+    num_tokens_output_reasoning: int | None = None
+    time_per_output_token: float | None = None
+    error: str | None = None
+    retries: int | None = None
+    request_time: datetime | None = None
+    annotations: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    # What the core measures beyond these. Files have only those that are set.
+    error_kind: str | None = None
+    """The failure's kind, like `connection_refused`."""
+    error_phase: str | None = None
+    """What was being done when the request failed, like `connect`."""
+    time_to_first_answer_token: float | None = None
+    """TTFAT: the first content that is not reasoning."""
+    num_tokens_input_source: str | None = None
+    """Where the number of input tokens comes from: `reported`, `tokenizer NAME`, `estimated`, …"""
+    num_tokens_output_source: str | None = None
+    """The same of the output tokens."""
+    inter_token_latencies: list[float] | None = None
+    """ITL: gaps between content frames, in order; a fair sample of them for a very long stream."""
+    inter_token_latencies_dropped: int | None = None
+    """Gaps that the sample stands for beside its own."""
+    longest_gap: float | None = None
+    """The longest gap between content frames, those outside a sample included."""
+    delivery: str | None = None
+    """How the response came, if not as asked for: `empty`, `non_streaming` or `buffered`."""
+    text_dropped: int | None = None
+    """Bytes of text beyond what is kept of one response."""
+    content_frames: int | None = None
+    """Frames with generated content."""
+    time_to_connect: float | None = None
+    """Time to open the connection, if this request had to."""
+    time_to_tls: float | None = None
+    """Time of the TLS handshake, if this request had to make one."""
+    time_to_headers: float | None = None
+    """Time to the end of the response's head."""
+    status: int | None = None
+    """The HTTP status."""
+    finish_reason: str | None = None
+    """Why generation ended, as the server said."""
+    reasoning_text: str | None = None
+    """The reasoning text."""
+    retry_wait: float | None = None
+    """Time that was waited before retries."""
+    stale_connection_wait: float | None = None
+    """Time lost to a kept connection that the server had given up."""
+    failure_pause: float | None = None
+    """Time that the client waited before this request because its last one had failed."""
+    transport_end: str | None = None
+    """How the connection ended the response, if not as the protocol has it."""
+    send_lateness: float | None = None
+    """How long after its intended time the request was sent."""
+    receive_delay: float | None = None
+    """The longest time that a byte of the response waited in the kernel to be read."""
+    client: int | None = None
+    """The client that sent the request, counted from 0."""
+    payload_index: int | None = None
+    """Which one of several payloads was sent, counted from 0."""
+
+    @classmethod
+    def from_json(cls, json_str: str) -> InvocationResponse:
+        """Reads a line of `responses.jsonl`.
+
+        Keys that are no field go into `annotations`; those which are there already win.
+        """
+        data: dict[str, Any] = json.loads(json_str, object_hook=bytes_decoder)
+        restore_dataclass_types(cls, data)
+        unknown = {key: data.pop(key) for key in data.keys() - _NAMES}
+        if unknown:
+            data["annotations"] = {**unknown, **(data.get("annotations") or {})}
+        return cls(**data)
+
+    def to_json(
+        self, default: Callable[[Any], Any] | None = json_default, **kwargs: Any
+    ) -> str:
+        """The response as JSON. Keyword arguments are those of `json.dumps`."""
+        return json.dumps(self.to_dict(), default=default, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The response as a dict that can be changed, with Python values as they are."""
+        data = dataclasses.asdict(self)
+        return {
+            name: value
+            for name, value in data.items()
+            if value is not None or name not in _OPTIONAL_NAMES
+        }
+
+    @staticmethod
+    def error_output(
+        input_payload: dict[str, Any] | None = None,
+        error: object = None,
+        id: str | None = None,
+        request_time: datetime | None = None,
+    ) -> InvocationResponse:
+        """The response of a request that failed."""
+        return InvocationResponse(
+            response_text=None,
+            input_payload=input_payload,
+            id=id or uuid4().hex,
+            error="invocation failed" if error is None else str(error),
+            request_time=request_time,
+        )
+
+    def __repr__(self) -> str:
+        return self.to_json()
+
+    def __str__(self) -> str:
+        return self.to_json(indent=4)
+
+
+_FIELDS = [one.name for one in dataclasses.fields(InvocationResponse)]
+_NAMES = frozenset(_FIELDS)
+_OPTIONAL_NAMES = frozenset(_FIELDS[_FIELDS.index("annotations") + 1 :])

@@ -1,0 +1,404 @@
+"""Several runs that answer one question."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .plotting import color_sequences, plot_heatmap, plot_load_test_results
+from .prompt_utils import CreatePromptCollection
+from .results import Result
+from .runner import Runner, carry_out
+from .utils import ensure_path
+
+if TYPE_CHECKING:
+    from .utils import AnyPath
+
+__all__ = ["AbTest", "AbTestResult", "LatencyHeatmap", "LoadTest", "LoadTestResult"]
+
+logger = logging.getLogger(__name__)
+
+_COLORWAYS = ("Bluered", "Turbo", "Sunsetdark_r", "Blackbody", "Viridis", "Plasma")
+
+
+def _default_name() -> str:
+    return f"{datetime.now():%Y%m%d-%H%M}"
+
+
+@dataclass
+class LoadTestResult:
+    """The outcome of a load test: a result for each number of clients.
+
+    Attributes:
+        results: the results by their number of clients.
+        test_name: the test's name, which is also its folder's.
+        output_path: the folder in which each level has its own; `None` if nothing was written.
+    """
+
+    results: dict[int, Result]
+    test_name: str
+    output_path: AnyPath | None = None
+
+    def plot_results(
+        self, show: bool = True, format: Literal["html", "png"] = "html"
+    ) -> dict[str, Any]:
+        """Draws six charts, writes them into the test's folder if there is one, and gives them by name.
+
+        Args:
+            show: whether to show them.
+            format: how they are written.
+        """
+        figures: dict[str, Any] = plot_load_test_results(self)
+        for at, figure in enumerate(figures.values()):
+            name = _COLORWAYS[at % len(_COLORWAYS)]
+            figure.update_layout(colorway=getattr(color_sequences, name))
+        folder = ensure_path(self.output_path)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, figure in figures.items():
+                write = figure.write_html if format == "html" else figure.write_image
+                write(folder / f"{name}.{format}")
+        if show:
+            for figure in figures.values():
+                figure.show()
+        return figures
+
+    def knee(self) -> int | None:
+        """The number of clients beyond which latency grows faster than throughput, if there is one."""
+        from . import _core
+
+        results = self.results.values()
+        return _core.knee([result._core_data() for result in results])  # pyright: ignore[reportPrivateUsage]
+
+    def report(self, path: AnyPath | None = None, format: str = "html") -> str:
+        """Makes a report with charts of the test, which must have a folder; see `Result.report`."""
+        from . import _core
+
+        if self.output_path is None:
+            raise ValueError("a report needs the test's folder: give output_path")
+        return _core.report([str(self.output_path)], format, None if path is None else str(path))
+
+    @classmethod
+    def load(
+        cls,
+        load_path: AnyPath | None,
+        test_name: str | None = None,
+        load_responses: bool = True,
+    ) -> LoadTestResult:
+        """Loads a load test: every folder in `load_path` that holds a run.
+
+        Args:
+            load_path: the test's folder.
+            test_name: by default the folder's name.
+            load_responses: without them, only summaries and statistics are read.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+            ValueError: if no folder in it holds a run.
+        """
+        if not load_path:
+            raise FileNotFoundError("Load path cannot be None or empty")
+        folder = load_path if isinstance(load_path, Path) else ensure_path(load_path)
+        if not folder.exists():
+            raise FileNotFoundError(f"Load path {folder} does not exist")
+        results = [
+            Result.load(level, load_responses=load_responses)
+            for level in folder.iterdir()
+            if level.is_dir()
+        ]
+        if not results:
+            raise ValueError(f"No results found in {folder}")
+        by_clients = {result.clients: result for result in results}
+        return LoadTestResult(
+            results={clients: by_clients[clients] for clients in sorted(by_clients)},
+            test_name=test_name or folder.name,
+            output_path=folder,
+        )
+
+    def _repr_html_(self) -> str:
+        from ._html import load_test_table
+
+        return load_test_table(self)
+
+
+@dataclass
+class LoadTest:
+    """A run at each of several numbers of clients.
+
+    Attributes:
+        endpoint: where to send.
+        payload: what to send.
+        sequence_of_clients: the numbers of clients.
+        min_requests_per_client: requests that each client sends at least.
+        min_requests_per_run: requests that all clients of a run send together at least.
+        run_duration: seconds, or a timedelta, for which each run sends, instead of a number of requests.
+        low_memory: keep no responses in memory; needs `output_path`.
+        progress_bar_stats: what to show of a run under way, as for `Runner`.
+        output_path: the folder in which the test's own is made; nothing is written without it.
+        tokenizer: counts tokens where the server reports none.
+        test_name: by default the local time.
+        callbacks: what is called before and after runs and requests.
+        settings: any other setting of the runs, as for `Runner`.
+    """
+
+    endpoint: Any
+    payload: dict[str, Any] | list[dict[str, Any]]
+    sequence_of_clients: list[int]
+    min_requests_per_client: int = 1
+    min_requests_per_run: int = 10
+    run_duration: int | float | timedelta | None = None
+    low_memory: bool = False
+    progress_bar_stats: dict[str, Any] | None = None
+    output_path: AnyPath | None = None
+    tokenizer: Any = None
+    test_name: str | None = None
+    callbacks: list[Any] | None = None
+    settings: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self._test_name = self.test_name or _default_name()
+
+    def _get_n_requests(self, clients: int) -> int:
+        if clients * self.min_requests_per_client < self.min_requests_per_run:
+            return ceil(self.min_requests_per_run / clients)
+        return int(self.min_requests_per_client)
+
+    async def run(self, output_path: AnyPath | None = None) -> LoadTestResult:
+        """Carries the test out, from level to level. Ctrl-C ends it: what was measured is kept.
+
+        Args:
+            output_path: the folder in which the test's own is made, by default the test's
+                `output_path`. Each level has a folder in that, like `00008-clients`.
+        """
+        folder = ensure_path(output_path or self.output_path)
+        if folder is not None:
+            folder = folder / self._test_name
+        runner = Runner(
+            endpoint=self.endpoint,
+            tokenizer=self.tokenizer,
+            output_path=folder,
+            settings=self.settings,
+        )
+        self._results: list[Result] = []
+        for clients in self.sequence_of_clients:
+            amount: dict[str, Any] = {"run_duration": self.run_duration}
+            if self.run_duration is None:
+                amount = {"n_requests": self._get_n_requests(clients)}
+            result = await runner.run(
+                payload=self.payload,
+                clients=clients,
+                run_name=f"{clients:05d}-clients",
+                callbacks=self.callbacks,
+                low_memory=self.low_memory,
+                progress_bar_stats=self.progress_bar_stats,
+                **amount,
+            )
+            self._results.append(result)
+            if result.stats.get("interrupted") is True:
+                break
+        return LoadTestResult(
+            results={result.clients: result for result in self._results},
+            test_name=self._test_name,
+            output_path=folder,
+        )
+
+
+@dataclass
+class LatencyHeatmap:
+    """Latency by the lengths of prompt and output: every combination of some of each.
+
+    Attributes:
+        endpoint: where to send.
+        source_file: a text file from which prompts are taken.
+        clients: how many requests are in flight at a time.
+        output_path: the run's folder; nothing is written without it.
+        input_lengths: tokens of the prompts, by the tokenizer.
+        output_lengths: the most tokens of the outputs.
+        requests_per_combination: requests for each combination.
+        create_payload_fn: makes a payload of a text; by default the endpoint's `create_payload`.
+        create_payload_kwargs: further arguments of it.
+        tokenizer: counts the tokens of prompts, and of responses where the server reports none.
+    """
+
+    endpoint: Any
+    source_file: AnyPath
+    clients: int = 4
+    output_path: AnyPath | None = None
+    input_lengths: list[int] = field(default_factory=lambda: [10, 50, 200, 500])
+    output_lengths: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
+    requests_per_combination: int = 1
+    create_payload_fn: Callable[..., Any] | None = None
+    create_payload_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    tokenizer: Any = None
+
+    def __post_init__(self) -> None:
+        prompts = CreatePromptCollection(
+            requests_per_combination=self.requests_per_combination,
+            input_lengths=self.input_lengths,
+            output_lengths=self.output_lengths,
+            source_file=ensure_path(self.source_file),
+            tokenizer=self.tokenizer,
+        )
+        self.create_payload_fn = self.create_payload_fn or self.endpoint.create_payload
+        create = self.create_payload_fn
+        assert create is not None
+        self.payload = [
+            create(text, max_tokens=length, **self.create_payload_kwargs)
+            for text, length in prompts.create_collection()
+        ]
+        self._runner = Runner(
+            endpoint=self.endpoint,
+            output_path=ensure_path(self.output_path),
+            tokenizer=self.tokenizer,
+        )
+        # All clients together, whatever their number.
+        self._runner._sends_each_once = True  # pyright: ignore[reportPrivateUsage]
+        self._results: Result | None = None
+
+    async def run(self, output_path: AnyPath | None = None) -> Result:
+        """Sends each combination, all clients together, and gives the result.
+
+        Args:
+            output_path: the run's own folder, by default that of the heatmap.
+        """
+        folder = ensure_path(output_path or self.output_path)
+        self._results = await self._runner.run(
+            payload=self.payload,
+            clients=min(self.clients, len(self.payload)),
+            n_requests=ceil(len(self.payload) / self.clients),
+            output_path=folder,
+        )
+        return self._results
+
+    def plot_heatmaps(
+        self, n_bins_x: int | None, n_bins_y: int | None, show: bool = True
+    ) -> tuple[Any, Any]:
+        """Draws TTFT and TTLT by the numbers of input and output tokens.
+
+        Raises:
+            ValueError: if it has not run yet.
+        """
+        if not self._results:
+            raise ValueError("No results to plot")
+        first, last = (
+            plot_heatmap(
+                self._results, dimension, n_bins_x=n_bins_x, n_bins_y=n_bins_y, show_scatter=True
+            )
+            for dimension in ("time_to_first_token", "time_to_last_token")
+        )
+        if show:
+            first.show()
+            last.show()
+        return first, last
+
+
+@dataclass(repr=False)
+class AbTestResult:
+    """The outcome of a test by blocks.
+
+    Attributes:
+        comparisons: each variant against the first one: the means, the difference as a share, the
+            interval that holds at every look, and the answer.
+        blocks: the runs in their order.
+        text: the test as the command line prints it.
+        output_path: the test's folder.
+        warnings: what was found wrong.
+    """
+
+    comparisons: list[dict[str, Any]]
+    blocks: list[Result]
+    text: str
+    output_path: str | None
+    warnings: list[str]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"AbTestResult(comparisons={self.comparisons!r}, blocks={len(self.blocks)})"
+
+    def _repr_html_(self) -> str:
+        from ._html import text_block
+
+        return text_block(self.text)
+
+
+@dataclass
+class AbTest:
+    """Two or more variants, compared by alternating runs until the answer is known.
+
+    A round has one run (a block) of each variant, in an order drawn anew, so that a drift of machine,
+    network or provider is in all of them alike. Looking while it goes on is accounted for.
+
+    Attributes:
+        variants: runners by name; the first one is what the others are compared with. Each has its
+            payload, and the requests of a block in `n_requests` or `run_duration`.
+        metric: the figure of a block that decides, like `ttft-p50` or `output_tps`.
+        alpha: the probability of error.
+        margin: a difference that does not matter, as a share.
+        max_rounds: rounds after which the test ends without an answer.
+        max_duration: seconds after which it does.
+        max_requests: requests after which it does.
+        seed: decides the order of the blocks.
+        output_path: the folder in which the test's own is made; nothing is written without it.
+        test_name: by default the local time.
+    """
+
+    variants: dict[str, Runner]
+    metric: str = "ttft-p50"
+    alpha: float = 0.05
+    margin: float = 0.05
+    max_rounds: int = 200
+    max_duration: float | None = None
+    max_requests: int | None = None
+    seed: int = 0
+    output_path: AnyPath | None = None
+    test_name: str | None = None
+
+    async def run(self) -> AbTestResult:
+        """Carries the test out. Hooks before and after runs are not called.
+
+        Raises:
+            ValueError: if a setting cannot be used.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        parts = [self._part(runner, loop) for runner in self.variants.values()]
+        experiment = {
+            "names": list(self.variants),
+            "metric": self.metric,
+            "alpha": self.alpha,
+            "margin": self.margin,
+            "max_rounds": self.max_rounds,
+            "max_duration": self.max_duration,
+            "max_requests": self.max_requests,
+            "seed": self.seed,
+            "output_path": None if self.output_path is None else str(self.output_path),
+            "test_name": self.test_name,
+        }
+        settings = {**json.loads(parts[0][0]), "experiment": experiment}
+        parts[0] = (json.dumps(settings), *parts[0][1:])
+        data, more = await carry_out("ab_test", parts, None, None)
+        blocks = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
+        for warning in more["warnings"]:
+            logger.warning("%s", warning)
+        return AbTestResult(
+            comparisons=more["comparisons"],
+            blocks=blocks,
+            text=more["text"],
+            output_path=more["output_path"],
+            warnings=more["warnings"],
+        )
+
+    @staticmethod
+    def _part(runner: Runner, loop: Any) -> tuple[Any, ...]:
+        run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
+        run.output_path = None
+        return run._part(loop)  # pyright: ignore[reportPrivateUsage]
