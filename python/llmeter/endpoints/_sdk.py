@@ -35,6 +35,9 @@ _SECRET_WORDS = ("key", "token", "secret", "auth", "sig", "pass", "cred", "code"
 _UNSAVED = ("unsaved_headers", "unsaved_query")
 _TIMEOUTS = ("connect", "read", "write", "pool")
 
+SDK_TIMEOUT = {"connect": 5.0, "read": 600, "write": 600, "pool": 600}
+"""The timeouts of clients by default."""
+
 _said: set[str] = set()
 
 
@@ -160,7 +163,7 @@ def saved_extras(settings: Mapping[str, Any]) -> dict[str, Any]:
         if not any(word in name.lower() for word in _SECRET_WORDS)
     }
     extras = {
-        "timeout": saved_timeout(settings.get("timeout")),
+        "timeout": saved_timeout(settings.get("timeout", SDK_TIMEOUT)),
         "default_headers": kept_headers,
         "default_query": kept_query,
         "unsaved_headers": sorted(headers.keys() - kept_headers.keys()),
