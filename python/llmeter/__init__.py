@@ -40,7 +40,18 @@ _PLACES = {
     "simulate": "simulation",
 }
 
-__all__ = ["__version__", *_PLACES]
+__all__ = [
+    "AbTest",
+    "Comparison",
+    "LatencyHeatmap",
+    "LoadTest",
+    "LoadTestResult",
+    "Result",
+    "Runner",
+    "__version__",
+    "compare",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

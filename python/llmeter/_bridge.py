@@ -7,11 +7,12 @@ import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from .endpoints import _native
 from .endpoints._response import InvocationResponse
-from .serialization import bytes_decoder, dump_object, json_default
+from .serialization import CLASS, STATE, bytes_decoder, dump_object, json_default
 from .tokenizers import DummyTokenizer
 
 if TYPE_CHECKING:
@@ -23,18 +24,22 @@ Hook = Callable[[str], Awaitable[str]]
 
 # Of these, the core has its own.
 _NATIVE_DIMENSIONS = ("InputTokens", "OutputTokens", "EndpointTime")
+_FIELDS = frozenset(one.name for one in fields(InvocationResponse))
 _HOOKS = ("before_run", "before_invoke", "after_invoke", "after_run")
 
 
 def saved_form(part: Any) -> str:
     """The saved form of a part as JSON; of one that cannot be saved only its class."""
     try:
-        return json.dumps(dump_object(part), default=json_default)
+        saved = dump_object(part)
+        if not isinstance(saved[STATE], dict):
+            raise TypeError(f"its state is no dict but {type(saved[STATE]).__name__}")
+        return json.dumps(saved, default=json_default)
     except Exception as error:
         logger.debug("%s has no saved form: %s", type(part).__name__, error)
         cls = type(part)
         name = f"{cls.__module__}.{cls.__qualname__}"
-        return json.dumps({"__llmeter_class__": name, "__llmeter_state__": {}})
+        return json.dumps({CLASS: name, STATE: {}})
 
 
 # Endpoints
@@ -77,7 +82,7 @@ def response_line(response: Any) -> str:
     values = {
         name: value
         for name, value in given.items()
-        if value is not None and not name.startswith("_")
+        if value is not None and name in _FIELDS
     }
     if "error" in values:
         values["error"] = str(values["error"])
@@ -112,8 +117,15 @@ class PythonCallback:
         self.after_invoke: Hook | None = None
 
 
-def callback_parts(callbacks: Sequence[Any]) -> list[str | PythonCallback]:
-    """Callbacks for the core. Those of Python that stand together are called together."""
+Extras = dict[str, dict[str, Any]]
+"""By a response's id, the attributes that callbacks gave it beside its fields."""
+
+
+def callback_parts(callbacks: Sequence[Any], extras: Extras) -> list[str | PythonCallback]:
+    """Callbacks for the core. Those of Python that stand together are called together.
+
+    Attributes that they give responses beside their fields are kept in `extras`: no line has them.
+    """
     parts: list[str | PythonCallback] = []
     group: list[Any] = []
     head: PythonCallback | None = None
@@ -129,7 +141,7 @@ def callback_parts(callbacks: Sequence[Any]) -> list[str | PythonCallback]:
             head = part
             group = [callback]
         head.before_invoke = _before_invoke(_hooks(group, "before_invoke"))
-        head.after_invoke = _after_invoke(_hooks(group, "after_invoke"))
+        head.after_invoke = _after_invoke(_hooks(group, "after_invoke"), extras)
     return parts
 
 
@@ -172,14 +184,20 @@ def _before_invoke(hooks: list[Callable[..., Any]]) -> Hook | None:
     return before_invoke
 
 
-def _after_invoke(hooks: list[Callable[..., Any]]) -> Hook | None:
+def _after_invoke(hooks: list[Callable[..., Any]], extras: Extras) -> Hook | None:
     if not hooks:
         return None
 
     async def after_invoke(line: str) -> str:
         response = InvocationResponse.from_json(line)
+        if extra := extras.pop(response.id or "", None):
+            # Of callbacks before those that only the core has.
+            vars(response).update(extra)
         for hook in hooks:
             await call(hook, response)
+        if len(vars(response)) > len(_FIELDS):
+            extra = {name: value for name, value in vars(response).items() if name not in _FIELDS}
+            extras[response.id or ""] = extra
         return response_line(response)
 
     return after_invoke

@@ -41,20 +41,27 @@ def _read(response: InvocationResponse) -> None:
     """Fills a response, which is no lazy one any more."""
     values = object.__getattribute__(response, "__dict__")
     if _SOURCE in values:
-        data, index = values[_SOURCE]
+        data, index, extras = values[_SOURCE]
         # Only then, so that a line that cannot be read is tried again.
         read = InvocationResponse.from_json(data.line(index))
         del values[_SOURCE]
         values.update(vars(read))
+        values.update(extras.get(read.id or "", {}))
     object.__setattr__(response, "__class__", InvocationResponse)
 
 
-def responses_of(data: RunData) -> list[InvocationResponse]:
-    """The responses of a result, none of which is read yet."""
+def responses_of(
+    data: RunData, extras: dict[str, dict[str, Any]] | None = None
+) -> list[InvocationResponse]:
+    """The responses of a result, none of which is read yet.
+
+    `extras` are further attributes of responses by their ids.
+    """
+    extras = extras or {}
     responses: list[InvocationResponse] = []
     for index in range(len(data)):
         response = object.__new__(_LazyResponse)
-        object.__getattribute__(response, "__dict__")[_SOURCE] = (data, index)
+        object.__getattribute__(response, "__dict__")[_SOURCE] = (data, index, extras)
         responses.append(response)
     return responses
 

@@ -200,7 +200,7 @@ class LoadTest:
                 **amount,
             )
             self._results.append(result)
-            if result.stats.get("interrupted"):
+            if result.stats.get("interrupted") is True:
                 break
         return LoadTestResult(
             results={result.clients: result for result in self._results},
@@ -257,6 +257,8 @@ class LatencyHeatmap:
             output_path=ensure_path(self.output_path),
             tokenizer=self.tokenizer,
         )
+        # All clients together, whatever their number.
+        self._runner._sends_each_once = True  # pyright: ignore[reportPrivateUsage]
         self._results: Result | None = None
 
     async def run(self, output_path: AnyPath | None = None) -> Result:
@@ -266,14 +268,12 @@ class LatencyHeatmap:
             output_path: the run's own folder, by default that of the heatmap.
         """
         folder = ensure_path(output_path or self.output_path)
-        run = self._runner._prepare_run(  # pyright: ignore[reportPrivateUsage]
+        self._results = await self._runner.run(
             payload=self.payload,
             clients=min(self.clients, len(self.payload)),
             n_requests=ceil(len(self.payload) / self.clients),
             output_path=folder,
         )
-        run._sends_each_once = True  # pyright: ignore[reportPrivateUsage]
-        self._results = await self._runner._carry_out(run)  # pyright: ignore[reportPrivateUsage]
         return self._results
 
     def plot_heatmaps(
@@ -385,7 +385,7 @@ class AbTest:
         }
         settings = {**json.loads(parts[0][0]), "experiment": experiment}
         parts[0] = (json.dumps(settings), *parts[0][1:])
-        data, more = await carry_out("ab_test", parts, None, lambda _: None)
+        data, more = await carry_out("ab_test", parts, None, None)
         blocks = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
         for warning in more["warnings"]:
             logger.warning("%s", warning)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
-from .utils import AnyPath, ensure_path, summary_stats_from_list
+from .utils import AnyPath, ensure_path
 
 if TYPE_CHECKING:
     import pandas
@@ -72,13 +72,13 @@ class Result:
         self._data: RunData | None = None
 
     @classmethod
-    def _of_data(cls, data: RunData) -> Result:
+    def _of_data(cls, data: RunData, extras: dict[str, Any] | None = None) -> Result:
         """The result that the core has."""
         summary: dict[str, Any] = json.loads(data.summary())
         restore_dataclass_types(cls, summary)
         if summary.get("output_path") is not None:
             summary["output_path"] = ensure_path(summary["output_path"])
-        result = cls(responses=_lazy.responses_of(data), **summary)
+        result = cls(responses=_lazy.responses_of(data, extras), **summary)
         result._data = data
         result._preloaded_stats = result._stats_of(data)
         return result
@@ -90,14 +90,15 @@ class Result:
         """The result as the core works with it, with what Python changed of it."""
         from . import _core
 
-        contributed = json.dumps(self._contributed_stats, default=json_default)
+        known = self._preloaded_stats or {}
+        errors = {key: known[key] for key in ("callback_errors",) if key in known}
+        contributed = json.dumps({**errors, **self._contributed_stats}, default=json_default)
         if self._data is not None and (
             _lazy.are_unread(self.responses, self._data) or not self.responses
         ):
             self._data.update(self.to_json(), contributed)
             return self._data
         lines = [response.to_json() for response in self.responses]
-        known = self._preloaded_stats or {}
         names = {field.name for field in fields(self)}
         stats = {key: value for key, value in known.items() if key not in names}
         data = _core.result_from_lines(
@@ -200,7 +201,10 @@ class Result:
         """
         from . import _core
 
-        data = _core.load_result(str(result_path), load_responses)
+        try:
+            data = _core.load_result(str(result_path), load_responses)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}: there is no data to recover") from None
         for warning in data.warnings():
             logger.warning("%s", warning)
         return cls._of_data(data)
@@ -315,31 +319,41 @@ class Result:
         return result_table(self)
 
 
-def _get_run_stats(results: Result) -> dict[str, Any]:
-    """The statistics of a result that are not of one metric."""
-    stats = Result._compute_stats(results)  # pyright: ignore[reportPrivateUsage]
-    names = (
-        "failed_requests",
-        "failed_requests_rate",
-        "requests_per_minute",
-        "total_input_tokens",
-        "total_output_tokens",
-        "total_cached_input_tokens",
-        "total_reasoning_output_tokens",
-        "average_input_tokens_per_minute",
-        "average_output_tokens_per_minute",
-    )
-    return {name: stats.get(name) for name in names}
+# Names of 0.2.0 that scripts may have imported.
+
+_RUN_STATS = (
+    "failed_requests",
+    "failed_requests_rate",
+    "requests_per_minute",
+    "total_input_tokens",
+    "total_output_tokens",
+    "total_cached_input_tokens",
+    "total_reasoning_output_tokens",
+    "average_input_tokens_per_minute",
+    "average_output_tokens_per_minute",
+)
 
 
-def _get_stats_from_results(results: Any, metrics: Sequence[str]) -> dict[str, Any]:
-    """Average and percentiles of fields of the responses that succeeded."""
-    responses = results if isinstance(results, list) else results.responses
-    succeeded = [response for response in responses if not response.error]
-    columns = {
-        metric: [getattr(response, metric, None) for response in succeeded] for metric in metrics
-    }
+def _get_stats_from_results(  # pyright: ignore[reportUnusedFunction]
+    results: Result | Sequence[InvocationResponse | dict[str, Any]], metrics: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Average and percentiles of some metrics."""
+    from . import _core
+
+    responses = results.responses if isinstance(results, Result) else results
+    lines = [
+        json.dumps(one, default=json_default) if isinstance(one, dict) else one.to_json()
+        for one in responses
+    ]
+    stats: dict[str, Any] = json.loads(_core.stats(lines, "{}"))
+    names = ("average", "p50", "p90", "p99")
     return {
-        metric: summary_stats_from_list([value for value in column if value is not None])
-        for metric, column in columns.items()
+        metric: {name: stats[key] for name in names if (key := f"{metric}-{name}") in stats}
+        for metric in metrics
     }
+
+
+def _get_run_stats(results: Result) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    """Counts and rates of a run."""
+    stats = Result._compute_stats(results)  # pyright: ignore[reportPrivateUsage]
+    return {name: stats.get(name) for name in _RUN_STATS}

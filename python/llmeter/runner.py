@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _bridge
 from .prompt_utils import load_payloads, save_payloads
@@ -173,6 +174,7 @@ class _Run(_RunConfig):
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
         self._validate_and_prepare_payload()
         self._responses: list[InvocationResponse] = []
+        self._extras: _bridge.Extras = {}
         self._name_is_free = False
         self._sends_each_once = False
         self._partial: Result | None = None
@@ -231,7 +233,7 @@ class _Run(_RunConfig):
             json.dumps(self._settings(), default=json_default),
             _bridge.endpoint_part(self._endpoint, loop),
             json.dumps(self.payload, default=json_default),
-            _bridge.callback_parts(self.callbacks or []),
+            _bridge.callback_parts(self.callbacks or [], self._extras),
             _bridge.tokenizer_part(self._tokenizer),
         )
 
@@ -257,7 +259,7 @@ class _Run(_RunConfig):
         self._partial = self._result(data[0])
 
     def _result(self, data: RunData) -> Result:
-        result = Result._of_data(data)  # pyright: ignore[reportPrivateUsage]
+        result = Result._of_data(data, self._extras)  # pyright: ignore[reportPrivateUsage]
         for key, value in result.stats.items():
             # As the callback that has the prices does it.
             if key.startswith("cost_") and isinstance(value, (int, float)):
@@ -300,10 +302,10 @@ class _Run(_RunConfig):
 
 
 async def carry_out(
-    kind: Any,
+    kind: Literal["run", "ab_test"],
     parts: list[Any],
-    on_progress: Any,
-    on_cancel: Any,
+    on_progress: Callable[[str], object] | None,
+    on_cancel: Callable[[list[RunData]], object] | None,
 ) -> tuple[list[RunData], Any]:
     """Has the core carry out a run or an experiment, and waits for it.
 
@@ -336,7 +338,8 @@ async def carry_out(
             handle.stop()
             try:
                 data, _ = await asyncio.shield(done)
-                on_cancel(data)
+                if on_cancel is not None:
+                    on_cancel(data)
             except asyncio.CancelledError:
                 handle.abort()
             except Exception as error:
@@ -438,6 +441,7 @@ class Runner(_RunConfig):
         self, disable_per_client_progress_bar: bool, disable_clients_progress_bar: bool
     ) -> None:
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
+        self._sends_each_once = False
         self.last_result: Result | None = None
         """The result of the last run, also of one whose task was cancelled."""
 
@@ -450,7 +454,7 @@ class Runner(_RunConfig):
         elif given.get("n_requests") is not None and "run_duration" not in given:
             params["run_duration"] = None
         params.update(given)
-        params["run_name"] = given.get("run_name") or f"{datetime.now():%Y%m%d-%H%M}"
+        params["run_name"] = given.get("run_name", f"{datetime.now():%Y%m%d-%H%M}")
         folder = ensure_path(self.output_path)
         if folder is not None and given.get("output_path") is None:
             params["output_path"] = folder / params["run_name"]
@@ -461,6 +465,7 @@ class Runner(_RunConfig):
             raise ValueError("Number of clients must be a positive integer")
         run = _Run(**params)
         is_named = given.get("run_name") is not None
+        run._sends_each_once = self._sends_each_once  # pyright: ignore[reportPrivateUsage]
         run._name_is_free = not is_named and given.get("output_path") is None  # pyright: ignore[reportPrivateUsage]
         return run
 

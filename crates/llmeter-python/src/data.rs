@@ -88,10 +88,16 @@ impl RunData {
     /// Takes over what Python made of the summary, and the statistics that callbacks contributed.
     fn update(&self, py: Python<'_>, summary: &str, contributed: &str) -> PyResult<()> {
         let summary: RunSummary = serde_json::from_str(summary).map_err(refused("summary"))?;
-        let stats: Map<String, Value> =
+        let mut stats: Map<String, Value> =
             serde_json::from_str(contributed).map_err(refused("stats"))?;
+        let errors = stats.remove("callback_errors");
+        let errors = errors.map(serde_json::from_value).transpose();
+        let errors = errors.map_err(refused("callback_errors"))?;
         self.with(py, |result| {
             result.summary = summary;
+            if let Some(errors) = errors {
+                result.callback_errors = errors;
+            }
             let (numbers, others) = stats
                 .into_iter()
                 .partition::<Map<_, _>, _>(|(_, value)| value.is_number());

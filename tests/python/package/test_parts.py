@@ -178,3 +178,12 @@ def test_a_tokenizer_of_ones_own_counts(wait):
     result = wait(runner.run())
     assert result.responses[0].num_tokens_input == 4
     assert "Letters" in result.responses[0].num_tokens_output_source
+
+
+def test_attributes_of_ones_own_stay_on_the_responses_of_a_run(endpoint, payload, wait):
+    class Noting(Callback):
+        async def after_invoke(self, response):
+            response.my_note = ("not", "JSON", response.num_tokens_output)
+
+    result = wait(Runner(endpoint, payload=payload, callbacks=[Noting()]).run(n_requests=2))
+    assert [one.my_note for one in result.responses] == [("not", "JSON", 12)] * 2

@@ -36,7 +36,9 @@ pub(super) fn assemble(
     } = form;
     let [first, first_answer, last] = builder.times();
     let succeeded = builder.error.is_none();
-    let prompt = prepared.prompt.as_deref();
+    let own = builder.own.as_ref();
+    let own_prompt = own.and_then(|own| own.response.input_prompt.clone());
+    let prompt = own_prompt.as_deref().or(prepared.prompt.as_deref());
     let texts = [&*builder.reasoning, &builder.text, &builder.tool_calls];
     let CheckedUsage {
         usage,
