@@ -223,9 +223,7 @@ class CreatePromptCollection:
         return random.sample(pairs, k=len(pairs))
 
     def _generate_samples(self) -> None:
-        self._samples = [
-            self._generate_sample(self.source_file, length) for length in self.input_lengths
-        ]
+        self._samples = [self._generate_sample(self.source_file, length) for length in self.input_lengths]
 
     def _generate_sample(self, source_file: AnyPath, sample_size: int) -> str:
         tokens: list[Any] = []

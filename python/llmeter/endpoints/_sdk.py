@@ -154,9 +154,7 @@ def _say_once(client: str) -> None:
 def saved_extras(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Timeout, headers and query as they are saved. Of what may be a secret only the name is."""
     headers, query = settings.get("default_headers") or {}, settings.get("default_query") or {}
-    kept_headers = {
-        name: value for name, value in headers.items() if name.lower() in _HARMLESS_HEADERS
-    }
+    kept_headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS_HEADERS}
     kept_query = {
         name: value
         for name, value in query.items()
