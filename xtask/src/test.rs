@@ -165,3 +165,38 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Other features make another build of a crate, and of all that depend on it.
+    #[test]
+    fn commands_and_tests_share_their_builds() {
+        let root = workspace_root().unwrap();
+        let built = |of: &[&str]| -> BTreeSet<String> {
+            let output = cargo(&root)
+                .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
+                .args(["--format", "{p} {f}", "--prefix", "none", "--no-dedupe"])
+                .args(of)
+                .output()
+                .unwrap();
+            let [out, err] =
+                [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+            assert!(output.status.success(), "{err}");
+            let lines = out.lines().map(|line| line.trim_end_matches(" (*)"));
+            lines.map(str::to_owned).collect()
+        };
+        let of_all = built(&["--workspace"]);
+        let alone: Vec<_> = built(&["--package", "xtask"])
+            .difference(&of_all)
+            .cloned()
+            .collect();
+        assert!(
+            alone.is_empty(),
+            "xtask's own: {alone:?}; name the features of the whole workspace in xtask/Cargo.toml"
+        );
+    }
+}

@@ -66,7 +66,7 @@ pub(super) fn plan_rows(test: &AbResult) -> Vec<[String; 2]> {
         row("error rate of an answer (alpha)", plan.alpha.to_string()),
         row(
             "difference that does not matter (margin)",
-            percent(plan.margin),
+            format!("±{} %", figure(plan.margin * 100.0)),
         ),
         row("rounds at most", figure(plan.max_rounds as f64)),
         row("rounds carried out", figure(test.rounds.len() as f64)),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::thin::ranks;
+use super::ticks::{log_seconds, round_step};
 use super::{Figure, Values, numbers, plain_layout, seconds_axis, share_axis, styled, text, with};
 
 /// Bins of a histogram, about.
@@ -49,12 +50,7 @@ pub fn histogram(all: &[Values]) -> Figure {
     });
     let mut x = seconds_axis(&what);
     if is_wide {
-        let ticks = log_ticks(edges[0], edges[edges.len() - 1]);
-        let texts: Vec<_> = ticks.iter().map(|tick| short_seconds(*tick)).collect();
-        x = with(
-            x,
-            json!({"type": "log", "tickvals": ticks, "ticktext": texts, "tickangle": 0}),
-        );
+        x = log_seconds(x, edges[0], edges[edges.len() - 1]);
     }
     let y = with(
         share_axis("Share of values"),
@@ -166,47 +162,6 @@ fn titles(all: &[Values]) -> (String, String) {
     }
 }
 
-/// Round values on a logarithmic axis, as many as have room for their names.
-fn log_ticks(low: f64, high: f64) -> Vec<f64> {
-    const MAX: usize = 6;
-    let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-    let ticks = |steps: &[f64]| -> Vec<f64> {
-        let of_power = |power: i32| steps.iter().map(move |step| step * 10_f64.powi(power));
-        let all = powers.clone().flat_map(of_power);
-        all.filter(|tick| (low..=high).contains(tick)).collect()
-    };
-    for steps in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
-        let ticks = ticks(steps);
-        if ticks.len() <= MAX {
-            return ticks;
-        }
-    }
-    let ticks = ticks(&[1.0]);
-    let step = ticks.len().div_ceil(MAX);
-    ticks.into_iter().step_by(step).collect()
-}
-
-/// A round time in the shortest form: `200ms`.
-fn short_seconds(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        size if size < 0.999e-3 => (seconds * 1e6, "µs"),
-        size if size < 0.999 => (seconds * 1e3, "ms"),
-        _ => (seconds, "s"),
-    };
-    let value = (value * 1e3).round() / 1e3;
-    format!("{value}{unit}")
-}
-
-/// A step of 1, 2 or 5 times a power of ten, at least as large as `min`.
-pub(super) fn round_step(min: f64) -> f64 {
-    let power = 10_f64.powf(min.log10().floor());
-    [1.0, 2.0, 5.0]
-        .into_iter()
-        .map(|factor| factor * power)
-        .find(|step| *step >= min)
-        .unwrap_or(10.0 * power)
-}
-
 /// The edges of bins over the values of all runs.
 fn edges(all: &[Values]) -> Vec<f64> {
     let over =
@@ -234,24 +189,4 @@ fn edges(all: &[Values]) -> Vec<f64> {
     let first = (min / width).floor();
     let count = ((max / width).floor() - first) as usize + 1;
     (0..=count).map(|at| (first + at as f64) * width).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_of_a_logarithmic_axis_are_round_and_few() {
-        assert_eq!(log_ticks(0.15, 2.6), [0.2, 0.5, 1.0, 2.0]);
-        let names: Vec<_> = log_ticks(0.15, 2.6)
-            .into_iter()
-            .map(short_seconds)
-            .collect();
-        assert_eq!(names, ["200ms", "500ms", "1s", "2s"]);
-        for (low, high) in [(1e-6, 1e3), (1e-3, 1.0), (0.03, 60.0)] {
-            let ticks = log_ticks(low, high);
-            assert!((2..=6).contains(&ticks.len()), "{ticks:?}");
-        }
-        assert_eq!(short_seconds(2e-5), "20µs");
-    }
 }

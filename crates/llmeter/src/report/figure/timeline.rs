@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::distribution::round_step;
+use super::ticks::round_step;
 use super::{
     Figure, PALETTE, Series, layout, number_axis, numbered, numbers, seconds_axis, styled, text,
     with,

@@ -1,6 +1,6 @@
 //! The reports of experiments.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, run};
 use crate::RunResult;
@@ -322,17 +322,7 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
         .collect();
     levels.sort_unstable();
     levels.dedup();
-    let values = figure
-        .data()
-        .iter()
-        .filter_map(|trace| trace["y"].as_array())
-        .flatten();
-    let values = values
-        .filter_map(serde_json::Value::as_f64)
-        .filter(|value| *value > 0.0);
-    let (min, max) = values.fold((f64::INFINITY, 0.0_f64), |(min, max), y| {
-        (min.min(y), max.max(y))
-    });
+    let (min, max) = range_of(&figure);
     let ticks = json!({"tickvals": levels, "tickformat": "d", "tickangle": 0});
     let mut figure = figure.refined("xaxis", ticks);
     // The Python package's axes have the unit in their title, and shares without one.
@@ -340,6 +330,9 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
     let title = title.unwrap_or_default().to_owned();
     if let Some(what) = title.strip_suffix(" (s)") {
         figure = figure.refined("yaxis", figure::seconds_axis(what));
+        return figure.refined("yaxis", figure::log_seconds(json!({}), min, max));
+    } else if figure.layout()["yaxis"]["ticksuffix"] == "s" {
+        return figure.refined("yaxis", figure::log_seconds(json!({}), min, max));
     } else if title == "Error rate" {
         figure = figure.refined("yaxis", figure::share_axis(&title));
     }
@@ -347,6 +340,27 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
         true => figure.refined("yaxis", json!({"dtick": "D2", "tickformat": "~s"})),
         false => figure,
     }
+}
+
+/// The smallest and the largest value above 0 on the vertical axis.
+fn range_of(figure: &Figure) -> (f64, f64) {
+    fn widen(range: &mut (f64, f64), value: &Value) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| widen(range, value)),
+            value => {
+                if let Some(value) = value.as_f64().filter(|value| *value > 0.0) {
+                    *range = (range.0.min(value), range.1.max(value));
+                }
+            }
+        }
+    }
+    let mut range = (f64::INFINITY, 0.0);
+    for trace in figure.data() {
+        for key in ["y", "lowerfence", "upperfence"] {
+            widen(&mut range, &trace[key]);
+        }
+    }
+    range
 }
 
 fn lengths_table(
