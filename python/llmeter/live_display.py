@@ -176,8 +176,7 @@ def _table(groups: Mapping[str, list[tuple[str, str]]], prefix: str) -> str:
     rows: list[str] = []
     for index in range(max(len(figures) for figures in groups.values())):
         cells = (
-            _cell(*figures[index]) if index < len(figures) else "<td></td>"
-            for figures in groups.values()
+            _cell(*figures[index]) if index < len(figures) else "<td></td>" for figures in groups.values()
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     before = f"<code style='font-size:12px'>{html.escape(prefix)}</code><br>" if prefix else ""

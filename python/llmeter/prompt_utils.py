@@ -57,6 +57,8 @@ _MIME_BY_EXTENSION = {
     ".wav": "audio/wav",
     ".ogg": "audio/ogg",
 }
+# What puremagic calls otherwise, in some of its versions.
+_MIME_ALIASES = {"audio/wave": "audio/wav", "audio/mp3": "audio/mpeg", "image/jpg": "image/jpeg"}
 
 
 def __getattr__(name: str) -> Any:
@@ -93,9 +95,10 @@ def detect_format_from_extension(file_path: AnyPath) -> str | None:
 def detect_format_from_bytes(content: bytes) -> str | None:
     """The MIME type that content tells; `None` without the package puremagic or if it is unknown."""
     try:
-        return _puremagic().from_string(content, mime=True) or None
+        found = _puremagic().from_string(content, mime=True)
     except Exception:
         return None
+    return _MIME_ALIASES.get(found, found) or None
 
 
 def detect_format_from_file(file_path: AnyPath) -> str | None:
@@ -104,8 +107,8 @@ def detect_format_from_file(file_path: AnyPath) -> str | None:
         matches = _puremagic().magic_file(file_path)
     except Exception:
         matches = []
-    found = getattr(matches[0], "mime_type", None) if matches else None
-    return found or detect_format_from_extension(file_path)
+    found = getattr(matches[0], "mime_type", "") if matches else ""
+    return _MIME_ALIASES.get(found, found) or detect_format_from_extension(file_path)
 
 
 def detect_format(content: bytes | None = None, file_path: AnyPath | None = None) -> str | None:
@@ -220,9 +223,7 @@ class CreatePromptCollection:
         return random.sample(pairs, k=len(pairs))
 
     def _generate_samples(self) -> None:
-        self._samples = [
-            self._generate_sample(self.source_file, length) for length in self.input_lengths
-        ]
+        self._samples = [self._generate_sample(self.source_file, length) for length in self.input_lengths]
 
     def _generate_sample(self, source_file: AnyPath, sample_size: int) -> str:
         tokens: list[Any] = []

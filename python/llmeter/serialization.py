@@ -238,7 +238,7 @@ def dump_object(obj: Any) -> dict[str, Any]:
             state = {}
     elif (foreign := _foreign_name(cls.__module__)) and hasattr(obj, foreign):
         state = {foreign: getattr(obj, foreign)}
-    elif dataclasses.is_dataclass(obj):
+    elif dataclasses.is_dataclass(obj) and not isinstance(obj, type):
         state = dataclasses.asdict(obj)
     else:
         attributes: dict[str, Any] = getattr(obj, "__dict__", {})
@@ -267,7 +267,7 @@ def load_object(data: dict[str, Any]) -> Any:
     return obj
 
 
-def _find_class(path: str) -> type[Any]:
+def _find_class(path: str) -> Any:
     """The class of a path, whose module is imported only if that is allowed."""
     parts = path.split(".")
     for end in range(len(parts) - 1, 0, -1):

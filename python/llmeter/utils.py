@@ -63,9 +63,7 @@ def ensure_path(path: AnyPath | None) -> Path | None:
         from upath import UPath
     except ImportError as error:
         if "://" in os.fspath(path):
-            raise ImportError(
-                f"{os.fspath(path)!r} is a URL: pip install universal-pathlib"
-            ) from error
+            raise ImportError(f"{os.fspath(path)!r} is a URL: pip install universal-pathlib") from error
         return Path(path)
     return UPath(path)  # pyright: ignore[reportReturnType]
 

@@ -1,12 +1,12 @@
 """What callbacks have in common, and where one of your own begins.
 
-    class SlowResponses(Callback):
-        def __init__(self, limit: float):
-            self.limit = limit
+class SlowResponses(Callback):
+    def __init__(self, limit: float):
+        self.limit = limit
 
-        async def after_invoke(self, response):
-            if (response.time_to_last_token or 0) > self.limit:
-                response.annotations["is_slow"] = True
+    async def after_invoke(self, response):
+        if (response.time_to_last_token or 0) > self.limit:
+            response.annotations["is_slow"] = True
 """
 
 from __future__ import annotations

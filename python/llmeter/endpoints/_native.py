@@ -57,9 +57,10 @@ def form_of(endpoint: Endpoint[Any]) -> NativeForm | None:
         return None
     if any(getattr(cls, name) is not hook for name, hook in hooks.items()):
         return None
-    if endpoint._is_replaced():
+    if endpoint._is_replaced():  # pyright: ignore[reportPrivateUsage]
         return None
-    return NativeForm(dump_object(endpoint), endpoint._access())
+    access = endpoint._access()  # pyright: ignore[reportPrivateUsage]
+    return NativeForm(dump_object(endpoint), access)
 
 
 def replaced_method(client: Any, path: tuple[str, ...]) -> bool:

@@ -119,9 +119,7 @@ class InvocationResponse:
             data["annotations"] = {**unknown, **(data.get("annotations") or {})}
         return cls(**data)
 
-    def to_json(
-        self, default: Callable[[Any], Any] | None = json_default, **kwargs: Any
-    ) -> str:
+    def to_json(self, default: Callable[[Any], Any] | None = json_default, **kwargs: Any) -> str:
         """The response as JSON. Keyword arguments are those of `json.dumps`."""
         return json.dumps(self.to_dict(), default=default, **kwargs)
 
@@ -129,9 +127,7 @@ class InvocationResponse:
         """The response as a dict that can be changed, with Python values as they are."""
         data = dataclasses.asdict(self)
         return {
-            name: value
-            for name, value in data.items()
-            if value is not None or name not in _OPTIONAL_NAMES
+            name: value for name, value in data.items() if value is not None or name not in _OPTIONAL_NAMES
         }
 
     @staticmethod

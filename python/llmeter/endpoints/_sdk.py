@@ -35,6 +35,9 @@ _SECRET_WORDS = ("key", "token", "secret", "auth", "sig", "pass", "cred", "code"
 _UNSAVED = ("unsaved_headers", "unsaved_query")
 _TIMEOUTS = ("connect", "read", "write", "pool")
 
+SDK_TIMEOUT = {"connect": 5.0, "read": 600, "write": 600, "pool": 600}
+"""The timeouts of clients by default."""
+
 _said: set[str] = set()
 
 
@@ -151,16 +154,14 @@ def _say_once(client: str) -> None:
 def saved_extras(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Timeout, headers and query as they are saved. Of what may be a secret only the name is."""
     headers, query = settings.get("default_headers") or {}, settings.get("default_query") or {}
-    kept_headers = {
-        name: value for name, value in headers.items() if name.lower() in _HARMLESS_HEADERS
-    }
+    kept_headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS_HEADERS}
     kept_query = {
         name: value
         for name, value in query.items()
         if not any(word in name.lower() for word in _SECRET_WORDS)
     }
     extras = {
-        "timeout": saved_timeout(settings.get("timeout")),
+        "timeout": saved_timeout(settings.get("timeout", SDK_TIMEOUT)),
         "default_headers": kept_headers,
         "default_query": kept_query,
         "unsaved_headers": sorted(headers.keys() - kept_headers.keys()),

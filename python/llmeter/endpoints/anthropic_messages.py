@@ -85,9 +85,7 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
         **kwargs: Any,
     ):
         if provider not in _ANTHROPIC_CLIENTS:
-            raise ValueError(
-                f"Unknown provider {provider!r}: use one of {', '.join(_ANTHROPIC_CLIENTS)}"
-            )
+            raise ValueError(f"Unknown provider {provider!r}: use one of {', '.join(_ANTHROPIC_CLIENTS)}")
         super().__init__(endpoint_name, model_id, provider)
         self.aws_region = aws_region
         # What the client saves beside its settings.
@@ -165,7 +163,7 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
             TypeError: if the message is no text.
             ValueError: if `max_tokens` is not positive.
         """
-        if not isinstance(user_message, str):
+        if not isinstance(user_message, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"user_message must be a str, got {type(user_message).__name__}")
         check_max_tokens(max_tokens)
         payload: dict[str, Any] = {
@@ -189,9 +187,7 @@ class AnthropicMessages(AnthropicMessagesEndpoint[Any]):
     def prepare_payload(self, payload: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {**kwargs, **payload, "model": self.model_id}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         response.time_to_last_token = time.perf_counter() - start_t
         response.id = raw_response.id
         texts = [block.text for block in raw_response.content if block.type == "text"]
@@ -231,9 +227,7 @@ class AnthropicMessagesStream(AnthropicMessagesEndpoint[Any]):
     def prepare_payload(self, payload: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {**kwargs, **payload, "model": self.model_id, "stream": True}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         for event in raw_response:
             elapsed = time.perf_counter() - start_t
             match event.type:

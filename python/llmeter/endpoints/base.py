@@ -80,9 +80,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
     # Invoking
 
     @classmethod
-    def llmeter_invoke(
-        cls, call_endpoint: Callable[..., Any]
-    ) -> Callable[..., InvocationResponse]:
+    def llmeter_invoke(cls, call_endpoint: Callable[..., Any]) -> Callable[..., InvocationResponse]:
         """Makes a full `invoke` of a method that only calls the API.
 
         `prepare_payload` runs before the clock starts. Then the method is called and
@@ -100,9 +98,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
             # Clients may change what they are given.
             sent = copy.deepcopy(prepared)
             own_id = uuid4().hex
-            response = InvocationResponse(
-                response_text=None, id=own_id, request_time=now_utc()
-            )
+            response = InvocationResponse(response_text=None, id=own_id, request_time=now_utc())
             start = time.perf_counter()
             try:
                 raw = call_endpoint(self, prepared)
@@ -112,9 +108,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
                 end = time.perf_counter()
                 secrets = self._secrets()
                 response.error = response.error or _native.redacted(str(error), secrets)
-                logger.error(
-                    "Endpoint invocation failed: %s", response.error, exc_info=not secrets
-                )
+                logger.error("Endpoint invocation failed: %s", response.error, exc_info=not secrets)
             if response.id is None:
                 response.id = own_id
             if response.time_to_last_token is None and response.error is None:
@@ -128,7 +122,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
                     logger.debug("the payload's prompt cannot be read: %s", error)
             return response
 
-        invoke._is_llmeter_invoke = True  # pyright: ignore[reportFunctionMemberAccess]
+        setattr(invoke, "_is_llmeter_invoke", True)  # noqa: B010
         return invoke
 
     @abstractmethod
@@ -193,9 +187,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
 
     def save(self, output_path: AnyPath) -> Path:
         """The former name of `save_to_file`."""
-        warnings.warn(
-            "Endpoint.save is deprecated: call save_to_file", DeprecationWarning, stacklevel=2
-        )
+        warnings.warn("Endpoint.save is deprecated: call save_to_file", DeprecationWarning, stacklevel=2)
         return self.save_to_file(output_path)
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,9 +217,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
         return found(**_filter_legacy_ctor_kwargs(found, config))
 
 
-def _filter_legacy_ctor_kwargs(
-    endpoint_class: type, config: dict[str, Any]
-) -> dict[str, Any]:
+def _filter_legacy_ctor_kwargs(endpoint_class: type, config: dict[str, Any]) -> dict[str, Any]:
     """The part of an older file's attributes that the constructor accepts today."""
     parameters = inspect.signature(endpoint_class.__init__).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

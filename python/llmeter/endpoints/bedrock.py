@@ -171,9 +171,7 @@ class BedrockConverse(BedrockBase[Any]):
         """Sends one request and returns its response."""
         return self._bedrock_client.converse(**payload)
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         metadata = raw_response.get("ResponseMetadata", {})
         response.id = metadata.get("RequestId")
         response.retries = metadata.get("RetryAttempts")
@@ -214,9 +212,7 @@ class BedrockConverseStream(BedrockBase[Any]):
         """Sends one request and returns its response."""
         return self._bedrock_client.converse_stream(**payload)
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         metadata = raw_response["ResponseMetadata"]
         response.id = metadata.get("RequestId")
         response.retries = metadata["RetryAttempts"]
@@ -232,9 +228,7 @@ class BedrockConverseStream(BedrockBase[Any]):
                 response.time_to_last_token = elapsed
                 raise RuntimeError(error)
 
-    def _read_delta(
-        self, delta: dict[str, Any], elapsed: float, response: InvocationResponse
-    ) -> None:
+    def _read_delta(self, delta: dict[str, Any], elapsed: float, response: InvocationResponse) -> None:
         text = None if "reasoningContent" in delta else delta.get("text")
         if text is not None and not isinstance(text, str):
             raise TypeError("Expected string for delta text")

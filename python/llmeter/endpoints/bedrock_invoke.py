@@ -88,17 +88,15 @@ class BedrockInvokeBase(BedrockEndpoint[TRawResponse]):
             TypeError: if a message is no text.
             ValueError: if there is none, or `max_tokens` is not positive.
         """
-        if not isinstance(user_message, (str, list)):
+        texts: Any = [user_message] if isinstance(user_message, str) else user_message
+        if not isinstance(texts, list):
             raise TypeError("user_message must be a string or list of strings")
-        texts = [user_message] if isinstance(user_message, str) else user_message
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("All messages must be strings")
         if not texts:
             raise ValueError("user_message list cannot be empty")
         check_max_tokens(max_tokens)
-        messages = [
-            {"role": "user", "content": [{"text": text, "type": "text"}]} for text in texts
-        ]
+        messages = [{"role": "user", "content": [{"text": text, "type": "text"}]} for text in texts]
         return {"messages": messages, "max_tokens": max_tokens, **kwargs}
 
     def _request(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +145,7 @@ class BedrockInvoke(BedrockInvokeBase[Any]):
         """Sends one request and returns its response."""
         return self._bedrock_client.invoke_model(**self._request(payload))
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         text = raw_response["body"].read().decode("utf-8")
         # Reading JSON is no part of the response's time.
         response.time_to_last_token = time.perf_counter() - start_t
@@ -182,9 +178,7 @@ class BedrockInvokeStream(BedrockInvokeBase[Any]):
             str | None
         ) = '"amazon-bedrock-invocationMetrics".outputTokenCount',
         input_text_jmespath: str = "messages[].content[].text",
-        input_token_count_jmespath: (
-            str | None
-        ) = '"amazon-bedrock-invocationMetrics".inputTokenCount',
+        input_token_count_jmespath: (str | None) = '"amazon-bedrock-invocationMetrics".inputTokenCount',
     ):
         super().__init__(
             model_id,
@@ -203,9 +197,7 @@ class BedrockInvokeStream(BedrockInvokeBase[Any]):
         """Sends one request and returns its response."""
         return self._bedrock_client.invoke_model_with_response_stream(**self._request(payload))
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         metadata = raw_response.get("ResponseMetadata", {})
         response.id = metadata.get("RequestId")
         response.retries = metadata.get("RetryAttempts")

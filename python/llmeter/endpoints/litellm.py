@@ -6,6 +6,7 @@ measures better.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -25,8 +26,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     os.environ.setdefault("LITELLM_LOG", "CRITICAL")
     os.environ.setdefault("LITELLM_DONT_SHOW_FEEDBACK_BOX", "true")
-    import litellm
-
+    litellm: Any = importlib.import_module("litellm")
     # Nothing of a request or response in a log.
     litellm.turn_off_message_logging = True
     litellm.suppress_debug_info = True
@@ -71,7 +71,7 @@ class LiteLLMBase(Endpoint[TRawResponse]):
         """
         texts = [user_message] if isinstance(user_message, str) else user_message
         messages = [{"role": "user", "content": text} for text in texts]
-        payload = {"messages": messages, "max_tokens": max_tokens, **kwargs}
+        payload: dict[str, Any] = {"messages": messages, "max_tokens": max_tokens, **kwargs}
         if system_message:
             system = {"role": "system", "content": system_message}
             payload["messages"] = [system, *payload["messages"]]
@@ -89,9 +89,7 @@ class LiteLLM(LiteLLMBase[Any]):
     def prepare_payload(self, payload: dict[str, Any]) -> dict[str, Any]:
         return {**payload, "model": self.litellm_model, "stream": False}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         response.time_to_last_token = time.perf_counter() - start_t
         response.id = raw_response.id
         _read_usage(getattr(raw_response, "usage", None), response)
@@ -115,9 +113,7 @@ class LiteLLMStreaming(LiteLLMBase[Any]):
             "stream_options": options,
         }
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         has_id = False
         for chunk in raw_response:
             elapsed = time.perf_counter() - start_t

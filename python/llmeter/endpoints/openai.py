@@ -177,9 +177,7 @@ class OpenAICompletionEndpoint(OpenAIEndpoint[Any]):
     def prepare_payload(self, payload: dict[str, Any]) -> dict[str, Any]:
         return {**payload, "model": self.model_id, "stream": False}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         response.time_to_last_token = time.perf_counter() - start_t
         response.id = raw_response.id
         response.response_text = raw_response.choices[0].message.content
@@ -201,9 +199,7 @@ class OpenAICompletionStreamEndpoint(OpenAIEndpoint[Any]):
             prepared["stream_options"] = {"include_usage": True}
         return prepared
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         has_id = False
         for chunk in raw_response:
             elapsed = time.perf_counter() - start_t
@@ -233,9 +229,7 @@ def _read_usage(usage: Any, response: InvocationResponse) -> None:
         return
     response.num_tokens_input = usage.prompt_tokens
     response.num_tokens_output = usage.completion_tokens
-    response.num_tokens_input_cached = usage_detail(
-        usage, "prompt_tokens_details", "cached_tokens"
-    )
+    response.num_tokens_input_cached = usage_detail(usage, "prompt_tokens_details", "cached_tokens")
     response.num_tokens_output_reasoning = usage_detail(
         usage, "completion_tokens_details", "reasoning_tokens"
     )

@@ -16,9 +16,7 @@ from .openai import DEFAULT_MAX_RETRIES, OpenAIClientEndpoint
 
 __all__ = ["OpenAIEndpointBase", "OpenAIResponseEndpoint", "OpenAIResponseStreamEndpoint"]
 
-_REASONING_DELTAS = frozenset(
-    {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
-)
+_REASONING_DELTAS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 
 TRawResponse = TypeVar("TRawResponse")
 
@@ -149,9 +147,7 @@ class OpenAIResponseEndpoint(OpenAIEndpointBase[Any]):
     def prepare_payload(self, payload: dict[str, Any]) -> dict[str, Any]:
         return {**payload, "model": self.model_id, "stream": False}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         elapsed = time.perf_counter() - start_t
         if getattr(raw_response, "status", None) == "failed":
             response.error = _failure(raw_response)
@@ -214,9 +210,7 @@ class OpenAIResponseStreamEndpoint(OpenAIEndpointBase[Any]):
         # Usage comes without being asked for.
         return {**payload, "model": self.model_id, "stream": True}
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         for event in raw_response:
             elapsed = time.perf_counter() - start_t
             match event.type:
@@ -261,6 +255,4 @@ def _read_usage(usage: Any, response: InvocationResponse) -> None:
     response.num_tokens_input = usage.input_tokens
     response.num_tokens_output = usage.output_tokens
     response.num_tokens_input_cached = usage_detail(usage, "input_tokens_details", "cached_tokens")
-    response.num_tokens_output_reasoning = usage_detail(
-        usage, "output_tokens_details", "reasoning_tokens"
-    )
+    response.num_tokens_output_reasoning = usage_detail(usage, "output_tokens_details", "reasoning_tokens")

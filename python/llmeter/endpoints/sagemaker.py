@@ -70,7 +70,7 @@ class SageMakerBase(Endpoint[TRawResponse]):
         if self._made is None:
             import boto3
 
-            session = self._session or boto3.session.Session()
+            session = self._session or boto3.Session()
             self._made = session.client("sagemaker-runtime", region_name=self.region)
         return self._made
 
@@ -160,9 +160,7 @@ class SageMakerEndpoint(SageMakerBase[Any]):
             Body=self._body(payload),
         )
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         if raw_response is None:
             response.error = "Null response from SageMaker endpoint"
             return
@@ -224,9 +222,7 @@ class SageMakerStreamEndpoint(SageMakerBase[Any]):
             prepared["stream"] = True
         return prepared
 
-    def process_raw_response(
-        self, raw_response: Any, start_t: float, response: InvocationResponse
-    ) -> None:
+    def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         metadata = raw_response.get("ResponseMetadata", {})
         response.id = metadata.get("RequestId")
         response.retries = metadata.get("RetryAttempts")

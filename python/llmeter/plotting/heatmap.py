@@ -85,13 +85,11 @@ class Heatmap:
         self.responses = responses
         self.bins_output_tokens = n_bins_output_tokens
         self.bins_input_tokens = n_bins_input_tokens
-        self._map, self.bin_boundaries_input, self.bin_boundaries_output = (
-            _bin_responses_by_tokens(responses, n_bins_output_tokens, n_bins_input_tokens)
+        self._map, self.bin_boundaries_input, self.bin_boundaries_output = _bin_responses_by_tokens(
+            responses, n_bins_output_tokens, n_bins_input_tokens
         )
 
-    def get_map(
-        self, metric: str, aggregation: str | None = None
-    ) -> dict[Interval, dict[Interval, Any]]:
+    def get_map(self, metric: str, aggregation: str | None = None) -> dict[Interval, dict[Interval, Any]]:
         """A statistic of each bin, by output tokens (descending) and input tokens (ascending).
 
         Args:
@@ -126,9 +124,7 @@ def _bin_responses_by_tokens(
 ) -> tuple[dict[Interval, dict[Interval, list[Any]]], list[Interval], list[Interval]]:
     """Responses by output and input tokens, and the bins of both."""
     counted = [
-        one
-        for one in responses
-        if one.num_tokens_input is not None and one.num_tokens_output is not None
+        one for one in responses if one.num_tokens_input is not None and one.num_tokens_output is not None
     ]
     if not counted:
         return {}, [], []
@@ -159,9 +155,7 @@ def _calculate_maps(
 
 
 def _sort_map_labels(heatmaps: Mapping[Any, Mapping[Any, Any]]) -> dict[Any, dict[Any, Any]]:
-    return {
-        outer: dict(sorted(heatmaps[outer].items())) for outer in sorted(heatmaps, reverse=True)
-    }
+    return {outer: dict(sorted(heatmaps[outer].items())) for outer in sorted(heatmaps, reverse=True)}
 
 
 def _map_nested_dicts(ob: Any, func: Callable[[Any], Any]) -> Any:

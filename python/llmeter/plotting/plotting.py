@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from ..utils import DeferredError
@@ -116,9 +116,7 @@ def histogram_by_dimension(
         histogram_kwargs: further arguments of `plotly.graph_objects.Histogram`.
     """
     arguments = {
-        "x": result.get_dimension(
-            dimension, filter_dimension=filter_dimension, filter_value=filter_value
-        ),
+        "x": result.get_dimension(dimension, filter_dimension=filter_dimension, filter_value=filter_value),
         "name": result.run_name,
         "histnorm": "probability",
         **{name: value for name, value in histogram_kwargs.items() if value is not None},
@@ -154,9 +152,7 @@ def ecdf(*results: Result, dimension: str, names: Sequence[str] | None = None) -
     return _of_runs("ecdf", results, names, dimension)
 
 
-def percentile_curve(
-    *results: Result, dimension: str, names: Sequence[str] | None = None
-) -> go.Figure:
+def percentile_curve(*results: Result, dimension: str, names: Sequence[str] | None = None) -> go.Figure:
     """The percentiles of a field in runs, with the tail drawn out."""
     return _of_runs("percentile_curve", results, names, dimension)
 
@@ -206,12 +202,8 @@ def plot_load_test_results(
         ttlt: latency_clients_fig(load_test_result, ttlt, **given),
         "requests_per_minute": rpm_clients_fig(load_test_result, **given),
         "error_rate": error_clients_fig(load_test_result, **given),
-        "average_input_tokens_clients": average_input_tokens_clients_fig(
-            load_test_result, **given
-        ),
-        "average_output_tokens_clients": average_output_tokens_clients_fig(
-            load_test_result, **given
-        ),
+        "average_input_tokens_clients": average_input_tokens_clients_fig(load_test_result, **given),
+        "average_output_tokens_clients": average_output_tokens_clients_fig(load_test_result, **given),
     }
 
 
@@ -222,9 +214,7 @@ def throughput_latency_curve(load_test_result: LoadTestResult) -> go.Figure:
     return _figure("throughput_latency_curve", data, arguments)
 
 
-def stat_clients(
-    load_test_result: LoadTestResult, stat: str, **scatter_kwargs: Any
-) -> go.Scatter:
+def stat_clients(load_test_result: LoadTestResult, stat: str, **scatter_kwargs: Any) -> go.Scatter:
     """A statistic over the clients, as a trace.
 
     Args:
@@ -245,9 +235,7 @@ def stat_clients(
     return _go().Scatter(**arguments)
 
 
-def latency_clients(
-    load_test_result: LoadTestResult, dimension: str, **box_kwargs: Any
-) -> go.Box:
+def latency_clients(load_test_result: LoadTestResult, dimension: str, **box_kwargs: Any) -> go.Box:
     """The distribution of a latency by clients, as a trace.
 
     Args:
@@ -415,7 +403,7 @@ def _data(result: Any, fields: Iterable[str]) -> RunData:
 
 
 def _plain(value: Any) -> Any:
-    """A number as JSON has it; `None` of anything else."""
-    if not isinstance(value, Real):
-        return None
-    return int(value) if value == int(value) and not isinstance(value, float) else float(value)
+    """A number as JSON has it, whatever package it is of; `None` of anything else."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .._native import native
 from ..base import Callback
@@ -33,8 +33,6 @@ _APART = {
     OutputTokens: (ReasoningTokens, "num_tokens_output", "num_tokens_output_reasoning"),
 }
 
-TDimension = TypeVar("TDimension")
-
 
 @native
 class CostModel(Callback):
@@ -58,9 +56,7 @@ class CostModel(Callback):
 
     def __init__(
         self,
-        request_dims: (
-            Mapping[str, IRequestCostDimension] | Iterable[IRequestCostDimension] | None
-        ) = None,
+        request_dims: (Mapping[str, IRequestCostDimension] | Iterable[IRequestCostDimension] | None) = None,
         run_dims: Mapping[str, IRunCostDimension] | Iterable[IRunCostDimension] | None = None,
     ):
         self.request_dims: dict[str, IRequestCostDimension] = {}
@@ -152,9 +148,7 @@ class CostModel(Callback):
         needed = [name for name, one in self.request_dims.items() if not isinstance(one, apart)]
         return sum(any(cost.get(name) is None for name in needed) for cost in costs)
 
-    def _billed(
-        self, response: InvocationResponse, dimension: IRequestCostDimension
-    ) -> InvocationResponse:
+    def _billed(self, response: InvocationResponse, dimension: IRequestCostDimension) -> InvocationResponse:
         """The response without those tokens that another dimension has a price for."""
         for cls, (part, name, part_name) in _APART.items():
             tokens, apart = getattr(response, name), getattr(response, part_name)
@@ -180,11 +174,9 @@ class CostModel(Callback):
         await self.calculate_run_cost(result, recalculate_request_costs=False, save=True)
 
 
-def _named(
-    given: Mapping[str, TDimension] | Iterable[TDimension] | None,
-) -> list[tuple[str, TDimension]]:
+def _named(given: Mapping[str, Any] | Iterable[Any] | None) -> list[tuple[str, Any]]:
     if isinstance(given, Mapping):
-        return list(given.items())
+        return [(str(name), dimension) for name, dimension in given.items()]
     return [(type(dimension).__name__, dimension) for dimension in given or ()]
 
 
@@ -194,17 +186,13 @@ def load_former_cost_model(saved: dict[str, Any]) -> CostModel:
     Raises:
         ValueError: if it is no cost model, or has a dimension that is not llmeter's own.
     """
-    if saved.get("_type", "CostModel") != "CostModel" or not (
-        saved.keys() & {"request_dims", "run_dims"}
-    ):
+    if saved.get("_type", "CostModel") != "CostModel" or not (saved.keys() & {"request_dims", "run_dims"}):
         raise ValueError("a saved callback is expected, with its class in __llmeter_class__")
     return CostModel(
         request_dims={
             name: _former(dimension) for name, dimension in (saved.get("request_dims") or {}).items()
         },
-        run_dims={
-            name: _former(dimension) for name, dimension in (saved.get("run_dims") or {}).items()
-        },
+        run_dims={name: _former(dimension) for name, dimension in (saved.get("run_dims") or {}).items()},
     )
 
 

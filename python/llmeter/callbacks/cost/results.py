@@ -100,9 +100,7 @@ class CalculatedCostWithDimensions(dict[str, Any]):
             costs.pop("total", None)
         return cls(costs)
 
-    def save_on_namespace(
-        self, raw: object, key_prefix: str = "", include_total: bool = True
-    ) -> None:
+    def save_on_namespace(self, raw: object, key_prefix: str = "", include_total: bool = True) -> None:
         """Writes the costs to the attributes of an object or the items of a mapping."""
         costs = {**self, "total": self.total} if include_total else self
         for name, cost in costs.items():

@@ -25,9 +25,7 @@ _SERVICE = "AmazonSageMaker"
 _HOURS_PER_MONTH = 30 * 24
 
 
-def cost_model_from_sagemaker_realtime_endpoint(
-    endpoint_name: str, region: str | None = None
-) -> CostModel:
+def cost_model_from_sagemaker_realtime_endpoint(endpoint_name: str, region: str | None = None) -> CostModel:
     """A cost model of an endpoint that is running, with its instances and their storage.
 
     Needs the permissions `sagemaker:DescribeEndpoint`, `sagemaker:DescribeEndpointConfig` and
@@ -187,13 +185,9 @@ def _fetch_single_product_ondemand_unit_price(
     wanted = dict(attribute_values or {})
     if region:
         wanted["regionCode"] = region
-    filters: Any = [
-        {"Field": name, "Type": "TERM_MATCH", "Value": value} for name, value in wanted.items()
-    ]
+    filters: Any = [{"Field": name, "Type": "TERM_MATCH", "Value": value} for name, value in wanted.items()]
     pricing: Any = boto3.client("pricing", region_name="us-east-1")
-    pages = pricing.get_paginator("get_products").paginate(
-        ServiceCode=service_code, Filters=filters
-    )
+    pages = pricing.get_paginator("get_products").paginate(ServiceCode=service_code, Filters=filters)
     products = [json.loads(product) for page in pages for product in page["PriceList"]]
     product = _only(products, f"product with {wanted}")
     term = _only(list(product["terms"].get("OnDemand", {}).values()), "OnDemand term")
