@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from ..prompt_utils import ContentItem, MediaContent, VideoContent
 from ._native import native
-from ._sdk import SdkEndpoint, message_texts, saved_extras, saved_url, usage_detail
+from ._sdk import SDK_RETRIES, SdkEndpoint, message_texts, saved_extras, saved_url, usage_detail
 from .base import InvocationResponse
 
 __all__ = ["OpenAICompletionEndpoint", "OpenAICompletionStreamEndpoint", "OpenAIEndpoint"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/"
-DEFAULT_MAX_RETRIES = 2
+DEFAULT_MAX_RETRIES = SDK_RETRIES
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/wav": "wav"}
@@ -84,7 +84,8 @@ class OpenAIEndpoint(OpenAIClientEndpoint[TRawResponse]):
         base_url: the address up to `/v1`; by default OpenAI's.
         websocket_base_url: kept for the client; no request goes there.
         timeout: seconds, or an `httpx.Timeout`, or a dict of its arguments.
-        max_retries: how often a failed request is sent again.
+        max_retries: how often a failed request is sent again. The two times of the default are the
+            client's: the core, which counts failures, sends again only if another number is given.
         default_headers: further headers of every request. Of those that may be secrets, only the
             names are saved.
         default_query: further query parameters of every request.

@@ -99,6 +99,7 @@ def test_a_client_gives_its_address_key_and_headers(server):
         "base_url": server.base_url + "/",
         "api_key": KEY,
         "headers": {"X-Team": SECRET},
+        "max_retries": 1,
     }
     state = form.saved["__llmeter_state__"]
     assert state["base_url"] == server.base_url + "/" and state["max_retries"] == 1
