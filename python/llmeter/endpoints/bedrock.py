@@ -148,7 +148,8 @@ class BedrockBase(BedrockEndpoint[TRawResponse]):
         if max_tokens is None:
             max_tokens = config.get("maxTokens", 256)
         check_max_tokens(max_tokens)
-        content = _aws.content_blocks(prompt_parts(user_message, "user_message"))
+        parts = prompt_parts(user_message, "user_message")
+        content = _aws.content_blocks(parts, names_documents=True)
         return {
             "messages": [{"role": "user", "content": content}],
             **kwargs,

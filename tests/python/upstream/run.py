@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "OPENAI_API_KEY": "none",
     "ANTHROPIC_API_KEY": "none",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "NO_PROXY": "*",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
