@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .plotting import color_sequences, plot_heatmap, plot_load_test_results
+from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
 from .results import Result
 from .runner import Runner, carry_out
@@ -54,6 +54,8 @@ class LoadTestResult:
             show: whether to show them.
             format: how they are written.
         """
+        from .plotting import color_sequences
+
         figures: dict[str, Any] = plot_load_test_results(self)
         for at, figure in enumerate(figures.values()):
             name = _COLORWAYS[at % len(_COLORWAYS)]
