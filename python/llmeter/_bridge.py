@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from .callbacks import _native as native_callback
+from .callbacks import _native as _native_callbacks
 from .endpoints import _native
 from .endpoints._response import InvocationResponse
 from .serialization import CLASS, STATE, bytes_decoder, dump_object, json_default
@@ -92,7 +92,7 @@ def response_line(response: Any) -> str:
 
 def is_native_callback(callback: Any) -> bool:
     """Whether the core has this callback, with nothing in it that is Python's own."""
-    return native_callback.form_of(callback) is not None
+    return _native_callbacks.form_of(callback) is not None
 
 
 class PythonCallback:
@@ -118,8 +118,8 @@ def callback_parts(callbacks: Sequence[Any], extras: Extras) -> list[str | Pytho
     group: list[Any] = []
     head: PythonCallback | None = None
     for callback in callbacks:
-        if is_native_callback(callback):
-            parts.append(saved_form(callback))
+        if (form := _native_callbacks.form_of(callback)) is not None:
+            parts.append(json.dumps(form, default=json_default))
             group, head = [], None
             continue
         part = PythonCallback(callback)
