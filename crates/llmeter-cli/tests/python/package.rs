@@ -1,5 +1,5 @@
-//! The Python package itself, by its own tests in `tests/python/package` and by those of the Python
-//! llmeter 0.2.0 (`tests/python/upstream`).
+//! The Python package itself, by its own tests in `tests/python/package` and by the tests and notebooks
+//! of the Python llmeter 0.2.0 (`tests/python/upstream`).
 
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -22,12 +22,19 @@ fn its_tests_pass() {
 
 #[test]
 fn the_tests_of_python_llmeter_pass_as_listed() {
+    succeed_script("upstream/run.py");
+}
+
+#[test]
+fn the_notebooks_of_python_llmeter_run() {
+    succeed_script("upstream/notebooks.py");
+}
+
+fn succeed_script(name: &str) {
     let Some((python, package)) = python().zip(package()) else {
         return;
     };
-    let mut run = Command::new(python);
-    run.arg(script("upstream/run.py"));
-    succeed(&mut run, &package);
+    succeed(Command::new(python).arg(script(name)), &package);
 }
 
 /// The folder with the built package, or `None` when there is none and that is allowed.
