@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from .callbacks import _native as _native_callbacks
 from .endpoints import _native
 from .endpoints._response import InvocationResponse
 from .serialization import CLASS, STATE, bytes_decoder, dump_object, json_default
@@ -22,10 +23,7 @@ logger = logging.getLogger(__name__)
 
 Hook = Callable[[str], Awaitable[str]]
 
-# Of these, the core has its own.
-_NATIVE_DIMENSIONS = ("InputTokens", "OutputTokens", "EndpointTime")
 _FIELDS = frozenset(one.name for one in fields(InvocationResponse))
-_HOOKS = ("before_run", "before_invoke", "after_invoke", "after_run")
 
 
 def saved_form(part: Any) -> str:
@@ -94,17 +92,7 @@ def response_line(response: Any) -> str:
 
 def is_native_callback(callback: Any) -> bool:
     """Whether the core has this callback, with nothing in it that is Python's own."""
-    cls = type(callback)
-    if f"{cls.__module__}.{cls.__qualname__}" != "llmeter.callbacks.cost.model.CostModel":
-        return False
-    if not vars(callback).keys().isdisjoint(_HOOKS):
-        return False
-    dimensions = [*callback.request_dims.values(), *callback.run_dims.values()]
-    return all(
-        type(one).__module__ == "llmeter.callbacks.cost.dimensions"
-        and type(one).__name__ in _NATIVE_DIMENSIONS
-        for one in dimensions
-    )
+    return _native_callbacks.form_of(callback) is not None
 
 
 class PythonCallback:
@@ -130,8 +118,8 @@ def callback_parts(callbacks: Sequence[Any], extras: Extras) -> list[str | Pytho
     group: list[Any] = []
     head: PythonCallback | None = None
     for callback in callbacks:
-        if is_native_callback(callback):
-            parts.append(saved_form(callback))
+        if (form := _native_callbacks.form_of(callback)) is not None:
+            parts.append(json.dumps(form, default=json_default))
             group, head = [], None
             continue
         part = PythonCallback(callback)

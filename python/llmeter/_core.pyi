@@ -17,7 +17,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
-Hook: TypeAlias = Callable[[str], Awaitable[str]]
+_Hook: TypeAlias = Callable[[str], Awaitable[str]]
 
 def version() -> str:
     """The version of the core."""
@@ -80,7 +80,7 @@ def report(folders: Sequence[str], format: str, path: str | None) -> str:
 def export_table(results: Sequence[RunData], names: Sequence[str]) -> bytes:
     """The requests of results as a Parquet file."""
 
-Part: TypeAlias = tuple[str, str | object, str, Sequence[str | object], str | object | None]
+_Part: TypeAlias = tuple[str, str | object, str, Sequence[str | object], str | object | None]
 """What a run is made of: settings, endpoint, payloads, callbacks, tokenizer.
 
 ``settings`` has the settings of a run by name; ``folder``, the run's own folder; and ``experiment``, what
@@ -91,9 +91,9 @@ and ``invoke``; a callback that is no text has ``name``, ``saved``, ``before_inv
 
 def start(
     kind: Literal["run", "ab_test"],
-    parts: Sequence[Part],
+    parts: Sequence[_Part],
     event_loop: AbstractEventLoop,
-    begin: Callable[[list[tuple[Hook, str, Reply]]], None],
+    begin: Callable[[list[tuple[_Hook, str, Reply]]], None],
     on_progress: Callable[[str], object] | None,
     on_done: Callable[[list[RunData] | None, str, BaseException | None], object],
 ) -> RunHandle:

@@ -50,6 +50,7 @@ class RunDisplay:
 
     def close(self) -> None:
         """Leaves the figures, without the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
             self._table.close()

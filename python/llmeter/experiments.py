@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .plotting import color_sequences, plot_heatmap, plot_load_test_results
+from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
 from .results import Result
 from .runner import Runner, carry_out
@@ -45,15 +45,15 @@ class LoadTestResult:
     test_name: str
     output_path: AnyPath | None = None
 
-    def plot_results(
-        self, show: bool = True, format: Literal["html", "png"] = "html"
-    ) -> dict[str, Any]:
+    def plot_results(self, show: bool = True, format: Literal["html", "png"] = "html") -> dict[str, Any]:
         """Draws six charts, writes them into the test's folder if there is one, and gives them by name.
 
         Args:
             show: whether to show them.
             format: how they are written.
         """
+        from .plotting import color_sequences
+
         figures: dict[str, Any] = plot_load_test_results(self)
         for at, figure in enumerate(figures.values()):
             name = _COLORWAYS[at % len(_COLORWAYS)]
@@ -62,8 +62,7 @@ class LoadTestResult:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             for name, figure in figures.items():
-                write = figure.write_html if format == "html" else figure.write_image
-                write(folder / f"{name}.{format}")
+                _write(figure, folder / f"{name}.{format}")
         if show:
             for figure in figures.values():
                 figure.show()
@@ -125,6 +124,20 @@ class LoadTestResult:
         from ._html import load_test_table
 
         return load_test_table(self)
+
+
+def _write(figure: Any, file: Path) -> None:
+    """Writes a figure as a page or an image."""
+    if file.suffix == ".html":
+        figure.write_html(file)
+        return
+    try:
+        figure.write_image(file)
+    except (ImportError, RuntimeError, ValueError) as error:
+        page = file.with_suffix(".html")
+        reason = str(error).strip().partition("\n")[0]
+        logger.warning("images need kaleido and its browser; %s instead (%s)", page, reason)
+        figure.write_html(page)
 
 
 @dataclass
@@ -287,9 +300,7 @@ class LatencyHeatmap:
         if not self._results:
             raise ValueError("No results to plot")
         first, last = (
-            plot_heatmap(
-                self._results, dimension, n_bins_x=n_bins_x, n_bins_y=n_bins_y, show_scatter=True
-            )
+            plot_heatmap(self._results, dimension, n_bins_x=n_bins_x, n_bins_y=n_bins_y, show_scatter=True)
             for dimension in ("time_to_first_token", "time_to_last_token")
         )
         if show:

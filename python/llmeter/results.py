@@ -243,7 +243,7 @@ class Result:
         """The fields as JSON, without responses. Keyword arguments are those of `json.dumps`."""
         return json.dumps(self.to_dict(), default=default, **kwargs)
 
-    def to_arrow(self) -> pyarrow.Table:
+    def to_arrow(self) -> pyarrow.Table:  # pyright: ignore[reportUnknownParameterType]
         """The requests as an Arrow table: a row each, a column for each field. Needs pyarrow."""
         import io
 

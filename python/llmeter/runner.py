@@ -351,6 +351,8 @@ class _GracefulShutdown:
     """Lets SIGINT and SIGTERM stop the runs under way, as long as there are any."""
 
     _handles: list[RunHandle] = []
+    # Only the main thread can catch signals.
+    _in_main_thread = 0
     _before: dict[int, Any] = {}
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handle: RunHandle):
@@ -359,16 +361,20 @@ class _GracefulShutdown:
 
     def __enter__(self) -> _GracefulShutdown:
         cls = type(self)
-        is_first = not cls._handles
         cls._handles.append(self._handle)
-        if is_first and threading.current_thread() is threading.main_thread():
-            self._catch()
+        if threading.current_thread() is threading.main_thread():
+            cls._in_main_thread += 1
+            if cls._in_main_thread == 1:
+                self._catch()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         cls = type(self)
         cls._handles.remove(self._handle)
-        if cls._handles or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return
+        cls._in_main_thread -= 1
+        if cls._in_main_thread > 0:
             return
         for number, before in cls._before.items():
             try:

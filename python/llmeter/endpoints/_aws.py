@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ _FORMATS = {
     "audio/x-wav": "wav",
     "audio/ogg": "ogg",
 }
+
+# Of 200 characters, with room for a number.
+_LONGEST_NAME = 180
 
 _said: set[str] = set()
 
@@ -123,8 +127,12 @@ def media_format(mime_type: str) -> str | None:
     return _FORMATS.get(mime_type)
 
 
-def content_blocks(parts: list[Any]) -> list[dict[str, Any]]:
+def content_blocks(parts: list[Any], *, names_documents: bool = False) -> list[dict[str, Any]]:
     """Texts and media as content blocks.
+
+    Args:
+        parts: the texts and media in their order.
+        names_documents: whether documents have names, which Converse demands.
 
     Raises:
         TypeError: if a part is neither text nor one of the four kinds of media.
@@ -133,6 +141,7 @@ def content_blocks(parts: list[Any]) -> list[dict[str, Any]]:
     from ..prompt_utils import MediaContent
 
     blocks: list[dict[str, Any]] = []
+    names: set[str] = set()
     for part in parts:
         if isinstance(part, str):
             blocks.append({"text": part})
@@ -146,5 +155,19 @@ def content_blocks(parts: list[Any]) -> list[dict[str, Any]]:
         form = media_format(part.mime_type)
         if form is None:
             raise ValueError(f"Unsupported MIME type {part.mime_type!r} for {key}")
-        blocks.append({key: {"format": form, "source": {"bytes": part.data}}})
+        block: dict[str, Any] = {"format": form, "source": {"bytes": part.data}}
+        if key == "document" and names_documents:
+            block["name"] = _document_name(part.source_path, names)
+        blocks.append({key: block})
     return blocks
+
+
+def _document_name(path: str | None, given: set[str]) -> str:
+    """A name for a document that Converse takes, and that no other in the message has."""
+    words = re.findall(r"[A-Za-z0-9\-()\[\]]+", Path(path or "").stem)
+    first = " ".join(words)[:_LONGEST_NAME].rstrip() or "document"
+    name, number = first, 2
+    while name in given:
+        name, number = f"{first} {number}", number + 1
+    given.add(name)
+    return name

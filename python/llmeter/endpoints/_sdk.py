@@ -37,6 +37,8 @@ _TIMEOUTS = ("connect", "read", "write", "pool")
 
 SDK_TIMEOUT = {"connect": 5.0, "read": 600, "write": 600, "pool": 600}
 """The timeouts of clients by default."""
+SDK_RETRIES = 2
+"""How often clients send a failed request again by default. The core does so only if it is told to."""
 
 _said: set[str] = set()
 
@@ -129,18 +131,20 @@ class SdkEndpoint(Endpoint[TRawResponse]):
         found = {name: getattr(client, name, None) for name in self._native_options}
         found["default_headers"] = dict(client._custom_headers)
         found["default_query"] = dict(client._custom_query)
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value not in (None, {}, "")}
 
     def _access(self) -> dict[str, Any]:
         settings = self._settings()
         base_url = settings.get("base_url")
-        access = {
+        access: dict[str, Any] = {
             "base_url": None if base_url is None else str(base_url),
             "api_key": settings.get("api_key"),
             "headers": dict(settings.get("default_headers") or {}),
             "query": dict(settings.get("default_query") or {}),
         }
-        return {name: value for name, value in access.items() if value}
+        access = {name: value for name, value in access.items() if value}
+        retries = settings.get("max_retries", SDK_RETRIES)
+        return access if retries == SDK_RETRIES else {**access, "max_retries": retries}
 
 
 def _say_once(client: str) -> None:

@@ -13,7 +13,7 @@ import time
 from typing import Any, TypeVar
 
 from ._native import native
-from ._sdk import SdkEndpoint, saved_extras, saved_url
+from ._sdk import SDK_RETRIES, SdkEndpoint, saved_extras, saved_url
 from .base import InvocationResponse
 from .openai import check_max_tokens
 
@@ -28,7 +28,6 @@ _ANTHROPIC_CLIENTS: dict[str, Any] = {
 """The client of each provider: its name in the package, or a class put in its place."""
 
 _DEFAULT_BASE_URL = "https://api.anthropic.com"
-_DEFAULT_MAX_RETRIES = 2
 _THINKING_DELTAS = frozenset({"thinking_delta", "signature_delta"})
 # What of a cloud's settings is saved.
 _SAVED_SETTINGS = ("aws_region", "region", "project_id", "resource")
@@ -128,7 +127,7 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
         state.update({name: settings[name] for name in _SAVED_SETTINGS if name in settings})
         default = _DEFAULT_BASE_URL if self.provider == "anthropic" else None
         state["base_url"] = saved_url(settings.get("base_url"), default)
-        state["max_retries"] = settings.get("max_retries", _DEFAULT_MAX_RETRIES)
+        state["max_retries"] = settings.get("max_retries", SDK_RETRIES)
         return {**state, **saved_extras(settings)}
 
     def _parse_payload(self, payload: dict[str, Any]) -> str:

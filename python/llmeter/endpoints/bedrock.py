@@ -32,6 +32,9 @@ BEDROCK_STREAM_ERROR_TYPES = frozenset(
 )
 """Events that end a stream of Bedrock with an error."""
 
+DEFAULT_MAX_ATTEMPTS = 3
+"""How often clients send a request at most. The core sends it once, unless it is told another number."""
+
 logger = logging.getLogger(__name__)
 
 TRawResponse = TypeVar("TRawResponse")
@@ -78,9 +81,11 @@ class BedrockEndpoint(Endpoint[TRawResponse]):
         return False
 
     def _access(self) -> dict[str, Any]:
-        if self._given_client is None:
-            return {}
-        return _aws.client_access(self._given_client)
+        client = self._given_client
+        access = {} if client is None else _aws.client_access(client)
+        if self._max_attempts != DEFAULT_MAX_ATTEMPTS:
+            access["max_retries"] = max(self._max_attempts - 1, 0)
+        return access
 
 
 class BedrockBase(BedrockEndpoint[TRawResponse]):
@@ -93,7 +98,8 @@ class BedrockBase(BedrockEndpoint[TRawResponse]):
         inference_config: how to generate, for payloads that do not say it themselves.
         bedrock_boto3_client: a client `bedrock-runtime` whose region, address and credentials are
             used.
-        max_attempts: how often a request is sent at most.
+        max_attempts: how often a request is sent at most. The three times of the default are the
+            client's: the core, which counts failures, sends again only if another number is given.
     """
 
     def __init__(
@@ -103,7 +109,7 @@ class BedrockBase(BedrockEndpoint[TRawResponse]):
         region: str | None = None,
         inference_config: dict[str, Any] | None = None,
         bedrock_boto3_client: Any = None,
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
     ):
         super().__init__(endpoint_name or "amazon bedrock", model_id, "bedrock")
         self._inference_config = inference_config
@@ -148,7 +154,8 @@ class BedrockBase(BedrockEndpoint[TRawResponse]):
         if max_tokens is None:
             max_tokens = config.get("maxTokens", 256)
         check_max_tokens(max_tokens)
-        content = _aws.content_blocks(prompt_parts(user_message, "user_message"))
+        parts = prompt_parts(user_message, "user_message")
+        content = _aws.content_blocks(parts, names_documents=True)
         return {
             "messages": [{"role": "user", "content": content}],
             **kwargs,
@@ -199,7 +206,7 @@ class BedrockConverseStream(BedrockBase[Any]):
         region: str | None = None,
         inference_config: dict[str, Any] | None = None,
         bedrock_boto3_client: Any = None,
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         ttft_visible_tokens_only: bool = True,
     ):
         super().__init__(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ._native import native
 from .base import InvocationResponse
-from .bedrock import BedrockEndpoint, stream_error
+from .bedrock import DEFAULT_MAX_ATTEMPTS, BedrockEndpoint, stream_error
 from .openai import check_max_tokens
 
 __all__ = ["BedrockInvoke", "BedrockInvokeBase", "BedrockInvokeStream", "InvocationResponse"]
@@ -49,7 +49,7 @@ class BedrockInvokeBase(BedrockEndpoint[TRawResponse]):
         endpoint_name: str | None = None,
         region: str | None = None,
         bedrock_boto3_client: Any = None,
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
     ):
         super().__init__(endpoint_name or "amazon bedrock", model_id, "bedrock")
         self.generated_text_jmespath = generated_text_jmespath
@@ -122,7 +122,7 @@ class BedrockInvoke(BedrockInvokeBase[Any]):
         endpoint_name: str | None = None,
         region: str | None = None,
         bedrock_boto3_client: Any = None,
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         generated_text_jmespath: str = "choices[0].message.content",
         generated_token_count_jmespath: str | None = "usage.completion_tokens",
         input_text_jmespath: str = "messages[].content[].text",
@@ -172,7 +172,7 @@ class BedrockInvokeStream(BedrockInvokeBase[Any]):
         endpoint_name: str | None = None,
         region: str | None = None,
         bedrock_boto3_client: Any = None,
-        max_attempts: int = 3,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         generated_text_jmespath: str = "choices[0].delta.content",
         generated_token_count_jmespath: (
             str | None

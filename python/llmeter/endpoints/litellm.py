@@ -14,7 +14,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from ..prompt_utils import ContentItem, MediaContent
 from .base import Endpoint, InvocationResponse
+from .openai import content_part
 
 __all__ = ["LiteLLM", "LiteLLMBase", "LiteLLMStreaming"]
 
@@ -26,6 +28,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     os.environ.setdefault("LITELLM_LOG", "CRITICAL")
     os.environ.setdefault("LITELLM_DONT_SHOW_FEEDBACK_BOX", "true")
+    # Its table of models comes with it; by default it looks for a newer one on the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     litellm: Any = importlib.import_module("litellm")
     # Nothing of a request or response in a log.
     litellm.turn_off_message_logging = True
@@ -56,21 +60,28 @@ class LiteLLMBase(Endpoint[TRawResponse]):
 
     @staticmethod
     def create_payload(
-        user_message: str | Sequence[str],
+        user_message: str | Sequence[ContentItem],
         max_tokens: int = 256,
         system_message: str | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Makes a payload of one message of the user or several.
 
+        With media among the texts, they are the parts of one message.
+
         Args:
-            user_message: the text or texts.
+            user_message: the text, or texts and media in their order.
             max_tokens: how many tokens to generate at most.
             system_message: what the model is told before them.
             kwargs: further fields of the payload.
+
+        Raises:
+            ValueError: if OpenAI's API, whose form LiteLLM takes, has no place for such media.
         """
-        texts = [user_message] if isinstance(user_message, str) else user_message
-        messages = [{"role": "user", "content": text} for text in texts]
+        contents: list[Any] = [user_message] if isinstance(user_message, str) else list(user_message)
+        if any(isinstance(part, MediaContent) for part in contents):
+            contents = [[content_part(part) for part in contents]]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": one} for one in contents]
         payload: dict[str, Any] = {"messages": messages, "max_tokens": max_tokens, **kwargs}
         if system_message:
             system = {"role": "system", "content": system_message}

@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 
 from ..prompt_utils import ContentItem, MediaContent, VideoContent
 from ._native import native
-from ._sdk import SdkEndpoint, message_texts, saved_extras, saved_url, usage_detail
+from ._sdk import SDK_RETRIES, SdkEndpoint, message_texts, saved_extras, saved_url, usage_detail
 from .base import InvocationResponse
 
 __all__ = ["OpenAICompletionEndpoint", "OpenAICompletionStreamEndpoint", "OpenAIEndpoint"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1/"
-DEFAULT_MAX_RETRIES = 2
+DEFAULT_MAX_RETRIES = SDK_RETRIES
 
-_IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/wav": "wav"}
-_FILE_TYPES = frozenset({"application/pdf"})
+FILE_TYPES = frozenset({"application/pdf"})
 
 TRawResponse = TypeVar("TRawResponse")
 
@@ -84,7 +84,8 @@ class OpenAIEndpoint(OpenAIClientEndpoint[TRawResponse]):
         base_url: the address up to `/v1`; by default OpenAI's.
         websocket_base_url: kept for the client; no request goes there.
         timeout: seconds, or an `httpx.Timeout`, or a dict of its arguments.
-        max_retries: how often a failed request is sent again.
+        max_retries: how often a failed request is sent again. The two times of the default are the
+            client's: the core, which counts failures, sends again only if another number is given.
         default_headers: further headers of every request. Of those that may be secrets, only the
             names are saved.
         default_query: further query parameters of every request.
@@ -160,7 +161,7 @@ class OpenAIEndpoint(OpenAIClientEndpoint[TRawResponse]):
         if len(parts) == 1 and isinstance(parts[0], str):
             content: Any = parts[0]
         else:
-            content = [_content_part(part) for part in parts]
+            content = [content_part(part) for part in parts]
         message = {"role": "user", "content": content}
         return {"messages": [message], "max_tokens": max_tokens, **kwargs}
 
@@ -253,7 +254,13 @@ def prompt_parts(prompt: Any, name: str) -> list[Any]:
     return prompt
 
 
-def _content_part(part: Any) -> dict[str, Any]:
+def content_part(part: Any) -> dict[str, Any]:
+    """A text or media as Chat Completions takes it.
+
+    Raises:
+        TypeError: if it is neither.
+        ValueError: if the API does not take such media.
+    """
     if isinstance(part, str):
         return {"type": "text", "text": part}
     if not isinstance(part, MediaContent):
@@ -263,17 +270,28 @@ def _content_part(part: Any) -> dict[str, Any]:
         raise ValueError(
             "OpenAI Chat Completions API does not support inline video: send frames of it as images"
         )
-    mime_type = part.mime_type
-    data = base64.b64encode(part.data).decode("ascii")
-    url = f"data:{mime_type};base64,{data}"
-    if mime_type in _IMAGE_TYPES:
-        return {"type": "image_url", "image_url": {"url": url}}
-    if mime_type in _AUDIO_FORMATS:
-        audio = {"data": data, "format": _AUDIO_FORMATS[mime_type]}
+    if part.mime_type in IMAGE_TYPES:
+        return {"type": "image_url", "image_url": {"url": data_url(part)}}
+    if part.mime_type in _AUDIO_FORMATS:
+        audio = {"data": _base64(part), "format": _AUDIO_FORMATS[part.mime_type]}
         return {"type": "input_audio", "input_audio": audio}
-    if mime_type in _FILE_TYPES:
-        file = {"file_data": url}
-        if part.source_path:
-            file["filename"] = os.path.basename(part.source_path)
-        return {"type": "file", "file": file}
-    raise ValueError(f"Unsupported MIME type for OpenAI: {mime_type!r}")
+    if part.mime_type in FILE_TYPES:
+        return {"type": "file", "file": file_fields(part)}
+    raise ValueError(f"Unsupported MIME type for OpenAI: {part.mime_type!r}")
+
+
+def file_fields(part: MediaContent) -> dict[str, Any]:
+    """A document as OpenAI takes it, with the name of its file."""
+    file = {"file_data": data_url(part)}
+    if part.source_path:
+        file["filename"] = os.path.basename(part.source_path)
+    return file
+
+
+def data_url(part: MediaContent) -> str:
+    """Media as a URL."""
+    return f"data:{part.mime_type};base64,{_base64(part)}"
+
+
+def _base64(part: MediaContent) -> str:
+    return base64.b64encode(part.data).decode("ascii")

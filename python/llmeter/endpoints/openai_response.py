@@ -9,10 +9,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..prompt_utils import ContentItem, MediaContent
 from ._native import native
 from ._sdk import message_texts, usage_detail
 from .base import InvocationResponse
-from .openai import DEFAULT_MAX_RETRIES, OpenAIClientEndpoint
+from .openai import (
+    DEFAULT_MAX_RETRIES,
+    FILE_TYPES,
+    IMAGE_TYPES,
+    OpenAIClientEndpoint,
+    data_url,
+    file_fields,
+)
 
 __all__ = ["OpenAIEndpointBase", "OpenAIResponseEndpoint", "OpenAIResponseStreamEndpoint"]
 
@@ -81,22 +89,30 @@ class OpenAIEndpointBase(OpenAIClientEndpoint[TRawResponse]):
 
     @staticmethod
     def create_payload(
-        user_message: str | Sequence[str],
+        user_message: str | Sequence[ContentItem],
         max_output_tokens: int = 256,
         instructions: str | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Makes a payload of one text, or of several that are messages of the user.
 
+        With media among them, they are the parts of one message.
+
         Args:
-            user_message: the text or texts.
+            user_message: the text, or texts and media in their order.
             max_output_tokens: how many tokens to generate at most.
             instructions: what the model is told before them.
             kwargs: further fields of the payload.
+
+        Raises:
+            ValueError: if the API does not take such media.
         """
         given: Any = user_message
         if not isinstance(user_message, str):
-            given = [{"role": "user", "content": text} for text in user_message]
+            contents: list[Any] = list(user_message)
+            if any(isinstance(part, MediaContent) for part in contents):
+                contents = [[_content_part(part) for part in contents]]
+            given = [{"role": "user", "content": content} for content in contents]
         payload: dict[str, Any] = {"input": given, "max_output_tokens": max_output_tokens}
         if instructions:
             payload["instructions"] = instructions
@@ -236,6 +252,16 @@ class OpenAIResponseStreamEndpoint(OpenAIEndpointBase[Any]):
                         response.time_to_first_token = elapsed
                 case _:
                     pass
+
+
+def _content_part(part: Any) -> dict[str, Any]:
+    if not isinstance(part, MediaContent):
+        return {"type": "input_text", "text": part}
+    if part.mime_type in IMAGE_TYPES:
+        return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+    if part.mime_type in FILE_TYPES:
+        return {"type": "input_file", **file_fields(part)}
+    raise ValueError(f"Unsupported MIME type for OpenAI: {part.mime_type!r}")
 
 
 def _failure(raw_response: Any) -> str:

@@ -352,7 +352,7 @@ def _load_test_figure(
     trace_arguments: dict[str, Any],
 ) -> go.Figure:
     charts = drawn or _LoadTestCharts(load_test_result, log_scale)
-    figure = _go().Figure(charts.by_key[key])
+    figure = _shown(charts.by_key[key])
     if trace_arguments:
         figure.update_traces(**trace_arguments)
     return figure
@@ -370,7 +370,15 @@ def _figure(name: str, data: Sequence[RunData], arguments: Mapping[str, Any]) ->
     from .. import _core
 
     given = {key: value for key, value in arguments.items() if value is not None}
-    return _go().Figure(json.loads(_core.figure(name, data, json.dumps(given))))
+    return _shown(json.loads(_core.figure(name, data, json.dumps(given))))
+
+
+def _shown(figure: dict[str, Any]) -> Any:
+    """A figure of Plotly's, of the JSON that its script draws.
+
+    The script passes over what a trace has no use for, and so do we.
+    """
+    return _go().Figure(figure, skip_invalid=True)
 
 
 def _data(result: Any, fields: Iterable[str]) -> RunData:
@@ -396,10 +404,12 @@ def _data(result: Any, fields: Iterable[str]) -> RunData:
             pass
     rows = zip(*columns.values(), strict=True) if columns else iter(())
     lines = [json.dumps(dict(zip(columns, map(_plain, row), strict=True))) for row in rows]
-    summary = {"clients": _plain(result.clients), "total_requests": len(lines)}
+    summary = json.dumps({"clients": _plain(result.clients), "total_requests": len(lines)})
     stats = {name: _plain(value) for name, value in result.stats.items()}
     numbers = {name: value for name, value in stats.items() if value is not None}
-    return _core.result_from_lines(lines, json.dumps(summary), json.dumps(numbers))
+    data = _core.result_from_lines(lines, summary)
+    data.update(summary, json.dumps(numbers))
+    return data
 
 
 def _plain(value: Any) -> Any:
