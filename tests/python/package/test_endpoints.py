@@ -1,5 +1,6 @@
 """Which requests the core sends, with which address and key, and what it and the SDKs make of responses."""
 
+import asyncio
 import io
 import json
 
@@ -22,6 +23,8 @@ from llmeter.endpoints import (
     _native,
 )
 from llmeter.endpoints.base import InvocationResponse as TheSame
+from llmeter.prompt_utils import ImageContent
+from llmeter.runner import Runner
 from llmeter.serialization import dump_object, load_object
 
 KEY = "sk-a-key-that-nobody-may-see"
@@ -87,6 +90,60 @@ def test_only_untouched_endpoints_are_the_cores():
     assert _native.form_of(replaced) is not None
     replaced._client.chat.completions.create = lambda **payload: None
     assert _native.form_of(replaced) is None
+    # What a client's own transport would do, the core cannot know.
+    replaced._client = openai.OpenAI(api_key=KEY, http_client=httpx.Client())
+    assert _native.form_of(replaced) is None
+    replaced._client = openai.OpenAI(api_key=lambda: KEY)
+    assert _native.form_of(replaced) is None
+
+
+def test_an_asynchronous_endpoint_has_the_same_protocol(wait):
+    class Mine(Endpoint[str]):
+        def __init__(self):
+            super().__init__("mine", "m", "me")
+
+        @Endpoint.llmeter_invoke
+        async def invoke(self, payload):
+            await asyncio.sleep(0)
+            if payload.pop("fails", False):
+                raise RuntimeError("it failed")
+            return payload["prompt"].upper()
+
+        def process_raw_response(self, raw_response, start_t, response):
+            response.response_text = raw_response
+
+        def _parse_payload(self, payload):
+            return payload["prompt"]
+
+    response = wait(Mine().invoke({"prompt": "hello"}))
+    assert (response.response_text, response.input_prompt) == ("HELLO", "hello")
+    assert response.time_to_last_token > 0 and response.error is None
+    failed = wait(Mine().invoke({"prompt": "hello", "fails": True}))
+    assert failed.error == "it failed" and failed.time_to_last_token is None
+
+    async def cancelled():
+        task = asyncio.ensure_future(Mine().invoke({"prompt": "hello"}))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    wait(cancelled())
+    result = wait(Runner(Mine(), payload={"prompt": "hello"}, clients=3).run(n_requests=4))
+    assert [one.response_text for one in result.responses] == ["HELLO"] * 12
+
+
+def test_media_reach_the_server(server):
+    endpoint = BedrockConverse("m", region="us-east-1")
+    address = server.base_url.removesuffix("/v1")
+    endpoint._bedrock_client = boto3.Session("AKIAEXAMPLE", SECRET).client(
+        "bedrock-runtime", region_name="us-east-1", endpoint_url=address
+    )
+    image = ImageContent(b"\xff\xd8\xff\xe0", "image/jpeg")
+    response = endpoint.invoke(endpoint.create_payload([image, "What is it?"], max_tokens=12))
+    assert response.error is None and response.receive_delay is not None
+    content = response.input_payload["messages"][0]["content"]
+    assert content[0]["image"]["source"]["bytes"] == image.data
 
 
 def test_a_client_gives_its_address_key_and_headers(server):
