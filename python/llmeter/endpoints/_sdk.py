@@ -181,13 +181,13 @@ def saved_timeout(timeout: Any) -> Any:
     return {part: getattr(timeout, part, None) for part in _TIMEOUTS}
 
 
-def saved_url(url: Any, default: str | None = None) -> str | None:
-    """An address with a final slash, without user and password."""
+def saved_url(url: Any, default: str | None = None, *, is_base: bool = True) -> str | None:
+    """An address without user and password, and with a final slash if it is a base."""
     if url is None:
         return default
     parts = urlsplit(str(url))
     host = parts.netloc.rpartition("@")[2]
-    path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    path = parts.path if parts.path.endswith("/") or not is_base else parts.path + "/"
     return urlunsplit((parts.scheme, host, path, parts.query, ""))
 
 

@@ -201,8 +201,10 @@ class AnthropicMessagesStream(AnthropicMessagesEndpoint[Any]):
     """The Messages API, streaming.
 
     Args:
-        ttft_visible_tokens_only: whether the time to first token is that of the first visible text;
-            otherwise thinking counts too, or its signature where thinking is not shown.
+        ttft_visible_tokens_only: whether `process_raw_response` takes the first visible text for the
+            first token; otherwise thinking counts too, or its signature where thinking is not shown.
+            The core has both times: `time_to_first_token` is that of content of any kind,
+            `time_to_first_answer_token` that of what is visible.
     """
 
     def __init__(

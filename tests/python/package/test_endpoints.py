@@ -168,3 +168,54 @@ def test_files_name_only_what_is_imported_or_allowed(tmp_path, monkeypatch):
         load_object({"__llmeter_class__": "llmeter.endpoints.Nothing", "__llmeter_state__": {}})
     with pytest.raises(AttributeError):
         Endpoint.load({"endpoint_type": "annotations"})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("AzureOpenAICompletionStreamEndpoint", "/openai/v1"),
+        ("Gemini", "/v1beta"),
+        ("GeminiStream", "/v1beta"),
+        ("Ollama", ""),
+        ("OllamaStream", ""),
+        ("OpenAIEmbeddingEndpoint", "/v1"),
+        ("OpenAILegacyCompletionEndpoint", "/v1"),
+        ("OpenAILegacyCompletionStreamEndpoint", "/v1"),
+        ("Tgi", ""),
+        ("TgiStream", ""),
+    ],
+)
+def test_apis_that_only_the_core_speaks(server, name, path):
+    address = server.base_url.removesuffix("/v1") + path
+    cls = getattr(endpoints, name)
+    endpoint = cls("some-model", base_url=address, api_key=KEY, default_headers={"X-Team": SECRET})
+    response = endpoint.invoke(endpoint.create_payload("Tell me a story."))
+    assert response.error is None, response.error
+    assert response.input_prompt == "Tell me a story."
+    assert (response.time_to_first_token is not None) == ("Stream" in name)
+    saved = json.dumps(dump_object(endpoint))
+    assert KEY not in saved and SECRET not in saved
+    again = load_object(json.loads(saved))
+    assert type(again) is cls and again.base_url == address + "/"
+    assert dump_object(again)["__llmeter_state__"]["model_id"] == "some-model"
+
+    class Mine(cls):
+        pass
+
+    refused = Mine("some-model").invoke(endpoint.create_payload("Hello"))
+    assert "only llmeter's core speaks" in refused.error
+
+
+def test_an_http_api_is_told_by_templates(server):
+    endpoint = endpoints.HttpEndpoint(
+        "some-model",
+        base_url=server.base_url + "/chat/completions",
+        body='{"model": {{ model }}, "messages": [{"role": "user", "content": {{ prompt }}}]}',
+        jmespath={"text": "choices[0].message.content"},
+        api_key=KEY,
+    )
+    response = endpoint.invoke({"prompt": "Hello"})
+    assert response.error is None and len(response.response_text.split()) > 3
+    assert load_object(dump_object(endpoint)).jmespath == endpoint.jmespath
+    with pytest.raises(TypeError, match="no_setting"):
+        endpoints.Gemini("m", no_setting=1)

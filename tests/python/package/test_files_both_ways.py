@@ -159,3 +159,23 @@ def test_their_files_are_read_by_ours(server, tmp_path, theirs, wait):
     again = wait(runner.run(output_path=tmp_path / "again"))
     assert again.stats["failed_requests"] == 0 and again.stats["cost_total"] > 0
     assert not isinstance(runner.callbacks[0], MlflowCallback)
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "name"),
+    [
+        ("gemini-stream", "/v1beta", "GeminiStream"),
+        ("azure-openai-chat", "/openai/v1", "AzureOpenAICompletionEndpoint"),
+        ("openai-responses-stream", "/v1", "OpenAIResponseStreamEndpoint"),
+    ],
+)
+def test_runs_of_the_command_line_run_again(server, tmp_path, wait, api, path, name):
+    address = server.base_url.removesuffix("/v1") + path
+    command = [sys.executable, "-m", "llmeter", "run", "--endpoint", api, "--base-url", address]
+    command += ["--model", "m", "--prompt", "Hello", "-n", "2", "-o", str(tmp_path / "run")]
+    subprocess.run(command, check=True, capture_output=True)
+    (saved,) = tmp_path.rglob("run_config.json")
+    runner = Runner.load(saved.parent)
+    assert type(runner.endpoint).__name__ == name
+    again = wait(runner.run(output_path=tmp_path / "again"))
+    assert (again.total_requests, again.stats["failed_requests"]) == (2, 0)

@@ -9,10 +9,10 @@ pass is listed in `not_passing.txt` with the reason; the outcome must agree with
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -62,31 +62,30 @@ def main(chosen: list[str]) -> int:
 
 
 def unpacked(folder: Path) -> Path:
-    """The folder with the tests, which are fetched if they are not there."""
+    """The folder with the tests and examples, which are fetched if they are not there."""
     done = folder / f"llmeter-{VERSION}"
     if done.exists():
         return done
-    archive = folder / f"llmeter-{VERSION}.tar.gz"
     folder.mkdir(parents=True, exist_ok=True)
-    if not archive.exists():
+    with tempfile.TemporaryDirectory(dir=folder) as partly:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        pip += ["--no-binary", "llmeter", "--dest", str(folder), f"llmeter=={VERSION}"]
+        pip += ["--disable-pip-version-check", "--no-input"]
+        pip += ["--no-binary", "llmeter", "--dest", partly, f"llmeter=={VERSION}"]
         subprocess.run(pip, check=True)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if digest != SHA256:
-        archive.unlink()
-        raise SystemExit(f"{archive} has another content than is expected")
-    partly = folder / "partly"
-    shutil.rmtree(partly, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        wanted = [
-            member
-            for member in tar.getmembers()
-            if member.name.startswith(tuple(f"llmeter-{VERSION}/{part}" for part in WANTED))
-        ]
-        tar.extractall(partly, wanted, filter="data")
-    # Only a folder that is whole has its name.
-    (partly / f"llmeter-{VERSION}").rename(done)
+        archive = Path(partly, f"llmeter-{VERSION}.tar.gz")
+        if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
+            raise SystemExit(f"{archive.name} has another content than is expected")
+        with tarfile.open(archive) as tar:
+            wanted = tuple(f"llmeter-{VERSION}/{part}" for part in WANTED)
+            members = [one for one in tar.getmembers() if one.name.startswith(wanted)]
+            tar.extractall(partly, members, filter="data")
+        try:
+            # Only a folder that is whole has its name.
+            Path(partly, done.name).rename(done)
+        except OSError:
+            # Another process was faster.
+            if not done.exists():
+                raise
     return done
 
 
