@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 import os
@@ -326,6 +327,9 @@ async def carry_out(
         else:
             done.set_result((data, json.loads(more)))
 
+    # Once, however often it is registered before.
+    atexit.unregister(_core.finish)
+    atexit.register(_core.finish)
     handle = _core.start(
         kind, parts, loop, _bridge.hook_starter(loop), on_progress, on_done
     )
