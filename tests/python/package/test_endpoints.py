@@ -175,6 +175,21 @@ def test_a_client_gives_its_address_key_and_headers(server):
     assert _native.form_of(claude) is None
 
 
+def test_claude_in_the_clouds_is_the_cores():
+    for provider, settings in {
+        "bedrock": {"aws_region": "us-east-1", "aws_profile": None, "skip_auth": False},
+        "bedrock-mantle": {"aws_region": "us-east-1", "middleware": []},
+        "vertex": {"region": "europe-west1", "project_id": "p", "access_token": KEY},
+        "foundry": {"resource": "mine", "api_key": KEY},
+    }.items():
+        form = _native.form_of(AnthropicMessages("claude", provider=provider, **settings))
+        assert form is not None and KEY not in json.dumps(form.saved), provider
+        assert form.access.get("api_key") in (KEY, None)
+    assert form.access["base_url"] == "https://mine.services.ai.azure.com/anthropic/"
+    with pytest.raises(ValueError, match="nobody"):
+        AnthropicMessages("claude", provider="nobody")
+
+
 def test_clients_and_sessions_of_aws_give_their_region_and_credentials():
     session = boto3.Session("AKIAEXAMPLE", SECRET, region_name="eu-central-1")
     client = session.client("bedrock-runtime")
