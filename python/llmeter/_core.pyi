@@ -102,6 +102,9 @@ def start(
     ``begin`` starts hooks on the ``event_loop``; ``on_progress`` and ``on_done`` are called on its thread.
     """
 
+def finish() -> None:
+    """Gives up runs under way and waits for their ends, before Python ends."""
+
 def simulate(arguments: str = "{}") -> Simulator:
     """Starts a simulated LLM server in this process."""
 

@@ -11,10 +11,11 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ._work import carry_out
 from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
 from .results import Result
-from .runner import Runner, carry_out
+from .runner import Runner
 from .utils import ensure_path
 
 if TYPE_CHECKING:

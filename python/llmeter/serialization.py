@@ -253,6 +253,7 @@ def load_object(data: dict[str, Any]) -> Any:
         KeyError: if the data is no envelope.
         ImportError: if its module has neither been imported nor allowed with `allow_module`.
         AttributeError: if the module has no such class.
+        TypeError: if it is a class that frees what it holds, which a file cannot give it.
     """
     path, state = data[CLASS], data[STATE]
     if foreign := _foreign_name(path):
@@ -261,6 +262,8 @@ def load_object(data: dict[str, Any]) -> Any:
     obj = cls.__new__(cls)
     if hasattr(obj, "_set_llmeter_state"):
         obj._set_llmeter_state(state)
+    elif hasattr(cls, "__del__"):
+        raise TypeError(f"a saved object is of the class {path!r}, which is none to be saved")
     else:
         for name, value in state.items():
             setattr(obj, name, _deserialize_value(value))

@@ -13,6 +13,7 @@ use llmeter::{Failure, FailureKind, InvocationResponse};
 use pyo3::prelude::*;
 use serde_json::Value;
 
+use crate::ending::UnderWay;
 use crate::error::{in_words, refused};
 use crate::pool::Pool;
 
@@ -77,9 +78,12 @@ impl Invoke for PyEndpoint {
         let invoke = self.invoke.clone();
         let payload = payload.clone();
         let (reply, answer) = tokio::sync::oneshot::channel();
+        let under_way = UnderWay::new();
         let call = move || {
+            let answer = call(&invoke, payload);
+            drop((invoke, under_way));
             // The run may have been stopped.
-            let _ = reply.send(call(&invoke, payload));
+            let _ = reply.send(answer);
         };
         self.pool.spawn(call).map_err(|reason| {
             Failure::new(FailureKind::Endpoint, format!("no thread for it: {reason}"))

@@ -10,6 +10,7 @@
 mod analysis;
 mod callback;
 mod data;
+mod ending;
 mod endpoint;
 mod error;
 mod figure;
@@ -30,6 +31,8 @@ mod _core {
     use super::analysis::{check, compare, export_table, heatmap_bins, knee, report, summary_text};
     #[pymodule_export]
     use super::data::{RunData, load_result, result_from_lines, stats};
+    #[pymodule_export]
+    use super::ending::finish;
     #[pymodule_export]
     use super::figure::figure;
     #[pymodule_export]

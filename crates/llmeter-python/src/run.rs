@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::data::RunData;
+use crate::ending::UnderWay;
 use crate::error::{failed, invalid, raised, refused};
 use crate::hooks::Hooks;
 use crate::parts;
@@ -70,7 +71,9 @@ pub(crate) fn start(
         other => return Err(invalid(format!("no such kind of run: {other}"))),
     };
     let thread = std::thread::Builder::new().name("run".to_owned());
+    let under_way = UnderWay::run(interrupt.clone());
     let carry_out = move || {
+        let _under_way = under_way;
         let outcome = work();
         Python::try_attach(|py| {
             // A loop that is closed is told nothing any more.
@@ -209,7 +212,9 @@ impl Teller {
     fn start(tell: Py<PyAny>, wake: Py<PyAny>) -> PyResult<Self> {
         let (sender, states) = channel::<String>();
         let thread = std::thread::Builder::new().name("progress".to_owned());
+        let under_way = UnderWay::new();
         let pass_on = move || {
+            let _under_way = under_way;
             for state in states {
                 Python::try_attach(|py| {
                     let _ = wake.call1(py, (tell.clone_ref(py), state));

@@ -117,7 +117,12 @@ class SdkEndpoint(Endpoint[TRawResponse]):
         if self._made is None:
             foreign = self._options.keys() - self._native_options
             return bool(foreign) or any(callable(value) for value in self._options.values())
-        if "http_client" in self._options or replaced_method(self._made, self._method):
+        # Whoever has a client of HTTP's of their own, or makes keys, sends the requests too.
+        sender = type(getattr(self._made, "_client", self._made)).__module__
+        makes_keys = getattr(self._made, "_api_key_provider", None) is not None
+        if sender.partition(".")[0] != self._package or makes_keys:
+            return True
+        if replaced_method(self._made, self._method):
             return True
         if self._is_given:
             _say_once(type(self._made).__name__)
@@ -181,13 +186,13 @@ def saved_timeout(timeout: Any) -> Any:
     return {part: getattr(timeout, part, None) for part in _TIMEOUTS}
 
 
-def saved_url(url: Any, default: str | None = None) -> str | None:
-    """An address with a final slash, without user and password."""
+def saved_url(url: Any, default: str | None = None, *, is_base: bool = True) -> str | None:
+    """An address without user and password, and with a final slash if it is a base."""
     if url is None:
         return default
     parts = urlsplit(str(url))
     host = parts.netloc.rpartition("@")[2]
-    path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    path = parts.path if parts.path.endswith("/") or not is_base else parts.path + "/"
     return urlunsplit((parts.scheme, host, path, parts.query, ""))
 
 

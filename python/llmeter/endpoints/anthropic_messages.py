@@ -21,6 +21,7 @@ __all__ = ["AnthropicMessages", "AnthropicMessagesEndpoint", "AnthropicMessagesS
 
 _ANTHROPIC_CLIENTS: dict[str, Any] = {
     "anthropic": "Anthropic",
+    "bedrock": "AnthropicBedrock",
     "bedrock-mantle": "AnthropicBedrockMantle",
     "vertex": "AnthropicVertex",
     "foundry": "AnthropicFoundry",
@@ -41,7 +42,7 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
     Args:
         model_id: the model, by its name at the provider.
         endpoint_name: what reports call it.
-        provider: `anthropic`, `bedrock-mantle`, `vertex` or `foundry`.
+        provider: `anthropic`, `bedrock`, `bedrock-mantle`, `vertex` or `foundry`.
         api_key: the key; by default that in `ANTHROPIC_API_KEY`.
         aws_region: the region on Bedrock.
         kwargs: further arguments of the provider's client, like `base_url`, `max_retries`,
@@ -87,9 +88,10 @@ class AnthropicMessagesEndpoint(SdkEndpoint[TRawResponse]):
             raise ValueError(f"Unknown provider {provider!r}: use one of {', '.join(_ANTHROPIC_CLIENTS)}")
         super().__init__(endpoint_name, model_id, provider)
         self.aws_region = aws_region
-        # What the client saves beside its settings.
-        if not kwargs.get("middleware"):
-            kwargs.pop("middleware", None)
+        # Files have these, also where they say nothing.
+        for name in ("middleware", "skip_auth"):
+            if not kwargs.get(name):
+                kwargs.pop(name, None)
         self._set_options({"api_key": api_key, "aws_region": aws_region, **kwargs})
 
     def _is_patched(self) -> bool:
@@ -201,8 +203,10 @@ class AnthropicMessagesStream(AnthropicMessagesEndpoint[Any]):
     """The Messages API, streaming.
 
     Args:
-        ttft_visible_tokens_only: whether the time to first token is that of the first visible text;
-            otherwise thinking counts too, or its signature where thinking is not shown.
+        ttft_visible_tokens_only: whether `process_raw_response` takes the first visible text for the
+            first token; otherwise thinking counts too, or its signature where thinking is not shown.
+            The core has both times: `time_to_first_token` is that of content of any kind,
+            `time_to_first_answer_token` that of what is visible.
     """
 
     def __init__(

@@ -87,43 +87,35 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
         `process_raw_response` reads what it returns. An exception in either becomes the response's
         `error`, beside all that was read until then. What is still unset afterwards is filled in:
         `id`, `input_payload`, `input_prompt` (from `_parse_payload`) and, without an error,
-        `time_to_last_token`.
+        `time_to_last_token`. The method may be asynchronous; so then is `invoke`.
         """
 
-        @functools.wraps(call_endpoint)
-        def invoke(self: Endpoint[Any], payload: dict[str, Any]) -> InvocationResponse:
-            if (form := _native.form_of(self)) is not None and _native.core() is not None:
-                return _native.invoke(form, payload)
-            prepared = self.prepare_payload(payload)
-            # Clients may change what they are given.
-            sent = copy.deepcopy(prepared)
-            own_id = uuid4().hex
-            response = InvocationResponse(response_text=None, id=own_id, request_time=now_utc())
-            start = time.perf_counter()
-            try:
-                raw = call_endpoint(self, prepared)
-                self.process_raw_response(raw, start, response)
-                end = time.perf_counter()
-            except Exception as error:
-                end = time.perf_counter()
-                secrets = self._secrets()
-                response.error = response.error or _native.redacted(str(error), secrets)
-                logger.error("Endpoint invocation failed: %s", response.error, exc_info=not secrets)
-            if response.id is None:
-                response.id = own_id
-            if response.time_to_last_token is None and response.error is None:
-                response.time_to_last_token = end - start
-            if response.input_payload is None:
-                response.input_payload = prepared
-            if response.input_prompt is None:
-                try:
-                    response.input_prompt = self._parse_payload(sent)
-                except Exception as error:
-                    logger.debug("the payload's prompt cannot be read: %s", error)
-            return response
+        if inspect.iscoroutinefunction(call_endpoint):
 
-        setattr(invoke, "_is_llmeter_invoke", True)  # noqa: B010
-        return invoke
+            @functools.wraps(call_endpoint)
+            async def invoke_async(self: Endpoint[Any], payload: dict[str, Any]) -> InvocationResponse:
+                with _Invocation(self, payload) as request:
+                    raw = await call_endpoint(self, request.prepared)
+                    done: Any = self.process_raw_response(raw, request.start, request.response)
+                    if inspect.isawaitable(done):
+                        await done
+                return request.response
+
+            wrapped: Any = invoke_async
+        else:
+
+            @functools.wraps(call_endpoint)
+            def invoke(self: Endpoint[Any], payload: dict[str, Any]) -> InvocationResponse:
+                if (form := _native.form_of(self)) is not None and _native.core() is not None:
+                    return _native.invoke(form, payload)
+                with _Invocation(self, payload) as request:
+                    raw = call_endpoint(self, request.prepared)
+                    self.process_raw_response(raw, request.start, request.response)
+                return request.response
+
+            wrapped = invoke
+        wrapped._is_llmeter_invoke = True
+        return wrapped
 
     @abstractmethod
     def invoke(self, payload: dict[str, Any]) -> InvocationResponse:
@@ -215,6 +207,48 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
         if not (isinstance(found, type) and issubclass(found, Endpoint)):
             raise AttributeError(f"llmeter.endpoints has no endpoint {name!r}")
         return found(**_filter_legacy_ctor_kwargs(found, config))
+
+
+class _Invocation:
+    """One request that Python sends: what is done before it, and after it or its failure."""
+
+    def __init__(self, endpoint: Endpoint[Any], payload: dict[str, Any]):
+        self._endpoint = endpoint
+        self.prepared = endpoint.prepare_payload(payload)
+        # Clients may change what they are given.
+        self._sent = copy.deepcopy(self.prepared)
+        self._id = uuid4().hex
+        self.response = InvocationResponse(response_text=None, id=self._id, request_time=now_utc())
+        self.start = 0.0
+
+    def __enter__(self) -> _Invocation:
+        self.start = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        end = time.perf_counter()
+        if error is not None and not isinstance(error, Exception):
+            # An interrupt is no failure of the endpoint.
+            return False
+        response, endpoint = self.response, self._endpoint
+        if error is not None:
+            secrets = endpoint._secrets()  # pyright: ignore[reportPrivateUsage]
+            response.error = response.error or _native.redacted(str(error), secrets)
+            traceback = None if secrets else error
+            logger.error("Endpoint invocation failed: %s", response.error, exc_info=traceback)
+        if response.id is None:
+            response.id = self._id
+        if response.time_to_last_token is None and response.error is None:
+            response.time_to_last_token = end - self.start
+        if response.input_payload is None:
+            response.input_payload = self.prepared
+        if response.input_prompt is None:
+            try:
+                read = endpoint._parse_payload  # pyright: ignore[reportPrivateUsage]
+                response.input_prompt = read(self._sent)
+            except Exception as reason:
+                logger.debug("the payload's prompt cannot be read: %s", reason)
+        return True
 
 
 def _filter_legacy_ctor_kwargs(endpoint_class: type, config: dict[str, Any]) -> dict[str, Any]:

@@ -195,8 +195,10 @@ class BedrockConverseStream(BedrockBase[Any]):
     """The Converse API, streaming.
 
     Args:
-        ttft_visible_tokens_only: whether the time to first token is that of the first visible text;
-            otherwise reasoning counts too.
+        ttft_visible_tokens_only: whether `process_raw_response` takes the first visible text for the
+            first token; otherwise reasoning counts too.
+            The core has both times: `time_to_first_token` is that of content of any kind,
+            `time_to_first_answer_token` that of what is visible.
     """
 
     def __init__(

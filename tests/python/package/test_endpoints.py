@@ -1,5 +1,6 @@
 """Which requests the core sends, with which address and key, and what it and the SDKs make of responses."""
 
+import asyncio
 import io
 import json
 
@@ -22,6 +23,8 @@ from llmeter.endpoints import (
     _native,
 )
 from llmeter.endpoints.base import InvocationResponse as TheSame
+from llmeter.prompt_utils import ImageContent
+from llmeter.runner import Runner
 from llmeter.serialization import dump_object, load_object
 
 KEY = "sk-a-key-that-nobody-may-see"
@@ -87,6 +90,60 @@ def test_only_untouched_endpoints_are_the_cores():
     assert _native.form_of(replaced) is not None
     replaced._client.chat.completions.create = lambda **payload: None
     assert _native.form_of(replaced) is None
+    # What a client's own transport would do, the core cannot know.
+    replaced._client = openai.OpenAI(api_key=KEY, http_client=httpx.Client())
+    assert _native.form_of(replaced) is None
+    replaced._client = openai.OpenAI(api_key=lambda: KEY)
+    assert _native.form_of(replaced) is None
+
+
+def test_an_asynchronous_endpoint_has_the_same_protocol(wait):
+    class Mine(Endpoint[str]):
+        def __init__(self):
+            super().__init__("mine", "m", "me")
+
+        @Endpoint.llmeter_invoke
+        async def invoke(self, payload):
+            await asyncio.sleep(0)
+            if payload.pop("fails", False):
+                raise RuntimeError("it failed")
+            return payload["prompt"].upper()
+
+        def process_raw_response(self, raw_response, start_t, response):
+            response.response_text = raw_response
+
+        def _parse_payload(self, payload):
+            return payload["prompt"]
+
+    response = wait(Mine().invoke({"prompt": "hello"}))
+    assert (response.response_text, response.input_prompt) == ("HELLO", "hello")
+    assert response.time_to_last_token > 0 and response.error is None
+    failed = wait(Mine().invoke({"prompt": "hello", "fails": True}))
+    assert failed.error == "it failed" and failed.time_to_last_token is None
+
+    async def cancelled():
+        task = asyncio.ensure_future(Mine().invoke({"prompt": "hello"}))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    wait(cancelled())
+    result = wait(Runner(Mine(), payload={"prompt": "hello"}, clients=3).run(n_requests=4))
+    assert [one.response_text for one in result.responses] == ["HELLO"] * 12
+
+
+def test_media_reach_the_server(server):
+    endpoint = BedrockConverse("m", region="us-east-1")
+    address = server.base_url.removesuffix("/v1")
+    endpoint._bedrock_client = boto3.Session("AKIAEXAMPLE", SECRET).client(
+        "bedrock-runtime", region_name="us-east-1", endpoint_url=address
+    )
+    image = ImageContent(b"\xff\xd8\xff\xe0", "image/jpeg")
+    response = endpoint.invoke(endpoint.create_payload([image, "What is it?"], max_tokens=12))
+    assert response.error is None and response.receive_delay is not None
+    content = response.input_payload["messages"][0]["content"]
+    assert content[0]["image"]["source"]["bytes"] == image.data
 
 
 def test_a_client_gives_its_address_key_and_headers(server):
@@ -116,6 +173,21 @@ def test_a_client_gives_its_address_key_and_headers(server):
     assert _native.form_of(claude).access["headers"] == {"authorization": f"Bearer {SECRET}"}
     claude._client = anthropic.AnthropicVertex(region="r", project_id="p", access_token=KEY)
     assert _native.form_of(claude) is None
+
+
+def test_claude_in_the_clouds_is_the_cores():
+    for provider, settings in {
+        "bedrock": {"aws_region": "us-east-1", "aws_profile": None, "skip_auth": False},
+        "bedrock-mantle": {"aws_region": "us-east-1", "middleware": []},
+        "vertex": {"region": "europe-west1", "project_id": "p", "access_token": KEY},
+        "foundry": {"resource": "mine", "api_key": KEY},
+    }.items():
+        form = _native.form_of(AnthropicMessages("claude", provider=provider, **settings))
+        assert form is not None and KEY not in json.dumps(form.saved), provider
+        assert form.access.get("api_key") in (KEY, None)
+    assert form.access["base_url"] == "https://mine.services.ai.azure.com/anthropic/"
+    with pytest.raises(ValueError, match="nobody"):
+        AnthropicMessages("claude", provider="nobody")
 
 
 def test_clients_and_sessions_of_aws_give_their_region_and_credentials():
@@ -168,3 +240,54 @@ def test_files_name_only_what_is_imported_or_allowed(tmp_path, monkeypatch):
         load_object({"__llmeter_class__": "llmeter.endpoints.Nothing", "__llmeter_state__": {}})
     with pytest.raises(AttributeError):
         Endpoint.load({"endpoint_type": "annotations"})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("AzureOpenAICompletionStreamEndpoint", "/openai/v1"),
+        ("Gemini", "/v1beta"),
+        ("GeminiStream", "/v1beta"),
+        ("Ollama", ""),
+        ("OllamaStream", ""),
+        ("OpenAIEmbeddingEndpoint", "/v1"),
+        ("OpenAILegacyCompletionEndpoint", "/v1"),
+        ("OpenAILegacyCompletionStreamEndpoint", "/v1"),
+        ("Tgi", ""),
+        ("TgiStream", ""),
+    ],
+)
+def test_apis_that_only_the_core_speaks(server, name, path):
+    address = server.base_url.removesuffix("/v1") + path
+    cls = getattr(endpoints, name)
+    endpoint = cls("some-model", base_url=address, api_key=KEY, default_headers={"X-Team": SECRET})
+    response = endpoint.invoke(endpoint.create_payload("Tell me a story."))
+    assert response.error is None, response.error
+    assert response.input_prompt == "Tell me a story."
+    assert (response.time_to_first_token is not None) == ("Stream" in name)
+    saved = json.dumps(dump_object(endpoint))
+    assert KEY not in saved and SECRET not in saved
+    again = load_object(json.loads(saved))
+    assert type(again) is cls and again.base_url == address + "/"
+    assert dump_object(again)["__llmeter_state__"]["model_id"] == "some-model"
+
+    class Mine(cls):
+        pass
+
+    refused = Mine("some-model").invoke(endpoint.create_payload("Hello"))
+    assert "only llmeter's core speaks" in refused.error
+
+
+def test_an_http_api_is_told_by_templates(server):
+    endpoint = endpoints.HttpEndpoint(
+        "some-model",
+        base_url=server.base_url + "/chat/completions",
+        body='{"model": {{ model }}, "messages": [{"role": "user", "content": {{ prompt }}}]}',
+        jmespath={"text": "choices[0].message.content"},
+        api_key=KEY,
+    )
+    response = endpoint.invoke({"prompt": "Hello"})
+    assert response.error is None and len(response.response_text.split()) > 3
+    assert load_object(dump_object(endpoint)).jmespath == endpoint.jmespath
+    with pytest.raises(TypeError, match="no_setting"):
+        endpoints.Gemini("m", no_setting=1)

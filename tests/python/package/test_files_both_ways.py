@@ -23,6 +23,16 @@ from llmeter.experiments import LoadTest, LoadTestResult
 from llmeter.results import Result
 from llmeter.runner import Runner
 
+# What takes long to import, and is not needed.
+PRELUDE = """
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *further: (
+    None if name in ("litellm", "mlflow") else find_spec(name, *further)
+)
+import llmeter
+assert "site-packages" in llmeter.__file__, llmeter.__file__
+"""
 WRITES = """
 import asyncio, sys
 from pathlib import Path
@@ -93,7 +103,7 @@ def theirs(tmp_path):
         }
         environment.pop("PYTHONPATH")
         done = subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
+            [sys.executable, "-c", PRELUDE + script, *map(str, arguments)],
             env=environment,
             cwd=tmp_path,
             capture_output=True,
@@ -102,7 +112,6 @@ def theirs(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "site-packages" in run("import llmeter; print(llmeter.__file__)")
     return run
 
 
@@ -159,3 +168,23 @@ def test_their_files_are_read_by_ours(server, tmp_path, theirs, wait):
     again = wait(runner.run(output_path=tmp_path / "again"))
     assert again.stats["failed_requests"] == 0 and again.stats["cost_total"] > 0
     assert not isinstance(runner.callbacks[0], MlflowCallback)
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "name"),
+    [
+        ("gemini-stream", "/v1beta", "GeminiStream"),
+        ("azure-openai-chat", "/openai/v1", "AzureOpenAICompletionEndpoint"),
+        ("openai-responses-stream", "/v1", "OpenAIResponseStreamEndpoint"),
+    ],
+)
+def test_runs_of_the_command_line_run_again(server, tmp_path, wait, api, path, name):
+    address = server.base_url.removesuffix("/v1") + path
+    command = [sys.executable, "-m", "llmeter", "run", "--endpoint", api, "--base-url", address]
+    command += ["--model", "m", "--prompt", "Hello", "-n", "2", "-o", str(tmp_path / "run")]
+    subprocess.run(command, check=True, capture_output=True)
+    (saved,) = tmp_path.rglob("run_config.json")
+    runner = Runner.load(saved.parent)
+    assert type(runner.endpoint).__name__ == name
+    again = wait(runner.run(output_path=tmp_path / "again"))
+    assert (again.total_requests, again.stats["failed_requests"]) == (2, 0)

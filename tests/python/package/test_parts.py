@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -217,3 +219,21 @@ def test_costs_are_the_same_by_the_core_and_by_python(endpoint, payload, tmp_pat
     assert by_core.stats.keys() == by_python.stats.keys()
     loaded = Result.load(tmp_path / "python")
     assert loaded.stats["cost_total"] == by_python.stats["cost_total"]
+
+
+def test_a_process_ends_well_with_calls_in_flight(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio, time\n"
+        "from llmeter.runner import Runner\n"
+        "class Slow:\n"
+        "    endpoint_name = model_id = provider = 's'\n"
+        "    def invoke(self, payload):\n"
+        "        time.sleep(0.5)\n"
+        "runner = Runner(Slow(), payload={'a': 1}, clients=8, timeout=0.1)\n"
+        "result = asyncio.run(runner.run(n_requests=1))\n"
+        "print(set(result.get_dimension('error')))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "{'timed out after 0.1 s'}\n"
