@@ -220,6 +220,7 @@ pub(crate) fn styled(series: usize, trace: Value) -> Value {
     const SYMBOLS: [&str; 6] = ["circle", "square", "diamond", "cross", "x", "triangle-up"];
     let colour = PALETTE[series % PALETTE.len()].0;
     let mut trace = trace;
+    let is_scatter = trace["type"] == "scatter";
     let mut set = |key: &str, defaults: Value| {
         let Value::Object(mut defaults) = defaults else {
             return;
@@ -228,10 +229,12 @@ pub(crate) fn styled(series: usize, trace: Value) -> Value {
         defaults.extend(own.unwrap_or_default());
         trace[key] = defaults.into();
     };
-    set(
-        "marker",
-        json!({"color": colour, "symbol": SYMBOLS[series % SYMBOLS.len()]}),
-    );
+    // Only points have symbols.
+    let marker = match is_scatter {
+        true => json!({"color": colour, "symbol": SYMBOLS[series % SYMBOLS.len()]}),
+        false => json!({"color": colour}),
+    };
+    set("marker", marker);
     set(
         "line",
         json!({"color": colour, "dash": DASHES[series / 2 % DASHES.len()]}),
