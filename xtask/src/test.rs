@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -31,9 +32,14 @@ pub(crate) struct TestArguments {
 
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     let root = workspace_root()?;
-    let python = (!arguments.no_python).then(|| python(&root)).transpose()?;
-    // Builds the examples, too.
-    let package = python_package::extension(&root)?;
+    let (python, package) = thread::scope(|scope| -> Result<_> {
+        let python = (!arguments.no_python).then(|| scope.spawn(|| python(&root)));
+        // Builds the examples, too. Packages are fetched meanwhile.
+        let package = python_package::extension(&root)?;
+        let python =
+            python.map(|python| python.join().unwrap_or_else(|_| bail!("a thread panicked")));
+        Ok((python.transpose()?, package))
+    })?;
     let cargo = |arguments: &[&str]| {
         let mut command = cargo(&root);
         command.args(arguments);
