@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 from dataclasses import InitVar, dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from .tokenizers import DummyTokenizer, Tokenizer
 from .utils import ensure_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ._core import RunData
     from .endpoints._response import InvocationResponse
     from .utils import AnyPath
@@ -34,6 +37,9 @@ TIME_BAR_TICK_INTERVAL = 0.5
 """Seconds between two steps of a time-bound run's bar."""
 
 _disable_tqdm = os.getenv("LLMETER_DISABLE_ALL_PROGRESS_BARS") == "1"
+
+# The folders of an experiment's runs: `00008-clients`.
+_RUN_OF_EXPERIMENT = re.compile(r"\d{5,}-")
 
 # What `run_config.json` has, in its order.
 _SAVED = (
@@ -51,6 +57,16 @@ _SAVED = (
     "low_memory",
     "progress_bar_stats",
 )
+
+
+def _refuse_experiment(folder: Path) -> None:
+    """A run takes the place of one of its name, but not of an experiment of many runs."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return
+    if "ab.json" in names or any(_RUN_OF_EXPERIMENT.match(name) for name in names):
+        raise FileExistsError(f"{folder} holds an experiment: choose another run_name")
 
 
 class InvalidSetting(AssertionError, ValueError):
@@ -224,6 +240,7 @@ class _Run(_RunConfig):
             settings["output"] = str(folder.parent)
             del settings["run_name"]
         elif folder is not None:
+            _refuse_experiment(folder)
             settings["folder"] = str(folder)
         return settings
 

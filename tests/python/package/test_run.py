@@ -112,6 +112,10 @@ def test_a_run_of_the_same_name_replaces_the_first_or_is_refused(endpoint, paylo
     assert len(Result.load(tmp_path / "same").responses) == 2
     with pytest.raises(FileExistsError, match="already holds a run"):
         wait(runner.run(run_name="same", overwrite=False))
+    # An experiment of many runs is not replaced by one.
+    (tmp_path / "test" / "00008-clients").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="holds an experiment"):
+        wait(runner.run(run_name="test"))
     # Without a name none is replaced.
     folders = {wait(runner.run()).output_path for _ in range(2)}
     assert len(folders) == 2
