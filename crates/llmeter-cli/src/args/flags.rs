@@ -270,6 +270,10 @@ impl Subset for OfLoadTest {
         !matches!(
             setting,
             Setting::Clients
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Calibrate
                 | Setting::Until
                 | Setting::MaxRequests
@@ -303,6 +307,10 @@ impl Subset for OfHeatmap {
                 | Setting::Video
                 | Setting::Payload
                 | Setting::MaxTokens
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Requests
                 | Setting::Duration
                 | Setting::Until

@@ -21,7 +21,7 @@ pub(crate) fn guard(
         return Ok(None);
     };
     let tokenizer = config.tokenizer.clone();
-    let guard = SpendGuard::new(model.clone(), limit, config.clients, tokenizer)?;
+    let guard = SpendGuard::new(model.clone(), limit, config.client_count(), tokenizer)?;
     for prepared in prepared {
         guard.check_limit(prepared.expected(&guard))?;
     }

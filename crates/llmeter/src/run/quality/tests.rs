@@ -38,6 +38,7 @@ fn quiet() -> RunConditions {
         median_ttft: None,
         median_latency: Some(1.0),
         client_seconds: 100.0,
+        load: None,
     }
 }
 
