@@ -113,7 +113,9 @@ fn run(
 ) -> PyResult<Work> {
     let nothing = || PyRuntimeError::new_err("a run has one part");
     let (mut config, more) = configs.into_iter().next().ok_or_else(nothing)?;
-    if more.get("each_once").and_then(Value::as_bool) == Some(true) {
+    // An open loop sends each payload once in all by itself.
+    let is_closed = config.rate.is_none() && config.stages.is_none();
+    if is_closed && more.get("each_once").and_then(Value::as_bool) == Some(true) {
         let payloads = config.payloads.len();
         config.load = Load::each_payload_once_in_all(config.clients, payloads, config.warmup);
     }

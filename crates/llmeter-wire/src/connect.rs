@@ -379,6 +379,12 @@ impl Connection {
         self.socket().first_write()
     }
 
+    /// Makes the kernel keep few bytes of what has not been read, about so many, so that a peer feels it
+    /// when nothing is read. A kernel that refuses is no error.
+    pub fn limit_receive_buffer(&self, bytes: usize) {
+        self.socket().limit_receive_buffer(bytes);
+    }
+
     /// Whether the bytes of the last read arrived before what was written since [`arm`](Self::arm) had
     /// left, so that they are no response to it. Only the kernel's stamps tell.
     pub fn is_early(&self) -> bool {

@@ -55,6 +55,18 @@ impl TimedStream {
         }
     }
 
+    /// Makes the kernel keep few bytes of what has not been read, about so many. A kernel that refuses is
+    /// no error.
+    pub fn limit_receive_buffer(&self, bytes: usize) {
+        #[cfg(unix)]
+        {
+            use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
+            let _ = setsockopt(&self.socket, RcvBuf, &bytes);
+        }
+        #[cfg(not(unix))]
+        let _ = bytes;
+    }
+
     /// Forgets the first write: the next one is the beginning of a request.
     pub fn arm(&mut self) {
         self.first_write = None;

@@ -95,7 +95,7 @@ pub use load::Load;
 pub use result::{MeasurementQuality, RunResult, Spread, Verdict};
 pub use run::{
     Connections, Interrupt, Observer, Progress, RunConfig, RunSettings, Runner, SavedRun,
-    default_run_name, parse_time,
+    ServerCall, default_run_name, parse_time,
 };
 
 /// The callbacks that llmeter brings. They are named here because the root sees every layer, while

@@ -138,6 +138,16 @@ def test_settings_of_the_core_are_settings_of_a_run(endpoint, payload, wait):
         wait(Runner(endpoint, payload=payload, settings={"colour": "red"}).run())
 
 
+def test_an_arrival_rate_is_an_open_loop(endpoint, payload, wait):
+    runner = Runner(endpoint, payload=payload, settings={"rate": "100/s", "arrivals": "constant"})
+    result = wait(runner.run(n_requests=3))
+    assert (result.total_requests, result.stats["due_requests"]) == (3, 3)
+    assert result.stats["offered_rate"] == pytest.approx(100)
+    assert "scheduled_time_to_first_token-p50" in result.stats
+    # Without a number, each payload once in all.
+    assert wait(runner.run()).stats["due_requests"] == 1
+
+
 def test_a_server_that_is_not_there_is_said(payload, wait):
     from llmeter.endpoints import OpenAICompletionStreamEndpoint
 

@@ -156,7 +156,7 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
             let value = |api: ApiMode| PossibleValue::new(api.name).help(api.about());
             arg.value_parser(ApiMode::all().map(value).collect::<Vec<_>>())
         }
-        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions => {
+        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions | SettingKind::Calls => {
             arg.action(ArgAction::Append)
         }
         SettingKind::Expressions => arg.action(ArgAction::Append).value_parser(parse_place),
@@ -175,6 +175,7 @@ fn value(matches: &ArgMatches, setting: Setting) -> Option<Value> {
         SettingKind::Texts
         | SettingKind::Files
         | SettingKind::Conditions
+        | SettingKind::Calls
         | SettingKind::Expressions
         | SettingKind::Fields => {
             let values = matches.get_many::<String>(id)?;

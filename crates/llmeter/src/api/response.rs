@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField, ScheduleSlot};
 use super::{Delivery, TokenSource};
-use crate::base::failure::Failure;
+use crate::base::failure::{Failure, FailureKind};
 use crate::payload::Payload;
 use llmeter_wire::Phase;
 
@@ -139,6 +139,12 @@ impl InvocationResponse {
         self.error.as_ref().map(Failure::message)
     }
 
+    /// Whether the run closed the request on purpose. It is no failure then, although it has an error.
+    pub fn is_cancelled(&self) -> bool {
+        let kind = self.error.as_ref().map(Failure::kind);
+        kind == Some(FailureKind::Cancelled)
+    }
+
     /// What is known of when the request was due; nothing in a closed loop.
     pub fn schedule(&self) -> ScheduleDetail {
         self.detail.schedule.as_deref().copied().unwrap_or_default()
@@ -262,6 +268,9 @@ response_fields! {
         /// The stage of the load, counted from 1.
         #[unit = "stage"]
         pub stage: u32,
+        /// How many bytes of the response were read in a second, where that was slow on purpose.
+        #[unit = "bytes/s"]
+        pub read_rate: u32,
         /// The longest time that a byte of this response waited in the kernel for llmeter to read it.
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.

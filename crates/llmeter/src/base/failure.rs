@@ -89,6 +89,9 @@ kinds! {
     Panic = "panic",
     /// A callback failed, so that the request was not sent.
     Callback = "callback",
+    /// The run closed the request on purpose, as a user who goes away does (`cancel`). It is counted apart
+    /// from failures.
+    Cancelled = "cancelled",
     /// The run was interrupted.
     Interrupted = "interrupted",
     /// Anything else: a kind of a newer version, or a file that names none.

@@ -12,6 +12,14 @@ pub(crate) const RATE: &str = "a rate like 20/s, 90/min or 500/h, above 0 and up
 /// What stages are.
 pub(crate) const STAGES: &str = "stages like '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over \
                                  1m, 64 clients for 5m'";
+/// What requests are cancelled.
+pub(crate) const CANCEL: &str = "a share of the requests and a time like 5%@2s";
+/// How slowly responses are read.
+pub(crate) const READ_RATE: &str = "a size in a second like 20KB/s, or with a share of the requests like \
+                                    20KB/s@10%; units are B, KB, KiB, MB and MiB";
+/// What a call of the server is.
+pub(crate) const BEFORE_RUN: &str =
+    "a method and a path like 'POST /reset_prefix_cache', or a list of them";
 /// What kinds of arrivals there are.
 pub(crate) const ARRIVALS: &str = "poisson, constant, gamma:CV with a coefficient of variation from 0.01 to \
                                    10, or burst:N";
@@ -144,6 +152,19 @@ macro_rules! with_settings {
                 "Most requests over all clients, e.g. with --until", "";
             MaxDuration max_duration: Duration, Time, Load, "TIME", "20m",
                 "How long to send at most with --until [default: 10m]", "";
+            Cancel cancel: Cancellation, Grammar(CANCEL), Load, "SHARE@TIME", "5%@2s",
+                "Close a share of the requests after a time, as users who go away do, e.g. 5%@2s",
+                "They are counted apart, and in no latency. The seed decides which they are.";
+            ReadRate read_rate: SlowReaders, Grammar(READ_RATE), Load, "RATE[@SHARE]", "20KB/s@10%",
+                "Read responses slowly, of all requests or of a share, e.g. 20KB/s@10%",
+                "Does back-pressure of slow users hold up others? Slow responses are in no latency. What the \
+                 kernels of both sides keep, some 100 KB, comes first.";
+            WaitUntilReady wait_until_ready: Duration, Time, Load, "TIME", "10m",
+                "Before the run, send a request again and again until the server answers, so long at most", "";
+            BeforeRun before_run: Vec<ServerCall>, Calls, Load, "CALL", "POST /reset_prefix_cache",
+                "Call the server before the run, e.g. 'POST /reset_prefix_cache' (repeatable)",
+                "The path is below the server's address, not below the base URL's path; headers are those of \
+                 requests. A status that is no success ends the run before it begins.";
             Timeout timeout: Duration, Time, Load, "TIME", "90s",
                 "Timeout of a request, connecting included [default: 60s]", "";
             MaxRetries max_retries: u32, Count, Load, "N", "2",
@@ -295,6 +316,8 @@ pub enum SettingKind {
     Conditions,
     /// A text in a grammar of its own: what it takes, for messages.
     Grammar(&'static str),
+    /// One call of a server or a list.
+    Calls,
     /// Tables, in files only.
     Tables,
 }

@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod closed_loop;
+mod disturbance;
 mod open_loop;
 mod profile;
 mod queue;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use arrivals::Arrivals;
 pub(crate) use closed_loop::ClosedLoop;
+pub use disturbance::{Cancellation, SlowReaders};
 pub(crate) use open_loop::OpenLoop;
 pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;

@@ -60,6 +60,14 @@ fn heading(text: &mut String, stats: &Stats) {
         let _ = write!(text, " in {}", duration(time));
     }
     let _ = write!(text, ", {} failed", figure(stats.failed_requests as f64));
+    for (count, what) in [
+        (stats.cancelled_requests, "cancelled"),
+        (stats.slow_reader_requests, "read slowly"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {} {what}", figure(count as f64));
+        }
+    }
     if stats.interrupted {
         text.push_str(", interrupted");
     }

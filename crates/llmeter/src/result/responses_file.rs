@@ -14,6 +14,8 @@ use crate::{Error, InvocationResponse, Result};
 
 /// Write to the file when this much is waiting.
 const BUFFER: usize = 128 * 1024;
+/// Bytes of one write. A kernel that copies more may keep its core for a millisecond, whoever waits for it.
+const PIECE: usize = 16 * 1024;
 
 /// Appends responses to `responses.jsonl`.
 ///
@@ -67,7 +69,8 @@ impl ResponsesWriter {
             if written == self.waiting.len() {
                 break Ok(());
             }
-            match self.file.write(&self.waiting[written..]) {
+            let end = self.waiting.len().min(written + PIECE);
+            match self.file.write(&self.waiting[written..end]) {
                 Ok(0) => break Err(std::io::ErrorKind::WriteZero.into()),
                 Ok(length) => written += length,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

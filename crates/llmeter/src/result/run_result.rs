@@ -156,7 +156,8 @@ impl RunResult {
             return self.failures.groups();
         }
         let mut tally = FailureTally::default();
-        let failures = self.responses.iter().filter_map(|one| one.error.as_ref());
+        let responses = self.responses.iter().filter(|one| !one.is_cancelled());
+        let failures = responses.filter_map(|one| one.error.as_ref());
         failures.for_each(|failure| tally.record(failure));
         tally.groups()
     }

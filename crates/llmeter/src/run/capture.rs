@@ -100,6 +100,8 @@ pub(crate) struct SendTiming {
     pub(crate) due: Option<Due>,
     /// The stage of the load, from 1 on, if it has any.
     pub(crate) stage: Option<u32>,
+    /// How many bytes of the response are read in a second, if that is slow on purpose.
+    pub(crate) read_rate: Option<u32>,
     /// Seconds that it took to have a connection, if one had to be opened.
     pub(crate) connection_wait: f64,
     pub(crate) time_to_connect: Option<f64>,

@@ -32,6 +32,9 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client waits after a request that was not sent because a callback failed.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
+/// The receive buffer of a connection that is read slowly, in bytes, so that the server feels it soon.
+const SMALL_BUFFER: usize = 4096;
+
 /// Carries out one request by itself.
 pub(crate) async fn once(shared: Arc<Shared>, request: Arc<Prepared>, queue: SegmentQueue) {
     let mut client = Client::new(shared, Arc::new(Worker::new(0, queue)), 0);
@@ -56,6 +59,10 @@ pub(crate) struct Client {
     phase: Option<Phase>,
     /// Whether the server is to show that it speaks HTTP/2.
     opens_http2: bool,
+    /// After what time the next request is closed, if it is.
+    pub(crate) cancel_after: Option<Duration>,
+    /// How many bytes of its response are read in a second, if that is slow on purpose.
+    pub(crate) read_rate: Option<u32>,
 }
 
 impl Client {
@@ -68,6 +75,8 @@ impl Client {
             pacing: Pacing::default(),
             phase: None,
             opens_http2: false,
+            cancel_after: None,
+            read_rate: None,
             capture: Capture::new(worker.queue.clone(), shared.backlog.clone()),
             shared,
             worker,
@@ -103,6 +112,7 @@ impl Client {
         let mut builder = None;
         let mut called = intended;
         let silence = self.capture.silence.timer();
+        let cancel_after = self.cancel_after;
         let result = {
             let exchange = async {
                 match shared.endpoint.transport() {
@@ -119,6 +129,7 @@ impl Client {
                 tokio::select! {
                     biased;
                     () = shared.interrupt.aborted() => interrupted(),
+                    () = after(cancel_after) => cancelled(cancel_after),
                     () = silence.run_for(shared.timeout) => timed_out(shared.timeout),
                 }
             };
@@ -160,7 +171,9 @@ impl Client {
             }
         };
         let sending = self.capture.sending;
-        let outcomes = self.pacing.next(failure.is_some() || self.is_refused);
+        let kind = failure.as_ref().map(Failure::kind);
+        let has_failed = kind.is_some_and(|kind| kind != FailureKind::Cancelled);
+        let outcomes = self.pacing.next(has_failed || self.is_refused);
         self.capture.finish(ExchangeEnd {
             client: self.number,
             prepared,
@@ -285,6 +298,10 @@ impl Client {
 
     /// The connection of the request before, or else one that an earlier session left.
     async fn idle_connection(&mut self) -> Option<Channel> {
+        if self.read_rate.is_some() {
+            // It is to be nobody else's.
+            return None;
+        }
         loop {
             let idle = self.connection.take();
             let mut connection = idle.or_else(|| self.worker.pool.take())?;
@@ -324,6 +341,11 @@ impl Client {
             Channel::Http1(connection)
         };
         drop(permit);
+        if self.read_rate.is_some()
+            && let Channel::Http1(connection) = &channel
+        {
+            connection.limit_receive_buffer(SMALL_BUFFER);
+        }
         self.shared.note_connection();
         self.capture.sending.connection_wait += clock::now().seconds_since(begun);
         self.capture.sending.time_to_connect = Some(time_to_connect);
@@ -363,7 +385,7 @@ impl Client {
 
     /// Keeps a connection for the next request, unless each is to have one of its own.
     fn keep(&mut self, connection: Channel) {
-        if self.shared.connections_kept == Connections::Keep {
+        if self.shared.connections_kept == Connections::Keep && self.read_rate.is_none() {
             self.connection = Some(connection);
         }
     }
@@ -389,6 +411,20 @@ fn interrupted() -> Failure {
         FailureKind::Interrupted,
         "the run was interrupted before the response was complete",
     )
+}
+
+/// Waits for so long; for ever without a time.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn cancelled(after: Option<Duration>) -> Failure {
+    let seconds = after.unwrap_or_default().as_secs_f64();
+    let reason = format!("cancelled after {seconds} s, as asked for");
+    Failure::new(FailureKind::Cancelled, reason)
 }
 
 fn timed_out(timeout: Duration) -> Failure {

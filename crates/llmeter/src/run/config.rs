@@ -15,9 +15,11 @@ use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{
-    Arrivals, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, StagedClients, Stages,
+    Arrivals, Cancellation, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, SlowReaders,
+    StagedClients, Stages,
 };
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
+use crate::run::server_call::ServerCall;
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
@@ -65,6 +67,15 @@ pub struct RunConfig {
     pub stages: Option<Stages>,
     /// Most requests in flight in an open loop; others wait, and that is counted.
     pub max_in_flight: Option<usize>,
+    /// Closes a share of the requests before they are done.
+    pub cancel: Option<Cancellation>,
+    /// Reads the responses of a share of the requests slowly.
+    pub read_rate: Option<SlowReaders>,
+    /// How long at most the server is asked again and again before the run, until it answers; not at all
+    /// if zero.
+    pub wait_until_ready: Duration,
+    /// Calls of the server before the run, after it is ready.
+    pub before_run: Vec<ServerCall>,
     /// How much is sent.
     pub load: Load,
     /// Requests that are sent first, over all clients, and kept out of every figure.
@@ -173,6 +184,10 @@ impl RunConfig {
             arrivals: Arrivals::default(),
             stages: None,
             max_in_flight: None,
+            cancel: None,
+            read_rate: None,
+            wait_until_ready: Duration::ZERO,
+            before_run: Vec::new(),
             load: Load::default(),
             warmup: 0,
             warmup_time: Duration::ZERO,
@@ -413,6 +428,20 @@ impl RunConfig {
     fn validate_open_loop(&self) -> Result<()> {
         if self.max_in_flight == Some(0) {
             return Err(Error::invalid(Setting::MaxInFlight, 0, "1 or more"));
+        }
+        let is_invoked = matches!(self.endpoint.transport(), Transport::Invoke(_));
+        let of_wire = [
+            (Setting::ReadRate, self.read_rate.is_some()),
+            (Setting::BeforeRun, !self.before_run.is_empty()),
+        ];
+        for (setting, is_given) in of_wire {
+            if is_given && is_invoked {
+                let endpoint = "an endpoint that sends its requests itself";
+                return Err(Error::unsupported(setting, endpoint));
+            }
+        }
+        if self.read_rate.is_some() && self.http2 {
+            return Err(Error::unsupported(Setting::ReadRate, "HTTP/2"));
         }
         let is_scheduled = matches!(self.load, Load::Schedule(_));
         let scheduled = "a load with a schedule of its own";

@@ -354,6 +354,7 @@ impl Assembly {
             }
         }
         response.detail.stage = sending.stage.unwrap_or(0);
+        response.detail.read_rate = sending.read_rate.unwrap_or(0);
         if let Some(due) = sending.due {
             let from_due = |time: Option<f64>| Some(time? + sending.lateness?);
             response.detail.schedule = Some(Box::new(ScheduleDetail {

@@ -17,7 +17,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
-//! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
+//! | the stages of a run | `runner`: `plan` (with `reach`, `server_call`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
@@ -54,6 +54,7 @@ mod retry;
 mod runner;
 mod saved;
 mod saved_run;
+mod server_call;
 mod session;
 mod settings;
 mod shared;
@@ -77,6 +78,7 @@ pub use runner::Runner;
 pub use saved::Unsaved;
 pub(crate) use saved::differences;
 pub use saved_run::SavedRun;
+pub use server_call::ServerCall;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;

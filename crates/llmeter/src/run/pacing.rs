@@ -32,7 +32,7 @@ impl Outcomes {
     pub(crate) fn tell(&self, failure: Option<&Failure>) {
         match failure.map(Failure::kind) {
             None => self.failures_in_a_row.store(0, Ordering::Relaxed),
-            Some(FailureKind::Interrupted) => {}
+            Some(FailureKind::Interrupted | FailureKind::Cancelled) => {}
             Some(_) => _ = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed),
         }
         self.told.fetch_add(1, Ordering::Release);

@@ -14,6 +14,7 @@ use crate::run::admission;
 use crate::run::prefetch::{RequestBuilder, Requests};
 use crate::run::prepare::Prepared;
 use crate::run::reach::reach;
+use crate::run::server_call::{prepare_server, wait_until_ready};
 use crate::run::{Interrupt, RunConfig};
 use llmeter_wire::{Dialer, Proxy};
 
@@ -59,7 +60,13 @@ impl Plan {
             })
             .collect::<Result<Vec<_>>>()?;
         let guard = admission::guard(&config, &prepared)?;
+        if let Some(request) = prepared.first() {
+            wait_until_ready(&config, request, runtime, interrupt)?;
+        }
         let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;
+        if let Some(request) = prepared.first() {
+            prepare_server(&config, request, runtime, interrupt)?;
+        }
         let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived(&*config.endpoint) {
             Requests::prefetched(RequestBuilder {
                 hooked: hooked.clone(),

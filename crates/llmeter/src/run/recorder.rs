@@ -271,8 +271,11 @@ impl Collector {
 
     fn record(&mut self, mut recorded: Recorded) {
         let failure = recorded.response.error.as_ref();
+        let is_cancelled = recorded.response.is_cancelled();
         let signal = &self.shared.stop;
-        self.failures.note(failure, recorded.is_warmup, signal);
+        if !is_cancelled {
+            self.failures.note(failure, recorded.is_warmup, signal);
+        }
         let collected = &mut self.collected;
         if let Some(label) = recorded.wrong_label {
             collected.wrong_label.get_or_insert(label);
@@ -284,10 +287,13 @@ impl Collector {
         collected.uncounted += u64::from(recorded.is_uncounted);
         let opened = response.detail.time_to_connect.is_some();
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
-        collected.quality.record(&recorded.quality, opened);
         let exchange = recorded.quality.exchange;
         let tokenizer = &*self.tokenizer;
-        collected.checks.record(&response, exchange, tokenizer);
+        // What is read late on purpose says nothing of the meter.
+        if response.detail.read_rate == 0 {
+            collected.quality.record(&recorded.quality, opened);
+            collected.checks.record(&response, exchange, tokenizer);
+        }
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
         let sent = exchange.map(|[sent, _]| sent);
@@ -306,7 +312,7 @@ impl Collector {
         }
         if self.keeps_responses {
             self.collected.responses.push(response);
-        } else if let Some(failure) = &response.error {
+        } else if let Some(failure) = response.error.as_ref().filter(|_| !is_cancelled) {
             self.collected.failures.record(failure);
         }
     }

@@ -191,6 +191,7 @@ fn is_without_effect(setting: Setting) -> bool {
         Setting::Description
             | Setting::LowMemory
             | Setting::MaxCost
+            | Setting::WaitUntilReady
             | Setting::MaxFailures
             | Setting::StopOnErrorRate
             | Setting::IgnoreWriteErrors

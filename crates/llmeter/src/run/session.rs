@@ -52,7 +52,7 @@ impl Coming {
     /// Runs it to its end, from when it has arrived. `entry`: what lets its first request be sent.
     pub(crate) async fn run(self, shared: Arc<Shared>, worker: Arc<Worker>, entry: Entry) {
         let Self {
-            client,
+            client: number,
             class,
             until,
             mut turns,
@@ -61,9 +61,10 @@ impl Coming {
             due: mut intended,
         } = self;
         let is_warmup = class == RequestClass::Warmup;
-        let mut client = Client::new(shared.clone(), worker, client);
+        let mut client = Client::new(shared.clone(), worker, number);
         let (requests, interrupt) = (&shared.requests, &shared.interrupt);
         let mut entry = Some(entry);
+        let mut sequence = 0;
         while let Some(Turn { payload, pause }) = turns.peek().copied() {
             if !pause.is_zero() {
                 let due = clock::now().after(pause);
@@ -106,6 +107,11 @@ impl Coming {
             };
             turns.next();
             next.want(turns.peek());
+            if !is_warmup {
+                (client.cancel_after, client.read_rate) = shared.fate(number, sequence);
+            }
+            sequence += 1;
+            client.capture.sending.read_rate = client.read_rate;
             client.capture.reservation = reservation;
             client.capture.sending.stage = shared.stage(intended, start);
             client.capture.sending.due = shared.due(intended, start, &entry);

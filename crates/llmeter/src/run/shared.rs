@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
+use crate::load::{Cancellation, SlowReaders};
 use crate::run::backlog::Backlog;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
@@ -54,6 +55,9 @@ pub(crate) struct Shared {
     /// Stops the sending before it costs too much.
     pub(crate) guard: Option<Arc<SpendGuard>>,
     pub(crate) backlog: Arc<Backlog>,
+    cancel: Option<Cancellation>,
+    slow_readers: Option<SlowReaders>,
+    seed: u64,
     /// When the stages of the load end, after the start.
     pub(crate) stage_ends: Vec<Duration>,
     /// The load of an open loop.
@@ -93,6 +97,9 @@ impl Shared {
                 config.in_flight_bound().unwrap_or(usize::MAX),
                 config.low_memory,
             )),
+            cancel: config.cancel,
+            slow_readers: config.read_rate,
+            seed: config.seed,
             stage_ends: Vec::new(),
             offered: config
                 .is_open_loop()
@@ -146,6 +153,18 @@ impl Shared {
             () = self.interrupt.stopped() => {}
             () = self.stop.stopped() => {}
         }
+    }
+
+    /// When the so-manieth request of a client is closed, and how many bytes of its response are read in a
+    /// second, if that is to be so.
+    pub(super) fn fate(&self, client: u32, sequence: u64) -> (Option<Duration>, Option<u32>) {
+        let cancel = self
+            .cancel
+            .and_then(|cancel| cancel.of(self.seed, client, sequence));
+        let slow = self
+            .slow_readers
+            .and_then(|slow| slow.of(self.seed, client, sequence));
+        (cancel, slow)
     }
 
     /// The stage, from 1 on, in which a moment of a run is that began at `start`. What comes after the last

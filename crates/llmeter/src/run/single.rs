@@ -46,6 +46,11 @@ impl SingleRequest {
         })
     }
 
+    /// One that is prepared.
+    pub(crate) fn of(prepared: Arc<Prepared>) -> Self {
+        Self { prepared }
+    }
+
     /// The request's bytes; none for an endpoint that invokes itself.
     pub(crate) fn request(&self) -> &[u8] {
         &self.prepared.request

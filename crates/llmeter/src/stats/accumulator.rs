@@ -77,6 +77,10 @@ pub(crate) struct Totals {
     keep: Keep,
     recorded: u64,
     pub(super) failed: u64,
+    /// Requests that were closed on purpose.
+    pub(super) cancelled: u64,
+    /// Successful requests whose response was read slowly on purpose.
+    pub(super) slow: u64,
     /// Failed requests by the name of the failure's kind.
     pub(super) failed_by_kind: BTreeMap<String, u64>,
     pub(super) input_tokens: u64,
@@ -167,6 +171,10 @@ impl Totals {
             *first = at.min(*first);
             *last = at.max(*last);
         }
+        if response.is_cancelled() {
+            self.cancelled += 1;
+            return;
+        }
         if let Some(failure) = &response.error {
             self.failed += 1;
             let kind = failure.kind_name();
@@ -176,6 +184,7 @@ impl Totals {
             }
             return;
         }
+        self.slow += u64::from(detail.read_rate > 0);
         add(&mut self.vectors, response.vectors());
         match detail.delivery {
             Some(Delivery::Empty) => self.empty += 1,
@@ -199,7 +208,7 @@ impl Totals {
     }
 
     pub(super) fn successful(&self) -> u64 {
-        self.requests().saturating_sub(self.failed)
+        self.requests().saturating_sub(self.failed + self.cancelled)
     }
 
     /// A part of the successful requests, as their share; null without any.
@@ -209,12 +218,16 @@ impl Totals {
     }
 
     pub(super) fn failed_rate(&self) -> f64 {
-        self.share_of(self.failed)
+        match self.requests() {
+            0 => 0.0,
+            requests => self.failed as f64 / requests as f64,
+        }
     }
 
-    /// A part of all requests, as their share; 0 without any.
+    /// A part of all requests that are judged, which cancelled and slow ones are not, as their share; 0
+    /// without any.
     pub(super) fn share_of(&self, part: u64) -> f64 {
-        match self.requests() {
+        match self.requests().saturating_sub(self.cancelled + self.slow) {
             0 => 0.0,
             requests => part as f64 / requests as f64,
         }
@@ -293,11 +306,12 @@ impl Accumulator {
 
     /// Takes in one response.
     pub fn record(&mut self, response: &InvocationResponse) {
-        let is_good = self.totals.slos.record(response);
+        let is_judged = response.detail.read_rate == 0;
+        let is_good = is_judged && self.totals.slos.record(response);
         self.totals.record(response);
         self.timeline.record(response, is_good);
         self.annotations.record(&response.annotations);
-        if response.error.is_some() {
+        if response.error.is_some() || !is_judged {
             return;
         }
         let gaps: &[f32] = match response.detail.delivery {

@@ -145,6 +145,16 @@ metrics! {
         absent: "never; 0 without requests",
         source: Source::Totals(|totals| Some(totals.failed_rate().into())),
     }
+    /// Requests that were closed on purpose. They are no failures, and enter no distribution.
+    cancelled_requests: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.cancelled > 0).then(|| totals.cancelled.into())),
+    }
+    /// Successful requests whose response was read slowly on purpose. They enter no distribution.
+    slow_reader_requests: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.slow > 0).then(|| totals.slow.into())),
+    }
     /// Requests / `total_test_time` · 60.
     requests_per_minute: Option<f64> {
         label: "requests per minute", unit: "1/min", absent: "null when the run was killed",

@@ -430,6 +430,7 @@ prop_compose! {
             transport_end: texts.2,
             send_lateness: times.4,
             stage: dropped,
+            read_rate: dropped,
             receive_delay: times.5,
             client,
             payload_index: frames,

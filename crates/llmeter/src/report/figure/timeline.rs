@@ -32,6 +32,7 @@ struct Span {
     tokens: u64,
     is_success: bool,
     is_stalled: bool,
+    is_cancelled: bool,
 }
 
 /// One row of the figure.
@@ -163,6 +164,7 @@ fn spans(series: Series<'_>) -> Vec<Span> {
             ttlt: one.time_to_last_token,
             tokens: one.num_tokens_output.unwrap_or(0),
             is_success: one.error.is_none(),
+            is_cancelled: one.is_cancelled(),
             is_stalled: gap
                 .zip(threshold)
                 .is_some_and(|(gap, threshold)| gap > threshold),
@@ -202,7 +204,7 @@ impl Binned {
             }
             let bin = bin_of(span.end);
             if !span.is_success {
-                binned.failures[bin] += 1;
+                binned.failures[bin] += u64::from(!span.is_cancelled);
                 continue;
             }
             binned.requests[bin] += 1.0 / width;

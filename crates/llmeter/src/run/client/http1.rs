@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -35,6 +36,8 @@ impl Client {
         };
         let mut writing = Writing::new(&prepared.request);
         let mut turn = Turn::default();
+        let mut slow = self.read_rate.map(SlowReading::new);
+        let limit = slow.as_ref().map_or(usize::MAX, SlowReading::most);
         loop {
             let read = poll_fn(|context| {
                 // A server may refuse a request while it is still being written, and then read no
@@ -44,7 +47,13 @@ impl Client {
                     .sending
                     .note(connection.first_write(), intended);
                 ready!(self.capture.poll_room(context)).map_err(ReadError::TooLarge)?;
-                match poll_read_on(&mut connection, &mut reader, &mut self.capture, context) {
+                match poll_read_on(
+                    &mut connection,
+                    &mut reader,
+                    &mut self.capture,
+                    limit,
+                    context,
+                ) {
                     Poll::Pending if self.capture.is_over() => Poll::Ready(Ok(Read::Silence)),
                     Poll::Pending => {
                         turn.ends();
@@ -54,15 +63,20 @@ impl Client {
                 }
             });
             match read.await {
-                Ok(Read::Bytes) if is_kept && connection.is_early() => {
+                Ok(Read::Bytes(_)) if is_kept && connection.is_early() => {
                     let reason = "bytes came before the request was sent";
                     return Err(no_response(Some(reason.to_owned())));
                 }
-                Ok(Read::Bytes) if is_kept && is_idle_timeout(&reader) => {
+                Ok(Read::Bytes(_)) if is_kept && is_idle_timeout(&reader) => {
                     return Err(no_response(Some("it had timed out while idle".to_owned())));
                 }
-                Ok(Read::Bytes) if reader.is_done() => break,
-                Ok(Read::Bytes) => turn.has_read().await,
+                Ok(Read::Bytes(_)) if reader.is_done() => break,
+                Ok(Read::Bytes(count)) => {
+                    turn.has_read().await;
+                    if let Some(slow) = &mut slow {
+                        slow.has_read(count).await;
+                    }
+                }
                 Ok(Read::Silence) => {
                     self.note_refusal(reader.head());
                     return Ok(clock::now());
@@ -169,9 +183,42 @@ impl<'a> Writing<'a> {
     }
 }
 
+/// Reading slowly on purpose.
+struct SlowReading {
+    bytes_per_second: u32,
+    /// When what was read before could have been read.
+    ready: Option<Stamp>,
+}
+
+impl SlowReading {
+    /// Reads in a second, about.
+    const READS: u32 = 20;
+
+    fn new(bytes_per_second: u32) -> Self {
+        Self {
+            bytes_per_second,
+            ready: None,
+        }
+    }
+
+    /// The most bytes of one read.
+    fn most(&self) -> usize {
+        (self.bytes_per_second / Self::READS).max(1) as usize
+    }
+
+    /// Waits until so many bytes have had their time.
+    async fn has_read(&mut self, bytes: usize) {
+        let time = Duration::from_secs_f64(bytes as f64 / f64::from(self.bytes_per_second));
+        let now = clock::now();
+        let ready = self.ready.unwrap_or(now).max(now).after(time);
+        self.ready = Some(ready);
+        tokio::time::sleep(Duration::from_secs_f64(ready.seconds_since(now).max(0.0))).await;
+    }
+}
+
 /// What reading brought.
 enum Read {
-    Bytes,
+    Bytes(usize),
     /// The end of the connection.
     End,
     /// The response is over by what it says itself, and nothing more comes.
@@ -189,11 +236,13 @@ fn poll_read_on(
     connection: &mut Connection,
     reader: &mut ResponseReader,
     capture: &mut Capture,
+    limit: usize,
     context: &mut Context<'_>,
 ) -> Poll<Result<Read, ReadError>> {
     WORKER.with(|worker| {
         worker.with_scratch(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
+            let limit = limit.min(scratch.len());
+            let mut buffer = ReadBuf::new(&mut scratch[..limit]);
             ready!(Pin::new(&mut *connection).poll_read(context, &mut buffer))
                 .map_err(ReadError::Io)?;
             let bytes = buffer.filled();
@@ -214,7 +263,7 @@ fn poll_read_on(
                 // Bytes that nobody asked for: the connection cannot be trusted any more.
                 reader.forbid_reuse();
             }
-            Poll::Ready(Ok(Read::Bytes))
+            Poll::Ready(Ok(Read::Bytes(bytes.len())))
         })
     })
 }

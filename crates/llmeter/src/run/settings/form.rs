@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::Object;
 use crate::api::ApiMode;
-use crate::base::setting::{Setting, SettingKind};
-use crate::load::{Arrivals, Rate, Stages};
+use crate::base::setting::{BEFORE_RUN, Setting, SettingKind};
+use crate::load::{Arrivals, Cancellation, Rate, SlowReaders, Stages};
 use crate::payload::ExtraFields;
-use crate::run::{Connections, Warmup};
+use crate::run::{Connections, ServerCall, Warmup};
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::StampSource;
@@ -51,6 +51,7 @@ pub(super) fn expected(setting: Setting) -> String {
         SettingKind::Address => format!("an address like {example}, or true"),
         SettingKind::Conditions => format!("a condition like {example:?}, or a list of them"),
         SettingKind::Grammar(expected) => expected.to_owned(),
+        SettingKind::Calls => BEFORE_RUN.to_owned(),
         SettingKind::Tables => "tables".to_owned(),
     }
 }
@@ -108,7 +109,7 @@ macro_rules! written {
         })+
     };
 }
-written!(Rate Arrivals);
+written!(Rate Arrivals Cancellation SlowReaders ServerCall);
 
 /// A text, or a list of texts or of tables like `{ level = "50/s", ramp = true, time = "2m" }`.
 impl Form for Stages {

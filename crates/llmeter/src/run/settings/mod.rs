@@ -18,9 +18,9 @@ use self::form::{Form, expected, parse_stages};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
-use crate::load::{Arrivals, Load, Rate, Stages};
+use crate::load::{Arrivals, Cancellation, Load, Rate, SlowReaders, Stages};
 use crate::payload::{ExtraFields, tokenizer_from_spec};
-use crate::run::{Connections, RunConfig, Warmup};
+use crate::run::{Connections, RunConfig, ServerCall, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Proxies, Proxy, StampSource};
@@ -243,6 +243,10 @@ impl RunSettings {
         }
         set(&mut config.arrivals, self.arrivals.as_ref());
         config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
+        config.cancel = self.cancel.or(config.cancel);
+        config.read_rate = self.read_rate.or(config.read_rate);
+        set(&mut config.wait_until_ready, self.wait_until_ready.as_ref());
+        set(&mut config.before_run, self.before_run.as_ref());
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
         set(&mut config.timeout, self.timeout.as_ref());
@@ -349,6 +353,10 @@ impl RunSettings {
             arrivals: config.is_open_loop().then_some(config.arrivals),
             stages: config.stages.clone(),
             max_in_flight: config.max_in_flight,
+            cancel: config.cancel,
+            read_rate: config.read_rate,
+            wait_until_ready: Some(config.wait_until_ready).filter(|time| !time.is_zero()),
+            before_run: (!config.before_run.is_empty()).then(|| config.before_run.clone()),
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),

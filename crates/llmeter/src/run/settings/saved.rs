@@ -49,6 +49,10 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Arrivals
         | S::MaxInFlight
         | S::Stages
+        | S::Cancel
+        | S::ReadRate
+        | S::WaitUntilReady
+        | S::BeforeRun
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers => Kept::Own,

@@ -30,7 +30,7 @@ fn form(kind: SettingKind) -> Map<String, Value> {
     let list = || json!({"type": "array", "items": text()});
     let schema = match kind {
         SettingKind::Text | SettingKind::File => text(),
-        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions => {
+        SettingKind::Texts | SettingKind::Files | SettingKind::Conditions | SettingKind::Calls => {
             json!({"oneOf": [text(), list()]})
         }
         SettingKind::Count => json!({"type": "integer", "minimum": 0}),

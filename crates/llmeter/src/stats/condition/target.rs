@@ -48,6 +48,9 @@ impl PrecisionTarget {
 
     /// The metric's value in a response; `None` if it has none or failed.
     pub fn value_of(&self, response: &InvocationResponse) -> Option<f64> {
+        if response.detail.read_rate > 0 {
+            return None;
+        }
         match response.error {
             Some(_) => None,
             None => self.figure.metric().value_of(response),

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod costs;
+mod disturbances;
 mod failing_servers;
 mod files;
 mod loads;

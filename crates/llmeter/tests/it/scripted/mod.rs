@@ -80,6 +80,14 @@ impl Scripted {
             .collect()
     }
 
+    /// Method and target of each request.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let requests = self.server.requests().into_iter();
+        requests
+            .map(|request| format!("{} {}", request.method, request.target))
+            .collect()
+    }
+
     /// A header of each request.
     pub(crate) fn headers(&self, name: &str) -> Vec<Option<String>> {
         let requests = self.server.requests().into_iter();
