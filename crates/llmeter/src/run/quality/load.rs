@@ -27,9 +27,13 @@ impl MeasurementQuality {
             && late > latency * LATE_SEND_SHARE
         {
             self.verdict = self.verdict.max(Verdict::Degraded);
+            let which = match load.sent >= 100 {
+                true => "1 % of the requests were",
+                false => "the latest request was",
+            };
             self.reasons.push(format!(
-                "1 % of the requests were sent more than {} late by llmeter's own fault; latencies from \
-                 the actual send are not affected; use a lower rate or more cores",
+                "{which} sent more than {} late by llmeter's own fault; latencies from the actual send are not \
+                 affected; use a lower rate or more cores",
                 duration(late)
             ));
         }
