@@ -39,7 +39,10 @@ pub use model::Report;
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};
-pub use requests::{TableFormat, write_requests, write_requests_of};
+pub use requests::{
+    Bits, ColumnCells, ListCells, RequestColumn, RequestColumns, TableFormat, TextCells,
+    write_requests,
+};
 pub use summary::{summary, summary_within};
 pub use table::fitted;
 pub use terminal::{ascii, metric_named, metric_within};
