@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 class RunDisplay:
-    """A bar and a table of a run's figures, which a terminal or a notebook shows."""
+    """A bar and a table of a run's figures, which a terminal or a notebook shows; nothing else does.
+
+    In a terminal the bar is below the table, so that both know where they are.
+    """
 
     def __init__(self, run: _Run, disabled: bool = False):
         self._is_time_bound = run.run_duration is not None
@@ -18,9 +21,11 @@ class RunDisplay:
         self._table: Any = None
         if disabled:
             return
-        from tqdm.auto import tqdm
+        from .live_display import LiveStatsDisplay, is_seen
 
-        from .live_display import LiveStatsDisplay
+        if not is_seen():
+            return
+        from tqdm.auto import tqdm
 
         planned = (run.n_requests or 0) * run.clients
         if run._sends_each_once and isinstance(run.payload, list):  # pyright: ignore[reportPrivateUsage]
@@ -33,7 +38,7 @@ class RunDisplay:
         else:
             self._bar = tqdm(total=planned, leave=False, desc="Total requests")
         self._table = LiveStatsDisplay(display_stats=run.progress_bar_stats)
-        self._table.update({}, extra_prefix="reqs=0" if self._is_time_bound else "")
+        self._show({}, 0, "reqs=0" if self._is_time_bound else "")
 
     def update(self, progress: str) -> None:
         """Shows the state that the core tells."""
@@ -45,8 +50,13 @@ class RunDisplay:
             prefix = f"reqs={state['recorded']}"
         else:
             at, prefix = state["recorded"], ""
-        self._bar.update(at - self._bar.n)
-        self._table.update(state["stats"], extra_prefix=prefix)
+        self._show(state["stats"], at, prefix)
+
+    def _show(self, stats: dict[str, Any], at: float, prefix: str) -> None:
+        self._bar.clear()
+        self._table.update(stats, extra_prefix=prefix)
+        self._bar.n = at
+        self._bar.refresh()
 
     def close(self) -> None:
         """Leaves the figures, without the bar."""

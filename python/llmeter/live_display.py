@@ -154,13 +154,19 @@ def _group_stats(
     return OrderedDict((group, figures) for group, figures in grouped.items() if figures)
 
 
+def is_seen() -> bool:
+    """Whether a notebook or a terminal shows what is displayed."""
+    return _in_notebook() or sys.stderr.isatty()
+
+
 def _in_notebook() -> bool:
     # Who has not imported IPython is in none.
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
 
-    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+    # That of Google Colab is derived from it.
+    return any(cls.__name__ == "ZMQInteractiveShell" for cls in type(get_ipython()).__mro__)
 
 
 _HEAD_STYLE = (
