@@ -58,8 +58,12 @@ def load_test_table(test: LoadTestResult) -> str:
         ("output tokens/s", "output_tps"),
         ("failed", "failed_requests"),
     )
-    latencies = (("TTFT p50", "time_to_first_token-p50"), ("TTFT p90", "time_to_first_token-p90"))
-    latencies += (("TTLT p50", "time_to_last_token-p50"), ("TTLT p90", "time_to_last_token-p90"))
+    latencies = (
+        ("TTFT p50", "time_to_first_token-p50"),
+        ("TTFT p90", "time_to_first_token-p90"),
+        ("TTLT p50", "time_to_last_token-p50"),
+        ("TTLT p90", "time_to_last_token-p90"),
+    )
     rows: list[str] = []
     for clients, result in sorted(test.results.items()):
         stats = result.stats
