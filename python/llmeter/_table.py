@@ -34,19 +34,19 @@ class RequestTable:
         runs = self._runs()
         return _core.arrow_stream(list(runs.values()), list(runs))
 
-    def to_arrow(self) -> pyarrow.Table:
+    def to_arrow(self) -> pyarrow.Table:  # pyright: ignore[reportUnknownParameterType]
         """The requests as an Arrow table: a row each, a column for each field. Needs pyarrow."""
         import pyarrow
 
         table: Any = pyarrow.table(self)
         return table
 
-    def to_pandas(self) -> pandas.DataFrame:
+    def to_pandas(self) -> pandas.DataFrame:  # pyright: ignore[reportUnknownParameterType]
         """The requests as a pandas data frame. Needs pandas and pyarrow."""
         frame: Any = self.to_arrow().to_pandas()
         return frame
 
-    def to_polars(self) -> polars.DataFrame:
+    def to_polars(self) -> polars.DataFrame:  # pyright: ignore[reportUnknownParameterType]
         """The requests as a Polars data frame. Needs polars alone."""
         import polars
 

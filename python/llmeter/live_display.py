@@ -6,7 +6,7 @@ import html
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 __all__ = ["DEFAULT_DISPLAY_STATS", "DEFAULT_GROUPS", "LiveStatsDisplay"]
 
@@ -154,9 +154,11 @@ def _group_stats(
     return OrderedDict((group, figures) for group, figures in grouped.items() if figures)
 
 
-def is_seen() -> bool:
-    """Whether a notebook or a terminal shows what is displayed."""
-    return _in_notebook() or sys.stderr.isatty()
+def place() -> Literal["notebook", "terminal"] | None:
+    """Where a display is seen, if it is."""
+    if _in_notebook():
+        return "notebook"
+    return "terminal" if sys.stderr.isatty() else None
 
 
 def _in_notebook() -> bool:
