@@ -92,7 +92,7 @@ def knee(results: Sequence[RunData]) -> int | None:
     """The number of clients from which latency grows faster than throughput, if there is one."""
 
 def compare(base: RunData, new: Sequence[RunData], names: Sequence[str]) -> str:
-    """Compares runs: a JSON object with ``comparison``, ``text`` and ``markdown``."""
+    """Compares runs: an object with ``comparison``, ``text``, ``markdown``, ``conclusion``, ``tables``."""
 
 def check(result: RunData, condition: str) -> str | None:
     """Why a result does not meet a condition like ``ttft-p99 < 500ms``; ``None`` if it does."""

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import Comparison
     from .experiments import LoadTestResult
     from .results import Result
 
@@ -19,7 +20,9 @@ _STYLE = (
     ".llmeter th:first-child,.llmeter td:first-child{text-align:left}"
     ".llmeter caption{text-align:left;font-weight:600;padding:4px 0}"
     ".llmeter svg{vertical-align:middle;color:inherit}"
-    ".llmeter .note{opacity:.75;font-weight:400}</style>"
+    ".llmeter .note,.llmeter.note{opacity:.75;font-weight:400}"
+    ".llmeter .worse td:last-child{color:#dc2626;font-weight:600}"
+    ".llmeter .better td:last-child{color:#16a34a;font-weight:600}</style>"
 )
 _LATENCIES = (
     ("TTFT", "time_to_first_token"),
@@ -74,6 +77,26 @@ def load_test_table(test: LoadTestResult) -> str:
     head = _row(["clients", *(name for name, _ in (*keys, *latencies)), "TTLT"], tag="th")
     title = escape(str(test.test_name or "load test"))
     return f'{_STYLE}<table class="llmeter"><caption>{title}</caption>{head}{"".join(rows)}</table>'
+
+
+def comparison_tables(comparison: Comparison) -> str:
+    """A comparison: a table for each run that is compared with the base."""
+    tables: list[str] = []
+    for (title, (head, *rows)), pair in zip(comparison.tables, comparison.pairs, strict=True):
+        unlike = "".join(
+            f'<div class="note">not measured alike: {escape(str(one))}</div>' for one in pair["unlike"]
+        )
+        shown = "".join(_verdict_row(cells) for cells in rows)
+        tables.append(
+            f'<table class="llmeter"><caption>{escape(title)}{unlike}</caption>'
+            f"{_row(head, tag='th')}{shown}</table>"
+        )
+    return f'{_STYLE}{"".join(tables)}<div class="llmeter note">{escape(comparison.conclusion)}</div>'
+
+
+def _verdict_row(cells: Sequence[str]) -> str:
+    kind = {"worse": "worse", "better": "better"}.get(cells[-1], "")
+    return f'<tr class="{kind}">{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
 def text_block(text: str) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._core import RunData
     from .runner import _Run  # pyright: ignore[reportPrivateUsage]
 
 
@@ -54,6 +55,18 @@ class RunDisplay:
         else:
             at, prefix = state["recorded"], ""
         self._show(state["stats"], at, prefix)
+
+    def conclude(self, data: RunData) -> None:
+        """Shows the figures of a run that is over."""
+        if self._bar is None:
+            return
+        stats: dict[str, Any] = json.loads(data.stats())
+        recorded = stats["total_requests"]
+        self._show(
+            stats,
+            self._bar.n if self._is_time_bound else recorded,
+            f"reqs={recorded}" if self._is_time_bound else "",
+        )
 
     def _show(self, stats: dict[str, Any], at: float, prefix: str) -> None:
         self._bar.clear()

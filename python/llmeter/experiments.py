@@ -27,6 +27,7 @@ __all__ = ["AbTest", "AbTestResult", "LatencyHeatmap", "LoadTest", "LoadTestResu
 
 logger = logging.getLogger(__name__)
 
+_MAX_TICKS = 10
 _COLORWAYS = ("Bluered", "Turbo", "Sunsetdark_r", "Blackbody", "Viridis", "Plasma")
 
 
@@ -66,6 +67,13 @@ class LoadTestResult(RequestTable):
         for at, figure in enumerate(figures.values()):
             name = _COLORWAYS[at % len(_COLORWAYS)]
             figure.update_layout(colorway=getattr(color_sequences, name))
+        levels = sorted(self.results)
+        if len(levels) <= _MAX_TICKS:
+            # Where something was measured, instead of Plotly's own, which lie over each other.
+            for figure in figures.values():
+                figure.update_xaxes(tickvals=levels, ticktext=[f"{level:,}" for level in levels])
+        if (error_rate := figures.get("error_rate")) is not None:
+            error_rate.update_yaxes(rangemode="tozero")
         folder = ensure_path(self.output_path)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

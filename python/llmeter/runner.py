@@ -273,6 +273,7 @@ class _Run(_RunConfig):
             data, _ = await carry_out(
                 "run", [self._part(loop)], display.update, self._keep_partial
             )
+            display.conclude(data[0])
         finally:
             display.close()
         return await self._concluded(data[0])

@@ -170,7 +170,13 @@ impl Peers {
             rates.push(rate);
         }
         if let [ours, theirs] = rates[..] {
-            println!("{:>10}  {:>10}  {:>12}  {:>15.1}x", "", "", "", ours / theirs);
+            println!(
+                "{:>10}  {:>10}  {:>12}  {:>15.1}x",
+                "",
+                "",
+                "",
+                ours / theirs
+            );
         }
         Ok(())
     }

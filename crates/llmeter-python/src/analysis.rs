@@ -2,7 +2,8 @@
 
 use llmeter::experiment::{self, Comparison, Knee, Measured};
 use llmeter::report::{
-    Rendering, Report, ReportFormat, comparison_markdown, comparison_within, summary_within,
+    Rendering, Report, ReportFormat, comparison_conclusion, comparison_markdown, comparison_tables,
+    comparison_within, summary_within,
 };
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
@@ -38,6 +39,8 @@ pub(crate) fn compare(
         "is_worse": compared.is_worse(),
         "text": comparison_within(&compared, WIDTH),
         "markdown": comparison_markdown(&compared, &[]),
+        "tables": comparison_tables(&compared),
+        "conclusion": comparison_conclusion(&compared),
     });
     Ok(object.to_string())
 }

@@ -26,7 +26,10 @@ mod table;
 mod terminal;
 
 pub use ab::{ab, ab_within};
-pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
+pub use comparison::{
+    comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
+    comparison_within,
+};
 pub use cost::{cost, cost_within};
 pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};
