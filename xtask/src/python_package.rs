@@ -170,8 +170,11 @@ fn tests(root: &Path, fresh: &Path) -> Result<()> {
     let lent = site_packages(&test_python(root)?)?;
     let borrowed = site_packages(fresh)?.join("tests.pth");
     // What the environment has itself comes before.
-    fs::write(&borrowed, format!("{}\n", lent.display()))
-        .with_context(|| format!("cannot write {}", borrowed.display()))?;
+    let lend = format!(
+        "import site; site.addsitedir({:?})\n",
+        lent.display().to_string()
+    );
+    fs::write(&borrowed, lend).with_context(|| format!("cannot write {}", borrowed.display()))?;
     let python = || {
         let mut python = Command::new(fresh);
         python
