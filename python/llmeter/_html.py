@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Colours are the notebook's own: they follow its theme.
 _STYLE = (
     "<style>.llmeter{border-collapse:collapse;font-size:13px}"
-    ".llmeter th,.llmeter td{padding:3px 10px;text-align:right;"
+    ".llmeter th,.llmeter td{padding:3px 10px;text-align:right;white-space:nowrap;"
     "border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}"
     ".llmeter th:first-child,.llmeter td:first-child{text-align:left}"
     ".llmeter caption{text-align:left;font-weight:600;padding:4px 0}"
@@ -91,7 +91,10 @@ def comparison_tables(comparison: Comparison) -> str:
             f'<table class="llmeter"><caption>{escape(title)}{unlike}</caption>'
             f"{_row(head, tag='th')}{shown}</table>"
         )
-    return f'{_STYLE}{"".join(tables)}<div class="llmeter note">{escape(comparison.conclusion)}</div>'
+    # What the mark at some figures stands for.
+    legend = [line for line in comparison.text.splitlines() if line.startswith("* ")]
+    notes = "<br>".join(escape(line) for line in [*legend, comparison.conclusion])
+    return f'{_STYLE}{"".join(tables)}<div class="llmeter note">{notes}</div>'
 
 
 def _verdict_row(cells: Sequence[str]) -> str:
