@@ -374,7 +374,7 @@ impl Bits {
     }
 
     fn push(&mut self, is_set: bool) {
-        if self.len % 8 == 0 {
+        if self.len.is_multiple_of(8) {
             self.bytes.push(0);
         }
         if let Some(last) = self.bytes.last_mut() {
