@@ -134,6 +134,7 @@ impl MeasurementQuality {
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
         StampSource::Kernel => "kernel",
+        StampSource::Packet => "packet",
         StampSource::User => "user",
     })
 }
