@@ -29,8 +29,8 @@ pub(crate) struct Timeline {
     next: Option<u32>,
     /// Bytes that are readable.
     readable: u64,
-    /// The ends of what became readable together, in order.
-    boundaries: VecDeque<(u64, Stamp)>,
+    /// The ends of what became readable together, in order, and when; `None` where packets are missing.
+    boundaries: VecDeque<(u64, Option<Stamp>)>,
     /// Beyond a hole: first byte and end.
     waiting: Vec<(u64, u64)>,
     /// Before the beginning is known.
@@ -141,25 +141,51 @@ impl Timeline {
             self.boundaries.pop_front();
         }
         // A clock that steps back must not reorder a stream.
-        let last = self.boundaries.back().map_or(at, |(_, last)| *last);
-        self.boundaries.push_back((readable, at.max(last)));
+        let last = self.boundaries.back().and_then(|(_, last)| *last);
+        self.boundaries
+            .push_back((readable, Some(last.map_or(at, |last| at.max(last)))));
+    }
+
+    /// The bytes up to `to` were read, although packets of them are missing: none of them will come any more.
+    fn skip(&mut self, to: u64) {
+        let mut readable = to;
+        self.waiting.sort_unstable();
+        for (begin, end) in &self.waiting {
+            if *begin <= readable {
+                readable = readable.max(*end);
+            }
+        }
+        self.waiting.retain(|(_, end)| *end > readable);
+        self.held_since = None;
+        let step = (readable - self.readable) as u32;
+        self.next = self.next.map(|next| next.wrapping_add(step));
+        self.readable = readable;
+        self.boundaries.push_back((readable, None));
     }
 
     /// Tells where, within the bytes from `from` to `to`, what became readable together ends, and when it
-    /// did; the last end is `to`. Forgets what lies before. `false` if not all of it is known.
+    /// did; the last end is `to`. Forgets what lies before. `false` if not all of it is known, although the
+    /// bytes were read and all packets that were captured have been taken in.
     pub(crate) fn tell(&mut self, from: u64, to: u64, mut tell: impl FnMut(u64, Stamp)) -> bool {
+        if self.next.is_none() {
+            return false;
+        }
         if to > self.readable {
+            self.skip(to);
             return false;
         }
         while self.boundaries.front().is_some_and(|(end, _)| *end <= from) {
             self.boundaries.pop_front();
         }
         for (end, at) in &self.boundaries {
+            let Some(at) = *at else {
+                return false;
+            };
             if *end >= to {
-                tell(to, *at);
+                tell(to, at);
                 return true;
             }
-            tell(*end, *at);
+            tell(*end, at);
         }
         false
     }
@@ -201,10 +227,26 @@ mod tests {
         timeline.arrived(part(4, 4, 40)); // fills the hole
         assert_eq!(timeline.readable(), 14);
         assert_eq!((timeline.held_ns, timeline.repeated), (20, 1));
-        assert_eq!(told(&mut timeline, 0, 15), None);
         let ends = vec![(4, 10), (6, 30), (14, 40)];
         assert_eq!(told(&mut timeline, 0, 14), Some(ends));
         assert_eq!(told(&mut timeline, 5, 9), Some(vec![(6, 30), (9, 40)]));
+    }
+
+    #[test]
+    fn after_packets_that_are_missing_the_next_are_known_again() {
+        let mut timeline = Timeline::default();
+        timeline.opened(0);
+        timeline.arrived(part(1, 4, 10));
+        timeline.arrived(part(9, 4, 30)); // the one before it was not captured
+        assert_eq!(told(&mut timeline, 0, 4), Some(vec![(4, 10)]));
+        assert_eq!(told(&mut timeline, 4, 8), None);
+        assert_eq!(
+            told(&mut timeline, 8, 12),
+            None,
+            "held up by what is missing, as far as is known"
+        );
+        timeline.arrived(part(13, 3, 40));
+        assert_eq!(told(&mut timeline, 12, 15), Some(vec![(15, 40)]));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::run::worker::WorkerReport;
 pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
 use llmeter_wire::clock::Stamp;
+use llmeter_wire::packet::CaptureState;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -179,6 +180,8 @@ pub(crate) struct RunConditions {
     pub(crate) median_latency: Option<f64>,
     /// Clients times the run's length, in seconds.
     pub(crate) client_seconds: f64,
+    /// Of a run that captures packets.
+    pub(crate) packets: Option<CaptureState>,
 }
 
 impl QualityMeter {
@@ -273,6 +276,7 @@ impl QualityMeter {
             host_busy: conditions.host.map(|host| host.busy),
             host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
+            packets_dropped: conditions.packets.map(|packets| packets.dropped),
             ..MeasurementQuality::default()
         };
         let doubtful = of_requests(self.doubtful_requests as f64 + doubtful);
@@ -394,6 +398,19 @@ impl MeasurementQuality {
         {
             let (share, remedy) = (percent(host.steal), "measure on a quieter host");
             let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
+            blame(Verdict::Degraded, reason);
+        }
+        if let Some(packets) = conditions.packets
+            && self.stamps != StampSource::Packet
+        {
+            let remedy = match packets.is_small {
+                true => "give the capture more memory: net.core.rmem_max, or CAP_NET_ADMIN",
+                false => "use fewer clients, or free a core",
+            };
+            let reason = format!(
+                "{} packets were not captured, so that their bytes have the times of reads; {remedy}",
+                packets.dropped
+            );
             blame(Verdict::Degraded, reason);
         }
         if self.stamps != StampSource::User && self.clock_steps > 0 {
