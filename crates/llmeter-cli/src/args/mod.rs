@@ -147,6 +147,8 @@ pub(crate) enum Stamps {
     Kernel,
     /// llmeter, after each read
     User,
+    /// The kernel, of each packet by itself (Linux, with CAP_NET_RAW)
+    Packet,
 }
 
 impl From<Stamps> for llmeter::StampSource {
@@ -154,6 +156,7 @@ impl From<Stamps> for llmeter::StampSource {
         match stamps {
             Stamps::Kernel => Self::Kernel,
             Stamps::User => Self::User,
+            Stamps::Packet => Self::Packet,
         }
     }
 }

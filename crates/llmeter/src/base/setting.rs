@@ -175,9 +175,12 @@ macro_rules! with_settings {
                  and the statistic cost_limit_reached is set. A request is estimated from its prompt \
                  and its output limit, or, without a limit, at the highest cost so far.";
 
-            Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "SOURCE", "user",
-                "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
-                 read [default: kernel]", "";
+            Stamps stamps: StampSource, Choice(&["kernel", "packet", "user"]), Measurement, "SOURCE", "user",
+                "Source of receive stamps: kernel, as packets arrive (Linux), packet, of each packet by \
+                 itself, or user, after each read [default: kernel]",
+                "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
+                 captures what the server sends (the first bytes of each packet), so that each token has the \
+                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW.";
             Slo slo: Vec<Condition>, Conditions, Measurement, "CONDITION", "ttft < 500ms",
                 "SLO that requests or the run are to meet, e.g. 'ttft < 500ms' or 'ttft-p99 < 1s' \
                  (repeatable)",

@@ -91,6 +91,7 @@ impl Started {
             median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
             client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
+            packets: shared.capture().map(|capture| capture.state()),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,

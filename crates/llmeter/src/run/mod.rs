@@ -21,7 +21,7 @@
 //! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
-//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
@@ -48,6 +48,7 @@ mod rate_limits;
 mod reach;
 mod recorder;
 mod replay;
+mod restamp;
 mod retry;
 mod runner;
 mod saved;

@@ -106,6 +106,7 @@ impl Recorder {
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
             let decoder = Decoder::new(endpoint, tokenizer)
                 .through(proxy.clone())
+                .with_packets(shared.capture().cloned())
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());
             let thread = spawn_low_priority(format!("decoder-{number}"), move || {

@@ -505,8 +505,8 @@ metrics! {
     measurement_verdict: Option<String> { source: QUALITY }
     /// What the verdict rests on: sentences, each with a remedy.
     measurement_reasons: Vec<String> { absent: "empty when clean", source: QUALITY }
-    /// Whose receive stamps the times rest on: `kernel` or `user`; `python` where an endpoint in Python took
-    /// the times.
+    /// Whose receive stamps the times rest on: `kernel`, `packet` or `user`; `python` where an endpoint in
+    /// Python took the times.
     measurement_stamps: Option<String> { source: QUALITY }
     /// Reads with a kernel stamp / all reads.
     measurement_kernel_stamped_rate: Option<f64> { source: QUALITY }
@@ -547,6 +547,10 @@ metrics! {
     measurement_host_steal: Option<f64> { absent: "when the system does not say", source: QUALITY }
     /// How often the realtime clock jumped.
     measurement_clock_steps: Option<u64> { unit: "steps", source: QUALITY }
+    /// Packets that came and were not captured, for want of memory or time.
+    measurement_packets_dropped: Option<u64> {
+        unit: "packets", absent: "without packet stamps", source: QUALITY,
+    }
     /// What this machine adds to TTFT, measured against a simulated server.
     measurement_calibration_ttft: CalibrationErrors {
         unit: "s", absent: "without calibration", source: CALIBRATION,

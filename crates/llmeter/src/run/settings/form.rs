@@ -185,6 +185,7 @@ impl Form for StampSource {
         match value.as_str()? {
             "kernel" => Some(Self::Kernel),
             "user" => Some(Self::User),
+            "packet" => Some(Self::Packet),
             _ => None,
         }
     }
@@ -193,6 +194,7 @@ impl Form for StampSource {
         match self {
             Self::Kernel => "kernel".into(),
             Self::User => "user".into(),
+            Self::Packet => "packet".into(),
         }
     }
 }
