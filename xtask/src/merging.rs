@@ -47,7 +47,7 @@ pub(crate) fn merging(arguments: &MergingArguments) -> Result<()> {
         command.arg("--low-memory");
     }
     let start = std::time::Instant::now();
-    let merged = processes::run(&mut command)?;
+    let merged = processes::run_anywhere(&mut command)?;
     let seconds = start.elapsed().as_secs_f64();
     if merged.code != Some(0) {
         bail!("the merge ended with {:?}: {}", merged.code, merged.output);

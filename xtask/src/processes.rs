@@ -147,7 +147,7 @@ pub(crate) fn run_on(core: usize, command: &mut Command) -> Result<Usage> {
 }
 
 /// Runs a process on any cores to its end.
-pub(crate) fn run(command: &mut Command) -> Result<Usage> {
+pub(crate) fn run_anywhere(command: &mut Command) -> Result<Usage> {
     watched(|| Ok(command.stdout(Stdio::piped()).spawn()?))
 }
 

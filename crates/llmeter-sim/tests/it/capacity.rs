@@ -9,10 +9,10 @@ use crate::server;
 
 #[test]
 fn the_capacity_of_a_server_with_four_slots_is_found() {
-    // A request takes 10 ms in one of four slots, so that with N clients TTFT is N/4 · 10 ms: the limit
-    // of 16.2 ms lies between 6 and 7 clients.
+    // A request takes 30 ms in one of four slots, so that with N clients TTFT is N/4 · 30 ms: 45 ms with
+    // 6 clients, 52.5 ms with 7.
     let server = server(|config| {
-        config.ttft = Duration::from_millis(10);
+        config.ttft = Duration::from_millis(30);
         config.output_tokens = 1;
         config.max_concurrency = Some(4);
     });
@@ -22,7 +22,7 @@ fn the_capacity_of_a_server_with_four_slots_is_found() {
     let mut base = RunConfig::new(std::sync::Arc::new(endpoint), [payload]);
     base.output = Some(folder.path().into());
     base.run_name = Some("search".into());
-    base.slos = vec!["ttft-p50 < 16.2ms".parse().unwrap()];
+    base.slos = vec!["ttft-p50 < 50ms".parse().unwrap()];
     let search = Capacity::new(base).between(4, 64);
     let found = search.run_blocking().unwrap();
     assert_eq!(found.clients(), Some(6), "{:?}", found.plan);

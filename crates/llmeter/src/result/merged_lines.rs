@@ -19,7 +19,7 @@ use crate::{Error, InvocationResponse, Result};
 
 /// Lines of a part that are put in order. A run writes its lines nearly in the order in which responses
 /// ended: decoders hand them over in batches.
-const LOOK_AHEAD: usize = 1024;
+const LOOK_AHEAD: usize = 256;
 /// Bytes of lines that are handed over together.
 const BATCH: usize = 64 << 10;
 /// Batches of a part that wait.
@@ -41,14 +41,14 @@ type Place = (i64, i64);
 /// A line of a part.
 struct Line {
     place: Place,
-    text: Box<[u8]>,
-    response: InvocationResponse,
+    /// In a box, since lines move about while they are put in order.
+    body: Box<(Box<[u8]>, InvocationResponse)>,
 }
 
 /// Lines are ordered by their place, then by their text.
 impl Ord for Line {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.place, &self.text).cmp(&(other.place, &other.text))
+        (self.place, &self.body.0).cmp(&(other.place, &other.body.0))
     }
 }
 
@@ -111,8 +111,9 @@ pub(crate) fn merge_lines(
         while let Some(mut head) = heads.peek_mut() {
             let Reverse((line, index)) = &mut *head;
             let index = *index;
-            each(index, &line.response)?;
-            writer.append_line(&line.text)?;
+            let (text, response) = &*line.body;
+            each(index, response)?;
+            writer.append_line(text)?;
             found[index].responses += 1;
             match parts[index].as_mut().and_then(Part::next) {
                 Some(next) => *line = next,
@@ -165,17 +166,13 @@ fn read_part(path: &PathBuf, hand_over: &mpsc::SyncSender<Vec<Line>>) -> Result<
         if let Some(id) = head {
             place = place.max(*heads.entry(id).or_insert(place));
         }
-        let text = text.trim_ascii().into();
-        ahead.push(Reverse(Line {
-            place,
-            text,
-            response,
-        }));
+        let body = Box::new((text.trim_ascii().into(), response));
+        ahead.push(Reverse(Line { place, body }));
         if ahead.len() <= LOOK_AHEAD {
             return true;
         }
         if let Some(Reverse(line)) = ahead.pop() {
-            size += line.text.len();
+            size += line.body.0.len();
             batch.push(line);
         }
         if size < BATCH {

@@ -83,7 +83,12 @@ fn figures(mut stats: Map<String, Value>) -> Map<String, Value> {
     stats.retain(|key, _| {
         !matches!(
             key.as_str(),
-            "output_path" | "run_name" | "clients" | "n_requests"
+            "output_path"
+                | "run_name"
+                | "clients"
+                | "n_requests"
+                | "first_request_time"
+                | "last_request_time"
         ) && !key.starts_with("merged_")
             && !key.starts_with("stall")
             && !key.starts_with("measurement_verdict")
@@ -193,7 +198,7 @@ fn missing_and_broken_parts_are_named() {
         .map(|part| part.problem.is_some())
         .collect();
     assert_eq!(problems, [false, false, true, true]);
-    assert_eq!(merged.result.summary.total_requests, Some(89));
+    assert_eq!(merged.result.summary.total_requests, Some(91));
     let warnings = merged.result.warnings.join("\n");
     for part in [
         "part-2 is left out",

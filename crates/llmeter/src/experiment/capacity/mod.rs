@@ -50,11 +50,11 @@ type ObserveProbe = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
 /// use llmeter::experiment::Capacity;
 /// use llmeter::{OpenAiChat, RunConfig};
 ///
-/// # fn main() -> llmeter::Result<()> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
 /// let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
 /// let mut base = RunConfig::new(Arc::new(endpoint), [payload]).output("capacity");
-/// base.slos.extend("ttft-p90 < 500ms".parse());
+/// base.slos = vec!["ttft-p90 < 500ms".parse()?];
 /// let found = Capacity::new(base).run_blocking()?;
 /// println!("{:?} clients, {:?} good requests/s", found.clients(), found.goodput());
 /// # Ok(())

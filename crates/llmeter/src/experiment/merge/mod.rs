@@ -346,9 +346,10 @@ fn merged(
         if let Some(sent) = response.request_time {
             let took = response.time_in_flight().unwrap_or(0.0).max(0.0);
             let ended = sent + Duration::try_from_secs_f64(took).unwrap_or_default();
+            let known = &parts[index].result.summary;
             let span = spans[index].get_or_insert(Span {
-                start: sent,
-                length: parts[index].result.summary.total_test_time,
+                start: known.first_request_time.unwrap_or(sent),
+                length: known.total_test_time,
                 last: ended,
             });
             span.start = span.start.min(sent);
