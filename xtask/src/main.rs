@@ -1,8 +1,10 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | throughput | memory | loading | screenshots | python | wheel | python-peer`.
+//! false-positives | capacity | throughput | memory | loading | merging | screenshots | python | wheel |
+//! python-peer`.
 
 mod accuracy;
 mod bare_client;
+mod capacity;
 mod coverage;
 mod deny;
 mod dial;
@@ -12,6 +14,7 @@ mod fuzz;
 mod layers;
 mod loading;
 mod memory;
+mod merging;
 mod processes;
 mod python_package;
 mod python_peer;
@@ -57,6 +60,10 @@ enum Command {
     LoadFolder(loading::LoadFolderArguments),
     /// Count the wrong verdicts of comparisons of the simulator with itself, and those of a known shift
     FalsePositives(false_positives::FalsePositivesArguments),
+    /// Search for capacities that are known, and count those that are found
+    Capacity(capacity::CapacityArguments),
+    /// Measure what it takes to merge the parts of a load
+    Merging(merging::MergingArguments),
     /// Make the pictures that docs/reports.md shows
     Screenshots(screenshots::ScreenshotsArguments),
     /// Build the Python package's extension for tests, beside its sources
@@ -87,6 +94,8 @@ fn main() -> anyhow::Result<()> {
         Command::Loading(arguments) => loading::loading(&arguments),
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
+        Command::Capacity(arguments) => capacity::capacity(&arguments),
+        Command::Merging(arguments) => merging::merging(&arguments),
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::Python => python_package::python(),
         Command::Wheel(arguments) => python_package::wheel(&arguments),

@@ -1,13 +1,13 @@
 //! `llmeter show`.
 
 use anyhow::{Result, anyhow};
-use llmeter::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult};
+use llmeter::experiment::{AbResult, CapacityResult, HeatmapResult, LoadTestResult, RepeatResult};
 use llmeter::result::{RunFolder, RunSummary};
 use llmeter::stats::Metric;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult, report};
 
-use super::{ab, gate, heatmap, load_test, repeat};
+use super::{ab, capacity, gate, heatmap, load_test, repeat};
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -30,6 +30,11 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
             &AbResult::load_without_responses(folder.clone())?,
             arguments.json,
         )?;
+        return Ok(Exit::Done);
+    }
+    if CapacityResult::is_in(folder) {
+        let found = CapacityResult::load_without_responses(folder.clone())?;
+        capacity::print(&found, arguments.json)?;
         return Ok(Exit::Done);
     }
     let settings = &arguments.flags.settings;

@@ -112,6 +112,12 @@ macro_rules! with_settings {
                  --max-duration, --max-cost, --requests or --duration end the run before.";
             MaxRequests max_requests: u64, Count, Load, "N", "5000",
                 "Most requests over all clients, e.g. with --until", "";
+            Shard shard: Shard, Text, Load, "I/N", "1/4",
+                "Play the I-th of N parts of the load; `llmeter merge` makes one run of them",
+                "Give every part the same settings and seed and start all at the same time. Client number \
+                 k, counted from 0, is in part k mod N + 1. --clients, --max-requests and --max-cost are \
+                 those of the whole load; --until, --max-failures and --stop-on-error-rate are judged by \
+                 each part for itself.";
             MaxDuration max_duration: Duration, Time, Load, "TIME", "20m",
                 "How long to send at most with --until [default: 10m]", "";
             Timeout timeout: Duration, Time, Load, "TIME", "90s",

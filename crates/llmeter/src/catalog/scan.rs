@@ -1,6 +1,6 @@
 //! Finding the runs and experiments below a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
@@ -14,7 +14,7 @@ use crate::base::error::Result;
 use crate::base::file;
 use crate::base::runtime::block_on;
 use crate::experiment::{is_level_name, is_repeat_name};
-use crate::result::{AB_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
+use crate::result::{AB_FILE, CAPACITY_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
 use crate::storage::{CloudUrl, Location, Store, Usable};
 
 /// Objects that are read at a time.
@@ -77,15 +77,21 @@ impl Catalog {
 
 fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
     let now = clock::wall();
-    let found = find_folders(folder, WANTED, &[AB_FILE])?;
+    let found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE])?;
     let mut sets = KeySets::default();
     let mut runs = BTreeMap::new();
-    let mut tests = BTreeSet::new();
+    let mut tests = BTreeMap::new();
     let mut seen = Cache::default();
     let mut unread = Vec::new();
     for found in found {
-        if found.files.iter().any(|file| file.name == AB_FILE) && !found.is_run {
-            tests.insert(found.name.clone());
+        let has = |name| found.files.iter().any(|file| file.name == name);
+        let kind = match (has(AB_FILE), has(CAPACITY_FILE)) {
+            (true, _) => Some(EntryKind::Ab),
+            (_, true) => Some(EntryKind::Capacity),
+            _ => None,
+        };
+        if let Some(kind) = kind.filter(|_| !found.is_run) {
+            tests.insert(found.name.clone(), kind);
             continue;
         }
         match known.facts(&found) {
@@ -230,7 +236,7 @@ fn open_state(location: &Location, now: i64) -> EntryState {
 }
 
 /// Puts the runs of experiments together.
-fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeSet<String>) -> Vec<Entry> {
+fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeMap<String, EntryKind>) -> Vec<Entry> {
     let mut experiments: BTreeMap<(String, EntryKind), Vec<Entry>> = BTreeMap::new();
     let mut entries = Vec::new();
     for run in runs {
@@ -250,7 +256,7 @@ fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeSet<String>) -> Vec
 }
 
 /// The experiment that a run of this path belongs to.
-fn experiment_of(name: &str, tests: &BTreeSet<String>) -> Option<(String, EntryKind)> {
+fn experiment_of(name: &str, tests: &BTreeMap<String, EntryKind>) -> Option<(String, EntryKind)> {
     let split = |path: &str| match path.rsplit_once('/') {
         Some((above, name)) => (above.to_owned(), name.to_owned()),
         None => (String::new(), path.to_owned()),
@@ -259,8 +265,8 @@ fn experiment_of(name: &str, tests: &BTreeSet<String>) -> Option<(String, EntryK
         return None;
     }
     let (above, own) = split(name);
-    if tests.contains(&above) {
-        return Some((above, EntryKind::Ab));
+    if let Some(kind) = tests.get(&above) {
+        return Some((above, *kind));
     }
     if is_repeat_name(&own) {
         return Some((above, EntryKind::Repeats));

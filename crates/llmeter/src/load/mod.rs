@@ -9,6 +9,7 @@
 mod closed_loop;
 mod queue;
 mod schedule;
+mod shard;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use std::time::Duration;
 pub(crate) use closed_loop::ClosedLoop;
 pub(crate) use queue::SharedQueue;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
+pub(crate) use shard::Sharded;
+pub use shard::{NotAShard, Shard};
 
 /// How much is sent.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,7 @@
 //! Does not belong here: statistics (`stats`), terminals and their colours (the command line).
 
 mod ab;
+mod capacity;
 mod comparison;
 mod cost;
 pub mod figure;
@@ -26,6 +27,7 @@ mod table;
 mod terminal;
 
 pub use ab::{ab, ab_within};
+pub use capacity::{capacity, capacity_within};
 pub use comparison::{
     comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
     comparison_within,

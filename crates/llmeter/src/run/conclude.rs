@@ -87,15 +87,15 @@ impl Started {
                 Transport::Invoke(api) => api.own_clock(),
                 Transport::Http(_) => None,
             },
-            clients: config.clients,
+            clients: config.own_clients(),
             median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
-            client_seconds: total_test_time.unwrap_or(0.0) * config.clients as f64,
+            client_seconds: total_test_time.unwrap_or(0.0) * config.own_clients() as f64,
             packets: shared.capture().map(|capture| capture.state()),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,
-            _ => Some(config.clients),
+            _ => Some(config.own_clients()),
         };
         quality.doubt(collected.checks.findings(total_test_time, bound));
         found.extend(warnings::of_run(&collected, &quality, config));
@@ -162,8 +162,8 @@ impl Started {
         let identity = config.endpoint.identity();
         RunSummary {
             total_requests: Some(recorded),
-            clients: config.clients as u64,
-            n_requests: Some(planned.unwrap_or(recorded) / config.clients as u64),
+            clients: config.own_clients() as u64,
+            n_requests: Some(planned.unwrap_or(recorded) / config.own_clients() as u64),
             model_id: Some(identity.model_id.clone()),
             output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
             endpoint_name: Some(identity.endpoint_name.clone()),

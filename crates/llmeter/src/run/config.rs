@@ -14,8 +14,9 @@ use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{ClosedLoop, Load, Schedule};
+use crate::load::{ClosedLoop, Load, Schedule, Shard, Sharded};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
+use crate::run::ResponseWatch;
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
@@ -135,8 +136,14 @@ pub struct RunConfig {
     pub until: Vec<PrecisionTarget>,
     /// Most requests over all clients: each has its share of them.
     pub max_requests: Option<u64>,
+    /// Which part of the load this run is; `None` is all of it. Clients, requests and the limit of cost are
+    /// those of the whole load, of which the part has its share.
+    pub shard: Option<Shard>,
     /// What requests and the run are to meet. Those about each request give goodput.
     pub slos: Vec<Condition>,
+    /// Looks at the responses of an experiment's run and may end it. Not saved.
+    #[doc(hidden)]
+    pub watch: Option<Arc<dyn ResponseWatch>>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
     /// The servers that get secrets although only a file names them: an endpoint or a callback that was
@@ -190,7 +197,9 @@ impl RunConfig {
             max_cost: None,
             until: Vec::new(),
             max_requests: None,
+            shard: None,
             slos: Vec::new(),
+            watch: None,
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),
         }
@@ -293,6 +302,13 @@ impl RunConfig {
         if u32::try_from(self.clients).is_err() {
             let expected = format!("at most {}", u32::MAX);
             return Err(Error::invalid(Setting::Clients, self.clients, expected));
+        }
+        if let Some(shard) = self.shard
+            && shard.count(self.clients) == 0
+        {
+            let clients = self.clients;
+            let expected = format!("no more shards than clients, of which there are {clients}");
+            return Err(Error::invalid(Setting::Shard, shard, expected));
         }
         match self.load {
             Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
@@ -477,6 +493,25 @@ impl RunConfig {
 
     /// What is to be sent when.
     pub(crate) fn schedule(&self) -> Arc<dyn Schedule> {
+        let whole = self.whole_schedule();
+        match self.shard {
+            None => whole,
+            Some(shard) => Arc::new(Sharded { whole, shard }),
+        }
+    }
+
+    /// The clients of this run, which may be a part of the load's.
+    pub(crate) fn own_clients(&self) -> usize {
+        self.shard
+            .map_or(self.clients, |shard| shard.count(self.clients))
+    }
+
+    /// What of a limit for the whole load is this run's.
+    pub(crate) fn own_share(&self, limit: f64) -> f64 {
+        self.shard.map_or(limit, |shard| limit / shard.of as f64)
+    }
+
+    fn whole_schedule(&self) -> Arc<dyn Schedule> {
         if let Load::Schedule(schedule) = &self.load {
             return schedule.clone();
         }
@@ -512,7 +547,7 @@ impl RunConfig {
             .unwrap_or_else(|| cores.saturating_sub(1).max(1));
         match self.load {
             Load::Schedule(_) => workers,
-            _ => workers.min(self.clients),
+            _ => workers.min(self.own_clients()),
         }
     }
 }

@@ -64,6 +64,7 @@ mod until;
 mod wait;
 mod warmup;
 mod warnings;
+mod watch;
 mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
@@ -78,5 +79,8 @@ pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
+pub(crate) use stalls::StallTally;
 pub use start::default_run_name;
 pub(crate) use warnings::wrong_label;
+#[doc(hidden)]
+pub use watch::ResponseWatch;

@@ -27,7 +27,7 @@ use crate::run::shared::Shared;
 use crate::run::stalls::StallTally;
 use crate::run::until::Until;
 use crate::run::warmup::WarmupTally;
-use crate::run::{Interrupt, Observer, Progress, RunConfig};
+use crate::run::{Interrupt, Observer, Progress, ResponseWatch, RunConfig};
 use crate::stats::{Accumulator, Keep};
 use llmeter_wire::clock;
 
@@ -135,6 +135,7 @@ impl Recorder {
                 until: Until::new(config),
             },
             tokenizer: config.tokenizer.clone(),
+            watch: config.watch.clone(),
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
             failures: FailureWatch::new(config),
@@ -220,6 +221,7 @@ fn decode(
 struct Collector {
     collected: Collected,
     tokenizer: Arc<dyn Tokenizer>,
+    watch: Option<Arc<dyn ResponseWatch>>,
     keeps_responses: bool,
     ignores_write_errors: bool,
     failures: FailureWatch,
@@ -282,6 +284,13 @@ impl Collector {
         collected.stalls.record(&response);
         collected.accumulator.record(&response);
         collected.until.note(&response, signal);
+        if self
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.note(&response))
+        {
+            signal.reach();
+        }
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.append(&response)
         {

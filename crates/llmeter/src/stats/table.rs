@@ -17,6 +17,7 @@ const CALIBRATION: Source = Source::Other("calibration");
 const LIMITS: Source = Source::Other("response heads and errors");
 const COSTS: Source = Source::Other("cost model");
 const GUARD: Source = Source::Other("cost limit");
+const MERGE: Source = Source::Other("merge");
 
 fn above_zero(sum: f64) -> Option<Value> {
     (sum > 0.0).then(|| sum.into())
@@ -619,6 +620,12 @@ metrics! {
     /// Cost of the run by all dimensions.
     cost_total: Option<f64> { unit: "currency", absent: "without a cost model", source: COSTS }
 
+    /// Parts of which this run was merged, those that are missing included.
+    merged_parts: Option<u64> { unit: "runs", absent: "when it was not merged", source: MERGE }
+    /// These parts: the folder, its requests, the verdict on its measurement, and what is wrong with it.
+    merged_from: Vec<Value> { absent: "when it was not merged", source: MERGE }
+    /// Share of the time from the first part's start to the last part's end in which all parts sent.
+    merged_overlap: Option<f64> { absent: "when it was not merged", source: MERGE }
     /// Requests of the warm-up, which no other figure has in it.
     warmup_requests: Option<u64> { unit: "requests", absent: "without a warm-up", source: RUN }
     /// From the first request of the warm-up to the first of the run.

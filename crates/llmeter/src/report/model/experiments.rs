@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, run};
 use crate::RunResult;
-use crate::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients};
+use crate::experiment::{
+    AbResult, CapacityResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients,
+};
 use crate::report::figure::{self, Figure, Series};
 use crate::report::summary::counted;
-use crate::report::{ab, heatmap, load_test, repeat};
+use crate::report::{ab, capacity, heatmap, load_test, repeat};
 
 /// What each of the six charts of a load test shows.
 const LEVEL_CHARTS: [(&str, &str); 6] = [
@@ -61,6 +63,27 @@ impl Report {
         let named: Vec<_> = test
             .results
             .iter()
+            .map(|(clients, one)| (of_clients(*clients), one))
+            .collect();
+        report.add_details(&named);
+        report
+    }
+
+    /// The report of a search for capacity, with its probes' responses.
+    pub fn of_capacity(found: &CapacityResult) -> Self {
+        let test = found.as_load_test();
+        let title = format!("Capacity {}", found.name);
+        let mut report = Self::new(&title, about(test.results.values()));
+        let table = Table::of("Probes", capacity::probe_rows(found), &[""; 0]);
+        let mut first: Vec<Block> = table.map(Block::Table).into_iter().collect();
+        first.extend(Block::lines(Tone::Plain, &capacity::remarks(found)));
+        let warnings = found.warnings.iter();
+        first.extend(warnings.map(|warning| Block::text(Tone::Warning, warning)));
+        report.add("summary", "Summary", first);
+        let levels = levels(&test);
+        report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
+        let results = test.results.iter();
+        let named: Vec<_> = results
             .map(|(clients, one)| (of_clients(*clients), one))
             .collect();
         report.add_details(&named);

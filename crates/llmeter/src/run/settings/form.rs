@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
+use crate::load::Shard;
 use crate::payload::ExtraFields;
 use crate::run::{Connections, Warmup};
 use crate::stats::{Condition, PrecisionTarget};
@@ -76,7 +77,7 @@ macro_rules! plain {
         })+
     };
 }
-plain!(String Location u32 u64 usize f64 bool Object Connections Condition PrecisionTarget);
+plain!(String Location u32 u64 usize f64 bool Object Connections Condition PrecisionTarget Shard);
 
 impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {

@@ -18,7 +18,7 @@ use self::form::{Form, expected};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
-use crate::load::Load;
+use crate::load::{Load, Shard};
 use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
@@ -228,6 +228,7 @@ impl RunSettings {
         }
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
+        config.shard = self.shard.or(config.shard);
         set(&mut config.timeout, self.timeout.as_ref());
         set(&mut config.max_retries, self.max_retries.as_ref());
         set(&mut config.connections, self.connections.as_ref());
@@ -327,6 +328,7 @@ impl RunSettings {
             max_cost: config.max_cost,
             until: (!config.until.is_empty()).then(|| config.until.clone()),
             max_requests: config.max_requests,
+            shard: config.shard,
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),
