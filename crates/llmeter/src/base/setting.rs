@@ -7,6 +7,15 @@ use std::fmt;
 
 mod problem;
 
+/// What an arrival rate is.
+pub(crate) const RATE: &str = "a rate like 20/s, 90/min or 500/h, above 0 and up to 1000000/s";
+/// What stages are.
+pub(crate) const STAGES: &str = "stages like '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over \
+                                 1m, 64 clients for 5m'";
+/// What kinds of arrivals there are.
+pub(crate) const ARRIVALS: &str = "poisson, constant, gamma:CV with a coefficient of variation from 0.01 to \
+                                   10, or burst:N";
+
 pub use problem::SettingProblem;
 
 /// Calls a macro with the table. A row: variant, field and type; kind, group, name of the value,
@@ -104,6 +113,27 @@ macro_rules! with_settings {
                 "Requests per client [default: each payload once]", "";
             Duration duration: Duration, Time, Load, "TIME", "30s",
                 "How long to send requests, e.g. 30s or 5m", "";
+            Rate rate: Rate, Grammar(RATE), Load, "RATE", "20/s",
+                "Arrival rate, e.g. 20/s or 90/min: requests are sent by the clock, whether those before \
+                 have ended or not",
+                "An open loop, as traffic of many users is; docs/load.md has more. --requests, \
+                 --max-requests and --duration are those of the whole run, a warm-up comes at the same \
+                 rate, and latencies are told from the actual and from the due time.";
+            Arrivals arrivals: Arrivals, Grammar(ARRIVALS), Load, "KIND", "gamma:2",
+                "How arrivals are spread around their rate: poisson, constant, gamma:CV or burst:N [default: \
+                 poisson]",
+                "gamma:CV has gaps with this coefficient of variation: 1 is poisson, below is more even, \
+                 above comes in clusters. burst:N sends N at the same moment.";
+            MaxInFlight max_in_flight: usize, Count, Load, "N", "256",
+                "Most requests in flight with an arrival rate; others wait, and that is counted [default: no \
+                 limit]",
+                "What still waits when --duration has passed is not sent. Each request in flight has a \
+                 connection of its own, and so an open file and a local port.";
+            Stages stages: Stages, Grammar(STAGES), Load, "STAGES", "10/s for 30s, ramp to 50/s over 2m",
+                "Stages of a load, e.g. '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over 1m, \
+                 64 clients for 5m'",
+                "Rates or numbers of clients, held for a time or approached in a straight line. Every figure \
+                 is told of each stage, too.";
             Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
                 "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
                 "Its true value then lies within so much of the measured one with a probability of 95 %, \
@@ -272,6 +302,8 @@ pub enum SettingKind {
     Address,
     /// One condition on a figure or a list.
     Conditions,
+    /// A text in a grammar of its own: what it takes, for messages.
+    Grammar(&'static str),
     /// Tables, in files only.
     Tables,
 }
@@ -406,9 +438,19 @@ impl Setting {
     /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
-            Self::Requests => &[Self::Duration, Self::MaxDuration],
-            Self::Duration => &[Self::Requests, Self::MaxDuration],
-            Self::MaxDuration => &[Self::Requests, Self::Duration],
+            Self::Requests => &[Self::Duration, Self::MaxDuration, Self::Stages],
+            Self::Duration => &[Self::Requests, Self::MaxDuration, Self::Stages],
+            Self::MaxDuration => &[Self::Requests, Self::Duration, Self::Stages],
+            Self::Clients => &[Self::Rate, Self::Arrivals, Self::MaxInFlight, Self::Stages],
+            Self::Rate => &[Self::Clients, Self::Stages],
+            Self::Arrivals | Self::MaxInFlight => &[Self::Clients],
+            Self::Stages => &[
+                Self::Clients,
+                Self::Rate,
+                Self::Requests,
+                Self::Duration,
+                Self::MaxDuration,
+            ],
             Self::CaFile => &[Self::Insecure],
             Self::Insecure => &[Self::CaFile],
             Self::Proxy => &[Self::NoProxy],

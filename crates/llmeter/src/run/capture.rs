@@ -80,6 +80,16 @@ pub(crate) struct ExchangeEnd {
     pub(crate) response: Option<Box<ResponseBuilder>>,
 }
 
+/// When a request of an open loop was due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) at: Stamp,
+    /// When the run began.
+    pub(crate) start: Stamp,
+    /// Seconds that it waited for others to end.
+    pub(crate) in_flight_wait: f64,
+}
+
 /// When and how a request was sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SendTiming {
@@ -88,8 +98,14 @@ pub(crate) struct SendTiming {
     /// The first write of the attempt under way.
     pub(crate) attempt: Option<Stamp>,
     pub(crate) wall: Option<Timestamp>,
-    /// Seconds from the intended time to `at`.
+    /// Seconds from the intended time to `at`; in an open loop from when it was due.
     pub(crate) lateness: Option<f64>,
+    /// In an open loop.
+    pub(crate) due: Option<Due>,
+    /// The stage of the load, from 1 on, if it has any.
+    pub(crate) stage: Option<u32>,
+    /// Seconds that it took to have a connection, if one had to be opened.
+    pub(crate) connection_wait: f64,
     pub(crate) time_to_connect: Option<f64>,
     pub(crate) time_to_tls: Option<f64>,
     pub(crate) retries: u32,
@@ -110,6 +126,7 @@ impl SendTiming {
             && let Some(sent) = first_write
         {
             self.at = Some(sent);
+            let intended = self.due.map_or(intended, |due| due.at);
             self.lateness = Some(sent.seconds_since(intended).max(0.0));
         }
     }

@@ -21,8 +21,8 @@ use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
 use crate::endpoint::{
-    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, Transport,
-    is_burst,
+    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, ScheduleDetail,
+    Transport, is_burst,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
@@ -366,6 +366,17 @@ impl Assembly {
                 Some(Delivery::Buffered) => response.time_per_output_token = None,
                 _ => {}
             }
+        }
+        response.detail.stage = sending.stage.unwrap_or(0);
+        if let Some(due) = sending.due {
+            let from_due = |time: Option<f64>| Some(time? + sending.lateness?);
+            response.detail.schedule = Some(Box::new(ScheduleDetail {
+                due_time: Some(due.at.seconds_since(due.start)),
+                in_flight_wait: Some(due.in_flight_wait).filter(|wait| *wait > 0.0),
+                connection_wait: Some(sending.connection_wait).filter(|wait| *wait > 0.0),
+                scheduled_time_to_first_token: from_due(response.time_to_first_token),
+                scheduled_time_to_last_token: from_due(response.time_to_last_token),
+            }));
         }
         self.quality.exchange = sending.at.map(|sent| [sent, end]);
         self.quality.send_lateness = sending.lateness;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod ending;
+mod load;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::base::failure::LocalResource;
 use crate::base::host::HostShares;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
+use crate::run::offered::LoadFigures;
 use crate::run::worker::WorkerReport;
 pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
@@ -178,10 +180,12 @@ pub(crate) struct RunConditions {
     pub(crate) median_ttft: Option<f64>,
     /// The median latency, in seconds, against which lateness is weighed.
     pub(crate) median_latency: Option<f64>,
-    /// Clients times the run's length, in seconds.
+    /// Clients times the run's length, in seconds; in an open loop the time that requests took.
     pub(crate) client_seconds: f64,
     /// Of a run that captures packets.
     pub(crate) packets: Option<CaptureState>,
+    /// In an open loop.
+    pub(crate) load: Option<LoadFigures>,
 }
 
 impl QualityMeter {
@@ -286,6 +290,9 @@ impl QualityMeter {
             quality.blame_lost_attempts(self.stale_connection_wait, conditions);
         }
         quality.blame_lacks(&self.lacking);
+        if let Some(load) = conditions.load.as_ref().filter(|_| self.requests > 0) {
+            quality.blame_load(load, conditions);
+        }
         quality
     }
 }
@@ -312,6 +319,7 @@ impl MeasurementQuality {
                     "the endpoint takes its times itself, on threads that wait for one another: use one of \
                      llmeter's own endpoints, or fewer clients"
                 }
+                _ if conditions.load.is_some() => "use a lower rate, or free a core",
                 (true, true) => "use kernel stamps, fewer clients or more cores",
                 (true, false) => "use kernel stamps, or free a core",
                 (false, true) => "use fewer clients, or free a core",
@@ -352,6 +360,7 @@ impl MeasurementQuality {
             blame(Verdict::Degraded, reason);
         }
         if let (Some(late), Some(latency)) = (self.send_lateness, conditions.median_latency)
+            && conditions.load.is_none()
             && late.p50 > latency * LATE_SEND_SHARE
             && late.p50 > TOLERATED_LATENESS
         {
@@ -371,6 +380,9 @@ impl MeasurementQuality {
                 self.recorder_wait,
                 "the recorder",
                 match conditions.clients {
+                    _ if conditions.load.is_some() => {
+                        "use a lower rate, more cores or faster callbacks"
+                    }
                     1 => "use more cores or faster callbacks",
                     _ => "use fewer clients, more cores or faster callbacks",
                 },
@@ -453,7 +465,7 @@ impl MeasurementQuality {
 }
 
 /// Durations from 1 ns to about five hours, with three significant digits.
-fn nanosecond_histogram() -> Histogram<u64> {
+pub(crate) fn nanosecond_histogram() -> Histogram<u64> {
     let mut histogram = Histogram::new_with_bounds(1, 1 << 44, 3)
         .unwrap_or_else(|_| unreachable!("the bounds are valid"));
     histogram.auto(false);

@@ -11,6 +11,7 @@ use crate::InvocationResponse;
 use crate::base::shown::duration;
 use crate::report::figure::colours::QUIET;
 use crate::report::summary::figure as number;
+use crate::stats::Stats;
 
 /// Bins of time, about; fewer where a bin would have fewer requests than this on average.
 const BINS: f64 = 200.0;
@@ -45,7 +46,7 @@ struct Row {
 /// Runs over their time, from the first request sent: requests in flight, requests and output tokens a
 /// second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
 /// 90th percentile, maximum), failures and stalled responses. Of a single run the warm-up (before 0) and
-/// the steady state are marked.
+/// the steady state, or the stages of the load, are marked.
 ///
 /// Times are in bins of equal width, 200 about.
 pub fn timeline(all: &[Series<'_>]) -> Figure {
@@ -330,15 +331,54 @@ fn figure(rows: Vec<Row>) -> Figure {
     Figure::new(data, layout("The run over time", axes))
 }
 
-/// Marks what was before the run, and the part of it in which its load is whole.
+/// The part of the time that a stage must have for its number to have a place.
+const NAMED: f64 = 0.05;
+
+/// The stages of a load, and their names: seconds after the first request.
+fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
+    let responses = series.result.responses.iter();
+    let sent =
+        responses.filter_map(|one| Some(one.schedule().due_time? + one.detail.send_lateness?));
+    let first = sent.reduce(f64::min).unwrap_or(0.0);
+    let times = stats
+        .stages
+        .iter()
+        .enumerate()
+        .filter_map(|(number, stage)| {
+            let time = |key: &str| Some(stage.get(key)?.as_f64()? - first);
+            Some((number, time("start")?, time("end")?))
+        });
+    let times: Vec<_> = times.collect();
+    let all = times.last().map_or(0.0, |(_, _, end)| *end);
+    let named = times.into_iter().map(|(number, start, end)| {
+        let name = match end - start > all * NAMED {
+            true => format!("stage {}", number + 1),
+            false => String::new(),
+        };
+        (start.max(0.0), end, name)
+    });
+    named.collect()
+}
+
+/// Marks what was before the run, and its stages or the part of it in which its load is whole.
 fn mark_times(figure: &mut Figure, series: Series<'_>) {
     let stats = series.result.stats();
+    let stages = stages(series, &stats);
     let warmup = stats.warmup_time.map(|length| (-length, 0.0, "warm-up"));
     let steady = stats.steady_start.zip(stats.steady_end);
+    let steady = steady.filter(|_| stages.is_empty());
     let steady = steady.map(|(start, end)| (start, end, "steady state"));
-    let marked: Vec<_> = warmup.into_iter().chain(steady).collect();
-    let shapes = marked.iter().map(|(start, end, what)| {
-        let opacity = if *what == "warm-up" { 0.25 } else { 0.1 };
+    let marked = warmup.into_iter().chain(steady);
+    let marked = marked.map(|(start, end, what)| (start, end, what.to_owned()));
+    let marked: Vec<_> = marked.chain(stages).collect();
+    let shapes = marked.iter().enumerate().map(|(number, (start, end, what))| {
+        // Stages by turns.
+        let opacity = match &**what {
+            "warm-up" => 0.25,
+            "steady state" => 0.1,
+            _ if number % 2 == 0 => 0.04,
+            _ => 0.12,
+        };
         json!({
             "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
             "fillcolor": QUIET.0, "opacity": opacity, "line": {"width": 0}, "layer": "below",
@@ -346,8 +386,9 @@ fn mark_times(figure: &mut Figure, series: Series<'_>) {
     });
     figure.0["layout"]["shapes"] = shapes.collect();
     // Nothing is drawn before the run, so that a short warm-up has its name inside, apart from the other.
-    let names = marked.iter().map(|(start, _, what)| {
-        let anchor = if *what == "warm-up" { "top" } else { "bottom" };
+    let named = marked.iter().filter(|(.., what)| !what.is_empty());
+    let names = named.map(|(start, _, what)| {
+        let anchor = if what == "warm-up" { "top" } else { "bottom" };
         json!({
             "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": anchor,
             "text": what, "showarrow": false, "font": {"size": 11},

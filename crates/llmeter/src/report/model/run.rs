@@ -37,6 +37,8 @@ impl Report {
         let mut latency: Vec<Block> = latency_tables(result, &stats);
         latency.extend(charts::latencies(&series));
         report.add("latency", "Latency", latency);
+        let stages = Block::table("Stages", summary::stage_rows(&stats), &[""; 0]);
+        report.add("stages", "Stages of the load", stages.into_iter().collect());
         let over_time = charts::timeline(&series).into_iter().collect();
         report.add("timeline-section", "Over time", over_time);
         let single = charts::waterfall(result).into_iter().collect();
@@ -77,10 +79,7 @@ pub(super) fn about(stats: &Stats) -> Vec<String> {
     let mut about = Vec::new();
     about.extend(stats.run_description.clone());
     let mut what = summary::counted(stats.total_requests.unwrap_or(0), "request");
-    what += &format!(
-        " by {}",
-        summary::counted(stats.clients.unwrap_or(0), "client")
-    );
+    what += &format!(" {}", summary::load(stats));
     what += &stats
         .total_test_time
         .map_or_else(String::new, |time| format!(" in {}", duration(time)));

@@ -40,6 +40,7 @@ fn quiet() -> RunConditions {
         median_latency: Some(1.0),
         client_seconds: 100.0,
         packets: None,
+        load: None,
     }
 }
 
