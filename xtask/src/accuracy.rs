@@ -5,7 +5,7 @@
 //! id.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -41,6 +41,9 @@ pub(crate) struct AccuracyArguments {
     /// Who takes the receive stamps
     #[arg(long, default_value = "kernel")]
     stamps: String,
+    /// Busy loops that share the meter's core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    hog: usize,
     /// Over TLS, with a certificate that the simulator makes
     #[arg(long)]
     tls: bool,
@@ -73,6 +76,32 @@ const CA_FILE: &str = "simulator.pem";
 
 /// From this many streams on, tokens come every 100 ms: more would be beyond one core of any client.
 const SLOW_FROM: usize = 4096;
+
+/// Busy loops, until they are dropped.
+struct Hogs(Vec<Child>);
+
+impl Hogs {
+    fn start(count: usize, core: usize) -> Result<Self> {
+        let mut hogs = Self(Vec::new());
+        for _ in 0..count {
+            let mut busy = Command::new("sh");
+            hogs.0.push(processes::spawn_on(
+                core,
+                busy.args(["-c", "while :; do :; done"]),
+            )?);
+        }
+        Ok(hogs)
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        for hog in &mut self.0 {
+            let _ = hog.kill();
+            let _ = hog.wait();
+        }
+    }
+}
 
 /// The flags that say how to ask the simulator, whose own address ends in `/v1`, by an API.
 fn endpoint_flags(api: ApiMode, simulator: &str) -> Vec<String> {
@@ -274,6 +303,7 @@ fn level(
     };
     let server = (simulator, server_core);
     let (simulator, flags) = start_simulator(arguments, server, folder.path(), &pace)?;
+    let _hogs = Hogs::start(arguments.hog, meter_core)?;
     let usage = processes::run_on(
         meter_core,
         Command::new(meter)

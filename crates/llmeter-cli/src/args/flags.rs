@@ -279,7 +279,22 @@ impl Subset for OfLoadTest {
                 | Setting::Until
                 | Setting::MaxRequests
                 | Setting::MaxDuration
+                | Setting::Shard
         )
+    }
+}
+
+/// What the probes of a search share: `capacity`, which decides by itself how much they send.
+#[derive(Debug)]
+pub(crate) enum OfCapacity {}
+
+impl Subset for OfCapacity {
+    fn has(setting: Setting) -> bool {
+        OfLoadTest::has(setting)
+            && !matches!(
+                setting,
+                Setting::Requests | Setting::Duration | Setting::FailIf
+            )
     }
 }
 
@@ -319,6 +334,7 @@ impl Subset for OfHeatmap {
                 | Setting::MaxDuration
                 | Setting::FailIf
                 | Setting::LowMemory
+                | Setting::Shard
                 | Setting::Calibrate
         )
     }

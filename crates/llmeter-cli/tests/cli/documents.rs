@@ -344,9 +344,10 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "run",
     "load-test",
+    "capacity",
     "heatmap",
     "ab",
     "export",
@@ -356,6 +357,7 @@ const COMMANDS: [&str; 19] = [
     "show",
     "report",
     "view",
+    "merge",
     "compare",
     "baseline",
     "cost",

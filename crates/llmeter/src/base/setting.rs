@@ -150,6 +150,12 @@ macro_rules! with_settings {
                  --max-duration, --max-cost, --requests or --duration end the run before.";
             MaxRequests max_requests: u64, Count, Load, "N", "5000",
                 "Most requests over all clients, e.g. with --until", "";
+            Shard shard: Shard, Text, Load, "I/N", "1/4",
+                "Play the I-th of N parts of the load; `llmeter merge` makes one run of them",
+                "Give every part the same settings and seed and start all at the same time. Client number \
+                 k, counted from 0, is in part k mod N + 1. --clients, --max-requests and --max-cost are \
+                 those of the whole load; --until, --max-failures and --stop-on-error-rate are judged by \
+                 each part for itself.";
             MaxDuration max_duration: Duration, Time, Load, "TIME", "20m",
                 "How long to send at most with --until [default: 10m]", "";
             Cancel cancel: Cancellation, Grammar(CANCEL), Load, "SHARE@TIME", "5%@2s",
@@ -226,9 +232,12 @@ macro_rules! with_settings {
                  and the statistic cost_limit_reached is set. A request is estimated from its prompt \
                  and its output limit, or, without a limit, at the highest cost so far.";
 
-            Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "SOURCE", "user",
-                "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
-                 read [default: kernel]", "";
+            Stamps stamps: StampSource, Choice(&["kernel", "packet", "user"]), Measurement, "SOURCE", "user",
+                "Source of receive stamps: kernel, as packets arrive (Linux), packet, of each packet by \
+                 itself, or user, after each read [default: kernel]",
+                "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
+                 captures what the server sends (the first bytes of each packet), so that each token has the \
+                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW.";
             Slo slo: Vec<Condition>, Conditions, Measurement, "CONDITION", "ttft < 500ms",
                 "SLO that requests or the run are to meet, e.g. 'ttft < 500ms' or 'ttft-p99 < 1s' \
                  (repeatable)",

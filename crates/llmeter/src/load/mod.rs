@@ -14,6 +14,7 @@ mod profile;
 mod queue;
 mod rate;
 mod schedule;
+mod shard;
 mod staged_clients;
 mod stages;
 
@@ -28,6 +29,8 @@ pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;
 pub use rate::Rate;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
+pub(crate) use shard::Sharded;
+pub use shard::{NotAShard, Shard};
 pub(crate) use staged_clients::StagedClients;
 pub use stages::{Stage, StageLevel, Stages};
 

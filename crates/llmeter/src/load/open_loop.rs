@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::profile::Profile;
-use super::{Arrivals, RequestClass, Schedule, Session, Turn, WorkerShare};
+use super::{Arrivals, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// The stream of the generator that orders payloads; arrivals have the last, clients those from 0 on.
 const ORDER_STREAM: u64 = u64::MAX - 1;
@@ -68,6 +68,11 @@ impl Schedule for OpenLoop {
 
     fn planned(&self) -> Option<u64> {
         self.requests
+    }
+
+    fn planned_in(&self, shard: Shard) -> Option<u64> {
+        let all = usize::try_from(self.requests?).unwrap_or(usize::MAX);
+        Some(shard.count(all) as u64)
     }
 
     fn is_open_loop(&self) -> bool {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Shard;
+
 /// What is to be sent when.
 ///
 /// A schedule consists of sessions. A session arrives at its time and sends its turns one after the
@@ -47,6 +49,12 @@ pub trait Schedule: fmt::Debug + Send + Sync {
 
     /// The number of requests over all workers, warm-up excluded, if it is known.
     fn planned(&self) -> Option<u64> {
+        None
+    }
+
+    /// [`planned`](Self::planned) of a shard.
+    fn planned_in(&self, shard: Shard) -> Option<u64> {
+        let _ = shard;
         None
     }
 

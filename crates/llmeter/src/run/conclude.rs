@@ -104,6 +104,7 @@ impl Started {
             client_seconds: time_of_requests
                 .unwrap_or_else(|| total_test_time.unwrap_or(0.0) * config.client_count() as f64),
             load,
+            packets: shared.capture().map(|capture| capture.state()),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,

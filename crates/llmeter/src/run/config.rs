@@ -15,10 +15,11 @@ use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{
-    Arrivals, Cancellation, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, SlowReaders,
-    StagedClients, Stages,
+    Arrivals, Cancellation, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, Shard, Sharded,
+    SlowReaders, StagedClients, Stages,
 };
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
+use crate::run::ResponseWatch;
 use crate::run::server_call::ServerCall;
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
@@ -158,8 +159,14 @@ pub struct RunConfig {
     pub until: Vec<PrecisionTarget>,
     /// Most requests over all clients: each has its share of them.
     pub max_requests: Option<u64>,
+    /// Which part of the load this run is; `None` is all of it. Clients, requests and the limit of cost are
+    /// those of the whole load, of which the part has its share.
+    pub shard: Option<Shard>,
     /// What requests and the run are to meet. Those about each request give goodput.
     pub slos: Vec<Condition>,
+    /// Looks at the responses of an experiment's run and may end it. Not saved.
+    #[doc(hidden)]
+    pub watch: Option<Arc<dyn ResponseWatch>>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
     /// The servers that get secrets although only a file names them: an endpoint or a callback that was
@@ -221,7 +228,9 @@ impl RunConfig {
             max_cost: None,
             until: Vec::new(),
             max_requests: None,
+            shard: None,
             slos: Vec::new(),
+            watch: None,
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),
         }
@@ -333,6 +342,14 @@ impl RunConfig {
             return Err(Error::invalid(Setting::Clients, self.clients, expected));
         }
         self.validate_open_loop()?;
+        let clients = self.whole_client_count();
+        if let Some(shard) = self.shard
+            && !self.is_open_loop()
+            && shard.count(clients) == 0
+        {
+            let expected = format!("no more shards than clients, of which there are {clients}");
+            return Err(Error::invalid(Setting::Shard, shard, expected));
+        }
         match self.load {
             Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
             _ if self.max_requests == Some(0) => {
@@ -558,6 +575,19 @@ impl RunConfig {
 
     /// What is to be sent when.
     pub(crate) fn schedule(&self) -> Arc<dyn Schedule> {
+        let whole = self.whole_schedule();
+        match self.shard {
+            None => whole,
+            Some(shard) => Arc::new(Sharded { whole, shard }),
+        }
+    }
+
+    /// What of a limit for the whole load is this run's.
+    pub(crate) fn own_share(&self, limit: f64) -> f64 {
+        self.shard.map_or(limit, |shard| limit / shard.of as f64)
+    }
+
+    fn whole_schedule(&self) -> Arc<dyn Schedule> {
         if let Load::Schedule(schedule) = &self.load {
             return schedule.clone();
         }
@@ -584,7 +614,7 @@ impl RunConfig {
             });
         }
         let closed_loop = ClosedLoop {
-            clients: self.client_count(),
+            clients: self.whole_client_count(),
             payloads: self.payloads.len(),
             seed: self.seed,
             warmup: self.warmup,
@@ -607,8 +637,18 @@ impl RunConfig {
         self.stages.as_ref()?.most_clients()
     }
 
-    /// Clients that send at the same time, at most; 1 in an open loop.
+    /// Clients that send at the same time, at most; 1 in an open loop. Those of this run, which may be a
+    /// part of the load's.
     pub(crate) fn client_count(&self) -> usize {
+        let whole = self.whole_client_count();
+        match self.shard {
+            Some(shard) if !self.is_open_loop() => shard.count(whole),
+            _ => whole,
+        }
+    }
+
+    /// Clients of the whole load, of which this run may be a part.
+    pub(crate) fn whole_client_count(&self) -> usize {
         self.staged_clients().unwrap_or(self.clients)
     }
 
@@ -623,7 +663,9 @@ impl RunConfig {
     /// Requests that may be in flight at a time, if that is bound.
     pub(crate) fn in_flight_bound(&self) -> Option<usize> {
         match matches!(self.load, Load::Schedule(_)) || self.is_open_loop() {
-            true => self.max_in_flight,
+            true => self
+                .max_in_flight
+                .map(|most| self.shard.map_or(most, |shard| shard.count(most).max(1))),
             false => Some(self.client_count()),
         }
     }

@@ -28,9 +28,11 @@ use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
 use crate::run::config::DEFAULT_MAX_RESPONSE_SIZE;
 use crate::run::quality::ResponseQuality;
+use crate::run::restamp::Restamper;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::content_encoding::Decompressor;
+use llmeter_wire::packet::PacketCapture;
 use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
@@ -102,6 +104,8 @@ pub(crate) struct Decoder {
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
     room: Room,
+    /// With packet stamps.
+    restamper: Option<Restamper>,
 }
 
 impl Decoder {
@@ -112,12 +116,19 @@ impl Decoder {
             proxy: None,
             under_way: HashMap::new(),
             room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
+            restamper: None,
         }
     }
 
     /// Hides the credentials of the proxy that requests go through.
     pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
         self.proxy = proxy;
+        self
+    }
+
+    /// Takes times from the packets of this capture.
+    pub(crate) fn with_packets(mut self, capture: Option<Arc<PacketCapture>>) -> Self {
+        self.restamper = capture.map(Restamper::new);
         self
     }
 
@@ -129,7 +140,10 @@ impl Decoder {
     }
 
     /// Takes in a segment; returns the response that it completes.
-    pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
+    pub(crate) fn take(&mut self, mut segment: Segment) -> Option<Recorded> {
+        if let Some(restamper) = &self.restamper {
+            restamper.restamp(&mut segment);
+        }
         let endpoint = &*self.endpoint;
         // Most responses are one segment, and never get in here.
         let begun = match self.under_way.is_empty() {

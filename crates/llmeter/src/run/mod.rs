@@ -21,7 +21,7 @@
 //! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
-//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
@@ -50,6 +50,7 @@ mod rate_limits;
 mod reach;
 mod recorder;
 mod replay;
+mod restamp;
 mod retry;
 mod runner;
 mod saved;
@@ -67,6 +68,7 @@ mod until;
 mod wait;
 mod warmup;
 mod warnings;
+mod watch;
 mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
@@ -82,5 +84,8 @@ pub use server_call::ServerCall;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
+pub(crate) use stalls::StallTally;
 pub use start::default_run_name;
 pub(crate) use warnings::wrong_label;
+#[doc(hidden)]
+pub use watch::ResponseWatch;

@@ -18,6 +18,7 @@ use crate::run::worker::WorkerReport;
 pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
 use llmeter_wire::clock::Stamp;
+use llmeter_wire::packet::CaptureState;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -49,6 +50,7 @@ const UNSEEN: f64 = 2.0;
 pub(crate) struct ResponseQuality {
     delays_ns: Vec<u32>,
     kernel_reads: u32,
+    packet_reads: u32,
     /// How the last content frame arrived, and what came after it.
     last_content: Option<Arrival>,
     ending: Ending,
@@ -73,6 +75,7 @@ impl ResponseQuality {
     pub(crate) fn read(&mut self, arrival: Arrival) {
         self.delays_ns.push(arrival.delay_ns);
         self.kernel_reads += u32::from(arrival.is_kernel);
+        self.packet_reads += u32::from(arrival.is_packet);
     }
 
     /// A content frame. A kernel stamp is that of the last of the bytes that the kernel merged: it is
@@ -146,6 +149,7 @@ pub(crate) struct QualityMeter {
     lateness: Histogram<u64>,
     reads: u64,
     kernel_reads: u64,
+    packet_reads: u64,
     requests: u64,
     uncertain_requests: u64,
     doubtful_requests: u64,
@@ -178,6 +182,8 @@ pub(crate) struct RunConditions {
     pub(crate) median_latency: Option<f64>,
     /// Clients times the run's length, in seconds; in an open loop the time that requests took.
     pub(crate) client_seconds: f64,
+    /// Of a run that captures packets.
+    pub(crate) packets: Option<CaptureState>,
     /// In an open loop.
     pub(crate) load: Option<LoadFigures>,
 }
@@ -189,6 +195,7 @@ impl QualityMeter {
             lateness: nanosecond_histogram(),
             reads: 0,
             kernel_reads: 0,
+            packet_reads: 0,
             requests: 0,
             uncertain_requests: 0,
             doubtful_requests: 0,
@@ -212,6 +219,7 @@ impl QualityMeter {
         }
         self.reads += response.delays_ns.len() as u64;
         self.kernel_reads += u64::from(response.kernel_reads);
+        self.packet_reads += u64::from(response.packet_reads);
         self.requests += u64::from(!response.is_failed);
         if !response.is_failed {
             self.uncertain_requests += u64::from(response.is_uncertain());
@@ -247,11 +255,12 @@ impl QualityMeter {
         let workers = &conditions.workers;
         let largest = |of: fn(&WorkerReport) -> f64| workers.iter().map(of).fold(0.0, f64::max);
         let kernel_stamped_rate = share(self.kernel_reads, self.reads);
+        let packet_stamped_rate = share(self.packet_reads, self.reads);
         let mut quality = MeasurementQuality {
-            stamps: if self.reads > 0 && kernel_stamped_rate > 1.0 - DEGRADED_SHARE {
-                StampSource::Kernel
-            } else {
-                StampSource::User
+            stamps: match self.reads > 0 {
+                true if packet_stamped_rate > 1.0 - DEGRADED_SHARE => StampSource::Packet,
+                true if kernel_stamped_rate > 1.0 - DEGRADED_SHARE => StampSource::Kernel,
+                _ => StampSource::User,
             },
             stamped_by: conditions.own_clock,
             kernel_stamped_rate,
@@ -271,6 +280,7 @@ impl QualityMeter {
             host_busy: conditions.host.map(|host| host.busy),
             host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
+            packets_dropped: conditions.packets.map(|packets| packets.dropped),
             ..MeasurementQuality::default()
         };
         let doubtful = of_requests(self.doubtful_requests as f64 + doubtful);
@@ -295,7 +305,7 @@ impl MeasurementQuality {
             self.reasons.push(reason);
         };
         let weighed = match self.stamps {
-            StampSource::Kernel => doubtful,
+            StampSource::Kernel | StampSource::Packet => doubtful,
             StampSource::User => doubtful * UNSEEN,
         };
         if weighed > DEGRADED_SHARE {
@@ -402,7 +412,20 @@ impl MeasurementQuality {
             let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
             blame(Verdict::Degraded, reason);
         }
-        if self.stamps == StampSource::Kernel && self.clock_steps > 0 {
+        if let Some(packets) = conditions.packets
+            && self.stamps != StampSource::Packet
+        {
+            let remedy = match packets.is_small {
+                true => "give the capture more memory: net.core.rmem_max, or CAP_NET_ADMIN",
+                false => "use fewer clients, or free a core",
+            };
+            let reason = format!(
+                "{} packets were not captured, so that their bytes have the times of reads; {remedy}",
+                packets.dropped
+            );
+            blame(Verdict::Degraded, reason);
+        }
+        if self.stamps != StampSource::User && self.clock_steps > 0 {
             let reason = "the realtime clock was set during the run, which kernel stamps depend \
                           on; run again, or with user stamps";
             blame(Verdict::Degraded, reason.to_owned());

@@ -29,7 +29,7 @@ use crate::run::stages::StageTally;
 use crate::run::stalls::StallTally;
 use crate::run::until::Until;
 use crate::run::warmup::WarmupTally;
-use crate::run::{Interrupt, Observer, Progress, RunConfig};
+use crate::run::{Interrupt, Observer, Progress, ResponseWatch, RunConfig};
 use crate::stats::{Accumulator, Keep};
 use llmeter_wire::clock;
 
@@ -112,6 +112,7 @@ impl Recorder {
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
             let decoder = Decoder::new(endpoint, tokenizer)
                 .through(proxy.clone())
+                .with_packets(shared.capture().cloned())
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());
             let thread = spawn_low_priority(format!("decoder-{number}"), move || {
@@ -145,6 +146,7 @@ impl Recorder {
                 until: Until::new(config),
             },
             tokenizer: config.tokenizer.clone(),
+            watch: config.watch.clone(),
             keeps_responses: !config.low_memory,
             ignores_write_errors: config.ignore_write_errors,
             failures: FailureWatch::new(config),
@@ -230,6 +232,7 @@ fn decode(
 struct Collector {
     collected: Collected,
     tokenizer: Arc<dyn Tokenizer>,
+    watch: Option<Arc<dyn ResponseWatch>>,
     keeps_responses: bool,
     ignores_write_errors: bool,
     failures: FailureWatch,
@@ -305,6 +308,13 @@ impl Collector {
         }
         collected.accumulator.record(&response);
         collected.until.note(&response, signal);
+        if self
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.note(&response))
+        {
+            signal.reach();
+        }
         if let Some(writer) = &mut self.writer
             && let Err(reason) = writer.append(&response)
         {

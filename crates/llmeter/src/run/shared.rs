@@ -17,6 +17,7 @@ use crate::run::prefetch::Requests;
 use crate::run::rate_limits::RateLimits;
 use crate::run::{Connections, Interrupt, RunConfig};
 use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::packet::PacketCapture;
 use llmeter_wire::{Connection, Dialer, Phase};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of typical
@@ -103,13 +104,18 @@ impl Shared {
             stage_ends: Vec::new(),
             offered: config
                 .is_open_loop()
-                .then(|| Offered::new(config.max_in_flight)),
+                .then(|| Offered::new(config.in_flight_bound())),
             connecting: Semaphore::new(MAX_CONCURRENT_CONNECTS),
             gate,
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),
             connections: AtomicU64::new(0),
         }
+    }
+
+    /// The capture of packets, if the run has one.
+    pub(super) fn capture(&self) -> Option<&Arc<PacketCapture>> {
+        self.dialer.as_ref().and_then(Dialer::capture)
     }
 
     /// Begins the run proper, if it has not begun. Returns when it did.

@@ -17,6 +17,7 @@ const CALIBRATION: Source = Source::Other("calibration");
 const LIMITS: Source = Source::Other("response heads and errors");
 const COSTS: Source = Source::Other("cost model");
 const GUARD: Source = Source::Other("cost limit");
+const MERGE: Source = Source::Other("merge");
 
 fn above_zero(sum: f64) -> Option<Value> {
     (sum > 0.0).then(|| sum.into())
@@ -568,8 +569,8 @@ metrics! {
     measurement_verdict: Option<String> { source: QUALITY }
     /// What the verdict rests on: sentences, each with a remedy.
     measurement_reasons: Vec<String> { absent: "empty when clean", source: QUALITY }
-    /// Whose receive stamps the times rest on: `kernel` or `user`; `python` where an endpoint in Python took
-    /// the times.
+    /// Whose receive stamps the times rest on: `kernel`, `packet` or `user`; `python` where an endpoint in
+    /// Python took the times.
     measurement_stamps: Option<String> { source: QUALITY }
     /// Reads with a kernel stamp / all reads.
     measurement_kernel_stamped_rate: Option<f64> { source: QUALITY }
@@ -611,6 +612,10 @@ metrics! {
     measurement_host_steal: Option<f64> { absent: "when the system does not say", source: QUALITY }
     /// How often the realtime clock jumped.
     measurement_clock_steps: Option<u64> { unit: "steps", source: QUALITY }
+    /// Packets that came and were not captured, for want of memory or time.
+    measurement_packets_dropped: Option<u64> {
+        unit: "packets", absent: "without packet stamps", source: QUALITY,
+    }
     /// What this machine adds to TTFT, measured against a simulated server.
     measurement_calibration_ttft: CalibrationErrors {
         unit: "s", absent: "without calibration", source: CALIBRATION,
@@ -679,6 +684,12 @@ metrics! {
     /// Cost of the run by all dimensions.
     cost_total: Option<f64> { unit: "currency", absent: "without a cost model", source: COSTS }
 
+    /// Parts of which this run was merged, those that are missing included.
+    merged_parts: Option<u64> { unit: "runs", absent: "when it was not merged", source: MERGE }
+    /// These parts: the folder, its requests, the verdict on its measurement, and what is wrong with it.
+    merged_from: Vec<Value> { absent: "when it was not merged", source: MERGE }
+    /// Share of the time from the first part's start to the last part's end in which all parts sent.
+    merged_overlap: Option<f64> { absent: "when it was not merged", source: MERGE }
     /// Requests of the warm-up, which no other figure has in it.
     warmup_requests: Option<u64> { unit: "requests", absent: "without a warm-up", source: RUN }
     /// From the first request of the warm-up to the first of the run.

@@ -51,7 +51,17 @@ struct Row {
 ///
 /// Times are in bins of equal width, 200 about.
 pub fn timeline(all: &[Series<'_>]) -> Figure {
-    let spans: Vec<Vec<Span>> = all.iter().map(|one| spans(*one)).collect();
+    drawn(all, all.iter().map(|one| spans(*one, None)).collect())
+}
+
+/// [`timeline`] with the first request of all runs as the 0 of each.
+pub(crate) fn timeline_together(all: &[Series<'_>]) -> Figure {
+    let sent = all.iter().flat_map(|one| &one.result.responses);
+    let first = sent.filter_map(|one| one.request_time).min();
+    drawn(all, all.iter().map(|one| spans(*one, first)).collect())
+}
+
+fn drawn(all: &[Series<'_>], spans: Vec<Vec<Span>>) -> Figure {
     let window = spans
         .iter()
         .flatten()
@@ -96,10 +106,16 @@ pub fn timeline(all: &[Series<'_>]) -> Figure {
         .filter(|row| !row.traces.is_empty())
         .collect();
     let mut figure = figure(rows);
-    if let [one] = all {
-        mark_times(&mut figure, *one);
-    }
-    figure
+    let warmup = match all {
+        [one] => {
+            mark_times(&mut figure, *one, window);
+            one.result.stats().warmup_time
+        }
+        _ => None,
+    };
+    // What is marked before 0 has no values that an axis would reach for.
+    let range = [warmup.map_or(0.0, |length| -length), bins as f64 * width];
+    figure.refined("xaxis", json!({"range": range}))
 }
 
 /// Slices of the numbers of a timeline, about.
@@ -108,7 +124,7 @@ const SLICES: f64 = 20.0;
 /// A run over its time in numbers, a row for each of some 20 slices, the titles first; only them without
 /// requests.
 pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
-    let spans = spans(series);
+    let spans = spans(series, None);
     let has_ttft = spans.iter().any(|span| span.ttft.is_some());
     let latency = if has_ttft { "TTFT" } else { "TTLT" };
     let titles = ["from", "in flight", "requests/s", "output tokens/s"];
@@ -147,10 +163,11 @@ fn has_whole_seconds(response: &InvocationResponse) -> bool {
         .is_none_or(|time| time.subsec_nanosecond() == 0)
 }
 
-fn spans(series: Series<'_>) -> Vec<Span> {
+/// The requests of a run, from a time on or from its own first.
+fn spans(series: Series<'_>, from: Option<jiff::Timestamp>) -> Vec<Span> {
     let responses = &series.result.responses;
     let first = responses.iter().filter_map(|one| one.request_time).min();
-    let Some(first) = first else {
+    let Some(first) = from.or(first) else {
         return Vec::new();
     };
     let threshold = series.result.stats().stall_threshold;
@@ -301,7 +318,7 @@ fn figure(rows: Vec<Row>) -> Figure {
         "xaxis".to_owned(),
         with(
             seconds_axis("Time since the first request"),
-            json!({"anchor": numbered("y", count - 1), "rangemode": "tozero"}),
+            json!({"anchor": numbered("y", count - 1)}),
         ),
     )];
     let mut data = Vec::new();
@@ -363,13 +380,14 @@ fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
 }
 
 /// Marks what was before the run, and its stages or the part of it in which its load is whole.
-fn mark_times(figure: &mut Figure, series: Series<'_>) {
+fn mark_times(figure: &mut Figure, series: Series<'_>, window: f64) {
     let stats = series.result.stats();
     let stages = stages(series, &stats);
     let warmup = stats.warmup_time.map(|length| (-length, 0.0, "warm-up"));
     let steady = stats.steady_start.zip(stats.steady_end);
     let steady = steady.filter(|_| stages.is_empty());
     let steady = steady.map(|(start, end)| (start, end, "steady state"));
+    let has_warmup = warmup.is_some();
     let marked = warmup.into_iter().chain(steady);
     let marked = marked.map(|(start, end, what)| (start, end, what.to_owned()));
     let marked: Vec<_> = marked.chain(stages).collect();
@@ -387,12 +405,16 @@ fn mark_times(figure: &mut Figure, series: Series<'_>) {
         })
     });
     figure.0["layout"]["shapes"] = shapes.collect();
-    // Nothing is drawn before the run, so that a short warm-up has its name inside, apart from the other.
+    // Above the rows. A short warm-up has no room for its name: the other one stands at its end.
     let named = marked.iter().filter(|(.., what)| !what.is_empty());
-    let names = named.map(|(start, _, what)| {
-        let anchor = if what == "warm-up" { "top" } else { "bottom" };
+    let names = named.map(|(start, end, what)| {
+        let (x, anchor) = match &**what {
+            "steady state" if has_warmup && *end > window / 2.0 => (end, "right"),
+            "steady state" if has_warmup => (end, "left"),
+            _ => (start, "left"),
+        };
         json!({
-            "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": anchor,
+            "xref": "x", "yref": "paper", "x": x, "y": 1.0, "xanchor": anchor, "yanchor": "bottom",
             "text": what, "showarrow": false, "font": {"size": 11},
         })
     });

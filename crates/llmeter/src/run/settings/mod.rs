@@ -18,7 +18,7 @@ use self::form::{Form, expected, parse_stages};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
-use crate::load::{Arrivals, Cancellation, Load, Rate, SlowReaders, Stages};
+use crate::load::{Arrivals, Cancellation, Load, Rate, Shard, SlowReaders, Stages};
 use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, ServerCall, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
@@ -249,6 +249,7 @@ impl RunSettings {
         set(&mut config.before_run, self.before_run.as_ref());
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
+        config.shard = self.shard.or(config.shard);
         set(&mut config.timeout, self.timeout.as_ref());
         set(&mut config.max_retries, self.max_retries.as_ref());
         set(&mut config.connections, self.connections.as_ref());
@@ -316,7 +317,7 @@ impl RunSettings {
             _ => None,
         };
         Self {
-            clients: Some(config.client_count()),
+            clients: Some(config.whole_client_count()),
             requests,
             duration,
             timeout: Some(config.timeout),
@@ -349,6 +350,7 @@ impl RunSettings {
             max_cost: config.max_cost,
             until: (!config.until.is_empty()).then(|| config.until.clone()),
             max_requests: config.max_requests,
+            shard: config.shard,
             rate: config.rate,
             arrivals: config.is_open_loop().then_some(config.arrivals),
             stages: config.stages.clone(),

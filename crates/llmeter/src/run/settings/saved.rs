@@ -45,6 +45,7 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Slo
         | S::Until
         | S::MaxRequests
+        | S::Shard
         | S::Rate
         | S::Arrivals
         | S::MaxInFlight
