@@ -326,7 +326,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "run",
     "load-test",
     "heatmap",
@@ -344,6 +344,8 @@ const COMMANDS: [&str; 19] = [
     "callbacks",
     "calibrate",
     "simulate",
+    "mlflow",
+    "demo",
     "completions",
     "man",
 ];

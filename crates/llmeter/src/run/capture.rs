@@ -144,7 +144,8 @@ impl SegmentQueue {
         let _ = self.segments.send(segment);
     }
 
-    fn wake_decoder(&self) {
+    /// Makes the decoder look now.
+    pub(crate) fn wake_decoder(&self) {
         if let Some(decoder) = &self.decoder {
             decoder.unpark();
         }
@@ -154,7 +155,7 @@ impl SegmentQueue {
 /// Collects one response's bytes on the worker's side.
 pub(crate) struct Capture {
     request: RequestId,
-    queue: SegmentQueue,
+    pub(crate) queue: SegmentQueue,
     backlog: Arc<Backlog>,
     /// The response under way, once part of it was handed over.
     flow: Option<Arc<Flow>>,

@@ -190,6 +190,12 @@ fn decode(
                             if let Some(kind) = throttle {
                                 shared.rate_limits.note_throttle(kind);
                             }
+                            if recorded
+                                .as_ref()
+                                .is_some_and(|done| done.response.error.is_none())
+                            {
+                                shared.note_success();
+                            }
                             batch.extend(recorded);
                         }
                         Err(_) => lost += 1,
@@ -276,7 +282,10 @@ impl Collector {
         collected.quality.record(&recorded.quality, opened);
         let exchange = recorded.quality.exchange;
         let tokenizer = &*self.tokenizer;
-        collected.checks.record(&response, exchange, tokenizer);
+        let is_invoked = recorded.quality.is_invoked;
+        collected
+            .checks
+            .record(&response, exchange, is_invoked, tokenizer);
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
         collected.accumulator.record(&response);
