@@ -147,6 +147,9 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
         SettingKind::CountOrTime => arg
             .value_parser(parse_count_or_time)
             .allow_negative_numbers(true),
+        SettingKind::Number if setting == Setting::StopOnErrorRate => {
+            arg.value_parser(parse_share).allow_negative_numbers(true)
+        }
         SettingKind::Number => arg.value_parser(parse_number).allow_negative_numbers(true),
         SettingKind::Time => arg
             .value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
@@ -234,6 +237,14 @@ fn parse_count_or_time(text: &str) -> Result<String, String> {
 fn parse_number(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| "not a number".to_owned())
+}
+
+/// `0.3`, or `30%`.
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%') {
+        Some(percent) => Ok(parse_number(percent.trim_end())? / 100.0),
+        None => parse_number(text),
+    }
 }
 
 /// `PART=EXPRESSION`.

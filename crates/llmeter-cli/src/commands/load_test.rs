@@ -84,7 +84,8 @@ pub(super) fn print(test: &LoadTestResult, is_json: bool) -> Result<()> {
         });
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
-    output::text(&report::load_test_within(test, output::width()))?;
+    let text = report::load_test_within(test, output::width());
+    output::text(&Setting::rename_all(&text, &flag))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use llmeter::api::output_limit;
 use llmeter::experiment::Repeat;
 use llmeter::payload::Payload;
 use llmeter::result::Unwritten;
-use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
+use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
@@ -110,7 +110,11 @@ fn carry_out(
         output::note(&format!("error: {reason}"));
     }
     if exit == Exit::Stopped {
-        let by = result.stats().stopped_by.unwrap_or_default();
+        let by = match result.stats().stopped_by.as_deref() {
+            Some("max_failures") => exit::flag(Setting::MaxFailures),
+            Some("error_rate") => exit::flag(Setting::StopOnErrorRate),
+            _ => "none of the first can pass by itself".to_owned(),
+        };
         let all_failed = if is_all_failed(&result) {
             format!("; {}", failure::all_failed(&result, key.as_ref()))
         } else {
@@ -199,7 +203,7 @@ fn not_clean(result: &RunResult) -> String {
     format!(
         "--strict: the measurement is {}: {}",
         quality.verdict,
-        quality.reasons.join("; ")
+        Setting::rename_all(&quality.reasons.join("; "), &exit::flag)
     )
 }
 

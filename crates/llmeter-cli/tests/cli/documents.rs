@@ -364,6 +364,8 @@ const COMMANDS: [&str; 21] = [
     "callbacks",
     "calibrate",
     "simulate",
+    "mlflow",
+    "demo",
     "completions",
     "man",
 ];

@@ -145,7 +145,7 @@ macro_rules! with_settings {
             Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
                 "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
                 "Its true value then lies within so much of the measured one with a probability of 95 %, \
-                 however often it was looked at. Means and percentiles of values of single requests can \
+                 also when a run is watched and stopped by it. Means and percentiles of values of single requests can \
                  be watched; +- stands for ±, and a unit like ms for a share. --max-requests, \
                  --max-duration, --max-cost, --requests or --duration end the run before.";
             MaxRequests max_requests: u64, Count, Load, "N", "5000",
@@ -184,10 +184,10 @@ macro_rules! with_settings {
             MaxFailures max_failures: u64, Count, Load, "N", "10",
                 "Stop sending once so many requests have failed", "";
             StopOnErrorRate stop_on_error_rate: f64, Number, Load, "RATE", "0.1",
-                "Stop sending once a larger share of the requests has failed, from the twentieth on", "";
+                "Stop sending once a larger share of the requests has failed, from the twentieth on, like \
+                 0.1 or 10%", "";
             MaxResponseSize max_response_size: u64, Count, Load, "MIB", "256",
-                "Largest response in MiB, as far as it must be kept until it is whole: a document, or \
-                 one frame of a stream [default: 64]",
+                "Largest document, or frame of a stream, in MiB [default: 64]",
                 "A larger one fails, and its connection is closed. All responses under way together may \
                  keep twice as much, and 128 MiB at least; of the text of one response 2 MiB are kept.";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",

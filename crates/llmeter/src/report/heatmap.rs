@@ -17,7 +17,7 @@ const GAP: usize = 2;
 /// Bins of measured lengths along each side.
 pub(super) const BINS: usize = 10;
 /// The factor above the lowest value that has the darkest shade, if no value is higher.
-const LEAST_FACTOR: f64 = 1.25;
+const MIN_FACTOR: f64 = 1.25;
 
 pub(super) type Latency = fn(&HeatmapCell) -> Option<f64>;
 
@@ -143,7 +143,7 @@ fn shaded(
     });
     // By factors: latencies span orders of magnitude.
     let share = |value: f64| match max > min && min > 0.0 {
-        true => ((value / min).ln() / (max / min).max(LEAST_FACTOR).ln()).clamp(0.0, 1.0),
+        true => ((value / min).ln() / (max / min).max(MIN_FACTOR).ln()).clamp(0.0, 1.0),
         false => 0.0,
     };
     let cell = |value: Option<f64>| match (value, paint) {

@@ -24,12 +24,13 @@ enum Column {
     TtftP50,
     TtftP99,
     OutputTps,
+    VectorsPerSecond,
     Failed,
     Verdict,
 }
 
 impl Column {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::When,
         Self::Kind,
         Self::Name,
@@ -38,12 +39,14 @@ impl Column {
         Self::TtftP50,
         Self::TtftP99,
         Self::OutputTps,
+        Self::VectorsPerSecond,
         Self::Failed,
         Self::Verdict,
     ];
     /// What a narrow terminal does without, first to last.
-    const DISPENSABLE: [Self; 6] = [
+    const DISPENSABLE: [Self; 7] = [
         Self::Kind,
+        Self::VectorsPerSecond,
         Self::OutputTps,
         Self::Load,
         Self::Model,
@@ -61,6 +64,7 @@ impl Column {
             Self::TtftP50 => "TTFT p50",
             Self::TtftP99 => "TTFT p99",
             Self::OutputTps => "out tok/s",
+            Self::VectorsPerSecond => "vectors/s",
             Self::Failed => "failed",
             Self::Verdict => "verdict",
         }
@@ -70,7 +74,7 @@ impl Column {
     fn is_right(self) -> bool {
         matches!(
             self,
-            Self::TtftP50 | Self::TtftP99 | Self::OutputTps | Self::Failed
+            Self::TtftP50 | Self::TtftP99 | Self::OutputTps | Self::VectorsPerSecond | Self::Failed
         )
     }
 
@@ -97,6 +101,12 @@ impl Column {
             Self::TtftP99 => times(entry, "time_to_first_token-p99"),
             Self::OutputTps => {
                 let rates = entry.range("output_tps");
+                // Vectors are made of no output tokens.
+                let rates = rates.filter(|(_, most)| *most > 0.0 || !has_vectors(entry));
+                rates.map_or_else(dash, |rates| range(rates, figure))
+            }
+            Self::VectorsPerSecond => {
+                let rates = entry.range(VECTORS_PER_SECOND);
                 rates.map_or_else(dash, |rates| range(rates, figure))
             }
             Self::Failed => failed(entry),
@@ -107,6 +117,15 @@ impl Column {
 
 fn dash() -> String {
     "—".to_owned()
+}
+
+const VECTORS_PER_SECOND: &str = "vectors_per_second";
+
+/// What a dash in a list means.
+const DASHES: &str = "— not measured, or too few values for it\n";
+
+fn has_vectors(entry: &Entry) -> bool {
+    entry.range(VECTORS_PER_SECOND).is_some()
 }
 
 /// The failed requests of an entry, and of how many.
@@ -199,6 +218,8 @@ pub(super) fn short_time(seconds: f64) -> String {
 pub fn list_within(entries: &[&Entry], width: usize, zone: &TimeZone) -> String {
     let is_needed = |column: &Column| match column {
         Column::Kind => entries.iter().any(|entry| entry.kind != EntryKind::Run),
+        Column::VectorsPerSecond => entries.iter().any(|entry| has_vectors(entry)),
+        Column::OutputTps => entries.is_empty() || !entries.iter().all(|entry| has_vectors(entry)),
         _ => true,
     };
     let columns = Column::ALL.into_iter().filter(is_needed);
@@ -256,6 +277,9 @@ fn columns_within(
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
+    if cells.iter().flatten().any(|cell| cell == "—") {
+        text.push_str(DASHES);
+    }
     text
 }
 
@@ -305,7 +329,7 @@ const TEXTS: [&str; 11] = [
     "requests_per_client",
     "verdict",
 ];
-const FIGURES: [&str; 13] = [
+const FIGURES: [&str; 14] = [
     "total_requests",
     "failed_requests",
     "total_test_time",
@@ -319,6 +343,7 @@ const FIGURES: [&str; 13] = [
     "requests_per_minute",
     "output_tps",
     "cost_total",
+    VECTORS_PER_SECOND,
 ];
 
 /// The figures that lists have, by their keys in `stats.json`.

@@ -36,11 +36,15 @@ pub(super) fn level_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
     let has_costs = levels.iter().any(|stats| stats.cost_total.is_some());
     let has_goodput = levels.iter().any(|stats| stats.goodput_rate.is_some());
     let has_slos = levels.iter().any(|stats| !stats.slos_met.is_empty());
+    let has_vectors = levels.iter().any(|stats| stats.total_vectors > 0);
+    let is_generating = !has_vectors || levels.iter().any(|stats| stats.total_output_tokens > 0);
     let is_shown = |title: &str| match title {
         "goodput/s" | "goodput" => has_goodput,
         "SLOs" => has_slos,
         "ok req/min" => has_failures,
         "cost" => has_costs,
+        "vectors/s" => has_vectors,
+        "out tok/s" | "tok/s/client" => is_generating,
         _ => true,
     };
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -64,7 +68,7 @@ pub(super) fn level_notes(rows: &[Vec<String>]) -> Vec<&'static str> {
     }
     if rows.iter().flatten().any(|cell| cell == "—") {
         notes
-            .push("— too few values (p50 needs 2, p90 10, p99 100), or the level was broken off\n");
+            .push("— too few values (p50 needs 2, p90 10, p99 100), not known, or the level was broken off\n");
     }
     notes
 }
@@ -104,6 +108,7 @@ fn cells(stats: &Stats) -> Vec<(String, String)> {
             rounded(stats.successful_requests_per_minute),
         ),
         ("out tok/s".to_owned(), rounded(stats.output_tps)),
+        ("vectors/s".to_owned(), rounded(stats.vectors_per_second)),
         (
             "tok/s/client".to_owned(),
             or_dash(per_client, |rate| format!("{rate:.1}")),
@@ -156,6 +161,11 @@ fn ending(test: &LoadTestResult) -> String {
     let why = match &test.ended_by {
         Some(TestEnd::Interrupted) => "interrupted".to_owned(),
         Some(TestEnd::Failures(clients, by)) => {
+            let by = match by.as_str() {
+                "max_failures" => "`max_failures`",
+                "error_rate" => "`stop_on_error_rate`",
+                _ => "none of the first can pass by itself",
+            };
             format!(
                 "too many requests failed with {} ({by})",
                 of_clients(*clients)

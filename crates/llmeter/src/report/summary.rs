@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::intervals::{self, MARK, MARKED, carried, cell};
+use super::notes::in_backticks;
 use super::table::{pairs, table};
+use crate::base::setting::Setting;
 pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
@@ -25,6 +27,11 @@ pub fn summary(result: &RunResult) -> String {
 /// [`summary`] with tables of at most so many columns, as far as that can be. Longer lines of text are
 /// left to [`fitted`](super::fitted).
 pub fn summary_within(result: &RunResult, width: usize) -> String {
+    summary_with(result, width, &in_backticks)
+}
+
+/// [`summary_within`] with settings called as `name` says.
+pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> String) -> String {
     let stats = result.stats();
     let mut text = String::new();
     heading(&mut text, &stats);
@@ -36,7 +43,7 @@ pub fn summary_within(result: &RunResult, width: usize) -> String {
     failures(&mut text, result, &stats);
     limits(&mut text, &stats);
     callbacks(&mut text, result);
-    measurement(&mut text, result, &stats);
+    measurement(&mut text, result, &stats, name);
     text
 }
 
@@ -223,7 +230,12 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
     if stats.total_requests == Some(stats.failed_requests) {
         return Vec::new();
     }
-    let tokens = |total: u64, part: u64, name: &str| {
+    let tokens = |total: u64, sources: &[(String, f64)], part: u64, name: &str| {
+        let is_unknown =
+            |(source, _): &(String, f64)| TokenSource::named(source) == TokenSource::Unknown;
+        if !sources.is_empty() && sources.iter().all(is_unknown) {
+            return Some("—".to_owned());
+        }
         let part = match part {
             0 => String::new(),
             part => format!(" ({} {name})", figure(part as f64)),
@@ -339,10 +351,14 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
             "output tokens per second of one stream (median)",
             per_stream.map(|time| figure(1.0 / time)),
         ),
-        ("input tokens", tokens(input, cached, "cached")),
+        (
+            "input tokens",
+            tokens(input, &stats.input_token_sources, cached, "cached"),
+        ),
         (
             "output tokens",
-            tokens(output, reasoning, "reasoning").filter(|_| is_generating),
+            tokens(output, &stats.output_token_sources, reasoning, "reasoning")
+                .filter(|_| is_generating),
         ),
         ("tokens per frame", stats.tokens_per_frame.map(figure)),
     ]
@@ -387,6 +403,7 @@ fn token_sources(shares: &[(String, f64)]) -> Option<String> {
             TokenSource::Estimated => " (by words and frames; set a tokenizer for better counts)",
             TokenSource::Corrected => " (the server's counts contradict each other in one way)",
             TokenSource::Contradictory => " (the server's counts contradict each other)",
+            TokenSource::Unknown => " (in no sum and no rate; set a tokenizer to count them)",
             _ => "",
         };
         format!("{} {source}{meaning}", percent(*share))
@@ -489,11 +506,17 @@ fn callbacks(text: &mut String, result: &RunResult) {
     }
 }
 
-fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
+fn measurement(
+    text: &mut String,
+    result: &RunResult,
+    stats: &Stats,
+    name: &dyn Fn(Setting) -> String,
+) {
     let verdict = stats.measurement_verdict.as_ref();
     if let Some(verdict) = verdict.filter(|_| stats.total_requests != Some(0)) {
         let _ = write!(text, "\nmeasurement: {}", shown(verdict));
         if let Some(stamps) = &stats.measurement_stamps {
+            let stamps = if stamps == "none" { "no" } else { stamps };
             let _ = write!(text, " ({} stamps)", shown(stamps));
         }
         text.push('\n');
@@ -527,9 +550,10 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
         }
     }
     for reason in &stats.measurement_reasons {
-        let _ = writeln!(text, "  {}", escaped(reason));
+        let reason = Setting::rename_all(reason, name);
+        let _ = writeln!(text, "  {}", escaped(&reason));
     }
-    for note in super::notes::of_stats(stats) {
+    for note in super::notes::of_stats(stats, name) {
         let _ = writeln!(text, "note: {note}");
     }
     for warning in &result.warnings {

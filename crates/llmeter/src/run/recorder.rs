@@ -203,6 +203,12 @@ fn decode(
                             if let Some(kind) = throttle {
                                 shared.rate_limits.note_throttle(kind);
                             }
+                            if recorded
+                                .as_ref()
+                                .is_some_and(|done| done.response.error.is_none())
+                            {
+                                shared.note_success();
+                            }
                             batch.extend(recorded);
                         }
                         Err(_) => lost += 1,
@@ -292,10 +298,13 @@ impl Collector {
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         let exchange = recorded.quality.exchange;
         let tokenizer = &*self.tokenizer;
+        let is_invoked = recorded.quality.is_invoked;
         // What is read late on purpose says nothing of the meter.
         if response.detail.read_rate == 0 {
             collected.quality.record(&recorded.quality, opened);
-            collected.checks.record(&response, exchange, tokenizer);
+            collected
+                .checks
+                .record(&response, exchange, is_invoked, tokenizer);
         }
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);

@@ -2,6 +2,7 @@
 
 mod certainty;
 mod timeline;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +22,12 @@ use super::slo::SloTally;
 use super::steady::SteadyState;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
-use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
+use crate::endpoint::{Delivery, ResponseDetail};
 
 use certainty::push_gaps;
 use timeline::Timeline;
 pub(super) use timeline::{Amount, Window};
+use tokens::SourceCounts;
 
 /// The statistic of a time that says how many values it has.
 const COUNT: &str = "count";
@@ -85,6 +87,9 @@ pub(crate) struct Totals {
     pub(super) failed_by_kind: BTreeMap<String, u64>,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
+    /// Successful responses of which these are known.
+    known_inputs: u64,
+    known_outputs: u64,
     pub(super) cached_input_tokens: u64,
     pub(super) reasoning_output_tokens: u64,
     pub(super) retries: u64,
@@ -95,6 +100,7 @@ pub(crate) struct Totals {
     /// Vectors in successful responses.
     pub(super) vectors: u64,
     pub(super) stale_connection_wait: f64,
+    pub(super) left_open_wait: f64,
     pub(super) failure_pause: f64,
     /// Complete responses whose connection did not end as its protocol has it, by how it did.
     pub(super) transport_ends: BTreeMap<String, u64>,
@@ -104,6 +110,7 @@ pub(crate) struct Totals {
     pub(super) empty: u64,
     pub(super) non_streaming: u64,
     pub(super) buffered: u64,
+    pub(super) several_choices: u64,
     /// Requests that meet SLOs.
     pub(super) slos: SloTally,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -115,32 +122,6 @@ pub(crate) struct Totals {
     window: Option<f64>,
     /// How many requests the run had by its own account.
     total_requests: Option<u64>,
-}
-
-/// How many responses have their token count from which source.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SourceCounts(BTreeMap<String, u64>);
-
-impl SourceCounts {
-    fn record(&mut self, source: Option<&TokenSource>) {
-        let Some(source) = source.map(TokenSource::as_str) else {
-            return;
-        };
-        match self.0.get_mut(source) {
-            Some(count) => *count += 1,
-            None => drop(self.0.insert(source.to_owned(), 1)),
-        }
-    }
-
-    /// The share of each source.
-    pub(super) fn shares(&self) -> Vec<(String, Value)> {
-        let all: u64 = self.0.values().sum();
-        let share = |count: u64| ratio(i128::from(count), all).into();
-        self.0
-            .iter()
-            .map(|(name, &count)| (name.clone(), share(count)))
-            .collect()
-    }
 }
 
 impl Totals {
@@ -162,6 +143,7 @@ impl Totals {
         self.output_sources
             .record(detail.num_tokens_output_source.as_ref());
         self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
+        self.left_open_wait += detail.left_open_wait.unwrap_or(0.0);
         self.failure_pause += detail.failure_pause.unwrap_or(0.0);
         if let Some(end) = &detail.transport_end {
             *self.transport_ends.entry(end.clone()).or_default() += 1;
@@ -186,6 +168,9 @@ impl Totals {
         }
         self.slow += u64::from(detail.read_rate > 0);
         add(&mut self.vectors, response.vectors());
+        self.known_inputs += u64::from(response.num_tokens_input.is_some());
+        self.known_outputs += u64::from(response.num_tokens_output.is_some());
+        self.several_choices += u64::from(response.has_several_choices());
         match detail.delivery {
             Some(Delivery::Empty) => self.empty += 1,
             Some(Delivery::NonStreaming) => self.non_streaming += 1,
@@ -424,6 +409,11 @@ impl Accumulator {
                 }
                 MetricAccumulator::RateInterval(Amount::Good, ..)
                     if self.totals.slos.is_empty() =>
+                {
+                    continue;
+                }
+                MetricAccumulator::RateInterval(Amount::OutputTokens, ..)
+                    if !self.totals.knows_outputs() =>
                 {
                     continue;
                 }

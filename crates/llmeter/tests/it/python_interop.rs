@@ -428,6 +428,7 @@ prop_compose! {
             time_to_failure: Some(1.5),
             failure_pause: times.1,
             transport_end: texts.2,
+            left_open_wait: times.0,
             send_lateness: times.4,
             stage: dropped,
             read_rate: dropped,

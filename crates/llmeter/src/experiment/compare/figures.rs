@@ -95,7 +95,7 @@ fn of_metric(metric: &'static Metric) -> Vec<Compared> {
         Some(Compared {
             better: better(metric),
             is_headline: HEADLINE.contains(&key),
-            least: if metric.unit == "s" { LEAST_TIME } else { 0.0 },
+            least: if metric.unit == "s" { MIN_TIME } else { 0.0 },
             figure,
             source,
         })
@@ -132,7 +132,7 @@ fn of_metric(metric: &'static Metric) -> Vec<Compared> {
 }
 
 /// Differences of a time that are within the meter's own error, in seconds.
-const LEAST_TIME: f64 = 20e-6;
+const MIN_TIME: f64 = 20e-6;
 
 fn better(metric: &Metric) -> Better {
     if metric.unit == "s" || LESS_IS_BETTER.contains(&metric.key) {

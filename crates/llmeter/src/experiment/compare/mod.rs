@@ -30,7 +30,7 @@ const ERROR_RATE: f64 = 0.03;
 /// The part of it that is left to the headline figures; the others have the rest.
 const HEADLINE_PART: f64 = 0.8;
 /// A change of less is none that matters.
-const LEAST_CHANGE: f64 = 0.01;
+const MIN_CHANGE: f64 = 0.01;
 /// Rounds of chance for each pair, and the most. Of 999 rounds no p-value is below 0.001, which Holm's
 /// correction leaves to no figure among dozens: of this many it can.
 const ROUNDS: usize = 7_999;
@@ -330,9 +330,7 @@ impl Difference {
         let leaves_out = |interval: Option<(f64, f64)>| {
             interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
         };
-        let matters = self
-            .change
-            .is_none_or(|change| change.abs() >= LEAST_CHANGE);
+        let matters = self.change.is_none_or(|change| change.abs() >= MIN_CHANGE);
         let is_large = self.difference.is_some_and(|one| one.abs() >= self.least);
         leaves_out(self.difference_interval) && matters && is_large
     }

@@ -501,6 +501,16 @@ fn requests_that_this_machine_could_not_send_are_its_own_fault() {
 }
 
 #[test]
+fn a_run_in_which_nothing_was_read_has_no_stamps() {
+    let failed = ResponseQuality {
+        is_failed: true,
+        ..ResponseQuality::default()
+    };
+    let quality = judge(&[(3, failed)], &quiet());
+    assert_eq!(quality.stats()["measurement_stamps"], "none");
+}
+
+#[test]
 fn time_lost_to_connections_of_no_use_lowers_the_load() {
     let mut stale = good(true);
     stale.stale_connection_wait = Some(0.5);
