@@ -284,7 +284,7 @@ pub(crate) enum OfAb {}
 
 impl Subset for OfAb {
     fn has(setting: Setting) -> bool {
-        OfLoadTest::has(setting) && setting != Setting::FailIf
+        OfLoadTest::has(setting)
     }
 }
 
@@ -308,7 +308,6 @@ impl Subset for OfHeatmap {
                 | Setting::Until
                 | Setting::MaxRequests
                 | Setting::MaxDuration
-                | Setting::FailIf
                 | Setting::LowMemory
                 | Setting::Calibrate
         )
