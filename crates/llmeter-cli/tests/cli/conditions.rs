@@ -158,7 +158,9 @@ fn experiments_have_gates_and_slos() {
         let ran = place.shell(&line).exits(5);
         let error = format!("error: --fail-if {error}\n");
         assert!(ran.err.contains(&error), "{name}: {}", ran.err);
-        out.map(|part| assert!(ran.out.contains(part), "{name}, {part}: {}", ran.out));
+        for part in out {
+            assert!(ran.out.contains(part), "{name}, {part}: {}", ran.out);
+        }
         let folder = format!("runs/{name}");
         let condition = "failed_requests_rate <= 1%";
         let shown = [

@@ -77,7 +77,9 @@ fn known(one: Option<&Difference>) -> Known {
         (None, Some(change)) => match one.own_interval {
             Some((low, high)) => Known::Interval(low, high),
             // What was asked for and what it cost is one number, and varies with nothing that is known.
-            None if one.outcome.is_none() && one.figure.is_sum() => Known::Value(change),
+            None if one.outcome.is_none() && (one.figure.is_sum() || one.is_listed) => {
+                Known::Value(change)
+            }
             None => Known::TooLittle,
         },
         // From nothing to nothing is no change, from nothing to something is any.

@@ -264,7 +264,7 @@ fn rates_of_clients_that_take_turns_are_judged() {
         assert_eq!(comparison.findings(&condition).unwrap(), [""; 0]);
     }
     let slower = Shape {
-        ttft: 0.08,
+        ttft: 0.12,
         ..shape
     };
     let comparison = compared(shape, slower, &mut random);

@@ -194,7 +194,7 @@ mod tests {
         let mut failed = response(1, (20, 2), 9.0);
         failed.error = Some(crate::Failure::new(crate::FailureKind::Timeout, "late"));
         let responses = [response(0, (70, 8), 2.0), response(1, (20, 4), 1.0), failed];
-        let slos = ["ttlt < 1.5s".parse().unwrap()];
+        let slos = ["ttlt < 1.5s".parse::<Condition>().unwrap()];
         let nominal = grid.nominal(&responses, &slos);
         assert_eq!(nominal.rows, [16..17, 64..65]);
         assert_eq!((nominal.columns.len(), &nominal.columns[0]), (1, &(8..9)));
