@@ -315,7 +315,7 @@ pub(crate) enum OfAb {}
 
 impl Subset for OfAb {
     fn has(setting: Setting) -> bool {
-        OfLoadTest::has(setting) && setting != Setting::FailIf
+        OfLoadTest::has(setting)
     }
 }
 
@@ -343,7 +343,6 @@ impl Subset for OfHeatmap {
                 | Setting::Until
                 | Setting::MaxRequests
                 | Setting::MaxDuration
-                | Setting::FailIf
                 | Setting::LowMemory
                 | Setting::Shard
                 | Setting::Calibrate

@@ -40,7 +40,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
     }
     if let Some(times) = arguments.repeat {
         let repeat = Repeat::of_load_test(test, times as usize).interrupted_by(interrupt.clone());
-        return repeat::carry_out(&repeat, &interrupt, json, strict);
+        return repeat::carry_out(&repeat, &interrupt, json, strict, &fail_if);
     }
     let Some(result) = measured(test.run_blocking(), &interrupt)? else {
         return Ok(Exit::Interrupted);

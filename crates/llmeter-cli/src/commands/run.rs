@@ -61,7 +61,7 @@ fn carry_out(
         let repeat = Repeat::of_run(config, times as usize)
             .interrupted_by(interrupt.clone())
             .observe(move |number| progress::display(quiet, &format!("repeat {number}")));
-        return repeat::carry_out(&repeat, interrupt, json, strict);
+        return repeat::carry_out(&repeat, interrupt, json, strict, &fail_if);
     }
     let mut calibration = None;
     if calibrates {

@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::base::shown::{escaped, one_line};
 use crate::catalog::{Entry, EntryKind, EntryState};
+use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::figure;
+use crate::stats::Support;
 
 /// The least width that names and models are cut to, and the most that they have.
 const MIN_TEXT: usize = 12;
@@ -173,9 +175,23 @@ fn load(entry: &Entry) -> String {
     }
 }
 
+/// The times that their samples carry, with a mark where one has few values beyond it.
 fn times(entry: &Entry, key: &str) -> String {
-    let times = entry.range(key);
-    times.map_or_else(dash, |times| range(times, short_time))
+    let known = entry.each_run().filter_map(|run| {
+        let time = run.figures.get(key)?;
+        Some((time, run.figures.support(key))).filter(|(_, support)| *support != Support::None)
+    });
+    let known: Vec<_> = known.collect();
+    let (low, high) = known.iter().fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(low, high), (time, _)| (time.min(low), time.max(high)),
+    );
+    let is_weak = known.iter().any(|(_, support)| *support == Support::Weak);
+    match (known.is_empty(), is_weak) {
+        (true, _) => dash(),
+        (false, true) => range((low, high), short_time) + MARK,
+        (false, false) => range((low, high), short_time),
+    }
 }
 
 /// One value, or both ends, the unit once if both have the same.
@@ -279,6 +295,9 @@ fn columns_within(
     }
     if cells.iter().flatten().any(|cell| cell == "—") {
         text.push_str(DASHES);
+    }
+    if cells.iter().flatten().any(|cell| cell.ends_with(MARK)) {
+        text.push_str(MARKED);
     }
     text
 }
@@ -447,7 +466,8 @@ mod tests {
 when              kind       name                                         model                             load           TTFT p50  TTFT p99    out tok/s  failed  verdict
 —                 run        a-rather-long-name-of-a-run-that-was-killed  —                                 —                     —         —            —       —  broken
 2026-11-28 10:00  run        first                                        a-model, with \"quotes\"\\x1b[2J  3 × 10           123 ms         —        1,234    2/30  clean
-2026-11-28 10:00  load test  test                                         a-model, with \"quotes\"\\x1b[2J  1–8, 2 levels  50–200 ms        —        1,234    4/90  degraded
+2026-11-28 10:00  load test  test                                         a-model, with \"quotes\"\\x1b[2J  1–8, 2 levels  50–200 ms*       —        1,234    4/90  degraded
+* fewer than 5 values lie beyond it
 ";
         let words =
             |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };

@@ -10,7 +10,7 @@ pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
 use crate::result::RunResult;
-use crate::stats::{Delays, Interval, Latency, METRICS, Stats};
+use crate::stats::{Delays, Latency, METRICS, Percentile, Rate, Stats, Support};
 use llmeter_wire::Phase;
 
 /// Errors that are listed.
@@ -252,12 +252,13 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         0 => "requests per minute",
         _ => "requests per minute, failed ones included",
     };
-    // Of the run, or of its steady state where that is wanted and was found.
-    let shown = |run: (Option<f64>, Option<Interval>), steady: (Option<f64>, Option<Interval>)| {
-        let steady = steady.0.filter(|_| stats.steady_rates).zip(Some(steady.1));
-        let (rate, interval) = steady.or(run.0.zip(Some(run.1)))?;
-        Some(intervals::rate(rate, interval))
-    };
+    let failed = stats.failed_requests_rate_interval.map(|interval| {
+        let share = percent(stats.failed_requests_rate);
+        format!("{share} ({})", intervals::range(&interval, percent))
+    });
+    let failed = failed.filter(|_| stats.failed_requests > 0);
+    let rates = stats.shown_rates();
+    let shown = |(rate, interval): Rate| Some(intervals::rate(rate?, interval));
     let is_generating = stats.total_vectors == 0 || output > 0;
     let with = |mean: Option<f64>, rate: f64| match mean {
         Some(mean) => format!("{} (in flight: {})", rate_figure(rate), figure(mean)),
@@ -306,31 +307,9 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         ),
         (
             "successful requests per minute",
-            shown(
-                (
-                    stats.successful_requests_per_minute,
-                    stats.successful_requests_per_minute_interval,
-                ),
-                (
-                    stats.steady_successful_requests_per_minute,
-                    stats.steady_successful_requests_per_minute_interval,
-                ),
-            )
-            .filter(|_| stats.failed_requests > 0),
+            shown(rates.successful_requests_per_minute).filter(|_| stats.failed_requests > 0),
         ),
-        (
-            all_requests,
-            shown(
-                (
-                    stats.requests_per_minute,
-                    stats.requests_per_minute_interval,
-                ),
-                (
-                    stats.steady_requests_per_minute,
-                    stats.steady_requests_per_minute_interval,
-                ),
-            ),
-        ),
+        (all_requests, shown(rates.requests_per_minute)),
         (
             "vectors per second (one for each input)",
             stats.vectors_per_second.map(figure),
@@ -341,11 +320,7 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         ),
         (
             "output tokens per second",
-            shown(
-                (stats.output_tps, stats.output_tps_interval),
-                (stats.steady_output_tps, stats.steady_output_tps_interval),
-            )
-            .filter(|_| is_generating),
+            shown(rates.output_tps).filter(|_| is_generating),
         ),
         (
             "output tokens per second of one stream (median)",
@@ -361,6 +336,7 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
                 .filter(|_| is_generating),
         ),
         ("tokens per frame", stats.tokens_per_frame.map(figure)),
+        ("failed requests", failed),
     ]
     .into_iter()
     .filter_map(|(label, value)| Some([label.to_owned(), value?]))
@@ -520,9 +496,14 @@ fn measurement(
             let _ = write!(text, " ({} stamps)", shown(stamps));
         }
         text.push('\n');
-        for (label, delays) in [
-            ("receive delay", stats.measurement_receive_delay),
-            ("send lateness", stats.measurement_send_lateness),
+        // Reads are many more than requests.
+        for (label, delays, sample) in [
+            ("receive delay", stats.measurement_receive_delay, None),
+            (
+                "send lateness",
+                stats.measurement_send_lateness,
+                stats.total_requests,
+            ),
         ] {
             if let Delays {
                 p50: Some(p50),
@@ -530,8 +511,13 @@ fn measurement(
                 ..
             } = delays
             {
-                let (p50, p99) = (duration(p50), duration(p99));
-                let _ = writeln!(text, "  {label}  p50 {p50}  p99 {p99}");
+                let support = sample.map(|sample| Percentile::P99.support(sample));
+                let p99 = match support {
+                    Some(Support::None) => "—".to_owned(),
+                    Some(Support::Weak) => duration(p99) + MARK,
+                    Some(Support::Full) | None => duration(p99),
+                };
+                let _ = writeln!(text, "  {label}  p50 {}  p99 {p99}", duration(p50));
             }
         }
         let (ttft, itl) = (

@@ -68,6 +68,7 @@ enum MetricAccumulator {
     Gaps(ItlCounts, Groups, Batches<2>),
     SketchedGaps(Series<f32>, Batches<2>),
     RateInterval(Amount, Window, f64),
+    ShareInterval(fn(&Totals) -> (u64, u64)),
     Steady(fn(&SteadyState, &Totals) -> Option<Value>),
     Total(fn(&Totals) -> Option<Value>),
     TotalPerName(fn(&Totals) -> Vec<(String, Value)>),
@@ -264,6 +265,7 @@ impl Accumulator {
                 Source::RateInterval(amount, window, seconds) => {
                     MetricAccumulator::RateInterval(amount, window, seconds)
                 }
+                Source::ShareInterval(take) => MetricAccumulator::ShareInterval(take),
                 Source::Steady(take) => MetricAccumulator::Steady(take),
                 Source::Totals(take) => MetricAccumulator::Total(take),
                 Source::TotalsPerName(take) => MetricAccumulator::TotalPerName(take),
@@ -327,6 +329,7 @@ impl Accumulator {
                     push_gaps(batches, gaps, times);
                 }
                 MetricAccumulator::RateInterval(..)
+                | MetricAccumulator::ShareInterval(_)
                 | MetricAccumulator::Steady(_)
                 | MetricAccumulator::Total(_)
                 | MetricAccumulator::TotalPerName(_) => {}
@@ -428,6 +431,14 @@ impl Accumulator {
                     };
                     if let Some(interval) = interval {
                         interval.scaled(*seconds).write(&mut stats, metric.key);
+                    }
+                    continue;
+                }
+                MetricAccumulator::ShareInterval(take) => {
+                    let (part, all) = take(&self.totals);
+                    let interval = Interval::of_share(part, all, Interval::LEVEL);
+                    if let Some(interval) = interval.filter(|_| !is_snapshot) {
+                        interval.write(&mut stats, metric.key);
                     }
                     continue;
                 }

@@ -161,6 +161,11 @@ metrics! {
         label: "requests per minute", unit: "1/min", absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
     }
+    /// 95 % interval of `failed_requests_rate`.
+    failed_requests_rate_interval: Option<Interval> {
+        key: "failed_requests_rate", absent: "without requests",
+        source: Source::ShareInterval(|totals| (totals.failed, totals.requests())),
+    }
     /// 95 % interval of `requests_per_minute`.
     requests_per_minute_interval: Option<Interval> {
         key: "requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",

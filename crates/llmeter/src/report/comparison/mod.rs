@@ -73,7 +73,8 @@ pub(super) fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
         .differences
         .iter()
         .filter(|one| one.repeats.is_none() && one.support != Support::None);
-    differences.filter(|one| one.outcome.is_some() || one.difference != Some(0.0))
+    differences
+        .filter(|one| one.outcome.is_some() || one.is_listed() && one.difference != Some(0.0))
 }
 
 /// Whether few values lie beyond it.

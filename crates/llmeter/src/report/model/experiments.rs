@@ -53,6 +53,10 @@ impl Report {
         let mut report = Self::new(&format!("Load test {name}"), about(test.results.values()));
         let levels = levels(test);
         let mut first: Vec<Block> = levels.clone().map(Block::Table).into_iter().collect();
+        let intervals = load_test::interval_rows(test);
+        if !intervals.is_empty() {
+            first.extend(Block::table("Intervals", intervals, &[""; 0]));
+        }
         first.extend(Block::lines(Tone::Plain, &load_test::remarks(test)));
         first.extend(
             test.warnings
@@ -99,6 +103,8 @@ impl Report {
         );
         let mut first = vec![run::key_figures(&stats)];
         first.extend(measurement::verdict(&done.result));
+        let slos = crate::report::slo::slo_rows(&done.result);
+        first.extend(Block::pairs("SLOs", ["SLO", "outcome"], slos));
         report.add("summary", "Summary", first);
         let nominal = done.nominal();
         let measured = heatmap::filled(done.measured(heatmap::BINS, heatmap::BINS));
@@ -113,6 +119,10 @@ impl Report {
                 let about = "Medians of the successful requests of each cell, shaded by factors.";
                 let rows = lengths_table(table, latency);
                 blocks.extend(charts::chart(&id, about, figure, rows));
+            }
+            if let Some(rows) = heatmap::goodput_rows(table) {
+                let title = "Goodput: the share of requests that meet all SLOs";
+                blocks.extend(Block::table(title, rows, &[""; 0]));
             }
             report.add(id, title, blocks);
         }
@@ -140,7 +150,9 @@ impl Report {
             .filter_map(|at| {
                 let rows = ab::difference_rows(test, &metrics, at);
                 let title = rows.first()?.first()?.clone();
-                Table::of(&title, rows, &[""; 0])
+                let legend = Some(ab::legend(&rows)).filter(|note| !note.is_empty());
+                let notes: Vec<_> = legend.into_iter().collect();
+                Table::of(&title, rows, &notes)
             })
             .collect();
         let figure = figure::ab_intervals(test);
@@ -199,7 +211,13 @@ impl Report {
                 of_clients(*clients),
                 counted(runs.len() as u64, "repeat")
             );
-            let table = Table::of(&title, repeat::rows(repeats, *clients), &[""; 0]);
+            let rows = repeat::rows(repeats, *clients);
+            let legend = repeat::legend(&rows);
+            let notes: Vec<_> = Some(legend)
+                .filter(|note| !note.is_empty())
+                .into_iter()
+                .collect();
+            let table = Table::of(&title, rows, &notes);
             first.extend(table.clone().map(Block::Table));
             first.extend(charts::chart(
                 &format!("spread-{clients}"),
@@ -382,7 +400,10 @@ fn lengths_table(
     let mut rows = vec![titles];
     for (bounds, cells) in table.rows.iter().zip(&table.cells) {
         let cells = cells.iter().map(|cell| {
-            crate::report::summary::or_dash(latency(cell), crate::base::shown::duration)
+            latency(cell).map_or_else(
+                || "—".to_owned(),
+                |time| crate::base::shown::duration(time) + heatmap::mark(table, cell),
+            )
         });
         rows.push(
             std::iter::once(heatmap::label(bounds))
@@ -390,7 +411,8 @@ fn lengths_table(
                 .collect(),
         );
     }
-    Table::of("Medians", rows, &[""; 0])
+    let notes: Vec<_> = heatmap::support_note(table).into_iter().collect();
+    Table::of("Medians", rows, &notes)
 }
 
 /// Which model, where, and when, from the first of some runs.
