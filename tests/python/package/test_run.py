@@ -224,3 +224,14 @@ def test_importing_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert shown.stdout == "[]\n"
+
+
+def test_data_of_the_core_is_sent_in_the_place_of_payloads(endpoint, payload, wait):
+    settings = {"data": "synthetic:prompt_tokens=20,output_tokens=4,requests=6"}
+    result = wait(Runner(endpoint, clients=2, settings=settings).run())
+    assert (result.total_requests, result.stats["failed_requests"]) == (6, 0)
+    assert result.stats["asked_input_tokens-average"] == 20
+    prompts = {response.input_prompt for response in result.responses}
+    assert len(prompts) == 6
+    with pytest.raises(ValueError, match="not both"):
+        wait(Runner(endpoint, payload=payload, settings=settings).run())

@@ -7,7 +7,9 @@ mod callbacks;
 mod compare;
 mod completions;
 mod cost;
+mod data;
 mod demo;
+mod dry_run;
 mod export;
 mod failure;
 mod gate;
@@ -45,6 +47,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Export(arguments) => export::export(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
+        Command::Data(arguments) => data::data(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Report(arguments) => report::report(&arguments),

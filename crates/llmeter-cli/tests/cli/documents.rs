@@ -326,7 +326,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "run",
     "load-test",
     "heatmap",
@@ -334,6 +334,7 @@ const COMMANDS: [&str; 19] = [
     "export",
     "probe",
     "payload",
+    "data",
     "list",
     "show",
     "report",

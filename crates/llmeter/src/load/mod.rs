@@ -7,14 +7,18 @@
 //! each worker and carries them out.
 
 mod closed_loop;
+mod data_loop;
 mod queue;
+mod replay;
 mod schedule;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use closed_loop::ClosedLoop;
+pub(crate) use data_loop::DataLoop;
 pub(crate) use queue::SharedQueue;
+pub(crate) use replay::Replay;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
 
 /// How much is sent.

@@ -13,8 +13,9 @@ use crate::base::file;
 use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
+use crate::data::DataSource;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{ClosedLoop, Load, Schedule};
+use crate::load::{ClosedLoop, DataLoop, Load, Schedule};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
@@ -51,6 +52,10 @@ pub struct RunConfig {
     /// Where the payloads were read, in their order, so that one that cannot be sent is named; empty
     /// if they come from elsewhere.
     pub payload_sources: Vec<PayloadSource>,
+    /// Where requests come from, in the place of [`payloads`](Self::payloads). Clients work it off together.
+    pub data: Option<Arc<dyn DataSource>>,
+    /// The first request of the data that is sent.
+    pub data_start: u64,
     /// Clients, each with one request in flight at a time (closed loop).
     pub clients: usize,
     /// How much is sent.
@@ -156,6 +161,8 @@ impl RunConfig {
             endpoint,
             payloads: payloads.into_iter().map(Arc::new).collect(),
             payload_sources: Vec::new(),
+            data: None,
+            data_start: 0,
             clients: 1,
             load: Load::default(),
             warmup: 0,
@@ -256,6 +263,28 @@ impl RunConfig {
         self
     }
 
+    /// Whether the run has an end, and the data something to send.
+    fn check_data(&self, data: &dyn DataSource) -> Result<()> {
+        if data.size() == Some(0) {
+            let problem = SettingProblem::Refused {
+                reason: "it has no request".to_owned(),
+            };
+            return Err(Error::Invalid {
+                setting: Setting::Data,
+                problem,
+                hint: None,
+            });
+        }
+        let is_endless = data.size().is_none()
+            && self.max_requests.is_none()
+            && matches!(self.load, Load::EachPayloadOnce);
+        match is_endless {
+            true => Err(Error::missing(Setting::Requests)
+                .with_hint("the data has no end: `duration` or `max_requests` do, too")),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the targets can be reached within the limit of requests.
     fn check_until(&self) -> Result<()> {
         let planned = self
@@ -304,8 +333,13 @@ impl RunConfig {
             }
             _ => {}
         }
-        if self.payloads.is_empty() {
-            return Err(Error::missing(Setting::Payload));
+        match &self.data {
+            None if self.payloads.is_empty() => return Err(Error::missing(Setting::Payload)),
+            Some(_) if !self.payloads.is_empty() => {
+                return Err(Error::conflict(Setting::Data, Setting::Payload));
+            }
+            Some(data) => self.check_data(&**data)?,
+            None => {}
         }
         if self.insecure && self.ca_file.is_some() {
             return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
@@ -427,6 +461,12 @@ impl RunConfig {
         }
     }
 
+    /// Leaves the data of so many runs to others, so that the runs of an experiment send different requests:
+    /// what a server's cache of prefixes already has would make the later ones faster.
+    pub(crate) fn skip_data(&mut self, runs: usize) {
+        self.data_start = self.data_start.wrapping_add((runs as u64) << 20);
+    }
+
     /// The proxy that leads to the endpoint.
     ///
     /// # Errors
@@ -480,24 +520,44 @@ impl RunConfig {
         if let Load::Schedule(schedule) = &self.load {
             return schedule.clone();
         }
+        let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
+        let duration = match self.load {
+            Load::Duration(duration) => Some(duration),
+            _ => None,
+        };
+        if let Some(data) = &self.data {
+            let of_each = match self.load {
+                Load::Requests(count) => Some(count.saturating_mul(self.clients as u64)),
+                Load::EachPayloadOnce => data.size(),
+                _ => None,
+            };
+            return Arc::new(DataLoop {
+                clients: self.clients,
+                start: self.data_start,
+                requests: of_each.into_iter().chain(self.max_requests).min(),
+                duration,
+                warmup: self.warmup,
+                warmup_time,
+                taken: Arc::default(),
+            });
+        }
         Arc::new(ClosedLoop {
             clients: self.clients,
             payloads: self.payloads.len(),
             seed: self.seed,
             warmup: self.warmup,
-            warmup_time: Some(self.warmup_time).filter(|time| !time.is_zero()),
+            warmup_time,
             requests: self.requests_per_client(),
             max_requests: self.max_requests,
-            duration: match self.load {
-                Load::Duration(duration) => Some(duration),
-                _ => None,
-            },
+            duration,
         })
     }
 
     /// Requests of each client, if the load is bound by count.
     pub(crate) fn requests_per_client(&self) -> Option<u64> {
         match &self.load {
+            // Clients do not send the same number each.
+            Load::EachPayloadOnce if self.data.is_some() => None,
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
             Load::Requests(count) => Some(*count),
             Load::Duration(_) | Load::Schedule(_) => None,

@@ -20,12 +20,13 @@
 //! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
-//! | requests | `prepare`, `prefetch` |
+//! | requests | `prepare`, `prefetch`, `ahead` (of data) |
 //! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
 mod after_invoke;
+mod ahead;
 mod backlog;
 mod cancel;
 mod capture;
@@ -37,6 +38,7 @@ mod dispatch;
 mod failure_limit;
 mod gate;
 mod interrupt;
+mod outline;
 mod pacing;
 mod plan;
 mod pool;
@@ -67,6 +69,7 @@ mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
 pub use interrupt::Interrupt;
+pub use outline::RunOutline;
 pub use progress::{Observer, Progress};
 #[doc(hidden)]
 pub use replay::Replay;

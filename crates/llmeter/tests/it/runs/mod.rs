@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod costs;
+mod data;
 mod failing_servers;
 mod files;
 mod loads;
