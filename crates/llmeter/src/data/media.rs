@@ -105,7 +105,11 @@ mod tests {
         // Another reader finds what was written.
         let read = tiny_skia::Pixmap::decode_png(one.bytes()).unwrap();
         assert_eq!((read.width(), read.height()), (100, 37));
-        let pixels: std::collections::HashSet<_> = read.pixels().iter().map(|p| (p.red(), p.green(), p.blue())).collect();
+        let pixels: std::collections::HashSet<_> = read
+            .pixels()
+            .iter()
+            .map(|p| (p.red(), p.green(), p.blue()))
+            .collect();
         assert!(pixels.len() > 50);
     }
 

@@ -11,6 +11,7 @@ mod file;
 mod forced_output;
 mod form;
 mod lengths;
+mod media;
 mod prefixes;
 mod source;
 mod spec;

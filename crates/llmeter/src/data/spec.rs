@@ -31,6 +31,12 @@ pub struct SyntheticSpec {
     pub prefix_skew: PrefixSkew,
     /// Turns of a session.
     pub turns: Lengths,
+    /// Images before the text of every prompt.
+    pub images: u64,
+    /// Their width and height, in pixels.
+    pub image_size: (u32, u32),
+    /// Seconds of audio before the text of every prompt, if there is any.
+    pub audio_seconds: Option<f64>,
     /// Requests before the data begins again; `None` for data without an end.
     pub requests: Option<u64>,
     /// As it was given.
@@ -38,7 +44,21 @@ pub struct SyntheticSpec {
 }
 
 /// The keys that are no part of a distribution.
-const SINGLE_KEYS: [&str; 4] = ["prefix_tokens", "prefix_count", "prefix_skew", "requests"];
+const SINGLE_KEYS: [&str; 7] = [
+    "prefix_tokens",
+    "prefix_count",
+    "prefix_skew",
+    "requests",
+    "images",
+    "image_size",
+    "audio_seconds",
+];
+/// Most images of a prompt.
+const MAX_IMAGES: u64 = 100;
+/// Most pixels of a side of an image.
+const MAX_SIDE: u32 = 16_384;
+/// Most seconds of audio.
+const MAX_AUDIO: f64 = 3_600.0;
 /// The names of distributions, each with the ends of its keys.
 const LENGTHS: [&str; 3] = ["prompt_tokens", "output_tokens", "turns"];
 const ENDS: [&str; 5] = ["", "_distribution", "_stdev", "_min", "_max"];
@@ -130,6 +150,9 @@ impl SyntheticSpec {
             prefix_count: count("prefix_count", MAX_PREFIXES)?.unwrap_or(1),
             prefix_skew: skew(of("prefix_skew").as_deref())?,
             turns,
+            images: count("images", MAX_IMAGES)?.unwrap_or(u64::from(of("image_size").is_some())),
+            image_size: image_size(of("image_size").as_deref())?,
+            audio_seconds: audio_seconds(of("audio_seconds").as_deref())?,
             requests: count("requests", u64::from(u32::MAX))?,
             text: text.to_owned(),
         })
@@ -138,6 +161,38 @@ impl SyntheticSpec {
     /// As it was given.
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+fn image_size(text: Option<&str>) -> Result<(u32, u32)> {
+    let Some(text) = text else {
+        return Ok((512, 512));
+    };
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        let side = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|side| (1..=MAX_SIDE).contains(side))
+        };
+        Some((side(width)?, side(height)?))
+    });
+    sides.ok_or_else(|| {
+        let expected = format!("WIDTHxHEIGHT with sides from 1 to {MAX_SIDE}, like 512x512");
+        Error::field("image_size", text, expected)
+    })
+}
+
+fn audio_seconds(text: Option<&str>) -> Result<Option<f64>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let seconds = text.parse().ok();
+    match seconds.filter(|seconds| *seconds > 0.0 && *seconds <= MAX_AUDIO) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => {
+            let expected = format!("a number of seconds above 0, {MAX_AUDIO} at most");
+            Err(Error::field("audio_seconds", text, expected))
+        }
     }
 }
 
@@ -241,6 +296,14 @@ mod tests {
             (
                 "prefix_tokens=5,prefix_skew=zipf",
                 "data: prefix_skew zipf: expected uniform, or zipf:EXPONENT",
+            ),
+            (
+                "image_size=512",
+                "data: image_size 512: expected WIDTHxHEIGHT with sides from 1 to 16384",
+            ),
+            (
+                "audio_seconds=0",
+                "data: audio_seconds 0: expected a number of seconds above 0",
             ),
             (
                 "requests=0",

@@ -7,10 +7,15 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::media;
 use super::prefixes::Prefixes;
 use super::{DataRequest, DataSource, DataTurn, RequestForm, SyntheticSpec};
 use crate::base::error::Result;
-use crate::payload::{PromptSource, Tokenizer, WordPool};
+use crate::payload::{Prompt, PromptSource, Tokenizer, WordPool};
+
+/// What is to be said of data that no tokenizer counts.
+pub(super) const WORDS: &str =
+    "tokens of the data are words, since no tokenizer is given (`tokenizer`)";
 
 /// Random prompts. Each follows from the seed and its index alone.
 ///
@@ -90,12 +95,27 @@ impl DataSource for Synthetic {
             }
             None => pool.text(tokenizer, prompt_tokens as usize, &mut random)?,
         };
+        let mut prompt = Prompt::default();
+        let (width, height) = self.spec.image_size;
+        for _ in 0..self.spec.images {
+            prompt = prompt.item(media::image(width, height, &mut random));
+        }
+        if let Some(seconds) = self.spec.audio_seconds {
+            prompt = prompt.item(media::audio(seconds, &mut random));
+        }
         Ok(DataRequest {
-            payload: self.form.payload(text, Some(output_tokens))?,
+            payload: self.form.payload(prompt.item(text), Some(output_tokens))?,
             prompt_tokens: Some(prompt_tokens),
             output_tokens: Some(output_tokens),
             turn: (self.stride() > 1).then_some(DataTurn { session, turn }),
         })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match self.tokenizer.name() {
+            Some(_) => Vec::new(),
+            None => vec![WORDS.to_owned()],
+        }
     }
 
     fn session(&self, number: u64) -> Option<Range<u64>> {
@@ -176,6 +196,29 @@ mod tests {
             assert_ne!(text(&request), text(&other.request(index).unwrap()));
         }
         assert_eq!(one.size(), Some(10));
+    }
+
+    #[test]
+    fn images_and_audio_come_before_the_text() {
+        let keys = "prompt_tokens=5,images=2,image_size=32x16,audio_seconds=0.25";
+        let source = source(keys, "whitespace", 1);
+        let [one, other] = [0, 1].map(|index| source.request(index).unwrap().payload);
+        let kinds = |payload: &crate::payload::Payload| {
+            let blocks = payload["messages"][0]["content"].as_array().unwrap();
+            let kinds = blocks
+                .iter()
+                .map(|block| block["type"].as_str().unwrap().to_owned());
+            kinds.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kinds(&one),
+            ["image_url", "image_url", "input_audio", "text"]
+        );
+        let image = |payload: &crate::payload::Payload, at: usize| {
+            payload["messages"][0]["content"][at]["image_url"].to_string()
+        };
+        assert!(image(&one, 0) != image(&one, 1) && image(&one, 0) != image(&other, 0));
+        assert_eq!(source.request(0).unwrap().payload, one);
     }
 
     #[test]

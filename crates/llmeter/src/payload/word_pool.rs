@@ -41,17 +41,16 @@ impl WordPool {
     /// # Errors
     /// If the tokenizer cannot count them, or no word is a single token.
     pub fn new(source: &PromptSource, tokenizer: &dyn Tokenizer) -> Result<Self> {
-        let count = |text: &str| {
-            counted(tokenizer, text).ok_or_else(|| {
-                Error::refused("source text", "the tokenizer cannot count its words")
-            })
-        };
-        let anchor = count(ANCHOR)?;
+        // A word that cannot be counted is none that texts are made of.
+        let anchor = counted(tokenizer, ANCHOR);
+        let unknown = || Error::refused("source text", "the tokenizer cannot count its words");
+        let anchor = anchor.ok_or_else(unknown)?;
         let mut seen = FxHashSet::default();
         let mut words = Vec::new();
         for text in source.text().split_whitespace() {
             if seen.insert(text) {
-                let tokens = count(&format!("{ANCHOR} {text}"))?.saturating_sub(anchor);
+                let both = counted(tokenizer, &format!("{ANCHOR} {text}"));
+                let tokens = both.map_or(0, |both| both.saturating_sub(anchor));
                 if (1..=MAX_WORD_TOKENS).contains(&tokens) {
                     let text = text.into();
                     words.push(Word { text, tokens });
@@ -61,12 +60,11 @@ impl WordPool {
         words.sort_by(|one, other| (one.tokens, &one.text).cmp(&(other.tokens, &other.text)));
         let begins =
             std::array::from_fn(|tokens| words.partition_point(|word| word.tokens < tokens));
-        let mut starters = Vec::new();
-        for (place, word) in words.iter().enumerate() {
-            if count(&word.text)? == word.tokens {
-                starters.push(place);
-            }
-        }
+        let is_starter =
+            |word: &Word| counted(tokenizer, &word.text).is_some_and(|alone| alone == word.tokens);
+        let places = words.iter().enumerate();
+        let starters = places.filter(|(_, word)| is_starter(word));
+        let starters = starters.map(|(place, _)| place).collect();
         let pool = Self {
             words,
             begins,

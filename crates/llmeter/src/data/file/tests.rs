@@ -157,7 +157,7 @@ fn a_compressed_file_is_read_as_what_it_holds() {
 
 #[test]
 fn columns_filters_and_samples_choose() {
-    let rows: String = (0..100)
+    let rows: String = (1..100)
         .map(|n| format!("{n},q{n} {},{n}\n", "w ".repeat(n)))
         .collect();
     let (_folder, path) = file("data.csv", format!("id,q,n\n{rows}"));

@@ -35,6 +35,11 @@ impl BlockTexts {
         })
     }
 
+    /// Whether tokens are those of a tokenizer, and not words.
+    pub(super) fn is_exact(&self) -> bool {
+        self.tokenizer.name().is_some()
+    }
+
     pub(super) fn tokens(&self) -> u64 {
         self.block
     }

@@ -174,6 +174,11 @@ impl Trace {
     ) -> Result<Self> {
         let mut notes = std::mem::take(&mut recorded.notes);
         notes.extend(unusable(&recorded.unusable));
+        let is_made = |request: &RecordedRequest| request.content.is_none();
+        let mut sessions = recorded.sessions.iter();
+        if !blocks.is_exact() && sessions.any(|session| session.requests.iter().any(is_made)) {
+            notes.push(super::synthetic::WORDS.to_owned());
+        }
         let refuse = |setting, reason: String| {
             let problem = SettingProblem::Refused { reason };
             let hint = None;
