@@ -74,6 +74,9 @@ def simulate(
     stall_rate: float = 0.0,
     cut_rate: float = 0.0,
     max_concurrency: int | None = None,
+    max_tokens_in_flight: int | None = None,
+    prefix_cache: int | None = None,
+    cache_block: int = 16,
     prefill_rate: float | None = None,
     seed: int = 0,
     keep_truth: bool = False,
@@ -97,6 +100,10 @@ def simulate(
         stall_rate: the share of streams that fall silent.
         cut_rate: the share of streams whose connection is cut.
         max_concurrency: requests that it works on at a time; others queue.
+        max_tokens_in_flight: tokens that it works on at a time, prompts and responses together; further
+            requests queue.
+        prefix_cache: tokens that its prefix cache holds; what it has of a prompt takes no prefill time.
+        cache_block: tokens of a block of that cache, which has whole blocks only.
         prefill_rate: prompt tokens that it reads in a second.
         seed: decides what jitter and faults strike.
         keep_truth: whether it keeps a log of what it did.

@@ -1,8 +1,10 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | throughput | memory | loading | screenshots | python | wheel`.
+//! false-positives | capacity | throughput | memory | loading | merging | screenshots | python | wheel |
+//! python-peer`.
 
 mod accuracy;
 mod bare_client;
+mod capacity;
 mod coverage;
 mod deny;
 mod dial;
@@ -12,8 +14,10 @@ mod fuzz;
 mod layers;
 mod loading;
 mod memory;
+mod merging;
 mod processes;
 mod python_package;
+mod python_peer;
 mod screenshots;
 mod source;
 mod test;
@@ -56,12 +60,18 @@ enum Command {
     LoadFolder(loading::LoadFolderArguments),
     /// Count the wrong verdicts of comparisons of the simulator with itself, and those of a known shift
     FalsePositives(false_positives::FalsePositivesArguments),
+    /// Search for capacities that are known, and count those that are found
+    Capacity(capacity::CapacityArguments),
+    /// Measure what it takes to merge the parts of a load
+    Merging(merging::MergingArguments),
     /// Make the pictures that docs/reports.md shows
     Screenshots(screenshots::ScreenshotsArguments),
     /// Build the Python package's extension for tests, beside its sources
     Python,
     /// Make the Python package's wheel, check it, and try it in a fresh environment
     Wheel(python_package::WheelArguments),
+    /// Measure the Python package beside the Python llmeter 0.2.0 and the command line
+    PythonPeer(python_peer::PythonPeerArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -84,9 +94,12 @@ fn main() -> anyhow::Result<()> {
         Command::Loading(arguments) => loading::loading(&arguments),
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
+        Command::Capacity(arguments) => capacity::capacity(&arguments),
+        Command::Merging(arguments) => merging::merging(&arguments),
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::Python => python_package::python(),
         Command::Wheel(arguments) => python_package::wheel(&arguments),
+        Command::PythonPeer(arguments) => python_peer::python_peer(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

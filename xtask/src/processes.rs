@@ -143,8 +143,17 @@ pub(crate) struct Usage {
 
 /// Runs a process on one core to its end.
 pub(crate) fn run_on(core: usize, command: &mut Command) -> Result<Usage> {
+    watched(|| spawn_on(core, command.stdout(Stdio::piped())))
+}
+
+/// Runs a process on any cores to its end.
+pub(crate) fn run_anywhere(command: &mut Command) -> Result<Usage> {
+    watched(|| Ok(command.stdout(Stdio::piped()).spawn()?))
+}
+
+fn watched(spawn: impl FnOnce() -> Result<Child>) -> Result<Usage> {
     let before = children_cpu()?;
-    let mut child = spawn_on(core, command.stdout(Stdio::piped()))?;
+    let mut child = spawn()?;
     let status_file = format!("/proc/{}/status", child.id());
     let out = child.stdout.take().context("no output")?;
     let reader = std::thread::spawn(move || std::io::read_to_string(out));

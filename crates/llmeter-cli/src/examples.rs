@@ -118,6 +118,9 @@ Examples:
   llmeter run --base-url http://localhost:8000/v1 --model my-model \\
               --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
       64 clients for two minutes, with payloads from a file, after 64 warm-up requests.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+              --rate 20/s --max-in-flight 256 --duration 2m
+      20 requests a second by the clock, whether those before have ended or not.
   llmeter run --endpoint bedrock-converse-stream --region us-east-1 \\
               --model amazon.nova-lite-v1:0 --prompt 'Tell me a story.' --requests 10
       Amazon Bedrock; credentials come from AWS_BEARER_TOKEN_BEDROCK, access keys or AWS_PROFILE.
@@ -174,12 +177,43 @@ Examples:
 Needs no key and sends nothing. Binary values are written as in payload files, as
 {\"__llmeter_bytes__\": \"base64\"}; a run sends them in the API's own encoding.";
 
+pub(crate) const CAPACITY_EXAMPLES: &str = "\
+Examples:
+  llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
+                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap
+      How many clients the server carries before one in ten waits half a second for its first token.
+  llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
+                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap --resume
+      Go on where an earlier search was interrupted.
+  llmeter capacity … --max 8 --slo 'ttft-p99 < 2s' --slo 'tpot-p90 < 1s' --slo 'failed_requests_rate < 1%'
+      Several SLOs: all of them have to hold.
+
+Clients are doubled until an SLO breaks, then the range between is halved until it is 5 % wide. A probe is
+over as soon as the 95 % intervals of all figures tell on which side of its limit each is. An SLO of
+single requests, like ttft < 500ms, has to be met by 99 % of them; failed requests meet none.";
+
+pub(crate) const MERGE_EXAMPLES: &str = "\
+Examples:
+  for shard in 1 2; do
+    llmeter run --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
+                --clients 8 --requests 5 --seed 1 --shard $shard/2 --output runs --run-name part-$shard &
+  done; wait
+  llmeter merge runs/part-1 runs/part-2 --output runs/whole
+      Play one load of 8 clients with two processes, here or on two machines, and make one run of it.
+  llmeter merge runs/part-* --output runs/whole --overwrite --allow-missing
+      Merge the parts that are there. Those that are missing are named in the merged run.
+
+The merged folder is one of an ordinary run: `show`, `report`, `compare` and `export` take it.";
+
 pub(crate) const SIMULATE_EXAMPLES: &str = "\
 Examples:
   llmeter simulate --ttft 200ms --itl 20ms --output-tokens 128 --jitter 0.2
       A steady server with some jitter.
   llmeter simulate --max-concurrency 8 --prefill-rate 5000
       A server whose latency grows with load and with prompt length.
+  llmeter simulate --prefill-rate 5000 --prefix-cache 100000 --max-tokens-in-flight 50000
+      A server with a prefix cache, and a queue by tokens: repeated prompts and later turns of a
+      conversation have a shorter TTFT, and their cached tokens are in the usage.
   llmeter simulate --tls --ca-file simulator.pem
       HTTPS; runs against it take --ca-file simulator.pem, too, and --http2 if wanted.
   llmeter simulate --error-rate 0.01 --stall-rate 0.001 --cut-rate 0.001

@@ -43,6 +43,14 @@ pub struct SimConfig {
     pub cut_rate: f64,
     /// Requests worked on at a time; others wait in the order they came. `None`: no limit.
     pub max_concurrency: Option<usize>,
+    /// Tokens worked on at a time, those of prompts and those to be generated; further requests wait in
+    /// the order they came, and one with more tokens begins when it is alone. `None`: no limit.
+    pub max_tokens_in_flight: Option<u64>,
+    /// Tokens that the prefix cache holds: the beginning of a prompt that it has is not read again
+    /// and is told in the usage. What was used least recently goes first. `None`: no cache.
+    pub prefix_cache: Option<u64>,
+    /// Tokens of a block of the prefix cache, which has whole blocks only.
+    pub cache_block: u32,
     /// Prompt tokens read per second, which adds to `ttft`. `None`: prompts cost nothing.
     pub prefill_rate: Option<f64>,
     /// Seed of everything random. A request's luck depends on this and on its number alone.
@@ -81,6 +89,9 @@ impl Default for SimConfig {
             stall_rate: 0.0,
             cut_rate: 0.0,
             max_concurrency: None,
+            max_tokens_in_flight: None,
+            prefix_cache: None,
+            cache_block: 16,
             prefill_rate: None,
             seed: 0,
             truth: None,
@@ -113,13 +124,15 @@ impl SimConfig {
         let delay = "at most 24 hours";
         let faults = self.error_rate + self.stall_rate + self.cut_rate;
         let concurrency = self.max_concurrency.unwrap_or(1);
+        let in_flight = self.max_tokens_in_flight.unwrap_or(1);
+        let cache = self.prefix_cache.unwrap_or(u64::from(self.cache_block));
         let prefill_rate = self.prefill_rate.unwrap_or(1.0);
         let hidden = format_args!("(not shown)");
         let key = self.api_key.as_deref();
         let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic());
         let signing = self.verify_sigv4.as_ref();
         let share = |value| (0.0..=1.0).contains(value);
-        let checks: [(_, bool, &dyn Debug, _); 16] = [
+        let checks: [(_, bool, &dyn Debug, _); 19] = [
             ("ttft", self.ttft <= MAX_DELAY, &self.ttft, delay),
             ("itl", self.itl <= MAX_DELAY, &self.itl, delay),
             (
@@ -166,6 +179,24 @@ impl SimConfig {
                 (1..=usize::MAX >> 3).contains(&concurrency),
                 &concurrency,
                 "at least 1",
+            ),
+            (
+                "max_tokens_in_flight",
+                in_flight >= 1,
+                &in_flight,
+                "at least 1",
+            ),
+            (
+                "cache_block",
+                (1..=MAX_TOKENS).contains(&self.cache_block),
+                &self.cache_block,
+                "from 1 to 1000000",
+            ),
+            (
+                "prefix_cache",
+                cache >= u64::from(self.cache_block),
+                &cache,
+                "at least the tokens of one block",
             ),
             (
                 "prefill_rate",
@@ -239,6 +270,14 @@ mod tests {
             },
             SimConfig {
                 prefill_rate: Some(0.0),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                prefix_cache: Some(15),
+                ..SimConfig::default()
+            },
+            SimConfig {
+                max_tokens_in_flight: Some(0),
                 ..SimConfig::default()
             },
             SimConfig {

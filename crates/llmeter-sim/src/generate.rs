@@ -3,17 +3,17 @@
 //! Belongs here: the order of waiting, writing and logging. What is written comes from `api`, when
 //! it is due from `plan`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::clock::{self, Time};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    api::{self, Api, ApiError, ApiRequest, Delta, FrameBuffer, Route, Stream},
+    api::{self, Api, ApiError, ApiRequest, Completion, Delta, FrameBuffer, Prompt, Route, Stream},
     config::MAX_TOKENS,
     exchange::{ClientGone, Exchange, NextAction, Request},
     overrides::{Fault, Settings},
     plan::Plan,
+    queue::{Entry, Place},
     response::ResponseHead,
     truth::{Draft, Outcome, TruthRecord},
 };
@@ -44,7 +44,7 @@ impl Exchange<'_> {
             Settings::new(&shared.config, &request.head.overrides)
                 .map(|settings| (wanted, settings))
         });
-        let (wanted, settings) = match parsed {
+        let (mut wanted, settings) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
                 return self
@@ -62,6 +62,10 @@ impl Exchange<'_> {
             return self
                 .refuse(Some(api), Some(&request.head), &error, "")
                 .await;
+        }
+        if shared.prefix_cache.is_none() {
+            // Only their number counts.
+            wanted.prompt = Prompt::default();
         }
         let mut draft = Draft::new(&shared.truth, || self.draft(&request, &plan, wanted.stream));
         let served = self.serve(api, &request, &wanted, plan, &mut draft).await;
@@ -86,40 +90,80 @@ impl Exchange<'_> {
                 .refuse(Some(api), Some(&request.head), &error, "")
                 .await;
         }
-        let (slot, start) = self.slot(request.last.at.max(self.free)).await?;
-        draft.started(start);
+        let completion = &plan.completion;
+        let tokens = completion.prompt_tokens + completion.output_tokens();
+        let ready = request.last.at.max(self.free);
+        let mut place = self.place(tokens, ready).await?;
+        let cached = self.cached(&wanted.prompt);
+        plan.begin(cached);
+        let start = place.start;
+        draft.started(start, cached);
         if api.about().tells_times {
             plan.completion.times = plan.times(start.0 - request.last.at.0);
         }
         let then = match wanted.stream {
-            true => self.stream(api, plan, start, draft).await,
-            false => self.non_streaming(api, plan, start, draft).await,
+            true => self.stream(api, plan, wanted, &mut place, draft).await,
+            false => {
+                self.non_streaming(api, plan, wanted, &mut place, draft)
+                    .await
+            }
         };
-        drop(slot);
+        drop(place);
         then
     }
 
-    /// Waits for a slot and says when work can begin, which is `ready` if there is one at once.
-    async fn slot(
-        &mut self,
-        ready: Time,
-    ) -> Result<(Option<OwnedSemaphorePermit>, Time), ClientGone> {
-        let Some(slots) = self.shared.slots.clone() else {
-            return Ok((None, ready));
+    /// Waits for a place. Work can begin when the request is `ready` if there is one at once.
+    async fn place(&mut self, tokens: u64, ready: Time) -> Result<Place, ClientGone> {
+        let Some(queue) = self.shared.queue.clone() else {
+            return Ok(Place::free(ready));
         };
-        if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            return Ok((Some(slot), ready));
+        match queue.enter(tokens, ready) {
+            Entry::Begin(place) => Ok(place),
+            Entry::Wait(promised) => match self.unless_gone(promised).await {
+                Ok(Ok(place)) => Ok(place),
+                // The queue never forgets who waits.
+                Ok(Err(_)) => Ok(Place::free(clock::now())),
+                Err(gone) => {
+                    // Whoever stood behind this request may begin.
+                    queue.admit(clock::now());
+                    Err(gone)
+                }
+            },
         }
-        // The slots are never closed, so that there is always one to come.
-        let slot = self.unless_gone(slots.acquire_owned()).await?.ok();
-        Ok((slot, clock::now()))
+    }
+
+    /// How many of the prompt's tokens need not be read.
+    fn cached(&self, prompt: &Prompt) -> u64 {
+        let cache = self.shared.prefix_cache.as_ref();
+        cache.map_or(0, |cache| {
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.find(prompt.tokens())
+        })
+    }
+
+    /// The prompt has been read.
+    fn keep(&self, prompt: &Prompt) {
+        if let Some(cache) = &self.shared.prefix_cache {
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.keep(prompt.tokens());
+        }
+    }
+
+    /// All has been generated.
+    fn keep_answers(&self, prompt: &Prompt, completion: &Completion) {
+        if self.shared.prefix_cache.is_some() {
+            for choice in 0..completion.choices {
+                self.keep(&completion.with_answer(prompt, choice));
+            }
+        }
     }
 
     async fn stream(
         &mut self,
         api: &'static dyn Api,
         mut plan: Plan,
-        start: Time,
+        wanted: &ApiRequest,
+        place: &mut Place,
         draft: &mut Draft<'_>,
     ) -> Result<NextAction, ClientGone> {
         let (choices, frames) = (plan.completion.choices, plan.frames());
@@ -138,7 +182,7 @@ impl Exchange<'_> {
         }
         let opening = self.opening(&head, buffer.bytes());
 
-        let mut due = start.plus(plan.rhythm.first());
+        let mut due = place.start.plus(plan.rhythm.first());
         self.wait_until(due).await?;
         // Apart from the first token, so that the first token has a write of its own.
         self.open(opening).await?;
@@ -169,7 +213,12 @@ impl Exchange<'_> {
                 let written = self.write(buffer.bytes()).await?;
                 draft.wrote(written, reasoning);
             }
+            if index == 0 {
+                self.keep(&wanted.prompt);
+            }
         }
+        self.keep_answers(&wanted.prompt, &plan.completion);
+        place.complete(due);
         buffer.clear();
         api.closing(&mut stream, &mut buffer);
         buffer.end();
@@ -184,7 +233,8 @@ impl Exchange<'_> {
         &mut self,
         api: &'static dyn Api,
         mut plan: Plan,
-        start: Time,
+        wanted: &ApiRequest,
+        place: &mut Place,
         draft: &mut Draft<'_>,
     ) -> Result<NextAction, ClientGone> {
         let completion = plan.completion.clone();
@@ -194,7 +244,11 @@ impl Exchange<'_> {
         headers.extend(api.headers(&plan.completion));
         let head = ResponseHead::json(200, &headers, &body);
 
-        let mut due = start.plus(plan.rhythm.first());
+        let mut due = place.start.plus(plan.rhythm.first());
+        if self.shared.prefix_cache.is_some() {
+            self.wait_until(due).await?;
+            self.keep(&wanted.prompt);
+        }
         for _ in 1..plan.frames() {
             due = due.plus(plan.rhythm.gap());
         }
@@ -204,6 +258,8 @@ impl Exchange<'_> {
             self.open(self.opening(&head, half)).await?;
             return self.break_off(fault, draft).await;
         }
+        self.keep_answers(&wanted.prompt, &plan.completion);
+        place.complete(due);
         let whole = self.opening(&head, body.as_bytes());
         self.complete(whole, |written| {
             draft.wrote(written, false);
@@ -246,6 +302,7 @@ impl Exchange<'_> {
             reasoning_writes: 0,
             done_ns: 0,
             prompt_tokens: plan.completion.prompt_tokens,
+            cached_tokens: 0,
             completion_tokens: plan.completion.output_tokens(),
             outcome: Outcome::Stopped,
         }

@@ -54,8 +54,10 @@
 //! # Rhythm
 //!
 //! Work on a request begins when its last byte has arrived, by the kernel's stamp; or, if that is
-//! later, when the response before it on the same connection is complete or when one of
-//! [`SimConfig::max_concurrency`] slots becomes free, first come, first served. The first frame
+//! later, when the response before it on the same connection is complete or when the queue lets it
+//! in, first come, first served: [`SimConfig::max_concurrency`] requests and
+//! [`SimConfig::max_tokens_in_flight`] tokens are worked on at a time. A place becomes free when the
+//! response that had it was *due* to be complete, so that waiting times are those of queueing theory. The first frame
 //! with content is due [`SimConfig::ttft`] and the prompt's share of [`SimConfig::prefill_rate`]
 //! later, and each further one [`SimConfig::itl`] after the moment at which the one before it was
 //! *due*: being late never shifts what follows. No frame is early; on an idle Linux machine most
@@ -65,6 +67,15 @@
 //! write each, and each frame between them is one chunk and one write. A non-streaming response comes when
 //! its last frame would have been due. With both delays zero frames are written as fast as the
 //! client takes them.
+//!
+//! # Prefix cache
+//!
+//! With [`SimConfig::prefix_cache`] the beginnings of earlier prompts, and what was generated after
+//! them, are not read again: the usage of APIs that tell cached tokens has them, and only the rest
+//! takes the time of [`SimConfig::prefill_rate`]. As in vLLM, blocks of [`SimConfig::cache_block`]
+//! tokens are kept from a response's first token on, generated ones from its end on, those used
+//! least recently go first, and a prompt's last token is always read. The next turn of a conversation,
+//! which quotes the answer, so finds all but its new message in the cache; who says a word does not matter.
 //!
 //! # Faults
 //!
@@ -91,7 +102,7 @@
 //! ```json
 //! {"id":"chatcmpl-…","accepted_ns":1,"hello_ns":0,"handshake_ns":0,"arrival_ns":1,"arrival_last_ns":1,
 //!  "kernel_arrival":true,"start_ns":1,"writes":[50000001,60000001],"reasoning_writes":0,"done_ns":60000009,"prompt_tokens":3,
-//!  "completion_tokens":2,"outcome":"ok"}
+//!  "cached_tokens":0,"completion_tokens":2,"outcome":"ok"}
 //! ```
 //!
 //! (in one line). Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
@@ -123,6 +134,8 @@ mod incoming;
 mod overrides;
 mod pacer;
 mod plan;
+mod prefix_cache;
+mod queue;
 mod response;
 mod server;
 mod shared;

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     tokens_per_frame: u32,
     /// Whether the API sends a call of a tool in one chunk.
     calls_in_one_chunk: bool,
+    /// Prompt tokens read per second.
+    prefill_rate: Option<f64>,
 }
 
 /// When frames are due.
@@ -53,16 +55,14 @@ impl Plan {
             Some(tool) if !tool.named => Finish::ToolCalls,
             _ => Finish::Stop,
         };
-        let prefill_ns = config
-            .prefill_rate
-            .map_or(0.0, |rate| request.prompt_tokens as f64 / rate * 1e9);
         Self {
             completion: Completion {
                 id,
                 created: clock::wall().as_second(),
                 model: request.model.clone(),
                 choices: request.choices,
-                prompt_tokens: request.prompt_tokens,
+                prompt_tokens: request.prompt.len(),
+                cached_tokens: 0,
                 reasoning,
                 visible,
                 finish,
@@ -73,13 +73,23 @@ impl Plan {
             },
             fault: settings.fault.or_else(|| draw_fault(config, luck)),
             rhythm: Rhythm {
-                ttft_ns: settings.ttft.as_secs_f64() * 1e9 + prefill_ns,
+                ttft_ns: settings.ttft.as_secs_f64() * 1e9,
                 itl_ns: settings.itl.as_secs_f64() * 1e9,
                 jitter: config.jitter,
                 rng,
             },
             tokens_per_frame: config.tokens_per_frame,
             calls_in_one_chunk,
+            prefill_rate: config.prefill_rate,
+        }
+    }
+
+    /// Work begins, with so many of the prompt's tokens in the cache: only the rest is read.
+    pub(crate) fn begin(&mut self, cached: u64) {
+        let completion = &mut self.completion;
+        completion.cached_tokens = cached;
+        if let Some(rate) = self.prefill_rate {
+            self.rhythm.ttft_ns += (completion.prompt_tokens - cached) as f64 / rate * 1e9;
         }
     }
 
@@ -268,6 +278,10 @@ mod tests {
             prefill_rate: Some(8.0),
             ..SimConfig::default()
         };
-        assert_eq!(plan(&config, json!({}), 0).rhythm.first(), 700_000_000);
+        for (cached, first) in [(0, 700_000_000), (2, 450_000_000)] {
+            let mut plan = plan(&config, json!({}), 0);
+            plan.begin(cached);
+            assert_eq!(plan.rhythm.first(), first);
+        }
     }
 }

@@ -1,15 +1,14 @@
 //! What all connections of a server share.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
 use crate::clock;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{config::SimConfig, truth::TruthLog};
+use crate::{config::SimConfig, prefix_cache::PrefixCache, queue::Queue, truth::TruthLog};
 
 /// The server as its connections see it.
 pub(crate) struct Shared {
@@ -17,8 +16,9 @@ pub(crate) struct Shared {
     pub(crate) truth: TruthLog,
     /// How to agree on TLS with clients; `None` if they speak without.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// The slots of a server that works on a limited number of requests.
-    pub(crate) slots: Option<Arc<Semaphore>>,
+    /// The queue before a server that works on a limited number of requests or tokens.
+    pub(crate) queue: Option<Arc<Queue>>,
+    pub(crate) prefix_cache: Option<Mutex<PrefixCache>>,
     /// When the server, and so its model, came into being, in seconds of the wall clock.
     pub(crate) created: i64,
     /// Tells this server's ids from another's.
@@ -30,13 +30,16 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: SimConfig, truth: TruthLog, tls: Option<TlsAcceptor>) -> Self {
-        let slots = config.max_concurrency.map(Semaphore::new).map(Arc::new);
+        let queue = Queue::new(config.max_concurrency, config.max_tokens_in_flight);
+        let cache = |tokens| Mutex::new(PrefixCache::new(tokens, config.cache_block));
+        let prefix_cache = config.prefix_cache.map(cache);
         let wall = clock::wall();
         Self {
             config,
             truth,
             tls,
-            slots,
+            queue,
+            prefix_cache,
             created: wall.as_second(),
             instance: (mix(clock::now().0.unsigned_abs() ^ u64::from(std::process::id())) >> 32)
                 as u32,

@@ -65,8 +65,9 @@ pub struct TruthRecord {
     pub arrival_last_ns: i64,
     /// Whether the two arrivals are the kernel's stamps; if not, they are times after a read.
     pub kernel_arrival: bool,
-    /// When work began: later than the arrival if the request had to wait for a slot or for the
-    /// response before it on the same connection.
+    /// When work began: later than the arrival if the request had to wait for the response
+    /// before it on the same connection or in the queue, which lets it in when the response whose
+    /// place it gets was due to be complete.
     pub start_ns: i64,
     /// For each frame with generated content, the time immediately before the `write` call that
     /// handed (the last byte of) it to the kernel. A non-streaming response is one frame.
@@ -78,6 +79,9 @@ pub struct TruthRecord {
     pub done_ns: i64,
     /// Prompt tokens, as in the response's usage.
     pub prompt_tokens: u64,
+    /// How many of these the prefix cache had.
+    #[serde(default)]
+    pub cached_tokens: u64,
     /// Generated tokens, as in the response's usage.
     pub completion_tokens: u64,
     /// How it ended.
@@ -256,10 +260,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Work has begun.
-    pub(crate) fn started(&mut self, at: Time) {
+    /// Work has begun, with so many of the prompt's tokens in the cache.
+    pub(crate) fn started(&mut self, at: Time, cached: u64) {
         if let Some(record) = &mut self.record {
             record.start_ns = at.0;
+            record.cached_tokens = cached;
         }
     }
 
@@ -306,6 +311,7 @@ mod tests {
             reasoning_writes: 1,
             done_ns: 5,
             prompt_tokens: 6,
+            cached_tokens: 2,
             completion_tokens: 2,
             outcome: Outcome::ClientGone,
         }

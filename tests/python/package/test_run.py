@@ -217,15 +217,6 @@ def test_the_command_line_is_a_module():
     assert wrong.returncode == 2 and "--colour" in wrong.stderr
 
 
-def test_importing_is_light():
-    heavy = ("boto3", "openai", "plotly", "pandas", "mlflow", "litellm", "IPython", "tqdm", "upath")
-    code = f"import sys, llmeter; print([name for name in {heavy!r} if name in sys.modules])"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout == "[]\n"
-
-
 def test_data_of_the_core_is_sent_in_the_place_of_payloads(endpoint, payload, wait):
     settings = {"data": "synthetic:prompt_tokens=20,output_tokens=4,requests=6"}
     result = wait(Runner(endpoint, clients=2, settings=settings).run())

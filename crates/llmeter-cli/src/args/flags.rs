@@ -273,11 +273,30 @@ impl Subset for OfLoadTest {
                 | Setting::Replay
                 | Setting::Speed
                 | Setting::Window
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Calibrate
                 | Setting::Until
                 | Setting::MaxRequests
                 | Setting::MaxDuration
+                | Setting::Shard
         )
+    }
+}
+
+/// What the probes of a search share: `capacity`, which decides by itself how much they send.
+#[derive(Debug)]
+pub(crate) enum OfCapacity {}
+
+impl Subset for OfCapacity {
+    fn has(setting: Setting) -> bool {
+        OfLoadTest::has(setting)
+            && !matches!(
+                setting,
+                Setting::Requests | Setting::Duration | Setting::FailIf
+            )
     }
 }
 
@@ -314,6 +333,10 @@ impl Subset for OfHeatmap {
                 | Setting::Window
                 | Setting::ForceOutputLength
                 | Setting::MaxTokens
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Requests
                 | Setting::Duration
                 | Setting::Until
@@ -321,6 +344,7 @@ impl Subset for OfHeatmap {
                 | Setting::MaxDuration
                 | Setting::FailIf
                 | Setting::LowMemory
+                | Setting::Shard
                 | Setting::Calibrate
         )
     }

@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod ab;
+mod capacity;
 mod compare;
 mod data;
 mod export;
@@ -8,6 +9,7 @@ mod flags;
 mod heatmap;
 mod list;
 mod load_test;
+mod merge;
 mod payload;
 mod probe;
 mod report;
@@ -25,16 +27,18 @@ use llmeter::stats::Metric;
 use llmeter::storage::Location;
 
 pub(crate) use ab::AbArguments;
+pub(crate) use capacity::{CapacityArguments, SearchedLoad};
 pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
 pub(crate) use data::{DataArguments, DataCommand, DataSourceArguments};
 pub(crate) use export::ExportArguments;
 pub(crate) use flags::{
-    Flags, OfAb, OfCost, OfData, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
+    Flags, OfAb, OfCapacity, OfCost, OfData, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
 };
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use list::{ListArguments, ListFormat, ViewArguments};
 pub(crate) use load_test::LoadTestArguments;
+pub(crate) use merge::MergeArguments;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
 pub(crate) use report::ReportArguments;
@@ -81,6 +85,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Measure an endpoint at several numbers of clients, and find the knee of its curve
     LoadTest(Box<LoadTestArguments>),
+    /// Find the highest load at which SLOs hold
+    Capacity(Box<CapacityArguments>),
     /// Measure latency by the lengths of prompt and output
     Heatmap(Box<HeatmapArguments>),
     /// Compare two or more configurations by alternating blocks, until the answer is known
@@ -99,6 +105,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Show the runs below a folder in a browser, and follow those in progress
     View(ViewArguments),
+    /// Make one run of the parts of a load that several processes played
+    Merge(MergeArguments),
     /// Compare runs or load tests, and tell differences from chance
     Compare(CompareArguments),
     /// Keep runs to compare with
@@ -151,6 +159,8 @@ pub(crate) enum Stamps {
     Kernel,
     /// llmeter, after each read
     User,
+    /// The kernel, of each packet by itself (Linux, with CAP_NET_RAW)
+    Packet,
 }
 
 impl From<Stamps> for llmeter::StampSource {
@@ -158,6 +168,7 @@ impl From<Stamps> for llmeter::StampSource {
         match stamps {
             Stamps::Kernel => Self::Kernel,
             Stamps::User => Self::User,
+            Stamps::Packet => Self::Packet,
         }
     }
 }

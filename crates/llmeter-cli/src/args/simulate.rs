@@ -87,6 +87,21 @@ pub(crate) struct SimulateArguments {
     /// Max concurrent requests; others queue, so that latency grows with load
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_concurrency: Option<usize>,
+    /// Max tokens in flight, prompts and responses together; requests beyond queue
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    pub(crate) max_tokens_in_flight: Option<u64>,
+    /// Keep a prefix cache of so many tokens: what it has of a prompt takes no prefill time and
+    /// counts as cached in the usage
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    pub(crate) prefix_cache: Option<u64>,
+    /// Tokens of a block of the prefix cache, which has whole blocks only
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        allow_negative_numbers = true,
+        default_value_t = 16
+    )]
+    pub(crate) cache_block: u32,
     /// Prompt tokens processed per second, so that TTFT grows with prompt length
     #[arg(long, value_name = "TOKENS/S", allow_negative_numbers = true)]
     pub(crate) prefill_rate: Option<f64>,

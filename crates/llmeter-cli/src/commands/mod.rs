@@ -4,6 +4,7 @@ mod ab;
 mod baseline;
 mod calibrate;
 mod callbacks;
+mod capacity;
 mod compare;
 mod completions;
 mod cost;
@@ -17,6 +18,7 @@ mod heatmap;
 mod list;
 mod load_test;
 mod man;
+mod merge;
 mod mlflow;
 mod payload;
 mod probe;
@@ -42,6 +44,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::LoadTest(arguments) => load_test::load_test(&arguments),
+        Command::Capacity(arguments) => capacity::capacity(&arguments),
         Command::Heatmap(arguments) => heatmap::heatmap(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Export(arguments) => export::export(&arguments),
@@ -52,6 +55,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Show(arguments) => show::show(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::View(arguments) => view::view(&arguments),
+        Command::Merge(arguments) => merge::merge(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),

@@ -1,13 +1,13 @@
 //! `llmeter show`.
 
 use anyhow::{Result, anyhow};
-use llmeter::experiment::{AbResult, HeatmapResult, LoadTestResult, RepeatResult};
+use llmeter::experiment::{AbResult, CapacityResult, HeatmapResult, LoadTestResult, RepeatResult};
 use llmeter::result::{RunFolder, RunSummary};
 use llmeter::stats::Metric;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult, report};
 
-use super::{ab, gate, heatmap, load_test, repeat};
+use super::{ab, capacity, gate, heatmap, load_test, repeat};
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -26,10 +26,12 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if AbResult::is_in(folder) {
-        ab::print(
-            &AbResult::load_without_responses(folder.clone())?,
-            arguments.json,
-        )?;
+        ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
+        return Ok(Exit::Done);
+    }
+    if CapacityResult::is_in(folder) {
+        let found = CapacityResult::load_without_responses(folder.clone())?;
+        capacity::print(&found, arguments.json)?;
         return Ok(Exit::Done);
     }
     let settings = &arguments.flags.settings;
@@ -37,7 +39,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
             let test = match &settings.slo {
-                None => LoadTestResult::load_without_responses(folder.clone())?,
+                None => LoadTestResult::load(folder.clone())?,
                 Some(slos) => {
                     let mut test = LoadTestResult::load(folder.clone())?;
                     let levels = test.results.values_mut();

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::frames::sse;
-use super::request::{Tool, count, flag, present, required_list, required_text, words_in};
+use super::prompt::Prompt;
+use super::request::{Tool, count, flag, present, required_list, required_text};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, Finish, FrameBuffer, Refusal, Route,
     Stream, aws, openai,
@@ -75,13 +76,14 @@ impl Api for AnthropicMessages {
         let Some(limit) = count(request, "max_tokens", u32::MAX)? else {
             return Err(ApiError::missing("max_tokens"));
         };
-        let prompt_tokens = words_in(request.get("system")) + words_in_messages(request)?;
+        let mut prompt = Prompt::of(request.get("system"));
+        add_messages(&mut prompt, request)?;
         Ok(ApiRequest {
             model,
             stream: route.stream || flag(request, "stream")?,
             limit: Some(limit),
             tool: tool(request)?,
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 
@@ -161,8 +163,7 @@ fn vertex_model(path: &str) -> Option<&str> {
     matches!(method, "rawPredict" | "streamRawPredict").then_some(model)
 }
 
-fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
-    let mut words = 0;
+fn add_messages(prompt: &mut Prompt, request: &Map<String, Value>) -> Result<(), ApiError> {
     for message in required_list(request, "messages")? {
         match message.get("role").and_then(Value::as_str) {
             Some("user" | "assistant" | "system") => {}
@@ -173,14 +174,14 @@ fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
         }
         match message.get("content") {
             None | Some(Value::Null) => return Err(ApiError::missing("messages.content")),
-            content @ Some(Value::String(_) | Value::Array(_)) => words += words_in(content),
+            content @ Some(Value::String(_) | Value::Array(_)) => prompt.add(content),
             Some(other) => {
                 let expected = "a string or an array of blocks";
                 return Err(ApiError::wrong_type("messages.content", expected, other));
             }
         }
     }
-    Ok(words)
+    Ok(())
 }
 
 /// The tool that the request insists on.
@@ -239,9 +240,9 @@ fn usage(completion: &Completion, output_tokens: u64) -> Value {
         return Value::Null;
     }
     json!({
-        "input_tokens": completion.prompt_tokens,
+        "input_tokens": completion.prompt_tokens - completion.cached_tokens,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "cache_read_input_tokens": completion.cached_tokens,
         "output_tokens": output_tokens,
         "service_tier": "standard",
     })

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::anthropic_messages::stop_reason;
-use super::request::{Tool, limit_in, words_in, words_in_messages};
+use super::prompt::Prompt;
+use super::request::{Tool, limit_in};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws,
 };
@@ -31,11 +32,12 @@ impl Api for BedrockConverse {
     }
 
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
-        let prompt_tokens = words_in(request.get("system")) + words_in_messages(request)?;
+        let mut prompt = Prompt::of(request.get("system"));
+        prompt.add_messages(request)?;
         Ok(ApiRequest {
             limit: limit_in(request, "inferenceConfig", "maxTokens")?,
             tool: tool(request),
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 
@@ -96,10 +98,10 @@ fn tool(request: &Map<String, Value>) -> Option<Tool> {
 
 fn usage(completion: &Completion) -> Value {
     json!({
-        "inputTokens": completion.prompt_tokens,
+        "inputTokens": completion.prompt_tokens - completion.cached_tokens,
         "outputTokens": completion.output_tokens(),
         "totalTokens": completion.total_tokens(),
-        "cacheReadInputTokens": 0,
+        "cacheReadInputTokens": completion.cached_tokens,
         "cacheWriteInputTokens": 0,
     })
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{count, words_in, words_in_messages};
+use super::prompt::Prompt;
+use super::request::count;
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, openai,
     openai_chat,
@@ -26,10 +27,11 @@ impl Api for BedrockInvoke {
     }
 
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
-        let prompt_tokens = words_in(request.get("system")) + words_in_messages(request)?;
+        let mut prompt = Prompt::of(request.get("system"));
+        prompt.add_messages(request)?;
         Ok(ApiRequest {
             limit: count(request, "max_tokens", u32::MAX)?,
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::frames::Delta;
+use super::prompt::Prompt;
 use super::request::Tool;
 use super::words;
 
@@ -17,6 +18,8 @@ pub(crate) struct Completion {
     pub(crate) model: String,
     pub(crate) choices: u32,
     pub(crate) prompt_tokens: u64,
+    /// How many of these the prefix cache had.
+    pub(crate) cached_tokens: u64,
     /// Reasoning tokens of each choice.
     pub(crate) reasoning: u32,
     /// Visible tokens of each choice.
@@ -94,6 +97,16 @@ impl Completion {
             Delta::Reasoning(tokens) => words::run(!self.seed(0), tokens.clone()),
             Delta::Visible(tokens) => words::run(self.seed(0), tokens.clone()),
         }
+    }
+
+    /// A prompt and what a choice says after it, as a later prompt that quotes it has it.
+    pub(crate) fn with_answer(&self, prompt: &Prompt, choice: u32) -> Prompt {
+        let mut all = prompt.clone();
+        all.add_text(&self.reasoning_text(choice));
+        if self.tool.is_none() {
+            all.add_text(&self.text(choice));
+        }
+        all
     }
 
     /// The id without the API's prefix.

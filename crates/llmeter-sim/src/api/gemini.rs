@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{Tool, limit_in, required_list, words_in};
+use super::prompt::Prompt;
+use super::request::{Tool, limit_in, required_list};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
@@ -39,14 +40,14 @@ impl Api for Gemini {
 
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
         let instruction = request.get("systemInstruction");
-        let mut prompt_tokens = words_in(instruction.and_then(|content| content.get("parts")));
+        let mut prompt = Prompt::of(instruction.and_then(|content| content.get("parts")));
         for content in required_list(request, "contents")? {
-            prompt_tokens += words_in(content.get("parts"));
+            prompt.add(content.get("parts"));
         }
         Ok(ApiRequest {
             limit: limit_in(request, "generationConfig", "maxOutputTokens")?,
             tool: tool(request),
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 
@@ -125,6 +126,9 @@ fn usage(completion: &Completion, is_last: bool) -> Value {
         "totalTokenCount": completion.total_tokens(),
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
     });
+    if completion.cached_tokens > 0 {
+        usage["cachedContentTokenCount"] = completion.cached_tokens.into();
+    }
     if completion.reasoning > 0 {
         usage["thoughtsTokenCount"] = completion.reasoning.into();
     }

@@ -18,6 +18,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_responses;
+mod prompt;
 mod request;
 mod sagemaker;
 pub(crate) mod signature;
@@ -34,6 +35,7 @@ use crate::conformance::Case;
 pub(crate) use completion::{Completion, Finish, Times};
 pub(crate) use error::{ApiError, Refusal};
 pub(crate) use frames::{Delta, FrameBuffer, Stream};
+pub(crate) use prompt::{Prompt, scatter};
 pub(crate) use request::{ApiRequest, Tool};
 
 /// All APIs. The first that knows a path has it.

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 
-use super::request::{Tool, count, flag, present, required_text, section, words_in_messages};
+use super::prompt::Prompt;
+use super::request::{Tool, count, flag, present, required_text, section};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
@@ -35,7 +36,8 @@ impl Api for Ollama {
     }
 
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
-        let prompt_tokens = words_in_messages(request)?;
+        let mut prompt = Prompt::default();
+        prompt.add_messages(request)?;
         let limit = match section(request, "options")? {
             // Numbers below zero mean that there is no limit.
             Some(options) if options.get("num_predict").and_then(Value::as_i64) >= Some(0) => {
@@ -48,7 +50,7 @@ impl Api for Ollama {
             stream: present(request, "stream").is_none() || flag(request, "stream")?,
             limit,
             // The API cannot insist on a tool.
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 

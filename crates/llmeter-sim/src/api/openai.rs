@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Refusal};
 use super::frames::sse;
+use super::prompt::Prompt;
 use super::request::{flag, present};
 use super::{ApiInfo, Completion, Finish, unescaped};
 
@@ -104,21 +105,31 @@ pub(super) fn prompts<'a>(
     }
 }
 
-/// Words of a text, or token ids.
-pub(super) fn tokens_in(prompt: &Value) -> u64 {
-    match prompt {
-        Value::String(text) => text.split_whitespace().count() as u64,
-        Value::Array(tokens) => tokens.len() as u64,
-        _ => 0,
+/// The words of texts, and token ids, one prompt after the other.
+pub(super) fn prompt(prompts: &[Value]) -> Prompt {
+    let mut prompt = Prompt::default();
+    for one in prompts {
+        match one {
+            Value::Array(ids) => ids
+                .iter()
+                .filter_map(Value::as_u64)
+                .for_each(|id| prompt.add_id(id)),
+            text => prompt.add(Some(text)),
+        }
     }
+    prompt
 }
 
 pub(super) fn usage(completion: &Completion) -> Value {
-    json!({
+    let mut usage = json!({
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.output_tokens(),
         "total_tokens": completion.total_tokens(),
-    })
+    });
+    if completion.cached_tokens > 0 {
+        usage["prompt_tokens_details"] = json!({"cached_tokens": completion.cached_tokens});
+    }
+    usage
 }
 
 pub(super) fn finish_reason(completion: &Completion) -> &'static str {

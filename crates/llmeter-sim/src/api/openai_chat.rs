@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::prompt::Prompt;
 use super::request::{Tool, count, flag, present, required_text};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, openai,
@@ -35,7 +36,7 @@ impl Api for OpenAiChat {
             return Err(ApiError::new(400, "you must provide a model parameter"));
         }
         let model = required_text(request, "model")?;
-        let prompt_tokens = prompt_tokens(request)?;
+        let prompt = prompt(request)?;
         let stream = flag(request, "stream")?;
         Ok(ApiRequest {
             model,
@@ -47,7 +48,7 @@ impl Api for OpenAiChat {
             },
             choices: count(request, "n", openai::MAX_CHOICES)?.unwrap_or(1),
             tool: tool(request)?,
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 
@@ -123,7 +124,7 @@ impl Api for OpenAiChat {
 }
 
 /// Whitespace-separated words in all texts of all messages.
-fn prompt_tokens(request: &Map<String, Value>) -> Result<u64, ApiError> {
+fn prompt(request: &Map<String, Value>) -> Result<Prompt, ApiError> {
     let messages = match present(request, "messages") {
         None => return Err(ApiError::missing("messages")),
         Some(Value::Array(messages)) => messages,
@@ -141,8 +142,7 @@ fn prompt_tokens(request: &Map<String, Value>) -> Result<u64, ApiError> {
         .param("messages")
         .code("empty_array"));
     }
-    let words = |text: &str| text.split_whitespace().count() as u64;
-    let mut tokens = 0;
+    let mut prompt = Prompt::default();
     for (index, message) in messages.iter().enumerate() {
         let Value::Object(message) = message else {
             let param = format!("messages[{index}]");
@@ -151,13 +151,15 @@ fn prompt_tokens(request: &Map<String, Value>) -> Result<u64, ApiError> {
         check_role(message, index)?;
         let param = || format!("messages[{index}].content");
         match present(message, "content") {
-            Some(Value::String(text)) => tokens += words(text),
+            Some(Value::String(text)) => prompt.add_text(text),
             Some(Value::Array(parts)) => {
                 for part in parts {
                     if !part.is_object() {
                         return Err(ApiError::wrong_type(&param(), "an array of objects", part));
                     }
-                    tokens += part.get("text").and_then(Value::as_str).map_or(0, words);
+                    if let Some(text) = part.get("text").and_then(Value::as_str) {
+                        prompt.add_text(text);
+                    }
                 }
             }
             // A message that calls a tool has none.
@@ -169,7 +171,7 @@ fn prompt_tokens(request: &Map<String, Value>) -> Result<u64, ApiError> {
             }
         }
     }
-    Ok(tokens)
+    Ok(prompt)
 }
 
 fn check_role(message: &Map<String, Value>, index: usize) -> Result<(), ApiError> {
@@ -238,7 +240,8 @@ fn tool(request: &Map<String, Value>) -> Result<Option<Tool>, ApiError> {
 fn usage(completion: &Completion) -> Value {
     let reasoning = u64::from(completion.choices) * u64::from(completion.reasoning);
     let mut usage = openai::usage(completion);
-    usage["prompt_tokens_details"] = json!({"cached_tokens": 0, "audio_tokens": 0});
+    usage["prompt_tokens_details"] =
+        json!({"cached_tokens": completion.cached_tokens, "audio_tokens": 0});
     usage["completion_tokens_details"] = json!({
         "reasoning_tokens": reasoning,
         "audio_tokens": 0,

@@ -45,7 +45,7 @@ impl Api for OpenAiCompletions {
             include_usage: openai::include_usage(request, stream)?,
             limit: count(request, "max_tokens", u32::MAX)?,
             choices,
-            ..ApiRequest::new(route, prompts.iter().map(openai::tokens_in).sum())
+            ..ApiRequest::new(route, openai::prompt(prompts))
         })
     }
 

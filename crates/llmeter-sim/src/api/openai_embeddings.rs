@@ -42,7 +42,7 @@ impl Api for OpenAiEmbeddings {
             // Nothing is generated.
             limit: Some(0),
             choices: u32::try_from(inputs.len()).unwrap_or(u32::MAX),
-            ..ApiRequest::new(route, inputs.iter().map(openai::tokens_in).sum())
+            ..ApiRequest::new(route, openai::prompt(inputs))
         })
     }
 

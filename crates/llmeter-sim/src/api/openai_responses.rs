@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::frames::sse;
-use super::request::{Tool, count, flag, present, required_text, words_in};
+use super::prompt::Prompt;
+use super::request::{Tool, count, flag, present, required_text};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, Finish, FrameBuffer, Route, Stream,
     openai,
@@ -28,17 +29,17 @@ impl Api for OpenAiResponses {
     }
 
     fn parse(&self, route: &Route, request: &Map<String, Value>) -> Result<ApiRequest, ApiError> {
-        let mut prompt_tokens = words_in(request.get("instructions"));
+        let mut prompt = Prompt::of(request.get("instructions"));
         match present(request, "input") {
             None => return Err(ApiError::missing("input")),
-            Some(input @ Value::String(_)) => prompt_tokens += words_in(Some(input)),
+            Some(input @ Value::String(_)) => prompt.add(Some(input)),
             Some(Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     if !item.is_object() {
                         let param = format!("input[{index}]");
                         return Err(ApiError::wrong_type(&param, "an object", item));
                     }
-                    prompt_tokens += words_in(item.get("content"));
+                    prompt.add(item.get("content"));
                 }
             }
             Some(other) => {
@@ -51,7 +52,7 @@ impl Api for OpenAiResponses {
             stream: flag(request, "stream")?,
             limit: count(request, "max_output_tokens", u32::MAX)?,
             tool: tool(request)?,
-            ..ApiRequest::new(route, prompt_tokens)
+            ..ApiRequest::new(route, prompt)
         })
     }
 
@@ -71,7 +72,7 @@ impl Api for OpenAiResponses {
         if completion.usage {
             response["usage"] = json!({
                 "input_tokens": completion.prompt_tokens,
-                "input_tokens_details": {"cached_tokens": 0},
+                "input_tokens_details": {"cached_tokens": completion.cached_tokens},
                 "output_tokens": completion.output_tokens(),
                 "output_tokens_details": {"reasoning_tokens": completion.reasoning},
                 "total_tokens": completion.total_tokens(),

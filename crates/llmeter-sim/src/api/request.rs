@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
-
 use super::Route;
+use super::error::ApiError;
+use super::prompt::Prompt;
 
 /// A request for generated content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct ApiRequest {
     pub(crate) limit: Option<u32>,
     /// Completions wanted.
     pub(crate) choices: u32,
-    pub(crate) prompt_tokens: u64,
+    pub(crate) prompt: Prompt,
     /// The tool that must be called.
     pub(crate) tool: Option<Tool>,
 }
@@ -25,14 +25,14 @@ pub(crate) struct ApiRequest {
 impl ApiRequest {
     /// A request for one choice that is as its path says, tells its token counts, has no limit and
     /// insists on no tool.
-    pub(super) fn new(route: &Route, prompt_tokens: u64) -> Self {
+    pub(super) fn new(route: &Route, prompt: Prompt) -> Self {
         Self {
             model: route.model.clone(),
             stream: route.stream,
             include_usage: true,
             limit: None,
             choices: 1,
-            prompt_tokens,
+            prompt,
             tool: None,
         }
     }
@@ -158,24 +158,6 @@ pub(super) fn required_list<'a>(
         },
         Some(other) => wrong_type(other),
     }
-}
-
-/// Words in a content: a text, or a list of texts and of parts some of which have a `text`.
-pub(super) fn words_in(content: Option<&Value>) -> u64 {
-    let words = |text: &str| text.split_whitespace().count() as u64;
-    let of_part = |part: &Value| part.get("text").unwrap_or(part).as_str().map_or(0, words);
-    match content {
-        Some(Value::String(text)) => words(text),
-        Some(Value::Array(parts)) => parts.iter().map(of_part).sum(),
-        _ => 0,
-    }
-}
-
-/// Words in the contents of the messages, of which there must be some.
-pub(super) fn words_in_messages(request: &Map<String, Value>) -> Result<u64, ApiError> {
-    let messages = required_list(request, "messages")?.iter();
-    let words = messages.map(|message| words_in(message.get("content")));
-    Ok(words.sum())
 }
 
 /// The first text among a schema's properties, so that a caller which reads its arguments finds one.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{limit_in, words_in};
+use super::prompt::Prompt;
+use super::request::limit_in;
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Route, Stream, aws, tgi,
 };
@@ -36,7 +37,7 @@ impl Api for SageMaker {
         };
         Ok(ApiRequest {
             limit: limit_in(request, "parameters", "max_new_tokens")?,
-            ..ApiRequest::new(route, words_in(Some(inputs)))
+            ..ApiRequest::new(route, Prompt::of(Some(inputs)))
         })
     }
 

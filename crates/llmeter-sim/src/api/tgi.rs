@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{count, flag, required_text, section, words_in};
+use super::prompt::Prompt;
+use super::request::{count, flag, required_text, section};
 use super::{
     Api, ApiError, ApiInfo, ApiRequest, Completion, Delta, FrameBuffer, Refusal, Route, Stream,
     openai,
@@ -52,7 +53,7 @@ impl Api for Tgi {
             model: "tgi".to_owned(),
             include_usage: flag(parameters, "details")?,
             limit: Some(count(parameters, "max_new_tokens", u32::MAX)?.unwrap_or(DEFAULT_LIMIT)),
-            ..ApiRequest::new(route, words_in(Some(&inputs.into())))
+            ..ApiRequest::new(route, Prompt::of(Some(&inputs.into())))
         })
     }
 

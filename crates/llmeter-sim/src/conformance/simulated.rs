@@ -48,6 +48,7 @@ impl Simulated {
             model: "simulated".to_owned(),
             choices: 1,
             prompt_tokens: says.usage.map_or(0, |usage| usage.input),
+            cached_tokens: 0,
             reasoning: says.reasoning.iter().map(|chunk| words(chunk)).sum(),
             visible,
             finish: match tool {

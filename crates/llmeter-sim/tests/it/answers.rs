@@ -152,3 +152,29 @@ fn one_that_does_not_read_keeps_nobody_waiting() {
     let short = client.ask(post(&chat(json!({"stream": true, "max_tokens": 5})), ""));
     assert_eq!(short.text().split(' ').count(), 5);
 }
+
+#[test]
+fn the_next_turn_reads_only_what_is_new() {
+    let server = server(|config| (config.prefix_cache, config.cache_block) = (Some(1_000), 4));
+    let mut client = Client::connect(&server);
+    let mut messages = vec![json!({"role": "user", "content": "a b c d e f g h i j"})];
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let response = client
+            .ask(post(&chat(json!({"messages": messages})), ""))
+            .json();
+        let usage = &response["usage"];
+        told.push([
+            usage["prompt_tokens"].as_u64().unwrap(),
+            usage["prompt_tokens_details"]["cached_tokens"]
+                .as_u64()
+                .unwrap(),
+        ]);
+        messages.push(response["choices"][0]["message"].clone());
+        messages.push(json!({"role": "user", "content": "and then"}));
+    }
+    // A turn has 8 words of the answer and 2 of the next message; whole blocks of 4 words are kept.
+    assert_eq!(told, [[10, 0], [20, 16], [30, 28]]);
+    let cached: Vec<u64> = server.truth().iter().map(|it| it.cached_tokens).collect();
+    assert_eq!(cached, [0, 16, 28]);
+}

@@ -58,6 +58,7 @@ fn what_is_measured_is_what_was_sent() {
     for name in NAMES {
         let server = server(|config| {
             config.reasoning_tokens = 3;
+            (config.prefix_cache, config.cache_block) = (Some(100), 1);
             config.api_key = Some("sk-test".into());
         });
         let knows_reasoning = name != "tgi";
@@ -74,6 +75,12 @@ fn what_is_measured_is_what_was_sent() {
             assert_eq!(response.num_tokens_input, Some(truth.prompt_tokens));
             assert_eq!(response.num_tokens_output, Some(truth.completion_tokens));
             assert_eq!(truth.completion_tokens, 11);
+            // The second request has the same prompt, of which all but the last token is kept.
+            assert_eq!(truth.cached_tokens, if streaming { 0 } else { 2 });
+            if !name.starts_with("tgi") && !name.starts_with("ollama") {
+                let cached = response.num_tokens_input_cached.unwrap_or(0);
+                assert_eq!(cached, truth.cached_tokens, "{name}");
+            }
             let words =
                 |text: &Option<String>| text.as_deref().map(|text| text.split_whitespace().count());
             if knows_reasoning {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmeter_sim::Outcome;
+use llmeter_sim::{Outcome, RunningSimulator};
 use serde_json::json;
 
 use crate::{
@@ -58,20 +58,27 @@ fn a_stalled_stream_falls_silent_and_holds_its_slot_until_the_client_leaves() {
 }
 
 #[test]
-fn slots_are_given_in_the_order_of_asking() {
-    let server = server(|config| {
-        config.max_concurrency = Some(1);
-        config.ttft = Duration::from_millis(20);
-    });
+fn places_are_given_in_the_order_of_asking() {
+    // A request with more tokens than there may be begins when it is alone.
+    for (requests, tokens) in [(Some(1), None), (None, Some(1)), (Some(1), Some(9))] {
+        places_in_order(&server(|config| {
+            config.max_concurrency = requests;
+            config.max_tokens_in_flight = tokens;
+            config.ttft = Duration::from_millis(20);
+        }));
+    }
+}
+
+fn places_in_order(server: &RunningSimulator) {
     // Requests of one connection after the other; each is surely queued before the next is sent,
     // because an unrelated request on the one thread is answered in between.
-    let mut clients: Vec<Client> = (0..5).map(|_| Client::connect(&server)).collect();
+    let mut clients: Vec<Client> = (0..5).map(|_| Client::connect(server)).collect();
     for (index, client) in clients.iter_mut().enumerate() {
         client.send(post(
             &chat(json!({"stream": true, "max_tokens": index + 1})),
             "",
         ));
-        Client::connect(&server).ask("GET /health HTTP/1.1\r\n\r\n");
+        Client::connect(server).ask("GET /health HTTP/1.1\r\n\r\n");
     }
     for client in &mut clients {
         client.receive();
@@ -83,7 +90,8 @@ fn slots_are_given_in_the_order_of_asking() {
         .collect();
     assert_eq!(order, [1, 2, 3, 4, 5]);
     for pair in truth.windows(2) {
-        assert!(pair[1].start_ns >= pair[0].done_ns);
+        // When the one before was due to be complete, which is no later than when it was.
+        assert!(pair[1].start_ns >= pair[0].start_ns + 20_000_000);
         assert!(pair[1].writes[0] >= pair[1].start_ns + 20_000_000);
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod capacity;
 mod client;
 mod conformance;
 mod dialects;

@@ -16,6 +16,8 @@ pub enum EntryKind {
     Run,
     /// Runs with several numbers of clients.
     LoadTest,
+    /// Probes of a search for capacity.
+    Capacity,
     /// One run over several lengths.
     Heatmap,
     /// Blocks of several variants.
@@ -30,6 +32,7 @@ impl EntryKind {
         match self {
             Self::Run => "run",
             Self::LoadTest => "load test",
+            Self::Capacity => "capacity",
             Self::Heatmap => "heatmap",
             Self::Ab => "A/B",
             Self::Repeats => "repeats",

@@ -7,12 +7,20 @@ use serde_json::{Map, Value};
 use super::figures::{KeySets, RunFigures};
 use crate::base::shown::{SHOWN, cut};
 use crate::result::{
-    AB_FILE, CONFIG_FILE, FoundFile, HEATMAP_FILE, RunSummary, STATS_FILE, SUMMARY_FILE, configured,
+    AB_FILE, CAPACITY_FILE, CONFIG_FILE, FoundFile, HEATMAP_FILE, RunSummary, STATS_FILE,
+    SUMMARY_FILE, configured,
 };
 use crate::saved::json;
 
 /// The files that are looked for; only [`READ`] are read.
-pub(super) const WANTED: &[&str] = &[SUMMARY_FILE, STATS_FILE, CONFIG_FILE, HEATMAP_FILE, AB_FILE];
+pub(super) const WANTED: &[&str] = &[
+    SUMMARY_FILE,
+    STATS_FILE,
+    CONFIG_FILE,
+    HEATMAP_FILE,
+    AB_FILE,
+    CAPACITY_FILE,
+];
 /// The files that tell about a run.
 pub(super) const READ: [&str; 3] = [SUMMARY_FILE, STATS_FILE, CONFIG_FILE];
 /// The largest of them that is read, in bytes.
@@ -89,6 +97,11 @@ impl Facts {
         };
         let mut known = |name: &str| object(name).and_then(Result::ok);
         let (saved, stats, config) = (known(SUMMARY_FILE), known(STATS_FILE), known(CONFIG_FILE));
+        // Some versions of the Python package have them within the summary alone.
+        let inner = saved
+            .as_ref()
+            .and_then(|saved| saved.get("stats")?.as_object());
+        let stats = stats.or_else(|| inner.cloned());
         let mut summary = RunSummary::default();
         let mut has_clients = false;
         let mut fill = |from: &Map<String, Value>| {

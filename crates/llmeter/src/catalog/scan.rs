@@ -1,6 +1,6 @@
 //! Finding the runs and experiments below a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
@@ -14,7 +14,7 @@ use crate::base::error::Result;
 use crate::base::file;
 use crate::base::runtime::block_on;
 use crate::experiment::{is_level_name, is_repeat_name};
-use crate::result::{AB_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
+use crate::result::{AB_FILE, CAPACITY_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
 use crate::storage::{CloudUrl, Location, Store, Usable};
 
 /// Objects that are read at a time.
@@ -44,12 +44,14 @@ pub struct Catalog {
     pub folder: Location,
     /// What was found: runs that belong to no experiment, and experiments, in order of their paths.
     pub entries: Vec<Entry>,
+    /// Folders below it that could not be read, and so whether they hold runs, with the reason, a line each.
+    pub unread: Vec<String>,
 }
 
 impl Catalog {
     /// Looks through a folder: eight levels of folders, of each run `summary.json`, `stats.json` and
-    /// `run_config.json`, never its responses. Links are not followed, and what cannot be read is an
-    /// unreadable entry or left out.
+    /// `run_config.json`, never its responses. Links are not followed. A run that cannot be read is an unreadable
+    /// entry, and a folder is among [`unread`](Self::unread).
     ///
     /// # Errors
     /// If the folder itself cannot be read.
@@ -77,15 +79,22 @@ impl Catalog {
 
 fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
     let now = clock::wall();
-    let found = find_folders(folder, WANTED, &[AB_FILE])?;
+    let mut found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE])?;
+    let unread_folders = std::mem::take(&mut found.unread);
     let mut sets = KeySets::default();
     let mut runs = BTreeMap::new();
-    let mut tests = BTreeSet::new();
+    let mut tests = BTreeMap::new();
     let mut seen = Cache::default();
     let mut unread = Vec::new();
-    for found in found {
-        if found.files.iter().any(|file| file.name == AB_FILE) && !found.is_run {
-            tests.insert(found.name.clone());
+    for found in found.folders {
+        let has = |name| found.files.iter().any(|file| file.name == name);
+        let kind = match (has(AB_FILE), has(CAPACITY_FILE)) {
+            (true, _) => Some(EntryKind::Ab),
+            (_, true) => Some(EntryKind::Capacity),
+            _ => None,
+        };
+        if let Some(kind) = kind.filter(|_| !found.is_run) {
+            tests.insert(found.name.clone(), kind);
             continue;
         }
         match known.facts(&found) {
@@ -111,7 +120,12 @@ fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
         }
     }
     let folder = folder.clone();
-    Ok((Catalog { folder, entries }, seen))
+    let catalog = Catalog {
+        folder,
+        entries,
+        unread: unread_folders,
+    };
+    Ok((catalog, seen))
 }
 
 /// Reads the files of runs.
@@ -230,7 +244,7 @@ fn open_state(location: &Location, now: i64) -> EntryState {
 }
 
 /// Puts the runs of experiments together.
-fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeSet<String>) -> Vec<Entry> {
+fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeMap<String, EntryKind>) -> Vec<Entry> {
     let mut experiments: BTreeMap<(String, EntryKind), Vec<Entry>> = BTreeMap::new();
     let mut entries = Vec::new();
     for run in runs {
@@ -243,14 +257,24 @@ fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeSet<String>) -> Vec
         }
     }
     for ((name, kind), runs) in experiments {
-        entries.push(experiment(folder.join(&name), name, kind, runs));
+        let location = above(folder, &name, &runs);
+        entries.push(experiment(location, name, kind, runs));
     }
     entries.sort_by(|one, other| one.name.split('/').cmp(other.name.split('/')));
     entries
 }
 
+/// The folder of this name, from that of a run within it: a name may be no text.
+fn above(folder: &Location, name: &str, runs: &[Entry]) -> Location {
+    let above = runs.first().and_then(|run| {
+        let steps = run.name.split('/').count() - name.split('/').count();
+        (0..steps).try_fold(run.location.clone(), |location, _| location.parent())
+    });
+    above.unwrap_or_else(|| folder.join(name))
+}
+
 /// The experiment that a run of this path belongs to.
-fn experiment_of(name: &str, tests: &BTreeSet<String>) -> Option<(String, EntryKind)> {
+fn experiment_of(name: &str, tests: &BTreeMap<String, EntryKind>) -> Option<(String, EntryKind)> {
     let split = |path: &str| match path.rsplit_once('/') {
         Some((above, name)) => (above.to_owned(), name.to_owned()),
         None => (String::new(), path.to_owned()),
@@ -259,8 +283,8 @@ fn experiment_of(name: &str, tests: &BTreeSet<String>) -> Option<(String, EntryK
         return None;
     }
     let (above, own) = split(name);
-    if tests.contains(&above) {
-        return Some((above, EntryKind::Ab));
+    if let Some(kind) = tests.get(&above) {
+        return Some((above, *kind));
     }
     if is_repeat_name(&own) {
         return Some((above, EntryKind::Repeats));

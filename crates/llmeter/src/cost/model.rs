@@ -269,7 +269,7 @@ impl CostModel {
     }
 
     /// Adds the statistics of annotated responses.
-    fn contribute(&self, result: &mut RunResult) -> Result<CalculatedCost> {
+    pub(crate) fn contribute(&self, result: &mut RunResult) -> Result<CalculatedCost> {
         let mut stats = Map::new();
         let mut put = |name: &str, summary: &AnnotationSummary| {
             for (statistic, value) in summary.named() {

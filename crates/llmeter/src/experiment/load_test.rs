@@ -337,7 +337,7 @@ pub(super) fn test_folder(base: &RunConfig) -> Result<Option<Location>> {
 }
 
 /// The result of a level that was completed; `None` if it is to be measured.
-fn completed(folder: &Location) -> Option<RunResult> {
+pub(super) fn completed(folder: &Location) -> Option<RunResult> {
     let result = RunResult::load_without_responses(folder.clone()).ok()?;
     let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
     let mut responses = 0;

@@ -5,15 +5,18 @@
 
 mod ab;
 mod baseline;
+mod capacity;
 mod compare;
 mod heatmap;
 mod knee;
 mod load_test;
 mod load_test_result;
+mod merge;
 mod repeat;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
+pub use capacity::{Capacity, CapacityPlan, CapacityResult, Probe, ProbeVerdict};
 pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
 pub use heatmap::{
     HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
@@ -22,5 +25,6 @@ pub use knee::{Knee, knee};
 pub use load_test::LoadTest;
 pub use load_test_result::{LoadTestResult, TestEnd};
 pub(crate) use load_test_result::{is_level_name, level_name, of_clients};
+pub use merge::{Merge, Merged, MergedPart};
 pub(crate) use repeat::is_repeat_name;
 pub use repeat::{Repeat, RepeatResult};

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{RequestClass, Schedule, Session, Turn, WorkerShare};
+use super::{RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// Clients begin at random within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);
@@ -36,7 +36,7 @@ impl Schedule for ClosedLoop {
         let mine = (share.worker..self.clients).step_by(share.workers);
         // All of it before the run: ordering many payloads takes time.
         let (warmup, measured): (Vec<_>, Vec<_>) =
-            mine.map(|client| self.client(client as u64)).unzip();
+            mine.map(|client| self.client(client as u64, 0)).unzip();
         Box::new(warmup.into_iter().flatten().chain(measured))
     }
 
@@ -46,26 +46,42 @@ impl Schedule for ClosedLoop {
         of_each.into_iter().chain(self.max_requests).min()
     }
 
+    fn planned_in(&self, shard: Shard) -> Option<u64> {
+        self.planned()?;
+        let mine = (shard.index - 1..self.clients).step_by(shard.of);
+        mine.map(|client| self.requests_of(client as u64)).sum()
+    }
+
     fn duration(&self) -> Option<Duration> {
         self.duration
     }
 }
 
 impl ClosedLoop {
+    /// A client's part of something that all clients share.
+    fn share(&self, all: u64, client: u64) -> u64 {
+        let clients = self.clients as u64;
+        all / clients + u64::from(client < all % clients)
+    }
+
+    /// How many requests a client sends, if that is bound.
+    fn requests_of(&self, client: u64) -> Option<u64> {
+        let most = self.max_requests.map(|all| self.share(all, client));
+        self.requests.into_iter().chain(most).min()
+    }
+
     /// A client's share of the warm-up, and what it sends then. The same seed gives the same for
-    /// each client, whatever the number of clients; clients differ.
-    fn client(&self, client: u64) -> (Option<Session>, Session) {
+    /// each client, whatever the number of clients; clients differ. `round`: how often the client has come
+    /// before.
+    pub(super) fn client(&self, client: u64, round: u64) -> (Option<Session>, Session) {
         // One stream of the generator for each client.
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(client);
+        random.set_stream(round << 32 | client);
         let mut order: Vec<u32> = (0..self.payloads as u32).collect();
         order.shuffle(&mut random);
         let order: Arc<[u32]> = order.into();
-        let clients = self.clients as u64;
-        let share = |all: u64| all / clients + u64::from(client < all % clients);
-        let warmup = share(self.warmup);
-        let most = self.max_requests.map(share);
-        let requests = self.requests.into_iter().chain(most).min();
+        let warmup = self.share(self.warmup, client);
+        let requests = self.requests_of(client);
         let turns = |from: u64, left, pause| Turns {
             position: (from % order.len().max(1) as u64) as usize,
             order: order.clone(),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{RequestClass, Schedule, Session, Turn, WorkerShare};
+use super::{RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// Clients begin within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);
 /// Where the requests of the warm-up begin, so that the run proper sends the same with a warm-up and without.
-const WARMUP_START: u64 = 1 << 31;
+pub(super) const WARMUP_START: u64 = 1 << 31;
 
 /// A fixed number of clients that take the next request of the data whenever one is free. For one run.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct DataLoop {
     pub(crate) warmup: u64,
     /// How long such requests are sent, in the place of a number of them.
     pub(crate) warmup_time: Option<Duration>,
+    /// The part of the load that this run plays: it takes every so-manieth request.
+    pub(crate) shard: Option<Shard>,
     /// Requests taken so far, of the warm-up and of the run.
     pub(crate) taken: Arc<[AtomicU64; 2]>,
 }
@@ -40,14 +42,26 @@ impl Schedule for DataLoop {
         self.requests
     }
 
+    fn planned_in(&self, shard: Shard) -> Option<u64> {
+        Some(count(shard, self.requests?))
+    }
+
     fn duration(&self) -> Option<Duration> {
         self.duration
     }
 }
 
+/// How many of so many requests are a shard's.
+fn count(shard: Shard, all: u64) -> u64 {
+    shard.count(usize::try_from(all).unwrap_or(usize::MAX)) as u64
+}
+
 impl DataLoop {
     /// A client's share of the warm-up, and what it sends then.
     fn client(&self, client: usize) -> (Option<Session>, Session) {
+        let (first, step) = self
+            .shard
+            .map_or((0, 1), |shard| (shard.index as u64 - 1, shard.of as u64));
         let session = |class, until, start, limit, pause| Session {
             client: client as u32,
             class,
@@ -56,8 +70,12 @@ impl DataLoop {
             turns: Box::new(Turns {
                 taken: self.taken.clone(),
                 class,
-                start,
-                limit,
+                start: start.wrapping_add(first),
+                step,
+                limit: match self.shard {
+                    Some(shard) => limit.map(|limit| count(shard, limit)),
+                    None => limit,
+                },
                 pause,
             }),
         };
@@ -90,6 +108,8 @@ struct Turns {
     taken: Arc<[AtomicU64; 2]>,
     class: RequestClass,
     start: u64,
+    /// From one request to the next one of this shard.
+    step: u64,
     /// Most requests over all clients.
     limit: Option<u64>,
     /// Before the first turn.
@@ -106,7 +126,7 @@ impl Iterator for Turns {
             return None;
         }
         Some(Turn {
-            payload: self.start.wrapping_add(number) as usize,
+            payload: self.start.wrapping_add(number * self.step) as usize,
             pause: std::mem::take(&mut self.pause),
         })
     }
@@ -124,6 +144,7 @@ mod tests {
             duration: None,
             warmup,
             warmup_time: None,
+            shard: None,
             taken: Arc::default(),
         }
     }
@@ -152,6 +173,28 @@ mod tests {
                 .iter_mut()
                 .all(|session| session.turns.next().is_none())
         );
+    }
+
+    #[test]
+    fn shards_together_take_what_one_run_takes() {
+        let taken = |shard| {
+            let schedule = DataLoop {
+                shard,
+                ..data_loop(Some(11), 4)
+            };
+            let (warmup, measured) = sessions(&schedule);
+            let turns = warmup.into_iter().chain(measured);
+            let turns = turns.flat_map(|session| session.turns);
+            turns.map(|turn| turn.payload).collect::<Vec<_>>()
+        };
+        let mut whole = taken(None);
+        let shards = (1..=3).map(|index| Shard { index, of: 3 });
+        let mut parts: Vec<_> = shards.flat_map(|shard| taken(Some(shard))).collect();
+        whole.sort_unstable();
+        parts.sort_unstable();
+        assert_eq!(parts, whole);
+        let schedule = data_loop(Some(11), 0);
+        assert_eq!(schedule.planned_in(Shard { index: 3, of: 3 }), Some(3));
     }
 
     #[test]

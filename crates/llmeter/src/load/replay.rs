@@ -1,10 +1,8 @@
 //! Replay: requests at the times at which a trace had them.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::{Schedule, Session, Turn, WorkerShare};
+use super::{Schedule, Session, Shard, Turn, WorkerShare};
 use crate::data::ReplaySession;
+use std::sync::Arc;
 
 /// The sessions of a trace, each arriving at its own time.
 #[derive(Debug)]
@@ -47,8 +45,13 @@ impl Schedule for Replay {
         Some(requests.sum())
     }
 
-    fn duration(&self) -> Option<Duration> {
-        None
+    fn planned_in(&self, shard: Shard) -> Option<u64> {
+        let mine = self.sessions.iter().skip(shard.index - 1).step_by(shard.of);
+        Some(mine.map(|session| session.pauses.len() as u64).sum())
+    }
+
+    fn is_open_loop(&self) -> bool {
+        true
     }
 
     fn is_of_data(&self) -> bool {
@@ -58,6 +61,8 @@ impl Schedule for Replay {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

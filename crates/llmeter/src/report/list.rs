@@ -143,6 +143,7 @@ fn load(entry: &Entry) -> String {
     };
     match entry.kind {
         EntryKind::LoadTest => format!("{clients}, {} levels", entry.runs.len()),
+        EntryKind::Capacity => format!("{clients}, {} probes", entry.runs.len()),
         EntryKind::Ab => format!("{clients}, {} blocks", entry.runs.len()),
         EntryKind::Repeats => format!("{clients}, {} runs", entry.runs.len()),
         EntryKind::Run | EntryKind::Heatmap => match (entry.requests_per_client, entry.duration) {

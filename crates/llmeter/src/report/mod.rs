@@ -4,6 +4,7 @@
 //! Does not belong here: statistics (`stats`), terminals and their colours (the command line).
 
 mod ab;
+mod capacity;
 mod comparison;
 mod cost;
 pub mod figure;
@@ -26,7 +27,11 @@ mod table;
 mod terminal;
 
 pub use ab::{ab, ab_within};
-pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
+pub use capacity::{capacity, capacity_within};
+pub use comparison::{
+    comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
+    comparison_within,
+};
 pub use cost::{cost, cost_within};
 pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};
@@ -39,7 +44,10 @@ pub use model::Report;
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};
-pub use requests::{TableFormat, write_requests, write_requests_of};
+pub use requests::{
+    Bits, ColumnCells, ListCells, RequestColumn, RequestColumns, TableFormat, TextCells,
+    write_requests,
+};
 pub use summary::{summary, summary_within};
 pub use table::fitted;
 pub use terminal::{ascii, metric_named, metric_within};

@@ -16,7 +16,9 @@ use crate::{Error, Result};
 pub(crate) const HEATMAP_FILE: &str = "heatmap.json";
 /// The file of an A/B test.
 pub(crate) const AB_FILE: &str = "ab.json";
-const EXPERIMENT_FILES: [&str; 2] = [HEATMAP_FILE, AB_FILE];
+/// The file of a search for capacity.
+pub(crate) const CAPACITY_FILE: &str = "capacity.json";
+const EXPERIMENT_FILES: [&str; 3] = [HEATMAP_FILE, AB_FILE, CAPACITY_FILE];
 /// The deepest that runs lie in an experiment's folder: the levels of repeated load tests.
 const MAX_DEPTH: u32 = 2;
 
@@ -25,7 +27,7 @@ const MAX_DEPTH: u32 = 2;
 ///
 /// # Errors
 /// [`Error::FolderInUse`] if something is there and must not be overwritten; if it cannot be removed.
-pub(crate) fn take(folder: &Location, overwrite: bool) -> Result<()> {
+pub fn take(folder: &Location, overwrite: bool) -> Result<()> {
     if overwrite {
         return clear(folder, MAX_DEPTH, true);
     }

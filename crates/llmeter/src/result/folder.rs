@@ -238,6 +238,11 @@ impl RunFolder {
         self.write(PAYLOAD_FILE, &payload_lines(payloads))
     }
 
+    /// Writes `payload.jsonl` as another run has it.
+    pub(crate) fn write_payload_text(&self, text: &[u8]) -> Result<()> {
+        self.write(PAYLOAD_FILE, text)
+    }
+
     /// Writes `run_config.json`.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ type Sent = (Option<Arc<Payload>>, Option<Arc<Value>>);
 pub(crate) struct LineReader {
     /// Whether only what enters statistics is wanted.
     is_measuring: bool,
+    /// Whether annotations are wanted all the same.
+    keeps_annotations: bool,
     /// What a line's id stands for as `payload_of`.
     heads: HashMap<String, Sent>,
     payloads: Sharing<Payload>,
@@ -71,23 +73,43 @@ impl LineReader {
         }
     }
 
+    /// A reader that leaves out texts and payloads, but keeps annotations.
+    pub(crate) fn merging() -> Self {
+        Self {
+            is_measuring: true,
+            keeps_annotations: true,
+            ..Self::default()
+        }
+    }
+
     /// How many lines referred to a payload that no line before them had.
     pub(crate) fn unresolved(&self) -> usize {
         self.unresolved
     }
 
     pub(crate) fn read(&mut self, line: &[u8]) -> serde_json::Result<InvocationResponse> {
+        self.read_with_head(line).map(|(response, _)| response)
+    }
+
+    /// A response, and, of a reader that measures, the id of the line that carries its payload.
+    pub(super) fn read_with_head(
+        &mut self,
+        line: &[u8],
+    ) -> serde_json::Result<(InvocationResponse, Option<String>)> {
         let kept = match self.is_measuring {
             true => None,
             false => Some((&mut self.payloads, &mut self.prompts)),
         };
-        let mut parts = match plain::read(line, &mut self.plain, kept) {
+        let mut parts = match plain::read(line, &mut self.plain, kept, self.keeps_annotations) {
             Some(parts) => parts,
             None => self.parse(line)?,
         };
         let payload_of = parts.payload_of.take();
         let mut response = parts.finished();
-        if let Some(id) = payload_of.filter(|_| !self.is_measuring) {
+        if self.is_measuring {
+            return Ok((response, payload_of));
+        }
+        if let Some(id) = payload_of {
             if response.input_payload.is_some() {
                 let head = (
                     response.input_payload.clone(),
@@ -101,13 +123,14 @@ impl LineReader {
                 self.unresolved += 1;
             }
         }
-        Ok(response)
+        Ok((response, None))
     }
 
     /// Reads any line.
     fn parse(&mut self, line: &[u8]) -> serde_json::Result<LineParts> {
         let seed = LineSeed {
             is_measuring: self.is_measuring,
+            keeps_annotations: self.keeps_annotations,
         };
         let mut parts = json::read_with(line, |text| {
             // Numbers of a payload may be none that Rust has.
@@ -198,6 +221,7 @@ impl LineParts {
 #[derive(Clone, Copy)]
 struct LineSeed {
     is_measuring: bool,
+    keeps_annotations: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for LineSeed {
@@ -226,7 +250,9 @@ impl<'de> Visitor<'de> for LineSeed {
                     self.read_field(slot, &mut parts.failure, &mut map)?;
                 }
                 Key::PayloadOf => parts.payload_of = map.next_value()?,
-                Key::Other(_) if self.is_measuring => _ = map.next_value::<IgnoredAny>()?,
+                Key::Other(_) if self.is_measuring && !self.keeps_annotations => {
+                    _ = map.next_value::<IgnoredAny>()?
+                }
                 Key::Other(key) => _ = parts.extras.insert(key, map.next_value()?),
             }
         }
@@ -242,16 +268,17 @@ impl LineSeed {
         map: &mut A,
     ) -> Result<(), A::Error> {
         match slot {
-            FieldSlot::Text(_)
-            | FieldSlot::Json(_)
-            | FieldSlot::Payload(_)
-            | FieldSlot::Annotations(_)
+            FieldSlot::Text(_) | FieldSlot::Json(_) | FieldSlot::Payload(_)
                 if self.is_measuring =>
             {
                 map.next_value::<IgnoredAny>()?;
             }
+            FieldSlot::Annotations(_) if self.is_measuring && !self.keeps_annotations => {
+                map.next_value::<IgnoredAny>()?;
+            }
             FieldSlot::Text(text) => text.set(map.next_value()?),
             FieldSlot::Seconds(seconds) => *seconds = map.next_value()?,
+            FieldSlot::Schedule(place) => place.set(map.next_value()?),
             FieldSlot::Count(count) => read_count(count, map)?,
             FieldSlot::Gaps(kept) => {
                 let gaps: Vec<Option<f32>> = map.next_value()?;

@@ -103,6 +103,9 @@ pub struct MeasurementQuality {
     pub host_steal: Option<f64>,
     /// [`Stats::measurement_clock_steps`](crate::stats::Stats::measurement_clock_steps).
     pub clock_steps: u32,
+    /// [`Stats::measurement_packets_dropped`](crate::stats::Stats::measurement_packets_dropped).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets_dropped: Option<u64>,
 }
 
 impl MeasurementQuality {
@@ -142,6 +145,7 @@ fn is_zero(seconds: &f64) -> bool {
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
         StampSource::Kernel => "kernel",
+        StampSource::Packet => "packet",
         StampSource::User => "user",
     })
 }

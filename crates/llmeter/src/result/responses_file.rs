@@ -57,6 +57,20 @@ impl ResponsesWriter {
         Ok(())
     }
 
+    /// Adds a line as it stands in another file.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub(super) fn append_line(&mut self, line: &[u8]) -> Result<()> {
+        self.waiting.extend_from_slice(line.trim_ascii());
+        self.waiting.push(b'\n');
+        self.appended += 1;
+        if self.waiting.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// Hands everything to the system.
     ///
     /// # Errors
@@ -162,9 +176,9 @@ pub(crate) fn read_responses(
             .name("reader".to_owned())
             .spawn_scoped(scope, move || {
                 let (mut batch, mut size) = (Vec::new(), 0);
-                let findings = parse(path, file, reader, |response, length| {
+                let findings = parse(path, file, reader, |response, _, line| {
                     batch.push(response);
-                    size += length;
+                    size += line.len();
                     if size < BATCH {
                         return true;
                     }
@@ -186,12 +200,13 @@ pub(crate) fn read_responses(
     })
 }
 
-/// The responses of a file with the lengths of their lines, as long as they are taken.
-fn parse(
+/// The responses of a file, each with the id of the line that has its payload, where the reader tells,
+/// and with its line, as long as they are taken.
+pub(super) fn parse(
     path: &Path,
     file: File,
     mut reader: LineReader,
-    mut take: impl FnMut(InvocationResponse, usize) -> bool,
+    mut take: impl FnMut(InvocationResponse, Option<String>, &[u8]) -> bool,
 ) -> Result<Findings> {
     let mut file = BufReader::with_capacity(BUFFER, file);
     let mut findings = Findings::default();
@@ -219,9 +234,9 @@ fn parse(
             findings.blank += 1;
             continue;
         }
-        match reader.read(&line) {
-            Ok(response) => {
-                if !take(response, length) {
+        match reader.read_with_head(&line) {
+            Ok((response, head)) => {
+                if !take(response, head, &line) {
                     break;
                 }
             }

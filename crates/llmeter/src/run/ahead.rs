@@ -31,6 +31,8 @@ pub(crate) struct DataMaker {
     pub(crate) keeps_given: bool,
     /// The first request of the run.
     pub(crate) start: u64,
+    /// From one request of the run to its next: those between are other shards'.
+    pub(crate) stride: u64,
 }
 
 /// A request of the data that can be sent.
@@ -95,10 +97,11 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// What the thread of this number has ready of a run that begins at `start`.
-    pub(crate) fn new(start: u64, thread: usize, threads: usize) -> Self {
-        let step = threads as u64;
-        let first = start + (thread as u64 + step - start % step) % step;
+    /// What the thread of this number has ready of a run whose requests begin at `start`, so far apart.
+    pub(crate) fn new((start, stride): (u64, u64), thread: usize, threads: usize) -> Self {
+        let count = threads as u64;
+        let skipped = (thread as u64 + count - start / stride % count) % count;
+        let (first, step) = (start + skipped * stride, count * stride);
         Self {
             made: FxHashMap::default(),
             bytes: 0,
@@ -176,6 +179,7 @@ mod tests {
             guard: None,
             keeps_given: false,
             start: 7,
+            stride: 1,
         }
     }
 
@@ -189,7 +193,7 @@ mod tests {
     fn each_thread_makes_its_own_indices_from_the_start_on() {
         let maker = maker(0);
         for (thread, first) in [(0, 9), (1, 7), (2, 8)] {
-            let mut ahead = Ahead::new(7, thread, 3);
+            let mut ahead = Ahead::new((7, 1), thread, 3);
             fill(&mut ahead, &maker);
             for index in (first..).step_by(3).take(MAX_AHEAD) {
                 let made = ahead.take(index).unwrap().unwrap();
@@ -202,7 +206,7 @@ mod tests {
     #[test]
     fn bytes_and_jumps_bound_what_is_ready() {
         let maker = maker(1 << 20);
-        let mut ahead = Ahead::new(0, 0, 1);
+        let mut ahead = Ahead::new((0, 1), 0, 1);
         fill(&mut ahead, &maker);
         assert!(ahead.made.len() <= 11, "{}", ahead.made.len());
         // Elsewhere: all of it is given up, and less is made until it is of use again.

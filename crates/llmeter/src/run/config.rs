@@ -15,8 +15,12 @@ use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::data::DataSource;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{ClosedLoop, DataLoop, Load, Schedule};
+use crate::load::{
+    Arrivals, ClosedLoop, DataLoop, Load, OpenLoop, Profile, Rate, Schedule, Shard, Sharded,
+    StagedClients, Stages,
+};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
+use crate::run::ResponseWatch;
 use crate::stats::{Condition, PrecisionTarget};
 use crate::storage::Location;
 use llmeter_wire::{Dialer, Proxies, Proxy, Server, StampSource};
@@ -56,8 +60,18 @@ pub struct RunConfig {
     pub data: Option<Arc<dyn DataSource>>,
     /// The first request of the data that is sent.
     pub data_start: u64,
-    /// Clients, each with one request in flight at a time (closed loop).
+    /// Clients, each with one request in flight at a time (closed loop). 1 where an arrival
+    /// [`rate`](Self::rate) decides what is sent: all of it is then one client's that waits for nothing.
     pub clients: usize,
+    /// Requests arrive at this rate (open loop), whether those before have ended or not.
+    pub rate: Option<Rate>,
+    /// How arrivals are spread around their rate.
+    pub arrivals: Arrivals,
+    /// Rates or numbers of clients one after the other, in the place of [`rate`](Self::rate) and
+    /// [`clients`](Self::clients). They decide how long the run is, whatever [`load`](Self::load) says.
+    pub stages: Option<Stages>,
+    /// Most requests in flight in an open loop; others wait, and that is counted.
+    pub max_in_flight: Option<usize>,
     /// How much is sent.
     pub load: Load,
     /// Requests that are sent first, over all clients, and kept out of every figure.
@@ -140,8 +154,14 @@ pub struct RunConfig {
     pub until: Vec<PrecisionTarget>,
     /// Most requests over all clients: each has its share of them.
     pub max_requests: Option<u64>,
+    /// Which part of the load this run is; `None` is all of it. Clients, requests and the limit of cost are
+    /// those of the whole load, of which the part has its share.
+    pub shard: Option<Shard>,
     /// What requests and the run are to meet. Those about each request give goodput.
     pub slos: Vec<Condition>,
+    /// Looks at the responses of an experiment's run and may end it. Not saved.
+    #[doc(hidden)]
+    pub watch: Option<Arc<dyn ResponseWatch>>,
     /// How long an interrupted run waits for what is in flight.
     pub grace: Duration,
     /// The servers that get secrets although only a file names them: an endpoint or a callback that was
@@ -164,6 +184,10 @@ impl RunConfig {
             data: None,
             data_start: 0,
             clients: 1,
+            rate: None,
+            arrivals: Arrivals::default(),
+            stages: None,
+            max_in_flight: None,
             load: Load::default(),
             warmup: 0,
             warmup_time: Duration::ZERO,
@@ -197,7 +221,9 @@ impl RunConfig {
             max_cost: None,
             until: Vec::new(),
             max_requests: None,
+            shard: None,
             slos: Vec::new(),
+            watch: None,
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),
         }
@@ -234,6 +260,13 @@ impl RunConfig {
         self
     }
 
+    /// Makes requests arrive at this rate, like `20/s`, whether those before have ended or not.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// Sets how much is sent.
     #[must_use]
     pub fn load(mut self, load: Load) -> Self {
@@ -265,6 +298,10 @@ impl RunConfig {
 
     /// Whether the run has an end, and the data something to send.
     fn check_data(&self, data: &dyn DataSource) -> Result<()> {
+        if self.staged_clients().is_some() {
+            let error = Error::unsupported(Setting::Stages, "data if they are of clients");
+            return Err(error.with_hint("stages of rates take data"));
+        }
         if data.size() == Some(0) {
             let problem = SettingProblem::Refused {
                 reason: "it has no request".to_owned(),
@@ -277,6 +314,7 @@ impl RunConfig {
         }
         let is_endless = data.size().is_none()
             && self.max_requests.is_none()
+            && self.stages.is_none()
             && matches!(self.load, Load::EachPayloadOnce);
         match is_endless {
             true => Err(Error::missing(Setting::Requests)
@@ -289,7 +327,7 @@ impl RunConfig {
     fn check_until(&self) -> Result<()> {
         let planned = self
             .requests_per_client()
-            .map(|each| each.saturating_mul(self.clients as u64));
+            .map(|each| each.saturating_mul(self.client_count() as u64));
         let Some(limit) = planned.into_iter().chain(self.max_requests).min() else {
             return Ok(());
         };
@@ -322,6 +360,15 @@ impl RunConfig {
         if u32::try_from(self.clients).is_err() {
             let expected = format!("at most {}", u32::MAX);
             return Err(Error::invalid(Setting::Clients, self.clients, expected));
+        }
+        self.validate_open_loop()?;
+        let clients = self.whole_client_count();
+        if let Some(shard) = self.shard
+            && !self.is_open_loop()
+            && shard.count(clients) == 0
+        {
+            let expected = format!("no more shards than clients, of which there are {clients}");
+            return Err(Error::invalid(Setting::Shard, shard, expected));
         }
         match self.load {
             Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
@@ -418,6 +465,34 @@ impl RunConfig {
             }
         }
         self.validate_costs()
+    }
+
+    fn validate_open_loop(&self) -> Result<()> {
+        if self.max_in_flight == Some(0) {
+            return Err(Error::invalid(Setting::MaxInFlight, 0, "1 or more"));
+        }
+        let is_scheduled = matches!(self.load, Load::Schedule(_));
+        let scheduled = "a load with a schedule of its own";
+        match self.rate {
+            Some(_) if self.clients != 1 => Err(Error::conflict(Setting::Rate, Setting::Clients)),
+            Some(_) if self.stages.is_some() => {
+                Err(Error::conflict(Setting::Rate, Setting::Stages))
+            }
+            Some(_) if is_scheduled => Err(Error::unsupported(Setting::Rate, scheduled)),
+            None if self.stages.is_some() && is_scheduled => {
+                Err(Error::unsupported(Setting::Stages, scheduled))
+            }
+            None if self.stages.is_some() && self.clients != 1 => {
+                Err(Error::conflict(Setting::Stages, Setting::Clients))
+            }
+            None if self.max_requests.is_some() && self.staged_clients().is_some() => Err(
+                Error::unsupported(Setting::MaxRequests, "stages of clients"),
+            ),
+            _ if self.max_in_flight.is_some() && !self.is_open_loop() => {
+                Err(Error::requires(Setting::MaxInFlight, Setting::Rate))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn validate_costs(&self) -> Result<()> {
@@ -517,16 +592,51 @@ impl RunConfig {
 
     /// What is to be sent when.
     pub(crate) fn schedule(&self) -> Arc<dyn Schedule> {
+        let whole = self.whole_schedule();
+        match self.shard {
+            None => whole,
+            Some(shard) => Arc::new(Sharded { whole, shard }),
+        }
+    }
+
+    /// What of a limit for the whole load is this run's.
+    pub(crate) fn own_share(&self, limit: f64) -> f64 {
+        self.shard.map_or(limit, |shard| limit / shard.of as f64)
+    }
+
+    fn whole_schedule(&self) -> Arc<dyn Schedule> {
         if let Load::Schedule(schedule) = &self.load {
             return schedule.clone();
         }
-        let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
-        let duration = match self.load {
-            Load::Duration(duration) => Some(duration),
+        let duration = match (&self.load, &self.stages) {
+            (_, Some(stages)) => Some(stages.duration()),
+            (Load::Duration(duration), None) => Some(*duration),
             _ => None,
         };
+        let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
+        let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
+        let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
+        if let Some(rate) = stages.map(Stages::profile).or(rate) {
+            let of_data = match (&self.load, &self.data) {
+                (Load::EachPayloadOnce, Some(data)) if self.stages.is_none() => data.size(),
+                _ => None,
+            };
+            let requests = self.requests_per_client().into_iter().chain(of_data);
+            return Arc::new(OpenLoop {
+                rate,
+                stage_ends: stages.map(Stages::ends).unwrap_or_default(),
+                arrivals: self.arrivals,
+                payloads: self.payloads.len(),
+                data: self.data.as_ref().map(|_| self.data_start),
+                seed: self.seed,
+                warmup: self.warmup,
+                warmup_time,
+                requests: requests.chain(self.max_requests).min(),
+                duration,
+            });
+        }
         if let Some(data) = &self.data {
-            let of_each = match self.load {
+            let of_all = match self.load {
                 Load::Requests(count) => Some(count.saturating_mul(self.clients as u64)),
                 Load::EachPayloadOnce => data.size(),
                 _ => None,
@@ -534,15 +644,16 @@ impl RunConfig {
             return Arc::new(DataLoop {
                 clients: self.clients,
                 start: self.data_start,
-                requests: of_each.into_iter().chain(self.max_requests).min(),
+                requests: of_all.into_iter().chain(self.max_requests).min(),
                 duration,
                 warmup: self.warmup,
                 warmup_time,
+                shard: self.shard,
                 taken: Arc::default(),
             });
         }
-        Arc::new(ClosedLoop {
-            clients: self.clients,
+        let closed_loop = ClosedLoop {
+            clients: self.whole_client_count(),
             payloads: self.payloads.len(),
             seed: self.seed,
             warmup: self.warmup,
@@ -550,12 +661,58 @@ impl RunConfig {
             requests: self.requests_per_client(),
             max_requests: self.max_requests,
             duration,
-        })
+        };
+        match &self.stages {
+            Some(stages) => Arc::new(StagedClients {
+                stages: stages.clone(),
+                clients: closed_loop,
+            }),
+            None => Arc::new(closed_loop),
+        }
     }
 
-    /// Requests of each client, if the load is bound by count.
+    /// The most clients of stages, if they are about clients.
+    fn staged_clients(&self) -> Option<usize> {
+        self.stages.as_ref()?.most_clients()
+    }
+
+    /// Clients that send at the same time, at most; 1 in an open loop. Those of this run, which may be a
+    /// part of the load's.
+    pub(crate) fn client_count(&self) -> usize {
+        let whole = self.whole_client_count();
+        match self.shard {
+            Some(shard) if !self.is_open_loop() => shard.count(whole),
+            _ => whole,
+        }
+    }
+
+    /// Clients of the whole load, of which this run may be a part.
+    pub(crate) fn whole_client_count(&self) -> usize {
+        self.staged_clients().unwrap_or(self.clients)
+    }
+
+    /// Whether the clock decides when requests are sent.
+    pub(crate) fn is_open_loop(&self) -> bool {
+        match &self.load {
+            Load::Schedule(schedule) => schedule.is_open_loop(),
+            _ => self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates),
+        }
+    }
+
+    /// Requests that may be in flight at a time, if that is bound.
+    pub(crate) fn in_flight_bound(&self) -> Option<usize> {
+        match matches!(self.load, Load::Schedule(_)) || self.is_open_loop() {
+            true => self
+                .max_in_flight
+                .map(|most| self.shard.map_or(most, |shard| shard.count(most).max(1))),
+            false => Some(self.client_count()),
+        }
+    }
+
+    /// Requests of each client, if the load is bound by count; of an open loop all of them.
     pub(crate) fn requests_per_client(&self) -> Option<u64> {
         match &self.load {
+            _ if self.stages.is_some() => None,
             // Clients do not send the same number each.
             Load::EachPayloadOnce if self.data.is_some() => None,
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
@@ -570,9 +727,9 @@ impl RunConfig {
         let workers = self
             .workers
             .unwrap_or_else(|| cores.saturating_sub(1).max(1));
-        match self.load {
-            Load::Schedule(_) => workers,
-            _ => workers.min(self.clients),
+        match self.in_flight_bound() {
+            Some(bound) if !matches!(self.load, Load::Schedule(_)) => workers.min(bound),
+            _ => workers,
         }
     }
 }

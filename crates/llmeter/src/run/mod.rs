@@ -18,15 +18,16 @@
 //! | --- | --- |
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
-//! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
-//! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
+//! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
+//! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch`, `ahead` (of data) |
-//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
 mod after_invoke;
 mod ahead;
+mod alarm;
 mod backlog;
 mod cancel;
 mod capture;
@@ -38,6 +39,7 @@ mod dispatch;
 mod failure_limit;
 mod gate;
 mod interrupt;
+mod offered;
 mod outline;
 mod pacing;
 mod plan;
@@ -50,6 +52,7 @@ mod rate_limits;
 mod reach;
 mod recorder;
 mod replay;
+mod restamp;
 mod retry;
 mod runner;
 mod saved;
@@ -59,12 +62,14 @@ mod settings;
 mod shared;
 mod silence;
 mod single;
+mod stages;
 mod stalls;
 mod start;
 mod until;
 mod wait;
 mod warmup;
 mod warnings;
+mod watch;
 mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
@@ -80,5 +85,8 @@ pub use saved_run::SavedRun;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
+pub(crate) use stalls::StallTally;
 pub use start::default_run_name;
 pub(crate) use warnings::wrong_label;
+#[doc(hidden)]
+pub use watch::ResponseWatch;

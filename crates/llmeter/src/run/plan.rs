@@ -44,7 +44,7 @@ impl Plan {
         config.check_trust()?;
         let hooked = Arc::new(CallbackChain::new(&config.callbacks)?);
         let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
-        host::check_open_files(config.clients)?;
+        host::check_open_files(config.in_flight_bound().unwrap_or(1))?;
         let proxy = config.proxy()?;
         if let Transport::Http(api) = config.endpoint.transport() {
             api.check()?;
@@ -60,7 +60,8 @@ impl Plan {
                 proxy: proxy.clone(),
                 guard: guard.clone(),
                 keeps_given: is_called,
-                start: config.data_start,
+                start: config.data_start + config.shard.map_or(0, |shard| shard.index as u64 - 1),
+                stride: config.shard.map_or(1, |shard| shard.of as u64),
             })),
             None if is_called || is_short_lived(&*config.endpoint) => {
                 let given = GivenPayloads::new(config.payloads.clone(), prepared.clone());

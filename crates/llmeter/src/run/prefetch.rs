@@ -76,6 +76,8 @@ pub(crate) struct Prefetcher {
     /// One thread's for each remainder of indices.
     threads: Arc<[PrefetchThread]>,
     wait_ns: AtomicU64,
+    /// From one index of the run to its next.
+    stride: usize,
     /// Whether it is the data that sessions wait for.
     makes_data: bool,
     /// Tells which requests have grown too old, if they do.
@@ -111,6 +113,7 @@ struct RequestSpec {
 /// A session's side: what it sends next.
 pub(crate) struct NextRequest {
     threads: Option<Arc<[PrefetchThread]>>,
+    stride: usize,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
     /// What is wanted next, but for its payload.
@@ -169,7 +172,7 @@ impl Requests {
         };
         let (count, start) = match &maker.origin {
             Origin::Payloads(_) => (1, None),
-            Origin::Data(data) => (data_threads(), Some(data.start)),
+            Origin::Data(data) => (data_threads(), Some((data.start, data.stride))),
         };
         let maker = Arc::new(maker);
         let mut threads = Vec::with_capacity(count);
@@ -191,10 +194,16 @@ impl Requests {
         }
         Ok(Self::Prefetched(Prefetcher {
             threads: threads.into(),
+            stride: start.map_or(1, |(_, stride)| stride as usize),
             wait_ns: AtomicU64::new(0),
             makes_data: start.is_some() && !maker.hooked.has(Hook::BeforeInvoke),
             ageing,
         }))
+    }
+
+    /// Whether requests are made one by one, ahead of their time.
+    pub(crate) fn is_prefetched(&self) -> bool {
+        matches!(self, Self::Prefetched(_))
     }
 
     /// A session's side.
@@ -203,6 +212,10 @@ impl Requests {
             threads: match self {
                 Self::Fixed(_) => None,
                 Self::Prefetched(prefetcher) => Some(prefetcher.threads.clone()),
+            },
+            stride: match self {
+                Self::Fixed(_) => 1,
+                Self::Prefetched(prefetcher) => prefetcher.stride,
             },
             coming: None,
             ready: None,
@@ -224,7 +237,7 @@ impl Requests {
         match &prefetcher.ageing {
             Some(endpoint) if !is_fresh(&**endpoint, &ready.prepared) => {
                 let index = ready.prepared.index.unwrap_or_default() as usize;
-                let thread = thread_of(&prefetcher.threads, index);
+                let thread = thread_of(&prefetcher.threads, prefetcher.stride, index);
                 let coming = order(&thread.orders, PrefetchJob::Renew(ready.prepared));
                 let renewed = prefetcher.wait_for(thread, coming, interrupt).await?;
                 Some(Ready {
@@ -278,8 +291,8 @@ impl Prefetcher {
 }
 
 /// The thread that makes the requests of an index.
-fn thread_of(threads: &[PrefetchThread], index: usize) -> &PrefetchThread {
-    &threads[index % threads.len()]
+fn thread_of(threads: &[PrefetchThread], stride: usize, index: usize) -> &PrefetchThread {
+    &threads[index / stride % threads.len()]
 }
 
 /// How many threads make the data.
@@ -312,7 +325,7 @@ impl NextRequest {
     pub(crate) fn want(&mut self, turn: Option<&Turn>) {
         if let (Some(threads), Some(turn)) = (&self.threads, turn) {
             self.next.payload = turn.payload;
-            let thread = thread_of(threads, turn.payload);
+            let thread = thread_of(threads, self.stride, turn.payload);
             self.coming = Some(order(&thread.orders, PrefetchJob::Make(self.next)));
             self.next.sequence += 1;
         }
@@ -327,7 +340,7 @@ impl NextRequest {
             self.ready = Some(ready);
             return;
         }
-        let thread = thread_of(&prefetcher.threads, self.next.payload);
+        let thread = thread_of(&prefetcher.threads, prefetcher.stride, self.next.payload);
         self.ready = prefetcher.wait_for(thread, coming, interrupt).await;
     }
 

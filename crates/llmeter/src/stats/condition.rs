@@ -135,6 +135,16 @@ impl Condition {
         self.figure.is_per_request()
     }
 
+    /// The same limit for each request, of a condition about a percentile or mean of a value of single
+    /// responses.
+    pub(crate) fn of_each_request(&self) -> Option<Self> {
+        let figure = self.figure.of_each_request()?;
+        Some(Self {
+            figure,
+            ..self.clone()
+        })
+    }
+
     /// Whether a value in the metric's own unit, or a share of change, fulfils it.
     pub fn holds(&self, value: f64) -> bool {
         self.comparator.holds(value, self.limit())

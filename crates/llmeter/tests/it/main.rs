@@ -34,6 +34,7 @@ mod json_endpoints;
 mod killed_run;
 #[cfg(unix)]
 mod load_test;
+mod merge;
 mod mislabelled;
 #[cfg(unix)]
 mod network;

@@ -10,6 +10,7 @@ fn completion(tool: Option<Tool>) -> Completion {
         model: "a \"model\"".into(),
         choices: 1,
         prompt_tokens: 3,
+        cached_tokens: 0,
         reasoning: 0,
         visible: 4,
         finish: Finish::Stop,
@@ -95,7 +96,7 @@ fn with(extra: Value) -> Result<ApiRequest, ApiError> {
 #[test]
 fn prompts_are_counted_in_words() {
     let request = with(json!({})).unwrap();
-    assert_eq!(request.prompt_tokens, 5);
+    assert_eq!(request.prompt.len(), 5);
     assert_eq!(
         (request.stream, request.limit, request.choices),
         (false, None, 1)

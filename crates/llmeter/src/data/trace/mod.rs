@@ -89,6 +89,8 @@ enum Content {
 pub struct ReplayOptions {
     /// How much faster than the trace.
     pub speed: f64,
+    /// Sessions in a second, on average, in the place of a speed.
+    pub rate: Option<f64>,
     /// The part of the trace.
     pub window: Option<Window>,
     /// Most requests.
@@ -99,6 +101,7 @@ impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
             speed: 1.0,
+            rate: None,
             window: None,
             max_requests: None,
         }
@@ -215,6 +218,22 @@ impl Trace {
             }
         }
         let start = first + options.window.map_or(0.0, Window::start);
+        let last = recorded
+            .sessions
+            .last()
+            .map_or(start, |session| session.arrival);
+        let gaps = recorded.sessions.len() as f64 - 1.0;
+        let has_times = last - recorded.start() > 0.0;
+        let speed = match options.rate {
+            Some(rate) if has_times => rate * (last - recorded.start()) / gaps,
+            Some(rate) => {
+                // All at once: the rate spreads them.
+                let sessions = recorded.sessions.iter_mut().enumerate();
+                sessions.for_each(|(place, session)| session.arrival += place as f64 / rate);
+                1.0
+            }
+            None => options.speed,
+        };
         let mut left = options.max_requests.unwrap_or(u64::MAX);
         let (mut sessions, mut requests, mut session_of) = (Vec::new(), Vec::new(), Vec::new());
         for (place, session) in recorded.sessions.into_iter().enumerate() {
@@ -222,7 +241,7 @@ impl Trace {
             left -= count;
             let from = requests.len() as u64;
             let seconds = |seconds: f64| {
-                let scaled = (seconds / options.speed).max(0.0);
+                let scaled = (seconds / speed).max(0.0);
                 Duration::try_from_secs_f64(scaled).unwrap_or(Duration::MAX)
             };
             let mut pauses = Vec::new();

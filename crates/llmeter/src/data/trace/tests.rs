@@ -228,12 +228,19 @@ fn speed_window_and_count_choose_what_is_replayed() {
     let seconds = |text: &str| text.strip_suffix('s')?.parse().ok();
     let options = ReplayOptions {
         speed: 2.0,
+        rate: None,
         window: Some(Window::parse("10s..20s", seconds).unwrap()),
         max_requests: Some(4),
     };
     let trace = opened(&path, &options).unwrap();
     assert_eq!(arrivals(&trace)[..4], [0.0, 0.5, 1.0, 1.5]);
     assert_eq!(trace.size(), Some(4));
+    let options = ReplayOptions {
+        rate: Some(10.0),
+        ..ReplayOptions::default()
+    };
+    let trace = opened(&path, &options).unwrap();
+    assert!((arrivals(&trace)[99] - 9.9).abs() < 1e-9);
     for text in ["10s", "20s..10s", "a..b", ""] {
         let error = Window::parse(text, seconds).unwrap_err().to_string();
         assert!(

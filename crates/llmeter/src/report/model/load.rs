@@ -4,7 +4,7 @@ use super::Report;
 use crate::RunResult;
 use crate::base::error::{Error, Result};
 use crate::experiment::{
-    AbResult, Comparison, HeatmapResult, LoadTestResult, Measured, RepeatResult,
+    AbResult, CapacityResult, Comparison, HeatmapResult, LoadTestResult, Measured, RepeatResult,
 };
 use crate::storage::Location;
 
@@ -78,6 +78,10 @@ fn load(folder: &Location) -> Result<Found> {
     if AbResult::is_in(folder) {
         let test = AbResult::load(folder.clone())?;
         return Ok(Found::Other(Report::of_ab(&test)));
+    }
+    if CapacityResult::is_in(folder) {
+        let found = CapacityResult::load(folder.clone())?;
+        return Ok(Found::Other(Report::of_capacity(&found)));
     }
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {

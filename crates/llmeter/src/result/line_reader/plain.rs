@@ -100,7 +100,13 @@ impl<T: DeserializeOwned + Eq + std::hash::Hash> Known<T> {
 pub(super) type Kept<'k> = Option<(&'k mut Sharing<Payload>, &'k mut Sharing<Value>)>;
 
 /// A response from a line; `None` if the line is not as expected.
-pub(super) fn read(line: &[u8], memory: &mut Memory, mut kept: Kept<'_>) -> Option<LineParts> {
+pub(super) fn read(
+    line: &[u8],
+    memory: &mut Memory,
+    mut kept: Kept<'_>,
+    keeps_annotations: bool,
+) -> Option<LineParts> {
+    let ignores_annotations = kept.is_none() && !keeps_annotations;
     let mut line = Line {
         rest: std::str::from_utf8(line).ok()?,
     };
@@ -114,10 +120,17 @@ pub(super) fn read(line: &[u8], memory: &mut Memory, mut kept: Kept<'_>) -> Opti
         match places.find(|&place| FIELDS[place].key == key) {
             Some(place) => {
                 expected = place + 1;
-                read_field(&mut line, place, &mut parts, memory, &mut kept)?;
+                if matches!(
+                    FIELDS[place].slot(&mut parts.response),
+                    FieldSlot::Annotations(_)
+                ) {
+                    read_annotations(&mut line, &mut parts, ignores_annotations)?;
+                } else {
+                    read_field(&mut line, place, &mut parts, memory, &mut kept)?;
+                }
             }
             None if key == PAYLOAD_OF => parts.payload_of = line.text()?.map(Cow::into_owned),
-            None if kept.is_none() => _ = line.value::<IgnoredAny>()?,
+            None if ignores_annotations => _ = line.value::<IgnoredAny>()?,
             None => {
                 let value = line.value()?;
                 parts.extras.insert(key.into_owned(), value);
@@ -142,6 +155,7 @@ fn read_field(
         FieldSlot::Text(_) if kept.is_none() => drop(line.text()?),
         FieldSlot::Text(text) => text.set(line.text()?.map(Cow::into_owned)),
         FieldSlot::Seconds(seconds) => *seconds = line.seconds()?,
+        FieldSlot::Schedule(place) => place.set(line.seconds()?),
         FieldSlot::Count(count) => {
             let number = line.count()?;
             count.set(number).then_some(())?;
@@ -162,16 +176,8 @@ fn read_field(
             let sharing = kept.as_mut().map(|(payloads, _)| &mut **payloads);
             *payload = line.known(&mut memory.payloads, sharing)?;
         }
-        FieldSlot::Annotations(annotations) => {
-            *annotations = if line.expect("{}").is_some() || line.expect("null").is_some() {
-                Map::new()
-            } else if kept.is_none() {
-                line.value::<IgnoredAny>()?;
-                Map::new()
-            } else {
-                line.value()?
-            };
-        }
+        // They are read apart, by `read_annotations`.
+        FieldSlot::Annotations(_) => return None,
         FieldSlot::Delivery(delivery) => {
             let name = line.text()?;
             *delivery = name.and_then(|name| Delivery::from_name(&name));
@@ -179,6 +185,17 @@ fn read_field(
         FieldSlot::Failure(part) => {
             parts.failure[part as usize] = line.text()?.map(Cow::into_owned);
         }
+    }
+    Some(())
+}
+
+fn read_annotations(line: &mut Line<'_>, parts: &mut LineParts, ignored: bool) -> Option<()> {
+    if line.expect("{}").is_some() || line.expect("null").is_some() {
+        parts.response.annotations = Map::new();
+    } else if ignored {
+        line.value::<IgnoredAny>()?;
+    } else {
+        parts.response.annotations = line.value()?;
     }
     Some(())
 }

@@ -15,14 +15,14 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use self::form::{Form, expected};
+use self::form::{Form, expected, parse_stages};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::data::{
     self, DataOptions, DataSource, ForcedOutput, ReplayOptions, ReplaySession, RequestForm, Window,
 };
-use crate::load::{Load, Replay};
+use crate::load::{Arrivals, Load, Rate, Replay, Shard, Stages};
 use crate::payload::{ExtraFields, Tokenizer, Whitespace, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
@@ -174,6 +174,15 @@ fn may_be_secret(setting: Setting) -> bool {
 }
 
 fn refused(setting: Setting, value: &Value) -> Error {
+    if setting == Setting::Stages
+        && let Some(Err(reason)) = parse_stages(value)
+    {
+        return Error::Invalid {
+            setting,
+            problem: SettingProblem::Refused { reason },
+            hint: None,
+        };
+    }
     // Which of several is wrong.
     if setting.kind() == SettingKind::Fields
         && let Some(given) = Vec::<String>::read(value)
@@ -233,12 +242,21 @@ impl RunSettings {
         if self.max_duration.is_some() && self.until.is_none() {
             return Err(Error::requires(Setting::MaxDuration, Setting::Until));
         }
-        if self.until.is_some() && self.requests.or(self.duration.map(|_| 0)).is_none() {
+        let is_bound = self.stages.is_some() || self.duration.is_some() || self.requests.is_some();
+        if self.until.is_some() && !is_bound {
             let longest = self.max_duration.unwrap_or(DEFAULT_MAX_DURATION);
             config.load = Load::Duration(longest);
         }
+        config.rate = self.rate.or(config.rate);
+        config.stages = self.stages.clone().or(config.stages.take());
+        if self.arrivals.is_some() && !config.is_open_loop() {
+            return Err(Error::requires(Setting::Arrivals, Setting::Rate));
+        }
+        set(&mut config.arrivals, self.arrivals.as_ref());
+        config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
+        config.shard = self.shard.or(config.shard);
         set(&mut config.timeout, self.timeout.as_ref());
         set(&mut config.max_retries, self.max_retries.as_ref());
         set(&mut config.connections, self.connections.as_ref());
@@ -320,6 +338,8 @@ impl RunSettings {
         config.data = Some(source);
         if let Some(sessions) = sessions {
             config.load = Load::Schedule(Arc::new(Replay::new(&sessions)));
+            // It has said how fast the trace is.
+            config.rate = None;
         }
         Ok(())
     }
@@ -364,17 +384,26 @@ impl RunSettings {
             return Ok(Some((source, None)));
         }
         if let Some(trace) = &self.replay {
+            if self.rate.is_some() && self.speed.is_some() {
+                return Err(Error::conflict(Setting::Rate, Setting::Speed));
+            }
             let seconds = |text: &str| parse_time(text).map(|time| time.as_secs_f64());
             let window = self.window.as_deref();
             let options = ReplayOptions {
                 speed: self.speed.unwrap_or(1.0),
+                rate: self.rate.map(|rate| rate.per_second()),
                 window: window
                     .map(|text| Window::parse(text, seconds))
                     .transpose()?,
                 max_requests: self.max_requests,
             };
             let mut settings = Object::new();
-            for setting in [Setting::Replay, Setting::Speed, Setting::Window] {
+            for setting in [
+                Setting::Replay,
+                Setting::Speed,
+                Setting::Window,
+                Setting::Rate,
+            ] {
                 if let Some(value) = self.get(setting) {
                     settings.insert(setting.name().to_owned(), value);
                 }
@@ -390,8 +419,9 @@ impl RunSettings {
     /// What [`apply`](Self::apply) carries, from a configuration; of a proxy without its
     /// credentials.
     pub(crate) fn of(config: &RunConfig) -> Self {
-        let (requests, duration) = match config.load {
-            Load::Duration(duration) => (None, Some(duration)),
+        let (requests, duration) = match (&config.load, &config.stages) {
+            (_, Some(stages)) => (None, Some(stages.duration())),
+            (Load::Duration(duration), _) => (None, Some(*duration)),
             _ => (config.requests_per_client(), None),
         };
         let proxy = match &config.proxies {
@@ -399,7 +429,7 @@ impl RunSettings {
             _ => None,
         };
         let settings = Self {
-            clients: Some(config.clients),
+            clients: Some(config.whole_client_count()),
             requests,
             duration,
             timeout: Some(config.timeout),
@@ -432,6 +462,11 @@ impl RunSettings {
             max_cost: config.max_cost,
             until: (!config.until.is_empty()).then(|| config.until.clone()),
             max_requests: config.max_requests,
+            shard: config.shard,
+            rate: config.rate,
+            arrivals: config.is_open_loop().then_some(config.arrivals),
+            stages: config.stages.clone(),
+            max_in_flight: config.max_in_flight,
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),

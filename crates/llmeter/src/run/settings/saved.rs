@@ -45,6 +45,11 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Slo
         | S::Until
         | S::MaxRequests
+        | S::Shard
+        | S::Rate
+        | S::Arrivals
+        | S::MaxInFlight
+        | S::Stages
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers
@@ -113,6 +118,13 @@ impl RunSettings {
         let is_of_data = has_data && settings.requests == Some(0);
         if settings.duration.is_some() || is_of_data {
             settings.requests = None;
+        }
+        // An open loop has no clients; the key says 1.
+        if settings.rate.is_some() || settings.stages.is_some() {
+            settings.clients = None;
+        }
+        if settings.stages.is_some() {
+            (settings.requests, settings.duration) = (None, None);
         }
         settings.read_proxy(own)?;
         Ok(settings)

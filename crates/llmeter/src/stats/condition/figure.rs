@@ -146,6 +146,15 @@ impl Figure {
         }
     }
 
+    /// The figure of each response of which this one is a percentile or the mean.
+    pub(super) fn of_each_request(&self) -> Option<Self> {
+        let is_of_responses = self.statistic.is_some() && self.metric.is_of_responses();
+        is_of_responses.then(|| Self {
+            statistic: None,
+            ..self.clone()
+        })
+    }
+
     /// Whether it is a figure of each response.
     pub fn is_per_request(&self) -> bool {
         self.statistic.is_none() && matches!(self.metric.kind, MetricKind::Statistics(_))

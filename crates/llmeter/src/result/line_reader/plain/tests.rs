@@ -72,7 +72,7 @@ fn both_ways(line: &[u8], is_measuring: bool) -> (Option<String>, Result<String,
     };
     let (mut payloads, mut prompts) = (Sharing::default(), Sharing::default());
     let kept = (!is_measuring).then_some((&mut payloads, &mut prompts));
-    let plain = read(line, &mut Memory::default(), kept);
+    let plain = read(line, &mut Memory::default(), kept, false);
     let parsed = reader.parse(line);
     (
         plain.map(shown),

@@ -1,0 +1,57 @@
+//! A search for capacity against a server whose capacity is known.
+
+use std::time::Duration;
+
+use llmeter::experiment::{Capacity, CapacityResult, ProbeVerdict};
+use llmeter::{OpenAiChat, RunConfig};
+
+use crate::server;
+
+#[test]
+fn the_capacity_of_a_server_with_four_slots_is_found() {
+    // A request takes 30 ms in one of four slots, so that with N clients TTFT is N/4 · 30 ms: 45 ms with
+    // 6 clients, 52.5 ms with 7.
+    let server = server(|config| {
+        config.ttft = Duration::from_millis(30);
+        config.output_tokens = 1;
+        config.max_concurrency = Some(4);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = OpenAiChat::builder(server.base_url(), "m").build().unwrap();
+    let payload = OpenAiChat::create_payload("Hi", 1, Default::default()).unwrap();
+    let mut base = RunConfig::new(std::sync::Arc::new(endpoint), [payload]);
+    base.output = Some(folder.path().into());
+    base.run_name = Some("search".into());
+    base.slos = vec!["ttft-p50 < 50ms".parse().unwrap()];
+    let search = Capacity::new(base).between(4, 64);
+    let found = search.run_blocking().unwrap();
+    assert_eq!(found.clients(), Some(6), "{:?}", found.plan);
+    assert_eq!(found.breaks_at(), Some(7));
+    assert!(found.plan.is_complete && found.plan.probes.len() <= 6);
+    assert!(
+        found
+            .plan
+            .probes
+            .iter()
+            .all(|probe| probe.verdict.is_resolved())
+    );
+    let at = found.at_capacity().unwrap().stats();
+    assert_eq!(at.slos_met.len(), 1);
+    assert!(found.goodput().is_some() && at.goodput_rate > Some(0.5));
+
+    // All of it is there again, and a later search measures none of it anew.
+    let loaded = CapacityResult::load(folder.path().join("search")).unwrap();
+    assert_eq!(loaded.plan, found.plan);
+    let before = server.requests_served();
+    let again = search.resume().run_blocking().unwrap();
+    assert_eq!(server.requests_served(), before);
+    assert_eq!(again.clients(), Some(6));
+    assert!(again.plan.probes.iter().all(|probe| probe.is_resumed));
+    assert!(
+        again
+            .plan
+            .probes
+            .iter()
+            .any(|probe| probe.verdict == ProbeVerdict::Held)
+    );
+}

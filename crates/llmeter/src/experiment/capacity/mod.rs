@@ -1,0 +1,370 @@
+//! The highest load at which the SLOs hold.
+//!
+//! Belongs here: which loads are tried, when a probe is over, what of an earlier search is kept. Whether a
+//! load keeps the SLOs is `judge`'s to say, which load is next `search`'s.
+
+mod judge;
+mod result;
+mod search;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::load_test::{completed, remaining, test_folder};
+use super::load_test_result::{TestEnd, level_name, of_clients};
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+use crate::load::Load;
+use crate::result::{RunResult, take_folder};
+use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
+use crate::stats::Condition;
+use crate::storage::Location;
+
+pub use judge::ProbeVerdict;
+pub use result::{CapacityPlan, CapacityResult, Probe};
+
+use judge::ProbeJudge;
+use search::{Search, Tried};
+
+/// The most clients that are tried by default.
+const MAX_CLIENTS: usize = 4096;
+/// How long a probe lasts at most by default.
+const PROBE_TIME: Duration = Duration::from_secs(60);
+/// The most probes by default.
+const MAX_PROBES: usize = 12;
+/// The largest ratio between the lowest load that breaks an SLO and the highest that keeps all.
+const PRECISION: f64 = 1.05;
+
+type ObserveProbe = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
+
+/// Finds the highest load at which all SLOs of a configuration hold.
+///
+/// Clients are doubled (quadrupled while every figure is far from its limit) until an SLO breaks; then the
+/// range between is halved, on a scale of ratios, until it is 5 % wide. Each probe is a run of its own and
+/// lasts as long as its verdict needs: until the interval of every figure is on one side of its limit, by
+/// two looks in a row, or until the load is plainly too much. A failed request meets no SLO. An SLO of
+/// single requests (`ttft < 500ms`) has to be met by 99 % of them.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use llmeter::experiment::Capacity;
+/// use llmeter::{OpenAiChat, RunConfig};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = OpenAiChat::builder("http://localhost:8000/v1", "my-model").build()?;
+/// let payload = OpenAiChat::create_payload("Tell me a story.", 128, Default::default())?;
+/// let mut base = RunConfig::new(Arc::new(endpoint), [payload]).output("capacity");
+/// base.slos = vec!["ttft-p90 < 500ms".parse()?];
+/// let found = Capacity::new(base).run_blocking()?;
+/// println!("{:?} clients, {:?} good requests/s", found.clients(), found.goodput());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Capacity {
+    base: RunConfig,
+    min: usize,
+    max: usize,
+    probe_time: Duration,
+    max_probes: usize,
+    resumes: bool,
+    observe: Option<Arc<ObserveProbe>>,
+    interrupt: Interrupt,
+}
+
+impl Capacity {
+    /// A search over numbers of clients. `base` is what its probes share, its SLOs above all: its output is
+    /// the folder in which the search's own is made, its name the search's, its limit of cost that of the
+    /// whole search. Its clients and load are not used.
+    pub fn new(base: RunConfig) -> Self {
+        Self {
+            base,
+            min: 1,
+            max: MAX_CLIENTS,
+            probe_time: PROBE_TIME,
+            max_probes: MAX_PROBES,
+            resumes: false,
+            observe: None,
+            interrupt: Interrupt::new(),
+        }
+    }
+
+    /// The fewest and the most clients that are tried.
+    #[must_use]
+    pub fn between(mut self, min: usize, max: usize) -> Self {
+        (self.min, self.max) = (min, max);
+        self
+    }
+
+    /// How long a probe lasts at most.
+    #[must_use]
+    pub fn probe_time(mut self, time: Duration) -> Self {
+        self.probe_time = time;
+        self
+    }
+
+    /// The most probes.
+    #[must_use]
+    pub fn max_probes(mut self, probes: usize) -> Self {
+        self.max_probes = probes;
+        self
+    }
+
+    /// Keeps the probes that a search of the same name has completed with the same settings.
+    #[must_use]
+    pub fn resume(mut self) -> Self {
+        self.resumes = true;
+        self
+    }
+
+    /// Asks `observe` at each probe, given its clients, for whom to tell how its run goes on.
+    #[must_use]
+    pub fn observe(
+        mut self,
+        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
+    ) -> Self {
+        self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Makes `interrupt` end the search: what was measured is kept.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// Checks bounds and settings.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn validate(&self) -> Result<()> {
+        if self.base.slos.is_empty() {
+            return Err(Error::missing_like(Setting::Slo, "ttft-p99 < 500ms"));
+        }
+        if self.min == 0 {
+            return Err(Error::field("min", 0, "1 or more"));
+        }
+        if self.max < self.min {
+            return Err(Error::field(
+                "max",
+                self.max,
+                format!("{} or more, as min is", self.min),
+            ));
+        }
+        if self.probe_time.is_zero() {
+            return Err(Error::field("probe_time", "0s", "more than 0s"));
+        }
+        if self.max_probes == 0 {
+            return Err(Error::field("max_probes", 0, "1 or more"));
+        }
+        self.config(self.min).validate()
+    }
+
+    /// What the run of a probe is, but for its folder and limit of cost.
+    fn config(&self, clients: usize) -> RunConfig {
+        RunConfig {
+            clients,
+            load: Load::Duration(self.probe_time),
+            ..self.base.clone()
+        }
+    }
+
+    /// Carries the search out, blocking the calling thread. What was measured is kept whatever ends it.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, the search's folder cannot be made, or the first probe cannot start.
+    pub fn run_blocking(&self) -> Result<CapacityResult> {
+        self.validate()?;
+        let folder = test_folder(&self.base)?;
+        let mut earlier = None;
+        if let Some(folder) = &folder {
+            match self.resumes {
+                true => earlier = CapacityResult::load_without_responses(folder.clone()).ok(),
+                false => take_folder(folder, self.base.overwrite)?,
+            }
+        }
+        let name = match &folder {
+            Some(folder) => folder.file_name(),
+            None => self.base.run_name.clone(),
+        };
+        let name = name.unwrap_or_else(default_run_name);
+        let mut found = CapacityResult::new(self.plan(), name, folder.clone());
+        let search = Search {
+            min: self.min as f64,
+            max: self.max as f64,
+            precision: PRECISION,
+            is_whole: true,
+        };
+        let mut left = self.base.max_cost;
+        let mut tried: Vec<Tried> = Vec::new();
+        while let Some(level) = search.next(&tried) {
+            let clients = level as usize;
+            if found.plan.probes.len() >= self.max_probes {
+                found.warnings.push(format!(
+                    "{} probes are not enough: capacity is known less precisely",
+                    self.max_probes
+                ));
+                break;
+            }
+            if left == Some(0.0) {
+                found.ended_by = Some(TestEnd::Cost);
+                break;
+            }
+            let (probe, result) = match self.kept(earlier.as_ref(), clients)? {
+                Some(kept) => kept,
+                None => match self.probe(clients, folder.as_ref(), left) {
+                    Ok(probed) => probed,
+                    Err(reason) if found.plan.probes.is_empty() => return Err(reason),
+                    Err(_) if self.interrupt.is_stopped() => {
+                        found.ended_by = Some(TestEnd::Interrupted);
+                        break;
+                    }
+                    Err(reason) => {
+                        let warning = format!("{}: {reason}", of_clients(clients));
+                        found.warnings.push(warning);
+                        break;
+                    }
+                },
+            };
+            left = remaining(left, &result);
+            let is_cut = result.interrupted && self.interrupt.is_stopped();
+            found.ended_by = if is_cut {
+                Some(TestEnd::Interrupted)
+            } else if !result.unwritten.is_empty() {
+                Some(TestEnd::Unwritten(clients))
+            } else {
+                None
+            };
+            if !is_cut {
+                tried.push(Tried {
+                    level,
+                    holds: probe.verdict.holds(),
+                    nearness: probe.nearness,
+                });
+                found.plan.probes.push(probe);
+            }
+            found.results.insert(clients, result);
+            found.save()?;
+            if found.ended_by.is_some() {
+                break;
+            }
+        }
+        found.plan.is_complete = search.next(&tried).is_none();
+        found.save()?;
+        Ok(found)
+    }
+
+    fn plan(&self) -> CapacityPlan {
+        CapacityPlan {
+            format: 1,
+            slos: self.base.slos.clone(),
+            min: self.min,
+            max: self.max,
+            probe_time: self.probe_time.as_secs_f64(),
+            precision: PRECISION,
+            is_complete: false,
+            probes: Vec::new(),
+        }
+    }
+
+    /// A probe that an earlier search of this name completed.
+    ///
+    /// # Errors
+    /// When it was measured with other settings and must not be overwritten.
+    fn kept(
+        &self,
+        earlier: Option<&CapacityResult>,
+        clients: usize,
+    ) -> Result<Option<(Probe, RunResult)>> {
+        let Some(earlier) = earlier else {
+            return Ok(None);
+        };
+        let probe = earlier
+            .plan
+            .probes
+            .iter()
+            .find(|probe| probe.clients == clients);
+        let folder = earlier.output_path.as_ref();
+        let (Some(probe), Some(folder)) = (probe, folder) else {
+            return Ok(None);
+        };
+        let level = folder.join(level_name(clients));
+        let Some(result) = completed(&level) else {
+            return Ok(None);
+        };
+        let mut config = self.config(clients);
+        config.slos = all_slos(&self.base.slos);
+        let mut differences = differences(&config, &level)?;
+        if earlier.plan.slos != self.base.slos && differences.is_empty() {
+            differences.push("the SLOs differ".to_owned());
+        }
+        if differences.is_empty() {
+            return Ok(Some((
+                Probe {
+                    is_resumed: true,
+                    ..probe.clone()
+                },
+                result,
+            )));
+        }
+        if self.base.overwrite {
+            return Ok(None);
+        }
+        let reason = format!(
+            "{folder} has probes that were measured otherwise: {} ({})",
+            of_clients(clients),
+            differences.join(", ")
+        );
+        Err(Error::Invalid {
+            setting: Setting::RunName,
+            problem: crate::base::setting::SettingProblem::Refused { reason },
+            hint: Some("`overwrite` measures them again; or choose another `run_name`".into()),
+        })
+    }
+
+    fn probe(
+        &self,
+        clients: usize,
+        folder: Option<&Location>,
+        max_cost: Option<f64>,
+    ) -> Result<(Probe, RunResult)> {
+        let mut runner = Runner::new(self.base.clone()).interrupted_by(self.interrupt.clone());
+        if let Some(observer) = self.observe.as_ref().and_then(|observe| observe(clients)) {
+            runner = runner.observe(observer);
+        }
+        // The first request of each client finds a server that is less busy.
+        let judge = Arc::new(ProbeJudge::new(&self.base.slos, clients as u64, false));
+        let result = runner.run_blocking_with(|run| {
+            run.clients = clients;
+            run.load = Load::Duration(self.probe_time);
+            run.slos = all_slos(&self.base.slos);
+            run.output = folder.cloned();
+            run.run_name = Some(level_name(clients));
+            run.max_cost = max_cost;
+            run.watch = Some(judge.clone());
+            // What is left of a probe that was broken off gives way.
+            run.overwrite |= self.resumes;
+        })?;
+        let stats = result.stats_map();
+        let (verdict, nearness) = judge.verdict(&stats);
+        let probe = Probe {
+            clients,
+            verdict,
+            nearness,
+            requests: result.summary.total_requests.unwrap_or(0),
+            is_resumed: false,
+        };
+        Ok((probe, result))
+    }
+}
+
+/// The SLOs of a search and, for goodput, those of single requests that go with its percentiles.
+fn all_slos(slos: &[Condition]) -> Vec<Condition> {
+    let mut all = slos.to_vec();
+    for slo in slos {
+        let each = slo.of_each_request();
+        all.extend(each.filter(|each| !slos.contains(each)));
+    }
+    all
+}

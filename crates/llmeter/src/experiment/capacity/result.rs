@@ -1,0 +1,195 @@
+//! The outcome of a search for capacity.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ProbeVerdict;
+use super::search::{Search, Tried};
+use crate::base::error::{Error, Result};
+use crate::experiment::load_test_result::{LoadTestResult, TestEnd, level_name};
+use crate::experiment::{Knee, knee};
+use crate::result::{CAPACITY_FILE, RunResult};
+use crate::saved::json;
+use crate::stats::Condition;
+use crate::storage::Location;
+
+/// What a search was to do and what it found, as `capacity.json` has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityPlan {
+    /// The version of the file's format.
+    pub(super) format: u32,
+    /// The SLOs that have to hold.
+    pub slos: Vec<Condition>,
+    /// The fewest clients.
+    pub min: usize,
+    /// The most clients.
+    pub max: usize,
+    /// The longest that a probe lasts, in seconds.
+    pub probe_time: f64,
+    /// The largest ratio between the lowest load that breaks and the highest that holds.
+    pub precision: f64,
+    /// Whether the search came to its end.
+    pub is_complete: bool,
+    /// The probes, in the order in which they were made.
+    pub probes: Vec<Probe>,
+}
+
+/// A load that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its clients.
+    pub clients: usize,
+    /// Whether the SLOs hold.
+    pub verdict: ProbeVerdict,
+    /// How near the worst figure is to its limit, 1 at the limit.
+    pub nearness: f64,
+    /// Requests that it took.
+    pub requests: u64,
+    /// Whether it was kept from an earlier search.
+    #[serde(skip)]
+    pub is_resumed: bool,
+}
+
+/// The outcome of a search for capacity.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CapacityResult {
+    /// What was to be done, and each probe.
+    pub plan: CapacityPlan,
+    /// The run of each probe, by its clients.
+    pub results: BTreeMap<usize, RunResult>,
+    /// The search's name, which is also its folder's.
+    pub name: String,
+    /// The folder in which each probe has its own; `None` if nothing was written.
+    pub output_path: Option<Location>,
+    /// Why it ended early, if so.
+    pub ended_by: Option<TestEnd>,
+    /// What was found wrong.
+    pub warnings: Vec<String>,
+}
+
+impl CapacityResult {
+    pub(super) fn new(plan: CapacityPlan, name: String, output_path: Option<Location>) -> Self {
+        Self {
+            plan,
+            results: BTreeMap::new(),
+            name,
+            output_path,
+            ended_by: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn bracket(&self) -> (Option<f64>, Option<f64>) {
+        let tried = self.plan.probes.iter().map(|probe| Tried {
+            level: probe.clients as f64,
+            holds: probe.verdict.holds(),
+            nearness: probe.nearness,
+        });
+        Search::bracket(&tried.collect::<Vec<_>>())
+    }
+
+    /// The highest number of clients at which the SLOs hold; `None` if they hold at none that was tried.
+    pub fn clients(&self) -> Option<usize> {
+        self.bracket().0.map(|level| level as usize)
+    }
+
+    /// The lowest number of clients at which an SLO breaks; `None` if none does up to the maximum.
+    pub fn breaks_at(&self) -> Option<usize> {
+        self.bracket().1.map(|level| level as usize)
+    }
+
+    /// The run at capacity.
+    pub fn at_capacity(&self) -> Option<&RunResult> {
+        self.results.get(&self.clients()?)
+    }
+
+    /// Good requests a second at capacity, those that meet the limit of every latency SLO; without such
+    /// SLOs, successful ones.
+    pub fn goodput(&self) -> Option<f64> {
+        let stats = self.at_capacity()?.stats();
+        let successful = stats.successful_requests_per_minute.map(|rate| rate / 60.0);
+        stats.goodput.or(successful)
+    }
+
+    /// The interval of [`goodput`](Self::goodput) in which it lies with a probability of 95 %.
+    pub fn goodput_interval(&self) -> Option<(f64, f64)> {
+        let stats = self.at_capacity()?.stats_map();
+        let end = |key: &str| stats.get(key)?.as_f64();
+        end("goodput-ci_low").zip(end("goodput-ci_high"))
+    }
+
+    /// Where the curve of throughput against latency bends.
+    pub fn knee(&self) -> Knee {
+        knee(&self.results)
+    }
+
+    /// Its probes as the levels of a load test, which charts draw.
+    pub fn as_load_test(&self) -> LoadTestResult {
+        LoadTestResult {
+            results: self.results.clone(),
+            test_name: Some(self.name.clone()),
+            output_path: self.output_path.clone(),
+            ended_by: self.ended_by.clone(),
+            ..LoadTestResult::default()
+        }
+    }
+
+    /// Writes `capacity.json`, if there is a folder.
+    pub(super) fn save(&self) -> Result<()> {
+        let Some(folder) = &self.output_path else {
+            return Ok(());
+        };
+        folder
+            .join(CAPACITY_FILE)
+            .write_blocking(json::to_indented(&self.plan))
+    }
+
+    /// Whether a folder is that of a search.
+    pub fn is_in(path: &Location) -> bool {
+        let names = path.list_blocking().unwrap_or_default();
+        names.iter().any(|name| name == CAPACITY_FILE)
+    }
+
+    /// Loads a search, with the responses of its probes.
+    ///
+    /// # Errors
+    /// When the folder is not that of a search.
+    pub fn load(path: impl Into<Location>) -> Result<Self> {
+        Self::load_by(path.into(), RunResult::load)
+    }
+
+    /// As [`load`](Self::load), without the responses.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_without_responses(path: impl Into<Location>) -> Result<Self> {
+        Self::load_by(path.into(), RunResult::load_without_responses)
+    }
+
+    fn load_by(path: Location, load: fn(Location) -> Result<RunResult>) -> Result<Self> {
+        let not_one = |reason: String| Error::NotARun {
+            path: path.to_string(),
+            reason: format!("{CAPACITY_FILE}: {reason}"),
+        };
+        let text = path.join(CAPACITY_FILE).read_if_there()?;
+        let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
+        let plan: CapacityPlan = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
+        if plan.format != 1 {
+            let format = plan.format;
+            return Err(not_one(format!(
+                "it has format {format}, this llmeter reads format 1; use a newer llmeter"
+            )));
+        }
+        let name = path.file_name().unwrap_or_default();
+        let mut found = Self::new(plan, name, Some(path.clone()));
+        for probe in &found.plan.probes {
+            match load(path.join(level_name(probe.clients))) {
+                Ok(result) => drop(found.results.insert(probe.clients, result)),
+                Err(reason) => found.warnings.push(reason.to_string()),
+            }
+        }
+        Ok(found)
+    }
+}

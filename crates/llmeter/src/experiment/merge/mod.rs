@@ -1,0 +1,421 @@
+//! Several runs that were one load, as one run.
+//!
+//! Belongs here: which parts are merged, their common time, the files of the merged run. What becomes of
+//! figures that responses do not tell is in `figures`; how lines come together in `result`.
+
+mod figures;
+mod whole;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::error::{Error, Result};
+use crate::base::setting::Setting;
+use crate::cost::CostModel;
+use crate::result::{FailureTally, OWN_CONFIG_FILE, RunFolder, RunResult, merge_lines};
+use crate::run::{SavedRun, StallTally};
+use crate::saved::json;
+use crate::stats::{Accumulator, Keep};
+use crate::storage::Location;
+
+use figures::Figures;
+use whole::{Span, common_time, copy_configuration, differences, summary_of};
+
+/// Parts that ran together for a smaller share of the whole time are worth a warning.
+const MIN_OVERLAP: f64 = 0.9;
+/// In `llmeter.json`, which part of a load a run was.
+const SHARD: &str = "shard";
+
+/// Makes one ordinary run folder of the folders of several runs.
+///
+/// The responses of all parts are written in the order in which they ended and enter the statistics as
+/// if one run had got them: percentiles are exact unless a part ran in low memory, where sketches stand
+/// for values. No part is held in memory. Rates are over the time from the first part's start to the
+/// last part's end. What only a part's meter knows is combined: the verdict is the worst one, with each
+/// part's reasons; times that the meter lost are summed, its errors are the largest.
+///
+/// ```no_run
+/// use llmeter::experiment::Merge;
+///
+/// # fn main() -> llmeter::Result<()> {
+/// let merged = Merge::new(["runs/shard-1", "runs/shard-2"], "runs/all").run()?;
+/// println!("{:?}", merged.result.stats().ttft.p99);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Merge {
+    parts: Vec<Location>,
+    output: Location,
+    overwrite: bool,
+    allows_missing: bool,
+    low_memory: bool,
+}
+
+/// What [`Merge`] made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Merged {
+    /// The merged run, without its responses: they are in its folder.
+    pub result: RunResult,
+    /// Its parts, in the order in which they were given.
+    pub parts: Vec<MergedPart>,
+}
+
+/// A part of a merged run.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MergedPart {
+    /// Its folder.
+    pub location: Location,
+    /// Responses that it gave.
+    pub requests: u64,
+    /// The verdict on its measurement, if it has one.
+    pub verdict: Option<String>,
+    /// What is wrong with it, if anything.
+    pub problem: Option<String>,
+}
+
+/// A part that can be read.
+struct Part {
+    location: Location,
+    result: RunResult,
+    /// Its own settings, as `llmeter.json` has them.
+    own: Map<String, Value>,
+}
+
+impl Merge {
+    /// The parts to be merged, and the folder to be made.
+    pub fn new<P: Into<Location>>(
+        parts: impl IntoIterator<Item = P>,
+        output: impl Into<Location>,
+    ) -> Self {
+        Self {
+            parts: parts.into_iter().map(Into::into).collect(),
+            output: output.into(),
+            overwrite: false,
+            allows_missing: false,
+            low_memory: false,
+        }
+    }
+
+    /// Replaces a run in the output folder.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Merges what is there if parts are missing or cannot be read; the result names them.
+    #[must_use]
+    pub fn allow_missing(mut self, allows: bool) -> Self {
+        self.allows_missing = allows;
+        self
+    }
+
+    /// Keeps sketches in the place of values, whatever the parts did: memory does not grow with the
+    /// number of responses.
+    #[must_use]
+    pub fn low_memory(mut self, low_memory: bool) -> Self {
+        self.low_memory = low_memory;
+        self
+    }
+
+    /// Merges the parts, blocking the calling thread.
+    ///
+    /// # Errors
+    /// If there are no parts, one of them is given twice, is missing or cannot be read (all such parts
+    /// are named), or if the output folder cannot be made or written.
+    pub fn run(&self) -> Result<Merged> {
+        self.run_with(|_| true)
+    }
+
+    /// As [`run`](Self::run); `progress` is told now and then how many responses were merged, and
+    /// ends the merge by returning `false`: nothing is left of the output folder then.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Interrupted`].
+    pub fn run_with(&self, progress: impl FnMut(u64) -> bool) -> Result<Merged> {
+        self.check()?;
+        let (parts, mut unusable) = self.open()?;
+        let missing = missing_shards(&parts)?;
+        if !self.allows_missing && !(unusable.is_empty() && missing.is_empty()) {
+            let problems = unusable.iter().map(|part| {
+                let problem = part.problem.as_deref().unwrap_or("it cannot be read");
+                format!("{} ({problem})", part.location)
+            });
+            let problems: Vec<_> = problems.chain(missing).collect();
+            return Err(refused(
+                "part",
+                problems.join("; "),
+                "parts that are all there and can be read",
+            ));
+        }
+        if parts.is_empty() {
+            return Err(Error::field(
+                "part",
+                self.parts.len(),
+                "one that can be read, at least",
+            ));
+        }
+        let folder = RunFolder::create(self.output.clone(), self.overwrite)?;
+        let merged = merged(&parts, &folder, self.keep(&parts), progress);
+        let (mut result, mut done) = match merged {
+            Ok(merged) => merged,
+            Err(reason) => {
+                folder.release();
+                return Err(reason);
+            }
+        };
+        result.warnings.extend(missing);
+        for part in &unusable {
+            let problem = part.problem.as_deref().unwrap_or_default();
+            let warning = format!("{} is left out: {problem}", part.location);
+            result.warnings.push(warning);
+        }
+        done.append(&mut unusable);
+        let place = |part: &MergedPart| self.parts.iter().position(|it| *it == part.location);
+        done.sort_by_key(place);
+        let list: Vec<Value> = done.iter().map(MergedPart::to_json).collect();
+        result.add_stats(Map::from_iter([
+            ("merged_parts".to_owned(), json!(list.len())),
+            ("merged_from".to_owned(), json!(list)),
+        ]));
+        folder.write_summary_and_stats(&result.summary, &result.stats_map())?;
+        Ok(Merged {
+            result,
+            parts: done,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.output.check(Setting::Output)?;
+        if self.parts.is_empty() {
+            return Err(Error::missing_field("part"));
+        }
+        let mut seen = BTreeSet::new();
+        for part in &self.parts {
+            let shown = part.to_string();
+            if *part == self.output {
+                return Err(refused(
+                    "output",
+                    shown,
+                    "a folder that is none of the parts",
+                ));
+            }
+            if !seen.insert(shown.trim_end_matches('/').to_owned()) {
+                return Err(refused("part", shown, "each part once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The parts that can be read, and those that cannot.
+    fn open(&self) -> Result<(Vec<Part>, Vec<MergedPart>)> {
+        let (mut parts, mut unusable) = (Vec::new(), Vec::new());
+        for location in &self.parts {
+            let unusable_for = |problem: String| MergedPart {
+                location: location.clone(),
+                requests: 0,
+                verdict: None,
+                problem: Some(problem),
+            };
+            let result = match RunResult::load_without_responses(location.clone()) {
+                Ok(result) => result,
+                Err(Error::NotARun { reason, .. }) => {
+                    unusable.push(unusable_for(reason));
+                    continue;
+                }
+                Err(reason) => {
+                    unusable.push(unusable_for(reason.to_string()));
+                    continue;
+                }
+            };
+            let has_lines = location
+                .list_blocking()?
+                .iter()
+                .any(|name| name.starts_with("responses.jsonl"));
+            if !has_lines && result.summary.total_requests != Some(0) {
+                let problem = "it has no responses.jsonl, without which nothing can be merged";
+                unusable.push(unusable_for(problem.to_owned()));
+                continue;
+            }
+            let own = location.join(OWN_CONFIG_FILE).read_if_there()?;
+            let own = own.and_then(|text| json::read(&text).ok());
+            parts.push(Part {
+                location: location.clone(),
+                result,
+                own: own.unwrap_or_default(),
+            });
+        }
+        Ok((parts, unusable))
+    }
+
+    fn keep(&self, parts: &[Part]) -> Keep {
+        let is_sketch = |part: &Part| {
+            let precision = part.result.stats().measurement_percentiles;
+            precision.as_deref() == Some("sketch")
+        };
+        match self.low_memory || parts.iter().any(is_sketch) {
+            true => Keep::Sketches,
+            false => Keep::Values,
+        }
+    }
+}
+
+impl MergedPart {
+    fn to_json(&self) -> Value {
+        let mut part = json!({"path": self.location.to_string(), "requests": self.requests});
+        if let Some(verdict) = &self.verdict {
+            part["verdict"] = verdict.as_str().into();
+        }
+        if let Some(problem) = &self.problem {
+            part["problem"] = problem.as_str().into();
+        }
+        part
+    }
+}
+
+fn refused(field: &'static str, given: String, expected: &'static str) -> Error {
+    Error::field(field, given, expected)
+}
+
+/// Shards of the parts' load that no part is; parts that say nothing of shards miss none.
+///
+/// # Errors
+/// If two parts are the same shard, or parts are shards of different numbers.
+fn missing_shards(parts: &[Part]) -> Result<Vec<String>> {
+    let mut of = None;
+    let mut there = BTreeSet::new();
+    for part in parts {
+        let text = part.own.get(SHARD).and_then(Value::as_str);
+        let Some(shard) = text.and_then(|text| text.parse::<crate::load::Shard>().ok()) else {
+            continue;
+        };
+        if *of.get_or_insert(shard.of) != shard.of {
+            let given = format!("{} (shard {shard})", part.location);
+            return Err(refused(
+                "part",
+                given,
+                "shards of one load, so of the same number",
+            ));
+        }
+        if !there.insert(shard.index) {
+            let given = format!("{} (shard {shard})", part.location);
+            return Err(refused("part", given, "each shard once"));
+        }
+    }
+    let all = 1..=of.unwrap_or(0);
+    let missing = all.filter(|index| !there.contains(index));
+    Ok(missing
+        .map(|index| format!("shard {index}/{} is missing", of.unwrap_or(0)))
+        .collect())
+}
+
+/// How many responses are merged before progress is told.
+const PROGRESS: u64 = 20_000;
+
+/// Writes the merged files but summary and statistics.
+fn merged(
+    parts: &[Part],
+    folder: &RunFolder,
+    keep: Keep,
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<(RunResult, Vec<MergedPart>)> {
+    let first = &parts[0];
+    let saved = SavedRun::load(first.location.clone()).ok();
+    copy_configuration(parts, folder)?;
+    let slos = first.result.slos().to_vec();
+    let mut accumulator = Accumulator::new(keep).slos(&slos);
+    let known = first.result.stats();
+    let stall = known.stall_threshold.map(Duration::try_from_secs_f64);
+    let stall = stall.and_then(Result::ok).unwrap_or(Duration::from_secs(1));
+    let mut stalls = StallTally::new(stall, known.reading_speed);
+    let mut failures = FailureTally::default();
+    let mut spans: Vec<Option<Span>> = parts.iter().map(|_| None).collect();
+    let mut lines = folder.responses()?;
+    let folders: Vec<_> = parts.iter().map(|part| part.location.clone()).collect();
+    let found = merge_lines(&folders, &mut lines, |index, response| {
+        accumulator.record(response);
+        stalls.record(response);
+        if let Some(failure) = &response.error {
+            failures.record(failure);
+        }
+        if let Some(sent) = response.request_time {
+            let took = response.time_in_flight().unwrap_or(0.0).max(0.0);
+            let ended = sent + Duration::try_from_secs_f64(took).unwrap_or_default();
+            let known = &parts[index].result.summary;
+            let span = spans[index].get_or_insert(Span {
+                start: known.first_request_time.unwrap_or(sent),
+                length: known.total_test_time,
+                last: ended,
+            });
+            span.start = span.start.min(sent);
+            span.last = span.last.max(ended);
+        }
+        let recorded = accumulator.recorded();
+        match recorded % PROGRESS == 0 && !progress(recorded) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    })?;
+    drop(lines);
+    let mut done = Vec::new();
+    let mut warnings = Vec::new();
+    for (part, lines) in parts.iter().zip(found) {
+        let expected = part.result.summary.total_requests.unwrap_or(0);
+        let mut problems = lines.warnings;
+        if part.result.interrupted {
+            problems.push("it was ended before its end".to_owned());
+        }
+        if lines.responses < expected && problems.is_empty() {
+            let there = lines.responses;
+            problems.push(format!("{there} of {expected} responses are there"));
+        }
+        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        if let Some(problem) = &problem {
+            warnings.push(format!("{}: {problem}", part.location));
+        }
+        done.push(MergedPart {
+            location: part.location.clone(),
+            requests: lines.responses,
+            verdict: part.result.stats().measurement_verdict,
+            problem,
+        });
+    }
+    let (window, overlap) = common_time(&spans);
+    if let Some(overlap) = overlap.filter(|overlap| *overlap < MIN_OVERLAP) {
+        warnings.push(format!(
+            "all parts ran together for {:.0} % of the time from the first one's start to the last one's \
+             end, which rates are over: start them at the same time",
+            overlap * 100.0
+        ));
+    }
+    warnings.extend(differences(parts));
+    let summary = summary_of(parts, &accumulator, window, folder);
+    let stats = accumulator.stats(window);
+    let mut result = RunResult::new(summary, Vec::new(), stats);
+    result.slos = slos;
+    result.failures = failures;
+    result.annotation_tally = Some(accumulator.annotation_summaries());
+    result.interrupted = parts.iter().any(|part| part.result.interrupted);
+    result.add_stats(stalls.stats());
+    let weights = done.iter().map(|part| part.requests);
+    let figures = Figures::of(parts.iter().map(|part| &part.result).zip(weights));
+    warnings.extend(figures.left_out());
+    result.add_stats(figures.into_stats());
+    if let Some(overlap) = overlap {
+        let stats = Map::from_iter([("merged_overlap".to_owned(), json!(overlap))]);
+        result.add_stats(stats);
+    }
+    let costs = saved.iter().flat_map(|saved| &saved.callbacks);
+    for model in costs.filter(|saved| CostModel::is_saved(saved)) {
+        if let Err(reason) = CostModel::from_json(model).and_then(|it| it.contribute(&mut result)) {
+            warnings.push(format!("costs are left out: {reason}"));
+        }
+    }
+    result.warnings = warnings;
+    Ok((result, done))
+}

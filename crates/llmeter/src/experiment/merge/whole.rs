@@ -1,0 +1,149 @@
+//! The whole of which parts are: its time, its summary and its configuration.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Part, SHARD};
+use crate::base::error::Result;
+use crate::result::{CONFIG_FILE, PAYLOAD_FILE, RunFolder, RunSummary};
+use crate::saved::json;
+use crate::stats::Accumulator;
+
+/// When a part sent: from its clients' start to the end of its last response.
+pub(super) struct Span {
+    /// When its first request was sent, which its clients' start is taken for.
+    pub(super) start: Timestamp,
+    /// In seconds, if its summary knows.
+    pub(super) length: Option<f64>,
+    /// When its last response ended.
+    pub(super) last: Timestamp,
+}
+
+/// From the first part's start to the last part's end, in seconds, and for which share of that all
+/// parts sent.
+pub(super) fn common_time(spans: &[Option<Span>]) -> (Option<f64>, Option<f64>) {
+    let spans = || spans.iter().flatten();
+    let Some(start) = spans().map(|span| span.start).min() else {
+        return (None, None);
+    };
+    let seconds = |to: Timestamp| to.duration_since(start).as_secs_f64();
+    let ends = spans().map(|span| {
+        let offset = seconds(span.start);
+        let end = span
+            .length
+            .map_or_else(|| seconds(span.last), |length| offset + length);
+        (offset, end)
+    });
+    let (mut last_start, mut first_end, mut last_end) = (0.0_f64, f64::INFINITY, 0.0_f64);
+    for (start, end) in ends {
+        last_start = last_start.max(start);
+        first_end = first_end.min(end);
+        last_end = last_end.max(end);
+    }
+    let together = (first_end - last_start).max(0.0);
+    (
+        Some(last_end),
+        (last_end > 0.0).then(|| together / last_end),
+    )
+}
+
+/// What parts of one load have in common, where they do not.
+pub(super) fn differences(parts: &[Part]) -> Vec<String> {
+    let texts: [(&str, fn(&RunSummary) -> Option<&String>); 3] = [
+        ("models", |summary| summary.model_id.as_ref()),
+        ("endpoints", |summary| summary.endpoint_name.as_ref()),
+        ("providers", |summary| summary.provider.as_ref()),
+    ];
+    let differing = texts.iter().filter_map(|(what, text)| {
+        let all: BTreeSet<_> = parts
+            .iter()
+            .filter_map(|part| text(&part.result.summary))
+            .collect();
+        let all: Vec<_> = all.into_iter().map(String::as_str).collect();
+        (all.len() > 1).then(|| format!("the parts have different {what}: {}", all.join(", ")))
+    });
+    differing.collect()
+}
+
+pub(super) fn summary_of(
+    parts: &[Part],
+    accumulator: &Accumulator,
+    window: Option<f64>,
+    folder: &RunFolder,
+) -> RunSummary {
+    let summaries = || parts.iter().map(|part| &part.result.summary);
+    let clients = summaries()
+        .map(|summary| summary.clients)
+        .sum::<u64>()
+        .max(1);
+    let recorded = accumulator.recorded();
+    let mut of_each = summaries().map(|summary| summary.n_requests);
+    let first = of_each.next().flatten();
+    let of_each = match of_each.all(|requests| requests == first) {
+        true => first,
+        false => Some(recorded / clients),
+    };
+    let (first_sent, last_sent) = accumulator.sent().unzip();
+    RunSummary {
+        total_requests: Some(recorded),
+        clients,
+        n_requests: of_each,
+        total_test_time: window,
+        output_path: Some(folder.location().clone()),
+        run_name: folder.location().file_name(),
+        start_time: summaries().filter_map(|summary| summary.start_time).min(),
+        end_time: summaries().filter_map(|summary| summary.end_time).max(),
+        first_request_time: first_sent,
+        last_request_time: last_sent,
+        ..parts[0].result.summary.clone()
+    }
+}
+
+/// The first part's configuration, with the clients of all.
+pub(super) fn copy_configuration(parts: &[Part], folder: &RunFolder) -> Result<()> {
+    let first = &parts[0];
+    let read = |name: &str| first.location.join(name).read_if_there();
+    if let Some(payloads) = read(PAYLOAD_FILE)? {
+        folder.write_payload_text(&payloads)?;
+    }
+    let config = read(CONFIG_FILE)?;
+    let config = config.and_then(|text| json::read::<Map<String, Value>>(&text).ok());
+    if let Some(mut config) = config {
+        let clients: u64 = parts.iter().map(|part| part.result.summary.clients).sum();
+        config.insert("clients".to_owned(), clients.into());
+        if let Some(name) = folder.location().file_name() {
+            config.insert("run_name".to_owned(), name.into());
+        }
+        folder.write_config(&Value::Object(config))?;
+    }
+    let mut own = first.own.clone();
+    own.remove(SHARD);
+    folder.write_own_config(&Value::Object(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn rates_are_over_the_time_from_the_first_start_to_the_last_end() {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let span = |from, length, to| {
+            Some(Span {
+                start: at(from),
+                length,
+                last: at(to),
+            })
+        };
+        let spans = [span(0, Some(10.0), 9), None, span(2, Some(10.0), 11)];
+        assert_eq!(common_time(&spans), (Some(12.0), Some(8.0 / 12.0)));
+        // A part without a summary is as long as its responses say.
+        assert_eq!(common_time(&[span(5, None, 8)]), (Some(3.0), Some(1.0)));
+        assert_eq!(common_time(&[None]), (None, None));
+    }
+}

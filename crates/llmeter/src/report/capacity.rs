@@ -1,0 +1,141 @@
+//! A search for capacity: its probes, and what they say.
+
+use crate::experiment::{CapacityResult, Knee, ProbeVerdict, TestEnd, of_clients};
+use crate::report::intervals::cell;
+use crate::report::summary::{or_dash, percent};
+use crate::report::table::table;
+
+/// A row for each probe in the order of their clients, and the capacity.
+pub fn capacity(found: &CapacityResult) -> String {
+    capacity_within(found, usize::MAX)
+}
+
+/// [`capacity`] in at most so many columns, as far as that can be.
+pub fn capacity_within(found: &CapacityResult, width: usize) -> String {
+    let mut text = String::new();
+    table(&mut text, &probe_rows(found), width);
+    text.push('\n');
+    text.push_str(&remarks(found));
+    text
+}
+
+/// A row for each probe, the titles first.
+pub(super) fn probe_rows(found: &CapacityResult) -> Vec<Vec<String>> {
+    let titles = [
+        "clients",
+        "SLOs",
+        "requests",
+        "req/s",
+        "goodput/s",
+        "goodput",
+        "out tok/s",
+        "TTFT p50",
+        "TTFT p99",
+        "TPOT p90",
+        "TTLT p50",
+        "measurement",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    let mut probes: Vec<_> = found.plan.probes.iter().collect();
+    probes.sort_by_key(|probe| probe.clients);
+    for probe in probes {
+        let stats = found.results.get(&probe.clients).map(|it| it.stats());
+        let stats = stats.unwrap_or_default();
+        let rate = |value: Option<f64>| or_dash(value, |value| format!("{value:.1}"));
+        rows.push(vec![
+            probe.clients.to_string(),
+            in_words(probe.verdict).to_owned(),
+            probe.requests.to_string(),
+            rate(stats.requests_per_minute.map(|rate| rate / 60.0)),
+            rate(stats.goodput),
+            or_dash(stats.goodput_rate, percent),
+            or_dash(stats.output_tps, |rate| format!("{rate:.0}")),
+            cell(&stats.ttft, "p50"),
+            cell(&stats.ttft, "p99"),
+            cell(&stats.tpot, "p90"),
+            cell(&stats.ttlt, "p50"),
+            stats.measurement_verdict.unwrap_or_else(|| "—".to_owned()),
+        ]);
+    }
+    rows
+}
+
+fn in_words(verdict: ProbeVerdict) -> &'static str {
+    match verdict {
+        ProbeVerdict::Held => "hold",
+        ProbeVerdict::Broken => "broken",
+        ProbeVerdict::Saturated => "saturated",
+        ProbeVerdict::LikelyHeld => "hold?",
+        ProbeVerdict::LikelyBroken => "broken?",
+    }
+}
+
+/// The capacity, what it rests on and what ended the search, a line each.
+pub(super) fn remarks(found: &CapacityResult) -> String {
+    let slos: Vec<String> = found.plan.slos.iter().map(ToString::to_string).collect();
+    let slos = slos.join(", ");
+    let mut text = match (found.clients(), found.breaks_at()) {
+        (Some(held), Some(broken)) => format!(
+            "Capacity: {}. There {slos} holds; with {broken} it does not.\n",
+            of_clients(held)
+        ),
+        (Some(held), None) => format!(
+            "Capacity: {} or more. {slos} holds up to the most that was tried.\n",
+            of_clients(held)
+        ),
+        (None, Some(broken)) => format!(
+            "Capacity: below {}, the fewest that were tried: {slos} does not hold there.\n",
+            of_clients(broken)
+        ),
+        (None, None) => "Capacity: unknown; no probe came to its end.\n".to_owned(),
+    };
+    if let Some(goodput) = found.goodput() {
+        let interval = found.goodput_interval();
+        let interval = interval.map_or_else(String::new, |(low, high)| {
+            format!(" (95 % interval {low:.1} to {high:.1})")
+        });
+        text.push_str(&format!(
+            "Goodput there: {goodput:.1} requests/s{interval}.\n"
+        ));
+    }
+    if let Knee::At(clients) = found.knee() {
+        text.push_str(&format!(
+            "Knee at {}: beyond it latency (TTLT p50) grows by a larger factor than throughput.\n",
+            of_clients(clients)
+        ));
+    }
+    let probes = &found.plan.probes;
+    if probes.iter().any(|probe| !probe.verdict.is_resolved()) {
+        text.push_str(
+            "? The time of a probe was over before the interval of every figure was on one side of its \
+             limit: --probe-duration gives it more.\n",
+        );
+    }
+    let resumed = probes.iter().filter(|probe| probe.is_resumed).count();
+    if resumed > 0 {
+        text.push_str(&format!(
+            "Kept from an earlier search: {resumed} of {} probes.\n",
+            probes.len()
+        ));
+    }
+    let why = match &found.ended_by {
+        Some(TestEnd::Interrupted) => "it was interrupted".to_owned(),
+        Some(TestEnd::Cost) => "the limit of cost is reached".to_owned(),
+        Some(TestEnd::Unwritten(clients)) => {
+            format!(
+                "the files with {} could not be written",
+                of_clients(*clients)
+            )
+        }
+        Some(TestEnd::Failures(clients, by)) => {
+            format!(
+                "too many requests failed with {} ({by})",
+                of_clients(*clients)
+            )
+        }
+        None if !found.plan.is_complete => "it did not come to its end".to_owned(),
+        None => return text,
+    };
+    text.push_str(&format!("The search ended early: {why}.\n"));
+    text
+}
