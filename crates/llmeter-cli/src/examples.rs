@@ -59,6 +59,33 @@ Prompts begin at different places of the text, so that a server's cache of promp
 output is, is up to the model: the limit is no length. Servers have fields for that, such as vLLM's
 --extra ignore_eos=true. The second set of tables is by the tokens that were counted.";
 
+pub(crate) const DATA_EXAMPLES: &str = "\
+Examples:
+  llmeter data describe synthetic:prompt_tokens=512,prefix_tokens=256,prefix_count=8
+      Lengths, and how much of the prompts a cache of prefixes can serve.
+  llmeter data make synthetic:prompt_tokens=512,output_tokens=128 --requests 20 -o prompts.jsonl \\
+                    --overwrite
+      Payloads for --payload.
+
+docs/data.md has the forms of files and traces, and the keys of synthetic data.";
+
+pub(crate) const DATA_DESCRIBE_EXAMPLES: &str = "\
+Examples:
+  llmeter data describe prompts.jsonl --tokenizer tiktoken:o200k_base
+      The rows of a file, by the tokens of a tokenizer.
+  llmeter data describe synthetic:prompt_tokens=100,prompt_tokens_stdev=20 -n 500 --json
+      The first 500 requests, as JSON.
+
+A cache of prefixes is supposed to have no bound, and requests to come one after the other. Beginnings of texts are
+compared in steps of 64 bytes, those of a trace by the blocks that it names.";
+
+pub(crate) const DATA_MAKE_EXAMPLES: &str = "\
+Examples:
+  llmeter data make synthetic:prompt_tokens=512,output_tokens=128 --requests 20 -o made.jsonl
+      20 payloads of chat completions.
+  llmeter data make prompts.jsonl --endpoint anthropic-messages -o other.jsonl
+      A file's rows as payloads of another API.";
+
 pub(crate) const AB_EXAMPLES: &str = "\
 Examples:
   llmeter ab --a a.toml --b b.toml --requests 10 --clients 4 --max-requests 4000

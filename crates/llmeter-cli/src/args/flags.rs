@@ -282,6 +282,9 @@ impl Subset for OfLoadTest {
         !matches!(
             setting,
             Setting::Clients
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
                 | Setting::Rate
                 | Setting::Arrivals
                 | Setting::MaxInFlight
@@ -333,6 +336,14 @@ impl Subset for OfHeatmap {
                 | Setting::Audio
                 | Setting::Video
                 | Setting::Payload
+                | Setting::Data
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
                 | Setting::MaxTokens
                 | Setting::Rate
                 | Setting::Arrivals
@@ -360,7 +371,18 @@ impl Subset for OfPayload {
         matches!(
             group,
             SettingGroup::Endpoint | SettingGroup::CustomApi | SettingGroup::Payload
-        ) && setting != Setting::Tokenizer
+        ) && !matches!(
+            setting,
+            Setting::Tokenizer
+                | Setting::Data
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
+        )
     }
 }
 
@@ -375,6 +397,30 @@ impl Subset for OfProbe {
                 setting,
                 Setting::Tokenizer | Setting::Timeout | Setting::Stamps
             )
+    }
+}
+
+/// What data depends on: `data`, which names it apart.
+#[derive(Debug)]
+pub(crate) enum OfData {}
+
+impl Subset for OfData {
+    fn has(setting: Setting) -> bool {
+        matches!(
+            setting,
+            Setting::Endpoint
+                | Setting::System
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
+                | Setting::MaxTokens
+                | Setting::Extra
+                | Setting::Tokenizer
+                | Setting::Seed
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
-use super::{calibrate, failure, gate, measured, mlflow, repeat};
+use super::{calibrate, dry_run, failure, gate, measured, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -46,6 +46,9 @@ fn carry_out(
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
     let fail_if = settings.fail_if.clone().unwrap_or_default();
+    if arguments.dry_run {
+        return dry_run::dry_run(&settings::config(arguments, &given)?);
+    }
     let Some(config) = plan(arguments, &given)? else {
         return Ok(Exit::CouldNotRun);
     };
@@ -218,7 +221,13 @@ fn measure_machine(
         stamps: config.stamps,
         ..LoadShape::default()
     };
-    if let Some(tokens) = output_tokens(config.payloads.iter().map(|payload| &**payload)) {
+    let of_data = config
+        .data
+        .as_ref()
+        .map(|data| data.request(config.data_start));
+    let of_data = of_data.transpose()?.map(|request| request.payload);
+    let payloads = config.payloads.iter().map(|payload| &**payload);
+    if let Some(tokens) = output_tokens(payloads.chain(&of_data)) {
         shape.output_tokens = tokens;
     }
     calibrate::measure(&shape, interrupt, quiet)

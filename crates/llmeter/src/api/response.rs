@@ -286,8 +286,15 @@ response_fields! {
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
-        /// Which one of several payloads was sent: its line in `payload.jsonl`, counted from 0.
+        /// Which one of several payloads was sent: its line in `payload.jsonl`, or its index in the data,
+        /// counted from 0.
         pub payload_index: Option<u32>,
+        /// Tokens of the prompt by the data, in the run's tokenizer.
+        #[unit = "tokens"]
+        pub asked_input_tokens: Option<u64>,
+        /// Tokens that the response was to have, by the data.
+        #[unit = "tokens"]
+        pub asked_output_tokens: Option<u64>,
     }
 
     /// What only a request has whose time the clock decides: an open loop's.

@@ -153,11 +153,14 @@ impl LoadTest {
 
     /// What the run of a level is, but for its folder and limit of cost.
     fn config(&self, clients: usize) -> RunConfig {
-        RunConfig {
+        let mut config = RunConfig {
             clients,
             load: self.load(clients),
             ..self.base.clone()
-        }
+        };
+        let level = self.levels.iter().position(|level| *level == clients);
+        config.skip_data(level.unwrap_or_default());
+        config
     }
 
     /// Carries the test out, blocking the calling thread. What was measured is kept whatever ends it.

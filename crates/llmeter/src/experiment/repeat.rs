@@ -183,6 +183,7 @@ impl Repeat {
                 base.output = folder.cloned();
                 base.run_name = Some(name);
                 base.max_cost = max_cost;
+                base.skip_data((repeat - 1) * LEVELS);
                 let test = test.run_blocking()?;
                 return Ok((test.results, test.ended_by));
             }
@@ -196,6 +197,7 @@ impl Repeat {
             run.output = folder.cloned();
             run.run_name = Some(name);
             run.max_cost = max_cost;
+            run.skip_data(repeat - 1);
         })?;
         let clients = base.clients;
         let stats = result.stats();
@@ -213,6 +215,9 @@ impl Repeat {
         Ok((BTreeMap::from([(clients, result)]), ended_by))
     }
 }
+
+/// Levels of a load test whose data differs from that of its repeats.
+const LEVELS: usize = 64;
 
 impl RepeatResult {
     /// Loads repeats, with their responses: every folder `NNNNN-repeat` within `path`, each that of a run or

@@ -105,6 +105,29 @@ pub(super) fn of_stats(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Vec<S
             name(Setting::Until)
         ));
     }
+    if let Some(beyond) = stats
+        .input_tokens_beyond_asked
+        .filter(|beyond| *beyond != 0.0)
+    {
+        let more = if beyond > 0.0 { "more" } else { "fewer" };
+        notes.push(format!(
+            "the server counts {} input tokens {more} for a request than its prompt has by the tokenizer: a \
+             chat template adds some, and another tokenizer counts otherwise",
+            figure(beyond.abs())
+        ));
+    }
+    if let Some(rate) = stats.output_tokens_as_asked_rate.filter(|rate| *rate < 1.0) {
+        notes.push(format!(
+            "{:.1} % of the responses have exactly the output tokens that were asked for; the average is {} \
+             {} (`force_output_length` has servers go on)",
+            rate * 100.0,
+            figure(stats.output_tokens_beyond_asked.unwrap_or_default().abs()),
+            match stats.output_tokens_beyond_asked {
+                Some(beyond) if beyond > 0.0 => "above it",
+                _ => "below it",
+            }
+        ));
+    }
     if stats.warmup_failed_requests > 0 {
         let failed = figure(stats.warmup_failed_requests as f64);
         let all = figure(stats.warmup_requests.unwrap_or(0) as f64);

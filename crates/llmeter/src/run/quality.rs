@@ -177,6 +177,7 @@ pub(crate) struct RunConditions {
     pub(crate) backlog_bytes: u64,
     pub(crate) recorder_wait: f64,
     pub(crate) callback_wait: f64,
+    pub(crate) data_wait: f64,
     pub(crate) host: Option<HostShares>,
     /// Whether kernel stamps were there to be chosen, and were not.
     pub(crate) could_stamp: bool,
@@ -284,6 +285,7 @@ impl QualityMeter {
             recorder_backlog_bytes: conditions.backlog_bytes,
             recorder_wait: conditions.recorder_wait,
             callback_wait: conditions.callback_wait,
+            data_wait: conditions.data_wait,
             connections: conditions.connections,
             requests_on_new_connection: self.on_new_connection,
             stale_connections: self.stale_connections,
@@ -402,6 +404,11 @@ impl MeasurementQuality {
                 self.callback_wait,
                 "callbacks' before_invoke",
                 "make that hook faster or use more clients",
+            ),
+            (
+                self.data_wait,
+                "the data to be made",
+                "use more cores, shorter prompts or a faster tokenizer",
             ),
         ];
         for (waited, whom, remedy) in waits {

@@ -148,6 +148,7 @@ impl Recorder {
             tokenizer: config.tokenizer.clone(),
             watch: config.watch.clone(),
             keeps_responses: !config.low_memory,
+            forgets_prompts: config.data.is_some(),
             ignores_write_errors: config.ignore_write_errors,
             failures: FailureWatch::new(config),
             writer,
@@ -240,6 +241,9 @@ struct Collector {
     tokenizer: Arc<dyn Tokenizer>,
     watch: Option<Arc<dyn ResponseWatch>>,
     keeps_responses: bool,
+    /// Whether what is written is not kept in memory as well: of data every request has a prompt of its own,
+    /// and its index tells which.
+    forgets_prompts: bool,
     ignores_write_errors: bool,
     failures: FailureWatch,
     writer: Option<ResponsesWriter>,
@@ -330,6 +334,10 @@ impl Collector {
             self.stop_writing(reason);
         }
         if self.keeps_responses {
+            let mut response = response;
+            if self.forgets_prompts && self.writer.is_some() {
+                (response.input_payload, response.input_prompt) = (None, None);
+            }
             self.collected.responses.push(response);
         } else if let Some(failure) = response.error.as_ref().filter(|_| !is_cancelled) {
             self.collected.failures.record(failure);

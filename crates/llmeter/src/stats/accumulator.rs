@@ -98,6 +98,9 @@ pub(crate) struct Totals {
     /// Where the token counts come from.
     pub(super) input_sources: SourceCounts,
     pub(super) output_sources: SourceCounts,
+    /// Tokens of successful responses beyond what the data says.
+    pub(super) input_beyond: BeyondAsked,
+    pub(super) output_beyond: BeyondAsked,
     /// Vectors in successful responses.
     pub(super) vectors: u64,
     pub(super) stale_connection_wait: f64,
@@ -123,6 +126,32 @@ pub(crate) struct Totals {
     window: Option<f64>,
     /// How many requests the run had by its own account.
     total_requests: Option<u64>,
+}
+
+/// How far counts are from what was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BeyondAsked {
+    responses: u64,
+    exact: u64,
+    difference: i128,
+}
+
+impl BeyondAsked {
+    fn record(&mut self, count: Option<u64>, asked: Option<u64>) {
+        if let (Some(count), Some(asked)) = (count, asked) {
+            self.responses += 1;
+            self.exact += u64::from(count == asked);
+            self.difference += i128::from(count) - i128::from(asked);
+        }
+    }
+
+    pub(super) fn average(&self) -> Option<Value> {
+        (self.responses > 0).then(|| ratio(self.difference, self.responses).into())
+    }
+
+    pub(super) fn exact_rate(&self) -> Option<Value> {
+        (self.responses > 0).then(|| ratio(i128::from(self.exact), self.responses).into())
+    }
 }
 
 impl Totals {
@@ -168,6 +197,13 @@ impl Totals {
             return;
         }
         self.slow += u64::from(detail.read_rate > 0);
+        let is_reported = detail.num_tokens_input_source == Some(TokenSource::Reported);
+        let reported = response.num_tokens_input.filter(|_| is_reported);
+        self.input_beyond
+            .record(reported, detail.asked_input_tokens);
+        let output = response.num_tokens_output;
+        self.output_beyond
+            .record(output, detail.asked_output_tokens);
         add(&mut self.vectors, response.vectors());
         self.known_inputs += u64::from(response.num_tokens_input.is_some());
         self.known_outputs += u64::from(response.num_tokens_output.is_some());

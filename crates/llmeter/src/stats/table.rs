@@ -426,6 +426,34 @@ metrics! {
         source: Source::Other("SLOs"),
     }
 
+    /// Tokens of a prompt by the data, in the run's tokenizer.
+    asked_input_tokens: Distribution {
+        unit: "tokens", absent: "without data that tells",
+        source: Source::Count(|response| response.detail.asked_input_tokens),
+    }
+    /// Input tokens that the server reports beyond those that the data tells, on average: a chat template, or
+    /// another tokenizer. Below 0 if it reports fewer.
+    input_tokens_beyond_asked: Option<f64> {
+        key: "input_tokens_beyond_asked-average", unit: "tokens",
+        absent: "without data that tells, or without counts of the server",
+        source: Source::Totals(|totals| totals.input_beyond.average()),
+    }
+    /// Tokens that a response was to have.
+    asked_output_tokens: Distribution {
+        unit: "tokens", absent: "without data that tells",
+        source: Source::Count(|response| response.detail.asked_output_tokens),
+    }
+    /// Output tokens beyond those that were asked for, on average; below 0 if there were fewer.
+    output_tokens_beyond_asked: Option<f64> {
+        key: "output_tokens_beyond_asked-average", unit: "tokens", absent: "without data that tells",
+        source: Source::Totals(|totals| totals.output_beyond.average()),
+    }
+    /// Successful responses with exactly the output tokens that were asked for / those for which it is known.
+    output_tokens_as_asked_rate: Option<f64> {
+        absent: "without data that tells",
+        source: Source::Totals(|totals| totals.output_beyond.exact_rate()),
+    }
+
     /// Vectors of an embeddings API: one for each input.
     total_vectors: u64 {
         label: "vectors", unit: "vectors", absent: "without vectors",
@@ -622,6 +650,8 @@ metrics! {
     measurement_recorder_wait: Option<f64> { unit: "s", source: QUALITY }
     /// Time that clients waited for callbacks to prepare a request, summed over clients.
     measurement_callback_wait: Option<f64> { unit: "s", source: QUALITY }
+    /// Time that clients waited for requests of the data to be made, summed over clients.
+    measurement_data_wait: Option<f64> { unit: "s", absent: "when no client waited", source: QUALITY }
     /// Connections that were opened.
     measurement_connections: Option<u64> { unit: "connections", source: QUALITY }
     /// Requests that had to open a connection.

@@ -362,6 +362,7 @@ impl AbTest {
             run.max_cost = max_cost;
             // Payloads in another order each time, the same for all variants.
             run.seed = self.seed.wrapping_add(round as u64);
+            run.skip_data(round);
         })
     }
 }

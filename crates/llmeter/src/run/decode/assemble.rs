@@ -115,6 +115,8 @@ pub(super) fn assemble(
         annotations: std::mem::take(&mut builder.annotations),
         detail: ResponseDetail {
             payload_index: prepared.index,
+            asked_input_tokens: prepared.asked.prompt_tokens,
+            asked_output_tokens: prepared.asked.output_tokens,
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,
@@ -150,6 +152,8 @@ impl OwnMeasurement {
         seen.retries = own.retries.or(seen.retries);
         seen.detail = ResponseDetail {
             payload_index: seen.detail.payload_index,
+            asked_input_tokens: seen.detail.asked_input_tokens,
+            asked_output_tokens: seen.detail.asked_output_tokens,
             num_tokens_input_source: seen.detail.num_tokens_input_source.take(),
             num_tokens_output_source: seen.detail.num_tokens_output_source.take(),
             text_dropped: seen.detail.text_dropped,

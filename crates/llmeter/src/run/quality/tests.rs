@@ -32,6 +32,7 @@ fn quiet() -> RunConditions {
         backlog_bytes: 0,
         recorder_wait: 0.0,
         callback_wait: 0.0,
+        data_wait: 0.0,
         host: Some(host(0.0)),
         could_stamp: true,
         own_clock: None,
