@@ -135,7 +135,7 @@ def callback_parts(callbacks: Sequence[Any], extras: Extras) -> list[str | Pytho
 
 def hook_of(callback: Any, name: str) -> Callable[..., Any] | None:
     """A hook of a callback; `None` if it does nothing."""
-    hook = getattr(callback, name, None)
+    hook: Callable[..., Any] | None = getattr(callback, name, None)
     if hook is None or getattr(hook, "__func__", None) in _empty_hooks(name):
         return None
     return hook

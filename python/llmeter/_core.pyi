@@ -17,6 +17,32 @@ from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
+__all__ = [
+    "Reply",
+    "RunData",
+    "RunHandle",
+    "Simulator",
+    "arrow_stream",
+    "check",
+    "cli",
+    "compare",
+    "count",
+    "figure",
+    "finish",
+    "heatmap_bins",
+    "invoke",
+    "knee",
+    "load_result",
+    "report",
+    "result_from_lines",
+    "setting_names",
+    "simulate",
+    "start",
+    "stats",
+    "summary_text",
+    "version",
+]
+
 _Hook: TypeAlias = Callable[[str], Awaitable[str]]
 
 def version() -> str:
@@ -66,7 +92,7 @@ def knee(results: Sequence[RunData]) -> int | None:
     """The number of clients from which latency grows faster than throughput, if there is one."""
 
 def compare(base: RunData, new: Sequence[RunData], names: Sequence[str]) -> str:
-    """Compares runs: a JSON object with ``comparison``, ``text`` and ``markdown``."""
+    """Compares runs: an object with ``comparison``, ``text``, ``markdown``, ``conclusion``, ``tables``."""
 
 def check(result: RunData, condition: str) -> str | None:
     """Why a result does not meet a condition like ``ttft-p99 < 500ms``; ``None`` if it does."""
@@ -77,14 +103,15 @@ def summary_text(result: RunData) -> str:
 def report(folders: Sequence[str], format: str, path: str | None) -> str:
     """Makes a report of run folders; gives its text, or the paths of the files written, one a line."""
 
-def export_table(results: Sequence[RunData], names: Sequence[str]) -> bytes:
-    """The requests of results as a Parquet file."""
+def arrow_stream(results: Sequence[RunData], names: Sequence[str]) -> object:
+    """The requests of results as a capsule ``arrow_array_stream``: a row each, the run's name first."""
 
 _Part: TypeAlias = tuple[str, str | object, str, Sequence[str | object], str | object | None]
 """What a run is made of: settings, endpoint, payloads, callbacks, tokenizer.
 
 ``settings`` has the settings of a run by name; ``folder``, the run's own folder; and ``experiment``, what
-an experiment has beside them. An endpoint that is no text is a Python one, with ``identity``, ``saved``
+an experiment has beside them: of a run ``each_once``, and ``take``, the folder of the experiment that it
+begins. An endpoint that is no text is a Python one, with ``identity``, ``saved``
 and ``invoke``; a callback that is no text has ``name``, ``saved``, ``before_invoke`` and
 ``after_invoke``; a tokenizer that is no text has ``count`` and ``saved``.
 """

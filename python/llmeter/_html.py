@@ -8,18 +8,21 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import Comparison
     from .experiments import LoadTestResult
     from .results import Result
 
 # Colours are the notebook's own: they follow its theme.
 _STYLE = (
     "<style>.llmeter{border-collapse:collapse;font-size:13px}"
-    ".llmeter th,.llmeter td{padding:3px 10px;text-align:right;"
+    ".llmeter th,.llmeter td{padding:3px 10px;text-align:right;white-space:nowrap;"
     "border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}"
     ".llmeter th:first-child,.llmeter td:first-child{text-align:left}"
     ".llmeter caption{text-align:left;font-weight:600;padding:4px 0}"
     ".llmeter svg{vertical-align:middle;color:inherit}"
-    ".llmeter .note{opacity:.75;font-weight:400}</style>"
+    ".llmeter .note,.llmeter.note{opacity:.75;font-weight:400}"
+    ".llmeter .worse td:last-child{color:#dc2626;font-weight:600}"
+    ".llmeter .better td:last-child{color:#16a34a;font-weight:600}</style>"
 )
 _LATENCIES = (
     ("TTFT", "time_to_first_token"),
@@ -58,8 +61,12 @@ def load_test_table(test: LoadTestResult) -> str:
         ("output tokens/s", "output_tps"),
         ("failed", "failed_requests"),
     )
-    latencies = (("TTFT p50", "time_to_first_token-p50"), ("TTFT p90", "time_to_first_token-p90"))
-    latencies += (("TTLT p50", "time_to_last_token-p50"), ("TTLT p90", "time_to_last_token-p90"))
+    latencies = (
+        ("TTFT p50", "time_to_first_token-p50"),
+        ("TTFT p90", "time_to_first_token-p90"),
+        ("TTLT p50", "time_to_last_token-p50"),
+        ("TTLT p90", "time_to_last_token-p90"),
+    )
     rows: list[str] = []
     for clients, result in sorted(test.results.items()):
         stats = result.stats
@@ -70,6 +77,29 @@ def load_test_table(test: LoadTestResult) -> str:
     head = _row(["clients", *(name for name, _ in (*keys, *latencies)), "TTLT"], tag="th")
     title = escape(str(test.test_name or "load test"))
     return f'{_STYLE}<table class="llmeter"><caption>{title}</caption>{head}{"".join(rows)}</table>'
+
+
+def comparison_tables(comparison: Comparison) -> str:
+    """A comparison: a table for each run that is compared with the base."""
+    tables: list[str] = []
+    for (title, (head, *rows)), pair in zip(comparison.tables, comparison.pairs, strict=True):
+        unlike = "".join(
+            f'<div class="note">not measured alike: {escape(str(one))}</div>' for one in pair["unlike"]
+        )
+        shown = "".join(_verdict_row(cells) for cells in rows)
+        tables.append(
+            f'<table class="llmeter"><caption>{escape(title)}{unlike}</caption>'
+            f"{_row(head, tag='th')}{shown}</table>"
+        )
+    # What the mark at some figures stands for.
+    legend = [line for line in comparison.text.splitlines() if line.startswith("* ")]
+    notes = "<br>".join(escape(line) for line in [*legend, comparison.conclusion])
+    return f'{_STYLE}{"".join(tables)}<div class="llmeter note">{notes}</div>'
+
+
+def _verdict_row(cells: Sequence[str]) -> str:
+    kind = {"worse": "worse", "better": "better"}.get(cells[-1], "")
+    return f'<tr class="{kind}">{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
 def text_block(text: str) -> str:

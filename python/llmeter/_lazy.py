@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .endpoints._response import InvocationResponse
+from .endpoints._response import InvocationResponse, Sourced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._core import RunData
 
-_SOURCE = "_llmeter_source"
+_NOTHING = object()
+
+
+class _Source:
+    """The responses of a result, and further attributes of some by their ids."""
+
+    def __init__(self, data: RunData, extras: dict[str, dict[str, Any]]):
+        self.data = data
+        self.extras = extras
 
 
 class _LazyResponse(InvocationResponse):
@@ -19,6 +27,8 @@ class _LazyResponse(InvocationResponse):
 
     It is one in all that it does: only its attributes are read from the core late.
     """
+
+    __slots__ = ()
 
     def __getattribute__(self, name: str) -> Any:
         _read(self)
@@ -37,16 +47,25 @@ class _LazyResponse(InvocationResponse):
         return self.__reduce_ex__(protocol)
 
 
+def _source_of(response: InvocationResponse) -> Any:
+    try:
+        return object.__getattribute__(response, "_llmeter_source")
+    except AttributeError:
+        return _NOTHING
+
+
 def _read(response: InvocationResponse) -> None:
     """Fills a response, which is no lazy one any more."""
-    values = object.__getattribute__(response, "__dict__")
-    if _SOURCE in values:
-        data, index, extras = values[_SOURCE]
+    source = _source_of(response)
+    if source is not _NOTHING:
+        index = object.__getattribute__(response, "_llmeter_index")
         # Only then, so that a line that cannot be read is tried again.
-        read = InvocationResponse.from_json(data.line(index))
-        del values[_SOURCE]
+        read = InvocationResponse.from_json(source.data.line(index))
+        values = object.__getattribute__(response, "__dict__")
         values.update(vars(read))
-        values.update(extras.get(read.id or "", {}))
+        values.update(source.extras.get(read.id or "", {}))
+        for name in Sourced.__slots__:
+            object.__delattr__(response, name)
     object.__setattr__(response, "__class__", InvocationResponse)
 
 
@@ -57,11 +76,16 @@ def responses_of(
 
     `extras` are further attributes of responses by their ids.
     """
-    extras = extras or {}
+    source = _Source(data, extras or {})
+    make: Any = object.__new__
+    # There is one for each request of a run: slots, set past `__setattr__`, take little time and memory.
+    set_source: Any = Sourced.__dict__["_llmeter_source"].__set__
+    set_index: Any = Sourced.__dict__["_llmeter_index"].__set__
     responses: list[InvocationResponse] = []
     for index in range(len(data)):
-        response = object.__new__(_LazyResponse)
-        object.__getattribute__(response, "__dict__")[_SOURCE] = (data, index, extras)
+        response = make(_LazyResponse)
+        set_source(response, source)
+        set_index(response, index)
         responses.append(response)
     return responses
 
@@ -70,8 +94,11 @@ def is_unread(response: InvocationResponse, data: RunData, index: int) -> bool:
     """Whether a response is still the core's own, so that nobody can have changed it."""
     if type(response) is not _LazyResponse:
         return False
-    source = object.__getattribute__(response, "__dict__").get(_SOURCE)
-    return source is not None and source[0] is data and source[1] == index
+    source = _source_of(response)
+    if source is _NOTHING or source.data is not data:
+        return False
+    found: int = object.__getattribute__(response, "_llmeter_index")
+    return found == index
 
 
 def are_unread(responses: Sequence[InvocationResponse], data: RunData) -> bool:

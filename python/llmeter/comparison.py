@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .results import Result
@@ -25,12 +25,18 @@ class Comparison:
         is_worse: whether a headline figure of any run is worse.
         text: the comparison as the command line prints it.
         markdown: the same for a pull request.
+        conclusion: which figures are worse and which are better, in words.
+        tables: a title and rows for each pair; the first row names the columns.
     """
 
     pairs: list[dict[str, Any]]
     is_worse: bool
     text: str
     markdown: str
+    conclusion: str = ""
+    tables: list[tuple[str, list[list[str]]]] = field(
+        default_factory=list[tuple[str, list[list[str]]]]
+    )
 
     def __str__(self) -> str:
         return self.text
@@ -39,9 +45,9 @@ class Comparison:
         return f"Comparison(is_worse={self.is_worse}, pairs={len(self.pairs)})"
 
     def _repr_html_(self) -> str:
-        from ._html import text_block
+        from ._html import comparison_tables
 
-        return text_block(self.text)
+        return comparison_tables(self)
 
     def _repr_markdown_(self) -> str:
         return self.markdown
@@ -69,6 +75,8 @@ def compare(base: Result | AnyPath, *new: Result | AnyPath) -> Comparison:
         is_worse=found["is_worse"],
         text=found["text"],
         markdown=found["markdown"],
+        conclusion=found["conclusion"],
+        tables=found["tables"],
     )
 
 

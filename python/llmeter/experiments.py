@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ._table import RequestTable
 from ._work import carry_out
 from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
@@ -19,12 +20,14 @@ from .runner import Runner
 from .utils import ensure_path
 
 if TYPE_CHECKING:
+    from ._core import RunData
     from .utils import AnyPath
 
 __all__ = ["AbTest", "AbTestResult", "LatencyHeatmap", "LoadTest", "LoadTestResult"]
 
 logger = logging.getLogger(__name__)
 
+_MAX_TICKS = 10
 _COLORWAYS = ("Bluered", "Turbo", "Sunsetdark_r", "Blackbody", "Viridis", "Plasma")
 
 
@@ -32,8 +35,13 @@ def _default_name() -> str:
     return f"{datetime.now():%Y%m%d-%H%M}"
 
 
+def _level_name(clients: int) -> str:
+    """The folder of a level."""
+    return f"{clients:05d}-clients"
+
+
 @dataclass
-class LoadTestResult:
+class LoadTestResult(RequestTable):
     """The outcome of a load test: a result for each number of clients.
 
     Attributes:
@@ -59,6 +67,13 @@ class LoadTestResult:
         for at, figure in enumerate(figures.values()):
             name = _COLORWAYS[at % len(_COLORWAYS)]
             figure.update_layout(colorway=getattr(color_sequences, name))
+        levels = sorted(self.results)
+        if len(levels) <= _MAX_TICKS:
+            # Where something was measured, instead of Plotly's own, which lie over each other.
+            for figure in figures.values():
+                figure.update_xaxes(tickvals=levels, ticktext=[f"{level:,}" for level in levels])
+        if (error_rate := figures.get("error_rate")) is not None:
+            error_rate.update_yaxes(rangemode="tozero")
         folder = ensure_path(self.output_path)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,12 +84,17 @@ class LoadTestResult:
                 figure.show()
         return figures
 
+    def _runs(self) -> dict[str, RunData]:
+        return {
+            _level_name(clients): result._core_data()  # pyright: ignore[reportPrivateUsage]
+            for clients, result in self.results.items()
+        }
+
     def knee(self) -> int | None:
         """The number of clients beyond which latency grows faster than throughput, if there is one."""
         from . import _core
 
-        results = self.results.values()
-        return _core.knee([result._core_data() for result in results])  # pyright: ignore[reportPrivateUsage]
+        return _core.knee(list(self._runs().values()))
 
     def report(self, path: AnyPath | None = None, format: str = "html") -> str:
         """Makes a report with charts of the test, which must have a folder; see `Result.report`."""
@@ -159,6 +179,8 @@ class LoadTest:
         test_name: by default the local time.
         callbacks: what is called before and after runs and requests.
         settings: any other setting of the runs, as for `Runner`.
+        overwrite: whether the test replaces what an earlier one left in its folder, all levels of it;
+            otherwise it raises `FileExistsError`. Other files are never touched.
     """
 
     endpoint: Any
@@ -174,6 +196,7 @@ class LoadTest:
     test_name: str | None = None
     callbacks: list[Any] | None = None
     settings: dict[str, Any] | None = None
+    overwrite: bool = True
 
     def __post_init__(self) -> None:
         self._test_name = self.test_name or _default_name()
@@ -189,6 +212,11 @@ class LoadTest:
         Args:
             output_path: the folder in which the test's own is made, by default the test's
                 `output_path`. Each level has a folder in that, like `00008-clients`.
+
+        Raises:
+            ValueError: if a setting cannot be used.
+            FileExistsError: if the test's folder is in use, or holds a run or a test and `overwrite` is
+                false.
         """
         folder = ensure_path(output_path or self.output_path)
         if folder is not None:
@@ -198,8 +226,10 @@ class LoadTest:
             tokenizer=self.tokenizer,
             output_path=folder,
             settings=self.settings,
+            overwrite=self.overwrite,
         )
         self._results: list[Result] = []
+        runner._begins = folder  # pyright: ignore[reportPrivateUsage]
         for clients in self.sequence_of_clients:
             amount: dict[str, Any] = {"run_duration": self.run_duration}
             if self.run_duration is None:
@@ -207,12 +237,13 @@ class LoadTest:
             result = await runner.run(
                 payload=self.payload,
                 clients=clients,
-                run_name=f"{clients:05d}-clients",
+                run_name=_level_name(clients),
                 callbacks=self.callbacks,
                 low_memory=self.low_memory,
                 progress_bar_stats=self.progress_bar_stats,
                 **amount,
             )
+            runner._begins = None  # pyright: ignore[reportPrivateUsage]
             self._results.append(result)
             if result.stats.get("interrupted") is True:
                 break

@@ -6,7 +6,7 @@ import html
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 __all__ = ["DEFAULT_DISPLAY_STATS", "DEFAULT_GROUPS", "LiveStatsDisplay"]
 
@@ -154,13 +154,21 @@ def _group_stats(
     return OrderedDict((group, figures) for group, figures in grouped.items() if figures)
 
 
+def place() -> Literal["notebook", "terminal"] | None:
+    """Where a display is seen, if it is."""
+    if _in_notebook():
+        return "notebook"
+    return "terminal" if sys.stderr.isatty() else None
+
+
 def _in_notebook() -> bool:
     # Who has not imported IPython is in none.
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
 
-    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+    # That of Google Colab is derived from it.
+    return any(cls.__name__ == "ZMQInteractiveShell" for cls in type(get_ipython()).__mro__)
 
 
 _HEAD_STYLE = (

@@ -8,7 +8,7 @@ import json
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -232,7 +232,7 @@ class CreatePromptCollection:
                 tokens.extend(self._tokenizer.encode(line))
                 if len(tokens) >= sample_size:
                     break
-        return self._tokenizer.decode(tokens[:sample_size])
+        return str(self._tokenizer.decode(tokens[:sample_size]))
 
 
 def load_prompts(
@@ -277,6 +277,7 @@ def _of_prompt(
     create: Callable[..., dict[str, Any]],
 ) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
     """Hands a prompt to a payload builder, whatever it calls its first parameter."""
+    parameters: Mapping[str, inspect.Parameter]
     try:
         parameters = inspect.signature(create).parameters
     except (TypeError, ValueError):

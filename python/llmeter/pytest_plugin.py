@@ -50,7 +50,8 @@ class LLMeter:
         """Carries out a run, as `Runner(endpoint).run(…)` does, and waits for it."""
         from .runner import Runner
 
-        return _wait(lambda: Runner(endpoint).run(**settings))
+        result: Result = _wait(lambda: Runner(endpoint).run(**settings))
+        return result
 
     def simulate(self, **arguments: Any) -> SimulatedServer:
         """A simulated server that is there until the test ends; see `llmeter.simulate`."""

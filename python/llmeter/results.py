@@ -11,15 +11,12 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from . import _lazy
+from ._table import RequestTable
 from .endpoints._response import InvocationResponse
 from .serialization import json_default, restore_dataclass_types
 from .utils import AnyPath, ensure_path
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
-
     from ._core import RunData
 
 __all__ = ["Result"]
@@ -28,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(repr=False)
-class Result:
+class Result(RequestTable):
     """The outcome of a run: its responses, what it was, and its statistics.
 
     Attributes:
@@ -243,28 +240,8 @@ class Result:
         """The fields as JSON, without responses. Keyword arguments are those of `json.dumps`."""
         return json.dumps(self.to_dict(), default=default, **kwargs)
 
-    def to_arrow(self) -> pyarrow.Table:  # pyright: ignore[reportUnknownParameterType]
-        """The requests as an Arrow table: a row each, a column for each field. Needs pyarrow."""
-        import io
-
-        import pyarrow.parquet
-
-        from . import _core
-
-        table = _core.export_table([self._core_data()], [self.run_name or "run"])
-        return pyarrow.parquet.read_table(io.BytesIO(table))
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """The requests as a pandas data frame, as `to_arrow` has them."""
-        return self.to_arrow().to_pandas()
-
-    def to_polars(self) -> polars.DataFrame:
-        """The requests as a Polars data frame, as `to_arrow` has them."""
-        import polars
-
-        frame = polars.from_arrow(self.to_arrow())
-        assert isinstance(frame, polars.DataFrame)
-        return frame
+    def _runs(self) -> dict[str, RunData]:
+        return {self.run_name or "run": self._core_data()}
 
     def summary(self) -> str:
         """The summary that the command line prints."""

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import InitVar, dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _bridge
 from ._work import GracefulShutdown as _GracefulShutdown  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -192,6 +192,7 @@ class _Run(_RunConfig):
         self._extras: _bridge.Extras = {}
         self._name_is_free = False
         self._sends_each_once = False
+        self._begins: Path | None = None
         self._partial: Result | None = None
         if self.low_memory:
             _require(
@@ -205,7 +206,7 @@ class _Run(_RunConfig):
         if isinstance(self.payload, dict):
             self.payload = [self.payload]
         elif not isinstance(self.payload, list):
-            self.payload = list(load_payloads(self.payload))  # pyright: ignore[reportArgumentType]
+            self.payload = list(load_payloads(cast("AnyPath", self.payload)))
         if self.run_duration is not None and self.n_requests:
             raise ValueError(
                 "Cannot set both n_requests and run_duration. "
@@ -232,8 +233,13 @@ class _Run(_RunConfig):
         if self.run_description is not None:
             settings["description"] = self.run_description
         settings.update(self.settings or {})
+        experiment: dict[str, Any] = {}
         if self._sends_each_once:
-            settings["experiment"] = {"each_once": True}
+            experiment["each_once"] = True
+        if self._begins is not None:
+            experiment["take"] = str(self._begins)
+        if experiment:
+            settings["experiment"] = experiment
         folder = ensure_path(self.output_path)
         if folder is not None and self._name_is_free:
             # The core takes another name where there is a run of this minute already.
@@ -267,6 +273,7 @@ class _Run(_RunConfig):
             data, _ = await carry_out(
                 "run", [self._part(loop)], display.update, self._keep_partial
             )
+            display.conclude(data[0])
         finally:
             display.close()
         return await self._concluded(data[0])
@@ -355,6 +362,8 @@ class Runner(_RunConfig):
     ) -> None:
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
         self._sends_each_once = False
+        # The folder of an experiment whose first run comes next.
+        self._begins: Path | None = None
         self.last_result: Result | None = None
         """The result of the last run, also of one whose task was cancelled."""
 
@@ -379,6 +388,7 @@ class Runner(_RunConfig):
         run = _Run(**params)
         is_named = given.get("run_name") is not None
         run._sends_each_once = self._sends_each_once  # pyright: ignore[reportPrivateUsage]
+        run._begins = self._begins  # pyright: ignore[reportPrivateUsage]
         run._name_is_free = not is_named and given.get("output_path") is None  # pyright: ignore[reportPrivateUsage]
         return run
 

@@ -213,7 +213,8 @@ class Serializable:
     @classmethod
     def load_from_file(cls, path: AnyPath) -> Self:
         """Reads an object of the class that the file names."""
-        return load_object(json.loads(ensure_path(path).read_text(encoding="utf-8")))
+        loaded: Self = load_object(json.loads(ensure_path(path).read_text(encoding="utf-8")))
+        return loaded
 
 
 def allow_module(name: str) -> None:
@@ -317,7 +318,7 @@ def _is_path(value: Any) -> bool:
 def _posix(path: Any) -> str:
     if hasattr(path, "as_posix"):
         return str(path.as_posix())
-    return os.fspath(path).replace(os.sep, "/")
+    return str(os.fspath(path)).replace(os.sep, "/")
 
 
 def _serialize_value(val: Any) -> Any:

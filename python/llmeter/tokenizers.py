@@ -31,7 +31,7 @@ class Tokenizer(Serializable, ABC):
         raise NotImplementedError
 
     @classmethod
-    def __subclasshook__(cls, C: type) -> bool:
+    def __subclasshook__(cls, C: type) -> Any:
         if cls is Tokenizer and all(
             any(method in base.__dict__ for base in C.__mro__) for method in ("encode", "decode")
         ):

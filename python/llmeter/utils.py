@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, overload
+from typing import Any, NoReturn, TypeAlias, cast, overload
 
 __all__ = [
     "AnyPath",
@@ -57,15 +57,16 @@ def ensure_path(path: AnyPath | None) -> Path | None:
     Raises:
         ImportError: if the path is a URL and universal-pathlib is missing.
     """
-    if path is None or hasattr(path, "fs"):
-        return path  # pyright: ignore[reportReturnType]
+    given: Any = path
+    if given is None or hasattr(given, "fs"):
+        return cast("Path | None", given)
     try:
         from upath import UPath
     except ImportError as error:
-        if "://" in os.fspath(path):
-            raise ImportError(f"{os.fspath(path)!r} is a URL: pip install universal-pathlib") from error
-        return Path(path)
-    return UPath(path)  # pyright: ignore[reportReturnType]
+        if "://" in os.fspath(given):
+            raise ImportError(f"{os.fspath(given)!r} is a URL: pip install universal-pathlib") from error
+        return Path(given)
+    return cast("Path", UPath(given))
 
 
 def summary_stats_from_list(

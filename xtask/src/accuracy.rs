@@ -5,12 +5,13 @@
 //! id.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use llmeter::RunResult;
 use llmeter::api::ApiMode;
+use llmeter::load::Rate;
 use llmeter_sim::comparison::{Comparison, ErrorSummary};
 use llmeter_sim::read_truth;
 
@@ -25,12 +26,24 @@ pub(crate) struct AccuracyArguments {
     /// Streams at a time
     #[arg(long, value_delimiter = ',', default_value = "1,64,256,1024,4096")]
     levels: Vec<usize>,
+    /// Arrival rates to measure in the place of numbers of streams, like 2000/s
+    #[arg(long, value_delimiter = ',')]
+    rate: Vec<Rate>,
+    /// Tokens of a response
+    #[arg(long, default_value_t = 64)]
+    output_tokens: usize,
+    /// Time between tokens [default: 10ms, or 100ms from 4,096 streams on]
+    #[arg(long)]
+    itl: Option<String>,
     /// APIs to speak, of those that stream; all for every one of them
     #[arg(long, value_delimiter = ',', default_value = "openai-chat-stream")]
     endpoint: Vec<String>,
     /// Who takes the receive stamps
     #[arg(long, default_value = "kernel")]
     stamps: String,
+    /// Busy loops that share the meter's core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    hog: usize,
     /// Over TLS, with a certificate that the simulator makes
     #[arg(long)]
     tls: bool,
@@ -40,12 +53,21 @@ pub(crate) struct AccuracyArguments {
     /// How long each level sends
     #[arg(long, default_value = "8s")]
     duration: String,
-    /// Responses that each client of each level gets before the measurement
+    /// Responses that each client of each level gets before the measurement, or seconds at a rate
     #[arg(long, default_value_t = 1)]
     warmup: usize,
     /// Another build of llmeter that each level is measured with in turn, asked by the same simulator
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+}
+
+/// A load that is measured.
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    /// So many clients.
+    Streams(usize),
+    /// Requests by the clock.
+    Rate(Rate),
 }
 
 /// Files of a level, in its folder.
@@ -54,6 +76,32 @@ const CA_FILE: &str = "simulator.pem";
 
 /// From this many streams on, tokens come every 100 ms: more would be beyond one core of any client.
 const SLOW_FROM: usize = 4096;
+
+/// Busy loops, until they are dropped.
+struct Hogs(Vec<Child>);
+
+impl Hogs {
+    fn start(count: usize, core: usize) -> Result<Self> {
+        let mut hogs = Self(Vec::new());
+        for _ in 0..count {
+            let mut busy = Command::new("sh");
+            hogs.0.push(processes::spawn_on(
+                core,
+                busy.args(["-c", "while :; do :; done"]),
+            )?);
+        }
+        Ok(hogs)
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        for hog in &mut self.0 {
+            let _ = hog.kill();
+            let _ = hog.wait();
+        }
+    }
+}
 
 /// The flags that say how to ask the simulator, whose own address ends in `/v1`, by an API.
 fn endpoint_flags(api: ApiMode, simulator: &str) -> Vec<String> {
@@ -92,19 +140,24 @@ pub(crate) fn accuracy(arguments: &AccuracyArguments) -> Result<()> {
     let llmeter = processes::build_llmeter(profile)?;
     let dialer = processes::build_xtask(profile)?;
     let cores = processes::server_and_client_cores()?;
-    let levels = if arguments.smoke {
-        &[1, 64][..]
-    } else {
-        &arguments.levels
+    let rates = arguments.rate.iter().copied().map(Level::Rate);
+    let streams = match arguments.smoke {
+        true => &[1, 64][..],
+        false => &arguments.levels,
+    };
+    let streams = streams.iter().copied().map(Level::Streams);
+    let levels: Vec<Level> = match arguments.rate.is_empty() {
+        true => streams.collect(),
+        false => rates.collect(),
     };
     println!("{}", connections(arguments, (&llmeter, &dialer), cores)?);
     for api in endpoints(arguments)? {
         println!("{} by {}\n{}", api.name, protocol(arguments), heading());
-        for streams in levels {
-            let line = level(arguments, (&llmeter, &llmeter), cores, api, *streams)?;
+        for one in &levels {
+            let line = level(arguments, (&llmeter, &llmeter), cores, api, *one)?;
             println!("{line}");
             if let Some(other) = &arguments.against {
-                let line = level(arguments, (&llmeter, other), cores, api, *streams)?;
+                let line = level(arguments, (&llmeter, other), cores, api, *one)?;
                 println!("{line}  other build");
             }
         }
@@ -199,7 +252,7 @@ fn milliseconds(seconds: f64) -> String {
 fn heading() -> String {
     format!(
         "{:>7}  {:>8}  {:>9} {:>9}  {:>9} {:>9}  {:>9} {:>9}  {:>12}  {:>9}  {:>7}  {:>9}",
-        "streams",
+        "load",
         "requests",
         "TTFT p50",
         "TTFT p99",
@@ -220,7 +273,7 @@ fn level(
     (simulator, meter): (&Path, &Path),
     (server_core, meter_core): (usize, usize),
     api: ApiMode,
-    streams: usize,
+    level: Level,
 ) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let duration = if arguments.smoke {
@@ -228,14 +281,29 @@ fn level(
     } else {
         &arguments.duration
     };
-    let itl = if streams >= SLOW_FROM {
-        "100ms"
-    } else {
-        "10ms"
+    let itl = match (&arguments.itl, level) {
+        (Some(itl), _) => itl,
+        (None, Level::Streams(SLOW_FROM..)) => "100ms",
+        _ => "10ms",
     };
-    let pace = ["--ttft=50ms", &format!("--itl={itl}"), "--output-tokens=64"].map(str::to_owned);
+    let tokens = arguments.output_tokens;
+    let (itl, length) = (format!("--itl={itl}"), format!("--output-tokens={tokens}"));
+    let pace = ["--ttft=50ms".to_owned(), itl, length];
+    let (name, load, warmup) = match level {
+        Level::Streams(streams) => (
+            streams.to_string(),
+            format!("--clients={streams}"),
+            streams * arguments.warmup,
+        ),
+        Level::Rate(rate) => (
+            rate.to_string(),
+            format!("--rate={rate}"),
+            (rate.per_second() * arguments.warmup as f64) as usize,
+        ),
+    };
     let server = (simulator, server_core);
     let (simulator, flags) = start_simulator(arguments, server, folder.path(), &pace)?;
+    let _hogs = Hogs::start(arguments.hog, meter_core)?;
     let usage = processes::run_on(
         meter_core,
         Command::new(meter)
@@ -246,8 +314,8 @@ fn level(
             // For the APIs whose requests are signed; the simulator does not look.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "made-up")
-            .args(["--clients", &streams.to_string(), "--duration", duration])
-            .args(["--warmup", &(streams * arguments.warmup).to_string()])
+            .args([&load, "--duration", duration])
+            .args(["--warmup", &warmup.to_string()])
             .args(["--run-name", "level", "--output"])
             .arg(folder.path()),
     )?;
@@ -259,7 +327,7 @@ fn level(
     let failed = failed.count();
     if failed > 0 || comparison.unmatched > 0 || comparison.ttft.is_empty() {
         bail!(
-            "{streams} streams: {failed} failed, {} unknown to the simulator, {} compared",
+            "{name}: {failed} failed, {} unknown to the simulator, {} compared",
             comparison.unmatched,
             comparison.ttft.len()
         );
@@ -267,8 +335,8 @@ fn level(
     let summaries = [&comparison.ttft, &comparison.ttlt, &comparison.itl]
         .map(|errors| ErrorSummary::new(errors).unwrap_or_default());
     let stats = result.stats();
-    let tokens = (result.responses.len() + streams * arguments.warmup) as f64 * 64.0;
-    let mut line = format!("{streams:>7}  {:>8}", comparison.ttft.len());
+    let tokens = (result.responses.len() + warmup) as f64 * tokens as f64;
+    let mut line = format!("{name:>7}  {:>8}", comparison.ttft.len());
     for errors in summaries {
         line += &format!(
             "  {:>9} {:>9}",
@@ -276,8 +344,22 @@ fn level(
             milliseconds(errors.p99)
         );
     }
+    let mut more = String::new();
+    if let (Some(offered), Some(achieved)) = (stats.offered_rate, stats.achieved_rate) {
+        let late = [stats.send_lateness.p50, stats.send_lateness.p99];
+        let [p50, p99] = late.map(|late| milliseconds(late.unwrap_or(f64::NAN)));
+        let share = (achieved / offered - 1.0) * 100.0;
+        let peak = stats.peak_in_flight.unwrap_or(0);
+        more = format!(
+            "\n         sent {p50} late, p99 {p99}; {achieved:.2} of {offered:.2} requests/s ({share:+.3} %); \
+             {peak} in flight at most"
+        );
+    }
+    for reason in &stats.measurement_reasons {
+        more += &format!("\n         {reason}");
+    }
     Ok(format!(
-        "{line}  {:>12}  {:>9.0}  {:>7}  {:>6.1} MB",
+        "{line}  {:>12}  {:>9.0}  {:>7}  {:>6.1} MB{more}",
         stats.measurement_verdict.as_deref().unwrap_or("—"),
         stats.output_tps.unwrap_or(0.0),
         milliseconds(usage.cpu.as_secs_f64() * 1000.0 / tokens),

@@ -35,6 +35,9 @@ pub(crate) struct FuzzArguments {
     /// Only name the targets
     #[arg(long)]
     list: bool,
+    /// Only build the targets
+    #[arg(long, conflicts_with = "list")]
+    build: bool,
 }
 
 pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
@@ -61,6 +64,9 @@ pub(crate) fn fuzz(arguments: &FuzzArguments) -> Result<()> {
     };
     let needed: BTreeSet<String> = chosen.iter().map(|target| program(target)).collect();
     let programs = build(&folder, &needed)?;
+    if arguments.build {
+        return Ok(());
+    }
     let mut failed = Vec::new();
     for target in chosen {
         let program = programs.join(program(target));

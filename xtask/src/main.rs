@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | capacity | throughput | memory | loading | merging | screenshots | python | wheel`.
+//! false-positives | capacity | throughput | memory | loading | merging | screenshots | python | wheel |
+//! python-peer`.
 
 mod accuracy;
 mod bare_client;
@@ -16,6 +17,7 @@ mod memory;
 mod merging;
 mod processes;
 mod python_package;
+mod python_peer;
 mod screenshots;
 mod source;
 mod test;
@@ -68,6 +70,8 @@ enum Command {
     Python,
     /// Make the Python package's wheel, check it, and try it in a fresh environment
     Wheel(python_package::WheelArguments),
+    /// Measure the Python package beside the Python llmeter 0.2.0 and the command line
+    PythonPeer(python_peer::PythonPeerArguments),
     /// The bare hyper client of `throughput`
     #[command(hide = true)]
     BareClient(bare_client::BareClientArguments),
@@ -95,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::Python => python_package::python(),
         Command::Wheel(arguments) => python_package::wheel(&arguments),
+        Command::PythonPeer(arguments) => python_peer::python_peer(&arguments),
         Command::BareClient(arguments) => bare_client::bare_client(&arguments),
         Command::Dial(arguments) => dial::dial(&arguments),
     }

@@ -7,7 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::test::{base_python, cargo, run, target_folder, workspace_root};
+use crate::test::{
+    PYTHON_VARIABLE, base_python, cargo, python as python_of_tests, run, target_folder,
+    workspace_root,
+};
 
 /// What makes the wheel and checks it. Nothing of it is needed for tests.
 const TOOLS: [&str; 4] = [
@@ -16,6 +19,11 @@ const TOOLS: [&str; 4] = [
     "abi3audit==0.0.26",
     "auditwheel==6.8.2",
 ];
+/// The extension as cargo builds it.
+const LIBRARY: &str = match cfg!(target_os = "macos") {
+    true => "libllmeter_core.dylib",
+    false => "libllmeter_core.so",
+};
 /// The extension as Python looks for it.
 const EXTENSION: &str = "llmeter/_core.abi3.so";
 /// The largest wheel, in MB.
@@ -45,11 +53,7 @@ pub(crate) struct WheelArguments {
 pub(crate) fn extension(root: &Path) -> Result<PathBuf> {
     // With the examples, since it then has the features that tests have, and shares their builds.
     run(cargo(root).args(["build", "--workspace", "--lib", "--examples"]))?;
-    let library = match cfg!(target_os = "macos") {
-        true => "libllmeter_core.dylib",
-        false => "libllmeter_core.so",
-    };
-    let built = target_folder(root).join("debug").join(library);
+    let built = target_folder(root).join("debug").join(LIBRARY);
     let sources = root.join("python");
     let place = sources.join(EXTENSION);
     if fs::symlink_metadata(&place).is_ok() {
@@ -62,6 +66,47 @@ pub(crate) fn extension(root: &Path) -> Result<PathBuf> {
     #[cfg(not(unix))]
     fs::copy(&built, &place).with_context(|| format!("cannot copy to {}", place.display()))?;
     Ok(sources)
+}
+
+/// The command line and, in a folder that Python is to look into, the package, both as they are released.
+pub(crate) fn released(root: &Path) -> Result<(PathBuf, PathBuf)> {
+    // What `maturin` builds, and what it builds of the command line.
+    let packages = ["--package", "llmeter-python", "--package", "llmeter-cli"];
+    run(cargo(root).args(["build", "--release"]).args(packages))?;
+    let built = target_folder(root).join("release");
+    let folder = target_folder(root).join("released");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    copy_sources(&root.join("python/llmeter"), &folder.join("llmeter"))?;
+    let place = folder.join(EXTENSION);
+    fs::copy(built.join(LIBRARY), &place)
+        .with_context(|| format!("cannot copy to {}", place.display()))?;
+    Ok((built.join("llmeter"), folder))
+}
+
+/// Copies the Python files of a folder.
+fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        if path.is_dir() {
+            copy_sources(&path, &to.join(name))?;
+        } else if path.extension().is_some_and(|extension| extension == "py") {
+            fs::copy(&path, to.join(name))
+                .with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The Python with the packages that tests need: the one that is named, or one that is made.
+pub(crate) fn test_python(root: &Path) -> Result<PathBuf> {
+    match std::env::var_os(PYTHON_VARIABLE).filter(|python| !python.is_empty()) {
+        Some(python) => Ok(python.into()),
+        None => python_of_tests(root),
+    }
 }
 
 /// `cargo xtask python`: the extension alone.
@@ -110,8 +155,40 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     succeed(Command::new(&fresh).args(["-c", SMOKE]))?;
     succeed(Command::new(&fresh).args(["-m", "llmeter", "--version"]))?;
     succeed(tool(&fresh, "llmeter").arg("--version"))?;
+    tests(&root, &fresh)?;
     println!("{} ({:.1} MB)", wheel.display(), size as f64 / 1e6);
     Ok(())
+}
+
+/// The tests of the package, by an environment that has it installed and borrows what tests need.
+fn tests(root: &Path, fresh: &Path) -> Result<()> {
+    let purelib = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let site_packages = |python: &Path| -> Result<PathBuf> {
+        let told = Command::new(python).args(["-c", purelib]).output()?;
+        Ok(String::from_utf8(told.stdout)?.trim().into())
+    };
+    let lent = site_packages(&test_python(root)?)?;
+    let borrowed = site_packages(fresh)?.join("tests.pth");
+    // What the environment has itself comes before.
+    let lend = format!(
+        "import site; site.addsitedir({:?})\n",
+        lent.display().to_string()
+    );
+    fs::write(&borrowed, lend).with_context(|| format!("cannot write {}", borrowed.display()))?;
+    let python = || {
+        let mut python = Command::new(fresh);
+        python
+            .current_dir(root)
+            .env_remove("PYTHONPATH")
+            .env_remove("OPENAI_API_KEY")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("NO_PROXY", "*")
+            .env("LLMETER_DISABLE_ALL_PROGRESS_BARS", "1");
+        python
+    };
+    let pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+    succeed(python().args(pytest).arg("tests/python/package"))?;
+    succeed(python().arg("tests/python/upstream/run.py"))
 }
 
 /// The Python of a new environment.

@@ -16,7 +16,7 @@ use clap::Args;
 use crate::python_package;
 
 /// Names the Python of the tests that need one.
-const PYTHON_VARIABLE: &str = "LLMETER_TEST_PYTHON";
+pub(crate) const PYTHON_VARIABLE: &str = "LLMETER_TEST_PYTHON";
 /// Names the folder with the Python package and its extension.
 const PACKAGE_VARIABLE: &str = "LLMETER_TEST_PACKAGE";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";

@@ -91,6 +91,9 @@ Examples:
   llmeter run --base-url http://localhost:8000/v1 --model my-model \\
               --payload prompts.jsonl --clients 64 --duration 2m --warmup 64
       64 clients for two minutes, with payloads from a file, after 64 warm-up requests.
+  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+              --rate 20/s --max-in-flight 256 --duration 2m
+      20 requests a second by the clock, whether those before have ended or not.
   llmeter run --endpoint bedrock-converse-stream --region us-east-1 \\
               --model amazon.nova-lite-v1:0 --prompt 'Tell me a story.' --requests 10
       Amazon Bedrock; credentials come from AWS_BEARER_TOKEN_BEDROCK, access keys or AWS_PROFILE.

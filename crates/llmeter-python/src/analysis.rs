@@ -2,14 +2,13 @@
 
 use llmeter::experiment::{self, Comparison, Knee, Measured};
 use llmeter::report::{
-    Rendering, Report, ReportFormat, TableFormat, comparison_markdown, comparison_within,
-    summary_within, write_requests_of,
+    Rendering, Report, ReportFormat, comparison_conclusion, comparison_markdown, comparison_tables,
+    comparison_within, summary_within,
 };
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use serde_json::json;
 
 use crate::data::RunData;
@@ -40,6 +39,8 @@ pub(crate) fn compare(
         "is_worse": compared.is_worse(),
         "text": comparison_within(&compared, WIDTH),
         "markdown": comparison_markdown(&compared, &[]),
+        "tables": comparison_tables(&compared),
+        "conclusion": comparison_conclusion(&compared),
     });
     Ok(object.to_string())
 }
@@ -108,31 +109,6 @@ pub(crate) fn report(
         }
     });
     made.map_err(|error| raised(&error))
-}
-
-/// The requests of results as a Parquet file.
-#[pyfunction]
-pub(crate) fn export_table(
-    py: Python<'_>,
-    results: Vec<PyRef<'_, RunData>>,
-    names: Vec<String>,
-) -> PyResult<Py<PyBytes>> {
-    let mut table = Vec::new();
-    match (results.as_slice(), names.as_slice()) {
-        ([result], [name]) => result.with(py, |result| {
-            write_requests_of(&[(name.clone(), result)], TableFormat::Parquet, &mut table)
-        }),
-        _ => {
-            let results: Vec<RunResult> = results
-                .iter()
-                .map(|result| result.with(py, |result| result.clone()))
-                .collect();
-            let named: Vec<_> = names.into_iter().zip(&results).collect();
-            py.detach(|| write_requests_of(&named, TableFormat::Parquet, &mut table))
-        }
-    }
-    .map_err(|error| raised(&error))?;
-    Ok(PyBytes::new(py, &table).unbind())
 }
 
 /// The bins of a heatmap's axis.

@@ -8,6 +8,7 @@
 //! sends or reads.
 
 mod analysis;
+mod arrow;
 mod callback;
 mod data;
 mod ending;
@@ -28,7 +29,9 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::analysis::{check, compare, export_table, heatmap_bins, knee, report, summary_text};
+    use super::analysis::{check, compare, heatmap_bins, knee, report, summary_text};
+    #[pymodule_export]
+    use super::arrow::arrow_stream;
     #[pymodule_export]
     use super::data::{RunData, load_result, result_from_lines, stats};
     #[pymodule_export]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use llmeter::experiment::{AbTest, AbVariant};
-use llmeter::result::response_to_json;
+use llmeter::result::{response_to_json, take_folder};
 use llmeter::stats::Figure;
 use llmeter::storage::Location;
 use llmeter::{
@@ -117,11 +117,19 @@ fn run(
         let payloads = config.payloads.len();
         config.load = Load::each_payload_once_in_all(config.clients, payloads, config.warmup);
     }
+    let taken = more.get("take").and_then(Value::as_str);
+    let taken = taken.map(|folder| Location::from(folder.to_owned()));
+    let checked = config.clone();
     let mut runner = Runner::new(config).interrupted_by(interrupt);
     if let Some(observer) = observer {
         runner = runner.observe(observer);
     }
     Ok(Box::new(move || {
+        if let Some(folder) = taken {
+            // What an earlier experiment left goes only if this one can begin.
+            checked.validate()?;
+            take_folder(&folder, checked.overwrite)?;
+        }
         Ok((vec![runner.run_blocking()?], Value::Null))
     }))
 }

@@ -12,6 +12,9 @@ pub enum StampSource {
     Kernel,
     /// llmeter, right after the read returns.
     User,
+    /// The kernel, for each packet by itself, from copies of them ([`packet`](crate::packet)); of what no
+    /// copy was seen as [`Kernel`](Self::Kernel).
+    Packet,
 }
 
 /// The arrival of the bytes that one read returned.
@@ -28,6 +31,29 @@ pub struct Arrival {
     pub blur_ns: u32,
     /// Whether `at` is the kernel's stamp.
     pub is_kernel: bool,
+    /// Whether `at` is that of the packet that brought the last of the bytes.
+    pub is_packet: bool,
+    /// Bytes that the connection had brought with these, from its beginning; those of TLS and HTTP count.
+    pub position: u64,
+}
+
+impl Arrival {
+    /// The same bytes, whose last came with a packet that arrived then.
+    #[must_use]
+    pub fn by_packet(self, at: Stamp) -> Self {
+        let read = match self.is_kernel {
+            true => self.at.0 + i64::from(self.delay_ns),
+            false => self.at.0,
+        };
+        Self {
+            at,
+            delay_ns: nanoseconds(read - at.0),
+            blur_ns: 0,
+            is_kernel: true,
+            is_packet: true,
+            ..self
+        }
+    }
 }
 
 thread_local! {
@@ -96,7 +122,7 @@ impl WorkerState {
             at,
             delay_ns,
             blur_ns: delay_ns,
-            is_kernel: false,
+            ..Arrival::default()
         }
     }
 
@@ -125,6 +151,7 @@ impl WorkerState {
             delay_ns: nanoseconds(read.0 - at.0),
             blur_ns: nanoseconds(blur),
             is_kernel: true,
+            ..Arrival::default()
         }
     }
 

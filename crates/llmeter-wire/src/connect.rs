@@ -16,6 +16,7 @@ use crate::arrival::{Arrival, StampSource};
 use crate::clock::{self, Stamp};
 use crate::error::{Result, SetupError};
 use crate::http2::NoHttp2;
+use crate::packet::{Link, PacketCapture};
 use crate::route::Route;
 use crate::sources::Sources;
 use crate::stream::StampKeeper;
@@ -35,6 +36,8 @@ pub struct Dialer {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     stamps: StampSource,
     sources: Arc<Sources>,
+    /// With packet stamps.
+    capture: Option<Arc<PacketCapture>>,
     _keeper: Arc<StampKeeper>,
 }
 
@@ -126,6 +129,12 @@ impl Dialer {
         } else {
             None
         };
+        let addresses = route.addresses();
+        // Before the first connection is opened, so that all of each is seen.
+        let capture = match stamps == StampSource::Packet && !addresses.is_empty() {
+            true => Some(PacketCapture::open(&addresses).map_err(SetupError::Capture)?),
+            false => None,
+        };
         let proxy = proxy.filter(|_| server.socket.is_none());
         let asked = proxy.filter(|_| server.tls);
         Ok(Self {
@@ -136,6 +145,7 @@ impl Dialer {
             tls,
             stamps,
             sources: Arc::default(),
+            capture: capture.map(Arc::new),
             _keeper: Arc::new(StampKeeper::new(stamps)),
         })
     }
@@ -149,6 +159,11 @@ impl Dialer {
     /// The addresses that the name stands for.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.route.addresses()
+    }
+
+    /// The capture of the packets that its connections bring, with packet stamps.
+    pub fn capture(&self) -> Option<&Arc<PacketCapture>> {
+        self.capture.as_ref()
     }
 
     /// Connects from these addresses of this machine, in turn; each has ports of its own. None leaves
@@ -225,6 +240,7 @@ impl Dialer {
             Some((connector, name)) => {
                 on_phase(Phase::Tls);
                 stream.arm();
+                stream.give_records();
                 let tls = connector
                     .connect(name.clone(), stream)
                     .await
@@ -388,6 +404,16 @@ impl Connection {
     /// When the bytes of the last read arrived.
     pub fn last_read(&self) -> Arrival {
         self.socket().last_read()
+    }
+
+    /// The two ends, if packets are looked for.
+    pub fn link(&self) -> Option<Link> {
+        self.socket().link()
+    }
+
+    /// Whether what is read lies in the packets as it is, and not in records that are readable as a whole.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.transport, Transport::Plain(_))
     }
 
     /// Whether the idle connection can carry another request. A TLS server that sends anything

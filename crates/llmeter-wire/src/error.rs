@@ -51,6 +51,9 @@ pub enum SetupError {
         /// An address of the server, or of the proxy that leads to it.
         server: IpAddr,
     },
+    /// Packets cannot be captured.
+    #[error("packets cannot be captured: {0}")]
+    Capture(#[source] io::Error),
     /// A file of trusted certificates cannot be read.
     #[error("reading {}: {source}", path.display())]
     CaFile {

@@ -131,6 +131,13 @@ enum ChunkState {
     },
 }
 
+/// How many chunks are read before their caller looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chunks {
+    All,
+    One,
+}
+
 const CHUNK_START: ChunkState = ChunkState::Size { size: 0, digits: 0 };
 
 impl ResponseReader {
@@ -156,33 +163,55 @@ impl ResponseReader {
     pub fn feed(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, HttpError> {
         let mut used = 0;
         while used < bytes.len() && !self.is_done() {
-            let rest = &bytes[used..];
-            used += match &mut self.state {
-                State::Head => self.feed_head(rest)?,
-                State::Length(left) => {
-                    let take = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    body.extend_from_slice(&rest[..take]);
-                    *left -= take as u64;
-                    if *left == 0 {
-                        self.state = State::Done;
-                    }
-                    take
-                }
-                State::Chunked(chunk) => {
-                    let (take, is_done) = feed_chunks(chunk, rest, body)?;
-                    if is_done {
-                        self.state = State::Done;
-                    }
-                    take
-                }
-                State::UntilClose => {
-                    body.extend_from_slice(rest);
-                    rest.len()
-                }
-                State::Done => 0,
-            };
+            used += self.feed_part(&bytes[used..], body, Chunks::All)?;
         }
         Ok(used)
+    }
+
+    /// As [`feed`](Self::feed), and stops after the head and after the data of each chunk, so that what was
+    /// appended to `body` lies in one piece just before what was used.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub fn feed_piece(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, HttpError> {
+        match self.is_done() {
+            true => Ok(0),
+            false => self.feed_part(bytes, body, Chunks::One),
+        }
+    }
+
+    fn feed_part(
+        &mut self,
+        bytes: &[u8],
+        body: &mut Vec<u8>,
+        chunks: Chunks,
+    ) -> Result<usize, HttpError> {
+        Ok(match &mut self.state {
+            State::Head => self.feed_head(bytes)?,
+            State::Length(left) => {
+                let take = bytes
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                body.extend_from_slice(&bytes[..take]);
+                *left -= take as u64;
+                if *left == 0 {
+                    self.state = State::Done;
+                }
+                take
+            }
+            State::Chunked(chunk) => {
+                let (take, is_done) = feed_chunks(chunk, bytes, body, chunks)?;
+                if is_done {
+                    self.state = State::Done;
+                }
+                take
+            }
+            State::UntilClose => {
+                body.extend_from_slice(bytes);
+                bytes.len()
+            }
+            State::Done => 0,
+        })
     }
 
     /// The head, once it is complete.
@@ -344,6 +373,7 @@ fn feed_chunks(
     state: &mut ChunkState,
     bytes: &[u8],
     body: &mut Vec<u8>,
+    chunks: Chunks,
 ) -> Result<(usize, bool), HttpError> {
     let mut used = 0;
     while let Some(&byte) = bytes.get(used) {
@@ -356,6 +386,9 @@ fn feed_chunks(
                 0 => ChunkState::DataCr,
                 left => ChunkState::Data { left },
             };
+            if chunks == Chunks::One {
+                break;
+            }
             continue;
         }
         used += 1;

@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Stamp;
 use crate::http1::MAX_HEAD;
+use crate::packet::Link;
+use crate::portions::Portions;
 use crate::{Arrival, ConnectError, Connection, ResponseHead};
 
 /// Bytes that a server may send before it has to wait: more than a response has, so that it never
@@ -36,6 +38,8 @@ pub struct Http2 {
     line: Arc<Mutex<SharedConnection>>,
     scheme: &'static str,
     is_over: bool,
+    link: Option<Link>,
+    is_plain: bool,
 }
 
 /// What the connection and its user share.
@@ -55,6 +59,8 @@ struct SharedConnection {
 /// A connection that gives one read at a time.
 struct ReadGate {
     connection: Connection,
+    /// Gives frame by frame, where packets tell when each arrived.
+    portions: Option<Portions>,
     line: Arc<Mutex<SharedConnection>>,
 }
 
@@ -129,7 +135,9 @@ impl Http2 {
             Some(_) => return Err(NoHttp2::NotAgreed.into()),
         };
         let line = Arc::new(Mutex::new(SharedConnection::default()));
+        let (link, is_plain) = (connection.link(), connection.is_plain());
         let gate = ReadGate {
+            portions: (link.is_some() && is_plain).then(Portions::of_http2),
             connection,
             line: line.clone(),
         };
@@ -153,6 +161,8 @@ impl Http2 {
             line,
             scheme,
             is_over: false,
+            link,
+            is_plain,
         };
         // The server's first frame tells whether it understands.
         match poll_fn(|context| http2.poll_drive(context)).await {
@@ -241,6 +251,16 @@ impl Http2 {
     /// When the bytes of the last read arrived.
     pub fn last_read(&self) -> Arrival {
         lock(&self.line).last_read
+    }
+
+    /// The two ends, if packets are looked for.
+    pub fn link(&self) -> Option<Link> {
+        self.link
+    }
+
+    /// Whether frames lie in the packets as they are, and not in records that are readable as a whole.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Writes what is to be written, and makes at most one read.
@@ -394,7 +414,22 @@ impl AsyncRead for ReadGate {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.connection).poll_read(context, buffer))?;
+        let left = match &mut this.portions {
+            None => {
+                ready!(Pin::new(&mut this.connection).poll_read(context, buffer))?;
+                0
+            }
+            Some(portions) => {
+                if portions.is_empty() {
+                    let connection = &mut this.connection;
+                    ready!(
+                        portions.fill(|buffer| Pin::new(connection).poll_read(context, buffer))
+                    )?;
+                }
+                portions.give(buffer);
+                portions.left()
+            }
+        };
         let mut line = lock(&this.line);
         if line.begin.len() < HTTP1.len() {
             let missing = HTTP1.len() - line.begin.len();
@@ -404,6 +439,7 @@ impl AsyncRead for ReadGate {
         line.may_read = false;
         line.has_read = true;
         line.last_read = this.connection.last_read();
+        line.last_read.position -= left as u64;
         Poll::Ready(Ok(()))
     }
 }

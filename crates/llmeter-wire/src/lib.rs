@@ -10,6 +10,7 @@
 //! | [`http1`], [`http2`] | responses, however their bytes are split |
 //! | [`framing`], [`sse`], [`event_stream`] | the frames of a streaming response |
 //! | [`content_encoding`] | decompression |
+//! | [`packet`] | when each byte arrived, from copies of the packets |
 //! | [`redaction`] | hides secrets |
 
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod event_stream;
 pub mod framing;
 pub mod http1;
 pub mod http2;
+pub mod packet;
 pub mod redaction;
 pub mod sse;
 
@@ -27,6 +29,7 @@ mod error;
 mod head;
 mod insecure;
 mod phase;
+mod portions;
 mod proxy;
 mod route;
 mod server;

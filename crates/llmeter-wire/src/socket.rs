@@ -9,6 +9,8 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use crate::packet::Link;
+
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
@@ -47,6 +49,18 @@ impl Socket {
     /// Whether the kernel can stamp what arrives.
     pub(super) fn has_stamps(&self) -> bool {
         matches!(self, Self::Tcp(_))
+    }
+
+    /// The two ends of a connection by TCP.
+    pub(super) fn link(&self) -> Option<Link> {
+        match self {
+            Self::Tcp(stream) => {
+                let (client, server) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+                Some(Link::new(client, server))
+            }
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
     }
 
     pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

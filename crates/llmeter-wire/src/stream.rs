@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Socket;
 use crate::arrival::{Arrival, StampSource, WORKER};
 use crate::clock::{self, Stamp};
+use crate::packet::Link;
+use crate::portions::Portions;
 
 /// A call that writes and is not held up takes less, in seconds: less than any peer needs to wake up, read
 /// and answer.
@@ -28,6 +30,12 @@ pub struct TimedStream {
     first_write_end: Option<Stamp>,
     last_write: Option<Stamp>,
     last_read: Arrival,
+    /// Bytes that were read from the socket.
+    received: u64,
+    /// The two ends, if packets are looked for.
+    link: Option<Link>,
+    /// What was read and is given on in portions.
+    portions: Option<Box<Portions>>,
     /// When the socket was last known to hold no bytes.
     drained: Stamp,
 }
@@ -41,9 +49,13 @@ impl TimedStream {
             true => stamps,
             false => StampSource::User,
         };
-        if stamps == StampSource::Kernel {
+        if stamps != StampSource::User {
             ask_for_stamps(&socket);
         }
+        let link = match stamps {
+            StampSource::Packet => socket.link(),
+            StampSource::Kernel | StampSource::User => None,
+        };
         Self {
             socket,
             stamps,
@@ -51,7 +63,23 @@ impl TimedStream {
             first_write_end: None,
             last_write: None,
             last_read: Arrival::default(),
+            received: 0,
+            link,
+            portions: None,
             drained: clock::now(),
+        }
+    }
+
+    /// The two ends, if packets are looked for.
+    pub fn link(&self) -> Option<Link> {
+        self.link
+    }
+
+    /// From here on no read gives more than the rest of one record of TLS, so that what each record brings
+    /// can be told apart.
+    pub(crate) fn give_records(&mut self) {
+        if self.link.is_some() {
+            self.portions = Some(Box::new(Portions::of_tls()));
         }
     }
 
@@ -134,7 +162,7 @@ impl TimedStream {
     fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
         use std::os::fd::AsRawFd;
         match self.stamps {
-            StampSource::Kernel => {
+            StampSource::Kernel | StampSource::Packet => {
                 WORKER.with(|worker| worker.receive(self.socket.as_raw_fd(), buffer, self.drained))
             }
             StampSource::User => self.receive_plainly(buffer),
@@ -172,10 +200,36 @@ impl AsyncRead for TimedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let Some(mut portions) = this.portions.take() else {
+            return this.poll_receive(context, buffer);
+        };
+        let read = match portions.is_empty() {
+            true => portions.fill(|buffer| this.poll_receive(context, buffer)),
+            false => Poll::Ready(Ok(())),
+        };
+        if let Poll::Ready(Ok(())) = read {
+            portions.give(buffer);
+            this.last_read.position = this.received - portions.left() as u64;
+        }
+        this.portions = Some(portions);
+        read
+    }
+}
+
+impl TimedStream {
+    /// Reads from the socket.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self;
         loop {
             ready!(this.socket.poll_read_ready(context))?;
             match this.receive(buffer.initialize_unfilled()) {
-                Ok((count, arrival)) => {
+                Ok((count, mut arrival)) => {
+                    this.received += count as u64;
+                    arrival.position = this.received;
                     if count < buffer.remaining() {
                         let read = arrival.at.0 + i64::from(arrival.delay_ns);
                         this.drained = if arrival.is_kernel {
@@ -322,7 +376,7 @@ pub(super) struct StampKeeper(
 
 impl StampKeeper {
     pub(super) fn new(stamps: StampSource) -> Self {
-        let wanted = (stamps == StampSource::Kernel).then(|| UdpSocket::bind("127.0.0.1:0").ok());
+        let wanted = (stamps != StampSource::User).then(|| UdpSocket::bind("127.0.0.1:0").ok());
         Self(wanted.flatten().inspect(ask_for_stamps))
     }
 }

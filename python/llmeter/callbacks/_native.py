@@ -31,7 +31,7 @@ def form_of(callback: object) -> dict[str, Any] | None:
     """The saved form of a callback that the core runs itself; `None` of any other."""
     if not is_native(callback):
         return None
-    parts = getattr(callback, "_parts", list)()
+    parts: list[object] = getattr(callback, "_parts", list)()
     if not all(is_native(part) for part in parts):
         return None
     return dump_object(callback)

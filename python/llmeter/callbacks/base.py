@@ -66,7 +66,8 @@ class Callback(Serializable, ABC):
     @classmethod
     def load_from_file(cls, path: AnyPath) -> Self:
         """Reads a callback of the class that the file names, also from before 0.2.0."""
-        return load_callback(json.loads(ensure_path(path).read_text(encoding="utf-8")))
+        loaded: Self = load_callback(json.loads(ensure_path(path).read_text(encoding="utf-8")))
+        return loaded
 
 
 def load_callback(saved: dict[str, Any]) -> Any:

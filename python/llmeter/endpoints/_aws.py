@@ -44,9 +44,10 @@ def region_of(given: str | None, client: Any = None, session: Any = None) -> str
     if given:
         return given
     if client is not None:
-        return client.meta.region_name
+        return str(client.meta.region_name)
     if session is not None:
-        return session.region_name
+        region: str | None = session.region_name
+        return region
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(variable):
             return region

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 from ._sdk import saved_extras, saved_url
 from .base import Endpoint, InvocationResponse
+from .openai import check_max_tokens
 
 
 class CoreEndpoint(Endpoint[Any]):
@@ -84,6 +86,33 @@ class CoreEndpoint(Endpoint[Any]):
 
     def process_raw_response(self, raw_response: Any, start_t: float, response: InvocationResponse) -> None:
         raise NotImplementedError("the core reads these responses")
+
+
+class TextEndpoint(CoreEndpoint):
+    """A core endpoint whose payloads are made of texts and a limit."""
+
+    @classmethod
+    def create_payload(
+        cls, user_message: str | list[str], max_tokens: int = 256, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Makes a payload with one message of the user.
+
+        Args:
+            user_message: the text, or the texts of its parts.
+            max_tokens: how many tokens to generate at most.
+            kwargs: further fields of the payload.
+
+        Raises:
+            TypeError: if a part is no text.
+            ValueError: if there is none, or `max_tokens` is not positive.
+        """
+        check_max_tokens(max_tokens)
+        return {**cls._payload(texts_of(user_message), max_tokens), **kwargs}
+
+    @staticmethod
+    @abstractmethod
+    def _payload(texts: list[str], max_tokens: int) -> dict[str, Any]:
+        """The payload of these texts."""
 
 
 def texts_of(prompt: str | list[str]) -> list[str]:

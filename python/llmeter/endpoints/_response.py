@@ -13,8 +13,17 @@ from uuid import uuid4
 from ..serialization import bytes_decoder, json_default, restore_dataclass_types
 
 
+class Sourced:
+    """Room for where a response is read from, as long as nobody has looked at it; see `llmeter._lazy`."""
+
+    __slots__ = ("_llmeter_index", "_llmeter_source")
+
+    _llmeter_index: int
+    _llmeter_source: Any
+
+
 @dataclass(repr=False)
-class InvocationResponse:
+class InvocationResponse(Sourced):
     """What one request gave: its text, its times, its counts, its failure.
 
     Times are seconds from the moment in which the request was sent. `None` is unset. Data of your

@@ -29,7 +29,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import uuid4
 
 from ..serialization import CLASS, Serializable, load_object
@@ -72,7 +72,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
         self.provider = provider
 
     @classmethod
-    def __subclasshook__(cls, C: type) -> bool:
+    def __subclasshook__(cls, C: type) -> Any:
         if cls is Endpoint and any("invoke" in base.__dict__ for base in C.__mro__):
             return True
         return NotImplemented
@@ -115,7 +115,7 @@ class Endpoint(Serializable, ABC, Generic[TRawResponse]):
 
             wrapped = invoke
         wrapped._is_llmeter_invoke = True
-        return wrapped
+        return cast("Callable[..., InvocationResponse]", wrapped)
 
     @abstractmethod
     def invoke(self, payload: dict[str, Any]) -> InvocationResponse:
@@ -253,7 +253,8 @@ class _Invocation:
 
 def _filter_legacy_ctor_kwargs(endpoint_class: type, config: dict[str, Any]) -> dict[str, Any]:
     """The part of an older file's attributes that the constructor accepts today."""
-    parameters = inspect.signature(endpoint_class.__init__).parameters
+    constructor: Any = endpoint_class.__init__  # type: ignore[misc]
+    parameters = inspect.signature(constructor).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return config
     dropped = sorted(config.keys() - parameters.keys())

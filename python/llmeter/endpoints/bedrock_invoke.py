@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Any, TypeVar
 
+from ._defaults import defaults
 from ._native import native
 from .base import InvocationResponse
 from .bedrock import DEFAULT_MAX_ATTEMPTS, BedrockEndpoint, stream_error
@@ -112,9 +113,8 @@ class BedrockInvokeBase(BedrockEndpoint[TRawResponse]):
         return search(path, document) if path else None
 
 
-@native
-class BedrockInvoke(BedrockInvokeBase[Any]):
-    """The InvokeModel API, non-streaming. Its arguments are those of `BedrockInvokeBase`."""
+class ChatPaths(BedrockInvokeBase[Any]):
+    """Paths that fit models with Chat Completions."""
 
     def __init__(
         self,
@@ -140,6 +140,11 @@ class BedrockInvoke(BedrockInvokeBase[Any]):
             max_attempts,
         )
 
+
+@native
+class BedrockInvoke(ChatPaths):
+    """The InvokeModel API, non-streaming. Its arguments are those of `BedrockInvokeBase`."""
+
     @BedrockInvokeBase.llmeter_invoke
     def invoke(self, payload: dict[str, Any]) -> Any:
         """Sends one request and returns its response."""
@@ -160,37 +165,16 @@ class BedrockInvoke(BedrockInvokeBase[Any]):
 
 
 @native
-class BedrockInvokeStream(BedrockInvokeBase[Any]):
+@defaults(
+    generated_text_jmespath="choices[0].delta.content",
+    generated_token_count_jmespath='"amazon-bedrock-invocationMetrics".outputTokenCount',
+    input_token_count_jmespath='"amazon-bedrock-invocationMetrics".inputTokenCount',
+)
+class BedrockInvokeStream(ChatPaths):
     """The InvokeModel API, streaming. Its arguments are those of `BedrockInvokeBase`.
 
     The paths of text and counts are sought in every chunk; of the counts the last one holds.
     """
-
-    def __init__(
-        self,
-        model_id: str,
-        endpoint_name: str | None = None,
-        region: str | None = None,
-        bedrock_boto3_client: Any = None,
-        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
-        generated_text_jmespath: str = "choices[0].delta.content",
-        generated_token_count_jmespath: (
-            str | None
-        ) = '"amazon-bedrock-invocationMetrics".outputTokenCount',
-        input_text_jmespath: str = "messages[].content[].text",
-        input_token_count_jmespath: (str | None) = '"amazon-bedrock-invocationMetrics".inputTokenCount',
-    ):
-        super().__init__(
-            model_id,
-            generated_text_jmespath,
-            input_text_jmespath,
-            generated_token_count_jmespath,
-            input_token_count_jmespath,
-            endpoint_name,
-            region,
-            bedrock_boto3_client,
-            max_attempts,
-        )
 
     @BedrockInvokeBase.llmeter_invoke
     def invoke(self, payload: dict[str, Any]) -> Any:

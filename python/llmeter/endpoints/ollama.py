@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._core_endpoint import CoreEndpoint, texts_of
+from ._core_endpoint import TextEndpoint
 from ._native import native
-from .openai import check_max_tokens
 
 __all__ = ["Ollama", "OllamaStream"]
 
 
-class OllamaEndpoint(CoreEndpoint):
+class OllamaEndpoint(TextEndpoint):
     """What Ollama endpoints have in common. The address is by default that of a local server."""
 
     _name = "ollama"
     _provider = "ollama"
 
     @staticmethod
-    def create_payload(
-        user_message: str | list[str], max_tokens: int = 256, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Makes a payload with one message of the user.
-
-        Args:
-            user_message: the text, or texts that are joined by line feeds.
-            max_tokens: how many tokens to generate at most.
-            kwargs: further fields of the payload.
-        """
-        check_max_tokens(max_tokens)
-        message = {"role": "user", "content": "\n".join(texts_of(user_message))}
-        return {"messages": [message], "options": {"num_predict": max_tokens}, **kwargs}
+    def _payload(texts: list[str], max_tokens: int) -> dict[str, Any]:
+        message = {"role": "user", "content": "\n".join(texts)}
+        return {"messages": [message], "options": {"num_predict": max_tokens}}
 
 
 @native

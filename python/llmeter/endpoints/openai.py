@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -29,16 +30,26 @@ TRawResponse = TypeVar("TRawResponse")
 
 
 def __getattr__(name: str) -> Any:
+    return client_class(name, __name__)
+
+
+def client_class(name: str, module: str) -> Any:
+    """The client `OpenAI` as an attribute of a module, imported when it is asked for."""
     if name != "OpenAI":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
     from openai import OpenAI
 
     return OpenAI
 
 
 class OpenAIClientEndpoint(SdkEndpoint[TRawResponse]):
-    """What endpoints with a client of the package `openai` have in common."""
+    """What endpoints with a client of the package `openai` have in common.
 
+    The arguments are those of `OpenAIEndpoint`, with the name first.
+    """
+
+    # The module in which a stand-in may be put into the place of the client's class.
+    _home: str
     _package = "openai"
     _native_options = frozenset(
         {
@@ -54,51 +65,10 @@ class OpenAIClientEndpoint(SdkEndpoint[TRawResponse]):
         }
     )
 
-    @property
-    def project(self) -> str | None:
-        """The project that is charged."""
-        return self._settings().get("project") or os.environ.get("OPENAI_PROJECT_ID")
-
-    def _get_llmeter_state(self) -> dict[str, Any]:
-        state = super()._get_llmeter_state()
-        settings = self._settings()
-        state["organization"] = settings.get("organization") or os.environ.get("OPENAI_ORG_ID")
-        address = settings.get("base_url") or os.environ.get("OPENAI_BASE_URL")
-        state["base_url"] = saved_url(address, DEFAULT_BASE_URL)
-        state["max_retries"] = settings.get("max_retries", DEFAULT_MAX_RETRIES)
-        if "websocket_base_url" in settings:
-            state["websocket_base_url"] = str(settings["websocket_base_url"])
-        return {**state, **saved_extras(settings)}
-
-
-class OpenAIEndpoint(OpenAIClientEndpoint[TRawResponse]):
-    """What Chat Completions endpoints have in common.
-
-    Args:
-        model_id: the model.
-        endpoint_name: what reports call it.
-        api_key: the key; by default that in `OPENAI_API_KEY`.
-        provider: who serves it.
-        organization: the organization that is charged.
-        project: the project that is charged.
-        base_url: the address up to `/v1`; by default OpenAI's.
-        websocket_base_url: kept for the client; no request goes there.
-        timeout: seconds, or an `httpx.Timeout`, or a dict of its arguments.
-        max_retries: how often a failed request is sent again. The two times of the default are the
-            client's: the core, which counts failures, sends again only if another number is given.
-        default_headers: further headers of every request. Of those that may be secrets, only the
-            names are saved.
-        default_query: further query parameters of every request.
-        kwargs: further arguments of the client `openai.OpenAI`. With any, such as `http_client`,
-            requests are sent by that client instead of the core.
-    """
-
-    _method = ("chat", "completions", "create")
-
     def __init__(
         self,
+        endpoint_name: str,
         model_id: str,
-        endpoint_name: str = "openai",
         api_key: str | None = None,
         provider: str = "openai",
         organization: str | None = None,
@@ -128,10 +98,78 @@ class OpenAIEndpoint(OpenAIClientEndpoint[TRawResponse]):
         )
 
     def _is_patched(self) -> bool:
-        return "OpenAI" in globals()
+        return "OpenAI" in vars(sys.modules[self._home])
 
     def _client_class(self) -> Any:
-        return globals().get("OpenAI") or __getattr__("OpenAI")
+        return getattr(sys.modules[self._home], "OpenAI")  # noqa: B009
+
+    @property
+    def project(self) -> str | None:
+        """The project that is charged."""
+        return self._settings().get("project") or os.environ.get("OPENAI_PROJECT_ID")
+
+    def _get_llmeter_state(self) -> dict[str, Any]:
+        state = super()._get_llmeter_state()
+        settings = self._settings()
+        state["organization"] = settings.get("organization") or os.environ.get("OPENAI_ORG_ID")
+        address = settings.get("base_url") or os.environ.get("OPENAI_BASE_URL")
+        state["base_url"] = saved_url(address, DEFAULT_BASE_URL)
+        state["max_retries"] = settings.get("max_retries", DEFAULT_MAX_RETRIES)
+        if "websocket_base_url" in settings:
+            state["websocket_base_url"] = str(settings["websocket_base_url"])
+        return {**state, **saved_extras(settings)}
+
+
+class ModelFirst(OpenAIClientEndpoint[TRawResponse]):
+    """An endpoint whose constructor takes the model first, and has a name for it."""
+
+    def __init__(
+        self,
+        model_id: str,
+        endpoint_name: str = "openai",
+        api_key: str | None = None,
+        provider: str = "openai",
+        organization: str | None = None,
+        project: str | None = None,
+        base_url: Any = None,
+        websocket_base_url: Any = None,
+        timeout: Any = None,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            *(endpoint_name, model_id, api_key, provider, organization, project, base_url),
+            *(websocket_base_url, timeout, max_retries, default_headers, default_query),
+            **kwargs,
+        )
+
+
+class OpenAIEndpoint(ModelFirst[TRawResponse]):
+    """What Chat Completions endpoints have in common.
+
+    Args:
+        model_id: the model.
+        endpoint_name: what reports call it.
+        api_key: the key; by default that in `OPENAI_API_KEY`.
+        provider: who serves it.
+        organization: the organization that is charged.
+        project: the project that is charged.
+        base_url: the address up to `/v1`; by default OpenAI's.
+        websocket_base_url: kept for the client; no request goes there.
+        timeout: seconds, or an `httpx.Timeout`, or a dict of its arguments.
+        max_retries: how often a failed request is sent again. The two times of the default are the
+            client's: the core, which counts failures, sends again only if another number is given.
+        default_headers: further headers of every request. Of those that may be secrets, only the
+            names are saved.
+        default_query: further query parameters of every request.
+        kwargs: further arguments of the client `openai.OpenAI`. With any, such as `http_client`,
+            requests are sent by that client instead of the core.
+    """
+
+    _home = __name__
+    _method = ("chat", "completions", "create")
 
     def _parse_payload(self, payload: dict[str, Any]) -> str:
         return message_texts(payload.get("messages"))

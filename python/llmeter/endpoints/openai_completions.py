@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._core_endpoint import CoreEndpoint, texts_of
+from ._core_endpoint import TextEndpoint
 from ._native import native
-from .openai import check_max_tokens
 
 __all__ = ["OpenAILegacyCompletionEndpoint", "OpenAILegacyCompletionStreamEndpoint"]
 
 
-class OpenAILegacyCompletionBase(CoreEndpoint):
+class OpenAILegacyCompletionBase(TextEndpoint):
     """What endpoints of this API have in common. The key is by default that in `OPENAI_API_KEY`."""
 
     _name = "openai-completions"
@@ -19,19 +18,8 @@ class OpenAILegacyCompletionBase(CoreEndpoint):
     _own = ("project", "organization")
 
     @staticmethod
-    def create_payload(
-        user_message: str | list[str], max_tokens: int = 256, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Makes a payload.
-
-        Args:
-            user_message: the text to continue, or texts that are joined by line feeds.
-            max_tokens: how many tokens to generate at most.
-            kwargs: further fields of the payload.
-        """
-        check_max_tokens(max_tokens)
-        prompt = "\n".join(texts_of(user_message))
-        return {"prompt": prompt, "max_tokens": max_tokens, **kwargs}
+    def _payload(texts: list[str], max_tokens: int) -> dict[str, Any]:
+        return {"prompt": "\n".join(texts), "max_tokens": max_tokens}
 
 
 @native

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..prompt_utils import ContentItem, MediaContent
+from ._defaults import defaults
 from ._native import native
 from ._sdk import message_texts, usage_detail
 from .base import InvocationResponse
@@ -17,7 +18,9 @@ from .openai import (
     DEFAULT_MAX_RETRIES,
     FILE_TYPES,
     IMAGE_TYPES,
+    ModelFirst,
     OpenAIClientEndpoint,
+    client_class,
     data_url,
     file_fields,
 )
@@ -30,11 +33,7 @@ TRawResponse = TypeVar("TRawResponse")
 
 
 def __getattr__(name: str) -> Any:
-    if name != "OpenAI":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from openai import OpenAI
-
-    return OpenAI
+    return client_class(name, __name__)
 
 
 class OpenAIEndpointBase(OpenAIClientEndpoint[TRawResponse]):
@@ -43,45 +42,8 @@ class OpenAIEndpointBase(OpenAIClientEndpoint[TRawResponse]):
     The arguments are those of `llmeter.endpoints.openai.OpenAIEndpoint`, with the name first.
     """
 
+    _home = __name__
     _method = ("responses", "create")
-
-    def __init__(
-        self,
-        endpoint_name: str,
-        model_id: str,
-        api_key: str | None = None,
-        provider: str = "openai",
-        organization: str | None = None,
-        project: str | None = None,
-        base_url: Any = None,
-        websocket_base_url: Any = None,
-        timeout: Any = None,
-        max_retries: int = DEFAULT_MAX_RETRIES,
-        default_headers: Mapping[str, str] | None = None,
-        default_query: Mapping[str, object] | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(endpoint_name, model_id, provider)
-        self._set_options(
-            {
-                "api_key": api_key,
-                "organization": organization,
-                "project": project,
-                "base_url": base_url,
-                "websocket_base_url": websocket_base_url,
-                "timeout": timeout,
-                "max_retries": max_retries,
-                "default_headers": default_headers,
-                "default_query": default_query,
-                **kwargs,
-            }
-        )
-
-    def _is_patched(self) -> bool:
-        return "OpenAI" in globals()
-
-    def _client_class(self) -> Any:
-        return globals().get("OpenAI") or __getattr__("OpenAI")
 
     def _parse_payload(self, payload: dict[str, Any]) -> str:
         given = payload.get("input")
@@ -120,40 +82,9 @@ class OpenAIEndpointBase(OpenAIClientEndpoint[TRawResponse]):
 
 
 @native
-class OpenAIResponseEndpoint(OpenAIEndpointBase[Any]):
+@defaults(endpoint_name="openai-response")
+class OpenAIResponseEndpoint(ModelFirst[Any], OpenAIEndpointBase[Any]):
     """The Responses API, non-streaming."""
-
-    def __init__(
-        self,
-        model_id: str,
-        endpoint_name: str = "openai-response",
-        api_key: str | None = None,
-        provider: str = "openai",
-        organization: str | None = None,
-        project: str | None = None,
-        base_url: Any = None,
-        websocket_base_url: Any = None,
-        timeout: Any = None,
-        max_retries: int = DEFAULT_MAX_RETRIES,
-        default_headers: Mapping[str, str] | None = None,
-        default_query: Mapping[str, object] | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(
-            endpoint_name,
-            model_id,
-            api_key=api_key,
-            provider=provider,
-            organization=organization,
-            project=project,
-            base_url=base_url,
-            websocket_base_url=websocket_base_url,
-            timeout=timeout,
-            max_retries=max_retries,
-            default_headers=default_headers,
-            default_query=default_query,
-            **kwargs,
-        )
 
     @OpenAIEndpointBase.llmeter_invoke
     def invoke(self, payload: dict[str, Any]) -> Any:
@@ -175,7 +106,7 @@ class OpenAIResponseEndpoint(OpenAIEndpointBase[Any]):
 
 
 @native
-class OpenAIResponseStreamEndpoint(OpenAIEndpointBase[Any]):
+class OpenAIResponseStreamEndpoint(ModelFirst[Any], OpenAIEndpointBase[Any]):
     """The Responses API, streaming.
 
     Args:
@@ -203,18 +134,8 @@ class OpenAIResponseStreamEndpoint(OpenAIEndpointBase[Any]):
         **kwargs: Any,
     ):
         super().__init__(
-            endpoint_name,
-            model_id,
-            api_key=api_key,
-            provider=provider,
-            organization=organization,
-            project=project,
-            base_url=base_url,
-            websocket_base_url=websocket_base_url,
-            timeout=timeout,
-            max_retries=max_retries,
-            default_headers=default_headers,
-            default_query=default_query,
+            *(model_id, endpoint_name, api_key, provider, organization, project, base_url),
+            *(websocket_base_url, timeout, max_retries, default_headers, default_query),
             **kwargs,
         )
         self.ttft_visible_tokens_only = ttft_visible_tokens_only

@@ -108,7 +108,8 @@ class SageMakerBase(Endpoint[TRawResponse]):
         if isinstance(found, list):
             texts = [part.get("text") if isinstance(part, dict) else part for part in found]
             return "\n".join(text for text in texts if isinstance(text, str))
-        return found
+        text: str | None = found
+        return text
 
     def _parse_input(self, payload: dict[str, Any]) -> Any:
         try:
@@ -285,4 +286,5 @@ class TokenIterator:
             if token.get("error"):
                 raise RuntimeError(token["error"])
             self.details = token.get("details")
-            return token["token"]["text"]
+            text: str = token["token"]["text"]
+            return text

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._core_endpoint import CoreEndpoint, texts_of
+from ._core_endpoint import TextEndpoint
 from ._native import native
-from .openai import check_max_tokens
 
 __all__ = ["Tgi", "TgiStream"]
 
 
-class TgiEndpoint(CoreEndpoint):
+class TgiEndpoint(TextEndpoint):
     """What TGI endpoints have in common. The address is by default that of a local server."""
 
     _name = "tgi"
     _provider = "huggingface"
 
     @staticmethod
-    def create_payload(
-        user_message: str | list[str], max_tokens: int = 256, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Makes a payload.
-
-        Args:
-            user_message: the text, or texts that are joined by line feeds.
-            max_tokens: how many tokens to generate at most.
-            kwargs: further fields of the payload.
-        """
-        check_max_tokens(max_tokens)
+    def _payload(texts: list[str], max_tokens: int) -> dict[str, Any]:
         parameters = {"max_new_tokens": max_tokens, "details": True}
-        inputs = "\n".join(texts_of(user_message))
-        return {"inputs": inputs, "parameters": parameters, **kwargs}
+        return {"inputs": "\n".join(texts), "parameters": parameters}
 
 
 @native

@@ -341,7 +341,8 @@ class _LoadTestCharts:
         levels = _levels(self._result).values()
         arguments = {"test_name": self._result.test_name, "log_scale": self._log_scale}
         data = [_data(result, _LOAD_TEST_FIELDS) for result in levels]
-        return json.loads(_core.figure("load_test", data, json.dumps(arguments)))
+        charts: dict[str, Any] = json.loads(_core.figure("load_test", data, json.dumps(arguments)))
+        return charts
 
 
 def _load_test_figure(

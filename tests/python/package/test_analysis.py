@@ -1,8 +1,12 @@
 """What is made of results: experiments, comparisons, gates, tables, pages."""
 
 import asyncio
+import gc
+import json
 import re
 
+import duckdb
+import pyarrow.parquet
 import pytest
 
 from llmeter.comparison import compare
@@ -33,6 +37,26 @@ def test_a_load_test_has_a_folder_for_each_level(endpoint, payload, tmp_path, wa
     page = again.report(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000 and page.endswith("report.html")
     assert "00003" not in done._repr_html_() and "<td>3</td>" in done._repr_html_()
+
+
+def test_a_load_test_replaces_the_one_before_it_or_is_refused(endpoint, payload, tmp_path, wait):
+    def test(*levels, **settings):
+        settings = {"output_path": tmp_path, "test_name": "same", "min_requests_per_run": 1, **settings}
+        return wait(LoadTest(endpoint, payload, [*levels], **settings).run())
+
+    test(1, 2)
+    notes = tmp_path / "same" / "notes.txt"
+    notes.write_text("mine")
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        test(4, overwrite=False)
+    # Nothing goes for a test that cannot begin.
+    with pytest.raises(ValueError, match="max_response_size"):
+        test(4, settings={"max_response_size": 0})
+    assert sorted(LoadTestResult.load(tmp_path / "same").results) == [1, 2]
+    table = test(2, 4).to_arrow()
+    assert sorted(LoadTestResult.load(tmp_path / "same").results) == [2, 4]
+    assert table["run"].to_pylist() == ["00002-clients"] * 2 + ["00004-clients"] * 4
+    assert notes.read_text() == "mine"
 
 
 def test_a_heatmap_sends_every_combination_once(endpoint, tmp_path, wait):
@@ -78,6 +102,9 @@ def test_runs_are_compared(result, payload, wait):
     ttft = {one["figure"]: one for one in found.pairs[0]["differences"]}["ttft-p50"]
     assert ttft["new"] > ttft["base"]
     assert "ttft" in str(found).lower()
+    page = found._repr_html_()
+    assert "&lt;run&gt;" in page and "<run>" not in page
+    assert page.count('<tr class="worse"><td>') >= 1 and "<td>TTFT p50</td>" in page and "Worse:" in page
     assert not compare(result, result).is_worse
     with pytest.raises(ValueError, match="nothing to compare"):
         compare(result)
@@ -115,12 +142,48 @@ def test_the_plugin_gives_a_fixture(pytester, server):
     done.assert_outcomes(passed=1)
 
 
-def test_requests_become_tables(result):
+def test_requests_become_tables(result, tmp_path):
+    result.responses[0].response_text = None
+    result.responses[1].response_text = "short"
+    result.responses[2].inter_token_latencies = []
+    texts = [response.response_text for response in result.responses]
+    gaps = [response.inter_token_latencies or None for response in result.responses]
     table = result.to_arrow()
-    assert table.num_rows == 40
+    table.validate(full=True)
+    assert table["run"].to_pylist() == ["<run>"] * 40
+    assert table["response_text"].to_pylist() == texts
+    assert table["inter_token_latencies"].to_pylist() == gaps
     assert table["time_to_first_token"].to_pylist() == result.get_dimension("time_to_first_token")
+    assert table["request_time"].to_pylist()[3] == result.responses[3].request_time
+    payload = json.loads(table["input_payload"][5].as_py())
+    assert payload == result.responses[5].input_payload
+    assert json.loads(table.schema.metadata[b"llmeter.runs"])[0]["summary"]["clients"] == 2
+
     assert result.to_pandas()["num_tokens_output"].tolist() == [12] * 40
-    assert result.to_polars()["status"].to_list() == [200] * 40
+    frame = result.to_polars()
+    assert frame["status"].to_list() == [200] * 40
+    assert frame["response_text"].to_list() == texts
+    assert frame["inter_token_latencies"].to_list() == gaps
+    query = "select count(response_text), sum(num_tokens_output) from result"
+    assert duckdb.sql(query).fetchall() == [(39, 480)]
+    # As in files, but for how texts and lists are laid out.
+    result.save(tmp_path)
+    result.output_path = tmp_path
+    result.report(tmp_path / "requests.parquet", format="parquet")
+    written = pyarrow.parquet.read_table(tmp_path / "requests.parquet")
+    assert written.column_names == table.column_names
+    assert written.drop(["run"]).to_pylist() == table.drop(["run"]).to_pylist()
+
+
+def test_tables_live_as_long_as_they_are_held(endpoint, payload, wait):
+    tables = [wait(Runner(endpoint, payload=payload, n_requests=3).run()).to_arrow() for _ in range(3)]
+    assert Result([]).to_arrow().num_rows == 0
+    # A stream that nobody reads, and a column without its table.
+    Result([InvocationResponse("x")]).__arrow_c_stream__()
+    column = tables[0]["response_text"]
+    del tables
+    gc.collect()
+    assert len(set(column.to_pylist())) > 1
 
 
 def test_a_result_looks_right_in_a_notebook(result):

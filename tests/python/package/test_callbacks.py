@@ -134,6 +134,7 @@ def test_cost_models_of_former_versions_are_loaded(tmp_path):
     file.write_text(json.dumps(former))
     loaded = Callback.load_from_file(file)
     assert loaded.request_dims == {"in": InputTokens(3.0)}
+    assert repr(loaded).startswith("CostModel(request_dims={'in': InputTokens(price_per_million=3.0,")
     assert loaded.run_dims["gpu"].price_per_hour == 2.0
     assert load_object(dump_object(loaded)).request_dims == loaded.request_dims
     with pytest.raises(ValueError, match="no_dimension"):

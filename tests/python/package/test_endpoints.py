@@ -1,6 +1,7 @@
 """Which requests the core sends, with which address and key, and what it and the SDKs make of responses."""
 
 import asyncio
+import inspect
 import io
 import json
 
@@ -14,14 +15,18 @@ from llmeter import endpoints, serialization
 from llmeter.endpoints import (
     AnthropicMessages,
     BedrockConverse,
+    BedrockInvoke,
+    BedrockInvokeStream,
     Endpoint,
     InvocationResponse,
     OpenAICompletionEndpoint,
     OpenAICompletionStreamEndpoint,
+    OpenAIResponseEndpoint,
     OpenAIResponseStreamEndpoint,
     SageMakerEndpoint,
     _native,
 )
+from llmeter.endpoints._defaults import defaults
 from llmeter.endpoints.base import InvocationResponse as TheSame
 from llmeter.prompt_utils import ImageContent
 from llmeter.runner import Runner
@@ -291,3 +296,23 @@ def test_an_http_api_is_told_by_templates(server):
     assert load_object(dump_object(endpoint)).jmespath == endpoint.jmespath
     with pytest.raises(TypeError, match="no_setting"):
         endpoints.Gemini("m", no_setting=1)
+
+
+def test_help_shows_the_constructors_that_classes_share():
+    def given(cls):
+        found = inspect.signature(cls).parameters.values()
+        return {one.name: one.default for one in found if one.default is not one.empty}
+
+    assert list(inspect.signature(OpenAIResponseEndpoint).parameters)[:3] == [
+        "model_id",
+        "endpoint_name",
+        "api_key",
+    ]
+    assert given(OpenAIResponseEndpoint)["endpoint_name"] == "openai-response"
+    assert given(OpenAICompletionEndpoint)["endpoint_name"] == "openai"
+    assert OpenAIResponseEndpoint("m").endpoint_name == "openai-response"
+    assert given(BedrockInvoke)["generated_text_jmespath"] == "choices[0].message.content"
+    assert given(BedrockInvokeStream)["generated_text_jmespath"] == "choices[0].delta.content"
+    assert given(BedrockInvokeStream)["input_text_jmespath"] == "messages[].content[].text"
+    with pytest.raises(TypeError, match="colour"):
+        defaults(colour="red")(type("Odd", (BedrockInvoke,), {}))

@@ -3,7 +3,27 @@
 import subprocess
 import sys
 
-HEAVY = ["IPython", "anthropic", "boto3", "litellm", "mlflow", "openai", "pandas", "plotly", "upath"]
+HEAVY = [
+    "IPython",
+    "anthropic",
+    "boto3",
+    "botocore",
+    "httpx",
+    "jmespath",
+    "litellm",
+    "mlflow",
+    "numpy",
+    "openai",
+    "pandas",
+    "plotly",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "tiktoken",
+    "tqdm",
+    "transformers",
+    "upath",
+]
 MODULES = [
     "llmeter",
     "llmeter.callbacks",

@@ -52,6 +52,12 @@ def test_a_load_test_has_six_charts(load_test):
     assert isinstance(plotting.throughput_latency_curve(load_test), go.Figure)
 
 
+def test_charts_of_levels_are_marked_where_something_was_measured(load_test):
+    charts = load_test.plot_results(show=False)
+    assert all(list(chart.layout.xaxis.tickvals) == [1, 2] for chart in charts.values())
+    assert charts["error_rate"].layout.yaxis.rangemode == "tozero"
+
+
 def test_charts_of_runs(run, load_test):
     for figure in (
         plotting.plot_heatmap(run, "time_to_first_token", 4, 4, show_scatter=True),

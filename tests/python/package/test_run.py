@@ -215,12 +215,3 @@ def test_the_command_line_is_a_module():
     assert shown.stdout.startswith("llmeter ")
     wrong = subprocess.run([*run, "run", "--colour"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "--colour" in wrong.stderr
-
-
-def test_importing_is_light():
-    heavy = ("boto3", "openai", "plotly", "pandas", "mlflow", "litellm", "IPython", "tqdm", "upath")
-    code = f"import sys, llmeter; print([name for name in {heavy!r} if name in sys.modules])"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout == "[]\n"

@@ -270,6 +270,10 @@ impl Subset for OfLoadTest {
         !matches!(
             setting,
             Setting::Clients
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Calibrate
                 | Setting::Until
                 | Setting::MaxRequests
@@ -318,6 +322,10 @@ impl Subset for OfHeatmap {
                 | Setting::Video
                 | Setting::Payload
                 | Setting::MaxTokens
+                | Setting::Rate
+                | Setting::Arrivals
+                | Setting::MaxInFlight
+                | Setting::Stages
                 | Setting::Requests
                 | Setting::Duration
                 | Setting::Until

@@ -155,6 +155,8 @@ pub(crate) enum Stamps {
     Kernel,
     /// llmeter, after each read
     User,
+    /// The kernel, of each packet by itself (Linux, with CAP_NET_RAW)
+    Packet,
 }
 
 impl From<Stamps> for llmeter::StampSource {
@@ -162,6 +164,7 @@ impl From<Stamps> for llmeter::StampSource {
         match stamps {
             Stamps::Kernel => Self::Kernel,
             Stamps::User => Self::User,
+            Stamps::Packet => Self::Packet,
         }
     }
 }

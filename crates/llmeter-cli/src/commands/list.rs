@@ -45,7 +45,26 @@ pub(crate) fn list(arguments: &ListArguments) -> Result<Exit> {
             }
         }
     }
+    unread(&catalog);
     Ok(Exit::Done)
+}
+
+/// Folders that could not be read, of which a few are named.
+fn unread(catalog: &Catalog) {
+    const NAMED: usize = 5;
+    for reason in catalog.unread.iter().take(NAMED) {
+        output::note(&format!("left out: {reason}"));
+    }
+    if let Some(more) = catalog
+        .unread
+        .len()
+        .checked_sub(NAMED)
+        .filter(|more| *more > 0)
+    {
+        output::note(&format!(
+            "left out: {more} more folders that could not be read"
+        ));
+    }
 }
 
 /// Looks through a folder; what is found is kept for the next time.

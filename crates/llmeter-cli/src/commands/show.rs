@@ -26,10 +26,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if AbResult::is_in(folder) {
-        ab::print(
-            &AbResult::load_without_responses(folder.clone())?,
-            arguments.json,
-        )?;
+        ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
         return Ok(Exit::Done);
     }
     if CapacityResult::is_in(folder) {
@@ -42,7 +39,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
             let test = match &settings.slo {
-                None => LoadTestResult::load_without_responses(folder.clone())?,
+                None => LoadTestResult::load(folder.clone())?,
                 Some(slos) => {
                     let mut test = LoadTestResult::load(folder.clone())?;
                     let levels = test.results.values_mut();

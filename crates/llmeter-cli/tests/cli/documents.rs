@@ -235,6 +235,23 @@ impl Shell {
         for time in ["30s", "2m", "10m"] {
             here = here.replace(&format!("--duration {time}"), "--duration 100ms");
         }
+        let stages = [
+            (" 30s", " 30ms"),
+            (" 10s", " 10ms"),
+            (" 5m", " 50ms"),
+            (" 2m", " 20ms"),
+            (" 1m", " 10ms"),
+        ];
+        here = here
+            .lines()
+            .map(|line| {
+                let brief = |line: String, (time, brief): (&str, &str)| line.replace(time, brief);
+                match line.contains("--stages") {
+                    true => stages.into_iter().fold(line.to_owned(), brief) + "\n",
+                    false => line.to_owned() + "\n",
+                }
+            })
+            .collect();
         // The verdict is this machine's, which runs other tests as well.
         here = here.replace(" --strict", "");
         here = here.replace("--max-duration 10m", "--max-duration 200ms");
@@ -410,6 +427,21 @@ fn flags_that_documents_name_exist() {
         "--bench",
         "--no-default-features",
         "--endpoint",
+        // The table of other tools' flags in docs/load.md.
+        "--arrival-pattern",
+        "--arrival-smoothness",
+        "--benchmark-duration",
+        "--burstiness",
+        "--max-concurrency",
+        "--max-seconds",
+        "--num-prompts",
+        "--num-warmups",
+        "--random-seed",
+        "--rate-type",
+        "--request-count",
+        "--request-rate",
+        "--warmup-percent",
+        "--warmup-request-count",
     ];
     known.extend(others.map(str::to_owned));
     for document in documents() {

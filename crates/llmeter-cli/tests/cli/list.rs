@@ -146,3 +146,57 @@ fn a_run_in_progress_is_told_from_one_that_was_killed() {
     end_of(child);
     assert_eq!(state(), "broken");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn odd_folders_are_listed_or_told_of() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    let place = Place::new();
+    // Figures within the summary alone, in folders whose names are no text.
+    let summary =
+        r#"{"clients": 2, "stats": {"failed_requests": 3, "time_to_first_token-p50": 0.25}}"#;
+    for name in [b"runs/a\xff".as_slice(), b"runs/a\xfe/00001-clients"] {
+        let folder = place.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("summary.json"), summary).unwrap();
+    }
+    let closed = place.path().join("runs/closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let list = place.command(["list", "--sort", "name", "--format", "json"]);
+    // Root reads everything unless it gives its capabilities away.
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-all", "--bounding-set=-all", "--"]);
+    command.arg(list.get_program()).args(list.get_args());
+    for (name, value) in list.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = match fs::read_dir(&closed) {
+        Ok(_) => command
+            .current_dir(list.get_current_dir().unwrap())
+            .output(),
+        Err(_) => place
+            .command(["list", "--sort", "name", "--format", "json"])
+            .output(),
+    };
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let entries: Value = serde_json::from_slice(&output.stdout).expect(&said);
+    let seen = |at: usize| (entries[at]["name"].as_str(), entries[at]["kind"].as_str());
+    assert_eq!(seen(0), (Some("a\\xfe"), Some("load test")), "{entries}");
+    assert_eq!(seen(1), (Some("a\\xff"), Some("run")), "{entries}");
+    let run = &entries[1]["figures"];
+    assert_eq!(run["time_to_first_token-p50"], 0.25, "{entries}");
+    assert!(
+        said.contains("left out: ") && said.contains("closed"),
+        "{said}"
+    );
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, Response};
 use llmeter::endpoint::{ApiMode, EndpointSettings};
+use llmeter::wire::packet::PacketCapture;
 use llmeter::{FailureKind, Load, RunConfig, RunResult, Runner, StampSource};
 use llmeter_sim::comparison::Comparison;
 use llmeter_sim::{Certificate, Outcome, RunningSimulator, SimConfig, SimError, Simulator};
@@ -59,9 +60,21 @@ fn times_are_the_truth_whatever_is_between() {
             config.ttft = Duration::from_millis(20);
             config.itl = Duration::from_millis(2);
         });
-        for name in ["openai-chat-stream", "openai-chat"] {
+        for (name, stamps) in [
+            ("openai-chat-stream", StampSource::Kernel),
+            ("openai-chat", StampSource::Kernel),
+            ("openai-chat-stream", StampSource::Packet),
+        ] {
+            let server = simulator
+                .base_url()
+                .replace("/v1", "")
+                .replace("https", "http");
+            if stamps == StampSource::Packet && !can_capture(&server) {
+                continue;
+            }
             let api = ApiMode::named(name).unwrap();
             let mut config = config(&simulator, api, transport.1, folder.path());
+            config.stamps = stamps;
             config.clients = 3;
             config.load = Load::Requests(4);
             let result = run(config);
@@ -76,7 +89,9 @@ fn times_are_the_truth_whatever_is_between() {
             }
             if cfg!(target_os = "linux") {
                 let quality = result.quality.unwrap();
-                assert_eq!(quality.stamps, StampSource::Kernel, "{transport:?}");
+                assert_eq!(quality.stamps, stamps, "{transport:?}");
+                let dropped = (stamps == StampSource::Packet).then_some(0);
+                assert_eq!(quality.packets_dropped, dropped);
                 assert_eq!(quality.kernel_stamped_rate, 1.0, "{transport:?}");
                 assert!(known.iter().all(|record| record.kernel_arrival));
             }
@@ -101,6 +116,12 @@ fn times_are_the_truth_whatever_is_between() {
         }
         simulator.stop().unwrap();
     }
+}
+
+/// Whether this process may capture packets.
+fn can_capture(server: &str) -> bool {
+    let address = server.trim_start_matches("http://").parse();
+    PacketCapture::open(&[address.unwrap()]).is_ok()
 }
 
 /// What a client says of opening a connection is what the server saw.

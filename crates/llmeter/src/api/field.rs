@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Delivery, InvocationResponse, TokenSource};
+use super::{Delivery, InvocationResponse, ScheduleDetail, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -93,8 +93,24 @@ pub(crate) enum FieldSlot<'a> {
     Payload(&'a mut Option<Arc<Payload>>),
     Annotations(&'a mut Map<String, Value>),
     Delivery(&'a mut Option<Delivery>),
+    Schedule(ScheduleSlot<'a>),
     /// The parts of a failure are put together when all of them are read.
     Failure(FailurePart),
+}
+
+/// Where a response keeps a time of its schedule, which most have not.
+pub(crate) struct ScheduleSlot<'a> {
+    pub(super) schedule: &'a mut Option<Box<ScheduleDetail>>,
+    pub(super) field: fn(&mut ScheduleDetail) -> &mut Option<f64>,
+}
+
+impl ScheduleSlot<'_> {
+    /// Takes the time, in seconds.
+    pub(crate) fn set(self, seconds: Option<f64>) {
+        if seconds.is_some() || self.schedule.is_some() {
+            *(self.field)(self.schedule.get_or_insert_default()) = seconds;
+        }
+    }
 }
 
 /// A field that a failure consists of.
@@ -163,6 +179,7 @@ impl InvocationResponse {
                 | FieldSlot::Count(_)
                 | FieldSlot::Gaps(_)
                 | FieldSlot::Time(_)
+                | FieldSlot::Schedule(_)
                 | FieldSlot::Delivery(_) => {}
             }
         }

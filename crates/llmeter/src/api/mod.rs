@@ -108,7 +108,7 @@ pub use openai_completions::OpenAiCompletions;
 pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
-pub use response::{InvocationResponse, ResponseDetail};
+pub use response::{InvocationResponse, ResponseDetail, ScheduleDetail};
 pub use response_builder::ResponseBuilder;
 pub(crate) use response_builder::{OwnMeasurement, StreamEnd};
 #[cfg(feature = "aws")]

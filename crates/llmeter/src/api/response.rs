@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField};
+use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField, ScheduleSlot};
 use super::{Delivery, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
@@ -45,6 +45,12 @@ macro_rules! response_fields {
             $(#[unit = $detail_unit:literal])?
             pub $detail_key:ident: $detail_type:ty,
         )+}
+
+        $(#[doc = $schedule_doc:literal])+
+        pub struct ScheduleDetail {$(
+            $(#[doc = $scheduled_doc:literal])+
+            pub $scheduled_key:ident: Option<f64>,
+        )+}
     ) => {
         $(#[doc = $contract_doc])+
         #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,6 +64,14 @@ macro_rules! response_fields {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct ResponseDetail {
             $($(#[doc = $detail_doc])+ pub $detail_key: $detail_type,)+
+            /// Of a request that was due by the clock.
+            pub schedule: Option<Box<ScheduleDetail>>,
+        }
+
+        $(#[doc = $schedule_doc])+
+        #[derive(Debug, Clone, Copy, Default, PartialEq)]
+        pub struct ScheduleDetail {
+            $($(#[doc = $scheduled_doc])+ pub $scheduled_key: Option<f64>,)+
         }
 
         impl InvocationResponse {
@@ -95,6 +109,17 @@ macro_rules! response_fields {
                     get: |response| FieldValue::from(&response.detail.$detail_key),
                     slot: |response| FieldSlot::from(&mut response.detail.$detail_key),
                 },)+
+                $(ResponseField {
+                    key: stringify!($scheduled_key),
+                    doc: concat!($($scheduled_doc),+).trim_ascii_start(),
+                    unit: None,
+                    is_contract: false,
+                    get: |response| FieldValue::Seconds(response.schedule().$scheduled_key),
+                    slot: |response| FieldSlot::Schedule(ScheduleSlot {
+                        schedule: &mut response.detail.schedule,
+                        field: |schedule| &mut schedule.$scheduled_key,
+                    }),
+                },)+
             ];
         }
     };
@@ -112,6 +137,11 @@ impl InvocationResponse {
     /// Why the request failed, in words.
     pub fn error_text(&self) -> Option<&str> {
         self.error.as_ref().map(Failure::message)
+    }
+
+    /// What is known of when the request was due; nothing in a closed loop.
+    pub fn schedule(&self) -> ScheduleDetail {
+        self.detail.schedule.as_deref().copied().unwrap_or_default()
     }
 
     /// How long the request was in flight, as far as is known: until its last token, or until it had failed.
@@ -226,13 +256,34 @@ response_fields! {
         /// How the connection ended the complete response, if not as the protocol has it: `left_open`
         /// (the server sent no end), `closed_early`, `reset` or `garbled`.
         pub transport_end: Option<String>,
-        /// How long after its intended time the request was sent.
+        /// How long after its intended time the request was sent. In an open loop that is when it was due,
+        /// so that it includes what was waited for: others in flight, a connection, the recorder, callbacks.
         pub send_lateness: Option<f64>,
+        /// The stage of the load, counted from 1.
+        #[unit = "stage"]
+        pub stage: u32,
         /// The longest time that a byte of this response waited in the kernel for llmeter to read it.
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
         /// Which one of several payloads was sent: its line in `payload.jsonl`, counted from 0.
         pub payload_index: Option<u32>,
+    }
+
+    /// What only a request has whose time the clock decides: an open loop's.
+    ///
+    /// On disk these are further top-level keys as well.
+    pub struct ScheduleDetail {
+        /// When the request was due, after the start of the run (open loop).
+        pub due_time: Option<f64>,
+        /// The part of the lateness in which as many requests were in flight as may be.
+        pub in_flight_wait: Option<f64>,
+        /// The part of the lateness in which a connection was opened, TLS and waiting for others to connect
+        /// included (open loop).
+        pub connection_wait: Option<f64>,
+        /// Time to first token from when the request was due (open loop).
+        pub scheduled_time_to_first_token: Option<f64>,
+        /// Time to last token from when the request was due (open loop).
+        pub scheduled_time_to_last_token: Option<f64>,
     }
 }

@@ -387,6 +387,14 @@ impl From<SetupError> for Error {
                 Self::hidden(Setting::SourceAddress, expected)
             }
             SetupError::Unresolved { host, source } => Self::Unresolved { host, source },
+            SetupError::Capture(source) => {
+                let expected = "a source of stamps that this process may use";
+                Self::invalid(Setting::Stamps, "packet", expected).with_hint(format!(
+                    "packets are captured as root, or with CAP_NET_RAW: `sudo setcap cap_net_raw+ep \
+                     \"$(command -v llmeter)\"`, or --cap-add NET_RAW for a container; the system \
+                     says: {source}"
+                ))
+            }
             SetupError::CaFile { path, source } => Self::Io {
                 action: "reading",
                 path,

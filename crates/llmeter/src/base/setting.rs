@@ -7,6 +7,15 @@ use std::fmt;
 
 mod problem;
 
+/// What an arrival rate is.
+pub(crate) const RATE: &str = "a rate like 20/s, 90/min or 500/h, above 0 and up to 1000000/s";
+/// What stages are.
+pub(crate) const STAGES: &str = "stages like '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over \
+                                 1m, 64 clients for 5m'";
+/// What kinds of arrivals there are.
+pub(crate) const ARRIVALS: &str = "poisson, constant, gamma:CV with a coefficient of variation from 0.01 to \
+                                   10, or burst:N";
+
 pub use problem::SettingProblem;
 
 /// Calls a macro with the table. A row: variant, field and type; kind, group, name of the value,
@@ -104,6 +113,27 @@ macro_rules! with_settings {
                 "Requests per client [default: each payload once]", "";
             Duration duration: Duration, Time, Load, "TIME", "30s",
                 "How long to send requests, e.g. 30s or 5m", "";
+            Rate rate: Rate, Grammar(RATE), Load, "RATE", "20/s",
+                "Arrival rate, e.g. 20/s or 90/min: requests are sent by the clock, whether those before \
+                 have ended or not",
+                "An open loop, as traffic of many users is; docs/load.md has more. --requests, \
+                 --max-requests and --duration are those of the whole run, a warm-up comes at the same \
+                 rate, and latencies are told from the actual and from the due time.";
+            Arrivals arrivals: Arrivals, Grammar(ARRIVALS), Load, "KIND", "gamma:2",
+                "How arrivals are spread around their rate: poisson, constant, gamma:CV or burst:N [default: \
+                 poisson]",
+                "gamma:CV has gaps with this coefficient of variation: 1 is poisson, below is more even, \
+                 above comes in clusters. burst:N sends N at the same moment.";
+            MaxInFlight max_in_flight: usize, Count, Load, "N", "256",
+                "Most requests in flight with an arrival rate; others wait, and that is counted [default: no \
+                 limit]",
+                "What still waits when --duration has passed is not sent. Each request in flight has a \
+                 connection of its own, and so an open file and a local port.";
+            Stages stages: Stages, Grammar(STAGES), Load, "STAGES", "10/s for 30s, ramp to 50/s over 2m",
+                "Stages of a load, e.g. '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over 1m, \
+                 64 clients for 5m'",
+                "Rates or numbers of clients, held for a time or approached in a straight line. Every figure \
+                 is told of each stage, too.";
             Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
                 "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
                 "Its true value then lies within so much of the measured one with a probability of 95 %, \
@@ -181,9 +211,12 @@ macro_rules! with_settings {
                  and the statistic cost_limit_reached is set. A request is estimated from its prompt \
                  and its output limit, or, without a limit, at the highest cost so far.";
 
-            Stamps stamps: StampSource, Choice(&["kernel", "user"]), Measurement, "SOURCE", "user",
-                "Source of receive stamps: kernel, as packets arrive (Linux), or user, after each \
-                 read [default: kernel]", "";
+            Stamps stamps: StampSource, Choice(&["kernel", "packet", "user"]), Measurement, "SOURCE", "user",
+                "Source of receive stamps: kernel, as packets arrive (Linux), packet, of each packet by \
+                 itself, or user, after each read [default: kernel]",
+                "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
+                 captures what the server sends (the first bytes of each packet), so that each token has the \
+                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW.";
             Slo slo: Vec<Condition>, Conditions, Measurement, "CONDITION", "ttft < 500ms",
                 "SLO that requests or the run are to meet, e.g. 'ttft < 500ms' or 'ttft-p99 < 1s' \
                  (repeatable)",
@@ -269,6 +302,8 @@ pub enum SettingKind {
     Address,
     /// One condition on a figure or a list.
     Conditions,
+    /// A text in a grammar of its own: what it takes, for messages.
+    Grammar(&'static str),
     /// Tables, in files only.
     Tables,
 }
@@ -403,9 +438,19 @@ impl Setting {
     /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
-            Self::Requests => &[Self::Duration, Self::MaxDuration],
-            Self::Duration => &[Self::Requests, Self::MaxDuration],
-            Self::MaxDuration => &[Self::Requests, Self::Duration],
+            Self::Requests => &[Self::Duration, Self::MaxDuration, Self::Stages],
+            Self::Duration => &[Self::Requests, Self::MaxDuration, Self::Stages],
+            Self::MaxDuration => &[Self::Requests, Self::Duration, Self::Stages],
+            Self::Clients => &[Self::Rate, Self::Arrivals, Self::MaxInFlight, Self::Stages],
+            Self::Rate => &[Self::Clients, Self::Stages],
+            Self::Arrivals | Self::MaxInFlight => &[Self::Clients],
+            Self::Stages => &[
+                Self::Clients,
+                Self::Rate,
+                Self::Requests,
+                Self::Duration,
+                Self::MaxDuration,
+            ],
             Self::CaFile => &[Self::Insecure],
             Self::Insecure => &[Self::CaFile],
             Self::Proxy => &[Self::NoProxy],

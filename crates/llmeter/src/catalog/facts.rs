@@ -97,6 +97,11 @@ impl Facts {
         };
         let mut known = |name: &str| object(name).and_then(Result::ok);
         let (saved, stats, config) = (known(SUMMARY_FILE), known(STATS_FILE), known(CONFIG_FILE));
+        // Some versions of the Python package have them within the summary alone.
+        let inner = saved
+            .as_ref()
+            .and_then(|saved| saved.get("stats")?.as_object());
+        let stats = stats.or_else(|| inner.cloned());
         let mut summary = RunSummary::default();
         let mut has_clients = false;
         let mut fill = |from: &Map<String, Value>| {

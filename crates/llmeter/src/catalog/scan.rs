@@ -44,12 +44,14 @@ pub struct Catalog {
     pub folder: Location,
     /// What was found: runs that belong to no experiment, and experiments, in order of their paths.
     pub entries: Vec<Entry>,
+    /// Folders below it that could not be read, and so whether they hold runs, with the reason, a line each.
+    pub unread: Vec<String>,
 }
 
 impl Catalog {
     /// Looks through a folder: eight levels of folders, of each run `summary.json`, `stats.json` and
-    /// `run_config.json`, never its responses. Links are not followed, and what cannot be read is an
-    /// unreadable entry or left out.
+    /// `run_config.json`, never its responses. Links are not followed. A run that cannot be read is an unreadable
+    /// entry, and a folder is among [`unread`](Self::unread).
     ///
     /// # Errors
     /// If the folder itself cannot be read.
@@ -77,13 +79,14 @@ impl Catalog {
 
 fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
     let now = clock::wall();
-    let found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE])?;
+    let mut found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE])?;
+    let unread_folders = std::mem::take(&mut found.unread);
     let mut sets = KeySets::default();
     let mut runs = BTreeMap::new();
     let mut tests = BTreeMap::new();
     let mut seen = Cache::default();
     let mut unread = Vec::new();
-    for found in found {
+    for found in found.folders {
         let has = |name| found.files.iter().any(|file| file.name == name);
         let kind = match (has(AB_FILE), has(CAPACITY_FILE)) {
             (true, _) => Some(EntryKind::Ab),
@@ -117,7 +120,12 @@ fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
         }
     }
     let folder = folder.clone();
-    Ok((Catalog { folder, entries }, seen))
+    let catalog = Catalog {
+        folder,
+        entries,
+        unread: unread_folders,
+    };
+    Ok((catalog, seen))
 }
 
 /// Reads the files of runs.
@@ -249,10 +257,20 @@ fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeMap<String, EntryKi
         }
     }
     for ((name, kind), runs) in experiments {
-        entries.push(experiment(folder.join(&name), name, kind, runs));
+        let location = above(folder, &name, &runs);
+        entries.push(experiment(location, name, kind, runs));
     }
     entries.sort_by(|one, other| one.name.split('/').cmp(other.name.split('/')));
     entries
+}
+
+/// The folder of this name, from that of a run within it: a name may be no text.
+fn above(folder: &Location, name: &str, runs: &[Entry]) -> Location {
+    let above = runs.first().and_then(|run| {
+        let steps = run.name.split('/').count() - name.split('/').count();
+        (0..steps).try_fold(run.location.clone(), |location, _| location.parent())
+    });
+    above.unwrap_or_else(|| folder.join(name))
 }
 
 /// The experiment that a run of this path belongs to.

@@ -36,7 +36,7 @@ impl Schedule for ClosedLoop {
         let mine = (share.worker..self.clients).step_by(share.workers);
         // All of it before the run: ordering many payloads takes time.
         let (warmup, measured): (Vec<_>, Vec<_>) =
-            mine.map(|client| self.client(client as u64)).unzip();
+            mine.map(|client| self.client(client as u64, 0)).unzip();
         Box::new(warmup.into_iter().flatten().chain(measured))
     }
 
@@ -71,11 +71,12 @@ impl ClosedLoop {
     }
 
     /// A client's share of the warm-up, and what it sends then. The same seed gives the same for
-    /// each client, whatever the number of clients; clients differ.
-    fn client(&self, client: u64) -> (Option<Session>, Session) {
+    /// each client, whatever the number of clients; clients differ. `round`: how often the client has come
+    /// before.
+    pub(super) fn client(&self, client: u64, round: u64) -> (Option<Session>, Session) {
         // One stream of the generator for each client.
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(client);
+        random.set_stream(round << 32 | client);
         let mut order: Vec<u32> = (0..self.payloads as u32).collect();
         order.shuffle(&mut random);
         let order: Arc<[u32]> = order.into();

@@ -6,29 +6,43 @@
 //! A schedule is pure: it reads no clock and waits for nothing. A run asks it for the sessions of
 //! each worker and carries them out.
 
+mod arrivals;
 mod closed_loop;
+mod open_loop;
+mod profile;
 mod queue;
+mod rate;
 mod schedule;
 mod shard;
+mod staged_clients;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use arrivals::Arrivals;
 pub(crate) use closed_loop::ClosedLoop;
+pub(crate) use open_loop::OpenLoop;
+pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;
+pub use rate::Rate;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
 pub(crate) use shard::Sharded;
 pub use shard::{NotAShard, Shard};
+pub(crate) use staged_clients::StagedClients;
+pub use stages::{Stage, StageLevel, Stages};
 
 /// How much is sent.
 #[derive(Debug, Clone, Default)]
 pub enum Load {
-    /// Each client sends every payload once.
+    /// Each client sends every payload once; in an open loop each is sent once in all.
     #[default]
     EachPayloadOnce,
-    /// Each client sends so many requests, cycling through the payloads.
+    /// Each client sends so many requests, cycling through the payloads; in an open loop, so many are sent
+    /// in all.
     Requests(u64),
-    /// Each client sends until this time has passed; what is in flight then is waited for.
+    /// Each client sends, or requests arrive, until this time has passed; what is in flight then is waited
+    /// for.
     Duration(Duration),
     /// What a schedule says, in place of clients that send one request after the other.
     Schedule(Arc<dyn Schedule>),

@@ -58,6 +58,17 @@ pub trait Schedule: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the clock decides when sessions arrive. Their requests then have a due time: latencies are
+    /// also told from it, and the run says which load was offered and which was achieved.
+    fn is_open_loop(&self) -> bool {
+        false
+    }
+
+    /// When each stage of the load ends, after the start, if it has any.
+    fn stage_ends(&self) -> Vec<Duration> {
+        Vec::new()
+    }
+
     /// Whether an experiment made it: the experiment is what repeats the run.
     #[doc(hidden)]
     fn is_of_experiment(&self) -> bool {
@@ -85,8 +96,7 @@ pub struct Session {
     pub client: u32,
     /// What its requests count for.
     pub class: RequestClass,
-    /// When it arrives, after the run's start; its first turn is due then. A session of the warm-up
-    /// arrives before the run starts, and this does not apply.
+    /// When it arrives, after the run's start, or that of the warm-up; its first turn is due then.
     pub arrival: Duration,
     /// The time after the run's start, or that of the warm-up, from which on it sends no more,
     /// whatever turns are left.

@@ -96,6 +96,14 @@ impl Schedule for Sharded {
         self.whole.planned_in(self.shard)
     }
 
+    fn is_open_loop(&self) -> bool {
+        self.whole.is_open_loop()
+    }
+
+    fn stage_ends(&self) -> Vec<Duration> {
+        self.whole.stage_ends()
+    }
+
     fn is_of_experiment(&self) -> bool {
         self.whole.is_of_experiment()
     }

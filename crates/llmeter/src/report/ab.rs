@@ -6,6 +6,7 @@ use crate::experiment::{AbComparison, AbEnd, AbResult};
 use crate::report::escaped;
 use crate::report::summary::{duration, figure, plural};
 use crate::report::table::table;
+use crate::report::terminal::compared;
 use crate::stats::{Answer, Metric};
 
 /// Statistics that are shown beside the one that decides.
@@ -35,6 +36,12 @@ pub fn ab_within(test: &AbResult, width: usize) -> String {
     }
     text.push('\n');
     text.push_str(&remarks(test));
+    let variants = test.plan.variants.iter().enumerate();
+    let variants = variants.map(|(at, variant)| {
+        let name = escaped(&variant.name).into_owned();
+        (name, test.blocks_of(at).collect())
+    });
+    compared(&mut text, &variants.collect::<Vec<_>>(), width);
     text
 }
 

@@ -5,6 +5,7 @@ use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
 use crate::report::intervals::{MARK, MARKED, cell};
 use crate::report::summary::{or_dash, percent};
 use crate::report::table::table;
+use crate::report::terminal::compared;
 use crate::stats::{Latency, Stats};
 
 /// A row for each level, the knee, and what is missing.
@@ -22,6 +23,9 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
         .for_each(|note| text.push_str(note));
     text.push('\n');
     text.push_str(&remarks(test));
+    let levels = test.results.iter();
+    let levels = levels.map(|(clients, level)| (of_clients(*clients), vec![level]));
+    compared(&mut text, &levels.collect::<Vec<_>>(), width);
     text
 }
 

@@ -28,7 +28,10 @@ mod terminal;
 
 pub use ab::{ab, ab_within};
 pub use capacity::{capacity, capacity_within};
-pub use comparison::{comparison_junit, comparison_markdown, comparison_within};
+pub use comparison::{
+    comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
+    comparison_within,
+};
 pub use cost::{cost, cost_within};
 pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};
@@ -41,7 +44,10 @@ pub use model::Report;
 pub use notes::notes;
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};
-pub use requests::{TableFormat, write_requests, write_requests_of};
+pub use requests::{
+    Bits, ColumnCells, ListCells, RequestColumn, RequestColumns, TableFormat, TextCells,
+    write_requests,
+};
 pub use summary::{summary, summary_within};
 pub use table::fitted;
 pub use terminal::{ascii, metric_named, metric_within};

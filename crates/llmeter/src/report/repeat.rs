@@ -6,6 +6,7 @@ use crate::experiment::{RepeatResult, TestEnd, of_clients};
 use crate::report::escaped;
 use crate::report::summary::{duration, figure, or_dash};
 use crate::report::table::table;
+use crate::report::terminal::compared;
 
 /// What stands behind an interval that comes from the requests.
 const WITHIN: &str = "†";
@@ -62,6 +63,17 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
     }
     text.push_str(METHOD);
     text.push_str(&ending(repeats));
+    let levels = repeats.results.iter();
+    let levels = levels.map(|(clients, runs)| match &runs[..] {
+        // Of one number of clients, the repeats themselves.
+        _ if repeats.results.len() > 1 => vec![(of_clients(*clients), runs.iter().collect())],
+        runs => {
+            let each = runs.iter().enumerate();
+            let each = each.map(|(at, run)| (format!("repeat {}", at + 1), vec![run]));
+            each.collect()
+        }
+    });
+    compared(&mut text, &levels.flatten().collect::<Vec<_>>(), width);
     text
 }
 

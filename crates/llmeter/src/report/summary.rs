@@ -29,6 +29,7 @@ pub fn summary_within(result: &RunResult, width: usize) -> String {
     let mut text = String::new();
     heading(&mut text, &stats);
     latencies(&mut text, result, &stats, width);
+    stages(&mut text, &stats, width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
     super::slo::slos(&mut text, result, width);
@@ -54,8 +55,7 @@ fn heading(text: &mut String, stats: &Stats) {
         let _ = writeln!(text, "{}", shown(description));
     }
     let requests = counted(stats.total_requests.unwrap_or(0), "request");
-    let clients = counted(stats.clients.unwrap_or(0), "client");
-    let _ = write!(text, "{requests} by {clients}");
+    let _ = write!(text, "{requests} {}", load(stats));
     if let Some(time) = stats.total_test_time {
         let _ = write!(text, " in {}", duration(time));
     }
@@ -70,6 +70,57 @@ fn heading(text: &mut String, stats: &Stats) {
         text.push_str(", stopped by failures");
     }
     text.push('\n');
+}
+
+fn stages(text: &mut String, stats: &Stats, width: usize) {
+    let rows = stage_rows(stats);
+    if !rows.is_empty() {
+        text.push('\n');
+        table(text, &rows, width);
+    }
+}
+
+/// The table of stages, its titles first; empty without stages.
+pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {
+    if stats.stages.is_empty() {
+        return Vec::new();
+    }
+    type Show = fn(f64) -> String;
+    let columns: [(&str, &str, Show); 8] = [
+        ("requests", "total_requests", figure),
+        ("failed", "failed_requests", figure),
+        ("offered/s", "offered_rate", rate_figure),
+        ("sent/s", "achieved_rate", rate_figure),
+        ("TTFT p50", "time_to_first_token-p50", duration),
+        ("TTFT p99", "time_to_first_token-p99", duration),
+        ("TTLT p50", "time_to_last_token-p50", duration),
+        ("TTLT p99", "time_to_last_token-p99", duration),
+    ];
+    let value = |stage: &serde_json::Value, key: &str| stage.get(key)?.as_f64();
+    let is_known = |(_, key, _): &(&str, &str, Show)| {
+        stats.stages.iter().any(|stage| value(stage, key).is_some())
+    };
+    let columns: Vec<_> = columns.into_iter().filter(is_known).collect();
+    let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
+    let mut rows = vec![std::iter::once("stage".to_owned()).chain(titles).collect()];
+    for stage in &stats.stages {
+        let load = stage.get("load").and_then(serde_json::Value::as_str);
+        let cells = columns
+            .iter()
+            .map(|(_, key, show)| or_dash(value(stage, key), *show));
+        let name = shown(load.unwrap_or("—"));
+        rows.push(std::iter::once(name).chain(cells).collect());
+    }
+    rows
+}
+
+/// What made the load.
+pub(super) fn load(stats: &Stats) -> String {
+    match (stats.due_requests, stats.offered_rate) {
+        (None, _) => format!("by {}", counted(stats.clients.unwrap_or(0), "client")),
+        (Some(_), Some(rate)) => format!("by {} a second", figure(rate)),
+        (Some(_), None) => "by an arrival rate".to_owned(),
+    }
 }
 
 fn latencies(text: &mut String, result: &RunResult, stats: &Stats, width: usize) {
@@ -188,7 +239,51 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         Some(intervals::rate(rate, interval))
     };
     let is_generating = stats.total_vectors == 0 || output > 0;
+    let with = |mean: Option<f64>, rate: f64| match mean {
+        Some(mean) => format!("{} (in flight: {})", rate_figure(rate), figure(mean)),
+        None => rate_figure(rate),
+    };
     [
+        (
+            "offered requests per second",
+            stats
+                .offered_rate
+                .map(|rate| with(stats.offered_in_flight, rate)),
+        ),
+        (
+            "achieved requests per second",
+            stats
+                .achieved_rate
+                .map(|rate| with(stats.achieved_in_flight, rate)),
+        ),
+        (
+            "most requests in flight",
+            stats
+                .peak_in_flight
+                .map(|peak| match stats.in_flight_limit {
+                    Some(limit) => format!(
+                        "{} of {} allowed",
+                        figure(peak as f64),
+                        figure(limit as f64)
+                    ),
+                    None => figure(peak as f64),
+                }),
+        ),
+        (
+            "requests that waited for that limit",
+            stats.in_flight_waits.map(|waits| match waits {
+                0 => "0".to_owned(),
+                waits => format!(
+                    "{}, {} in all",
+                    figure(waits as f64),
+                    duration(stats.in_flight_wait.unwrap_or(0.0))
+                ),
+            }),
+        ),
+        (
+            "requests whose time was over",
+            (stats.unsent_requests > 0).then(|| figure(stats.unsent_requests as f64)),
+        ),
         (
             "successful requests per minute",
             shown(
@@ -246,6 +341,14 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
     .into_iter()
     .filter_map(|(label, value)| Some([label.to_owned(), value?]))
     .collect()
+}
+
+/// A rate of requests, which may be low.
+fn rate_figure(rate: f64) -> String {
+    match rate < 10.0 {
+        true => format!("{rate:.3}"),
+        false => format!("{rate:.2}"),
+    }
 }
 
 /// Where token counts come from, a line each for input and output.

@@ -27,7 +27,7 @@ const MAX_DEPTH: u32 = 2;
 ///
 /// # Errors
 /// [`Error::FolderInUse`] if something is there and must not be overwritten; if it cannot be removed.
-pub(crate) fn take(folder: &Location, overwrite: bool) -> Result<()> {
+pub fn take(folder: &Location, overwrite: bool) -> Result<()> {
     if overwrite {
         return clear(folder, MAX_DEPTH, true);
     }

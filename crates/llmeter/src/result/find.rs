@@ -1,5 +1,7 @@
 //! Run folders below a folder.
 
+use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs::{self, DirEntry, Metadata};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -14,11 +16,20 @@ const MAX_DEPTH: usize = 8;
 /// A folder with one of these is a run's.
 const OF_RUN: [&str; 4] = [SUMMARY_FILE, STATS_FILE, RESPONSES_FILE, PARTS_FOLDER];
 
+/// What a search found.
+#[derive(Debug, Default)]
+pub(crate) struct FoundFolders {
+    pub(crate) folders: Vec<FoundFolder>,
+    /// Folders that could not be read, and why, a line each.
+    pub(crate) unread: Vec<String>,
+}
+
 /// A folder that holds a run or a marked file.
 #[derive(Debug, Clone)]
 pub(crate) struct FoundFolder {
     pub(crate) location: Location,
-    /// Its path below the folder that was searched, with slashes; empty for that one.
+    /// Its path below the folder that was searched, with slashes; empty for that one. What is no text in it is in
+    /// hexadecimal digits, so that folders are told apart: `\xff`.
     pub(crate) name: String,
     pub(crate) is_run: bool,
     /// Those of the wanted files that it has.
@@ -51,7 +62,7 @@ pub(crate) struct FoundFile {
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub fn find_runs(folder: &Location) -> Result<Vec<Location>> {
-    let found = find_folders(folder, &[], &[])?.into_iter();
+    let found = find_folders(folder, &[], &[])?.folders.into_iter();
     Ok(found
         .filter(|found| found.is_run)
         .map(|found| found.location)
@@ -63,14 +74,17 @@ pub(crate) fn find_folders(
     folder: &Location,
     wanted: &'static [&'static str],
     marks: &'static [&'static str],
-) -> Result<Vec<FoundFolder>> {
+) -> Result<FoundFolders> {
     match folder.usable()? {
         Usable::Local(path) => find_local(folder, path, wanted, marks),
         Usable::Cloud(url) => {
             let (url, folder) = (url.clone(), folder.clone());
             block_on(async move {
                 let objects = Store::open(&url)?.list_below().await?;
-                Ok(of_objects(&folder, &objects, wanted, marks))
+                Ok(FoundFolders {
+                    folders: of_objects(&folder, &objects, wanted, marks),
+                    unread: Vec::new(),
+                })
             })
         }
     }
@@ -81,15 +95,15 @@ fn find_local(
     path: &Path,
     wanted: &[&str],
     marks: &[&str],
-) -> Result<Vec<FoundFolder>> {
-    let mut found = Vec::new();
+) -> Result<FoundFolders> {
+    let mut found = FoundFolders::default();
     let mut unread = vec![(path.to_path_buf(), String::new(), 0)];
     while let Some((path, name, depth)) = unread.pop() {
         let entries = match entries(&path) {
             Ok(entries) => entries,
             Err(error) if depth == 0 => return Err(error),
             Err(error) => {
-                tracing::warn!("{error}");
+                found.unread.push(error.to_string());
                 continue;
             }
         };
@@ -108,10 +122,11 @@ fn find_local(
             let files = entries
                 .iter()
                 .filter(|(name, _)| wanted.contains(&name.as_str()));
-            found.push(FoundFolder {
+            found.folders.push(FoundFolder {
                 location: match name.as_str() {
                     "" => folder.clone(),
-                    name => folder.join(name),
+                    // Its name may be no text.
+                    _ => Location::from(path.as_path()),
                 },
                 name: name.clone(),
                 is_run,
@@ -137,10 +152,22 @@ fn entries(path: &Path) -> Result<Vec<(String, DirEntry)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(failed())? {
         let entry = entry.map_err(failed())?;
-        entries.push((entry.file_name().to_string_lossy().into_owned(), entry));
+        entries.push((shown(&entry.file_name()), entry));
     }
     entries.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(entries)
+}
+
+/// A name as text, from which names that are none are told apart.
+fn shown(name: &OsStr) -> String {
+    let mut text = String::new();
+    for part in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(part.valid());
+        for byte in part.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 fn modified(metadata: &Metadata) -> i64 {

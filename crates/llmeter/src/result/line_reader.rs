@@ -278,6 +278,7 @@ impl LineSeed {
             }
             FieldSlot::Text(text) => text.set(map.next_value()?),
             FieldSlot::Seconds(seconds) => *seconds = map.next_value()?,
+            FieldSlot::Schedule(place) => place.set(map.next_value()?),
             FieldSlot::Count(count) => read_count(count, map)?,
             FieldSlot::Gaps(kept) => {
                 let gaps: Vec<Option<f32>> = map.next_value()?;

@@ -100,6 +100,9 @@ pub struct MeasurementQuality {
     pub host_steal: Option<f64>,
     /// [`Stats::measurement_clock_steps`](crate::stats::Stats::measurement_clock_steps).
     pub clock_steps: u32,
+    /// [`Stats::measurement_packets_dropped`](crate::stats::Stats::measurement_packets_dropped).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets_dropped: Option<u64>,
 }
 
 impl MeasurementQuality {
@@ -134,6 +137,7 @@ impl MeasurementQuality {
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
         StampSource::Kernel => "kernel",
+        StampSource::Packet => "packet",
         StampSource::User => "user",
     })
 }

@@ -21,7 +21,7 @@ pub(crate) fn guard(
         return Ok(None);
     };
     let tokenizer = config.tokenizer.clone();
-    let (limit, clients) = (config.own_share(limit), config.own_clients());
+    let (limit, clients) = (config.own_share(limit), config.client_count());
     let guard = SpendGuard::new(model.clone(), limit, clients, tokenizer)?;
     for prepared in prepared {
         guard.check_limit(prepared.expected(&guard))?;

@@ -17,10 +17,12 @@ use crate::endpoint::ResponseBuilder;
 use crate::run::backlog::{Backlog, Flow};
 use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
+use crate::run::restamp::Origin;
 use crate::run::silence::{Question, Silence, TransportEnd};
 use llmeter_wire::Arrival;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::packet::Link;
 
 /// Body bytes after which a segment is handed over before the response is complete.
 pub(super) const SEGMENT_SIZE: usize = 8 * 1024;
@@ -32,6 +34,8 @@ pub(crate) struct RequestId(pub(crate) u64);
 /// A part of one response. The segments of a response stay in order.
 pub(crate) struct Segment {
     pub(crate) request: RequestId,
+    /// Where it is among the packets, if they are looked for.
+    pub(crate) origin: Option<Origin>,
     /// That of a response of several segments.
     pub(crate) flow: Option<Arc<Flow>>,
     /// The head and its arrival; the first segment of a response that has one carries it.
@@ -76,6 +80,16 @@ pub(crate) struct ExchangeEnd {
     pub(crate) response: Option<Box<ResponseBuilder>>,
 }
 
+/// When a request of an open loop was due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) at: Stamp,
+    /// When the run began.
+    pub(crate) start: Stamp,
+    /// Seconds that it waited for others to end.
+    pub(crate) in_flight_wait: f64,
+}
+
 /// When and how a request was sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SendTiming {
@@ -84,8 +98,14 @@ pub(crate) struct SendTiming {
     /// The first write of the attempt under way.
     pub(crate) attempt: Option<Stamp>,
     pub(crate) wall: Option<Timestamp>,
-    /// Seconds from the intended time to `at`.
+    /// Seconds from the intended time to `at`; in an open loop from when it was due.
     pub(crate) lateness: Option<f64>,
+    /// In an open loop.
+    pub(crate) due: Option<Due>,
+    /// The stage of the load, from 1 on, if it has any.
+    pub(crate) stage: Option<u32>,
+    /// Seconds that it took to have a connection, if one had to be opened.
+    pub(crate) connection_wait: f64,
     pub(crate) time_to_connect: Option<f64>,
     pub(crate) time_to_tls: Option<f64>,
     pub(crate) retries: u32,
@@ -106,6 +126,7 @@ impl SendTiming {
             && let Some(sent) = first_write
         {
             self.at = Some(sent);
+            let intended = self.due.map_or(intended, |due| due.at);
             self.lateness = Some(sent.seconds_since(intended).max(0.0));
         }
     }
@@ -154,6 +175,8 @@ impl SegmentQueue {
 /// Collects one response's bytes on the worker's side.
 pub(crate) struct Capture {
     request: RequestId,
+    /// Where the response under way is among the packets, if they are looked for.
+    origin: Option<Origin>,
     queue: SegmentQueue,
     backlog: Arc<Backlog>,
     /// The response under way, once part of it was handed over.
@@ -179,6 +202,7 @@ impl Capture {
     pub(crate) fn new(queue: SegmentQueue, backlog: Arc<Backlog>) -> Self {
         Self {
             request: RequestId::default(),
+            origin: None,
             queue,
             backlog,
             flow: None,
@@ -199,11 +223,27 @@ impl Capture {
     /// What comes from here on belongs to this request.
     pub(crate) fn begin(&mut self, request: RequestId) {
         self.request = request;
+        self.origin = None;
         self.flow = None;
         self.waits_since = None;
         self.reads = 0;
         self.silence.begin();
         self.transport_end = None;
+    }
+
+    /// The response comes by this connection, which had brought so many bytes before.
+    pub(crate) fn comes_by(&mut self, link: Option<Link>, is_plain: bool, position: u64) {
+        self.origin = link.map(|link| Origin {
+            link,
+            is_plain,
+            position,
+            sent: clock::now(),
+        });
+    }
+
+    /// Whether each piece of the body is to be marked by itself.
+    pub(crate) fn wants_pieces(&self) -> bool {
+        self.origin.is_some()
     }
 
     pub(crate) fn head(&mut self, head: ResponseHead, arrival: Arrival) {
@@ -321,6 +361,7 @@ impl Capture {
         }
         let mut segment = Segment {
             request: self.request,
+            origin: self.origin,
             flow: self.flow.clone(),
             head: self.head.take(),
             body: std::mem::replace(&mut self.body, Vec::with_capacity(self.expected.0)),

@@ -173,7 +173,8 @@ impl Client {
             outcomes: Some(outcomes),
             response: builder,
         });
-        if is_unreachable && !shared.pauses_after_failures {
+        // What comes by the clock waits for nobody.
+        if is_unreachable && !shared.pauses_after_failures && sending.due.is_none() {
             let end = clock::now().after(UNREACHABLE_PAUSE);
             shared.sleep_until(end).await;
             return clock::now();
@@ -193,6 +194,7 @@ impl Client {
 
     /// Records a request that is not sent.
     async fn refused(&mut self, request: Ready, is_warmup: bool) -> Stamp {
+        let is_due = self.capture.sending.due.is_some();
         self.capture.finish(ExchangeEnd {
             client: self.number,
             prepared: request.prepared,
@@ -205,8 +207,10 @@ impl Client {
             outcomes: None,
             response: None,
         });
-        let end = clock::now().after(REFUSED_PAUSE);
-        self.shared.sleep_until(end).await;
+        if !is_due {
+            let end = clock::now().after(REFUSED_PAUSE);
+            self.shared.sleep_until(end).await;
+        }
         clock::now()
     }
 
@@ -297,6 +301,7 @@ impl Client {
         };
         let watch = self.shared.watch.as_ref();
         self.phase = Some(Phase::Connect);
+        let begun = clock::now();
         let permit = self.shared.connecting.acquire().await;
         let dialled = dialer.dial_with_phases(self.number as usize, |phase| {
             self.phase = Some(phase);
@@ -320,6 +325,7 @@ impl Client {
         };
         drop(permit);
         self.shared.note_connection();
+        self.capture.sending.connection_wait += clock::now().seconds_since(begun);
         self.capture.sending.time_to_connect = Some(time_to_connect);
         self.capture.sending.time_to_tls = time_to_tls;
         Ok(channel)

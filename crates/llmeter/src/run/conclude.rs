@@ -12,6 +12,7 @@ use crate::endpoint::Transport;
 use crate::load::Load;
 use crate::result::{RunResult, RunSummary, Unwritten};
 use crate::run::failure_limit::StopSignal;
+use crate::run::offered::{Achieved, LoadFigures};
 use crate::run::quality::RunConditions;
 use crate::run::recorder::WriteFailure;
 use crate::run::start::Started;
@@ -73,6 +74,16 @@ impl Started {
         let window = shared.started().zip(shared.ended());
         let total_test_time = window.map(|(start, end)| end.seconds_since(start));
         let stats = collected.accumulator.stats(total_test_time);
+        let is_cut =
+            shared.is_stopping() || shared.guard.as_deref().is_some_and(SpendGuard::is_reached);
+        let duration = self.schedule.duration().filter(|_| !is_cut);
+        let load = shared.offered.as_ref().zip(collected.achieved.as_ref());
+        let load = load.map(|(offered, achieved)| {
+            let duration = duration.map(|duration| duration.as_secs_f64());
+            offered.conclude(achieved, shared.started(), duration, total_test_time)
+        });
+        let of_load = load.as_ref().map(LoadFigures::stats);
+        let time_of_requests = collected.achieved.as_ref().map(Achieved::time_of_requests);
         let mut quality = collected.quality.judge(&RunConditions {
             workers: reports,
             connections: shared.connections(),
@@ -87,14 +98,18 @@ impl Started {
                 Transport::Invoke(api) => api.own_clock(),
                 Transport::Http(_) => None,
             },
-            clients: config.own_clients(),
+            clients: config.client_count(),
             median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
-            client_seconds: total_test_time.unwrap_or(0.0) * config.own_clients() as f64,
+            client_seconds: time_of_requests
+                .unwrap_or_else(|| total_test_time.unwrap_or(0.0) * config.client_count() as f64),
+            load,
+            packets: shared.capture().map(|capture| capture.state()),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,
-            _ => Some(config.own_clients()),
+            _ if shared.offered.is_some() => None,
+            _ => Some(config.client_count()),
         };
         quality.doubt(collected.checks.findings(total_test_time, bound));
         found.extend(warnings::of_run(&collected, &quality, config));
@@ -129,6 +144,12 @@ impl Started {
             result.failures.record(&failure);
         }
         result.annotation_tally = annotation_tally;
+        result.add_stats(of_load.unwrap_or_default());
+        result.add_stats(
+            collected
+                .stages
+                .stats(shared.offered.as_ref(), total_test_time.filter(|_| is_cut)),
+        );
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
         if let Some(stop) = stop {
@@ -161,8 +182,8 @@ impl Started {
         let identity = config.endpoint.identity();
         RunSummary {
             total_requests: Some(recorded),
-            clients: config.own_clients() as u64,
-            n_requests: Some(planned.unwrap_or(recorded) / config.own_clients() as u64),
+            clients: config.client_count() as u64,
+            n_requests: Some(planned.unwrap_or(recorded) / config.client_count() as u64),
             model_id: Some(identity.model_id.clone()),
             output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
             endpoint_name: Some(identity.endpoint_name.clone()),

@@ -14,7 +14,10 @@ use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{ClosedLoop, Load, Schedule, Shard, Sharded};
+use crate::load::{
+    Arrivals, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, Shard, Sharded, StagedClients,
+    Stages,
+};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::run::ResponseWatch;
 use crate::stats::{Condition, PrecisionTarget};
@@ -52,8 +55,18 @@ pub struct RunConfig {
     /// Where the payloads were read, in their order, so that one that cannot be sent is named; empty
     /// if they come from elsewhere.
     pub payload_sources: Vec<PayloadSource>,
-    /// Clients, each with one request in flight at a time (closed loop).
+    /// Clients, each with one request in flight at a time (closed loop). 1 where an arrival
+    /// [`rate`](Self::rate) decides what is sent: all of it is then one client's that waits for nothing.
     pub clients: usize,
+    /// Requests arrive at this rate (open loop), whether those before have ended or not.
+    pub rate: Option<Rate>,
+    /// How arrivals are spread around their rate.
+    pub arrivals: Arrivals,
+    /// Rates or numbers of clients one after the other, in the place of [`rate`](Self::rate) and
+    /// [`clients`](Self::clients). They decide how long the run is, whatever [`load`](Self::load) says.
+    pub stages: Option<Stages>,
+    /// Most requests in flight in an open loop; others wait, and that is counted.
+    pub max_in_flight: Option<usize>,
     /// How much is sent.
     pub load: Load,
     /// Requests that are sent first, over all clients, and kept out of every figure.
@@ -164,6 +177,10 @@ impl RunConfig {
             payloads: payloads.into_iter().map(Arc::new).collect(),
             payload_sources: Vec::new(),
             clients: 1,
+            rate: None,
+            arrivals: Arrivals::default(),
+            stages: None,
+            max_in_flight: None,
             load: Load::default(),
             warmup: 0,
             warmup_time: Duration::ZERO,
@@ -236,6 +253,13 @@ impl RunConfig {
         self
     }
 
+    /// Makes requests arrive at this rate, like `20/s`, whether those before have ended or not.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// Sets how much is sent.
     #[must_use]
     pub fn load(mut self, load: Load) -> Self {
@@ -269,7 +293,7 @@ impl RunConfig {
     fn check_until(&self) -> Result<()> {
         let planned = self
             .requests_per_client()
-            .map(|each| each.saturating_mul(self.clients as u64));
+            .map(|each| each.saturating_mul(self.client_count() as u64));
         let Some(limit) = planned.into_iter().chain(self.max_requests).min() else {
             return Ok(());
         };
@@ -303,10 +327,12 @@ impl RunConfig {
             let expected = format!("at most {}", u32::MAX);
             return Err(Error::invalid(Setting::Clients, self.clients, expected));
         }
+        self.validate_open_loop()?;
+        let clients = self.whole_client_count();
         if let Some(shard) = self.shard
-            && shard.count(self.clients) == 0
+            && !self.is_open_loop()
+            && shard.count(clients) == 0
         {
-            let clients = self.clients;
             let expected = format!("no more shards than clients, of which there are {clients}");
             return Err(Error::invalid(Setting::Shard, shard, expected));
         }
@@ -400,6 +426,34 @@ impl RunConfig {
             }
         }
         self.validate_costs()
+    }
+
+    fn validate_open_loop(&self) -> Result<()> {
+        if self.max_in_flight == Some(0) {
+            return Err(Error::invalid(Setting::MaxInFlight, 0, "1 or more"));
+        }
+        let is_scheduled = matches!(self.load, Load::Schedule(_));
+        let scheduled = "a load with a schedule of its own";
+        match self.rate {
+            Some(_) if self.clients != 1 => Err(Error::conflict(Setting::Rate, Setting::Clients)),
+            Some(_) if self.stages.is_some() => {
+                Err(Error::conflict(Setting::Rate, Setting::Stages))
+            }
+            Some(_) if is_scheduled => Err(Error::unsupported(Setting::Rate, scheduled)),
+            None if self.stages.is_some() && is_scheduled => {
+                Err(Error::unsupported(Setting::Stages, scheduled))
+            }
+            None if self.stages.is_some() && self.clients != 1 => {
+                Err(Error::conflict(Setting::Stages, Setting::Clients))
+            }
+            None if self.max_requests.is_some() && self.staged_clients().is_some() => Err(
+                Error::unsupported(Setting::MaxRequests, "stages of clients"),
+            ),
+            _ if self.max_in_flight.is_some() && !self.is_open_loop() => {
+                Err(Error::requires(Setting::MaxInFlight, Setting::Rate))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn validate_costs(&self) -> Result<()> {
@@ -500,12 +554,6 @@ impl RunConfig {
         }
     }
 
-    /// The clients of this run, which may be a part of the load's.
-    pub(crate) fn own_clients(&self) -> usize {
-        self.shard
-            .map_or(self.clients, |shard| shard.count(self.clients))
-    }
-
     /// What of a limit for the whole load is this run's.
     pub(crate) fn own_share(&self, limit: f64) -> f64 {
         self.shard.map_or(limit, |shard| limit / shard.of as f64)
@@ -515,24 +563,89 @@ impl RunConfig {
         if let Load::Schedule(schedule) = &self.load {
             return schedule.clone();
         }
-        Arc::new(ClosedLoop {
-            clients: self.clients,
+        let duration = match (&self.load, &self.stages) {
+            (_, Some(stages)) => Some(stages.duration()),
+            (Load::Duration(duration), None) => Some(*duration),
+            _ => None,
+        };
+        let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
+        let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
+        let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
+        if let Some(rate) = stages.map(Stages::profile).or(rate) {
+            let requests = self.requests_per_client().into_iter();
+            return Arc::new(OpenLoop {
+                rate,
+                stage_ends: stages.map(Stages::ends).unwrap_or_default(),
+                arrivals: self.arrivals,
+                payloads: self.payloads.len(),
+                seed: self.seed,
+                warmup: self.warmup,
+                warmup_time,
+                requests: requests.chain(self.max_requests).min(),
+                duration,
+            });
+        }
+        let closed_loop = ClosedLoop {
+            clients: self.whole_client_count(),
             payloads: self.payloads.len(),
             seed: self.seed,
             warmup: self.warmup,
-            warmup_time: Some(self.warmup_time).filter(|time| !time.is_zero()),
+            warmup_time,
             requests: self.requests_per_client(),
             max_requests: self.max_requests,
-            duration: match self.load {
-                Load::Duration(duration) => Some(duration),
-                _ => None,
-            },
-        })
+            duration,
+        };
+        match &self.stages {
+            Some(stages) => Arc::new(StagedClients {
+                stages: stages.clone(),
+                clients: closed_loop,
+            }),
+            None => Arc::new(closed_loop),
+        }
     }
 
-    /// Requests of each client, if the load is bound by count.
+    /// The most clients of stages, if they are about clients.
+    fn staged_clients(&self) -> Option<usize> {
+        self.stages.as_ref()?.most_clients()
+    }
+
+    /// Clients that send at the same time, at most; 1 in an open loop. Those of this run, which may be a
+    /// part of the load's.
+    pub(crate) fn client_count(&self) -> usize {
+        let whole = self.whole_client_count();
+        match self.shard {
+            Some(shard) if !self.is_open_loop() => shard.count(whole),
+            _ => whole,
+        }
+    }
+
+    /// Clients of the whole load, of which this run may be a part.
+    pub(crate) fn whole_client_count(&self) -> usize {
+        self.staged_clients().unwrap_or(self.clients)
+    }
+
+    /// Whether the clock decides when requests are sent.
+    pub(crate) fn is_open_loop(&self) -> bool {
+        match &self.load {
+            Load::Schedule(schedule) => schedule.is_open_loop(),
+            _ => self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates),
+        }
+    }
+
+    /// Requests that may be in flight at a time, if that is bound.
+    pub(crate) fn in_flight_bound(&self) -> Option<usize> {
+        match matches!(self.load, Load::Schedule(_)) || self.is_open_loop() {
+            true => self
+                .max_in_flight
+                .map(|most| self.shard.map_or(most, |shard| shard.count(most).max(1))),
+            false => Some(self.client_count()),
+        }
+    }
+
+    /// Requests of each client, if the load is bound by count; of an open loop all of them.
     pub(crate) fn requests_per_client(&self) -> Option<u64> {
         match &self.load {
+            _ if self.stages.is_some() => None,
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
             Load::Requests(count) => Some(*count),
             Load::Duration(_) | Load::Schedule(_) => None,
@@ -545,9 +658,9 @@ impl RunConfig {
         let workers = self
             .workers
             .unwrap_or_else(|| cores.saturating_sub(1).max(1));
-        match self.load {
-            Load::Schedule(_) => workers,
-            _ => workers.min(self.own_clients()),
+        match self.in_flight_bound() {
+            Some(bound) if !matches!(self.load, Load::Schedule(_)) => workers.min(bound),
+            _ => workers,
         }
     }
 }

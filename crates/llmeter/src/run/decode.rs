@@ -21,16 +21,18 @@ use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
 use crate::endpoint::{
-    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, Transport,
-    is_burst,
+    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, ScheduleDetail,
+    Transport, is_burst,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
 use crate::run::config::DEFAULT_MAX_RESPONSE_SIZE;
 use crate::run::quality::ResponseQuality;
+use crate::run::restamp::Restamper;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::content_encoding::Decompressor;
+use llmeter_wire::packet::PacketCapture;
 use llmeter_wire::{Arrival, Phase, Proxy};
 
 /// Longest body of an error status that is kept.
@@ -102,6 +104,8 @@ pub(crate) struct Decoder {
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
     room: Room,
+    /// With packet stamps.
+    restamper: Option<Restamper>,
 }
 
 impl Decoder {
@@ -112,12 +116,19 @@ impl Decoder {
             proxy: None,
             under_way: HashMap::new(),
             room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
+            restamper: None,
         }
     }
 
     /// Hides the credentials of the proxy that requests go through.
     pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
         self.proxy = proxy;
+        self
+    }
+
+    /// Takes times from the packets of this capture.
+    pub(crate) fn with_packets(mut self, capture: Option<Arc<PacketCapture>>) -> Self {
+        self.restamper = capture.map(Restamper::new);
         self
     }
 
@@ -129,7 +140,10 @@ impl Decoder {
     }
 
     /// Takes in a segment; returns the response that it completes.
-    pub(crate) fn take(&mut self, segment: Segment) -> Option<Recorded> {
+    pub(crate) fn take(&mut self, mut segment: Segment) -> Option<Recorded> {
+        if let Some(restamper) = &self.restamper {
+            restamper.restamp(&mut segment);
+        }
         let endpoint = &*self.endpoint;
         // Most responses are one segment, and never get in here.
         let begun = match self.under_way.is_empty() {
@@ -352,6 +366,17 @@ impl Assembly {
                 Some(Delivery::Buffered) => response.time_per_output_token = None,
                 _ => {}
             }
+        }
+        response.detail.stage = sending.stage.unwrap_or(0);
+        if let Some(due) = sending.due {
+            let from_due = |time: Option<f64>| Some(time? + sending.lateness?);
+            response.detail.schedule = Some(Box::new(ScheduleDetail {
+                due_time: Some(due.at.seconds_since(due.start)),
+                in_flight_wait: Some(due.in_flight_wait).filter(|wait| *wait > 0.0),
+                connection_wait: Some(sending.connection_wait).filter(|wait| *wait > 0.0),
+                scheduled_time_to_first_token: from_due(response.time_to_first_token),
+                scheduled_time_to_last_token: from_due(response.time_to_last_token),
+            }));
         }
         self.quality.exchange = sending.at.map(|sent| [sent, end]);
         self.quality.send_lateness = sending.lateness;

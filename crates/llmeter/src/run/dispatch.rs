@@ -1,19 +1,30 @@
 //! Starts the sessions of one worker when they arrive.
 
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::iter::Peekable;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::base::foreign;
 use crate::load::{RequestClass, Session};
+use crate::run::alarm::Alarm;
 use crate::run::gate::BarrierPass;
-use crate::run::session;
+use crate::run::offered::Offered;
+use crate::run::session::Coming;
 use crate::run::shared::Shared;
 use crate::run::worker::Worker;
-use llmeter_wire::clock;
+use llmeter_wire::clock::{self, Stamp};
 
-/// How long before its arrival a session is started, so that its first request can be prepared.
+/// How long before its arrival a session is prepared whose requests are made one by one.
 const LOOKAHEAD: Duration = Duration::from_millis(20);
+
+/// Sessions that start in a row before others have their turn.
+const STARTS: usize = 32;
 
 /// Carries out a worker's sessions. Returns whether all came to their end: one that panics does
 /// not.
@@ -24,34 +35,146 @@ pub(crate) async fn dispatch(
     pass: BarrierPass,
 ) -> bool {
     let mut sessions = sessions.peekable();
-    let mut tasks = JoinSet::new();
-    let mut is_whole = true;
-    let mut start = clock::now();
-    while let Some(session) = sessions.next_if(|session| session.class == RequestClass::Warmup) {
-        tasks.spawn(session::run(shared.clone(), worker.clone(), session, start));
-    }
-    while let Some(ended) = tasks.join_next().await {
-        is_whole &= ended.is_ok();
-    }
+    let mut dispatcher = Dispatcher {
+        lookahead: match shared.requests.is_prefetched() {
+            true => LOOKAHEAD,
+            false => Duration::ZERO,
+        },
+        alarm: Alarm::new(),
+        shared,
+        worker,
+        tasks: JoinSet::new(),
+        is_whole: true,
+    };
+    let warmup = RequestClass::Warmup;
+    dispatcher
+        .carry_out(&mut sessions, warmup, clock::now())
+        .await;
+    let shared = dispatcher.shared.clone();
     shared.gate.wait(pass).await;
-    start = shared.begin();
-    for session in sessions {
-        let begin = start.after(session.arrival.saturating_sub(LOOKAHEAD));
-        shared.sleep_until(begin).await;
-        if shared.is_stopping() {
-            break;
-        }
-        while let Some(ended) = tasks.try_join_next() {
-            is_whole &= ended.is_ok();
-        }
-        tasks.spawn(session::run(shared.clone(), worker.clone(), session, start));
-    }
-    while let Some(ended) = tasks.join_next().await {
-        is_whole &= ended.is_ok();
-    }
+    let start = shared.begin();
+    let measured = RequestClass::Measured;
+    dispatcher.carry_out(&mut sessions, measured, start).await;
     if shared.ended().is_none() {
         // The run was stopped before its first session.
         shared.note_end();
     }
-    is_whole
+    dispatcher.is_whole
+}
+
+struct Dispatcher {
+    shared: Arc<Shared>,
+    worker: Arc<Worker>,
+    /// How long before its arrival a session is prepared.
+    lookahead: Duration,
+    alarm: Alarm,
+    tasks: JoinSet<()>,
+    is_whole: bool,
+}
+
+impl Dispatcher {
+    /// Carries out the sessions of a class, which come first, and waits for their end.
+    async fn carry_out(
+        &mut self,
+        sessions: &mut Peekable<impl Iterator<Item = Session>>,
+        class: RequestClass,
+        start: Stamp,
+    ) {
+        let mut coming: VecDeque<Coming> = VecDeque::new();
+        let mut started = 0;
+        loop {
+            let horizon = clock::now().after(self.lookahead);
+            let is_near = |session: &Session| {
+                session.class == class && start.after(session.arrival) <= horizon
+            };
+            while let Some(session) = sessions.next_if(is_near) {
+                coming.push_back(Coming::new(&self.shared, session, start));
+            }
+            while let Some(session) = coming.pop_front_if(|session| session.due <= clock::now()) {
+                if self.shared.is_stopping() {
+                    break;
+                }
+                if self.start(session).await.is_break() {
+                    let is_left = |session: &Session| {
+                        let is_in_time = |until| session.arrival < until;
+                        session.class == class && session.until.is_some_and(is_in_time)
+                    };
+                    let left = std::iter::from_fn(|| sessions.next_if(is_left));
+                    let left = left.map(|session| start.after(session.arrival));
+                    self.leave(
+                        class,
+                        start,
+                        coming.drain(..).map(|session| session.due).chain(left),
+                    );
+                    break;
+                }
+                started += 1;
+                if started % STARTS == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            if self.shared.is_stopping() {
+                break;
+            }
+            let next = sessions.peek().filter(|session| session.class == class);
+            let next =
+                next.map(|session| start.after(session.arrival.saturating_sub(self.lookahead)));
+            let first = coming.front().map(|session| session.due);
+            let Some(due) = next.into_iter().chain(first).min() else {
+                break;
+            };
+            tokio::select! {
+                () = self.alarm.sleep_until(due) => {}
+                () = self.shared.stopping() => break,
+            }
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            self.is_whole &= ended.is_ok();
+        }
+    }
+
+    /// Starts a session that has arrived, as soon as it may. Breaks if it may no more.
+    async fn start(&mut self, session: Coming) -> ControlFlow<()> {
+        let is_warmup = session.class == RequestClass::Warmup;
+        let shared = self.shared.clone();
+        let offered = shared.offered.as_ref().filter(|_| !is_warmup);
+        if let Some(offered) = offered {
+            offered.note_due(session.due, shared.stage(session.due, session.start));
+            shared.wait_for_recorder().await;
+        }
+        let Some(entry) = shared.enter(session.due, is_warmup).await else {
+            return ControlFlow::Break(());
+        };
+        if entry.waited > 0.0 && session.is_over() {
+            offered.into_iter().for_each(Offered::note_unsent);
+            return ControlFlow::Break(());
+        }
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.is_whole &= ended.is_ok();
+        }
+        let mut work = Box::pin(session.run(shared.clone(), self.worker.clone(), entry));
+        // Its first request is sent here and now, and not after all that has been read meanwhile.
+        let first = poll_fn(|context| {
+            let polled = foreign::catch_panic(|| work.as_mut().poll(context).is_pending());
+            Poll::Ready(polled)
+        });
+        match first.await {
+            Ok(true) => drop(self.tasks.spawn(work)),
+            Ok(false) => {}
+            Err(_) => self.is_whole = false,
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Counts requests whose time was over before they could be sent.
+    fn leave(&self, class: RequestClass, start: Stamp, due: impl Iterator<Item = Stamp>) {
+        let offered = self.shared.offered.as_ref();
+        let offered = offered.filter(|_| class == RequestClass::Measured);
+        for due in due {
+            if let Some(offered) = offered {
+                offered.note_due(due, self.shared.stage(due, start));
+                offered.note_unsent();
+            }
+        }
+    }
 }

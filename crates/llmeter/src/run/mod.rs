@@ -18,14 +18,15 @@
 //! | --- | --- |
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`), `start`, `wait`, `conclude` (with `warnings`) |
-//! | a worker's thread | `worker`, `dispatch`, `session`, `client`, `pool`, `capture` |
-//! | what its sessions share | `shared`: `gate`, `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
+//! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
+//! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `prepare`, `prefetch` |
-//! | the recorder's threads | `recorder`, `decode`, `after_invoke`, `quality`, `stalls`, `progress` |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
 mod after_invoke;
+mod alarm;
 mod backlog;
 mod cancel;
 mod capture;
@@ -37,6 +38,7 @@ mod dispatch;
 mod failure_limit;
 mod gate;
 mod interrupt;
+mod offered;
 mod pacing;
 mod plan;
 mod pool;
@@ -48,6 +50,7 @@ mod rate_limits;
 mod reach;
 mod recorder;
 mod replay;
+mod restamp;
 mod retry;
 mod runner;
 mod saved;
@@ -57,6 +60,7 @@ mod settings;
 mod shared;
 mod silence;
 mod single;
+mod stages;
 mod stalls;
 mod start;
 mod until;

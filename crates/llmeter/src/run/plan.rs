@@ -43,7 +43,7 @@ impl Plan {
         config.check_trust()?;
         let hooked = Arc::new(CallbackChain::new(&config.callbacks)?);
         let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
-        host::check_open_files(config.clients)?;
+        host::check_open_files(config.in_flight_bound().unwrap_or(1))?;
         let proxy = config.proxy()?;
         if let Transport::Http(api) = config.endpoint.transport() {
             api.check()?;

@@ -144,6 +144,11 @@ impl Requests {
         }))
     }
 
+    /// Whether requests are made one by one, ahead of their time.
+    pub(crate) fn is_prefetched(&self) -> bool {
+        matches!(self, Self::Prefetched(_))
+    }
+
     /// A session's side.
     pub(crate) fn of_session(&self, client: u32, is_warmup: bool) -> NextRequest {
         NextRequest {

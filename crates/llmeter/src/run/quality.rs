@@ -2,6 +2,7 @@
 
 mod checks;
 mod ending;
+mod load;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,10 +13,12 @@ use crate::base::failure::LocalResource;
 use crate::base::host::HostShares;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Spread, Verdict};
+use crate::run::offered::LoadFigures;
 use crate::run::worker::WorkerReport;
 pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
 use llmeter_wire::clock::Stamp;
+use llmeter_wire::packet::CaptureState;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -47,6 +50,7 @@ const UNSEEN: f64 = 2.0;
 pub(crate) struct ResponseQuality {
     delays_ns: Vec<u32>,
     kernel_reads: u32,
+    packet_reads: u32,
     /// How the last content frame arrived, and what came after it.
     last_content: Option<Arrival>,
     ending: Ending,
@@ -71,6 +75,7 @@ impl ResponseQuality {
     pub(crate) fn read(&mut self, arrival: Arrival) {
         self.delays_ns.push(arrival.delay_ns);
         self.kernel_reads += u32::from(arrival.is_kernel);
+        self.packet_reads += u32::from(arrival.is_packet);
     }
 
     /// A content frame. A kernel stamp is that of the last of the bytes that the kernel merged: it is
@@ -144,6 +149,7 @@ pub(crate) struct QualityMeter {
     lateness: Histogram<u64>,
     reads: u64,
     kernel_reads: u64,
+    packet_reads: u64,
     requests: u64,
     uncertain_requests: u64,
     doubtful_requests: u64,
@@ -174,8 +180,12 @@ pub(crate) struct RunConditions {
     pub(crate) median_ttft: Option<f64>,
     /// The median latency, in seconds, against which lateness is weighed.
     pub(crate) median_latency: Option<f64>,
-    /// Clients times the run's length, in seconds.
+    /// Clients times the run's length, in seconds; in an open loop the time that requests took.
     pub(crate) client_seconds: f64,
+    /// Of a run that captures packets.
+    pub(crate) packets: Option<CaptureState>,
+    /// In an open loop.
+    pub(crate) load: Option<LoadFigures>,
 }
 
 impl QualityMeter {
@@ -185,6 +195,7 @@ impl QualityMeter {
             lateness: nanosecond_histogram(),
             reads: 0,
             kernel_reads: 0,
+            packet_reads: 0,
             requests: 0,
             uncertain_requests: 0,
             doubtful_requests: 0,
@@ -208,6 +219,7 @@ impl QualityMeter {
         }
         self.reads += response.delays_ns.len() as u64;
         self.kernel_reads += u64::from(response.kernel_reads);
+        self.packet_reads += u64::from(response.packet_reads);
         self.requests += u64::from(!response.is_failed);
         if !response.is_failed {
             self.uncertain_requests += u64::from(response.is_uncertain());
@@ -243,11 +255,12 @@ impl QualityMeter {
         let workers = &conditions.workers;
         let largest = |of: fn(&WorkerReport) -> f64| workers.iter().map(of).fold(0.0, f64::max);
         let kernel_stamped_rate = share(self.kernel_reads, self.reads);
+        let packet_stamped_rate = share(self.packet_reads, self.reads);
         let mut quality = MeasurementQuality {
-            stamps: if self.reads > 0 && kernel_stamped_rate > 1.0 - DEGRADED_SHARE {
-                StampSource::Kernel
-            } else {
-                StampSource::User
+            stamps: match self.reads > 0 {
+                true if packet_stamped_rate > 1.0 - DEGRADED_SHARE => StampSource::Packet,
+                true if kernel_stamped_rate > 1.0 - DEGRADED_SHARE => StampSource::Kernel,
+                _ => StampSource::User,
             },
             stamped_by: conditions.own_clock,
             kernel_stamped_rate,
@@ -267,6 +280,7 @@ impl QualityMeter {
             host_busy: conditions.host.map(|host| host.busy),
             host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
+            packets_dropped: conditions.packets.map(|packets| packets.dropped),
             ..MeasurementQuality::default()
         };
         let doubtful = of_requests(self.doubtful_requests as f64 + doubtful);
@@ -276,6 +290,9 @@ impl QualityMeter {
             quality.blame_lost_attempts(self.stale_connection_wait, conditions);
         }
         quality.blame_lacks(&self.lacking);
+        if let Some(load) = conditions.load.as_ref().filter(|_| self.requests > 0) {
+            quality.blame_load(load, conditions);
+        }
         quality
     }
 }
@@ -288,7 +305,7 @@ impl MeasurementQuality {
             self.reasons.push(reason);
         };
         let weighed = match self.stamps {
-            StampSource::Kernel => doubtful,
+            StampSource::Kernel | StampSource::Packet => doubtful,
             StampSource::User => doubtful * UNSEEN,
         };
         if weighed > DEGRADED_SHARE {
@@ -302,6 +319,7 @@ impl MeasurementQuality {
                     "the endpoint takes its times itself, on threads that wait for one another: use one of \
                      llmeter's own endpoints, or fewer clients"
                 }
+                _ if conditions.load.is_some() => "use a lower rate, or free a core",
                 (true, true) => "use kernel stamps, fewer clients or more cores",
                 (true, false) => "use kernel stamps, or free a core",
                 (false, true) => "use fewer clients, or free a core",
@@ -342,6 +360,7 @@ impl MeasurementQuality {
             blame(Verdict::Degraded, reason);
         }
         if let (Some(late), Some(latency)) = (self.send_lateness, conditions.median_latency)
+            && conditions.load.is_none()
             && late.p50 > latency * LATE_SEND_SHARE
             && late.p50 > TOLERATED_LATENESS
         {
@@ -361,6 +380,9 @@ impl MeasurementQuality {
                 self.recorder_wait,
                 "the recorder",
                 match conditions.clients {
+                    _ if conditions.load.is_some() => {
+                        "use a lower rate, more cores or faster callbacks"
+                    }
                     1 => "use more cores or faster callbacks",
                     _ => "use fewer clients, more cores or faster callbacks",
                 },
@@ -390,7 +412,20 @@ impl MeasurementQuality {
             let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
             blame(Verdict::Degraded, reason);
         }
-        if self.stamps == StampSource::Kernel && self.clock_steps > 0 {
+        if let Some(packets) = conditions.packets
+            && self.stamps != StampSource::Packet
+        {
+            let remedy = match packets.is_small {
+                true => "give the capture more memory: net.core.rmem_max, or CAP_NET_ADMIN",
+                false => "use fewer clients, or free a core",
+            };
+            let reason = format!(
+                "{} packets were not captured, so that their bytes have the times of reads; {remedy}",
+                packets.dropped
+            );
+            blame(Verdict::Degraded, reason);
+        }
+        if self.stamps != StampSource::User && self.clock_steps > 0 {
             let reason = "the realtime clock was set during the run, which kernel stamps depend \
                           on; run again, or with user stamps";
             blame(Verdict::Degraded, reason.to_owned());
@@ -430,7 +465,7 @@ impl MeasurementQuality {
 }
 
 /// Durations from 1 ns to about five hours, with three significant digits.
-fn nanosecond_histogram() -> Histogram<u64> {
+pub(crate) fn nanosecond_histogram() -> Histogram<u64> {
     let mut histogram = Histogram::new_with_bounds(1, 1 << 44, 3)
         .unwrap_or_else(|_| unreachable!("the bounds are valid"));
     histogram.auto(false);

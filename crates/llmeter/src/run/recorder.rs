@@ -22,8 +22,10 @@ use crate::run::after_invoke::{self, DecodedSink};
 use crate::run::capture::{Segment, SegmentQueue};
 use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
-use crate::run::quality::{Clocks, CrossChecks, QualityMeter};
+use crate::run::offered::Achieved;
+use crate::run::quality::{Clocks, CrossChecks, QualityMeter, nanosecond_histogram};
 use crate::run::shared::Shared;
+use crate::run::stages::StageTally;
 use crate::run::stalls::StallTally;
 use crate::run::until::Until;
 use crate::run::warmup::WarmupTally;
@@ -57,6 +59,10 @@ pub(crate) struct Collected {
     pub(crate) quality: QualityMeter,
     pub(crate) checks: CrossChecks,
     pub(crate) stalls: StallTally,
+    /// The stages of the load, if it has any.
+    pub(crate) stages: StageTally,
+    /// The load, in an open loop.
+    pub(crate) achieved: Option<Achieved>,
     /// The failures, if responses are not kept.
     pub(crate) failures: FailureTally,
     /// Why responses could not be written any more, if so, and how many are.
@@ -106,6 +112,7 @@ impl Recorder {
             let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
             let decoder = Decoder::new(endpoint, tokenizer)
                 .through(proxy.clone())
+                .with_packets(shared.capture().cloned())
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());
             let thread = spawn_low_priority(format!("decoder-{number}"), move || {
@@ -114,17 +121,22 @@ impl Recorder {
             queues.push(SegmentQueue::new(queue, Some(thread.thread().clone())));
             decoders.push(thread);
         }
+        let keep = match config.low_memory {
+            true => Keep::Sketches,
+            false => Keep::Values,
+        };
         let collector = Collector {
             collected: Collected {
                 responses: Vec::new(),
-                accumulator: Accumulator::new(match config.low_memory {
-                    true => Keep::Sketches,
-                    false => Keep::Values,
-                })
-                .slos(&config.slos),
+                accumulator: Accumulator::new(keep).slos(&config.slos),
                 quality: QualityMeter::new(),
                 checks: CrossChecks::default(),
                 stalls: StallTally::new(config.stall, config.reading_speed),
+                stages: StageTally::new(config.stages.as_ref(), keep, &config.slos),
+                achieved: shared
+                    .offered
+                    .as_ref()
+                    .map(|_| Achieved::new(nanosecond_histogram())),
                 failures: FailureTally::default(),
                 write_failure: None,
                 lost: 0,
@@ -281,6 +293,13 @@ impl Collector {
         collected.checks.record(&response, exchange, tokenizer);
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
+        let sent = exchange.map(|[sent, _]| sent);
+        collected
+            .stages
+            .record(&response, sent, self.shared.started());
+        if let Some(achieved) = &mut collected.achieved {
+            achieved.record(&response, exchange);
+        }
         collected.accumulator.record(&response);
         collected.until.note(&response, signal);
         if self

@@ -11,10 +11,12 @@ use crate::endpoint::Endpoint;
 use crate::run::backlog::Backlog;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
+use crate::run::offered::Offered;
 use crate::run::prefetch::Requests;
 use crate::run::rate_limits::RateLimits;
 use crate::run::{Connections, Interrupt, RunConfig};
 use llmeter_wire::clock::{self, Stamp};
+use llmeter_wire::packet::PacketCapture;
 use llmeter_wire::{Connection, Dialer, Phase};
 
 /// Connections that one run opens at the same time: more would overflow the accept queues of typical
@@ -53,6 +55,10 @@ pub(crate) struct Shared {
     /// Stops the sending before it costs too much.
     pub(crate) guard: Option<Arc<SpendGuard>>,
     pub(crate) backlog: Arc<Backlog>,
+    /// When the stages of the load end, after the start.
+    pub(crate) stage_ends: Vec<Duration>,
+    /// The load of an open loop.
+    pub(crate) offered: Option<Offered>,
     pub(super) connecting: Semaphore,
     /// Where workers wait until every warm-up request has ended.
     pub(super) gate: StartBarrier,
@@ -84,13 +90,25 @@ impl Shared {
             watch: None,
             interrupt,
             guard,
-            backlog: Arc::new(Backlog::new(config.clients, config.low_memory)),
+            backlog: Arc::new(Backlog::new(
+                config.in_flight_bound().unwrap_or(usize::MAX),
+                config.low_memory,
+            )),
+            stage_ends: Vec::new(),
+            offered: config
+                .is_open_loop()
+                .then(|| Offered::new(config.in_flight_bound())),
             connecting: Semaphore::new(MAX_CONCURRENT_CONNECTS),
             gate,
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),
             connections: AtomicU64::new(0),
         }
+    }
+
+    /// The capture of packets, if the run has one.
+    pub(super) fn capture(&self) -> Option<&Arc<PacketCapture>> {
+        self.dialer.as_ref().and_then(Dialer::capture)
     }
 
     /// Begins the run proper, if it has not begun. Returns when it did.
@@ -134,6 +152,16 @@ impl Shared {
             () = self.interrupt.stopped() => {}
             () = self.stop.stopped() => {}
         }
+    }
+
+    /// The stage, from 1 on, in which a moment of a run is that began at `start`. What comes after the last
+    /// belongs to it.
+    pub(super) fn stage(&self, at: Stamp, start: Stamp) -> Option<u32> {
+        let last = self.stage_ends.len().checked_sub(1)?;
+        let passed = self
+            .stage_ends
+            .partition_point(|end| start.after(*end) <= at);
+        Some(passed.min(last) as u32 + 1)
     }
 
     /// Waits until then, unless the run is stopped.

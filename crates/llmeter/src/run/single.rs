@@ -63,7 +63,7 @@ impl SingleRequest {
         segments: Sender<Segment>,
         interrupt: &Interrupt,
     ) -> Result<()> {
-        let runtime = worker::runtime()?;
+        let runtime = worker::runtime(false)?;
         WORKER.with(|worker| worker.woke());
         let own = Interrupt::new();
         let (gate, _) = StartBarrier::new(1);

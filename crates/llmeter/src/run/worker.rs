@@ -71,9 +71,17 @@ pub(crate) fn spawn(
     })
 }
 
-/// A worker's runtime, for the thread that calls this.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
+/// Tasks that a worker of an open loop carries on with before it looks whether something is due: a
+/// fraction of a millisecond.
+const TASKS_BETWEEN_LOOKS: u32 = 16;
+
+/// A worker's runtime, for the thread that calls this. `is_open_loop`: it must be punctual.
+pub(crate) fn runtime(is_open_loop: bool) -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if is_open_loop {
+        builder.event_interval(TASKS_BETWEEN_LOOKS);
+    }
+    builder
         .enable_io()
         .enable_time()
         .on_thread_park(|| WORKER.with(|worker| worker.parks()))
@@ -88,7 +96,7 @@ fn run(
     sessions: impl Iterator<Item = Session>,
     pass: BarrierPass,
 ) -> Result<WorkerReport> {
-    let runtime = runtime()?;
+    let runtime = runtime(shared.offered.is_some())?;
     let start = clock::now();
     let waited_before = ThreadWaits::read();
     WORKER.with(|worker| worker.woke());

@@ -100,7 +100,8 @@ macro_rules! optional {
 metrics! {
     /// Recorded requests, not planned ones.
     total_requests: Option<u64> { unit: "requests", source: SUMMARY }
-    /// Clients that send at the same time.
+    /// Clients that send at the same time; 1 in an open loop, where all requests are one client's that waits
+    /// for none of them.
     clients: Option<u64> { unit: "clients", source: SUMMARY }
     /// Requests for each client.
     n_requests: Option<u64> {
@@ -470,6 +471,58 @@ metrics! {
         label: "TLS", unit: "s", absent: "when no successful request made a handshake",
         summary_row: 6, source: Source::Seconds(|response| response.detail.time_to_tls),
     }
+    /// TTFT from when the request was due (open loop): what a user waits who comes at that time.
+    scheduled_ttft: Latency {
+        key: "scheduled_time_to_first_token", label: "TTFT from due", unit: "s",
+        absent: "in a closed loop, and without successful streaming requests", summary_row: 7,
+        source: Source::Seconds(|response| response.schedule().scheduled_time_to_first_token),
+    }
+    /// TTLT from when the request was due (open loop).
+    scheduled_ttlt: Latency {
+        key: "scheduled_time_to_last_token", label: "TTLT from due", unit: "s",
+        absent: "in a closed loop, and without successful requests that have content", summary_row: 8,
+        source: Source::Seconds(|response| response.schedule().scheduled_time_to_last_token),
+    }
+    /// How long after it was due a request was sent (open loop): what it waited for others in flight, for a
+    /// connection, for the recorder and callbacks, and for llmeter to come to it.
+    send_lateness: Latency {
+        label: "send lateness", unit: "s", absent: "in a closed loop", summary_row: 9,
+        source: Source::Seconds(|response| {
+            response.schedule().due_time.and(response.detail.send_lateness)
+        }),
+    }
+    /// Requests that became due (open loop), those included that were not sent.
+    due_requests: Option<u64> { unit: "requests", absent: "in a closed loop", source: RUN }
+    /// Requests whose time was over before they could be sent: as many were in flight as may be.
+    unsent_requests: u64 { unit: "requests", absent: "when there were none", source: RUN }
+    /// Requests that became due / the time that was set; where none was, (n − 1) / the time from the first
+    /// to the last of them.
+    offered_rate: Option<f64> {
+        label: "offered requests per second", unit: "requests/s",
+        absent: "in a closed loop, and with too few requests", source: RUN,
+    }
+    /// The same of requests that were sent, when they were: the time is longer if the last was sent later.
+    achieved_rate: Option<f64> {
+        label: "achieved requests per second", unit: "requests/s",
+        absent: "in a closed loop, and with too few requests", source: RUN,
+    }
+    /// Requests that were due and had not ended, on average over `total_test_time`.
+    offered_in_flight: Option<f64> { unit: "requests", absent: "in a closed loop", source: RUN }
+    /// Requests that were in flight, on average over `total_test_time`.
+    achieved_in_flight: Option<f64> { unit: "requests", absent: "in a closed loop", source: RUN }
+    /// Most requests that were in flight at a time, or had a connection opened for them.
+    peak_in_flight: Option<u64> { unit: "requests", absent: "in a closed loop", source: RUN }
+    /// How many requests may be in flight at a time.
+    in_flight_limit: Option<u64> { unit: "requests", absent: "without such a limit", source: RUN }
+    /// Requests that waited because so many were in flight.
+    in_flight_waits: Option<u64> { unit: "requests", absent: "without such a limit", source: RUN }
+    /// The time that they waited, summed.
+    in_flight_wait: Option<f64> { unit: "s", absent: "without such a limit", source: RUN }
+    /// The stages of the load, in order: what each is (`load`), when it begins and ends (`start`, `end`,
+    /// seconds after the run's start), and the statistics of its requests, rates over its length. An open
+    /// loop's requests belong to the stage in which they are due, those of clients to that in which they are
+    /// sent. `achieved_rate` is what was sent within it, whenever it was due.
+    stages: Vec<Value> { absent: "without stages", source: RUN }
     /// Gaps of very long streams that were measured but not kept: a fair sample of each stream's gaps
     /// stands for them in `inter_token_latency`.
     inter_token_latencies_dropped: u64 {
@@ -506,8 +559,8 @@ metrics! {
     measurement_verdict: Option<String> { source: QUALITY }
     /// What the verdict rests on: sentences, each with a remedy.
     measurement_reasons: Vec<String> { absent: "empty when clean", source: QUALITY }
-    /// Whose receive stamps the times rest on: `kernel` or `user`; `python` where an endpoint in Python took
-    /// the times.
+    /// Whose receive stamps the times rest on: `kernel`, `packet` or `user`; `python` where an endpoint in
+    /// Python took the times.
     measurement_stamps: Option<String> { source: QUALITY }
     /// Reads with a kernel stamp / all reads.
     measurement_kernel_stamped_rate: Option<f64> { source: QUALITY }
@@ -515,7 +568,8 @@ metrics! {
     measurement_receive_delay: Delays {
         label: "receive delay", unit: "s", absent: "when nothing was read", source: QUALITY,
     }
-    /// Time from a request's intended to its actual sending.
+    /// Time from a request's intended to its actual sending. In an open loop the intended time is when it
+    /// was due, and the lateness is that of `send_lateness`, failed requests included.
     measurement_send_lateness: Delays {
         label: "send lateness", unit: "s", absent: "when nothing was sent", source: QUALITY,
     }
@@ -548,6 +602,10 @@ metrics! {
     measurement_host_steal: Option<f64> { absent: "when the system does not say", source: QUALITY }
     /// How often the realtime clock jumped.
     measurement_clock_steps: Option<u64> { unit: "steps", source: QUALITY }
+    /// Packets that came and were not captured, for want of memory or time.
+    measurement_packets_dropped: Option<u64> {
+        unit: "packets", absent: "without packet stamps", source: QUALITY,
+    }
     /// What this machine adds to TTFT, measured against a simulated server.
     measurement_calibration_ttft: CalibrationErrors {
         unit: "s", absent: "without calibration", source: CALIBRATION,

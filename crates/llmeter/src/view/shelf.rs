@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::server::aside;
 use crate::base::error::Result;
 use crate::base::file;
+use crate::base::shown::{SHOWN, one_line};
 use crate::catalog::{Catalog, Entry, Filter};
 use crate::report::is_listed;
 use crate::result::RUN_FILES;
@@ -60,6 +61,7 @@ impl Shelf {
                 _ if !is_there => Catalog {
                     folder,
                     entries: Vec::new(),
+                    unread: Vec::new(),
                 },
                 Some(cache) => Catalog::scan_with_cache(&folder, &cache)?,
                 None => Catalog::scan(&folder)?,
@@ -104,12 +106,16 @@ impl Found {
             .map(with_id)
             .collect();
         let entries = Value::from(entries).to_string();
-        let version = digest(&entries);
+        let unread = self.catalog.unread.iter().map(|text| one_line(text, SHOWN));
+        let unread = Value::from_iter(unread).to_string();
+        let version = digest(&format!("{entries}{unread}"));
         if version == seen {
             return json!({"version": version}).to_string();
         }
         let folder = Value::from(self.catalog.folder.to_string());
-        format!(r#"{{"version": "{version}", "folder": {folder}, "entries": {entries}}}"#)
+        format!(
+            r#"{{"version": "{version}", "folder": {folder}, "unread": {unread}, "entries": {entries}}}"#
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
-use llmeter::endpoint::{Delivery, ResponseDetail, TokenSource};
+use llmeter::endpoint::{Delivery, ResponseDetail, ScheduleDetail, TokenSource};
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
@@ -429,9 +429,19 @@ prop_compose! {
             failure_pause: times.1,
             transport_end: texts.2,
             send_lateness: times.4,
+            stage: dropped,
             receive_delay: times.5,
             client,
             payload_index: frames,
+            schedule: times.0.map(|due| {
+                Box::new(ScheduleDetail {
+                    due_time: Some(due),
+                    in_flight_wait: times.1,
+                    connection_wait: times.2,
+                    scheduled_time_to_first_token: times.3,
+                    scheduled_time_to_last_token: times.4,
+                })
+            }),
         }
     }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ...serialization import Serializable
 from .._native import native
@@ -81,7 +81,12 @@ class _TokenPrice(RequestCostDimensionBase):
     price_per_million: float
     granularity: int = 1
 
-    def _of(self, tokens: int | None) -> float | None:
+    # The field of a response that has the tokens.
+    _tokens: ClassVar[str]
+
+    async def calculate(self, response: InvocationResponse, /) -> float | None:
+        """The cost of a request; `None` if its tokens are unknown."""
+        tokens = getattr(response, self._tokens)
         if tokens is None:
             return None
         return _billable(tokens, self.granularity) * self.price_per_million / 1_000_000
@@ -99,8 +104,7 @@ class InputTokens(_TokenPrice):
         granularity: tokens that are billed at once, rounded up.
     """
 
-    async def calculate(self, response: InvocationResponse, /) -> float | None:
-        return self._of(response.num_tokens_input)
+    _tokens = "num_tokens_input"
 
 
 @native
@@ -115,8 +119,7 @@ class OutputTokens(_TokenPrice):
         granularity: tokens that are billed at once, rounded up.
     """
 
-    async def calculate(self, response: InvocationResponse, /) -> float | None:
-        return self._of(response.num_tokens_output)
+    _tokens = "num_tokens_output"
 
 
 @native
@@ -129,8 +132,7 @@ class CachedInputTokens(_TokenPrice):
         granularity: tokens that are billed at once, rounded up.
     """
 
-    async def calculate(self, response: InvocationResponse, /) -> float | None:
-        return self._of(response.num_tokens_input_cached)
+    _tokens = "num_tokens_input_cached"
 
 
 @native
@@ -143,8 +145,7 @@ class ReasoningTokens(_TokenPrice):
         granularity: tokens that are billed at once, rounded up.
     """
 
-    async def calculate(self, response: InvocationResponse, /) -> float | None:
-        return self._of(response.num_tokens_output_reasoning)
+    _tokens = "num_tokens_output_reasoning"
 
 
 @native

@@ -70,6 +70,9 @@ class CostModel(Callback):
             self._check_free(name)
             self.run_dims[name] = dimension
 
+    def __repr__(self) -> str:
+        return f"CostModel(request_dims={self.request_dims!r}, run_dims={self.run_dims!r})"
+
     def _check_free(self, name: str) -> None:
         if name in self.request_dims or name in self.run_dims:
             raise ValueError(

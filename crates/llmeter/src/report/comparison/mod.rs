@@ -41,6 +41,22 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
     text
 }
 
+/// The tables of a comparison, one for each pair: its title and its rows, of which the first one names the
+/// columns.
+pub fn comparison_tables(comparison: &Comparison) -> Vec<(String, Vec<[String; 6]>)> {
+    let tables = comparison.pairs.iter().map(|pair| {
+        let titles = std::iter::once(TITLES.map(str::to_owned));
+        let rows = titles.chain(shown(pair).map(row)).collect();
+        (title(comparison, pair), rows)
+    });
+    tables.collect()
+}
+
+/// What a comparison comes to: which figures are worse and which are better.
+pub fn comparison_conclusion(comparison: &Comparison) -> String {
+    conclusion(comparison, str::to_owned)
+}
+
 pub(super) const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdict"];
 
 /// What verdicts rest on.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::with;
+
 /// The colours of series on a light and on a dark ground. People who tell red from green badly tell
 /// them apart (after Okabe and Ito, "Color Universal Design", 2008, with more contrast to the ground).
 pub const PALETTE: [(&str, &str); 8] = [
@@ -126,11 +128,16 @@ impl Theme {
             "gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": true,
             "title": {"standoff": 8},
         });
+        // Ticks keep labels below the plot from those beside it, which else meet in the corner.
+        let below = with(
+            axis.clone(),
+            json!({"ticks": "outside", "ticklen": 5, "tickcolor": grid}),
+        );
         let colours: Vec<_> = PALETTE.into_iter().map(|pair| self.of(pair)).collect();
         json!({"layout": {
             "paper_bgcolor": paper, "plot_bgcolor": paper,
             "font": {"color": ink, "family": "system-ui, sans-serif", "size": 12},
-            "colorway": colours, "xaxis": axis, "yaxis": axis,
+            "colorway": colours, "xaxis": below, "yaxis": axis,
             "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"color": ink}},
         }})
     }

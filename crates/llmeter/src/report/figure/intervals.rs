@@ -151,7 +151,7 @@ pub fn repeat_spread(repeats: &RepeatResult, clients: usize) -> Figure {
 
 /// A figure with a row for each name and a line at 0.
 fn forest(title: &str, x: &str, data: Vec<Value>, names: &[&str]) -> Figure {
-    let x = json!({"title": {"text": x}, "zeroline": true, "zerolinewidth": 2, "zerolinecolor": QUIET.0, "tickformat": "+~g"});
+    let x = json!({"title": {"text": x}, "zeroline": true, "zerolinewidth": 2, "zerolinecolor": QUIET.0, "tickformat": "+~g", "nticks": 5, "tickangle": 0});
     let y = json!({
         "type": "category", "categoryorder": "array", "categoryarray": names,
         "range": [names.len() as f64 - 0.4, -0.6],

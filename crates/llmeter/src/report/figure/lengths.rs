@@ -5,8 +5,15 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::{Figure, plain_layout, with};
+use crate::base::shown::duration;
 use crate::experiment::{HeatmapCell, HeatmapTable};
 use crate::report::figure::colours::SCALE;
+use crate::report::summary::counted;
+
+/// From this share of the scale on black is read better than white, below it white.
+pub(crate) const LIGHT_FROM: f64 = 0.47;
+/// With so many columns there is room for two lines in a cell.
+const ROOMY: usize = 4;
 
 /// The medians of a latency in the cells of a [`HeatmapTable`], shaded by factors: latencies span orders of
 /// magnitude. `name` is the latency's, like `TTFT`.
@@ -20,14 +27,6 @@ pub fn heatmap_of_lengths(
         .cells
         .iter()
         .map(|row| row.iter().map(latency).collect())
-        .collect();
-    let texts: Vec<Vec<String>> = cells
-        .iter()
-        .map(|row| {
-            row.iter()
-                .map(|cell| cell.map_or_else(String::new, crate::base::shown::duration))
-                .collect()
-        })
         .collect();
     let shades = |cell: &Option<f64>| cell.filter(|time| *time > 0.0).map(f64::log10);
     let z: Vec<Vec<Option<f64>>> = cells
@@ -44,20 +43,77 @@ pub fn heatmap_of_lengths(
         true => ((min + max - least) / 2.0, (min + max + least) / 2.0),
         false => (min, max),
     };
-    let mut trace = json!({
-        "type": "heatmap", "name": name, "colorscale": SCALE, "showscale": false,
-        "x": labels(&table.columns), "y": labels(&table.rows), "z": z, "customdata": cells,
-        "text": texts, "texttemplate": "%{text}", "hoverongaps": false, "xgap": 2, "ygap": 2,
-        "hovertemplate": "%{y} input, %{x} output tokens: %{text}<extra></extra>",
+    let counts: Vec<Vec<u64>> = table
+        .cells
+        .iter()
+        .map(|row| row.iter().map(measured).collect())
+        .collect();
+    let is_roomy = table.columns.len() <= ROOMY;
+    let texts: Vec<Vec<String>> = table
+        .cells
+        .iter()
+        .map(|row| {
+            row.iter()
+                .map(|cell| shown(cell, latency, is_roomy))
+                .collect()
+        })
+        .collect();
+    let details: Vec<Vec<Value>> = cells
+        .iter()
+        .zip(&counts)
+        .map(|(times, counts)| {
+            let each = times.iter().zip(counts);
+            each.map(|(time, count)| {
+                json!([
+                    time.map_or_else(String::new, duration),
+                    counted(*count, "request")
+                ])
+            })
+            .collect()
+        })
+        .collect();
+    // A trace has one colour of texts: light and dark cells are a trace each.
+    let span = max - min;
+    let is_light = |z: f64| span > 0.0 && (z - min) / span >= LIGHT_FROM;
+    let traces = [(false, "#ffffff"), (true, "#000000")].map(|(wanted, colour)| {
+        let own = |cell: &Option<f64>| cell.filter(|z| is_light(*z) == wanted);
+        let z: Vec<Vec<Option<f64>>> = z.iter().map(|row| row.iter().map(own).collect()).collect();
+        let is_any = z.iter().flatten().any(Option::is_some);
+        let mut trace = json!({
+            "type": "heatmap", "name": name, "colorscale": SCALE, "showscale": false,
+            "x": labels(&table.columns), "y": labels(&table.rows), "z": z, "customdata": details,
+            "text": texts, "texttemplate": "%{text}", "textfont": {"color": colour},
+            "hoverongaps": false, "xgap": 2, "ygap": 2,
+            "hovertemplate":
+                "%{y} input, %{x} output tokens: %{customdata[0]}, of %{customdata[1]}<extra></extra>",
+        });
+        if min.is_finite() {
+            trace = with(trace, json!({"zmin": min, "zmax": max}));
+        }
+        is_any.then_some(trace)
     });
-    if min.is_finite() {
-        trace = with(trace, json!({"zmin": min, "zmax": max}));
-    }
     let axis = |title: &str| json!({"type": "category", "title": {"text": title}});
     let title = format!("{name} by lengths, median");
     let height = 120 + 44 * table.rows.len();
     let layout = plain_layout(&title, axis("Output tokens"), axis("Input tokens"));
-    Figure::new(vec![trace], with(layout, json!({"height": height})))
+    Figure::new(
+        traces.into_iter().flatten().collect(),
+        with(layout, json!({"height": height})),
+    )
+}
+
+/// The successful requests of a cell.
+fn measured(cell: &HeatmapCell) -> u64 {
+    cell.requests.saturating_sub(cell.failures)
+}
+
+/// What stands in a cell: its latency and, with room, how many requests it rests on.
+fn shown(cell: &HeatmapCell, latency: fn(&HeatmapCell) -> Option<f64>, is_roomy: bool) -> String {
+    let time = latency(cell).map_or_else(String::new, duration);
+    match is_roomy && !time.is_empty() {
+        true => format!("{time}<br>n = {}", measured(cell)),
+        false => time,
+    }
 }
 
 /// `64`, or `60–69`.

@@ -170,6 +170,57 @@ fn statistic(result: &LoadTestResult, key: &str, what: &str, x: Value, y: Value)
     )
 }
 
+/// Sides of a point on which its text may be, the best first, with the direction to each: right and up.
+const SIDES: [(&str, [f64; 2]); 8] = [
+    ("bottom center", [0.0, -1.0]),
+    ("bottom right", [1.0, -1.0]),
+    ("middle right", [1.0, 0.0]),
+    ("top center", [0.0, 1.0]),
+    ("top left", [-1.0, 1.0]),
+    ("bottom left", [-1.0, -1.0]),
+    ("middle left", [-1.0, 0.0]),
+    ("top right", [1.0, 1.0]),
+];
+/// About how many times as wide as high a chart is.
+const ASPECT: f64 = 2.0;
+/// Lines that are apart from a text's side by more than this, in radians, do not run through it.
+const APART: f64 = 1.2;
+
+/// On which side of each point of a line (with clients before the two coordinates) its text is not on the line.
+fn sides(points: &[(usize, f64, f64)]) -> Vec<&'static str> {
+    let most = |of: fn(&(usize, f64, f64)) -> f64| {
+        let most = points.iter().map(of).fold(0.0, f64::max);
+        if most > 0.0 { most } else { 1.0 }
+    };
+    // Both axes begin at 0.
+    let (width, height) = (most(|point| point.1), most(|point| point.2));
+    let angle = |from: usize, to: usize| {
+        let (from, to) = (points.get(from)?, points.get(to)?);
+        let (right, up) = ((to.1 - from.1) / width * ASPECT, (to.2 - from.2) / height);
+        (right != 0.0 || up != 0.0).then(|| up.atan2(right))
+    };
+    let side = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| angle(at, before));
+        let lines: Vec<f64> = before.into_iter().chain(angle(at, at + 1)).collect();
+        let distance = |[right, up]: [f64; 2]| {
+            let apart = |line: &f64| {
+                let turn = (up.atan2(right) - line).abs();
+                turn.min(std::f64::consts::TAU - turn)
+            };
+            let nearest = lines.iter().map(apart).fold(f64::INFINITY, f64::min);
+            nearest.min(APART)
+        };
+        let mut best = SIDES[0];
+        for other in SIDES {
+            if distance(other.1) > distance(best.1) {
+                best = other;
+            }
+        }
+        best.0
+    };
+    (0..points.len()).map(side).collect()
+}
+
 /// Latency (TTLT, median and 90th percentile) against throughput, with the number of clients at each
 /// point; a larger marker is the knee ([`LoadTestResult::knee`]). Throughput is output tokens a second, or
 /// successful requests a minute where no level has tokens.
@@ -216,7 +267,7 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                     "x": numbers(points.iter().map(|point| point.1)),
                     "y": numbers(points.iter().map(|point| point.2)),
                     "text": points.iter().map(label).collect::<Vec<_>>(),
-                    "textposition": "bottom center", "cliponaxis": false, "line": {"dash": dash},
+                    "textposition": sides(&points), "cliponaxis": false, "line": {"dash": dash},
                     "marker": {"size": points.iter().map(size).collect::<Vec<_>>()},
                     "hovertemplate": "%{text} clients: %{x}, %{y}<extra></extra>",
                 }),
@@ -236,4 +287,27 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
         traces,
         plain_layout("Latency against throughput, by clients", x, y),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_runs_through_the_number_of_clients() {
+        // To the right, then up at the knee, then back to the left.
+        let points = [
+            (1, 10.0, 1.0),
+            (2, 20.0, 1.0),
+            (4, 30.0, 1.1),
+            (8, 30.5, 3.0),
+            (16, 25.0, 5.0),
+        ];
+        let sides = sides(&points);
+        assert_eq!(sides[1], "bottom center", "{sides:?}");
+        assert_eq!(sides[2], "bottom center", "{sides:?}");
+        // From below and on to the upper left: neither is on the right.
+        assert!(sides[3].ends_with("right"), "{sides:?}");
+        assert_eq!(super::sides(&points[..1]), ["bottom center"]);
+    }
 }

@@ -42,12 +42,15 @@ pub use distribution::{ecdf, histogram, percentile_curve};
 pub(crate) use failures::failure_name;
 pub use failures::failures_by_kind;
 pub use intervals::{ab_intervals, comparison_intervals, repeat_spread};
+#[cfg(test)]
+pub(crate) use lengths::LIGHT_FROM;
 pub use lengths::heatmap_of_lengths;
 pub use load_test::{boxplot_by_clients, plot_load_test_results, throughput_latency_curve};
 pub(crate) use ticks::log_seconds;
 pub use timeline::timeline;
-pub(crate) use timeline::timeline_rows;
+pub(crate) use timeline::{timeline_rows, timeline_together};
 pub use values::Values;
+pub(crate) use values::each_value;
 pub use waterfall::waterfall;
 pub(crate) use waterfall::waterfall_rows;
 

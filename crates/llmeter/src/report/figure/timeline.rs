@@ -11,6 +11,7 @@ use crate::InvocationResponse;
 use crate::base::shown::duration;
 use crate::report::figure::colours::QUIET;
 use crate::report::summary::figure as number;
+use crate::stats::Stats;
 
 /// Bins of time, about; fewer where a bin would have fewer requests than this on average.
 const BINS: f64 = 200.0;
@@ -45,11 +46,21 @@ struct Row {
 /// Runs over their time, from the first request sent: requests in flight, requests and output tokens a
 /// second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
 /// 90th percentile, maximum), failures and stalled responses. Of a single run the warm-up (before 0) and
-/// the steady state are marked.
+/// the steady state, or the stages of the load, are marked.
 ///
 /// Times are in bins of equal width, 200 about.
 pub fn timeline(all: &[Series<'_>]) -> Figure {
-    let spans: Vec<Vec<Span>> = all.iter().map(|one| spans(*one)).collect();
+    drawn(all, all.iter().map(|one| spans(*one, None)).collect())
+}
+
+/// [`timeline`] with the first request of all runs as the 0 of each.
+pub(crate) fn timeline_together(all: &[Series<'_>]) -> Figure {
+    let sent = all.iter().flat_map(|one| &one.result.responses);
+    let first = sent.filter_map(|one| one.request_time).min();
+    drawn(all, all.iter().map(|one| spans(*one, first)).collect())
+}
+
+fn drawn(all: &[Series<'_>], spans: Vec<Vec<Span>>) -> Figure {
     let window = spans
         .iter()
         .flatten()
@@ -94,10 +105,16 @@ pub fn timeline(all: &[Series<'_>]) -> Figure {
         .filter(|row| !row.traces.is_empty())
         .collect();
     let mut figure = figure(rows);
-    if let [one] = all {
-        mark_times(&mut figure, *one);
-    }
-    figure
+    let warmup = match all {
+        [one] => {
+            mark_times(&mut figure, *one, window);
+            one.result.stats().warmup_time
+        }
+        _ => None,
+    };
+    // What is marked before 0 has no values that an axis would reach for.
+    let range = [warmup.map_or(0.0, |length| -length), bins as f64 * width];
+    figure.refined("xaxis", json!({"range": range}))
 }
 
 /// Slices of the numbers of a timeline, about.
@@ -106,7 +123,7 @@ const SLICES: f64 = 20.0;
 /// A run over its time in numbers, a row for each of some 20 slices, the titles first; only them without
 /// requests.
 pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
-    let spans = spans(series);
+    let spans = spans(series, None);
     let has_ttft = spans.iter().any(|span| span.ttft.is_some());
     let latency = if has_ttft { "TTFT" } else { "TTLT" };
     let titles = ["from", "in flight", "requests/s", "output tokens/s"];
@@ -145,10 +162,11 @@ fn has_whole_seconds(response: &InvocationResponse) -> bool {
         .is_none_or(|time| time.subsec_nanosecond() == 0)
 }
 
-fn spans(series: Series<'_>) -> Vec<Span> {
+/// The requests of a run, from a time on or from its own first.
+fn spans(series: Series<'_>, from: Option<jiff::Timestamp>) -> Vec<Span> {
     let responses = &series.result.responses;
     let first = responses.iter().filter_map(|one| one.request_time).min();
-    let Some(first) = first else {
+    let Some(first) = from.or(first) else {
         return Vec::new();
     };
     let threshold = series.result.stats().stall_threshold;
@@ -298,7 +316,7 @@ fn figure(rows: Vec<Row>) -> Figure {
         "xaxis".to_owned(),
         with(
             seconds_axis("Time since the first request"),
-            json!({"anchor": numbered("y", count - 1), "rangemode": "tozero"}),
+            json!({"anchor": numbered("y", count - 1)}),
         ),
     )];
     let mut data = Vec::new();
@@ -330,26 +348,71 @@ fn figure(rows: Vec<Row>) -> Figure {
     Figure::new(data, layout("The run over time", axes))
 }
 
-/// Marks what was before the run, and the part of it in which its load is whole.
-fn mark_times(figure: &mut Figure, series: Series<'_>) {
+/// The part of the time that a stage must have for its number to have a place.
+const NAMED: f64 = 0.05;
+
+/// The stages of a load, and their names: seconds after the first request.
+fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
+    let responses = series.result.responses.iter();
+    let sent =
+        responses.filter_map(|one| Some(one.schedule().due_time? + one.detail.send_lateness?));
+    let first = sent.reduce(f64::min).unwrap_or(0.0);
+    let times = stats
+        .stages
+        .iter()
+        .enumerate()
+        .filter_map(|(number, stage)| {
+            let time = |key: &str| Some(stage.get(key)?.as_f64()? - first);
+            Some((number, time("start")?, time("end")?))
+        });
+    let times: Vec<_> = times.collect();
+    let all = times.last().map_or(0.0, |(_, _, end)| *end);
+    let named = times.into_iter().map(|(number, start, end)| {
+        let name = match end - start > all * NAMED {
+            true => format!("stage {}", number + 1),
+            false => String::new(),
+        };
+        (start.max(0.0), end, name)
+    });
+    named.collect()
+}
+
+/// Marks what was before the run, and its stages or the part of it in which its load is whole.
+fn mark_times(figure: &mut Figure, series: Series<'_>, window: f64) {
     let stats = series.result.stats();
+    let stages = stages(series, &stats);
     let warmup = stats.warmup_time.map(|length| (-length, 0.0, "warm-up"));
     let steady = stats.steady_start.zip(stats.steady_end);
+    let steady = steady.filter(|_| stages.is_empty());
     let steady = steady.map(|(start, end)| (start, end, "steady state"));
-    let marked: Vec<_> = warmup.into_iter().chain(steady).collect();
-    let shapes = marked.iter().map(|(start, end, what)| {
-        let opacity = if *what == "warm-up" { 0.25 } else { 0.1 };
+    let has_warmup = warmup.is_some();
+    let marked = warmup.into_iter().chain(steady);
+    let marked = marked.map(|(start, end, what)| (start, end, what.to_owned()));
+    let marked: Vec<_> = marked.chain(stages).collect();
+    let shapes = marked.iter().enumerate().map(|(number, (start, end, what))| {
+        // Stages by turns.
+        let opacity = match &**what {
+            "warm-up" => 0.25,
+            "steady state" => 0.1,
+            _ if number % 2 == 0 => 0.04,
+            _ => 0.12,
+        };
         json!({
             "type": "rect", "xref": "x", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1,
             "fillcolor": QUIET.0, "opacity": opacity, "line": {"width": 0}, "layer": "below",
         })
     });
     figure.0["layout"]["shapes"] = shapes.collect();
-    // Nothing is drawn before the run, so that a short warm-up has its name inside, apart from the other.
-    let names = marked.iter().map(|(start, _, what)| {
-        let anchor = if *what == "warm-up" { "top" } else { "bottom" };
+    // Above the rows. A short warm-up has no room for its name: the other one stands at its end.
+    let named = marked.iter().filter(|(.., what)| !what.is_empty());
+    let names = named.map(|(start, end, what)| {
+        let (x, anchor) = match &**what {
+            "steady state" if has_warmup && *end > window / 2.0 => (end, "right"),
+            "steady state" if has_warmup => (end, "left"),
+            _ => (start, "left"),
+        };
         json!({
-            "xref": "x", "yref": "paper", "x": start, "y": 1.0, "xanchor": "left", "yanchor": anchor,
+            "xref": "x", "yref": "paper", "x": x, "y": 1.0, "xanchor": anchor, "yanchor": "bottom",
             "text": what, "showarrow": false, "font": {"size": 11},
         })
     });

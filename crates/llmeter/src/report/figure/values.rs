@@ -113,6 +113,29 @@ pub(super) fn succeeded(result: &RunResult) -> impl Iterator<Item = &InvocationR
     result.responses.iter().filter(|one| one.error.is_none())
 }
 
+/// Each value of a metric over the successful responses of a run, in no order.
+pub(crate) fn each_value(result: &RunResult, metric: &Metric, mut take: impl FnMut(f64)) {
+    let mut take = |value: f64| {
+        if value.is_finite() {
+            take(value);
+        }
+    };
+    match metric.is_of_gaps() {
+        true => streamed(result).for_each(|one| {
+            let gaps = one.detail.inter_token_latencies.iter();
+            gaps.for_each(|gap| take(f64::from(*gap)));
+        }),
+        false => succeeded(result)
+            .filter_map(|one| metric.value_of(one))
+            .for_each(take),
+    }
+}
+
+/// The successful responses whose gaps are the server's.
+fn streamed(result: &RunResult) -> impl Iterator<Item = &InvocationResponse> {
+    succeeded(result).filter(|one| one.detail.delivery != Some(Delivery::Buffered))
+}
+
 fn values(result: &RunResult, metric: &Metric) -> Vec<(f64, u64)> {
     let values = succeeded(result).filter_map(|one| metric.value_of(one));
     let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
@@ -124,8 +147,7 @@ fn values(result: &RunResult, metric: &Metric) -> Vec<(f64, u64)> {
 /// All gaps. There are far more of them than different ones.
 fn gaps(result: &RunResult) -> Vec<(f64, u64)> {
     let mut counts: HashMap<i128, u64> = HashMap::new();
-    let streamed = succeeded(result).filter(|one| one.detail.delivery != Some(Delivery::Buffered));
-    for gap in streamed.flat_map(|one| &one.detail.inter_token_latencies) {
+    for gap in streamed(result).flat_map(|one| &one.detail.inter_token_latencies) {
         if gap.is_finite() {
             *counts.entry(gap_steps(*gap)).or_default() += 1;
         }

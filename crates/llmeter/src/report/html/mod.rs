@@ -299,7 +299,8 @@ struct Entry {
     traces: Vec<usize>,
 }
 
-/// The series of a figure: by their groups, or, within one group, by their names. One alone needs no legend.
+/// The series of a figure: by their groups, or, within one group, by their names. One alone needs no legend. What is
+/// alone on an axis beside others is among them, also where the axis says its name already.
 fn legend(figure: &Figure) -> Vec<Entry> {
     let text = |trace: &Value, key: &str| trace[key].as_str().map(plain);
     let by = |key: &str| {
@@ -308,7 +309,7 @@ fn legend(figure: &Figure) -> Vec<Entry> {
             let name = text(trace, key)
                 .or_else(|| text(trace, "name"))
                 .unwrap_or_default();
-            let is_named = trace["showlegend"] != json!(false);
+            let is_named = trace["showlegend"] != json!(false) || is_own_panel(figure, trace);
             match entries.iter_mut().find(|entry| entry.name == name) {
                 Some(entry) => entry.traces.push(at),
                 None if is_named => entries.push(Entry {
@@ -330,6 +331,16 @@ fn legend(figure: &Figure) -> Vec<Entry> {
     } else {
         entries
     }
+}
+
+/// Whether a trace is the only one on its vertical axis, which is one of several.
+fn is_own_panel(figure: &Figure, trace: &Value) -> bool {
+    let alike = |axis: &str| {
+        let traces = figure.data().iter();
+        traces.filter(|other| other[axis] == trace[axis]).count()
+    };
+    // Rows of one figure share the axis below.
+    alike("yaxis") == 1 && alike("xaxis") == figure.data().len() && figure.data().len() > 1
 }
 
 /// Classes for the look of a trace.

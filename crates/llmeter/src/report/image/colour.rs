@@ -13,6 +13,7 @@ pub(super) struct Colour {
     pub(super) opacity: f64,
 }
 
+pub(super) const BLACK: Colour = Colour::rgb(0);
 pub(super) const WHITE: Colour = Colour::rgb(0xff_ff_ff);
 pub(super) const TEXT: Colour = Colour::rgb(0x22_26_2b);
 pub(super) const FAINT_TEXT: Colour = Colour::rgb(0x55_5b_63);
@@ -103,10 +104,23 @@ impl Colour {
         }
     }
 
-    /// Whether black is read on it better than white.
+    /// Whether black is read on it better than white, by the contrast of WCAG 2.2: one of both has 4.5 at least.
     pub(super) fn is_light(self) -> bool {
-        let [red, green, blue] = [self.red, self.green, self.blue].map(f64::from);
-        0.299 * red + 0.587 * green + 0.114 * blue > 140.0
+        let luminance = self.luminance();
+        (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05)
+    }
+
+    /// Relative luminance as WCAG 2.2 defines it.
+    pub(super) fn luminance(self) -> f64 {
+        let [red, green, blue] = [self.red, self.green, self.blue].map(|value| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
 }
 

@@ -19,6 +19,8 @@ const NEAR: f64 = 0.12;
 pub(super) struct Extras<'f> {
     shapes: &'f [Value],
     notes: Vec<&'f Value>,
+    /// Whether a note stands above the plots.
+    pub(super) has_above: bool,
     /// Titles of plots, by the places of their axes.
     pub(super) titles: Vec<(usize, usize, String)>,
 }
@@ -28,6 +30,7 @@ impl<'f> Extras<'f> {
         let mut extras = Self {
             shapes: list(layout, "shapes"),
             notes: Vec::new(),
+            has_above: false,
             titles: Vec::new(),
         };
         for note in list(layout, "annotations")
@@ -39,7 +42,12 @@ impl<'f> Extras<'f> {
                     let text = font::plain(note["text"].as_str().unwrap_or_default());
                     extras.titles.push((x, y, text.replace('\n', " ")));
                 }
-                None => extras.notes.push(note),
+                None => {
+                    let is_high = note["y"].as_f64().is_some_and(|y| y >= 1.0);
+                    extras.has_above |=
+                        is_high && note["yref"] == "paper" && note["yanchor"] == "bottom";
+                    extras.notes.push(note);
+                }
             }
         }
         extras

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::axis::Axis;
-use super::colour::{Colour, ColourScale, WHITE};
+use super::colour::{BLACK, Colour, ColourScale, WHITE};
 use super::drawing::{Point, Stroke};
 
 /// A part of a trace. Points are places of the trace's axes; sizes and widths are pixels.
@@ -217,7 +217,7 @@ pub(super) fn distance(places: impl Iterator<Item = f64>) -> Option<f64> {
 /// The colour of letters on a ground.
 pub(super) fn on(ground: Colour) -> Colour {
     match ground.is_light() {
-        true => Colour::rgb(0x1a_1d_21),
+        true => BLACK,
         false => WHITE,
     }
 }

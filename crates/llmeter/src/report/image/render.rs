@@ -25,6 +25,8 @@ const MAX_NAME: f64 = 300.0;
 const MAX_ENTRIES: usize = 24;
 /// Points may lie on the edge of a plot.
 const EDGE: f64 = 8.0;
+/// Room for notes above the plots.
+const ABOVE: f64 = 12.0;
 /// Parts of a scale of colours.
 const STEPS: usize = 96;
 
@@ -40,12 +42,13 @@ pub(super) fn draw(figure: &Value, width: f64, height: f64) -> Drawing {
         height: height - 2.0 * PADDING,
     };
     let top = head(&mut drawing, &plot, area);
+    let extras = Extras::of(&figure["layout"], &plot);
+    let above = if extras.has_above { ABOVE } else { 0.0 };
     let area = Rect {
-        y: top,
-        height: area.bottom() - top,
+        y: top + above,
+        height: area.bottom() - top - above,
         ..area
     };
-    let extras = Extras::of(&figure["layout"], &plot);
     let panels = panels(&plot, area, &extras.titles);
     for panel in &panels {
         grid(&mut drawing, &plot, panel);
@@ -60,9 +63,9 @@ pub(super) fn draw(figure: &Value, width: f64, height: f64) -> Drawing {
         let room = EDGE;
         let mut places = Places::new(Rect {
             x: panel.rect.x - room,
-            y: panel.rect.y - room,
+            y: panel.rect.y - room - above,
             width: panel.rect.width + 2.0 * room,
-            height: panel.rect.height + 2.0 * room,
+            height: panel.rect.height + 2.0 * room + above,
         });
         extras::notes(&mut drawing, &extras, &plot, panel, &panels, &mut places);
         labels(&mut drawing, &plot, panel, &mut places);
@@ -402,15 +405,17 @@ fn labels(drawing: &mut Drawing, plot: &Plot, panel: &Panel, places: &mut Places
                 Some(corner) => {
                     let room = 2.0 * (corner[0] - point[0]).abs() - 4.0;
                     let height = 2.0 * (corner[1] - point[1]).abs();
-                    if font::width(text, SIZE) <= room && height >= SIZE * 1.3 {
+                    // As many of the first lines as have room.
+                    let lines = text.lines().take((height / (SIZE * 1.3)) as usize);
+                    let lines = lines.take_while(|line| font::width(line, SIZE) <= room);
+                    let lines: Vec<&str> = lines.collect();
+                    let above = (lines.len() as f64 - 1.0) / 2.0;
+                    for (number, text) in lines.iter().enumerate() {
+                        let down = (number as f64 - above) * SIZE * 1.3 + SIZE * 0.35;
+                        let at = [point[0], point[1] + down];
                         drawing.text(Text {
                             colour: *colour,
-                            ..line(
-                                [point[0], point[1] + SIZE * 0.35],
-                                text,
-                                SIZE,
-                                Anchor::Middle,
-                            )
+                            ..line(at, text, SIZE, Anchor::Middle)
                         });
                     }
                 }

@@ -86,12 +86,16 @@ pub(super) fn marks(
         }));
     }
     if mode.contains("text") {
-        let side = side(trace["textposition"].as_str().unwrap_or("middle center"));
         for (index, point) in points.iter().enumerate() {
             let text = match &trace["text"] {
                 Value::Array(each) => each.get(index).and_then(Value::as_str),
                 all => all.as_str(),
             };
+            let position = match &trace["textposition"] {
+                Value::Array(each) => each.get(index).and_then(Value::as_str),
+                all => all.as_str(),
+            };
+            let side = side(position.unwrap_or("middle center"));
             if let (Some(at), Some(text)) = (*point, text) {
                 marks.push(Mark::Label {
                     at,

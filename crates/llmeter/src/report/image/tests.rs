@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::drawing::{Anchor, Rect, Shape, Text};
 use super::*;
+use crate::report::figure;
 
 /// The rectangle around a text, letters that go up and down included.
 fn around(text: &Text) -> Rect {
@@ -275,5 +276,20 @@ proptest! {
         });
         let svg = svg::write(&drawn(&figure));
         prop_assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"));
+    }
+}
+
+#[test]
+fn texts_in_cells_stand_out_from_every_shade() {
+    let scale = colour::ColourScale::of(&json!("Cividis"), false);
+    for share in 0..=100 {
+        let ground = scale.at(f64::from(share) / 100.0);
+        let light = f64::from(share) / 100.0 >= figure::LIGHT_FROM;
+        let on_page = if light { colour::BLACK } else { colour::WHITE };
+        for text in [marks::on(ground), on_page] {
+            let (one, other) = (text.luminance(), ground.luminance());
+            let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            assert!(contrast >= 4.5, "{share} %: {contrast}");
+        }
     }
 }

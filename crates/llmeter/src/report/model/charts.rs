@@ -103,8 +103,8 @@ fn percentiles(all: &[Values]) -> Option<Table> {
     Table::of(label, rows, &[""; 0])
 }
 
-/// Charts over the time of runs.
-pub(super) fn timeline(all: &[Series<'_>]) -> Option<Block> {
+/// Charts over the time of runs, each from its own first request on, or all from the first of all.
+pub(super) fn timeline(all: &[Series<'_>], has_one_clock: bool) -> Option<Block> {
     let mut about =
         "From the first request sent; requests and tokens are counted when a response ends, \
                      failures when they were known."
@@ -150,24 +150,36 @@ pub(super) fn timeline(all: &[Series<'_>]) -> Option<Block> {
     chart(
         "timeline",
         &about,
-        figure::timeline(all),
+        match has_one_clock {
+            true => figure::timeline_together(all),
+            false => figure::timeline(all),
+        },
         Table::of("Over time", rows, &[""; 0]),
     )
 }
 
-/// Some single requests.
-pub(super) fn waterfall(result: &RunResult) -> Option<Block> {
+/// Some single requests; of one of several parts with its number and name.
+pub(super) fn waterfall(result: &RunResult, part: Option<(usize, &str)>) -> Option<Block> {
     let titles = ["request", "connect", "TTFT", "longest gap", "TTLT"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     for (label, times) in figure::waterfall_rows(result) {
         let times = times.map(|time| time.map_or_else(|| "—".to_owned(), duration));
         rows.push(std::iter::once(label.to_owned()).chain(times).collect());
     }
+    let mut figure = figure::waterfall(result);
+    let id = match part {
+        None => "waterfall".to_owned(),
+        Some((number, name)) => {
+            let title = format!("{}: {name}", figure::plain(figure.title()));
+            figure.retitle(&title);
+            format!("waterfall-{number}")
+        }
+    };
     chart(
-        "waterfall",
+        &id,
         "Each row is a request, with a mark for each frame of tokens. Latencies are counted from 0, when the \
          request is sent on a ready connection.",
-        figure::waterfall(result),
+        figure,
         Table::of("Requests", rows, &[""; 0]),
     )
 }

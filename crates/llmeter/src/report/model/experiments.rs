@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, run};
+use super::sections::{Part, Shown};
+use super::{Block, Report, Table, Tone, charts, line, measurement, run};
 use crate::RunResult;
 use crate::experiment::{
     AbResult, CapacityResult, HeatmapResult, LoadTestResult, RepeatResult, of_clients,
@@ -60,12 +61,11 @@ impl Report {
         );
         report.add("summary", "Summary", first);
         report.add("curve", "Load", level_charts(&[test], levels.as_ref()));
-        let named: Vec<_> = test
-            .results
-            .iter()
-            .map(|(clients, one)| (of_clients(*clients), one))
+        let levels = test.results.iter();
+        let parts: Vec<Part<'_>> = levels
+            .map(|(clients, one)| Part::of(&of_clients(*clients), one))
             .collect();
-        report.add_details(&named);
+        report.add_details(&Shown::all(&parts));
         report
     }
 
@@ -82,32 +82,12 @@ impl Report {
         report.add("summary", "Summary", first);
         let levels = levels(&test);
         report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
-        let results = test.results.iter();
-        let named: Vec<_> = results
-            .map(|(clients, one)| (of_clients(*clients), one))
+        let probes = test.results.iter();
+        let parts: Vec<Part<'_>> = probes
+            .map(|(clients, one)| Part::of(&of_clients(*clients), one))
             .collect();
-        report.add_details(&named);
+        report.add_details(&Shown::all(&parts));
         report
-    }
-
-    /// What the runs of an experiment have in common as sections, each a series.
-    pub(super) fn add_details(&mut self, named: &[(String, &RunResult)]) {
-        let series: Vec<_> = named
-            .iter()
-            .map(|(name, one)| Series::new(name, one))
-            .collect();
-        self.add("latency", "Latency", charts::latencies(&series));
-        self.add("lengths", "Latency by length", charts::lengths(&series));
-        self.add("failures", "Failures", charts::failures(&series));
-        self.add("measurement", "The measurement itself", verdicts(named));
-        let first = named
-            .first()
-            .and_then(|(_, one)| one.summary.output_path.as_ref());
-        self.add(
-            "configuration",
-            "Configuration",
-            configuration::tables(first),
-        );
     }
 
     /// The report of a heatmap.
@@ -136,22 +116,8 @@ impl Report {
             }
             report.add(id, title, blocks);
         }
-        let series = [Series::of(&done.result)];
-        report.add("latency", "Latency", charts::latencies(&series));
-        let over_time = charts::timeline(&series).into_iter().collect();
-        report.add("timeline-section", "Over time", over_time);
-        report.add("failures", "Failures", charts::failures(&series));
-        report.add(
-            "measurement",
-            "The measurement itself",
-            measurement::record(&done.result).into_iter().collect(),
-        );
-        let folder = done.result.summary.output_path.as_ref();
-        report.add(
-            "configuration",
-            "Configuration",
-            configuration::tables(folder),
-        );
+        let parts = [Part::of(Series::of(&done.result).name, &done.result)];
+        report.add_details(&Shown::all(&parts));
         report
     }
 
@@ -186,53 +152,30 @@ impl Report {
             "Differences",
             chart.into_iter().chain(tables).collect(),
         );
-        let pooled: Vec<(String, RunResult)> = (0..test.plan.variants.len())
-            .map(|at| {
-                (
-                    line(&test.plan.variants[at].name),
-                    pooled(test.blocks_of(at)),
-                )
-            })
-            .collect();
-        let series: Vec<_> = pooled
-            .iter()
-            .map(|(name, one)| Series::new(name, one))
-            .collect();
-        report.add(
-            "latency",
-            "Latency of all blocks",
-            charts::latencies(&series),
-        );
-        let named: Vec<_> = test
-            .rounds
+        let plan = Block::pairs("The test", ["setting", "value"], ab::plan_rows(test));
+        report.add("plan", "The test", plan.into_iter().collect());
+        let parts: Vec<Part<'_>> = test
+            .plan
+            .variants
             .iter()
             .enumerate()
-            .flat_map(|(round, blocks)| {
-                let variants = test.plan.variants.iter().zip(blocks);
-                variants.filter_map(move |(variant, block)| {
-                    Some((
-                        format!("round {}, {}", round + 1, variant.name),
-                        block.as_ref()?,
-                    ))
-                })
+            .map(|(at, variant)| {
+                let blocks = test
+                    .rounds
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(round, blocks)| {
+                        let name = format!("round {}, {}", round + 1, variant.name);
+                        Some((name, blocks.get(at)?.as_ref()?))
+                    });
+                Part::pooled(&line(&variant.name), blocks.collect())
             })
             .collect();
-        report.add("failures", "Failures", failures_of(&named));
-        report.add("measurement", "The measurement itself", verdicts(&named));
-        let plan = Block::pairs("The test", ["setting", "value"], ab::plan_rows(test));
-        let folders: Vec<_> = (0..test.plan.variants.len())
-            .filter_map(|at| {
-                let block = test.blocks_of(at).next()?;
-                let folder = block.summary.output_path.as_ref()?;
-                Some((line(&test.plan.variants[at].name), folder))
-            })
-            .collect();
-        let settings = configuration::side_by_side(&folders);
-        report.add(
-            "configuration",
-            "Configuration",
-            plan.into_iter().chain(settings).collect(),
-        );
+        let shown = Shown::all(&parts).with_settings_of(parts.iter());
+        report.add_details(&Shown {
+            has_one_clock: true,
+            ..shown
+        });
         report
     }
 
@@ -249,7 +192,7 @@ impl Report {
                 .iter()
                 .map(|warning| Block::text(Tone::Warning, warning)),
         );
-        let mut named = Vec::new();
+        let mut parts = Vec::new();
         for (clients, runs) in &repeats.results {
             let title = format!(
                 "{}, {}",
@@ -269,19 +212,13 @@ impl Report {
                     1 => String::new(),
                     _ => format!("{}, ", of_clients(*clients)),
                 };
-                named.push((format!("{level}repeat {}", at + 1), run));
+                parts.push(Part::of(&format!("{level}repeat {}", at + 1), run));
             }
         }
         report.add("summary", "Summary", first);
-        report.add_details(&named);
+        report.add_details(&Shown::all(&parts));
         report
     }
-}
-
-/// The responses of several runs as one.
-fn pooled<'a>(runs: impl Iterator<Item = &'a RunResult>) -> RunResult {
-    let responses = runs.flat_map(|run| run.responses.iter().cloned());
-    RunResult::from_responses(crate::result::RunSummary::default(), responses.collect())
 }
 
 /// The levels as a table, a column each: there are more figures than levels.
@@ -315,9 +252,13 @@ pub(super) fn level_charts(tests: &[&LoadTestResult], table: Option<&Table>) -> 
         let figures: Vec<_> = figures.collect();
         let figure = figure::overlaid(&figures.iter().collect::<Vec<_>>());
         let id = format!("{metric}-clients");
+        let mut about = about.to_owned();
+        if tests.iter().any(|test| has_zeros(test, metric)) {
+            about += " Values of 0, which have no place on such an axis, are left out.";
+        }
         blocks.extend(charts::chart(
             &id,
-            about,
+            &about,
             readable(figure, tests),
             table.cloned(),
         ));
@@ -329,7 +270,11 @@ pub(super) fn level_charts(tests: &[&LoadTestResult], table: Option<&Table>) -> 
     for (at, (key, about)) in LEVEL_CHARTS.into_iter().enumerate() {
         let figures = of_tests.iter().map(|figures| &figures[at].1);
         let figure = readable(figure::overlaid(&figures.collect::<Vec<_>>()), tests);
-        blocks.extend(charts::chart(key, about, figure, table.cloned()));
+        let mut about = about.to_owned();
+        if figure.layout()["yaxis"]["type"] == "log" && has_any_zero(&figure) {
+            about += " Values of 0, which have no place on such an axis, are left out.";
+        }
+        blocks.extend(charts::chart(key, &about, figure, table.cloned()));
     }
     blocks
 }
@@ -346,6 +291,7 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
     levels.sort_unstable();
     levels.dedup();
     let (min, max) = range_of(&figure);
+    let figure = within_values(figure, min, max);
     let ticks = json!({"tickvals": levels, "tickformat": "d", "tickangle": 0});
     let mut figure = figure.refined("xaxis", ticks);
     // The Python package's axes have the unit in their title, and shares without one.
@@ -363,6 +309,42 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
         true => figure.refined("yaxis", json!({"dtick": "D2", "tickformat": "~s"})),
         false => figure,
     }
+}
+
+/// With the range of a logarithmic vertical axis that shows all values above 0: Plotly's own has gone wrong where
+/// there are others among the outliers.
+fn within_values(figure: Figure, min: f64, max: f64) -> Figure {
+    /// Room beyond the values, as a share of the axis, and the least in decades.
+    const ROOM: f64 = 0.05;
+    const LEAST: f64 = 0.05;
+    if figure.layout()["yaxis"]["type"] != "log" || !(min.is_finite() && max > 0.0) {
+        return figure;
+    }
+    let (low, high) = (min.log10(), max.log10());
+    let room = ((high - low) * ROOM).max(LEAST);
+    figure.refined("yaxis", json!({"range": [low - room, high + room]}))
+}
+
+/// Whether a level has a value of 0 of this metric.
+fn has_zeros(test: &LoadTestResult, metric: &str) -> bool {
+    let mut levels = test.results.values();
+    levels.any(|level| {
+        let values = figure::Values::of(Series::of(level), metric);
+        values.is_some_and(|values| values.range().0 <= 0.0)
+    })
+}
+
+/// Whether a trace has a value that is not above 0.
+fn has_any_zero(figure: &Figure) -> bool {
+    fn is_any(value: &Value) -> bool {
+        match value {
+            Value::Array(values) => values.iter().any(is_any),
+            value => value.as_f64().is_some_and(|value| value <= 0.0),
+        }
+    }
+    let keys = ["y", "q1", "lowerfence"];
+    let mut traces = figure.data().iter();
+    traces.any(|trace| keys.iter().any(|key| is_any(&trace[*key])))
 }
 
 /// The smallest and the largest value above 0 on the vertical axis.
@@ -432,42 +414,4 @@ pub(super) fn about<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<String
         what += &format!(", {}", start.replace('T', " ").replace('Z', " UTC"));
     }
     vec![what]
-}
-
-/// From so many runs on the table of verdicts is for those that are not clean.
-const MANY_RUNS: usize = 8;
-
-/// The verdict on each of some runs.
-pub(super) fn verdicts(named: &[(String, &RunResult)]) -> Vec<Block> {
-    let titles = ["run", "verdict", "may be wrong by over 1 ms", "why"];
-    let mut rows = vec![titles.map(str::to_owned).to_vec()];
-    // Of many runs the clean ones are no news.
-    let is_clean = |run: &RunResult| run.stats().measurement_verdict.as_deref() == Some("clean");
-    let clean = named.iter().filter(|(_, run)| is_clean(run)).count();
-    let is_long = named.len() > MANY_RUNS && clean > 0;
-    let said = format!("{clean} of {} runs are clean.", named.len());
-    let said = is_long.then(|| Block::text(Tone::Plain, said));
-    let shown = named.iter().filter(|(_, run)| !is_long || !is_clean(run));
-    for (name, run) in shown {
-        let stats = run.stats();
-        rows.push(vec![
-            name.clone(),
-            stats
-                .measurement_verdict
-                .clone()
-                .unwrap_or_else(|| "—".to_owned()),
-            measurement::own_error(&stats, "TTLT").unwrap_or_else(|| "—".to_owned()),
-            stats.measurement_reasons.join("; "),
-        ]);
-    }
-    let table = Block::table("Verdicts", rows, &[""; 0]);
-    said.into_iter().chain(table).collect()
-}
-
-fn failures_of(named: &[(String, &RunResult)]) -> Vec<Block> {
-    let series: Vec<_> = named
-        .iter()
-        .map(|(name, one)| Series::new(name, one))
-        .collect();
-    charts::failures(&series)
 }

@@ -10,6 +10,7 @@ mod experiments;
 mod load;
 mod measurement;
 mod run;
+mod sections;
 mod several;
 
 use serde::Serialize;

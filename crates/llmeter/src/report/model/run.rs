@@ -1,11 +1,12 @@
 //! The report of one run.
 
-use super::{Block, KeyFigure, Report, Tone, charts, configuration, measurement};
+use super::sections::{Part, Shown};
+use super::{Block, KeyFigure, Report, Tone, measurement};
 use crate::RunResult;
 use crate::base::shown::duration;
 use crate::report::figure::Series;
+use crate::report::intervals;
 use crate::report::summary::{self, figure, percent};
-use crate::report::{cost, intervals, slo};
 use crate::stats::Stats;
 
 impl Report {
@@ -14,7 +15,6 @@ impl Report {
     pub fn of_run(result: &RunResult) -> Self {
         let stats = result.stats();
         let mut report = Self::new(&title(&stats), about(&stats));
-        let series = [Series::of(result)];
         let mut first = vec![key_figures(&stats)];
         if stats.total_requests == Some(0) {
             first.push(Block::text(
@@ -32,33 +32,8 @@ impl Report {
         }
         first.extend(measurement::verdict(result));
         report.add("summary", "Summary", first);
-        let slos = Block::pairs("SLOs", ["SLO", "outcome"], slo::slo_rows(result));
-        report.add("slos", "SLOs and goodput", slos.into_iter().collect());
-        let mut latency: Vec<Block> = latency_tables(result, &stats);
-        latency.extend(charts::latencies(&series));
-        report.add("latency", "Latency", latency);
-        let over_time = charts::timeline(&series).into_iter().collect();
-        report.add("timeline-section", "Over time", over_time);
-        let single = charts::waterfall(result).into_iter().collect();
-        report.add("requests", "Single requests", single);
-        report.add("lengths", "Latency by length", charts::lengths(&series));
-        report.add("throughput", "Throughput and tokens", rates(&stats));
-        report.add("cost", "Cost", costs(&stats));
-        report.add("failures", "Failures", charts::failures(&series));
-        let limits = summary::limit_lines(&stats);
-        let limits = limits.iter().map(|line| Block::text(Tone::Plain, line));
-        report.add("limits", "Rate limits and retries", limits.collect());
-        report.add(
-            "measurement",
-            "The measurement itself",
-            measurement::record(result).into_iter().collect(),
-        );
-        let folder = result.summary.output_path.as_ref();
-        report.add(
-            "configuration",
-            "Configuration",
-            configuration::tables(folder),
-        );
+        let parts = [Part::of(Series::of(result).name, result)];
+        report.add_details(&Shown::all(&parts));
         report
     }
 }
@@ -77,10 +52,7 @@ pub(super) fn about(stats: &Stats) -> Vec<String> {
     let mut about = Vec::new();
     about.extend(stats.run_description.clone());
     let mut what = summary::counted(stats.total_requests.unwrap_or(0), "request");
-    what += &format!(
-        " by {}",
-        summary::counted(stats.clients.unwrap_or(0), "client")
-    );
+    what += &format!(" {}", summary::load(stats));
     what += &stats
         .total_test_time
         .map_or_else(String::new, |time| format!(" in {}", duration(time)));
@@ -169,52 +141,4 @@ pub(super) fn key_figures(stats: &Stats) -> Block {
 
 fn figure_of_cost(cost: f64) -> String {
     crate::cost::price::price(cost)
-}
-
-/// Latencies with llmeter's own error beside each, and their intervals.
-fn latency_tables(result: &RunResult, stats: &Stats) -> Vec<Block> {
-    let known = summary::known_latencies(result, stats);
-    let mut rows = summary::latency_rows(&known);
-    let notes = summary::latency_notes(&rows);
-    let errors: Vec<_> = known
-        .iter()
-        .map(|(label, _)| measurement::own_error(stats, label))
-        .collect();
-    if errors.iter().any(Option::is_some) {
-        let title = "may be wrong by over 1 ms".to_owned();
-        let cells = errors
-            .into_iter()
-            .map(|error| error.unwrap_or_else(|| "—".to_owned()));
-        for (row, cell) in rows.iter_mut().zip(std::iter::once(title).chain(cells)) {
-            row.push(cell);
-        }
-    }
-    let intervals = intervals::latency_rows(&known);
-    let tables = [
-        Block::table("Latencies", rows, &notes),
-        Block::table("Their 95 % intervals", intervals, &[""; 0]),
-    ];
-    tables.into_iter().flatten().collect()
-}
-
-fn rates(stats: &Stats) -> Vec<Block> {
-    let table = Block::pairs(
-        "Throughput and tokens",
-        ["figure", "value"],
-        summary::rate_rows(stats),
-    );
-    let sources = summary::token_source_lines(stats);
-    let sources = sources.iter().map(|line| Block::text(Tone::Note, line));
-    table.into_iter().chain(sources).collect()
-}
-
-pub(super) fn costs(stats: &Stats) -> Vec<Block> {
-    let (rows, notes) = cost::cost_rows(stats);
-    match Block::table("Cost", rows, &notes) {
-        Some(table) => vec![table],
-        None => notes
-            .iter()
-            .map(|note| Block::text(Tone::Plain, note))
-            .collect(),
-    }
 }

@@ -1,11 +1,12 @@
 //! The report of several results of a kind: the same charts overlaid, with the comparison.
 
-use super::experiments::{about, level_charts, levels, verdicts};
+use super::experiments::{about, level_charts, levels};
+use super::sections::{Part, Shown, key_figures};
 use super::{Block, Report, Table, Tone, charts, line};
 use crate::RunResult;
-use crate::experiment::{Comparison, LoadTestResult, Pair};
+use crate::experiment::{Comparison, LoadTestResult, Pair, of_clients};
 use crate::report::comparison;
-use crate::report::figure::{self, Series};
+use crate::report::figure;
 
 impl Report {
     /// The report of several runs under names, with what their comparison says: of all others with the
@@ -20,20 +21,16 @@ impl Report {
                 .extend(warnings.map(|text| Block::text(Tone::Warning, format!("{name}: {text}"))));
         }
         first.extend(compared.into_iter().flat_map(conclusion));
+        let parts: Vec<Part<'_>> = runs.iter().map(|(name, run)| Part::of(name, run)).collect();
+        first.extend(key_figures(&parts).map(Block::Table));
         report.add("summary", "Summary", first);
         report.add(
             "comparison",
             "Comparison",
             compared.map(pairs).unwrap_or_default(),
         );
-        let series: Vec<_> = runs
-            .iter()
-            .map(|(name, run)| Series::new(name, run))
-            .collect();
-        let over_time = charts::timeline(&series).into_iter().collect();
-        report.add("timeline-section", "Over time", over_time);
-        let named: Vec<_> = runs.iter().map(|(name, run)| (name.clone(), run)).collect();
-        report.add_details(&named);
+        let shown = Shown::all(&parts).with_settings_of(parts.iter());
+        report.add_details(&shown);
         report
     }
 
@@ -55,16 +52,59 @@ impl Report {
             "Comparison",
             compared.map(pairs).unwrap_or_default(),
         );
-        let named: Vec<_> = tests
+        let parts: Vec<Part<'_>> = tests
             .iter()
             .flat_map(|test| {
                 let levels = test.results.iter();
-                levels.map(move |(clients, run)| (format!("{}, {clients}", name(test)), run))
+                levels.map(move |(clients, run)| {
+                    Part::of(&format!("{}, {}", name(test), of_clients(*clients)), run)
+                })
             })
             .collect();
-        report.add("measurement", "The measurement itself", verdicts(&named));
+        // The settings of a test's levels differ by the number of clients alone.
+        let mut first_levels = Vec::new();
+        let mut at = 0;
+        for test in tests.iter().filter(|test| !test.results.is_empty()) {
+            first_levels.push(at);
+            at += test.results.len();
+        }
+        let firsts = first_levels.iter().map(|at| &parts[*at]);
+        let shown = Shown::all(&parts).with_settings_of(firsts);
+        report.add_details(&Shown {
+            drawn: drawn_levels(tests),
+            ..shown
+        });
         report
     }
+}
+
+/// The most series in one chart that are still told apart.
+const MOST_SERIES: usize = 8;
+
+/// The levels that charts show, counted through all tests: all, or where they are too many the lowest, the middle
+/// and the highest of those that all tests have.
+fn drawn_levels(tests: &[LoadTestResult]) -> Vec<usize> {
+    let all = || {
+        let levels = tests.iter().flat_map(|test| test.results.keys().copied());
+        levels.enumerate()
+    };
+    if all().count() <= MOST_SERIES {
+        return all().map(|(at, _)| at).collect();
+    }
+    let is_common = |level: &usize| tests.iter().all(|test| test.results.contains_key(level));
+    let of_first = tests
+        .first()
+        .into_iter()
+        .flat_map(|test| test.results.keys().copied());
+    let common: Vec<usize> = of_first.filter(is_common).collect();
+    let Some(last) = common.len().checked_sub(1) else {
+        return all().map(|(at, _)| at).take(MOST_SERIES).collect();
+    };
+    let wanted = [common[0], common[last / 2], common[last]];
+    all()
+        .filter(|(_, level)| wanted.contains(level))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 fn conclusion(compared: &Comparison) -> Vec<Block> {

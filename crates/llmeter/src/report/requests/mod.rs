@@ -1,10 +1,11 @@
 //! The requests of runs as a table: a row each, a column for each field.
 //!
-//! Belongs here: CSV and Parquet, for programs that analyse data. A file is written while lines are
-//! read, so that a run of any length fits in memory.
+//! Belongs here: CSV, Parquet and columns in memory, for programs that analyse data. A file is written
+//! while lines are read, so that a run of any length fits in memory.
 //! Does not belong here: what a field means (`api`), how lines are read (`result`), the forms of other
 //! tools (`export`).
 
+mod columns;
 mod csv;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -12,6 +13,7 @@ mod sent;
 
 use std::io::{self, Write};
 
+pub use columns::{Bits, ColumnCells, ListCells, RequestColumn, RequestColumns, TextCells};
 use serde_json::{Value, json};
 
 use crate::base::file::Access;
@@ -78,38 +80,6 @@ pub fn write_requests(
             feature: "parquet",
         }),
     }
-}
-
-/// Writes the requests of results in memory as one table, as [`write_requests`] does of folders.
-///
-/// # Errors
-/// If the table cannot be written.
-pub fn write_requests_of(
-    results: &[(String, &RunResult)],
-    format: TableFormat,
-    out: impl Write + Send,
-) -> Result<()> {
-    match format {
-        TableFormat::Csv => write_results(results, csv::Rows::new(out)),
-        #[cfg(feature = "parquet")]
-        TableFormat::Parquet => write_results(results, parquet::Rows::new(out).map_err(unwritten)?),
-        #[cfg(not(feature = "parquet"))]
-        TableFormat::Parquet => Err(Error::MissingFeature {
-            what: "Parquet".into(),
-            feature: "parquet",
-        }),
-    }
-}
-
-fn write_results(results: &[(String, &RunResult)], mut rows: impl Rows) -> Result<()> {
-    let mut about = Vec::new();
-    for (name, result) in results {
-        for response in &result.responses {
-            rows.row(name, response).map_err(unwritten)?;
-        }
-        about.push(about_run(name, result));
-    }
-    rows.finish(&Value::Array(about)).map_err(unwritten)
 }
 
 /// What a run is, for the table's key-values.

@@ -18,36 +18,51 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    /// So many bins from the smallest to the largest of sorted values; `None` without values.
-    pub(super) fn of(sorted: &[f64], bins: usize) -> Option<Self> {
-        let (low, high) = (*sorted.first()?, *sorted.last()?);
+    /// So many bins from the smallest to the largest of some values; `None` without values.
+    pub(super) fn of(values: &[f64], bins: usize) -> Option<Self> {
+        let ends = values
+            .iter()
+            .fold(None, |ends, value| Some(widened(ends, *value)));
+        let mut counted = Self::between(ends?, bins);
+        values.iter().for_each(|value| counted.count(*value));
+        Some(counted)
+    }
+
+    /// So many empty bins from one value to another.
+    pub(super) fn between((low, high): (f64, f64), bins: usize) -> Self {
         let is_log = low > 0.0 && high >= low * LOG_FACTOR;
         let least = (high.abs() * MIN_SPREAD).max(f64::MIN_POSITIVE);
         // Values that are all the same are in the middle.
         let widened = (least - (high - low)).max(0.0) / 2.0;
         let range = low - widened..high + widened;
-        let edges: Vec<f64> = (0..=bins)
-            .map(|at| edge(&range, at, bins, is_log))
-            .collect();
-        let mut counts = vec![0; bins];
-        let mut bin = 0;
-        for value in sorted {
-            while bin + 1 < bins && *value >= edges[bin + 1] {
-                bin += 1;
-            }
-            counts[bin] += 1;
-        }
-        Some(Self {
-            edges,
-            counts,
+        Self {
+            edges: (0..=bins)
+                .map(|at| edge(&range, at, bins, is_log))
+                .collect(),
+            counts: vec![0; bins],
             is_log,
-        })
+        }
+    }
+
+    /// Counts a value.
+    pub(super) fn count(&mut self, value: f64) {
+        let below = self.edges.partition_point(|edge| *edge <= value);
+        let last = self.counts.len().saturating_sub(1);
+        if let Some(count) = self.counts.get_mut(below.saturating_sub(1).min(last)) {
+            *count += 1;
+        }
     }
 
     /// The largest count.
     pub(super) fn highest(&self) -> usize {
         self.counts.iter().copied().max().unwrap_or(0)
     }
+}
+
+/// The ends of values with one more.
+pub(super) fn widened(ends: Option<(f64, f64)>, value: f64) -> (f64, f64) {
+    let (low, high) = ends.unwrap_or((value, value));
+    (low.min(value), high.max(value))
 }
 
 fn edge(range: &Range<f64>, at: usize, bins: usize, is_log: bool) -> f64 {

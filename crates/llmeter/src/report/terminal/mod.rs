@@ -10,4 +10,4 @@ mod spark;
 
 pub use ascii::ascii;
 pub use metric::{metric_named, metric_within};
-pub(super) use spark::distributions;
+pub(super) use spark::{compared, distributions};

@@ -155,6 +155,7 @@ fn read_field(
         FieldSlot::Text(_) if kept.is_none() => drop(line.text()?),
         FieldSlot::Text(text) => text.set(line.text()?.map(Cow::into_owned)),
         FieldSlot::Seconds(seconds) => *seconds = line.seconds()?,
+        FieldSlot::Schedule(place) => place.set(line.seconds()?),
         FieldSlot::Count(count) => {
             let number = line.count()?;
             count.set(number).then_some(())?;

@@ -15,7 +15,7 @@ use crate::run::prepare::Prepared;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::http1::{HttpError, ResponseReader};
-use llmeter_wire::{Connection, Phase, WORKER};
+use llmeter_wire::{Arrival, Connection, Phase, WORKER};
 
 impl Client {
     /// One exchange: writes and reads at the same time, and marks what each read brought. What a
@@ -29,6 +29,9 @@ impl Client {
         intended: Stamp,
     ) -> Result<Stamp, Failure> {
         connection.arm();
+        let position = connection.last_read().position;
+        self.capture
+            .comes_by(connection.link(), connection.is_plain(), position);
         let mut reader = match is_kept {
             true => ResponseReader::after_another(),
             false => ResponseReader::new(),
@@ -184,6 +187,54 @@ enum ReadError {
     Http(HttpError),
 }
 
+/// Takes in what a read brought. Returns how many bytes belong to the response.
+fn take(
+    bytes: &[u8],
+    arrival: Arrival,
+    reader: &mut ResponseReader,
+    capture: &mut Capture,
+) -> Result<usize, HttpError> {
+    let had_head = reader.head().is_some();
+    let used = reader.feed(bytes, &mut capture.body);
+    // What came before bytes that make no sense is kept.
+    if !had_head && let Some(head) = reader.head() {
+        capture.head(head.clone(), arrival);
+    }
+    capture.mark(arrival);
+    used
+}
+
+/// The same, piece by piece, so that each can be found in the packets.
+fn take_pieces(
+    bytes: &[u8],
+    arrival: Arrival,
+    is_plain: bool,
+    reader: &mut ResponseReader,
+    capture: &mut Capture,
+) -> Result<usize, HttpError> {
+    let mut used = 0;
+    while used < bytes.len() && !reader.is_done() {
+        let had_head = reader.head().is_some();
+        let piece = reader.feed_piece(&bytes[used..], &mut capture.body);
+        used += piece.as_ref().copied().unwrap_or(0);
+        // A record is readable as a whole.
+        let after = match is_plain {
+            true => bytes.len() - used,
+            false => 0,
+        };
+        let arrival = Arrival {
+            position: arrival.position - after as u64,
+            ..arrival
+        };
+        if !had_head && let Some(head) = reader.head() {
+            capture.head(head.clone(), arrival);
+        }
+        capture.mark(arrival);
+        piece?;
+    }
+    Ok(used)
+}
+
 /// Waits for bytes and takes them in.
 fn poll_read_on(
     connection: &mut Connection,
@@ -201,16 +252,11 @@ fn poll_read_on(
                 return Poll::Ready(Ok(Read::End));
             }
             let arrival = connection.last_read();
-            let had_head = reader.head().is_some();
-            let used = reader
-                .feed(bytes, &mut capture.body)
-                .map_err(ReadError::Http);
-            // What came before bytes that make no sense is kept.
-            if !had_head && let Some(head) = reader.head() {
-                capture.head(head.clone(), arrival);
-            }
-            capture.mark(arrival);
-            if used? < bytes.len() {
+            let used = match capture.wants_pieces() {
+                true => take_pieces(bytes, arrival, connection.is_plain(), reader, capture),
+                false => take(bytes, arrival, reader, capture),
+            };
+            if used.map_err(ReadError::Http)? < bytes.len() {
                 // Bytes that nobody asked for: the connection cannot be trusted any more.
                 reader.forbid_reuse();
             }

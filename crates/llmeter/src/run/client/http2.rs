@@ -31,6 +31,9 @@ impl Client {
             Err(Http2Error::Ended(reason)) => return Err(no_response(Some(reason))),
             Err(reason) => return Err(reason.into()),
         };
+        let position = http2.last_read().position;
+        self.capture
+            .comes_by(http2.link(), http2.is_plain(), position);
         self.phase = Some(Phase::Head);
         let mut turn = Turn::default();
         while !exchange.is_done() {

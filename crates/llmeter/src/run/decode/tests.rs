@@ -19,6 +19,7 @@ fn at(milliseconds: i64) -> Arrival {
         delay_ns: 1_000,
         blur_ns: 0,
         is_kernel: true,
+        ..Arrival::default()
     }
 }
 
@@ -48,6 +49,7 @@ impl Bench {
     /// A segment of a request whose reads brought these pieces at these milliseconds.
     fn segment(&mut self, head: Option<i64>, reads: &[(&str, i64)]) -> Segment {
         let mut segment = Segment {
+            origin: None,
             flow: None,
             is_restart: false,
             question: None,

@@ -15,6 +15,7 @@ fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> ResponseQuality {
             delay_ns,
             blur_ns: delay_ns,
             is_kernel,
+            ..Arrival::default()
         };
         if last.replace(read) != Some(read) {
             quality.read(arrival);
@@ -38,6 +39,8 @@ fn quiet() -> RunConditions {
         median_ttft: None,
         median_latency: Some(1.0),
         client_seconds: 100.0,
+        packets: None,
+        load: None,
     }
 }
 
@@ -185,6 +188,7 @@ fn merged_bytes_that_are_read_in_parts_share_a_stamp() {
         delay_ns: LATE,
         blur_ns: LATE,
         is_kernel: true,
+        ..Arrival::default()
     };
     for read in 0..2 {
         quality.read(Arrival {
@@ -206,6 +210,7 @@ fn ended(at: i64, blur_ns: u32) -> ResponseQuality {
         delay_ns: SOON,
         blur_ns,
         is_kernel: true,
+        ..Arrival::default()
     };
     let mut quality = ResponseQuality {
         times: [Some(0.1), Some(0.1)],

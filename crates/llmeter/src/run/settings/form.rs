@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{Setting, SettingKind};
-use crate::load::Shard;
+use crate::load::{Arrivals, Rate, Shard, Stages};
 use crate::payload::ExtraFields;
 use crate::run::{Connections, Warmup};
 use crate::stats::{Condition, PrecisionTarget};
@@ -50,6 +50,7 @@ pub(super) fn expected(setting: Setting) -> String {
         }
         SettingKind::Address => format!("an address like {example}, or true"),
         SettingKind::Conditions => format!("a condition like {example:?}, or a list of them"),
+        SettingKind::Grammar(expected) => expected.to_owned(),
         SettingKind::Tables => "tables".to_owned(),
     }
 }
@@ -87,6 +88,77 @@ impl Form for PathBuf {
     fn write(&self) -> Value {
         self.to_string_lossy().into()
     }
+}
+
+/// Types with a grammar of their own, which are texts in files.
+macro_rules! written {
+    ($($type:ty)+) => {
+        $(impl Form for $type {
+            fn read(value: &Value) -> Option<Self> {
+                match value {
+                    Value::String(text) => text.parse().ok(),
+                    Value::Number(number) => number.to_string().parse().ok(),
+                    _ => None,
+                }
+            }
+
+            fn write(&self) -> Value {
+                self.to_string().into()
+            }
+        })+
+    };
+}
+written!(Rate Arrivals);
+
+/// A text, or a list of texts or of tables like `{ level = "50/s", ramp = true, time = "2m" }`.
+impl Form for Stages {
+    fn read(value: &Value) -> Option<Self> {
+        parse_stages(value)?.ok()
+    }
+
+    fn write(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+/// Stages, or why they cannot be used; `None` if the value is of another type.
+pub(super) fn parse_stages(value: &Value) -> Option<Result<Stages, String>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        #[serde(default)]
+        rate: Option<Value>,
+        #[serde(default)]
+        clients: Option<u32>,
+        #[serde(default)]
+        ramp: bool,
+        time: Value,
+    }
+    let written = |value: &Value| -> Option<String> {
+        if let Value::String(text) = value {
+            return Some(text.clone());
+        }
+        let table = Table::deserialize(value).ok()?;
+        let level = match (table.rate, table.clients) {
+            (Some(rate), None) => Rate::read(&rate)?.to_string(),
+            (None, Some(clients)) => format!("{clients} clients"),
+            _ => return None,
+        };
+        let time = humantime::format_duration(Duration::read(&table.time)?);
+        Some(match table.ramp {
+            true => format!("ramp to {level} over {time}"),
+            false => format!("{level} for {time}"),
+        })
+    };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(stages) => {
+            let stages: Option<Vec<_>> = stages.iter().map(written).collect();
+            stages?.join(", ")
+        }
+        _ => return None,
+    };
+    Some(text.parse())
 }
 
 /// Whole seconds as an integer, as the Python system writes its default timeout.
@@ -186,6 +258,7 @@ impl Form for StampSource {
         match value.as_str()? {
             "kernel" => Some(Self::Kernel),
             "user" => Some(Self::User),
+            "packet" => Some(Self::Packet),
             _ => None,
         }
     }
@@ -194,6 +267,7 @@ impl Form for StampSource {
         match self {
             Self::Kernel => "kernel".into(),
             Self::User => "user".into(),
+            Self::Packet => "packet".into(),
         }
     }
 }

@@ -14,11 +14,11 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use self::form::{Form, expected};
+use self::form::{Form, expected, parse_stages};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
-use crate::load::{Load, Shard};
+use crate::load::{Arrivals, Load, Rate, Shard, Stages};
 use crate::payload::{ExtraFields, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
@@ -163,6 +163,15 @@ fn may_be_secret(setting: Setting) -> bool {
 }
 
 fn refused(setting: Setting, value: &Value) -> Error {
+    if setting == Setting::Stages
+        && let Some(Err(reason)) = parse_stages(value)
+    {
+        return Error::Invalid {
+            setting,
+            problem: SettingProblem::Refused { reason },
+            hint: None,
+        };
+    }
     // Which of several is wrong.
     if setting.kind() == SettingKind::Fields
         && let Some(given) = Vec::<String>::read(value)
@@ -222,10 +231,18 @@ impl RunSettings {
         if self.max_duration.is_some() && self.until.is_none() {
             return Err(Error::requires(Setting::MaxDuration, Setting::Until));
         }
-        if self.until.is_some() && self.requests.or(self.duration.map(|_| 0)).is_none() {
+        let is_bound = self.stages.is_some() || self.duration.is_some() || self.requests.is_some();
+        if self.until.is_some() && !is_bound {
             let longest = self.max_duration.unwrap_or(DEFAULT_MAX_DURATION);
             config.load = Load::Duration(longest);
         }
+        config.rate = self.rate.or(config.rate);
+        config.stages = self.stages.clone().or(config.stages.take());
+        if self.arrivals.is_some() && !config.is_open_loop() {
+            return Err(Error::requires(Setting::Arrivals, Setting::Rate));
+        }
+        set(&mut config.arrivals, self.arrivals.as_ref());
+        config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
         config.shard = self.shard.or(config.shard);
@@ -286,8 +303,9 @@ impl RunSettings {
     /// What [`apply`](Self::apply) carries, from a configuration; of a proxy without its
     /// credentials.
     pub(crate) fn of(config: &RunConfig) -> Self {
-        let (requests, duration) = match config.load {
-            Load::Duration(duration) => (None, Some(duration)),
+        let (requests, duration) = match (&config.load, &config.stages) {
+            (_, Some(stages)) => (None, Some(stages.duration())),
+            (Load::Duration(duration), _) => (None, Some(*duration)),
             _ => (config.requests_per_client(), None),
         };
         let proxy = match &config.proxies {
@@ -295,7 +313,7 @@ impl RunSettings {
             _ => None,
         };
         Self {
-            clients: Some(config.clients),
+            clients: Some(config.whole_client_count()),
             requests,
             duration,
             timeout: Some(config.timeout),
@@ -329,6 +347,10 @@ impl RunSettings {
             until: (!config.until.is_empty()).then(|| config.until.clone()),
             max_requests: config.max_requests,
             shard: config.shard,
+            rate: config.rate,
+            arrivals: config.is_open_loop().then_some(config.arrivals),
+            stages: config.stages.clone(),
+            max_in_flight: config.max_in_flight,
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),

@@ -46,6 +46,10 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Until
         | S::MaxRequests
         | S::Shard
+        | S::Rate
+        | S::Arrivals
+        | S::MaxInFlight
+        | S::Stages
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers => Kept::Own,
@@ -100,6 +104,13 @@ impl RunSettings {
         // A run that is bound by time has a count of 0.
         if settings.duration.is_some() {
             settings.requests = None;
+        }
+        // An open loop has no clients; the key says 1.
+        if settings.rate.is_some() || settings.stages.is_some() {
+            settings.clients = None;
+        }
+        if settings.stages.is_some() {
+            (settings.requests, settings.duration) = (None, None);
         }
         settings.read_proxy(own)?;
         Ok(settings)

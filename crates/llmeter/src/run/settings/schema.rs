@@ -46,6 +46,9 @@ fn form(kind: SettingKind) -> Map<String, Value> {
             json!({"oneOf": [{"type": "object", "additionalProperties": text()}, list()]})
         }
         SettingKind::Fields => json!({"oneOf": [{"type": "object"}, text(), list()]}),
+        SettingKind::Grammar(_) => {
+            json!({"oneOf": [text(), {"type": "number"}, {"type": "array"}]})
+        }
         SettingKind::Address => json!({"oneOf": [text(), {"type": "boolean"}]}),
         SettingKind::Tables => json!({"type": "array", "items": {
             "type": "object",

@@ -37,7 +37,11 @@ fn a_folder_keeps_every_setting_of_a_run() {
         if matches!(kept(setting), Kept::Object | Kept::Never) {
             continue;
         }
-        let settings = example(setting);
+        let mut settings = example(setting);
+        if matches!(setting, Setting::Arrivals | Setting::MaxInFlight) {
+            // They say something about a rate.
+            settings.rate = example(Setting::Rate).rate;
+        }
         let mut config = config();
         settings.apply(&mut config).unwrap();
         let shared = run_config(&config, &"runs/it".into(), "it").unwrap();
@@ -101,5 +105,48 @@ fn two_that_exclude_each_other_are_refused_in_one_layer() {
         for other in setting.excludes() {
             assert!(other.excludes().contains(&setting), "{setting} and {other}");
         }
+    }
+}
+
+#[test]
+fn stages_are_a_text_or_tables() {
+    let read = |value: Value| {
+        let mut settings = RunSettings::default();
+        let set = settings.set(Setting::Stages, &value);
+        set.map(|()| {
+            settings
+                .stages
+                .map(|stages| stages.to_string())
+                .unwrap_or_default()
+        })
+    };
+    let text = "10/s for 30s, ramp to 50/s over 2m";
+    let tables = json!([
+        {"rate": "10/s", "time": "30s"},
+        {"rate": "50/s", "ramp": true, "time": 120},
+    ]);
+    for value in [
+        json!(text),
+        json!(["10/s for 30s", "ramp to 50/s over 2m"]),
+        tables,
+    ] {
+        assert_eq!(read(value).unwrap(), text);
+    }
+    let clients = json!([{"clients": 4, "time": "1m"}]);
+    assert_eq!(read(clients).unwrap(), "4 clients for 1m");
+    for (value, reason) in [
+        (
+            json!("10/s for 1m, 5 for 1m"),
+            "stages: \"5 for 1m\" is no stage; write stages like",
+        ),
+        (json!([{"rate": 10}]), "expected stages like"),
+        (
+            json!([{"rate": 10, "clients": 2, "time": 1}]),
+            "expected stages like",
+        ),
+        (json!(5), "stages 5: expected stages like"),
+    ] {
+        let refused = read(value).unwrap_err().to_string();
+        assert!(refused.contains(reason), "{refused}");
     }
 }

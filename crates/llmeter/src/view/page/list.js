@@ -19,7 +19,7 @@ const COLUMNS = [
   { key: "verdict", title: "Verdict", value: verdict, show: (entry) => (verdict(entry) === "—" ? "—" : badge(verdict(entry))) },
 ];
 
-const found = { entries: [], folder: "" };
+const found = { entries: [], folder: "", unread: [] };
 const view = { key: "when", down: true, shown: PAGE, ticked: new Set(), open: new Set(), seen: "" };
 const at = (id) => document.getElementById(id);
 
@@ -220,6 +220,10 @@ async function look(isOther) {
   view.seen = answer.version;
   Object.assign(found, answer);
   at("folder").textContent = found.folder;
+  at("unread").hidden = found.unread.length === 0;
+  at("unread").querySelector("summary").textContent = found.unread.length === 1
+    ? "A folder could not be read and is left out." : count(found.unread.length) + " folders could not be read and are left out.";
+  at("unread").querySelector("ul").replaceChildren(...found.unread.map((text) => element("li", {}, text)));
   const ids = new Set(found.entries.flatMap((entry) => [entry.id, ...runsOf(entry).map((run) => run.id)]));
   if (!where) view.ticked.forEach((id) => ids.has(id) || view.ticked.delete(id));
   draw();

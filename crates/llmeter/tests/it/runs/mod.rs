@@ -7,6 +7,7 @@ mod files;
 mod loads;
 #[cfg(feature = "mlflow")]
 mod mlflow;
+mod open_loop;
 mod refusals;
 mod schedules;
 mod stopping;

@@ -1,0 +1,110 @@
+//! Whether an open loop's load was the one that was asked for.
+
+use super::{LATE_SEND_SHARE, RunConditions, TOLERATED_LATENESS};
+use crate::base::shown::duration;
+use crate::result::{MeasurementQuality, Verdict};
+use crate::run::offered::LoadFigures;
+
+/// By what share a load may be missed.
+const MISSED_SHARE: f64 = 0.01;
+
+impl MeasurementQuality {
+    /// Says whether the load was missed, why, and what to do about it.
+    pub(super) fn blame_load(&mut self, load: &LoadFigures, conditions: &RunConditions) {
+        if let (Some(offered), Some(achieved)) = (load.offered_rate, load.achieved_rate)
+            && let Some(missing) = missing(load)
+        {
+            let (verdict, reason) = self.why(load, conditions);
+            self.verdict = self.verdict.max(verdict);
+            self.reasons.push(format!(
+                "the load was {:.1} % lower than asked for ({achieved:.4} of {offered:.4} requests/s): {reason}",
+                missing * 100.0
+            ));
+        }
+        let latency = conditions.median_ttft.or(conditions.median_latency);
+        if let (Some(late), Some(latency)) = (load.own_lateness, latency)
+            && late > TOLERATED_LATENESS
+            && late > latency * LATE_SEND_SHARE
+        {
+            self.verdict = self.verdict.max(Verdict::Degraded);
+            self.reasons.push(format!(
+                "1 % of the requests were sent more than {} late by llmeter's own fault; latencies from \
+                 the actual send are not affected; use a lower rate or more cores",
+                duration(late)
+            ));
+        }
+    }
+
+    /// What of the lateness is the largest part.
+    fn why(&self, load: &LoadFigures, conditions: &RunConditions) -> (Verdict, String) {
+        let failed = load.due.saturating_sub(load.sent + load.unsent);
+        let parts = [
+            load.wait,
+            load.connection_wait,
+            self.recorder_wait,
+            self.callback_wait,
+        ];
+        let largest = parts.iter().copied().fold(0.0, f64::max);
+        let requests = |count: u64| match count {
+            1 => "1 request".to_owned(),
+            count => format!("{count} requests"),
+        };
+        if load.unsent > 0 || (load.waited > 0 && load.wait >= largest) {
+            let limit = load.limit.unwrap_or_default();
+            let waited = requests(load.waited);
+            let unsent = match load.unsent {
+                0 => String::new(),
+                unsent => format!(
+                    ", and {} had not been sent when the time was over",
+                    requests(unsent)
+                ),
+            };
+            let reason = format!(
+                "{waited} waited {} in all because {limit} were in flight{unsent}; the endpoint does not \
+                 keep up, or the limit of requests in flight is too low",
+                duration(load.wait)
+            );
+            return (Verdict::Degraded, reason);
+        }
+        if failed as f64 > load.due as f64 * MISSED_SHARE {
+            let requests = requests(failed);
+            let reason = format!(
+                "{requests} failed before they were sent, as the failures above say; the server refused \
+                 them, or cannot be reached"
+            );
+            return (Verdict::Degraded, reason);
+        }
+        if load.connection_wait >= largest && load.connection_wait > 0.0 {
+            let reason = format!(
+                "requests waited {} in all for connections to be opened; warm up, or have the server \
+                 keep connections alive for longer",
+                duration(load.connection_wait)
+            );
+            return (Verdict::Degraded, reason);
+        }
+        let reason = if self.recorder_wait >= largest && self.recorder_wait > 0.0 {
+            "the recorder was behind; use more cores or faster callbacks".to_owned()
+        } else if self.callback_wait >= largest && self.callback_wait > 0.0 {
+            "callbacks' before_invoke was behind; make that hook faster".to_owned()
+        } else {
+            let busiest = self.worker_busy * 100.0;
+            let workers = match conditions.workers.len() {
+                1 => "the worker was",
+                _ => "the busiest worker was",
+            };
+            format!(
+                "{workers} at work for {busiest:.0} % of the time; use a lower rate or more cores"
+            )
+        };
+        (Verdict::ClientBound, reason)
+    }
+}
+
+/// By what share the load was lower than asked for, if that is more than may be.
+fn missing(load: &LoadFigures) -> Option<f64> {
+    let missing = 1.0 - load.achieved_rate? / load.offered_rate.filter(|rate| *rate > 0.0)?;
+    // A single late request in a short run is no lower load.
+    let late = missing * load.due as f64 / load.offered_rate?;
+    let is_late = load.due > load.sent || late > 5.0 * TOLERATED_LATENESS;
+    (missing > MISSED_SHARE && is_late).then_some(missing)
+}

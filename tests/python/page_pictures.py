@@ -1,0 +1,71 @@
+"""Takes pictures of pages, wide and narrow, light and dark: `page_pictures.py FOLDER NAME=ADDRESS…`.
+
+Fails if texts of a chart are over one another or cut, if a page scrolls sideways, or if a script fails.
+"""
+
+import pathlib
+import sys
+
+from browser import launched
+from playwright.sync_api import sync_playwright
+
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+# Chromium draws no page that is higher.
+HIGHEST = 14_000
+
+DRAWN = """() => [...document.querySelectorAll('.plot')].every(
+  plot => plot.querySelector('svg.main-svg') || plot.closest('details'))"""
+
+ODD = """() => {
+  const odd = [];
+  const { scrollWidth } = document.documentElement;
+  if (scrollWidth > innerWidth) odd.push(`the page is ${scrollWidth} px wide`);
+  for (const plot of document.querySelectorAll('.plot')) {
+    const edge = plot.getBoundingClientRect();
+    const texts = [...plot.querySelectorAll('svg text')]
+      .map(one => ({ text: one.textContent.trim(), box: one.getBoundingClientRect() }))
+      .filter(({ text, box }) => text && box.width > 0);
+    texts.forEach(({ text, box }, at) => {
+      if (box.left < edge.left - 1 || box.right > edge.right + 1 || box.top < edge.top - 1 || box.bottom > edge.bottom + 1)
+        odd.push(`${plot.id}: "${text}" is cut`);
+      for (const other of texts.slice(at + 1)) {
+        const across = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
+        const down = Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top);
+        if (across > 1 && down > 3) odd.push(`${plot.id}: "${text}" is over "${other.text}"`);
+      }
+    });
+  }
+  return odd;
+}"""
+
+
+def main(folder, *pages):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    odd = []
+    with sync_playwright() as playwright, launched(playwright) as browser:
+        for name, address in (page.split("=", 1) for page in pages):
+            if "://" not in address:
+                address = pathlib.Path(address).resolve().as_uri()
+            for width in WIDTHS:
+                for scheme in SCHEMES:
+                    picture = f"{name}-{width}-{scheme}"
+                    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                    page.on("pageerror", lambda error: odd.append(f"{picture}: {error}"))
+                    page.goto(address)
+                    # The viewer's list comes after its page.
+                    if address.startswith("http"):
+                        page.locator("tbody tr").first.wait_for()
+                    height = page.evaluate("document.documentElement.scrollHeight")
+                    page.set_viewport_size({"width": width, "height": min(height + 200, HIGHEST)})
+                    page.wait_for_function(DRAWN)
+                    odd += [f"{picture}: {one}" for one in page.evaluate(ODD)]
+                    page.screenshot(path=folder / f"{picture}.png")
+                    page.close()
+    for one in odd:
+        print(one)
+    sys.exit(1 if odd else 0)
+
+
+main(*sys.argv[1:])
