@@ -23,10 +23,10 @@ fn the_capacity_of_a_server_with_four_slots_is_found() {
     base.output = Some(folder.path().into());
     base.run_name = Some("search".into());
     base.slos = vec!["ttft-average < 48.7ms".parse().unwrap()];
-    let search = Capacity::new(base).between(4, 64);
+    let search = Capacity::new(base).between(4.0, 64.0);
     let found = search.run_blocking().unwrap();
-    assert_eq!(found.clients(), Some(6), "{:?}", found.plan);
-    assert_eq!(found.breaks_at(), Some(7));
+    assert_eq!(found.level(), Some(6.0), "{:?}", found.plan);
+    assert_eq!(found.breaks_at(), Some(7.0));
     assert!(found.plan.is_complete && found.plan.probes.len() <= 6);
     assert!(
         found
@@ -45,7 +45,7 @@ fn the_capacity_of_a_server_with_four_slots_is_found() {
     let before = server.requests_served();
     let again = search.resume().run_blocking().unwrap();
     assert_eq!(server.requests_served(), before);
-    assert_eq!(again.clients(), Some(6));
+    assert_eq!(again.level(), Some(6.0));
     assert!(again.plan.probes.iter().all(|probe| probe.is_resumed));
     assert!(
         again
