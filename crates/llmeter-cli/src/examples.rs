@@ -180,13 +180,13 @@ Needs no key and sends nothing. Binary values are written as in payload files, a
 pub(crate) const CAPACITY_EXAMPLES: &str = "\
 Examples:
   llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
-                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap
+                   --slo 'ttft-p90 < 500ms' --max 8 --run-name cap
       How many clients the server carries before one in ten waits half a second for its first token.
   llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
-                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap --resume
+                   --slo 'ttft-p90 < 500ms' --max 8 --run-name cap --resume
       Go on where an earlier search was interrupted.
-  llmeter capacity … --max 8 --slo 'ttft-p99 < 2s' --slo 'tpot-p90 < 1s' --slo 'failed_requests_rate < 1%'
-      Several SLOs: all of them have to hold.
+  llmeter capacity … --min 4 --max 8 --slo 'ttft-p90 < 2s' --slo 'tpot-p90 < 1s'
+      Several SLOs, from 4 clients on: all of them have to hold.
 
 Clients are doubled until an SLO breaks, then the range between is halved until it is 5 % wide. A probe is
 over as soon as the 95 % intervals of all figures tell on which side of its limit each is. An SLO of

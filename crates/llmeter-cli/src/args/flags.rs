@@ -304,11 +304,12 @@ pub(crate) enum OfCapacity {}
 
 impl Subset for OfCapacity {
     fn has(setting: Setting) -> bool {
-        OfLoadTest::has(setting)
-            && !matches!(
-                setting,
-                Setting::Requests | Setting::Duration | Setting::FailIf
-            )
+        setting == Setting::Arrivals
+            || OfLoadTest::has(setting)
+                && !matches!(
+                    setting,
+                    Setting::Requests | Setting::Duration | Setting::FailIf
+                )
     }
 }
 

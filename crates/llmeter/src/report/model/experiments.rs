@@ -77,7 +77,8 @@ impl Report {
     pub fn of_capacity(found: &CapacityResult) -> Self {
         let test = found.as_load_test();
         let title = format!("Capacity {}", found.name);
-        let mut report = Self::new(&title, about(test.results.values()));
+        let results = || found.results.iter().map(|(_, result)| result);
+        let mut report = Self::new(&title, about(results()));
         let table = Table::of("Probes", capacity::probe_rows(found), &[""; 0]);
         let mut first: Vec<Block> = table.map(Block::Table).into_iter().collect();
         first.extend(Block::lines(Tone::Plain, &capacity::remarks(found)));
@@ -85,10 +86,13 @@ impl Report {
         first.extend(warnings.map(|warning| Block::text(Tone::Warning, warning)));
         report.add("summary", "Summary", first);
         let levels = levels(&test);
-        report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
-        let probes = test.results.iter();
+        if !test.results.is_empty() {
+            report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
+        }
+        let over = found.plan.over;
+        let probes = found.results.iter();
         let parts: Vec<Part<'_>> = probes
-            .map(|(clients, one)| Part::of(&of_clients(*clients), one))
+            .map(|(level, one)| Part::of(&over.in_words(*level), one))
             .collect();
         report.add_details(&Shown::all(&parts));
         report
