@@ -201,8 +201,16 @@ class _Run(_RunConfig):
                 "(responses must be written to disk)",
             )
 
+    def _has_data(self) -> bool:
+        """Whether requests come from data of the core's, and not from payloads."""
+        settings = self.settings or {}
+        return bool(settings.get("data") or settings.get("replay"))
+
     def _validate_and_prepare_payload(self) -> None:
-        _require(self.payload, "No payload provided")
+        if self._has_data():
+            _require(not self.payload, "give payload or settings['data'], not both")
+            self.payload = []
+        _require(self.payload or self._has_data(), "No payload provided")
         if isinstance(self.payload, dict):
             self.payload = [self.payload]
         elif not isinstance(self.payload, list):
@@ -228,7 +236,7 @@ class _Run(_RunConfig):
         }
         if self._time_bound:
             settings["duration"] = self.run_duration
-        elif not self._sends_each_once:
+        elif not self._sends_each_once and self.n_requests:
             settings["requests"] = self.n_requests
         if self.run_description is not None:
             settings["description"] = self.run_description

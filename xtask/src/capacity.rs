@@ -60,8 +60,8 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<()> {
             .max_probes(MAX_PROBES);
         let result = search.run_blocking()?;
         simulator.stop()?;
-        let clients = result.clients().unwrap_or(0);
-        let error = (clients as f64 / capacity as f64 - 1.0).abs();
+        let clients = result.level().unwrap_or(0.0);
+        let error = (clients / capacity as f64 - 1.0).abs();
         let is_near = error <= TOLERANCE && result.plan.is_complete;
         found += u64::from(is_near);
         let probes = &result.plan.probes;
@@ -75,7 +75,7 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<()> {
             for probe in probes {
                 println!(
                     "       {} clients: {:?} after {} requests",
-                    probe.clients, probe.verdict, probe.requests
+                    probe.level, probe.verdict, probe.requests
                 );
             }
         }

@@ -117,9 +117,14 @@ percentile, or its sum of gaps, is held against its number of gaps (ratio estima
 \"Sampling Techniques\", 1977). Of many gaps those of every second response are left out, which widens \
 the interval; where a response's gaps are a sample, percentiles have none.
 - **By time**: the mean over slices of the run's time, of 512 at most, as means above.
+- **By count**: of a share of all requests, that of Clopper and Pearson (1934). It takes each request by itself: where \
+failures come together, the true share is outside more often.
 
 `cargo xtask coverage` shows by simulation how often they cover the truth, with independent and with \
-dependent values.
+dependent values: 92 to 98 % of those that there are. Excused are cells in which less than half of the samples \
+have an interval, such as p99 of 500 values that depend on one another: which samples have one depends on their \
+values, so that the share that covers says little. There at most 5 % of all samples may have an interval that \
+misses.
 ";
 
 const FIELDS_HEAD: &str = "

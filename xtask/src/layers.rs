@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["api", "endpoint"],
     &["stats"],
     &["result"],
+    &["data"],
     &["load", "callback", "cost", "run"],
     &["probe", "experiment"],
     &["catalog"],

@@ -59,6 +59,33 @@ Prompts begin at different places of the text, so that a server's cache of promp
 output is, is up to the model: the limit is no length. Servers have fields for that, such as vLLM's
 --extra ignore_eos=true. The second set of tables is by the tokens that were counted.";
 
+pub(crate) const DATA_EXAMPLES: &str = "\
+Examples:
+  llmeter data describe synthetic:prompt_tokens=512,prefix_tokens=256,prefix_count=8
+      Lengths, and how much of the prompts a cache of prefixes can serve.
+  llmeter data make synthetic:prompt_tokens=512,output_tokens=128 --requests 20 -o prompts.jsonl \\
+                    --overwrite
+      Payloads for --payload.
+
+docs/data.md has the forms of files and traces, and the keys of synthetic data.";
+
+pub(crate) const DATA_DESCRIBE_EXAMPLES: &str = "\
+Examples:
+  llmeter data describe prompts.jsonl --tokenizer tiktoken:o200k_base
+      The rows of a file, by the tokens of a tokenizer.
+  llmeter data describe synthetic:prompt_tokens=100,prompt_tokens_stdev=20 -n 500 --json
+      The first 500 requests, as JSON.
+
+A cache of prefixes is supposed to have no bound, and requests to come one after the other. Beginnings of texts are
+compared in steps of 64 bytes, those of a trace by the blocks that it names.";
+
+pub(crate) const DATA_MAKE_EXAMPLES: &str = "\
+Examples:
+  llmeter data make synthetic:prompt_tokens=512,output_tokens=128 --requests 20 -o made.jsonl
+      20 payloads of chat completions.
+  llmeter data make prompts.jsonl --endpoint anthropic-messages -o other.jsonl
+      A file's rows as payloads of another API.";
+
 pub(crate) const AB_EXAMPLES: &str = "\
 Examples:
   llmeter ab --a a.toml --b b.toml --requests 10 --clients 4 --max-requests 4000
@@ -153,13 +180,13 @@ Needs no key and sends nothing. Binary values are written as in payload files, a
 pub(crate) const CAPACITY_EXAMPLES: &str = "\
 Examples:
   llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
-                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap
+                   --slo 'ttft-p90 < 500ms' --max 8 --run-name cap
       How many clients the server carries before one in ten waits half a second for its first token.
   llmeter capacity --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
-                   --slo 'ttft-p90 < 500ms' --max 16 --run-name cap --resume
+                   --slo 'ttft-p90 < 500ms' --max 8 --run-name cap --resume
       Go on where an earlier search was interrupted.
-  llmeter capacity … --max 8 --slo 'ttft-p99 < 2s' --slo 'tpot-p90 < 1s' --slo 'failed_requests_rate < 1%'
-      Several SLOs: all of them have to hold.
+  llmeter capacity … --min 4 --max 8 --slo 'ttft-p90 < 2s' --slo 'tpot-p90 < 1s'
+      Several SLOs, from 4 clients on: all of them have to hold.
 
 Clients are doubled until an SLO breaks, then the range between is halved until it is 5 % wide. A probe is
 over as soon as the 95 % intervals of all figures tell on which side of its limit each is. An SLO of

@@ -1,5 +1,8 @@
 //! Exit codes. Scripts rely on them: never change one's meaning.
 
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
 use llmeter::probe::{FailureContext, diagnose};
 use llmeter::storage::files::FileProblem;
 use llmeter::{Setting, SettingProblem};
@@ -128,9 +131,13 @@ fn message(reason: &anyhow::Error) -> String {
 
 /// An error of the library with settings as flags, also in a reason of its own.
 fn named(error: &llmeter::Error) -> String {
-    let text = error.with_setting_names(&flag);
+    let text = error.with_setting_names(&given_name);
     match error {
         llmeter::Error::Invalid {
+            problem: SettingProblem::Refused { .. },
+            ..
+        }
+        | llmeter::Error::Field {
             problem: SettingProblem::Refused { .. },
             ..
         } => Setting::rename_all(&text, &flag),
@@ -171,6 +178,26 @@ pub(crate) fn flag(setting: Setting) -> String {
         Setting::Callbacks => "--callback".to_owned(),
         Setting::AwsCredentials | Setting::Variable(_) => setting.to_string(),
         setting => flags(setting.name()),
+    }
+}
+
+/// The configuration file, and the settings that it alone gives.
+static FROM_FILE: OnceLock<(PathBuf, Vec<Setting>)> = OnceLock::new();
+
+/// Has errors about these settings name the file that gives them.
+pub(crate) fn note_file(path: &Path, settings: Vec<Setting>) {
+    // A command reads one file.
+    let _ = FROM_FILE.set((path.to_path_buf(), settings));
+}
+
+/// What an error calls a setting: the flag, or the file and its key where that gives it.
+fn given_name(setting: Setting) -> String {
+    match FROM_FILE.get() {
+        Some((path, settings)) if settings.contains(&setting) => {
+            let key = setting.name().replace('_', "-");
+            format!("{}: {key}", path.display())
+        }
+        _ => flag(setting),
     }
 }
 

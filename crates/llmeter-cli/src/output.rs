@@ -107,9 +107,9 @@ fn escaped_json(json: &str) -> String {
 /// one that is a file on a full disk, goes to standard error.
 pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
     let shown = match is_json {
-        false => shown(&fitted(&report::summary_within(result, width()))).into_owned(),
+        false => shown(&fitted(&report::summary_with(result, width(), &exit::flag))).into_owned(),
         true => {
-            for said in report::notes(result) {
+            for said in report::notes_with(result, &exit::flag) {
                 note(&format!("note: {said}"));
             }
             warnings(result);

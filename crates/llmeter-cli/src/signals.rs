@@ -61,13 +61,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 /// How often [`wait_for_end`] looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Blocks until a signal comes that [`stop_on_signals`] hears, when the work is done.
 pub(crate) fn wait_for_end(interrupt: &Interrupt) {
     IS_OVER.store(true, Ordering::Relaxed);
     while !interrupt.is_stopped() {
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

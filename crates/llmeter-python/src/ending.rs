@@ -8,7 +8,7 @@ use llmeter::Interrupt;
 use pyo3::prelude::*;
 
 /// How often a wait looks for signals.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 static STATE: Mutex<State> = Mutex::new(State {
     threads: 0,
@@ -74,7 +74,8 @@ pub(crate) fn finish(py: Python<'_>) -> PyResult<()> {
     }
     loop {
         let threads = py.detach(|| {
-            let waited = CHANGED.wait_timeout_while(state(), LOOK_EVERY, |state| state.threads > 0);
+            let waited =
+                CHANGED.wait_timeout_while(state(), POLL_INTERVAL, |state| state.threads > 0);
             waited.unwrap_or_else(PoisonError::into_inner).0.threads
         });
         if threads == 0 {

@@ -167,6 +167,10 @@ pub(crate) fn config(
     let settings: RunSettings =
         serde_json::from_value(settings.into()).map_err(refused("settings"))?;
     settings.check().map_err(|error| raised(&error))?;
+    // Data is made with it.
+    if let Some(tokenizer) = one_tokenizer(&tokenizer)? {
+        config.tokenizer = tokenizer;
+    }
     settings
         .apply(&mut config)
         .map_err(|error| raised(&error))?;
@@ -176,9 +180,6 @@ pub(crate) fn config(
         .map(|folder| Location::from(folder.to_owned()));
     for callback in &callbacks {
         config.callbacks.push(one_callback(callback, hooks)?);
-    }
-    if let Some(tokenizer) = one_tokenizer(&tokenizer)? {
-        config.tokenizer = tokenizer;
     }
     Ok((config, more))
 }

@@ -13,10 +13,6 @@ use crate::clock::{self, Stamp};
 use crate::packet::Link;
 use crate::portions::Portions;
 
-/// A call that writes and is not held up takes less, in seconds: less than any peer needs to wake up, read
-/// and answer.
-const PROMPT_CALL: f64 = 50e-6;
-
 /// A stream with a stamp for the first write since [`arm`](Self::arm) and for the last read.
 ///
 /// TLS runs on top of it, so that the stamps are those of the encrypted bytes: a record is readable
@@ -26,8 +22,6 @@ pub struct TimedStream {
     socket: Socket,
     stamps: StampSource,
     first_write: Option<Stamp>,
-    /// When the call of the first write was over.
-    first_write_end: Option<Stamp>,
     last_write: Option<Stamp>,
     last_read: Arrival,
     /// Bytes that were read from the socket.
@@ -60,7 +54,6 @@ impl TimedStream {
             socket,
             stamps,
             first_write: None,
-            first_write_end: None,
             last_write: None,
             last_read: Arrival::default(),
             received: 0,
@@ -98,7 +91,6 @@ impl TimedStream {
     /// Forgets the first write: the next one is the beginning of a request.
     pub fn arm(&mut self) {
         self.first_write = None;
-        self.first_write_end = None;
     }
 
     /// When the first write since [`arm`](Self::arm) was handed to the kernel.
@@ -106,18 +98,12 @@ impl TimedStream {
         self.first_write
     }
 
-    /// Whether the bytes of the last read arrived before what was written since [`arm`](Self::arm) had
-    /// left, so that they are no response to it. Only the kernel's stamps tell.
+    /// Whether the bytes of the last read arrived before anything was written since [`arm`](Self::arm), so
+    /// that they are no response to it. Only the kernel's stamps tell. What arrives within the call that
+    /// writes may be the response: a peer on this machine answers before that call returns.
     pub fn is_early(&self) -> bool {
-        let (Some(begin), Some(end)) = (self.first_write, self.first_write_end) else {
-            return false;
-        };
-        // Bytes leave near the end of the call. One that took long may have been held up behind that.
-        let left = match end.seconds_since(begin) < PROMPT_CALL {
-            true => end,
-            false => begin,
-        };
-        self.last_read.is_kernel && self.last_read.at < left
+        let arrival = self.last_read;
+        arrival.is_kernel && self.first_write.is_some_and(|sent| arrival.at < sent)
     }
 
     /// When the last bytes went either way: immediately before the write that handed them to the
@@ -273,7 +259,6 @@ impl AsyncWrite for TimedStream {
         this.last_write = Some(before);
         if this.first_write.is_none() {
             this.first_write = Some(before);
-            this.first_write_end = Some(clock::now());
             // A response cannot arrive before its request has left.
             this.drained = before;
         }
@@ -362,6 +347,27 @@ mod tests {
         let before = clock::now();
         stream.write_all(b"three").await.unwrap();
         assert!(stream.first_write().unwrap() >= before);
+    }
+
+    #[tokio::test]
+    async fn only_what_came_before_the_first_write_is_early() {
+        use tokio::io::AsyncWriteExt;
+        let (mut stream, _peer) = pair(StampSource::Kernel).await;
+        stream.write_all(b"one").await.unwrap();
+        let sent = stream.first_write().unwrap();
+        for (is_kernel, nanoseconds, is_early) in [
+            (true, -1, true),
+            (true, 0, false),
+            (true, 1, false),
+            (false, -1, false),
+        ] {
+            stream.last_read = Arrival {
+                at: Stamp(sent.0 + nanoseconds),
+                is_kernel,
+                ..Arrival::default()
+            };
+            assert_eq!(stream.is_early(), is_early, "{is_kernel} {nanoseconds}");
+        }
     }
 
     /// The runtime does not know of what has just arrived; the kernel does.

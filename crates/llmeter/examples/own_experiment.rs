@@ -3,50 +3,36 @@
 //! ```sh
 //! cargo run -p llmeter --example own_experiment -- http://127.0.0.1:8000/v1 my-model
 //! ```
-
 use std::sync::Arc;
 
 use llmeter::{Load, OpenAiChat, Result, RunConfig, Runner};
 
-/// Doubles the clients as long as TTFT p90 is below `limit` seconds, then halves the step until the most
-/// clients are known. `None` if one client is too many.
+/// The most clients up to `at_most` that keep it below `limit` seconds; `None` if one is too many.
 pub fn most_clients(base: RunConfig, limit: f64, at_most: usize) -> Result<Option<usize>> {
-    let runner = Runner::new(base);
-    let keeps = |clients: usize| -> Result<bool> {
+    let (runner, mut good, mut bad) = (Runner::new(base), 0, at_most + 1);
+    while bad - good > 1 {
+        let clients = (good + bad) / 2;
         let result = runner.run_blocking_with(|run| {
-            run.clients = clients;
-            run.load = Load::Requests(20_u64.div_ceil(clients as u64).max(2));
+            (run.clients, run.load) = (clients, Load::Requests(10));
         })?;
         let stats = result.stats();
-        let is_below = stats.ttft.p90.is_some_and(|ttft| ttft < limit);
-        Ok(is_below && stats.failed_requests == 0)
-    };
-    let (mut good, mut bad) = (0, 1);
-    while bad <= at_most && keeps(bad)? {
-        (good, bad) = (bad, bad * 2);
-    }
-    bad = bad.min(at_most + 1);
-    while bad - good > 1 {
-        let middle = (good + bad) / 2;
-        match keeps(middle)? {
-            true => good = middle,
-            false => bad = middle,
-        }
+        let keeps = stats.ttft.p90.is_some_and(|ttft| ttft < limit) && stats.failed_requests == 0;
+        (good, bad) = if keeps {
+            (clients, bad)
+        } else {
+            (good, clients)
+        };
     }
     Ok((good > 0).then_some(good))
 }
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments
-        .next()
-        .unwrap_or("http://127.0.0.1:8000/v1".into());
-    let model = arguments.next().unwrap_or("simulated".into());
+    let mut next = |default: &str| arguments.next().unwrap_or(default.into());
+    let (url, model) = (next("http://127.0.0.1:8000/v1"), next("simulated"));
     let endpoint = OpenAiChat::builder(url, model).build()?;
     let payload = OpenAiChat::create_payload("Tell me a story.", 64, Default::default())?;
-    match most_clients(RunConfig::new(Arc::new(endpoint), [payload]), 0.5, 64)? {
-        Some(clients) => println!("{clients} clients keep TTFT p90 below 0.5 s"),
-        None => println!("one client is too many"),
-    }
+    let most = most_clients(RunConfig::new(Arc::new(endpoint), [payload]), 0.5, 64)?;
+    println!("{} clients keep TTFT p90 below 0.5 s", most.unwrap_or(0));
     Ok(())
 }

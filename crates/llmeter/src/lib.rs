@@ -38,6 +38,7 @@
 //! | [`storage`] | local and cloud paths behind one type |
 //! | `aws` | credentials and signatures of AWS, whoever needs them |
 //! | [`payload`] | what is sent, and how its tokens are counted |
+//! | [`data`] | where requests come from: data that is made or read |
 //! | [`experiment`] | several runs that answer one question |
 //! | [`catalog`] | which runs and experiments there are below a folder |
 //! | [`report`] | results as text, tables, charts and pages |
@@ -65,6 +66,7 @@ mod base;
 pub mod callback;
 pub mod catalog;
 pub mod cost;
+pub mod data;
 pub mod endpoint;
 pub mod experiment;
 pub mod export;

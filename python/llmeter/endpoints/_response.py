@@ -106,6 +106,8 @@ class InvocationResponse(Sourced):
     """Time that the client waited before this request because its last one had failed."""
     transport_end: str | None = None
     """How the connection ended the response, if not as the protocol has it."""
+    left_open_wait: float | None = None
+    """Time that the client waited after the response for the end that the server did not send."""
     send_lateness: float | None = None
     """How long after its intended time the request was sent."""
     receive_delay: float | None = None

@@ -225,3 +225,14 @@ def test_the_command_line_is_a_module():
     assert shown.stdout.startswith("llmeter ")
     wrong = subprocess.run([*run, "run", "--colour"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "--colour" in wrong.stderr
+
+
+def test_data_of_the_core_is_sent_in_the_place_of_payloads(endpoint, payload, wait):
+    settings = {"data": "synthetic:prompt_tokens=20,output_tokens=4,requests=6"}
+    result = wait(Runner(endpoint, clients=2, settings=settings).run())
+    assert (result.total_requests, result.stats["failed_requests"]) == (6, 0)
+    assert result.stats["asked_input_tokens-average"] == 20
+    prompts = {response.input_prompt for response in result.responses}
+    assert len(prompts) == 6
+    with pytest.raises(ValueError, match="not both"):
+        wait(Runner(endpoint, payload=payload, settings=settings).run())

@@ -24,12 +24,12 @@ pub(crate) struct CapacityArguments {
         help_heading = "Load"
     )]
     pub(crate) over: SearchedLoad,
-    /// Least load that is tried
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
-    pub(crate) min: usize,
-    /// Greatest load that is tried
-    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Load")]
-    pub(crate) max: usize,
+    /// Lowest load that is tried: clients, or requests a second
+    #[arg(long, value_name = "N", default_value_t = 1.0, help_heading = "Load")]
+    pub(crate) min: f64,
+    /// Highest load that is tried [default: 4096 clients, 100000 requests a second]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub(crate) max: Option<f64>,
     /// Longest time that a probe sends; it ends before, once its verdict is known
     #[arg(
         long,
@@ -57,6 +57,8 @@ pub(crate) struct CapacityArguments {
 pub(crate) enum SearchedLoad {
     /// Concurrent clients, each with one request in flight
     Clients,
+    /// The arrival rate, in requests a second, whether those before have ended or not
+    Rate,
 }
 
 impl CapacityArguments {

@@ -147,6 +147,9 @@ fn flag<S: Subset>(setting: Setting) -> Arg {
         SettingKind::CountOrTime => arg
             .value_parser(parse_count_or_time)
             .allow_negative_numbers(true),
+        SettingKind::Number if setting == Setting::StopOnErrorRate => {
+            arg.value_parser(parse_share).allow_negative_numbers(true)
+        }
         SettingKind::Number => arg.value_parser(parse_number).allow_negative_numbers(true),
         SettingKind::Time => arg
             .value_parser(|text: &str| parse_duration(text).map(|_| text.to_owned()))
@@ -236,6 +239,14 @@ fn parse_number(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "not a number".to_owned())
 }
 
+/// `0.3`, or `30%`.
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%') {
+        Some(percent) => Ok(parse_number(percent.trim_end())? / 100.0),
+        None => parse_number(text),
+    }
+}
+
 /// `PART=EXPRESSION`.
 fn parse_place(text: &str) -> Result<String, String> {
     match text.contains('=') {
@@ -271,6 +282,9 @@ impl Subset for OfLoadTest {
         !matches!(
             setting,
             Setting::Clients
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
                 | Setting::Rate
                 | Setting::Arrivals
                 | Setting::MaxInFlight
@@ -290,11 +304,12 @@ pub(crate) enum OfCapacity {}
 
 impl Subset for OfCapacity {
     fn has(setting: Setting) -> bool {
-        OfLoadTest::has(setting)
-            && !matches!(
-                setting,
-                Setting::Requests | Setting::Duration | Setting::FailIf
-            )
+        setting == Setting::Arrivals
+            || OfLoadTest::has(setting)
+                && !matches!(
+                    setting,
+                    Setting::Requests | Setting::Duration | Setting::FailIf
+                )
     }
 }
 
@@ -304,7 +319,7 @@ pub(crate) enum OfAb {}
 
 impl Subset for OfAb {
     fn has(setting: Setting) -> bool {
-        OfLoadTest::has(setting) && setting != Setting::FailIf
+        OfLoadTest::has(setting)
     }
 }
 
@@ -322,6 +337,14 @@ impl Subset for OfHeatmap {
                 | Setting::Audio
                 | Setting::Video
                 | Setting::Payload
+                | Setting::Data
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
                 | Setting::MaxTokens
                 | Setting::Rate
                 | Setting::Arrivals
@@ -332,7 +355,6 @@ impl Subset for OfHeatmap {
                 | Setting::Until
                 | Setting::MaxRequests
                 | Setting::MaxDuration
-                | Setting::FailIf
                 | Setting::LowMemory
                 | Setting::Shard
                 | Setting::Calibrate
@@ -350,7 +372,18 @@ impl Subset for OfPayload {
         matches!(
             group,
             SettingGroup::Endpoint | SettingGroup::CustomApi | SettingGroup::Payload
-        ) && setting != Setting::Tokenizer
+        ) && !matches!(
+            setting,
+            Setting::Tokenizer
+                | Setting::Data
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Replay
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
+        )
     }
 }
 
@@ -365,6 +398,30 @@ impl Subset for OfProbe {
                 setting,
                 Setting::Tokenizer | Setting::Timeout | Setting::Stamps
             )
+    }
+}
+
+/// What data depends on: `data`, which names it apart.
+#[derive(Debug)]
+pub(crate) enum OfData {}
+
+impl Subset for OfData {
+    fn has(setting: Setting) -> bool {
+        matches!(
+            setting,
+            Setting::Endpoint
+                | Setting::System
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Speed
+                | Setting::Window
+                | Setting::ForceOutputLength
+                | Setting::MaxTokens
+                | Setting::Extra
+                | Setting::Tokenizer
+                | Setting::Seed
+        )
     }
 }
 

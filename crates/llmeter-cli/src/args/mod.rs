@@ -3,6 +3,7 @@
 mod ab;
 mod capacity;
 mod compare;
+mod data;
 mod export;
 mod flags;
 mod heatmap;
@@ -28,9 +29,10 @@ use llmeter::storage::Location;
 pub(crate) use ab::AbArguments;
 pub(crate) use capacity::{CapacityArguments, SearchedLoad};
 pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
+pub(crate) use data::{DataArguments, DataCommand, DataSourceArguments};
 pub(crate) use export::ExportArguments;
 pub(crate) use flags::{
-    Flags, OfAb, OfCapacity, OfCost, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
+    Flags, OfAb, OfCapacity, OfCost, OfData, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
 };
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Probe(Box<ProbeArguments>),
     /// Print the payloads that a run would send, without sending anything
     Payload(Box<PayloadCommandArguments>),
+    /// Describe data to send, or write its payloads to a file
+    Data(Box<DataArguments>),
     /// List the runs and experiments below a folder
     List(Box<ListArguments>),
     /// Print the summary of a run or an experiment

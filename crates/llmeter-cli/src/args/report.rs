@@ -20,12 +20,12 @@ pub(crate) struct ReportArguments {
     /// csv are printed]
     #[arg(short, long, value_name = "FILE", value_parser = output_file)]
     pub(crate) output: Option<Location>,
-    /// Form of the report; csv and parquet are tables of the requests, svg and png the charts alone
+    /// Form of the report [default: as the name of --output ends, or else html]; csv and parquet are tables of
+    /// the requests, svg and png the charts alone
     #[arg(
         long,
         value_name = "FORMAT",
-        default_value = "html",
         value_parser = clap::builder::PossibleValuesParser::new(ReportFormat::all().map(ReportFormat::name))
     )]
-    pub(crate) format: String,
+    pub(crate) format: Option<String>,
 }

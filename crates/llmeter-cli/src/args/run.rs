@@ -47,6 +47,9 @@ pub(crate) struct RunArguments {
         help_heading = "Load"
     )]
     pub(crate) repeat: Option<u32>,
+    /// Print what would be sent and when; send nothing
+    #[arg(long, conflicts_with_all = ["repeat", "calibrate", "view"], help_heading = "Output")]
+    pub(crate) dry_run: bool,
     /// Show the run in a browser while it goes on, and all others in its folder; Ctrl-C ends that
     ///
     /// The address is printed when the run begins. What draws the page yields to the measurement.
@@ -82,6 +85,7 @@ impl EachRunArguments {
             callback_files: self.callback_files.clone(),
             no_callbacks: false,
             repeat: None,
+            dry_run: false,
             view: false,
             open: false,
         }

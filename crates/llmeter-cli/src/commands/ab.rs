@@ -6,7 +6,7 @@ use llmeter::stats::{Answer, Figure};
 use llmeter::{Interrupt, Load, report};
 use serde_json::{Value, json};
 
-use super::{failure, measured, run};
+use super::{failure, gate, measured, run};
 use crate::args::AbArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
@@ -20,6 +20,7 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
     let (mut quiet, mut json, mut strict) = (false, false, false);
     let (mut output, mut run_name, mut seed) = (None, None, 0);
     let mut max_cost: Option<f64> = None;
+    let mut fail_if = Vec::new();
     for (at, file) in arguments.files().enumerate() {
         let of_run = arguments.of_run(file);
         let given = settings::with_file(&of_run.flags, of_run.config.as_deref())?;
@@ -27,6 +28,7 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
         quiet |= settings.quiet == Some(true);
         json |= settings.json == Some(true);
         strict |= settings.strict == Some(true);
+        fail_if.push(settings.fail_if.clone().unwrap_or_default());
         let Some(mut config) = run::plan(&of_run, &given)? else {
             return Ok(Exit::CouldNotRun);
         };
@@ -77,7 +79,10 @@ pub(crate) fn ab(arguments: &AbArguments) -> Result<Exit> {
     };
     print(&done, json)?;
     super::say_saved(done.output_path.as_ref(), json)?;
-    Ok(exit_of(&done, strict))
+    Ok(gate::over(
+        exit_of(&done, strict),
+        gate::of_ab(&fail_if, &done),
+    ))
 }
 
 /// The key of the statistic that decides, by its long or short name.
@@ -107,12 +112,30 @@ pub(super) fn print(done: &AbResult, is_json: bool) -> Result<()> {
         let object = json!({
             "plan": done.plan,
             "rounds": done.rounds.len(),
+            "variants": (0..done.plan.variants.len()).map(|at| variant(done, at)).collect::<Vec<_>>(),
             "comparisons": done.comparisons().iter().map(object).collect::<Vec<_>>(),
         });
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
     output::text(&report::ab_within(done, output::width()))?;
     Ok(())
+}
+
+/// A variant, and what became of its SLOs, block by block.
+fn variant(done: &AbResult, at: usize) -> Value {
+    let blocks = done.blocks_of(at).map(|block| block.stats());
+    let blocks: Vec<_> = blocks.collect();
+    let all_met = |stats: &&llmeter::stats::Stats| stats.slos_met.iter().all(|(_, is_met)| *is_met);
+    let has_slos = blocks.iter().any(|stats| !stats.slos_met.is_empty());
+    let sum = |of: &dyn Fn(&llmeter::stats::Stats) -> u64| blocks.iter().map(of).sum::<u64>();
+    json!({
+        "variant": done.plan.variants[at].name,
+        "blocks": blocks.len(),
+        "requests": sum(&|stats| stats.total_requests.unwrap_or(0)),
+        "failed_requests": sum(&|stats| stats.failed_requests),
+        "goodput_rate": done.goodput_rate(at),
+        "blocks_that_meet_slos": has_slos.then(|| blocks.iter().filter(all_met).count()),
+    })
 }
 
 fn object(comparison: &AbComparison) -> Value {

@@ -1,7 +1,8 @@
 //! `llmeter capacity`.
 
 use anyhow::Result;
-use llmeter::experiment::{Capacity, CapacityResult, Knee, TestEnd};
+use llmeter::experiment::{Capacity, CapacityResult, Knee, Over, TestEnd};
+use llmeter::load::Rate;
 use llmeter::{Interrupt, Setting, report};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,11 @@ use crate::{output, progress, settings, signals};
 
 pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     let run = arguments.of_run();
-    let given = settings::with_file(&run.flags, run.config.as_deref())?;
+    let mut given = settings::with_file(&run.flags, run.config.as_deref())?;
+    if matches!(arguments.over, SearchedLoad::Rate) {
+        // So that settings of open loops are taken; each probe has a rate of its own.
+        given.settings.rate = Rate::of_seconds(arguments.min).ok();
+    }
     let is_on = |switch| switch == Some(true);
     let quiet = is_on(given.settings.quiet);
     let json = is_on(given.settings.json);
@@ -23,13 +28,21 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     };
     let interrupt = Interrupt::new();
     signals::stop_on_signals(interrupt.clone(), quiet)?;
-    let SearchedLoad::Clients = arguments.over;
+    let over = match arguments.over {
+        SearchedLoad::Clients => Over::Clients,
+        SearchedLoad::Rate => Over::Rate,
+    };
+    let max = arguments.max.unwrap_or(match over {
+        Over::Rate => MAX_RATE,
+        _ => MAX_CLIENTS,
+    });
     let mut search = Capacity::new(config)
-        .between(arguments.min, arguments.max)
+        .over(over)
+        .between(arguments.min, max)
         .probe_time(arguments.probe_duration)
         .max_probes(arguments.max_probes)
         .interrupted_by(interrupt.clone())
-        .observe(move |clients| progress::display(quiet, &format!("{clients} clients")));
+        .observe(move |load| progress::display(quiet, load));
     if arguments.resume {
         search = search.resume();
     }
@@ -45,6 +58,10 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     Ok(exit_of(&found, strict))
 }
 
+/// The greatest loads that are tried by default.
+const MAX_CLIENTS: f64 = 4096.0;
+const MAX_RATE: f64 = 100_000.0;
+
 /// The search as text, or as JSON with the statistics of each probe.
 pub(super) fn print(found: &CapacityResult, is_json: bool) -> Result<()> {
     if !is_json {
@@ -57,16 +74,16 @@ pub(super) fn print(found: &CapacityResult, is_json: bool) -> Result<()> {
     let probes: Vec<Value> = probes
         .into_iter()
         .map(|(probe, mut value)| {
-            let stats = found.results.get(&probe.clients);
+            let stats = found.at(probe.level);
             value["stats"] = Value::Object(stats.map_or_else(Map::new, |it| it.stats_map()));
             value
         })
         .collect();
     let object = json!({
         "name": found.name,
-        "over": "clients",
+        "over": found.plan.over,
         "slos": found.plan.slos,
-        "capacity": found.clients(),
+        "capacity": found.level(),
         "breaks_at": found.breaks_at(),
         "goodput": found.goodput(),
         "goodput_interval": found.goodput_interval(),
@@ -84,7 +101,7 @@ fn exit_of(found: &CapacityResult, strict: bool) -> Exit {
     let is_clean = |result: &llmeter::RunResult| {
         result.stats().measurement_verdict.as_deref() == Some("clean")
     };
-    let stats = || found.results.values().map(|result| result.stats());
+    let stats = || found.results.iter().map(|(_, result)| result.stats());
     let are_all_failed =
         stats().all(|stats| stats.total_requests.unwrap_or(0) == stats.failed_requests);
     match &found.ended_by {
@@ -92,7 +109,7 @@ fn exit_of(found: &CapacityResult, strict: bool) -> Exit {
         Some(TestEnd::Unwritten(_)) => Exit::NotSaved,
         _ if are_all_failed => Exit::AllFailed,
         Some(TestEnd::Failures(..)) => Exit::Stopped,
-        _ if strict && !found.results.values().all(is_clean) => Exit::NotClean,
+        _ if strict && !found.results.iter().all(|(_, result)| is_clean(result)) => Exit::NotClean,
         _ => Exit::Done,
     }
 }

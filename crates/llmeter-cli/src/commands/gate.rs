@@ -1,7 +1,7 @@
 //! What `--fail-if` makes of an exit code.
 
 use llmeter::RunResult;
-use llmeter::experiment::LoadTestResult;
+use llmeter::experiment::{AbResult, LoadTestResult, RepeatResult};
 use llmeter::stats::Condition;
 
 use crate::exit::Exit;
@@ -22,6 +22,20 @@ pub(super) fn of_load_test(conditions: &[Condition], test: &LoadTestResult) -> E
         findings.map(move |finding| format!("{finding} with {clients} clients"))
     });
     say(findings)
+}
+
+/// Says which conditions repeats fulfil on average, at any number of clients.
+pub(super) fn of_repeats(conditions: &[Condition], repeats: &RepeatResult) -> Exit {
+    say(conditions.iter().flat_map(|one| repeats.findings(one)))
+}
+
+/// Says which conditions any variant of a test by blocks fulfils on average. Each has its own.
+pub(super) fn of_ab(conditions: &[Vec<Condition>], test: &AbResult) -> Exit {
+    let variants = conditions.iter().enumerate();
+    say(variants.flat_map(|(variant, conditions)| {
+        let findings = conditions.iter();
+        findings.filter_map(move |one| test.finding(variant, one))
+    }))
 }
 
 /// Prints why a gate fails, if it does.

@@ -8,7 +8,7 @@ use llmeter::storage::files;
 use llmeter::{Error, Interrupt, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, measured, mlflow, run};
+use super::{failure, gate, measured, mlflow, run};
 use crate::args::HeatmapArguments;
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
@@ -32,6 +32,7 @@ pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
     let is_on = |switch| switch == Some(true);
     let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
     let strict = is_on(settings.strict);
+    let fail_if = settings.fail_if.clone().unwrap_or_default();
     let api = settings::api(&settings)?;
     let config = settings::config_without_payloads(&of_run, &given)?;
     let source = source(arguments)?;
@@ -78,7 +79,7 @@ pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
         let reason = failure::all_failed(&done.result, key.as_ref());
         output::note(&format!("error: {reason}"));
     }
-    Ok(exit)
+    Ok(gate::over(exit, gate::of_run(&fail_if, &done.result)))
 }
 
 fn source(arguments: &HeatmapArguments) -> Result<PromptSource> {
@@ -135,7 +136,9 @@ fn object(input: u64, output: u64, cell: &HeatmapCell) -> Map<String, Value> {
         ("time_per_output_token-p50", json!(cell.tpot)),
         ("time_to_last_token-p50", json!(cell.ttlt)),
     ];
-    let fields = fields.into_iter();
+    let goodput = cell.goodput_rate;
+    let goodput = goodput.map(|share| ("goodput_rate", json!(share)));
+    let fields = fields.into_iter().chain(goodput);
     fields
         .map(|(name, value)| (name.to_owned(), value))
         .collect()

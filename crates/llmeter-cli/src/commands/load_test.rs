@@ -40,7 +40,7 @@ pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
     }
     if let Some(times) = arguments.repeat {
         let repeat = Repeat::of_load_test(test, times as usize).interrupted_by(interrupt.clone());
-        return repeat::carry_out(&repeat, &interrupt, json, strict);
+        return repeat::carry_out(&repeat, &interrupt, json, strict, &fail_if);
     }
     let Some(result) = measured(test.run_blocking(), &interrupt)? else {
         return Ok(Exit::Interrupted);
@@ -84,7 +84,8 @@ pub(super) fn print(test: &LoadTestResult, is_json: bool) -> Result<()> {
         });
         return output::json_text(&serde_json::to_string_pretty(&object)?);
     }
-    output::text(&report::load_test_within(test, output::width()))?;
+    let text = report::load_test_within(test, output::width());
+    output::text(&Setting::rename_all(&text, &flag))?;
     Ok(())
 }
 

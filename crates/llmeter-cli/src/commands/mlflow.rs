@@ -58,7 +58,8 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
         let Err(reason) = mlflow.check_blocking() else {
             continue;
         };
-        if mlflow.is_required() {
+        // Without an address it cannot be logged later either.
+        if mlflow.is_required() || !mlflow.has_server() {
             return Err(reason.into());
         }
         output::note(&format!("warning: the run may not be logged: {reason}"));

@@ -8,7 +8,9 @@ mod capacity;
 mod compare;
 mod completions;
 mod cost;
+mod data;
 mod demo;
+mod dry_run;
 mod export;
 mod failure;
 mod gate;
@@ -48,6 +50,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Export(arguments) => export::export(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
+        Command::Data(arguments) => data::data(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Report(arguments) => report::report(&arguments),

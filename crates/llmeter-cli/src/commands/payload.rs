@@ -75,7 +75,7 @@ fn print(mut payloads: Vec<Value>) -> Result<()> {
 }
 
 /// Cuts long texts, which are mostly media in base64, and tells whether there was one.
-fn shorten(value: &mut Value) -> bool {
+pub(super) fn shorten(value: &mut Value) -> bool {
     match value {
         Value::String(text) => {
             let length = text.chars().count();

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use llmeter::experiment::{Repeat, RepeatResult, TestEnd};
+use llmeter::stats::Condition;
 use llmeter::{Interrupt, RunResult, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, measured, run};
+use super::{failure, gate, measured, run};
 use crate::exit::Exit;
 use crate::output;
 
@@ -14,6 +15,7 @@ pub(super) fn carry_out(
     interrupt: &Interrupt,
     json: bool,
     strict: bool,
+    fail_if: &[Condition],
 ) -> Result<Exit> {
     let Some(done) = measured(repeat.run_blocking(), interrupt)? else {
         return Ok(Exit::Interrupted);
@@ -27,7 +29,7 @@ pub(super) fn carry_out(
         let reason = failure::all_failed(last, None);
         output::note(&format!("error: {reason}"));
     }
-    Ok(exit)
+    Ok(gate::over(exit, gate::of_repeats(fail_if, &done)))
 }
 
 /// How figures differ, or the statistics of each repeat as JSON.

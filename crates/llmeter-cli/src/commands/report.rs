@@ -17,7 +17,10 @@ const FILE: &str = "llmeter-report";
 const IMAGES: &str = "llmeter-charts";
 
 pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit> {
-    let format: ReportFormat = arguments.format.parse()?;
+    let format: ReportFormat = match &arguments.format {
+        Some(format) => format.parse()?,
+        None => format_of(arguments.output.as_ref())?,
+    };
     let folders = &arguments.folders;
     let to = match &arguments.output {
         Some(file) if file.to_string() == "-" => None,
@@ -37,6 +40,33 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The form that a file's name ends with; HTML without a file, or for a name without an ending.
+fn format_of(output: Option<&Location>) -> Result<ReportFormat> {
+    let name = output.and_then(Location::file_name).unwrap_or_default();
+    let Some((_, ending)) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) else {
+        return Ok(ReportFormat::Html);
+    };
+    let ending = match ending.to_ascii_lowercase().as_str() {
+        "htm" => "html".to_owned(),
+        "markdown" => "md".to_owned(),
+        ending => ending.to_owned(),
+    };
+    let is_file = |format: &ReportFormat| !matches!(format.rendering(), Rendering::Images(_));
+    let files = || ReportFormat::all().filter(is_file);
+    files()
+        .find(|format| format.name() == ending)
+        .ok_or_else(|| {
+            let endings: Vec<_> = files()
+                .map(|format| format!(".{}", format.name()))
+                .collect();
+            let expected = format!(
+                "a name that ends with one of {}, or --format; svg and png need a folder",
+                endings.join(", ")
+            );
+            Error::field("--output", name, expected).into()
+        })
 }
 
 /// Prints a report that is no folder of files.

@@ -5,11 +5,11 @@ use llmeter::api::output_limit;
 use llmeter::experiment::Repeat;
 use llmeter::payload::Payload;
 use llmeter::result::Unwritten;
-use llmeter::{Interrupt, RunConfig, RunResult, Runner, Verdict};
+use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
-use super::{calibrate, failure, gate, measured, mlflow, repeat};
+use super::{calibrate, dry_run, failure, gate, measured, mlflow, repeat};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -46,6 +46,9 @@ fn carry_out(
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
     let fail_if = settings.fail_if.clone().unwrap_or_default();
+    if arguments.dry_run {
+        return dry_run::dry_run(&settings::config(arguments, &given)?);
+    }
     let Some(config) = plan(arguments, &given)? else {
         return Ok(Exit::CouldNotRun);
     };
@@ -61,7 +64,7 @@ fn carry_out(
         let repeat = Repeat::of_run(config, times as usize)
             .interrupted_by(interrupt.clone())
             .observe(move |number| progress::display(quiet, &format!("repeat {number}")));
-        return repeat::carry_out(&repeat, interrupt, json, strict);
+        return repeat::carry_out(&repeat, interrupt, json, strict, &fail_if);
     }
     let mut calibration = None;
     if calibrates {
@@ -110,7 +113,11 @@ fn carry_out(
         output::note(&format!("error: {reason}"));
     }
     if exit == Exit::Stopped {
-        let by = result.stats().stopped_by.unwrap_or_default();
+        let by = match result.stats().stopped_by.as_deref() {
+            Some("max_failures") => exit::flag(Setting::MaxFailures),
+            Some("error_rate") => exit::flag(Setting::StopOnErrorRate),
+            _ => "none of the first can pass by itself".to_owned(),
+        };
         let all_failed = if is_all_failed(&result) {
             format!("; {}", failure::all_failed(&result, key.as_ref()))
         } else {
@@ -199,7 +206,7 @@ fn not_clean(result: &RunResult) -> String {
     format!(
         "--strict: the measurement is {}: {}",
         quality.verdict,
-        quality.reasons.join("; ")
+        Setting::rename_all(&quality.reasons.join("; "), &exit::flag)
     )
 }
 
@@ -214,7 +221,13 @@ fn measure_machine(
         stamps: config.stamps,
         ..LoadShape::default()
     };
-    if let Some(tokens) = output_tokens(config.payloads.iter().map(|payload| &**payload)) {
+    let of_data = config
+        .data
+        .as_ref()
+        .map(|data| data.request(config.data_start));
+    let of_data = of_data.transpose()?.map(|request| request.payload);
+    let payloads = config.payloads.iter().map(|payload| &**payload);
+    if let Some(tokens) = output_tokens(payloads.chain(&of_data)) {
         shape.output_tokens = tokens;
     }
     calibrate::measure(&shape, interrupt, quiet)

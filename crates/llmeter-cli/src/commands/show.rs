@@ -21,14 +21,6 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     if let Some(metric) = arguments.metric {
         return show_metric(folder, metric);
     }
-    if HeatmapResult::is_in(folder) {
-        heatmap::print(&HeatmapResult::load(folder.clone())?, arguments.json)?;
-        return Ok(Exit::Done);
-    }
-    if AbResult::is_in(folder) {
-        ab::print(&AbResult::load(folder.clone())?, arguments.json)?;
-        return Ok(Exit::Done);
-    }
     if CapacityResult::is_in(folder) {
         let found = CapacityResult::load_without_responses(folder.clone())?;
         capacity::print(&found, arguments.json)?;
@@ -36,6 +28,27 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     }
     let settings = &arguments.flags.settings;
     let fail_if = settings.fail_if.clone().unwrap_or_default();
+    if HeatmapResult::is_in(folder) {
+        let mut done = HeatmapResult::load(folder.clone())?;
+        if let Some(slos) = &settings.slo {
+            done.result.judge_by(slos.clone());
+        }
+        heatmap::print(&done, arguments.json)?;
+        return Ok(gate::of_run(&fail_if, &done.result));
+    }
+    if AbResult::is_in(folder) {
+        let test = match &settings.slo {
+            None => AbResult::load_without_responses(folder.clone())?,
+            Some(slos) => {
+                let mut test = AbResult::load(folder.clone())?;
+                test.judge_by(slos);
+                test
+            }
+        };
+        ab::print(&test, arguments.json)?;
+        let of_each = vec![fail_if; test.plan.variants.len()];
+        return Ok(gate::of_ab(&of_each, &test));
+    }
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
             let test = match &settings.slo {
@@ -54,8 +67,12 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
             Ok(gate::of_load_test(&fail_if, &test))
         }
         Err(Error::NotARun { .. }) if RepeatResult::is_in(folder) => {
-            repeat::print(&RepeatResult::load(folder.clone())?, arguments.json)?;
-            Ok(Exit::Done)
+            let mut repeats = RepeatResult::load(folder.clone())?;
+            if let Some(slos) = &settings.slo {
+                repeats.judge_by(slos);
+            }
+            repeat::print(&repeats, arguments.json)?;
+            Ok(gate::of_repeats(&fail_if, &repeats))
         }
         Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
         result => {

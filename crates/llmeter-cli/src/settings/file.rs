@@ -12,7 +12,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use crate::args::{Flags, Subset};
-use crate::exit::UsageError;
+use crate::exit::{self, UsageError};
 
 /// The settings of a command, and what of them a file says that may be somebody else's.
 pub(crate) struct Given {
@@ -114,13 +114,12 @@ pub(crate) fn with_file<S: Subset>(flags: &Flags<S>, path: Option<&Path>) -> Res
         file.clear(*setting);
     }
     let settings = flags.settings.clone().over(file);
-    let from_file = match is_own(path) {
-        true => Vec::new(),
-        false => settings
-            .given()
-            .filter(|setting| flags.settings.get(*setting).is_none())
-            .collect(),
-    };
+    let from_file: Vec<Setting> = settings
+        .given()
+        .filter(|setting| flags.settings.get(*setting).is_none())
+        .collect();
+    exit::note_file(path, from_file.clone());
+    let from_file = if is_own(path) { Vec::new() } else { from_file };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

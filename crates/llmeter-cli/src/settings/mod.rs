@@ -14,14 +14,16 @@ use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
 pub(crate) use file::{Given, with_file};
-pub(crate) use payload::{has_no_content, payload_of, payloads};
+pub(crate) use payload::{has_no_content, payload_of, payloads, read_system};
 
 use crate::args::RunArguments;
 use crate::{callbacks, exit, output};
 
 /// What is wrong without any content.
 pub(crate) fn nothing_to_send() -> Error {
-    Error::missing(Setting::Prompt).with_hint("or give --payload FILE, --image FILE or the like")
+    Error::missing(Setting::Prompt).with_hint(
+        "or give --payload FILE, --data SOURCE, --replay TRACE, --image FILE or the like",
+    )
 }
 
 /// A text that is given, or the one in the file that `@FILE` names, without the line break at its
@@ -43,7 +45,10 @@ fn text_or_file(setting: Setting, given: &str) -> Result<String> {
 /// The run that flags and a configuration file describe.
 pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfig> {
     let callbacks = callbacks::of(arguments, given)?;
-    let settings = given.settings.clone();
+    let mut settings = given.settings.clone();
+    if has_data(&settings) || arguments.from.is_some() {
+        payload::read_system(&mut settings)?;
+    }
     let is_mlflow_required = settings.mlflow_required == Some(true);
     let mut config = match &arguments.from {
         Some(folder) => {
@@ -52,9 +57,11 @@ pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfi
         }
         None => {
             let endpoint = endpoint(given)?;
-            let payloads = payloads(&settings, api(&settings)?)?.ok_or_else(nothing_to_send)?;
             let mut config = RunConfig::new(endpoint, []);
-            set_payloads(&mut config, payloads);
+            if !has_data(&settings) {
+                let payloads = payloads(&settings, api(&settings)?)?;
+                set_payloads(&mut config, payloads.ok_or_else(nothing_to_send)?);
+            }
             config.output = Some("runs".into());
             config.callbacks = callbacks;
             settings.apply(&mut config)?;
@@ -67,6 +74,11 @@ pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfi
     }
     config.validate()?;
     Ok(config)
+}
+
+/// Whether requests come from data, and not from payloads.
+fn has_data(settings: &RunSettings) -> bool {
+    settings.data.is_some() || settings.replay.is_some()
 }
 
 /// The run of an experiment that makes its own payloads: without any.
@@ -122,9 +134,14 @@ fn repeated(
         saved.unsaved.callbacks.clear();
     }
     let api = ApiMode::of_saved(&saved.endpoint)?;
-    let payloads = payloads(&settings, api)?;
+    let is_of_data =
+        has_data(&settings) || has_data(&saved.settings) && payload::has_no_content(&settings);
+    let payloads = match is_of_data {
+        true => None,
+        false => payloads(&settings, api)?,
+    };
     if payloads.is_some() {
-        saved = saved.without_payloads();
+        saved = saved.without_payloads().without_data();
     }
     tell_left_out(&saved, &settings);
     let extra = settings.extra.clone();
@@ -139,6 +156,8 @@ fn repeated(
     }
     match (payloads, extra) {
         (Some(payloads), _) => set_payloads(&mut config, payloads),
+        // It is in the form of the data.
+        (None, Some(_)) if config.data.is_some() => {}
         (None, Some(extra)) => {
             for payload in &mut config.payloads {
                 payload::add_extra(&extra, api, Arc::make_mut(payload))?;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use llmeter::api::ApiMode;
+use llmeter::data::form_of_row;
 use llmeter::payload::{
     ExtraFields, Media, MediaKind, Payload, PayloadSource, Prompt, load_payloads_with_sources,
 };
@@ -40,7 +41,10 @@ pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Ve
             vec![(api.create_payload(prompt, max_tokens)?, None)]
         }
         None => match read(settings)? {
-            Some(payloads) => payloads,
+            Some(payloads) => {
+                refuse_data(settings, &payloads, api)?;
+                payloads
+            }
             None => return Ok(None),
         },
     };
@@ -51,6 +55,25 @@ pub(crate) fn payloads(settings: &RunSettings, api: ApiMode) -> Result<Option<Ve
         }
     }
     Ok(Some(payloads))
+}
+
+/// Refuses a file of rows that no API takes as they are. The template of a custom API may take anything.
+fn refuse_data(settings: &RunSettings, payloads: &[FoundPayload], api: ApiMode) -> Result<()> {
+    let first = payloads.first().map(|(payload, _)| payload);
+    let (Some(path), Some(form)) = (&settings.payload, first.and_then(form_of_row)) else {
+        return Ok(());
+    };
+    if api.name.starts_with("http") {
+        return Ok(());
+    }
+    let setting = match form {
+        "a trace" => Setting::Replay,
+        _ => Setting::Data,
+    };
+    let expected = format!("payloads of {}, and this looks like {form}", api.name);
+    let error = Error::invalid(Setting::Payload, path, expected);
+    let flag = exit::flag(setting);
+    Err(error.with_hint(format!("{flag} sends it")).into())
 }
 
 /// A payload of a text and a limit that an experiment chooses, with the system prompt and the fields that
@@ -77,6 +100,12 @@ pub(crate) fn payload_of(
 fn text_of(setting: Setting, text: &Option<String>) -> Result<Option<String>> {
     let text = text.as_deref();
     text.map(|text| text_or_file(setting, text)).transpose()
+}
+
+/// Puts the system text in the place of the file that has it.
+pub(crate) fn read_system(settings: &mut RunSettings) -> Result<()> {
+    settings.system = text_of(Setting::System, &settings.system)?;
+    Ok(())
 }
 
 /// The payloads of a file.

@@ -116,6 +116,71 @@ fn a_gate_fails_with_a_code_and_a_reason() {
 }
 
 #[test]
+fn experiments_have_gates_and_slos() {
+    let (place, server) = (Place::new(), start(quick()));
+    let url = server.base_url();
+    let endpoint = format!("base-url = '{url}'\nmodel = 'm'\nprompt = 'Hi'\nrequests = 2\n");
+    place.file("a.toml", &endpoint);
+    place.file(
+        "b.toml",
+        &(endpoint + "fail-if = ['failed_requests_rate < 1%']\n"),
+    );
+    let common = "--clients 2 --slo 'ttft < 60s' --slo 'ttlt-p50 < 0s'";
+    let repeat = format!(
+        "$LLMETER run --base-url {url} --model m --prompt Hi --requests 2 --repeat 2 {common} \
+         --run-name repeats --fail-if 'total_requests >= 4' --fail-if 'cost_total > 1'"
+    );
+    let ab = format!("$LLMETER ab --a a.toml --b b.toml --max-rounds 1 {common} --run-name ab");
+    let heatmap = format!(
+        "$LLMETER heatmap --base-url {url} --model m --input-lengths 8 --output-lengths 4 {common} \
+         --requests-per-combination 2 --run-name heatmap --fail-if 'total_requests >= 2'"
+    );
+    for (line, name, error, out) in [
+        (
+            repeat,
+            "repeats",
+            "total_requests >= 4: it is 4 on average over 2 repeats with 2 clients",
+            ["ttft < 60s", "met by 0 of 2"],
+        ),
+        (
+            ab,
+            "ab",
+            "failed_requests_rate < 1%: it is 0% on average over 1 block of b",
+            ["goodput", "met by 0 of 1 blocks"],
+        ),
+        (
+            heatmap,
+            "heatmap",
+            "total_requests >= 2: it is 2",
+            ["goodput", "ttlt-p50 < 0s: missed"],
+        ),
+    ] {
+        let ran = place.shell(&line).exits(5);
+        let error = format!("error: --fail-if {error}\n");
+        assert!(ran.err.contains(&error), "{name}: {}", ran.err);
+        for part in out {
+            assert!(ran.out.contains(part), "{name}, {part}: {}", ran.out);
+        }
+        let folder = format!("runs/{name}");
+        let condition = "failed_requests_rate <= 1%";
+        let shown = [
+            "show",
+            &folder,
+            "--slo",
+            "ttft < 0s",
+            "--fail-if",
+            condition,
+        ];
+        let shown = place.llmeter(shown).exits(5);
+        assert!(
+            shown.err.contains("--fail-if failed_requests_rate <= 1%"),
+            "{shown:#?}"
+        );
+        assert!(shown.out.contains("0 %"), "{name}: {}", shown.out);
+    }
+}
+
+#[test]
 fn what_cannot_be_reached_is_refused_and_what_was_not_is_a_gate() {
     let (place, server) = (Place::new(), start(quick()));
     let url = server.base_url();

@@ -344,7 +344,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "run",
     "load-test",
     "capacity",
@@ -353,6 +353,7 @@ const COMMANDS: [&str; 21] = [
     "export",
     "probe",
     "payload",
+    "data",
     "list",
     "show",
     "report",
@@ -364,6 +365,8 @@ const COMMANDS: [&str; 21] = [
     "callbacks",
     "calibrate",
     "simulate",
+    "mlflow",
+    "demo",
     "completions",
     "man",
 ];

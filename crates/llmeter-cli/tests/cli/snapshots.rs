@@ -31,6 +31,10 @@ fn snapshots_of_help() {
     keep("help-callbacks-new", &help_of_new);
     let help_of_save = place.llmeter(["baseline", "save", "--help"]).exits(0).out;
     keep("help-baseline-save", &help_of_save);
+    for part in ["describe", "make"] {
+        let help_of_part = place.llmeter(["data", part, "--help"]).exits(0).out;
+        keep(&format!("help-data-{part}"), &help_of_part);
+    }
     keep("help", &help);
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llmeter::endpoint::AnthropicMessages;
 use llmeter::payload::Payload;
-use llmeter::{InvocationResponse, Load, OpenAiChat, RunConfig, RunResult, Runner};
+use llmeter::{InvocationResponse, Load, OpenAiChat, RunConfig, RunResult, RunSettings, Runner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -309,4 +309,60 @@ fn a_real_server_of_anthropic_messages_is_understood() {
             }
         }
     }
+}
+
+/// llama.cpp keeps what it has read of earlier prompts (`cache_prompt`), and says how much of a prompt it
+/// did not read anew.
+#[test]
+fn equal_blocks_of_a_trace_hit_a_real_cache_of_prefixes() {
+    let Some(python) = python() else { return };
+    let server = LlmServer::start(&python);
+    let request = |time: u32, ids: Value| {
+        let tokens = ids.as_array().unwrap().len() * 24;
+        json!({"t": time, "type": "n", "in": tokens, "out": 2, "hash_ids": ids, "think_time": 0.0})
+    };
+    let session = json!({"id": "s", "block_size": 24, "requests": [
+        request(0, json!([1, 2])),
+        request(1, json!([1, 2, 3])),
+        request(2, json!([4, 5, 6])),
+        request(3, json!([1, 2, 3, 7])),
+    ]});
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.json");
+    std::fs::write(&trace, session.to_string()).unwrap();
+    let settings = json!({"replay": trace, "extra": {"cache_prompt": true, "ignore_eos": true}});
+    let settings: RunSettings = serde_json::from_value(settings).unwrap();
+    let endpoint = OpenAiChat::builder(&server.base_url, "tiny")
+        .build()
+        .unwrap();
+    let mut config = RunConfig::new(Arc::new(endpoint), []);
+    settings.apply(&mut config).unwrap();
+    let result = Runner::new(config).run_blocking().unwrap();
+    let mut responses: Vec<_> = result.responses.iter().collect();
+    responses.sort_by_key(|response| response.detail.payload_index);
+    let read: Vec<(f64, f64)> = responses
+        .iter()
+        .map(|response| {
+            assert_eq!(response.error, None);
+            let count = |tokens: Option<u64>| tokens.unwrap_or(0) as f64;
+            (
+                count(response.num_tokens_input),
+                count(response.num_tokens_input_cached),
+            )
+        })
+        .collect();
+    println!("prompt and cached tokens: {read:?}");
+    let [
+        (first, _),
+        (second, second_cached),
+        (third, third_cached),
+        (_, fourth_cached),
+    ] = read[..]
+    else {
+        panic!("{read:?}");
+    };
+    // What the chat template puts around a prompt is a few tokens.
+    assert!(second_cached > 0.9 * first && second_cached < second);
+    assert!(third_cached < 0.1 * third);
+    assert!(fourth_cached > 0.9 * second);
 }

@@ -48,6 +48,7 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "azure-openai",
     provider: "azure",
     key_variable: Some("AZURE_OPENAI_API_KEY"),
+    address_variables: &["AZURE_OPENAI_ENDPOINT"],
     saved_base_url: None,
     example_base_url: ApiSpec::DEFAULT.example_base_url,
     ..openai_chat::SPEC

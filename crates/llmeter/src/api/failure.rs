@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ResponseBuilder;
 use super::lenient::{Accept, Text, accept};
-use crate::base::failure::FailureKind;
+use crate::base::failure::{FailureKind, Outlook};
 use crate::base::server_text::{excerpt, lenient_json};
 
 /// What a server says about a failure.
@@ -127,6 +127,73 @@ pub(super) fn event_error(data: &[u8]) -> String {
         text if text.is_empty() => "the server sent an error event without a text".into(),
         text => text,
     })
+}
+
+/// Codes of failures that do not pass by themselves, as APIs write them in a response that had begun as a
+/// success.
+const LASTING: [&str; 20] = [
+    "invalid_api_key",
+    "authentication_error",
+    "unauthenticated",
+    "unauthorized",
+    "permission_error",
+    "permission_denied",
+    "forbidden",
+    "account_deactivated",
+    "billing_not_active",
+    "insufficient_quota",
+    "model_not_found",
+    "not_found_error",
+    "not_found",
+    "unrecognizedclientexception",
+    "accessdeniedexception",
+    "expiredtokenexception",
+    "resourcenotfoundexception",
+    "401",
+    "403",
+    "404",
+];
+/// Codes of failures that every request with the same payload meets.
+const OF_PAYLOAD: [&str; 8] = [
+    "invalid_request_error",
+    "context_length_exceeded",
+    "invalid_argument",
+    "validationexception",
+    "request_too_large",
+    "400",
+    "413",
+    "422",
+];
+
+/// Whether the next request may fare better by the code of a failure: that of a frame's event, or in its
+/// JSON. `None` if there is none that is known.
+pub(crate) fn outlook(event: Option<&str>, data: &[u8]) -> Option<Outlook> {
+    let known = |code: &str| {
+        let code = code.to_ascii_lowercase();
+        match &*code {
+            code if LASTING.contains(&code) => Some(Outlook::Lasting),
+            code if OF_PAYLOAD.contains(&code) => Some(Outlook::OfPayload),
+            _ => None,
+        }
+    };
+    let value = lenient_json(data).unwrap_or_default();
+    let value = value
+        .as_array()
+        .map_or(&value, |list| list.first().unwrap_or(&Value::Null));
+    let places = [&value["error"], &value["response"]["error"], value];
+    // The most exact first: a wrong key is an `invalid_request_error` by its type.
+    let codes = ["code", "status", "type"].into_iter().flat_map(|field| {
+        places
+            .iter()
+            .filter_map(move |place| match place.get(field)? {
+                Value::String(code) => Some(code.clone()),
+                Value::Number(code) => Some(code.to_string()),
+                _ => None,
+            })
+    });
+    codes
+        .chain(event.map(str::to_owned))
+        .find_map(|code| known(&code))
 }
 
 /// One of FastAPI's details: `{"loc": ["body", "messages"], "msg": "field required"}`.

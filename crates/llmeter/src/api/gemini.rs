@@ -39,6 +39,7 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "gemini",
     provider: "google",
     key_variable: Some("GEMINI_API_KEY"),
+    address_variables: &["GOOGLE_GEMINI_BASE_URL"],
     base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
     example_base_url: "http://localhost:8000/v1beta",
     appended: &["models"],
@@ -188,7 +189,9 @@ impl Meaning for Content {
         for candidate in list(value, "candidates").filter(|candidate| candidate.is_object()) {
             blocked = "";
             let mut parts = list(&candidate["content"], "parts");
-            if count(candidate, "index").unwrap_or(0) > 0 {
+            let number = count(candidate, "index").unwrap_or(0);
+            if number > 0 {
+                response.choice(number);
                 if parts.any(is_content) {
                     response.other_content();
                 }

@@ -39,6 +39,7 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "ollama",
     provider: "ollama",
     key_variable: Some("OLLAMA_API_KEY"),
+    address_variables: &["OLLAMA_HOST"],
     base_url: Some("http://localhost:11434"),
     appended: &["api/chat", "api"],
     prompt_fields: &["messages"],

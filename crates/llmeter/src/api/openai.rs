@@ -8,6 +8,8 @@ use super::*;
 pub(super) const SPEC: ApiSpec = ApiSpec {
     provider: "openai",
     key_variable: Some("OPENAI_API_KEY"),
+    address_variables: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+    plain_headers: &["openai-beta"],
     // Where the OpenAI SDK goes when no base URL is given.
     saved_base_url: Some("https://api.openai.com/v1/"),
     example_base_url: "http://localhost:8000/v1",

@@ -16,6 +16,8 @@ use llmeter_wire::Phase;
 
 /// The annotation that says how many vectors came.
 pub(super) const VECTORS: &str = "vectors";
+/// The annotation that says how many choices came, if more than one did.
+pub(crate) const CHOICES: &str = "choices";
 
 macro_rules! optional {
     () => {
@@ -155,6 +157,12 @@ impl InvocationResponse {
         self.detail.time_to_failure.or(self.time_to_last_token)
     }
 
+    /// Whether the server sent several choices, of which the text is the first.
+    pub(crate) fn has_several_choices(&self) -> bool {
+        let choices = self.annotations.get(CHOICES).and_then(Value::as_u64);
+        choices.is_some_and(|choices| choices > 1)
+    }
+
     /// How many vectors an embeddings API returned.
     pub(crate) fn vectors(&self) -> Option<u64> {
         self.annotations.get(VECTORS)?.as_u64()
@@ -192,7 +200,7 @@ response_fields! {
         #[unit = "tokens"]
         pub num_tokens_output_reasoning: Option<u64>,
         /// (time to last token − time to first token) / (output tokens − 1). Unset for a response that
-        /// came in one burst.
+        /// came in one burst or has several choices.
         pub time_per_output_token: Option<f64>,
         /// Why the request failed; unset is success.
         pub error: Option<Failure>,
@@ -214,7 +222,7 @@ response_fields! {
         pub time_to_first_answer_token: Option<f64>,
         /// Where the number of input tokens comes from: `reported`, `corrected` or `contradictory` (the
         /// server's counts contradict each other, the response's size or the request's output limit),
-        /// `tokenizer NAME` or `estimated`.
+        /// `tokenizer NAME`, `estimated`, or `unknown` where there is no count.
         pub num_tokens_input_source: Option<TokenSource>,
         /// The same of the number of output tokens.
         pub num_tokens_output_source: Option<TokenSource>,
@@ -262,6 +270,9 @@ response_fields! {
         /// How the connection ended the complete response, if not as the protocol has it: `left_open`
         /// (the server sent no end), `closed_early`, `reset` or `garbled`.
         pub transport_end: Option<String>,
+        /// Time that the client waited after the complete response for the end that the server did not send.
+        /// No other time has it in it.
+        pub left_open_wait: Option<f64>,
         /// How long after its intended time the request was sent. In an open loop that is when it was due,
         /// so that it includes what was waited for: others in flight, a connection, the recorder, callbacks.
         pub send_lateness: Option<f64>,
@@ -275,8 +286,15 @@ response_fields! {
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
-        /// Which one of several payloads was sent: its line in `payload.jsonl`, counted from 0.
+        /// Which one of several payloads was sent: its line in `payload.jsonl`, or its index in the data,
+        /// counted from 0.
         pub payload_index: Option<u32>,
+        /// Tokens of the prompt by the data, in the run's tokenizer.
+        #[unit = "tokens"]
+        pub asked_input_tokens: Option<u64>,
+        /// Tokens that the response was to have, by the data.
+        #[unit = "tokens"]
+        pub asked_output_tokens: Option<u64>,
     }
 
     /// What only a request has whose time the clock decides: an open loop's.

@@ -40,6 +40,8 @@ pub struct ResponseBuilder {
     /// The error of AWS's with which a stream said that there were too many requests.
     pub(crate) throttle: Option<String>,
     pub(crate) is_complete: bool,
+    /// Choices that came, as far as their number was told.
+    pub(crate) choices: u64,
     /// What the endpoint measured itself.
     pub(crate) own: Option<Box<OwnMeasurement>>,
     stream_end: StreamEnd,
@@ -164,6 +166,12 @@ impl ResponseBuilder {
     pub fn other_content(&mut self) {
         let at = self.content();
         self.first_answer.get_or_insert(at);
+    }
+
+    /// There is a choice of this number, counted from 0. Text is kept of the first alone; tokens are those
+    /// of all.
+    pub(crate) fn choice(&mut self, number: u64) {
+        self.choices = self.choices.max(number.saturating_add(1));
     }
 
     /// The server's id for the response. The first one counts.

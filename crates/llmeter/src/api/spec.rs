@@ -20,6 +20,11 @@ pub struct ApiSpec {
     pub provider: &'static str,
     /// The default environment variable of its key; `None` if it takes no key.
     pub key_variable: Option<&'static str>,
+    /// The environment variables in which users name its server to programs that send secrets there: a
+    /// file may send them to the same one.
+    pub address_variables: &'static [&'static str],
+    /// Headers of its own, in lower case, whose values are no secret and are saved.
+    pub plain_headers: &'static [&'static str],
     /// Its default address.
     pub base_url: Option<&'static str>,
     /// Where a saved endpoint is that names no address.
@@ -67,6 +72,8 @@ impl ApiSpec {
         endpoint_name: "",
         provider: "",
         key_variable: None,
+        address_variables: &[],
+        plain_headers: &[],
         base_url: None,
         saved_base_url: None,
         example_base_url: "http://localhost:8000",

@@ -37,6 +37,7 @@ const SPEC: ApiSpec = ApiSpec {
     endpoint_name: "tgi",
     provider: "huggingface",
     key_variable: Some("HF_TOKEN"),
+    address_variables: &["TGI_ENDPOINT"],
     base_url: Some("http://localhost:3000"),
     appended: &["generate", "generate_stream"],
     prompt_fields: &["inputs"],

@@ -188,6 +188,8 @@ pub enum TokenSource {
     Tokenizer(Arc<str>),
     /// It is an estimate by the number of words, and for a stream by that of frames.
     Estimated,
+    /// Nobody told it and nobody can count it: there is no count.
+    Unknown,
 }
 
 impl TokenSource {
@@ -199,6 +201,7 @@ impl TokenSource {
             Self::Contradictory => "contradictory",
             Self::Tokenizer(name) => name,
             Self::Estimated => "estimated",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -209,6 +212,7 @@ impl TokenSource {
             Self::Corrected,
             Self::Contradictory,
             Self::Estimated,
+            Self::Unknown,
         ];
         let found = known.into_iter().find(|source| source.as_str() == name);
         found.unwrap_or_else(|| Self::Tokenizer(name.into()))
@@ -410,7 +414,12 @@ mod tests {
     #[test]
     fn sources_have_names() {
         let tokenizer = TokenSource::Tokenizer("tokenizer tiktoken:gpt2".into());
-        for source in [TokenSource::Reported, TokenSource::Estimated, tokenizer] {
+        let named = [
+            TokenSource::Reported,
+            TokenSource::Estimated,
+            TokenSource::Unknown,
+        ];
+        for source in named.into_iter().chain([tokenizer]) {
             assert_eq!(TokenSource::named(source.as_str()), source);
         }
     }

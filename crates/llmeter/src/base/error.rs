@@ -63,9 +63,7 @@ pub enum Error {
         source: Option<Cause>,
     },
     /// A run folder is already in use.
-    #[error(
-        "{path} already holds a run; choose another run name or output folder, or replace it (`overwrite`)"
-    )]
+    #[error("{path} already holds a run; choose another run name or output folder")]
     FolderInUse {
         /// The folder, as a path or a URL.
         path: String,
@@ -307,6 +305,7 @@ impl Error {
                 ErrorKind::FileTooLarge => Some("raise the limit of the size of files (ulimit -f)"),
                 _ => None,
             },
+            Self::FolderInUse { .. } => Some("`overwrite` replaces it"),
             Self::Untrusted { .. } => Some(
                 "name the server with `base_url`, or trust it: `trusted_hosts` in llmeter/config.toml of your \
                  configuration folder",

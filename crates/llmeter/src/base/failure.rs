@@ -236,6 +236,8 @@ struct Inner {
     name: Option<Box<str>>,
     phase: Option<Phase>,
     status: Option<u16>,
+    /// What the server's own code for the failure says.
+    outlook: Option<Outlook>,
     message: String,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -254,6 +256,7 @@ impl Failure {
             name: None,
             phase: None,
             status: None,
+            outlook: None,
             message,
             cause: None,
         }))
@@ -336,8 +339,14 @@ impl Failure {
                 Outlook::Lasting
             }
             (FailureKind::Tls, _) if is_certificate() => Outlook::Lasting,
+            (FailureKind::ServerError, _) => self.0.outlook.unwrap_or(Outlook::Passing),
             _ => Outlook::Passing,
         }
+    }
+
+    /// Sets what the code says that the server has for the failure.
+    pub(crate) fn foresee(&mut self, outlook: Option<Outlook>) {
+        self.0.outlook = outlook;
     }
 
     /// What people are told.

@@ -105,6 +105,35 @@ macro_rules! with_settings {
                 "Video to send with the prompt (repeatable)", "";
             Payload payload: Location, File, Payload, "FILE", "prompts.jsonl",
                 "Payloads to send: a JSON or JSONL file, or a folder of such files", "";
+            Data data: String, Text, Payload, "SOURCE", "synthetic:prompt_tokens=512,output_tokens=128",
+                "Data to send: a file of prompts or conversations, or synthetic:KEY=VALUE,… for prompts of \
+                 exactly so many tokens",
+                "A file is known by its content: ShareGPT, OpenAI batch, vLLM's {\"prompt\": …}, chat messages, \
+                 JSON, JSONL, CSV or Parquet, also in gzip. Keys of synthetic data: prompt_tokens, output_tokens and turns, each with _stdev, _min, _max and \
+                 _distribution (fixed, normal, lognormal, uniform), or =histogram:FILE; prefix_tokens, \
+                 prefix_count and prefix_skew (uniform or zipf:S) for beginnings that prompts share; \
+                 requests. Tokens are those of --tokenizer; docs/data.md has the details.";
+            DataColumns data_columns: String, Text, Payload, "PART=COLUMN", "prompt=question,output_tokens=n",
+                "With --data FILE: which columns are prompt, messages, system, output_tokens", "";
+            DataFilter data_filter: Vec<String>, Texts, Payload, "CONDITION", "prompt_tokens < 2000",
+                "With --data FILE: send only requests like this, e.g. 'prompt_tokens < 2000' (repeatable)",
+                "Of a request: prompt_tokens, output_tokens, characters, turn (from 0), turns.";
+            DataSample data_sample: u64, Count, Payload, "N", "1000",
+                "With --data FILE: send so many of its rows, drawn by --seed [default: all]", "";
+            Replay replay: String, Text, Payload, "TRACE", "trace.jsonl",
+                "Replay a trace: its requests at its own times, a file or a folder",
+                "Known by content: Mooncake and AIPerf's dialect of it, Bailian, BurstGPT, Azure, Weka's agentic \
+                 sessions, recorded bodies, and run folders. Where a trace names blocks of prompts (hash_ids), \
+                 prompts are made whose blocks are equal where the names are.";
+            Speed speed: f64, Number, Payload, "FACTOR", "2",
+                "With --replay: how much faster than the trace [default: 1]", "";
+            Window window: String, Text, Payload, "FROM..TO", "10m..20m",
+                "With --replay: the part of the trace that is sent, e.g. 10m..20m, 10m.. or ..20m", "";
+            ForceOutputLength force_output_length: String,
+                Choice(&["vllm", "sglang", "tgi", "llamacpp", "trtllm", "none"]), Payload, "SERVER",
+                "vllm", "With --data or --replay: have this server generate exactly the output tokens asked for \
+                 [default: none]",
+                "Adds the server's own fields to every request, such as ignore_eos and min_tokens.";
             MaxTokens max_tokens: u64, Count, Payload, "N", "256",
                 "Maximum output tokens per request [default: 256]", "";
             Extra extra: ExtraFields, Fields, Payload, "FIELD=VALUE", "temperature=0",
@@ -145,7 +174,7 @@ macro_rules! with_settings {
             Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
                 "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
                 "Its true value then lies within so much of the measured one with a probability of 95 %, \
-                 however often it was looked at. Means and percentiles of values of single requests can \
+                 also when a run is watched and stopped by it. Means and percentiles of values of single requests can \
                  be watched; +- stands for ±, and a unit like ms for a share. --max-requests, \
                  --max-duration, --max-cost, --requests or --duration end the run before.";
             MaxRequests max_requests: u64, Count, Load, "N", "5000",
@@ -184,10 +213,10 @@ macro_rules! with_settings {
             MaxFailures max_failures: u64, Count, Load, "N", "10",
                 "Stop sending once so many requests have failed", "";
             StopOnErrorRate stop_on_error_rate: f64, Number, Load, "RATE", "0.1",
-                "Stop sending once a larger share of the requests has failed, from the twentieth on", "";
+                "Stop sending once a larger share of the requests has failed, from the twentieth on, like \
+                 0.1 or 10%", "";
             MaxResponseSize max_response_size: u64, Count, Load, "MIB", "256",
-                "Largest response in MiB, as far as it must be kept until it is whole: a document, or \
-                 one frame of a stream [default: 64]",
+                "Largest document, or frame of a stream, in MiB [default: 64]",
                 "A larger one fails, and its connection is closed. All responses under way together may \
                  keep twice as much, and 128 MiB at least; of the text of one response 2 MiB are kept.";
             Connections connections: Connections, Choice(&["keep", "new"]), Load, "MODE", "new",
@@ -461,8 +490,18 @@ impl Setting {
     /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
-            Self::Requests => &[Self::Duration, Self::MaxDuration, Self::Stages],
-            Self::Duration => &[Self::Requests, Self::MaxDuration, Self::Stages],
+            Self::Requests => &[
+                Self::Duration,
+                Self::MaxDuration,
+                Self::Stages,
+                Self::Replay,
+            ],
+            Self::Duration => &[
+                Self::Requests,
+                Self::MaxDuration,
+                Self::Stages,
+                Self::Replay,
+            ],
             Self::MaxDuration => &[Self::Requests, Self::Duration, Self::Stages],
             Self::Clients => &[Self::Rate, Self::Arrivals, Self::MaxInFlight, Self::Stages],
             Self::Rate => &[Self::Clients, Self::Stages],
@@ -473,12 +512,42 @@ impl Setting {
                 Self::Requests,
                 Self::Duration,
                 Self::MaxDuration,
+                Self::Replay,
             ],
             Self::CaFile => &[Self::Insecure],
             Self::Insecure => &[Self::CaFile],
             Self::Proxy => &[Self::NoProxy],
             Self::NoProxy => &[Self::Proxy],
+            Self::Replay => &[
+                Self::Data,
+                Self::Payload,
+                Self::Prompt,
+                Self::Image,
+                Self::Document,
+                Self::Audio,
+                Self::Video,
+                Self::Requests,
+                Self::Duration,
+                Self::Stages,
+            ],
+            Self::Data => &[
+                Self::Replay,
+                Self::Payload,
+                Self::Prompt,
+                Self::Image,
+                Self::Document,
+                Self::Audio,
+                Self::Video,
+            ],
             Self::Payload => &[
+                Self::Replay,
+                Self::Speed,
+                Self::Window,
+                Self::Data,
+                Self::DataColumns,
+                Self::DataFilter,
+                Self::DataSample,
+                Self::ForceOutputLength,
                 Self::Prompt,
                 Self::System,
                 Self::Image,
@@ -487,13 +556,17 @@ impl Setting {
                 Self::Video,
                 Self::MaxTokens,
             ],
-            Self::Prompt
-            | Self::System
-            | Self::Image
-            | Self::Document
-            | Self::Audio
-            | Self::Video
-            | Self::MaxTokens => &[Self::Payload],
+            Self::Prompt | Self::Image | Self::Document | Self::Audio | Self::Video => {
+                &[Self::Payload, Self::Data, Self::Replay]
+            }
+            Self::System
+            | Self::MaxTokens
+            | Self::Speed
+            | Self::Window
+            | Self::DataColumns
+            | Self::DataFilter
+            | Self::DataSample
+            | Self::ForceOutputLength => &[Self::Payload],
             _ => &[],
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::stats::{Percentile, Support};
+use crate::stats::{Support, support_by, support_of};
 
 /// Numbers that are kept of one run.
 const MAX_FIGURES: usize = 2_000;
@@ -44,6 +44,11 @@ impl RunFigures {
         self.values.get(found).copied()
     }
 
+    /// How far the sample of the figure of this key carries it.
+    pub(crate) fn support(&self, key: &str) -> Support {
+        support_by(key, |key| self.get(key))
+    }
+
     /// All figures, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let keys = self.keys.iter().map(String::as_str);
@@ -59,18 +64,6 @@ impl RunFigures {
     }
 }
 
-/// Whether the sample of a percentile carries it, as far as is known.
-fn is_carried(key: &str, stats: &Map<String, Value>) -> bool {
-    let percentile = key.rsplit_once('-');
-    let percentile = percentile.and_then(|(metric, name)| Some((metric, Percentile::named(name)?)));
-    let Some((metric, percentile)) = percentile else {
-        return true;
-    };
-    let count = stats.get(&format!("{metric}-count"));
-    let count = count.and_then(Value::as_u64);
-    count.is_none_or(|count| percentile.support(count) != Support::None)
-}
-
 /// Makes figures that share their keys.
 #[derive(Debug, Default)]
 pub(super) struct KeySets(HashMap<Arc<[String]>, ()>);
@@ -80,7 +73,8 @@ impl KeySets {
     pub(super) fn figures(&mut self, stats: &Map<String, Value>) -> RunFigures {
         let numbers = stats.iter().filter_map(|(key, value)| {
             let value = value.as_f64().filter(|value| value.is_finite())?;
-            (key.len() <= MAX_KEY && is_carried(key, stats)).then_some((key, value))
+            let is_carried = support_of(key, stats) != Support::None;
+            (key.len() <= MAX_KEY && is_carried).then_some((key, value))
         });
         let mut numbers: Vec<_> = numbers.take(MAX_FIGURES).collect();
         numbers.sort_unstable_by_key(|(key, _)| *key);
@@ -135,7 +129,10 @@ mod tests {
         let figures = sets.figures(stats.as_object().unwrap());
         assert_eq!(figures.get("time_to_first_token-p50"), Some(0.1));
         assert_eq!(figures.get("time_to_first_token-p99"), None);
-        // How many values the Python package's have is not known.
+        // How many values the Python package's have is not known by itself.
         assert_eq!(figures.get("time_to_last_token-p99"), Some(2.5));
+        let stats = json!({"total_requests": 60, "time_to_last_token-p99": 2.5});
+        let figures = sets.figures(stats.as_object().unwrap());
+        assert_eq!(figures.get("time_to_last_token-p99"), None);
     }
 }

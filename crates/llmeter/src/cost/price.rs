@@ -23,7 +23,8 @@ pub(super) fn one<N: From<u8>>() -> N {
 /// A price or amount: finite and not negative.
 pub(super) fn at_least_zero(field: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() && value >= 0.0 {
-        Ok(value)
+        // Of a negative zero, the zero.
+        Ok(value.abs())
     } else {
         Err(Error::field(field, value, "0 or more"))
     }

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::api::APIS;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use llmeter_wire::redaction::Redaction;
@@ -23,23 +24,25 @@ const WIRE_HEADERS: [&str; 8] = [
     "upgrade",
 ];
 
-/// Headers whose values are no secret and are saved.
-const HARMLESS_HEADERS: [&str; 11] = [
+/// Headers whose values are no secret and are saved, beside those of single APIs.
+const HARMLESS_HEADERS: [&str; 8] = [
     "accept",
     "accept-encoding",
     "accept-language",
-    "anthropic-beta",
-    "anthropic-version",
     "content-type",
     "http-referer",
-    "openai-beta",
     "referer",
     "user-agent",
     "x-title",
 ];
 
 pub(crate) fn is_harmless_header(name: &str) -> bool {
-    HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
+    HARMLESS_HEADERS.contains(&name)
+        || APIS
+            .iter()
+            .any(|api| api.spec().plain_headers.contains(&name))
 }
 
 /// Whether a parameter's name says that its value is a secret.

@@ -6,24 +6,15 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use crate::api::APIS;
 use crate::base::error::{Error, Result};
 use crate::base::file;
 use crate::base::setting::Setting;
 use llmeter_wire::unix_address;
 
-/// The environment variables in which users name servers to programs that send secrets there.
-const VARIABLES: [&str; 17] = [
-    "OPENAI_BASE_URL",
-    "OPENAI_API_BASE",
-    "AZURE_OPENAI_ENDPOINT",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_BEDROCK_BASE_URL",
-    "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
-    "ANTHROPIC_VERTEX_BASE_URL",
-    "ANTHROPIC_FOUNDRY_BASE_URL",
-    "GOOGLE_GEMINI_BASE_URL",
-    "OLLAMA_HOST",
-    "TGI_ENDPOINT",
+/// The environment variables in which users name servers to programs that send secrets there, beside those
+/// of single APIs.
+const VARIABLES: [&str; 6] = [
     "HF_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
@@ -166,7 +157,8 @@ impl Trust {
     /// server.
     pub fn of_user() -> Result<Self> {
         let mut trust = Self::nobody();
-        for name in VARIABLES {
+        let of_apis = APIS.iter().flat_map(|api| api.spec().address_variables);
+        for name in of_apis.copied().chain(VARIABLES) {
             let Some(text) = std::env::var_os(name).and_then(|text| text.into_string().ok()) else {
                 continue;
             };

@@ -47,7 +47,7 @@ impl Baselines {
         if exists(&place)? && !overwrite {
             return Err(Error::refused(
                 "baseline",
-                format!("there is one called {name} already; --overwrite replaces it"),
+                format!("there is one called {name} already; `overwrite` replaces it"),
             ));
         }
         fs::create_dir_all(&self.folder).map_err(Error::io("creating", &self.folder))?;
@@ -249,7 +249,7 @@ mod tests {
         Measured::load(baselines.find("main").unwrap()).unwrap();
 
         let refused = baselines.save("main", from.clone(), false).unwrap_err();
-        assert!(refused.to_string().contains("--overwrite"), "{refused}");
+        assert!(refused.to_string().contains("`overwrite`"), "{refused}");
         baselines.save("main", from.clone(), true).unwrap();
         baselines.save("other", from, false).unwrap();
         assert_eq!(baselines.list().unwrap(), ["main", "other"]);

@@ -26,7 +26,11 @@ pub fn knee(levels: &BTreeMap<usize, RunResult>) -> Knee {
     let points = levels.iter().filter_map(|(clients, result)| {
         let stats = result.stats();
         // Tokens say more than requests where lengths differ.
-        let throughput = stats.output_tps.or(stats.successful_requests_per_minute);
+        let rates = stats.shown_rates();
+        let throughput = rates
+            .output_tps
+            .0
+            .or(rates.successful_requests_per_minute.0);
         Some((*clients, throughput?, stats.ttlt.p50?))
     });
     of_points(&points.collect::<Vec<_>>())

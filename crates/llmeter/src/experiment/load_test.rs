@@ -153,11 +153,14 @@ impl LoadTest {
 
     /// What the run of a level is, but for its folder and limit of cost.
     fn config(&self, clients: usize) -> RunConfig {
-        RunConfig {
+        let mut config = RunConfig {
             clients,
             load: self.load(clients),
             ..self.base.clone()
-        }
+        };
+        let level = self.levels.iter().position(|level| *level == clients);
+        config.skip_data(level.unwrap_or_default());
+        config
     }
 
     /// Carries the test out, blocking the calling thread. What was measured is kept whatever ends it.
@@ -203,6 +206,11 @@ impl LoadTest {
                 Err(_) if self.interrupt.is_stopped() => {
                     test.missing.push(clients);
                     test.ended_by = Some(TestEnd::Interrupted);
+                    break;
+                }
+                Err(reason) if is_spent(&reason) => {
+                    test.missing.push(clients);
+                    test.ended_by = Some(TestEnd::Cost);
                     break;
                 }
                 Err(reason) => {
@@ -336,11 +344,20 @@ pub(super) fn test_folder(base: &RunConfig) -> Result<Option<Location>> {
 /// The result of a level that was completed; `None` if it is to be measured.
 pub(super) fn completed(folder: &Location) -> Option<RunResult> {
     let result = RunResult::load_without_responses(folder.clone()).ok()?;
-    let is_whole = !result.interrupted && result.stats().stopped_by.is_none();
+    let stats = result.stats();
+    let is_limited = stats.cost_limit_reached == Some(true);
+    let is_whole = !result.interrupted && stats.stopped_by.is_none() && !is_limited;
     let mut responses = 0;
     let findings = read_responses_of(folder, |_| responses += 1).ok()?;
     let has_all = findings.is_empty() && result.summary.total_requests == Some(responses);
     (is_whole && has_all && responses > 0).then_some(result)
+}
+
+/// Whether what is left of a limit of cost buys no request any more: a run after the first was refused for
+/// its limit alone.
+pub(super) fn is_spent(reason: &Error) -> bool {
+    let setting = Setting::MaxCost;
+    matches!(reason, Error::Invalid { setting: refused, .. } if *refused == setting)
 }
 
 /// What is left of a limit of cost after a run.

@@ -16,7 +16,7 @@ mod repeat;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
-pub use capacity::{Capacity, CapacityPlan, CapacityResult, Probe, ProbeVerdict};
+pub use capacity::{Capacity, CapacityPlan, CapacityResult, Over, Probe, ProbeVerdict};
 pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
 pub use heatmap::{
     HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,

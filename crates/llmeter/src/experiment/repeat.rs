@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::load_test::{remaining, test_folder};
-use super::{LoadTest, LoadTestResult, TestEnd};
+use super::load_test::{is_spent, remaining, test_folder};
+use super::{LoadTest, LoadTestResult, TestEnd, of_clients};
 use crate::api::InvocationResponse;
 use crate::base::error::{Error, Result};
 use crate::result::{RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner};
-use crate::stats::{Interval, Metric, RepeatSpread, Source, pooled_deviation};
+use crate::stats::{
+    Condition, Interval, Metric, RepeatSpread, Source, least_support, pooled_deviation,
+};
 use crate::storage::Location;
 
 /// How the name of a repeat's folder ends.
@@ -143,6 +145,10 @@ impl Repeat {
                     done.ended_by = Some(TestEnd::Interrupted);
                     break;
                 }
+                Err(reason) if is_spent(&reason) => {
+                    done.ended_by = Some(TestEnd::Cost);
+                    break;
+                }
                 Err(reason) => {
                     done.warnings.push(format!("repeat {repeat}: {reason}"));
                     break;
@@ -177,6 +183,7 @@ impl Repeat {
                 base.output = folder.cloned();
                 base.run_name = Some(name);
                 base.max_cost = max_cost;
+                base.skip_data((repeat - 1) * LEVELS);
                 let test = test.run_blocking()?;
                 return Ok((test.results, test.ended_by));
             }
@@ -190,6 +197,7 @@ impl Repeat {
             run.output = folder.cloned();
             run.run_name = Some(name);
             run.max_cost = max_cost;
+            run.skip_data(repeat - 1);
         })?;
         let clients = base.clients;
         let stats = result.stats();
@@ -207,6 +215,9 @@ impl Repeat {
         Ok((BTreeMap::from([(clients, result)]), ended_by))
     }
 }
+
+/// Levels of a load test whose data differs from that of its repeats.
+const LEVELS: usize = 64;
 
 impl RepeatResult {
     /// Loads repeats, with their responses: every folder `NNNNN-repeat` within `path`, each that of a run or
@@ -258,12 +269,7 @@ impl RepeatResult {
     /// repeats at a number of clients. `None` if no repeat has it. Broken off repeats are left out where
     /// there are whole ones.
     pub fn spread(&self, clients: usize, key: &str) -> Option<RepeatSpread> {
-        let all = self.results.get(&clients)?;
-        let whole: Vec<_> = all.iter().filter(|result| !result.interrupted).collect();
-        let counted = match whole.is_empty() {
-            true => all.iter().collect(),
-            false => whole,
-        };
+        let counted = self.counted(clients)?;
         let maps = counted.iter().map(|result| result.stats_map());
         let figures: Vec<_> = maps
             .filter_map(|stats| Some((stats.get(key)?.as_f64()?, Interval::read(&stats, key))))
@@ -280,6 +286,56 @@ impl RepeatResult {
         });
         Some(RepeatSpread::new(values, within)?.with_intervals(&intervals))
     }
+}
+
+impl RepeatResult {
+    /// The repeats that count at a number of clients: whole ones, where there are some.
+    fn counted(&self, clients: usize) -> Option<Vec<&RunResult>> {
+        let all = self.results.get(&clients)?;
+        let whole: Vec<_> = all.iter().filter(|result| !result.interrupted).collect();
+        Some(match whole.is_empty() {
+            true => all.iter().collect(),
+            false => whole,
+        })
+    }
+
+    /// Judges every repeat by these SLOs in the place of its own
+    /// ([`RunResult::judge_by`](crate::RunResult::judge_by)).
+    pub fn judge_by(&mut self, slos: &[Condition]) {
+        let all = self.results.values_mut().flatten();
+        all.for_each(|result| result.judge_by(slos.to_vec()));
+    }
+
+    /// What to say of the numbers of clients at which the mean over the repeats fulfils a condition that must
+    /// not hold, or at which no repeat has its figure.
+    pub fn findings(&self, condition: &Condition) -> Vec<String> {
+        let finding = |clients: &usize| {
+            let counted = self.counted(*clients)?;
+            let finding = finding_on_average(condition, &counted)?;
+            let repeats = match counted.len() {
+                1 => "1 repeat".to_owned(),
+                count => format!("{count} repeats"),
+            };
+            let clients = of_clients(*clients);
+            Some(format!(
+                "{finding} on average over {repeats} with {clients}"
+            ))
+        };
+        self.results.keys().filter_map(finding).collect()
+    }
+}
+
+/// What to say of the mean of a figure over several runs, if it fulfils a condition that must not hold, or
+/// if none has it. It is carried as far as the run with the smallest sample carries it.
+pub(super) fn finding_on_average(condition: &Condition, runs: &[&RunResult]) -> Option<String> {
+    let figure = condition.figure();
+    let maps = runs.iter().map(|run| run.stats_map());
+    let known =
+        maps.filter_map(|stats| Some((figure.value_in(&stats)?, figure.support_in(&stats))));
+    let known: Vec<_> = known.collect();
+    let mean = known.iter().map(|(value, _)| value).sum::<f64>() / known.len() as f64;
+    let support = least_support(known.iter().map(|(_, support)| *support));
+    condition.finding_of((!known.is_empty()).then_some(mean), support)
 }
 
 /// The value of a request that a statistic is about.

@@ -8,11 +8,13 @@
 
 mod arrivals;
 mod closed_loop;
+mod data_loop;
 mod disturbance;
 mod open_loop;
 mod profile;
 mod queue;
 mod rate;
+mod replay;
 mod schedule;
 mod shard;
 mod staged_clients;
@@ -23,11 +25,13 @@ use std::time::Duration;
 
 pub use arrivals::Arrivals;
 pub(crate) use closed_loop::ClosedLoop;
+pub(crate) use data_loop::DataLoop;
 pub use disturbance::{Cancellation, SlowReaders};
 pub(crate) use open_loop::OpenLoop;
 pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;
 pub use rate::Rate;
+pub(crate) use replay::Replay;
 pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
 pub(crate) use shard::Sharded;
 pub use shard::{NotAShard, Shard};

@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::data_loop::WARMUP_START;
 use super::profile::Profile;
 use super::{Arrivals, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
@@ -23,6 +24,8 @@ pub(crate) struct OpenLoop {
     pub(crate) rate: Profile,
     pub(crate) arrivals: Arrivals,
     pub(crate) payloads: usize,
+    /// The first request of the data, if requests come from data: they are sent in its order.
+    pub(crate) data: Option<u64>,
     pub(crate) seed: u64,
     /// Requests before the run.
     pub(crate) warmup: u64,
@@ -99,6 +102,10 @@ impl OpenLoop {
         (order, first): (Arc<[u32]>, u64),
     ) -> Box<dyn Iterator<Item = Session> + Send> {
         let rate = self.rate.clone();
+        let data = self.data.map(|start| match class {
+            RequestClass::Warmup => start.wrapping_add(WARMUP_START),
+            RequestClass::Measured => start,
+        });
         let arrivals = self.arrivals.times(seed);
         let times = arrivals.map_while(move |amount| {
             let time = Duration::try_from_secs_f64(rate.time_of(amount)?).ok()?;
@@ -110,7 +117,10 @@ impl OpenLoop {
             .zip(first..)
             .map(move |(arrival, number)| {
                 let place = (number % order.len().max(1) as u64) as usize;
-                let payload = order.get(place).map(|payload| *payload as usize);
+                let payload = match data {
+                    Some(start) => Some(start.wrapping_add(number - first) as usize),
+                    None => order.get(place).map(|payload| *payload as usize),
+                };
                 Session {
                     class,
                     until: length,
@@ -136,6 +146,7 @@ mod tests {
             rate: Profile::constant(rate),
             arrivals,
             payloads: 3,
+            data: None,
             seed: 0,
             warmup: 0,
             warmup_time: None,

@@ -75,6 +75,12 @@ pub trait Schedule: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it follows from the data, whose settings then repeat it.
+    #[doc(hidden)]
+    fn is_of_data(&self) -> bool {
+        false
+    }
+
     /// How long requests are sent, if that is known.
     fn duration(&self) -> Option<Duration> {
         None

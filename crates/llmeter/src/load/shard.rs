@@ -118,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::load::{ClosedLoop, RequestClass};
+    use crate::load::{Arrivals, ClosedLoop, OpenLoop, Profile, RequestClass, StagedClients};
 
     #[test]
     fn a_shard_is_written_as_a_fraction() {
@@ -199,6 +199,52 @@ mod tests {
                 requests,
                 max_requests,
                 duration: duration.map(Duration::from_secs),
+            });
+            check(&whole, &workers)?;
+        }
+
+        #[test]
+        fn arrivals_are_dealt_out(
+            rate in 1_f64..200.0,
+            seed in 0_u64..5,
+            warmup in 0_u64..9,
+            requests in prop::option::of(1_u64..90),
+            workers in prop::collection::vec(1_usize..4, 1..6),
+        ) {
+            for arrivals in [Arrivals::Poisson, Arrivals::Constant] {
+                let whole: Arc<dyn Schedule> = Arc::new(OpenLoop {
+                    rate: Profile::constant(rate),
+                    arrivals,
+                    payloads: 3,
+                    seed,
+                    warmup,
+                    warmup_time: None,
+                    requests,
+                    duration: Some(Duration::from_secs(1)),
+                    stage_ends: Vec::new(),
+                });
+                check(&whole, &workers)?;
+            }
+        }
+
+        #[test]
+        fn clients_of_stages_are_dealt_out(
+            seed in 0_u64..5,
+            workers in prop::collection::vec(1_usize..4, 1..6),
+        ) {
+            let stages = "2 clients for 1s, ramp to 6 clients over 4s, 1 client for 1s";
+            let whole: Arc<dyn Schedule> = Arc::new(StagedClients {
+                stages: stages.parse().unwrap(),
+                clients: ClosedLoop {
+                    clients: 6,
+                    payloads: 3,
+                    seed,
+                    warmup: 4,
+                    warmup_time: None,
+                    requests: None,
+                    max_requests: None,
+                    duration: None,
+                },
             });
             check(&whole, &workers)?;
         }

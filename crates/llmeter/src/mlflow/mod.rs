@@ -192,6 +192,12 @@ impl MlflowCallback {
         self.settings.required
     }
 
+    /// Whether its address, or `MLFLOW_TRACKING_URI`, names a server at all.
+    pub fn has_server(&self) -> bool {
+        let variable = || std::env::var_os(server::TRACKING_URI);
+        self.settings.tracking_uri.is_some() || variable().is_some_and(|value| !value.is_empty())
+    }
+
     /// Makes sure that a run can be logged: the server answers within 5 seconds and accepts the
     /// credentials, and it has the experiment, the run or the parent run. An experiment that is named
     /// may be missing: it is made when a run is logged. The run after this does not ask again,

@@ -19,6 +19,7 @@ mod numbers;
 mod prompt;
 mod prompt_source;
 mod tokenizer;
+mod word_pool;
 
 pub(crate) use bytes::bytes_within;
 pub use bytes::{bytes_of, bytes_value};
@@ -29,9 +30,10 @@ pub(crate) use media_type::{DOCX, PPTX, XLSX};
 pub use media_type::{media_type_by_content, media_type_by_extension};
 pub(crate) use numbers::{end_of_value, marked, marked_within, unmarked};
 pub use numbers::{number_of, number_value, plain_numbers, read_json};
-pub use prompt::{ContentItem, Prompt};
+pub use prompt::{ContentItem, Message, Prompt, Role};
 pub use prompt_source::PromptSource;
 pub(crate) use tokenizer::counted;
 pub use tokenizer::{
     Tokenizer, Whitespace, register_tokenizer, tokenizer_from_saved, tokenizer_from_spec,
 };
+pub use word_pool::WordPool;

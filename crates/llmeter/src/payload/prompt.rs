@@ -29,6 +29,42 @@ impl From<String> for ContentItem {
     }
 }
 
+/// Who says something in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The user.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// As most APIs and files have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// What somebody said in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who.
+    pub role: Role,
+    /// What.
+    pub text: String,
+}
+
+impl Message {
+    /// A message.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { role, text }
+    }
+}
+
 /// A user's message, and what is said to the model before it.
 ///
 /// ```

@@ -63,6 +63,11 @@ impl PromptSource {
         Self { text, words }
     }
 
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// How many words it has. Samples that begin at different words differ.
     pub fn words(&self) -> usize {
         self.words.len()
@@ -119,8 +124,8 @@ impl PromptSource {
     }
 }
 
-/// The beginning of a text that has exactly so many tokens.
-fn cut<'a>(
+/// The beginning of a text that has exactly so many tokens, if one has. The text must not have fewer.
+pub(super) fn cut<'a>(
     text: &'a str,
     tokens: usize,
     count: &impl Fn(&str) -> Result<usize>,

@@ -349,6 +349,9 @@ fn marks(response: &InvocationResponse) -> Vec<String> {
                 continue;
             }
             Some(TokenSource::Estimated) => "estimated: the server reported none that can be",
+            Some(TokenSource::Unknown) => {
+                "unknown: the server reported none, and it takes a tokenizer to count them"
+            }
         };
         marks.push(format!("the number of {what} tokens is {how}"));
     }

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use crate::experiment::{AbComparison, AbEnd, AbResult};
 use crate::report::escaped;
-use crate::report::summary::{duration, figure, plural};
+use crate::report::intervals::{MARK, MARKED};
+use crate::report::summary::{duration, figure, or_dash, percent as percent_of, plural};
 use crate::report::table::table;
 use crate::report::terminal::compared;
-use crate::stats::{Answer, Metric};
+use crate::stats::{Answer, Metric, Support, least_support, support_of};
 
 /// Statistics that are shown beside the one that decides.
 const SHOWN: [&str; 7] = [
@@ -32,7 +33,9 @@ pub fn ab_within(test: &AbResult, width: usize) -> String {
     let metrics = metrics(test);
     for at in 1..test.plan.variants.len() {
         text.push('\n');
-        table(&mut text, &difference_rows(test, &metrics, at), width);
+        let rows = difference_rows(test, &metrics, at);
+        table(&mut text, &rows, width);
+        text.push_str(legend(&rows));
     }
     text.push('\n');
     text.push_str(&remarks(test));
@@ -47,21 +50,48 @@ pub fn ab_within(test: &AbResult, width: usize) -> String {
 
 /// A row for each variant, the titles first.
 pub(super) fn variant_rows(test: &AbResult) -> Vec<Vec<String>> {
-    let titles = ["variant", "blocks", "requests", "failed", "what"];
-    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    let mut titles = vec!["variant", "blocks", "requests", "failed"];
+    let has_goodput = test
+        .blocks()
+        .any(|block| block.stats().goodput_rate.is_some());
+    let has_slos = test
+        .blocks()
+        .any(|block| !block.stats().slos_met.is_empty());
+    titles.extend(has_goodput.then_some("goodput"));
+    titles.extend(has_slos.then_some("SLOs"));
+    titles.push("what");
+    let mut rows = vec![titles.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for (at, variant) in test.plan.variants.iter().enumerate() {
         let count = |of: fn(&crate::RunResult) -> u64| -> String {
             figure(test.blocks_of(at).map(of).sum::<u64>() as f64)
         };
-        rows.push(vec![
+        let mut row = vec![
             escaped(&variant.name).into_owned(),
             figure(test.blocks_of(at).count() as f64),
             count(|block| block.summary.total_requests.unwrap_or(0)),
             count(|block| block.stats().failed_requests),
-            escaped(variant.about.as_deref().unwrap_or("")).into_owned(),
-        ]);
+        ];
+        if has_goodput {
+            row.push(or_dash(test.goodput_rate(at), percent_of));
+        }
+        if has_slos {
+            row.push(slos_met(test, at));
+        }
+        row.push(escaped(variant.about.as_deref().unwrap_or("")).into_owned());
+        rows.push(row);
     }
     rows
+}
+
+/// How many blocks of a variant meet all SLOs about figures of the run.
+fn slos_met(test: &AbResult, variant: usize) -> String {
+    let judged = test.blocks_of(variant).map(|block| block.stats().slos_met);
+    let met = judged.filter(|slos| slos.iter().all(|(_, is_met)| *is_met));
+    format!(
+        "met by {} of {} blocks",
+        met.count(),
+        test.blocks_of(variant).count()
+    )
 }
 
 /// How the test was to be carried out.
@@ -80,10 +110,32 @@ pub(super) fn plan_rows(test: &AbResult) -> Vec<[String; 2]> {
     ]
 }
 
-/// What the statistics that are shown say, the deciding one first.
+/// How far the samples of blocks carry a statistic.
+fn support(test: &AbResult, metric: &str) -> Support {
+    least_support(
+        test.blocks()
+            .map(|block| support_of(metric, &block.stats_map())),
+    )
+}
+
+/// What the statistics that are shown say, the deciding one first. Rates are those of the steady state where
+/// that is wanted; percentiles beyond which no block has a value are none, unless one decides.
 pub(super) fn metrics(test: &AbResult) -> Vec<(&str, Vec<AbComparison>)> {
     let decides = test.plan.metric.as_str();
-    let others = SHOWN.into_iter().filter(|shown| *shown != decides);
+    let is_steady = test.blocks().all(|block| {
+        let stats = block.stats();
+        stats.steady_rates && stats.steady_output_tps.is_some()
+    });
+    let steady = |key: &'static str| match key {
+        "output_tps" if is_steady => "steady_output_tps",
+        "requests_per_minute" if is_steady => "steady_requests_per_minute",
+        key => key,
+    };
+    let others = SHOWN
+        .into_iter()
+        .map(steady)
+        .filter(|shown| *shown != decides);
+    let others = others.filter(|shown| support(test, shown) != Support::None);
     std::iter::once(decides)
         .chain(others)
         .map(|metric| (metric, test.by(metric)))
@@ -120,10 +172,14 @@ pub(super) fn difference_rows(
             || "—".to_owned(),
             |(low, high)| format!("{} … {}", percent(low), percent(high)),
         );
+        let mark = match support(test, metric) {
+            Support::Full => "",
+            Support::Weak | Support::None => MARK,
+        };
         rows.push(vec![
             label(metric),
-            shown(metric, one),
-            shown(metric, other),
+            shown(metric, one) + mark,
+            shown(metric, other) + mark,
             comparison
                 .difference()
                 .map_or_else(|| "—".to_owned(), percent),
@@ -131,6 +187,15 @@ pub(super) fn difference_rows(
         ]);
     }
     rows
+}
+
+/// What marks in the rows mean.
+pub(super) fn legend(rows: &[Vec<String>]) -> &'static str {
+    let mut cells = rows.iter().skip(1).flatten();
+    match cells.any(|cell| cell.ends_with(MARK)) {
+        true => MARKED,
+        false => "",
+    }
 }
 
 /// The answer, what intervals hold for, and how the test ended, a line each.

@@ -1,11 +1,11 @@
 //! A search for capacity: its probes, and what they say.
 
-use crate::experiment::{CapacityResult, Knee, ProbeVerdict, TestEnd, of_clients};
+use crate::experiment::{CapacityResult, Knee, Over, ProbeVerdict, TestEnd, of_clients};
 use crate::report::intervals::cell;
 use crate::report::summary::{or_dash, percent};
 use crate::report::table::table;
 
-/// A row for each probe in the order of their clients, and the capacity.
+/// A row for each probe in the order of their loads, and the capacity.
 pub fn capacity(found: &CapacityResult) -> String {
     capacity_within(found, usize::MAX)
 }
@@ -22,7 +22,10 @@ pub fn capacity_within(found: &CapacityResult, width: usize) -> String {
 /// A row for each probe, the titles first.
 pub(super) fn probe_rows(found: &CapacityResult) -> Vec<Vec<String>> {
     let titles = [
-        "clients",
+        match found.plan.over {
+            Over::Rate => "rate",
+            _ => "clients",
+        },
         "SLOs",
         "requests",
         "req/s",
@@ -37,13 +40,16 @@ pub(super) fn probe_rows(found: &CapacityResult) -> Vec<Vec<String>> {
     ];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     let mut probes: Vec<_> = found.plan.probes.iter().collect();
-    probes.sort_by_key(|probe| probe.clients);
+    probes.sort_by(|one, other| one.level.total_cmp(&other.level));
     for probe in probes {
-        let stats = found.results.get(&probe.clients).map(|it| it.stats());
+        let stats = found.at(probe.level).map(|it| it.stats());
         let stats = stats.unwrap_or_default();
         let rate = |value: Option<f64>| or_dash(value, |value| format!("{value:.1}"));
         rows.push(vec![
-            probe.clients.to_string(),
+            match found.plan.over {
+                Over::Rate => found.plan.over.in_words(probe.level),
+                _ => probe.level.to_string(),
+            },
             in_words(probe.verdict).to_owned(),
             probe.requests.to_string(),
             rate(stats.requests_per_minute.map(|rate| rate / 60.0)),
@@ -74,18 +80,20 @@ fn in_words(verdict: ProbeVerdict) -> &'static str {
 pub(super) fn remarks(found: &CapacityResult) -> String {
     let slos: Vec<String> = found.plan.slos.iter().map(ToString::to_string).collect();
     let slos = slos.join(", ");
-    let mut text = match (found.clients(), found.breaks_at()) {
+    let over = found.plan.over;
+    let mut text = match (found.level(), found.breaks_at()) {
         (Some(held), Some(broken)) => format!(
-            "Capacity: {}. There {slos} holds; with {broken} it does not.\n",
-            of_clients(held)
+            "Capacity: {}. There {slos} holds; with {} it does not.\n",
+            over.in_words(held),
+            over.in_words(broken)
         ),
         (Some(held), None) => format!(
             "Capacity: {} or more. {slos} holds up to the most that was tried.\n",
-            of_clients(held)
+            over.in_words(held)
         ),
         (None, Some(broken)) => format!(
-            "Capacity: below {}, the fewest that were tried: {slos} does not hold there.\n",
-            of_clients(broken)
+            "Capacity: below {}, the lowest load that was tried: {slos} does not hold there.\n",
+            over.in_words(broken)
         ),
         (None, None) => "Capacity: unknown; no probe came to its end.\n".to_owned(),
     };

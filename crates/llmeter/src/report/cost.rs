@@ -109,6 +109,13 @@ pub(super) fn cost_rows(stats: &Stats) -> (Vec<Vec<String>>, Vec<String>) {
         }
     } else {
         rows.clear();
+        let unknown = stats.cost_unknown_requests;
+        if unknown > 0 {
+            let unknown = counted(unknown, "request");
+            notes.push(format!(
+                "the cost is not known: {unknown} without known tokens; set a tokenizer to count them"
+            ));
+        }
     }
     if let Some(limit) = stats.cost_limit {
         let outcome = match stats.cost_limit_reached {
@@ -122,7 +129,11 @@ pub(super) fn cost_rows(stats: &Stats) -> (Vec<Vec<String>>, Vec<String>) {
 
 /// Whether a bill may count otherwise.
 fn is_doubtful(source: &str) -> bool {
-    TokenSource::named(source) != TokenSource::Reported
+    // What is not known has no cost, which is said by itself.
+    !matches!(
+        TokenSource::named(source),
+        TokenSource::Reported | TokenSource::Unknown
+    )
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! A heatmap as shaded tables.
 
 use std::fmt::Write;
+use std::iter;
 use std::ops::Range;
 
 use crate::experiment::{HeatmapCell, HeatmapResult, HeatmapTable};
-use crate::report::escaped;
-use crate::report::summary::{counted, duration};
+use crate::report::intervals::{MARK, MARKED};
+use crate::report::summary::{counted, duration, or_dash, percent};
+use crate::report::{escaped, slo};
+use crate::stats::Support;
 
 /// How a cell of a share from 0 (the lowest value of its table) to 1 is coloured.
 pub type Paint<'a> = &'a dyn Fn(&str, f64) -> String;
@@ -17,7 +20,7 @@ const GAP: usize = 2;
 /// Bins of measured lengths along each side.
 pub(super) const BINS: usize = 10;
 /// The factor above the lowest value that has the darkest shade, if no value is higher.
-const LEAST_FACTOR: f64 = 1.25;
+const MIN_FACTOR: f64 = 1.25;
 
 pub(super) type Latency = fn(&HeatmapCell) -> Option<f64>;
 
@@ -55,10 +58,62 @@ pub fn heatmap_within(heatmap: &HeatmapResult, width: usize, paint: Option<Paint
             text.push('\n');
             shaded(&mut text, name, table, latency, width, paint);
         }
+        if let Some(rows) = goodput_rows(table) {
+            text.push('\n');
+            crate::report::table::table(&mut text, &rows, width);
+        }
         text.push('\n');
+    }
+    if let Some(note) = support_note(&nominal) {
+        text.push_str(note);
+    }
+    for [slo, became] in slo::slo_rows(&heatmap.result) {
+        let _ = writeln!(text, "{}: {became}.", escaped(&slo));
     }
     notes(&mut text, heatmap, &nominal);
     text
+}
+
+/// The share of each cell's requests that meet all SLOs of single requests, titles first; `None` without
+/// such SLOs.
+pub(super) fn goodput_rows(table: &HeatmapTable) -> Option<Vec<Vec<String>>> {
+    let mut cells = table.cells.iter().flatten();
+    cells.find(|cell| cell.goodput_rate.is_some())?;
+    let titles = table.columns.iter().map(label);
+    let mut rows: Vec<Vec<String>> = vec![iter::once("goodput".to_owned()).chain(titles).collect()];
+    for (bounds, cells) in table.rows.iter().zip(&table.cells) {
+        let shares = cells.iter().map(|cell| or_dash(cell.goodput_rate, percent));
+        rows.push(iter::once(label(bounds)).chain(shares).collect());
+    }
+    Some(rows)
+}
+
+/// What there is behind a median of few values: nothing where all are, which is said once.
+pub(super) fn mark(table: &HeatmapTable, cell: &HeatmapCell) -> &'static str {
+    match cell.support() == Support::Full || is_all_weak(table) {
+        true => "",
+        false => MARK,
+    }
+}
+
+/// Whether no cell has a median with five values on either side.
+fn is_all_weak(table: &HeatmapTable) -> bool {
+    let mut cells = table.cells.iter().flatten();
+    cells.all(|cell| cell.support() != Support::Full)
+}
+
+/// What is to be said of medians of few values, if there are some.
+pub(super) fn support_note(table: &HeatmapTable) -> Option<&'static str> {
+    let mut cells = table.cells.iter().flatten();
+    let is_weak =
+        |cell: &HeatmapCell| cell.requests > cell.failures && cell.support() != Support::Full;
+    match (is_all_weak(table), cells.any(is_weak)) {
+        (_, false) => None,
+        (true, true) => {
+            Some("Each cell has fewer than 10 values: fewer than 5 lie beyond its median.\n")
+        }
+        (false, true) => Some(MARKED),
+    }
 }
 
 fn notes(text: &mut String, heatmap: &HeatmapResult, nominal: &HeatmapTable) {
@@ -143,16 +198,16 @@ fn shaded(
     });
     // By factors: latencies span orders of magnitude.
     let share = |value: f64| match max > min && min > 0.0 {
-        true => ((value / min).ln() / (max / min).max(LEAST_FACTOR).ln()).clamp(0.0, 1.0),
+        true => ((value / min).ln() / (max / min).max(MIN_FACTOR).ln()).clamp(0.0, 1.0),
         false => 0.0,
     };
-    let cell = |value: Option<f64>| match (value, paint) {
+    let cell = |(value, mark): (Option<f64>, &str)| match (value, paint) {
         (None, _) => "—".to_owned(),
-        (Some(value), Some(_)) => duration(value),
+        (Some(value), Some(_)) => duration(value) + mark,
         (Some(value), None) => {
             let shade = (share(value) * SHADES.len() as f64) as usize;
             format!(
-                "{} {}",
+                "{} {}{mark}",
                 SHADES[shade.min(SHADES.len() - 1)],
                 duration(value)
             )
@@ -165,13 +220,14 @@ fn shaded(
         .max()
         .unwrap_or(0)
         .max(length(name));
-    let columns: Vec<(String, Vec<Option<f64>>)> = (0..table.columns.len())
+    let columns: Vec<(String, Vec<(Option<f64>, &str)>)> = (0..table.columns.len())
         .map(|column| {
-            let values = table.cells.iter().map(|row| latency(&row[column]));
+            let cells = table.cells.iter().map(|row| &row[column]);
+            let values = cells.map(|cell| (latency(cell), mark(table, cell)));
             (label(&table.columns[column]), values.collect())
         })
         .collect();
-    let cell_width = |(title, values): &(String, Vec<Option<f64>>)| {
+    let cell_width = |(title, values): &(String, Vec<(Option<f64>, &str)>)| {
         let cells = values.iter().map(|value| length(&cell(*value)));
         cells.max().unwrap_or(0).max(length(title))
     };
@@ -200,7 +256,7 @@ fn shaded(
             for column in now {
                 let value = column.1[row];
                 let padded = format!("{:>wide$}", cell(value), wide = cell_width(column));
-                let painted = match (value, paint) {
+                let painted = match (value.0, paint) {
                     (Some(value), Some(paint)) => paint(&padded, share(value)),
                     _ => padded,
                 };

@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::base::shown::{escaped, one_line};
 use crate::catalog::{Entry, EntryKind, EntryState};
+use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::figure;
+use crate::stats::Support;
 
 /// The least width that names and models are cut to, and the most that they have.
 const MIN_TEXT: usize = 12;
@@ -24,12 +26,13 @@ enum Column {
     TtftP50,
     TtftP99,
     OutputTps,
+    VectorsPerSecond,
     Failed,
     Verdict,
 }
 
 impl Column {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::When,
         Self::Kind,
         Self::Name,
@@ -38,12 +41,14 @@ impl Column {
         Self::TtftP50,
         Self::TtftP99,
         Self::OutputTps,
+        Self::VectorsPerSecond,
         Self::Failed,
         Self::Verdict,
     ];
     /// What a narrow terminal does without, first to last.
-    const DISPENSABLE: [Self; 6] = [
+    const DISPENSABLE: [Self; 7] = [
         Self::Kind,
+        Self::VectorsPerSecond,
         Self::OutputTps,
         Self::Load,
         Self::Model,
@@ -61,6 +66,7 @@ impl Column {
             Self::TtftP50 => "TTFT p50",
             Self::TtftP99 => "TTFT p99",
             Self::OutputTps => "out tok/s",
+            Self::VectorsPerSecond => "vectors/s",
             Self::Failed => "failed",
             Self::Verdict => "verdict",
         }
@@ -70,7 +76,7 @@ impl Column {
     fn is_right(self) -> bool {
         matches!(
             self,
-            Self::TtftP50 | Self::TtftP99 | Self::OutputTps | Self::Failed
+            Self::TtftP50 | Self::TtftP99 | Self::OutputTps | Self::VectorsPerSecond | Self::Failed
         )
     }
 
@@ -97,6 +103,12 @@ impl Column {
             Self::TtftP99 => times(entry, "time_to_first_token-p99"),
             Self::OutputTps => {
                 let rates = entry.range("output_tps");
+                // Vectors are made of no output tokens.
+                let rates = rates.filter(|(_, most)| *most > 0.0 || !has_vectors(entry));
+                rates.map_or_else(dash, |rates| range(rates, figure))
+            }
+            Self::VectorsPerSecond => {
+                let rates = entry.range(VECTORS_PER_SECOND);
                 rates.map_or_else(dash, |rates| range(rates, figure))
             }
             Self::Failed => failed(entry),
@@ -107,6 +119,15 @@ impl Column {
 
 fn dash() -> String {
     "—".to_owned()
+}
+
+const VECTORS_PER_SECOND: &str = "vectors_per_second";
+
+/// What a dash in a list means.
+const DASHES: &str = "— not measured, or too few values for it\n";
+
+fn has_vectors(entry: &Entry) -> bool {
+    entry.range(VECTORS_PER_SECOND).is_some()
 }
 
 /// The failed requests of an entry, and of how many.
@@ -154,9 +175,23 @@ fn load(entry: &Entry) -> String {
     }
 }
 
+/// The times that their samples carry, with a mark where one has few values beyond it.
 fn times(entry: &Entry, key: &str) -> String {
-    let times = entry.range(key);
-    times.map_or_else(dash, |times| range(times, short_time))
+    let known = entry.each_run().filter_map(|run| {
+        let time = run.figures.get(key)?;
+        Some((time, run.figures.support(key))).filter(|(_, support)| *support != Support::None)
+    });
+    let known: Vec<_> = known.collect();
+    let (low, high) = known.iter().fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(low, high), (time, _)| (time.min(low), time.max(high)),
+    );
+    let is_weak = known.iter().any(|(_, support)| *support == Support::Weak);
+    match (known.is_empty(), is_weak) {
+        (true, _) => dash(),
+        (false, true) => range((low, high), short_time) + MARK,
+        (false, false) => range((low, high), short_time),
+    }
 }
 
 /// One value, or both ends, the unit once if both have the same.
@@ -199,6 +234,8 @@ pub(super) fn short_time(seconds: f64) -> String {
 pub fn list_within(entries: &[&Entry], width: usize, zone: &TimeZone) -> String {
     let is_needed = |column: &Column| match column {
         Column::Kind => entries.iter().any(|entry| entry.kind != EntryKind::Run),
+        Column::VectorsPerSecond => entries.iter().any(|entry| has_vectors(entry)),
+        Column::OutputTps => entries.is_empty() || !entries.iter().all(|entry| has_vectors(entry)),
         _ => true,
     };
     let columns = Column::ALL.into_iter().filter(is_needed);
@@ -256,6 +293,12 @@ fn columns_within(
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
+    if cells.iter().flatten().any(|cell| cell == "—") {
+        text.push_str(DASHES);
+    }
+    if cells.iter().flatten().any(|cell| cell.ends_with(MARK)) {
+        text.push_str(MARKED);
+    }
     text
 }
 
@@ -305,7 +348,7 @@ const TEXTS: [&str; 11] = [
     "requests_per_client",
     "verdict",
 ];
-const FIGURES: [&str; 13] = [
+const FIGURES: [&str; 14] = [
     "total_requests",
     "failed_requests",
     "total_test_time",
@@ -319,6 +362,7 @@ const FIGURES: [&str; 13] = [
     "requests_per_minute",
     "output_tps",
     "cost_total",
+    VECTORS_PER_SECOND,
 ];
 
 /// The figures that lists have, by their keys in `stats.json`.
@@ -422,7 +466,8 @@ mod tests {
 when              kind       name                                         model                             load           TTFT p50  TTFT p99    out tok/s  failed  verdict
 —                 run        a-rather-long-name-of-a-run-that-was-killed  —                                 —                     —         —            —       —  broken
 2026-11-28 10:00  run        first                                        a-model, with \"quotes\"\\x1b[2J  3 × 10           123 ms         —        1,234    2/30  clean
-2026-11-28 10:00  load test  test                                         a-model, with \"quotes\"\\x1b[2J  1–8, 2 levels  50–200 ms        —        1,234    4/90  degraded
+2026-11-28 10:00  load test  test                                         a-model, with \"quotes\"\\x1b[2J  1–8, 2 levels  50–200 ms*       —        1,234    4/90  degraded
+* fewer than 5 values lie beyond it
 ";
         let words =
             |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };

@@ -2,11 +2,11 @@
 
 use crate::cost::price::price;
 use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
-use crate::report::intervals::{MARK, MARKED, cell};
-use crate::report::summary::{or_dash, percent};
+use crate::report::intervals::{MARK, MARKED, cell, interval, range};
+use crate::report::summary::{figure, or_dash, percent};
 use crate::report::table::table;
 use crate::report::terminal::compared;
-use crate::stats::{Latency, Stats};
+use crate::stats::{Interval, Latency, Stats};
 
 /// A row for each level, the knee, and what is missing.
 pub fn load_test(test: &LoadTestResult) -> String {
@@ -21,12 +21,61 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
     level_notes(&rows)
         .iter()
         .for_each(|note| text.push_str(note));
+    let intervals = interval_rows(test);
+    if !intervals.is_empty() {
+        text.push('\n');
+        table(&mut text, &intervals, width);
+    }
     text.push('\n');
     text.push_str(&remarks(test));
     let levels = test.results.iter();
     let levels = levels.map(|(clients, level)| (of_clients(*clients), vec![level]));
     compared(&mut text, &levels.collect::<Vec<_>>(), width);
     text
+}
+
+/// A row of the intervals of each level's headline figures, the titles first; empty where no level has any.
+pub(super) fn interval_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
+    let times = |latency: &Latency, name: &str| interval(latency, name);
+    let all: Vec<(String, Vec<(&str, Option<String>)>)> = test
+        .results
+        .iter()
+        .map(|(clients, result)| {
+            let stats = result.stats();
+            let rates = stats.shown_rates();
+            let of = |one: Option<Interval>| one.map(|one| range(&one, figure));
+            let failed = stats.failed_requests_rate_interval;
+            let failed = failed.filter(|_| stats.failed_requests > 0);
+            let cells = vec![
+                ("req/min", of(rates.requests_per_minute.1)),
+                ("out tok/s", of(rates.output_tps.1)),
+                ("TTFT p50", times(&stats.ttft, "p50")),
+                ("TTFT p90", times(&stats.ttft, "p90")),
+                ("TPOT p50", times(&stats.tpot, "p50")),
+                ("TTLT p50", times(&stats.ttlt, "p50")),
+                ("TTLT p90", times(&stats.ttlt, "p90")),
+                ("failed", failed.map(|one| range(&one, percent))),
+            ];
+            (clients.to_string(), cells)
+        })
+        .collect();
+    let has_any = |at: usize| all.iter().any(|(_, cells)| cells[at].1.is_some());
+    let columns = all.first().map_or(0, |(_, cells)| cells.len());
+    let columns: Vec<usize> = (0..columns).filter(|at| has_any(*at)).collect();
+    let Some((_, first)) = all.first().filter(|_| !columns.is_empty()) else {
+        return Vec::new();
+    };
+    let level = figure(Interval::LEVEL * 100.0);
+    let titles = columns.iter().map(|at| first[*at].0.to_owned());
+    let titles = std::iter::once(format!("{level} % interval")).chain(titles);
+    let mut rows: Vec<Vec<String>> = vec![titles.collect()];
+    for (clients, cells) in &all {
+        let cells = columns
+            .iter()
+            .map(|at| cells[*at].1.clone().unwrap_or_default());
+        rows.push(std::iter::once(clients.clone()).chain(cells).collect());
+    }
+    rows
 }
 
 /// A row for each level, the titles first.
@@ -36,11 +85,15 @@ pub(super) fn level_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
     let has_costs = levels.iter().any(|stats| stats.cost_total.is_some());
     let has_goodput = levels.iter().any(|stats| stats.goodput_rate.is_some());
     let has_slos = levels.iter().any(|stats| !stats.slos_met.is_empty());
+    let has_vectors = levels.iter().any(|stats| stats.total_vectors > 0);
+    let is_generating = !has_vectors || levels.iter().any(|stats| stats.total_output_tokens > 0);
     let is_shown = |title: &str| match title {
         "goodput/s" | "goodput" => has_goodput,
         "SLOs" => has_slos,
         "ok req/min" => has_failures,
         "cost" => has_costs,
+        "vectors/s" => has_vectors,
+        "out tok/s" | "tok/s/client" => is_generating,
         _ => true,
     };
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -64,7 +117,7 @@ pub(super) fn level_notes(rows: &[Vec<String>]) -> Vec<&'static str> {
     }
     if rows.iter().flatten().any(|cell| cell == "—") {
         notes
-            .push("— too few values (p50 needs 2, p90 10, p99 100), or the level was broken off\n");
+            .push("— too few values (p50 needs 2, p90 10, p99 100), not known, or the level was broken off\n");
     }
     notes
 }
@@ -84,26 +137,46 @@ pub(super) fn remarks(test: &LoadTestResult) -> String {
             "The meter, not the endpoint, is the limit at {levels}.\n"
         ));
     }
+    text.push_str(&steadiness(&levels, test));
     text.push_str(&ending(test));
     text
 }
 
-// Without intervals: the table is as wide as a terminal already, and each level's own summary has them.
+/// Of what the rates are, if those of the steady state are wanted.
+fn steadiness(levels: &[Stats], test: &LoadTestResult) -> String {
+    if !levels.iter().any(|stats| stats.steady_rates) {
+        return String::new();
+    }
+    let clients = test.results.keys().copied().zip(levels);
+    let whole = clients.filter(|(_, stats)| !stats.shown_rates().is_steady);
+    let whole: Vec<usize> = whole.map(|(clients, _)| clients).collect();
+    match whole.is_empty() {
+        true => "Rates are those of the steady state.\n".to_owned(),
+        false => format!(
+            "Rates are those of the steady state, where there is one; of the whole run at {}.\n",
+            list(&whole)
+        ),
+    }
+}
+
+// Without intervals, which have a table of their own: this one is as wide as a terminal already.
 fn cells(stats: &Stats) -> Vec<(String, String)> {
     let rounded = |value: Option<f64>| or_dash(value, |value| format!("{value:.0}"));
     let count = |value: Option<u64>| rounded(value.map(|count| count as f64));
-    let per_client = stats.output_tps.zip(stats.clients);
+    let rates = stats.shown_rates();
+    let per_client = rates.output_tps.0.zip(stats.clients);
     let per_client = per_client.map(|(rate, clients)| rate / clients.max(1) as f64);
     let mut cells = vec![
         ("clients".to_owned(), count(stats.clients)),
         ("requests".to_owned(), count(stats.total_requests)),
         ("failed".to_owned(), count(Some(stats.failed_requests))),
-        ("req/min".to_owned(), rounded(stats.requests_per_minute)),
+        ("req/min".to_owned(), rounded(rates.requests_per_minute.0)),
         (
             "ok req/min".to_owned(),
-            rounded(stats.successful_requests_per_minute),
+            rounded(rates.successful_requests_per_minute.0),
         ),
-        ("out tok/s".to_owned(), rounded(stats.output_tps)),
+        ("out tok/s".to_owned(), rounded(rates.output_tps.0)),
+        ("vectors/s".to_owned(), rounded(stats.vectors_per_second)),
         (
             "tok/s/client".to_owned(),
             or_dash(per_client, |rate| format!("{rate:.1}")),
@@ -120,9 +193,9 @@ fn cells(stats: &Stats) -> Vec<(String, String)> {
             cells.push((format!("{name} {percentile}"), value));
         }
     }
-    let goodput = or_dash(stats.goodput, |rate| format!("{rate:.1}"));
+    let goodput = or_dash(rates.goodput.0, |rate| format!("{rate:.1}"));
     cells.push(("goodput/s".to_owned(), goodput));
-    cells.push(("goodput".to_owned(), or_dash(stats.goodput_rate, percent)));
+    cells.push(("goodput".to_owned(), or_dash(rates.goodput_rate, percent)));
     let slos = super::slo::verdict(stats).unwrap_or_else(|| "—".to_owned());
     cells.push(("SLOs".to_owned(), slos));
     cells.push(("cost".to_owned(), or_dash(stats.cost_total, price)));
@@ -156,6 +229,11 @@ fn ending(test: &LoadTestResult) -> String {
     let why = match &test.ended_by {
         Some(TestEnd::Interrupted) => "interrupted".to_owned(),
         Some(TestEnd::Failures(clients, by)) => {
+            let by = match by.as_str() {
+                "max_failures" => "`max_failures`",
+                "error_rate" => "`stop_on_error_rate`",
+                _ => "none of the first can pass by itself",
+            };
             format!(
                 "too many requests failed with {} ({by})",
                 of_clients(*clients)

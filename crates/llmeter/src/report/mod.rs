@@ -41,14 +41,14 @@ pub use list::{baselines_within, is_listed, list_csv, list_within};
 pub use load_test::{load_test, load_test_within};
 pub use markdown::markdown;
 pub use model::Report;
-pub use notes::notes;
+pub use notes::{notes, notes_with};
 pub use probe::{probe, probe_within};
 pub use repeat::{repeats, repeats_within};
 pub use requests::{
     Bits, ColumnCells, ListCells, RequestColumn, RequestColumns, TableFormat, TextCells,
     write_requests,
 };
-pub use summary::{summary, summary_within};
+pub use summary::{summary, summary_with, summary_within};
 pub use table::fitted;
 pub use terminal::{ascii, metric_named, metric_within};
 

@@ -1,6 +1,7 @@
 //! What a reader of the figures should know of the responses that they leave out.
 
 use super::summary::{figure, or_dash};
+use crate::base::setting::Setting;
 use crate::base::shown::duration;
 use crate::result::RunResult;
 use crate::stats::Stats;
@@ -8,10 +9,20 @@ use crate::stats::Stats;
 /// What of a run's responses is left out of its figures or came otherwise than asked for, a sentence
 /// each.
 pub fn notes(result: &RunResult) -> Vec<String> {
-    of_stats(&result.stats())
+    notes_with(result, &in_backticks)
 }
 
-pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
+/// [`notes`] with settings called as `name` says.
+pub fn notes_with(result: &RunResult, name: &dyn Fn(Setting) -> String) -> Vec<String> {
+    of_stats(&result.stats(), name)
+}
+
+/// How the library calls a setting in a sentence.
+pub(super) fn in_backticks(setting: Setting) -> String {
+    format!("`{setting}`")
+}
+
+pub(super) fn of_stats(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Vec<String> {
     let requests = stats.total_requests.unwrap_or(0);
     let successful = requests.saturating_sub(stats.failed_requests);
     let share = |part: u64, rate: f64| {
@@ -47,7 +58,17 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
             )
         ));
     }
-    notes.extend(steady_state(stats));
+    if stats.several_choices_responses > 0 {
+        notes.push(format!(
+            "{} have several choices: the text is the first one's, the tokens are those of all, and TPOT is \
+             without them",
+            share(
+                stats.several_choices_responses,
+                stats.several_choices_responses_rate
+            )
+        ));
+    }
+    notes.extend(steady_state(stats, name));
     if stats.stalled_responses > 0 {
         let threshold = duration(stats.stall_threshold.unwrap_or_default());
         notes.push(format!(
@@ -71,10 +92,41 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
             duration(stats.total_failure_pause)
         ));
     }
+    if stats.total_left_open_wait > 0.0 {
+        notes.push(format!(
+            "clients waited {} for the end of complete responses that the server left open, so that the \
+             load was lower",
+            duration(stats.total_left_open_wait)
+        ));
+    }
     if stats.until_reached == Some(true) {
-        notes.push(
-            "the run ended when every figure of `until` was known as precisely as asked".to_owned(),
-        );
+        notes.push(format!(
+            "the run ended when every figure of {} was known as precisely as asked",
+            name(Setting::Until)
+        ));
+    }
+    if let Some(beyond) = stats
+        .input_tokens_beyond_asked
+        .filter(|beyond| *beyond != 0.0)
+    {
+        let more = if beyond > 0.0 { "more" } else { "fewer" };
+        notes.push(format!(
+            "the server counts {} input tokens {more} for a request than its prompt has by the tokenizer: a \
+             chat template adds some, and another tokenizer counts otherwise",
+            figure(beyond.abs())
+        ));
+    }
+    if let Some(rate) = stats.output_tokens_as_asked_rate.filter(|rate| *rate < 1.0) {
+        notes.push(format!(
+            "{:.1} % of the responses have exactly the output tokens that were asked for; the average is {} \
+             {} (`force_output_length` has servers go on)",
+            rate * 100.0,
+            figure(stats.output_tokens_beyond_asked.unwrap_or_default().abs()),
+            match stats.output_tokens_beyond_asked {
+                Some(beyond) if beyond > 0.0 => "above it",
+                _ => "below it",
+            }
+        ));
     }
     if stats.warmup_failed_requests > 0 {
         let failed = figure(stats.warmup_failed_requests as f64);
@@ -91,7 +143,7 @@ pub(super) fn of_stats(stats: &Stats) -> Vec<String> {
 const NOTEWORTHY_SHARE: f64 = 0.05;
 
 /// Which requests are outside the steady state, if rates are shown without them, or if they are many.
-fn steady_state(stats: &Stats) -> Option<String> {
+fn steady_state(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Option<String> {
     let (Some(start), Some(end)) = (stats.steady_start, stats.steady_end) else {
         let none = "no steady state was found: rates are those of the whole run";
         return stats.steady_rates.then(|| none.to_owned());
@@ -123,12 +175,13 @@ fn steady_state(stats: &Stats) -> Option<String> {
     let beyond = window.map_or(0.0, |window| 1.0 - (end - start) / window);
     (outside > NOTEWORTHY_SHARE || beyond > NOTEWORTHY_SHARE).then(|| {
         format!(
-            "ramp-up and tail ({} and {} requests, before {} and after {}) are in the rates; --steady \
+            "ramp-up and tail ({} and {} requests, before {} and after {}) are in the rates; {} \
              leaves them out",
             count(ramp_up),
             count(tail),
             duration(start),
-            duration(end)
+            duration(end),
+            name(Setting::Steady)
         )
     })
 }
@@ -136,6 +189,10 @@ fn steady_state(stats: &Stats) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of_stats(stats: &Stats) -> Vec<String> {
+        super::of_stats(stats, &in_backticks)
+    }
 
     #[test]
     fn what_is_left_out_of_rates_is_said() {
@@ -148,7 +205,7 @@ mod tests {
             ..Stats::default()
         };
         let many = "ramp-up and tail (64 and 36 requests, before 1.00 s and after 58.25 s) are in the \
-                    rates; --steady leaves them out";
+                    rates; `steady` leaves them out";
         assert_eq!(of_stats(&stats), [""; 0], "5 % of the requests");
         stats.tail_requests = Some(37);
         assert_eq!(of_stats(&stats), [many.replace("36", "37")]);
@@ -184,6 +241,9 @@ mod tests {
             non_streaming_responses: 600,
             non_streaming_responses_rate: 0.5,
             total_failure_pause: 2.5,
+            several_choices_responses: 600,
+            several_choices_responses_rate: 0.5,
+            total_left_open_wait: 1.5,
             warmup_failed_requests: 2,
             warmup_requests: Some(10),
             warmup_first_failure: Some("HTTP 500 Internal Server Error".to_owned()),
@@ -199,7 +259,11 @@ mod tests {
                  are without them",
                 "600 of 1,200 responses (50.0 %) came as one document although a stream was asked for: \
                  they have no TTFT",
+                "600 of 1,200 responses (50.0 %) have several choices: the text is the first one's, the \
+                 tokens are those of all, and TPOT is without them",
                 "clients waited 2.50 s after requests that had failed, so that the load was lower",
+                "clients waited 1.50 s for the end of complete responses that the server left open, so that \
+                 the load was lower",
                 "2 of 10 warm-up requests failed, the first with: HTTP 500 Internal Server Error",
             ]
         );

@@ -29,7 +29,10 @@ pub(super) fn slo_rows(result: &RunResult) -> Vec<[String; 2]> {
             }
             false => slo.figure().value_in(&map).map(|value| {
                 let is_met = if slo.holds(value) { "met" } else { "missed" };
-                format!("{is_met}: {}", slo.shown(value))
+                format!(
+                    "{is_met}: {}",
+                    slo.shown_with(value, slo.figure().support_in(&map))
+                )
             }),
         };
         rows.push([name, became.unwrap_or_else(|| "not known".to_owned())]);
@@ -45,15 +48,9 @@ pub(super) fn slo_rows(result: &RunResult) -> Vec<[String; 2]> {
 
 /// `98.5 %, 12.3 per second`.
 fn goodput(stats: &Stats) -> Option<String> {
-    let steady = stats.steady_goodput.filter(|_| stats.steady_rates);
-    let (share, rate, interval) = match steady {
-        Some(rate) => (
-            stats.steady_goodput_rate?,
-            Some(rate),
-            stats.steady_goodput_interval,
-        ),
-        None => (stats.goodput_rate?, stats.goodput, stats.goodput_interval),
-    };
+    let rates = stats.shown_rates();
+    let (rate, interval) = rates.goodput;
+    let share = rates.goodput_rate?;
     let share = percent(share);
     Some(match rate {
         Some(rate) => format!("{share}, {} per second", intervals::rate(rate, interval)),

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use super::intervals::{self, MARK, MARKED, carried, cell};
+use super::notes::in_backticks;
 use super::table::{pairs, table};
+use crate::base::setting::Setting;
 pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::endpoint::TokenSource;
 use crate::result::RunResult;
-use crate::stats::{Delays, Interval, Latency, METRICS, Stats};
+use crate::stats::{Delays, Latency, METRICS, Percentile, Rate, Stats, Support};
 use llmeter_wire::Phase;
 
 /// Errors that are listed.
@@ -25,6 +27,11 @@ pub fn summary(result: &RunResult) -> String {
 /// [`summary`] with tables of at most so many columns, as far as that can be. Longer lines of text are
 /// left to [`fitted`](super::fitted).
 pub fn summary_within(result: &RunResult, width: usize) -> String {
+    summary_with(result, width, &in_backticks)
+}
+
+/// [`summary_within`] with settings called as `name` says.
+pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> String) -> String {
     let stats = result.stats();
     let mut text = String::new();
     heading(&mut text, &stats);
@@ -36,7 +43,7 @@ pub fn summary_within(result: &RunResult, width: usize) -> String {
     failures(&mut text, result, &stats);
     limits(&mut text, &stats);
     callbacks(&mut text, result);
-    measurement(&mut text, result, &stats);
+    measurement(&mut text, result, &stats, name);
     text
 }
 
@@ -223,7 +230,12 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
     if stats.total_requests == Some(stats.failed_requests) {
         return Vec::new();
     }
-    let tokens = |total: u64, part: u64, name: &str| {
+    let tokens = |total: u64, sources: &[(String, f64)], part: u64, name: &str| {
+        let is_unknown =
+            |(source, _): &(String, f64)| TokenSource::named(source) == TokenSource::Unknown;
+        if !sources.is_empty() && sources.iter().all(is_unknown) {
+            return Some("—".to_owned());
+        }
         let part = match part {
             0 => String::new(),
             part => format!(" ({} {name})", figure(part as f64)),
@@ -240,12 +252,13 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         0 => "requests per minute",
         _ => "requests per minute, failed ones included",
     };
-    // Of the run, or of its steady state where that is wanted and was found.
-    let shown = |run: (Option<f64>, Option<Interval>), steady: (Option<f64>, Option<Interval>)| {
-        let steady = steady.0.filter(|_| stats.steady_rates).zip(Some(steady.1));
-        let (rate, interval) = steady.or(run.0.zip(Some(run.1)))?;
-        Some(intervals::rate(rate, interval))
-    };
+    let failed = stats.failed_requests_rate_interval.map(|interval| {
+        let share = percent(stats.failed_requests_rate);
+        format!("{share} ({})", intervals::range(&interval, percent))
+    });
+    let failed = failed.filter(|_| stats.failed_requests > 0);
+    let rates = stats.shown_rates();
+    let shown = |(rate, interval): Rate| Some(intervals::rate(rate?, interval));
     let is_generating = stats.total_vectors == 0 || output > 0;
     let with = |mean: Option<f64>, rate: f64| match mean {
         Some(mean) => format!("{} (in flight: {})", rate_figure(rate), figure(mean)),
@@ -294,31 +307,9 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         ),
         (
             "successful requests per minute",
-            shown(
-                (
-                    stats.successful_requests_per_minute,
-                    stats.successful_requests_per_minute_interval,
-                ),
-                (
-                    stats.steady_successful_requests_per_minute,
-                    stats.steady_successful_requests_per_minute_interval,
-                ),
-            )
-            .filter(|_| stats.failed_requests > 0),
+            shown(rates.successful_requests_per_minute).filter(|_| stats.failed_requests > 0),
         ),
-        (
-            all_requests,
-            shown(
-                (
-                    stats.requests_per_minute,
-                    stats.requests_per_minute_interval,
-                ),
-                (
-                    stats.steady_requests_per_minute,
-                    stats.steady_requests_per_minute_interval,
-                ),
-            ),
-        ),
+        (all_requests, shown(rates.requests_per_minute)),
         (
             "vectors per second (one for each input)",
             stats.vectors_per_second.map(figure),
@@ -329,22 +320,23 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
         ),
         (
             "output tokens per second",
-            shown(
-                (stats.output_tps, stats.output_tps_interval),
-                (stats.steady_output_tps, stats.steady_output_tps_interval),
-            )
-            .filter(|_| is_generating),
+            shown(rates.output_tps).filter(|_| is_generating),
         ),
         (
             "output tokens per second of one stream (median)",
             per_stream.map(|time| figure(1.0 / time)),
         ),
-        ("input tokens", tokens(input, cached, "cached")),
+        (
+            "input tokens",
+            tokens(input, &stats.input_token_sources, cached, "cached"),
+        ),
         (
             "output tokens",
-            tokens(output, reasoning, "reasoning").filter(|_| is_generating),
+            tokens(output, &stats.output_token_sources, reasoning, "reasoning")
+                .filter(|_| is_generating),
         ),
         ("tokens per frame", stats.tokens_per_frame.map(figure)),
+        ("failed requests", failed),
     ]
     .into_iter()
     .filter_map(|(label, value)| Some([label.to_owned(), value?]))
@@ -387,6 +379,7 @@ fn token_sources(shares: &[(String, f64)]) -> Option<String> {
             TokenSource::Estimated => " (by words and frames; set a tokenizer for better counts)",
             TokenSource::Corrected => " (the server's counts contradict each other in one way)",
             TokenSource::Contradictory => " (the server's counts contradict each other)",
+            TokenSource::Unknown => " (in no sum and no rate; set a tokenizer to count them)",
             _ => "",
         };
         format!("{} {source}{meaning}", percent(*share))
@@ -489,17 +482,28 @@ fn callbacks(text: &mut String, result: &RunResult) {
     }
 }
 
-fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
+fn measurement(
+    text: &mut String,
+    result: &RunResult,
+    stats: &Stats,
+    name: &dyn Fn(Setting) -> String,
+) {
     let verdict = stats.measurement_verdict.as_ref();
     if let Some(verdict) = verdict.filter(|_| stats.total_requests != Some(0)) {
         let _ = write!(text, "\nmeasurement: {}", shown(verdict));
         if let Some(stamps) = &stats.measurement_stamps {
+            let stamps = if stamps == "none" { "no" } else { stamps };
             let _ = write!(text, " ({} stamps)", shown(stamps));
         }
         text.push('\n');
-        for (label, delays) in [
-            ("receive delay", stats.measurement_receive_delay),
-            ("send lateness", stats.measurement_send_lateness),
+        // Reads are many more than requests.
+        for (label, delays, sample) in [
+            ("receive delay", stats.measurement_receive_delay, None),
+            (
+                "send lateness",
+                stats.measurement_send_lateness,
+                stats.total_requests,
+            ),
         ] {
             if let Delays {
                 p50: Some(p50),
@@ -507,8 +511,13 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
                 ..
             } = delays
             {
-                let (p50, p99) = (duration(p50), duration(p99));
-                let _ = writeln!(text, "  {label}  p50 {p50}  p99 {p99}");
+                let support = sample.map(|sample| Percentile::P99.support(sample));
+                let p99 = match support {
+                    Some(Support::None) => "—".to_owned(),
+                    Some(Support::Weak) => duration(p99) + MARK,
+                    Some(Support::Full) | None => duration(p99),
+                };
+                let _ = writeln!(text, "  {label}  p50 {}  p99 {p99}", duration(p50));
             }
         }
         let (ttft, itl) = (
@@ -527,9 +536,10 @@ fn measurement(text: &mut String, result: &RunResult, stats: &Stats) {
         }
     }
     for reason in &stats.measurement_reasons {
-        let _ = writeln!(text, "  {}", escaped(reason));
+        let reason = Setting::rename_all(reason, name);
+        let _ = writeln!(text, "  {}", escaped(&reason));
     }
-    for note in super::notes::of_stats(stats) {
+    for note in super::notes::of_stats(stats, name) {
         let _ = writeln!(text, "note: {note}");
     }
     for warning in &result.warnings {

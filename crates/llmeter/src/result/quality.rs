@@ -84,6 +84,9 @@ pub struct MeasurementQuality {
     pub recorder_wait: f64,
     /// [`Stats::measurement_callback_wait`](crate::stats::Stats::measurement_callback_wait).
     pub callback_wait: f64,
+    /// [`Stats::measurement_data_wait`](crate::stats::Stats::measurement_data_wait).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub data_wait: f64,
     /// [`Stats::measurement_connections`](crate::stats::Stats::measurement_connections).
     pub connections: u64,
     /// [`Stats::measurement_requests_on_new_connection`](crate::stats::Stats::measurement_requests_on_new_connection).
@@ -134,6 +137,11 @@ impl MeasurementQuality {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes the field by reference"
 )]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
+}
+
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
         StampSource::Kernel => "kernel",

@@ -167,7 +167,8 @@ impl SegmentQueue {
         let _ = self.segments.send(segment);
     }
 
-    fn wake_decoder(&self) {
+    /// Makes the decoder look now.
+    pub(crate) fn wake_decoder(&self) {
         if let Some(decoder) = &self.decoder {
             decoder.unpark();
         }
@@ -179,7 +180,7 @@ pub(crate) struct Capture {
     request: RequestId,
     /// Where the response under way is among the packets, if they are looked for.
     origin: Option<Origin>,
-    queue: SegmentQueue,
+    pub(crate) queue: SegmentQueue,
     backlog: Arc<Backlog>,
     /// The response under way, once part of it was handed over.
     flow: Option<Arc<Flow>>,

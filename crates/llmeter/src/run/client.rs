@@ -200,7 +200,10 @@ impl Client {
         if !self.shared.pauses_after_failures {
             return false;
         }
-        let paused = self.pacing.pause(&self.shared, until).await;
+        let paused = self
+            .pacing
+            .pause(&self.shared, &self.capture.queue, until)
+            .await;
         self.capture.sending.failure_pause = paused.unwrap_or(0.0);
         paused.is_some()
     }

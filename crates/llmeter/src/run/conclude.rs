@@ -89,7 +89,8 @@ impl Started {
             connections: shared.connections(),
             backlog_bytes: shared.backlog.highest() as u64,
             recorder_wait: shared.backlog.waited(),
-            callback_wait: shared.requests.wait(),
+            callback_wait: shared.requests.callback_wait(),
+            data_wait: shared.requests.data_wait(),
             host: HostTimes::read()
                 .zip(self.host_before)
                 .and_then(|(after, before)| after.shares_since(before)),

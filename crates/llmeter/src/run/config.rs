@@ -13,10 +13,11 @@ use crate::base::file;
 use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::Callback;
 use crate::cost::CostModel;
+use crate::data::DataSource;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
 use crate::load::{
-    Arrivals, Cancellation, ClosedLoop, Load, OpenLoop, Profile, Rate, Schedule, Shard, Sharded,
-    SlowReaders, StagedClients, Stages,
+    Arrivals, Cancellation, ClosedLoop, DataLoop, Load, OpenLoop, Profile, Rate, Schedule, Shard,
+    Sharded, SlowReaders, StagedClients, Stages,
 };
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::run::ResponseWatch;
@@ -56,6 +57,10 @@ pub struct RunConfig {
     /// Where the payloads were read, in their order, so that one that cannot be sent is named; empty
     /// if they come from elsewhere.
     pub payload_sources: Vec<PayloadSource>,
+    /// Where requests come from, in the place of [`payloads`](Self::payloads). Clients work it off together.
+    pub data: Option<Arc<dyn DataSource>>,
+    /// The first request of the data that is sent.
+    pub data_start: u64,
     /// Clients, each with one request in flight at a time (closed loop). 1 where an arrival
     /// [`rate`](Self::rate) decides what is sent: all of it is then one client's that waits for nothing.
     pub clients: usize,
@@ -186,6 +191,8 @@ impl RunConfig {
             endpoint,
             payloads: payloads.into_iter().map(Arc::new).collect(),
             payload_sources: Vec::new(),
+            data: None,
+            data_start: 0,
             clients: 1,
             rate: None,
             arrivals: Arrivals::default(),
@@ -303,6 +310,33 @@ impl RunConfig {
         self
     }
 
+    /// Whether the run has an end, and the data something to send.
+    fn check_data(&self, data: &dyn DataSource) -> Result<()> {
+        if self.staged_clients().is_some() {
+            let error = Error::unsupported(Setting::Stages, "data if they are of clients");
+            return Err(error.with_hint("stages of rates take data"));
+        }
+        if data.size() == Some(0) {
+            let problem = SettingProblem::Refused {
+                reason: "it has no request".to_owned(),
+            };
+            return Err(Error::Invalid {
+                setting: Setting::Data,
+                problem,
+                hint: None,
+            });
+        }
+        let is_endless = data.size().is_none()
+            && self.max_requests.is_none()
+            && self.stages.is_none()
+            && matches!(self.load, Load::EachPayloadOnce);
+        match is_endless {
+            true => Err(Error::missing(Setting::Requests)
+                .with_hint("the data has no end: `duration` or `max_requests` do, too")),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the targets can be reached within the limit of requests.
     fn check_until(&self) -> Result<()> {
         let planned = self
@@ -360,8 +394,13 @@ impl RunConfig {
             }
             _ => {}
         }
-        if self.payloads.is_empty() {
-            return Err(Error::missing(Setting::Payload));
+        match &self.data {
+            None if self.payloads.is_empty() => return Err(Error::missing(Setting::Payload)),
+            Some(_) if !self.payloads.is_empty() => {
+                return Err(Error::conflict(Setting::Data, Setting::Payload));
+            }
+            Some(data) => self.check_data(&**data)?,
+            None => {}
         }
         if self.insecure && self.ca_file.is_some() {
             return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
@@ -525,6 +564,12 @@ impl RunConfig {
         }
     }
 
+    /// Leaves the data of so many runs to others, so that the runs of an experiment send different requests:
+    /// what a server's cache of prefixes already has would make the later ones faster.
+    pub(crate) fn skip_data(&mut self, runs: usize) {
+        self.data_start = self.data_start.wrapping_add((runs as u64) << 20);
+    }
+
     /// The proxy that leads to the endpoint.
     ///
     /// # Errors
@@ -600,17 +645,39 @@ impl RunConfig {
         let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
         let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
         if let Some(rate) = stages.map(Stages::profile).or(rate) {
-            let requests = self.requests_per_client().into_iter();
+            let of_data = match (&self.load, &self.data) {
+                (Load::EachPayloadOnce, Some(data)) if self.stages.is_none() => data.size(),
+                _ => None,
+            };
+            let requests = self.requests_per_client().into_iter().chain(of_data);
             return Arc::new(OpenLoop {
                 rate,
                 stage_ends: stages.map(Stages::ends).unwrap_or_default(),
                 arrivals: self.arrivals,
                 payloads: self.payloads.len(),
+                data: self.data.as_ref().map(|_| self.data_start),
                 seed: self.seed,
                 warmup: self.warmup,
                 warmup_time,
                 requests: requests.chain(self.max_requests).min(),
                 duration,
+            });
+        }
+        if let Some(data) = &self.data {
+            let of_all = match self.load {
+                Load::Requests(count) => Some(count.saturating_mul(self.clients as u64)),
+                Load::EachPayloadOnce => data.size(),
+                _ => None,
+            };
+            return Arc::new(DataLoop {
+                clients: self.clients,
+                start: self.data_start,
+                requests: of_all.into_iter().chain(self.max_requests).min(),
+                duration,
+                warmup: self.warmup,
+                warmup_time,
+                shard: self.shard,
+                taken: Arc::default(),
             });
         }
         let closed_loop = ClosedLoop {
@@ -674,6 +741,8 @@ impl RunConfig {
     pub(crate) fn requests_per_client(&self) -> Option<u64> {
         match &self.load {
             _ if self.stages.is_some() => None,
+            // Clients do not send the same number each.
+            Load::EachPayloadOnce if self.data.is_some() => None,
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
             Load::Requests(count) => Some(*count),
             Load::Duration(_) | Load::Schedule(_) => None,

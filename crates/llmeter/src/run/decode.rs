@@ -3,6 +3,7 @@
 mod assemble;
 mod body;
 mod completion;
+mod frame;
 mod outside;
 mod refusal;
 mod room;
@@ -343,6 +344,8 @@ impl Assembly {
         }
         let detail = &mut response.detail;
         detail.transport_end = ending.transport_end.map(|end| end.as_str().to_owned());
+        detail.left_open_wait = (ending.transport_end == Some(TransportEnd::LeftOpen))
+            .then(|| ending.at.seconds_since(end).max(0.0));
         detail.stale_connection_wait = sending.stale_connection_wait;
         detail.failure_pause = (sending.failure_pause > 0.0).then_some(sending.failure_pause);
         detail.retry_wait = (sending.retry_wait > 0.0).then_some(sending.retry_wait);
@@ -383,6 +386,8 @@ impl Assembly {
         self.quality.send_lateness = sending.lateness;
         self.quality.is_failed = response.error.is_some();
         self.quality.stale_connection_wait = sending.stale_connection_wait;
+        self.quality.left_open_wait = response.detail.left_open_wait;
+        self.quality.is_invoked = self.is_invoked;
         self.quality.lacking = response.error.as_ref().and_then(Failure::lacking);
         Recorded {
             response,

@@ -145,14 +145,15 @@ impl FailureWatch {
             return;
         }
         self.recorded += 1;
-        if failure.is_none() {
-            return;
-        }
-        self.failed += 1;
+        self.failed += u64::from(failure.is_some());
         let (failed, of) = (self.failed, self.recorded);
-        if let Some(limit) = self.max_failures.filter(|limit| failed >= *limit) {
+        if let Some(limit) = self.max_failures
+            && failure.is_some()
+            && failed >= limit
+        {
             signal.stop(Stop::MaxFailures(limit));
         }
+        // At a success, too: the first rate that counts may be that of failures long before it.
         if let Some(limit) = self.error_rate
             && of >= MIN_FOR_RATE
             && failed as f64 > limit * of as f64
@@ -262,5 +263,14 @@ mod tests {
                 "stopped at the error rate of 0.4: 10 of 20 requests failed".to_owned()
             ))
         );
+    }
+
+    #[test]
+    fn failures_before_a_rate_counts_are_in_it() {
+        let mut early = vec![status(500); 9];
+        early.resize(100, None);
+        let stopped = stops(watch(None, Some(0.4), 1), &early);
+        assert_eq!(stopped.map(|(count, _)| count), Some(20));
+        assert_eq!(stops(watch(None, Some(0.5), 1), &early), None);
     }
 }

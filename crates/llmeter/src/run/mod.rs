@@ -20,12 +20,13 @@
 //! | the stages of a run | `runner`: `plan` (with `reach`, `server_call`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
-//! | requests | `prepare`, `prefetch` |
+//! | requests | `prepare`, `prefetch`, `ahead` (of data) |
 //! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
 mod after_invoke;
+mod ahead;
 mod alarm;
 mod backlog;
 mod cancel;
@@ -39,6 +40,7 @@ mod failure_limit;
 mod gate;
 mod interrupt;
 mod offered;
+mod outline;
 mod pacing;
 mod plan;
 mod pool;
@@ -73,6 +75,7 @@ mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
 pub use interrupt::Interrupt;
+pub use outline::RunOutline;
 pub use progress::{Observer, Progress};
 #[doc(hidden)]
 pub use replay::Replay;

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
+use tokio::sync::Notify;
 
 use crate::base::failure::{Failure, FailureKind};
+use crate::run::capture::SegmentQueue;
 use crate::run::shared::Shared;
 use llmeter_wire::clock::{self, Stamp};
 
@@ -15,16 +17,19 @@ use llmeter_wire::clock::{self, Stamp};
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How often a client looks whether its last response is decoded. Decoders look every 10 ms.
-const VERDICT_POLL: Duration = Duration::from_millis(2);
-/// How long it looks. Later decoding means that the recorder has fallen behind.
+/// How long a client waits for its last response to be decoded. Later decoding means that the recorder has
+/// fallen behind.
 const VERDICT_WAIT: Duration = Duration::from_secs(1);
+/// The same as long as nothing points to a failure.
+const FIRST_VERDICT_WAIT: Duration = Duration::from_millis(100);
 
 /// What became of a client's requests: whether they failed is the decoder's to tell.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
     told: AtomicU64,
     failures_in_a_row: AtomicU32,
+    /// That there is one more.
+    news: Notify,
 }
 
 impl Outcomes {
@@ -36,6 +41,7 @@ impl Outcomes {
             Some(_) => _ = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed),
         }
         self.told.fetch_add(1, Ordering::Release);
+        self.news.notify_one();
     }
 }
 
@@ -59,20 +65,35 @@ impl Pacing {
 
     /// Waits if the last request failed or seems to have, until `until` at most. Gives the seconds that
     /// it waited for a failure.
-    pub(crate) async fn pause(&mut self, shared: &Shared, until: Option<Stamp>) -> Option<f64> {
+    ///
+    /// Only the decoder finds a failure in a response that looks like a success. Until it has found one
+    /// success in the run, nobody sends ahead of it.
+    pub(crate) async fn pause(
+        &mut self,
+        shared: &Shared,
+        decoder: &SegmentQueue,
+        until: Option<Stamp>,
+    ) -> Option<f64> {
         let outcomes = &self.outcomes;
         let in_a_row = || outcomes.failures_in_a_row.load(Ordering::Relaxed);
-        if !self.seems_failed && in_a_row() == 0 {
-            return None;
-        }
+        let longest_wait = match self.seems_failed || in_a_row() > 0 {
+            true => VERDICT_WAIT,
+            false if !shared.has_succeeded() => FIRST_VERDICT_WAIT,
+            false => return None,
+        };
         self.seems_failed = false;
         let begin = clock::now();
-        let deadline = begin.after(VERDICT_WAIT);
-        while outcomes.told.load(Ordering::Acquire) < self.sent
-            && clock::now() < deadline
-            && !shared.is_stopping()
-        {
-            tokio::time::sleep(VERDICT_POLL).await;
+        let verdict = async {
+            while outcomes.told.load(Ordering::Acquire) < self.sent {
+                outcomes.news.notified().await;
+            }
+        };
+        decoder.wake_decoder();
+        tokio::select! {
+            biased;
+            () = verdict => {}
+            () = tokio::time::sleep(longest_wait) => {}
+            () = shared.stopping() => {}
         }
         let longest = longest_pause(in_a_row());
         if let Some(longest) = longest {

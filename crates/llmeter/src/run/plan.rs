@@ -1,6 +1,6 @@
 //! First stage of a run: everything that is settled before its folder is made and anything is sent.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
@@ -11,7 +11,8 @@ use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
 use crate::load::Schedule;
 use crate::run::admission;
-use crate::run::prefetch::{RequestBuilder, Requests};
+use crate::run::ahead::DataMaker;
+use crate::run::prefetch::{GivenPayloads, Origin, RequestBuilder, Requests};
 use crate::run::prepare::Prepared;
 use crate::run::reach::reach;
 use crate::run::server_call::{prepare_server, wait_until_ready};
@@ -49,16 +50,7 @@ impl Plan {
         if let Transport::Http(api) = config.endpoint.transport() {
             api.check()?;
         }
-        let prepared = config
-            .payloads
-            .iter()
-            .enumerate()
-            .map(|(index, payload)| {
-                let made = Prepared::new(&*config.endpoint, proxy.as_ref(), payload);
-                made.map(|made| Arc::new(made.with_index(index, config.payloads.len())))
-                    .map_err(|reason| config.of_payload(index, reason))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let prepared = prepared(&config, proxy.as_ref())?;
         let guard = admission::guard(&config, &prepared)?;
         if let Some(request) = prepared.first() {
             wait_until_ready(&config, request, runtime, interrupt)?;
@@ -67,18 +59,32 @@ impl Plan {
         if let Some(request) = prepared.first() {
             prepare_server(&config, request, runtime, interrupt)?;
         }
-        let requests = if hooked.has(Hook::BeforeInvoke) || is_short_lived(&*config.endpoint) {
-            Requests::prefetched(RequestBuilder {
+        let is_called = hooked.has(Hook::BeforeInvoke);
+        let origin = match &config.data {
+            Some(source) => Some(Origin::Data(DataMaker {
+                source: source.clone(),
+                endpoint: config.endpoint.clone(),
+                proxy: proxy.clone(),
+                guard: guard.clone(),
+                keeps_given: is_called,
+                start: config.data_start + config.shard.map_or(0, |shard| shard.index as u64 - 1),
+                stride: config.shard.map_or(1, |shard| shard.of as u64),
+            })),
+            None if is_called || is_short_lived(&*config.endpoint) => {
+                let given = GivenPayloads::new(config.payloads.clone(), prepared.clone());
+                Some(Origin::Payloads(given))
+            }
+            None => None,
+        };
+        let requests = match origin {
+            Some(origin) => Requests::prefetched(RequestBuilder {
                 hooked: hooked.clone(),
                 endpoint: config.endpoint.clone(),
                 proxy,
-                spare: Mutex::new(vec![None; config.payloads.len()]),
-                payloads: config.payloads.clone(),
-                prepared,
+                origin,
                 guard: guard.clone(),
-            })?
-        } else {
-            Requests::Fixed(prepared)
+            })?,
+            None => Requests::Fixed(prepared),
         };
         Ok(Self {
             schedule: config.schedule(),
@@ -89,6 +95,23 @@ impl Plan {
             dialer,
         })
     }
+}
+
+/// Every payload as it is sent; of data the first, so that what cannot be sent is known before the run.
+fn prepared(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Vec<Arc<Prepared>>> {
+    let payloads = config.payloads.len();
+    let mut prepared = Vec::with_capacity(payloads);
+    if let Some(data) = &config.data {
+        let first = data.request(config.data_start)?.payload;
+        let made = Prepared::of_payload(&*config.endpoint, proxy, first)?;
+        return Ok(vec![Arc::new(made)]);
+    }
+    for (index, payload) in config.payloads.iter().enumerate() {
+        let made = Prepared::new(&*config.endpoint, proxy, payload)
+            .map_err(|reason| config.of_payload(index, reason))?;
+        prepared.push(Arc::new(made.with_index(index, payloads)));
+    }
+    Ok(prepared)
 }
 
 /// The configuration as the callbacks leave it.

@@ -1,6 +1,9 @@
-//! The request prefetcher: requests that callbacks may change or that grow old are made ahead of
-//! their time, on a thread of their own, so that neither a slow hook nor the building of a request
+//! The request prefetcher: requests of data, and those that callbacks may change or that grow old, are made
+//! ahead of their time, on threads of their own, so that neither a slow hook nor the making of a request
 //! delays another stream's bytes.
+//!
+//! Payloads of a list have one such thread. Data has several: each makes the requests of its own indices, so
+//! that they share nothing.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,18 +21,21 @@ use crate::base::error::Result;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::base::runtime::{runtime, spawn_low_priority};
-use crate::callback::{CallbackChain, CallbackData, InvokeRequest};
+use crate::callback::{CallbackChain, CallbackData, Hook, InvokeRequest};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
 use crate::load::Turn;
 use crate::payload::Payload;
 use crate::run::Interrupt;
+use crate::run::ahead::{Ahead, DataMaker, Made};
 use crate::run::prepare::Prepared;
 use llmeter_wire::{Phase, Proxy, clock};
 
 /// How long the thread sleeps when no session waits. What sessions want next is then prepared in
 /// one turn, which spares the workers a wake-up per request.
 const IDLE_SLEEP: Duration = Duration::from_millis(2);
+/// Threads that make data, at most.
+const MAX_DATA_THREADS: usize = 4;
 
 /// A request that can be sent, or why it cannot.
 #[derive(Debug)]
@@ -67,11 +73,21 @@ pub(crate) enum Requests {
 }
 
 pub(crate) struct Prefetcher {
-    orders: Sender<PrefetchRequest>,
-    hurry: Arc<Notify>,
+    /// One thread's for each remainder of indices.
+    threads: Arc<[PrefetchThread]>,
     wait_ns: AtomicU64,
+    /// From one index of the run to its next.
+    stride: usize,
+    /// Whether it is the data that sessions wait for.
+    makes_data: bool,
     /// Tells which requests have grown too old, if they do.
     ageing: Option<Arc<dyn Endpoint>>,
+}
+
+/// The way to a thread.
+struct PrefetchThread {
+    orders: Sender<PrefetchRequest>,
+    hurry: Arc<Notify>,
 }
 
 /// A request that a session wants.
@@ -96,50 +112,91 @@ struct RequestSpec {
 
 /// A session's side: what it sends next.
 pub(crate) struct NextRequest {
-    orders: Option<Sender<PrefetchRequest>>,
+    threads: Option<Arc<[PrefetchThread]>>,
+    stride: usize,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
     /// What is wanted next, but for its payload.
     next: RequestSpec,
 }
 
-/// Makes requests, on the prefetcher's thread.
+/// Makes requests, on the prefetcher's threads.
 pub(crate) struct RequestBuilder {
     pub(crate) hooked: Arc<CallbackChain>,
     pub(crate) endpoint: Arc<dyn Endpoint>,
     /// The proxy through which requests go.
     pub(crate) proxy: Option<Proxy>,
-    /// As the user gave them.
-    pub(crate) payloads: Vec<Arc<Payload>>,
-    /// The same, prepared; what no callback changes is sent as it is.
-    pub(crate) prepared: Vec<Arc<Prepared>>,
+    pub(crate) origin: Origin,
     /// Counts the tokens of what was changed, in a run with a limit of cost.
     pub(crate) guard: Option<Arc<SpendGuard>>,
+}
+
+/// What requests are made of.
+pub(crate) enum Origin {
+    Payloads(GivenPayloads),
+    Data(DataMaker),
+}
+
+/// A list of payloads.
+pub(crate) struct GivenPayloads {
+    /// As the user gave them.
+    payloads: Vec<Arc<Payload>>,
+    /// The same, prepared; what no callback changes is sent as it is.
+    prepared: Vec<Arc<Prepared>>,
     /// For each payload a copy that callbacks left as it was, for the next request.
-    pub(crate) spare: Mutex<Vec<Option<Payload>>>,
+    spare: Mutex<Vec<Option<Payload>>>,
+}
+
+impl GivenPayloads {
+    pub(crate) fn new(payloads: Vec<Arc<Payload>>, prepared: Vec<Arc<Prepared>>) -> Self {
+        Self {
+            spare: Mutex::new(vec![None; payloads.len()]),
+            payloads,
+            prepared,
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Requests {
-    /// Starts the thread that makes requests. It ends with the last session.
+    /// Starts the threads that make requests. They end with the last session.
     pub(crate) fn prefetched(maker: RequestBuilder) -> Result<Self> {
-        let (orders, incoming) = channel();
         let ageing = match maker.endpoint.transport() {
             Transport::Http(api) if api.request_lifetime().is_some() => {
                 Some(maker.endpoint.clone())
             }
             _ => None,
         };
-        let hurry = Arc::new(Notify::new());
-        let (runtime, called) = (runtime()?, hurry.clone());
-        spawn_low_priority("before-invoke", move || {
-            runtime.block_on(serve(Arc::new(maker), &incoming, &called));
-            // A hook that hangs must not hold up the end.
-            runtime.shutdown_background();
-        })?;
+        let (count, start) = match &maker.origin {
+            Origin::Payloads(_) => (1, None),
+            Origin::Data(data) => (data_threads(), Some((data.start, data.stride))),
+        };
+        let maker = Arc::new(maker);
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            let (orders, incoming) = channel();
+            let hurry = Arc::new(Notify::new());
+            let ahead = start.map(|start| Ahead::new(start, number, count));
+            let (maker, runtime, called) = (maker.clone(), runtime()?, hurry.clone());
+            let name = match start {
+                None => "before-invoke".to_owned(),
+                Some(_) => format!("data-{number}"),
+            };
+            spawn_low_priority(name, move || {
+                runtime.block_on(serve(maker, &incoming, &called, ahead));
+                // A hook that hangs must not hold up the end.
+                runtime.shutdown_background();
+            })?;
+            threads.push(PrefetchThread { orders, hurry });
+        }
         Ok(Self::Prefetched(Prefetcher {
-            orders,
-            hurry,
+            threads: threads.into(),
+            stride: start.map_or(1, |(_, stride)| stride as usize),
             wait_ns: AtomicU64::new(0),
+            makes_data: start.is_some() && !maker.hooked.has(Hook::BeforeInvoke),
             ageing,
         }))
     }
@@ -152,9 +209,13 @@ impl Requests {
     /// A session's side.
     pub(crate) fn of_session(&self, client: u32, is_warmup: bool) -> NextRequest {
         NextRequest {
-            orders: match self {
+            threads: match self {
                 Self::Fixed(_) => None,
-                Self::Prefetched(prefetcher) => Some(prefetcher.orders.clone()),
+                Self::Prefetched(prefetcher) => Some(prefetcher.threads.clone()),
+            },
+            stride: match self {
+                Self::Fixed(_) => 1,
+                Self::Prefetched(prefetcher) => prefetcher.stride,
             },
             coming: None,
             ready: None,
@@ -175,8 +236,10 @@ impl Requests {
         };
         match &prefetcher.ageing {
             Some(endpoint) if !is_fresh(&**endpoint, &ready.prepared) => {
-                let coming = order(&prefetcher.orders, PrefetchJob::Renew(ready.prepared));
-                let renewed = prefetcher.wait_for(coming, interrupt).await?;
+                let index = ready.prepared.index.unwrap_or_default() as usize;
+                let thread = thread_of(&prefetcher.threads, prefetcher.stride, index);
+                let coming = order(&thread.orders, PrefetchJob::Renew(ready.prepared));
+                let renewed = prefetcher.wait_for(thread, coming, interrupt).await?;
                 Some(Ready {
                     data: ready.data,
                     ..renewed
@@ -187,12 +250,21 @@ impl Requests {
     }
 
     /// Seconds that sessions waited for callbacks, summed.
-    pub(crate) fn wait(&self) -> f64 {
+    pub(crate) fn callback_wait(&self) -> f64 {
+        self.wait(false)
+    }
+
+    /// Seconds that sessions waited for the data, summed.
+    pub(crate) fn data_wait(&self) -> f64 {
+        self.wait(true)
+    }
+
+    fn wait(&self, is_of_data: bool) -> f64 {
         match self {
-            Self::Fixed(_) => 0.0,
-            Self::Prefetched(prefetcher) => {
+            Self::Prefetched(prefetcher) if prefetcher.makes_data == is_of_data => {
                 prefetcher.wait_ns.load(Ordering::Relaxed) as f64 * 1e-9
             }
+            _ => 0.0,
         }
     }
 }
@@ -201,10 +273,11 @@ impl Prefetcher {
     /// What a session that has nothing else to do waits for; `None` if the run is stopped.
     async fn wait_for(
         &self,
+        thread: &PrefetchThread,
         coming: impl Future<Output = std::result::Result<Ready, RecvError>>,
         interrupt: &Interrupt,
     ) -> Option<Ready> {
-        self.hurry.notify_one();
+        thread.hurry.notify_one();
         let start = clock::now();
         let ready = tokio::select! {
             ready = coming => ready.ok(),
@@ -217,7 +290,18 @@ impl Prefetcher {
     }
 }
 
-/// Asks the thread for a request.
+/// The thread that makes the requests of an index.
+fn thread_of(threads: &[PrefetchThread], stride: usize, index: usize) -> &PrefetchThread {
+    &threads[index / stride % threads.len()]
+}
+
+/// How many threads make the data.
+fn data_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(MAX_DATA_THREADS)
+}
+
+/// Asks a thread for a request.
 fn order(orders: &Sender<PrefetchRequest>, job: PrefetchJob) -> oneshot::Receiver<Ready> {
     let (reply, coming) = oneshot::channel();
     // The thread lives as long as this sender.
@@ -239,9 +323,10 @@ fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
 impl NextRequest {
     /// Says which turn comes next, so that its request can be made meanwhile.
     pub(crate) fn want(&mut self, turn: Option<&Turn>) {
-        if let (Some(orders), Some(turn)) = (&self.orders, turn) {
+        if let (Some(threads), Some(turn)) = (&self.threads, turn) {
             self.next.payload = turn.payload;
-            self.coming = Some(order(orders, PrefetchJob::Make(self.next)));
+            let thread = thread_of(threads, self.stride, turn.payload);
+            self.coming = Some(order(&thread.orders, PrefetchJob::Make(self.next)));
             self.next.sequence += 1;
         }
     }
@@ -255,7 +340,8 @@ impl NextRequest {
             self.ready = Some(ready);
             return;
         }
-        self.ready = prefetcher.wait_for(coming, interrupt).await;
+        let thread = thread_of(&prefetcher.threads, prefetcher.stride, self.next.payload);
+        self.ready = prefetcher.wait_for(thread, coming, interrupt).await;
     }
 
     /// Has the request that was waited for made anew if it has grown too old meanwhile: the response
@@ -297,15 +383,24 @@ fn of_payload<T>(items: &[Arc<T>], payload: usize) -> &Arc<T> {
     &items[payload % items.len()]
 }
 
-async fn serve(maker: Arc<RequestBuilder>, orders: &Receiver<PrefetchRequest>, hurry: &Notify) {
+async fn serve(
+    maker: Arc<RequestBuilder>,
+    orders: &Receiver<PrefetchRequest>,
+    hurry: &Notify,
+    mut ahead: Option<Ahead>,
+) {
     let mut under_way = JoinSet::new();
     loop {
         match orders.try_recv() {
             Ok(order) => {
                 let maker = maker.clone();
+                let made = match (&order.job, &mut ahead) {
+                    (PrefetchJob::Make(wanted), Some(ahead)) => ahead.take(wanted.payload as u64),
+                    _ => None,
+                };
                 let mut work = Box::pin(async move {
                     let ready = match order.job {
-                        PrefetchJob::Make(wanted) => maker.make(wanted).await,
+                        PrefetchJob::Make(wanted) => maker.make(wanted, made).await,
                         PrefetchJob::Renew(old) => maker.renew(old),
                     };
                     // The session may have been stopped.
@@ -320,6 +415,15 @@ async fn serve(maker: Arc<RequestBuilder>, orders: &Receiver<PrefetchRequest>, h
                 }
             }
             Err(TryRecvError::Empty) => {
+                if let (Origin::Data(data), Some(ahead)) = (&maker.origin, &mut ahead)
+                    && ahead.has_room()
+                {
+                    ahead.make_next(data);
+                    if !under_way.is_empty() {
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
                 let mut called = pin!(hurry.notified());
                 tokio::select! {
                     () = &mut called => {}
@@ -333,10 +437,6 @@ async fn serve(maker: Arc<RequestBuilder>, orders: &Receiver<PrefetchRequest>, h
 }
 
 impl RequestBuilder {
-    fn spare(&self) -> MutexGuard<'_, Vec<Option<Payload>>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes a request that has grown too old once more.
     fn renew(&self, old: Arc<Prepared>) -> Ready {
         match old.renewed(&*self.endpoint, self.proxy.as_ref()) {
@@ -348,13 +448,54 @@ impl RequestBuilder {
         }
     }
 
-    /// Makes a request of a payload's copy.
-    async fn make(&self, wanted: RequestSpec) -> Ready {
-        let index = wanted.payload % self.payloads.len();
-        let given = &self.payloads[index];
-        let mut ready = Ready::new(self.prepared[index].clone());
-        let spare = self.spare()[index].take();
-        let payload = spare.unwrap_or_else(|| (**given).clone());
+    /// Makes a request. `made`: what is ready of it, if it is one of the data.
+    async fn make(&self, wanted: RequestSpec, made: Option<Result<Made>>) -> Ready {
+        match &self.origin {
+            Origin::Payloads(list) => {
+                let index = wanted.payload % list.payloads.len();
+                let given = &list.payloads[index];
+                let spare = list.spare()[index].take();
+                let payload = spare.unwrap_or_else(|| (**given).clone());
+                let ready = Ready::new(list.prepared[index].clone());
+                let (ready, left) = self.call(wanted, payload, given, ready).await;
+                if let Some(payload) = left {
+                    list.spare()[index] = Some(payload);
+                }
+                ready
+            }
+            Origin::Data(data) => {
+                let index = wanted.payload as u64;
+                match made.unwrap_or_else(|| data.make(index)) {
+                    Ok(Made {
+                        given: Some(given),
+                        prepared,
+                    }) => {
+                        let ready = Ready::new(prepared);
+                        self.call(wanted, given.clone(), &given, ready).await.0
+                    }
+                    Ok(made) if is_fresh(&*self.endpoint, &made.prepared) => {
+                        Ready::new(made.prepared)
+                    }
+                    Ok(made) => self.renew(made.prepared),
+                    Err(reason) => {
+                        let what = "the data has no request that can be sent";
+                        let failure = unprepared(FailureKind::Other, what, reason);
+                        Ready::new(Arc::new(Prepared::nothing(index))).refused(failure)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets callbacks see a copy of a payload that is `given`. Returns the copy, too, if they left it as it
+    /// was.
+    async fn call(
+        &self,
+        wanted: RequestSpec,
+        payload: Payload,
+        given: &Payload,
+        mut ready: Ready,
+    ) -> (Ready, Option<Payload>) {
         let RequestSpec {
             client,
             sequence,
@@ -364,24 +505,23 @@ impl RequestBuilder {
         let mut request = InvokeRequest::new(payload, client, sequence, is_warmup);
         let called = self.hooked.before_invoke(&mut request, &mut ready.data);
         if let Err(failure) = called.await {
-            return ready.refused(failure);
+            return (ready.refused(failure), None);
         }
         let InvokeRequest {
             payload, headers, ..
         } = request;
-        let is_unchanged = payload == **given && headers.is_empty();
+        let is_unchanged = payload == *given && headers.is_empty();
         if is_unchanged && is_fresh(&*self.endpoint, &ready.prepared) {
-            self.spare()[index] = Some(payload);
-            return ready;
+            return (ready, Some(payload));
         }
         match Prepared::with_headers(&*self.endpoint, self.proxy.as_ref(), &payload, headers) {
             Ok(prepared) => {
-                let prepared = prepared.with_index(index, self.payloads.len());
+                let prepared = prepared.in_place_of(&ready.prepared, is_unchanged);
                 if let Some(guard) = &self.guard {
                     prepared.expected(guard);
                 }
                 ready.prepared = Arc::new(prepared);
-                ready
+                (ready, None)
             }
             Err(reason) => {
                 let (kind, what) = match is_unchanged {
@@ -391,7 +531,7 @@ impl RequestBuilder {
                         "the payload cannot be sent after callbacks changed it",
                     ),
                 };
-                ready.refused(unprepared(kind, what, reason))
+                (ready.refused(unprepared(kind, what, reason)), None)
             }
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) index: Option<u32>,
     /// The output tokens that it allows.
     pub(crate) output_limit: Option<u64>,
+    /// What the data says of it.
+    pub(crate) asked: Asked,
     /// When this was made.
     pub(crate) made: Stamp,
     /// The request's bytes, if the endpoint is an HTTP API.
@@ -35,7 +37,24 @@ pub(crate) struct Prepared {
     expected: OnceLock<Arc<ExpectedTokens>>,
 }
 
+/// Tokens that the data says a request has, or is to give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) prompt_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+}
+
 impl Prepared {
+    /// # Errors
+    /// If the endpoint refuses the payload or panics at it.
+    pub(crate) fn of_payload(
+        endpoint: &dyn Endpoint,
+        proxy: Option<&Proxy>,
+        payload: Payload,
+    ) -> Result<Self> {
+        Self::catch(|| Self::make(endpoint, proxy, payload, Vec::new()))
+    }
+
     /// # Errors
     /// If the endpoint refuses the payload or panics at it.
     pub(crate) fn new(
@@ -54,8 +73,11 @@ impl Prepared {
         payload: &Payload,
         headers: Vec<(String, SecretString)>,
     ) -> Result<Self> {
-        let made = foreign::catch_panic(|| Self::make(endpoint, proxy, payload, headers));
-        made.unwrap_or_else(|Panic(reason)| {
+        Self::catch(|| Self::make(endpoint, proxy, payload.clone(), headers))
+    }
+
+    fn catch(make: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        foreign::catch_panic(make).unwrap_or_else(|Panic(reason)| {
             Err(Error::refused(
                 "payload",
                 format!("the endpoint panicked: {reason}"),
@@ -66,10 +88,9 @@ impl Prepared {
     fn make(
         endpoint: &dyn Endpoint,
         proxy: Option<&Proxy>,
-        payload: &Payload,
+        mut payload: Payload,
         headers: Vec<(String, SecretString)>,
     ) -> Result<Self> {
-        let mut payload = payload.clone();
         let refuse = |reason: EndpointError| Error::refused("payload", reason.0);
         endpoint.prepare_payload(&mut payload).map_err(refuse)?;
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
@@ -80,10 +101,43 @@ impl Prepared {
             payload: Arc::new(payload),
             prompt,
             index: None,
+            asked: Asked::default(),
             request,
             headers,
             expected: OnceLock::new(),
         })
+    }
+
+    /// One that is recorded in the place of a request that could not be made.
+    pub(crate) fn nothing(index: u64) -> Self {
+        Self {
+            payload: Arc::default(),
+            prompt: None,
+            index: Some(index as u32),
+            output_limit: None,
+            asked: Asked::default(),
+            made: clock::now(),
+            request: Vec::new(),
+            headers: Vec::new(),
+            expected: OnceLock::new(),
+        }
+    }
+
+    /// The same, in the place of another one. A changed prompt no longer has the tokens that the data tells.
+    pub(crate) fn in_place_of(mut self, other: &Self, is_unchanged: bool) -> Self {
+        self.index = other.index;
+        self.asked = Asked {
+            prompt_tokens: other.asked.prompt_tokens.filter(|_| is_unchanged),
+            ..other.asked
+        };
+        self
+    }
+
+    /// The same, as a request of the data.
+    pub(crate) fn of_data(mut self, index: u64, asked: Asked) -> Self {
+        self.index = Some(index as u32);
+        self.asked = asked;
+        self
     }
 
     /// The same, as one of several payloads.
@@ -116,6 +170,7 @@ impl Prepared {
             prompt: self.prompt.clone(),
             index: self.index,
             output_limit: self.output_limit,
+            asked: self.asked,
             request,
             headers: self.headers.clone(),
             expected: self.expected.clone(),

@@ -41,6 +41,8 @@ const WAIT_SHARE: f64 = 0.01;
 const P99_OF_WAITS: f64 = 4.6;
 /// The median lateness of sending, in seconds, that lowers no load noticeably.
 const TOLERATED_LATENESS: f64 = 1e-3;
+/// What the stamps of a run are called in which nothing was read.
+const NO_STAMPS: &str = "none";
 /// Stamps after the read do not see everything that delays them: a share of requests that is known
 /// to be uncertain counts as this many times as large.
 const UNSEEN: f64 = 2.0;
@@ -67,6 +69,10 @@ pub(crate) struct ResponseQuality {
     pub(crate) exchange: Option<[Stamp; 2]>,
     /// Seconds that were lost to a kept connection of no use.
     pub(crate) stale_connection_wait: Option<f64>,
+    /// Seconds that the client waited for the end of a complete response that the server left open.
+    pub(crate) left_open_wait: Option<f64>,
+    /// Whether the endpoint carried out the request itself, so that nobody saw the response end.
+    pub(crate) is_invoked: bool,
     /// What this machine lacked, if the request failed for that.
     pub(crate) lacking: Option<LocalResource>,
 }
@@ -159,6 +165,7 @@ pub(crate) struct QualityMeter {
     on_new_connection: u64,
     stale_connections: u64,
     stale_connection_wait: f64,
+    left_open_wait: f64,
     /// Requests that failed for want of a resource of this machine.
     lacking: BTreeMap<LocalResource, u64>,
 }
@@ -170,6 +177,7 @@ pub(crate) struct RunConditions {
     pub(crate) backlog_bytes: u64,
     pub(crate) recorder_wait: f64,
     pub(crate) callback_wait: f64,
+    pub(crate) data_wait: f64,
     pub(crate) host: Option<HostShares>,
     /// Whether kernel stamps were there to be chosen, and were not.
     pub(crate) could_stamp: bool,
@@ -205,6 +213,7 @@ impl QualityMeter {
             on_new_connection: 0,
             stale_connections: 0,
             stale_connection_wait: 0.0,
+            left_open_wait: 0.0,
             lacking: BTreeMap::new(),
         }
     }
@@ -237,6 +246,7 @@ impl QualityMeter {
             self.stale_connections += 1;
             self.stale_connection_wait += wait;
         }
+        self.left_open_wait += response.left_open_wait.unwrap_or(0.0);
         if let Some(resource) = response.lacking {
             *self.lacking.entry(resource).or_default() += 1;
         }
@@ -262,7 +272,9 @@ impl QualityMeter {
                 true if kernel_stamped_rate > 1.0 - DEGRADED_SHARE => StampSource::Kernel,
                 _ => StampSource::User,
             },
-            stamped_by: conditions.own_clock,
+            stamped_by: conditions
+                .own_clock
+                .or((self.reads == 0).then_some(NO_STAMPS)),
             kernel_stamped_rate,
             receive_delay: spread(&self.delays),
             send_lateness: spread(&self.lateness),
@@ -273,6 +285,7 @@ impl QualityMeter {
             recorder_backlog_bytes: conditions.backlog_bytes,
             recorder_wait: conditions.recorder_wait,
             callback_wait: conditions.callback_wait,
+            data_wait: conditions.data_wait,
             connections: conditions.connections,
             requests_on_new_connection: self.on_new_connection,
             stale_connections: self.stale_connections,
@@ -287,7 +300,7 @@ impl QualityMeter {
         // Without a successful request no figure is shown that could be wrong.
         if self.requests > 0 {
             quality.find_reasons(conditions, doubtful);
-            quality.blame_lost_attempts(self.stale_connection_wait, conditions);
+            quality.blame_connections(self.stale_connection_wait, self.left_open_wait, conditions);
         }
         quality.blame_lacks(&self.lacking);
         if let Some(load) = conditions.load.as_ref().filter(|_| self.requests > 0) {
@@ -392,6 +405,11 @@ impl MeasurementQuality {
                 "callbacks' before_invoke",
                 "make that hook faster or use more clients",
             ),
+            (
+                self.data_wait,
+                "the data to be made",
+                "use more cores, shorter prompts or a faster tokenizer",
+            ),
         ];
         for (waited, whom, remedy) in waits {
             let waited = waited / conditions.client_seconds.max(1e-9);
@@ -437,7 +455,7 @@ impl MeasurementQuality {
     /// Blames the meter's own machine for requests that it could not send.
     fn blame_lacks(&mut self, lacking: &BTreeMap<LocalResource, u64>) {
         for (resource, count) in lacking {
-            let (name, remedy) = (resource.name(), resource.remedy().replace('`', ""));
+            let (name, remedy) = (resource.name(), resource.remedy());
             let requests = match count {
                 1 => "1 request".to_owned(),
                 count => format!("{count} requests"),
@@ -449,17 +467,29 @@ impl MeasurementQuality {
         }
     }
 
-    /// Blames lost attempts for a load that was lower than asked for.
-    fn blame_lost_attempts(&mut self, stale_wait: f64, conditions: &RunConditions) {
-        let waited = stale_wait / conditions.client_seconds.max(1e-9);
-        if waited > DEGRADED_SHARE {
-            let share = waited * 100.0;
-            self.verdict = self.verdict.max(Verdict::Degraded);
-            self.reasons.push(format!(
-                "clients lost {share:.1} % of the time to kept connections that the server had given \
-                 up, so the load was lower than asked for; latencies are not affected; raise the \
-                 server's keep-alive timeout, or open a new connection for each request"
-            ));
+    /// Blames what connections took of the clients' time for a load that was lower than asked for.
+    fn blame_connections(&mut self, stale: f64, left_open: f64, conditions: &RunConditions) {
+        for (waited, whom, remedy) in [
+            (
+                stale,
+                "kept connections that the server had given up",
+                "raise the server's keep-alive timeout, or open a new connection for each request",
+            ),
+            (
+                left_open,
+                "complete responses that the server left open",
+                "have the server, or the proxy before it, send the end of its responses",
+            ),
+        ] {
+            let waited = waited / conditions.client_seconds.max(1e-9);
+            if waited > DEGRADED_SHARE {
+                let share = waited * 100.0;
+                self.verdict = self.verdict.max(Verdict::Degraded);
+                self.reasons.push(format!(
+                    "clients lost {share:.1} % of the time to {whom}, so the load was lower than asked \
+                     for; latencies are not affected; {remedy}"
+                ));
+            }
         }
     }
 }

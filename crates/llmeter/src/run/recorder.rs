@@ -148,6 +148,7 @@ impl Recorder {
             tokenizer: config.tokenizer.clone(),
             watch: config.watch.clone(),
             keeps_responses: !config.low_memory,
+            forgets_prompts: config.data.is_some(),
             ignores_write_errors: config.ignore_write_errors,
             failures: FailureWatch::new(config),
             writer,
@@ -203,6 +204,12 @@ fn decode(
                             if let Some(kind) = throttle {
                                 shared.rate_limits.note_throttle(kind);
                             }
+                            if recorded
+                                .as_ref()
+                                .is_some_and(|done| done.response.error.is_none())
+                            {
+                                shared.note_success();
+                            }
                             batch.extend(recorded);
                         }
                         Err(_) => lost += 1,
@@ -234,6 +241,9 @@ struct Collector {
     tokenizer: Arc<dyn Tokenizer>,
     watch: Option<Arc<dyn ResponseWatch>>,
     keeps_responses: bool,
+    /// Whether what is written is not kept in memory as well: of data every request has a prompt of its own,
+    /// and its index tells which.
+    forgets_prompts: bool,
     ignores_write_errors: bool,
     failures: FailureWatch,
     writer: Option<ResponsesWriter>,
@@ -292,10 +302,13 @@ impl Collector {
         recorded.quality.times = [response.time_to_first_token, response.time_to_last_token];
         let exchange = recorded.quality.exchange;
         let tokenizer = &*self.tokenizer;
+        let is_invoked = recorded.quality.is_invoked;
         // What is read late on purpose says nothing of the meter.
         if response.detail.read_rate == 0 {
             collected.quality.record(&recorded.quality, opened);
-            collected.checks.record(&response, exchange, tokenizer);
+            collected
+                .checks
+                .record(&response, exchange, is_invoked, tokenizer);
         }
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
@@ -321,6 +334,10 @@ impl Collector {
             self.stop_writing(reason);
         }
         if self.keeps_responses {
+            let mut response = response;
+            if self.forgets_prompts && self.writer.is_some() {
+                (response.input_payload, response.input_prompt) = (None, None);
+            }
             self.collected.responses.push(response);
         } else if let Some(failure) = response.error.as_ref().filter(|_| !is_cancelled) {
             self.collected.failures.record(failure);

@@ -17,6 +17,9 @@ use crate::saved::json as saved_json;
 use crate::storage::Location;
 use llmeter_wire::Proxies;
 
+/// Where `llmeter.json` has the first request of the data.
+pub(super) const DATA_START: &str = "data_start";
+
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
 ///
 /// # Errors
@@ -58,6 +61,8 @@ pub struct Unsaved {
     pub callbacks: Vec<String>,
     /// Whether the load is a schedule.
     pub schedule: bool,
+    /// Whether the data is a source of the user's own.
+    pub data: bool,
 }
 
 impl Unsaved {
@@ -72,13 +77,17 @@ impl Unsaved {
         }
         Ok(Self {
             callbacks,
-            schedule: matches!(config.load, Load::Schedule(_)),
+            schedule: matches!(&config.load, Load::Schedule(schedule) if !schedule.is_of_data()),
+            data: config
+                .data
+                .as_ref()
+                .is_some_and(|data| data.settings().is_none()),
         })
     }
 
     /// Whether everything has a saved form.
     pub fn is_empty(&self) -> bool {
-        self.callbacks.is_empty() && !self.schedule
+        self.callbacks.is_empty() && !self.schedule && !self.data
     }
 }
 
@@ -87,7 +96,8 @@ impl fmt::Display for Unsaved {
         let callbacks = self.callbacks.iter();
         let callbacks = callbacks.map(|name| format!("callback {name}"));
         let schedule = self.schedule.then(|| "the schedule".to_owned());
-        let all: Vec<_> = callbacks.chain(schedule).collect();
+        let data = self.data.then(|| "the data".to_owned());
+        let all: Vec<_> = callbacks.chain(schedule).chain(data).collect();
         formatter.write_str(&all.join(", "))
     }
 }
@@ -113,6 +123,9 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
         "machine": host::machine(),
     });
     own.extend(more.as_object().cloned().unwrap_or_default());
+    if config.data_start > 0 {
+        own.insert(DATA_START.to_owned(), config.data_start.into());
+    }
     let unsaved = Unsaved::of(config)?;
     if !unsaved.is_empty() {
         own.insert("unsaved".to_owned(), json!(unsaved));
@@ -178,7 +191,7 @@ pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<S
     }
     let payloads = config.payloads.iter().map(|payload| &**payload);
     let sent = folder.join(PAYLOAD_FILE).read_if_there()?;
-    if sent.is_some_and(|sent| sent != payload_lines(payloads)) {
+    if config.data.is_none() && sent.is_some_and(|sent| sent != payload_lines(payloads)) {
         found.push("the payloads are others".to_owned());
     }
     Ok(found)

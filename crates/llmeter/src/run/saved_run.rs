@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::callback;
+use crate::data;
 use crate::endpoint::{self, SavedObject, Trust};
 use crate::payload::{Payload, PayloadSource, load_payloads_with_sources, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE};
+use crate::run::saved::DATA_START;
 use crate::run::{RunConfig, RunSettings, Unsaved};
 use crate::saved::json;
 use crate::storage::Location;
@@ -39,12 +41,30 @@ pub struct SavedRun {
     needs_payloads: bool,
     /// Settings that the folder has and that are not taken from it.
     left_out: Vec<Setting>,
+    /// The file that the run's data came from: it is not in the folder, and is not read unless it is named
+    /// anew.
+    data_elsewhere: Option<String>,
     trust: Trust,
 }
 
 /// What weakens the way to the server, or leads it elsewhere. It is said anew for each run, since a
 /// folder may be somebody else's.
 const NEVER_TAKEN: [Setting; 3] = [Setting::Insecure, Setting::CaFile, Setting::Proxy];
+
+/// What only data has in a folder.
+const OF_DATA: [Setting; 11] = [
+    Setting::Replay,
+    Setting::Speed,
+    Setting::Window,
+    Setting::Data,
+    Setting::DataColumns,
+    Setting::DataFilter,
+    Setting::DataSample,
+    Setting::ForceOutputLength,
+    Setting::System,
+    Setting::MaxTokens,
+    Setting::Extra,
+];
 
 impl SavedRun {
     /// Reads `run_config.json` and, where it is there, `llmeter.json` of a run folder. Nothing is sent by
@@ -115,6 +135,8 @@ impl SavedRun {
         NEVER_TAKEN
             .into_iter()
             .for_each(|setting| settings.clear(setting));
+        let file = settings.data.take_if(|source| data::is_file(source));
+        let data_elsewhere = file.or_else(|| settings.replay.take());
         let unsaved = own.get("unsaved").map(Unsaved::deserialize).transpose();
         let unsaved = unsaved.map_err(|reason| not_a_run(format!("unsaved: {reason}")))?;
         Ok(Self {
@@ -128,6 +150,7 @@ impl SavedRun {
             has_payloads,
             needs_payloads: true,
             left_out,
+            data_elsewhere,
             trust: Trust::nobody(),
         })
     }
@@ -179,7 +202,9 @@ impl SavedRun {
         self.endpoint.check_additions()?;
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
-        let payloads = match self.needs_payloads {
+        let needs_payloads =
+            self.needs_payloads && self.settings.data.is_none() && self.settings.replay.is_none();
+        let payloads = match needs_payloads {
             true => self.payloads()?,
             false => Vec::new(),
         };
@@ -195,15 +220,37 @@ impl SavedRun {
         if let Some(grace) = grace.and_then(|time| Duration::try_from_secs_f64(time).ok()) {
             config.grace = grace;
         }
+        let start = self.own.get(DATA_START).and_then(Value::as_u64);
+        config.data_start = start.unwrap_or_default();
         config.output = self.folder.parent();
         config.trust = self.trust;
         self.settings.apply(&mut config)?;
         Ok(config)
     }
 
+    /// Leaves what the folder says of data: other payloads are sent.
+    #[must_use]
+    pub fn without_data(mut self) -> Self {
+        for setting in OF_DATA {
+            self.settings.clear(setting);
+        }
+        self.unsaved.data = false;
+        self
+    }
+
     /// The folder's own payloads; where it has none, those of the path that was saved, if that is in the
     /// folder.
     fn payloads(&self) -> Result<Vec<(Payload, PayloadSource)>> {
+        if let Some(file) = &self.data_elsewhere {
+            let reason = format!(
+                "the saved run read its data from {file}, which is not in its folder and is not sent"
+            );
+            return Err(Error::Invalid {
+                setting: Setting::Data,
+                problem: SettingProblem::Refused { reason },
+                hint: Some("give `data` or `replay` to send it".to_owned()),
+            });
+        }
         let own = self.folder.join(PAYLOAD_FILE);
         let path = match self.config.get("payload").and_then(Value::as_str) {
             Some(path) if !self.has_payloads => Location::from(path),

@@ -1,7 +1,7 @@
 //! What all sessions of a run share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -69,6 +69,7 @@ pub(crate) struct Shared {
     started: AtomicI64,
     ended: AtomicI64,
     connections: AtomicU64,
+    has_succeeded: AtomicBool,
 }
 
 impl Shared {
@@ -110,6 +111,7 @@ impl Shared {
             started: AtomicI64::new(i64::MAX),
             ended: AtomicI64::new(i64::MIN),
             connections: AtomicU64::new(0),
+            has_succeeded: AtomicBool::new(false),
         }
     }
 
@@ -132,6 +134,18 @@ impl Shared {
     /// A connection was opened.
     pub(super) fn note_connection(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request has succeeded.
+    pub(super) fn note_success(&self) {
+        if !self.has_succeeded() {
+            self.has_succeeded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any request has succeeded, as far as is known.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.has_succeeded.load(Ordering::Relaxed)
     }
 
     /// When the run proper began, warm-up excluded; `None` before that.

@@ -37,7 +37,14 @@ impl SingleRequest {
     /// # Errors
     /// When there is no payload, or the endpoint refuses it.
     pub(crate) fn new(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Self> {
-        let payload = config.payloads.first();
+        let of_data = config
+            .data
+            .as_ref()
+            .map(|data| data.request(config.data_start));
+        let of_data = of_data
+            .transpose()?
+            .map(|request| Arc::new(request.payload));
+        let payload = of_data.as_ref().or(config.payloads.first());
         let payload = payload.ok_or_else(|| Error::missing(Setting::Payload))?;
         let prepared = Prepared::new(&*config.endpoint, proxy, payload)
             .map_err(|reason| config.of_payload(0, reason))?;

@@ -186,7 +186,10 @@ fn open_folder(config: &RunConfig) -> Result<(String, Option<RunFolder>)> {
 }
 
 fn write_first_files(folder: &RunFolder, config: &RunConfig, name: &str) -> Result<()> {
-    folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
+    // Data is named in `llmeter.json`: it may be far more than the run ever sends.
+    if config.data.is_none() {
+        folder.write_payloads(config.payloads.iter().map(|payload| &**payload))?;
+    }
     folder.write_config(&saved::run_config(config, folder.location(), name)?)?;
     folder.write_own_config(&saved::own_config(config)?)?;
     folder.reserve();

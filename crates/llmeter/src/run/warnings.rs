@@ -40,6 +40,9 @@ pub(super) fn of_run(
     {
         warnings.push("the server's certificate was not checked".to_owned());
     }
+    if let Some(data) = &config.data {
+        warnings.extend(data.notes());
+    }
     if let Ok(Some(proxy)) = config.proxy() {
         let shown = proxy.shown();
         warnings.push(format!(

@@ -2,6 +2,7 @@
 
 mod certainty;
 mod timeline;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +22,12 @@ use super::slo::SloTally;
 use super::steady::SteadyState;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
-use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
+use crate::endpoint::{Delivery, ResponseDetail};
 
 use certainty::push_gaps;
 use timeline::Timeline;
 pub(super) use timeline::{Amount, Window};
+use tokens::SourceCounts;
 
 /// The statistic of a time that says how many values it has.
 const COUNT: &str = "count";
@@ -66,6 +68,7 @@ enum MetricAccumulator {
     Gaps(ItlCounts, Groups, Batches<2>),
     SketchedGaps(Series<f32>, Batches<2>),
     RateInterval(Amount, Window, f64),
+    ShareInterval(fn(&Totals) -> (u64, u64)),
     Steady(fn(&SteadyState, &Totals) -> Option<Value>),
     Total(fn(&Totals) -> Option<Value>),
     TotalPerName(fn(&Totals) -> Vec<(String, Value)>),
@@ -85,6 +88,9 @@ pub(crate) struct Totals {
     pub(super) failed_by_kind: BTreeMap<String, u64>,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
+    /// Successful responses of which these are known.
+    known_inputs: u64,
+    known_outputs: u64,
     pub(super) cached_input_tokens: u64,
     pub(super) reasoning_output_tokens: u64,
     pub(super) retries: u64,
@@ -92,9 +98,13 @@ pub(crate) struct Totals {
     /// Where the token counts come from.
     pub(super) input_sources: SourceCounts,
     pub(super) output_sources: SourceCounts,
+    /// Tokens of successful responses beyond what the data says.
+    pub(super) input_beyond: BeyondAsked,
+    pub(super) output_beyond: BeyondAsked,
     /// Vectors in successful responses.
     pub(super) vectors: u64,
     pub(super) stale_connection_wait: f64,
+    pub(super) left_open_wait: f64,
     pub(super) failure_pause: f64,
     /// Complete responses whose connection did not end as its protocol has it, by how it did.
     pub(super) transport_ends: BTreeMap<String, u64>,
@@ -104,6 +114,7 @@ pub(crate) struct Totals {
     pub(super) empty: u64,
     pub(super) non_streaming: u64,
     pub(super) buffered: u64,
+    pub(super) several_choices: u64,
     /// Requests that meet SLOs.
     pub(super) slos: SloTally,
     /// Content frames of successful streaming responses, and the tokens in them.
@@ -117,29 +128,29 @@ pub(crate) struct Totals {
     total_requests: Option<u64>,
 }
 
-/// How many responses have their token count from which source.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SourceCounts(BTreeMap<String, u64>);
+/// How far counts are from what was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BeyondAsked {
+    responses: u64,
+    exact: u64,
+    difference: i128,
+}
 
-impl SourceCounts {
-    fn record(&mut self, source: Option<&TokenSource>) {
-        let Some(source) = source.map(TokenSource::as_str) else {
-            return;
-        };
-        match self.0.get_mut(source) {
-            Some(count) => *count += 1,
-            None => drop(self.0.insert(source.to_owned(), 1)),
+impl BeyondAsked {
+    fn record(&mut self, count: Option<u64>, asked: Option<u64>) {
+        if let (Some(count), Some(asked)) = (count, asked) {
+            self.responses += 1;
+            self.exact += u64::from(count == asked);
+            self.difference += i128::from(count) - i128::from(asked);
         }
     }
 
-    /// The share of each source.
-    pub(super) fn shares(&self) -> Vec<(String, Value)> {
-        let all: u64 = self.0.values().sum();
-        let share = |count: u64| ratio(i128::from(count), all).into();
-        self.0
-            .iter()
-            .map(|(name, &count)| (name.clone(), share(count)))
-            .collect()
+    pub(super) fn average(&self) -> Option<Value> {
+        (self.responses > 0).then(|| ratio(self.difference, self.responses).into())
+    }
+
+    pub(super) fn exact_rate(&self) -> Option<Value> {
+        (self.responses > 0).then(|| ratio(i128::from(self.exact), self.responses).into())
     }
 }
 
@@ -162,6 +173,7 @@ impl Totals {
         self.output_sources
             .record(detail.num_tokens_output_source.as_ref());
         self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
+        self.left_open_wait += detail.left_open_wait.unwrap_or(0.0);
         self.failure_pause += detail.failure_pause.unwrap_or(0.0);
         if let Some(end) = &detail.transport_end {
             *self.transport_ends.entry(end.clone()).or_default() += 1;
@@ -185,7 +197,17 @@ impl Totals {
             return;
         }
         self.slow += u64::from(detail.read_rate > 0);
+        let is_reported = detail.num_tokens_input_source == Some(TokenSource::Reported);
+        let reported = response.num_tokens_input.filter(|_| is_reported);
+        self.input_beyond
+            .record(reported, detail.asked_input_tokens);
+        let output = response.num_tokens_output;
+        self.output_beyond
+            .record(output, detail.asked_output_tokens);
         add(&mut self.vectors, response.vectors());
+        self.known_inputs += u64::from(response.num_tokens_input.is_some());
+        self.known_outputs += u64::from(response.num_tokens_output.is_some());
+        self.several_choices += u64::from(response.has_several_choices());
         match detail.delivery {
             Some(Delivery::Empty) => self.empty += 1,
             Some(Delivery::NonStreaming) => self.non_streaming += 1,
@@ -279,6 +301,7 @@ impl Accumulator {
                 Source::RateInterval(amount, window, seconds) => {
                     MetricAccumulator::RateInterval(amount, window, seconds)
                 }
+                Source::ShareInterval(take) => MetricAccumulator::ShareInterval(take),
                 Source::Steady(take) => MetricAccumulator::Steady(take),
                 Source::Totals(take) => MetricAccumulator::Total(take),
                 Source::TotalsPerName(take) => MetricAccumulator::TotalPerName(take),
@@ -342,6 +365,7 @@ impl Accumulator {
                     push_gaps(batches, gaps, times);
                 }
                 MetricAccumulator::RateInterval(..)
+                | MetricAccumulator::ShareInterval(_)
                 | MetricAccumulator::Steady(_)
                 | MetricAccumulator::Total(_)
                 | MetricAccumulator::TotalPerName(_) => {}
@@ -427,6 +451,11 @@ impl Accumulator {
                 {
                     continue;
                 }
+                MetricAccumulator::RateInterval(Amount::OutputTokens, ..)
+                    if !self.totals.knows_outputs() =>
+                {
+                    continue;
+                }
                 MetricAccumulator::RateInterval(amount, over, seconds) => {
                     let interval = match over {
                         Window::Run => window
@@ -438,6 +467,14 @@ impl Accumulator {
                     };
                     if let Some(interval) = interval {
                         interval.scaled(*seconds).write(&mut stats, metric.key);
+                    }
+                    continue;
+                }
+                MetricAccumulator::ShareInterval(take) => {
+                    let (part, all) = take(&self.totals);
+                    let interval = Interval::of_share(part, all, Interval::LEVEL);
+                    if let Some(interval) = interval.filter(|_| !is_snapshot) {
+                        interval.write(&mut stats, metric.key);
                     }
                     continue;
                 }

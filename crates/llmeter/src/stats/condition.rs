@@ -12,6 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::percentile::Support;
 pub use figure::Figure;
 pub use target::PrecisionTarget;
 pub use unit::Unit;
@@ -158,12 +159,29 @@ impl Condition {
     /// What to say of statistics that fulfil it, or that do not have its figure; `None` if they do not
     /// fulfil it. It is for conditions that must not hold.
     pub fn finding(&self, stats: &Map<String, Value>) -> Option<String> {
-        match self.figure.value_in(stats) {
+        self.finding_of(self.figure.value_in(stats), self.figure.support_in(stats))
+    }
+
+    /// [`finding`](Self::finding) of a value that its sample carries so far.
+    pub(crate) fn finding_of(&self, value: Option<f64>, support: Support) -> Option<String> {
+        match value {
             None => Some(format!("{self}: the run has no such figure")),
             Some(value) if self.holds(value) => {
-                Some(format!("{self}: it is {}", self.shown(value)))
+                Some(format!("{self}: it is {}", self.shown_with(value, support)))
             }
             Some(_) => None,
+        }
+    }
+
+    /// A value in words, in the condition's unit, and how little its sample carries it, if so.
+    pub(crate) fn shown_with(&self, value: f64, support: Support) -> String {
+        let shown = self.shown(value);
+        match (support, self.figure.statistic()) {
+            (Support::None, Some(statistic)) => {
+                format!("{shown} by too few values for a {statistic}: none lies beyond it")
+            }
+            (Support::Weak, Some(_)) => format!("{shown}, with fewer than 5 values beyond it"),
+            _ => shown,
         }
     }
 

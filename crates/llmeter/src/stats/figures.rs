@@ -152,6 +152,18 @@ impl MetricValue for Option<Interval> {
     }
 }
 
+/// A statistic of a metric. Folders of the Python package do not say how many values there are: those of
+/// all successful requests at most.
+fn statistic(stats: &Flat, key: &str, name: &str) -> Option<f64> {
+    if let Some(known) = stats.get(&format!("{key}-{name}")) {
+        return known.as_f64();
+    }
+    let is_counted = name == "count" && stats.contains_key(&format!("{key}-average"));
+    let metric = Metric::named(key).filter(|metric| is_counted && metric.is_of_responses());
+    let of_run = |key: &str| stats.get(key).and_then(Value::as_f64);
+    Some(of_run(metric.map(|_| "total_requests")?)? - of_run("failed_requests").unwrap_or(0.0))
+}
+
 /// Figures that are several statistics of the same values.
 macro_rules! statistics {
     ($(
@@ -182,7 +194,7 @@ macro_rules! statistics {
             const KIND: MetricKind = MetricKind::Statistics(&[$($key,)+ $($($also_key),+)?]);
 
             fn read(stats: &Flat, key: &str) -> Self {
-                let read = |name: &str| stats.get(&format!("{key}-{name}"))?.as_f64();
+                let read = |name: &str| statistic(stats, key, name);
                 Self { $($field: read($key),)+ $($also: <$also_type>::read(stats, key))? }
             }
         }

@@ -70,6 +70,8 @@ pub(crate) enum Source {
     TotalsPerName(fn(&Totals) -> Vec<(String, Value)>),
     /// The interval of a rate: of which amount, over what, for how many seconds.
     RateInterval(Amount, Window, f64),
+    /// The interval of a share of all requests: how many of how many.
+    ShareInterval(fn(&Totals) -> (u64, u64)),
     /// What of the steady state.
     Steady(fn(&SteadyState, &Totals) -> Option<Value>),
     /// A field of the run's summary.
@@ -101,7 +103,9 @@ impl Metric {
     pub fn source(&self) -> &'static str {
         match self.source {
             Source::Seconds(_) | Source::Count(_) | Source::Gaps => "successful responses",
-            Source::Totals(_) | Source::TotalsPerName(_) => "all responses",
+            Source::Totals(_) | Source::TotalsPerName(_) | Source::ShareInterval(_) => {
+                "all responses"
+            }
             Source::RateInterval(..) | Source::Steady(_) => "responses",
             Source::Summary => "the run",
             Source::Other(source) => source,
@@ -114,6 +118,7 @@ impl Metric {
             Source::Seconds(_) => Some("by request"),
             Source::Gaps => Some("by response"),
             Source::RateInterval(..) => Some("by time"),
+            Source::ShareInterval(_) => Some("by count"),
             _ => None,
         }
     }
@@ -131,6 +136,18 @@ impl Metric {
     /// Whether it is a value of each successful response.
     pub(crate) fn is_of_responses(&self) -> bool {
         matches!(self.source, Source::Seconds(_) | Source::Count(_))
+    }
+
+    /// Whether it says what came of a run: what is computed from responses, and what those cost.
+    pub(crate) fn is_of_outcome(&self) -> bool {
+        let is_of_meter =
+            self.key.starts_with("measurement") || self.key.starts_with("rate_limit_");
+        !is_of_meter && (self.is_computed() || self.unit == "currency" || self.unit == "requests")
+    }
+
+    /// Whether it is a value of each request that the meter itself takes.
+    pub(crate) fn is_of_requests(&self) -> bool {
+        self.short == "measurement_send_lateness"
     }
 
     /// Whether it is about all gaps of the successful responses.

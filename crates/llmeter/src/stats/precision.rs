@@ -9,8 +9,8 @@ const FIRST_LOOK: usize = 100;
 const GROWTH: f64 = 1.2;
 /// The level of the interval that a look judges by, and how many looks in a row must find it tight.
 /// Whoever stops at the first tight interval of 95 % prefers those that are tight by luck.
-const LOOK_LEVEL: f64 = 0.97;
-const LOOKS_IN_A_ROW: u32 = 2;
+const SNAPSHOT_LEVEL: f64 = 0.97;
+const SNAPSHOTS_IN_A_ROW: u32 = 2;
 
 /// The statistic of a metric that is watched.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,8 +68,8 @@ impl PrecisionWatch {
         let mut look = FIRST_LOOK;
         let mut looks = 0;
         loop {
-            looks += u32::from(Interval::is_carried(look, percentile, LOOK_LEVEL));
-            if looks == LOOKS_IN_A_ROW {
+            looks += u32::from(Interval::is_carried(look, percentile, SNAPSHOT_LEVEL));
+            if looks == SNAPSHOTS_IN_A_ROW {
                 return look;
             }
             look = next_look(look);
@@ -95,7 +95,7 @@ impl PrecisionWatch {
 
     /// Whether the figure is known.
     pub fn is_reached(&self) -> bool {
-        self.tight_looks >= LOOKS_IN_A_ROW
+        self.tight_looks >= SNAPSHOTS_IN_A_ROW
     }
 
     fn is_tight(&self) -> bool {
@@ -120,9 +120,9 @@ impl PrecisionWatch {
     /// figure where the interval is tight.
     fn interval(&self) -> Option<(f64, f64)> {
         let interval = match self.statistic {
-            Statistic::Mean => Interval::of_mean(&self.values, LOOK_LEVEL),
+            Statistic::Mean => Interval::of_mean(&self.values, SNAPSHOT_LEVEL),
             Statistic::Percentile(percentile) => {
-                Interval::of_percentile(&self.values, percentile, LOOK_LEVEL)
+                Interval::of_percentile(&self.values, percentile, SNAPSHOT_LEVEL)
             }
         }?;
         let middle = f64::midpoint(interval.low, interval.high);

@@ -161,6 +161,11 @@ metrics! {
         label: "requests per minute", unit: "1/min", absent: "null when the run was killed",
         source: Source::Totals(|totals| Some(totals.rate(totals.requests(), 60.0))),
     }
+    /// 95 % interval of `failed_requests_rate`.
+    failed_requests_rate_interval: Option<Interval> {
+        key: "failed_requests_rate", absent: "without requests",
+        source: Source::ShareInterval(|totals| (totals.failed, totals.requests())),
+    }
     /// 95 % interval of `requests_per_minute`.
     requests_per_minute_interval: Option<Interval> {
         key: "requests_per_minute", unit: "1/min", absent: "with too few requests, or when the run was killed",
@@ -211,6 +216,17 @@ metrics! {
         absent: "when there were none",
         source: Source::Totals(|totals| totals.success_rate_of(totals.non_streaming)),
     }
+    /// Successful requests whose response has several choices. Its text is the first one's, its tokens are
+    /// those of all; they do not enter TPOT.
+    several_choices_responses: u64 {
+        unit: "requests", absent: "when there were none",
+        source: Source::Totals(|totals| (totals.several_choices > 0).then(|| totals.several_choices.into())),
+    }
+    /// Such responses / successful requests.
+    several_choices_responses_rate: f64 {
+        absent: "when there were none",
+        source: Source::Totals(|totals| totals.success_rate_of(totals.several_choices)),
+    }
     /// Sum of the input tokens.
     total_input_tokens: u64 {
         label: "input tokens", unit: "tokens",
@@ -231,10 +247,11 @@ metrics! {
         label: "reasoning", unit: "tokens",
         source: Source::Totals(|totals| Some(totals.reasoning_output_tokens.into())),
     }
-    /// The share of the responses with a number of input tokens that have it from each source:
-    /// `reported` by the server; `corrected`, where its counts contradict each other and only one
+    /// The share of the responses that have their number of input tokens from each source: `reported` by
+    /// the server; `corrected`, where its counts contradict each other and only one
     /// reading is possible; `contradictory`, where none or several are, or where they contradict the
-    /// response's size or the request's output limit; `tokenizer NAME`; `estimated` by the number of words.
+    /// response's size or the request's output limit; `tokenizer NAME`; `estimated` by the number of words; `unknown`
+    /// where a success has none.
     input_token_sources: Vec<(String, f64)> {
         key: "num_tokens_input_source-<source>", absent: "without such a count",
         source: Source::TotalsPerName(|totals| totals.input_sources.shares()),
@@ -261,6 +278,12 @@ metrics! {
         unit: "s", absent: "without such attempts",
         source: Source::Totals(|totals| above_zero(totals.stale_connection_wait)),
     }
+    /// Time that clients waited, after complete responses, for the end that the server did not send, summed
+    /// up. TTFT and TTLT lack it.
+    total_left_open_wait: f64 {
+        unit: "s", absent: "without such responses",
+        source: Source::Totals(|totals| above_zero(totals.left_open_wait)),
+    }
     /// Time that clients waited after requests that had failed, summed over clients.
     total_failure_pause: f64 {
         unit: "s", absent: "when no client waited",
@@ -275,20 +298,20 @@ metrics! {
     /// Input tokens / `total_test_time` · 60.
     average_input_tokens_per_minute: Option<f64> {
         unit: "tokens/min",
-        absent: "null when the run was killed",
-        source: Source::Totals(|totals| Some(totals.rate(totals.input_tokens, 60.0))),
+        absent: "null when the run was killed, or no response has a count",
+        source: Source::Totals(|totals| Some(totals.input_rate(60.0))),
     }
     /// Output tokens / `total_test_time` · 60.
     average_output_tokens_per_minute: Option<f64> {
         unit: "tokens/min",
-        absent: "null when the run was killed",
-        source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 60.0))),
+        absent: "null when the run was killed, or no response has a count",
+        source: Source::Totals(|totals| Some(totals.output_rate(60.0))),
     }
     /// Output tokens / `total_test_time`.
     output_tps: Option<f64> {
         label: "output tokens per second", unit: "tokens/s",
-        absent: "null when the run was killed",
-        source: Source::Totals(|totals| Some(totals.rate(totals.output_tokens, 1.0))),
+        absent: "null when the run was killed, or no response has a count",
+        source: Source::Totals(|totals| Some(totals.output_rate(1.0))),
     }
     /// 95 % interval of `output_tps`.
     output_tps_interval: Option<Interval> {
@@ -340,8 +363,10 @@ metrics! {
     }
     /// Output tokens of requests that end in the steady state / its length.
     steady_output_tps: Option<f64> {
-        unit: "tokens/s", absent: "as above",
-        source: Source::Steady(|steady, _| Some(steady.rate(steady.tokens, 1.0).into())),
+        unit: "tokens/s", absent: "as above, and where no response has a count",
+        source: Source::Steady(|steady, totals| {
+            totals.knows_outputs().then(|| steady.rate(steady.tokens, 1.0).into())
+        }),
     }
     /// 95 % interval of `steady_output_tps`.
     steady_output_tps_interval: Option<Interval> {
@@ -399,6 +424,34 @@ metrics! {
     slos_met: Vec<(String, bool)> {
         key: "slo_met-<slo>", absent: "without such SLOs, or without the figure",
         source: Source::Other("SLOs"),
+    }
+
+    /// Tokens of a prompt by the data, in the run's tokenizer.
+    asked_input_tokens: Distribution {
+        unit: "tokens", absent: "without data that tells",
+        source: Source::Count(|response| response.detail.asked_input_tokens),
+    }
+    /// Input tokens that the server reports beyond those that the data tells, on average: a chat template, or
+    /// another tokenizer. Below 0 if it reports fewer.
+    input_tokens_beyond_asked: Option<f64> {
+        key: "input_tokens_beyond_asked-average", unit: "tokens",
+        absent: "without data that tells, or without counts of the server",
+        source: Source::Totals(|totals| totals.input_beyond.average()),
+    }
+    /// Tokens that a response was to have.
+    asked_output_tokens: Distribution {
+        unit: "tokens", absent: "without data that tells",
+        source: Source::Count(|response| response.detail.asked_output_tokens),
+    }
+    /// Output tokens beyond those that were asked for, on average; below 0 if there were fewer.
+    output_tokens_beyond_asked: Option<f64> {
+        key: "output_tokens_beyond_asked-average", unit: "tokens", absent: "without data that tells",
+        source: Source::Totals(|totals| totals.output_beyond.average()),
+    }
+    /// Successful responses with exactly the output tokens that were asked for / those for which it is known.
+    output_tokens_as_asked_rate: Option<f64> {
+        absent: "without data that tells",
+        source: Source::Totals(|totals| totals.output_beyond.exact_rate()),
     }
 
     /// Vectors of an embeddings API: one for each input.
@@ -597,6 +650,8 @@ metrics! {
     measurement_recorder_wait: Option<f64> { unit: "s", source: QUALITY }
     /// Time that clients waited for callbacks to prepare a request, summed over clients.
     measurement_callback_wait: Option<f64> { unit: "s", source: QUALITY }
+    /// Time that clients waited for requests of the data to be made, summed over clients.
+    measurement_data_wait: Option<f64> { unit: "s", absent: "when no client waited", source: QUALITY }
     /// Connections that were opened.
     measurement_connections: Option<u64> { unit: "connections", source: QUALITY }
     /// Requests that had to open a connection.

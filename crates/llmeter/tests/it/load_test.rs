@@ -222,6 +222,31 @@ fn the_limit_of_cost_counts_levels_that_were_kept() {
     assert_eq!(spent.ended_by, Some(TestEnd::Cost));
     assert_eq!((spent.resumed, spent.missing), (vec![1], vec![2]));
     assert_eq!(server.requests(), 4);
+    // What is left buys no request.
+    let spent = run(test(4.5, &[1, 2])).unwrap();
+    assert_eq!(spent.ended_by, Some(TestEnd::Cost));
+    assert_eq!((spent.warnings, spent.missing), (Vec::new(), vec![2]));
+    assert_eq!(server.requests(), 4);
+}
+
+#[test]
+fn a_level_that_the_limit_of_cost_broke_off_is_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let test = |limit| {
+        let costs = CostModel::new()
+            .with_request(PerRequest::new(1.0).unwrap())
+            .unwrap();
+        let mut base = config(&server, folder.path()).callback(Arc::new(costs));
+        base.max_cost = Some(limit);
+        LoadTest::new(base, [1]).min_requests(1, 4).resume()
+    };
+    let broken = run(test(2.5)).unwrap();
+    assert_eq!(broken.results[&1].responses.len(), 2);
+    let whole = run(test(9.0)).unwrap();
+    assert_eq!((whole.resumed.len(), server.requests()), (0, 6));
+    let kept = run(test(9.0)).unwrap();
+    assert_eq!((kept.resumed, server.requests()), (vec![1], 6));
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_merged_run_has_the_statistics_of_one_run_to_the_last_digit() {
     assert!(
         expected
             .stats_map()
-            .contains_key("time_to_first_token-p99-ci_low")
+            .contains_key("time_to_first_token-p90-ci_low")
     );
     for parts in [1, 3, 7] {
         let folders = split(base.path(), &lines, parts, &[json!({})]);

@@ -428,12 +428,15 @@ prop_compose! {
             time_to_failure: Some(1.5),
             failure_pause: times.1,
             transport_end: texts.2,
+            left_open_wait: times.0,
             send_lateness: times.4,
             stage: dropped,
             read_rate: dropped,
             receive_delay: times.5,
             client,
             payload_index: frames,
+            asked_input_tokens: frames.map(u64::from),
+            asked_output_tokens: frames.map(u64::from),
             schedule: times.0.map(|due| {
                 Box::new(ScheduleDetail {
                     due_time: Some(due),

@@ -379,3 +379,71 @@ fn costs_of_unknown_counts_are_unknown_and_limits_keep_their_estimate() {
     assert_eq!(stats.cost_unknown_requests, 3);
     assert_eq!(stats.cost_limit_reached, Some(true));
 }
+
+#[test]
+fn what_nobody_counts_is_unknown_and_not_zero() {
+    let text = "\u{6f22}\u{5b57}".repeat(40);
+    let completion = json!({
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+    });
+    let answer = sized("200 OK", "application/json", &completion.to_string());
+    let result = run_with("openai-chat", answer, |config| {
+        let api = ApiMode::named("openai-chat").unwrap();
+        config.payloads = vec![Arc::new(api.create_payload(&text, LIMIT).unwrap())];
+        let prices = CostModel::new()
+            .with_request(InputTokens::new(1.0).unwrap())
+            .and_then(|model| model.with_request(OutputTokens::new(1.0)?));
+        config.callbacks = vec![Arc::new(prices.unwrap())];
+    });
+    let response = &result.responses[0];
+    assert_eq!(counts(response), [None, None]);
+    assert_eq!(sources(response), [Some("unknown"); 2]);
+    let stats = result.stats_map();
+    assert_eq!(stats["num_tokens_output_source-unknown"], 1.0);
+    assert_eq!(stats["output_tps"], Value::Null);
+    assert_eq!(stats["average_input_tokens_per_minute"], Value::Null);
+    let summary = llmeter::report::summary(&result);
+    for line in ["input tokens", "output tokens"] {
+        let shown = summary.lines().find(|one| one.starts_with(line)).unwrap();
+        assert!(shown.ends_with("\u{2014}"), "{summary}");
+    }
+    assert!(
+        summary.contains("output token counts: 100 % unknown"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("the cost is not known: 1 request"),
+        "{summary}"
+    );
+    assert!(!summary.contains("output tokens per second"), "{summary}");
+}
+
+#[test]
+fn several_choices_are_marked_and_have_no_tpot() {
+    let second = json!({
+        "choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": null}],
+    });
+    let begin = [
+        STREAM_HEAD.as_bytes(),
+        &chunk(&(text("a") + &event(&second))),
+    ]
+    .concat();
+    let usage = json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}});
+    let end = event(&second) + &text("a") + &stop() + &event(&usage) + DONE;
+    let server = Scripted::start(vec![vec![
+        write(begin),
+        Step::Pause(Duration::from_millis(20)),
+        write([chunk(&end), LAST_CHUNK.as_bytes().to_vec()].concat()),
+    ]]);
+    let result = run(server.config());
+    let response = &result.responses[0];
+    assert_eq!(response.error, None);
+    assert_eq!(response.annotations["choices"], 2);
+    assert_eq!(response.response_text.as_deref(), Some("aa"));
+    assert_eq!(response.time_per_output_token, None);
+    let notes = llmeter::report::notes(&result);
+    assert!(
+        notes.iter().any(|note| note.contains("several choices")),
+        "{notes:?}"
+    );
+}

@@ -143,7 +143,9 @@ fn take_chunk(chunk: &Chunk<'_>, is_streaming: bool, response: &mut ResponseBuil
             (_, delta) => delta.as_ref(),
         };
         let whole = choice.message.as_ref().filter(|_| is_streaming);
-        if choice.index.0.unwrap_or(0) > 0 {
+        let number = choice.index.0.unwrap_or(0);
+        if number > 0 {
+            response.choice(number);
             let is_content = |Object(message): &Object<Message<'_>>| {
                 let mut any = false;
                 walk(message, &mut |said| any |= said.is_content());

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 pub use self::result::{AbComparison, AbEnd, AbPlan, AbResult, AbVariantPlan};
-use super::load_test::remaining;
+use super::load_test::{is_spent, remaining};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::result::{RunFolder, RunResult, take_folder};
@@ -269,6 +269,7 @@ impl AbTest {
                     Ok(result) => result,
                     Err(_) if self.interrupt.is_stopped() => break 'test AbEnd::Interrupted,
                     Err(reason) if done.blocks().next().is_none() => return Err(reason),
+                    Err(reason) if is_spent(&reason) => break 'test AbEnd::Cost,
                     Err(reason) => {
                         done.warnings.push(format!("round {round}: {reason}"));
                         break 'test AbEnd::Failed;
@@ -361,6 +362,7 @@ impl AbTest {
             run.max_cost = max_cost;
             // Payloads in another order each time, the same for all variants.
             run.seed = self.seed.wrapping_add(round as u64);
+            run.skip_data(round);
         })
     }
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::experiment::repeat::finding_on_average;
 use crate::result::{AB_FILE, RunResult};
 use crate::saved::json;
-use crate::stats::{PairedAnalysis, analyse_pairs};
+use crate::stats::{Condition, PairedAnalysis, analyse_pairs};
 use crate::storage::Location;
 
 /// What a test was to do, as `ab.json` has it.
@@ -205,6 +206,44 @@ impl AbResult {
     /// As the test sees it while it goes on.
     pub(super) fn so_far(&self, metric: &str) -> Vec<AbComparison> {
         self.compare(metric, false)
+    }
+
+    /// Judges every block by these SLOs in the place of its own
+    /// ([`RunResult::judge_by`](crate::RunResult::judge_by)).
+    pub fn judge_by(&mut self, slos: &[Condition]) {
+        let blocks = self.rounds.iter_mut().flatten().flatten();
+        blocks.for_each(|block| block.judge_by(slos.to_vec()));
+    }
+
+    /// The share of a variant's requests, counted from 0, that meet every SLO of single requests; `None`
+    /// without such SLOs.
+    pub fn goodput_rate(&self, variant: usize) -> Option<f64> {
+        let (mut good, mut all) = (0.0, 0.0);
+        for stats in self.blocks_of(variant).map(RunResult::stats) {
+            let requests = stats.total_requests.unwrap_or(0) as f64;
+            good += requests * stats.goodput_rate?;
+            all += requests;
+        }
+        (all > 0.0).then_some(good / all)
+    }
+
+    /// What to say of a variant, counted from 0, if the mean over its blocks fulfils a condition that must not
+    /// hold, or if no block has its figure.
+    pub fn finding(&self, variant: usize, condition: &Condition) -> Option<String> {
+        let blocks: Vec<_> = self.blocks_of(variant).collect();
+        let whole: Vec<_> = blocks
+            .iter()
+            .copied()
+            .filter(|one| !one.interrupted)
+            .collect();
+        let counted = if whole.is_empty() { &blocks } else { &whole };
+        let finding = finding_on_average(condition, counted)?;
+        let name = &self.plan.variants.get(variant)?.name;
+        let blocks = match counted.len() {
+            1 => "1 block".to_owned(),
+            count => format!("{count} blocks"),
+        };
+        Some(format!("{finding} on average over {blocks} of {name}"))
     }
 
     fn compare(&self, metric: &str, is_last: bool) -> Vec<AbComparison> {

@@ -11,23 +11,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::load_test::{completed, remaining, test_folder};
-use super::load_test_result::{TestEnd, level_name, of_clients};
+use super::load_test_result::{TestEnd, level_name};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
-use crate::load::Load;
+use crate::load::{Load, Rate};
 use crate::result::{RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
 use crate::stats::Condition;
 use crate::storage::Location;
 
 pub use judge::ProbeVerdict;
-pub use result::{CapacityPlan, CapacityResult, Probe};
+pub use result::{CapacityPlan, CapacityResult, Over, Probe};
 
 use judge::ProbeJudge;
 use search::{Search, Tried};
 
-/// The most clients that are tried by default.
-const MAX_CLIENTS: usize = 4096;
+/// The highest load that is tried by default.
+const MAX_CLIENTS: f64 = 4096.0;
+const MAX_RATE: f64 = 100_000.0;
+/// In an open loop the arrivals of so many seconds, but no more than so many, are left out at first: they
+/// find an idle server.
+const LEFT_OUT_SECONDS: f64 = 2.0;
+const MAX_LEFT_OUT: f64 = 100.0;
 /// How long a probe lasts at most by default.
 const PROBE_TIME: Duration = Duration::from_secs(60);
 /// The most probes by default.
@@ -35,11 +40,11 @@ const MAX_PROBES: usize = 12;
 /// The largest ratio between the lowest load that breaks an SLO and the highest that keeps all.
 const PRECISION: f64 = 1.05;
 
-type ObserveProbe = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
+type ObserveProbe = dyn Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync;
 
 /// Finds the highest load at which all SLOs of a configuration hold.
 ///
-/// Clients are doubled (quadrupled while every figure is far from its limit) until an SLO breaks; then the
+/// Clients or the arrival rate are doubled (quadrupled while every figure is far from its limit) until an SLO breaks; then the
 /// range between is halved, on a scale of ratios, until it is 5 % wide. Each probe is a run of its own and
 /// lasts as long as its verdict needs: until the interval of every figure is on one side of its limit, by
 /// two looks in a row, or until the load is plainly too much. A failed request meets no SLO. An SLO of
@@ -56,15 +61,16 @@ type ObserveProbe = dyn Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync;
 /// let mut base = RunConfig::new(Arc::new(endpoint), [payload]).output("capacity");
 /// base.slos = vec!["ttft-p90 < 500ms".parse()?];
 /// let found = Capacity::new(base).run_blocking()?;
-/// println!("{:?} clients, {:?} good requests/s", found.clients(), found.goodput());
+/// println!("{:?} clients, {:?} good requests/s", found.level(), found.goodput());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Capacity {
     base: RunConfig,
-    min: usize,
-    max: usize,
+    over: Over,
+    min: f64,
+    max: f64,
     probe_time: Duration,
     max_probes: usize,
     resumes: bool,
@@ -73,13 +79,14 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// A search over numbers of clients. `base` is what its probes share, its SLOs above all: its output is
+    /// A search over numbers of clients, unless [`over`](Self::over) says otherwise. `base` is what its probes share, its SLOs above all: its output is
     /// the folder in which the search's own is made, its name the search's, its limit of cost that of the
-    /// whole search. Its clients and load are not used.
+    /// whole search. Its clients, rate and load are not used.
     pub fn new(base: RunConfig) -> Self {
         Self {
             base,
-            min: 1,
+            over: Over::Clients,
+            min: 1.0,
             max: MAX_CLIENTS,
             probe_time: PROBE_TIME,
             max_probes: MAX_PROBES,
@@ -89,9 +96,20 @@ impl Capacity {
         }
     }
 
-    /// The fewest and the most clients that are tried.
+    /// What is raised, from 1 client or 1 request a second on.
     #[must_use]
-    pub fn between(mut self, min: usize, max: usize) -> Self {
+    pub fn over(mut self, over: Over) -> Self {
+        self.over = over;
+        self.max = match over {
+            Over::Clients => MAX_CLIENTS,
+            Over::Rate => MAX_RATE,
+        };
+        self
+    }
+
+    /// The lowest and the highest load that are tried: clients, or requests a second.
+    #[must_use]
+    pub fn between(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (min, max);
         self
     }
@@ -117,11 +135,11 @@ impl Capacity {
         self
     }
 
-    /// Asks `observe` at each probe, given its clients, for whom to tell how its run goes on.
+    /// Asks `observe` at each probe, given its load in words, for whom to tell how its run goes on.
     #[must_use]
     pub fn observe(
         mut self,
-        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
+        observe: impl Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
     ) -> Self {
         self.observe = Some(Arc::new(observe));
         self
@@ -142,8 +160,13 @@ impl Capacity {
         if self.base.slos.is_empty() {
             return Err(Error::missing_like(Setting::Slo, "ttft-p99 < 500ms"));
         }
-        if self.min == 0 {
-            return Err(Error::field("min", 0, "1 or more"));
+        if !(self.min > 0.0 && self.min.is_finite()) {
+            return Err(Error::field("min", self.min, "more than 0"));
+        }
+        for (name, bound) in [("min", self.min), ("max", self.max)] {
+            if self.over == Over::Clients && bound.fract() != 0.0 {
+                return Err(Error::field(name, bound, "a whole number of clients"));
+            }
         }
         if self.max < self.min {
             return Err(Error::field(
@@ -158,16 +181,27 @@ impl Capacity {
         if self.max_probes == 0 {
             return Err(Error::field("max_probes", 0, "1 or more"));
         }
-        self.config(self.min).validate()
+        self.config(self.min)?.validate()
     }
 
     /// What the run of a probe is, but for its folder and limit of cost.
-    fn config(&self, clients: usize) -> RunConfig {
-        RunConfig {
-            clients,
+    fn config(&self, level: f64) -> Result<RunConfig> {
+        let mut config = RunConfig {
+            clients: 1,
+            rate: None,
             load: Load::Duration(self.probe_time),
+            slos: all_slos(&self.base.slos),
             ..self.base.clone()
+        };
+        match self.over {
+            Over::Clients => config.clients = level as usize,
+            Over::Rate => {
+                let rate = Rate::of_seconds(level);
+                let wrong = |reason: String| Error::field("rate", level, reason);
+                config.rate = Some(rate.map_err(wrong)?);
+            }
         }
+        Ok(config)
     }
 
     /// Carries the search out, blocking the calling thread. What was measured is kept whatever ends it.
@@ -191,15 +225,14 @@ impl Capacity {
         let name = name.unwrap_or_else(default_run_name);
         let mut found = CapacityResult::new(self.plan(), name, folder.clone());
         let search = Search {
-            min: self.min as f64,
-            max: self.max as f64,
+            min: self.min,
+            max: self.max,
             precision: PRECISION,
-            is_whole: true,
+            is_whole: self.over == Over::Clients,
         };
         let mut left = self.base.max_cost;
         let mut tried: Vec<Tried> = Vec::new();
         while let Some(level) = search.next(&tried) {
-            let clients = level as usize;
             if found.plan.probes.len() >= self.max_probes {
                 found.warnings.push(format!(
                     "{} probes are not enough: capacity is known less precisely",
@@ -211,9 +244,9 @@ impl Capacity {
                 found.ended_by = Some(TestEnd::Cost);
                 break;
             }
-            let (probe, result) = match self.kept(earlier.as_ref(), clients)? {
+            let (probe, result) = match self.kept(earlier.as_ref(), level)? {
                 Some(kept) => kept,
-                None => match self.probe(clients, folder.as_ref(), left) {
+                None => match self.probe(level, found.plan.probes.len(), folder.as_ref(), left) {
                     Ok(probed) => probed,
                     Err(reason) if found.plan.probes.is_empty() => return Err(reason),
                     Err(_) if self.interrupt.is_stopped() => {
@@ -221,7 +254,7 @@ impl Capacity {
                         break;
                     }
                     Err(reason) => {
-                        let warning = format!("{}: {reason}", of_clients(clients));
+                        let warning = format!("{}: {reason}", self.over.in_words(level));
                         found.warnings.push(warning);
                         break;
                     }
@@ -232,7 +265,7 @@ impl Capacity {
             found.ended_by = if is_cut {
                 Some(TestEnd::Interrupted)
             } else if !result.unwritten.is_empty() {
-                Some(TestEnd::Unwritten(clients))
+                Some(TestEnd::Unwritten(level as usize))
             } else {
                 None
             };
@@ -244,7 +277,7 @@ impl Capacity {
                 });
                 found.plan.probes.push(probe);
             }
-            found.results.insert(clients, result);
+            found.results.push((level, result));
             found.save()?;
             if found.ended_by.is_some() {
                 break;
@@ -258,6 +291,7 @@ impl Capacity {
     fn plan(&self) -> CapacityPlan {
         CapacityPlan {
             format: 1,
+            over: self.over,
             slos: self.base.slos.clone(),
             min: self.min,
             max: self.max,
@@ -275,7 +309,7 @@ impl Capacity {
     fn kept(
         &self,
         earlier: Option<&CapacityResult>,
-        clients: usize,
+        level: f64,
     ) -> Result<Option<(Probe, RunResult)>> {
         let Some(earlier) = earlier else {
             return Ok(None);
@@ -284,18 +318,16 @@ impl Capacity {
             .plan
             .probes
             .iter()
-            .find(|probe| probe.clients == clients);
+            .find(|probe| probe.level == level);
         let folder = earlier.output_path.as_ref();
         let (Some(probe), Some(folder)) = (probe, folder) else {
             return Ok(None);
         };
-        let level = folder.join(level_name(clients));
-        let Some(result) = completed(&level) else {
+        let at = folder.join(&probe.folder);
+        let Some(result) = completed(&at) else {
             return Ok(None);
         };
-        let mut config = self.config(clients);
-        config.slos = all_slos(&self.base.slos);
-        let mut differences = differences(&config, &level)?;
+        let mut differences = differences(&self.config(level)?, &at)?;
         if earlier.plan.slos != self.base.slos && differences.is_empty() {
             differences.push("the SLOs differ".to_owned());
         }
@@ -313,7 +345,7 @@ impl Capacity {
         }
         let reason = format!(
             "{folder} has probes that were measured otherwise: {} ({})",
-            of_clients(clients),
+            self.over.in_words(level),
             differences.join(", ")
         );
         Err(Error::Invalid {
@@ -325,22 +357,35 @@ impl Capacity {
 
     fn probe(
         &self,
-        clients: usize,
+        level: f64,
+        number: usize,
         folder: Option<&Location>,
         max_cost: Option<f64>,
     ) -> Result<(Probe, RunResult)> {
         let mut runner = Runner::new(self.base.clone()).interrupted_by(self.interrupt.clone());
-        if let Some(observer) = self.observe.as_ref().and_then(|observe| observe(clients)) {
+        if let Some(observer) = self
+            .observe
+            .as_ref()
+            .and_then(|observe| observe(&self.over.in_words(level)))
+        {
             runner = runner.observe(observer);
         }
         // The first request of each client finds a server that is less busy.
-        let judge = Arc::new(ProbeJudge::new(&self.base.slos, clients as u64, false));
+        let (name, left_out) = match self.over {
+            Over::Clients => (level_name(level as usize), level),
+            Over::Rate => {
+                let left_out = (level * LEFT_OUT_SECONDS).min(MAX_LEFT_OUT);
+                (format!("{:05}-rate-{level}", number + 1), left_out)
+            }
+        };
+        let is_open = self.over == Over::Rate;
+        let judge = ProbeJudge::new(&self.base.slos, left_out as u64, is_open);
+        let judge = Arc::new(judge);
+        let config = self.config(level)?;
         let result = runner.run_blocking_with(|run| {
-            run.clients = clients;
-            run.load = Load::Duration(self.probe_time);
-            run.slos = all_slos(&self.base.slos);
+            *run = config;
             run.output = folder.cloned();
-            run.run_name = Some(level_name(clients));
+            run.run_name = Some(name.clone());
             run.max_cost = max_cost;
             run.watch = Some(judge.clone());
             // What is left of a probe that was broken off gives way.
@@ -349,7 +394,8 @@ impl Capacity {
         let stats = result.stats_map();
         let (verdict, nearness) = judge.verdict(&stats);
         let probe = Probe {
-            clients,
+            level,
+            folder: name,
             verdict,
             nearness,
             requests: result.summary.total_requests.unwrap_or(0),

@@ -1,13 +1,11 @@
 //! The outcome of a search for capacity.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::ProbeVerdict;
 use super::search::{Search, Tried};
 use crate::base::error::{Error, Result};
-use crate::experiment::load_test_result::{LoadTestResult, TestEnd, level_name};
+use crate::experiment::load_test_result::{LoadTestResult, TestEnd, of_clients};
 use crate::experiment::{Knee, knee};
 use crate::result::{CAPACITY_FILE, RunResult};
 use crate::saved::json;
@@ -19,12 +17,14 @@ use crate::storage::Location;
 pub struct CapacityPlan {
     /// The version of the file's format.
     pub(super) format: u32,
+    /// What is raised.
+    pub over: Over,
     /// The SLOs that have to hold.
     pub slos: Vec<Condition>,
-    /// The fewest clients.
-    pub min: usize,
-    /// The most clients.
-    pub max: usize,
+    /// The lowest load: clients, or requests a second.
+    pub min: f64,
+    /// The highest load.
+    pub max: f64,
     /// The longest that a probe lasts, in seconds.
     pub probe_time: f64,
     /// The largest ratio between the lowest load that breaks and the highest that holds.
@@ -35,11 +35,35 @@ pub struct CapacityPlan {
     pub probes: Vec<Probe>,
 }
 
+/// What a search raises until an SLO breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Over {
+    /// Clients, each with one request in flight.
+    #[default]
+    Clients,
+    /// The arrival rate, in requests a second.
+    Rate,
+}
+
+impl Over {
+    /// A load in words: `8 clients`, `20.5/s`.
+    pub fn in_words(self, level: f64) -> String {
+        match self {
+            Self::Clients => of_clients(level as usize),
+            Self::Rate => format!("{level}/s"),
+        }
+    }
+}
+
 /// A load that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Its clients.
-    pub clients: usize,
+    /// Its clients, or requests a second.
+    pub level: f64,
+    /// The name of its run and of its folder.
+    pub folder: String,
     /// Whether the SLOs hold.
     pub verdict: ProbeVerdict,
     /// How near the worst figure is to its limit, 1 at the limit.
@@ -57,8 +81,8 @@ pub struct Probe {
 pub struct CapacityResult {
     /// What was to be done, and each probe.
     pub plan: CapacityPlan,
-    /// The run of each probe, by its clients.
-    pub results: BTreeMap<usize, RunResult>,
+    /// The run of each probe that has one, with its load.
+    pub results: Vec<(f64, RunResult)>,
     /// The search's name, which is also its folder's.
     pub name: String,
     /// The folder in which each probe has its own; `None` if nothing was written.
@@ -73,7 +97,7 @@ impl CapacityResult {
     pub(super) fn new(plan: CapacityPlan, name: String, output_path: Option<Location>) -> Self {
         Self {
             plan,
-            results: BTreeMap::new(),
+            results: Vec::new(),
             name,
             output_path,
             ended_by: None,
@@ -83,26 +107,35 @@ impl CapacityResult {
 
     fn bracket(&self) -> (Option<f64>, Option<f64>) {
         let tried = self.plan.probes.iter().map(|probe| Tried {
-            level: probe.clients as f64,
+            level: probe.level,
             holds: probe.verdict.holds(),
             nearness: probe.nearness,
         });
         Search::bracket(&tried.collect::<Vec<_>>())
     }
 
-    /// The highest number of clients at which the SLOs hold; `None` if they hold at none that was tried.
-    pub fn clients(&self) -> Option<usize> {
-        self.bracket().0.map(|level| level as usize)
+    /// The highest load at which the SLOs hold, clients or requests a second; `None` if they hold at none
+    /// that was tried.
+    pub fn level(&self) -> Option<f64> {
+        self.bracket().0
     }
 
-    /// The lowest number of clients at which an SLO breaks; `None` if none does up to the maximum.
-    pub fn breaks_at(&self) -> Option<usize> {
-        self.bracket().1.map(|level| level as usize)
+    /// The lowest load at which an SLO breaks; `None` if none does up to the maximum.
+    pub fn breaks_at(&self) -> Option<f64> {
+        self.bracket().1
+    }
+
+    /// The run at a load that was tried.
+    pub fn at(&self, level: f64) -> Option<&RunResult> {
+        let mut results = self.results.iter();
+        results
+            .find(|(own, _)| *own == level)
+            .map(|(_, result)| result)
     }
 
     /// The run at capacity.
     pub fn at_capacity(&self) -> Option<&RunResult> {
-        self.results.get(&self.clients()?)
+        self.at(self.level()?)
     }
 
     /// Good requests a second at capacity, those that meet the limit of every latency SLO; without such
@@ -120,15 +153,21 @@ impl CapacityResult {
         end("goodput-ci_low").zip(end("goodput-ci_high"))
     }
 
-    /// Where the curve of throughput against latency bends.
+    /// Where the curve of throughput against latency bends, in clients.
     pub fn knee(&self) -> Knee {
-        knee(&self.results)
+        knee(&self.as_load_test().results)
     }
 
-    /// Its probes as the levels of a load test, which charts draw.
+    /// The probes of a search over clients as the levels of a load test, which charts draw.
     pub fn as_load_test(&self) -> LoadTestResult {
+        let levels = self
+            .results
+            .iter()
+            .filter(|_| self.plan.over == Over::Clients);
         LoadTestResult {
-            results: self.results.clone(),
+            results: levels
+                .map(|(level, result)| (*level as usize, result.clone()))
+                .collect(),
             test_name: Some(self.name.clone()),
             output_path: self.output_path.clone(),
             ended_by: self.ended_by.clone(),
@@ -185,8 +224,8 @@ impl CapacityResult {
         let name = path.file_name().unwrap_or_default();
         let mut found = Self::new(plan, name, Some(path.clone()));
         for probe in &found.plan.probes {
-            match load(path.join(level_name(probe.clients))) {
-                Ok(result) => drop(found.results.insert(probe.clients, result)),
+            match load(path.join(&probe.folder)) {
+                Ok(result) => found.results.push((probe.level, result)),
                 Err(reason) => found.warnings.push(reason.to_string()),
             }
         }

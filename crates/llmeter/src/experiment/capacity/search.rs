@@ -61,12 +61,20 @@ impl Search {
                 let middle = (held * broken).sqrt();
                 match self.is_whole {
                     true => middle.round().clamp(held + 1.0, broken - 1.0),
-                    false => middle,
+                    false => readable(middle),
                 }
             }
         };
         Some(level)
     }
+}
+
+/// A load of a few digits, which is easier to speak of.
+fn readable(level: f64) -> f64 {
+    let unit = 10_f64.powi(level.log10().floor() as i32 - 3);
+    let rounded = (level / unit).round() * unit;
+    // Powers of ten below one are no floats: the text has the digits that are meant.
+    format!("{rounded:.6}").parse().unwrap_or(level)
 }
 
 #[cfg(test)]

@@ -153,7 +153,14 @@ pub(super) fn block_length(series: &[f64]) -> usize {
         true => (2.0 * slope * slope / scale * size).cbrt().ceil(),
         false => most,
     };
-    length.clamp(1.0, most) as usize * step
+    let length = length.clamp(1.0, most) as usize;
+    // Clients that take turns make values that make up for one another. Blocks that are too short for that only
+    // widen intervals, and leave blocks enough to have one.
+    let length = match spectrum < variance {
+        true => length.min((n / (2 * MIN_BLOCKS)).max(1)),
+        false => length,
+    };
+    length * step
 }
 
 /// Blocks of several series with what a statistic needs of each.

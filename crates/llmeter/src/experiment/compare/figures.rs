@@ -1,5 +1,7 @@
 //! Which figures a comparison has, what is better, and what they are made of.
 
+use serde_json::{Map, Value};
+
 use super::blocks::{Series, Statistic};
 use super::sample::{Amount, Sample};
 use crate::stats::{Figure, METRICS, Metric, MetricKind, Percentile};
@@ -47,7 +49,7 @@ const MORE_IS_BETTER: &[&str] = &[
     "goodput_rate",
     "vectors_per_second",
 ];
-/// Figures that say what was asked, which load and prices settle.
+/// Figures without a verdict that tables have a row for. The others are in JSON, and there for gates.
 const SHOWN: &[&str] = &[
     "total_requests",
     "failed_requests",
@@ -69,6 +71,8 @@ pub(super) struct Compared {
     pub(super) figure: Figure,
     pub(super) better: Better,
     pub(super) is_headline: bool,
+    /// Whether it has a row in tables.
+    pub(super) is_listed: bool,
     /// The least difference that is one, in the figure's unit.
     pub(super) least: f64,
     source: Source,
@@ -84,18 +88,22 @@ enum Source {
     Figure,
 }
 
-/// Every figure that a comparison can have, in the order of `stats.json`.
-pub(super) fn all() -> Vec<Compared> {
-    METRICS.iter().flat_map(of_metric).collect()
+/// Every figure that a comparison of runs with these statistics can have, in the order of `stats.json`.
+pub(super) fn all(stats: &Map<String, Value>) -> Vec<Compared> {
+    METRICS
+        .iter()
+        .flat_map(|metric| of_metric(metric, stats))
+        .collect()
 }
 
-fn of_metric(metric: &'static Metric) -> Vec<Compared> {
+fn of_metric(metric: &'static Metric, stats: &Map<String, Value>) -> Vec<Compared> {
     let one = |key: &str, source| {
         let figure = Figure::named(key).ok()?;
         Some(Compared {
             better: better(metric),
             is_headline: HEADLINE.contains(&key),
-            least: if metric.unit == "s" { LEAST_TIME } else { 0.0 },
+            is_listed: !matches!(source, Source::Figure) || SHOWN.contains(&metric.key),
+            least: if metric.unit == "s" { MIN_TIME } else { 0.0 },
             figure,
             source,
         })
@@ -122,17 +130,33 @@ fn of_metric(metric: &'static Metric) -> Vec<Compared> {
             let source = match (rate, share) {
                 (Some((_, amount, seconds)), _) => Source::Rate(*amount, *seconds),
                 (_, Some((_, amount))) => Source::Share(*amount),
-                _ if SHOWN.contains(&metric.key) => Source::Figure,
+                _ if is_outcome(metric) => Source::Figure,
                 _ => return Vec::new(),
             };
             one(metric.key, source).into_iter().collect()
+        }
+        // Those with a name of their own, and distributions of what is no value of a response.
+        MetricKind::PerName(_) | MetricKind::Statistics(_) if is_outcome(metric) => {
+            let keys = stats.keys().filter(|key| {
+                let statistic = key.rsplit('-').next().unwrap_or_default();
+                let is_end = statistic.starts_with("ci_") || statistic == "beyond";
+                !is_end && Metric::of(key).is_some_and(|(of, _)| of.key == metric.key)
+            });
+            keys.filter_map(|key| one(key, Source::Figure)).collect()
         }
         _ => Vec::new(),
     }
 }
 
+/// Whether it says what came of a run, not how it was set up or measured.
+fn is_outcome(metric: &Metric) -> bool {
+    let is_setup = matches!(metric.short, "clients" | "n_requests" | "cost_limit");
+    let is_time = metric.short.starts_with("steady_") && metric.unit == "s";
+    !is_setup && !is_time && metric.is_of_outcome()
+}
+
 /// Differences of a time that are within the meter's own error, in seconds.
-const LEAST_TIME: f64 = 20e-6;
+const MIN_TIME: f64 = 20e-6;
 
 fn better(metric: &Metric) -> Better {
     if metric.unit == "s" || LESS_IS_BETTER.contains(&metric.key) {
@@ -177,8 +201,23 @@ mod tests {
 
     #[test]
     fn every_name_is_that_of_a_metric() {
-        let keys = all().into_iter().map(|one| one.figure.key());
-        let keys: Vec<_> = keys.collect();
+        let stats = serde_json::json!({
+            "slo_rate-ttft < 2s": 0.5, "cost_per_request-p99": 1.0, "cost_per_request-p99-ci_low": 1.0,
+        });
+        let compared = all(stats.as_object().unwrap());
+        let keys: Vec<_> = compared.iter().map(|one| one.figure.key()).collect();
+        for key in [
+            "slo_rate-ttft < 2s",
+            "cost_per_request-p99",
+            "total_output_tokens",
+            "steady_output_tps",
+            "tokens_per_frame",
+        ] {
+            assert!(keys.iter().any(|known| known == key), "{key}");
+        }
+        for key in ["clients", "n_requests", "cost_per_request-p99-ci_low"] {
+            assert!(keys.iter().all(|known| known != key), "{key}");
+        }
         for key in HEADLINE {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }

@@ -2,7 +2,7 @@
 
 use super::{Comparison, Difference, Pair};
 use crate::experiment::of_clients;
-use crate::stats::{Condition, ConditionError};
+use crate::stats::{Condition, ConditionError, Support};
 
 /// What there is of the figure that a condition is about.
 enum Known {
@@ -48,7 +48,8 @@ fn finding(pair: &Pair, condition: &Condition) -> Option<String> {
         return match one.and_then(|one| one.new) {
             None => Some("the new run has no such figure".to_owned()),
             Some(value) if condition.holds(value) => {
-                Some(format!("it is {}", condition.shown(value)))
+                let support = one.map_or(Support::Full, |one| one.support);
+                Some(format!("it is {}", condition.shown_with(value, support)))
             }
             Some(_) => None,
         };
@@ -73,8 +74,14 @@ fn known(one: Option<&Difference>) -> Known {
     };
     match (one.change_interval, one.change) {
         (Some((low, high)), _) => Known::Interval(low, high),
-        // What is one number varies with nothing that is known.
-        (None, Some(change)) if one.outcome.is_none() => Known::Value(change),
+        (None, Some(change)) => match one.own_interval {
+            Some((low, high)) => Known::Interval(low, high),
+            // What was asked for and what it cost is one number, and varies with nothing that is known.
+            None if one.outcome.is_none() && (one.figure.is_sum() || one.is_listed) => {
+                Known::Value(change)
+            }
+            None => Known::TooLittle,
+        },
         // From nothing to nothing is no change, from nothing to something is any.
         (None, None) if one.base == Some(0.0) => match one.difference_interval {
             Some((low, _)) if low > 0.0 => Known::Interval(f64::INFINITY, f64::INFINITY),

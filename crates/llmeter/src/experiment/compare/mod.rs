@@ -17,7 +17,7 @@ use self::measured::Level;
 use self::resample::{CONFIDENCE, holm, resample};
 use crate::base::error::{Error, Result};
 use crate::experiment::of_clients;
-use crate::stats::{Figure, Percentile, Support};
+use crate::stats::{Figure, Interval, Percentile, Support, least_support};
 use crate::storage::Location;
 
 pub use measured::Measured;
@@ -30,7 +30,7 @@ const ERROR_RATE: f64 = 0.03;
 /// The part of it that is left to the headline figures; the others have the rest.
 const HEADLINE_PART: f64 = 0.8;
 /// A change of less is none that matters.
-const LEAST_CHANGE: f64 = 0.01;
+const MIN_CHANGE: f64 = 0.01;
 /// Rounds of chance for each pair, and the most. Of 999 rounds no p-value is below 0.001, which Holm's
 /// correction leaves to no figure among dozens: of this many it can.
 const ROUNDS: usize = 7_999;
@@ -104,6 +104,11 @@ pub struct Difference {
     better: Better,
     #[serde(skip)]
     is_rate: bool,
+    #[serde(skip)]
+    is_listed: bool,
+    /// The interval of the change that the runs' own intervals make.
+    #[serde(skip)]
+    own_interval: Option<(f64, f64)>,
     #[serde(skip)]
     least: f64,
 }
@@ -316,7 +321,9 @@ impl Difference {
         let is_equal = unit(self) == unit(other)
             && is_near(self.base, other.base)
             && is_near(self.new, other.new);
-        let is_drawn = self.p_value.is_some() && other.p_value.is_some();
+        // Two of which nothing is known say the same as well.
+        let is_judged = self.outcome.is_some() && other.outcome.is_some();
+        let is_drawn = is_judged && self.p_value.is_some() == other.p_value.is_some();
         let is_rate = self.is_rate && other.is_rate;
         let ratio = |one: &Self| one.change.map(|change| 1.0 + change);
         self.better == other.better
@@ -325,14 +332,17 @@ impl Difference {
             && (is_equal || is_rate && is_near(ratio(self), ratio(other)))
     }
 
+    /// Whether tables have a row for it.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.is_listed
+    }
+
     /// Whether its interval leaves out 0, and it is large enough to matter.
     fn is_beyond_chance(&self) -> bool {
         let leaves_out = |interval: Option<(f64, f64)>| {
             interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
         };
-        let matters = self
-            .change
-            .is_none_or(|change| change.abs() >= LEAST_CHANGE);
+        let matters = self.change.is_none_or(|change| change.abs() >= MIN_CHANGE);
         let is_large = self.difference.is_some_and(|one| one.abs() >= self.least);
         leaves_out(self.difference_interval) && matters && is_large
     }
@@ -340,7 +350,7 @@ impl Difference {
 
 /// The figures that two runs share.
 fn differences(base: &Level, new: &Level, rounds: usize) -> Vec<Difference> {
-    let compared = figures::all().into_iter();
+    let compared = figures::all(&base.stats).into_iter();
     let mut differences: Vec<_> = compared
         .filter_map(|one| difference(&one, base, new, rounds))
         .collect();
@@ -387,12 +397,34 @@ fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> 
         adjusted_p_value: None,
         block_length: resampled.map(|one| one.block_length),
         outcome: (is_drawn && compared.better != Better::Neither).then_some(Outcome::NotEnoughData),
-        support: support.unwrap_or(Support::Full),
+        support: support.unwrap_or_else(|| {
+            let of = |level: &Level| compared.figure.support_in(&level.stats);
+            least_support([of(base), of(new)].into_iter())
+        }),
         repeats: None,
         better: compared.better,
         is_rate: compared.is_rate(),
+        is_listed: compared.is_listed,
+        own_interval: own_interval(compared, base, new),
         least: compared.least,
     })
+}
+
+/// The interval of the change as the intervals that both runs have by themselves make it: relative errors of
+/// independent figures add up by their squares (the delta method).
+fn own_interval(compared: &Compared, base: &Level, new: &Level) -> Option<(f64, f64)> {
+    let key = compared.figure.key();
+    let of = |level: &Level| {
+        let value = compared.figure.value_in(&level.stats)?;
+        let interval = Interval::read(&level.stats, &key)?;
+        (value > 0.0 && interval.low > 0.0).then_some((value, interval))
+    };
+    let ((one, of_one), (other, of_other)) = (of(base)?, of(new)?);
+    let width = |low: f64, high: f64| (low.powi(2) + high.powi(2)).sqrt();
+    let middle = (other / one).ln();
+    let down = width((other / of_other.low).ln(), (of_one.high / one).ln());
+    let up = width((of_other.high / other).ln(), (one / of_one.low).ln());
+    Some(((middle - down).exp_m1(), (middle + up).exp_m1()))
 }
 
 fn as_text_if_any<S: Serializer>(

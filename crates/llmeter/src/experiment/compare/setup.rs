@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::base::setting::Setting;
-use crate::result::PAYLOAD_FILE;
+use crate::result::{OWN_CONFIG_FILE, PAYLOAD_FILE};
 use crate::run::SavedRun;
 use crate::storage::Location;
 
@@ -38,6 +38,8 @@ pub(crate) const PAYLOAD_DIGEST: &str = "payload_digest";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Setup {
     settings: Vec<(Setting, Value)>,
+    /// Whether a setting that is not there had its default: folders of the Python package know only some.
+    knows_all: bool,
     payloads: Option<String>,
 }
 
@@ -48,6 +50,7 @@ impl Setup {
         let of = |setting: &Setting| Some((*setting, saved.as_ref()?.settings.get(*setting)?));
         Self {
             settings: SETTINGS.iter().filter_map(of).collect(),
+            knows_all: matches!(folder.join(OWN_CONFIG_FILE).read_if_there(), Ok(Some(_))),
             payloads: payload_digest(folder),
         }
     }
@@ -107,20 +110,15 @@ pub(super) fn unlike(
             continue;
         }
         let (one, other) = (of(base, *setting), of(new, *setting));
-        let is_known = !base.settings.is_empty() && !new.settings.is_empty();
-        let unset = Value::from("default");
-        let or_unset = |value: Option<Value>| {
-            value
-                .filter(|value| !value.is_null())
-                .or(Some(unset.clone()))
+        let or_unset = |value: Option<Value>, setup: &Setup| {
+            let unset = setup.knows_all.then(|| Value::from("default"));
+            value.filter(|value| !value.is_null()).or(unset)
         };
-        if is_known {
-            compare(
-                &setting.name().replace('_', " "),
-                or_unset(one).as_ref(),
-                or_unset(other).as_ref(),
-            );
-        }
+        compare(
+            &setting.name().replace('_', " "),
+            or_unset(one, base).as_ref(),
+            or_unset(other, new).as_ref(),
+        );
     }
     if let (Some(one), Some(other)) = (&base.payloads, &new.payloads)
         && one != other

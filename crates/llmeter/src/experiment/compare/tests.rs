@@ -12,6 +12,7 @@ struct Shape {
     ttft: f64,
     jitter: f64,
     failures: f64,
+    clients: usize,
 }
 
 const SHAPE: Shape = Shape {
@@ -19,11 +20,13 @@ const SHAPE: Shape = Shape {
     ttft: 0.05,
     jitter: 0.2,
     failures: 0.0,
+    clients: 1,
 };
 
-/// A run of one client against a server whose times vary evenly, without waiting for it.
+/// A run against a server whose times vary evenly, without waiting for it.
 fn run(shape: Shape, random: &mut ChaCha8Rng) -> RunResult {
-    let mut at = 0.0;
+    // When each client is free.
+    let mut free = vec![0.0_f64; shape.clients];
     let mut responses = Vec::new();
     for _ in 0..shape.requests {
         let mut varied =
@@ -31,9 +34,11 @@ fn run(shape: Shape, random: &mut ChaCha8Rng) -> RunResult {
         let ttft = varied(shape.ttft);
         let gaps: Vec<f32> = (0..7).map(|_| varied(0.01) as f32).collect();
         let ttlt = ttft + gaps.iter().map(|gap| f64::from(*gap)).sum::<f64>();
+        let first = (0..free.len()).min_by(|one, other| free[*one].total_cmp(&free[*other]));
+        let at = &mut free[first.unwrap()];
         let sent =
-            jiff::Timestamp::from_microsecond(1_700_000_000_000_000 + (at * 1e6) as i64).unwrap();
-        at += ttlt;
+            jiff::Timestamp::from_microsecond(1_700_000_000_000_000 + (*at * 1e6) as i64).unwrap();
+        *at += ttlt;
         let is_failed = random.random::<f64>() < shape.failures;
         let mut response = InvocationResponse {
             request_time: Some(sent),
@@ -54,8 +59,8 @@ fn run(shape: Shape, random: &mut ChaCha8Rng) -> RunResult {
     }
     let summary = RunSummary {
         total_requests: Some(shape.requests as u64),
-        total_test_time: Some(at),
-        clients: 1,
+        total_test_time: free.into_iter().max_by(f64::total_cmp),
+        clients: shape.clients as u64,
         ..RunSummary::default()
     };
     RunResult::from_responses(summary, responses)
@@ -239,4 +244,63 @@ fn nothing_is_compared_with_nothing() {
         Some(Outcome::NotEnoughData)
     );
     assert!(!comparison.is_worse());
+}
+
+#[test]
+fn rates_of_clients_that_take_turns_are_judged() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let shape = Shape {
+        requests: 400,
+        clients: 8,
+        ..SHAPE
+    };
+    for _ in 0..4 {
+        let comparison = compared(shape, shape, &mut random);
+        for figure in ["output_tps", "requests_per_minute"] {
+            let rate = find(&comparison, figure);
+            assert_eq!(rate.outcome, Some(Outcome::NoDifference), "{figure}");
+        }
+        let condition = "output_tps < -5%".parse().unwrap();
+        assert_eq!(comparison.findings(&condition).unwrap(), [""; 0]);
+    }
+    let slower = Shape {
+        ttft: 0.12,
+        ..shape
+    };
+    let comparison = compared(shape, slower, &mut random);
+    let condition = "output_tps < -5%".parse().unwrap();
+    assert_eq!(comparison.findings(&condition).unwrap().len(), 1);
+}
+
+#[test]
+fn every_figure_of_a_run_is_there_for_gates() {
+    let mut random = ChaCha8Rng::seed_from_u64(8);
+    let mut runs = [(); 2].map(|()| run(SHAPE, &mut random));
+    for run in &mut runs {
+        run.judge_by(vec!["ttft < 1s".parse().unwrap()]);
+    }
+    let [base, new] = runs.map(|run| Measured::of("run", &run));
+    let comparison = Comparison::by_rounds(&base, &[new], 99).unwrap();
+    let findings = |text: &str| comparison.findings(&text.parse().unwrap()).unwrap();
+    assert_eq!(findings("total_output_tokens > 1599").len(), 1);
+    assert_eq!(findings("total_output_tokens > +1%"), [""; 0]);
+    let keys = comparison.pairs[0]
+        .differences
+        .iter()
+        .map(|one| one.figure.key());
+    assert!(keys.into_iter().any(|key| key == "slo_rate-ttft < 1s"));
+    let few = Shape {
+        requests: 4,
+        ..SHAPE
+    };
+    let comparison = compared(few, few, &mut random);
+    let rates = ["output_tps", "requests_per_minute"].map(|one| find(&comparison, one));
+    assert_eq!(
+        rates.map(|one| one.outcome),
+        [Some(Outcome::NotEnoughData); 2]
+    );
+    assert!(
+        rates.iter().any(|one| one.repeats.is_some()),
+        "one says it for both"
+    );
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bins::heatmap_bins;
 use crate::api::InvocationResponse;
+use crate::stats::{Condition, Percentile, Support, is_met_by};
 
 /// The combinations of a heatmap, as `heatmap.json` has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,15 @@ pub struct HeatmapCell {
     pub tpot: Option<f64>,
     /// Time to last token.
     pub ttlt: Option<f64>,
+    /// The share of its requests that meet every SLO of single requests; `None` without such SLOs.
+    pub goodput_rate: Option<f64>,
+}
+
+impl HeatmapCell {
+    /// How far its requests carry its medians.
+    pub fn support(&self) -> Support {
+        Percentile::P50.support(self.requests - self.failures)
+    }
 }
 
 impl HeatmapGrid {
@@ -54,7 +64,11 @@ impl HeatmapGrid {
     }
 
     /// Cells by what was asked for.
-    pub(super) fn nominal(&self, responses: &[InvocationResponse]) -> HeatmapTable {
+    pub(super) fn nominal(
+        &self,
+        responses: &[InvocationResponse],
+        slos: &[Condition],
+    ) -> HeatmapTable {
         let each = |lengths: &[u64]| {
             let mut lengths = lengths.to_vec();
             lengths.sort_unstable();
@@ -63,7 +77,7 @@ impl HeatmapGrid {
         };
         let rows = each(&self.input_lengths).collect();
         let columns = each(&self.output_lengths).collect();
-        table(rows, columns, responses, |one| self.combination(one))
+        table(rows, columns, responses, slos, |one| self.combination(one))
     }
 }
 
@@ -71,6 +85,7 @@ impl HeatmapGrid {
 /// counts are in none.
 pub(super) fn measured(
     responses: &[InvocationResponse],
+    slos: &[Condition],
     input_bins: usize,
     output_bins: usize,
 ) -> HeatmapTable {
@@ -86,13 +101,14 @@ pub(super) fn measured(
     };
     let rows = bounds(inputs, input_bins);
     let columns = bounds(outputs, output_bins);
-    table(rows, columns, responses, lengths)
+    table(rows, columns, responses, slos, lengths)
 }
 
 fn table(
     rows: Vec<Range<u64>>,
     columns: Vec<Range<u64>>,
     responses: &[InvocationResponse],
+    slos: &[Condition],
     lengths: impl Fn(&InvocationResponse) -> Option<(u64, u64)>,
 ) -> HeatmapTable {
     let mut groups = vec![vec![Vec::new(); columns.len()]; rows.len()];
@@ -107,7 +123,7 @@ fn table(
         }
     }
     let cells = groups.into_iter();
-    let cells = cells.map(|row| row.iter().map(|group| cell(group)).collect());
+    let cells = cells.map(|row| row.iter().map(|group| cell(group, slos)).collect());
     HeatmapTable {
         cells: cells.collect(),
         rows,
@@ -115,12 +131,17 @@ fn table(
     }
 }
 
-fn cell(responses: &[&InvocationResponse]) -> HeatmapCell {
+fn cell(responses: &[&InvocationResponse], slos: &[Condition]) -> HeatmapCell {
     let succeeded = || responses.iter().filter(|one| one.error.is_none());
     let median = |latency: fn(&InvocationResponse) -> Option<f64>| {
         median(succeeded().filter_map(|one| latency(one)).collect())
     };
+    let of_requests: Vec<_> = slos.iter().filter(|slo| slo.is_per_request()).collect();
+    let is_good = |one: &&&InvocationResponse| of_requests.iter().all(|slo| is_met_by(slo, one));
+    let good = responses.iter().filter(is_good).count();
+    let is_judged = !of_requests.is_empty() && !responses.is_empty();
     HeatmapCell {
+        goodput_rate: is_judged.then(|| good as f64 / responses.len() as f64),
         requests: responses.len() as u64,
         failures: (responses.len() - succeeded().count()) as u64,
         ttft: median(|one| one.time_to_first_token),
@@ -173,7 +194,8 @@ mod tests {
         let mut failed = response(1, (20, 2), 9.0);
         failed.error = Some(crate::Failure::new(crate::FailureKind::Timeout, "late"));
         let responses = [response(0, (70, 8), 2.0), response(1, (20, 4), 1.0), failed];
-        let nominal = grid.nominal(&responses);
+        let slos = ["ttlt < 1.5s".parse::<Condition>().unwrap()];
+        let nominal = grid.nominal(&responses, &slos);
         assert_eq!(nominal.rows, [16..17, 64..65]);
         assert_eq!((nominal.columns.len(), &nominal.columns[0]), (1, &(8..9)));
         let [short, long] = [&nominal.cells[0][0], &nominal.cells[1][0]];
@@ -182,7 +204,12 @@ mod tests {
             (2, 1, Some(1.0))
         );
         assert_eq!((long.requests, long.failures, long.ttlt), (1, 0, Some(2.0)));
-        let measured = measured(&responses, 2, 2);
+        // The failed one meets none.
+        assert_eq!(
+            (short.goodput_rate, long.goodput_rate),
+            (Some(0.5), Some(0.0))
+        );
+        let measured = measured(&responses, &[], 2, 2);
         assert_eq!(measured.rows, [20..45, 45..71]);
         assert_eq!(measured.columns, [4..6, 6..9]);
         assert_eq!(measured.cells[0][0].ttlt, Some(1.0));

@@ -43,13 +43,15 @@ impl HeatmapResult {
 
     /// The cells by the lengths that were asked for.
     pub fn nominal(&self) -> HeatmapTable {
-        self.grid.nominal(&self.result.responses)
+        self.grid
+            .nominal(&self.result.responses, self.result.slos())
     }
 
     /// The cells by the tokens that were counted, in so many bins of input and of output tokens. Failed
     /// requests are in none.
     pub fn measured(&self, input_bins: usize, output_bins: usize) -> HeatmapTable {
-        grid::measured(&self.result.responses, input_bins, output_bins)
+        let (responses, slos) = (&self.result.responses, self.result.slos());
+        grid::measured(responses, slos, input_bins, output_bins)
     }
 
     /// Requests that were to be sent and were not, as after an interruption.

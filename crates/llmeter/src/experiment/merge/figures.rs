@@ -53,10 +53,21 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "measurement_stale_connections"
         | "measurement_local_failures"
         | "measurement_clock_steps"
+        | "measurement_packets_dropped"
         | "measurement_calibration_requests"
         | "rate_limited_answers"
         | "rate_limited_answers_by_error"
         | "unreadable_rate_limits"
+        | "due_requests"
+        | "unsent_requests"
+        | "offered_rate"
+        | "achieved_rate"
+        | "offered_in_flight"
+        | "achieved_in_flight"
+        | "peak_in_flight"
+        | "in_flight_limit"
+        | "in_flight_waits"
+        | "in_flight_wait"
         | "warmup_requests"
         | "warmup_failed_requests"
         | "cost_limit" => Sum,
@@ -69,7 +80,9 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "stopped_by"
         | "warmup_first_failure" => First,
         "callback_errors" | "merged_from" => Lists,
-        "merged_parts"
+        // Figures by stage are of each part's own responses.
+        "stages"
+        | "merged_parts"
         | "merged_overlap"
         | "interrupted"
         | "slos_met"

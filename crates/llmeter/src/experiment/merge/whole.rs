@@ -74,10 +74,7 @@ pub(super) fn summary_of(
     folder: &RunFolder,
 ) -> RunSummary {
     let summaries = || parts.iter().map(|part| &part.result.summary);
-    let clients = summaries()
-        .map(|summary| summary.clients)
-        .sum::<u64>()
-        .max(1);
+    let clients = clients_of(parts);
     let recorded = accumulator.recorded();
     let mut of_each = summaries().map(|summary| summary.n_requests);
     let first = of_each.next().flatten();
@@ -101,6 +98,16 @@ pub(super) fn summary_of(
     }
 }
 
+/// The clients of all parts; of an open loop, whose parts have one each, one.
+fn clients_of(parts: &[Part]) -> u64 {
+    let is_open = |part: &Part| part.result.stats().due_requests.is_some();
+    if parts.iter().all(is_open) {
+        return 1;
+    }
+    let clients = parts.iter().map(|part| part.result.summary.clients);
+    clients.sum::<u64>().max(1)
+}
+
 /// The first part's configuration, with the clients of all.
 pub(super) fn copy_configuration(parts: &[Part], folder: &RunFolder) -> Result<()> {
     let first = &parts[0];
@@ -111,7 +118,7 @@ pub(super) fn copy_configuration(parts: &[Part], folder: &RunFolder) -> Result<(
     let config = read(CONFIG_FILE)?;
     let config = config.and_then(|text| json::read::<Map<String, Value>>(&text).ok());
     if let Some(mut config) = config {
-        let clients: u64 = parts.iter().map(|part| part.result.summary.clients).sum();
+        let clients = clients_of(parts);
         config.insert("clients".to_owned(), clients.into());
         if let Some(name) = folder.location().file_name() {
             config.insert("run_name".to_owned(), name.into());

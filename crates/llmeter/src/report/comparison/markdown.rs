@@ -1,6 +1,6 @@
 //! A comparison as a comment of a pull request.
 
-use super::{METHOD, TITLES, conclusion, legend, row, shown};
+use super::{DASHES, METHOD, TITLES, conclusion, dashes, legend, row, shown};
 use crate::base::shown::{SHOWN, one_line};
 use crate::experiment::{Comparison, Outcome, of_clients};
 use crate::report::intervals::{MARK, MARKED};
@@ -62,6 +62,9 @@ pub fn comparison_markdown(comparison: &Comparison, fail_if: &[Condition]) -> St
     }
     if !legend(comparison).is_empty() {
         text.push_str(&format!("\n\\{MARKED}"));
+    }
+    if !dashes(comparison).is_empty() {
+        text.push_str(&format!("\n{DASHES}"));
     }
     text.push_str(&format!("\n<sub>{METHOD}</sub>\n"));
     text

@@ -34,6 +34,7 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
         text.push_str(&format!("not compared: {}\n", escaped(unmatched)));
     }
     text.push_str(legend(comparison));
+    text.push_str(dashes(comparison));
     text.push_str(&conclusion(comparison, |name| one_line(name, SHOWN)));
     text.push('\n');
     text.push_str(METHOD);
@@ -59,6 +60,8 @@ pub fn comparison_conclusion(comparison: &Comparison) -> String {
 
 pub(super) const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interval", "verdict"];
 
+const DASHES: &str = "— none: a figure that is one number, too few values, or a change from 0\n";
+
 /// What verdicts rest on.
 pub(super) const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
                       Holm's correction over all figures (3 % for all verdicts together), changes under 1 % left out.";
@@ -70,7 +73,8 @@ pub(super) fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
         .differences
         .iter()
         .filter(|one| one.repeats.is_none() && one.support != Support::None);
-    differences.filter(|one| one.outcome.is_some() || one.difference != Some(0.0))
+    differences
+        .filter(|one| one.outcome.is_some() || one.is_listed() && one.difference != Some(0.0))
 }
 
 /// Whether few values lie beyond it.
@@ -82,6 +86,15 @@ fn is_weak(one: &Difference) -> bool {
 pub(super) fn legend(comparison: &Comparison) -> &'static str {
     match comparison.pairs.iter().flat_map(shown).any(is_weak) {
         true => MARKED,
+        false => "",
+    }
+}
+
+/// What a dash stands for, if a row has one.
+pub(super) fn dashes(comparison: &Comparison) -> &'static str {
+    let mut rows = comparison.pairs.iter().flat_map(shown).map(row);
+    match rows.any(|cells| cells.iter().any(|cell| cell == "—")) {
+        true => DASHES,
         false => "",
     }
 }

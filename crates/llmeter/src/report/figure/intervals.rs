@@ -117,18 +117,18 @@ pub fn repeat_spread(repeats: &RepeatResult, clients: usize) -> Figure {
     let runs = repeats.results.get(&clients).map_or(&[][..], Vec::as_slice);
     let mut names = Vec::new();
     let (mut x, mut y, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, key, _) in repeat::FIGURES {
+    for repeat::Shown { name, key, .. } in repeat::figures(repeats, clients) {
         let Some(spread) = repeats
-            .spread(clients, key)
+            .spread(clients, &key)
             .filter(|spread| spread.mean > 0.0)
         else {
             continue;
         };
-        names.push(name);
+        names.push(name.clone());
         for (at, run) in runs.iter().enumerate() {
-            if let Some(value) = run.stats_map().get(key).and_then(Value::as_f64) {
+            if let Some(value) = run.stats_map().get(&key).and_then(Value::as_f64) {
                 x.push(100.0 * (value / spread.mean - 1.0));
-                y.push(name);
+                y.push(name.clone());
                 labels.push(format!("repeat {}", at + 1));
             }
         }
@@ -145,7 +145,7 @@ pub fn repeat_spread(repeats: &RepeatResult, clients: usize) -> Figure {
         "Repeats, as differences from their mean",
         "Difference from the mean (%)",
         data,
-        &names,
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
     )
 }
 

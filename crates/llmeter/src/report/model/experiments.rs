@@ -53,6 +53,10 @@ impl Report {
         let mut report = Self::new(&format!("Load test {name}"), about(test.results.values()));
         let levels = levels(test);
         let mut first: Vec<Block> = levels.clone().map(Block::Table).into_iter().collect();
+        let intervals = load_test::interval_rows(test);
+        if !intervals.is_empty() {
+            first.extend(Block::table("Intervals", intervals, &[""; 0]));
+        }
         first.extend(Block::lines(Tone::Plain, &load_test::remarks(test)));
         first.extend(
             test.warnings
@@ -73,7 +77,8 @@ impl Report {
     pub fn of_capacity(found: &CapacityResult) -> Self {
         let test = found.as_load_test();
         let title = format!("Capacity {}", found.name);
-        let mut report = Self::new(&title, about(test.results.values()));
+        let results = || found.results.iter().map(|(_, result)| result);
+        let mut report = Self::new(&title, about(results()));
         let table = Table::of("Probes", capacity::probe_rows(found), &[""; 0]);
         let mut first: Vec<Block> = table.map(Block::Table).into_iter().collect();
         first.extend(Block::lines(Tone::Plain, &capacity::remarks(found)));
@@ -81,10 +86,13 @@ impl Report {
         first.extend(warnings.map(|warning| Block::text(Tone::Warning, warning)));
         report.add("summary", "Summary", first);
         let levels = levels(&test);
-        report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
-        let probes = test.results.iter();
+        if !test.results.is_empty() {
+            report.add("curve", "Load", level_charts(&[&test], levels.as_ref()));
+        }
+        let over = found.plan.over;
+        let probes = found.results.iter();
         let parts: Vec<Part<'_>> = probes
-            .map(|(clients, one)| Part::of(&of_clients(*clients), one))
+            .map(|(level, one)| Part::of(&over.in_words(*level), one))
             .collect();
         report.add_details(&Shown::all(&parts));
         report
@@ -99,6 +107,8 @@ impl Report {
         );
         let mut first = vec![run::key_figures(&stats)];
         first.extend(measurement::verdict(&done.result));
+        let slos = crate::report::slo::slo_rows(&done.result);
+        first.extend(Block::pairs("SLOs", ["SLO", "outcome"], slos));
         report.add("summary", "Summary", first);
         let nominal = done.nominal();
         let measured = heatmap::filled(done.measured(heatmap::BINS, heatmap::BINS));
@@ -113,6 +123,10 @@ impl Report {
                 let about = "Medians of the successful requests of each cell, shaded by factors.";
                 let rows = lengths_table(table, latency);
                 blocks.extend(charts::chart(&id, about, figure, rows));
+            }
+            if let Some(rows) = heatmap::goodput_rows(table) {
+                let title = "Goodput: the share of requests that meet all SLOs";
+                blocks.extend(Block::table(title, rows, &[""; 0]));
             }
             report.add(id, title, blocks);
         }
@@ -140,7 +154,9 @@ impl Report {
             .filter_map(|at| {
                 let rows = ab::difference_rows(test, &metrics, at);
                 let title = rows.first()?.first()?.clone();
-                Table::of(&title, rows, &[""; 0])
+                let legend = Some(ab::legend(&rows)).filter(|note| !note.is_empty());
+                let notes: Vec<_> = legend.into_iter().collect();
+                Table::of(&title, rows, &notes)
             })
             .collect();
         let figure = figure::ab_intervals(test);
@@ -199,7 +215,13 @@ impl Report {
                 of_clients(*clients),
                 counted(runs.len() as u64, "repeat")
             );
-            let table = Table::of(&title, repeat::rows(repeats, *clients), &[""; 0]);
+            let rows = repeat::rows(repeats, *clients);
+            let legend = repeat::legend(&rows);
+            let notes: Vec<_> = Some(legend)
+                .filter(|note| !note.is_empty())
+                .into_iter()
+                .collect();
+            let table = Table::of(&title, rows, &notes);
             first.extend(table.clone().map(Block::Table));
             first.extend(charts::chart(
                 &format!("spread-{clients}"),
@@ -382,7 +404,10 @@ fn lengths_table(
     let mut rows = vec![titles];
     for (bounds, cells) in table.rows.iter().zip(&table.cells) {
         let cells = cells.iter().map(|cell| {
-            crate::report::summary::or_dash(latency(cell), crate::base::shown::duration)
+            latency(cell).map_or_else(
+                || "—".to_owned(),
+                |time| crate::base::shown::duration(time) + heatmap::mark(table, cell),
+            )
         });
         rows.push(
             std::iter::once(heatmap::label(bounds))
@@ -390,7 +415,8 @@ fn lengths_table(
                 .collect(),
         );
     }
-    Table::of("Medians", rows, &[""; 0])
+    let notes: Vec<_> = heatmap::support_note(table).into_iter().collect();
+    Table::of("Medians", rows, &notes)
 }
 
 /// Which model, where, and when, from the first of some runs.

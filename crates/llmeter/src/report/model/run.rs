@@ -111,24 +111,17 @@ pub(super) fn key_figures(stats: &Stats) -> Block {
         }
     }
     if failed < total {
-        let is_steady = stats.steady_rates;
-        let rate = |rate: Option<f64>, steady: Option<f64>| {
-            steady.filter(|_| is_steady).or(rate).map(figure)
-        };
-        let interval = |one: Option<crate::stats::Interval>| {
-            one.filter(|_| !is_steady)
-                .map(|one| intervals::range(&one, figure))
-        };
-        add(
-            "requests per minute",
-            rate(stats.requests_per_minute, stats.steady_requests_per_minute),
-            interval(stats.requests_per_minute_interval),
-        );
-        let is_generating = stats.total_output_tokens > 0;
+        let rates = stats.shown_rates();
+        let interval =
+            |one: Option<crate::stats::Interval>| one.map(|one| intervals::range(&one, figure));
+        let (rate, of_rate) = rates.requests_per_minute;
+        add("requests per minute", rate.map(figure), interval(of_rate));
+        let (rate, of_rate) = rates.output_tps;
+        let rate = rate.filter(|_| stats.total_output_tokens > 0);
         add(
             "output tokens per second",
-            rate(stats.output_tps, stats.steady_output_tps).filter(|_| is_generating),
-            interval(stats.output_tps_interval),
+            rate.map(figure),
+            interval(of_rate),
         );
     }
     let per_second = stats

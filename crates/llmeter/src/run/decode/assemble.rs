@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::{CheckedUsage, Evidence, OwnMeasurement, TokenSource};
+use crate::api::{CHOICES, CheckedUsage, Evidence, OwnMeasurement, TokenSource};
 use crate::endpoint::{InvocationResponse, ResponseBuilder, ResponseDetail};
 use crate::payload::{Tokenizer, counted};
 use crate::run::prepare::Prepared;
@@ -73,6 +73,17 @@ pub(super) fn assemble(
     };
     let (input, num_tokens_input_source) = input.unzip();
     let (output, num_tokens_output_source) = output.unzip();
+    // What a success lacks is not nothing.
+    let unknown = |is_missing: bool| (succeeded && is_missing).then_some(TokenSource::Unknown);
+    let num_tokens_input_source = num_tokens_input_source.or_else(|| unknown(true));
+    let num_tokens_output_source = num_tokens_output_source.or_else(|| unknown(is_generated));
+    if builder.choices > 1 {
+        let choices = builder.choices;
+        builder
+            .annotations
+            .entry(CHOICES)
+            .or_insert_with(|| choices.into());
+    }
     let longest_gap = builder.longest_gap().filter(|_| is_stream);
     let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
     let time_to_first_token = first.filter(|_| is_stream);
@@ -97,12 +108,15 @@ pub(super) fn assemble(
         time_per_output_token: time_per_output_token(
             time_to_first_token,
             time_to_last_token,
-            output,
+            // Their tokens came side by side.
+            output.filter(|_| builder.choices <= 1),
         ),
         error: builder.error.take(),
         annotations: std::mem::take(&mut builder.annotations),
         detail: ResponseDetail {
             payload_index: prepared.index,
+            asked_input_tokens: prepared.asked.prompt_tokens,
+            asked_output_tokens: prepared.asked.output_tokens,
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,
@@ -138,6 +152,8 @@ impl OwnMeasurement {
         seen.retries = own.retries.or(seen.retries);
         seen.detail = ResponseDetail {
             payload_index: seen.detail.payload_index,
+            asked_input_tokens: seen.detail.asked_input_tokens,
+            asked_output_tokens: seen.detail.asked_output_tokens,
             num_tokens_input_source: seen.detail.num_tokens_input_source.take(),
             num_tokens_output_source: seen.detail.num_tokens_output_source.take(),
             text_dropped: seen.detail.text_dropped,

@@ -1,6 +1,7 @@
 //! The body of one response: what it is, and how its bytes become frames or a document.
 
-use super::completion::{BodyEnd, frame_of};
+use super::completion::BodyEnd;
+use super::frame::{frame_of, is_cut, take_document, take_frame};
 use super::outside;
 use super::refusal::refusal;
 use super::shape::{Expected, Shape, framing_of, shape};
@@ -231,7 +232,7 @@ impl Assembly {
                         return;
                     };
                     builder.begin_frame(mark.arrival.at);
-                    decoder.frame(frame, builder);
+                    take_frame(&mut **decoder, frame, builder);
                     match builder.frame_has_content() {
                         true => quality.content_frame(mark.arrival),
                         false => quality.other_frame(mark.arrival),
@@ -279,9 +280,19 @@ impl Assembly {
                     // Some servers forget the end mark of the last frame.
                     match tail {
                         Ok(None) => {}
+                        Ok(Some(tail)) if is_cut(&tail) => {
+                            let excerpt = excerpt(&tail.data);
+                            match self.builder.is_complete() {
+                                true => self.builder.annotate(ANNOTATION, excerpt),
+                                false => self.builder.fail(
+                                    FailureKind::Truncated,
+                                    format!("the stream ended within its last event: {excerpt}"),
+                                ),
+                            }
+                        }
                         Ok(Some(tail)) => {
                             self.builder.begin_frame(self.last.at);
-                            decoder.frame(frame_of(&tail), &mut self.builder);
+                            take_frame(&mut **decoder, frame_of(&tail), &mut self.builder);
                         }
                         Err(reason) => events.broken = Some(reason),
                     }
@@ -313,7 +324,7 @@ impl Assembly {
             }
             Body::Whole(body) => {
                 self.builder.begin_frame(self.last.at);
-                decoder.non_streaming(body, &mut self.builder);
+                take_document(&mut **decoder, body, &mut self.builder);
             }
             Body::Error(body) => {
                 let head = self.head.as_ref().map(|(head, _)| head);

@@ -1,9 +1,9 @@
 //! Whether a response is complete: its API says so, not its connection.
 
+use super::frame::{frame_of, take_frame};
 use super::{Assembly, Body};
 use crate::api::StreamEnd;
 use crate::run::silence::Completeness;
-use llmeter_wire::framing::{Frame, Tail};
 
 impl Assembly {
     /// How far the response is by what its API says.
@@ -33,7 +33,7 @@ impl Assembly {
             && (tail.data == b"[DONE]" || is_json(&tail.data))
         {
             self.builder.begin_frame(self.last.at);
-            decoder.frame(frame_of(&tail), &mut self.builder);
+            take_frame(&mut **decoder, frame_of(&tail), &mut self.builder);
         }
         !self.builder.is_failed()
             && match &self.body {
@@ -53,15 +53,6 @@ pub(super) enum BodyEnd {
     OfResponse,
     /// Nothing: the wire failed, so that the decoder must not complain of an early end.
     Missing,
-}
-
-/// A last frame without its end mark.
-pub(super) fn frame_of(tail: &Tail) -> Frame<'_> {
-    Frame {
-        event: tail.event.as_deref(),
-        data: &tail.data,
-        is_error: false,
-    }
 }
 
 /// Whether this is one whole JSON document that cannot go on.

@@ -2,6 +2,7 @@
 //! responses.
 
 use super::MAX_ERROR_BODY;
+use super::frame::{foresee, take_document};
 use crate::endpoint::{FrameDecoder, ResponseBuilder};
 use llmeter_wire::clock::Stamp;
 use llmeter_wire::framing::Outside;
@@ -23,14 +24,18 @@ pub(super) fn take_json(
         return false;
     }
     if let Some(words) = decoder.error_message(json) {
+        let was_failed = builder.is_failed();
         builder.server_error(decoder.throttle(json), words);
+        if !was_failed {
+            foresee(builder, None, json);
+        }
         return false;
     }
     if is_broken || builder.content_frames() > 0 || builder.is_failed() {
         return false;
     }
     builder.begin_frame(at);
-    decoder.non_streaming(json, builder);
+    take_document(decoder, json, builder);
     true
 }
 

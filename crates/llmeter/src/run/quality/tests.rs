@@ -32,6 +32,7 @@ fn quiet() -> RunConditions {
         backlog_bytes: 0,
         recorder_wait: 0.0,
         callback_wait: 0.0,
+        data_wait: 0.0,
         host: Some(host(0.0)),
         could_stamp: true,
         own_clock: None,
@@ -498,6 +499,16 @@ fn requests_that_this_machine_could_not_send_are_its_own_fault() {
     let quality = judge(&[(99, good(true)), (1, failed)], &quiet());
     assert_verdict(&quality, Verdict::ClientBound, "ip_local_port_range");
     assert_eq!(quality.local_failures, 1);
+}
+
+#[test]
+fn a_run_in_which_nothing_was_read_has_no_stamps() {
+    let failed = ResponseQuality {
+        is_failed: true,
+        ..ResponseQuality::default()
+    };
+    let quality = judge(&[(3, failed)], &quiet());
+    assert_eq!(quality.stats()["measurement_stamps"], "none");
 }
 
 #[test]

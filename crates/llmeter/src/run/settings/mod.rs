@@ -8,6 +8,7 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error as _};
@@ -18,8 +19,13 @@ use self::form::{Form, expected, parse_stages};
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
-use crate::load::{Arrivals, Cancellation, Load, Rate, Shard, SlowReaders, Stages};
-use crate::payload::{ExtraFields, tokenizer_from_spec};
+use crate::data::{
+    self, DataOptions, DataSource, ForcedOutput, ReplayOptions, ReplaySession, RequestForm, Window,
+};
+use crate::load::{
+    Arrivals, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages,
+};
+use crate::payload::{ExtraFields, Tokenizer, Whitespace, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, ServerCall, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
 use crate::storage::Location;
@@ -33,6 +39,13 @@ type Object = Map<String, Value>;
 
 /// How long a run with `until` sends, if nothing else ends it.
 const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(600);
+
+/// Settings that mean something only with a file of data.
+const OF_DATA: [Setting; 3] = [
+    Setting::DataColumns,
+    Setting::DataFilter,
+    Setting::DataSample,
+];
 
 macro_rules! structure {
     ($($variant:ident $field:ident: $type:ty, $kind:expr, $group:ident, $value:literal,
@@ -301,7 +314,112 @@ impl RunSettings {
             (None, Some(true)) => Proxies::None,
             _ => Proxies::from_environment(),
         };
+        self.apply_data(config)
+    }
+
+    /// Opens the data, once everything that it depends on is there.
+    fn apply_data(&self, config: &mut RunConfig) -> Result<()> {
+        for (needed, others) in [
+            (Setting::Data, OF_DATA.as_slice()),
+            (Setting::Replay, &[Setting::Speed, Setting::Window]),
+        ] {
+            let mut others = others.iter().filter(|setting| self.is_given(**setting));
+            if !self.is_given(needed)
+                && let Some(other) = others.next()
+            {
+                return Err(Error::requires(*other, needed));
+            }
+        }
+        if self.data.is_none() && self.replay.is_none() {
+            return match self.force_output_length {
+                Some(_) => Err(Error::requires(Setting::ForceOutputLength, Setting::Data)),
+                None => Ok(()),
+            };
+        }
+        let api = ApiMode::of_saved(&config.endpoint.saved())?;
+        let opened = self.opened(api, config.tokenizer.clone(), config.seed)?;
+        let Some((source, sessions)) = opened else {
+            return Ok(());
+        };
+        config.data = Some(source);
+        if let Some(sessions) = sessions {
+            config.load = Load::Schedule(Arc::new(Replay::new(&sessions)));
+            // It has said how fast the trace is.
+            config.rate = None;
+        }
         Ok(())
+    }
+
+    /// The data that these settings name, for requests of an API; `None` if they name none. Counted by
+    /// their tokenizer.
+    ///
+    /// # Errors
+    /// If the data or the tokenizer cannot be used.
+    pub fn open_data(&self, api: ApiMode) -> Result<Option<Arc<dyn DataSource>>> {
+        let tokenizer: Arc<dyn Tokenizer> = match &self.tokenizer {
+            Some(spec) => tokenizer_from_spec(spec)?,
+            None => Arc::new(Whitespace),
+        };
+        let opened = self.opened(api, tokenizer, self.seed.unwrap_or_default())?;
+        Ok(opened.map(|(source, _)| source))
+    }
+
+    /// The data, and of a trace its sessions.
+    fn opened(
+        &self,
+        api: ApiMode,
+        tokenizer: Arc<dyn Tokenizer>,
+        seed: u64,
+    ) -> Result<Option<(Arc<dyn DataSource>, Option<Vec<ReplaySession>>)>> {
+        let forced = self.force_output_length.as_deref();
+        let form = RequestForm::new(api)
+            .system(self.system.clone())
+            .extra(self.extra.clone())
+            .max_tokens(self.max_tokens)
+            .forced_output(forced.and_then(ForcedOutput::named).unwrap_or_default());
+        if let Some(source) = &self.data {
+            let source = data::open(DataOptions {
+                source: source.clone(),
+                columns: self.data_columns.clone(),
+                filter: self.data_filter.clone(),
+                sample: self.data_sample,
+                form,
+                tokenizer,
+                seed,
+            })?;
+            return Ok(Some((source, None)));
+        }
+        if let Some(trace) = &self.replay {
+            if self.rate.is_some() && self.speed.is_some() {
+                return Err(Error::conflict(Setting::Rate, Setting::Speed));
+            }
+            let seconds = |text: &str| parse_time(text).map(|time| time.as_secs_f64());
+            let window = self.window.as_deref();
+            let options = ReplayOptions {
+                speed: self.speed.unwrap_or(1.0),
+                rate: self.rate.map(|rate| rate.per_second()),
+                window: window
+                    .map(|text| Window::parse(text, seconds))
+                    .transpose()?,
+                max_requests: self.max_requests,
+            };
+            let mut settings = Object::new();
+            for setting in [
+                Setting::Replay,
+                Setting::Speed,
+                Setting::Window,
+                Setting::Rate,
+            ] {
+                if let Some(value) = self.get(setting) {
+                    settings.insert(setting.name().to_owned(), value);
+                }
+            }
+            let location = Location::from(trace.as_str());
+            let (source, sessions) =
+                data::replay(&location, &options, settings, form, tokenizer, seed)?;
+            return Ok(Some((source, Some(sessions))));
+        }
+        Ok(None)
     }
 
     /// What [`apply`](Self::apply) carries, from a configuration; of a proxy without its
@@ -316,7 +434,7 @@ impl RunSettings {
             Proxies::All(proxy) => Some(proxy.shown().to_owned()),
             _ => None,
         };
-        Self {
+        let settings = Self {
             clients: Some(config.whole_client_count()),
             requests,
             duration,
@@ -363,7 +481,20 @@ impl RunSettings {
             ignore_write_errors: Some(config.ignore_write_errors),
             description: config.run_description.clone(),
             ..Self::default()
+        };
+        settings.with_data(config)
+    }
+
+    /// The same with those that give the data.
+    fn with_data(mut self, config: &RunConfig) -> Self {
+        let of_data = config.data.as_ref().and_then(|data| data.settings());
+        for (name, value) in of_data.unwrap_or_default() {
+            if let Some(setting) = Setting::named(&name) {
+                // A source of the user's own may name what is none.
+                let _ = self.set(setting, &value);
+            }
         }
+        self
     }
 }
 

@@ -56,7 +56,19 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::BeforeRun
         | S::IgnoreWriteErrors
         | S::Stamps
-        | S::Workers => Kept::Own,
+        | S::Workers
+        // Those of a run without data are in its payloads.
+        | S::Data
+        | S::DataColumns
+        | S::DataFilter
+        | S::DataSample
+        | S::Replay
+        | S::Speed
+        | S::Window
+        | S::ForceOutputLength
+        | S::System
+        | S::MaxTokens
+        | S::Extra => Kept::Own,
         // It is the duration.
         S::MaxDuration
         | S::ApiKeyEnv
@@ -105,8 +117,10 @@ impl RunSettings {
                     })?;
             }
         }
-        // A run that is bound by time has a count of 0.
-        if settings.duration.is_some() {
+        // A run that is bound by time has a count of 0, and one that sends its data once.
+        let has_data = settings.data.is_some() || settings.replay.is_some();
+        let is_of_data = has_data && settings.requests == Some(0);
+        if settings.duration.is_some() || is_of_data {
             settings.requests = None;
         }
         // An open loop has no clients; the key says 1.

@@ -31,13 +31,42 @@ fn example(setting: Setting) -> RunSettings {
     settings
 }
 
+/// A setting with the data that it is about.
+fn with_data(mut settings: RunSettings, setting: Setting, folder: &std::path::Path) -> RunSettings {
+    let file = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        Some(path.to_str().unwrap().to_owned())
+    };
+    match setting {
+        Setting::Extra | Setting::System | Setting::MaxTokens | Setting::ForceOutputLength => {
+            settings.data = Some("synthetic:prompt_tokens=3,requests=5".to_owned());
+        }
+        Setting::DataColumns | Setting::DataFilter | Setting::DataSample => {
+            let row = "{\"question\": \"one two\", \"n\": 3}";
+            settings.data = file("data", row);
+            settings.data_columns = Some("prompt=question,output_tokens=n".to_owned());
+        }
+        Setting::Replay | Setting::Speed | Setting::Window => {
+            let row = |time: u32| {
+                format!("{{\"timestamp\": {time}, \"input_length\": 3, \"output_length\": 2}}\n")
+            };
+            settings.replay = file("trace", &(row(0) + &row(700_000)));
+        }
+        _ => {}
+    }
+    settings
+}
+
 #[test]
 fn a_folder_keeps_every_setting_of_a_run() {
     for setting in Setting::ALL.iter().copied() {
         if matches!(kept(setting), Kept::Object | Kept::Never) {
             continue;
         }
-        let mut settings = example(setting);
+        // Some have a place in a folder only with data that they are about.
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = with_data(example(setting), setting, folder.path());
         if matches!(setting, Setting::Arrivals | Setting::MaxInFlight) {
             // They say something about a rate.
             settings.rate = example(Setting::Rate).rate;

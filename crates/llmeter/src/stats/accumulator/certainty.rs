@@ -12,7 +12,11 @@ impl MetricAccumulator {
             Self::Count(_, series) => series.len(),
             Self::Gaps(counts, ..) => counts.len(),
             Self::SketchedGaps(series, _) => series.len(),
-            Self::RateInterval(..) | Self::Steady(_) | Self::Total(_) | Self::TotalPerName(_) => 0,
+            Self::RateInterval(..)
+            | Self::ShareInterval(_)
+            | Self::Steady(_)
+            | Self::Total(_)
+            | Self::TotalPerName(_) => 0,
         }
     }
 

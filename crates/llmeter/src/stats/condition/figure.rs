@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{ConditionError, refuse};
 use crate::InvocationResponse;
-use crate::stats::{METRICS, Metric, MetricKind};
+use crate::stats::{METRICS, Metric, MetricKind, Support, support_of};
 
 /// Nearest names that an error lists.
 const MAX_NEAREST: usize = 3;
@@ -43,9 +43,18 @@ impl Figure {
         if text.len() > MAX_NAME || text.chars().any(char::is_control) {
             return refuse("its metric has no name that a metric can have");
         }
-        let figure = Self::plain(text)?
-            .or_else(|| Self::of_placeholder(text))
-            .map_or_else(|| refuse(unknown(text)), Ok)?;
+        // As it is written, else as tables write it: no key of a metric has capitals.
+        let plain = Self::plain(text);
+        let lower = text.to_lowercase();
+        let figure = match plain {
+            Ok(Some(figure)) => Some(figure),
+            plain => match Self::of_placeholder(text) {
+                Some(figure) => Some(figure),
+                None if lower != text => Self::plain(&lower)?,
+                None => plain?,
+            },
+        };
+        let figure = figure.map_or_else(|| refuse(unknown(text)), Ok)?;
         match figure.metric.kind {
             MetricKind::Statistics(names) if figure.statistic.is_none() => {
                 match figure.metric.is_of_responses() {
@@ -138,6 +147,11 @@ impl Figure {
         }
     }
 
+    /// How far the sample carries its value in statistics.
+    pub fn support_in(&self, stats: &Map<String, Value>) -> Support {
+        support_of(&self.key(), stats)
+    }
+
     /// Its value in a response; `None` for a figure of the run.
     pub fn value_of(&self, response: &InvocationResponse) -> Option<f64> {
         match self.statistic {
@@ -158,6 +172,14 @@ impl Figure {
     /// Whether it is a figure of each response.
     pub fn is_per_request(&self) -> bool {
         self.statistic.is_none() && matches!(self.metric.kind, MetricKind::Statistics(_))
+    }
+
+    /// Whether it is a sum or a price over the whole run.
+    pub(crate) fn is_sum(&self) -> bool {
+        matches!(
+            self.metric.unit,
+            "requests" | "tokens" | "currency" | "vectors"
+        ) && self.statistic.is_none()
     }
 
     /// Whether it is a share, or another figure without a unit.
@@ -209,22 +231,33 @@ fn unknown(text: &str) -> String {
         [Some(metric.short), long].into_iter().flatten()
     });
     let lower = name.to_lowercase();
-    let mut near: Vec<_> = names
-        .map(|known| (strsim::jaro_winkler(known, &lower), known))
-        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
-        .collect();
+    // Abbreviations are what people try: rpm, osl.
+    let similarity = |known: &str| match initials(known) == lower && lower.len() > 1 {
+        true => 1.0,
+        false => strsim::jaro_winkler(known, &lower),
+    };
+    let mut near: Vec<_> = names.map(|known| (similarity(known), known)).collect();
     near.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let near: Vec<_> = near
-        .iter()
-        .take(MAX_NEAREST)
-        .map(|(_, name)| *name)
-        .collect();
+    let is_near = |(similarity, _): &&(f64, &str)| *similarity >= MIN_SIMILARITY;
+    // Where none is near, the nearest are still better than none.
+    let some = near.iter().take(MAX_NEAREST).filter(is_near).count();
+    let shown = near.iter().take(if some > 0 { some } else { MAX_NEAREST });
+    let near: Vec<_> = shown.map(|(_, name)| *name).collect();
     match near.as_slice() {
-        [] => format!("no metric is called {name}; docs/metrics.md has all of them"),
         [only] => format!("no metric is called {name}; the nearest is {only}"),
+        near if some == 0 => format!(
+            "no metric is called {name}; the nearest are {}, and docs/metrics.md has all of them",
+            near.join(", ")
+        ),
         near => format!(
             "no metric is called {name}; the nearest are {}",
             near.join(", ")
         ),
     }
+}
+
+/// The first letters of a name's words.
+fn initials(name: &str) -> String {
+    let words = name.split('_');
+    words.filter_map(|word| word.chars().next()).collect()
 }

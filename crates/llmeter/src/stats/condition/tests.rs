@@ -107,7 +107,8 @@ fn what_is_wrong_is_said() {
         ),
         (
             "qqq > 5",
-            "no metric is called qqq; docs/metrics.md has all of them",
+            "no metric is called qqq; the nearest are goodput, requests_per_minute, total_requests, and \
+             docs/metrics.md has all of them",
         ),
     ] {
         assert_eq!(refusal(text), reason, "{text}");

@@ -161,6 +161,27 @@ impl Interval {
         pace.interval(0, window, level)
     }
 
+    /// The interval of a share, `part` of `all`: Clopper and Pearson, "The use of confidence or fiducial limits
+    /// illustrated in the case of the binomial" (1934). It covers the truth with at least this level where
+    /// each of `all` is by itself; where failures come together, less often. `None` of nothing.
+    pub fn of_share(part: u64, all: u64, level: f64) -> Option<Self> {
+        if all == 0 || part > all {
+            return None;
+        }
+        let outside = (1.0 - level) / 2.0;
+        let (part, all) = (part as f64, all as f64);
+        // The share below which so large a part, or above which so small a one, is rare.
+        let low = match part > 0.0 {
+            true => inverse_beta(part, all - part + 1.0, outside),
+            false => 0.0,
+        };
+        let high = match part < all {
+            true => inverse_beta(part + 1.0, all - part, 1.0 - outside),
+            false => 1.0,
+        };
+        Some(Self { low, high, level })
+    }
+
     /// The interval of so many times the value.
     pub(super) fn scaled(self, factor: f64) -> Self {
         Self {
@@ -213,6 +234,12 @@ fn ranks(share: f64, count: f64, level: f64) -> Option<(f64, f64)> {
     let low = bisect(|rank| is_below(rank) < 1.0 - tail, 1.0, count);
     let high = bisect(|rank| is_below(rank) < tail, 1.0, count);
     Some((low, high))
+}
+
+/// The value below which a beta variable lies with this probability.
+fn inverse_beta(a: f64, b: f64, probability: f64) -> f64 {
+    let below = |value: f64| checked_beta_reg(a, b, value).unwrap_or(f64::NAN);
+    bisect(|value| below(value) >= probability, 0.0, 1.0)
 }
 
 /// The value of a rank, counted from 1, between two neighbours in proportion.
@@ -297,5 +324,20 @@ mod tests {
         assert!(of_rate.is_none(), "{of_rate:?}");
         let even = Interval::of_rate(&times, &[0.1; 120], 12.0, Interval::LEVEL).unwrap();
         assert!(even.low > 0.0 && even.contains(1.0), "{even:?}");
+    }
+
+    #[test]
+    fn a_share_has_the_interval_of_tables() {
+        // Clopper and Pearson's, as any table has it: 3 of 100, and none of 20.
+        let of = |part, all| Interval::of_share(part, all, 0.95).unwrap();
+        let some = of(3, 100);
+        assert!((some.low - 0.006_230).abs() < 1e-5 && (some.high - 0.085_176).abs() < 1e-5);
+        let none = of(0, 20);
+        assert!(
+            none.low == 0.0 && (none.high - 0.168_433).abs() < 1e-5,
+            "{none:?}"
+        );
+        assert_eq!(of(20, 20).high, 1.0);
+        assert_eq!(Interval::of_share(0, 0, 0.95), None);
     }
 }

@@ -58,14 +58,11 @@ fn a_client_whose_request_failed_waits_longer_each_time_until_one_succeeds() {
 #[test]
 fn a_failure_within_a_stream_is_one_too() {
     let error = format!("data: {{\"error\": \"no\"}}\n\n{DONE}");
-    let failing = vec![
-        Step::Pause(Duration::from_millis(100)),
-        write(chunked(&error)),
-    ];
-    let (result, _) = result(vec![failing], |config| config.load = Load::Requests(4));
+    let failing = vec![write(chunked(&error))];
+    let (result, _) = result(vec![failing], |config| config.load = Load::Requests(3));
     let pauses = pauses(&result);
-    assert_eq!(pauses[..2], [0.0, 0.0]);
-    assert!(pauses[2] >= 0.1 && pauses[3] >= 0.2, "{pauses:?}");
+    assert_eq!(pauses[0], 0.0);
+    assert!(pauses[1] >= 0.05 && pauses[2] >= 0.1, "{pauses:?}");
 }
 
 #[test]
@@ -119,6 +116,26 @@ fn a_run_whose_first_requests_fail_for_good_ends_with_the_servers_words() {
         let summary = llmeter::report::summary(&result);
         assert!(summary.contains("stopped by failures"), "{summary}");
         assert_saved(&result);
+    }
+}
+
+#[test]
+fn a_refusal_for_good_within_a_success_ends_a_run_as_well() {
+    let wrong_key =
+        r#"{"message": "no", "type": "invalid_request_error", "code": "invalid_api_key"}"#;
+    for (error, requests) in [
+        (wrong_key, 3),
+        (r#"{"message": "no", "code": 403}"#, 3),
+        (r#"{"message": "no", "type": "overloaded_error"}"#, 5),
+        (r#"{"message": "no"}"#, 5),
+    ] {
+        let stream = chunked(&format!("data: {{\"error\": {error}}}\n\n"));
+        let (result, server) = result(vec![vec![write(stream)]], |config| {
+            config.load = Load::Requests(5);
+        });
+        assert_eq!(server.requests(), requests, "{error}");
+        let stopped = result.stats_map().get("stopped_by").cloned();
+        assert_eq!(stopped.is_some(), requests == 3, "{error}");
     }
 }
 

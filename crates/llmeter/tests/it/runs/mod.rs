@@ -3,6 +3,7 @@
 mod callbacks;
 mod costs;
 mod disturbances;
+mod data;
 mod failing_servers;
 mod files;
 mod loads;

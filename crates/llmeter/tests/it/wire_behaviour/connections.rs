@@ -95,9 +95,23 @@ fn time_that_a_closing_server_took_is_no_time_of_the_answer() {
     );
 }
 
+/// A server on this machine may answer before the call that sends the request returns.
+#[test]
+fn no_answer_of_a_quick_server_is_taken_for_an_earlier_one() {
+    let server = Scripted::start(vec![vec![write(whole())]]);
+    let mut config = server.config().load(Load::Requests(200));
+    config.clients = 2;
+    let result = run(config);
+    assert_eq!(server.requests(), 400);
+    let stats = result.stats_map();
+    assert_eq!(stats["measurement_stale_connections"], 0);
+    assert!(!stats.contains_key("total_retries"), "{stats:?}");
+}
+
 /// A server writes a second answer right after the first, while the next request may be on its way. The
 /// kernel hands bytes over within the call that writes them: if the next request had not come when
-/// the call was over, it was sent later, and the answer cannot be its.
+/// the call was over, it was sent later, and the answer cannot be its. What comes within the call that
+/// sends may be the answer of a quick server, and is taken for it.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_answer_that_came_before_its_request_was_sent_is_nobodys() {
@@ -169,8 +183,7 @@ fn an_answer_that_came_before_its_request_was_sent_is_nobodys() {
         let text = response.response_text.as_deref().unwrap();
         taken += u64::from(early.contains(text));
     }
-    // A worker that loses its core within the call that sends cannot tell the two apart.
-    assert!(taken <= ROUNDS / 100, "{taken} of {}", early.len());
+    assert!(taken <= ROUNDS / 5, "{taken} of {}", early.len());
 }
 
 /// They come when the next request is on its way, so that no look before sending finds them.

@@ -251,3 +251,28 @@ fn stamps_of_the_user_give_the_same_answer() {
     });
     assert_streamed(&response, &PIECES);
 }
+
+#[test]
+fn a_stream_that_ends_cleanly_within_its_last_event_is_truncated() {
+    for tail in [
+        "data: {\"id\":\"c1\",\"choi",
+        "data: {\"id\":\"c\u{e4}",
+        "data: [DO",
+    ] {
+        let response = one(vec![write(chunked(&(role() + &text("a") + tail)))]);
+        let failure = response.error.as_ref().unwrap();
+        assert_eq!(
+            failure.kind(),
+            llmeter::FailureKind::Truncated,
+            "{tail}: {failure}"
+        );
+        // What has ended needs no end mark.
+        let response = one(vec![write(chunked(
+            &(role() + &text("a") + &stop() + tail),
+        ))]);
+        assert_eq!(response.error, None, "{tail}");
+    }
+    let whole = role() + &text("a") + "data: {\"id\": nothing}";
+    let failure = one(vec![write(chunked(&whole))]).error.unwrap();
+    assert_eq!(failure.kind(), llmeter::FailureKind::Malformed, "{failure}");
+}

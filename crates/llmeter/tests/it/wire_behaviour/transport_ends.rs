@@ -75,6 +75,17 @@ fn a_connection_that_stays_open_after_the_answer_does_not_hold_up_its_client() {
         "{:?}",
         result.warnings
     );
+    let waited = result.responses[0].detail.left_open_wait.unwrap();
+    assert_eq!(stats["total_left_open_wait"], waited);
+    assert_eq!(result.responses[1].detail.left_open_wait, None);
+    let quality = result.quality.as_ref().unwrap();
+    let blames = |reason: &String| reason.contains("complete responses that the server left open");
+    assert!(quality.reasons.iter().any(blames), "{:?}", quality.reasons);
+    let notes = llmeter::report::notes(&result);
+    assert!(
+        notes.iter().any(|note| note.contains("server left open")),
+        "{notes:?}"
+    );
     // The silence after the answer is no part of it.
     let left_open = &result.responses[0];
     assert_eq!(left_open.time_to_last_token, left_open.time_to_first_token);

@@ -50,7 +50,7 @@ fn findings(change: impl Fn(&mut InvocationResponse, &mut [Stamp; 2])) -> Vec<St
         let mut one = response(sent);
         let mut exchange = [at(sent), at(sent + 1.0)];
         change(&mut one, &mut exchange);
-        checks.record(&one, Some(exchange), &Words);
+        checks.record(&one, Some(exchange), true, &Words);
     }
     checks.findings(Some(20.0), Some(1))
 }
@@ -67,7 +67,7 @@ fn what_agrees_is_no_finding() {
     assert_eq!(findings(|_, _| {}), [""; 0]);
     let mut checks = CrossChecks::default();
     assert_eq!(checks.findings(Some(1.0), Some(1)), [""; 0]);
-    checks.record(&response(0.0), None, &Whitespace);
+    checks.record(&response(0.0), None, true, &Whitespace);
     assert_eq!(checks.findings(None, Some(1)), [""; 0]);
 }
 
@@ -79,6 +79,22 @@ fn little_s_law_finds_wrong_latencies() {
         one.detail.inter_token_latencies = vec![0.1, 0.1, 0.2];
     });
     only(&wrong, "Little's law");
+}
+
+/// What follows the last token of a stream may take its time, but no latency is longer than its request.
+#[test]
+fn a_late_end_mark_is_no_contradiction() {
+    let of = |end: f64| {
+        let mut checks = CrossChecks::default();
+        for number in 0..20 {
+            let sent = f64::from(number) * 2.0;
+            let exchange = [at(sent), at(sent + end)];
+            checks.record(&response(sent), Some(exchange), false, &Words);
+        }
+        checks.findings(Some(40.0), Some(1))
+    };
+    assert_eq!(of(1.5), [""; 0]);
+    only(&of(0.7), "Little's law");
 }
 
 #[test]
@@ -151,7 +167,12 @@ fn dates_of_requests_are_no_clock() {
 fn no_request_ends_after_the_run() {
     let mut checks = CrossChecks::default();
     for sent in [0.0, 30.0] {
-        checks.record(&response(sent), Some([at(sent), at(sent + 1.0)]), &Words);
+        checks.record(
+            &response(sent),
+            Some([at(sent), at(sent + 1.0)]),
+            true,
+            &Words,
+        );
     }
     only(&checks.findings(Some(20.0), None), "but the run 20.00 s");
 }
