@@ -203,3 +203,27 @@ fn a_repeated_run_has_the_settings_of_the_first() {
     }
     assert_eq!(again, first);
 }
+
+#[test]
+fn an_error_names_the_file_and_the_key_that_give_the_value() {
+    let place = Place::new();
+    let file = "base-url = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\nprompt = \"x\"\nclients = 0\n";
+    place.file("zero.toml", file);
+    let said = place.llmeter(["run", "--config", "zero.toml"]).exits(2);
+    said.one_error(&["zero.toml: clients 0: expected 1 or more"]);
+    // The flag takes its place.
+    let flags = ["run", "--config", "zero.toml", "--clients", "0"];
+    place.llmeter(flags).exits(2).one_error(&["--clients 0"]);
+    // A share may be a percentage.
+    let flags = [
+        "run",
+        "--config",
+        "zero.toml",
+        "--stop-on-error-rate",
+        "130%",
+    ];
+    let said = place
+        .llmeter(flags.into_iter().chain(["--clients", "1"]))
+        .exits(2);
+    said.one_error(&["--stop-on-error-rate 1.3"]);
+}

@@ -61,7 +61,7 @@ fn a_limit_of_failures_has_its_exit_code_if_everything_failed_too() {
     };
     // More than can fail before the decoder tells.
     let said = run("100000").exits(6);
-    said.one_error(&["(max_failures); every request failed", "HTTP 500"]);
+    said.one_error(&["(--max-failures); every request failed", "HTTP 500"]);
     assert!(said.out.contains("stopped at the limit"), "{said:#?}");
     // The limit stops nothing where nothing is left to send.
     let said = run("3").exits(3);

@@ -131,3 +131,19 @@ fn requests_are_a_table_printed_or_in_a_file() {
     assert_ne!(said.code, 0);
     assert!(said.err.contains("nothing"), "{}", said.err);
 }
+
+#[test]
+fn the_name_of_a_file_tells_the_form_of_a_report() {
+    let place = Place::new();
+    let [_, run] = golden(&place);
+    for (name, begins) in [("it.md", "#"), ("it.json", "{"), ("it.HTML", "<!")] {
+        place.llmeter(["report", run, "-o", name]).exits(0);
+        let text = fs::read_to_string(place.path().join(name)).unwrap();
+        assert!(text.trim_start().starts_with(begins), "{name}: {text:.40}");
+    }
+    for name in ["it.txt", "it.png"] {
+        let refused = place.llmeter(["report", run, "-o", name]).exits(2);
+        refused.one_error(&["--output", name, ".md", "--format"]);
+        assert!(!place.path().join(name).exists());
+    }
+}
