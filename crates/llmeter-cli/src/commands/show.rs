@@ -47,7 +47,15 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
     match RunResult::load(folder.clone()) {
         Err(Error::NotARun { .. }) if LoadTestResult::is_in(folder) => {
             let test = match &settings.slo {
-                None => LoadTestResult::load_without_responses(folder.clone())?,
+                None => {
+                    let test = LoadTestResult::load_without_responses(folder.clone())?;
+                    let mut levels = test.results.values().map(|level| level.stats());
+                    // The Python package's rates are other ones, and it counts no values: responses tell both.
+                    match levels.any(|stats| stats.measurement_verdict.is_none()) {
+                        true => LoadTestResult::load(folder.clone())?,
+                        false => test,
+                    }
+                }
                 Some(slos) => {
                     let mut test = LoadTestResult::load(folder.clone())?;
                     let levels = test.results.values_mut();
