@@ -62,7 +62,7 @@ impl DataLoop {
         let (first, step) = self
             .shard
             .map_or((0, 1), |shard| (shard.index as u64 - 1, shard.of as u64));
-        let session = |class, until, start, limit, pause| Session {
+        let session = |class, until, start: u64, limit: Option<u64>, pause| Session {
             client: client as u32,
             class,
             arrival: Duration::ZERO,

@@ -222,6 +222,7 @@ mod tests {
                     requests,
                     duration: Some(Duration::from_secs(1)),
                     stage_ends: Vec::new(),
+                    data: None,
                 });
                 check(&whole, &workers)?;
             }

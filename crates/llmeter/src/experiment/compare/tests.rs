@@ -254,7 +254,7 @@ fn rates_of_clients_that_take_turns_are_judged() {
         clients: 8,
         ..SHAPE
     };
-    for _ in 0..4 {
+    for _ in 0..2 {
         let comparison = compared(shape, shape, &mut random);
         for figure in ["output_tps", "requests_per_minute"] {
             let rate = find(&comparison, figure);

@@ -107,7 +107,7 @@ fn what_is_wrong_is_said() {
         ),
         (
             "qqq > 5",
-            "no metric is called qqq; the nearest are goodput, requests_per_minute, total_requests, and \
+            "no metric is called qqq; the nearest are n_requests, request_cost, tail_requests, and \
              docs/metrics.md has all of them",
         ),
     ] {
