@@ -78,11 +78,21 @@ pub fn heatmap_of_lengths(
     let traces = [(false, "#ffffff"), (true, "#000000")].map(|(wanted, colour)| {
         let own = |cell: &Option<f64>| cell.filter(|z| is_light(*z) == wanted);
         let z: Vec<Vec<Option<f64>>> = z.iter().map(|row| row.iter().map(own).collect()).collect();
+        // Plotly writes the texts of cells without a value, too.
+        let own_text = |(text, z): (&String, &Option<f64>)| match z {
+            Some(_) => text.clone(),
+            None => String::new(),
+        };
+        let own_texts: Vec<Vec<String>> = texts
+            .iter()
+            .zip(&z)
+            .map(|(texts, z)| texts.iter().zip(z).map(own_text).collect())
+            .collect();
         let is_any = z.iter().flatten().any(Option::is_some);
         let mut trace = json!({
             "type": "heatmap", "name": name, "colorscale": SCALE, "showscale": false,
             "x": labels(&table.columns), "y": labels(&table.rows), "z": z, "customdata": details,
-            "text": texts, "texttemplate": "%{text}", "textfont": {"color": colour},
+            "text": own_texts, "texttemplate": "%{text}", "textfont": {"color": colour},
             "hoverongaps": false, "xgap": 2, "ygap": 2,
             "hovertemplate":
                 "%{y} input, %{x} output tokens: %{customdata[0]}, of %{customdata[1]}<extra></extra>",

@@ -104,6 +104,7 @@ fn name_of(result: &LoadTestResult) -> String {
 
 /// A latency as a box for each number of clients, both axes logarithmic: a metric by its key in `stats.json`,
 /// such as `time_per_output_token` or `inter_token_latency`. `None` if no level has values of it.
+/// Values of 0 are left out.
 ///
 /// As the box plots of [`plot_load_test_results`].
 pub fn boxplot_by_clients(result: &LoadTestResult, metric: &str) -> Option<Figure> {
@@ -111,7 +112,9 @@ pub fn boxplot_by_clients(result: &LoadTestResult, metric: &str) -> Option<Figur
     let levels = result.results.iter().map(|(clients, level)| {
         let series = Series::of(level);
         let values = Values::of(series, metric.key);
-        let values = values.map_or_else(Vec::new, |values| values.drawn(thin::MAX_POINTS));
+        let mut values = values.map_or_else(Vec::new, |values| values.drawn(thin::MAX_POINTS));
+        // Plotly draws those that have no place on the axis in its corner.
+        values.retain(|value| *value > 0.0);
         (*clients as f64, values)
     });
     let levels: Vec<_> = levels.collect();

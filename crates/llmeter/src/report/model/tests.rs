@@ -202,6 +202,11 @@ fn gaps_of_0_leave_a_logarithmic_axis_its_range() {
     assert!((0.005..0.01).contains(&end(0)), "{range}");
     assert!((0.04..0.08).contains(&end(1)), "{range}");
     assert!(itl.about.contains("Values of 0"), "{}", itl.about);
+    let values = itl.figure.data()[0]["y"].to_string();
+    assert!(
+        !values.contains("[0.0,") && !values.contains(",0.0,"),
+        "{values}"
+    );
     let ttft = chart("time_to_first_token");
     assert!(!ttft.about.contains("Values of 0"), "{}", ttft.about);
 }
