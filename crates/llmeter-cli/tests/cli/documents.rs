@@ -344,7 +344,7 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "run",
     "load-test",
     "capacity",

@@ -22,7 +22,7 @@ use super::slo::SloTally;
 use super::steady::SteadyState;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
-use crate::endpoint::{Delivery, ResponseDetail};
+use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
 
 use certainty::push_gaps;
 use timeline::Timeline;

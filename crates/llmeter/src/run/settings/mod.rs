@@ -22,9 +22,7 @@ use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::data::{
     self, DataOptions, DataSource, ForcedOutput, ReplayOptions, ReplaySession, RequestForm, Window,
 };
-use crate::load::{
-    Arrivals, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages,
-};
+use crate::load::{Arrivals, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages};
 use crate::payload::{ExtraFields, Tokenizer, Whitespace, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, ServerCall, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};

@@ -2,8 +2,8 @@
 
 mod callbacks;
 mod costs;
-mod disturbances;
 mod data;
+mod disturbances;
 mod failing_servers;
 mod files;
 mod loads;
