@@ -152,9 +152,11 @@ fn made_up(ttft: Duration, requests: usize, seed: u64) -> Result<RunResult> {
         *at += first + streamed;
         responses.push(response);
     }
-    let mut summary = RunSummary::default();
-    summary.total_requests = Some(requests as u64);
-    summary.total_test_time = free.into_iter().max_by(f64::total_cmp);
-    summary.clients = CLIENTS as u64;
+    let summary = RunSummary {
+        total_requests: Some(requests as u64),
+        total_test_time: free.into_iter().max_by(f64::total_cmp),
+        clients: CLIENTS as u64,
+        ..RunSummary::default()
+    };
     Ok(RunResult::from_responses(summary, responses))
 }

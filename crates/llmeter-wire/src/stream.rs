@@ -27,7 +27,7 @@ pub struct TimedStream {
     /// Bytes that were read from the socket.
     received: u64,
     /// The two ends, if packets are looked for.
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     /// What was read and is given on in portions.
     portions: Option<Box<Portions>>,
     /// When the socket was last known to hold no bytes.
@@ -47,7 +47,7 @@ impl TimedStream {
             ask_for_stamps(&socket);
         }
         let link = match stamps {
-            StampSource::Packet => socket.link(),
+            StampSource::Packet => socket.link().map(Box::new),
             StampSource::Kernel | StampSource::User => None,
         };
         Self {
@@ -77,7 +77,7 @@ impl TimedStream {
 
     /// The two ends, if packets are looked for.
     pub fn link(&self) -> Option<Link> {
-        self.link
+        self.link.as_deref().copied()
     }
 
     /// From here on no read gives more than the rest of one record of TLS, so that what each record brings

@@ -220,14 +220,15 @@ fn shaded(
         .max()
         .unwrap_or(0)
         .max(length(name));
-    let columns: Vec<(String, Vec<(Option<f64>, &str)>)> = (0..table.columns.len())
+    type Column<'a> = (String, Vec<(Option<f64>, &'a str)>);
+    let columns: Vec<Column<'_>> = (0..table.columns.len())
         .map(|column| {
             let cells = table.cells.iter().map(|row| &row[column]);
             let values = cells.map(|cell| (latency(cell), mark(table, cell)));
             (label(&table.columns[column]), values.collect())
         })
         .collect();
-    let cell_width = |(title, values): &(String, Vec<(Option<f64>, &str)>)| {
+    let cell_width = |(title, values): &Column<'_>| {
         let cells = values.iter().map(|value| length(&cell(*value)));
         cells.max().unwrap_or(0).max(length(title))
     };

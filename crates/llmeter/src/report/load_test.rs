@@ -37,7 +37,8 @@ pub fn load_test_within(test: &LoadTestResult, width: usize) -> String {
 /// A row of the intervals of each level's headline figures, the titles first; empty where no level has any.
 pub(super) fn interval_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
     let times = |latency: &Latency, name: &str| interval(latency, name);
-    let all: Vec<(String, Vec<(&str, Option<String>)>)> = test
+    type Level = (String, Vec<(&'static str, Option<String>)>);
+    let all: Vec<Level> = test
         .results
         .iter()
         .map(|(clients, result)| {

@@ -48,9 +48,9 @@ pub(super) struct Shown {
 /// repeats have one, times, and what requests meet of SLOs.
 pub(super) fn figures(repeats: &RepeatResult, clients: usize) -> Vec<Shown> {
     let runs = repeats.results.get(&clients).map_or(&[][..], Vec::as_slice);
-    let all = runs.iter().map(RunResult::stats);
+    let mut all = runs.iter().map(RunResult::stats);
     let is_steady = |stats: &Stats| stats.steady_rates && stats.steady_output_tps.is_some();
-    let is_steady = all.fold(true, |all, stats| all && is_steady(&stats));
+    let is_steady = all.all(|stats| is_steady(&stats));
     let one = |name: &str, key: &str, format| Shown {
         name: name.to_owned(),
         key: key.to_owned(),

@@ -133,15 +133,12 @@ impl MeasurementQuality {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn is_zero(seconds: &f64) -> bool {
     *seconds == 0.0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
         StampSource::Kernel => "kernel",

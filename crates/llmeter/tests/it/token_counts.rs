@@ -389,7 +389,7 @@ fn what_nobody_counts_is_unknown_and_not_zero() {
     let answer = sized("200 OK", "application/json", &completion.to_string());
     let result = run_with("openai-chat", answer, |config| {
         let api = ApiMode::named("openai-chat").unwrap();
-        config.payloads = vec![Arc::new(api.create_payload(&text, LIMIT).unwrap())];
+        config.payloads = vec![Arc::new(api.create_payload(text.as_str(), LIMIT).unwrap())];
         let prices = CostModel::new()
             .with_request(InputTokens::new(1.0).unwrap())
             .and_then(|model| model.with_request(OutputTokens::new(1.0)?));

@@ -1,7 +1,7 @@
 //! Files of every form become the requests that they are.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,9 +17,9 @@ fn file(name: &str, content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn opened(path: &PathBuf, options: &FileOptions, seed: u64) -> Result<FileData> {
+fn opened(path: &Path, options: &FileOptions, seed: u64) -> Result<FileData> {
     let form = RequestForm::new(ApiMode::default());
-    let location = Location::from(path.as_path());
+    let location = Location::from(path);
     FileData::open(&location, options, form, Arc::new(Whitespace), seed)
 }
 

@@ -37,9 +37,9 @@ impl RowForm {
             Some(Self::Bailian)
         } else if has("body") && has("timestamp") {
             Some(Self::Bodies)
-        } else if has_lengths && (has("timestamp") || has("delay") || has("session_id")) {
-            Some(Self::Mooncake)
-        } else if has("timestamp") && (has("messages") || has("payload")) {
+        } else if has_lengths && (has("timestamp") || has("delay") || has("session_id"))
+            || has("timestamp") && (has("messages") || has("payload"))
+        {
             Some(Self::Mooncake)
         } else {
             None

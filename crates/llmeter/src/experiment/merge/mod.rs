@@ -141,7 +141,8 @@ impl Merge {
         self.check()?;
         let (parts, mut unusable) = self.open()?;
         let missing = missing_shards(&parts)?;
-        if !self.allows_missing && !(unusable.is_empty() && missing.is_empty()) {
+        let is_whole = unusable.is_empty() && missing.is_empty();
+        if !self.allows_missing && !is_whole {
             let problems = unusable.iter().map(|part| {
                 let problem = part.problem.as_deref().unwrap_or("it cannot be read");
                 format!("{} ({problem})", part.location)
@@ -356,7 +357,7 @@ fn merged(
             span.last = span.last.max(ended);
         }
         let recorded = accumulator.recorded();
-        match recorded % PROGRESS == 0 && !progress(recorded) {
+        match recorded.is_multiple_of(PROGRESS) && !progress(recorded) {
             true => Err(Error::Interrupted),
             false => Ok(()),
         }

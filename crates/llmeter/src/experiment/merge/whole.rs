@@ -51,7 +51,8 @@ pub(super) fn common_time(spans: &[Option<Span>]) -> (Option<f64>, Option<f64>) 
 
 /// What parts of one load have in common, where they do not.
 pub(super) fn differences(parts: &[Part]) -> Vec<String> {
-    let texts: [(&str, fn(&RunSummary) -> Option<&String>); 3] = [
+    type TextOf = fn(&RunSummary) -> Option<&String>;
+    let texts: [(&str, TextOf); 3] = [
         ("models", |summary| summary.model_id.as_ref()),
         ("endpoints", |summary| summary.endpoint_name.as_ref()),
         ("providers", |summary| summary.provider.as_ref()),

@@ -34,6 +34,8 @@ pub(in crate::run) use self::form::seconds;
 pub(in crate::run) use self::saved::{Kept, kept};
 
 type Object = Map<String, Value>;
+/// Data, and of a trace its sessions.
+type Opened = (Arc<dyn DataSource>, Option<Vec<ReplaySession>>);
 
 /// How long a run with `until` sends, if nothing else ends it.
 const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(600);
@@ -368,7 +370,7 @@ impl RunSettings {
         api: ApiMode,
         tokenizer: Arc<dyn Tokenizer>,
         seed: u64,
-    ) -> Result<Option<(Arc<dyn DataSource>, Option<Vec<ReplaySession>>)>> {
+    ) -> Result<Option<Opened>> {
         let forced = self.force_output_length.as_deref();
         let form = RequestForm::new(api)
             .system(self.system.clone())
