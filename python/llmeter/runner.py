@@ -41,6 +41,9 @@ _disable_tqdm = os.getenv("LLMETER_DISABLE_ALL_PROGRESS_BARS") == "1"
 # The folders of an experiment's runs: `00008-clients`.
 _RUN_OF_EXPERIMENT = re.compile(r"\d{5,}-")
 
+# Settings of loads in which the clock or stages decide how many requests are in flight.
+_INSTEAD_OF_CLIENTS = {"rate", "arrivals", "max_in_flight", "stages", "replay"}
+
 # What `run_config.json` has, in its order.
 _SAVED = (
     "endpoint",
@@ -240,7 +243,10 @@ class _Run(_RunConfig):
             settings["requests"] = self.n_requests
         if self.run_description is not None:
             settings["description"] = self.run_description
-        settings.update(self.settings or {})
+        given = self.settings or {}
+        if _INSTEAD_OF_CLIENTS & given.keys():
+            del settings["clients"]
+        settings.update(given)
         experiment: dict[str, Any] = {}
         if self._sends_each_once:
             experiment["each_once"] = True

@@ -196,7 +196,8 @@ pub(crate) const MERGE_EXAMPLES: &str = "\
 Examples:
   for shard in 1 2; do
     llmeter run --base-url http://localhost:8000/v1 --model llmeter-sim --prompt Hello \\
-                --clients 8 --requests 5 --seed 1 --shard $shard/2 --output runs --run-name part-$shard &
+                --clients 8 --requests 5 --seed 1 --shard $shard/2 \\
+                --output runs --run-name part-$shard &
   done; wait
   llmeter merge runs/part-1 runs/part-2 --output runs/whole
       Play one load of 8 clients with two processes, here or on two machines, and make one run of it.

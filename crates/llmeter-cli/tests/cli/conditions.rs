@@ -355,7 +355,8 @@ fn a_baseline_is_kept_in_the_project() {
     let lines: Vec<_> = listed.lines().collect();
     assert!(lines[0].starts_with("name  model  load"), "{listed}");
     assert!(lines[1].starts_with("main  m "), "{listed}");
-    assert_eq!(lines.len(), 2, "{listed}");
+    assert!(lines[2].starts_with("— "), "{listed}");
+    assert_eq!(lines.len(), 3, "{listed}");
     let compared = place
         .llmeter(["compare", "--baseline", "main", "runs/before"])
         .exits(0);

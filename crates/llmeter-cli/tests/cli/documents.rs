@@ -21,6 +21,8 @@ const OUTSIDE: &[(&str, &str)] = &[
         "a server with HTTP/2",
     ),
     ("llmeter run --proxy ", "a proxy"),
+    ("sudo setcap ", "the rights of root"),
+    ("llmeter run --stamps packet ", "CAP_NET_RAW"),
     (
         "llmeter run --connections new --source-address",
         "a machine with these addresses",

@@ -40,7 +40,7 @@ fn limits_of_failures_have_an_exit_code() {
     });
     let limit = ["--requests", "50", "--max-failures", "2"];
     let said = place.run(&server.url, &limit).exits(6);
-    said.one_error(&["too many requests failed", "max_failures"]);
+    said.one_error(&["too many requests failed", "--max-failures"]);
     assert!(
         said.out
             .contains("stopped at the limit of failures: 2 requests failed"),

@@ -127,6 +127,14 @@ macro_rules! response_fields {
     };
 }
 
+impl ResponseDetail {
+    /// The tokens of prompt and response by the data that they come from.
+    pub(crate) fn asked_tokens(&self) -> [Option<u64>; 2] {
+        [self.asked_input_tokens, self.asked_output_tokens]
+            .map(|tokens| (tokens > 0).then_some(tokens.into()))
+    }
+}
+
 fn kind_of(response: &InvocationResponse) -> Option<&str> {
     response.error.as_ref()?.recorded_kind()
 }
@@ -291,10 +299,10 @@ response_fields! {
         pub payload_index: Option<u32>,
         /// Tokens of the prompt by the data, in the run's tokenizer.
         #[unit = "tokens"]
-        pub asked_input_tokens: Option<u64>,
+        pub asked_input_tokens: u32,
         /// Tokens that the response was to have, by the data.
         #[unit = "tokens"]
-        pub asked_output_tokens: Option<u64>,
+        pub asked_output_tokens: u32,
     }
 
     /// What only a request has whose time the clock decides: an open loop's.

@@ -467,6 +467,7 @@ when              kind       name                                         model 
 —                 run        a-rather-long-name-of-a-run-that-was-killed  —                                 —                     —         —            —       —  broken
 2026-11-28 10:00  run        first                                        a-model, with \"quotes\"\\x1b[2J  3 × 10           123 ms         —        1,234    2/30  clean
 2026-11-28 10:00  load test  test                                         a-model, with \"quotes\"\\x1b[2J  1–8, 2 levels  50–200 ms*       —        1,234    4/90  degraded
+— not measured, or too few values for it
 * fewer than 5 values lie beyond it
 ";
         let words =

@@ -723,8 +723,13 @@ impl RunConfig {
     pub(crate) fn is_open_loop(&self) -> bool {
         match &self.load {
             Load::Schedule(schedule) => schedule.is_open_loop(),
-            _ => self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates),
+            _ => self.has_rates(),
         }
+    }
+
+    /// Whether arrivals have a rate, of the whole run or of its stages.
+    pub(crate) fn has_rates(&self) -> bool {
+        self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates)
     }
 
     /// Requests that may be in flight at a time, if that is bound.

@@ -197,13 +197,12 @@ impl Totals {
             return;
         }
         self.slow += u64::from(detail.read_rate > 0);
+        let [asked_input, asked_output] = detail.asked_tokens();
         let is_reported = detail.num_tokens_input_source == Some(TokenSource::Reported);
         let reported = response.num_tokens_input.filter(|_| is_reported);
-        self.input_beyond
-            .record(reported, detail.asked_input_tokens);
+        self.input_beyond.record(reported, asked_input);
         let output = response.num_tokens_output;
-        self.output_beyond
-            .record(output, detail.asked_output_tokens);
+        self.output_beyond.record(output, asked_output);
         add(&mut self.vectors, response.vectors());
         self.known_inputs += u64::from(response.num_tokens_input.is_some());
         self.known_outputs += u64::from(response.num_tokens_output.is_some());

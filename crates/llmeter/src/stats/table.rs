@@ -429,7 +429,7 @@ metrics! {
     /// Tokens of a prompt by the data, in the run's tokenizer.
     asked_input_tokens: Distribution {
         unit: "tokens", absent: "without data that tells",
-        source: Source::Count(|response| response.detail.asked_input_tokens),
+        source: Source::Count(|response| response.detail.asked_tokens()[0]),
     }
     /// Input tokens that the server reports beyond those that the data tells, on average: a chat template, or
     /// another tokenizer. Below 0 if it reports fewer.
@@ -441,7 +441,7 @@ metrics! {
     /// Tokens that a response was to have.
     asked_output_tokens: Distribution {
         unit: "tokens", absent: "without data that tells",
-        source: Source::Count(|response| response.detail.asked_output_tokens),
+        source: Source::Count(|response| response.detail.asked_tokens()[1]),
     }
     /// Output tokens beyond those that were asked for, on average; below 0 if there were fewer.
     output_tokens_beyond_asked: Option<f64> {

@@ -435,8 +435,8 @@ prop_compose! {
             receive_delay: times.5,
             client,
             payload_index: frames,
-            asked_input_tokens: frames.map(u64::from),
-            asked_output_tokens: frames.map(u64::from),
+            asked_input_tokens: frames.unwrap_or(0),
+            asked_output_tokens: frames.unwrap_or(0),
             schedule: times.0.map(|due| {
                 Box::new(ScheduleDetail {
                     due_time: Some(due),

@@ -315,7 +315,7 @@ fn text_without_spaces_is_not_counted_by_words() {
     let answer = sized("200 OK", "application/json", &completion.to_string());
     let response = ask("openai-chat", answer);
     assert_eq!(counts(&response), [Some(3), None]);
-    assert_eq!(sources(&response), [Some("estimated"), None]);
+    assert_eq!(sources(&response), [Some("estimated"), Some("unknown")]);
 }
 
 #[cfg(feature = "tiktoken")]
@@ -355,7 +355,7 @@ fn few_frames_of_much_text_are_no_estimate() {
     let long = "漢".repeat(100);
     let response = ask("openai-chat-stream", chat(&[&long], &[]));
     assert_eq!(counts(&response), [Some(3), None]);
-    assert_eq!(sources(&response), [Some("estimated"), None]);
+    assert_eq!(sources(&response), [Some("estimated"), Some("unknown")]);
 }
 
 #[test]

@@ -165,9 +165,14 @@ fn names_are_free_in_use_or_overwritten() {
     run(&["--requests", "3", "--run-name", "it"]).exits(0);
     let served = simulator.requests_served();
     let place = "s3://results/runs/it";
-    run(&["--run-name", "it"])
-        .exits(1)
-        .one_error(&[place, "already holds a run"]);
+    let refused = run(&["--run-name", "it"]).exits(1);
+    for said in [
+        place,
+        "already holds a run",
+        "hint: --overwrite replaces it",
+    ] {
+        assert!(refused.err.contains(said), "{refused:#?}");
+    }
     assert_eq!(simulator.requests_served(), served);
 
     let note = s3.in_library("write", "s3://results/runs/it/notes.txt");
@@ -191,8 +196,12 @@ fn names_are_free_in_use_or_overwritten() {
         "{ended:?}"
     );
     for said in ended.into_iter().filter(|said| said.code != Some(0)) {
-        said.exits(1)
-            .one_error(&["s3://results/same/it already holds a run"]);
+        let said = said.exits(1);
+        assert!(
+            said.err
+                .contains("s3://results/same/it already holds a run"),
+            "{said:#?}"
+        );
     }
 
     // Generated names, of one minute or of two, taken at the same time.

@@ -25,12 +25,12 @@ pub(super) fn read(folder: &Location) -> Result<Recorded> {
                 .push((line, "it has no payload".to_owned()));
             continue;
         };
-        let output_tokens = response.detail.asked_output_tokens;
+        let output_tokens = response.detail.asked_tokens()[1];
         recorded.sessions.push(RecordedSession {
             arrival: sent.as_nanosecond() as f64 * 1e-9,
             requests: vec![RecordedRequest {
                 pause: 0.0,
-                input_tokens: response.detail.asked_input_tokens.unwrap_or(0),
+                input_tokens: response.detail.asked_input_tokens.into(),
                 output_tokens,
                 hash_ids: Box::default(),
                 content: Some(Content::Body((*payload).clone())),

@@ -48,6 +48,7 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "warmup_time" => Max,
         "measurement_recorder_wait"
         | "measurement_callback_wait"
+        | "measurement_data_wait"
         | "measurement_connections"
         | "measurement_requests_on_new_connection"
         | "measurement_stale_connections"

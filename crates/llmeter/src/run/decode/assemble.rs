@@ -115,8 +115,8 @@ pub(super) fn assemble(
         annotations: std::mem::take(&mut builder.annotations),
         detail: ResponseDetail {
             payload_index: prepared.index,
-            asked_input_tokens: prepared.asked.prompt_tokens,
-            asked_output_tokens: prepared.asked.output_tokens,
+            asked_input_tokens: few(prepared.asked.prompt_tokens),
+            asked_output_tokens: few(prepared.asked.output_tokens),
             time_to_first_answer_token: first_answer.filter(|_| is_stream),
             inter_token_latencies,
             inter_token_latencies_dropped,
@@ -243,4 +243,9 @@ impl<'a> Estimate<'a> {
             None => TokenSource::Estimated,
         }
     }
+}
+
+/// 0 where nothing was asked for. No prompt or answer has more tokens than fit.
+fn few(tokens: Option<u64>) -> u32 {
+    tokens.map_or(0, |tokens| u32::try_from(tokens).unwrap_or(u32::MAX))
 }

@@ -470,7 +470,7 @@ impl RunSettings {
             max_requests: config.max_requests,
             shard: config.shard,
             rate: config.rate,
-            arrivals: config.is_open_loop().then_some(config.arrivals),
+            arrivals: config.has_rates().then_some(config.arrivals),
             stages: config.stages.clone(),
             max_in_flight: config.max_in_flight,
             cancel: config.cancel,

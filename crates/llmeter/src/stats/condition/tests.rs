@@ -103,11 +103,12 @@ fn what_is_wrong_is_said() {
         ),
         (
             "outputtps > 5",
-            "no metric is called outputtps; the nearest are output_tps, output_tokens",
+            "no metric is called outputtps; the nearest are output_tps, output_tokens, \
+             output_tokens_beyond_asked",
         ),
         (
             "qqq > 5",
-            "no metric is called qqq; the nearest are n_requests, request_cost, tail_requests, and \
+            "no metric is called qqq; the nearest are n_requests, due_requests, request_cost, and \
              docs/metrics.md has all of them",
         ),
     ] {
