@@ -56,10 +56,27 @@ pub(super) fn dry_run(config: &RunConfig) -> Result<Exit> {
 fn load(config: &RunConfig) -> String {
     let outline = config.outline();
     let mut parts = Vec::new();
-    match (&config.load, &outline.arrivals) {
-        (Load::Schedule(_), Some(arrivals)) => parts.push(format!(
-            "{} arrivals within {:.1} s ({:.2} a second, at most {} in one)",
-            arrivals.count, arrivals.seconds, arrivals.rate, arrivals.max_in_one_second
+    if let Some(rate) = config.rate {
+        parts.push(format!("{rate}, {}", config.arrivals));
+    }
+    if let Some(stages) = &config.stages {
+        parts.push(stages.to_string());
+    }
+    let is_by_clock = matches!(config.load, Load::Schedule(_))
+        || config.rate.is_some()
+        || config.stages.is_some();
+    match &outline.arrivals {
+        Some(arrivals) if is_by_clock => parts.push(format!(
+            "{} {} within {:.1} s ({:.2} a second, at most {} in one)",
+            arrivals.count,
+            if arrivals.count == 1 {
+                "arrival"
+            } else {
+                "arrivals"
+            },
+            arrivals.seconds,
+            arrivals.rate,
+            arrivals.max_in_one_second
         )),
         _ => parts.push(match config.clients {
             1 => "1 client".to_owned(),

@@ -143,14 +143,11 @@ pub(super) fn read(text: &str) -> Result<RunSettings, Mistake> {
     let mut settings = RunSettings::default();
     for (name, value) in entries {
         let setting = Setting::named(name.get_ref()).ok_or_else(|| {
-            let names: Vec<_> = Setting::ALL
-                .iter()
-                .map(|known| format!("`{}`", key(*known)))
-                .collect();
+            let similar = Setting::nearest(name.get_ref()).map(key);
             let reason = format!(
-                "unknown setting `{}`; the settings are {}",
+                "unknown setting `{}`; the nearest is `{}`, and llmeter run --help has all of them",
                 name.get_ref(),
-                names.join(", ")
+                similar.unwrap_or_default()
             );
             (Some(name.span()), reason)
         })?;

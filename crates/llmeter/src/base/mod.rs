@@ -1,4 +1,4 @@
-//! What every other room stands on.
+//! What every other module stands on.
 //!
 //! Belongs here: the library's error, failures of requests, names of settings, files, calls into foreign code, hooks,
 //! locks, the machine, runtimes, texts of servers and how they are shown.
@@ -11,6 +11,7 @@ pub(crate) mod foreign;
 pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod lock;
+pub(crate) mod nearest;
 pub(crate) mod runtime;
 pub(crate) mod server_text;
 pub(crate) mod setting;

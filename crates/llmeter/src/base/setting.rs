@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::nearest::nearest;
+
 mod problem;
 
 /// What an arrival rate is.
@@ -487,6 +489,12 @@ impl Setting {
             .find(|setting| setting.name() == name)
     }
 
+    /// The setting whose name is most like this one, which none has.
+    pub fn nearest(name: &str) -> Option<Self> {
+        let name = name.replace('-', "_");
+        nearest(&name, Self::ALL.iter().map(|setting| setting.name())).and_then(Self::named)
+    }
+
     /// The settings that it excludes. Giving it drops those of a lower layer.
     pub const fn excludes(self) -> &'static [Self] {
         match self {
@@ -503,7 +511,13 @@ impl Setting {
                 Self::Replay,
             ],
             Self::MaxDuration => &[Self::Requests, Self::Duration, Self::Stages],
-            Self::Clients => &[Self::Rate, Self::Arrivals, Self::MaxInFlight, Self::Stages],
+            Self::Clients => &[
+                Self::Rate,
+                Self::Arrivals,
+                Self::MaxInFlight,
+                Self::Stages,
+                Self::Replay,
+            ],
             Self::Rate => &[Self::Clients, Self::Stages],
             Self::Arrivals | Self::MaxInFlight => &[Self::Clients],
             Self::Stages => &[
@@ -519,6 +533,7 @@ impl Setting {
             Self::Proxy => &[Self::NoProxy],
             Self::NoProxy => &[Self::Proxy],
             Self::Replay => &[
+                Self::Clients,
                 Self::Data,
                 Self::Payload,
                 Self::Prompt,

@@ -1,10 +1,9 @@
 //! The grammar of synthetic data: `prompt_tokens=512,prompt_tokens_stdev=64,output_tokens=128,…`.
 
-use strsim::jaro_winkler;
-
 use super::lengths::{LengthSettings, Lengths};
 use super::prefixes::PrefixSkew;
 use crate::base::error::{Error, Result};
+use crate::base::nearest::nearest;
 use crate::base::setting::{Setting, SettingProblem};
 
 /// Prompts without a number of their own.
@@ -229,11 +228,7 @@ fn pairs(text: &str) -> Result<Vec<(&str, &str)>> {
         };
         let (key, value) = (key.trim(), value.trim());
         if !keys().any(|known| known == key) {
-            let similar = keys().max_by(|one, other| {
-                let near = |known: &str| jaro_winkler(known, key);
-                near(one).total_cmp(&near(other))
-            });
-            let similar = similar.unwrap_or_default();
+            let similar = nearest(key, keys()).unwrap_or_default();
             let expected = format!("a key of synthetic data; the nearest is {similar}");
             return Err(Error::field("key", key, expected));
         }

@@ -26,8 +26,11 @@ pub struct Shard {
 
 /// A text is no shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected I/N, the I-th of N parts, like 1/4")]
+#[error("expected I/N, the I-th of N parts, like 1/4, of {MAX_SHARDS} at most")]
 pub struct NotAShard;
+
+/// Parts of one load, at most.
+const MAX_SHARDS: usize = 10_000;
 
 impl Shard {
     /// How many of `all` sessions are in this part.
@@ -54,7 +57,7 @@ impl FromStr for Shard {
         let (index, of) = (number(index)? as usize, number(of)? as usize);
         match index {
             0 => Err(NotAShard),
-            index if index > of => Err(NotAShard),
+            index if index > of || of > MAX_SHARDS => Err(NotAShard),
             index => Ok(Self { index, of }),
         }
     }
@@ -124,7 +127,9 @@ mod tests {
     fn a_shard_is_written_as_a_fraction() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
         assert_eq!(Shard { index: 2, of: 4 }.to_string(), "2/4");
-        for wrong in ["", "2", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b"] {
+        for wrong in [
+            "", "2", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b", "1/10001",
+        ] {
             assert_eq!(wrong.parse::<Shard>(), Err(NotAShard), "{wrong}");
         }
     }

@@ -18,6 +18,7 @@ mod load_test;
 mod markdown;
 pub mod model;
 mod notes;
+mod numbers;
 mod probe;
 mod repeat;
 mod requests;

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use super::intervals::{self, MARK, MARKED, carried, cell};
 use super::notes::in_backticks;
+use super::numbers::rate_figure;
+pub(crate) use super::numbers::{counted, figure, or_dash, percent, plural};
 use super::table::{pairs, table};
 use crate::base::setting::Setting;
 pub(crate) use crate::base::shown::duration;
@@ -343,14 +345,6 @@ pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
     .collect()
 }
 
-/// A rate of requests, which may be low.
-fn rate_figure(rate: f64) -> String {
-    match rate < 10.0 {
-        true => format!("{rate:.3}"),
-        false => format!("{rate:.2}"),
-    }
-}
-
 /// Where token counts come from, a line each for input and output.
 pub(super) fn token_source_lines(stats: &Stats) -> Vec<String> {
     let is_generating = stats.total_vectors == 0 || stats.total_output_tokens > 0;
@@ -385,15 +379,6 @@ fn token_sources(shares: &[(String, f64)]) -> Option<String> {
         format!("{} {source}{meaning}", percent(*share))
     });
     Some(shown.collect::<Vec<_>>().join(", "))
-}
-
-/// A share in percent, never rounded to nothing or all.
-pub(super) fn percent(share: f64) -> String {
-    match share * 100.0 {
-        percent if percent > 0.0 && percent < 0.1 => "under 0.1 %".to_owned(),
-        percent if percent < 100.0 && percent > 99.9 => "over 99.9 %".to_owned(),
-        percent => format!("{} %", figure((percent * 10.0).round() / 10.0)),
-    }
 }
 
 fn failures(text: &mut String, result: &RunResult, stats: &Stats) {
@@ -550,70 +535,9 @@ fn measurement(
     }
 }
 
-/// A number with thousands separated, and decimals only where they say something.
-pub(crate) fn figure(value: f64) -> String {
-    /// Beyond, digits are none that anybody counted.
-    const LONG: f64 = 1e15;
-    if value.abs() >= LONG {
-        return format!("{value:.1e}");
-    }
-    let text = if value.fract() == 0.0 || value.abs() >= 1000.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.1}")
-    };
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let (sign, digits) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |digits| ("-", digits));
-    let mut grouped = String::from(sign);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if !fraction.is_empty() {
-        grouped.push('.');
-        grouped.push_str(fraction);
-    }
-    grouped
-}
-
-/// A number of things.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    format!("{} {}", figure(count as f64), plural(count as f64, noun))
-}
-
-pub(crate) fn or_dash(value: Option<f64>, format: fn(f64) -> String) -> String {
-    value.map_or_else(|| "—".to_owned(), format)
-}
-
-pub(crate) fn plural(count: f64, noun: &str) -> String {
-    if count == 1.0 {
-        noun.to_owned()
-    } else {
-        format!("{noun}s")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_are_grouped() {
-        for (value, text) in [
-            (0.0, "0"),
-            (7.25, "7.2"),
-            (999.0, "999"),
-            (1234.5, "1,234"),
-            (-1_234_567.0, "-1,234,567"),
-            (1.79e308, "1.8e308"),
-        ] {
-            assert_eq!(figure(value), text);
-        }
-    }
 
     #[test]
     fn durations_take_the_unit_that_reads_best() {

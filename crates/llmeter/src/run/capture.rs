@@ -17,7 +17,7 @@ use crate::endpoint::ResponseBuilder;
 use crate::run::backlog::{Backlog, Flow};
 use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
-use crate::run::restamp::Origin;
+use crate::run::restamp::StreamOrigin;
 use crate::run::silence::{Question, Silence, TransportEnd};
 use llmeter_wire::Arrival;
 use llmeter_wire::ResponseHead;
@@ -35,7 +35,7 @@ pub(crate) struct RequestId(pub(crate) u64);
 pub(crate) struct Segment {
     pub(crate) request: RequestId,
     /// Where it is among the packets, if they are looked for.
-    pub(crate) origin: Option<Origin>,
+    pub(crate) origin: Option<StreamOrigin>,
     /// That of a response of several segments.
     pub(crate) flow: Option<Arc<Flow>>,
     /// The head and its arrival; the first segment of a response that has one carries it.
@@ -179,7 +179,7 @@ impl SegmentQueue {
 pub(crate) struct Capture {
     request: RequestId,
     /// Where the response under way is among the packets, if they are looked for.
-    origin: Option<Origin>,
+    origin: Option<StreamOrigin>,
     pub(crate) queue: SegmentQueue,
     backlog: Arc<Backlog>,
     /// The response under way, once part of it was handed over.
@@ -236,7 +236,7 @@ impl Capture {
 
     /// The response comes by this connection, which had brought so many bytes before.
     pub(crate) fn comes_by(&mut self, link: Option<Link>, is_plain: bool, position: u64) {
-        self.origin = link.map(|link| Origin {
+        self.origin = link.map(|link| StreamOrigin {
             link,
             is_plain,
             position,

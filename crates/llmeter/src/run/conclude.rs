@@ -79,7 +79,11 @@ impl Started {
         let duration = self.schedule.duration().filter(|_| !is_cut);
         let load = shared.offered.as_ref().zip(collected.achieved.as_ref());
         let load = load.map(|(offered, achieved)| {
-            let duration = duration.map(|duration| duration.as_secs_f64());
+            // A load that its number of requests ended has not lasted as long as it might have.
+            let is_by_count = self.schedule.planned() == Some(offered.due());
+            let duration = duration
+                .filter(|_| !is_by_count)
+                .map(|duration| duration.as_secs_f64());
             offered.conclude(achieved, shared.started(), duration, total_test_time)
         });
         let of_load = load.as_ref().map(LoadFigures::stats);

@@ -96,6 +96,11 @@ impl Offered {
         self.last_due.fetch_max(at.0, Relaxed);
     }
 
+    /// Requests that became due.
+    pub(crate) fn due(&self) -> u64 {
+        self.due.load(Relaxed)
+    }
+
     /// A request that was due is not sent.
     pub(crate) fn note_unsent(&self) {
         self.unsent.fetch_add(1, Relaxed);
@@ -137,7 +142,7 @@ impl Offered {
         duration: Option<f64>,
         window: Option<f64>,
     ) -> LoadFigures {
-        let due = self.due.load(Relaxed);
+        let due = self.due();
         let span = |count: u64, first: i64, last: i64| {
             let seconds = last.saturating_sub(first) as f64 * 1e-9;
             (count > 1 && seconds > 0.0).then(|| (count - 1) as f64 / seconds)

@@ -11,7 +11,7 @@ const DISAGREEMENT_NS: i64 = 1_000_000;
 
 /// Where in its connection a response is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct StreamOrigin {
     pub(crate) link: Link,
     /// Whether the body lies in the packets as it is, and not in records that are readable as a whole.
     pub(crate) is_plain: bool,

@@ -75,6 +75,13 @@ impl Coming {
                     None => clock::now(),
                 };
             }
+            // The first turn was due when the session arrived.
+            if sequence > 0
+                && !is_warmup
+                && let Some(offered) = &shared.offered
+            {
+                offered.note_due(intended, shared.stage(intended, start));
+            }
             // The first turn of an open loop may be sent although its time has just passed.
             let has_time = entry.is_some() && shared.offered.is_some();
             let entry = match entry.take() {

@@ -237,6 +237,9 @@ impl Trace {
         let mut left = options.max_requests.unwrap_or(u64::MAX);
         let (mut sessions, mut requests, mut session_of) = (Vec::new(), Vec::new(), Vec::new());
         for (place, session) in recorded.sessions.into_iter().enumerate() {
+            if left == 0 {
+                break;
+            }
             let count = (session.requests.len() as u64).min(left);
             left -= count;
             let from = requests.len() as u64;

@@ -78,6 +78,9 @@ pub struct Capacity {
     interrupt: Interrupt,
 }
 
+/// Requests of a probe at a rate, at least.
+const MIN_REQUESTS: f64 = 20.0;
+
 impl Capacity {
     /// A search over numbers of clients, unless [`over`](Self::over) says otherwise. `base` is what its probes share, its SLOs above all: its output is
     /// the folder in which the search's own is made, its name the search's, its limit of cost that of the
@@ -186,10 +189,15 @@ impl Capacity {
 
     /// What the run of a probe is, but for its folder and limit of cost.
     fn config(&self, level: f64) -> Result<RunConfig> {
+        // A low rate has to bring enough requests to judge by.
+        let needed = match self.over {
+            Over::Clients => Duration::ZERO,
+            Over::Rate => Duration::try_from_secs_f64(MIN_REQUESTS / level).unwrap_or_default(),
+        };
         let mut config = RunConfig {
             clients: 1,
             rate: None,
-            load: Load::Duration(self.probe_time),
+            load: Load::Duration(self.probe_time.max(needed)),
             slos: all_slos(&self.base.slos),
             ..self.base.clone()
         };
@@ -388,6 +396,8 @@ impl Capacity {
             run.run_name = Some(name.clone());
             run.max_cost = max_cost;
             run.watch = Some(judge.clone());
+            // A server that has seen a probe's prompts would be faster in the next one.
+            run.skip_data(number);
             // What is left of a probe that was broken off gives way.
             run.overwrite |= self.resumes;
         })?;

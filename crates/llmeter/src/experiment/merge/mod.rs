@@ -308,12 +308,28 @@ fn missing_shards(parts: &[Part]) -> Result<Vec<String>> {
             return Err(refused("part", given, "each shard once"));
         }
     }
-    let all = 1..=of.unwrap_or(0);
-    let missing = all.filter(|index| !there.contains(index));
-    Ok(missing
-        .map(|index| format!("shard {index}/{} is missing", of.unwrap_or(0)))
-        .collect())
+    let of = of.unwrap_or(0);
+    let mut gaps: Vec<(usize, usize)> = Vec::new();
+    for index in (1..=of).filter(|index| !there.contains(index)) {
+        match gaps.last_mut() {
+            Some((_, last)) if *last + 1 == index => *last = index,
+            _ => gaps.push((index, index)),
+        }
+    }
+    let left_out = gaps.len().saturating_sub(MAX_GAPS);
+    let named = gaps
+        .iter()
+        .take(MAX_GAPS)
+        .map(|(first, last)| match first == last {
+            true => format!("shard {first}/{of} is missing"),
+            false => format!("shards {first} to {last} of {of} are missing"),
+        });
+    let more = (left_out > 0).then(|| format!("and {left_out} more gaps between shards"));
+    Ok(named.chain(more).collect())
 }
+
+/// Gaps between shards that are named, at most.
+const MAX_GAPS: usize = 10;
 
 /// How many responses are merged before progress is told.
 const PROGRESS: u64 = 20_000;
@@ -371,9 +387,14 @@ fn merged(
         if part.result.interrupted {
             problems.push("it was ended before its end".to_owned());
         }
-        if lines.responses < expected && problems.is_empty() {
-            let there = lines.responses;
+        let there = lines.responses;
+        if there < expected && problems.is_empty() {
             problems.push(format!("{there} of {expected} responses are there"));
+        }
+        if there > expected && !part.result.interrupted {
+            problems.push(format!(
+                "{there} responses are there, and its summary tells of {expected}"
+            ));
         }
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
         if let Some(problem) = &problem {

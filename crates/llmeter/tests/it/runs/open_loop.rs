@@ -138,6 +138,18 @@ fn what_still_waits_when_the_time_is_over_is_not_sent_and_makes_the_load_lower()
     assert!(reason.contains("6 requests had not been sent"), "{reason}");
 }
 
+/// A load that its number of requests ends is no lower than it was asked to be.
+#[test]
+fn a_load_that_ends_early_by_its_number_keeps_its_rate() {
+    let server = friendly();
+    let mut config = open_loop(&server, 1, "100/s", Arrivals::Constant);
+    config.load = Load::Duration(Duration::from_secs(30));
+    config.max_requests = Some(5);
+    let stats = run(config).stats();
+    assert_eq!(stats.due_requests, Some(5));
+    assert!((stats.offered_rate.unwrap() - 100.0).abs() < 1e-3);
+}
+
 #[test]
 fn a_warm_up_arrives_at_the_same_rate_and_is_over_before_the_run() {
     let server = friendly();

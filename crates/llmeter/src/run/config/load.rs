@@ -1,0 +1,158 @@
+//! What of a configuration says what is sent when.
+
+use std::sync::Arc;
+
+use super::RunConfig;
+use crate::load::{
+    ClosedLoop, DataLoop, Load, OpenLoop, Profile, Schedule, Sharded, StagedClients, Stages,
+};
+
+impl RunConfig {
+    /// What is to be sent when.
+    pub(crate) fn schedule(&self) -> Arc<dyn Schedule> {
+        let whole = self.whole_schedule();
+        match self.shard {
+            None => whole,
+            Some(shard) => Arc::new(Sharded { whole, shard }),
+        }
+    }
+
+    /// What of a limit for the whole load is this run's.
+    pub(crate) fn own_share(&self, limit: f64) -> f64 {
+        self.shard.map_or(limit, |shard| limit / shard.of as f64)
+    }
+
+    fn whole_schedule(&self) -> Arc<dyn Schedule> {
+        if let Load::Schedule(schedule) = &self.load {
+            return schedule.clone();
+        }
+        let duration = match (&self.load, &self.stages) {
+            (_, Some(stages)) => Some(stages.duration()),
+            (Load::Duration(duration), None) => Some(*duration),
+            _ => None,
+        };
+        let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
+        let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
+        let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
+        if let Some(rate) = stages.map(Stages::profile).or(rate) {
+            let of_data = match (&self.load, &self.data) {
+                (Load::EachPayloadOnce, Some(data)) if self.stages.is_none() => data.size(),
+                _ => None,
+            };
+            let requests = self.requests_per_client().into_iter().chain(of_data);
+            return Arc::new(OpenLoop {
+                rate,
+                stage_ends: stages.map(Stages::ends).unwrap_or_default(),
+                arrivals: self.arrivals,
+                payloads: self.payloads.len(),
+                data: self.data.as_ref().map(|_| self.data_start),
+                seed: self.seed,
+                warmup: self.warmup,
+                warmup_time,
+                requests: requests.chain(self.max_requests).min(),
+                duration,
+            });
+        }
+        if let Some(data) = &self.data {
+            let of_all = match self.load {
+                Load::Requests(count) => Some(count.saturating_mul(self.clients as u64)),
+                Load::EachPayloadOnce => data.size(),
+                _ => None,
+            };
+            return Arc::new(DataLoop {
+                clients: self.clients,
+                start: self.data_start,
+                requests: of_all.into_iter().chain(self.max_requests).min(),
+                duration,
+                warmup: self.warmup,
+                warmup_time,
+                shard: self.shard,
+                taken: Arc::default(),
+            });
+        }
+        let closed_loop = ClosedLoop {
+            clients: self.whole_client_count(),
+            payloads: self.payloads.len(),
+            seed: self.seed,
+            warmup: self.warmup,
+            warmup_time,
+            requests: self.requests_per_client(),
+            max_requests: self.max_requests,
+            duration,
+        };
+        match &self.stages {
+            Some(stages) => Arc::new(StagedClients {
+                stages: stages.clone(),
+                clients: closed_loop,
+            }),
+            None => Arc::new(closed_loop),
+        }
+    }
+
+    /// The most clients of stages, if they are about clients.
+    pub(super) fn staged_clients(&self) -> Option<usize> {
+        self.stages.as_ref()?.most_clients()
+    }
+
+    /// Clients that send at the same time, at most; 1 in an open loop. Those of this run, which may be a
+    /// part of the load's.
+    pub(crate) fn client_count(&self) -> usize {
+        let whole = self.whole_client_count();
+        match self.shard {
+            Some(shard) if !self.is_open_loop() => shard.count(whole),
+            _ => whole,
+        }
+    }
+
+    /// Clients of the whole load, of which this run may be a part.
+    pub(crate) fn whole_client_count(&self) -> usize {
+        self.staged_clients().unwrap_or(self.clients)
+    }
+
+    /// Whether the clock decides when requests are sent.
+    pub(crate) fn is_open_loop(&self) -> bool {
+        match &self.load {
+            Load::Schedule(schedule) => schedule.is_open_loop(),
+            _ => self.has_rates(),
+        }
+    }
+
+    /// Whether arrivals have a rate, of the whole run or of its stages.
+    pub(crate) fn has_rates(&self) -> bool {
+        self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates)
+    }
+
+    /// Requests that may be in flight at a time, if that is bound.
+    pub(crate) fn in_flight_bound(&self) -> Option<usize> {
+        match matches!(self.load, Load::Schedule(_)) || self.is_open_loop() {
+            true => self
+                .max_in_flight
+                .map(|most| self.shard.map_or(most, |shard| shard.count(most).max(1))),
+            false => Some(self.client_count()),
+        }
+    }
+
+    /// Requests of each client, if the load is bound by count; of an open loop all of them.
+    pub(crate) fn requests_per_client(&self) -> Option<u64> {
+        match &self.load {
+            _ if self.stages.is_some() => None,
+            // Clients do not send the same number each.
+            Load::EachPayloadOnce if self.data.is_some() => None,
+            Load::EachPayloadOnce => Some(self.payloads.len() as u64),
+            Load::Requests(count) => Some(*count),
+            Load::Duration(_) | Load::Schedule(_) => None,
+        }
+    }
+
+    /// Workers that this run uses.
+    pub(crate) fn worker_count(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self
+            .workers
+            .unwrap_or_else(|| cores.saturating_sub(1).max(1));
+        match self.in_flight_bound() {
+            Some(bound) if !matches!(self.load, Load::Schedule(_)) => workers.min(bound),
+            _ => workers,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Whether a configuration can be used.
+
+use super::{MAX_WORKERS, RunConfig};
+use crate::base::error::{Error, Result};
+use crate::base::setting::{Setting, SettingProblem};
+use crate::data::DataSource;
+use crate::endpoint::Transport;
+use crate::load::Load;
+
+impl RunConfig {
+    /// Whether the run has an end, and the data something to send.
+    fn check_data(&self, data: &dyn DataSource) -> Result<()> {
+        if self.staged_clients().is_some() {
+            let error = Error::unsupported(Setting::Stages, "data if they are of clients");
+            return Err(error.with_hint("stages of rates take data"));
+        }
+        if data.size() == Some(0) {
+            let problem = SettingProblem::Refused {
+                reason: "it has no request".to_owned(),
+            };
+            return Err(Error::Invalid {
+                setting: Setting::Data,
+                problem,
+                hint: None,
+            });
+        }
+        let is_endless = data.size().is_none()
+            && self.max_requests.is_none()
+            && self.stages.is_none()
+            && matches!(self.load, Load::EachPayloadOnce);
+        match is_endless {
+            true => Err(Error::missing(Setting::Requests)
+                .with_hint("the data has no end: `duration` or `max_requests` do, too")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the targets can be reached within the limit of requests.
+    fn check_until(&self) -> Result<()> {
+        let planned = self
+            .requests_per_client()
+            .map(|each| each.saturating_mul(self.client_count() as u64));
+        let Some(limit) = planned.into_iter().chain(self.max_requests).min() else {
+            return Ok(());
+        };
+        for target in &self.until {
+            let needed = target.watch().min_values();
+            if (needed as u64) > limit {
+                let reason = format!(
+                    "{target} needs {needed} requests at least, and the run has at most {limit}"
+                );
+                let problem = SettingProblem::Refused { reason };
+                return Err(Error::Invalid {
+                    setting: Setting::Until,
+                    problem,
+                    hint: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field that cannot be used, its value, and what would be accepted.
+    pub fn validate(&self) -> Result<()> {
+        let positive = "1 or more";
+        if self.clients == 0 {
+            return Err(Error::invalid(Setting::Clients, 0, positive));
+        }
+        if u32::try_from(self.clients).is_err() {
+            let expected = format!("at most {}", u32::MAX);
+            return Err(Error::invalid(Setting::Clients, self.clients, expected));
+        }
+        self.validate_open_loop()?;
+        let clients = self.whole_client_count();
+        if let Some(shard) = self.shard
+            && !self.is_open_loop()
+            && shard.count(clients) == 0
+        {
+            let expected = format!("no more shards than clients, of which there are {clients}");
+            return Err(Error::invalid(Setting::Shard, shard, expected));
+        }
+        match self.load {
+            Load::Requests(0) => return Err(Error::invalid(Setting::Requests, 0, positive)),
+            _ if self.max_requests == Some(0) => {
+                return Err(Error::invalid(Setting::MaxRequests, 0, positive));
+            }
+            Load::Duration(duration) if duration.is_zero() => {
+                return Err(Error::invalid(Setting::Duration, "0s", "more than 0s"));
+            }
+            _ => {}
+        }
+        match &self.data {
+            None if self.payloads.is_empty() => return Err(Error::missing(Setting::Payload)),
+            Some(_) if !self.payloads.is_empty() => {
+                return Err(Error::conflict(Setting::Data, Setting::Payload));
+            }
+            Some(data) => self.check_data(&**data)?,
+            None => {}
+        }
+        if self.insecure && self.ca_file.is_some() {
+            return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
+        }
+        if !self.source_addresses.is_empty() {
+            let refused = match self.endpoint.transport() {
+                Transport::Http(api) => api.server().socket.as_ref().map(|_| "a Unix socket"),
+                Transport::Invoke(_) => Some("an endpoint that sends its requests itself"),
+            };
+            if let Some(refused) = refused {
+                return Err(Error::unsupported(Setting::SourceAddress, refused));
+            }
+        }
+        let proxy = self.proxy()?;
+        let is_plain =
+            matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
+        if self.http2 && is_plain && proxy.is_some() {
+            let error = Error::unsupported(Setting::Http2, "a proxy to an http address");
+            return Err(error.with_hint("use an https address, or no proxy"));
+        }
+        if self.timeout.is_zero() {
+            return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
+        }
+        if self.max_response_size == 0 {
+            return Err(Error::invalid(Setting::MaxResponseSize, 0, positive));
+        }
+        if self.max_failures == Some(0) {
+            return Err(Error::invalid(Setting::MaxFailures, 0, positive));
+        }
+        if let Some(rate) = self.stop_on_error_rate
+            && !(0.0..1.0).contains(&rate)
+        {
+            let expected = "a share of the requests from 0 to below 1, such as 0.1";
+            return Err(Error::invalid(Setting::StopOnErrorRate, rate, expected));
+        }
+        for slo in &self.slos {
+            if let Err(reason) = slo.check_slo() {
+                let problem = SettingProblem::Refused {
+                    reason: reason.to_string(),
+                };
+                return Err(Error::Invalid {
+                    setting: Setting::Slo,
+                    problem,
+                    hint: None,
+                });
+            }
+        }
+        if let Some(speed) = self.reading_speed
+            && !(speed.is_finite() && speed > 0.0)
+        {
+            return Err(Error::invalid(Setting::ReadingSpeed, speed, "more than 0"));
+        }
+        self.check_until()?;
+        if self.stall.is_zero() {
+            return Err(Error::invalid(Setting::Stall, "0s", "more than 0s"));
+        }
+        if self.steady && self.low_memory {
+            return Err(Error::conflict(Setting::Steady, Setting::LowMemory));
+        }
+        if let Some(workers) = self.workers
+            && !(1..=MAX_WORKERS).contains(&workers)
+        {
+            let expected = format!("1 to {MAX_WORKERS}");
+            return Err(Error::invalid(Setting::Workers, workers, expected));
+        }
+        for folder in self.output.iter().chain(&self.folder) {
+            folder.check(Setting::Output)?;
+        }
+        if let Some(name) = &self.run_name {
+            let is_one_folder =
+                !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\\', '\0']);
+            if !is_one_folder {
+                let expected = "the name of a folder: not empty and without slashes";
+                let shown = format!("{name:?}");
+                return Err(Error::invalid(Setting::RunName, shown, expected));
+            }
+        }
+        self.validate_costs()
+    }
+
+    fn validate_open_loop(&self) -> Result<()> {
+        if self.max_in_flight == Some(0) {
+            return Err(Error::invalid(Setting::MaxInFlight, 0, "1 or more"));
+        }
+        let is_invoked = matches!(self.endpoint.transport(), Transport::Invoke(_));
+        let of_wire = [
+            (Setting::ReadRate, self.read_rate.is_some()),
+            (Setting::BeforeRun, !self.before_run.is_empty()),
+        ];
+        for (setting, is_given) in of_wire {
+            if is_given && is_invoked {
+                let endpoint = "an endpoint that sends its requests itself";
+                return Err(Error::unsupported(setting, endpoint));
+            }
+        }
+        if self.read_rate.is_some() && self.http2 {
+            return Err(Error::unsupported(Setting::ReadRate, "HTTP/2"));
+        }
+        let is_scheduled = matches!(self.load, Load::Schedule(_));
+        let scheduled = "a load with a schedule of its own";
+        match self.rate {
+            Some(_) if self.clients != 1 => Err(Error::conflict(Setting::Rate, Setting::Clients)),
+            Some(_) if self.stages.is_some() => {
+                Err(Error::conflict(Setting::Rate, Setting::Stages))
+            }
+            Some(_) if is_scheduled => Err(Error::unsupported(Setting::Rate, scheduled)),
+            None if self.stages.is_some() && is_scheduled => {
+                Err(Error::unsupported(Setting::Stages, scheduled))
+            }
+            None if self.stages.is_some() && self.clients != 1 => {
+                Err(Error::conflict(Setting::Stages, Setting::Clients))
+            }
+            None if self.max_requests.is_some() && self.staged_clients().is_some() => Err(
+                Error::unsupported(Setting::MaxRequests, "stages of clients"),
+            ),
+            _ if self.max_in_flight.is_some() && !self.is_open_loop() => {
+                Err(Error::requires(Setting::MaxInFlight, Setting::Rate))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_costs(&self) -> Result<()> {
+        let models = self.cost_models().count();
+        if models > 1 {
+            let given = format!("{models} cost models");
+            let expected = "at most one; put all dimensions into it";
+            return Err(Error::invalid(Setting::Callbacks, given, expected));
+        }
+        let Some(limit) = self.max_cost else {
+            return Ok(());
+        };
+        if !(limit.is_finite() && limit > 0.0) {
+            return Err(Error::invalid(Setting::MaxCost, limit, "more than 0"));
+        }
+        match self.cost_model() {
+            Some(model) if !model.is_empty() => Ok(()),
+            _ => {
+                let hint = "or set another price, or add a CostModel callback";
+                Err(Error::requires(Setting::MaxCost, Setting::CostInput).with_hint(hint))
+            }
+        }
+    }
+
+    /// An error about a payload, with which one it is.
+    pub(crate) fn of_payload(&self, index: usize, error: Error) -> Error {
+        let payloads = self.payloads.len();
+        match (self.payload_sources.get(index), error) {
+            (Some(source), error) if self.payload_sources.len() == payloads => source.of(error),
+            (
+                _,
+                Error::Field {
+                    problem: problem @ SettingProblem::Refused { .. },
+                    ..
+                },
+            ) if payloads > 1 => Error::Field {
+                field: format!("payload {}", index + 1).into(),
+                problem,
+            },
+            (_, error) => error,
+        }
+    }
+}
