@@ -68,7 +68,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<Exit> {
     if let Some(last) = test.results.values().next_back() {
         output::text(&format!(
             "\n{}",
-            report::summary_within(last, output::width())
+            report::summary_with(last, output::width(), &crate::exit::flag)
         ))?;
     }
     output::text(&format!(
