@@ -237,7 +237,8 @@ fn non_finite_at(line: &str, at: usize) -> Option<&'static str> {
     })
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, for people.
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",

@@ -24,6 +24,7 @@ mod word_pool;
 pub(crate) use bytes::bytes_within;
 pub use bytes::{bytes_of, bytes_value};
 pub use extra::ExtraFields;
+pub(crate) use load::kind;
 pub use load::{PayloadSource, load_payloads, load_payloads_with_sources};
 pub use media::{Media, MediaKind};
 pub(crate) use media_type::{DOCX, PPTX, XLSX};

@@ -12,7 +12,7 @@ use super::table;
 use crate::base::error::{Error, Result};
 use crate::base::file::{self, MAX_LINE};
 use crate::base::setting::{Setting, SettingProblem};
-use crate::payload::{Message, Role, read_json};
+use crate::payload::{Message, Role, kind, read_json};
 use crate::storage::Location;
 
 /// What a row becomes.
@@ -564,15 +564,4 @@ pub(in crate::data) fn count(value: &Value) -> Option<u64> {
 pub(in crate::data) fn parse(bytes: &[u8]) -> std::result::Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     read_json(text.trim_end_matches(['\r', '\n'])).map_err(|reason| reason.to_string())
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
