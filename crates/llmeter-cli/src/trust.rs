@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::Result;
 use llmeter::endpoint::{Destination, Trust};
 use llmeter::{Error, Setting};
+use serde_json::Value;
 
 use crate::exit;
 use crate::output;
@@ -35,7 +36,12 @@ impl Consent<'_> {
         let named = [Setting::BaseUrl, Setting::Mlflow]
             .into_iter()
             .filter(|setting| !self.given.is_from_file(*setting))
-            .filter_map(|setting| Some(self.given.settings.get(setting)?.as_str()?.to_owned()));
+            .filter_map(|setting| self.given.settings.get(setting))
+            .flat_map(|value| match value {
+                Value::Array(addresses) => addresses,
+                address => vec![address],
+            })
+            .filter_map(|address| Some(address.as_str()?.to_owned()));
         let mut trust = Trust::of_user()?;
         for address in named {
             // An address that is none is refused where it is used.
@@ -89,13 +95,15 @@ impl Consent<'_> {
 impl Consent<'_> {
     /// The files that the configuration file has sent from elsewhere to a server that it names, too.
     fn files_to_strangers(&self, trust: &Trust) -> Vec<Destination> {
-        let address = self.given.settings.base_url.as_deref();
-        let is_from_file = self.given.is_from_file(Setting::BaseUrl);
-        let Some(address) = address.filter(|_| is_from_file) else {
+        if !self.given.is_from_file(Setting::BaseUrl) {
             return Vec::new();
-        };
-        let files = self.given.files_elsewhere().into_iter();
-        let sent = files.map(|file| Destination::new(format!("the file {file}"), address));
+        }
+        let files = self.given.files_elsewhere();
+        let addresses = self.given.settings.base_url.iter().flatten();
+        let sent = addresses.flat_map(|address| {
+            let to = |file: &String| Destination::new(format!("the file {file}"), address.as_str());
+            files.iter().map(to)
+        });
         sent.filter(|file| !trust.includes(file)).collect()
     }
 }

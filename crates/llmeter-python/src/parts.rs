@@ -19,7 +19,7 @@ use crate::hooks::Hooks;
 use crate::tokenizer::PyTokenizer;
 
 /// An endpoint of the core, as Python hands it over.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NativeEndpoint {
     saved: Value,
@@ -36,7 +36,7 @@ struct NativeEndpoint {
 }
 
 /// A text that is not shown.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 struct Secret(SecretString);
 
@@ -47,7 +47,7 @@ impl From<String> for Secret {
 }
 
 /// What it says of AWS.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NativeAws {
     region: Option<String>,
@@ -118,13 +118,40 @@ pub(crate) fn endpoint(
     let Ok(native) = given.extract::<String>() else {
         return Ok((Arc::new(PyEndpoint::new(given)?), None));
     };
-    // A reason could quote a secret.
-    let native: NativeEndpoint = serde_json::from_str(&native)
-        .map_err(|_| invalid("endpoint: it is not in the form that the core takes"))?;
+    let native = native_endpoint(&native)?;
     let retries = native.max_retries;
     // It may look for credentials.
     let built = py.detach(|| native.build());
     Ok((Arc::new(built.map_err(|error| raised(&error))?), retries))
+}
+
+fn native_endpoint(text: &str) -> PyResult<NativeEndpoint> {
+    // A reason could quote a secret.
+    serde_json::from_str(text)
+        .map_err(|_| invalid("endpoint: it is not in the form that the core takes"))
+}
+
+/// An endpoint at several addresses.
+fn replicas(
+    py: Python<'_>,
+    given: &Bound<'_, PyAny>,
+    addresses: &[String],
+) -> PyResult<Vec<Arc<dyn Endpoint>>> {
+    let Ok(native) = given.extract::<String>() else {
+        return Err(invalid(
+            "base_url: an endpoint of your own has its address itself",
+        ));
+    };
+    let native = native_endpoint(&native)?;
+    let at = |address: &String| {
+        let endpoint = NativeEndpoint {
+            base_url: Some(address.clone()),
+            ..native.clone()
+        };
+        let built = py.detach(|| endpoint.build());
+        Ok(Arc::new(built.map_err(|error| raised(&error))?) as _)
+    };
+    addresses.iter().map(at).collect()
 }
 
 /// Payloads: a JSON list of objects.
@@ -167,6 +194,13 @@ pub(crate) fn config(
     let settings: RunSettings =
         serde_json::from_value(settings.into()).map_err(refused("settings"))?;
     settings.check().map_err(|error| raised(&error))?;
+    if let Some(addresses) = settings.base_url.as_deref() {
+        let mut endpoints = replicas(part.py(), &given, addresses)?.into_iter();
+        if let Some(first) = endpoints.next() {
+            config.endpoint = first;
+        }
+        config.replicas = endpoints.collect();
+    }
     // Data is made with it.
     if let Some(tokenizer) = one_tokenizer(&tokenizer)? {
         config.tokenizer = tokenizer;

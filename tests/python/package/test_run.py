@@ -138,6 +138,16 @@ def test_settings_of_the_core_are_settings_of_a_run(endpoint, payload, wait):
         wait(Runner(endpoint, payload=payload, settings={"colour": "red"}).run())
 
 
+def test_several_addresses_are_servers_with_figures_of_their_own(endpoint, payload, wait):
+    with simulate() as one, simulate() as other:
+        settings = {"base_url": [one.base_url, other.base_url]}
+        result = wait(Runner(endpoint, payload=payload, settings=settings).run(n_requests=4))
+    assert [server["total_requests"] for server in result.stats["servers"]] == [2, 2]
+    names = [server["server"] for server in result.stats["servers"]]
+    assert [server.address.removeprefix("http://") for server in (one, other)] == names
+    assert result.get_dimension("server") == names * 2
+
+
 def test_an_arrival_rate_is_an_open_loop(endpoint, payload, wait):
     runner = Runner(endpoint, payload=payload, settings={"rate": "100/s", "arrivals": "constant"})
     result = wait(runner.run(n_requests=3))

@@ -375,6 +375,7 @@ impl Subset for OfPayload {
         ) && !matches!(
             setting,
             Setting::Tokenizer
+                | Setting::Balance
                 | Setting::Data
                 | Setting::DataColumns
                 | Setting::DataFilter

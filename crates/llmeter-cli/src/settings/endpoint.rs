@@ -7,7 +7,7 @@ use llmeter::api::ApiMode;
 use llmeter::endpoint::{EndpointSettings, Transport};
 use llmeter::payload::{Payload, read_json};
 use llmeter::probe::ApiKeyVariable;
-use llmeter::{Endpoint, Error, RunSettings, Setting};
+use llmeter::{Endpoint, Error, RunConfig, RunSettings, Setting};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -58,8 +58,30 @@ fn api_key(settings: &RunSettings) -> Result<Option<SecretString>> {
     }
 }
 
-/// The endpoint that these settings describe.
+/// The only endpoint that these settings describe.
+///
+/// # Errors
+/// If they describe several, too.
 pub(crate) fn endpoint(all: &Given) -> Result<Arc<dyn Endpoint>> {
+    match endpoints(all)? {
+        (endpoint, replicas) if replicas.is_empty() => Ok(endpoint),
+        _ => Err(Error::unsupported(Setting::BaseUrl, "this command if there are several").into()),
+    }
+}
+
+/// A run at the endpoints that these settings describe.
+pub(crate) fn run_at(all: &Given) -> Result<RunConfig> {
+    let (endpoint, replicas) = endpoints(all)?;
+    let mut config = RunConfig::new(endpoint, []);
+    config.replicas = replicas;
+    Ok(config)
+}
+
+/// An endpoint.
+type Described = Arc<dyn Endpoint>;
+
+/// The endpoint that these settings describe, and its replicas.
+fn endpoints(all: &Given) -> Result<(Described, Vec<Described>)> {
     let settings = &all.settings;
     let given = EndpointSettings {
         api_key: api_key(settings)?,
@@ -67,7 +89,17 @@ pub(crate) fn endpoint(all: &Given) -> Result<Arc<dyn Endpoint>> {
         is_address_from_file: all.is_address_from_file(),
         ..given(settings)?
     };
-    Ok(api(settings)?.endpoint(&given)?)
+    let api = api(settings)?;
+    let others = settings.base_url.iter().flatten().skip(1);
+    let replica = |address: &String| {
+        let given = EndpointSettings {
+            base_url: Some(address.clone()),
+            ..given.clone()
+        };
+        api.endpoint(&given)
+    };
+    let replicas = others.map(replica).collect::<llmeter::Result<_>>()?;
+    Ok((api.endpoint(&given)?, replicas))
 }
 
 /// An endpoint for its bodies alone: its address does not matter, and its key is not shown.
@@ -105,7 +137,7 @@ pub(crate) fn given(settings: &RunSettings) -> Result<EndpointSettings> {
         Ok((name.trim().to_owned(), value.trim().into()))
     };
     Ok(EndpointSettings {
-        base_url: settings.base_url.clone(),
+        base_url: settings.base_url.iter().flatten().next().cloned(),
         model: settings.model.clone(),
         region: settings.region.clone(),
         provider: settings.provider.clone(),

@@ -56,8 +56,7 @@ pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfi
             repeated(settings, saved, callbacks, arguments.no_callbacks)?
         }
         None => {
-            let endpoint = endpoint(given)?;
-            let mut config = RunConfig::new(endpoint, []);
+            let mut config = endpoint::run_at(given)?;
             if !has_data(&settings) {
                 let payloads = payloads(&settings, api(&settings)?)?;
                 set_payloads(&mut config, payloads.ok_or_else(nothing_to_send)?);
@@ -86,7 +85,7 @@ pub(crate) fn config_without_payloads(
     arguments: &RunArguments,
     given: &Given,
 ) -> Result<RunConfig> {
-    let mut config = RunConfig::new(endpoint(given)?, []);
+    let mut config = endpoint::run_at(given)?;
     config.output = Some("runs".into());
     config.callbacks = callbacks::of(arguments, given)?;
     given.settings.apply(&mut config)?;
@@ -126,9 +125,8 @@ fn repeated(
 ) -> Result<RunConfig> {
     let other = settings.endpoint.is_some().then(|| api(&settings));
     let given = endpoint::given(&settings)?;
-    saved
-        .endpoint
-        .apply_overrides(other.transpose()?.as_ref(), &given)?;
+    let addresses = settings.base_url.as_deref().unwrap_or_default();
+    saved.apply_overrides(other.transpose()?.as_ref(), &given, addresses)?;
     if no_callbacks || !callbacks.is_empty() {
         saved.callbacks.clear();
         saved.unsaved.callbacks.clear();

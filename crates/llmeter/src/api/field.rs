@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Delivery, InvocationResponse, ScheduleDetail, TokenSource};
+use super::{Delivery, InvocationResponse, ScheduleDetail, SharedName, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -231,6 +231,27 @@ impl<'a> From<&'a mut Option<TokenSource>> for FieldSlot<'a> {
     }
 }
 
+impl TextSlot for SharedName {
+    fn set(&mut self, text: Option<String>) {
+        *self = text.map(|text| Self::new(&text)).unwrap_or_default();
+    }
+
+    // The names are llmeter's and the user's.
+    fn redact(&mut self, _hide: Hide<'_>) {}
+}
+
+impl From<&SharedName> for FieldValue<'_> {
+    fn from(name: &SharedName) -> Self {
+        Self::Text(name.as_str())
+    }
+}
+
+impl<'a> From<&'a mut SharedName> for FieldSlot<'a> {
+    fn from(name: &'a mut SharedName) -> Self {
+        Self::Text(name)
+    }
+}
+
 /// A count of any width.
 pub(crate) trait CountSlot {
     /// Takes the count; `false` if it is too large.
@@ -350,6 +371,7 @@ mod tests {
         // The user's own.
         response.detail.num_tokens_input_source = None;
         response.detail.num_tokens_output_source = None;
+        response.detail.server = SharedName::default();
 
         let mut forgotten = response.clone();
         forgotten.forget_texts();

@@ -76,6 +76,7 @@ mod response;
 mod response_builder;
 #[cfg(feature = "aws")]
 mod sagemaker;
+mod shared_name;
 mod spec;
 mod supported_inputs;
 mod table;
@@ -117,6 +118,7 @@ pub use response_builder::ResponseBuilder;
 pub(crate) use response_builder::{OwnMeasurement, StreamEnd};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
+pub use shared_name::SharedName;
 pub use spec::{ApiSpec, Mode};
 pub use supported_inputs::{Format, Part, SupportedInputs};
 pub use table::APIS;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField, ScheduleSlot};
-use super::{Delivery, TokenSource};
+use super::{Delivery, SharedName, TokenSource};
 use crate::base::failure::{Failure, FailureKind};
 use crate::payload::Payload;
 use llmeter_wire::Phase;
@@ -294,6 +294,8 @@ response_fields! {
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
+        /// The server that the request went to, where there are several.
+        pub server: SharedName,
         /// Which one of several payloads was sent: its line in `payload.jsonl`, or its index in the data,
         /// counted from 0.
         pub payload_index: Option<u32>,

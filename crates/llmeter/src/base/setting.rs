@@ -35,9 +35,15 @@ macro_rules! with_settings {
         $then! {
             Endpoint endpoint: String, Api, Endpoint, "API", "openai-chat-stream",
                 "API of the endpoint [default: openai-chat-stream]", "";
-            BaseUrl base_url: String, Text, Endpoint, "URL", "http://localhost:8000/v1",
+            BaseUrl base_url: Vec<String>, Texts, Endpoint, "URL", "http://localhost:8000/v1",
                 "Base URL of the API, as its SDK takes it (OpenAI: ending in /v1); for a Unix socket \
-                 unix:/run/llm.sock:/v1", "";
+                 unix:/run/llm.sock:/v1 (repeatable)",
+                "Several are servers with the same API and model: --balance spreads requests over them, and \
+                 figures are told of each, too.";
+            Balance balance: Balance, Choice(&["round-robin", "session"]), Endpoint, "HOW", "session",
+                "With several base URLs: how requests are spread over them [default: round-robin]",
+                "round-robin sends each request to the next server; with session a client or a conversation \
+                 stays at one server, as behind a router that knows where its cache is.";
             Model model: String, Text, Endpoint, "ID", "gpt-4o-mini",
                 "Model ID", "";
             Provider provider: String, Text, Endpoint, "NAME", "anthropic",

@@ -7,6 +7,7 @@
 //! each worker and carries them out.
 
 mod arrivals;
+mod balance;
 mod closed_loop;
 mod data_loop;
 mod disturbance;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use arrivals::Arrivals;
+pub use balance::Balance;
+pub(crate) use balance::Balancer;
 pub(crate) use closed_loop::ClosedLoop;
 pub(crate) use data_loop::DataLoop;
 pub use disturbance::{Cancellation, SlowReaders};

@@ -14,6 +14,7 @@ use crate::endpoint::TokenSource;
 use crate::result::RunResult;
 use crate::stats::{Delays, Latency, METRICS, Percentile, Rate, Stats, Support};
 use llmeter_wire::Phase;
+use serde_json::Value;
 
 /// Errors that are listed.
 const MAX_ERRORS: usize = 5;
@@ -38,7 +39,8 @@ pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> 
     let mut text = String::new();
     heading(&mut text, &stats);
     latencies(&mut text, result, &stats, width);
-    stages(&mut text, &stats, width);
+    breakdown(&mut text, &stage_rows(&stats), width);
+    breakdown(&mut text, &server_rows(&stats), width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
     super::slo::slos(&mut text, result, width);
@@ -89,21 +91,19 @@ fn heading(text: &mut String, stats: &Stats) {
     text.push('\n');
 }
 
-fn stages(text: &mut String, stats: &Stats, width: usize) {
-    let rows = stage_rows(stats);
+fn breakdown(text: &mut String, rows: &[Vec<String>], width: usize) {
     if !rows.is_empty() {
         text.push('\n');
-        table(text, &rows, width);
+        table(text, rows, width);
     }
 }
 
+/// A column of a table of parts of a run: its title, the statistic, and how that is shown.
+type Column = (&'static str, &'static str, fn(f64) -> String);
+
 /// The table of stages, its titles first; empty without stages.
 pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {
-    if stats.stages.is_empty() {
-        return Vec::new();
-    }
-    type Show = fn(f64) -> String;
-    let columns: [(&str, &str, Show); 8] = [
+    let columns: [Column; 8] = [
         ("requests", "total_requests", figure),
         ("failed", "failed_requests", figure),
         ("offered/s", "offered_rate", rate_figure),
@@ -113,20 +113,52 @@ pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {
         ("TTLT p50", "time_to_last_token-p50", duration),
         ("TTLT p99", "time_to_last_token-p99", duration),
     ];
-    let value = |stage: &serde_json::Value, key: &str| stage.get(key)?.as_f64();
-    let is_known = |(_, key, _): &(&str, &str, Show)| {
-        stats.stages.iter().any(|stage| value(stage, key).is_some())
-    };
-    let columns: Vec<_> = columns.into_iter().filter(is_known).collect();
+    breakdown_rows(["stage", "load"], &columns, &stats.stages)
+}
+
+/// The table of servers, its titles first; empty with one server.
+pub(super) fn server_rows(stats: &Stats) -> Vec<Vec<String>> {
+    let columns: [Column; 8] = [
+        ("requests", "total_requests", figure),
+        ("failed", "failed_requests", figure),
+        ("TTFT p50", "time_to_first_token-p50", duration),
+        ("TTFT p99", "time_to_first_token-p99", duration),
+        ("TPOT p50", "time_per_output_token-p50", duration),
+        ("tokens/s", "output_tps", rate_figure),
+        ("connect p50", "time_to_connect-p50", duration),
+        ("TLS p50", "time_to_tls-p50", duration),
+    ];
+    let mut rows = breakdown_rows(["server", "server"], &columns, &stats.servers);
+    // Which server is down, and why.
+    let failure = |server: &Value| Some(shown(server.get("failure")?.as_str()?));
+    let failures: Vec<_> = stats.servers.iter().map(failure).collect();
+    if failures.iter().any(Option::is_some) {
+        let cells = std::iter::once(Some("most frequent failure".to_owned())).chain(failures);
+        for (row, cell) in rows.iter_mut().zip(cells) {
+            row.push(cell.unwrap_or_else(|| "—".to_owned()));
+        }
+    }
+    rows
+}
+
+/// The table of parts of a run with the columns that have values, its titles first; empty without parts.
+/// `name`: the title of the first column, and where a part has its name.
+fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<Vec<String>> {
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let value = |part: &Value, key: &str| part.get(key)?.as_f64();
+    let is_known = |(_, key, _): &&Column| parts.iter().any(|part| value(part, key).is_some());
+    let columns: Vec<_> = columns.iter().filter(is_known).collect();
     let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
-    let mut rows = vec![std::iter::once("stage".to_owned()).chain(titles).collect()];
-    for stage in &stats.stages {
-        let load = stage.get("load").and_then(serde_json::Value::as_str);
+    let mut rows = vec![std::iter::once(name[0].to_owned()).chain(titles).collect()];
+    for part in parts {
         let cells = columns
             .iter()
-            .map(|(_, key, show)| or_dash(value(stage, key), *show));
-        let name = shown(load.unwrap_or("—"));
-        rows.push(std::iter::once(name).chain(cells).collect());
+            .map(|(_, key, show)| or_dash(value(part, key), *show));
+        let called = part.get(name[1]).and_then(Value::as_str);
+        let called = shown(called.unwrap_or("—"));
+        rows.push(std::iter::once(called).chain(cells).collect());
     }
     rows
 }

@@ -11,10 +11,9 @@ use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
 use crate::cost::SpendGuard;
 use crate::data::{DataRequest, DataSource};
-use crate::endpoint::Endpoint;
 use crate::payload::Payload;
 use crate::run::prepare::{Asked, Prepared};
-use llmeter_wire::Proxy;
+use crate::run::route::Route;
 
 /// Requests that one thread has ready at most.
 const MAX_AHEAD: usize = 1024;
@@ -24,8 +23,7 @@ const MAX_BYTES: usize = 32 << 20;
 /// Makes requests of the data.
 pub(crate) struct DataMaker {
     pub(crate) source: Arc<dyn DataSource>,
-    pub(crate) endpoint: Arc<dyn Endpoint>,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) routes: Arc<[Route]>,
     pub(crate) guard: Option<Arc<SpendGuard>>,
     /// Whether callbacks get each payload as the data has it.
     pub(crate) keeps_given: bool,
@@ -51,6 +49,12 @@ impl Made {
 }
 
 impl DataMaker {
+    /// The server that gets the request if requests go round.
+    fn likely_route(&self, index: u64) -> &Route {
+        let number = index.wrapping_sub(self.start) / self.stride.max(1);
+        &self.routes[(number % self.routes.len() as u64) as usize]
+    }
+
     /// # Errors
     /// If the data has no such request, or the endpoint refuses it.
     pub(crate) fn make(&self, index: u64) -> Result<Made> {
@@ -65,7 +69,7 @@ impl DataMaker {
             ..
         } = request;
         let given = self.keeps_given.then(|| payload.clone());
-        let prepared = Prepared::of_payload(&*self.endpoint, self.proxy.as_ref(), payload)?;
+        let prepared = Prepared::of_payload(self.likely_route(index), payload)?;
         let prepared = prepared.of_data(
             index,
             Asked {
@@ -174,8 +178,7 @@ mod tests {
         let endpoint = OpenAiChat::builder("http://127.0.0.1:1/v1", "m").build();
         DataMaker {
             source: Arc::new(Numbers(bytes)),
-            endpoint: Arc::new(endpoint.unwrap()),
-            proxy: None,
+            routes: Arc::new([Route::to(Arc::new(endpoint.unwrap()), None)]),
             guard: None,
             keeps_given: false,
             start: 7,

@@ -47,7 +47,9 @@ pub(crate) struct Client {
     number: u32,
     shared: Arc<Shared>,
     worker: Arc<Worker>,
-    /// The connection of the request before.
+    /// The server of the request under way.
+    server: u16,
+    /// The connection of the request before, to that server.
     connection: Option<Channel>,
     pub(crate) capture: Capture,
     /// The head of a response that asks to come back later.
@@ -69,6 +71,7 @@ impl Client {
     pub(crate) fn new(shared: Arc<Shared>, worker: Arc<Worker>, number: u32) -> Self {
         Self {
             number,
+            server: 0,
             connection: None,
             refusal: None,
             is_refused: false,
@@ -86,7 +89,7 @@ impl Client {
     /// Leaves the connection to the sessions that come.
     pub(crate) fn retire(self) {
         if let Some(connection) = self.connection {
-            self.worker.pool.put(connection);
+            self.worker.pool.put(self.server, connection);
         }
     }
 
@@ -106,6 +109,7 @@ impl Client {
         let Ready {
             mut prepared, data, ..
         } = request;
+        self.turn_to(prepared.server);
         self.phase = None;
         self.is_refused = false;
         self.opens_http2 = false;
@@ -115,7 +119,7 @@ impl Client {
         let cancel_after = self.cancel_after;
         let result = {
             let exchange = async {
-                match shared.endpoint.transport() {
+                match shared.endpoint(self.server).transport() {
                     Transport::Http(_) => self.exchange_with_retries(&mut prepared, intended).await,
                     Transport::Invoke(api) => {
                         let builder = builder.insert(Box::<ResponseBuilder>::default());
@@ -299,6 +303,16 @@ impl Client {
             .await
     }
 
+    /// Leaves the connection to another server to whoever sends there next.
+    fn turn_to(&mut self, server: u16) {
+        if server != self.server
+            && let Some(connection) = self.connection.take()
+        {
+            self.worker.pool.put(self.server, connection);
+        }
+        self.server = server;
+    }
+
     /// The connection of the request before, or else one that an earlier session left.
     async fn idle_connection(&mut self) -> Option<Channel> {
         if self.read_rate.is_some() {
@@ -307,7 +321,7 @@ impl Client {
         }
         loop {
             let idle = self.connection.take();
-            let mut connection = idle.or_else(|| self.worker.pool.take())?;
+            let mut connection = idle.or_else(|| self.worker.pool.take(self.server))?;
             if connection.is_usable().await {
                 return Some(connection);
             }
@@ -315,7 +329,7 @@ impl Client {
     }
 
     async fn dial(&mut self) -> Result<Channel, Failure> {
-        let Some(dialer) = &self.shared.dialer else {
+        let Some(dialer) = self.shared.dialers.get(usize::from(self.server)) else {
             let reason = "internal error, please report it: no server to dial";
             return Err(Failure::new(FailureKind::Other, reason));
         };

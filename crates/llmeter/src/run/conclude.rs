@@ -155,6 +155,7 @@ impl Started {
                 .stages
                 .stats(shared.offered.as_ref(), total_test_time.filter(|_| is_cut)),
         );
+        result.add_stats(collected.servers.stats(total_test_time));
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
         if let Some(stop) = stop {

@@ -17,7 +17,7 @@ use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::data::DataSource;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{Arrivals, Cancellation, Load, Rate, Shard, SlowReaders, Stages};
+use crate::load::{Arrivals, Balance, Cancellation, Load, Rate, Shard, SlowReaders, Stages};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::run::ResponseWatch;
 use crate::run::server_call::ServerCall;
@@ -51,6 +51,11 @@ pub enum Warmup {
 pub struct RunConfig {
     /// Where to send.
     pub endpoint: Arc<dyn Endpoint>,
+    /// Further servers with the same API and model, to which requests go as well. Responses say which server
+    /// they came from, and there are figures of each.
+    pub replicas: Vec<Arc<dyn Endpoint>>,
+    /// How requests are spread over the endpoint and its replicas.
+    pub balance: Balance,
     /// What to send.
     pub payloads: Vec<Arc<Payload>>,
     /// Where the payloads were read, in their order, so that one that cannot be sent is named; empty
@@ -182,12 +187,16 @@ pub struct RunConfig {
 pub(crate) const DEFAULT_MAX_RESPONSE_SIZE: u64 = 64;
 /// The maximum of workers: with more the recorder is the limit.
 const MAX_WORKERS: usize = 256;
+/// The maximum of servers, each of which has figures of its own.
+const MAX_SERVERS: usize = 256;
 
 impl RunConfig {
     /// A run of one client that sends each payload once.
     pub fn new(endpoint: Arc<dyn Endpoint>, payloads: impl IntoIterator<Item = Payload>) -> Self {
         Self {
             endpoint,
+            replicas: Vec::new(),
+            balance: Balance::default(),
             payloads: payloads.into_iter().map(Arc::new).collect(),
             payload_sources: Vec::new(),
             data: None,
@@ -252,9 +261,8 @@ impl RunConfig {
     /// The secrets that the run sends to servers which only files name, trusted or not.
     pub fn destinations(&self) -> Vec<Destination> {
         let of_callbacks = self.callbacks.iter().flat_map(|one| one.destinations());
-        let mut destinations = self.endpoint.destinations();
-        destinations.extend(of_callbacks);
-        destinations
+        let of_endpoints = self.endpoints().flat_map(|one| one.destinations());
+        of_endpoints.chain(of_callbacks).collect()
     }
 
     /// Makes sure that secrets go only to servers which the program names or [`trust`](Self::trust)
@@ -320,7 +328,12 @@ impl RunConfig {
     /// # Errors
     /// When the environment names one that cannot be used.
     pub fn proxy(&self) -> Result<Option<Proxy>> {
-        match self.endpoint.transport() {
+        self.proxy_to(&*self.endpoint)
+    }
+
+    /// The proxy that leads to one of its servers.
+    pub(crate) fn proxy_to(&self, endpoint: &dyn Endpoint) -> Result<Option<Proxy>> {
+        match endpoint.transport() {
             Transport::Http(api) => Ok(self.proxies.to(api.server())?),
             Transport::Invoke(_) => Ok(None),
         }

@@ -30,6 +30,7 @@ use crate::run::capture::{ExchangeEnd, RequestId, Segment};
 use crate::run::config::DEFAULT_MAX_RESPONSE_SIZE;
 use crate::run::quality::ResponseQuality;
 use crate::run::restamp::Restamper;
+use crate::run::route::Route;
 use crate::run::silence::TransportEnd;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::content_encoding::Decompressor;
@@ -98,10 +99,9 @@ impl Recorded {
 
 /// Decodes the responses of some workers.
 pub(crate) struct Decoder {
-    endpoint: Arc<dyn Endpoint>,
+    /// The servers, whose secrets and those of the proxies on the way a response may repeat.
+    routes: Arc<[Route]>,
     tokenizer: Arc<dyn Tokenizer>,
-    /// The proxy that requests go through, whose credentials a response may repeat.
-    proxy: Option<Proxy>,
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
     room: Room,
@@ -110,21 +110,15 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(endpoint: Arc<dyn Endpoint>, tokenizer: Arc<dyn Tokenizer>) -> Self {
+    /// Of responses of these servers, which speak one API.
+    pub(crate) fn new(routes: Arc<[Route]>, tokenizer: Arc<dyn Tokenizer>) -> Self {
         Self {
-            endpoint,
+            routes,
             tokenizer,
-            proxy: None,
             under_way: HashMap::new(),
             room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
             restamper: None,
         }
-    }
-
-    /// Hides the credentials of the proxy that requests go through.
-    pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
-        self.proxy = proxy;
-        self
     }
 
     /// Takes times from the packets of this capture.
@@ -145,7 +139,7 @@ impl Decoder {
         if let Some(restamper) = &self.restamper {
             restamper.restamp(&mut segment);
         }
-        let endpoint = &*self.endpoint;
+        let endpoint = &*self.routes[0].endpoint;
         // Most responses are one segment, and never get in here.
         let begun = match self.under_way.is_empty() {
             true => None,
@@ -192,7 +186,10 @@ impl Decoder {
             assembly.record(&mut ending, &*self.tokenizer)
         });
         // Here and nowhere else, for everything that a response can have.
-        let redacted = foreign::catch_panic(|| recorded.redact(endpoint, self.proxy.as_ref()));
+        let route = &self.routes[usize::from(ending.prepared.server)];
+        let redacted = foreign::catch_panic(|| {
+            recorded.redact(&*route.endpoint, route.proxy.as_ref());
+        });
         if let Err(panic) = redacted {
             recorded.forget_texts(panic);
         }
@@ -200,6 +197,7 @@ impl Decoder {
         let own_id = || uuid::Uuid::new_v4().simple().to_string();
         recorded.response.id.get_or_insert_with(own_id);
         recorded.response.detail.client = Some(ending.client);
+        recorded.response.detail.server = route.name;
         if let Some(outcomes) = &ending.outcomes {
             outcomes.tell(recorded.response.error.as_ref());
         }

@@ -20,8 +20,8 @@
 //! | the stages of a run | `runner`: `plan` (with `reach`, `server_call`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
-//! | requests | `prepare`, `prefetch`, `ahead` (of data) |
-//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `progress` |
+//! | requests | `route` (to each server), `prepare`, `prefetch`, `ahead` (of data) |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `servers`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
@@ -54,10 +54,12 @@ mod recorder;
 mod replay;
 mod restamp;
 mod retry;
+mod route;
 mod runner;
 mod saved;
 mod saved_run;
 mod server_call;
+mod servers;
 mod session;
 mod settings;
 mod shared;
@@ -84,6 +86,7 @@ pub use saved::Unsaved;
 pub(crate) use saved::differences;
 pub use saved_run::SavedRun;
 pub use server_call::ServerCall;
+pub(crate) use servers::ServerTally;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;

@@ -15,9 +15,11 @@ use crate::run::ahead::DataMaker;
 use crate::run::prefetch::{GivenPayloads, Origin, RequestBuilder, Requests};
 use crate::run::prepare::Prepared;
 use crate::run::reach::reach;
+use crate::run::route::Route;
 use crate::run::server_call::{prepare_server, wait_until_ready};
+use crate::run::single::SingleRequest;
 use crate::run::{Interrupt, RunConfig};
-use llmeter_wire::{Dialer, Proxy};
+use llmeter_wire::Dialer;
 
 /// A run that can start.
 pub(super) struct Plan {
@@ -28,8 +30,9 @@ pub(super) struct Plan {
     /// In a run with a limit of cost.
     pub(super) guard: Option<Arc<SpendGuard>>,
     pub(super) requests: Requests,
-    /// For an endpoint that is an HTTP API.
-    pub(super) dialer: Option<Dialer>,
+    pub(super) routes: Arc<[Route]>,
+    /// One for each server that is an HTTP API.
+    pub(super) dialers: Vec<Dialer>,
 }
 
 impl Plan {
@@ -46,31 +49,40 @@ impl Plan {
         let hooked = Arc::new(CallbackChain::new(&config.callbacks)?);
         let config = runtime.block_on(before_run(config, &hooked, interrupt))?;
         host::check_open_files(config.in_flight_bound().unwrap_or(1))?;
-        let proxy = config.proxy()?;
-        if let Transport::Http(api) = config.endpoint.transport() {
-            api.check()?;
+        for endpoint in config.endpoints() {
+            if let Transport::Http(api) = endpoint.transport() {
+                api.check()?;
+            }
         }
-        let prepared = prepared(&config, proxy.as_ref())?;
-        let guard = admission::guard(&config, &prepared)?;
-        if let Some(request) = prepared.first() {
-            wait_until_ready(&config, request, runtime, interrupt)?;
+        let routes = config.routes()?;
+        let prepared = routes.iter().map(|route| prepared(&config, route));
+        let prepared = prepared.collect::<Result<Vec<_>>>()?;
+        let guard = admission::guard(&config, &prepared[0])?;
+        let servers = config.at_each_server();
+        let mut requests = Vec::with_capacity(servers.len());
+        for server in &servers {
+            let request = SingleRequest::new(server, server.proxy()?.as_ref())?.prepared();
+            wait_until_ready(server, &request, runtime, interrupt)?;
+            requests.push(request);
         }
-        let dialer = dialer(&config, proxy.as_ref(), runtime, interrupt)?;
-        if let Some(request) = prepared.first() {
-            prepare_server(&config, request, runtime, interrupt)?;
+        let mut dialers = Vec::with_capacity(servers.len());
+        for server in &servers {
+            dialers.extend(dialer(server, runtime, interrupt)?);
+        }
+        for (server, request) in servers.iter().zip(&requests) {
+            prepare_server(server, request, runtime, interrupt)?;
         }
         let is_called = hooked.has(Hook::BeforeInvoke);
         let origin = match &config.data {
             Some(source) => Some(Origin::Data(DataMaker {
                 source: source.clone(),
-                endpoint: config.endpoint.clone(),
-                proxy: proxy.clone(),
+                routes: routes.clone(),
                 guard: guard.clone(),
                 keeps_given: is_called,
                 start: config.data_start + config.shard.map_or(0, |shard| shard.index as u64 - 1),
                 stride: config.shard.map_or(1, |shard| shard.of as u64),
             })),
-            None if is_called || is_short_lived(&*config.endpoint) => {
+            None if is_called || config.endpoints().any(|one| is_short_lived(&**one)) => {
                 let given = GivenPayloads::new(config.payloads.clone(), prepared.clone());
                 Some(Origin::Payloads(given))
             }
@@ -79,8 +91,7 @@ impl Plan {
         let requests = match origin {
             Some(origin) => Requests::prefetched(RequestBuilder {
                 hooked: hooked.clone(),
-                endpoint: config.endpoint.clone(),
-                proxy,
+                routes: routes.clone(),
                 origin,
                 guard: guard.clone(),
             })?,
@@ -92,23 +103,25 @@ impl Plan {
             hooked,
             guard,
             requests,
-            dialer,
+            routes,
+            dialers,
         })
     }
 }
 
-/// Every payload as it is sent; of data the first, so that what cannot be sent is known before the run.
-fn prepared(config: &RunConfig, proxy: Option<&Proxy>) -> Result<Vec<Arc<Prepared>>> {
+/// Every payload as it is sent to a server; of data the first, so that what cannot be sent is known before the
+/// run.
+fn prepared(config: &RunConfig, route: &Route) -> Result<Vec<Arc<Prepared>>> {
     let payloads = config.payloads.len();
     let mut prepared = Vec::with_capacity(payloads);
     if let Some(data) = &config.data {
         let first = data.request(config.data_start)?.payload;
-        let made = Prepared::of_payload(&*config.endpoint, proxy, first)?;
+        let made = Prepared::of_payload(route, first)?;
         return Ok(vec![Arc::new(made)]);
     }
     for (index, payload) in config.payloads.iter().enumerate() {
-        let made = Prepared::new(&*config.endpoint, proxy, payload)
-            .map_err(|reason| config.of_payload(index, reason))?;
+        let made =
+            Prepared::new(route, payload).map_err(|reason| config.of_payload(index, reason))?;
         prepared.push(Arc::new(made.with_index(index, payloads)));
     }
     Ok(prepared)
@@ -129,7 +142,8 @@ async fn before_run(
         }
         config.validate()?;
         // A hook may have replaced the endpoint.
-        config.trust.check(config.endpoint.destinations())?;
+        let of_endpoints = config.endpoints().flat_map(|one| one.destinations());
+        config.trust.check(of_endpoints.collect::<Vec<_>>())?;
     }
     Ok(config)
 }
@@ -142,18 +156,13 @@ fn is_short_lived(endpoint: &dyn Endpoint) -> bool {
     }
 }
 
-/// What opens connections to the endpoint, after it has opened one.
-fn dialer(
-    config: &RunConfig,
-    proxy: Option<&Proxy>,
-    runtime: &Runtime,
-    interrupt: &Interrupt,
-) -> Result<Option<Dialer>> {
+/// What opens connections to the only endpoint of a run, after it has opened one.
+fn dialer(config: &RunConfig, runtime: &Runtime, interrupt: &Interrupt) -> Result<Option<Dialer>> {
     let Transport::Http(api) = config.endpoint.transport() else {
         return Ok(None);
     };
     let server = api.server();
-    let dialer = config.dialer(server, proxy)?;
+    let dialer = config.dialer(server, config.proxy()?.as_ref())?;
     runtime.block_on(async {
         tokio::select! {
             reached = reach(&dialer, server, config) => reached,

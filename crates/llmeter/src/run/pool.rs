@@ -27,19 +27,23 @@ impl Channel {
 /// A pool belongs to one worker, so that nobody ever waits for its lock.
 #[derive(Default)]
 pub(crate) struct Pool {
-    idle: Mutex<Vec<Channel>>,
+    /// Each with the number of its server.
+    idle: Mutex<Vec<(u16, Channel)>>,
 }
 
 impl Pool {
-    pub(crate) fn take(&self) -> Option<Channel> {
-        self.lock().pop()
+    /// One to a server.
+    pub(crate) fn take(&self, server: u16) -> Option<Channel> {
+        let mut idle = self.lock();
+        let at = idle.iter().rposition(|(to, _)| *to == server)?;
+        Some(idle.remove(at).1)
     }
 
-    pub(crate) fn put(&self, connection: Channel) {
-        self.lock().push(connection);
+    pub(crate) fn put(&self, server: u16, connection: Channel) {
+        self.lock().push((server, connection));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u16, Channel)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

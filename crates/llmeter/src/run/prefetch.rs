@@ -23,13 +23,14 @@ use crate::base::foreign;
 use crate::base::runtime::{runtime, spawn_low_priority};
 use crate::callback::{CallbackChain, CallbackData, Hook, InvokeRequest};
 use crate::cost::SpendGuard;
-use crate::endpoint::{Endpoint, Transport};
-use crate::load::Turn;
+use crate::endpoint::Transport;
+use crate::load::{Balancer, Turn};
 use crate::payload::Payload;
 use crate::run::Interrupt;
 use crate::run::ahead::{Ahead, DataMaker, Made};
 use crate::run::prepare::Prepared;
-use llmeter_wire::{Phase, Proxy, clock};
+use crate::run::route::Route;
+use llmeter_wire::{Phase, clock};
 
 /// How long the thread sleeps when no session waits. What sessions want next is then prepared in
 /// one turn, which spares the workers a wake-up per request.
@@ -66,8 +67,8 @@ impl Ready {
 
 /// Where sessions get their requests from.
 pub(crate) enum Requests {
-    /// The same bytes every time.
-    Fixed(Vec<Arc<Prepared>>),
+    /// The same bytes every time, for each server.
+    Fixed(Vec<Vec<Arc<Prepared>>>),
     /// Made for each request.
     Prefetched(Prefetcher),
 }
@@ -81,7 +82,7 @@ pub(crate) struct Prefetcher {
     /// Whether it is the data that sessions wait for.
     makes_data: bool,
     /// Tells which requests have grown too old, if they do.
-    ageing: Option<Arc<dyn Endpoint>>,
+    ageing: Option<Arc<[Route]>>,
 }
 
 /// The way to a thread.
@@ -105,6 +106,7 @@ enum PrefetchJob {
 #[derive(Debug, Clone, Copy)]
 struct RequestSpec {
     payload: usize,
+    server: u16,
     client: u32,
     sequence: u64,
     is_warmup: bool,
@@ -114,6 +116,8 @@ struct RequestSpec {
 pub(crate) struct NextRequest {
     threads: Option<Arc<[PrefetchThread]>>,
     stride: usize,
+    /// The server of all its requests, if they stay at one.
+    server: Option<u16>,
     coming: Option<oneshot::Receiver<Ready>>,
     ready: Option<Ready>,
     /// What is wanted next, but for its payload.
@@ -123,9 +127,7 @@ pub(crate) struct NextRequest {
 /// Makes requests, on the prefetcher's threads.
 pub(crate) struct RequestBuilder {
     pub(crate) hooked: Arc<CallbackChain>,
-    pub(crate) endpoint: Arc<dyn Endpoint>,
-    /// The proxy through which requests go.
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) routes: Arc<[Route]>,
     pub(crate) origin: Origin,
     /// Counts the tokens of what was changed, in a run with a limit of cost.
     pub(crate) guard: Option<Arc<SpendGuard>>,
@@ -141,14 +143,14 @@ pub(crate) enum Origin {
 pub(crate) struct GivenPayloads {
     /// As the user gave them.
     payloads: Vec<Arc<Payload>>,
-    /// The same, prepared; what no callback changes is sent as it is.
-    prepared: Vec<Arc<Prepared>>,
+    /// The same, prepared for each server; what no callback changes is sent as it is.
+    prepared: Vec<Vec<Arc<Prepared>>>,
     /// For each payload a copy that callbacks left as it was, for the next request.
     spare: Mutex<Vec<Option<Payload>>>,
 }
 
 impl GivenPayloads {
-    pub(crate) fn new(payloads: Vec<Arc<Payload>>, prepared: Vec<Arc<Prepared>>) -> Self {
+    pub(crate) fn new(payloads: Vec<Arc<Payload>>, prepared: Vec<Vec<Arc<Prepared>>>) -> Self {
         Self {
             spare: Mutex::new(vec![None; payloads.len()]),
             payloads,
@@ -164,12 +166,12 @@ impl GivenPayloads {
 impl Requests {
     /// Starts the threads that make requests. They end with the last session.
     pub(crate) fn prefetched(maker: RequestBuilder) -> Result<Self> {
-        let ageing = match maker.endpoint.transport() {
-            Transport::Http(api) if api.request_lifetime().is_some() => {
-                Some(maker.endpoint.clone())
-            }
-            _ => None,
+        let is_ageing = |route: &Route| match route.endpoint.transport() {
+            Transport::Http(api) => api.request_lifetime().is_some(),
+            Transport::Invoke(_) => false,
         };
+        let ageing = maker.routes.iter().any(is_ageing);
+        let ageing = ageing.then(|| maker.routes.clone());
         let (count, start) = match &maker.origin {
             Origin::Payloads(_) => (1, None),
             Origin::Data(data) => (data_threads(), Some((data.start, data.stride))),
@@ -207,7 +209,12 @@ impl Requests {
     }
 
     /// A session's side.
-    pub(crate) fn of_session(&self, client: u32, is_warmup: bool) -> NextRequest {
+    pub(crate) fn of_session(
+        &self,
+        client: u32,
+        is_warmup: bool,
+        server: Option<u16>,
+    ) -> NextRequest {
         NextRequest {
             threads: match self {
                 Self::Fixed(_) => None,
@@ -217,10 +224,12 @@ impl Requests {
                 Self::Fixed(_) => 1,
                 Self::Prefetched(prefetcher) => prefetcher.stride,
             },
+            server,
             coming: None,
             ready: None,
             next: RequestSpec {
                 payload: 0,
+                server: 0,
                 client,
                 sequence: 0,
                 is_warmup,
@@ -235,7 +244,7 @@ impl Requests {
             return Some(ready);
         };
         match &prefetcher.ageing {
-            Some(endpoint) if !is_fresh(&**endpoint, &ready.prepared) => {
+            Some(routes) if !is_fresh(routes, &ready.prepared) => {
                 let index = ready.prepared.index.unwrap_or_default() as usize;
                 let thread = thread_of(&prefetcher.threads, prefetcher.stride, index);
                 let coming = order(&thread.orders, PrefetchJob::Renew(ready.prepared));
@@ -310,8 +319,8 @@ fn order(orders: &Sender<PrefetchRequest>, job: PrefetchJob) -> oneshot::Receive
 }
 
 /// Whether a prepared request can still be sent.
-fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
-    match endpoint.transport() {
+fn is_fresh(routes: &[Route], prepared: &Prepared) -> bool {
+    match routes[usize::from(prepared.server)].endpoint.transport() {
         // What panics would not say anything else the next time.
         Transport::Http(api) => {
             foreign::catch_panic(|| api.is_fresh(prepared.made)).unwrap_or(true)
@@ -322,7 +331,10 @@ fn is_fresh(endpoint: &dyn Endpoint, prepared: &Prepared) -> bool {
 
 impl NextRequest {
     /// Says which turn comes next, so that its request can be made meanwhile.
-    pub(crate) fn want(&mut self, turn: Option<&Turn>) {
+    pub(crate) fn want(&mut self, turn: Option<&Turn>, balancer: &Balancer) {
+        if turn.is_some() {
+            self.next.server = balancer.of_request(self.server);
+        }
         if let (Some(threads), Some(turn)) = (&self.threads, turn) {
             self.next.payload = turn.payload;
             let thread = thread_of(threads, self.stride, turn.payload);
@@ -360,7 +372,10 @@ impl NextRequest {
         payload: usize,
     ) -> Option<&'a Prepared> {
         match (requests, &self.ready) {
-            (Requests::Fixed(prepared), _) => Some(of_payload(prepared, payload)),
+            (Requests::Fixed(prepared), _) => Some(of_payload(
+                &prepared[usize::from(self.next.server)],
+                payload,
+            )),
             (Requests::Prefetched(_), Some(ready)) if ready.refusal.is_none() => {
                 Some(&ready.prepared)
             }
@@ -372,7 +387,10 @@ impl NextRequest {
     pub(crate) fn take(&mut self, requests: &Requests, payload: usize) -> Option<Ready> {
         self.coming = None;
         match requests {
-            Requests::Fixed(prepared) => Some(Ready::new(of_payload(prepared, payload).clone())),
+            Requests::Fixed(prepared) => {
+                let prepared = &prepared[usize::from(self.next.server)];
+                Some(Ready::new(of_payload(prepared, payload).clone()))
+            }
             Requests::Prefetched(_) => self.ready.take(),
         }
     }
@@ -439,7 +457,13 @@ async fn serve(
 impl RequestBuilder {
     /// Makes a request that has grown too old once more.
     fn renew(&self, old: Arc<Prepared>) -> Ready {
-        match old.renewed(&*self.endpoint, self.proxy.as_ref()) {
+        let server = old.server;
+        self.renew_for(old, server)
+    }
+
+    /// The same for a server.
+    fn renew_for(&self, old: Arc<Prepared>, server: u16) -> Ready {
+        match old.renewed(&self.routes[usize::from(server)]) {
             Ok(new) => Ready::new(Arc::new(new)),
             Err(reason) => {
                 let what = "the request grew too old before it was sent, and cannot be made anew";
@@ -456,7 +480,7 @@ impl RequestBuilder {
                 let given = &list.payloads[index];
                 let spare = list.spare()[index].take();
                 let payload = spare.unwrap_or_else(|| (**given).clone());
-                let ready = Ready::new(list.prepared[index].clone());
+                let ready = Ready::new(list.prepared[usize::from(wanted.server)][index].clone());
                 let (ready, left) = self.call(wanted, payload, given, ready).await;
                 if let Some(payload) = left {
                     list.spare()[index] = Some(payload);
@@ -470,13 +494,22 @@ impl RequestBuilder {
                         given: Some(given),
                         prepared,
                     }) => {
-                        let ready = Ready::new(prepared);
+                        let ready = match prepared.server == wanted.server {
+                            true => Ready::new(prepared),
+                            false => self.renew_for(prepared, wanted.server),
+                        };
+                        if ready.refusal.is_some() {
+                            return ready;
+                        }
                         self.call(wanted, given.clone(), &given, ready).await.0
                     }
-                    Ok(made) if is_fresh(&*self.endpoint, &made.prepared) => {
+                    Ok(made)
+                        if made.prepared.server == wanted.server
+                            && is_fresh(&self.routes, &made.prepared) =>
+                    {
                         Ready::new(made.prepared)
                     }
-                    Ok(made) => self.renew(made.prepared),
+                    Ok(made) => self.renew_for(made.prepared, wanted.server),
                     Err(reason) => {
                         let what = "the data has no request that can be sent";
                         let failure = unprepared(FailureKind::Other, what, reason);
@@ -511,10 +544,11 @@ impl RequestBuilder {
             payload, headers, ..
         } = request;
         let is_unchanged = payload == *given && headers.is_empty();
-        if is_unchanged && is_fresh(&*self.endpoint, &ready.prepared) {
+        if is_unchanged && is_fresh(&self.routes, &ready.prepared) {
             return (ready, Some(payload));
         }
-        match Prepared::with_headers(&*self.endpoint, self.proxy.as_ref(), &payload, headers) {
+        let route = &self.routes[usize::from(wanted.server)];
+        match Prepared::with_headers(route, &payload, headers) {
             Ok(prepared) => {
                 let prepared = prepared.in_place_of(&ready.prepared, is_unchanged);
                 if let Some(guard) = &self.guard {

@@ -10,10 +10,11 @@ use crate::base::error::{Error, Result};
 use crate::base::failure::Failure;
 use crate::base::foreign::{self, Panic};
 use crate::cost::{ExpectedTokens, SpendGuard};
-use crate::endpoint::{Endpoint, EndpointError, Transport};
+use crate::endpoint::{EndpointError, Transport};
 use crate::payload::Payload;
+use crate::run::route::Route;
 use llmeter_wire::clock::{self, Stamp};
-use llmeter_wire::{Proxy, http1};
+use llmeter_wire::http1;
 
 /// A payload, ready to be sent any number of times.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Prepared {
     /// As sent.
     pub(crate) payload: Arc<Payload>,
     pub(crate) prompt: Option<Arc<Value>>,
+    /// The server that it is for, counted from 0.
+    pub(crate) server: u16,
     /// Which one of several payloads it is.
     pub(crate) index: Option<u32>,
     /// The output tokens that it allows.
@@ -47,33 +50,24 @@ pub(crate) struct Asked {
 impl Prepared {
     /// # Errors
     /// If the endpoint refuses the payload or panics at it.
-    pub(crate) fn of_payload(
-        endpoint: &dyn Endpoint,
-        proxy: Option<&Proxy>,
-        payload: Payload,
-    ) -> Result<Self> {
-        Self::catch(|| Self::make(endpoint, proxy, payload, Vec::new()))
+    pub(crate) fn of_payload(route: &Route, payload: Payload) -> Result<Self> {
+        Self::catch(|| Self::make(route, payload, Vec::new()))
     }
 
     /// # Errors
     /// If the endpoint refuses the payload or panics at it.
-    pub(crate) fn new(
-        endpoint: &dyn Endpoint,
-        proxy: Option<&Proxy>,
-        payload: &Payload,
-    ) -> Result<Self> {
-        Self::with_headers(endpoint, proxy, payload, Vec::new())
+    pub(crate) fn new(route: &Route, payload: &Payload) -> Result<Self> {
+        Self::with_headers(route, payload, Vec::new())
     }
 
     /// # Errors
     /// If the endpoint refuses the payload, sends one of these headers itself, or panics.
     pub(crate) fn with_headers(
-        endpoint: &dyn Endpoint,
-        proxy: Option<&Proxy>,
+        route: &Route,
         payload: &Payload,
         headers: Vec<(String, SecretString)>,
     ) -> Result<Self> {
-        Self::catch(|| Self::make(endpoint, proxy, payload.clone(), headers))
+        Self::catch(|| Self::make(route, payload.clone(), headers))
     }
 
     fn catch(make: impl FnOnce() -> Result<Self>) -> Result<Self> {
@@ -86,20 +80,21 @@ impl Prepared {
     }
 
     fn make(
-        endpoint: &dyn Endpoint,
-        proxy: Option<&Proxy>,
+        route: &Route,
         mut payload: Payload,
         headers: Vec<(String, SecretString)>,
     ) -> Result<Self> {
         let refuse = |reason: EndpointError| Error::refused("payload", reason.0);
+        let endpoint = &*route.endpoint;
         endpoint.prepare_payload(&mut payload).map_err(refuse)?;
         let prompt = endpoint.prompt_text(&payload).map(Arc::new);
-        let request = encode(endpoint, proxy, &payload, &headers).map_err(refuse)?;
+        let request = encode(route, &payload, &headers).map_err(refuse)?;
         Ok(Self {
             made: clock::now(),
             output_limit: output_limit(&payload),
             payload: Arc::new(payload),
             prompt,
+            server: route.number,
             index: None,
             asked: Asked::default(),
             request,
@@ -113,6 +108,7 @@ impl Prepared {
         Self {
             payload: Arc::default(),
             prompt: None,
+            server: 0,
             index: Some(index as u32),
             output_limit: None,
             asked: Asked::default(),
@@ -152,22 +148,18 @@ impl Prepared {
         self.expected.get_or_init(count)
     }
 
-    /// The same, made now. What was prepared of the payload stays as it is.
+    /// The same, made now and for this server. What was prepared of the payload stays as it is.
     ///
     /// # Errors
     /// If the endpoint cannot make the request, or panics.
-    pub(crate) fn renewed(
-        &self,
-        endpoint: &dyn Endpoint,
-        proxy: Option<&Proxy>,
-    ) -> std::result::Result<Self, Failure> {
-        let request =
-            foreign::catch_panic(|| encode(endpoint, proxy, &self.payload, &self.headers))
-                .map_err(Failure::from)??;
+    pub(crate) fn renewed(&self, route: &Route) -> std::result::Result<Self, Failure> {
+        let request = foreign::catch_panic(|| encode(route, &self.payload, &self.headers))
+            .map_err(Failure::from)??;
         Ok(Self {
             made: clock::now(),
             payload: self.payload.clone(),
             prompt: self.prompt.clone(),
+            server: route.number,
             index: self.index,
             output_limit: self.output_limit,
             asked: self.asked,
@@ -180,12 +172,11 @@ impl Prepared {
 
 /// The bytes of a request; none for an endpoint that is no HTTP API.
 fn encode(
-    endpoint: &dyn Endpoint,
-    proxy: Option<&Proxy>,
+    route: &Route,
     payload: &Payload,
     headers: &[(String, SecretString)],
 ) -> std::result::Result<Vec<u8>, EndpointError> {
-    let Transport::Http(api) = endpoint.transport() else {
+    let Transport::Http(api) = route.endpoint.transport() else {
         return match headers {
             [] => Ok(Vec::new()),
             [(name, _), ..] => Err(EndpointError(format!(
@@ -203,6 +194,6 @@ fn encode(
         }
         request.headers.push((name.clone(), value.clone()));
     }
-    let bytes = http1::encode_request(api.server(), proxy, api.method(), &request);
+    let bytes = http1::encode_request(api.server(), route.proxy.as_ref(), api.method(), &request);
     Ok(bytes)
 }

@@ -24,6 +24,7 @@ use crate::run::decode::{Decoder, Recorded};
 use crate::run::failure_limit::FailureWatch;
 use crate::run::offered::Achieved;
 use crate::run::quality::{Clocks, CrossChecks, QualityMeter, nanosecond_histogram};
+use crate::run::servers::ServerTally;
 use crate::run::shared::Shared;
 use crate::run::stages::StageTally;
 use crate::run::stalls::StallTally;
@@ -61,6 +62,8 @@ pub(crate) struct Collected {
     pub(crate) stalls: StallTally,
     /// The stages of the load, if it has any.
     pub(crate) stages: StageTally,
+    /// The servers, where there are several.
+    pub(crate) servers: ServerTally,
     /// The load, in an open loop.
     pub(crate) achieved: Option<Achieved>,
     /// The failures, if responses are not kept.
@@ -97,7 +100,6 @@ impl Recorder {
         interrupt: Interrupt,
         hooked: &Arc<CallbackChain>,
     ) -> Result<(Vec<SegmentQueue>, Self)> {
-        let proxy = config.proxy()?;
         let (batches, recorded) = channel();
         let outlet = if hooked.has(Hook::AfterInvoke) {
             after_invoke::spawn(hooked.clone(), batches, interrupt.clone(), config.grace)?
@@ -109,9 +111,7 @@ impl Recorder {
         let mut decoders = Vec::with_capacity(count);
         for number in 0..count {
             let (queue, segments) = channel();
-            let (endpoint, tokenizer) = (config.endpoint.clone(), config.tokenizer.clone());
-            let decoder = Decoder::new(endpoint, tokenizer)
-                .through(proxy.clone())
+            let decoder = Decoder::new(shared.routes.clone(), config.tokenizer.clone())
                 .with_packets(shared.capture().cloned())
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());
@@ -133,6 +133,8 @@ impl Recorder {
                 checks: CrossChecks::default(),
                 stalls: StallTally::new(config.stall, config.reading_speed),
                 stages: StageTally::new(config.stages.as_ref(), keep, &config.slos),
+                servers: ServerTally::new(keep, &config.slos)
+                    .with(shared.routes.iter().map(|route| route.name)),
                 achieved: shared
                     .offered
                     .as_ref()
@@ -316,6 +318,7 @@ impl Collector {
         collected
             .stages
             .record(&response, sent, self.shared.started());
+        collected.servers.record(&response);
         if let Some(achieved) = &mut collected.achieved {
             achieved.record(&response, exchange);
         }

@@ -11,6 +11,7 @@ use crate::run::backlog::Backlog;
 use crate::run::capture::{Capture, ExchangeEnd, Segment, SegmentQueue, SendTiming};
 use crate::run::decode::Decoder;
 use crate::run::prepare::Prepared;
+use crate::run::route::Route;
 use llmeter_wire::Arrival;
 use llmeter_wire::clock::Stamp;
 
@@ -32,8 +33,8 @@ impl Replay {
     pub fn new(endpoint: Arc<dyn Endpoint>, payload: &Payload) -> Result<Self> {
         let (queue, segments) = channel();
         Ok(Self {
-            prepared: Arc::new(Prepared::new(&*endpoint, None, payload)?),
-            decoder: Decoder::new(endpoint, Arc::new(Whitespace)),
+            prepared: Arc::new(Prepared::new(&Route::to(endpoint.clone(), None), payload)?),
+            decoder: Decoder::new(Arc::new([Route::to(endpoint, None)]), Arc::new(Whitespace)),
             capture: Capture::new(
                 SegmentQueue::new(queue, None),
                 Arc::new(Backlog::new(1, false)),

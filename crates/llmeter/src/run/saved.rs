@@ -19,6 +19,8 @@ use llmeter_wire::Proxies;
 
 /// Where `llmeter.json` has the first request of the data.
 pub(super) const DATA_START: &str = "data_start";
+/// Where it has the servers beside the first.
+pub(super) const REPLICAS: &str = "replicas";
 
 /// `run_config.json`: exactly the keys that the Python system knows, in its order.
 ///
@@ -126,6 +128,14 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
     if config.data_start > 0 {
         own.insert(DATA_START.to_owned(), config.data_start.into());
     }
+    if !config.replicas.is_empty() {
+        let replicas = config.replicas.iter().map(|replica| {
+            let mut saved = replica.saved();
+            saved.state.extend(replica.extra_state());
+            saved.to_json()
+        });
+        own.insert(REPLICAS.to_owned(), replicas.collect());
+    }
     let unsaved = Unsaved::of(config)?;
     if !unsaved.is_empty() {
         own.insert("unsaved".to_owned(), json!(unsaved));
@@ -177,6 +187,7 @@ pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<S
     for (file, key) in [
         (0, "endpoint"),
         (1, "endpoint"),
+        (1, REPLICAS),
         (0, "tokenizer"),
         (0, "callbacks"),
     ] {

@@ -7,14 +7,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::callback;
 use crate::data;
-use crate::endpoint::{self, SavedObject, Trust};
+use crate::endpoint::{self, EndpointSettings, SavedObject, Trust};
 use crate::payload::{Payload, PayloadSource, load_payloads_with_sources, tokenizer_from_saved};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, PAYLOAD_FILE};
-use crate::run::saved::DATA_START;
+use crate::run::saved::{DATA_START, REPLICAS};
 use crate::run::{RunConfig, RunSettings, Unsaved};
 use crate::saved::json;
 use crate::storage::Location;
@@ -29,6 +30,8 @@ pub struct SavedRun {
     folder: Location,
     /// The endpoint, without secrets.
     pub endpoint: SavedObject,
+    /// The servers beside it, which have the same API and model.
+    pub replicas: Vec<SavedObject>,
     /// The callbacks, each in its saved form.
     pub callbacks: Vec<Value>,
     /// The settings of the run itself.
@@ -119,6 +122,11 @@ impl SavedRun {
                 state.entry(name).or_insert_with(|| value.clone());
             }
         }
+        let replicas = own.get(REPLICAS).and_then(Value::as_array);
+        let replicas = replicas.into_iter().flatten().map(SavedObject::from_json);
+        let replicas = replicas
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|reason| not_a_run(format!("{OWN_CONFIG_FILE}: {REPLICAS}: {reason}")))?;
         let callbacks = match config.get("callbacks") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(callbacks)) => callbacks.clone(),
@@ -142,6 +150,7 @@ impl SavedRun {
         Ok(Self {
             folder,
             endpoint,
+            replicas,
             callbacks,
             settings,
             unsaved: unsaved.unwrap_or_default(),
@@ -158,6 +167,37 @@ impl SavedRun {
     /// The folder that was read.
     pub fn folder(&self) -> &Location {
         &self.folder
+    }
+
+    /// Lays the settings that are given over the saved endpoint and its replicas, as
+    /// [`SavedObject::apply_overrides`] does. `addresses`, if there are any, stand in the place of all that
+    /// were saved.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn apply_overrides(
+        &mut self,
+        api: Option<&ApiMode>,
+        given: &EndpointSettings,
+        addresses: &[String],
+    ) -> Result<()> {
+        let at = |address: &String| EndpointSettings {
+            base_url: Some(address.clone()),
+            ..given.clone()
+        };
+        if let [first, others @ ..] = addresses {
+            let replica = |address: &String| {
+                let mut replica = self.endpoint.clone();
+                replica.apply_overrides(api, &at(address))?;
+                Ok(replica)
+            };
+            self.replicas = others.iter().map(replica).collect::<Result<_>>()?;
+            return self.endpoint.apply_overrides(api, &at(first));
+        }
+        for endpoint in std::iter::once(&mut self.endpoint).chain(&mut self.replicas) {
+            endpoint.apply_overrides(api, given)?;
+        }
+        Ok(())
     }
 
     /// The settings that the folder has and that are not taken from it: `insecure`, `ca_file`, `proxy`.
@@ -202,6 +242,11 @@ impl SavedRun {
         self.endpoint.check_additions()?;
         let endpoint = endpoint::from_saved(&self.endpoint, api_key_env)?;
         let mut config = RunConfig::new(endpoint, []);
+        for replica in &self.replicas {
+            replica.check_additions()?;
+            let replica = endpoint::from_saved(replica, api_key_env)?;
+            config.replicas.push(replica);
+        }
         let needs_payloads =
             self.needs_payloads && self.settings.data.is_none() && self.settings.replay.is_none();
         let payloads = match needs_payloads {

@@ -30,8 +30,11 @@ impl Coming {
     pub(crate) fn new(shared: &Shared, session: Session, start: Stamp) -> Self {
         let is_warmup = session.class == RequestClass::Warmup;
         let mut turns = session.turns.peekable();
-        let mut next = shared.requests.of_session(session.client, is_warmup);
-        next.want(turns.peek());
+        let server = shared.balancer.of_session();
+        let mut next = shared
+            .requests
+            .of_session(session.client, is_warmup, server);
+        next.want(turns.peek(), &shared.balancer);
         Self {
             client: session.client,
             class: session.class,
@@ -113,7 +116,7 @@ impl Coming {
                 break;
             };
             turns.next();
-            next.want(turns.peek());
+            next.want(turns.peek(), &shared.balancer);
             if !is_warmup {
                 (client.cancel_after, client.read_rate) = shared.fate(number, sequence);
             }

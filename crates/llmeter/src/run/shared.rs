@@ -8,13 +8,14 @@ use tokio::sync::Semaphore;
 
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
-use crate::load::{Cancellation, SlowReaders};
+use crate::load::{Balancer, Cancellation, SlowReaders};
 use crate::run::backlog::Backlog;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
 use crate::run::offered::Offered;
 use crate::run::prefetch::Requests;
 use crate::run::rate_limits::RateLimits;
+use crate::run::route::Route;
 use crate::run::{Connections, Interrupt, RunConfig};
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::packet::PacketCapture;
@@ -38,8 +39,10 @@ pub(crate) trait ConnectionWatch: Send + Sync {
 
 /// What all sessions of a run share.
 pub(crate) struct Shared {
-    pub(super) endpoint: Arc<dyn Endpoint>,
-    pub(super) dialer: Option<Dialer>,
+    pub(super) routes: Arc<[Route]>,
+    /// What opens connections to each server; none for an endpoint that sends its requests itself.
+    pub(super) dialers: Vec<Dialer>,
+    pub(super) balancer: Balancer,
     pub(super) requests: Requests,
     pub(super) timeout: Duration,
     pub(super) connections_kept: Connections,
@@ -75,15 +78,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         config: &RunConfig,
-        dialer: Option<Dialer>,
+        routes: Arc<[Route]>,
+        dialers: Vec<Dialer>,
         requests: Requests,
         interrupt: Interrupt,
         gate: StartBarrier,
         guard: Option<Arc<SpendGuard>>,
     ) -> Self {
         Self {
-            endpoint: config.endpoint.clone(),
-            dialer,
+            balancer: Balancer::new(config.balance, routes.len()),
+            routes,
+            dialers,
             requests,
             timeout: config.timeout,
             connections_kept: config.connections,
@@ -115,9 +120,14 @@ impl Shared {
         }
     }
 
+    /// One of the servers.
+    pub(super) fn endpoint(&self, server: u16) -> &dyn Endpoint {
+        &*self.routes[usize::from(server)].endpoint
+    }
+
     /// The capture of packets, if the run has one.
     pub(super) fn capture(&self) -> Option<&Arc<PacketCapture>> {
-        self.dialer.as_ref().and_then(Dialer::capture)
+        self.dialers.first().and_then(Dialer::capture)
     }
 
     /// Begins the run proper, if it has not begun. Returns when it did.

@@ -12,6 +12,7 @@ use crate::run::decode::Decoder;
 use crate::run::gate::StartBarrier;
 use crate::run::prefetch::Requests;
 use crate::run::prepare::Prepared;
+use crate::run::route::Route;
 use crate::run::shared::{ConnectionWatch, Shared};
 use crate::run::{Interrupt, RunConfig, worker};
 use llmeter_wire::clock::Stamp;
@@ -46,8 +47,9 @@ impl SingleRequest {
             .map(|request| Arc::new(request.payload));
         let payload = of_data.as_ref().or(config.payloads.first());
         let payload = payload.ok_or_else(|| Error::missing(Setting::Payload))?;
-        let prepared = Prepared::new(&*config.endpoint, proxy, payload)
-            .map_err(|reason| config.of_payload(0, reason))?;
+        let route = Route::to(config.endpoint.clone(), proxy.cloned());
+        let prepared =
+            Prepared::new(&route, payload).map_err(|reason| config.of_payload(0, reason))?;
         Ok(Self {
             prepared: Arc::new(prepared),
         })
@@ -56,6 +58,11 @@ impl SingleRequest {
     /// One that is prepared.
     pub(crate) fn of(prepared: Arc<Prepared>) -> Self {
         Self { prepared }
+    }
+
+    /// What is sent.
+    pub(crate) fn prepared(self) -> Arc<Prepared> {
+        self.prepared
     }
 
     /// The request's bytes; none for an endpoint that invokes itself.
@@ -79,8 +86,10 @@ impl SingleRequest {
         WORKER.with(|worker| worker.woke());
         let own = Interrupt::new();
         let (gate, _) = StartBarrier::new(1);
-        let requests = Requests::Fixed(vec![self.prepared.clone()]);
-        let mut shared = Shared::new(config, dialer, requests, own.clone(), gate, None);
+        let requests = Requests::Fixed(vec![vec![self.prepared.clone()]]);
+        let routes = Arc::new([Route::to(config.endpoint.clone(), config.proxy()?)]);
+        let dialers = dialer.into_iter().collect();
+        let mut shared = Shared::new(config, routes, dialers, requests, own.clone(), gate, None);
         shared.watch = Some(watch);
         let stopped = async {
             tokio::select! {
@@ -105,8 +114,8 @@ impl SingleRequest {
         proxy: Option<Proxy>,
         segments: Receiver<Segment>,
     ) -> Option<SingleResponse> {
-        let mut decoder = Decoder::new(config.endpoint.clone(), config.tokenizer.clone())
-            .through(proxy)
+        let route = Route::to(config.endpoint.clone(), proxy);
+        let mut decoder = Decoder::new(Arc::new([route]), config.tokenizer.clone())
             .within(config.max_response_size, 1);
         let (mut reads, mut stamped) = (0_u64, 0_u64);
         for segment in segments {

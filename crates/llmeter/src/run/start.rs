@@ -56,12 +56,21 @@ impl Plan {
             schedule,
             guard,
             requests,
-            dialer,
+            routes,
+            dialers,
         } = self;
         let start_time = clock::wall();
         let (run_name, folder) = open_folder(&config)?;
         let (gate, passes) = StartBarrier::new(config.worker_count());
-        let mut shared = Shared::new(&config, dialer, requests, interrupt.clone(), gate, guard);
+        let mut shared = Shared::new(
+            &config,
+            routes,
+            dialers,
+            requests,
+            interrupt.clone(),
+            gate,
+            guard,
+        );
         shared.stage_ends = schedule.stage_ends();
         if let Some(offered) = &mut shared.offered {
             offered.stages(shared.stage_ends.len());

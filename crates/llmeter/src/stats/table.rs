@@ -586,6 +586,9 @@ metrics! {
     /// loop's requests belong to the stage in which they are due, those of clients to that in which they are
     /// sent. `achieved_rate` is what was sent within it, whenever it was due.
     stages: Vec<Value> { absent: "without stages", source: RUN }
+    /// The servers, in the order in which they were given: the name of each (`server`), its most frequent
+    /// failure (`failure`), and the statistics of the requests that went to it.
+    servers: Vec<Value> { absent: "with one server", source: RUN }
     /// Gaps of very long streams that were measured but not kept: a fair sample of each stream's gaps
     /// stands for them in `inter_token_latency`.
     inter_token_latencies_dropped: u64 {

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
-use llmeter::endpoint::{Delivery, ResponseDetail, ScheduleDetail, TokenSource};
+use llmeter::endpoint::{Delivery, ResponseDetail, ScheduleDetail, SharedName, TokenSource};
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
@@ -421,7 +421,7 @@ prop_compose! {
             time_to_tls: times.2,
             time_to_headers: times.3,
             status,
-            finish_reason: texts.0,
+            finish_reason: texts.0.clone(),
             reasoning_text: texts.1,
             retry_wait: times.4,
             stale_connection_wait: times.5,
@@ -434,6 +434,7 @@ prop_compose! {
             read_rate: dropped,
             receive_delay: times.5,
             client,
+            server: texts.0.as_deref().map(SharedName::new).unwrap_or_default(),
             payload_index: frames,
             asked_input_tokens: frames.unwrap_or(0),
             asked_output_tokens: frames.unwrap_or(0),

@@ -83,6 +83,7 @@ fn rule(metric: &Metric) -> Option<Rule> {
         "callback_errors" | "merged_from" => Lists,
         // Figures by stage are of each part's own responses.
         "stages"
+        | "servers"
         | "merged_parts"
         | "merged_overlap"
         | "interrupted"

@@ -15,7 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::cost::CostModel;
 use crate::result::{FailureTally, OWN_CONFIG_FILE, RunFolder, RunResult, merge_lines};
-use crate::run::{SavedRun, StallTally};
+use crate::run::{SavedRun, ServerTally, StallTally};
 use crate::saved::json;
 use crate::stats::{Accumulator, Keep};
 use crate::storage::Location;
@@ -351,12 +351,14 @@ fn merged(
     let stall = stall.and_then(Result::ok).unwrap_or(Duration::from_secs(1));
     let mut stalls = StallTally::new(stall, known.reading_speed);
     let mut failures = FailureTally::default();
+    let mut servers = ServerTally::new(keep, &slos);
     let mut spans: Vec<Option<Span>> = parts.iter().map(|_| None).collect();
     let mut lines = folder.responses()?;
     let folders: Vec<_> = parts.iter().map(|part| part.location.clone()).collect();
     let found = merge_lines(&folders, &mut lines, |index, response| {
         accumulator.record(response);
         stalls.record(response);
+        servers.record(response);
         if let Some(failure) = &response.error {
             failures.record(failure);
         }
@@ -424,6 +426,7 @@ fn merged(
     result.annotation_tally = Some(accumulator.annotation_summaries());
     result.interrupted = parts.iter().any(|part| part.result.interrupted);
     result.add_stats(stalls.stats());
+    result.add_stats(servers.stats(window));
     let weights = done.iter().map(|part| part.requests);
     let figures = Figures::of(parts.iter().map(|part| &part.result).zip(weights));
     warnings.extend(figures.left_out());

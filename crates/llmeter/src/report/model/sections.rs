@@ -151,7 +151,10 @@ impl Report {
         }
         latency.extend(charts);
         self.add("latency", "Latency", latency);
-        self.add("stages", "Stages of the load", stages(parts));
+        let stages = breakdown("Stages", parts, summary::stage_rows);
+        self.add("stages", "Stages of the load", stages);
+        let servers = breakdown("Servers", parts, summary::server_rows);
+        self.add("servers", "Servers", servers);
         let over_time = charts::timeline(&series, shown.has_one_clock);
         self.add(
             "timeline-section",
@@ -179,14 +182,18 @@ impl Report {
     }
 }
 
-/// The figures of each stage of a load.
-fn stages(parts: &[Part<'_>]) -> Vec<Block> {
+/// The figures of parts of each run, such as the stages of its load.
+fn breakdown(
+    title: &str,
+    parts: &[Part<'_>],
+    rows: impl Fn(&Stats) -> Vec<Vec<String>>,
+) -> Vec<Block> {
     let tables = parts.iter().filter_map(|part| {
         let title = match parts.len() {
-            1 => "Stages".to_owned(),
-            _ => format!("Stages, {}", line(&part.name)),
+            1 => title.to_owned(),
+            _ => format!("{title}, {}", line(&part.name)),
         };
-        Block::table(&title, summary::stage_rows(&part.sums()), &[""; 0])
+        Block::table(&title, rows(&part.sums()), &[""; 0])
     });
     tables.collect()
 }

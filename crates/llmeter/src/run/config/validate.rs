@@ -1,11 +1,12 @@
 //! Whether a configuration can be used.
 
-use super::{MAX_WORKERS, RunConfig};
+use super::{MAX_SERVERS, MAX_WORKERS, RunConfig};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::data::DataSource;
-use crate::endpoint::Transport;
+use crate::endpoint::{Endpoint, Transport};
 use crate::load::Load;
+use llmeter_wire::StampSource;
 
 impl RunConfig {
     /// Whether the run has an end, and the data something to send.
@@ -60,6 +61,53 @@ impl RunConfig {
         Ok(())
     }
 
+    /// Whether requests can go to a server as they are to.
+    fn check_way(&self, endpoint: &dyn Endpoint) -> Result<()> {
+        if !self.source_addresses.is_empty() {
+            let refused = match endpoint.transport() {
+                Transport::Http(api) => api.server().socket.as_ref().map(|_| "a Unix socket"),
+                Transport::Invoke(_) => Some("an endpoint that sends its requests itself"),
+            };
+            if let Some(refused) = refused {
+                return Err(Error::unsupported(Setting::SourceAddress, refused));
+            }
+        }
+        let proxy = self.proxy_to(endpoint)?;
+        let is_plain = matches!(endpoint.transport(), Transport::Http(api) if !api.server().tls);
+        if self.http2 && is_plain && proxy.is_some() {
+            let error = Error::unsupported(Setting::Http2, "a proxy to an http address");
+            return Err(error.with_hint("use an https address, or no proxy"));
+        }
+        Ok(())
+    }
+
+    /// Whether the replicas are what the endpoint is, elsewhere.
+    fn check_replicas(&self) -> Result<()> {
+        if self.replicas.len() >= MAX_SERVERS {
+            let given = self.replicas.len() + 1;
+            let expected = format!("at most {MAX_SERVERS} addresses");
+            return Err(Error::invalid(Setting::BaseUrl, given, expected));
+        }
+        if self.stamps == StampSource::Packet && !self.replicas.is_empty() {
+            let error = Error::unsupported(Setting::Stamps, "several servers if they are packet");
+            return Err(error.with_hint("use kernel stamps, or one server"));
+        }
+        let kind = |endpoint: &dyn Endpoint| {
+            let model = endpoint.identity().model_id.clone();
+            (endpoint.saved().class, model)
+        };
+        let own = kind(&*self.endpoint);
+        for replica in &self.replicas {
+            let other = kind(&**replica);
+            if other != own {
+                let given = format!("{} {}", other.0, other.1);
+                let expected = format!("the API and the model of the first, {} {}", own.0, own.1);
+                return Err(Error::field("replicas", given, expected));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -103,22 +151,10 @@ impl RunConfig {
         if self.insecure && self.ca_file.is_some() {
             return Err(Error::conflict(Setting::Insecure, Setting::CaFile));
         }
-        if !self.source_addresses.is_empty() {
-            let refused = match self.endpoint.transport() {
-                Transport::Http(api) => api.server().socket.as_ref().map(|_| "a Unix socket"),
-                Transport::Invoke(_) => Some("an endpoint that sends its requests itself"),
-            };
-            if let Some(refused) = refused {
-                return Err(Error::unsupported(Setting::SourceAddress, refused));
-            }
+        for endpoint in self.endpoints() {
+            self.check_way(&**endpoint)?;
         }
-        let proxy = self.proxy()?;
-        let is_plain =
-            matches!(self.endpoint.transport(), Transport::Http(api) if !api.server().tls);
-        if self.http2 && is_plain && proxy.is_some() {
-            let error = Error::unsupported(Setting::Http2, "a proxy to an http address");
-            return Err(error.with_hint("use an https address, or no proxy"));
-        }
+        self.check_replicas()?;
         if self.timeout.is_zero() {
             return Err(Error::invalid(Setting::Timeout, "0s", "more than 0s"));
         }

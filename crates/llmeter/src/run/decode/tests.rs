@@ -40,9 +40,13 @@ impl Bench {
         let payload = json!({"messages": [{"role": "user", "content": "one two"}]});
         Self {
             prepared: Arc::new(
-                Prepared::new(&*endpoint, None, payload.as_object().unwrap()).unwrap(),
+                Prepared::new(
+                    &Route::to(endpoint.clone(), None),
+                    payload.as_object().unwrap(),
+                )
+                .unwrap(),
             ),
-            decoder: Decoder::new(endpoint, Arc::new(Whitespace)),
+            decoder: Decoder::new(Arc::new([Route::to(endpoint, None)]), Arc::new(Whitespace)),
         }
     }
 

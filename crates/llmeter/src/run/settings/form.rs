@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{BEFORE_RUN, Setting, SettingKind};
-use crate::load::{Arrivals, Cancellation, Rate, Shard, SlowReaders, Stages};
+use crate::load::{Arrivals, Balance, Cancellation, Rate, Shard, SlowReaders, Stages};
 use crate::payload::ExtraFields;
 use crate::run::{Connections, ServerCall, Warmup};
 use crate::stats::{Condition, PrecisionTarget};
@@ -79,7 +79,7 @@ macro_rules! plain {
         })+
     };
 }
-plain!(String Location u32 u64 usize f64 bool Object Connections Condition PrecisionTarget Shard);
+plain!(String Location u32 u64 usize f64 bool Object Balance Connections Condition PrecisionTarget Shard);
 
 impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {

@@ -22,7 +22,9 @@ use crate::base::setting::{Setting, SettingKind, SettingProblem, with_settings};
 use crate::data::{
     self, DataOptions, DataSource, ForcedOutput, ReplayOptions, ReplaySession, RequestForm, Window,
 };
-use crate::load::{Arrivals, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages};
+use crate::load::{
+    Arrivals, Balance, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages,
+};
 use crate::payload::{ExtraFields, Tokenizer, Whitespace, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, ServerCall, Warmup};
 use crate::stats::{Condition, ConditionError, PrecisionTarget};
@@ -260,6 +262,7 @@ impl RunSettings {
         config.read_rate = self.read_rate.or(config.read_rate);
         set(&mut config.wait_until_ready, self.wait_until_ready.as_ref());
         set(&mut config.before_run, self.before_run.as_ref());
+        set(&mut config.balance, self.balance.as_ref());
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
         config.shard = self.shard.or(config.shard);
@@ -479,6 +482,7 @@ impl RunSettings {
             before_run: (!config.before_run.is_empty()).then(|| config.before_run.clone()),
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
+            balance: (!config.replicas.is_empty()).then_some(config.balance),
             description: config.run_description.clone(),
             ..Self::default()
         };

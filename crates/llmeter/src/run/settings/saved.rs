@@ -28,7 +28,8 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         S::Timeout => Kept::Shared("timeout"),
         S::Description => Kept::Shared("run_description"),
         S::LowMemory => Kept::Shared("low_memory"),
-        S::CaFile
+        S::Balance
+        | S::CaFile
         | S::Insecure
         | S::Proxy
         | S::SourceAddress

@@ -12,6 +12,7 @@ mod mlflow;
 mod open_loop;
 mod refusals;
 mod schedules;
+mod servers;
 mod stopping;
 
 use std::sync::Arc;
