@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .experiments import LatencyHeatmap as LatencyHeatmap
     from .experiments import LoadTest as LoadTest
     from .experiments import LoadTestResult as LoadTestResult
+    from .experiments import Workloads as Workloads
     from .results import Result as Result
     from .runner import Runner as Runner
     from .simulation import simulate as simulate
@@ -36,6 +37,7 @@ _PLACES = {
     "LoadTestResult": "experiments",
     "Result": "results",
     "Runner": "runner",
+    "Workloads": "experiments",
     "compare": "comparison",
     "simulate": "simulation",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "LoadTestResult",
     "Result",
     "Runner",
+    "Workloads",
     "__version__",
     "compare",
     "simulate",

@@ -117,7 +117,7 @@ and ``invoke``; a callback that is no text has ``name``, ``saved``, ``before_inv
 """
 
 def start(
-    kind: Literal["run", "ab_test"],
+    kind: Literal["run", "ab_test", "workloads"],
     parts: Sequence[_Part],
     event_loop: AbstractEventLoop,
     begin: Callable[[list[tuple[_Hook, str, Reply]]], None],

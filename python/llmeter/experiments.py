@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from ._core import RunData
     from .utils import AnyPath
 
-__all__ = ["AbTest", "AbTestResult", "LatencyHeatmap", "LoadTest", "LoadTestResult"]
+__all__ = [
+    "AbTest",
+    "AbTestResult",
+    "LatencyHeatmap",
+    "LoadTest",
+    "LoadTestResult",
+    "Workloads",
+    "WorkloadsResult",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -445,3 +453,85 @@ class AbTest:
         run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
         run.output_path = None
         return run._part(loop)  # pyright: ignore[reportPrivateUsage]
+
+
+@dataclass
+class WorkloadsResult:
+    """What `Workloads` measured.
+
+    Attributes:
+        whole: all classes as one run; `stats["workloads"]` has the figures of each.
+        classes: the result of each class by its name.
+    """
+
+    whole: Result
+    classes: dict[str, Result]
+
+    def __getitem__(self, name: str) -> Result:
+        return self.classes[name]
+
+    def __str__(self) -> str:
+        return str(self.whole)
+
+
+@dataclass
+class Workloads:
+    """Classes of workload that run side by side: what do they do to each other?
+
+    All begin at the same moment. Each is a run with its own endpoint, payload, load and SLOs, in the folder
+    `output_path/run_name/CLASS`; `output_path/run_name` has all of them as one run.
+
+    Attributes:
+        classes: a runner for each class by name, with its payload and its `n_requests`, `run_duration` or
+            `settings`.
+        output_path: the folder in which that of the whole is made.
+        shares: the part of each class in one load, which all of their runners then have; their ratio counts.
+            Without shares each class has a load of its own.
+        run_name: by default the local time.
+        run_description: what it is for, in your words.
+        slo: conditions that the whole is to meet.
+        alone: whether each class runs alone first; `times_alone` in its figures then says how many times as
+            long its latencies are together with the others.
+        overwrite: whether a run of the same name is replaced.
+    """
+
+    classes: dict[str, Runner]
+    output_path: AnyPath
+    shares: dict[str, float] | None = None
+    run_name: str | None = None
+    run_description: str | None = None
+    slo: list[str] = field(default_factory=list[str])
+    alone: bool = False
+    overwrite: bool = True
+
+    async def run(self) -> WorkloadsResult:
+        """Carries all of it out. Hooks before and after runs are not called.
+
+        Raises:
+            ValueError: if a setting cannot be used.
+            ConnectionError: if an endpoint cannot be reached.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        parts = [AbTest._part(runner, loop) for runner in self.classes.values()]  # pyright: ignore[reportPrivateUsage]
+        shares = self.shares or {}
+        experiment = {
+            "names": list(self.classes),
+            "shares": [shares.get(name) for name in self.classes],
+            "output_path": str(self.output_path),
+            "run_name": self.run_name,
+            "run_description": self.run_description,
+            "slo": self.slo,
+            "alone": self.alone,
+            "overwrite": self.overwrite,
+        }
+        if not parts:
+            raise ValueError("classes: expected one or more")
+        settings = {**json.loads(parts[0][0]), "experiment": experiment}
+        parts[0] = (json.dumps(settings), *parts[0][1:])
+        data, more = await carry_out("workloads", parts, None, None)
+        whole, *classes = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
+        for warning in data[0].warnings():
+            logger.warning("%s", warning)
+        return WorkloadsResult(whole, dict(zip(more["names"], classes, strict=True)))

@@ -1,5 +1,6 @@
 //! Showing how a run goes on: bars and a table in a terminal, now and then a line elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +57,79 @@ pub(crate) fn display(quiet: bool, label: &str) -> Option<Arc<dyn Observer>> {
             stats: LiveDisplay::default(),
             next: Mutex::new(LINE_EVERY),
         }))
+    }
+}
+
+/// The display of several runs that go on side by side, as of one; `None` if none is wanted.
+pub(crate) fn together(quiet: bool, label: &str, parts: usize) -> Option<Arc<Together>> {
+    let display = display(quiet, label)?;
+    Some(Arc::new(Together {
+        display,
+        parts,
+        told: Mutex::default(),
+    }))
+}
+
+/// Tells a display of several runs as of one.
+pub(crate) struct Together {
+    display: Arc<dyn Observer>,
+    parts: usize,
+    /// What each was told last.
+    told: Mutex<BTreeMap<String, Progress>>,
+}
+
+/// One of them.
+struct PartOf {
+    whole: Arc<Together>,
+    name: String,
+}
+
+/// Statistics of which the whole has the sum.
+const SUMS: [&str; 5] = [
+    "total_requests",
+    "failed_requests",
+    "requests_per_minute",
+    "output_tps",
+    "total_output_tokens",
+];
+
+impl Together {
+    /// Who is told of one of them.
+    pub(crate) fn of_part(self: &Arc<Self>, name: &str) -> Arc<dyn Observer> {
+        Arc::new(PartOf {
+            whole: self.clone(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl Observer for PartOf {
+    fn progress(&self, progress: &Progress) {
+        let mut told = self
+            .whole
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        told.insert(self.name.clone(), progress.clone());
+        let all = || told.values();
+        let planned: Option<u64> = all().map(|part| part.planned).sum();
+        let duration = |part: &Progress| part.duration;
+        let mut stats = serde_json::Map::new();
+        for key in SUMS {
+            let values = all().filter_map(|part| part.stats.get(key)?.as_f64());
+            if let Some(sum) = values.reduce(|one, other| one + other) {
+                stats.insert(key.to_owned(), sum.into());
+            }
+        }
+        self.whole.display.progress(&Progress {
+            recorded: all().map(|part| part.recorded).sum(),
+            planned: planned.filter(|_| told.len() == self.whole.parts),
+            elapsed: all().map(|part| part.elapsed).fold(0.0, f64::max),
+            duration: all().filter_map(duration).reduce(f64::max),
+            is_warming_up: all().any(|part| part.is_warming_up),
+            is_stopping: all().any(|part| part.is_stopping),
+            stats,
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use llmeter::experiment::{AbTest, AbVariant};
+use llmeter::experiment::{AbTest, AbVariant, Workload, Workloads};
 use llmeter::result::{response_to_json, take_folder};
 use llmeter::stats::Figure;
 use llmeter::storage::Location;
@@ -68,6 +68,7 @@ pub(crate) fn start(
     let work: Box<dyn FnOnce() -> Result<Done, Error> + Send> = match kind {
         "run" => run(configs, observer, own)?,
         "ab_test" => ab_test(configs, observer, own)?,
+        "workloads" => workloads(configs, observer, own)?,
         other => return Err(invalid(format!("no such kind of run: {other}"))),
     };
     let thread = std::thread::Builder::new().name("run".to_owned());
@@ -212,6 +213,47 @@ fn ab_test(
             "warnings": done.warnings,
         });
         Ok((done.blocks().cloned().collect(), more))
+    }))
+}
+
+fn workloads(
+    mut configs: Configs,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: llmeter::Interrupt,
+) -> PyResult<Work> {
+    let more = configs
+        .first_mut()
+        .map(|(_, more)| std::mem::take(more))
+        .unwrap_or_default();
+    let list = |name: &str| more.get(name).and_then(Value::as_array).cloned();
+    let names = list("names").unwrap_or_default();
+    let shares = list("shares").unwrap_or_default();
+    let text = |name: &str| more.get(name).and_then(Value::as_str).map(str::to_owned);
+    let is_on = |name: &str| more.get(name).and_then(Value::as_bool) == Some(true);
+    let classes = configs.into_iter().zip(names).enumerate();
+    let classes = classes.map(|(at, ((config, _), name))| Workload {
+        name: name.as_str().unwrap_or_default().to_owned(),
+        share: shares.get(at).and_then(Value::as_f64),
+        config,
+    });
+    let slos = more.get("slo").cloned().unwrap_or_else(|| json!([]));
+    let slos = serde_json::from_value(slos).map_err(refused("slo"))?;
+    let output = text("output_path").ok_or_else(|| invalid("output_path is required"))?;
+    let mut mix = Workloads::new(classes, Location::from(output))
+        .run_name(text("run_name"))
+        .description(text("run_description"))
+        .overwrite(is_on("overwrite"))
+        .alone(is_on("alone"))
+        .slos(slos)
+        .interrupted_by(interrupt);
+    if let Some(observer) = observer {
+        mix = mix.observe(move |_| Some(observer.clone()));
+    }
+    Ok(Box::new(move || {
+        let done = mix.run_blocking()?;
+        let (names, classes): (Vec<_>, Vec<_>) = done.classes.into_iter().unzip();
+        let results = std::iter::once(done.whole).chain(classes).collect();
+        Ok((results, json!({ "names": names })))
     }))
 }
 

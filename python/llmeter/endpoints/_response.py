@@ -114,6 +114,8 @@ class InvocationResponse(Sourced):
     """The longest time that a byte of the response waited in the kernel to be read."""
     client: int | None = None
     """The client that sent the request, counted from 0."""
+    workload: str | None = None
+    """The class of workload that the request belongs to, where there are several."""
     server: str | None = None
     """The server that the request went to, where there are several."""
     payload_index: int | None = None

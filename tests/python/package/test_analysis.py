@@ -12,7 +12,7 @@ import pytest
 from llmeter.comparison import compare
 from llmeter.endpoints import OpenAICompletionStreamEndpoint
 from llmeter.endpoints.base import InvocationResponse
-from llmeter.experiments import AbTest, LatencyHeatmap, LoadTest, LoadTestResult
+from llmeter.experiments import AbTest, LatencyHeatmap, LoadTest, LoadTestResult, Workloads
 from llmeter.results import Result
 from llmeter.runner import Runner
 from llmeter.simulation import simulate
@@ -91,6 +91,23 @@ def test_variants_are_told_apart(payload, wait):
     assert found["variant"] == "slow" and found["difference"] > 1
     assert found["means"][0] < found["means"][1]
     assert len(done.blocks) >= 4 and "slow" in done.text
+
+
+def test_workloads_run_side_by_side(payload, tmp_path, wait):
+    with simulate(ttft=0.002, itl=0, output_tokens=1) as server:
+        endpoint = OpenAICompletionStreamEndpoint("m", base_url=server.base_url, api_key="k")
+        load = {"rate": "200/s"}
+        runners = {
+            name: Runner(endpoint, payload=payload, n_requests=10, settings=load)
+            for name in ("chat", "batch")
+        }
+        shares = {"chat": 70.0, "batch": 30.0}
+        done = wait(Workloads(runners, tmp_path, shares=shares, run_name="mix").run())
+    assert (done["chat"].total_requests, done["batch"].total_requests) == (7, 3)
+    assert done.whole.total_requests == 10
+    figures = done.whole.stats["workloads"]
+    assert [one["workload"] for one in figures] == ["chat", "batch"]
+    assert (tmp_path / "mix" / "batch" / "responses.jsonl").exists()
 
 
 def test_runs_are_compared(result, payload, wait):

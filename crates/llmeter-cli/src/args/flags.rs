@@ -18,6 +18,11 @@ use crate::exit;
 /// Which settings a command takes.
 pub(crate) trait Subset: Send + Sync {
     fn has(setting: Setting) -> bool;
+
+    /// Whether it takes `[[workload]]` tables of a file.
+    fn takes_workloads() -> bool {
+        false
+    }
 }
 
 /// The settings of a command as its flags give them.
@@ -269,6 +274,10 @@ pub(crate) enum OfRun {}
 
 impl Subset for OfRun {
     fn has(_: Setting) -> bool {
+        true
+    }
+
+    fn takes_workloads() -> bool {
         true
     }
 }

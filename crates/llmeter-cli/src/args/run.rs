@@ -47,6 +47,9 @@ pub(crate) struct RunArguments {
         help_heading = "Load"
     )]
     pub(crate) repeat: Option<u32>,
+    /// With [[workload]] tables: run each class alone first, and tell what the others do to it
+    #[arg(long, requires = "config", help_heading = "Load")]
+    pub(crate) alone: bool,
     /// Print what would be sent and when; send nothing
     #[arg(long, conflicts_with_all = ["repeat", "calibrate", "view"], help_heading = "Output")]
     pub(crate) dry_run: bool,
@@ -85,6 +88,7 @@ impl EachRunArguments {
             callback_files: self.callback_files.clone(),
             no_callbacks: false,
             repeat: None,
+            alone: false,
             dry_run: false,
             view: false,
             open: false,

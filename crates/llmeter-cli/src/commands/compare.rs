@@ -1,9 +1,10 @@
 //! `llmeter compare`.
 
 use anyhow::Result;
-use llmeter::experiment::{Baselines, Comparison, Measured};
+use llmeter::experiment::{Baselines, Comparison, Measured, WorkloadsResult};
 use llmeter::report;
 use llmeter::stats::Condition;
+use llmeter::storage::Location;
 use serde_json::json;
 
 use super::gate;
@@ -21,6 +22,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<Exit> {
         let reason = "there is nothing to compare: give two folders, or one and --baseline";
         return Err(UsageError(reason.to_owned()).into());
     }
+    let places: Vec<_> = std::iter::once(&base).chain(&folders).cloned().collect();
     let mut base = Measured::load(base)?;
     if let Some(name) = &arguments.baseline {
         base.name = format!("baseline {name}");
@@ -51,7 +53,39 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<Exit> {
         let found = comparison.findings(condition);
         findings.extend(found.map_err(|reason| UsageError(reason.to_string()))?);
     }
+    for (name, comparison) in of_workloads(&places)? {
+        if matches!((&arguments.output, arguments.format), (None, Format::Text)) {
+            let text = report::comparison_within(&comparison, output::width());
+            output::text(&format!("\nworkload {name}\n{text}"))?;
+        }
+        for condition in fail_if {
+            let found = comparison.findings(condition);
+            let found = found.map_err(|reason| UsageError(reason.to_string()))?;
+            findings.extend(
+                found
+                    .into_iter()
+                    .map(|one| format!("{one} in workload {name}")),
+            );
+        }
+    }
     Ok(gate::say(findings.into_iter()))
+}
+
+/// The comparisons of the classes of workload that all of these folders have.
+fn of_workloads(places: &[Location]) -> Result<Vec<(String, Comparison)>> {
+    let names: Vec<_> = places.iter().map(WorkloadsResult::names).collect();
+    let Some((first, others)) = names.split_first() else {
+        return Ok(Vec::new());
+    };
+    let is_common = |name: &&String| others.iter().all(|names| names.contains(name));
+    let mut compared = Vec::new();
+    for name in first.iter().filter(is_common) {
+        let all = places.iter().map(|place| Measured::load(place.join(name)));
+        let mut all = all.collect::<llmeter::Result<Vec<_>>>()?;
+        let new = all.split_off(1);
+        compared.push((name.clone(), Comparison::of(&all[0], &new)?));
+    }
+    Ok(compared)
 }
 
 fn rendered(comparison: &Comparison, fail_if: &[Condition], format: Format) -> Result<String> {

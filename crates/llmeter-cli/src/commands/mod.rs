@@ -28,6 +28,7 @@ mod run;
 mod show;
 mod simulate;
 mod view;
+mod workloads;
 
 use anyhow::Result;
 use llmeter::Interrupt;

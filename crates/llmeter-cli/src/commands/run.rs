@@ -9,7 +9,7 @@ use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
-use super::{calibrate, dry_run, failure, gate, measured, mlflow, repeat};
+use super::{calibrate, dry_run, failure, gate, measured, mlflow, repeat, workloads};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -46,6 +46,13 @@ fn carry_out(
     let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
     let key_variable = settings.api_key_env.clone();
     let fail_if = settings.fail_if.clone().unwrap_or_default();
+    if !given.workloads.is_empty() {
+        return workloads::run(arguments, &given, interrupt);
+    }
+    if arguments.alone {
+        let reason = "--alone is for the [[workload]] tables of a --config file";
+        return Err(exit::UsageError(reason.to_owned()).into());
+    }
     if arguments.dry_run {
         return dry_run::dry_run(&settings::config(arguments, &given)?);
     }

@@ -13,7 +13,7 @@ use llmeter::storage::files;
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
-pub(crate) use file::{Given, with_file};
+pub(crate) use file::{Given, GivenWorkload, with_file};
 pub(crate) use payload::{has_no_content, payload_of, payloads, read_system};
 
 use crate::args::RunArguments;

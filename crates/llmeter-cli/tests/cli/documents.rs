@@ -126,6 +126,14 @@ impl Shell {
                 format!("base-url = \"{root}/v1\"\nmodel = \"m\"\nprompt = \"Hi\"\n"),
             );
         }
+        place.file(
+            "mix.toml",
+            format!(
+                "base-url = \"{root}/v1\"\nmodel = \"m\"\nprompt = \"Hi\"\nrequests = 4\n\
+                 rate = \"100/s\"\n[[workload]]\nname = \"chat\"\nshare = 70\n\
+                 [[workload]]\nname = \"reports\"\nshare = 30\n"
+            ),
+        );
         place
             .run(&format!("{root}/v1"), &["--run-name", "20260102-0304"])
             .exits(0);
@@ -181,6 +189,7 @@ impl Shell {
                     && !line.starts_with("when ")
                     && !line.starts_with("stage ")
                     && !line.starts_with("server ")
+                    && !line.starts_with("workload ")
             });
         assert_eq!(failed, None, "{origin}:\n{commands}\n{out}\n{err}");
     }

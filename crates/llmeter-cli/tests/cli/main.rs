@@ -53,3 +53,4 @@ mod support;
 mod trust;
 #[cfg(unix)]
 mod view;
+mod workloads;

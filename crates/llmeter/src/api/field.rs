@@ -372,6 +372,7 @@ mod tests {
         response.detail.num_tokens_input_source = None;
         response.detail.num_tokens_output_source = None;
         response.detail.server = SharedName::default();
+        response.detail.workload = SharedName::default();
 
         let mut forgotten = response.clone();
         forgotten.forget_texts();

@@ -294,6 +294,8 @@ response_fields! {
         pub receive_delay: Option<f64>,
         /// The client that sent the request, counted from 0.
         pub client: Option<u32>,
+        /// The class of workload that the request belongs to, where there are several.
+        pub workload: SharedName,
         /// The server that the request went to, where there are several.
         pub server: SharedName,
         /// Which one of several payloads was sent: its line in `payload.jsonl`, or its index in the data,

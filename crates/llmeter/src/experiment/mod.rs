@@ -13,6 +13,7 @@ mod load_test;
 mod load_test_result;
 mod merge;
 mod repeat;
+mod workloads;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
@@ -28,3 +29,4 @@ pub(crate) use load_test_result::{is_level_name, level_name, of_clients};
 pub use merge::{Merge, Merged, MergedPart};
 pub(crate) use repeat::is_repeat_name;
 pub use repeat::{Repeat, RepeatResult};
+pub use workloads::{Workload, Workloads, WorkloadsResult};

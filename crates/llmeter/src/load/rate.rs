@@ -57,6 +57,14 @@ impl Rate {
         (0.0..=MAX_PER_SECOND).contains(&per_second).then_some(rate)
     }
 
+    /// So much of it, a share from 0 to 1.
+    pub(crate) fn part(self, share: f64) -> Self {
+        Self {
+            count: self.count * share,
+            ..self
+        }
+    }
+
     /// Arrivals in a second.
     pub fn per_second(self) -> f64 {
         let units = RateUnit::ALL.iter();

@@ -105,6 +105,21 @@ impl Stages {
         &self.0
     }
 
+    /// A share of each rate, and of clients as many as `clients` says.
+    ///
+    /// # Errors
+    /// In words, if nothing is left.
+    pub(crate) fn part(&self, share: f64, clients: impl Fn(u32) -> u32) -> Result<Self, String> {
+        let stage = |stage: &Stage| Stage {
+            level: match stage.level {
+                StageLevel::Rate(rate) => StageLevel::Rate(rate.part(share)),
+                StageLevel::Clients(all) => StageLevel::Clients(clients(all)),
+            },
+            ..*stage
+        };
+        Self::new(self.0.iter().map(stage).collect())
+    }
+
     /// How long all of them take.
     pub fn duration(&self) -> Duration {
         self.0.iter().map(|stage| stage.length).sum()

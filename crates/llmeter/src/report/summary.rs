@@ -40,6 +40,7 @@ pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> 
     heading(&mut text, &stats);
     latencies(&mut text, result, &stats, width);
     breakdown(&mut text, &stage_rows(&stats), width);
+    breakdown(&mut text, &workload_rows(&stats), width);
     breakdown(&mut text, &server_rows(&stats), width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
@@ -114,6 +115,40 @@ pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {
         ("TTLT p99", "time_to_last_token-p99", duration),
     ];
     breakdown_rows(["stage", "load"], &columns, &stats.stages)
+}
+
+/// The table of workloads, its titles first; empty without several.
+pub(super) fn workload_rows(stats: &Stats) -> Vec<Vec<String>> {
+    let columns: [Column; 9] = [
+        ("requests", "total_requests", figure),
+        ("failed", "failed_requests", figure),
+        ("sent/s", "achieved_rate", rate_figure),
+        ("TTFT p50", "time_to_first_token-p50", duration),
+        ("TTFT p99", "time_to_first_token-p99", duration),
+        ("TPOT p50", "time_per_output_token-p50", duration),
+        ("TTLT p99", "time_to_last_token-p99", duration),
+        ("tokens/s", "output_tps", rate_figure),
+        ("goodput", "goodput_rate", percent),
+    ];
+    let mut rows = breakdown_rows(["workload", "workload"], &columns, &stats.workloads);
+    // What the others do to each.
+    let times = |workload: &Value, key: &str| workload.get("times_alone")?.get(key)?.as_f64();
+    for (title, key) in [
+        ("TTFT/alone", "time_to_first_token-p50"),
+        ("TPOT/alone", "time_per_output_token-p50"),
+    ] {
+        let cells: Vec<_> = stats.workloads.iter().map(|one| times(one, key)).collect();
+        if cells.iter().any(Option::is_some) {
+            let shown = cells
+                .iter()
+                .map(|cell| or_dash(*cell, |times| format!("×{times:.2}")));
+            let cells = std::iter::once(title.to_owned()).chain(shown);
+            rows.iter_mut()
+                .zip(cells)
+                .for_each(|(row, cell)| row.push(cell));
+        }
+    }
+    rows
 }
 
 /// The table of servers, its titles first; empty with one server.

@@ -173,6 +173,8 @@ pub struct RunConfig {
     pub shard: Option<Shard>,
     /// What requests and the run are to meet. Those about each request give goodput.
     pub slos: Vec<Condition>,
+    /// The class of workload that the run is, among several that go on side by side. Responses say it.
+    pub workload: Option<String>,
     /// Looks at the responses of an experiment's run and may end it. Not saved.
     #[doc(hidden)]
     pub watch: Option<Arc<dyn ResponseWatch>>,
@@ -245,6 +247,7 @@ impl RunConfig {
             max_requests: None,
             shard: None,
             slos: Vec::new(),
+            workload: None,
             watch: None,
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),

@@ -18,6 +18,7 @@ use body::Body;
 use completion::BodyEnd;
 use room::Room;
 
+use crate::api::SharedName;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
@@ -102,6 +103,8 @@ pub(crate) struct Decoder {
     /// The servers, whose secrets and those of the proxies on the way a response may repeat.
     routes: Arc<[Route]>,
     tokenizer: Arc<dyn Tokenizer>,
+    /// The class of workload that they are.
+    workload: SharedName,
     /// Responses of which something has come, but not the end.
     under_way: HashMap<RequestId, Box<Assembly>>,
     room: Room,
@@ -115,10 +118,17 @@ impl Decoder {
         Self {
             routes,
             tokenizer,
+            workload: SharedName::default(),
             under_way: HashMap::new(),
             room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
             restamper: None,
         }
+    }
+
+    /// Of this class of workload.
+    pub(crate) fn of_workload(mut self, name: Option<&str>) -> Self {
+        self.workload = name.map(SharedName::new).unwrap_or_default();
+        self
     }
 
     /// Takes times from the packets of this capture.
@@ -198,6 +208,7 @@ impl Decoder {
         recorded.response.id.get_or_insert_with(own_id);
         recorded.response.detail.client = Some(ending.client);
         recorded.response.detail.server = route.name;
+        recorded.response.detail.workload = self.workload;
         if let Some(outcomes) = &ending.outcomes {
             outcomes.tell(recorded.response.error.as_ref());
         }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// Opens when every pass is handed in. A pass that is dropped counts as handed in, so that a
 /// worker that dies cannot hold up the others.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StartBarrier {
     missing: Arc<watch::Sender<usize>>,
 }

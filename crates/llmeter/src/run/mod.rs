@@ -82,6 +82,7 @@ pub use progress::{Observer, Progress};
 #[doc(hidden)]
 pub use replay::Replay;
 pub use runner::Runner;
+pub(crate) use runner::run_together;
 pub use saved::Unsaved;
 pub(crate) use saved::differences;
 pub use saved_run::SavedRun;
@@ -90,6 +91,7 @@ pub(crate) use servers::ServerTally;
 pub use settings::{RunSettings, parse_time};
 pub(crate) use shared::ConnectionWatch;
 pub(crate) use single::SingleRequest;
+pub(crate) use stages::OF_WHOLE_RUNS;
 pub(crate) use stalls::StallTally;
 pub use start::default_run_name;
 pub(crate) use warnings::wrong_label;

@@ -112,6 +112,7 @@ impl Recorder {
         for number in 0..count {
             let (queue, segments) = channel();
             let decoder = Decoder::new(shared.routes.clone(), config.tokenizer.clone())
+                .of_workload(config.workload.as_deref())
                 .with_packets(shared.capture().cloned())
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());

@@ -6,6 +6,7 @@ use crate::base::error::{Error, Result};
 use crate::base::runtime::{off_runtime, runtime, spawn};
 use crate::result::RunResult;
 use crate::run::plan::Plan;
+use crate::run::start::{Started, Threads, start};
 use crate::run::{Interrupt, Observer, RunConfig};
 
 /// A base configuration from which any number of runs start.
@@ -137,7 +138,44 @@ fn execute(
 ) -> Result<RunResult> {
     let runtime = runtime()?;
     let plan = Plan::new(config, &runtime, interrupt)?;
-    let (run, threads) = plan.start(observer, interrupt)?;
+    let started = start(vec![(plan, observer, interrupt.clone())])?;
+    let (run, threads) = started
+        .into_iter()
+        .next()
+        .ok_or(Error::Internal("the run did not start"))?;
     let ended = threads.wait(&run, &runtime)?;
     Ok(run.conclude(ended, &runtime))
+}
+
+/// Carries out several runs side by side: all are prepared before any begins, they begin at the same moment,
+/// and their workers share threads. What one of them gives does not depend on the end of another.
+///
+/// # Errors
+/// When one of them cannot begin: then none does.
+pub(crate) fn run_together(
+    runs: Vec<(RunConfig, Option<Arc<dyn Observer>>)>,
+    interrupt: &Interrupt,
+) -> Result<Vec<Result<RunResult>>> {
+    off_runtime(|| {
+        let own_runtime = runtime()?;
+        let mut planned = Vec::with_capacity(runs.len());
+        for (config, observer) in runs {
+            let own = interrupt.for_one_run();
+            let plan = Plan::new(&config, &own_runtime, &own)?;
+            planned.push((plan, observer, own));
+        }
+        let started = start(planned)?;
+        let follow = |(run, threads): (Started, Threads)| -> Result<RunResult> {
+            let own_runtime = runtime()?;
+            let ended = threads.wait(&run, &own_runtime)?;
+            Ok(run.conclude(ended, &own_runtime))
+        };
+        let died = |_| Err(Error::Internal("the run ended early"));
+        Ok(std::thread::scope(|scope| {
+            let runs = started.into_iter();
+            let under_way: Vec<_> = runs.map(|run| scope.spawn(move || follow(run))).collect();
+            let ended = under_way.into_iter();
+            ended.map(|run| run.join().unwrap_or_else(died)).collect()
+        }))
+    })?
 }

@@ -93,9 +93,14 @@ impl SavedRun {
                 .map(Some)
                 .map_err(|reason| not_a_run(format!("{name} cannot be understood: {reason}")))
         };
-        let config: Object = read(CONFIG_FILE)?
-            .ok_or_else(|| not_a_run(format!("it has no {CONFIG_FILE} to repeat a run from")))?;
+        let config: Result<Object> = read(CONFIG_FILE)?
+            .ok_or_else(|| not_a_run(format!("it has no {CONFIG_FILE} to repeat a run from")));
         let own: Object = read(OWN_CONFIG_FILE)?.unwrap_or_default();
+        if own.contains_key("workloads") {
+            let reason = "it has several workloads: repeat one of the folders in it, or all by their --config";
+            return Err(not_a_run(reason.to_owned()));
+        }
+        let config = config?;
         let names = folder.list_blocking()?;
         let has_payloads = names.iter().any(|name| name == PAYLOAD_FILE);
         if let Some(format) = own.get("format")

@@ -11,7 +11,7 @@ use crate::stats::{Accumulator, Condition, Keep};
 use llmeter_wire::clock::Stamp;
 
 /// The statistics of single stages and servers leave these out: they look for the shape of a whole run.
-pub(super) const OF_WHOLE_RUNS: [&str; 4] = ["steady_", "ramp_up_", "tail_", "measurement_"];
+pub(crate) const OF_WHOLE_RUNS: [&str; 4] = ["steady_", "ramp_up_", "tail_", "measurement_"];
 
 /// Figures of the stages of a run, fed one response at a time.
 #[derive(Debug, Default)]

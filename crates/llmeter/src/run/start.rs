@@ -1,11 +1,10 @@
 //! Second stage of a run: its folder is made, and its threads start.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::base::error::{Error, Result};
 use crate::base::file::{self, FileProblem};
@@ -17,7 +16,7 @@ use crate::run::gate::{BarrierPass, StartBarrier};
 use crate::run::plan::Plan;
 use crate::run::recorder::Recorder;
 use crate::run::shared::Shared;
-use crate::run::worker::{self, WorkerReport};
+use crate::run::worker::{self, WorkerReport, WorkerTask};
 use crate::run::{Interrupt, Observer, RunConfig, saved};
 use llmeter_wire::clock;
 
@@ -37,19 +36,71 @@ pub(super) struct Started {
 /// Its threads.
 pub(super) struct Threads {
     pub(super) recorder: Recorder,
-    pub(super) workers: Vec<JoinHandle<Result<WorkerReport>>>,
+    /// What its workers say of themselves when they are done.
+    pub(super) workers: Vec<Receiver<Result<WorkerReport>>>,
     /// Closes when every worker is done.
-    pub(super) workers_done: Receiver<()>,
+    pub(super) workers_done: tokio::sync::mpsc::Receiver<()>,
+}
+
+/// A run that is planned, who is told how it goes on, and what stops it.
+pub(super) type Planned = (Plan, Option<Arc<dyn Observer>>, Interrupt);
+
+/// Starts runs, which begin together, on as many workers as the one that wants most.
+///
+/// # Errors
+/// When a run's folder cannot be written or a thread cannot start. Nothing is left of any of them then.
+pub(super) fn start(runs: Vec<Planned>) -> Result<Vec<(Started, Threads)>> {
+    let counts: Vec<usize> = runs
+        .iter()
+        .map(|(plan, ..)| plan.config.worker_count())
+        .collect();
+    let workers = counts.iter().copied().max().unwrap_or(0);
+    let (gate, mut passes) = StartBarrier::new(counts.iter().sum());
+    let mut of_workers: Vec<Vec<WorkerTask>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut started: Vec<(Started, Threads)> = Vec::with_capacity(runs.len());
+    // Where the next part goes, so that every worker has as many.
+    let mut next = 0;
+    let begin = || -> Result<()> {
+        for ((plan, observer, interrupt), count) in runs.into_iter().zip(counts) {
+            let own = passes.split_off(passes.len() - count);
+            let (run, threads, tasks) = plan.start(observer, &interrupt, gate.clone(), own)?;
+            started.push((run, threads));
+            for task in tasks {
+                of_workers[next % workers].push(task);
+                next += 1;
+            }
+        }
+        let of_workers = std::mem::take(&mut of_workers);
+        let mut of_workers = of_workers.into_iter().enumerate();
+        of_workers.try_for_each(|(number, tasks)| worker::spawn(number, tasks))
+    };
+    match begin() {
+        Ok(()) => Ok(started),
+        Err(reason) => {
+            for (run, _) in started {
+                // The workers that did start must not go on without this function.
+                run.interrupt.abort();
+                if let Some(folder) = run.folder {
+                    folder.release();
+                }
+            }
+            Err(reason)
+        }
+    }
 }
 
 impl Plan {
+    /// All of it but its workers, whose parts are told.
+    ///
     /// # Errors
     /// When the run's folder cannot be written or a thread cannot start.
-    pub(super) fn start(
+    fn start(
         self,
         observer: Option<Arc<dyn Observer>>,
         interrupt: &Interrupt,
-    ) -> Result<(Started, Threads)> {
+        gate: StartBarrier,
+        passes: Vec<BarrierPass>,
+    ) -> Result<(Started, Threads, Vec<WorkerTask>)> {
         let Self {
             config,
             hooked,
@@ -61,7 +112,6 @@ impl Plan {
         } = self;
         let start_time = clock::wall();
         let (run_name, folder) = open_folder(&config)?;
-        let (gate, passes) = StartBarrier::new(config.worker_count());
         let mut shared = Shared::new(
             &config,
             routes,
@@ -77,26 +127,6 @@ impl Plan {
         }
         let shared = Arc::new(shared);
         let host_before = HostTimes::read();
-        let launched = launch(
-            &config,
-            &schedule,
-            &shared,
-            &hooked,
-            passes,
-            folder.as_ref(),
-            observer,
-        );
-        let threads = match launched {
-            Ok(threads) => threads,
-            Err(reason) => {
-                // The workers that did start must not go on without this function.
-                interrupt.abort();
-                if let Some(folder) = folder {
-                    folder.release();
-                }
-                return Err(reason);
-            }
-        };
         let started = Started {
             config,
             hooked,
@@ -108,50 +138,61 @@ impl Plan {
             start_time,
             host_before,
         };
-        Ok((started, threads))
+        match started.launch(passes, observer) {
+            Ok((threads, tasks)) => Ok((started, threads, tasks)),
+            Err(reason) => {
+                interrupt.abort();
+                if let Some(folder) = started.folder {
+                    folder.release();
+                }
+                Err(reason)
+            }
+        }
     }
 }
 
-/// Starts the threads.
-fn launch(
-    config: &RunConfig,
-    schedule: &Arc<dyn Schedule>,
-    shared: &Arc<Shared>,
-    hooked: &Arc<CallbackChain>,
-    passes: Vec<BarrierPass>,
-    folder: Option<&RunFolder>,
-    observer: Option<Arc<dyn Observer>>,
-) -> Result<Threads> {
-    let writer = folder.map(RunFolder::responses).transpose()?;
-    let interrupt = shared.interrupt.clone();
-    let (queues, recorder) = Recorder::start(
-        config,
-        &**schedule,
-        shared,
-        writer,
-        observer,
-        interrupt,
-        hooked,
-    )?;
-    let workers = passes.len();
-    // Every worker holds a sender until it is done, so that the channel closes when all are.
-    let (alive, workers_done) = channel(1);
-    let start = |(worker, pass): (usize, BarrierPass)| {
-        let queue = queues[worker % queues.len()].clone();
-        let share = WorkerShare { worker, workers };
-        let (shared, schedule) = (shared.clone(), schedule.clone());
-        worker::spawn(shared, schedule, share, queue, pass, alive.clone())
-    };
-    let workers = passes
-        .into_iter()
-        .enumerate()
-        .map(start)
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Threads {
-        recorder,
-        workers,
-        workers_done,
-    })
+impl Started {
+    /// Starts the recorder's threads.
+    fn launch(
+        &self,
+        passes: Vec<BarrierPass>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<(Threads, Vec<WorkerTask>)> {
+        let (shared, schedule) = (&self.shared, &self.schedule);
+        let writer = self.folder.as_ref().map(RunFolder::responses).transpose()?;
+        let (queues, recorder) = Recorder::start(
+            &self.config,
+            &**schedule,
+            shared,
+            writer,
+            observer,
+            shared.interrupt.clone(),
+            &self.hooked,
+        )?;
+        let workers = passes.len();
+        // Every worker holds a sender until it is done, so that the channel closes when all are.
+        let (alive, workers_done) = tokio::sync::mpsc::channel(1);
+        let task = |(worker, pass): (usize, BarrierPass)| {
+            let (report, reported) = channel();
+            let task = WorkerTask {
+                shared: shared.clone(),
+                schedule: schedule.clone(),
+                share: WorkerShare { worker, workers },
+                queue: queues[worker % queues.len()].clone(),
+                pass,
+                report,
+                alive: alive.clone(),
+            };
+            (task, reported)
+        };
+        let (tasks, workers) = passes.into_iter().enumerate().map(task).unzip();
+        let threads = Threads {
+            recorder,
+            workers,
+            workers_done,
+        };
+        Ok((threads, tasks))
+    }
 }
 
 /// The name that a run gets when the user gives none: the local time, to the minute.

@@ -45,7 +45,7 @@ impl Threads {
         let mut reports = Vec::with_capacity(self.workers.len());
         let mut warnings = Vec::new();
         for worker in self.workers {
-            match worker.join() {
+            match worker.recv() {
                 Ok(Ok(report)) => reports.push(report),
                 Ok(Err(reason)) => warnings.push(reason.to_string()),
                 Err(_) => {

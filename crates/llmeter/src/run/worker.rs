@@ -1,18 +1,23 @@
 //! Workers: threads that send, read and stamp, each with a single-threaded runtime of its own.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::task::Poll;
 
 use crate::base::error::{Error, Result};
+use crate::base::foreign;
 use crate::base::host::ThreadWaits;
 use crate::base::runtime;
-use crate::load::{Schedule, Session, WorkerShare};
+use crate::load::{Schedule, WorkerShare};
 use crate::run::capture::{RequestId, SegmentQueue};
 use crate::run::dispatch::dispatch;
 use crate::run::gate::BarrierPass;
 use crate::run::pool::Pool;
 use crate::run::shared::Shared;
-use llmeter_wire::{WORKER, clock};
+use llmeter_wire::WORKER;
+use llmeter_wire::clock::{self, Stamp};
 
 /// What a worker says of itself when it is done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,21 +59,105 @@ impl Worker {
     }
 }
 
-/// Starts a worker. It drops `alive` when it is done.
-pub(crate) fn spawn(
-    shared: Arc<Shared>,
-    schedule: Arc<dyn Schedule>,
-    share: WorkerShare,
-    queue: SegmentQueue,
-    pass: BarrierPass,
-    alive: tokio::sync::mpsc::Sender<()>,
-) -> Result<std::thread::JoinHandle<Result<WorkerReport>>> {
-    runtime::spawn(format!("worker-{}", share.worker), move || {
-        let worker = Arc::new(Worker::new(share.worker, queue));
-        let report = run(shared, worker, schedule.sessions(share), pass);
-        drop(alive);
-        report
+/// A worker's part of one run.
+pub(crate) struct WorkerTask {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) schedule: Arc<dyn Schedule>,
+    pub(crate) share: WorkerShare,
+    pub(crate) queue: SegmentQueue,
+    pub(crate) pass: BarrierPass,
+    /// Takes what the worker says of itself. It is dropped without that if the worker dies.
+    pub(crate) report: Sender<Result<WorkerReport>>,
+    /// Dropped when the part is done.
+    pub(crate) alive: tokio::sync::mpsc::Sender<()>,
+}
+
+/// Starts a worker, which carries out its parts of one run or of several side by side.
+pub(crate) fn spawn(number: usize, tasks: Vec<WorkerTask>) -> Result<()> {
+    let is_open_loop = tasks.iter().any(|task| task.shared.offered.is_some());
+    let runtime = runtime(is_open_loop)?;
+    runtime::spawn(format!("worker-{number}"), move || {
+        let begun = Begun {
+            at: clock::now(),
+            waits: ThreadWaits::read(),
+        };
+        WORKER.with(|worker| worker.woke());
+        runtime.block_on(async move {
+            match <[WorkerTask; 1]>::try_from(tasks) {
+                Ok([task]) => task.carry_out(begun).await,
+                Err(tasks) => side_by_side(tasks, begun).await,
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Carries out several parts. None of them waits behind the sessions of others, as a task would.
+async fn side_by_side(tasks: Vec<WorkerTask>, begun: Begun) {
+    let work = tasks
+        .into_iter()
+        .map(|task| Some(Box::pin(task.carry_out(begun))));
+    let mut work: Vec<_> = work.collect();
+    poll_fn(|context| {
+        for part in &mut work {
+            let is_over = part.as_mut().is_some_and(|part| {
+                // One that dies leaves the others alone.
+                let polled = foreign::catch_panic(|| part.as_mut().poll(context).is_ready());
+                polled.unwrap_or(true)
+            });
+            if is_over {
+                *part = None;
+            }
+        }
+        match work.iter().all(Option::is_none) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     })
+    .await;
+}
+
+/// When a worker's thread began.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Stamp,
+    waits: Option<ThreadWaits>,
+}
+
+impl Begun {
+    /// What the worker says of itself now.
+    fn report(self) -> WorkerReport {
+        let elapsed = clock::now().seconds_since(self.at).max(1e-9);
+        let waited = ThreadWaits::read().zip(self.waits);
+        let (waited, mean_wait) = waited.map_or((0.0, 0.0), |(after, before)| after.since(before));
+        WORKER.with(|worker| WorkerReport {
+            busy_share: (worker.busy_ns() as f64 * 1e-9 / elapsed).min(1.0),
+            wait_share: waited / elapsed,
+            mean_wait,
+            clock_steps: worker.clock_steps(),
+        })
+    }
+}
+
+impl WorkerTask {
+    async fn carry_out(self, begun: Begun) {
+        let Self {
+            shared,
+            schedule,
+            share,
+            queue,
+            pass,
+            report,
+            alive,
+        } = self;
+        let worker = Arc::new(Worker::new(share.worker, queue));
+        let sessions = schedule.sessions(share);
+        let is_whole = dispatch(shared, worker, sessions, pass).await;
+        let stopped = Error::Internal("a client stopped; what was measured before is kept");
+        // Nobody waits for it if the run could not start.
+        let _ = report.send(is_whole.then(|| begun.report()).ok_or(stopped));
+        drop(alive);
+    }
 }
 
 /// Tasks that a worker of an open loop carries on with before it looks whether something is due: a
@@ -88,28 +177,4 @@ pub(crate) fn runtime(is_open_loop: bool) -> Result<tokio::runtime::Runtime> {
         .on_thread_unpark(|| WORKER.with(|worker| worker.woke()))
         .build()
         .map_err(Error::system("start a worker"))
-}
-
-fn run(
-    shared: Arc<Shared>,
-    worker: Arc<Worker>,
-    sessions: impl Iterator<Item = Session>,
-    pass: BarrierPass,
-) -> Result<WorkerReport> {
-    let runtime = runtime(shared.offered.is_some())?;
-    let start = clock::now();
-    let waited_before = ThreadWaits::read();
-    WORKER.with(|worker| worker.woke());
-    let is_whole = runtime.block_on(dispatch(shared, worker, sessions, pass));
-    let elapsed = clock::now().seconds_since(start).max(1e-9);
-    let waited = ThreadWaits::read().zip(waited_before);
-    let (waited, mean_wait) = waited.map_or((0.0, 0.0), |(after, before)| after.since(before));
-    let report = WORKER.with(|worker| WorkerReport {
-        busy_share: (worker.busy_ns() as f64 * 1e-9 / elapsed).min(1.0),
-        wait_share: waited / elapsed,
-        mean_wait,
-        clock_steps: worker.clock_steps(),
-    });
-    let stopped = Error::Internal("a client stopped; what was measured before is kept");
-    is_whole.then_some(report).ok_or(stopped)
 }

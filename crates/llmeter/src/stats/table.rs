@@ -586,6 +586,10 @@ metrics! {
     /// loop's requests belong to the stage in which they are due, those of clients to that in which they are
     /// sent. `achieved_rate` is what was sent within it, whenever it was due.
     stages: Vec<Value> { absent: "without stages", source: RUN }
+    /// The classes of workload, in their order: the name of each (`workload`), its `share` of a load that is
+    /// divided, its own `load`, and its statistics; with each class alone first, what some of them were
+    /// `alone` and how many times as large they are together (`times_alone`).
+    workloads: Vec<Value> { absent: "with one workload", source: RUN }
     /// The servers, in the order in which they were given: the name of each (`server`), its most frequent
     /// failure (`failure`), and the statistics of the requests that went to it.
     servers: Vec<Value> { absent: "with one server", source: RUN }

@@ -67,3 +67,4 @@ mod token_counts;
 mod trust;
 #[cfg(unix)]
 mod wire_behaviour;
+mod workloads;

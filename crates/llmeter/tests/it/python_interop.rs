@@ -434,6 +434,7 @@ prop_compose! {
             read_rate: dropped,
             receive_delay: times.5,
             client,
+            workload: texts.0.as_deref().map(SharedName::new).unwrap_or_default(),
             server: texts.0.as_deref().map(SharedName::new).unwrap_or_default(),
             payload_index: frames,
             asked_input_tokens: frames.unwrap_or(0),

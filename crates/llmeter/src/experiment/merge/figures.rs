@@ -84,6 +84,7 @@ fn rule(metric: &Metric) -> Option<Rule> {
         // Figures by stage are of each part's own responses.
         "stages"
         | "servers"
+        | "workloads"
         | "merged_parts"
         | "merged_overlap"
         | "interrupted"

@@ -17,11 +17,11 @@ use crate::cost::CostModel;
 use crate::result::{FailureTally, OWN_CONFIG_FILE, RunFolder, RunResult, merge_lines};
 use crate::run::{SavedRun, ServerTally, StallTally};
 use crate::saved::json;
-use crate::stats::{Accumulator, Keep};
+use crate::stats::{Accumulator, Condition, Keep};
 use crate::storage::Location;
 
 use figures::Figures;
-use whole::{Span, common_time, copy_configuration, differences, summary_of};
+use whole::{Span, all_of, common_time, copy_configuration, differences, summary_of};
 
 /// Parts that ran together for a smaller share of the whole time are worth a warning.
 const MIN_OVERLAP: f64 = 0.9;
@@ -52,6 +52,32 @@ pub struct Merge {
     overwrite: bool,
     allows_missing: bool,
     low_memory: bool,
+}
+
+/// Merges the classes of a workload into the folder of the whole, which is to meet these SLOs.
+///
+/// # Errors
+/// If the files of a class cannot be read, or those of the whole not be written.
+pub(super) fn merge_workloads(
+    classes: &[Location],
+    folder: &RunFolder,
+    slos: &[Condition],
+) -> Result<RunResult> {
+    let merge = Merge::new(classes.iter().cloned(), folder.location().clone());
+    let (parts, unusable) = merge.open()?;
+    if let Some(part) = unusable.first() {
+        let problem = part.problem.clone().unwrap_or_default();
+        return Err(refused("workload", part.location.to_string(), &problem));
+    }
+    let (mut result, _) = merged(&parts, folder, merge.keep(&parts), slos.to_vec(), |_| true)?;
+    // That they are different is what they are for.
+    result.warnings.clear();
+    (result.summary.model_id, result.summary.endpoint_name) = (
+        all_of(&parts, |summary| summary.model_id.as_ref()),
+        all_of(&parts, |summary| summary.endpoint_name.as_ref()),
+    );
+    result.summary.run_description = None;
+    Ok(result)
 }
 
 /// What [`Merge`] made.
@@ -162,7 +188,9 @@ impl Merge {
             ));
         }
         let folder = RunFolder::create(self.output.clone(), self.overwrite)?;
-        let merged = merged(&parts, &folder, self.keep(&parts), progress);
+        let slos = parts[0].result.slos().to_vec();
+        let merged = copy_configuration(&parts, &folder)
+            .and_then(|()| merged(&parts, &folder, self.keep(&parts), slos, progress));
         let (mut result, mut done) = match merged {
             Ok(merged) => merged,
             Err(reason) => {
@@ -279,7 +307,7 @@ impl MergedPart {
     }
 }
 
-fn refused(field: &'static str, given: String, expected: &'static str) -> Error {
+fn refused(field: &'static str, given: String, expected: &str) -> Error {
     Error::field(field, given, expected)
 }
 
@@ -339,12 +367,11 @@ fn merged(
     parts: &[Part],
     folder: &RunFolder,
     keep: Keep,
+    slos: Vec<Condition>,
     mut progress: impl FnMut(u64) -> bool,
 ) -> Result<(RunResult, Vec<MergedPart>)> {
     let first = &parts[0];
     let saved = SavedRun::load(first.location.clone()).ok();
-    copy_configuration(parts, folder)?;
-    let slos = first.result.slos().to_vec();
     let mut accumulator = Accumulator::new(keep).slos(&slos);
     let known = first.result.stats();
     let stall = known.stall_threshold.map(Duration::try_from_secs_f64);

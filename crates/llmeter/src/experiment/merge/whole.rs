@@ -68,6 +68,20 @@ pub(super) fn differences(parts: &[Part]) -> Vec<String> {
     differing.collect()
 }
 
+/// The different values that parts have of a text, each once.
+pub(super) fn all_of(
+    parts: &[Part],
+    text: impl Fn(&RunSummary) -> Option<&String>,
+) -> Option<String> {
+    let mut all: Vec<&str> = Vec::new();
+    for text in parts.iter().filter_map(|part| text(&part.result.summary)) {
+        if !all.contains(&text.as_str()) {
+            all.push(text);
+        }
+    }
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 pub(super) fn summary_of(
     parts: &[Part],
     accumulator: &Accumulator,

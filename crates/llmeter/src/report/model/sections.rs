@@ -153,6 +153,8 @@ impl Report {
         self.add("latency", "Latency", latency);
         let stages = breakdown("Stages", parts, summary::stage_rows);
         self.add("stages", "Stages of the load", stages);
+        let workloads = breakdown("Workloads", parts, summary::workload_rows);
+        self.add("workloads", "Workloads", workloads);
         let servers = breakdown("Servers", parts, summary::server_rows);
         self.add("servers", "Servers", servers);
         let over_time = charts::timeline(&series, shown.has_one_clock);

@@ -14,12 +14,32 @@ impl RunSettings {
             schema.insert("description".to_owned(), setting.help().into());
             (setting.name().replace('_', "-"), schema.into())
         });
+        let mut properties = Map::from_iter(properties);
+        let mut of_workload = properties.clone();
+        let name = json!({"type": "string", "description": "Name of the class of workload"});
+        let share = json!({
+            "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+            "description": "Its part of the load of the whole, in the ratio of all shares",
+        });
+        of_workload.insert("name".to_owned(), name);
+        of_workload.insert("share".to_owned(), share);
+        let workload = json!({
+            "type": "array",
+            "description": "Classes of workload that run side by side: the settings above are defaults of each",
+            "items": {
+                "type": "object",
+                "properties": of_workload,
+                "required": ["name"],
+                "additionalProperties": false,
+            },
+        });
+        properties.insert("workload".to_owned(), workload);
         json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "llmeter run settings",
             "description": "A TOML file for llmeter run --config.",
             "type": "object",
-            "properties": Map::from_iter(properties),
+            "properties": properties,
             "additionalProperties": false,
         })
     }
