@@ -482,7 +482,8 @@ impl RunSettings {
             before_run: (!config.before_run.is_empty()).then(|| config.before_run.clone()),
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
-            balance: (!config.replicas.is_empty()).then_some(config.balance),
+            balance: Some(config.balance)
+                .filter(|balance| *balance != Balance::default() || !config.replicas.is_empty()),
             description: config.run_description.clone(),
             ..Self::default()
         };
