@@ -86,5 +86,5 @@ fn parse_share(text: &str) -> Result<f64, String> {
         None => text.parse(),
     };
     let share = share.ok().filter(|share| (0.0..1.0).contains(share));
-    share.ok_or_else(|| "not a share from 0 to below 1; write it like 5% or 0.05".to_owned())
+    share.ok_or_else(|| "expected a share from 0 to below 1, like 5% or 0.05".to_owned())
 }

@@ -209,10 +209,12 @@ impl<S: Subset> clap::FromArgMatches for Flags<S> {
         for setting in flags::<S>() {
             if let Some(value) = value(matches, setting) {
                 settings.set(setting, &value).map_err(|reason| {
-                    clap::Error::raw(
-                        ErrorKind::ValueValidation,
-                        reason.with_setting_names(&exit::flag),
-                    )
+                    let mut said = reason.with_setting_names(&exit::flag);
+                    if let Some(hint) = reason.hint() {
+                        let hint = Setting::rename_all(hint, &exit::flag);
+                        said.push_str(&format!("\nhint: {hint}"));
+                    }
+                    clap::Error::raw(ErrorKind::ValueValidation, said)
                 })?;
             }
         }
@@ -226,7 +228,7 @@ impl<S: Subset> clap::FromArgMatches for Flags<S> {
 }
 
 fn parse_count(text: &str) -> Result<u64, String> {
-    let refused = |_| "not a whole number of 0 or more".to_owned();
+    let refused = |_| "expected a whole number of 0 or more".to_owned();
     text.parse().map_err(refused)
 }
 
@@ -235,28 +237,29 @@ fn parse_count_or_time(text: &str) -> Result<String, String> {
     let is_time = || parse_duration(text).is_ok() && text.parse::<f64>().is_err();
     match text.parse::<u64>().is_ok() || is_time() {
         true => Ok(text.to_owned()),
-        false => Err("neither a whole number of 0 or more nor a time like 10s".to_owned()),
+        false => Err("expected a whole number of 0 or more, or a time like 10s".to_owned()),
     }
 }
 
 fn parse_number(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| "not a number".to_owned())
+    number.ok_or_else(|| "expected a number".to_owned())
 }
 
 /// `0.3`, or `30%`.
 fn parse_share(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('%') {
-        Some(percent) => Ok(parse_number(percent.trim_end())? / 100.0),
+    let share = match text.strip_suffix('%') {
+        Some(percent) => parse_number(percent.trim_end()).map(|percent| percent / 100.0),
         None => parse_number(text),
-    }
+    };
+    share.map_err(|_| "expected a share like 30% or 0.3".to_owned())
 }
 
 /// `PART=EXPRESSION`.
 fn parse_place(text: &str) -> Result<String, String> {
     match text.contains('=') {
         true => Ok(text.to_owned()),
-        false => Err("no place; write it like text=choices[0].text".to_owned()),
+        false => Err("expected a place like text=choices[0].text".to_owned()),
     }
 }
 

@@ -60,8 +60,14 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
 }
 
 fn parse_key(text: &str) -> Result<SortKey, String> {
-    text.parse()
-        .map_err(|reason: llmeter::Error| reason.to_string())
+    text.parse().map_err(|reason: llmeter::Error| {
+        let reason = reason.to_string();
+        // The flag and its value are named by whoever shows it.
+        match reason.split_once(&format!("{text}: ")) {
+            Some((_, expected)) => expected.to_owned(),
+            None => reason,
+        }
+    })
 }
 
 #[derive(Debug, Args)]

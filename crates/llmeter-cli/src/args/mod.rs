@@ -10,6 +10,7 @@ mod heatmap;
 mod list;
 mod load_test;
 mod merge;
+mod mistake;
 mod payload;
 mod probe;
 mod report;
@@ -39,6 +40,7 @@ pub(crate) use heatmap::HeatmapArguments;
 pub(crate) use list::{ListArguments, ListFormat, ViewArguments};
 pub(crate) use load_test::LoadTestArguments;
 pub(crate) use merge::MergeArguments;
+use mistake::Mistake;
 pub(crate) use payload::PayloadCommandArguments;
 pub(crate) use probe::ProbeArguments;
 pub(crate) use report::ReportArguments;
@@ -315,13 +317,14 @@ pub(crate) struct ManArguments {
 
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    llmeter::parse_time(text).ok_or_else(|| "not a time; write it like 30s, 200ms or 2m".to_owned())
+    llmeter::parse_time(text).ok_or_else(|| "expected a time like 30s, 200ms or 2m".to_owned())
 }
 
 /// Reads a command line. `Err` holds the code to leave with: help was asked for, or the command
-/// line is wrong and the mistake has been printed, in one line.
+/// line is wrong and the mistake has been printed.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exit> {
-    Arguments::try_parse_from(line).map_err(|reason| {
+    let line: Vec<OsString> = line.into_iter().collect();
+    Arguments::try_parse_from(&line).map_err(|reason| {
         if !reason.use_stderr() {
             // Help or version; a reader that went away has seen enough of it.
             let _ = reason.print();
@@ -330,28 +333,12 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Argument
         if reason.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             let _ = reason.print();
         } else {
-            output::note(&one_line(&reason.render().to_string()));
+            let Mistake { sentence, hint } = Mistake::of(&reason, &line);
+            output::note(&format!("error: {sentence}"));
+            if let Some(hint) = hint {
+                output::note(&format!("hint: {hint}"));
+            }
         }
         Exit::BadUsage
     })
-}
-
-/// The parser's message without the usage that it repeats.
-fn one_line(message: &str) -> String {
-    let mut line = String::new();
-    for part in message.lines().map(str::trim) {
-        if part.starts_with("Usage:") || part.starts_with("For more information") {
-            break;
-        }
-        if part.is_empty() {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(if part.starts_with("tip:") { "; " } else { " " });
-        }
-        line.push_str(part);
-    }
-    // What Rust says of text that should be a number.
-    line = line.replace("invalid digit found in string", "not a whole number");
-    line + " (--help explains)"
 }

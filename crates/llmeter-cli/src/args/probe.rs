@@ -31,6 +31,6 @@ fn parse_frames(text: &str) -> Result<usize, String> {
         "all" => Ok(usize::MAX),
         number => number
             .parse()
-            .map_err(|_| "not a number of frames; write a whole number, or all".to_owned()),
+            .map_err(|_| "expected a whole number of frames, or all".to_owned()),
     }
 }

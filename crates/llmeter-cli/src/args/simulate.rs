@@ -159,5 +159,5 @@ fn parse_access_key(text: &str) -> Result<(String, String), String> {
         .split_once(':')
         .map(|(id, secret)| (id.to_owned(), secret.to_owned()));
     key.filter(|(id, secret)| !id.is_empty() && !secret.is_empty())
-        .ok_or_else(|| "not an access key; write it as ID:SECRET".to_owned())
+        .ok_or_else(|| "expected an access key like ID:SECRET".to_owned())
 }

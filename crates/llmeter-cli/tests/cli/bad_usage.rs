@@ -11,7 +11,7 @@ fn values_that_cannot_be_used_are_named_with_their_flag() {
         (&["--clients", "0"][..], &["--clients", "0"][..]),
         (
             &["--clients", "many"],
-            &["--clients", "many", "not a whole number"],
+            &["--clients", "many", "a whole number"],
         ),
         (&["--clients", "99999999999"], &["--clients", "99999999999"]),
         (&["--clients=-1"], &["--clients", "-1"]),
@@ -62,7 +62,7 @@ fn values_that_cannot_be_used_are_named_with_their_flag() {
             &["--payload", "--prompt"],
         ),
         (&["--line", "3"], &["--line"]),
-        (&["--client", "3"], &["--client'", "--clients"]),
+        (&["--client", "3"], &["--client", "--clients"]),
     ] {
         let said = place.run(NOBODY, arguments).exits(2);
         said.one_error(parts);

@@ -239,7 +239,13 @@ impl Error {
 
     /// A setting means something only together with another one.
     pub fn requires(setting: Setting, other: Setting) -> Self {
-        Self::about(setting, SettingProblem::Requires { other })
+        Self::requires_any(setting, &[other])
+    }
+
+    /// A setting means something only together with one of some others.
+    pub fn requires_any(setting: Setting, others: &[Setting]) -> Self {
+        let any_of = others.to_vec();
+        Self::about(setting, SettingProblem::Requires { any_of })
     }
 
     /// A field has a value that is not accepted.

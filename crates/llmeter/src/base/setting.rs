@@ -635,6 +635,13 @@ mod tests {
                 "mlflow_artifacts requires mlflow",
             ),
             (
+                Error::requires_any(
+                    Setting::MaxInFlight,
+                    &[Setting::Rate, Setting::Stages, Setting::Replay],
+                ),
+                "max_in_flight requires rate, stages or replay",
+            ),
+            (
                 Error::field("granularity", 0, "a number above 0"),
                 "granularity 0: expected a number above 0",
             ),

@@ -40,10 +40,10 @@ pub enum SettingProblem {
         /// The other setting.
         with: Setting,
     },
-    /// It requires another setting.
+    /// It requires one of some other settings.
     Requires {
-        /// The other setting.
-        other: Setting,
+        /// The settings of which one will do.
+        any_of: Vec<Setting>,
     },
 }
 
@@ -73,7 +73,15 @@ impl SettingProblem {
             }
             Self::Unsupported { by } => format!("{subject} is not supported by {by}"),
             Self::Conflict { with } => format!("give {subject} or {}, not both", name(*with)),
-            Self::Requires { other } => format!("{subject} requires {}", name(*other)),
+            Self::Requires { any_of } => {
+                let names: Vec<_> = any_of.iter().map(|other| name(*other)).collect();
+                match names.as_slice() {
+                    [first @ .., last] if !first.is_empty() => {
+                        format!("{subject} requires {} or {last}", first.join(", "))
+                    }
+                    _ => format!("{subject} requires {}", names.concat()),
+                }
+            }
         }
     }
 }

@@ -251,9 +251,20 @@ impl RunConfig {
                 Error::unsupported(Setting::MaxRequests, "stages of clients"),
             ),
             _ if self.max_in_flight.is_some() && !self.is_open_loop() => {
-                Err(Error::requires(Setting::MaxInFlight, Setting::Rate))
+                Err(self.without_rates(Setting::MaxInFlight, &[Setting::Replay]))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The error about a setting of open loops: there is no rate, nor anything else that has due times.
+    pub(in crate::run) fn without_rates(&self, setting: Setting, others: &[Setting]) -> Error {
+        match self.staged_clients() {
+            Some(_) => Error::unsupported(setting, "stages of clients"),
+            None => Error::requires_any(
+                setting,
+                &[&[Setting::Rate, Setting::Stages], others].concat(),
+            ),
         }
     }
 

@@ -254,7 +254,7 @@ impl RunSettings {
         config.rate = self.rate.or(config.rate);
         config.stages = self.stages.clone().or(config.stages.take());
         if self.arrivals.is_some() && !config.is_open_loop() {
-            return Err(Error::requires(Setting::Arrivals, Setting::Rate));
+            return Err(config.without_rates(Setting::Arrivals, &[]));
         }
         set(&mut config.arrivals, self.arrivals.as_ref());
         config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
@@ -335,7 +335,10 @@ impl RunSettings {
         }
         if self.data.is_none() && self.replay.is_none() {
             return match self.force_output_length {
-                Some(_) => Err(Error::requires(Setting::ForceOutputLength, Setting::Data)),
+                Some(_) => Err(Error::requires_any(
+                    Setting::ForceOutputLength,
+                    &[Setting::Data, Setting::Replay],
+                )),
                 None => Ok(()),
             };
         }
