@@ -233,7 +233,7 @@ fn data_that_cannot_be_sent_is_refused_before_the_run() {
         (serde_json::json!({"speed": 2}), "speed requires replay"),
         (
             serde_json::json!({"force_output_length": "vllm"}),
-            "force_output_length requires data",
+            "force_output_length requires data or replay",
         ),
         (
             serde_json::json!({"data": "synthetic:", "extra": {"model": "x"}}),

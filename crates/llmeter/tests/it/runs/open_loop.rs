@@ -186,7 +186,7 @@ fn what_has_no_meaning_together_is_refused() {
     );
     assert_eq!(
         refusal(&|run| run.max_in_flight = Some(2)),
-        "max_in_flight requires rate"
+        "max_in_flight requires rate, stages or replay"
     );
     assert_eq!(
         refusal(&|run| (run.rate, run.max_in_flight) = (Some(rate), Some(0))),
@@ -205,7 +205,7 @@ fn what_has_no_meaning_together_is_refused() {
         ..RunSettings::default()
     };
     let error = arrivals.apply(&mut config(&server, 1)).unwrap_err();
-    assert_eq!(error.to_string(), "arrivals requires rate");
+    assert_eq!(error.to_string(), "arrivals requires rate or stages");
     let mut settings = RunSettings::default();
     let error = settings.set(Setting::Rate, &"fast".into()).unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }));
