@@ -59,6 +59,9 @@ def main(folder, *pages):
                         page.locator("tbody tr").first.wait_for()
                     height = page.evaluate("document.documentElement.scrollHeight")
                     page.set_viewport_size({"width": width, "height": min(height + 200, HIGHEST)})
+                    for top in range(0, height, 800):
+                        page.evaluate("top => scrollTo(0, top)", top)
+                    page.evaluate("scrollTo(0, 0)")
                     page.wait_for_function(DRAWN)
                     odd += [f"{picture}: {one}" for one in page.evaluate(ODD)]
                     page.screenshot(path=folder / f"{picture}.png")

@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | capacity | throughput | memory | loading | merging | screenshots | python | wheel |
+//! false-positives | capacity | throughput | memory | loading | merging | pages | screenshots | python | wheel |
 //! python-peer`.
 
 mod accuracy;
@@ -15,6 +15,7 @@ mod layers;
 mod loading;
 mod memory;
 mod merging;
+mod pages;
 mod processes;
 mod python_package;
 mod python_peer;
@@ -64,6 +65,8 @@ enum Command {
     Capacity(capacity::CapacityArguments),
     /// Measure what it takes to merge the parts of a load
     Merging(merging::MergingArguments),
+    /// Measure how long a report takes to make, to open in Chromium, and to pan
+    Pages(pages::PagesArguments),
     /// Make the pictures that docs/reports.md shows
     Screenshots(screenshots::ScreenshotsArguments),
     /// Build the Python package's extension for tests, beside its sources
@@ -96,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
         Command::Capacity(arguments) => capacity::capacity(&arguments),
         Command::Merging(arguments) => merging::merging(&arguments),
+        Command::Pages(arguments) => pages::pages(&arguments),
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::Python => python_package::python(),
         Command::Wheel(arguments) => python_package::wheel(&arguments),

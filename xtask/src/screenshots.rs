@@ -91,6 +91,8 @@ pub(crate) fn screenshots(arguments: &ScreenshotsArguments) -> Result<()> {
         test.args(["ab", "--quiet", "--a", "a.toml", "--b", "b.toml"]);
         test.args(["--requests", "8", "--max-rounds", "6", "--run-name", "ab"]);
         execute(test.current_dir(place.path()))?;
+        let search = ["--slo", "ttft-p90 < 100ms", "--max", "32"];
+        measure("capacity", "capacity", &[&prompt[..], &search].concat())?;
         simulator.stop()?;
         return all_pages(&llmeter, &python, &root, place.path(), folder);
     }
@@ -122,11 +124,12 @@ pub(crate) fn screenshots(arguments: &ScreenshotsArguments) -> Result<()> {
 }
 
 /// The pages of `--all`: a name and the folders that are reported together.
-const PAGES: [(&str, &[&str]); 7] = [
+const PAGES: [(&str, &[&str]); 8] = [
     ("run", &["after"]),
     ("load-test", &["ladder"]),
     ("heatmap", &["heatmap"]),
     ("ab", &["ab"]),
+    ("capacity", &["capacity"]),
     ("repeats", &["repeats"]),
     ("runs", &["before", "after"]),
     ("load-tests", &["ladder", "ladder-2"]),

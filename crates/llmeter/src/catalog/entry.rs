@@ -58,7 +58,8 @@ pub enum EntryState {
     Broken,
     /// Its files cannot be read.
     Unreadable,
-    /// It has not come to an end, and whether it still runs cannot be told: in the cloud.
+    /// It has not come to an end, and whether it still runs cannot be told: in the cloud, where nothing was written
+    /// of late.
     Unfinished,
     /// It is in progress.
     Running,

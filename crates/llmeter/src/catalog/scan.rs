@@ -21,6 +21,8 @@ use crate::storage::{CloudUrl, Location, Store, Usable};
 const CONCURRENT_READS: usize = 16;
 /// A run whose responses were written within so many nanoseconds is in progress, where there are no locks.
 const RECENT: i64 = 10_000_000_000;
+/// The same for objects: parts are uploaded every 5 seconds while responses come, and servers' clocks differ.
+const RECENTLY_UPLOADED: i64 = 30_000_000_000;
 
 /// The runs and experiments below a folder, here or in the cloud.
 ///
@@ -201,7 +203,7 @@ fn run(found: FoundFolder, facts: Facts, now: i64) -> Entry {
         Ending::Complete => EntryState::Complete,
         Ending::Interrupted => EntryState::Interrupted,
         Ending::Unreadable => EntryState::Unreadable,
-        Ending::Open => open_state(&found.location, now),
+        Ending::Open => open_state(&found, now),
     };
     let about = facts.about;
     Entry {
@@ -227,9 +229,12 @@ fn run(found: FoundFolder, facts: Facts, now: i64) -> Entry {
 }
 
 /// Whether a run without an end is in progress.
-fn open_state(location: &Location, now: i64) -> EntryState {
-    let Some(path) = location.local_path() else {
-        return EntryState::Unfinished;
+fn open_state(found: &FoundFolder, now: i64) -> EntryState {
+    let Some(path) = found.location.local_path() else {
+        return match now.saturating_sub(found.written) < RECENTLY_UPLOADED {
+            true => EntryState::Running,
+            false => EntryState::Unfinished,
+        };
     };
     let is_running = RunFolder::is_being_written(path).unwrap_or_else(|| {
         let metadata = std::fs::symlink_metadata(path.join(RESPONSES_FILE)).ok();

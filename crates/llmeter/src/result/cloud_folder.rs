@@ -95,10 +95,19 @@ pub(super) async fn parts(store: &Store) -> Result<Vec<String>> {
     let names = store.list(PARTS_FOLDER).await?;
     let mut parts: Vec<(u64, String)> = names
         .into_iter()
-        .filter_map(|name| Some((name.parse().ok()?, format!("{PARTS_FOLDER}/{name}"))))
+        .map(|name| format!("{PARTS_FOLDER}/{name}"))
+        .filter_map(|name| Some((part_number(&name)?, name)))
         .collect();
     parts.sort();
     Ok(parts.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The number of the part with this name.
+pub(super) fn part_number(name: &str) -> Option<u64> {
+    name.strip_prefix(PARTS_FOLDER)?
+        .strip_prefix('/')?
+        .parse()
+        .ok()
 }
 
 /// The name of the part with this number; they are counted from 1.

@@ -34,6 +34,8 @@ pub(crate) struct FoundFolder {
     pub(crate) is_run: bool,
     /// Those of the wanted files that it has.
     pub(crate) files: Vec<FoundFile>,
+    /// When the last of a run's objects was written, in nanoseconds since 1970; 0 for a folder of this machine.
+    pub(crate) written: i64,
 }
 
 /// A file, and what tells whether it was written again.
@@ -131,6 +133,7 @@ fn find_local(
                 name: name.clone(),
                 is_run,
                 files: files.filter_map(file).collect(),
+                written: 0,
             });
         }
         if is_run || depth == MAX_DEPTH {
@@ -194,7 +197,7 @@ fn of_objects(
 ) -> Vec<FoundFolder> {
     use std::collections::BTreeMap;
 
-    let mut folders: BTreeMap<Vec<&str>, (bool, Vec<FoundFile>)> = BTreeMap::new();
+    let mut folders: BTreeMap<Vec<&str>, (bool, Vec<FoundFile>, i64)> = BTreeMap::new();
     for object in objects {
         let mut path: Vec<&str> = object.name.split('/').collect();
         // What lies in a folder of parts tells of the folder that has it.
@@ -208,8 +211,9 @@ fn of_objects(
         if path.len() > MAX_DEPTH || !(is_run || is_marked || is_wanted) {
             continue;
         }
-        let (run, files) = folders.entry(path).or_default();
+        let (run, files, written) = folders.entry(path).or_default();
         *run |= is_run;
+        *written = object.modified.max(*written);
         if is_wanted {
             files.push(FoundFile {
                 name: name.to_owned(),
@@ -220,7 +224,7 @@ fn of_objects(
     }
     let runs: Vec<Vec<&str>> = folders
         .iter()
-        .filter(|(_, (is_run, _))| *is_run)
+        .filter(|(_, (is_run, ..))| *is_run)
         .map(|(path, _)| path.clone())
         .collect();
     let is_within_run = |path: &[&str]| {
@@ -228,7 +232,7 @@ fn of_objects(
         above.any(|above| runs.binary_search(&above).is_ok())
     };
     let mut found = Vec::new();
-    for (path, (is_run, files)) in &folders {
+    for (path, (is_run, files, written)) in &folders {
         let is_marked = files.iter().any(|file| marks.contains(&file.name.as_str()));
         if (*is_run || is_marked) && !is_within_run(path) {
             let name = path.join("/");
@@ -240,6 +244,7 @@ fn of_objects(
                 name,
                 is_run: *is_run,
                 files: files.clone(),
+                written: *written,
             });
         }
     }

@@ -52,5 +52,5 @@ pub use responses_file::ResponsesWriter;
 pub use run_result::RunResult;
 pub use run_summary::RunSummary;
 #[cfg(feature = "view")]
-pub(crate) use tail::{Followed, ResponsesTail};
+pub(crate) use tail::{Followed, PartsTail, ResponsesTail};
 pub use unwritten::Unwritten;

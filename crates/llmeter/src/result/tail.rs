@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::cloud_folder::{part, part_number};
 use super::folder::RESPONSES_FILE;
 use super::line_reader::LineReader;
-use crate::InvocationResponse;
 use crate::base::file::{self, MAX_LINE};
+use crate::base::runtime::block_on;
+use crate::storage::{CloudUrl, Store};
+use crate::{InvocationResponse, Result};
 
 /// Bytes that are read at a time, and at most at once.
 const PIECE: usize = 256 * 1024;
@@ -21,6 +24,12 @@ pub(crate) struct ResponsesTail {
     file: Option<File>,
     /// Bytes that were read.
     read: u64,
+    lines: Lines,
+}
+
+/// The responses of lines that come in pieces.
+#[derive(Debug)]
+struct Lines {
     /// The beginning of a line.
     waiting: Vec<u8>,
     /// Whether the rest of a line that is too long is passed over.
@@ -46,9 +55,7 @@ impl ResponsesTail {
             path: folder.join(RESPONSES_FILE),
             file: None,
             read: 0,
-            waiting: Vec::new(),
-            is_skipping: false,
-            reader: LineReader::measuring(),
+            lines: Lines::new(),
         }
     }
 
@@ -64,11 +71,7 @@ impl ResponsesTail {
         if self.is_replaced()? {
             *self = Self {
                 path: std::mem::take(&mut self.path),
-                file: None,
-                read: 0,
-                waiting: Vec::new(),
-                is_skipping: false,
-                reader: LineReader::measuring(),
+                ..Self::of(Path::new(""))
             };
             return Ok(Followed::Anew);
         }
@@ -92,32 +95,7 @@ impl ResponsesTail {
             };
             self.read += length as u64;
             total += length as u64;
-            let mut rest = &piece[..length];
-            while let Some(end) = memchr::memchr(b'\n', rest) {
-                let (line, after) = rest.split_at(end);
-                rest = &after[1..];
-                if std::mem::take(&mut self.is_skipping) {
-                    continue;
-                }
-                let line = match self.waiting.is_empty() {
-                    true => line,
-                    false => {
-                        self.waiting.extend_from_slice(line);
-                        &self.waiting
-                    }
-                };
-                if let Ok(response) = self.reader.read(line) {
-                    each(response);
-                }
-                self.waiting.clear();
-            }
-            if !self.is_skipping {
-                self.waiting.extend_from_slice(rest);
-                if self.waiting.len() as u64 > MAX_LINE {
-                    self.waiting = Vec::new();
-                    self.is_skipping = true;
-                }
-            }
+            self.lines.take(&piece[..length], &mut each);
         }
         Ok(Followed::Part)
     }
@@ -142,6 +120,147 @@ impl ResponsesTail {
         }
         #[cfg(not(unix))]
         Ok(false)
+    }
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            waiting: Vec::new(),
+            is_skipping: false,
+            reader: LineReader::measuring(),
+        }
+    }
+
+    /// Reads the lines that end within a piece; those that cannot be read are passed over.
+    fn take(&mut self, piece: &[u8], each: &mut impl FnMut(InvocationResponse)) {
+        let mut rest = piece;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            rest = &after[1..];
+            if std::mem::take(&mut self.is_skipping) {
+                continue;
+            }
+            let line = match self.waiting.is_empty() {
+                true => line,
+                false => {
+                    self.waiting.extend_from_slice(line);
+                    &self.waiting
+                }
+            };
+            if let Ok(response) = self.reader.read(line) {
+                each(response);
+            }
+            self.waiting.clear();
+        }
+        if !self.is_skipping {
+            self.waiting.extend_from_slice(rest);
+            if self.waiting.len() as u64 > MAX_LINE {
+                self.waiting = Vec::new();
+                self.is_skipping = true;
+            }
+        }
+    }
+}
+
+/// Follows the responses in a folder of the cloud, where a run uploads them in parts, and at its end as the file
+/// of which the parts are pieces.
+#[derive(Debug)]
+pub(crate) struct PartsTail {
+    url: CloudUrl,
+    seen: Seen,
+    lines: Lines,
+}
+
+/// How far a folder in the cloud was read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// Parts that were read; they are counted from 1.
+    parts: u64,
+    /// Bytes of the responses that were read.
+    bytes: u64,
+}
+
+impl PartsTail {
+    /// From the first response.
+    pub(crate) fn of(url: &CloudUrl) -> Self {
+        Self {
+            url: url.clone(),
+            seen: Seen::default(),
+            lines: Lines::new(),
+        }
+    }
+
+    /// As [`ResponsesTail::follow`].
+    ///
+    /// # Errors
+    /// If the folder cannot be listed, or an object not be read. The next time begins where this one began.
+    pub(crate) fn follow(&mut self, mut each: impl FnMut(InvocationResponse)) -> Result<Followed> {
+        let (url, seen) = (self.url.clone(), self.seen);
+        let (followed, seen, piece) =
+            block_on(async move { seen.after(&Store::open(&url)?).await })?;
+        if followed == Followed::Anew {
+            *self = Self::of(&self.url);
+            return Ok(followed);
+        }
+        self.seen = seen;
+        self.lines.take(&piece, &mut each);
+        Ok(followed)
+    }
+}
+
+impl Seen {
+    /// What came after this, or some of it if that is much.
+    async fn after(mut self, store: &Store) -> Result<(Followed, Self, Vec<u8>)> {
+        let objects = store.list_below().await?;
+        let mut piece = Vec::new();
+        if let Some(whole) = objects.iter().find(|object| object.name == RESPONSES_FILE) {
+            if whole.size < self.bytes {
+                return Ok((Followed::Anew, self, piece));
+            }
+            let end = whole.size.min(self.bytes + MAX_AT_ONCE);
+            if end > self.bytes {
+                piece = store.get_range(RESPONSES_FILE, self.bytes..end).await?;
+                self.bytes += piece.len() as u64;
+            }
+            let is_all = self.bytes == whole.size;
+            return Ok((
+                if is_all {
+                    Followed::All
+                } else {
+                    Followed::Part
+                },
+                self,
+                piece,
+            ));
+        }
+        let parts = objects
+            .iter()
+            .filter_map(|object| part_number(&object.name))
+            .max();
+        let last = parts.unwrap_or(0);
+        if last < self.parts {
+            return Ok((Followed::Anew, self, piece));
+        }
+        while self.parts < last && (piece.len() as u64) < MAX_AT_ONCE {
+            let name = part(self.parts + 1);
+            if !store.get_into(&name, &mut piece, None).await? {
+                // Its run has just come to its end.
+                return Ok((Followed::Part, self, Vec::new()));
+            }
+            self.parts += 1;
+        }
+        self.bytes += piece.len() as u64;
+        let is_all = self.parts == last;
+        Ok((
+            if is_all {
+                Followed::All
+            } else {
+                Followed::Part
+            },
+            self,
+            piece,
+        ))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,6 +120,13 @@ impl Store {
             return Err(Error::io("reading", shown())(problem.into()));
         }
         Ok(true)
+    }
+
+    /// Reads some bytes of an object that has them.
+    pub(crate) async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let read = self.bucket.get_range(&self.key(name)?, range).await;
+        let read = read.map_err(|error| self.failed("reading", name, &error))?;
+        Ok(read.to_vec())
     }
 
     /// Writes an object.

@@ -243,16 +243,12 @@ impl Answers {
     }
 
     fn follow(&self, entry: &Entry) -> Result<Answer> {
-        let Some(path) = entry.location.local_path() else {
-            let reason = "a run in the cloud is not followed";
-            return Ok(Answer::refusal(StatusCode::NOT_IMPLEMENTED, reason));
-        };
         let Ok(permit) = self.followers.clone().try_acquire_owned() else {
             let reason = "too many runs are being followed: close some pages";
             return Ok(Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
         let (sender, events) = mpsc::channel(WAITING_EVENTS);
-        follow(path.to_path_buf(), sender)?;
+        follow(entry.location.clone(), sender)?;
         let frames = stream::unfold((events, permit), async |(mut events, permit)| {
             let event = events.recv().await?;
             Some((Ok(Frame::data(event)), (events, permit)))

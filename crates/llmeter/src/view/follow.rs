@@ -1,6 +1,5 @@
 //! Following a run in progress, whoever carries it out.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -8,15 +7,18 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Sender;
 
 use super::series::Series;
-use crate::base::error::Result;
+use crate::InvocationResponse;
+use crate::base::error::{Error, Result};
 use crate::base::runtime::spawn_low_priority;
 use crate::catalog::{Catalog, Entry, EntryState};
-use crate::result::{Followed, ResponsesTail};
+use crate::result::{Followed, PartsTail, RESPONSES_FILE, ResponsesTail};
 use crate::stats::{Accumulator, Keep};
-use crate::storage::Location;
+use crate::storage::{Location, Usable};
 
 /// How often the run's files are looked at.
 const EVERY: Duration = Duration::from_millis(500);
+/// The same of a run in the cloud, whose responses come in parts every 5 seconds.
+const EVERY_IN_CLOUD: Duration = Duration::from_secs(2);
 /// Looks without news after which the browser is told that there are none, so that a connection that is gone is
 /// noticed.
 const QUIET: u32 = 20;
@@ -37,32 +39,55 @@ const FIGURES: [&str; 12] = [
     "total_output_tokens",
 ];
 
-/// Follows the run in a folder of this machine and sends how it goes on as server-sent events, until it ends or
-/// nobody listens.
+/// Follows the run in a folder and sends how it goes on as server-sent events, until it ends or nobody listens.
 ///
 /// # Errors
-/// If no thread can start.
-pub(super) fn follow(path: PathBuf, events: Sender<Bytes>) -> Result<()> {
-    spawn_low_priority("follower", move || Follower::new(path).run(&events)).map(drop)
+/// If the folder cannot be used, or no thread can start.
+pub(super) fn follow(folder: Location, events: Sender<Bytes>) -> Result<()> {
+    let follower = Follower::new(folder)?;
+    spawn_low_priority("follower", move || follower.run(&events)).map(drop)
+}
+
+enum Tail {
+    Local(ResponsesTail),
+    Cloud(PartsTail),
+}
+
+impl Tail {
+    fn follow(&mut self, each: impl FnMut(InvocationResponse)) -> Result<Followed> {
+        match self {
+            Self::Local(tail) => tail
+                .follow(each)
+                .map_err(Error::io("reading", RESPONSES_FILE)),
+            Self::Cloud(tail) => tail.follow(each),
+        }
+    }
 }
 
 struct Follower {
-    path: PathBuf,
-    tail: ResponsesTail,
+    folder: Location,
+    tail: Tail,
+    /// What was known of the run when its folder could last be read.
+    known: Option<Entry>,
     accumulator: Accumulator,
     series: Series,
     recorded: u64,
 }
 
 impl Follower {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            tail: ResponsesTail::of(&path),
+    fn new(folder: Location) -> Result<Self> {
+        let tail = match folder.usable()? {
+            Usable::Local(path) => Tail::Local(ResponsesTail::of(path)),
+            Usable::Cloud(url) => Tail::Cloud(PartsTail::of(url)),
+        };
+        Ok(Self {
+            tail,
+            known: None,
             accumulator: Accumulator::new(Keep::Sketches),
             series: Series::default(),
             recorded: 0,
-            path,
-        }
+            folder,
+        })
     }
 
     fn run(mut self, events: &Sender<Bytes>) {
@@ -95,7 +120,10 @@ impl Follower {
             }
             last = state;
             if is_all {
-                std::thread::sleep(EVERY);
+                std::thread::sleep(match self.tail {
+                    Tail::Local(_) => EVERY,
+                    Tail::Cloud(_) => EVERY_IN_CLOUD,
+                });
             }
         }
     }
@@ -113,8 +141,9 @@ impl Follower {
             Ok(Followed::All) => true,
             Ok(Followed::Part) => false,
             Ok(Followed::Anew) => {
-                let path = std::mem::take(&mut self.path);
-                *self = Self::new(path);
+                self.accumulator = Accumulator::new(Keep::Sketches);
+                self.series = Series::default();
+                self.recorded = 0;
                 false
             }
             // What cannot be read will not get better by reading on; the run's own files tell its end.
@@ -126,13 +155,18 @@ impl Follower {
     }
 
     /// The run, as its small files tell of it.
-    fn entry(&self) -> Option<Entry> {
-        let folder = Location::from(self.path.as_path());
-        let catalog = Catalog::scan(&folder).ok()?;
-        catalog
-            .entries
-            .into_iter()
-            .find(|entry| entry.location == folder)
+    fn entry(&mut self) -> Option<Entry> {
+        let entry = match (Catalog::scan(&self.folder), &self.tail) {
+            (Ok(catalog), _) => {
+                let mut entries = catalog.entries.into_iter();
+                entries.find(|entry| entry.location == self.folder)
+            }
+            // A server that does not answer may do so again.
+            (Err(_), Tail::Cloud(_)) => self.known.take(),
+            (Err(_), Tail::Local(_)) => None,
+        };
+        self.known.clone_from(&entry);
+        entry
     }
 
     fn state(&mut self, entry: Option<&Entry>) -> Value {
@@ -152,6 +186,7 @@ impl Follower {
             .and_then(|entry| entry.requests_per_client);
         json!({
             "state": entry.map_or("gone", |entry| entry.state.as_str()),
+            "is_cloud": self.folder.is_cloud(),
             "verdict": entry.and_then(|entry| entry.verdict.as_deref()),
             "started": entry.and_then(|entry| entry.started).map(|time| format!("{time:.6}")),
             "model": entry.and_then(|entry| entry.model.as_deref()),
@@ -168,7 +203,12 @@ impl Follower {
 }
 
 fn is_open(entry: &Entry) -> bool {
-    entry.state == EntryState::Running
+    match entry.state {
+        EntryState::Running => true,
+        // Whoever looks on may see it go on.
+        EntryState::Unfinished => entry.location.is_cloud(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +232,7 @@ mod tests {
         let lock = fs::File::open(&path).unwrap();
         lock.try_lock().unwrap();
         let (sender, mut events) = tokio::sync::mpsc::channel(8);
-        follow(path.clone(), sender).unwrap();
+        follow(path.as_path().into(), sender).unwrap();
         let mut next = || -> Option<Vec<Value>> {
             let event = String::from_utf8(events.blocking_recv()?.to_vec()).unwrap();
             let data = event.lines().filter_map(|line| line.strip_prefix("data: "));

@@ -2,6 +2,7 @@
 
 mod failures;
 mod runs;
+mod viewer;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

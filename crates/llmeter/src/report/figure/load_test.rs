@@ -224,6 +224,53 @@ fn sides(points: &[(usize, f64, f64)]) -> Vec<&'static str> {
     (0..points.len()).map(side).collect()
 }
 
+/// Which of the texts at the points of a line (as [`sides`] has them) are over no other: the most important first,
+/// which are the knee's, the last and the first.
+fn with_room(points: &[(usize, f64, f64)], sides: &[&str], texts: &[String]) -> Vec<bool> {
+    /// About the width of a character, the height of a text and its distance from the point, as shares of the
+    /// chart's height.
+    const CHARACTER: f64 = 0.04;
+    const HEIGHT: f64 = 0.09;
+    const DISTANCE: f64 = 0.03;
+    let most =
+        |of: fn(&(usize, f64, f64)) -> f64| points.iter().map(of).fold(f64::MIN_POSITIVE, f64::max);
+    let (width, height) = (most(|point| point.1), most(|point| point.2));
+    // The middle of each text, and half its size.
+    let boxes = points
+        .iter()
+        .zip(sides)
+        .zip(texts)
+        .map(|(((_, x, y), side), text)| {
+            let direction = SIDES.iter().find(|(name, _)| name == side);
+            let [right, up] = direction.map_or([0.0, -1.0], |(_, direction)| *direction);
+            let (wide, high) = (text.chars().count() as f64 * CHARACTER / 2.0, HEIGHT / 2.0);
+            let x = x / width * ASPECT + right * (wide + DISTANCE);
+            (x, y / height + up * (high + DISTANCE), wide, high)
+        });
+    let boxes: Vec<(f64, f64, f64, f64)> = boxes.collect();
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    let last = points.len().saturating_sub(1);
+    order.sort_by_key(|at| {
+        (
+            texts[*at].parse::<usize>().is_ok(),
+            *at != last && *at != 0,
+            *at,
+        )
+    });
+    let mut kept: Vec<usize> = Vec::new();
+    for at in order {
+        let one = boxes[at];
+        let is_over = |other: &usize| {
+            let other = boxes[*other];
+            (one.0 - other.0).abs() < one.2 + other.2 && (one.1 - other.1).abs() < one.3 + other.3
+        };
+        if !kept.iter().any(is_over) {
+            kept.push(at);
+        }
+    }
+    (0..points.len()).map(|at| kept.contains(&at)).collect()
+}
+
 /// Latency (TTLT, median and 90th percentile) against throughput, with the number of clients at each
 /// point; a larger marker is the knee ([`LoadTestResult::knee`]). Throughput is output tokens a second, or
 /// successful requests a minute where no level has tokens.
@@ -261,6 +308,15 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                 true => format!("{} (knee)", point.0),
                 false => point.0.to_string(),
             };
+            let sides = sides(&points);
+            let mut texts: Vec<String> = points.iter().map(label).collect();
+            let has_room = with_room(&points, &sides, &texts);
+            let clients: Vec<usize> = points.iter().map(|point| point.0).collect();
+            for (text, has_room) in texts.iter_mut().zip(has_room) {
+                if !has_room {
+                    text.clear();
+                }
+            }
             let size = |point: &(usize, f64, f64)| if Some(point.0) == knee { 14 } else { 8 };
             traces.push(styled(
                 series,
@@ -269,10 +325,10 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                     "name": format!("{group}, {percentile}"), "legendgroup": group,
                     "x": numbers(points.iter().map(|point| point.1)),
                     "y": numbers(points.iter().map(|point| point.2)),
-                    "text": points.iter().map(label).collect::<Vec<_>>(),
-                    "textposition": sides(&points), "cliponaxis": false, "line": {"dash": dash},
+                    "text": texts, "customdata": clients,
+                    "textposition": sides, "cliponaxis": false, "line": {"dash": dash},
                     "marker": {"size": points.iter().map(size).collect::<Vec<_>>()},
-                    "hovertemplate": "%{text} clients: %{x}, %{y}<extra></extra>",
+                    "hovertemplate": "%{customdata} clients: %{x}, %{y}<extra></extra>",
                 }),
             ));
         }
@@ -312,5 +368,23 @@ mod tests {
         // From below and on to the upper left: neither is on the right.
         assert!(sides[3].ends_with("right"), "{sides:?}");
         assert_eq!(super::sides(&points[..1]), ["bottom center"]);
+        let texts = ["1", "2", "4", "8 (knee)", "16"].map(str::to_owned);
+        assert_eq!(with_room(&points, &sides, &texts), [true; 5]);
+    }
+
+    #[test]
+    fn no_number_of_clients_is_over_another() {
+        let points = [
+            (1, 100.0, 125.0),
+            (11, 1690.0, 124.0),
+            (13, 1900.0, 131.0),
+            (14, 1840.0, 136.0),
+            (16, 1845.0, 158.0),
+        ];
+        let sides = sides(&points);
+        let texts = ["1", "11", "13 (knee)", "14", "16"].map(str::to_owned);
+        let shown = with_room(&points, &sides, &texts);
+        assert!(shown[0] && shown[2], "{shown:?}");
+        assert!(!shown.iter().all(|is_shown| *is_shown), "{shown:?}");
     }
 }

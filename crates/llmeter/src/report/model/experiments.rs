@@ -314,7 +314,7 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
     levels.dedup();
     let (min, max) = range_of(&figure);
     let figure = within_values(figure, min, max);
-    let ticks = json!({"tickvals": levels, "tickformat": "d", "tickangle": 0});
+    let ticks = json!({"tickvals": with_room(&levels), "tickformat": "d", "tickangle": 0});
     let mut figure = figure.refined("xaxis", ticks);
     // The Python package's axes have the unit in their title, and shares without one.
     let title = figure.layout()["yaxis"]["title"]["text"].as_str();
@@ -331,6 +331,34 @@ fn readable(figure: Figure, tests: &[&LoadTestResult]) -> Figure {
         true => figure.refined("yaxis", json!({"dtick": "D2", "tickformat": "~s"})),
         false => figure,
     }
+}
+
+/// Those of the levels whose numbers have room on a logarithmic axis: the outermost, and others from below.
+fn with_room(levels: &[usize]) -> Vec<usize> {
+    /// About the width of a digit, and the gap between two numbers, as shares of the axis.
+    const DIGIT: f64 = 0.032;
+    const GAP: f64 = 0.025;
+    let [first, .., last] = *levels else {
+        return levels.to_vec();
+    };
+    let place =
+        |level: usize| (level as f64 / first as f64).ln() / (last as f64 / first as f64).ln();
+    let half = |level: usize| level.to_string().len() as f64 * DIGIT / 2.0;
+    let is_apart = |one: usize, other: usize| {
+        (place(one) - place(other)).abs() >= half(one) + half(other) + GAP
+    };
+    let mut kept = vec![first];
+    for level in &levels[1..levels.len() - 1] {
+        if kept
+            .iter()
+            .chain([&last])
+            .all(|known| is_apart(*level, *known))
+        {
+            kept.push(*level);
+        }
+    }
+    kept.push(last);
+    kept
 }
 
 /// With the range of a logarithmic vertical axis that shows all values above 0: Plotly's own has gone wrong where
@@ -437,7 +465,22 @@ pub(super) fn about<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<String
         .sum();
     what += &format!(", {}", counted(requests, "request"));
     if let Some(start) = stats.start_time {
-        what += &format!(", {}", start.replace('T', " ").replace('Z', " UTC"));
+        what += &format!(", {}", run::start_text(&start));
     }
     vec![what]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_levels_have_room() {
+        assert_eq!(
+            with_room(&[1, 2, 4, 8, 11, 13, 14, 16]),
+            [1, 2, 4, 8, 11, 16]
+        );
+        assert_eq!(with_room(&[1, 2, 4, 8, 16, 32]), [1, 2, 4, 8, 16, 32]);
+        assert_eq!(with_room(&[4]), [4]);
+    }
 }

@@ -60,7 +60,7 @@ pub(super) fn about(stats: &Stats) -> Vec<String> {
         what += &format!(", endpoint {endpoint}");
     }
     if let Some(start) = &stats.start_time {
-        what += &format!(", {}", start.replace('T', " ").replace('Z', " UTC"));
+        what += &format!(", {}", start_text(start));
     }
     for (is_so, why) in [
         (stats.interrupted, ", interrupted"),
@@ -134,4 +134,13 @@ pub(super) fn key_figures(stats: &Stats) -> Block {
 
 fn figure_of_cost(cost: f64) -> String {
     crate::cost::price::price(cost)
+}
+
+/// A start in UTC as people read it, to the second.
+pub(super) fn start_text(start: &str) -> String {
+    let Some(utc) = start.strip_suffix('Z') else {
+        return start.replace('T', " ");
+    };
+    let seconds = utc.split_once('.').map_or(utc, |(seconds, _)| seconds);
+    format!("{} UTC", seconds.replace('T', " "))
 }

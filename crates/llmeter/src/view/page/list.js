@@ -103,7 +103,7 @@ function row(entry, isInner) {
 }
 
 function name(entry, isInner) {
-  const isLive = entry.state === "running" && !entry.runs;
+  const isLive = ["running", "unfinished"].includes(entry.state) && !entry.runs;
   const href = isLive ? "live/" + entry.id + "/" : "report/" + entry.id;
   const shown = isInner ? entry.name.split("/").pop() : entry.name;
   const parts = [element("a", { href, title: entry.path }, shown)];

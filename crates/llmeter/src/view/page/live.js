@@ -101,7 +101,7 @@ function chart(place, length, total, lines, show, unit) {
 
 function draw(state) {
   const shown = state.state === "complete" && state.verdict ? state.verdict : state.state;
-  const isOver = state.state !== "running";
+  const isOver = !["running", "unfinished"].includes(state.state);
   if (at("state").textContent !== shown) {
     at("state").textContent = shown;
     at("state").className = badge(shown).className;
@@ -138,6 +138,9 @@ function draw(state) {
     ], time, each);
   }
   at("report").hidden = !isOver || state.state === "gone";
+  at("note").hidden = isOver || !state.is_cloud;
+  at("note").textContent = "Responses come from the cloud in parts, every 5 seconds or later."
+    + (state.state === "unfinished" ? " None came for 30 seconds: whether the run still goes on cannot be told." : "");
 }
 
 const id = location.pathname.split("/").filter(Boolean).pop();
