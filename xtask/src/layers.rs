@@ -15,6 +15,7 @@ use crate::test::workspace_root;
 
 /// The crates, lowest first. Each may depend on those before it.
 const CRATES: &[&str] = &[
+    "llmeter-kernel",
     "llmeter-wire",
     "llmeter-testing",
     "llmeter",

@@ -38,16 +38,20 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// When the bytes were read.
+    pub fn read(self) -> Stamp {
+        match self.is_kernel {
+            true => Stamp(self.at.0 + i64::from(self.delay_ns)),
+            false => self.at,
+        }
+    }
+
     /// The same bytes, whose last came with a packet that arrived then.
     #[must_use]
     pub fn by_packet(self, at: Stamp) -> Self {
-        let read = match self.is_kernel {
-            true => self.at.0 + i64::from(self.delay_ns),
-            false => self.at.0,
-        };
         Self {
             at,
-            delay_ns: nanoseconds(read - at.0),
+            delay_ns: nanoseconds(self.read().0 - at.0),
             blur_ns: 0,
             is_kernel: true,
             is_packet: true,

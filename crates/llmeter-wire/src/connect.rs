@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -16,6 +16,7 @@ use crate::arrival::{Arrival, StampSource};
 use crate::clock::{self, Stamp};
 use crate::error::{Result, SetupError};
 use crate::http2::NoHttp2;
+use crate::network::NetworkState;
 use crate::packet::{Link, PacketCapture};
 use crate::route::Route;
 use crate::sources::Sources;
@@ -382,12 +383,26 @@ impl Connection {
         }
     }
 
+    fn socket_mut(&mut self) -> &mut TimedStream {
+        match &mut self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(tls) => tls.get_mut().0,
+        }
+    }
+
     /// Forgets the first write: the next one is the beginning of a request.
     pub fn arm(&mut self) {
-        match &mut self.transport {
-            Transport::Plain(stream) => stream.arm(),
-            Transport::Tls(tls) => tls.get_mut().0.arm(),
-        }
+        self.socket_mut().arm();
+    }
+
+    /// Bytes that went to the peer before the [first write](Self::first_write).
+    pub fn first_position(&self) -> u64 {
+        self.socket().first_position()
+    }
+
+    /// What TCP knows of the connection, and what happened on it since this was last asked. A system call.
+    pub fn network(&mut self) -> Option<NetworkState> {
+        self.socket_mut().network()
     }
 
     /// When the first write since [`arm`](Self::arm) was handed to the kernel.
@@ -437,6 +452,15 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(tls) if tls.get_ref().0.link().is_some() => {
+                // A read of the stream would go on to the next records, whose times are others.
+                let record = ready!(Pin::new(&mut *tls).poll_fill_buf(context));
+                let record = record.map_err(tls_error::in_words)?;
+                let length = record.len().min(buffer.remaining());
+                buffer.put_slice(&record[..length]);
+                Pin::new(tls).consume(length);
+                Poll::Ready(Ok(()))
+            }
             Transport::Tls(tls) => Pin::new(tls)
                 .poll_read(context, buffer)
                 .map_err(tls_error::in_words),

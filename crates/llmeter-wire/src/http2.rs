@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Stamp;
 use crate::http1::MAX_HEAD;
+use crate::network::NetworkState;
 use crate::packet::Link;
 use crate::portions::Portions;
 use crate::{Arrival, ConnectError, Connection, ResponseHead};
@@ -51,7 +52,11 @@ struct SharedConnection {
     /// The next write is the beginning of a request.
     is_armed: bool,
     first_write: Option<Stamp>,
+    first_position: u64,
     last_read: Arrival,
+    /// Whether the state of the network is asked for, and what it is.
+    asks_network: bool,
+    network: Option<NetworkState>,
     /// The first bytes that the server sent.
     begin: Vec<u8>,
 }
@@ -248,6 +253,29 @@ impl Http2 {
         lock(&self.line).first_write
     }
 
+    /// Bytes that went to the peer before that.
+    pub fn first_position(&self) -> u64 {
+        lock(&self.line).first_position
+    }
+
+    /// What TCP knows of the connection, and what happened on it since this was last asked. A system call.
+    pub async fn network(&mut self) -> Option<NetworkState> {
+        if self.is_over {
+            return None;
+        }
+        poll_fn(|context| {
+            let mut line = lock(&self.line);
+            (line.may_read, line.asks_network, line.network) = (false, true, None);
+            drop(line);
+            // The crate has the socket, and lets nobody at it but when it reads.
+            self.is_over = Pin::new(&mut self.driver).poll(context).is_ready();
+            let mut line = lock(&self.line);
+            line.asks_network = false;
+            Poll::Ready(line.network.take())
+        })
+        .await
+    }
+
     /// When the bytes of the last read arrived.
     pub fn last_read(&self) -> Arrival {
         lock(&self.line).last_read
@@ -409,10 +437,15 @@ impl AsyncRead for ReadGate {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !lock(&this.line).may_read {
+        let mut line = lock(&this.line);
+        if std::mem::take(&mut line.asks_network) {
+            line.network = this.connection.network();
+        }
+        if !line.may_read {
             // Nothing wakes the task for this: whoever drives the connection comes back by itself.
             return Poll::Pending;
         }
+        drop(line);
         let before = buffer.filled().len();
         let left = match &mut this.portions {
             None => {
@@ -452,7 +485,9 @@ impl ReadGate {
     }
 
     fn note(&self) {
-        lock(&self.line).first_write = self.connection.first_write();
+        let mut line = lock(&self.line);
+        line.first_write = self.connection.first_write();
+        line.first_position = self.connection.first_position();
     }
 }
 

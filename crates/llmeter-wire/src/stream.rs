@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Socket;
 use crate::arrival::{Arrival, StampSource, WORKER};
 use crate::clock::{self, Stamp};
+use crate::network::{NetworkState, Told};
 use crate::packet::Link;
 use crate::portions::Portions;
 
@@ -22,10 +23,14 @@ pub struct TimedStream {
     socket: Socket,
     stamps: StampSource,
     first_write: Option<Stamp>,
+    /// Bytes that were written before it.
+    first_position: u64,
     last_write: Option<Stamp>,
     last_read: Arrival,
-    /// Bytes that were read from the socket.
+    /// Bytes that were read from the socket, and written to it.
     received: u64,
+    sent: u64,
+    told: Told,
     /// The two ends, if packets are looked for.
     link: Option<Box<Link>>,
     /// What was read and is given on in portions.
@@ -54,9 +59,12 @@ impl TimedStream {
             socket,
             stamps,
             first_write: None,
+            first_position: 0,
             last_write: None,
             last_read: Arrival::default(),
             received: 0,
+            sent: 0,
+            told: Told::default(),
             link,
             portions: None,
             drained: clock::now(),
@@ -96,6 +104,16 @@ impl TimedStream {
     /// When the first write since [`arm`](Self::arm) was handed to the kernel.
     pub fn first_write(&self) -> Option<Stamp> {
         self.first_write
+    }
+
+    /// Bytes that the connection had carried to the peer before that write; those of TLS and HTTP count.
+    pub fn first_position(&self) -> u64 {
+        self.first_position
+    }
+
+    /// What TCP knows of the connection, and what happened on it since this was last asked. A system call.
+    pub fn network(&mut self) -> Option<NetworkState> {
+        self.told.state(&self.socket)
     }
 
     /// Whether the bytes of the last read arrived before anything was written since [`arm`](Self::arm), so
@@ -229,12 +247,7 @@ impl TimedStream {
                     this.received += count as u64;
                     arrival.position = this.received;
                     if count < buffer.remaining() {
-                        let read = arrival.at.0 + i64::from(arrival.delay_ns);
-                        this.drained = if arrival.is_kernel {
-                            Stamp(read)
-                        } else {
-                            arrival.at
-                        };
+                        this.drained = arrival.read();
                     }
                     buffer.advance(count);
                     this.last_read = arrival;
@@ -259,9 +272,11 @@ impl AsyncWrite for TimedStream {
         this.last_write = Some(before);
         if this.first_write.is_none() {
             this.first_write = Some(before);
+            this.first_position = this.sent;
             // A response cannot arrive before its request has left.
             this.drained = before;
         }
+        this.sent += written as u64;
         Poll::Ready(Ok(written))
     }
 

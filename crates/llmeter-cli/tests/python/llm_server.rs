@@ -212,6 +212,11 @@ fn times_agree_with_a_real_servers_own() {
         0.000_1,
     );
     for response in &result.responses {
+        let path = response.path();
+        let server = path.server_time_to_first_token.unwrap();
+        assert!((server - timing(response, "prompt_ms") / 1e3).abs() < 1e-9);
+        let rest = path.time_to_first_token_rest.unwrap();
+        assert!(rest < response.time_to_first_token.unwrap() - server);
         // One frame per token, so that gaps are times between tokens.
         assert_eq!(response.detail.content_frames, Some(TOKENS as u32));
         assert_eq!(

@@ -16,6 +16,7 @@ mod export;
 mod http2;
 mod litellm;
 mod llm_server;
+mod lossy_link;
 mod mlflow;
 mod network;
 mod openai_client;

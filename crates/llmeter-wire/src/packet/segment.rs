@@ -2,13 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Bytes of a packet in which all that is read of it lies: IPv6's header with some extensions, or the
-/// longest of IPv4, and the first of TCP's.
-pub(crate) const HEAD: usize = 104;
-
 const TCP: u8 = 6;
 const SYN: u8 = 0b10;
-const ACK: u8 = 0b1_0000;
 
 /// What a segment says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +13,7 @@ pub(crate) struct Segment {
     pub(crate) sequence: u32,
     /// Bytes of the stream.
     pub(crate) length: u32,
-    /// Whether it answers the opening of a connection.
+    /// Whether it opens its direction of a connection.
     pub(crate) is_opening: bool,
 }
 
@@ -39,7 +34,7 @@ impl Segment {
             to: SocketAddr::new(to, number(head, 2)),
             sequence: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
             length: u32::try_from(length).ok()?,
-            is_opening: head[13] & (SYN | ACK) == SYN | ACK,
+            is_opening: head[13] & SYN != 0,
         })
     }
 }
@@ -96,6 +91,9 @@ fn ipv6(bytes: &[u8], packet: usize) -> Option<(IpAddr, IpAddr, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As many bytes as are shown of a packet.
+    const HEAD: usize = 176;
 
     fn tcp(flags: u8) -> Vec<u8> {
         let mut bytes = vec![0x1f, 0x90, 0xc0, 0x00, 1, 2, 3, 4, 0, 0, 0, 0, 0x80, flags];

@@ -25,6 +25,8 @@ pub(crate) struct Part {
 /// A byte is readable once it and all before it have arrived, whatever came twice, late or in parts.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
+    /// The sequence number that opened the connection, if that was seen.
+    opening: Option<u32>,
     /// The sequence number of the byte at `readable`, once that is known.
     next: Option<u32>,
     /// Bytes that are readable.
@@ -46,7 +48,12 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// The stream begins after this sequence number, which opened the connection.
     pub(crate) fn opened(&mut self, sequence: u32) {
+        if self.opening == Some(sequence) {
+            self.repeated += 1;
+            return;
+        }
         *self = Self {
+            opening: Some(sequence),
             next: Some(sequence.wrapping_add(1)),
             ..Self::default()
         };

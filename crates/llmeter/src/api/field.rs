@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Annotations, Delivery, InvocationResponse, ScheduleDetail, SharedName, TokenSource};
+use super::{
+    Annotations, Delivery, InvocationResponse, PathDetail, ScheduleDetail, SharedName, TokenSource,
+};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -93,23 +95,37 @@ pub(crate) enum FieldSlot<'a> {
     Payload(&'a mut Option<Arc<Payload>>),
     Annotations(&'a mut Annotations),
     Delivery(&'a mut Option<Delivery>),
-    Schedule(ScheduleSlot<'a>),
+    Schedule(PartSlot<'a, ScheduleDetail, f64>),
+    PathTime(PartSlot<'a, PathDetail, f64>),
+    PathCount(PartSlot<'a, PathDetail, u32>),
     /// The parts of a failure are put together when all of them are read.
     Failure(FailurePart),
 }
 
-/// Where a response keeps a time of its schedule, which most have not.
-pub(crate) struct ScheduleSlot<'a> {
-    pub(super) schedule: &'a mut Option<Box<ScheduleDetail>>,
-    pub(super) field: fn(&mut ScheduleDetail) -> &mut Option<f64>,
+/// Where a response keeps a value of a part that many do not have.
+pub(crate) struct PartSlot<'a, P, V> {
+    pub(super) part: &'a mut Option<Box<P>>,
+    pub(super) field: fn(&mut P) -> &mut Option<V>,
 }
 
-impl ScheduleSlot<'_> {
-    /// Takes the time, in seconds.
-    pub(crate) fn set(self, seconds: Option<f64>) {
-        if seconds.is_some() || self.schedule.is_some() {
-            *(self.field)(self.schedule.get_or_insert_default()) = seconds;
+impl<P: Default, V> PartSlot<'_, P, V> {
+    /// Takes the value.
+    pub(crate) fn set(self, value: Option<V>) {
+        if value.is_some() || self.part.is_some() {
+            *(self.field)(self.part.get_or_insert_default()) = value;
         }
+    }
+}
+
+impl<'a> From<PartSlot<'a, PathDetail, f64>> for FieldSlot<'a> {
+    fn from(slot: PartSlot<'a, PathDetail, f64>) -> Self {
+        Self::PathTime(slot)
+    }
+}
+
+impl<'a> From<PartSlot<'a, PathDetail, u32>> for FieldSlot<'a> {
+    fn from(slot: PartSlot<'a, PathDetail, u32>) -> Self {
+        Self::PathCount(slot)
     }
 }
 
@@ -184,6 +200,8 @@ impl InvocationResponse {
                 | FieldSlot::Gaps(_)
                 | FieldSlot::Time(_)
                 | FieldSlot::Schedule(_)
+                | FieldSlot::PathTime(_)
+                | FieldSlot::PathCount(_)
                 | FieldSlot::Delivery(_) => {}
             }
         }

@@ -77,6 +77,7 @@ mod response;
 mod response_builder;
 #[cfg(feature = "aws")]
 mod sagemaker;
+mod server_time;
 mod shared_name;
 mod spec;
 mod supported_inputs;
@@ -115,11 +116,13 @@ pub use openai_embeddings::OpenAiEmbeddings;
 pub use openai_responses::OpenAiResponses;
 pub use payload_fields::{output_limit, prompt_fields};
 pub(crate) use response::CHOICES;
-pub use response::{InvocationResponse, ResponseDetail, ScheduleDetail};
+pub use response::{InvocationResponse, PathDetail, ResponseDetail, ScheduleDetail};
 pub use response_builder::ResponseBuilder;
 pub(crate) use response_builder::{OwnMeasurement, StreamEnd};
 #[cfg(feature = "aws")]
 pub use sagemaker::SageMaker;
+pub use server_time::ServerTimeHeader;
+pub(crate) use server_time::add_server_times;
 pub use shared_name::SharedName;
 pub use spec::{ApiSpec, Mode};
 pub use supported_inputs::{Format, Part, SupportedInputs};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField, ScheduleSlot};
+use super::field::{FailurePart, FieldSlot, FieldValue, PartSlot, ResponseField};
 use super::{Annotations, Delivery, SharedName, TokenSource};
 use crate::base::failure::{Failure, FailureKind};
 use crate::payload::Payload;
@@ -53,6 +53,13 @@ macro_rules! response_fields {
             $(#[doc = $scheduled_doc:literal])+
             pub $scheduled_key:ident: Option<f64>,
         )+}
+
+        $(#[doc = $path_doc:literal])+
+        pub struct PathDetail {$(
+            $(#[doc = $way_doc:literal])+
+            $(#[unit = $way_unit:literal])?
+            pub $way_key:ident: $way_type:ty,
+        )+}
     ) => {
         $(#[doc = $contract_doc])+
         #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,12 +75,25 @@ macro_rules! response_fields {
             $($(#[doc = $detail_doc])+ pub $detail_key: $detail_type,)+
             /// Of a request that was due by the clock.
             pub schedule: Option<Box<ScheduleDetail>>,
+            /// What network and server say of the response's times, if anything is known.
+            pub path: Option<Box<PathDetail>>,
         }
 
         $(#[doc = $schedule_doc])+
         #[derive(Debug, Clone, Copy, Default, PartialEq)]
         pub struct ScheduleDetail {
             $($(#[doc = $scheduled_doc])+ pub $scheduled_key: Option<f64>,)+
+        }
+
+        $(#[doc = $path_doc])+
+        #[derive(Debug, Clone, Copy, Default, PartialEq)]
+        pub struct PathDetail {
+            $($(#[doc = $way_doc])+ pub $way_key: $way_type,)+
+        }
+
+        impl PathDetail {
+            /// Nothing is known.
+            const NONE: Self = Self { $($way_key: None,)+ };
         }
 
         impl InvocationResponse {
@@ -117,9 +137,20 @@ macro_rules! response_fields {
                     unit: None,
                     is_contract: false,
                     get: |response| FieldValue::Seconds(response.schedule().$scheduled_key),
-                    slot: |response| FieldSlot::Schedule(ScheduleSlot {
-                        schedule: &mut response.detail.schedule,
+                    slot: |response| FieldSlot::Schedule(PartSlot {
+                        part: &mut response.detail.schedule,
                         field: |schedule| &mut schedule.$scheduled_key,
+                    }),
+                },)+
+                $(ResponseField {
+                    key: stringify!($way_key),
+                    doc: concat!($($way_doc),+).trim_ascii_start(),
+                    unit: optional!($($way_unit)?),
+                    is_contract: false,
+                    get: |response| FieldValue::from(&response.path().$way_key),
+                    slot: |response| FieldSlot::from(PartSlot {
+                        part: &mut response.detail.path,
+                        field: |path: &mut PathDetail| &mut path.$way_key,
                     }),
                 },)+
             ];
@@ -158,6 +189,12 @@ impl InvocationResponse {
     /// What is known of when the request was due; nothing in a closed loop.
     pub fn schedule(&self) -> ScheduleDetail {
         self.detail.schedule.as_deref().copied().unwrap_or_default()
+    }
+
+    /// What network and server say of the response's times, as far as it is known.
+    pub fn path(&self) -> &PathDetail {
+        const NOTHING: &PathDetail = &PathDetail::NONE;
+        self.detail.path.as_deref().unwrap_or(NOTHING)
     }
 
     /// How long the request was in flight, as far as is known: until its last token, or until it had failed.
@@ -249,7 +286,7 @@ response_fields! {
         pub delivery: Option<Delivery>,
         /// Bytes of text beyond what is kept of one response: 2 MiB, reasoning and tool calls included.
         #[unit = "bytes"]
-        pub text_dropped: Option<u64>,
+        pub text_dropped: u32,
         /// Frames with generated content.
         #[unit = "frames"]
         pub content_frames: Option<u32>,
@@ -324,5 +361,47 @@ response_fields! {
         pub scheduled_time_to_first_token: Option<f64>,
         /// Time to last token from when the request was due (open loop).
         pub scheduled_time_to_last_token: Option<f64>,
+    }
+
+    /// What network and server had to do with the times of a response.
+    ///
+    /// On disk these are further top-level keys as well.
+    pub struct PathDetail {
+        /// Round-trip time of the connection at the end of the response, smoothed, by the kernel's TCP. A request
+        /// by a proxy has that to the proxy.
+        pub network_round_trip: Option<f64>,
+        /// The shortest round-trip time of the connection of late, by the kernel's TCP.
+        pub network_min_round_trip: Option<f64>,
+        /// Segments of TCP that this machine sent again since the response before on the connection.
+        #[unit = "segments"]
+        pub network_retransmissions: Option<u32>,
+        /// Segments that came before one that was missing, since the response before on the connection.
+        #[unit = "segments"]
+        pub network_out_of_order: Option<u32>,
+        /// Segments that came again although they had come (packet stamps).
+        #[unit = "segments"]
+        pub network_repeated: Option<u32>,
+        /// Time that bytes of this response waited for others before them that were missing (packet stamps).
+        pub network_hole_wait: Option<f64>,
+        /// Time from the system call that wrote the first byte of the request until a packet left with it (packet
+        /// stamps). It is in every time of the response.
+        pub send_delay: Option<f64>,
+        /// Time that the request took by the server's own word, or by that of a gateway before it; of a stream
+        /// whose headers say so, the time until they were sent.
+        pub server_time: Option<f64>,
+        /// Time that the request waited with the server, by its own word. Loading the model counts.
+        pub server_queue_time: Option<f64>,
+        /// Time that the server took to read the prompt, by its own word.
+        pub server_prompt_time: Option<f64>,
+        /// Time that the server took to generate tokens, by its own word.
+        pub server_generation_time: Option<f64>,
+        /// Time that a gateway before the server added, by its own word.
+        pub server_gateway_time: Option<f64>,
+        /// The server's part of the time to first token by its own word: queue and prompt, or the time until it
+        /// sent the response's head where it says no more.
+        pub server_time_to_first_token: Option<f64>,
+        /// What is left of the time to first token without the server's part and one (the shortest) round trip of
+        /// the network.
+        pub time_to_first_token_rest: Option<f64>,
     }
 }

@@ -275,6 +275,10 @@ macro_rules! with_settings {
                 "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
                  captures what the server sends (the first bytes of each packet), so that each token has the \
                  time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW.";
+            ServerTimeHeader server_time_header: Vec<String>, Texts, Measurement, "NAME", "x-backend-time",
+                "Response header that states how long the server took, in milliseconds, or NAME=s, =us, =ns \
+                 (repeatable)",
+                "Those of OpenAI, Envoy, TGI and others and Server-Timing are known. docs/network.md lists them.";
             Slo slo: Vec<Condition>, Conditions, Measurement, "CONDITION", "ttft < 500ms",
                 "SLO that requests or the run are to meet, e.g. 'ttft < 500ms' or 'ttft-p99 < 1s' \
                  (repeatable)",

@@ -234,7 +234,7 @@ impl ProbeReport {
     pub fn to_json(&self, frames: usize) -> Map<String, Value> {
         let none = InvocationResponse::default();
         let response = self.response.as_ref().unwrap_or(&none);
-        let detail = &response.detail;
+        let (detail, path) = (&response.detail, response.path());
         let object = json!({
             "succeeded": self.is_success(),
             "error": self.error.as_ref().map(Failure::message),
@@ -284,10 +284,30 @@ impl ProbeReport {
             "num_tokens_output_reasoning": response.num_tokens_output_reasoning,
             "annotations": self.response.as_ref().map(|response| &response.annotations),
         });
-        match object {
+        let mut object = match object {
             Value::Object(object) => object,
             _ => Map::new(),
-        }
+        };
+        object.extend(
+            [
+                ("send_delay", path.send_delay),
+                ("network_round_trip", path.network_round_trip),
+                ("network_min_round_trip", path.network_min_round_trip),
+                ("network_hole_wait", path.network_hole_wait),
+                ("server_time", path.server_time),
+                ("server_queue_time", path.server_queue_time),
+                ("server_prompt_time", path.server_prompt_time),
+                ("server_generation_time", path.server_generation_time),
+                ("server_gateway_time", path.server_gateway_time),
+                (
+                    "server_time_to_first_token",
+                    path.server_time_to_first_token,
+                ),
+                ("time_to_first_token_rest", path.time_to_first_token_rest),
+            ]
+            .map(|(name, time)| (name.to_owned(), json!(time))),
+        );
+        object
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn of_stats(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Vec<S
             duration(stats.total_left_open_wait)
         ));
     }
+    notes.extend(of_the_network(stats));
     if stats.until_reached == Some(true) {
         notes.push(format!(
             "the run ended when every figure of {} was known as precisely as asked",
@@ -184,6 +185,43 @@ fn steady_state(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Option<Strin
             name(Setting::Steady)
         )
     })
+}
+
+/// What got lost on the way, and what that cost.
+fn of_the_network(stats: &Stats) -> Vec<String> {
+    let count = |count: u64, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let mut notes = Vec::new();
+    let delayed = stats.network_delayed_responses;
+    if delayed > 0 {
+        let waited = stats.network_hole_wait;
+        let waited = match (delayed, waited.p50, waited.p99) {
+            (1, Some(wait), _) => format!("{} for a lost packet", duration(wait)),
+            (_, Some(p50), Some(p99)) => format!(
+                "for lost packets, {} in the median, p99 {}",
+                duration(p50),
+                duration(p99)
+            ),
+            _ => "for lost packets".to_owned(),
+        };
+        notes.push(format!("{} waited {waited}", count(delayed, "response")));
+    } else if stats.network_out_of_order > 0 {
+        notes.push(format!(
+            "{} of responses came before one that was missing: packets were lost on the way, or \
+             overtook one another",
+            count(stats.network_out_of_order, "segment")
+        ));
+    }
+    if stats.network_retransmissions > 0 {
+        notes.push(format!(
+            "this machine had to send {} again: packets to the server were lost, or their \
+             acknowledgements late",
+            count(stats.network_retransmissions, "segment")
+        ));
+    }
+    notes
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::InvocationResponse;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::shown::{SHOWN, escaped, one_line};
 use crate::probe::{ProbeFrame, ProbeReport};
@@ -264,6 +265,50 @@ fn times(page: &mut Page, report: &ProbeReport) {
     if let Some(time) = response.time_per_output_token {
         line(page, "per token", &duration(time));
     }
+    parts(page, response);
+}
+
+/// Where the time went, as far as network and server say.
+fn parts(page: &mut Page, response: &InvocationResponse) {
+    let path = response.path();
+    let stated = [
+        ("server", path.server_time),
+        ("queue", path.server_queue_time),
+        ("prompt", path.server_prompt_time),
+        ("generation", path.server_generation_time),
+        ("gateway", path.server_gateway_time),
+    ];
+    let ttft = [
+        (
+            "network",
+            path.network_min_round_trip.or(path.network_round_trip),
+        ),
+        ("server", path.server_time_to_first_token),
+        ("rest", path.time_to_first_token_rest),
+    ];
+    let mut section = |title: &str, rows: &[(&str, Option<f64>)]| {
+        if rows.iter().any(|(_, time)| time.is_some()) {
+            page.text.push_str(&fitted(title, page.width));
+        }
+        for (name, time) in rows {
+            if let Some(time) = time {
+                // Clocks of two machines and a part that is an estimate: what is left may be below nothing.
+                let sign = if *time < 0.0 { "−" } else { "" };
+                line(page, name, &format!("{sign}{}", duration(time.abs())));
+            }
+        }
+    };
+    section("Times that the server states\n", &stated);
+    if path.server_time_to_first_token.is_some() {
+        section("Parts of the time to first token\n", &ttft);
+    }
+    let network = [
+        ("round trip", path.network_round_trip),
+        ("shortest", path.network_min_round_trip),
+        ("lost packets", path.network_hole_wait),
+        ("send delay", path.send_delay),
+    ];
+    section("Network\n", &network);
 }
 
 fn frames(page: &mut Page, report: &ProbeReport, max: usize) {

@@ -233,6 +233,10 @@ pub(super) fn known_latencies(result: &RunResult, stats: &Stats) -> Vec<(&'stati
         .map(|metric| (metric, Latency::of(&map, metric)))
         // Without reasoning the first answer token is the first token: the row would only repeat it.
         .filter(|(metric, times)| metric.label != "TTFAT" || *times != stats.ttft)
+        // The network is a part beside the others, or none.
+        .filter(|(metric, _)| {
+            metric.short != "network_min_round_trip" || stats.server_ttft.average.is_some()
+        })
         .map(|(metric, times)| (metric.label, times))
         .filter(|(_, times)| times.average.is_some())
         .collect()

@@ -279,6 +279,12 @@ impl LineSeed {
             FieldSlot::Text(text) => text.set(map.next_value()?),
             FieldSlot::Seconds(seconds) => *seconds = map.next_value()?,
             FieldSlot::Schedule(place) => place.set(map.next_value()?),
+            FieldSlot::PathTime(place) => place.set(map.next_value()?),
+            FieldSlot::PathCount(place) => {
+                let mut count: Option<u32> = None;
+                read_count(&mut count, map)?;
+                place.set(count);
+            }
             FieldSlot::Count(count) => read_count(count, map)?,
             FieldSlot::Gaps(kept) => {
                 let gaps: Vec<Option<f32>> = map.next_value()?;

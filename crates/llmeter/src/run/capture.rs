@@ -17,9 +17,10 @@ use crate::endpoint::ResponseBuilder;
 use crate::run::backlog::{Backlog, Flow};
 use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
-use crate::run::restamp::StreamOrigin;
+use crate::run::restamp::{PacketFacts, StreamOrigin};
 use crate::run::silence::{Question, Silence, TransportEnd};
 use llmeter_wire::Arrival;
+use llmeter_wire::NetworkState;
 use llmeter_wire::ResponseHead;
 use llmeter_wire::clock::{self, Stamp};
 use llmeter_wire::packet::Link;
@@ -71,6 +72,9 @@ pub(crate) struct ExchangeEnd {
     pub(crate) failure: Option<Failure>,
     /// How the connection ended the response, if not as the protocol has it.
     pub(crate) transport_end: Option<TransportEnd>,
+    /// What TCP says of the response's connection, and what its packets do.
+    pub(crate) network: Option<NetworkState>,
+    pub(crate) packets: Option<PacketFacts>,
     /// When the exchange was over.
     pub(crate) at: Stamp,
     pub(crate) is_warmup: bool,
@@ -97,6 +101,8 @@ pub(crate) struct SendTiming {
     pub(crate) at: Option<Stamp>,
     /// The first write of the attempt under way.
     pub(crate) attempt: Option<Stamp>,
+    /// Bytes that the connection of that attempt had carried before it.
+    pub(crate) position: u64,
     pub(crate) wall: Option<Timestamp>,
     /// Seconds from the intended time to `at`; in an open loop from when it was due.
     pub(crate) lateness: Option<f64>,
@@ -122,8 +128,8 @@ pub(crate) struct SendTiming {
 
 impl SendTiming {
     /// Notes when the request's first byte was written, if it was. The first attempt's counts.
-    pub(crate) fn note(&mut self, first_write: Option<Stamp>, intended: Stamp) {
-        self.attempt = first_write;
+    pub(crate) fn note(&mut self, first_write: Option<Stamp>, position: u64, intended: Stamp) {
+        (self.attempt, self.position) = (first_write, position);
         if self.at.is_none()
             && let Some(sent) = first_write
         {
@@ -199,6 +205,7 @@ pub(crate) struct Capture {
     reads: u32,
     pub(crate) silence: Silence,
     pub(crate) transport_end: Option<TransportEnd>,
+    pub(crate) network: Option<NetworkState>,
 }
 
 impl Capture {
@@ -220,6 +227,7 @@ impl Capture {
             reads: 0,
             silence: Silence::default(),
             transport_end: None,
+            network: None,
         }
     }
 
@@ -232,6 +240,7 @@ impl Capture {
         self.reads = 0;
         self.silence.begin();
         self.transport_end = None;
+        self.network = None;
     }
 
     /// The response comes by this connection, which had brought so many bytes before.

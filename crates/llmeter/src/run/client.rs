@@ -185,6 +185,8 @@ impl Client {
             sending,
             failure,
             transport_end: self.capture.transport_end,
+            network: self.capture.network,
+            packets: None,
             at,
             is_warmup,
             outcomes: Some(outcomes),
@@ -222,6 +224,8 @@ impl Client {
             sending: SendTiming::default(),
             failure: request.refusal,
             transport_end: None,
+            network: None,
+            packets: None,
             at: clock::now(),
             is_warmup,
             outcomes: None,
@@ -355,7 +359,7 @@ impl Client {
             self.opens_http2 = false;
             Channel::Http2(Box::new(http2))
         } else {
-            Channel::Http1(connection)
+            Channel::Http1(Box::new(connection))
         };
         drop(permit);
         if self.read_rate.is_some()

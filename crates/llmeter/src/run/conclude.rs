@@ -109,7 +109,11 @@ impl Started {
             client_seconds: time_of_requests
                 .unwrap_or_else(|| total_test_time.unwrap_or(0.0) * config.client_count() as f64),
             load,
-            packets: shared.capture().map(|capture| capture.state()),
+            packets_dropped: shared
+                .captures()
+                .iter()
+                .map(|capture| capture.dropped())
+                .reduce(|one, other| one + other),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::ServerTimeHeader;
 use crate::base::error::{Error, Result};
 use crate::base::file;
 use crate::callback::Callback;
@@ -141,6 +142,8 @@ pub struct RunConfig {
     pub proxies: Proxies,
     /// Addresses of this machine to connect from, in turn; none leaves the choice to the system.
     pub source_addresses: Vec<IpAddr>,
+    /// Headers of responses that state how long the server took, beside those that are known.
+    pub server_time_headers: Vec<ServerTimeHeader>,
     /// Speak HTTP/2: over TLS if the server agrees, without TLS without asking. A client still has a
     /// connection of its own with one request on it, so that the load is the same as by HTTP/1.1.
     /// Receive stamps are then taken after the read, whatever [`stamps`](Self::stamps) says.
@@ -236,6 +239,7 @@ impl RunConfig {
             insecure: false,
             proxies: Proxies::default(),
             source_addresses: Vec::new(),
+            server_time_headers: Vec::new(),
             http2: false,
             connections: Connections::default(),
             workers: None,

@@ -18,13 +18,13 @@ use body::Body;
 use completion::BodyEnd;
 use room::Room;
 
-use crate::api::SharedName;
+use crate::api::{ServerTimeHeader, SharedName, add_server_times};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign::{self, Panic};
 use crate::callback::CallbackData;
 use crate::endpoint::{
-    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, ResponseBuilder, ScheduleDetail,
-    Transport, is_burst,
+    Delivery, Endpoint, FrameDecoder, HttpApi, InvocationResponse, PathDetail, ResponseBuilder,
+    ScheduleDetail, Transport, is_burst,
 };
 use crate::payload::Tokenizer;
 use crate::run::capture::{ExchangeEnd, RequestId, Segment};
@@ -110,6 +110,7 @@ pub(crate) struct Decoder {
     room: Room,
     /// With packet stamps.
     restamper: Option<Restamper>,
+    time_headers: Arc<[ServerTimeHeader]>,
 }
 
 impl Decoder {
@@ -122,6 +123,7 @@ impl Decoder {
             under_way: HashMap::new(),
             room: Room::new(DEFAULT_MAX_RESPONSE_SIZE, 1),
             restamper: None,
+            time_headers: Arc::default(),
         }
     }
 
@@ -131,9 +133,15 @@ impl Decoder {
         self
     }
 
-    /// Takes times from the packets of this capture.
-    pub(crate) fn with_packets(mut self, capture: Option<Arc<PacketCapture>>) -> Self {
-        self.restamper = capture.map(Restamper::new);
+    /// Takes these headers for times that the server states, too.
+    pub(crate) fn with_time_headers(mut self, headers: &[ServerTimeHeader]) -> Self {
+        self.time_headers = headers.into();
+        self
+    }
+
+    /// Takes times from the packets of these captures.
+    pub(crate) fn with_packets(mut self, captures: Vec<Arc<PacketCapture>>) -> Self {
+        self.restamper = (!captures.is_empty()).then(|| Restamper::new(captures));
         self
     }
 
@@ -162,7 +170,7 @@ impl Decoder {
                 }
                 !segment.is_restart
             })
-            .unwrap_or_else(|| Box::new(Assembly::new(endpoint)));
+            .unwrap_or_else(|| Box::new(Assembly::new(endpoint, self.time_headers.clone())));
         let fed = foreign::catch_panic(|| {
             if let Some(head) = segment.head {
                 assembly.head(*head, endpoint);
@@ -242,10 +250,12 @@ struct Assembly {
     counted: usize,
     /// Whether it is too large.
     is_refused: bool,
+    /// Headers that state a time, beside those that are known.
+    time_headers: Arc<[ServerTimeHeader]>,
 }
 
 impl Assembly {
-    fn new(endpoint: &dyn Endpoint) -> Self {
+    fn new(endpoint: &dyn Endpoint, time_headers: Arc<[ServerTimeHeader]>) -> Self {
         Self {
             builder: ResponseBuilder::default(),
             decoder: None,
@@ -261,6 +271,7 @@ impl Assembly {
             last: Arrival::default(),
             counted: 0,
             is_refused: false,
+            time_headers,
         }
     }
 
@@ -379,6 +390,16 @@ impl Assembly {
                 _ => {}
             }
         }
+        let mut path = network_path(ending);
+        add_server_times(
+            &mut path,
+            self.head.as_ref().map(|(head, _)| head),
+            &mut response.annotations,
+            &self.time_headers,
+            is_stream,
+            response.time_to_first_token,
+        );
+        response.detail.path = (path != PathDetail::default()).then(|| Box::new(path));
         response.detail.stage = sending.stage.unwrap_or(0);
         response.detail.read_rate = sending.read_rate.unwrap_or(0);
         if let Some(due) = sending.due {
@@ -461,6 +482,25 @@ impl Assembly {
         };
         failure.locate(phase, self.head.as_ref().map(|(head, _)| head.status));
     }
+}
+
+/// What the network had to do with the response.
+fn network_path(ending: &ExchangeEnd) -> PathDetail {
+    let some = |count: u32| (count > 0).then_some(count);
+    let mut path = PathDetail::default();
+    if let Some(network) = ending.network {
+        path.network_round_trip = Some(network.round_trip);
+        path.network_min_round_trip = network.min_round_trip;
+        path.network_retransmissions = some(network.retransmissions);
+        path.network_out_of_order = network.out_of_order.and_then(some);
+    }
+    if let Some(packets) = ending.packets {
+        let sent = packets.left.zip(ending.sending.at);
+        path.send_delay = sent.map(|(left, written)| left.seconds_since(written).max(0.0));
+        path.network_repeated = some(packets.holes.repeated);
+        path.network_hole_wait = Some(packets.holes.waited).filter(|wait| *wait > 0.0);
+    }
+    path
 }
 
 /// The id that the server or a gateway gave the request.

@@ -7,7 +7,7 @@ use llmeter_wire::http2::Http2;
 
 /// A connection, and the protocol that is spoken on it. One request is in flight on it at most.
 pub(crate) enum Channel {
-    Http1(Connection),
+    Http1(Box<Connection>),
     Http2(Box<Http2>),
 }
 

@@ -18,7 +18,6 @@ use crate::run::worker::WorkerReport;
 pub(crate) use checks::{Clocks, CrossChecks};
 use ending::{Ending, Endings};
 use llmeter_wire::clock::Stamp;
-use llmeter_wire::packet::CaptureState;
 use llmeter_wire::{Arrival, StampSource};
 
 /// A stamp whose possible error is larger than this makes its figure uncertain.
@@ -190,8 +189,8 @@ pub(crate) struct RunConditions {
     pub(crate) median_latency: Option<f64>,
     /// Clients times the run's length, in seconds; in an open loop the time that requests took.
     pub(crate) client_seconds: f64,
-    /// Of a run that captures packets.
-    pub(crate) packets: Option<CaptureState>,
+    /// Packets that were not captured, in a run that captures them.
+    pub(crate) packets_dropped: Option<u64>,
     /// In an open loop.
     pub(crate) load: Option<LoadFigures>,
 }
@@ -293,7 +292,7 @@ impl QualityMeter {
             host_busy: conditions.host.map(|host| host.busy),
             host_steal: conditions.host.map(|host| host.steal),
             clock_steps: workers.iter().map(|worker| worker.clock_steps).sum(),
-            packets_dropped: conditions.packets.map(|packets| packets.dropped),
+            packets_dropped: conditions.packets_dropped,
             ..MeasurementQuality::default()
         };
         let doubtful = of_requests(self.doubtful_requests as f64 + doubtful);
@@ -430,16 +429,12 @@ impl MeasurementQuality {
             let reason = format!("the hypervisor took {share} of this machine's time; {remedy}");
             blame(Verdict::Degraded, reason);
         }
-        if let Some(packets) = conditions.packets
+        if let Some(dropped) = conditions.packets_dropped
             && self.stamps != StampSource::Packet
         {
-            let remedy = match packets.is_small {
-                true => "give the capture more memory: net.core.rmem_max, or CAP_NET_ADMIN",
-                false => "use fewer clients, or free a core",
-            };
+            let remedy = "use fewer clients, or free a core";
             let reason = format!(
-                "{} packets were not captured, so that their bytes have the times of reads; {remedy}",
-                packets.dropped
+                "{dropped} packets were not captured, so that their bytes have the times of reads; {remedy}"
             );
             blame(Verdict::Degraded, reason);
         }

@@ -68,6 +68,8 @@ impl Replay {
             is_warmup: false,
             outcomes: None,
             transport_end: None,
+            network: None,
+            packets: None,
             response: None,
         });
         let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());

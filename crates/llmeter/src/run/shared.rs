@@ -125,9 +125,10 @@ impl Shared {
         &*self.routes[usize::from(server)].endpoint
     }
 
-    /// The capture of packets, if the run has one.
-    pub(super) fn capture(&self) -> Option<&Arc<PacketCapture>> {
-        self.dialers.first().and_then(Dialer::capture)
+    /// The captures of packets, one for each server, if the run has any.
+    pub(super) fn captures(&self) -> Vec<Arc<PacketCapture>> {
+        let captures = self.dialers.iter().filter_map(Dialer::capture);
+        captures.cloned().collect()
     }
 
     /// Begins the run proper, if it has not begun. Returns when it did.

@@ -116,6 +116,7 @@ impl SingleRequest {
     ) -> Option<SingleResponse> {
         let route = Route::to(config.endpoint.clone(), proxy);
         let mut decoder = Decoder::new(Arc::new([route]), config.tokenizer.clone())
+            .with_time_headers(&config.server_time_headers)
             .within(config.max_response_size, 1);
         let (mut reads, mut stamped) = (0_u64, 0_u64);
         for segment in segments {

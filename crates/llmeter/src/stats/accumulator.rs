@@ -22,6 +22,7 @@ use super::slo::SloTally;
 use super::steady::SteadyState;
 use super::summary::STANDARD_PERCENTILES;
 use crate::InvocationResponse;
+use crate::api::PathDetail;
 use crate::endpoint::{Delivery, ResponseDetail, TokenSource};
 
 use certainty::push_gaps;
@@ -106,6 +107,7 @@ pub(crate) struct Totals {
     pub(super) stale_connection_wait: f64,
     pub(super) left_open_wait: f64,
     pub(super) failure_pause: f64,
+    pub(super) network: NetworkTotals,
     /// Complete responses whose connection did not end as its protocol has it, by how it did.
     pub(super) transport_ends: BTreeMap<String, u64>,
     /// Gaps of successful responses that were not kept.
@@ -126,6 +128,31 @@ pub(crate) struct Totals {
     window: Option<f64>,
     /// How many requests the run had by its own account.
     total_requests: Option<u64>,
+}
+
+/// What got lost on the way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NetworkTotals {
+    pub(super) retransmissions: u64,
+    pub(super) out_of_order: u64,
+    pub(super) repeated: u64,
+    /// Responses whose bytes waited for others.
+    pub(super) delayed: u64,
+}
+
+impl NetworkTotals {
+    fn record(&mut self, path: &PathDetail) {
+        add(
+            &mut self.retransmissions,
+            path.network_retransmissions.map(u64::from),
+        );
+        add(
+            &mut self.out_of_order,
+            path.network_out_of_order.map(u64::from),
+        );
+        add(&mut self.repeated, path.network_repeated.map(u64::from));
+        self.delayed += u64::from(path.network_hole_wait.is_some());
+    }
 }
 
 /// How far counts are from what was asked for.
@@ -175,6 +202,9 @@ impl Totals {
         self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
         self.left_open_wait += detail.left_open_wait.unwrap_or(0.0);
         self.failure_pause += detail.failure_pause.unwrap_or(0.0);
+        if let Some(path) = &detail.path {
+            self.network.record(path);
+        }
         if let Some(end) = &detail.transport_end {
             *self.transport_ends.entry(end.clone()).or_default() += 1;
         }

@@ -19,6 +19,10 @@ const COSTS: Source = Source::Other("cost model");
 const GUARD: Source = Source::Other("cost limit");
 const MERGE: Source = Source::Other("merge");
 
+fn some(count: u64) -> Option<Value> {
+    (count > 0).then(|| count.into())
+}
+
 fn above_zero(sum: f64) -> Option<Value> {
     (sum > 0.0).then(|| sum.into())
 }
@@ -533,6 +537,86 @@ metrics! {
     time_to_tls: Latency {
         label: "TLS", unit: "s", absent: "when no successful request made a handshake",
         summary_row: 6, source: Source::Seconds(|response| response.detail.time_to_tls),
+    }
+    /// Round-trip time of the connection at the end of each response, smoothed, by the kernel's TCP.
+    network_round_trip: Latency {
+        label: "network round trip", unit: "s",
+        absent: "where the system does not tell (not Linux, a Unix socket, an endpoint in Python)",
+        source: Source::Seconds(|response| response.path().network_round_trip),
+    }
+    /// The shortest round-trip time of the connection of late, at the end of each response.
+    network_min_round_trip: Latency {
+        label: "TTFT: network", unit: "s", absent: "as for `network_round_trip`", summary_row: 12,
+        source: Source::Seconds(|response| response.path().network_min_round_trip),
+    }
+    /// Time from the system call that wrote a request's first byte until a packet left with it. It is in TTFT.
+    send_delay: Latency {
+        label: "send delay", unit: "s", absent: "without packet stamps",
+        source: Source::Seconds(|response| response.path().send_delay),
+    }
+    /// Time that bytes of a response waited for others before them that were missing, of the responses where
+    /// any did.
+    network_hole_wait: Latency {
+        label: "wait for lost packets", unit: "s", absent: "without packet stamps, and where nothing was missing",
+        source: Source::Seconds(|response| response.path().network_hole_wait),
+    }
+    /// Responses, failed ones included, whose bytes waited for others before them that were missing.
+    network_delayed_responses: u64 {
+        unit: "responses", absent: "without packet stamps, and where nothing was missing",
+        source: Source::Totals(|totals| some(totals.network.delayed)),
+    }
+    /// Segments of responses that came before one that was missing: it was lost on the way, or overtaken.
+    network_out_of_order: u64 {
+        unit: "segments", absent: "when there were none",
+        source: Source::Totals(|totals| some(totals.network.out_of_order)),
+    }
+    /// Segments of responses that came again although they had come.
+    network_repeated: u64 {
+        unit: "segments", absent: "without packet stamps, and when there were none",
+        source: Source::Totals(|totals| some(totals.network.repeated)),
+    }
+    /// Segments that this machine sent again, mostly since they had been lost on the way.
+    network_retransmissions: u64 {
+        unit: "segments", absent: "when there were none",
+        source: Source::Totals(|totals| some(totals.network.retransmissions)),
+    }
+    /// Time that a request took by the server's own word, or by a gateway's before it; of a stream whose headers
+    /// say so, the time until they were sent.
+    server_time: Latency {
+        label: "server", unit: "s", absent: "where no server or gateway states it", summary_row: 10,
+        source: Source::Seconds(|response| response.path().server_time),
+    }
+    /// Time that a request waited with the server, by its own word.
+    server_queue_time: Latency {
+        label: "server queue", unit: "s", absent: "where the server does not state it",
+        source: Source::Seconds(|response| response.path().server_queue_time),
+    }
+    /// Time that the server took to read the prompt, by its own word.
+    server_prompt_time: Latency {
+        label: "server prompt", unit: "s", absent: "where the server does not state it",
+        source: Source::Seconds(|response| response.path().server_prompt_time),
+    }
+    /// Time that the server took to generate tokens, by its own word.
+    server_generation_time: Latency {
+        label: "server generation", unit: "s", absent: "where the server does not state it",
+        source: Source::Seconds(|response| response.path().server_generation_time),
+    }
+    /// Time that a gateway before the server added, by its own word.
+    server_gateway_time: Latency {
+        label: "gateway", unit: "s", absent: "where no gateway states it",
+        source: Source::Seconds(|response| response.path().server_gateway_time),
+    }
+    /// The server's part of TTFT by its own word: queue and prompt, or the time until it sent the response's head.
+    server_ttft: Latency {
+        key: "server_time_to_first_token", label: "TTFT: server", unit: "s",
+        absent: "where the server states nothing of it", summary_row: 11,
+        source: Source::Seconds(|response| response.path().server_time_to_first_token),
+    }
+    /// TTFT without the server's part and the shortest round trip of the network.
+    rest_of_ttft: Latency {
+        key: "time_to_first_token_rest", label: "TTFT: rest", unit: "s",
+        absent: "where the server's part is not known", summary_row: 13,
+        source: Source::Seconds(|response| response.path().time_to_first_token_rest),
     }
     /// TTFT from when the request was due (open loop): what a user waits who comes at that time.
     scheduled_ttft: Latency {

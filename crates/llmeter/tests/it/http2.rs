@@ -192,7 +192,7 @@ fn windows_are_opened_again() {
     for response in &result.responses {
         assert_eq!(response.error, None);
         let kept = response.response_text.as_ref().unwrap().len() as u64;
-        assert_eq!(kept + response.detail.text_dropped.unwrap(), 24_000_000);
+        assert_eq!(kept + u64::from(response.detail.text_dropped), 24_000_000);
         assert_eq!(response.detail.content_frames, Some(1500));
     }
     assert_eq!(server.connections(), 1);

@@ -10,7 +10,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use llmeter::cost::{CostModel, EndpointTime, InputTokens, OutputTokens};
-use llmeter::endpoint::{Delivery, ResponseDetail, ScheduleDetail, SharedName, TokenSource};
+use llmeter::endpoint::{
+    Delivery, PathDetail, ResponseDetail, ScheduleDetail, SharedName, TokenSource,
+};
 use llmeter::payload::{Payload, bytes_value};
 use llmeter::result::{RunFolder, RunResult, RunSummary};
 use llmeter::stats::{Accumulator, Keep};
@@ -416,7 +418,7 @@ prop_compose! {
             inter_token_latencies_dropped: dropped,
             longest_gap: Some(0.25),
             delivery,
-            text_dropped: frames.map(u64::from),
+            text_dropped: dropped,
             content_frames: frames,
             time_to_connect: times.1,
             time_to_tls: times.2,
@@ -447,6 +449,24 @@ prop_compose! {
                     connection_wait: times.2,
                     scheduled_time_to_first_token: times.3,
                     scheduled_time_to_last_token: times.4,
+                })
+            }),
+            path: times.5.map(|trip| {
+                Box::new(PathDetail {
+                    network_round_trip: Some(trip),
+                    network_min_round_trip: times.0,
+                    network_retransmissions: frames,
+                    network_out_of_order: client,
+                    network_repeated: Some(dropped),
+                    network_hole_wait: times.1,
+                    send_delay: times.2,
+                    server_time: times.3,
+                    server_queue_time: times.4,
+                    server_prompt_time: times.0,
+                    server_generation_time: times.1,
+                    server_gateway_time: times.2,
+                    server_time_to_first_token: times.3,
+                    time_to_first_token_rest: times.4,
                 })
             }),
         }

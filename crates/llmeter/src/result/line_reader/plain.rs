@@ -156,6 +156,11 @@ fn read_field(
         FieldSlot::Text(text) => text.set(line.text()?.map(Cow::into_owned)),
         FieldSlot::Seconds(seconds) => *seconds = line.seconds()?,
         FieldSlot::Schedule(place) => place.set(line.seconds()?),
+        FieldSlot::PathTime(place) => place.set(line.seconds()?),
+        FieldSlot::PathCount(place) => {
+            let number = line.count()?;
+            place.set(number.map(u32::try_from).transpose().ok()?);
+        }
         FieldSlot::Count(count) => {
             let number = line.count()?;
             count.set(number).then_some(())?;

@@ -24,11 +24,30 @@ impl Client {
     /// [`NoResponse`](FailureKind::NoResponse).
     pub(super) async fn exchange_http1(
         &mut self,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         is_kept: bool,
         prepared: &Prepared,
         intended: Stamp,
     ) -> Result<Stamp, Failure> {
+        let read = self.read_http1(&mut connection, is_kept, prepared, intended);
+        let read = read.await;
+        // After the end: no stamp waits for it.
+        self.capture.network = connection.network();
+        let (end, may_keep) = read?;
+        if may_keep {
+            self.keep(Channel::Http1(connection));
+        }
+        Ok(end)
+    }
+
+    /// The exchange itself. Returns when it was over, and whether the connection can carry another.
+    async fn read_http1(
+        &mut self,
+        connection: &mut Connection,
+        is_kept: bool,
+        prepared: &Prepared,
+        intended: Stamp,
+    ) -> Result<(Stamp, bool), Failure> {
         connection.arm();
         let position = connection.last_read().position;
         self.capture
@@ -45,18 +64,14 @@ impl Client {
             let read = poll_fn(|context| {
                 // A server may refuse a request while it is still being written, and then read no
                 // further: its response is read although the writing is not done.
-                writing.poll(&mut connection, context, &mut self.phase);
-                self.capture
-                    .sending
-                    .note(connection.first_write(), intended);
+                writing.poll(connection, context, &mut self.phase);
+                self.capture.sending.note(
+                    connection.first_write(),
+                    connection.first_position(),
+                    intended,
+                );
                 ready!(self.capture.poll_room(context)).map_err(ReadError::TooLarge)?;
-                match poll_read_on(
-                    &mut connection,
-                    &mut reader,
-                    &mut self.capture,
-                    limit,
-                    context,
-                ) {
+                match poll_read_on(connection, &mut reader, &mut self.capture, limit, context) {
                     Poll::Pending if self.capture.is_over() => Poll::Ready(Ok(Read::Silence)),
                     Poll::Pending => {
                         turn.ends();
@@ -82,7 +97,7 @@ impl Client {
                 }
                 Ok(Read::Silence) => {
                     self.note_refusal(reader.head());
-                    return Ok(clock::now());
+                    return Ok((clock::now(), false));
                 }
                 Ok(Read::End) if reader.may_end_at_close() => break,
                 Ok(Read::End) | Err(ReadError::Io(_)) if !reader.has_begun() => {
@@ -115,10 +130,7 @@ impl Client {
         }
         let end = connection.last_read().at;
         self.note_refusal(reader.head());
-        if reader.keeps_alive() && writing.is_whole() {
-            self.keep(Channel::Http1(connection));
-        }
-        Ok(end)
+        Ok((end, reader.keeps_alive() && writing.is_whole()))
     }
 }
 

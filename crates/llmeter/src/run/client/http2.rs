@@ -42,7 +42,9 @@ impl Client {
                 let had_head = exchange.head().is_some();
                 let body = &mut self.capture.body;
                 let step = http2.poll_exchange(&mut exchange, body, context);
-                self.capture.sending.note(http2.first_write(), intended);
+                self.capture
+                    .sending
+                    .note(http2.first_write(), http2.first_position(), intended);
                 if step.is_pending() && self.capture.is_over() {
                     return Poll::Ready(Ok(true));
                 }
@@ -83,6 +85,8 @@ impl Client {
             }
         }
         let end = http2.last_read().at;
+        // After the end: no stamp waits for it.
+        self.capture.network = http2.network().await;
         self.note_refusal(exchange.head());
         self.keep(Channel::Http2(http2));
         Ok(end)

@@ -123,7 +123,7 @@ pub(super) fn assemble(
             longest_gap,
             num_tokens_input_source,
             num_tokens_output_source,
-            text_dropped: Some(builder.text_dropped).filter(|dropped| *dropped > 0),
+            text_dropped: u32::try_from(builder.text_dropped).unwrap_or(u32::MAX),
             content_frames: is_stream.then(|| builder.content_frames()),
             finish_reason: builder.finish_reason.take(),
             reasoning_text: nonempty(&mut builder.reasoning),

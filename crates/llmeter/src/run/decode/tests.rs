@@ -93,6 +93,8 @@ impl Bench {
             is_warmup: false,
             outcomes: None,
             transport_end: None,
+            network: None,
+            packets: None,
             response: None,
         })
     }

@@ -146,7 +146,7 @@ impl CrossChecks {
         }
         let has_more = response.num_tokens_output_reasoning.unwrap_or(0) > 0
             || detail.reasoning_text.is_some()
-            || detail.text_dropped.is_some()
+            || detail.text_dropped > 0
             || detail
                 .finish_reason
                 .as_deref()

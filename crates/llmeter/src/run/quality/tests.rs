@@ -40,7 +40,7 @@ fn quiet() -> RunConditions {
         median_ttft: None,
         median_latency: Some(1.0),
         client_seconds: 100.0,
-        packets: None,
+        packets_dropped: None,
         load: None,
     }
 }

@@ -312,6 +312,13 @@ impl RunSettings {
             };
             config.source_addresses = addresses.iter().map(parse).collect::<Result<_>>()?;
         }
+        if let Some(headers) = &self.server_time_header {
+            let parse = |text: &String| {
+                text.parse()
+                    .map_err(|expected| Error::invalid(Setting::ServerTimeHeader, text, expected))
+            };
+            config.server_time_headers = headers.iter().map(parse).collect::<Result<_>>()?;
+        }
         config.proxies = match (&self.proxy, self.no_proxy) {
             (Some(url), _) => Proxies::All(Proxy::from_url(url)?),
             (None, Some(true)) => Proxies::None,
@@ -464,6 +471,10 @@ impl RunSettings {
             source_address: (!config.source_addresses.is_empty()).then(|| {
                 let addresses = config.source_addresses.iter();
                 addresses.map(ToString::to_string).collect()
+            }),
+            server_time_header: (!config.server_time_headers.is_empty()).then(|| {
+                let headers = config.server_time_headers.iter();
+                headers.map(ToString::to_string).collect()
             }),
             http2: Some(config.http2),
             workers: config.workers,

@@ -33,6 +33,7 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Insecure
         | S::Proxy
         | S::SourceAddress
+        | S::ServerTimeHeader
         | S::Http2
         | S::MaxRetries
         | S::NoFailurePause

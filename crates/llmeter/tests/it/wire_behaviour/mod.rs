@@ -6,6 +6,7 @@ mod codings;
 mod connections;
 mod failures;
 mod retries;
+mod server_times;
 mod streams;
 mod transport_ends;
 
