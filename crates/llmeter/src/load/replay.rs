@@ -1,57 +1,50 @@
 //! Replay: requests at the times at which a trace had them.
 
-use super::{Schedule, Session, Shard, Turn, WorkerShare};
-use crate::data::ReplaySession;
-use std::sync::Arc;
+use super::{Conversations, Schedule, Session, Shard, WorkerShare};
 
-/// The sessions of a trace, each arriving at its own time.
+/// The conversations of a trace, each arriving at its own time. Sub-agents are part of those that start them.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    sessions: Arc<[ReplaySession]>,
+    conversations: Conversations,
 }
 
 impl Replay {
-    pub(crate) fn new(sessions: &[ReplaySession]) -> Self {
-        Self {
-            sessions: sessions.into(),
-        }
+    pub(crate) fn new(conversations: Conversations) -> Self {
+        Self { conversations }
+    }
+
+    fn count(&self) -> usize {
+        self.conversations.count().unwrap_or(0) as usize
     }
 }
 
 impl Schedule for Replay {
     fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
-        let all = self.sessions.clone();
-        let mine = (share.worker..all.len()).step_by(share.workers);
+        let conversations = self.conversations.clone();
+        let mine = (share.worker..self.count()).step_by(share.workers);
         Box::new(mine.map(move |number| {
-            let session = &all[number];
-            let pauses = session.pauses.clone();
-            let turns = session
-                .requests
-                .clone()
-                .zip(pauses)
-                .map(|(index, pause)| Turn {
-                    payload: index as usize,
-                    pause,
-                });
-            Session::new(number as u32, session.arrival, turns)
+            let turns = conversations.turns(number as u64).into_iter();
+            let (place, arrival) = conversations.arrival(number);
+            Session::new(place, arrival, turns)
         }))
     }
 
     fn planned(&self) -> Option<u64> {
-        let requests = self
-            .sessions
-            .iter()
-            .map(|session| session.pauses.len() as u64);
-        Some(requests.sum())
+        self.conversations.requests(0..self.count() as u64)
     }
 
     fn planned_in(&self, shard: Shard) -> Option<u64> {
-        let mine = self.sessions.iter().skip(shard.index - 1).step_by(shard.of);
-        Some(mine.map(|session| session.pauses.len() as u64).sum())
+        let mine = (shard.index - 1..self.count()).step_by(shard.of);
+        self.conversations
+            .requests(mine.map(|number| number as u64))
     }
 
     fn is_open_loop(&self) -> bool {
         true
+    }
+
+    fn has_conversations(&self) -> bool {
+        self.conversations.has_turns()
     }
 
     fn is_of_data(&self) -> bool {

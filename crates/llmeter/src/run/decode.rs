@@ -212,6 +212,9 @@ impl Decoder {
         if let Some(outcomes) = &ending.outcomes {
             outcomes.tell(recorded.response.error.as_ref());
         }
+        if let Some(turn) = ending.turn.take() {
+            turn.tell(&recorded.response, ending.sending.at);
+        }
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
         }
@@ -390,6 +393,9 @@ impl Assembly {
                 scheduled_time_to_first_token: from_due(response.time_to_first_token),
                 scheduled_time_to_last_token: from_due(response.time_to_last_token),
             }));
+        }
+        if let Some(turn) = &ending.turn {
+            turn.note(&mut response, sending.at);
         }
         self.quality.exchange = sending.at.map(|sent| [sent, end]);
         self.quality.send_lateness = sending.lateness;

@@ -69,6 +69,7 @@ impl Replay {
             outcomes: None,
             transport_end: None,
             response: None,
+            turn: None,
         });
         let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());
         let recorded = segments.filter_map(|segment| decoder.take(segment)).last();

@@ -45,14 +45,25 @@ pub enum Over {
     Clients,
     /// The arrival rate, in requests a second.
     Rate,
+    /// Conversations of the data at a time.
+    Sessions,
 }
 
 impl Over {
+    /// Whether loads are whole numbers.
+    pub(super) fn is_whole(self) -> bool {
+        self != Self::Rate
+    }
+
     /// A load in words: `8 clients`, `20.5/s`.
     pub fn in_words(self, level: f64) -> String {
         match self {
             Self::Clients => of_clients(level as usize),
             Self::Rate => format!("{level}/s"),
+            Self::Sessions => match level {
+                1.0 => "1 session".to_owned(),
+                level => format!("{level} sessions"),
+            },
         }
     }
 }

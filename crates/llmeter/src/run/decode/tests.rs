@@ -94,6 +94,7 @@ impl Bench {
             outcomes: None,
             transport_end: None,
             response: None,
+            turn: None,
         })
     }
 
