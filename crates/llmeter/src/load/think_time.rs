@@ -39,7 +39,7 @@ impl ThinkTime {
     /// The mean, in seconds; of a normal distribution before its negative part is cut off.
     pub fn mean(self) -> f64 {
         match self {
-            Self::Uniform(from, to) => from.midpoint(to).as_secs_f64(),
+            Self::Uniform(from, to) => (from.as_secs_f64() + to.as_secs_f64()) / 2.0,
             Self::Fixed(mean)
             | Self::Normal(mean, _)
             | Self::LogNormal(mean, _)

@@ -392,6 +392,7 @@ impl Assembly {
                 connection_wait: Some(sending.connection_wait).filter(|wait| *wait > 0.0),
                 scheduled_time_to_first_token: from_due(response.time_to_first_token),
                 scheduled_time_to_last_token: from_due(response.time_to_last_token),
+                ..ScheduleDetail::default()
             }));
         }
         if let Some(turn) = &ending.turn {
