@@ -78,7 +78,7 @@ impl ThinkTime {
             Self::Exponential(mean) => -mean.as_secs_f64() * at.ln(),
         };
         // What has no end becomes the longest.
-        Duration::from_secs_f64(seconds.max(0.0).min(LONGEST))
+        Duration::from_secs_f64(seconds.clamp(0.0, LONGEST))
     }
 }
 

@@ -103,14 +103,13 @@ impl SentTurn {
         let detail = &mut response.detail;
         detail.session = place.session.saturating_add(1);
         detail.turn = place.turn.saturating_add(1);
-        let more = detail.schedule.get_or_insert_default();
-        more.think_time = *think_time;
-        if place.is_last
-            && is_whole
-            && let Some(sent) = sent
-        {
+        if think_time.is_some() {
+            detail.schedule.get_or_insert_default().think_time = *think_time;
+        }
+        if let Some(sent) = sent.filter(|_| place.is_last && is_whole) {
             let response_time = response_time.unwrap_or(0.0);
             let before = so_far.begun.map_or(0.0, |begun| sent.seconds_since(begun));
+            let more = detail.schedule.get_or_insert_default();
             more.session_time = Some(before + response_time);
             more.session_think_time = Some(so_far.think_time + think_time.unwrap_or(0.0));
             more.session_response_time = Some(so_far.response_time + response_time);

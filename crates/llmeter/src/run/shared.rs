@@ -219,7 +219,7 @@ impl Shared {
         let less = |left: u64| left.checked_sub(1);
         self.budget.as_ref().is_none_or(|budget| {
             budget
-                .try_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
                 .is_ok()
         })
     }

@@ -234,9 +234,11 @@ impl Trace {
         }
         let start = first + options.window.map_or(0.0, Window::start);
         // Sub-agents come with those that start them.
-        let arrivals = recorded.sessions.iter().filter(|session| session.is_root());
+        let mut arrivals = recorded.sessions.iter().filter(|session| session.is_root());
         let gaps = arrivals.clone().count() as f64 - 1.0;
-        let last = arrivals.last().map_or(start, |session| session.arrival);
+        let last = arrivals
+            .next_back()
+            .map_or(start, |session| session.arrival);
         let has_times = last - recorded.start() > 0.0;
         let speed = match options.rate {
             Some(rate) if has_times => rate * (last - recorded.start()) / gaps,
