@@ -120,6 +120,18 @@ class InvocationResponse(Sourced):
     """The server that the request went to, where there are several."""
     payload_index: int | None = None
     """Which one of several payloads was sent, counted from 0."""
+    session: int | None = None
+    """The conversation that the request is a turn of, counted from 1."""
+    turn: int | None = None
+    """Which turn of its conversation the request is, counted from 1."""
+    think_time: float | None = None
+    """The pause between the answer before it and this turn."""
+    session_time: float | None = None
+    """On the last turn: from when the first turn was sent to the end of the last answer."""
+    session_think_time: float | None = None
+    """On the last turn: the part of that which were think times."""
+    session_response_time: float | None = None
+    """On the last turn: the part of that in which an answer was waited for."""
 
     @classmethod
     def from_json(cls, json_str: str) -> InvocationResponse:

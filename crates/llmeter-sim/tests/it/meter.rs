@@ -264,7 +264,7 @@ fn conversations_go_on_with_the_answers_in_every_api() {
         });
         let api = ApiMode::named(name).unwrap();
         let endpoint = api.endpoint(&EndpointSettings {
-            model: Some("some/model".to_owned()),
+            model: Some("m".to_owned()),
             api_key: Some("sk-test".into()),
             ..api.example(&simulator.base_url().replace("/v1", ""))
         });
@@ -276,6 +276,8 @@ fn conversations_go_on_with_the_answers_in_every_api() {
         .unwrap();
         settings.apply(&mut config).unwrap();
         let result = Runner::new(config).run_blocking().unwrap();
+        let failure = result.responses.iter().find_map(|one| one.error_text());
+        assert_eq!(failure, None, "{name}");
         assert_eq!(result.stats().sessions_completed, Some(3), "{name}");
         // A turn has the 8 words of the answer before it and 10 of its own: what was read and generated
         // before is in the cache only if it was said in the same words.
