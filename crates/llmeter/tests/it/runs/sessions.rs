@@ -282,6 +282,45 @@ fn a_limit_of_requests_leaves_sessions_unfinished() {
 }
 
 #[test]
+fn a_duration_ends_sessions_and_does_not_wait_for_who_thinks() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let more = json!({"sessions": 2, "think_time": "1h", "duration": "30s"});
+    let result = run(run_of(&server, &settings(&folder, more)).unwrap());
+    assert_eq!(places(&result).len(), 2);
+    let stats = result.stats();
+    assert_eq!(
+        (
+            stats.sessions_begun,
+            stats.sessions_completed,
+            stats.sessions_unfinished
+        ),
+        (Some(2), Some(0), 2)
+    );
+}
+
+#[test]
+fn an_interruption_keeps_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let more = json!({"sessions": 1, "think_time": "1h"});
+    let config = run_of(&server, &settings(&folder, more)).unwrap();
+    let interrupt = llmeter::Interrupt::new();
+    let runner = llmeter::Runner::new(config).interrupted_by(interrupt.clone());
+    let work = std::thread::spawn(move || runner.run_blocking().unwrap());
+    server.wait_for_request();
+    interrupt.stop();
+    let result = work.join().unwrap();
+    assert!(result.interrupted);
+    let stats = result.stats();
+    assert_eq!(
+        (stats.sessions_begun, stats.sessions_unfinished),
+        (Some(1), 1)
+    );
+    assert!(result.responses.iter().all(|one| one.detail.turn == 1));
+}
+
+#[test]
 fn sessions_arrive_by_their_rate_and_warm_up_with_first_turns() {
     let folder = tempfile::tempdir().unwrap();
     let server = server();
