@@ -42,7 +42,15 @@ _disable_tqdm = os.getenv("LLMETER_DISABLE_ALL_PROGRESS_BARS") == "1"
 _RUN_OF_EXPERIMENT = re.compile(r"\d{5,}-")
 
 # Settings of loads in which the clock or stages decide how many requests are in flight.
-_INSTEAD_OF_CLIENTS = {"rate", "arrivals", "max_in_flight", "stages", "replay"}
+_INSTEAD_OF_CLIENTS = {
+    "rate",
+    "arrivals",
+    "max_in_flight",
+    "stages",
+    "replay",
+    "sessions",
+    "session_rate",
+}
 
 # Settings that say how much is sent, or when a run ends: in place of one request for each payload.
 _AMOUNTS = {"duration", "requests", "stages", "until"}

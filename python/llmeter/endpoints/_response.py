@@ -140,6 +140,18 @@ class InvocationResponse(Sourced):
     """TTFT from when the request was due (open loop)."""
     scheduled_time_to_last_token: float | None = None
     """TTLT from when the request was due (open loop)."""
+    session: int | None = None
+    """The conversation that the request is a turn of, counted from 1."""
+    turn: int | None = None
+    """Which turn of its conversation the request is, counted from 1."""
+    think_time: float | None = None
+    """The pause between the answer before it and this turn."""
+    session_time: float | None = None
+    """On the last turn: from when the first turn was sent to the end of the last answer."""
+    session_think_time: float | None = None
+    """On the last turn: the part of that which were think times."""
+    session_response_time: float | None = None
+    """On the last turn: the part of that in which an answer was waited for."""
 
     @classmethod
     def from_json(cls, json_str: str) -> InvocationResponse:

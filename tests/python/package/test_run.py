@@ -246,3 +246,21 @@ def test_data_of_the_core_is_sent_in_the_place_of_payloads(endpoint, payload, wa
     assert len(prompts) == 6
     with pytest.raises(ValueError, match="not both"):
         wait(Runner(endpoint, payload=payload, settings=settings).run())
+
+
+def test_sessions_stand_in_the_place_of_clients(endpoint, wait):
+    settings = {
+        "data": "synthetic:prompt_tokens=8,output_tokens=4,turns=3",
+        "sessions": 2,
+        "max_sessions": 4,
+        "think_time": "uniform:1ms..2ms",
+    }
+    result = wait(Runner(endpoint, settings=settings).run())
+    assert (result.total_requests, result.stats["sessions_completed"]) == (12, 4)
+    assert [turn["total_requests"] for turn in result.stats["turns"]] == [4, 4, 4]
+    last = [one for one in result.responses if one.turn == 3]
+    assert sorted(one.session for one in last) == [1, 2, 3, 4]
+    for response in last:
+        said = response.input_payload["messages"]
+        assert [message["role"] for message in said] == ["user", "assistant"] * 2 + ["user"]
+        assert 0.001 <= response.think_time <= 0.002 < response.session_time

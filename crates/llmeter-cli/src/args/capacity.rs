@@ -24,10 +24,10 @@ pub(crate) struct CapacityArguments {
         help_heading = "Load"
     )]
     pub(crate) over: SearchedLoad,
-    /// Lowest load that is tried: clients, or requests a second
+    /// Lowest load that is tried: clients, requests a second, or sessions
     #[arg(long, value_name = "N", default_value_t = 1.0, help_heading = "Load")]
     pub(crate) min: f64,
-    /// Highest load that is tried [default: 4096 clients, 100000 requests a second]
+    /// Highest load that is tried [default: 4096 clients or sessions, 100000 requests a second]
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub(crate) max: Option<f64>,
     /// Longest time that a probe sends; it ends before, once its verdict is known
@@ -59,6 +59,8 @@ pub(crate) enum SearchedLoad {
     Clients,
     /// The arrival rate, in requests a second, whether those before have ended or not
     Rate,
+    /// Concurrent conversations of --data
+    Sessions,
 }
 
 impl CapacityArguments {

@@ -289,24 +289,41 @@ impl Subset for OfRun {
 #[derive(Debug)]
 pub(crate) enum OfLoadTest {}
 
+/// Loads of conversations.
+fn is_of_sessions(setting: Setting) -> bool {
+    matches!(
+        setting,
+        Setting::Sessions | Setting::SessionRate | Setting::MaxSessions
+    ) || is_of_conversations(setting)
+}
+
+/// How conversations go on.
+fn is_of_conversations(setting: Setting) -> bool {
+    matches!(
+        setting,
+        Setting::ThinkTime | Setting::History | Setting::SessionHeader | Setting::SessionField
+    )
+}
+
 impl Subset for OfLoadTest {
     fn has(setting: Setting) -> bool {
-        !matches!(
-            setting,
-            Setting::Clients
-                | Setting::Replay
-                | Setting::Speed
-                | Setting::Window
-                | Setting::Rate
-                | Setting::Arrivals
-                | Setting::MaxInFlight
-                | Setting::Stages
-                | Setting::Calibrate
-                | Setting::Until
-                | Setting::MaxRequests
-                | Setting::MaxDuration
-                | Setting::Shard
-        )
+        !is_of_sessions(setting)
+            && !matches!(
+                setting,
+                Setting::Clients
+                    | Setting::Replay
+                    | Setting::Speed
+                    | Setting::Window
+                    | Setting::Rate
+                    | Setting::Arrivals
+                    | Setting::MaxInFlight
+                    | Setting::Stages
+                    | Setting::Calibrate
+                    | Setting::Until
+                    | Setting::MaxRequests
+                    | Setting::MaxDuration
+                    | Setting::Shard
+            )
     }
 }
 
@@ -317,6 +334,7 @@ pub(crate) enum OfCapacity {}
 impl Subset for OfCapacity {
     fn has(setting: Setting) -> bool {
         setting == Setting::Arrivals
+            || is_of_conversations(setting)
             || OfLoadTest::has(setting)
                 && !matches!(
                     setting,
@@ -341,36 +359,37 @@ pub(crate) enum OfHeatmap {}
 
 impl Subset for OfHeatmap {
     fn has(setting: Setting) -> bool {
-        !matches!(
-            setting,
-            Setting::Prompt
-                | Setting::Image
-                | Setting::Document
-                | Setting::Audio
-                | Setting::Video
-                | Setting::Payload
-                | Setting::Data
-                | Setting::DataColumns
-                | Setting::DataFilter
-                | Setting::DataSample
-                | Setting::Replay
-                | Setting::Speed
-                | Setting::Window
-                | Setting::ForceOutputLength
-                | Setting::MaxTokens
-                | Setting::Rate
-                | Setting::Arrivals
-                | Setting::MaxInFlight
-                | Setting::Stages
-                | Setting::Requests
-                | Setting::Duration
-                | Setting::Until
-                | Setting::MaxRequests
-                | Setting::MaxDuration
-                | Setting::LowMemory
-                | Setting::Shard
-                | Setting::Calibrate
-        )
+        !is_of_sessions(setting)
+            && !matches!(
+                setting,
+                Setting::Prompt
+                    | Setting::Image
+                    | Setting::Document
+                    | Setting::Audio
+                    | Setting::Video
+                    | Setting::Payload
+                    | Setting::Data
+                    | Setting::DataColumns
+                    | Setting::DataFilter
+                    | Setting::DataSample
+                    | Setting::Replay
+                    | Setting::Speed
+                    | Setting::Window
+                    | Setting::ForceOutputLength
+                    | Setting::MaxTokens
+                    | Setting::Rate
+                    | Setting::Arrivals
+                    | Setting::MaxInFlight
+                    | Setting::Stages
+                    | Setting::Requests
+                    | Setting::Duration
+                    | Setting::Until
+                    | Setting::MaxRequests
+                    | Setting::MaxDuration
+                    | Setting::LowMemory
+                    | Setting::Shard
+                    | Setting::Calibrate
+            )
     }
 }
 

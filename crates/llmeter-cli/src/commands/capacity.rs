@@ -19,6 +19,9 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
         // So that settings of open loops are taken; each probe has a rate of its own.
         given.settings.rate = Rate::of_seconds(arguments.min).ok();
     }
+    if matches!(arguments.over, SearchedLoad::Sessions) {
+        given.settings.sessions = Some(arguments.min as usize);
+    }
     let is_on = |switch| switch == Some(true);
     let quiet = is_on(given.settings.quiet);
     let json = is_on(given.settings.json);
@@ -31,6 +34,7 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     let over = match arguments.over {
         SearchedLoad::Clients => Over::Clients,
         SearchedLoad::Rate => Over::Rate,
+        SearchedLoad::Sessions => Over::Sessions,
     };
     let max = arguments.max.unwrap_or(over.max_by_default());
     let mut search = Capacity::new(config)

@@ -62,9 +62,18 @@ fn load(config: &RunConfig) -> String {
     if let Some(stages) = &config.stages {
         parts.push(stages.to_string());
     }
-    let is_by_clock = matches!(config.load, Load::Schedule(_))
-        || config.rate.is_some()
-        || config.stages.is_some();
+    if let Some(rate) = config.session_rate {
+        parts.push(format!("sessions at {rate}, {}", config.arrivals));
+    }
+    let is_by_clock = match config.sessions {
+        Some(_) => false,
+        None => {
+            matches!(config.load, Load::Schedule(_))
+                || config.rate.is_some()
+                || config.session_rate.is_some()
+                || config.stages.is_some()
+        }
+    };
     match &outline.arrivals {
         Some(arrivals) if is_by_clock => parts.push(format!(
             "{} {} within {:.1} s ({:.2} a second, at most {} in one)",
@@ -78,10 +87,15 @@ fn load(config: &RunConfig) -> String {
             arrivals.rate,
             arrivals.max_in_one_second
         )),
-        _ => parts.push(match config.clients {
-            1 => "1 client".to_owned(),
-            clients => format!("{clients} clients"),
+        _ => parts.push(match (config.sessions, config.clients) {
+            (Some(1), _) => "1 session at a time".to_owned(),
+            (Some(sessions), _) => format!("{sessions} sessions at a time"),
+            (None, 1) => "1 client".to_owned(),
+            (None, clients) => format!("{clients} clients"),
         }),
+    }
+    if let Some(think_time) = config.think_time {
+        parts.push(format!("think time {think_time}"));
     }
     if let Some(planned) = outline.planned {
         parts.push(match planned {

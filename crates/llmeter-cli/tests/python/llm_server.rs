@@ -319,6 +319,39 @@ fn a_real_server_of_anthropic_messages_is_understood() {
 /// llama.cpp keeps what it has read of earlier prompts (`cache_prompt`), and says how much of a prompt it
 /// did not read anew.
 #[test]
+fn turns_with_real_answers_hit_a_real_cache_of_prefixes() {
+    let Some(python) = python() else { return };
+    let server = LlmServer::start(&python);
+    let settings = json!({
+        "data": "synthetic:prompt_tokens=12,output_tokens=6,turns=3",
+        "sessions": 1, "max_sessions": 1,
+        "extra": {"cache_prompt": true, "ignore_eos": true},
+    });
+    let settings: RunSettings = serde_json::from_value(settings).unwrap();
+    let endpoint = OpenAiChat::builder(&server.base_url, "tiny")
+        .build()
+        .unwrap();
+    let mut config = RunConfig::new(Arc::new(endpoint), []);
+    settings.apply(&mut config).unwrap();
+    let result = Runner::new(config).run_blocking().unwrap();
+    assert_eq!(result.stats().sessions_completed, Some(1));
+    let read: Vec<(u64, u64)> = result
+        .responses
+        .iter()
+        .map(|response| {
+            let cached = response.num_tokens_input_cached.unwrap_or(0);
+            (response.num_tokens_input.unwrap(), cached)
+        })
+        .collect();
+    println!("prompt and cached tokens: {read:?}");
+    // All that was said before is in the cache, whatever the random model answered.
+    for pair in read.windows(2) {
+        assert!(pair[1].0 > pair[0].0, "{read:?}");
+        assert!(pair[1].1 as f64 > 0.9 * pair[0].0 as f64, "{read:?}");
+    }
+}
+
+#[test]
 fn equal_blocks_of_a_trace_hit_a_real_cache_of_prefixes() {
     let Some(python) = python() else { return };
     let server = LlmServer::start(&python);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llmeter::endpoint::{ApiMode, EndpointSettings};
 use llmeter::payload::Payload;
-use llmeter::{InvocationResponse, Load, RunConfig, Runner};
+use llmeter::{InvocationResponse, Load, RunConfig, RunSettings, Runner};
 use llmeter_sim::{Outcome, RunningSimulator, SimConfig, TruthRecord};
 use serde_json::{Value, json};
 
@@ -243,5 +243,50 @@ fn what_servers_say_of_their_own_times_is_kept() {
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(timings.unwrap().get(field), Some(value), "{name}: {field}");
         }
+    }
+}
+
+#[test]
+fn conversations_go_on_with_the_answers_in_every_api() {
+    for name in [
+        "openai-chat-stream",
+        "openai-chat",
+        "openai-responses-stream",
+        "anthropic-messages-stream",
+        "gemini-stream",
+        "ollama-stream",
+        "openai-completions-stream",
+        "tgi-stream",
+    ] {
+        let simulator = server(|config| {
+            config.output_tokens = 8;
+            (config.prefix_cache, config.cache_block) = (Some(10_000), 4);
+        });
+        let api = ApiMode::named(name).unwrap();
+        let endpoint = api.endpoint(&EndpointSettings {
+            model: Some("m".to_owned()),
+            api_key: Some("sk-test".into()),
+            ..api.example(&simulator.base_url().replace("/v1", ""))
+        });
+        let mut config = RunConfig::new(endpoint.unwrap(), []);
+        let settings: RunSettings = serde_json::from_value(json!({
+            "data": "synthetic:prompt_tokens=10,output_tokens=8,turns=3",
+            "sessions": 2, "max_sessions": 3,
+        }))
+        .unwrap();
+        settings.apply(&mut config).unwrap();
+        let result = Runner::new(config).run_blocking().unwrap();
+        let failure = result.responses.iter().find_map(|one| one.error_text());
+        assert_eq!(failure, None, "{name}");
+        assert_eq!(result.stats().sessions_completed, Some(3), "{name}");
+        // A turn has the 8 words of the answer before it and 10 of its own: what was read and generated
+        // before is in the cache only if it was said in the same words.
+        let mut cached: Vec<u64> = simulator
+            .truth()
+            .iter()
+            .map(|record| record.cached_tokens)
+            .collect();
+        cached.sort_unstable();
+        assert_eq!(cached, [0, 0, 0, 16, 16, 16, 36, 36, 36], "{name}");
     }
 }

@@ -106,7 +106,7 @@ pub(crate) use failure::outlook;
 pub(crate) use field::{CountSlot, FieldSlot};
 pub use field::{FieldValue, ResponseField};
 pub use gemini::Gemini;
-pub(crate) use history::add_history;
+pub(crate) use history::{add_history, go_on};
 pub use http::{HttpEndpoint, RESPONSE_PARTS};
 pub use mode::ApiMode;
 pub use ollama::Ollama;
@@ -156,6 +156,27 @@ pub trait Api: Debug + Send + Sync {
 
     /// Adds what the API needs to the user's payload. Without a model, nothing that names one.
     fn prepare(&self, payload: &mut Payload, model: Option<&str>, streaming: bool);
+
+    /// Makes a payload go on with a conversation: with the payload that was sent before it, and the
+    /// answer's text.
+    ///
+    /// # Errors
+    /// If the API takes no conversation.
+    fn continue_conversation(
+        &self,
+        payload: &mut Payload,
+        previous: &Payload,
+        answer: &str,
+    ) -> Result<(), EndpointError> {
+        let spec = self.spec();
+        history::go_on(
+            payload,
+            previous,
+            answer,
+            spec.prompt_fields,
+            spec.endpoint_name,
+        )
+    }
 
     /// The prompt's text within a payload; `None` if it is not given as text.
     fn prompt_text(&self, payload: &Payload) -> Option<String>;

@@ -73,7 +73,7 @@ macro_rules! response_fields {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct ResponseDetail {
             $($(#[doc = $detail_doc])+ pub $detail_key: $detail_type,)+
-            /// Of a request that was due by the clock.
+            /// Of a request that was due by the clock, or that is a turn of a conversation.
             pub schedule: Option<Box<ScheduleDetail>>,
             /// What network and server say of the response's times, if anything is known.
             pub path: Option<Box<PathDetail>>,
@@ -324,6 +324,12 @@ response_fields! {
         /// The stage of the load, counted from 1.
         #[unit = "stage"]
         pub stage: u32,
+        /// The conversation that the request is a turn of, counted from 1.
+        #[unit = "session"]
+        pub session: u32,
+        /// Which turn of its conversation the request is, counted from 1.
+        #[unit = "turn"]
+        pub turn: u32,
         /// How many bytes of the response were read in a second, where that was slow on purpose.
         #[unit = "bytes/s"]
         pub read_rate: u32,
@@ -346,7 +352,8 @@ response_fields! {
         pub asked_output_tokens: u32,
     }
 
-    /// What only a request has whose time the clock decides: an open loop's.
+    /// What only a request has whose time the clock decides, an open loop's, or that is a turn of a
+    /// conversation.
     ///
     /// On disk these are further top-level keys as well.
     pub struct ScheduleDetail {
@@ -361,6 +368,15 @@ response_fields! {
         pub scheduled_time_to_first_token: Option<f64>,
         /// Time to last token from when the request was due (open loop).
         pub scheduled_time_to_last_token: Option<f64>,
+        /// The pause between the answer before it and this turn of a conversation.
+        pub think_time: Option<f64>,
+        /// On the last turn of a conversation: from when its first turn was sent to the last token of its last
+        /// answer.
+        pub session_time: Option<f64>,
+        /// On the last turn of a conversation: the part of that which were think times.
+        pub session_think_time: Option<f64>,
+        /// On the last turn of a conversation: the part of that in which an answer was waited for.
+        pub session_response_time: Option<f64>,
     }
 
     /// What network and server had to do with the times of a response.

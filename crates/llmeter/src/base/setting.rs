@@ -22,6 +22,9 @@ pub(crate) const READ_RATE: &str = "a size in a second like 20KB/s, or with a sh
 /// What a call of the server is.
 pub(crate) const BEFORE_RUN: &str =
     "a method and a path like 'POST /reset_prefix_cache', or a list of them";
+/// What think times are.
+pub(crate) const THINK_TIME: &str = "a time like 2s, up to a day, or a distribution like exponential:5s, \
+                                     uniform:1s..5s, normal:5s,1s or lognormal:5s,2s";
 /// What kinds of arrivals there are.
 pub(crate) const ARRIVALS: &str = "poisson, constant, gamma:CV with a coefficient of variation from 0.01 to \
                                    10, or burst:N";
@@ -174,6 +177,28 @@ macro_rules! with_settings {
                  limit]",
                 "What still waits when --duration has passed is not sent. Each request in flight has a \
                  connection of its own, and so an open file and a local port.";
+            Sessions sessions: usize, Count, Load, "N", "8",
+                "Concurrent conversations of --data or --replay: when one ends, the next begins",
+                "A turn is sent when the answer before it has come and the think time has passed, with that \
+                 answer in its history. A turn that fails ends its conversation. docs/load.md has more.";
+            SessionRate session_rate: Rate, Grammar(RATE), Load, "RATE", "2/s",
+                "Conversations of --data that begin in a time, e.g. 2/s, whether those before have ended or not",
+                "--arrivals is how they are spread.";
+            MaxSessions max_sessions: u64, Count, Load, "N", "100",
+                "Most conversations that begin [default: those of the data, each once]", "";
+            ThinkTime think_time: ThinkTime, Grammar(THINK_TIME), Load, "TIME", "2s",
+                "Pause between an answer and the next turn of its conversation: a time like 2s or a \
+                 distribution like exponential:5s [default: none, or the trace's own]",
+                "Also uniform:FROM..TO, normal:MEAN,STDEV and lognormal:MEAN,STDEV. It is in no latency.";
+            History history: History, Choice(&["server", "data"]), Load, "SOURCE", "data",
+                "Answers in the history of conversations: those that the server gives, or those of the data \
+                 [default: server]",
+                "What a trace records whole, as blocks or messages, is always sent as it is.";
+            SessionHeader session_header: String, Text, Load, "NAME", "X-Session-ID",
+                "Header that has the id of a request's conversation, for routers", "";
+            SessionField session_field: String, Text, Load, "FIELD", "user",
+                "Field of the payload that has the id of its conversation, for routers",
+                "Dots lead into objects: metadata.user_id.";
             Stages stages: Stages, Grammar(STAGES), Load, "STAGES", "10/s for 30s, ramp to 50/s over 2m",
                 "Stages of a load, e.g. '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over 1m, \
                  64 clients for 5m'",
@@ -513,6 +538,9 @@ impl Setting {
                 Self::MaxDuration,
                 Self::Stages,
                 Self::Replay,
+                Self::Sessions,
+                Self::SessionRate,
+                Self::MaxSessions,
             ],
             Self::Duration => &[
                 Self::Requests,
@@ -527,10 +555,39 @@ impl Setting {
                 Self::MaxInFlight,
                 Self::Stages,
                 Self::Replay,
+                Self::Sessions,
+                Self::SessionRate,
             ],
-            Self::Rate => &[Self::Clients, Self::Stages],
-            Self::Arrivals | Self::MaxInFlight => &[Self::Clients],
+            Self::Rate => &[
+                Self::Clients,
+                Self::Stages,
+                Self::Sessions,
+                Self::SessionRate,
+            ],
+            Self::Arrivals | Self::MaxInFlight => &[Self::Clients, Self::Sessions],
+            Self::Sessions => &[
+                Self::Clients,
+                Self::Rate,
+                Self::SessionRate,
+                Self::Arrivals,
+                Self::MaxInFlight,
+                Self::Stages,
+                Self::Requests,
+                Self::Payload,
+            ],
+            Self::SessionRate => &[
+                Self::Clients,
+                Self::Rate,
+                Self::Sessions,
+                Self::Stages,
+                Self::Requests,
+                Self::Replay,
+                Self::Payload,
+            ],
+            Self::MaxSessions => &[Self::Requests],
             Self::Stages => &[
+                Self::Sessions,
+                Self::SessionRate,
                 Self::Clients,
                 Self::Rate,
                 Self::Requests,
@@ -543,6 +600,7 @@ impl Setting {
             Self::Proxy => &[Self::NoProxy],
             Self::NoProxy => &[Self::Proxy],
             Self::Replay => &[
+                Self::SessionRate,
                 Self::Clients,
                 Self::Data,
                 Self::Payload,
@@ -565,6 +623,8 @@ impl Setting {
                 Self::Video,
             ],
             Self::Payload => &[
+                Self::Sessions,
+                Self::SessionRate,
                 Self::Replay,
                 Self::Speed,
                 Self::Window,

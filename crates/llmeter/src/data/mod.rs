@@ -161,6 +161,18 @@ impl DataSource for Specified {
         self.source.session(number)
     }
 
+    fn session_count(&self) -> Option<u64> {
+        self.source.session_count()
+    }
+
+    fn continues(&self, index: u64) -> bool {
+        self.source.continues(index)
+    }
+
+    fn turn(&self, index: u64) -> Result<DataRequest> {
+        self.source.turn(index)
+    }
+
     fn notes(&self) -> Vec<String> {
         self.source.notes()
     }

@@ -53,6 +53,26 @@ pub trait DataSource: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How many sessions it has; `None` if they never end. Beyond them it begins again.
+    fn session_count(&self) -> Option<u64> {
+        self.size()
+    }
+
+    /// Whether the request of an index goes on with the session's requests before it, so that the
+    /// server's answers to them can be its history. Otherwise it is sent as it is.
+    fn continues(&self, index: u64) -> bool {
+        let _ = index;
+        false
+    }
+
+    /// The request of an index that [continues](Self::continues) without what was said before it.
+    ///
+    /// # Errors
+    /// If the request cannot be made.
+    fn turn(&self, index: u64) -> Result<DataRequest> {
+        self.request(index)
+    }
+
     /// What a user should know of it: what was left out, put into order or is only an estimate.
     fn notes(&self) -> Vec<String> {
         Vec::new()

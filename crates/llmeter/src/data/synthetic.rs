@@ -10,12 +10,15 @@ use rand_chacha::ChaCha8Rng;
 use super::media;
 use super::prefixes::Prefixes;
 use super::{DataRequest, DataSource, DataTurn, RequestForm, SyntheticSpec};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::payload::{Prompt, PromptSource, Tokenizer, WordPool};
 
 /// What is to be said of data that no tokenizer counts.
 pub(super) const WORDS: &str =
     "tokens of the data are words, since no tokenizer is given (`tokenizer`)";
+
+/// Sets the random numbers of answers apart from those of requests.
+const ANSWERS: u64 = 1 << 62;
 
 /// Random prompts. Each follows from the seed and its index alone.
 ///
@@ -71,20 +74,31 @@ impl Synthetic {
     }
 }
 
-impl DataSource for Synthetic {
-    fn size(&self) -> Option<u64> {
-        self.spec.requests
+/// What a request says and how much its response is to have.
+struct Message {
+    prompt: Prompt,
+    prompt_tokens: u64,
+    output_tokens: u64,
+}
+
+impl Synthetic {
+    /// An index of the data, which begins again beyond its end.
+    fn within(&self, index: u64) -> u64 {
+        self.spec
+            .requests
+            .map_or(index, |requests| index % requests)
     }
 
-    fn request(&self, index: u64) -> Result<DataRequest> {
-        let index = match self.spec.requests {
-            Some(requests) => index % requests,
-            None => index,
-        };
+    /// Its place in a session.
+    fn place(&self, index: u64) -> (u64, u32) {
+        (index / self.stride(), (index % self.stride()) as u32)
+    }
+
+    fn message(&self, index: u64) -> Result<Message> {
         let mut random = self.random(index);
         let prompt_tokens = self.spec.prompt_tokens.sample(&mut random);
         let output_tokens = self.spec.output_tokens.sample(&mut random);
-        let (session, turn) = (index / self.stride(), (index % self.stride()) as u32);
+        let (_, turn) = self.place(index);
         let (tokenizer, pool) = (&*self.tokenizer, &self.pool);
         let text = match self.prefixes.as_ref().filter(|_| turn == 0) {
             Some(prefixes) => {
@@ -103,12 +117,73 @@ impl DataSource for Synthetic {
         if let Some(seconds) = self.spec.audio_seconds {
             prompt = prompt.item(media::audio(seconds, &mut random));
         }
+        Ok(Message {
+            prompt: prompt.item(text),
+            prompt_tokens,
+            output_tokens,
+        })
+    }
+
+    /// An answer to the request of an index, as long as it is to be.
+    fn answer(&self, index: u64, tokens: u64) -> Result<String> {
+        let mut random = self.random(index ^ ANSWERS);
+        self.pool
+            .text(&*self.tokenizer, tokens as usize, &mut random)
+    }
+
+    fn of_message(&self, index: u64, message: Message) -> Result<DataRequest> {
+        let Message {
+            prompt,
+            prompt_tokens,
+            output_tokens,
+        } = message;
+        let (session, turn) = self.place(index);
         Ok(DataRequest {
-            payload: self.form.payload(prompt.item(text), Some(output_tokens))?,
+            payload: self.form.payload(prompt, Some(output_tokens))?,
             prompt_tokens: Some(prompt_tokens),
             output_tokens: Some(output_tokens),
             turn: (self.stride() > 1).then_some(DataTurn { session, turn }),
         })
+    }
+}
+
+impl DataSource for Synthetic {
+    fn size(&self) -> Option<u64> {
+        self.spec.requests
+    }
+
+    /// The turns before it and made answers to them are its history.
+    fn request(&self, index: u64) -> Result<DataRequest> {
+        let index = self.within(index);
+        let (_, turn) = self.place(index);
+        let first = index - u64::from(turn);
+        let mut request = self.of_message(first, self.message(first)?)?;
+        for later in first + 1..=index {
+            let answer_tokens = request.output_tokens.unwrap_or(1);
+            let answer = self.answer(later - 1, answer_tokens)?;
+            let mut next = self.of_message(later, self.message(later)?)?;
+            let before = request.prompt_tokens.unwrap_or(0) + answer_tokens;
+            next.prompt_tokens = next.prompt_tokens.map(|own| own + before);
+            let api = self.form.api().api;
+            api.continue_conversation(&mut next.payload, &request.payload, &answer)
+                .map_err(|reason| Error::refused("turns", reason.to_string()))?;
+            request = next;
+        }
+        Ok(request)
+    }
+
+    fn turn(&self, index: u64) -> Result<DataRequest> {
+        let index = self.within(index);
+        self.of_message(index, self.message(index)?)
+    }
+
+    fn continues(&self, index: u64) -> bool {
+        self.place(self.within(index)).1 > 0
+    }
+
+    fn session_count(&self) -> Option<u64> {
+        let requests = self.spec.requests?;
+        Some((requests / self.stride()).max(1))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -123,9 +198,18 @@ impl DataSource for Synthetic {
         if stride == 1 {
             return None;
         }
+        let number = self.session_count().map_or(number, |count| number % count);
         let first = number.checked_mul(stride)?;
         let turns = self.spec.turns.sample(&mut self.random(!first));
-        Some(first..first + turns)
+        let end = first.checked_add(turns)?;
+        // Data that is shorter than a session.
+        Some(
+            first
+                ..self
+                    .spec
+                    .requests
+                    .map_or(end, |all| end.min(all.max(first + 1))),
+        )
     }
 }
 

@@ -103,6 +103,15 @@ impl Endpoint for ApiEndpoint {
         self.api().prompt_text(payload).map(Value::String)
     }
 
+    fn continue_conversation(
+        &self,
+        payload: &mut Payload,
+        previous: &Payload,
+        answer: &str,
+    ) -> Result<(), EndpointError> {
+        self.api().continue_conversation(payload, previous, answer)
+    }
+
     fn transport(&self) -> Transport<'_> {
         Transport::Http(self)
     }

@@ -37,12 +37,16 @@ pub use saved::from_saved;
 pub use settings::EndpointSettings;
 pub use trust::{Destination, Trust, own_configuration};
 
+use crate::api::go_on;
 pub use crate::api::*;
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 pub use crate::saved::SavedObject;
 use llmeter_wire::Server;
 use llmeter_wire::clock::{self, Stamp};
+
+/// Where payloads may have their conversation.
+const CONVERSATION_FIELDS: &[&str] = &["messages", "contents", "input", "prompt", "inputs"];
 
 /// One LLM API at one address with one model.
 ///
@@ -67,6 +71,22 @@ pub trait Endpoint: Send + Sync {
     fn prompt_text(&self, payload: &Payload) -> Option<Value> {
         let _ = payload;
         None
+    }
+
+    /// Makes a payload go on with a conversation: with the payload that was sent before it, and the
+    /// answer's text. By default payloads are taken to have their conversation where one of the known
+    /// APIs has it.
+    ///
+    /// # Errors
+    /// If the API takes no conversation.
+    fn continue_conversation(
+        &self,
+        payload: &mut Payload,
+        previous: &Payload,
+        answer: &str,
+    ) -> Result<(), EndpointError> {
+        let name = &self.identity().endpoint_name;
+        go_on(payload, previous, answer, CONVERSATION_FIELDS, name)
     }
 
     /// How the endpoint is driven.

@@ -130,6 +130,7 @@ impl Iterator for Turns {
         Some(Turn {
             payload,
             pause: std::mem::take(&mut self.pause),
+            conversation: None,
         })
     }
 }

@@ -128,6 +128,7 @@ impl Iterator for Turns {
         Some(Turn {
             payload: self.start.wrapping_add(number * self.step) as usize,
             pause: std::mem::take(&mut self.pause),
+            conversation: None,
         })
     }
 }

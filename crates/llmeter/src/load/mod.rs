@@ -9,6 +9,7 @@
 mod arrivals;
 mod balance;
 mod closed_loop;
+mod conversations;
 mod data_loop;
 mod disturbance;
 mod open_loop;
@@ -17,9 +18,11 @@ mod queue;
 mod rate;
 mod replay;
 mod schedule;
+mod session_loop;
 mod shard;
 mod staged_clients;
 mod stages;
+mod think_time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,8 @@ pub use arrivals::Arrivals;
 pub use balance::Balance;
 pub(crate) use balance::Balancer;
 pub(crate) use closed_loop::ClosedLoop;
+pub use conversations::History;
+pub(crate) use conversations::{Conversations, TraceSessions};
 pub(crate) use data_loop::DataLoop;
 pub use disturbance::{Cancellation, SlowReaders};
 pub(crate) use open_loop::OpenLoop;
@@ -35,11 +40,15 @@ pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;
 pub use rate::Rate;
 pub(crate) use replay::Replay;
-pub use schedule::{RequestClass, Schedule, Session, Turn, WorkerShare};
+pub use schedule::{
+    ConversationTurn, RequestClass, Schedule, Session, SubAgent, Turn, WorkerShare,
+};
+pub(crate) use session_loop::SessionLoop;
 pub(crate) use shard::Sharded;
 pub use shard::{NotAShard, Shard};
 pub(crate) use staged_clients::StagedClients;
 pub use stages::{Stage, StageLevel, Stages};
+pub use think_time::ThinkTime;
 
 /// How much is sent.
 #[derive(Debug, Clone, Default)]

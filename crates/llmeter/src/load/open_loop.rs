@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::data_loop::WARMUP_START;
 use super::profile::Profile;
-use super::{Arrivals, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
+use super::{Arrivals, Conversations, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// The stream of the generator that orders payloads; arrivals have the last, clients those from 0 on.
 const ORDER_STREAM: u64 = u64::MAX - 1;
@@ -37,6 +37,10 @@ pub(crate) struct OpenLoop {
     pub(crate) duration: Option<Duration>,
     /// When its stages end.
     pub(crate) stage_ends: Vec<Duration>,
+    /// What arrives, if not single requests: [`requests`](Self::requests) are then so many conversations.
+    pub(crate) conversations: Option<Conversations>,
+    /// Most requests of all conversations.
+    pub(crate) max_requests: Option<u64>,
 }
 
 impl Schedule for OpenLoop {
@@ -70,10 +74,23 @@ impl Schedule for OpenLoop {
     }
 
     fn planned(&self) -> Option<u64> {
-        self.requests
+        match &self.conversations {
+            None => self.requests,
+            Some(_) => self.planned_of_sessions(0, 1, self.max_requests),
+        }
+    }
+
+    fn has_conversations(&self) -> bool {
+        self.conversations.is_some()
     }
 
     fn planned_in(&self, shard: Shard) -> Option<u64> {
+        if self.conversations.is_some() {
+            let most = self.max_requests;
+            let most = most.map(|most| shard.count(usize::try_from(most).unwrap_or(usize::MAX)));
+            let most = most.map(|most| most as u64);
+            return self.planned_of_sessions(shard.index as u64 - 1, shard.of, most);
+        }
         let all = usize::try_from(self.requests?).unwrap_or(usize::MAX);
         Some(shard.count(all) as u64)
     }
@@ -92,6 +109,19 @@ impl Schedule for OpenLoop {
 }
 
 impl OpenLoop {
+    /// The requests of every so-manieth conversation.
+    fn planned_of_sessions(&self, first: u64, step: usize, most: Option<u64>) -> Option<u64> {
+        // By time nobody knows how many arrive.
+        let count = self.requests.filter(|_| self.duration.is_none());
+        let start = self.data.unwrap_or(0);
+        let all = self.conversations.as_ref().zip(count);
+        let all = all.and_then(|(conversations, count)| {
+            let numbers = (first..count).step_by(step);
+            conversations.requests(numbers.map(|number| start.wrapping_add(number)))
+        });
+        all.into_iter().chain(most).min()
+    }
+
     /// The arrivals of the warm-up or of the run, over all workers, up to so many or so long. Payloads are
     /// sent in an order, from a place in it on, again and again.
     fn part(
@@ -106,6 +136,7 @@ impl OpenLoop {
             RequestClass::Warmup => start.wrapping_add(WARMUP_START),
             RequestClass::Measured => start,
         });
+        let conversations = self.conversations.clone();
         let arrivals = self.arrivals.times(seed);
         let times = arrivals.map_while(move |amount| {
             let time = Duration::try_from_secs_f64(rate.time_of(amount)?).ok()?;
@@ -116,6 +147,20 @@ impl OpenLoop {
             .take(count)
             .zip(first..)
             .map(move |(arrival, number)| {
+                if let (Some(conversations), Some(start)) = (&conversations, data) {
+                    let number = number - first;
+                    let turns = match class {
+                        RequestClass::Warmup => {
+                            conversations.first_turn(start.wrapping_add(number))
+                        }
+                        RequestClass::Measured => conversations.turns(start.wrapping_add(number)),
+                    };
+                    return Session {
+                        class,
+                        until: length,
+                        ..Session::new(number as u32, arrival, turns.into_iter())
+                    };
+                }
                 let place = (number % order.len().max(1) as u64) as usize;
                 let payload = match data {
                     Some(start) => Some(start.wrapping_add(number - first) as usize),
@@ -153,6 +198,8 @@ mod tests {
             requests: None,
             duration: None,
             stage_ends: Vec::new(),
+            conversations: None,
+            max_requests: None,
         }
     }
 

@@ -92,6 +92,7 @@ impl Iterator for Turns {
         Some(Turn {
             payload: *self.order.get(at)? as usize,
             pause: std::mem::take(&mut self.pause),
+            conversation: None,
         })
     }
 }

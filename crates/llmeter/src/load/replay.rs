@@ -1,57 +1,50 @@
 //! Replay: requests at the times at which a trace had them.
 
-use super::{Schedule, Session, Shard, Turn, WorkerShare};
-use crate::data::ReplaySession;
-use std::sync::Arc;
+use super::{Conversations, Schedule, Session, Shard, WorkerShare};
 
-/// The sessions of a trace, each arriving at its own time.
+/// The conversations of a trace, each arriving at its own time. Sub-agents are part of those that start them.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    sessions: Arc<[ReplaySession]>,
+    conversations: Conversations,
 }
 
 impl Replay {
-    pub(crate) fn new(sessions: &[ReplaySession]) -> Self {
-        Self {
-            sessions: sessions.into(),
-        }
+    pub(crate) fn new(conversations: Conversations) -> Self {
+        Self { conversations }
+    }
+
+    fn count(&self) -> usize {
+        self.conversations.count().unwrap_or(0) as usize
     }
 }
 
 impl Schedule for Replay {
     fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
-        let all = self.sessions.clone();
-        let mine = (share.worker..all.len()).step_by(share.workers);
+        let conversations = self.conversations.clone();
+        let mine = (share.worker..self.count()).step_by(share.workers);
         Box::new(mine.map(move |number| {
-            let session = &all[number];
-            let pauses = session.pauses.clone();
-            let turns = session
-                .requests
-                .clone()
-                .zip(pauses)
-                .map(|(index, pause)| Turn {
-                    payload: index as usize,
-                    pause,
-                });
-            Session::new(number as u32, session.arrival, turns)
+            let turns = conversations.turns(number as u64).into_iter();
+            let (place, arrival) = conversations.arrival(number);
+            Session::new(place, arrival, turns)
         }))
     }
 
     fn planned(&self) -> Option<u64> {
-        let requests = self
-            .sessions
-            .iter()
-            .map(|session| session.pauses.len() as u64);
-        Some(requests.sum())
+        self.conversations.requests(0..self.count() as u64)
     }
 
     fn planned_in(&self, shard: Shard) -> Option<u64> {
-        let mine = self.sessions.iter().skip(shard.index - 1).step_by(shard.of);
-        Some(mine.map(|session| session.pauses.len() as u64).sum())
+        let mine = (shard.index - 1..self.count()).step_by(shard.of);
+        self.conversations
+            .requests(mine.map(|number| number as u64))
     }
 
     fn is_open_loop(&self) -> bool {
         true
+    }
+
+    fn has_conversations(&self) -> bool {
+        self.conversations.has_turns()
     }
 
     fn is_of_data(&self) -> bool {
@@ -64,16 +57,89 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::error::Result;
+    use crate::data::{DataRequest, DataSource, ReplayParent, ReplaySession};
+    use crate::load::{History, TraceSessions, Turn};
 
-    #[test]
-    fn workers_share_the_sessions_of_a_trace() {
-        let session = |arrival, requests: std::ops::Range<u64>| ReplaySession {
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl DataSource for Nothing {
+        fn size(&self) -> Option<u64> {
+            None
+        }
+
+        fn request(&self, _: u64) -> Result<DataRequest> {
+            Ok(DataRequest::of_payload(Default::default()))
+        }
+    }
+
+    fn replay(sessions: &[ReplaySession]) -> Replay {
+        Replay::new(Conversations {
+            data: std::sync::Arc::new(Nothing),
+            trace: Some(TraceSessions::new(sessions)),
+            think_time: None,
+            history: History::Server,
+            counts_single: false,
+            seed: 0,
+        })
+    }
+
+    fn session(arrival: u64, requests: std::ops::Range<u64>) -> ReplaySession {
+        ReplaySession {
             arrival: Duration::from_millis(arrival),
             pauses: vec![Duration::from_secs(1); (requests.end - requests.start) as usize],
             requests,
             parent: None,
+        }
+    }
+
+    #[test]
+    fn sub_agents_hang_on_the_turn_that_starts_them() {
+        let parent = |after, joined_by| {
+            Some(ReplayParent {
+                session: 0,
+                after,
+                pause: Duration::from_secs(7),
+                joined_by,
+            })
         };
-        let replay = Replay::new(&[session(0, 0..2), session(5, 2..3), session(5, 3..6)]);
+        let agent = |requests, after, joined_by| ReplaySession {
+            parent: parent(after, joined_by),
+            ..session(9, requests)
+        };
+        let replay = replay(&[
+            session(0, 0..3),
+            agent(3..5, 1, Some(2)),
+            session(5, 5..6),
+            agent(6..7, 2, None),
+            // One that nothing comes before begins by itself.
+            agent(7..8, 0, Some(1)),
+        ]);
+        assert_eq!(replay.planned(), Some(8));
+        let all = WorkerShare {
+            worker: 0,
+            workers: 1,
+        };
+        let sessions: Vec<_> = replay.sessions(all).collect();
+        let clients: Vec<_> = sessions.iter().map(|session| session.client).collect();
+        assert_eq!(clients, [0, 2, 4]);
+        let turns: Vec<Turn> = sessions.into_iter().next().unwrap().turns.collect();
+        let agents = |turn: usize| &turns[turn].conversation.as_ref().unwrap().agents;
+        assert_eq!((turns.len(), agents(2).len()), (3, 0));
+        let [first] = &agents(0)[..] else { panic!() };
+        let payloads: Vec<_> = first.turns.iter().map(|turn| turn.payload).collect();
+        assert_eq!((first.session, payloads), (1, vec![3, 4]));
+        assert_eq!((first.joined_by, first.pause.as_secs()), (Some(2), 7));
+        let [second] = &agents(1)[..] else { panic!() };
+        assert_eq!((second.session, second.joined_by), (3, None));
+        let shards = (1..=2).map(|index| replay.planned_in(Shard { index, of: 2 }));
+        assert_eq!(shards.collect::<Vec<_>>(), [Some(7), Some(1)]);
+    }
+
+    #[test]
+    fn workers_share_the_sessions_of_a_trace() {
+        let replay = replay(&[session(0, 0..2), session(5, 2..3), session(5, 3..6)]);
         assert_eq!(replay.planned(), Some(6));
         let of_worker = |worker| {
             let sessions = replay.sessions(WorkerShare { worker, workers: 2 });

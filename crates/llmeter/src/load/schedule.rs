@@ -1,6 +1,7 @@
 //! The seam between a load and the machinery that sends it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shard;
@@ -64,6 +65,11 @@ pub trait Schedule: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its sessions are conversations, whose beginnings and ends are counted.
+    fn has_conversations(&self) -> bool {
+        false
+    }
+
     /// When each stage of the load ends, after the start, if it has any.
     fn stage_ends(&self) -> Vec<Duration> {
         Vec::new()
@@ -73,6 +79,13 @@ pub trait Schedule: fmt::Debug + Send + Sync {
     #[doc(hidden)]
     fn is_of_experiment(&self) -> bool {
         false
+    }
+
+    /// The schedule of one run, if a run changes it.
+    #[doc(hidden)]
+    fn of_run(&self, shard: Option<Shard>) -> Option<Arc<dyn Schedule>> {
+        let _ = shard;
+        None
     }
 
     /// Whether it follows from the data, whose settings then repeat it.
@@ -151,12 +164,45 @@ pub enum RequestClass {
 }
 
 /// One request of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The index of its payload. Beyond the number of payloads it wraps around.
     pub payload: usize,
     /// How long after the end of the turn before, or after the session's arrival, it is due.
     pub pause: Duration,
+    /// Its place in a conversation, if it is part of one. A session may have several conversations one
+    /// after the other; a turn that fails ends its own.
+    pub conversation: Option<Box<ConversationTurn>>,
+}
+
+/// A turn's place in a conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConversationTurn {
+    /// The conversation's number in the whole load, counted from 0.
+    pub session: u32,
+    /// The turn in it, counted from 0.
+    pub turn: u32,
+    /// Whether it is the last one.
+    pub is_last: bool,
+    /// Whether it goes on with what was said before: the turns before it and the server's answers to them
+    /// are put before its own message. Otherwise its payload is sent as it is.
+    pub continues: bool,
+    /// Sub-agents that begin after its end, beside the turns that follow.
+    pub agents: Vec<SubAgent>,
+}
+
+/// A conversation that another one starts, and that runs beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubAgent {
+    /// Its number among the conversations of the whole load.
+    pub session: u32,
+    /// How long after the end of the turn that starts it its first turn is due.
+    pub pause: Duration,
+    /// Its turns; those of a sub-agent start no further ones.
+    pub turns: Arc<[Turn]>,
+    /// The turn of the conversation that started it which waits for its end, counted from 0; the pause of
+    /// that turn begins then. `None`: none waits.
+    pub joined_by: Option<u32>,
 }
 
 impl Turn {
@@ -165,6 +211,7 @@ impl Turn {
         Self {
             payload,
             pause: Duration::ZERO,
+            conversation: None,
         }
     }
 }

@@ -103,6 +103,10 @@ impl Schedule for Sharded {
         self.whole.is_open_loop()
     }
 
+    fn has_conversations(&self) -> bool {
+        self.whole.has_conversations()
+    }
+
     fn stage_ends(&self) -> Vec<Duration> {
         self.whole.stage_ends()
     }
@@ -228,6 +232,8 @@ mod tests {
                     duration: Some(Duration::from_secs(1)),
                     stage_ends: Vec::new(),
                     data: None,
+                    conversations: None,
+                    max_requests: None,
                 });
                 check(&whole, &workers)?;
             }

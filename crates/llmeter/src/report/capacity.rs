@@ -24,6 +24,7 @@ pub(super) fn probe_rows(found: &CapacityResult) -> Vec<Vec<String>> {
     let titles = [
         match found.plan.over {
             Over::Rate => "rate",
+            Over::Sessions => "sessions",
             _ => "clients",
         },
         "SLOs",

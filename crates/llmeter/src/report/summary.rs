@@ -41,6 +41,7 @@ pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> 
     latencies(&mut text, result, &stats, width);
     breakdown(&mut text, &stage_rows(&stats), width);
     breakdown(&mut text, &workload_rows(&stats), width);
+    breakdown(&mut text, &turn_rows(&stats), width);
     breakdown(&mut text, &server_rows(&stats), width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
@@ -90,6 +91,9 @@ fn heading(text: &mut String, stats: &Stats) {
         text.push_str(", stopped by failures");
     }
     text.push('\n');
+    if let Some(sessions) = sessions(stats) {
+        let _ = writeln!(text, "{sessions}");
+    }
 }
 
 fn breakdown(text: &mut String, rows: &[Vec<String>], width: usize) {
@@ -177,6 +181,21 @@ pub(super) fn server_rows(stats: &Stats) -> Vec<Vec<String>> {
     rows
 }
 
+/// The table of the turns of conversations, its titles first; empty without any.
+pub(super) fn turn_rows(stats: &Stats) -> Vec<Vec<String>> {
+    let columns: [Column; 8] = [
+        ("requests", "total_requests", figure),
+        ("failed", "failed_requests", figure),
+        ("TTFT p50", "time_to_first_token-p50", duration),
+        ("TTFT p90", "time_to_first_token-p90", duration),
+        ("TTLT p50", "time_to_last_token-p50", duration),
+        ("input tokens", "num_tokens_input-average", figure),
+        ("cached", "num_tokens_input_cached-average", figure),
+        ("output tokens", "num_tokens_output-average", figure),
+    ];
+    breakdown_rows(["turn", "turn"], &columns, &stats.turns)
+}
+
 /// The table of parts of a run with the columns that have values, its titles first; empty without parts.
 /// `name`: the title of the first column, and where a part has its name.
 fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<Vec<String>> {
@@ -192,16 +211,51 @@ fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<V
         let cells = columns
             .iter()
             .map(|(_, key, show)| or_dash(value(part, key), *show));
-        let called = part.get(name[1]).and_then(Value::as_str);
-        let called = shown(called.unwrap_or("—"));
+        let called = match part.get(name[1]) {
+            Some(Value::String(text)) => shown(text),
+            Some(number) if part.get("and_later").is_some() => format!("{number} and later"),
+            Some(number) => number.to_string(),
+            None => "—".to_owned(),
+        };
         rows.push(std::iter::once(called).chain(cells).collect());
     }
     rows
 }
 
+/// What became of conversations, in a line; empty without any.
+pub(super) fn sessions(stats: &Stats) -> Option<String> {
+    let begun = stats.sessions_begun?;
+    let counts = [
+        (stats.sessions_completed.unwrap_or(0), "completed"),
+        (stats.sessions_broken, "broken by a failed turn"),
+        (stats.sessions_cancelled, "cancelled"),
+        (stats.sessions_unfinished, "unfinished at the end"),
+    ];
+    let counts = counts
+        .into_iter()
+        .filter(|(count, what)| *count > 0 || *what == "completed");
+    let counts: Vec<_> = counts
+        .map(|(count, what)| format!("{} {what}", figure(count as f64)))
+        .collect();
+    let mut text = format!("{}: {}", counted(begun, "session"), counts.join(", "));
+    if let Some(turns) = stats.session_turns.average {
+        let _ = write!(text, "; {} turns on average", figure(turns));
+    }
+    if stats.sub_agents > 0 {
+        let _ = write!(text, "; {}", counted(stats.sub_agents, "sub-agent"));
+    }
+    Some(text)
+}
+
 /// What made the load.
 pub(super) fn load(stats: &Stats) -> String {
     match (stats.due_requests, stats.offered_rate) {
+        (None, _) if stats.sessions_begun.is_some() => {
+            format!(
+                "in {} at a time",
+                counted(stats.clients.unwrap_or(0), "session")
+            )
+        }
         (None, _) => format!("by {}", counted(stats.clients.unwrap_or(0), "client")),
         (Some(_), Some(rate)) => format!("by {} a second", figure(rate)),
         (Some(_), None) => "by an arrival rate".to_owned(),

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::base::error::{Error, Result};
 use crate::base::foreign::{self, Panic};
 use crate::cost::SpendGuard;
 use crate::data::{DataRequest, DataSource};
-use crate::payload::Payload;
+use crate::payload::{ExtraFields, Payload};
 use crate::run::prepare::{Asked, Prepared};
 use crate::run::route::Route;
 
@@ -31,6 +33,8 @@ pub(crate) struct DataMaker {
     pub(crate) start: u64,
     /// From one request of the run to its next: those between are other shards'.
     pub(crate) stride: u64,
+    /// Of a load of conversations.
+    pub(crate) sessions: Option<SessionNames>,
 }
 
 /// A request of the data that can be sent.
@@ -55,21 +59,68 @@ impl DataMaker {
         &self.routes[(number % self.routes.len() as u64) as usize]
     }
 
+    /// `session`: the conversation that it is of.
+    ///
     /// # Errors
     /// If the data has no such request, or the endpoint refuses it.
-    pub(crate) fn make(&self, index: u64) -> Result<Made> {
-        let asked = foreign::catch_panic(|| self.source.request(index));
-        let request = asked.unwrap_or_else(|Panic(reason)| {
+    pub(crate) fn make(&self, index: u64, session: Option<u32>) -> Result<Made> {
+        let request = self.asked(|| self.source.request(index))?;
+        self.prepared(index, request, session)
+    }
+
+    /// What a turn of a conversation says beside its history.
+    ///
+    /// # Errors
+    /// If the data has no such turn.
+    pub(crate) fn turn(&self, index: u64) -> Result<DataRequest> {
+        self.asked(|| self.source.turn(index))
+    }
+
+    /// A turn that goes on with what was sent and answered before it.
+    ///
+    /// # Errors
+    /// If the API takes no conversation, or the endpoint refuses the request.
+    pub(crate) fn go_on(
+        &self,
+        index: u64,
+        mut turn: DataRequest,
+        previous: &Prepared,
+        answer: &str,
+        session: Option<u32>,
+    ) -> Result<Made> {
+        let endpoint = &*self.likely_route(index).endpoint;
+        let payload = &mut turn.payload;
+        let went_on = foreign::catch_panic(|| {
+            endpoint.continue_conversation(payload, &previous.payload, answer)
+        });
+        went_on
+            .map_err(|Panic(reason)| format!("the endpoint panicked: {reason}"))
+            .and_then(|went_on| went_on.map_err(|reason| reason.to_string()))
+            .map_err(|reason| Error::refused("payload", reason))?;
+        // Nobody asked for the answers.
+        turn.prompt_tokens = None;
+        self.prepared(index, turn, session)
+    }
+
+    fn asked(&self, ask: impl FnOnce() -> Result<DataRequest>) -> Result<DataRequest> {
+        foreign::catch_panic(ask).unwrap_or_else(|Panic(reason)| {
             Err(Error::refused("data", format!("it panicked: {reason}")))
-        })?;
+        })
+    }
+
+    fn prepared(&self, index: u64, request: DataRequest, session: Option<u32>) -> Result<Made> {
         let DataRequest {
-            payload,
+            mut payload,
             prompt_tokens,
             output_tokens,
             ..
         } = request;
+        let headers = match (&self.sessions, session) {
+            (Some(sessions), Some(session)) => sessions.name(session, &mut payload)?,
+            _ => Vec::new(),
+        };
         let given = self.keeps_given.then(|| payload.clone());
-        let prepared = Prepared::of_payload(self.likely_route(index), payload)?;
+        let prepared = Prepared::of_payload(self.likely_route(index), payload, headers)?;
         let prepared = prepared.of_data(
             index,
             Asked {
@@ -84,6 +135,48 @@ impl DataMaker {
             given,
             prepared: Arc::new(prepared),
         })
+    }
+}
+
+/// Names conversations to the server, where it is to tell them apart.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionNames {
+    /// What no other run has.
+    prefix: String,
+    header: Option<String>,
+    field: Option<String>,
+}
+
+impl SessionNames {
+    pub(crate) fn new(header: Option<String>, field: Option<String>) -> Self {
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            prefix: format!("llmeter-{}", &run[..8]),
+            header,
+            field,
+        }
+    }
+
+    /// The first request of a run.
+    ///
+    /// # Errors
+    /// If the endpoint refuses it, or the names in it.
+    pub(crate) fn first(&self, route: &Route, mut payload: Payload) -> Result<Prepared> {
+        let headers = self.name(0, &mut payload)?;
+        Prepared::of_payload(route, payload, headers)
+    }
+
+    /// Puts a conversation's id into a payload; returns the headers that have it.
+    fn name(&self, session: u32, payload: &mut Payload) -> Result<Vec<(String, SecretString)>> {
+        let id = format!("{}-{}", self.prefix, u64::from(session) + 1);
+        if let Some(field) = &self.field {
+            let assignment = format!("{field}={}", Value::from(id.as_str()));
+            ExtraFields::from_assignments([assignment.as_str()])?.add_to(payload)?;
+        }
+        let header = self.header.iter();
+        Ok(header
+            .map(|name| (name.clone(), id.clone().into()))
+            .collect())
     }
 }
 
@@ -143,7 +236,7 @@ impl Ahead {
 
     /// Makes one more.
     pub(crate) fn make_next(&mut self, maker: &DataMaker) {
-        let made = maker.make(self.next);
+        let made = maker.make(self.next, None);
         self.bytes += made.as_ref().map_or(0, Made::bytes);
         self.made.insert(self.next, made);
         self.next += self.step;
@@ -183,6 +276,7 @@ mod tests {
             keeps_given: false,
             start: 7,
             stride: 1,
+            sessions: None,
         }
     }
 

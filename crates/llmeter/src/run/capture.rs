@@ -15,6 +15,7 @@ use crate::callback::CallbackData;
 use crate::cost::Reservation;
 use crate::endpoint::ResponseBuilder;
 use crate::run::backlog::{Backlog, Flow};
+use crate::run::conversation::SentTurn;
 use crate::run::pacing::Outcomes;
 use crate::run::prepare::Prepared;
 use crate::run::restamp::{PacketFacts, StreamOrigin};
@@ -82,6 +83,8 @@ pub(crate) struct ExchangeEnd {
     pub(crate) outcomes: Option<Arc<Outcomes>>,
     /// The response that an endpoint collected itself.
     pub(crate) response: Option<Box<ResponseBuilder>>,
+    /// Of a turn of a conversation.
+    pub(crate) turn: Option<Box<SentTurn>>,
 }
 
 /// When a request of an open loop was due.

@@ -14,6 +14,7 @@ use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
 use crate::run::capture::{Capture, ExchangeEnd, SegmentQueue, SendTiming};
+use crate::run::conversation::SentTurn;
 use crate::run::pacing::Pacing;
 use crate::run::pool::Channel;
 use crate::run::prefetch::Ready;
@@ -65,6 +66,10 @@ pub(crate) struct Client {
     pub(crate) cancel_after: Option<Duration>,
     /// How many bytes of its response are read in a second, if that is slow on purpose.
     pub(crate) read_rate: Option<u32>,
+    /// What the next request is of a conversation.
+    pub(crate) turn: Option<Box<SentTurn>>,
+    /// Whether its connection is nobody else's.
+    pub(crate) is_alone: bool,
 }
 
 impl Client {
@@ -80,6 +85,8 @@ impl Client {
             opens_http2: false,
             cancel_after: None,
             read_rate: None,
+            turn: None,
+            is_alone: false,
             capture: Capture::new(worker.queue.clone(), shared.backlog.clone()),
             shared,
             worker,
@@ -88,9 +95,20 @@ impl Client {
 
     /// Leaves the connection to the sessions that come.
     pub(crate) fn retire(self) {
-        if let Some(connection) = self.connection {
+        if let Some(connection) = self.connection.filter(|_| !self.is_alone) {
             self.worker.pool.put(self.server, connection);
         }
+    }
+
+    /// What follows is somebody else's: one who wants a connection that nobody else has had, and that nobody
+    /// has after, or one who takes any.
+    pub(crate) fn change(&mut self, is_alone: bool) {
+        if let Some(connection) = self.connection.take_if(|_| is_alone || self.is_alone)
+            && !self.is_alone
+        {
+            self.worker.pool.put(self.server, connection);
+        }
+        self.is_alone = is_alone;
     }
 
     /// Carries out one request and hands the response over. Returns when it was over, which is when
@@ -162,6 +180,7 @@ impl Client {
             {
                 // Nothing of it left this machine: it is as if it had not begun.
                 self.capture.forget();
+                self.turn = None;
                 return clock::now();
             }
             Err(mut failure) => {
@@ -191,6 +210,7 @@ impl Client {
             is_warmup,
             outcomes: Some(outcomes),
             response: builder,
+            turn: self.turn.take(),
         });
         // What comes by the clock waits for nobody.
         if is_unreachable && !shared.pauses_after_failures && sending.due.is_none() {
@@ -230,6 +250,7 @@ impl Client {
             is_warmup,
             outcomes: None,
             response: None,
+            turn: self.turn.take(),
         });
         if !is_due {
             let end = clock::now().after(REFUSED_PAUSE);
@@ -311,6 +332,7 @@ impl Client {
     fn turn_to(&mut self, server: u16) {
         if server != self.server
             && let Some(connection) = self.connection.take()
+            && !self.is_alone
         {
             self.worker.pool.put(self.server, connection);
         }
@@ -325,7 +347,11 @@ impl Client {
         }
         loop {
             let idle = self.connection.take();
-            let mut connection = idle.or_else(|| self.worker.pool.take(self.server))?;
+            let pooled = || self.worker.pool.take(self.server);
+            let mut connection = match self.is_alone {
+                true => idle?,
+                false => idle.or_else(pooled)?,
+            };
             if connection.is_usable().await {
                 return Some(connection);
             }

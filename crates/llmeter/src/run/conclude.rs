@@ -154,6 +154,10 @@ impl Started {
         }
         result.annotation_tally = annotation_tally;
         result.add_stats(of_load.unwrap_or_default());
+        if let Some(sessions) = &shared.sessions {
+            result.add_stats(sessions.stats());
+            result.add_stats(collected.turns.stats());
+        }
         result.add_stats(
             collected
                 .stages

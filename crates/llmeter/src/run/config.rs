@@ -18,7 +18,9 @@ use crate::callback::Callback;
 use crate::cost::CostModel;
 use crate::data::DataSource;
 use crate::endpoint::{Destination, Endpoint, Transport, Trust};
-use crate::load::{Arrivals, Balance, Cancellation, Load, Rate, Shard, SlowReaders, Stages};
+use crate::load::{
+    Arrivals, Balance, Cancellation, History, Load, Rate, Shard, SlowReaders, Stages, ThinkTime,
+};
 use crate::payload::{Payload, PayloadSource, Tokenizer, Whitespace};
 use crate::run::ResponseWatch;
 use crate::run::server_call::ServerCall;
@@ -73,6 +75,22 @@ pub struct RunConfig {
     pub rate: Option<Rate>,
     /// How arrivals are spread around their rate.
     pub arrivals: Arrivals,
+    /// So many conversations of the data at a time, in the place of [`clients`](Self::clients): when one
+    /// ends, the next begins.
+    pub sessions: Option<usize>,
+    /// Conversations of the data begin at this rate, whether those before have ended or not.
+    pub session_rate: Option<Rate>,
+    /// Most conversations that begin.
+    pub max_sessions: Option<u64>,
+    /// The pause between an answer and the next turn of its conversation; none if `None`, and of a trace
+    /// the trace's own.
+    pub think_time: Option<ThinkTime>,
+    /// Whose answers are in the history of a conversation.
+    pub history: History,
+    /// A header of every request of a conversation, which has the conversation's id.
+    pub session_header: Option<String>,
+    /// A field of the payload that has it; dots lead into objects.
+    pub session_field: Option<String>,
     /// Rates or numbers of clients one after the other, in the place of [`rate`](Self::rate) and
     /// [`clients`](Self::clients). They decide how long the run is, whatever [`load`](Self::load) says.
     pub stages: Option<Stages>,
@@ -209,6 +227,13 @@ impl RunConfig {
             clients: 1,
             rate: None,
             arrivals: Arrivals::default(),
+            sessions: None,
+            session_rate: None,
+            max_sessions: None,
+            think_time: None,
+            history: History::default(),
+            session_header: None,
+            session_field: None,
             stages: None,
             max_in_flight: None,
             cancel: None,

@@ -220,6 +220,9 @@ impl Decoder {
         if let Some(outcomes) = &ending.outcomes {
             outcomes.tell(recorded.response.error.as_ref());
         }
+        if let Some(turn) = ending.turn.take() {
+            turn.tell(&recorded.response, ending.sending.at);
+        }
         if let Some(reservation) = segment.reservation {
             reservation.settle(&recorded.response);
         }
@@ -410,7 +413,11 @@ impl Assembly {
                 connection_wait: Some(sending.connection_wait).filter(|wait| *wait > 0.0),
                 scheduled_time_to_first_token: from_due(response.time_to_first_token),
                 scheduled_time_to_last_token: from_due(response.time_to_last_token),
+                ..ScheduleDetail::default()
             }));
+        }
+        if let Some(turn) = &ending.turn {
+            turn.note(&mut response, sending.at);
         }
         self.quality.exchange = sending.at.map(|sent| [sent, end]);
         self.quality.send_lateness = sending.lateness;

@@ -18,10 +18,10 @@
 //! | --- | --- |
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`, `server_call`), `start`, `wait`, `conclude` (with `warnings`) |
-//! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session`, `client`, `pool`, `capture` |
+//! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session` (with `conversation`), `client`, `pool`, `capture` |
 //! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
 //! | requests | `route` (to each server), `prepare`, `prefetch`, `ahead` (of data) |
-//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `servers`, `progress` |
+//! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `servers`, `turns`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
 
 mod admission;
@@ -34,6 +34,7 @@ mod capture;
 mod client;
 mod conclude;
 mod config;
+mod conversation;
 mod decode;
 mod dispatch;
 mod failure_limit;
@@ -68,6 +69,7 @@ mod single;
 mod stages;
 mod stalls;
 mod start;
+mod turns;
 mod until;
 mod wait;
 mod warmup;
@@ -94,6 +96,7 @@ pub(crate) use single::SingleRequest;
 pub(crate) use stages::OF_WHOLE_RUNS;
 pub(crate) use stalls::StallTally;
 pub use start::default_run_name;
+pub(crate) use turns::TurnTally;
 pub(crate) use warnings::wrong_label;
 #[doc(hidden)]
 pub use watch::ResponseWatch;

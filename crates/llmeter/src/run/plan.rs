@@ -6,12 +6,13 @@ use tokio::runtime::Runtime;
 
 use crate::base::error::{Error, Result};
 use crate::base::host;
+use crate::base::setting::{Setting, SettingProblem};
 use crate::callback::{CallbackChain, Hook};
 use crate::cost::SpendGuard;
 use crate::endpoint::{Endpoint, Transport};
-use crate::load::Schedule;
+use crate::load::{History, Schedule};
 use crate::run::admission;
-use crate::run::ahead::DataMaker;
+use crate::run::ahead::{DataMaker, SessionNames};
 use crate::run::prefetch::{GivenPayloads, Origin, RequestBuilder, Requests};
 use crate::run::prepare::Prepared;
 use crate::run::reach::reach;
@@ -72,6 +73,10 @@ impl Plan {
         for (server, request) in servers.iter().zip(&requests) {
             prepare_server(server, request, runtime, interrupt)?;
         }
+        let schedule = config.schedule();
+        let sessions = schedule.has_conversations().then(|| {
+            SessionNames::new(config.session_header.clone(), config.session_field.clone())
+        });
         let is_called = hooked.has(Hook::BeforeInvoke);
         let origin = match &config.data {
             Some(source) => Some(Origin::Data(DataMaker {
@@ -81,6 +86,7 @@ impl Plan {
                 keeps_given: is_called,
                 start: config.data_start + config.shard.map_or(0, |shard| shard.index as u64 - 1),
                 stride: config.shard.map_or(1, |shard| shard.of as u64),
+                sessions,
             })),
             None if is_called || config.endpoints().any(|one| is_short_lived(&**one)) => {
                 let given = GivenPayloads::new(config.payloads.clone(), prepared.clone());
@@ -98,7 +104,7 @@ impl Plan {
             None => Requests::Fixed(prepared),
         };
         Ok(Self {
-            schedule: config.schedule(),
+            schedule,
             config,
             hooked,
             guard,
@@ -115,8 +121,31 @@ fn prepared(config: &RunConfig, route: &Route) -> Result<Vec<Arc<Prepared>>> {
     let payloads = config.payloads.len();
     let mut prepared = Vec::with_capacity(payloads);
     if let Some(data) = &config.data {
-        let first = data.request(config.data_start)?.payload;
-        let made = Prepared::of_payload(route, first)?;
+        let index = match config.has_sessions() {
+            true => data
+                .session(config.data_start)
+                .map_or(config.data_start, |turns| turns.start),
+            false => config.data_start,
+        };
+        let first = data.request(index)?.payload;
+        if config.has_sessions() && config.history == History::Server && data.continues(index + 1) {
+            let mut next = data.turn(index + 1)?.payload;
+            let endpoint = &*route.endpoint;
+            endpoint
+                .continue_conversation(&mut next, &first, "an answer")
+                .map_err(|reason| {
+                    let problem = SettingProblem::Refused {
+                        reason: reason.to_string(),
+                    };
+                    Error::Invalid {
+                        setting: Setting::History,
+                        problem,
+                        hint: None,
+                    }
+                })?;
+        }
+        let named = SessionNames::new(config.session_header.clone(), config.session_field.clone());
+        let made = named.first(route, first)?;
         return Ok(vec![Arc::new(made)]);
     }
     for (index, payload) in config.payloads.iter().enumerate() {

@@ -17,12 +17,13 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::base::runtime::{runtime, spawn_low_priority};
 use crate::callback::{CallbackChain, CallbackData, Hook, InvokeRequest};
 use crate::cost::SpendGuard;
+use crate::data::DataRequest;
 use crate::endpoint::Transport;
 use crate::load::{Balancer, Turn};
 use crate::payload::Payload;
@@ -92,15 +93,29 @@ struct PrefetchThread {
 }
 
 /// A request that a session wants.
-struct PrefetchRequest {
-    job: PrefetchJob,
-    reply: oneshot::Sender<Ready>,
+enum PrefetchRequest {
+    Whole(PrefetchJob, oneshot::Sender<Ready>),
+    /// What a turn says beside its history, which is not known yet.
+    Draft(u64, oneshot::Sender<Draft>),
 }
+
+/// A request of the data.
+type Draft = Result<DataRequest>;
 
 enum PrefetchJob {
     Make(RequestSpec),
     /// One like this, which has grown too old. Callbacks have seen it already.
     Renew(Arc<Prepared>),
+    /// A turn that goes on with what was sent and answered before it.
+    Continue(Box<Continuation>),
+}
+
+/// A turn whose history is there.
+struct Continuation {
+    spec: RequestSpec,
+    draft: oneshot::Receiver<Draft>,
+    previous: Arc<Prepared>,
+    answer: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -110,15 +125,21 @@ struct RequestSpec {
     client: u32,
     sequence: u64,
     is_warmup: bool,
+    /// The conversation that it is a turn of.
+    session: Option<u32>,
 }
 
 /// A session's side: what it sends next.
 pub(crate) struct NextRequest {
     threads: Option<Arc<[PrefetchThread]>>,
     stride: usize,
+    /// Whether any request was wanted.
+    is_used: bool,
     /// The server of all its requests, if they stay at one.
     server: Option<u16>,
     coming: Option<oneshot::Receiver<Ready>>,
+    /// What the next turn says, until its history is there.
+    draft: Option<oneshot::Receiver<Draft>>,
     ready: Option<Ready>,
     /// What is wanted next, but for its payload.
     next: RequestSpec,
@@ -174,8 +195,11 @@ impl Requests {
         let ageing = ageing.then(|| maker.routes.clone());
         let (count, start) = match &maker.origin {
             Origin::Payloads(_) => (1, None),
+            // What a conversation sends next is no guess.
+            Origin::Data(data) if data.sessions.is_some() => (data_threads(), None),
             Origin::Data(data) => (data_threads(), Some((data.start, data.stride))),
         };
+        let is_of_data = matches!(&maker.origin, Origin::Data(_));
         let maker = Arc::new(maker);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
@@ -183,9 +207,9 @@ impl Requests {
             let hurry = Arc::new(Notify::new());
             let ahead = start.map(|start| Ahead::new(start, number, count));
             let (maker, runtime, called) = (maker.clone(), runtime()?, hurry.clone());
-            let name = match start {
-                None => "before-invoke".to_owned(),
-                Some(_) => format!("data-{number}"),
+            let name = match is_of_data {
+                false => "before-invoke".to_owned(),
+                true => format!("data-{number}"),
             };
             spawn_low_priority(name, move || {
                 runtime.block_on(serve(maker, &incoming, &called, ahead));
@@ -198,7 +222,7 @@ impl Requests {
             threads: threads.into(),
             stride: start.map_or(1, |(_, stride)| stride as usize),
             wait_ns: AtomicU64::new(0),
-            makes_data: start.is_some() && !maker.hooked.has(Hook::BeforeInvoke),
+            makes_data: is_of_data && !maker.hooked.has(Hook::BeforeInvoke),
             ageing,
         }))
     }
@@ -225,7 +249,9 @@ impl Requests {
                 Self::Prefetched(prefetcher) => prefetcher.stride,
             },
             server,
+            is_used: false,
             coming: None,
+            draft: None,
             ready: None,
             next: RequestSpec {
                 payload: 0,
@@ -233,6 +259,7 @@ impl Requests {
                 client,
                 sequence: 0,
                 is_warmup,
+                session: None,
             },
         }
     }
@@ -314,7 +341,7 @@ fn data_threads() -> usize {
 fn order(orders: &Sender<PrefetchRequest>, job: PrefetchJob) -> oneshot::Receiver<Ready> {
     let (reply, coming) = oneshot::channel();
     // The thread lives as long as this sender.
-    let _ = orders.send(PrefetchRequest { job, reply });
+    let _ = orders.send(PrefetchRequest::Whole(job, reply));
     coming
 }
 
@@ -332,13 +359,53 @@ fn is_fresh(routes: &[Route], prepared: &Prepared) -> bool {
 impl NextRequest {
     /// Says which turn comes next, so that its request can be made meanwhile.
     pub(crate) fn want(&mut self, turn: Option<&Turn>, balancer: &Balancer) {
-        if turn.is_some() {
+        (self.coming, self.draft) = (None, None);
+        if let Some(turn) = turn {
+            // A conversation is a session of its own, although a client has several.
+            if turn
+                .conversation
+                .as_ref()
+                .is_some_and(|turn| turn.turn == 0)
+                && self.is_used
+            {
+                self.server = balancer.of_session();
+            }
+            self.is_used = true;
             self.next.server = balancer.of_request(self.server);
         }
         if let (Some(threads), Some(turn)) = (&self.threads, turn) {
             self.next.payload = turn.payload;
+            let conversation = turn.conversation.as_deref();
+            self.next.session = conversation.map(|turn| turn.session);
             let thread = thread_of(threads, self.stride, turn.payload);
-            self.coming = Some(order(&thread.orders, PrefetchJob::Make(self.next)));
+            match conversation.is_some_and(|turn| turn.continues) {
+                true => {
+                    let (reply, draft) = oneshot::channel();
+                    let order = PrefetchRequest::Draft(turn.payload as u64, reply);
+                    // The thread lives as long as this sender.
+                    let _ = thread.orders.send(order);
+                    self.draft = Some(draft);
+                }
+                false => {
+                    self.coming = Some(order(&thread.orders, PrefetchJob::Make(self.next)));
+                    self.next.sequence += 1;
+                }
+            }
+        }
+    }
+
+    /// Has the next turn, if it goes on with a conversation, made from what was sent and answered before it.
+    pub(crate) fn continue_from(&mut self, previous: Arc<Prepared>, answer: String) {
+        if let (Some(threads), Some(draft)) = (&self.threads, self.draft.take()) {
+            let thread = thread_of(threads, self.stride, self.next.payload);
+            let continuation = Continuation {
+                spec: self.next,
+                draft,
+                previous,
+                answer,
+            };
+            let job = PrefetchJob::Continue(Box::new(continuation));
+            self.coming = Some(order(&thread.orders, job));
             self.next.sequence += 1;
         }
     }
@@ -410,19 +477,25 @@ async fn serve(
     let mut under_way = JoinSet::new();
     loop {
         match orders.try_recv() {
-            Ok(order) => {
+            Ok(PrefetchRequest::Draft(index, reply)) => {
+                if let Origin::Data(data) = &maker.origin {
+                    let _ = reply.send(data.turn(index));
+                }
+            }
+            Ok(PrefetchRequest::Whole(job, reply)) => {
                 let maker = maker.clone();
-                let made = match (&order.job, &mut ahead) {
+                let made = match (&job, &mut ahead) {
                     (PrefetchJob::Make(wanted), Some(ahead)) => ahead.take(wanted.payload as u64),
                     _ => None,
                 };
                 let mut work = Box::pin(async move {
-                    let ready = match order.job {
+                    let ready = match job {
                         PrefetchJob::Make(wanted) => maker.make(wanted, made).await,
                         PrefetchJob::Renew(old) => maker.renew(old),
+                        PrefetchJob::Continue(turn) => maker.go_on(*turn).await,
                     };
                     // The session may have been stopped.
-                    let _ = order.reply.send(ready);
+                    let _ = reply.send(ready);
                 });
                 // Most hooks wait for nothing and are done at once.
                 if poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await {
@@ -489,35 +562,59 @@ impl RequestBuilder {
             }
             Origin::Data(data) => {
                 let index = wanted.payload as u64;
-                match made.unwrap_or_else(|| data.make(index)) {
-                    Ok(Made {
-                        given: Some(given),
-                        prepared,
-                    }) => {
-                        let ready = match prepared.server == wanted.server {
-                            true => Ready::new(prepared),
-                            false => self.renew_for(prepared, wanted.server),
-                        };
-                        if ready.refusal.is_some() {
-                            return ready;
-                        }
-                        self.call(wanted, given.clone(), &given, ready).await.0
-                    }
-                    Ok(made)
-                        if made.prepared.server == wanted.server
-                            && is_fresh(&self.routes, &made.prepared) =>
-                    {
-                        Ready::new(made.prepared)
-                    }
-                    Ok(made) => self.renew_for(made.prepared, wanted.server),
-                    Err(reason) => {
-                        let what = "the data has no request that can be sent";
-                        let failure = unprepared(FailureKind::Other, what, reason);
-                        Ready::new(Arc::new(Prepared::nothing(index))).refused(failure)
-                    }
-                }
+                let made = made.unwrap_or_else(|| data.make(index, wanted.session));
+                self.finish(wanted, made).await
             }
         }
+    }
+
+    /// Lets callbacks see a request of the data.
+    async fn finish(&self, wanted: RequestSpec, made: Result<Made>) -> Ready {
+        match made {
+            Ok(Made {
+                given: Some(given),
+                prepared,
+            }) => {
+                let ready = match prepared.server == wanted.server {
+                    true => Ready::new(prepared),
+                    false => self.renew_for(prepared, wanted.server),
+                };
+                if ready.refusal.is_some() {
+                    return ready;
+                }
+                self.call(wanted, given.clone(), &given, ready).await.0
+            }
+            Ok(made)
+                if made.prepared.server == wanted.server
+                    && is_fresh(&self.routes, &made.prepared) =>
+            {
+                Ready::new(made.prepared)
+            }
+            Ok(made) => self.renew_for(made.prepared, wanted.server),
+            Err(reason) => {
+                let what = "the data has no request that can be sent";
+                let failure = unprepared(FailureKind::Other, what, reason);
+                let nothing = Prepared::nothing(wanted.payload as u64);
+                Ready::new(Arc::new(nothing)).refused(failure)
+            }
+        }
+    }
+
+    /// Makes a turn that goes on with a conversation.
+    async fn go_on(&self, turn: Continuation) -> Ready {
+        let Continuation {
+            spec,
+            draft,
+            previous,
+            answer,
+        } = turn;
+        let made = match (&self.origin, draft.await) {
+            (Origin::Data(data), Ok(draft)) => draft.and_then(|draft| {
+                data.go_on(spec.payload as u64, draft, &previous, &answer, spec.session)
+            }),
+            _ => Err(Error::Internal("a turn of a conversation was not made")),
+        };
+        self.finish(spec, made).await
     }
 
     /// Lets callbacks see a copy of a payload that is `given`. Returns the copy, too, if they left it as it
@@ -541,13 +638,17 @@ impl RequestBuilder {
             return (ready.refused(failure), None);
         }
         let InvokeRequest {
-            payload, headers, ..
+            payload,
+            headers: added,
+            ..
         } = request;
-        let is_unchanged = payload == *given && headers.is_empty();
+        let is_unchanged = payload == *given && added.is_empty();
         if is_unchanged && is_fresh(&self.routes, &ready.prepared) {
             return (ready, Some(payload));
         }
         let route = &self.routes[usize::from(wanted.server)];
+        let mut headers = ready.prepared.headers.clone();
+        headers.extend(added);
         match Prepared::with_headers(route, &payload, headers) {
             Ok(prepared) => {
                 let prepared = prepared.in_place_of(&ready.prepared, is_unchanged);

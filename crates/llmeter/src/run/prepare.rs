@@ -34,8 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) made: Stamp,
     /// The request's bytes, if the endpoint is an HTTP API.
     pub(crate) request: Vec<u8>,
-    /// What callbacks add to the endpoint's headers.
-    headers: Vec<(String, SecretString)>,
+    /// What callbacks and conversations add to the endpoint's headers.
+    pub(super) headers: Vec<(String, SecretString)>,
     /// The tokens that it may use, in a run with a limit of cost.
     expected: OnceLock<Arc<ExpectedTokens>>,
 }
@@ -50,8 +50,12 @@ pub(crate) struct Asked {
 impl Prepared {
     /// # Errors
     /// If the endpoint refuses the payload or panics at it.
-    pub(crate) fn of_payload(route: &Route, payload: Payload) -> Result<Self> {
-        Self::catch(|| Self::make(route, payload, Vec::new()))
+    pub(crate) fn of_payload(
+        route: &Route,
+        payload: Payload,
+        headers: Vec<(String, SecretString)>,
+    ) -> Result<Self> {
+        Self::catch(|| Self::make(route, payload, headers))
     }
 
     /// # Errors
@@ -180,7 +184,7 @@ fn encode(
         return match headers {
             [] => Ok(Vec::new()),
             [(name, _), ..] => Err(EndpointError(format!(
-                "a callback added the header {name}, but the endpoint is no HTTP API"
+                "the header {name} is added, but the endpoint is no HTTP API"
             ))),
         };
     };
@@ -189,7 +193,7 @@ fn encode(
         let mut own = request.headers.iter();
         if own.any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return Err(EndpointError(format!(
-                "a callback added the header {name}, which the endpoint sends itself"
+                "the header {name} is added, which the endpoint sends itself"
             )));
         }
         request.headers.push((name.clone(), value.clone()));

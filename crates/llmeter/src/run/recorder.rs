@@ -28,6 +28,7 @@ use crate::run::servers::ServerTally;
 use crate::run::shared::Shared;
 use crate::run::stages::StageTally;
 use crate::run::stalls::StallTally;
+use crate::run::turns::TurnTally;
 use crate::run::until::Until;
 use crate::run::warmup::WarmupTally;
 use crate::run::{Interrupt, Observer, Progress, ResponseWatch, RunConfig};
@@ -66,6 +67,8 @@ pub(crate) struct Collected {
     pub(crate) stages: StageTally,
     /// The servers, where there are several.
     pub(crate) servers: ServerTally,
+    /// The turns of conversations, if there are any.
+    pub(crate) turns: TurnTally,
     /// The load, in an open loop.
     pub(crate) achieved: Option<Achieved>,
     /// The failures, if responses are not kept.
@@ -142,6 +145,7 @@ impl Recorder {
                 stages: StageTally::new(config.stages.as_ref(), keep, &config.slos),
                 servers: ServerTally::new(keep, &config.slos)
                     .with(shared.routes.iter().map(|route| route.name)),
+                turns: TurnTally::new(keep),
                 achieved: shared
                     .offered
                     .as_ref()
@@ -336,6 +340,7 @@ impl Collector {
             .stages
             .record(&response, sent, self.shared.started());
         collected.servers.record(&response);
+        collected.turns.record(&response);
         if let Some(achieved) = &mut collected.achieved {
             achieved.record(&response, exchange);
         }

@@ -71,6 +71,7 @@ impl Replay {
             network: None,
             packets: None,
             response: None,
+            turn: None,
         });
         let (decoder, segments) = (&mut self.decoder, self.segments.try_iter());
         let recorded = segments.filter_map(|segment| decoder.take(segment)).last();

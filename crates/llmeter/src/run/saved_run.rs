@@ -55,7 +55,14 @@ pub struct SavedRun {
 const NEVER_TAKEN: [Setting; 3] = [Setting::Insecure, Setting::CaFile, Setting::Proxy];
 
 /// What only data has in a folder.
-const OF_DATA: [Setting; 11] = [
+const OF_DATA: [Setting; 18] = [
+    Setting::Sessions,
+    Setting::SessionRate,
+    Setting::MaxSessions,
+    Setting::ThinkTime,
+    Setting::History,
+    Setting::SessionHeader,
+    Setting::SessionField,
     Setting::Replay,
     Setting::Speed,
     Setting::Window,

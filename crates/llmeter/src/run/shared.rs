@@ -10,6 +10,7 @@ use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::load::{Balancer, Cancellation, SlowReaders};
 use crate::run::backlog::Backlog;
+use crate::run::conversation::SessionCounts;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
 use crate::run::offered::Offered;
@@ -66,6 +67,10 @@ pub(crate) struct Shared {
     pub(crate) stage_ends: Vec<Duration>,
     /// The load of an open loop.
     pub(crate) offered: Option<Offered>,
+    /// Of a load of conversations.
+    pub(crate) sessions: Option<SessionCounts>,
+    /// Requests that may still be sent, where the schedule does not bound them.
+    budget: Option<AtomicU64>,
     pub(super) connecting: Semaphore,
     /// Where workers wait until every warm-up request has ended.
     pub(super) gate: StartBarrier,
@@ -111,6 +116,8 @@ impl Shared {
             offered: config
                 .is_open_loop()
                 .then(|| Offered::new(config.in_flight_bound())),
+            sessions: None,
+            budget: config.own_max_requests().map(AtomicU64::new),
             connecting: Semaphore::new(MAX_CONCURRENT_CONNECTS),
             gate,
             started: AtomicI64::new(i64::MAX),
@@ -206,6 +213,16 @@ impl Shared {
             .stage_ends
             .partition_point(|end| start.after(*end) <= at);
         Some(passed.min(last) as u32 + 1)
+    }
+
+    /// Takes one of the requests that may still be sent.
+    pub(super) fn take_request(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.budget.as_ref().is_none_or(|budget| {
+            budget
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .is_ok()
+        })
     }
 
     /// Waits until then, unless the run is stopped.

@@ -12,6 +12,7 @@ use crate::base::host::HostTimes;
 use crate::callback::CallbackChain;
 use crate::load::{Schedule, WorkerShare};
 use crate::result::RunFolder;
+use crate::run::conversation::SessionCounts;
 use crate::run::gate::{BarrierPass, StartBarrier};
 use crate::run::plan::Plan;
 use crate::run::recorder::Recorder;
@@ -121,6 +122,7 @@ impl Plan {
             gate,
             guard,
         );
+        shared.sessions = schedule.has_conversations().then(SessionCounts::default);
         shared.stage_ends = schedule.stage_ends();
         if let Some(offered) = &mut shared.offered {
             offered.stages(shared.stage_ends.len());

@@ -638,6 +638,45 @@ metrics! {
             response.schedule().due_time.and(response.detail.send_lateness)
         }),
     }
+    /// From when the first turn of a conversation was sent to the last token of its last answer, of
+    /// conversations that were completed.
+    session_time: Latency {
+        label: "session", unit: "s", absent: "without completed conversations", summary_row: 10,
+        source: Source::Seconds(|response| response.schedule().session_time),
+    }
+    /// The part of that in which an answer was waited for: its turns' times to last token.
+    session_response_time: Latency {
+        label: "session, waiting", unit: "s", absent: "without completed conversations", summary_row: 11,
+        source: Source::Seconds(|response| response.schedule().session_response_time),
+    }
+    /// The part of that which were think times.
+    session_think_time: Latency {
+        label: "session, thinking", unit: "s", absent: "without completed conversations", summary_row: 12,
+        source: Source::Seconds(|response| response.schedule().session_think_time),
+    }
+    /// Turns of a completed conversation.
+    session_turns: Distribution {
+        label: "turns per session", unit: "turns", absent: "without completed conversations",
+        source: Source::Count(|response| {
+            response.schedule().session_time.map(|_| response.detail.turn.into())
+        }),
+    }
+    /// Conversations that began: their first turn was sent. Those of sub-agents are part of others.
+    sessions_begun: Option<u64> { unit: "sessions", absent: "without conversations", source: RUN }
+    /// Conversations whose last turn was answered, and all of whose sub-agents were done.
+    sessions_completed: Option<u64> { unit: "sessions", absent: "without conversations", source: RUN }
+    /// Conversations that a turn ended which failed, or a sub-agent with such a turn. What would have followed
+    /// was not sent.
+    sessions_broken: u64 { unit: "sessions", absent: "when there were none", source: RUN }
+    /// Conversations that ended with a turn that was closed on purpose.
+    sessions_cancelled: u64 { unit: "sessions", absent: "when there were none", source: RUN }
+    /// Conversations that were under way when the run ended.
+    sessions_unfinished: u64 { unit: "sessions", absent: "when there were none", source: RUN }
+    /// Sub-agents that began.
+    sub_agents: u64 { unit: "sessions", absent: "when there were none", source: RUN }
+    /// The turns of conversations, in order: which one it is (`turn`, counted from 1), and the statistics of
+    /// its requests. The 51st has `and_later`: all that follow are in it.
+    turns: Vec<Value> { absent: "without conversations", source: RUN }
     /// Requests that became due (open loop), those included that were not sent.
     due_requests: Option<u64> { unit: "requests", absent: "in a closed loop", source: RUN }
     /// Requests whose time was over before they could be sent: as many were in flight as may be.

@@ -434,6 +434,8 @@ prop_compose! {
             left_open_wait: times.0,
             send_lateness: times.4,
             stage: dropped,
+            session: dropped,
+            turn: dropped,
             read_rate: dropped,
             receive_delay: times.5,
             client,
@@ -449,6 +451,10 @@ prop_compose! {
                     connection_wait: times.2,
                     scheduled_time_to_first_token: times.3,
                     scheduled_time_to_last_token: times.4,
+                    think_time: times.1,
+                    session_time: times.2,
+                    session_think_time: times.3,
+                    session_response_time: times.4,
                 })
             }),
             path: times.5.map(|trip| {

@@ -133,7 +133,8 @@ impl FileData {
         self.kind
     }
 
-    fn made(&self, row: &Row, turn: u32) -> Result<DataRequest> {
+    /// The request of a turn, with what was said before it or without.
+    fn made(&self, row: &Row, turn: u32, has_history: bool) -> Result<DataRequest> {
         let output_tokens = row.output_tokens(turn, &*self.tokenizer);
         let payload = match &row.content {
             Content::Text(text) => {
@@ -145,7 +146,10 @@ impl FileData {
                 self.form.conversation(system, &messages, output_tokens)?
             }
             Content::Conversation(_) => {
-                let messages = row.messages(turn);
+                let mut messages = row.messages(turn);
+                if !has_history {
+                    messages = &messages[messages.len().saturating_sub(1)..];
+                }
                 self.form
                     .conversation(row.system.as_deref(), messages, output_tokens)?
             }
@@ -169,28 +173,55 @@ impl FileData {
     }
 }
 
+impl FileData {
+    /// The session and turn of an index, if there are conversations.
+    fn place(&self, index: u64) -> Option<DataTurn> {
+        let after = self
+            .sessions
+            .partition_point(|first| u64::from(*first) <= index);
+        let session = after.checked_sub(1)?;
+        let first = u64::from(self.sessions[session]);
+        Some(DataTurn {
+            session: session as u64,
+            turn: (index - first) as u32,
+        })
+    }
+
+    fn at(&self, index: u64, has_history: bool) -> Result<DataRequest> {
+        let index = index % self.requests.len() as u64;
+        let (spot, turn) = self.requests[index as usize];
+        let row = self.spool.read(spot)?;
+        let request = self.made(&row, turn, has_history);
+        Ok(DataRequest {
+            turn: self.place(index),
+            ..request.map_err(|reason| row.of(reason))?
+        })
+    }
+}
+
 impl DataSource for FileData {
     fn size(&self) -> Option<u64> {
         Some(self.requests.len() as u64)
     }
 
     fn request(&self, index: u64) -> Result<DataRequest> {
-        let index = index % self.requests.len() as u64;
-        let (spot, turn) = self.requests[index as usize];
-        let row = self.spool.read(spot)?;
-        let mut request = self.made(&row, turn).map_err(|reason| row.of(reason))?;
-        if !self.sessions.is_empty() {
-            let session = self
-                .sessions
-                .partition_point(|first| u64::from(*first) <= index)
-                - 1;
-            let first = u64::from(self.sessions[session]);
-            request.turn = Some(DataTurn {
-                session: session as u64,
-                turn: (index - first) as u32,
-            });
+        self.at(index, true)
+    }
+
+    fn turn(&self, index: u64) -> Result<DataRequest> {
+        self.at(index, false)
+    }
+
+    fn session_count(&self) -> Option<u64> {
+        match self.sessions.len() {
+            0 => self.size(),
+            sessions => Some(sessions as u64),
         }
-        Ok(request)
+    }
+
+    fn continues(&self, index: u64) -> bool {
+        let index = index % self.requests.len() as u64;
+        self.place(index).is_some_and(|place| place.turn > 0)
     }
 
     fn session(&self, number: u64) -> Option<Range<u64>> {

@@ -98,7 +98,7 @@ impl Sessions {
         let place = self.sessions.len();
         let mut own = RecordedSession::default();
         // When requests begin and end by the trace's clock.
-        let mut begins: Vec<f64> = Vec::new();
+        let mut times: Vec<(f64, f64)> = Vec::new();
         let mut agents: Vec<(f64, f64, RecordedSession, usize)> = Vec::new();
         let mut end = 0.0;
         for row in requests {
@@ -120,23 +120,33 @@ impl Sessions {
                         own.arrival = time;
                     }
                     end = time + row["api_time"].as_f64().unwrap_or(0.0);
-                    begins.push(time);
+                    times.push((time, end));
                     own.requests.push(request);
                 }
                 Err(reason) => self.unusable.push((line, reason)),
             }
         }
-        self.sessions.push(own);
+        let mut hanging = Vec::new();
         for (start, end, mut agent, after) in agents {
+            let before = after.checked_sub(1).and_then(|last| times.get(last));
+            let joined_by = times.iter().position(|(begin, _)| *begin >= end);
+            let joined_by = joined_by.filter(|turn| *turn >= after);
+            if let (Some(turn), Some(_)) = (joined_by, before) {
+                // Its wait counts from the end of the last that it waits for.
+                let request = &mut own.requests[turn];
+                request.pause = request.pause.min(times[turn].0 - end);
+            }
             agent.arrival = start;
             agent.parent = Some(Parent {
                 session: place,
                 after,
-                joined_by: begins.iter().position(|begin| *begin >= end),
+                pause: before.map_or(0.0, |(_, end)| (start - end).max(0.0)),
+                joined_by,
             });
-            // Its wait counts from the end of the parent's request before it.
-            self.sessions.push(agent);
+            hanging.push(agent);
         }
+        self.sessions.push(own);
+        self.sessions.append(&mut hanging);
         Ok(())
     }
 

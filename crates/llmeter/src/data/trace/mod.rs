@@ -56,11 +56,20 @@ struct RecordedSession {
     parent: Option<Parent>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl RecordedSession {
+    /// Whether it begins by itself.
+    fn is_root(&self) -> bool {
+        self.parent.is_none_or(|parent| parent.after == 0)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Parent {
     session: usize,
     /// Requests of the parent that end before this session begins.
     after: usize,
+    /// Seconds from the end of the last of them.
+    pause: f64,
     /// The request of the parent that waits for its end, if one does.
     joined_by: Option<usize>,
 }
@@ -126,9 +135,11 @@ pub struct ReplaySession {
 pub struct ReplayParent {
     /// The session's place in the list of all.
     pub session: usize,
-    /// Requests of the parent after whose end this session begins.
+    /// Requests of the parent after whose end this session begins; 0 for one that begins at its own time.
     pub after: usize,
-    /// The request of the parent that waits for this session's end.
+    /// How long after their end.
+    pub pause: Duration,
+    /// The request of the parent that waits for this session's end, counted from 0; its pause begins then.
     pub joined_by: Option<usize>,
 }
 
@@ -191,9 +202,13 @@ impl Trace {
                 hint,
             })
         };
-        recorded
+        if recorded
             .sessions
-            .retain(|session| !session.requests.is_empty());
+            .iter()
+            .any(|session| session.requests.is_empty())
+        {
+            recorded.keep(|session| !session.requests.is_empty());
+        }
         if recorded.sessions.is_empty() {
             let why = recorded.unusable.first();
             let why = why.map_or(String::new(), |(line, why)| format!(": line {line}: {why}"));
@@ -218,18 +233,20 @@ impl Trace {
             }
         }
         let start = first + options.window.map_or(0.0, Window::start);
-        let last = recorded
-            .sessions
-            .last()
+        // Sub-agents come with those that start them.
+        let mut arrivals = recorded.sessions.iter().filter(|session| session.is_root());
+        let gaps = arrivals.clone().count() as f64 - 1.0;
+        let last = arrivals
+            .next_back()
             .map_or(start, |session| session.arrival);
-        let gaps = recorded.sessions.len() as f64 - 1.0;
         let has_times = last - recorded.start() > 0.0;
         let speed = match options.rate {
             Some(rate) if has_times => rate * (last - recorded.start()) / gaps,
             Some(rate) => {
                 // All at once: the rate spreads them.
-                let sessions = recorded.sessions.iter_mut().enumerate();
-                sessions.for_each(|(place, session)| session.arrival += place as f64 / rate);
+                let sessions = recorded.sessions.iter_mut();
+                let roots = sessions.filter(|session| session.is_root()).enumerate();
+                roots.for_each(|(place, session)| session.arrival += place as f64 / rate);
                 1.0
             }
             None => options.speed,
@@ -260,6 +277,7 @@ impl Trace {
                 parent: session.parent.map(|parent| ReplayParent {
                     session: parent.session,
                     after: parent.after,
+                    pause: seconds(parent.pause),
                     joined_by: parent.joined_by,
                 }),
             });
@@ -434,6 +452,18 @@ impl DataSource for Trace {
     fn session(&self, number: u64) -> Option<Range<u64>> {
         let session = self.sessions.get(number as usize)?;
         Some(session.requests.clone())
+    }
+
+    fn session_count(&self) -> Option<u64> {
+        Some(self.sessions.len() as u64)
+    }
+
+    /// Texts alone do: whatever else a trace has is the whole of a request.
+    fn continues(&self, index: u64) -> bool {
+        let index = index as usize % self.requests.len();
+        let session = self.session_of[index];
+        let is_first = self.sessions[session as usize].requests.start == index as u64;
+        !is_first && matches!(self.requests[index].content, Some(Content::Text(_)))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -161,8 +161,12 @@ impl Capacity {
             return Err(Error::field("min", self.min, "more than 0"));
         }
         for (name, bound) in [("min", self.min), ("max", self.max)] {
-            if self.over == Over::Clients && bound.fract() != 0.0 {
-                return Err(Error::field(name, bound, "a whole number of clients"));
+            if self.over.is_whole() && bound.fract() != 0.0 {
+                let expected = match self.over {
+                    Over::Sessions => "a whole number of sessions",
+                    _ => "a whole number of clients",
+                };
+                return Err(Error::field(name, bound, expected));
             }
         }
         if self.max < self.min {
@@ -185,18 +189,21 @@ impl Capacity {
     fn config(&self, level: f64) -> Result<RunConfig> {
         // A low rate has to bring enough requests to judge by.
         let needed = match self.over {
-            Over::Clients => Duration::ZERO,
+            Over::Clients | Over::Sessions => Duration::ZERO,
             Over::Rate => Duration::try_from_secs_f64(MIN_REQUESTS / level).unwrap_or_default(),
         };
         let mut config = RunConfig {
             clients: 1,
             rate: None,
+            sessions: None,
+            session_rate: None,
             load: Load::Duration(self.probe_time.max(needed)),
             slos: all_slos(&self.base.slos),
             ..self.base.clone()
         };
         match self.over {
             Over::Clients => config.clients = level as usize,
+            Over::Sessions => config.sessions = Some(level as usize),
             Over::Rate => {
                 let rate = Rate::of_seconds(level);
                 let wrong = |reason: String| Error::field("rate", level, reason);
@@ -230,7 +237,7 @@ impl Capacity {
             min: self.min,
             max: self.max,
             precision: PRECISION,
-            is_whole: self.over == Over::Clients,
+            is_whole: self.over.is_whole(),
         };
         let mut left = self.base.max_cost;
         let mut tried: Vec<Tried> = Vec::new();
@@ -375,6 +382,7 @@ impl Capacity {
         // The first request of each client finds a server that is less busy.
         let (name, left_out) = match self.over {
             Over::Clients => (level_name(level as usize), level),
+            Over::Sessions => (format!("{level:05}-sessions"), level),
             Over::Rate => {
                 let left_out = (level * LEFT_OUT_SECONDS).min(MAX_LEFT_OUT);
                 (format!("{:05}-rate-{level}", number + 1), left_out)

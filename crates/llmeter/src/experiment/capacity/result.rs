@@ -45,15 +45,22 @@ pub enum Over {
     Clients,
     /// The arrival rate, in requests a second.
     Rate,
+    /// Conversations of the data at a time.
+    Sessions,
 }
 
 impl Over {
     /// The highest load that is tried unless another is given.
     pub fn max_by_default(self) -> f64 {
         match self {
-            Self::Clients => 4096.0,
+            Self::Clients | Self::Sessions => 4096.0,
             Self::Rate => 100_000.0,
         }
+    }
+
+    /// Whether loads are whole numbers.
+    pub(super) fn is_whole(self) -> bool {
+        self != Self::Rate
     }
 
     /// A load in words: `8 clients`, `20.5/s`.
@@ -61,6 +68,10 @@ impl Over {
         match self {
             Self::Clients => of_clients(level as usize),
             Self::Rate => format!("{level}/s"),
+            Self::Sessions => match level {
+                1.0 => "1 session".to_owned(),
+                level => format!("{level} sessions"),
+            },
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::cost::CostModel;
 use crate::result::{FailureTally, OWN_CONFIG_FILE, RunFolder, RunResult, merge_lines};
-use crate::run::{SavedRun, ServerTally, StallTally};
+use crate::run::{SavedRun, ServerTally, StallTally, TurnTally};
 use crate::saved::json;
 use crate::stats::{Accumulator, Condition, Keep};
 use crate::storage::Location;
@@ -379,6 +379,7 @@ fn merged(
     let mut stalls = StallTally::new(stall, known.reading_speed);
     let mut failures = FailureTally::default();
     let mut servers = ServerTally::new(keep, &slos);
+    let mut turns = TurnTally::new(keep);
     let mut spans: Vec<Option<Span>> = parts.iter().map(|_| None).collect();
     let mut lines = folder.responses()?;
     let folders: Vec<_> = parts.iter().map(|part| part.location.clone()).collect();
@@ -386,6 +387,7 @@ fn merged(
         accumulator.record(response);
         stalls.record(response);
         servers.record(response);
+        turns.record(response);
         if let Some(failure) = &response.error {
             failures.record(failure);
         }
@@ -454,6 +456,7 @@ fn merged(
     result.interrupted = parts.iter().any(|part| part.result.interrupted);
     result.add_stats(stalls.stats());
     result.add_stats(servers.stats(window, std::iter::empty()));
+    result.add_stats(turns.stats());
     let weights = done.iter().map(|part| part.requests);
     let figures = Figures::of(parts.iter().map(|part| &part.result).zip(weights));
     warnings.extend(figures.left_out());

@@ -157,6 +157,7 @@ impl Report {
         self.add("workloads", "Workloads", workloads);
         let servers = breakdown("Servers", parts, summary::server_rows);
         self.add("servers", "Servers", servers);
+        self.add("sessions", "Sessions and their turns", sessions(parts));
         let over_time = charts::timeline(&series, shown.has_one_clock);
         self.add(
             "timeline-section",
@@ -198,6 +199,27 @@ fn breakdown(
         Block::table(&title, rows(&part.sums()), &[""; 0])
     });
     tables.collect()
+}
+
+/// What became of conversations, and the figures of each turn.
+fn sessions(parts: &[Part<'_>]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for part in parts {
+        let stats = part.sums();
+        let Some(said) = summary::sessions(&stats) else {
+            continue;
+        };
+        let (title, said) = match parts.len() {
+            1 => ("Turns".to_owned(), said),
+            _ => {
+                let name = line(&part.name);
+                (format!("Turns, {name}"), format!("{name}: {said}"))
+            }
+        };
+        blocks.push(Block::text(Tone::Plain, said));
+        blocks.extend(Block::table(&title, summary::turn_rows(&stats), &[""; 0]));
+    }
+    blocks
 }
 
 /// What charts leave out or put together.

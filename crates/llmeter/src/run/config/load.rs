@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::RunConfig;
 use crate::load::{
-    ClosedLoop, DataLoop, Load, OpenLoop, Profile, Schedule, Sharded, StagedClients, Stages,
+    ClosedLoop, Conversations, DataLoop, Load, OpenLoop, Profile, Schedule, SessionLoop, Sharded,
+    StagedClients, Stages,
 };
 
 impl RunConfig {
@@ -24,7 +25,9 @@ impl RunConfig {
 
     fn whole_schedule(&self) -> Arc<dyn Schedule> {
         if let Load::Schedule(schedule) = &self.load {
-            return schedule.clone();
+            return schedule
+                .of_run(self.shard)
+                .unwrap_or_else(|| schedule.clone());
         }
         let duration = match (&self.load, &self.stages) {
             (_, Some(stages)) => Some(stages.duration()),
@@ -32,6 +35,44 @@ impl RunConfig {
             _ => None,
         };
         let warmup_time = Some(self.warmup_time).filter(|time| !time.is_zero());
+        let conversations = self.conversations();
+        let of_all = |conversations: &Conversations| {
+            let all = match self.load {
+                Load::EachPayloadOnce => conversations.count(),
+                _ => None,
+            };
+            all.into_iter().chain(self.max_sessions).min()
+        };
+        if let (Some(conversations), Some(concurrent)) = (&conversations, self.sessions) {
+            return Arc::new(SessionLoop {
+                sessions: of_all(conversations),
+                conversations: conversations.clone(),
+                concurrent,
+                start: self.data_start,
+                max_requests: self.max_requests,
+                duration,
+                warmup: self.warmup,
+                warmup_time,
+                shard: self.shard,
+                taken: Arc::default(),
+            });
+        }
+        if let (Some(conversations), Some(rate)) = (&conversations, self.session_rate) {
+            return Arc::new(OpenLoop {
+                rate: Profile::constant(rate.per_second()),
+                stage_ends: Vec::new(),
+                arrivals: self.arrivals,
+                payloads: 0,
+                data: Some(self.data_start),
+                seed: self.seed,
+                warmup: self.warmup,
+                warmup_time,
+                requests: of_all(conversations),
+                duration,
+                max_requests: self.max_requests,
+                conversations: Some(conversations.clone()),
+            });
+        }
         let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
         let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
         if let Some(rate) = stages.map(Stages::profile).or(rate) {
@@ -51,6 +92,8 @@ impl RunConfig {
                 warmup_time,
                 requests: requests.chain(self.max_requests).min(),
                 duration,
+                max_requests: None,
+                conversations: None,
             });
         }
         if let Some(data) = &self.data {
@@ -89,6 +132,33 @@ impl RunConfig {
         }
     }
 
+    /// The conversations of the data, if the load is one of conversations.
+    pub(super) fn conversations(&self) -> Option<Conversations> {
+        let data = self.data.as_ref().filter(|_| self.has_sessions())?;
+        Some(Conversations {
+            data: data.clone(),
+            trace: None,
+            think_time: self.think_time,
+            history: self.history,
+            counts_single: true,
+            seed: self.seed,
+        })
+    }
+
+    /// Whether conversations are what the load consists of.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.sessions.is_some() || self.session_rate.is_some()
+    }
+
+    /// This run's share of the most requests, where conversations are not cut before.
+    pub(crate) fn own_max_requests(&self) -> Option<u64> {
+        let most = self.max_requests.filter(|_| self.has_sessions())?;
+        Some(match self.shard {
+            Some(shard) => shard.count(usize::try_from(most).unwrap_or(usize::MAX)) as u64,
+            None => most,
+        })
+    }
+
     /// The most clients of stages, if they are about clients.
     pub(super) fn staged_clients(&self) -> Option<usize> {
         self.stages.as_ref()?.most_clients()
@@ -106,7 +176,9 @@ impl RunConfig {
 
     /// Clients of the whole load, of which this run may be a part.
     pub(crate) fn whole_client_count(&self) -> usize {
-        self.staged_clients().unwrap_or(self.clients)
+        self.staged_clients()
+            .or(self.sessions)
+            .unwrap_or(self.clients)
     }
 
     /// Whether the clock decides when requests are sent.
@@ -119,7 +191,9 @@ impl RunConfig {
 
     /// Whether arrivals have a rate, of the whole run or of its stages.
     pub(crate) fn has_rates(&self) -> bool {
-        self.rate.is_some() || self.stages.as_ref().is_some_and(Stages::are_rates)
+        self.rate.is_some()
+            || self.session_rate.is_some()
+            || self.stages.as_ref().is_some_and(Stages::are_rates)
     }
 
     /// Requests that may be in flight at a time, if that is bound.
@@ -137,6 +211,7 @@ impl RunConfig {
         match &self.load {
             _ if self.stages.is_some() => None,
             // Clients do not send the same number each.
+            _ if self.has_sessions() => None,
             Load::EachPayloadOnce if self.data.is_some() => None,
             Load::EachPayloadOnce => Some(self.payloads.len() as u64),
             Load::Requests(count) => Some(*count),

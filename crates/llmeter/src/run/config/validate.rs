@@ -1,11 +1,13 @@
 //! Whether a configuration can be used.
 
+use secrecy::SecretString;
+
 use super::{MAX_SERVERS, MAX_WORKERS, RunConfig};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::data::DataSource;
-use crate::endpoint::{Endpoint, Transport};
-use crate::load::Load;
+use crate::endpoint::{Endpoint, Transport, header};
+use crate::load::{History, Load};
 use llmeter_wire::StampSource;
 
 impl RunConfig {
@@ -27,6 +29,7 @@ impl RunConfig {
         }
         let is_endless = data.size().is_none()
             && self.max_requests.is_none()
+            && self.max_sessions.is_none()
             && self.stages.is_none()
             && matches!(self.load, Load::EachPayloadOnce);
         match is_endless {
@@ -122,6 +125,7 @@ impl RunConfig {
             return Err(Error::invalid(Setting::Clients, self.clients, expected));
         }
         self.validate_open_loop()?;
+        self.validate_sessions()?;
         let clients = self.whole_client_count();
         if let Some(shard) = self.shard
             && !self.is_open_loop()
@@ -270,6 +274,96 @@ impl RunConfig {
                 &[&[Setting::Rate, Setting::Stages], others].concat(),
             ),
         }
+    }
+
+    /// Whether conversations have what they need.
+    fn validate_sessions(&self) -> Result<()> {
+        for (setting, value) in [
+            (Setting::Sessions, self.sessions.map(|count| count as u64)),
+            (Setting::MaxSessions, self.max_sessions),
+        ] {
+            if value == Some(0) {
+                return Err(Error::invalid(setting, 0, "1 or more"));
+            }
+        }
+        if let Some(count) = self.sessions
+            && u32::try_from(count).is_err()
+        {
+            let expected = format!("at most {}", u32::MAX);
+            return Err(Error::invalid(Setting::Sessions, count, expected));
+        }
+        let own = match (self.sessions, self.session_rate) {
+            (Some(_), Some(_)) => {
+                return Err(Error::conflict(Setting::Sessions, Setting::SessionRate));
+            }
+            (Some(_), None) => Some(Setting::Sessions),
+            (None, Some(_)) => Some(Setting::SessionRate),
+            (None, None) => None,
+        };
+        let has_conversations =
+            matches!(&self.load, Load::Schedule(schedule) if schedule.has_conversations());
+        let Some(own) = own else {
+            let of_sessions = [
+                (Setting::MaxSessions, self.max_sessions.is_some()),
+                (Setting::ThinkTime, self.think_time.is_some()),
+                (Setting::History, self.history == History::Data),
+                (Setting::SessionHeader, self.session_header.is_some()),
+                (Setting::SessionField, self.session_field.is_some()),
+            ];
+            let given = of_sessions.iter().find(|(_, is_given)| *is_given);
+            return match given.filter(|_| !has_conversations) {
+                Some((setting, _)) => Err(Error::requires(*setting, Setting::Sessions)),
+                None => self.validate_session_ids(),
+            };
+        };
+        if self.data.is_none() {
+            let error = Error::requires(own, Setting::Data);
+            return Err(error.with_hint("conversations are those of data, or of a trace"));
+        }
+        let others = [
+            (Setting::Rate, self.rate.is_some()),
+            (Setting::Stages, self.stages.is_some()),
+            (Setting::Clients, self.clients != 1),
+            (Setting::Requests, matches!(self.load, Load::Requests(_))),
+        ];
+        if let Some((other, _)) = others.iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::conflict(own, *other));
+        }
+        if matches!(self.load, Load::Schedule(_)) && !has_conversations {
+            return Err(Error::unsupported(own, "a load with a schedule of its own"));
+        }
+        self.validate_session_ids()
+    }
+
+    fn validate_session_ids(&self) -> Result<()> {
+        if let Some(name) = &self.session_header {
+            if matches!(self.endpoint.transport(), Transport::Invoke(_)) {
+                let endpoint = "an endpoint that sends its requests itself";
+                return Err(Error::unsupported(Setting::SessionHeader, endpoint));
+            }
+            if header(name, &SecretString::from("1")).is_err() {
+                let expected =
+                    "the name of a header that llmeter does not set itself, like X-Session-ID";
+                return Err(Error::invalid(
+                    Setting::SessionHeader,
+                    format!("{name:?}"),
+                    expected,
+                ));
+            }
+        }
+        if let Some(field) = &self.session_field
+            && field
+                .split('.')
+                .any(|part| part.trim().is_empty() || part.contains('='))
+        {
+            let expected = "the name of a field, like user or metadata.user_id";
+            return Err(Error::invalid(
+                Setting::SessionField,
+                format!("{field:?}"),
+                expected,
+            ));
+        }
+        Ok(())
     }
 
     fn validate_costs(&self) -> Result<()> {

@@ -96,6 +96,7 @@ impl Bench {
             network: None,
             packets: None,
             response: None,
+            turn: None,
         })
     }
 

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{BEFORE_RUN, Setting, SettingKind};
-use crate::load::{Arrivals, Balance, Cancellation, Rate, Shard, SlowReaders, Stages};
+use crate::load::{
+    Arrivals, Balance, Cancellation, History, Rate, Shard, SlowReaders, Stages, ThinkTime,
+};
 use crate::payload::ExtraFields;
 use crate::run::{Connections, ServerCall, Warmup};
 use crate::stats::{Condition, PrecisionTarget};
@@ -79,7 +81,10 @@ macro_rules! plain {
         })+
     };
 }
-plain!(String Location u32 u64 usize f64 bool Object Balance Connections Condition PrecisionTarget Shard);
+plain!(
+    String Location u32 u64 usize f64 bool Object Balance Connections Condition PrecisionTarget Shard
+    History
+);
 
 impl Form for PathBuf {
     fn read(value: &Value) -> Option<Self> {
@@ -109,7 +114,7 @@ macro_rules! written {
         })+
     };
 }
-written!(Rate Arrivals Cancellation SlowReaders ServerCall);
+written!(Rate Arrivals Cancellation SlowReaders ServerCall ThinkTime);
 
 /// A text, or a list of texts or of tables like `{ level = "50/s", ramp = true, time = "2m" }`.
 impl Form for Stages {

@@ -23,7 +23,8 @@ use crate::data::{
     self, DataOptions, DataSource, ForcedOutput, ReplayOptions, ReplaySession, RequestForm, Window,
 };
 use crate::load::{
-    Arrivals, Balance, Cancellation, Load, Rate, Replay, Shard, SlowReaders, Stages,
+    Arrivals, Balance, Cancellation, Conversations, History, Load, Rate, Replay, SessionLoop,
+    Shard, SlowReaders, Stages, ThinkTime, TraceSessions,
 };
 use crate::payload::{ExtraFields, Tokenizer, Whitespace, tokenizer_from_spec};
 use crate::run::{Connections, RunConfig, ServerCall, Warmup};
@@ -252,12 +253,23 @@ impl RunSettings {
             config.load = Load::Duration(longest);
         }
         config.rate = self.rate.or(config.rate);
+        config.sessions = self.sessions.or(config.sessions);
+        config.session_rate = self.session_rate.or(config.session_rate);
         config.stages = self.stages.clone().or(config.stages.take());
         if self.arrivals.is_some() && !config.is_open_loop() {
             return Err(config.without_rates(Setting::Arrivals, &[]));
         }
         set(&mut config.arrivals, self.arrivals.as_ref());
         config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
+        config.max_sessions = self.max_sessions.or(config.max_sessions);
+        config.think_time = self.think_time.or(config.think_time);
+        set(&mut config.history, self.history.as_ref());
+        for (place, given) in [
+            (&mut config.session_header, &self.session_header),
+            (&mut config.session_field, &self.session_field),
+        ] {
+            *place = given.clone().or(place.take());
+        }
         config.cancel = self.cancel.or(config.cancel);
         config.read_rate = self.read_rate.or(config.read_rate);
         set(&mut config.wait_until_ready, self.wait_until_ready.as_ref());
@@ -354,9 +366,35 @@ impl RunSettings {
         let Some((source, sessions)) = opened else {
             return Ok(());
         };
-        config.data = Some(source);
+        config.data = Some(source.clone());
         if let Some(sessions) = sessions {
-            config.load = Load::Schedule(Arc::new(Replay::new(&sessions)));
+            let conversations = Conversations {
+                data: source,
+                trace: Some(TraceSessions::new(&sessions)),
+                think_time: config.think_time,
+                history: config.history,
+                counts_single: config.sessions.is_some(),
+                seed: config.seed,
+            };
+            config.load = Load::Schedule(match config.sessions {
+                None => Arc::new(Replay::new(conversations)),
+                Some(concurrent) => Arc::new(SessionLoop {
+                    sessions: conversations
+                        .count()
+                        .into_iter()
+                        .chain(config.max_sessions)
+                        .min(),
+                    conversations,
+                    concurrent,
+                    start: 0,
+                    max_requests: config.max_requests,
+                    duration: None,
+                    warmup: 0,
+                    warmup_time: None,
+                    shard: config.shard,
+                    taken: Arc::default(),
+                }),
+            });
             // It has said how fast the trace is.
             config.rate = None;
         }
@@ -490,6 +528,13 @@ impl RunSettings {
             arrivals: config.has_rates().then_some(config.arrivals),
             stages: config.stages.clone(),
             max_in_flight: config.max_in_flight,
+            sessions: config.sessions,
+            session_rate: config.session_rate,
+            max_sessions: config.max_sessions,
+            think_time: config.think_time,
+            history: (config.history != History::default()).then_some(config.history),
+            session_header: config.session_header.clone(),
+            session_field: config.session_field.clone(),
             cancel: config.cancel,
             read_rate: config.read_rate,
             wait_until_ready: Some(config.wait_until_ready).filter(|time| !time.is_zero()),

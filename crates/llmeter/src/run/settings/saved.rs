@@ -51,6 +51,13 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::Rate
         | S::Arrivals
         | S::MaxInFlight
+        | S::Sessions
+        | S::SessionRate
+        | S::MaxSessions
+        | S::ThinkTime
+        | S::History
+        | S::SessionHeader
+        | S::SessionField
         | S::Stages
         | S::Cancel
         | S::ReadRate
@@ -125,9 +132,13 @@ impl RunSettings {
         if settings.duration.is_some() || is_of_data {
             settings.requests = None;
         }
-        // An open loop has no clients; the key says 1.
-        if settings.rate.is_some() || settings.stages.is_some() {
+        // An open loop has no clients; the key says 1. Conversations at a time are no clients either.
+        let has_sessions = settings.sessions.is_some() || settings.session_rate.is_some();
+        if settings.rate.is_some() || settings.stages.is_some() || has_sessions {
             settings.clients = None;
+        }
+        if has_sessions {
+            settings.requests = None;
         }
         if settings.stages.is_some() {
             (settings.requests, settings.duration) = (None, None);

@@ -15,7 +15,7 @@ use super::*;
 use crate::scripted::run;
 
 /// A run of these settings against a server.
-fn run_of(server: &Scripted, settings: &Value) -> llmeter::Result<RunConfig> {
+pub(super) fn run_of(server: &Scripted, settings: &Value) -> llmeter::Result<RunConfig> {
     let mut config = server.config();
     config.payloads.clear();
     let settings: RunSettings = serde_json::from_value(settings.clone()).unwrap();

@@ -13,6 +13,7 @@ mod open_loop;
 mod refusals;
 mod schedules;
 mod servers;
+mod sessions;
 mod stopping;
 
 use std::sync::Arc;

@@ -72,6 +72,11 @@ impl Scripted {
         self.server.requests().len()
     }
 
+    /// The requests, in the order in which they were read.
+    pub(crate) fn all(&self) -> Vec<llmeter_testing::Request> {
+        self.server.requests()
+    }
+
     /// The bodies of requests, in the order in which they were read.
     pub(crate) fn bodies(&self) -> Vec<String> {
         let requests = self.server.requests().into_iter();
