@@ -229,7 +229,7 @@ fn sides(points: &[(usize, f64, f64)]) -> Vec<&'static str> {
 fn with_room(points: &[(usize, f64, f64)], sides: &[&str], texts: &[String]) -> Vec<bool> {
     /// About the width of a character, the height of a text and its distance from the point, as shares of the
     /// chart's height.
-    const CHARACTER: f64 = 0.04;
+    const CHARACTER: f64 = 0.055;
     const HEIGHT: f64 = 0.09;
     const DISTANCE: f64 = 0.03;
     let most =
