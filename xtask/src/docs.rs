@@ -124,7 +124,11 @@ failures come together, the true share is outside more often.
 dependent values: 92 to 98 % of those that there are. Excused are cells in which less than half of the samples \
 have an interval, such as p99 of 500 values that depend on one another: which samples have one depends on their \
 values, so that the share that covers says little. There at most 5 % of all samples may have an interval that \
-misses.
+misses. [Of 5,000 samples each](../benches/results/coverage.txt) it found 92.9 to 97.6 %.
+
+In a heatmap medians of six values or more have the interval of order statistics for independent values (Thompson, \
+\"On confidence ranges for the median and other expectation distributions\", Annals of Mathematical Statistics 7, \
+1936), as requests of a combination come a round apart; those of a hundred or more have that by request.
 ";
 
 const FIELDS_HEAD: &str = "

@@ -1,5 +1,6 @@
 //! How often a comparison sees what is not there, and how often it misses what is.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub(crate) struct FalsePositivesArguments {
     /// Compare runs that are made up, and need no quiet machine: this says whether the method is at fault
     #[arg(long)]
     synthetic: bool,
+    /// Keep the folders of all runs here
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
 }
 
 const CLIENTS: usize = 8;
@@ -39,21 +43,29 @@ const MAX_FLAGGED: f64 = 0.05;
 /// The share of shifts that must be found.
 const MIN_FOUND: f64 = 0.95;
 
+#[expect(clippy::disallowed_methods, reason = "no measurement of a server")]
 pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()> {
+    let began = std::time::Instant::now();
     let requests = arguments.requests;
     let mut seeds = 1..;
+    let mut busy = Vec::new();
     let mut next = |ttft| {
         let seed = seeds.next().unwrap_or_default();
-        match arguments.synthetic {
+        let result = match arguments.synthetic {
             true => made_up(ttft, requests, seed),
-            false => run(ttft, requests, seed),
-        }
+            false => run(ttft, requests, seed, arguments.output.as_deref()),
+        }?;
+        busy.extend(result.stats().measurement_host_busy);
+        anyhow::Ok(result)
     };
     let mut flagged = Vec::new();
+    let mut least = Vec::new();
     for _ in 0..arguments.comparisons {
         let comparison = compared(&next(TTFT)?, &next(TTFT)?)?;
-        let figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
-        let wrong = figures.filter(|one| is_difference(one.outcome));
+        let figures = || comparison.pairs.iter().flat_map(|pair| &pair.differences);
+        let adjusted = figures().filter_map(|one| one.adjusted_p_value);
+        least.push(adjusted.fold(1.0, f64::min));
+        let wrong = figures().filter(|one| is_difference(one.outcome));
         let wrong: Vec<_> = wrong
             .map(|one| {
                 let change = one.change.unwrap_or(f64::NAN) * 100.0;
@@ -70,13 +82,17 @@ pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()>
         arguments.comparisons
     );
     flagged.iter().for_each(|figures| println!("  {figures}"));
+    if let Some(least) = at_share(least, 0.05) {
+        println!("  one in 20 has an adjusted p-value of {least:.4} or less");
+    }
 
-    let (mut found, mut missed) = (0, Vec::new());
+    let (mut found, mut missed, mut adjusted) = (0, Vec::new(), Vec::new());
     for _ in 0..arguments.shifts {
         let comparison = compared(&next(TTFT)?, &next(TTFT.mul_f64(1.1))?)?;
         let mut figures = comparison.pairs.iter().flat_map(|pair| &pair.differences);
         let ttft = figures.find(|one| one.figure.to_string() == "ttft-p50");
         let ttft = ttft.context("no TTFT")?;
+        adjusted.push(ttft.adjusted_p_value.unwrap_or(1.0));
         let is_found = ttft.outcome == Some(Outcome::Worse);
         found += usize::from(is_found);
         if !is_found {
@@ -91,12 +107,27 @@ pub(crate) fn false_positives(arguments: &FalsePositivesArguments) -> Result<()>
         arguments.shifts
     );
     missed.iter().for_each(|figures| println!("  {figures}"));
+    if let Some(adjusted) = at_share(adjusted, 0.95) {
+        println!("  19 in 20 have an adjusted p-value of {adjusted:.4} or less");
+    }
+    println!(
+        "{:.0} s; the machine was busy for {:.0} % of the time in half of the runs",
+        began.elapsed().as_secs_f64(),
+        at_share(busy, 0.5).unwrap_or(0.0) * 100.0
+    );
 
     let most = arguments.comparisons as f64 * MAX_FLAGGED;
     ensure!(flagged.len() as f64 <= most, "more than {most} are wrong");
     let fewest = arguments.shifts as f64 * MIN_FOUND;
     ensure!(found as f64 >= fewest, "fewer than {fewest} are found");
     Ok(())
+}
+
+/// The value that so many of all are at or below.
+fn at_share(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let rank = (share * values.len() as f64).ceil() as usize;
+    values.get(rank.saturating_sub(1)).copied()
 }
 
 fn is_difference(outcome: Option<Outcome>) -> bool {
@@ -109,7 +140,7 @@ fn compared(base: &RunResult, new: &RunResult) -> Result<Comparison> {
 }
 
 /// A run against a simulator of its own, with a luck of its own.
-fn run(ttft: Duration, requests: usize, seed: u64) -> Result<RunResult> {
+fn run(ttft: Duration, requests: usize, seed: u64, output: Option<&Path>) -> Result<RunResult> {
     let simulator = Simulator::start(SimConfig {
         ttft,
         itl: ITL,
@@ -120,9 +151,12 @@ fn run(ttft: Duration, requests: usize, seed: u64) -> Result<RunResult> {
     })?;
     let endpoint = OpenAiChat::builder(simulator.base_url(), "simulated").build()?;
     let payload = OpenAiChat::create_payload("Say something.", TOKENS.into(), Payload::new())?;
-    let config = RunConfig::new(Arc::new(endpoint), [payload])
+    let mut config = RunConfig::new(Arc::new(endpoint), [payload])
         .clients(CLIENTS)
         .load(Load::Requests(requests.div_ceil(CLIENTS) as u64));
+    if let Some(folder) = output {
+        config = config.output(folder).run_name(format!("{seed:05}"));
+    }
     let result = Runner::new(config).run_blocking()?;
     simulator.stop()?;
     Ok(result)

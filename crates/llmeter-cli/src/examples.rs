@@ -285,7 +285,7 @@ Examples:
 pub(crate) const COMPARE_EXAMPLES: &str = "\
 Examples:
   llmeter compare runs/before runs/after
-      Every figure of both with its change, the interval of that, and a verdict.
+      What differs and the headline figures, each with its change, the interval of that, and a verdict.
   llmeter compare runs/before runs/after --fail-if 'ttft-p90 > +10%' --fail-if 'output_tps < -5%'
       Exit code 5 if TTFT p90 is shown to be more than 10 % higher, or output more than 5 % slower.
   llmeter baseline save main runs/before
@@ -294,7 +294,8 @@ Examples:
 
 A verdict is better, worse, no difference shown, or not enough data. Requests of a run depend on each other, so
 that blocks of them are drawn anew; 5 % is the chance that any figure of two equal servers gets a verdict of
-better or worse. Load tests are compared level by level.";
+better or worse. Load tests are compared level by level. Of repeats (--repeat) the means are compared, and what
+changes from one to the next counts.";
 
 pub(crate) const BASELINE_EXAMPLES: &str = "\
 Examples:

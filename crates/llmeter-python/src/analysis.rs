@@ -2,8 +2,8 @@
 
 use llmeter::experiment::{self, Comparison, Knee, Measured};
 use llmeter::report::{
-    Rendering, Report, ReportFormat, comparison_conclusion, comparison_markdown, comparison_tables,
-    comparison_within, summary_within,
+    Rendering, Report, ReportFormat, Rows, comparison_conclusion, comparison_markdown,
+    comparison_tables, comparison_within, summary_within,
 };
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
@@ -37,7 +37,7 @@ pub(crate) fn compare(
     let object = json!({
         "comparison": serde_json::to_value(&compared).map_err(refused("comparison"))?,
         "is_worse": compared.is_worse(),
-        "text": comparison_within(&compared, WIDTH),
+        "text": comparison_within(&compared, Rows::All, WIDTH),
         "markdown": comparison_markdown(&compared, &[]),
         "tables": comparison_tables(&compared),
         "conclusion": comparison_conclusion(&compared),

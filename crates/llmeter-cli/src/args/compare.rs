@@ -10,7 +10,7 @@ use crate::examples::{BASELINE_EXAMPLES, COMPARE_EXAMPLES};
 #[derive(Debug, Args)]
 #[command(after_long_help = COMPARE_EXAMPLES)]
 pub(crate) struct CompareArguments {
-    /// Folders of runs or of load tests, paths or URLs: the base, then what is compared with it
+    /// Folders of runs, of load tests or of repeats, paths or URLs: the base, then what is compared with it
     ///
     /// With --baseline only what is compared with it.
     #[arg(value_name = "DIR", required = true)]
@@ -24,6 +24,11 @@ pub(crate) struct CompareArguments {
     /// what is compared. Where it cannot be told, the exit code is 5, too.
     #[arg(long, value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) fail_if: Vec<Condition>,
+    /// Show all figures, not only those that differ and the headline ones, in the text form
+    ///
+    /// The other forms have all of them.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Form of the report
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
@@ -54,7 +59,7 @@ pub(crate) struct BaselineArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaselineCommand {
-    /// Keep a run or a load test, without its texts, as a baseline in .llmeter/baselines
+    /// Keep a run, a load test or repeats, without their texts, as a baseline in .llmeter/baselines
     Save {
         /// Name of the baseline
         #[arg(value_name = "NAME")]

@@ -18,6 +18,7 @@ mod run;
 mod simulate;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -51,7 +52,7 @@ use crate::examples::{
     CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COMPLETIONS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES,
     EXAMPLES, MAN_EXAMPLES, MLFLOW_EXAMPLES, SHOW_EXAMPLES,
 };
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::output;
 
 /// Where output is to go: no name that a run's folder has for its own files, which would be lost.
@@ -318,6 +319,17 @@ pub(crate) struct ManArguments {
 /// `30s`, `2m 30s`, `200ms`, or a plain number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     llmeter::parse_time(text).ok_or_else(|| "expected a time like 30s, 200ms or 2m".to_owned())
+}
+
+/// Refuses a list of a flag in which a number is twice.
+pub(crate) fn each_once<N: PartialEq + Display>(flag: &str, list: &[N]) -> Result<(), UsageError> {
+    let is_repeated = |(at, number): &(usize, &N)| list[..*at].contains(number);
+    match list.iter().enumerate().find(is_repeated) {
+        Some((_, number)) => Err(UsageError(format!(
+            "{flag}: {number} is there twice; each once is expected"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Reads a command line. `Err` holds the code to leave with: help was asked for, or the command

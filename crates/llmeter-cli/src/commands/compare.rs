@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use llmeter::experiment::{Baselines, Comparison, Measured, WorkloadsResult};
-use llmeter::report;
+use llmeter::report::{self, Rows};
 use llmeter::stats::Condition;
 use llmeter::storage::Location;
 use serde_json::json;
@@ -38,14 +38,24 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<Exit> {
     }
     let comparison = Comparison::of(&base, &new)?;
     let fail_if = &arguments.fail_if;
+    let rows = match arguments.all {
+        true => Rows::All,
+        false => Rows::Telling,
+    };
     match (&arguments.output, arguments.format) {
         (None, Format::Text) => {
-            output::text(&report::comparison_within(&comparison, output::width()))?;
+            output::text(&report::comparison_within(
+                &comparison,
+                rows,
+                output::width(),
+            ))?;
         }
-        (None, Format::Json) => output::json_text(&rendered(&comparison, fail_if, Format::Json)?)?,
-        (None, format) => output::raw(&rendered(&comparison, fail_if, format)?)?,
+        (None, Format::Json) => {
+            output::json_text(&rendered(&comparison, rows, fail_if, Format::Json)?)?;
+        }
+        (None, format) => output::raw(&rendered(&comparison, rows, fail_if, format)?)?,
         (Some(file), format) => {
-            file.write_blocking(rendered(&comparison, fail_if, format)?)?;
+            file.write_blocking(rendered(&comparison, rows, fail_if, format)?)?;
         }
     }
     let mut findings = Vec::new();
@@ -55,7 +65,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<Exit> {
     }
     for (name, comparison) in of_workloads(&places)? {
         if matches!((&arguments.output, arguments.format), (None, Format::Text)) {
-            let text = report::comparison_within(&comparison, output::width());
+            let text = report::comparison_within(&comparison, rows, output::width());
             output::text(&format!("\nworkload {name}\n{text}"))?;
         }
         for condition in fail_if {
@@ -88,9 +98,14 @@ fn of_workloads(places: &[Location]) -> Result<Vec<(String, Comparison)>> {
     Ok(compared)
 }
 
-fn rendered(comparison: &Comparison, fail_if: &[Condition], format: Format) -> Result<String> {
+fn rendered(
+    comparison: &Comparison,
+    rows: Rows,
+    fail_if: &[Condition],
+    format: Format,
+) -> Result<String> {
     Ok(match format {
-        Format::Text => report::comparison_within(comparison, usize::MAX),
+        Format::Text => report::comparison_within(comparison, rows, usize::MAX),
         Format::Markdown => report::comparison_markdown(comparison, fail_if),
         Format::Junit => report::comparison_junit(comparison, fail_if),
         Format::Json => {

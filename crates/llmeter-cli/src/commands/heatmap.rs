@@ -4,12 +4,13 @@ use anyhow::Result;
 use console::Style;
 use llmeter::experiment::{HeatmapCell, HeatmapResult, HeatmapTable, LatencyHeatmap};
 use llmeter::payload::PromptSource;
+use llmeter::stats::{Percentile, Support};
 use llmeter::storage::files;
 use llmeter::{Error, Interrupt, report};
 use serde_json::{Map, Value, json};
 
 use super::{failure, gate, measured, mlflow, run};
-use crate::args::HeatmapArguments;
+use crate::args::{HeatmapArguments, each_once};
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
 
@@ -26,6 +27,8 @@ const COLOURS: [(u8, u8); 7] = [
 ];
 
 pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
+    each_once("--input-lengths", &arguments.input_lengths)?;
+    each_once("--output-lengths", &arguments.output_lengths)?;
     let of_run = arguments.of_run();
     let given = settings::with_file(&arguments.flags, of_run.config.as_deref())?;
     let settings = given.settings.clone();
@@ -132,16 +135,34 @@ fn object(input: u64, output: u64, cell: &HeatmapCell) -> Map<String, Value> {
         ("output_length", json!(output)),
         ("requests", json!(cell.requests)),
         ("failed_requests", json!(cell.failures)),
-        ("time_to_first_token-p50", json!(cell.ttft)),
-        ("time_per_output_token-p50", json!(cell.tpot)),
-        ("time_to_last_token-p50", json!(cell.ttlt)),
     ];
-    let goodput = cell.goodput_rate;
-    let goodput = goodput.map(|share| ("goodput_rate", json!(share)));
-    let fields = fields.into_iter().chain(goodput);
-    fields
+    let mut object: Map<String, Value> = fields
+        .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+        .collect();
+    for (metric, latency) in [
+        ("time_to_first_token", cell.ttft),
+        ("time_per_output_token", cell.tpot),
+        ("time_to_last_token", cell.ttlt),
+    ] {
+        let mut put = |name: &str, value: Value| object.insert(format!("{metric}-{name}"), value);
+        put("p50", json!(latency.map(|one| one.median)));
+        let Some(latency) = latency else {
+            continue;
+        };
+        put("count", json!(latency.count));
+        if latency.support() != Support::Full {
+            put("p50-beyond", json!(Percentile::P50.beyond(latency.count)));
+        }
+        if let Some(interval) = latency.interval {
+            put("p50-ci_low", json!(interval.low));
+            put("p50-ci_high", json!(interval.high));
+        }
+    }
+    if let Some(share) = cell.goodput_rate {
+        object.insert("goodput_rate".to_owned(), json!(share));
+    }
+    object
 }
 
 /// A cell in the colour of its share.

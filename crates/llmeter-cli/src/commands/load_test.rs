@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::run::plan;
 use super::{failure, gate, measured, repeat};
-use crate::args::LoadTestArguments;
+use crate::args::{LoadTestArguments, each_once};
 use crate::exit::{Exit, flag};
 use crate::{output, progress, settings, signals};
 
 pub(crate) fn load_test(arguments: &LoadTestArguments) -> Result<Exit> {
+    each_once("--clients", &arguments.levels)?;
     let run = arguments.of_run();
     let given = settings::with_file(&run.flags, run.config.as_deref())?;
     let settings = &given.settings;

@@ -62,6 +62,9 @@ fn two_files_are_compared_and_the_answer_loads_again() {
         .exits(2)
         .one_error(&["--margin", "5%"]);
     ab(&["--alpha", "2"]).exits(2).one_error(&["alpha 2"]);
+    ab(&["--max-duration", "0s"])
+        .exits(2)
+        .one_error(&["--max-duration 0s"]);
     place
         .llmeter(["ab", "--a", "a.toml", "--b", "none.toml"])
         .exits(1);

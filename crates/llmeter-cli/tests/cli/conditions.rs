@@ -271,7 +271,7 @@ fn runs_are_compared_in_every_form() {
     let row = broken
         .out
         .lines()
-        .find(|line| line.starts_with("failed requests rate"));
+        .find(|line| line.starts_with("failed requests "));
     assert!(row.unwrap().ends_with("worse"), "{broken:#?}");
 
     let json = place

@@ -82,6 +82,9 @@ fn what_cannot_be_used_is_refused() {
     heatmap(&place, url, &["--source-file", "none.txt"])
         .exits(2)
         .one_error(&["none.txt"]);
+    heatmap(&place, url, &["--input-lengths", "8,16,8"])
+        .exits(2)
+        .one_error(&["--input-lengths: 8 is there twice"]);
     heatmap(&place, url, &["--clients", "0"])
         .exits(2)
         .one_error(&["--clients 0"]);

@@ -11,6 +11,10 @@ fn every_level_is_exported() {
         "$LLMETER load-test --base-url {url} --model m --prompt Hi --clients 1,2 \
          --min-requests-per-level 2 --run-name it --quiet"
     );
+    place
+        .shell(&test.replace("1,2", "1,2,1"))
+        .exits(2)
+        .one_error(&["--clients: 1 is there twice"]);
     place.shell(&test).exits(0);
     let export = ["export", "runs/it", "--format", "aiperf-jsonl"];
     place.llmeter(export).exits(2).one_error(&["--output"]);

@@ -1,5 +1,7 @@
 //! `--repeat`.
 
+use serde_json::json;
+
 use crate::support::{Place, quick, start};
 
 #[test]
@@ -85,4 +87,53 @@ fn a_load_test_is_repeated() {
     );
     let shown = place.llmeter(["show", "runs/it"]).exits(0);
     assert_eq!(shown.out, said.before_saved());
+}
+
+#[test]
+fn repeats_are_compared_and_kept_as_a_baseline() {
+    let place = Place::new();
+    let server = start(quick());
+    let url = server.base_url();
+    for name in ["a", "b"] {
+        let flags = ["--repeat", "2", "--clients", "2", "--requests", "12"];
+        let named = ["--run-name", name, "--quiet"];
+        place.run(&url, &[&flags[..], &named].concat()).exits(0);
+    }
+    let text = place.llmeter(["compare", "runs/a", "runs/b"]).exits(0).out;
+    for part in [
+        "runs/b against runs/a\nmeans of 2 repeats (base) and of 2 repeats (new)\n",
+        "Student's t over repeats",
+        ": --all has them\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let all = place.llmeter(["compare", "runs/a", "runs/b", "--all"]);
+    let all = all.exits(0).out;
+    assert!(
+        all.lines().count() > text.lines().count() && !all.contains("--all"),
+        "{all}"
+    );
+
+    let save = ["baseline", "save", "repeated", "runs/a"];
+    place.llmeter(save).exits(0);
+    let single = "runs/b/00002-repeat";
+    let json = [
+        "compare",
+        "--baseline",
+        "repeated",
+        single,
+        "--format",
+        "json",
+    ];
+    let pair = &place.llmeter(json).exits(0).object()["pairs"][0];
+    assert_eq!(
+        (&pair["base_repeats"], &pair["new_repeats"]),
+        (&json!(2), &json!(1))
+    );
+    let figures = pair["differences"].as_array().unwrap();
+    let ttft = figures
+        .iter()
+        .find(|one| one["figure"] == "ttft-p50")
+        .unwrap();
+    assert!(ttft["change_interval"].is_array(), "{ttft}");
 }

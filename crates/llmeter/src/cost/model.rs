@@ -8,7 +8,7 @@ use super::dimension::{BillableRequest, RequestDimension, RunDimension, TokenPar
 use crate::base::error::{Error, Result};
 use crate::callback::{Callback, Hook, HookResult, RequestData, async_trait};
 use crate::saved::SavedObject;
-use crate::stats::{AnnotationSummary, ExactSum};
+use crate::stats::{AnnotationSummary, ExactSum, STANDARD_PERCENTILES, Support};
 use crate::{InvocationResponse, RunResult};
 
 /// What annotations and statistics of costs begin with.
@@ -272,8 +272,16 @@ impl CostModel {
     pub(crate) fn contribute(&self, result: &mut RunResult) -> Result<CalculatedCost> {
         let mut stats = Map::new();
         let mut put = |name: &str, summary: &AnnotationSummary| {
+            let key = |statistic: &str| format!("{PREFIX}{name}-{statistic}");
             for (statistic, value) in summary.named() {
-                stats.insert(format!("{PREFIX}{name}-{statistic}"), value.into());
+                stats.insert(key(statistic), value.into());
+            }
+            stats.insert(key("count"), summary.count.into());
+            for percentile in STANDARD_PERCENTILES {
+                if percentile.support(summary.count) != Support::Full {
+                    let beyond = percentile.beyond(summary.count);
+                    stats.insert(key(&format!("{percentile}-beyond")), beyond.into());
+                }
             }
         };
         let mut cost = self.run_cost(result);

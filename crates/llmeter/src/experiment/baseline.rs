@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::LoadTestResult;
 use super::compare::{PAYLOAD_DIGEST, payload_digest};
+use super::{LoadTestResult, RepeatResult, repeat_folders};
 use crate::base::error::{Error, Result};
 use crate::result::{CONFIG_FILE, OWN_CONFIG_FILE, RunResult, read_responses_of};
 use crate::storage::Location;
@@ -36,7 +36,7 @@ impl Baselines {
         &self.folder
     }
 
-    /// Keeps a run, or a load test, as a baseline of this name. Gives its folder.
+    /// Keeps a run, a load test, or repeats of either, as a baseline of this name. Gives its folder.
     ///
     /// # Errors
     /// If the name is none, if there is a baseline of the name and `overwrite` is false, if the run cannot be
@@ -56,16 +56,14 @@ impl Baselines {
             .prefix(".new-")
             .tempdir_in(&self.folder)
             .map_err(Error::io("creating", &self.folder))?;
-        match RunResult::load_without_responses(from.clone()) {
-            Err(Error::NotARun { .. }) if LoadTestResult::is_in(&from) => {
-                for (_, level) in LoadTestResult::load_without_responses(from)?.results {
-                    let path = level.summary.output_path.clone();
-                    let path = path.ok_or_else(|| Error::missing_field("output_path"))?;
-                    let level_name = path.file_name().unwrap_or_default();
-                    keep(level, &path, made.path().join(level_name))?;
+        match RepeatResult::is_in(&from) {
+            true => {
+                for repeat in repeat_folders(&from)? {
+                    let name = repeat.file_name().unwrap_or_default();
+                    keep_runs(&repeat, made.path().join(name))?;
                 }
             }
-            result => keep(result?, &from, made.path().to_path_buf())?,
+            false => keep_runs(&from, made.path().to_path_buf())?,
         }
         if exists(&place)? {
             fs::remove_dir_all(&place).map_err(Error::io("removing", &place))?;
@@ -172,6 +170,22 @@ fn readable(folder: &Path) -> Result<()> {
     }
     let _ = folder;
     Ok(())
+}
+
+/// Writes what is kept of a run, or of the levels of a load test.
+fn keep_runs(from: &Location, to: PathBuf) -> Result<()> {
+    match RunResult::load_without_responses(from.clone()) {
+        Err(Error::NotARun { .. }) if LoadTestResult::is_in(from) => {
+            for (_, level) in LoadTestResult::load_without_responses(from.clone())?.results {
+                let path = level.summary.output_path.clone();
+                let path = path.ok_or_else(|| Error::missing_field("output_path"))?;
+                let level_name = path.file_name().unwrap_or_default();
+                keep(level, &path, to.join(level_name))?;
+            }
+            Ok(())
+        }
+        result => keep(result?, from, to),
+    }
 }
 
 /// Writes what is kept of a run.

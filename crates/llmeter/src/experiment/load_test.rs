@@ -58,7 +58,7 @@ enum Amount {
 impl LoadTest {
     /// A load test at these numbers of clients. `base` is what its runs share: its output is the folder
     /// in which the test's own is made, its name the test's, its limit of cost that of the whole test.
-    /// Its clients and load are not used.
+    /// Its clients and load are not used. A number that is there twice is one level.
     pub fn new(base: RunConfig, levels: impl IntoIterator<Item = usize>) -> Self {
         let mut levels: Vec<usize> = levels.into_iter().collect();
         levels.sort_unstable();

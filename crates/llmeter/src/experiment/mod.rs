@@ -18,15 +18,16 @@ mod workloads;
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
 pub use capacity::{Capacity, CapacityPlan, CapacityResult, Over, Probe, ProbeVerdict};
-pub use compare::{Comparison, Difference, Measured, Outcome, Pair};
+pub use compare::{Comparison, Difference, Measured, Outcome, Pair, Spread};
 pub use heatmap::{
-    HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap, heatmap_bins,
+    CellLatency, HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap,
+    heatmap_bins,
 };
 pub use knee::{Knee, knee};
 pub use load_test::LoadTest;
 pub use load_test_result::{LoadTestResult, TestEnd};
 pub(crate) use load_test_result::{is_level_name, level_name, of_clients};
 pub use merge::{Merge, Merged, MergedPart};
-pub(crate) use repeat::is_repeat_name;
 pub use repeat::{Repeat, RepeatResult};
+pub(crate) use repeat::{is_repeat_name, repeat_folders};
 pub use workloads::{Workload, Workloads, WorkloadsResult};

@@ -232,11 +232,7 @@ impl RepeatResult {
             output_path: Some(path.clone()),
             ..Self::default()
         };
-        let mut names = path.list_blocking()?;
-        names.retain(|name| is_repeat_name(name));
-        names.sort();
-        for name in names {
-            let folder = path.join(&name);
+        for folder in repeat_folders(&path)? {
             let loaded = match LoadTestResult::load(folder) {
                 Ok(loaded) => loaded,
                 Err(reason) => {
@@ -344,6 +340,14 @@ fn latency_of(key: &str) -> Option<fn(&InvocationResponse) -> Option<f64>> {
         Source::Seconds(latency) => Some(latency),
         _ => None,
     }
+}
+
+/// The folders of the repeats in `path`, in their order.
+pub(crate) fn repeat_folders(path: &Location) -> Result<Vec<Location>> {
+    let mut names = path.list_blocking()?;
+    names.retain(|name| is_repeat_name(name));
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    Ok(names.iter().map(|name| path.join(name)).collect())
 }
 
 pub(crate) fn is_repeat_name(name: &str) -> bool {

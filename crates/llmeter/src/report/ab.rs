@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::experiment::{AbComparison, AbEnd, AbResult};
+use crate::experiment::{AbComparison, AbEnd, AbResult, AbVariantPlan};
 use crate::report::escaped;
 use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::{duration, figure, or_dash, percent as percent_of, plural};
@@ -77,10 +77,19 @@ pub(super) fn variant_rows(test: &AbResult) -> Vec<Vec<String>> {
         if has_slos {
             row.push(slos_met(test, at));
         }
-        row.push(escaped(variant.about.as_deref().unwrap_or("")).into_owned());
+        row.push(escaped(&what(variant)).into_owned());
         rows.push(row);
     }
     rows
+}
+
+/// `b.toml (max_tokens 32)`.
+fn what(variant: &AbVariantPlan) -> String {
+    let about = variant.about.clone().unwrap_or_default();
+    match variant.payload.is_empty() {
+        true => about,
+        false => format!("{about} ({})", variant.payload.join(", ")),
+    }
 }
 
 /// How many blocks of a variant meet all SLOs about figures of the run.

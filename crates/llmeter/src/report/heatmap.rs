@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::iter;
 use std::ops::Range;
 
-use crate::experiment::{HeatmapCell, HeatmapResult, HeatmapTable};
+use crate::experiment::{CellLatency, HeatmapCell, HeatmapResult, HeatmapTable};
 use crate::report::intervals::{MARK, MARKED};
 use crate::report::summary::{counted, duration, or_dash, percent};
 use crate::report::{escaped, slo};
@@ -22,7 +22,7 @@ pub(super) const BINS: usize = 10;
 /// The factor above the lowest value that has the darkest shade, if no value is higher.
 const MIN_FACTOR: f64 = 1.25;
 
-pub(super) type Latency = fn(&HeatmapCell) -> Option<f64>;
+pub(super) type Latency = fn(&HeatmapCell) -> Option<CellLatency>;
 
 /// The latencies that a table has values of.
 pub(super) fn latencies(table: &HeatmapTable) -> impl Iterator<Item = (&'static str, Latency)> {
@@ -57,6 +57,14 @@ pub fn heatmap_within(heatmap: &HeatmapResult, width: usize, paint: Option<Paint
         for (name, latency) in latencies(table) {
             text.push('\n');
             shaded(&mut text, name, table, latency, width, paint);
+            if let Some(rows) = interval_rows(name, table, latency) {
+                text.push('\n');
+                crate::report::table::table(&mut text, &rows, width);
+            }
+        }
+        if let Some(rows) = count_rows(table) {
+            text.push('\n');
+            crate::report::table::table(&mut text, &rows, width);
         }
         if let Some(rows) = goodput_rows(table) {
             text.push('\n');
@@ -79,40 +87,76 @@ pub fn heatmap_within(heatmap: &HeatmapResult, width: usize, paint: Option<Paint
 pub(super) fn goodput_rows(table: &HeatmapTable) -> Option<Vec<Vec<String>>> {
     let mut cells = table.cells.iter().flatten();
     cells.find(|cell| cell.goodput_rate.is_some())?;
-    let titles = table.columns.iter().map(label);
-    let mut rows: Vec<Vec<String>> = vec![iter::once("goodput".to_owned()).chain(titles).collect()];
+    let share = |cell: &HeatmapCell| or_dash(cell.goodput_rate, percent);
+    Some(rows("goodput", table, share))
+}
+
+/// The intervals of the medians, titles first; `None` where no cell has one.
+pub(super) fn interval_rows(
+    name: &str,
+    table: &HeatmapTable,
+    latency: Latency,
+) -> Option<Vec<Vec<String>>> {
+    let interval = |cell: &HeatmapCell| latency(cell)?.interval;
+    let mut cells = table.cells.iter().flatten();
+    cells.find(|cell| interval(cell).is_some())?;
+    let of = |cell: &HeatmapCell| {
+        let ends = interval(cell).map(|one| [one.low, one.high].map(duration));
+        ends.map_or_else(|| "—".to_owned(), |ends| ends.join(" – "))
+    };
+    Some(rows(&format!("{name} 95 %"), table, of))
+}
+
+/// The successful requests of each cell, titles first; `None` where all cells have as many.
+pub(super) fn count_rows(table: &HeatmapTable) -> Option<Vec<Vec<String>>> {
+    let count = |cell: &HeatmapCell| cell.requests - cell.failures;
+    let mut cells = table.cells.iter().flatten().map(count);
+    let first = cells.next()?;
+    cells.find(|count| *count != first)?;
+    Some(rows("requests", table, |cell| count(cell).to_string()))
+}
+
+/// A row for each of the table's, titles first.
+fn rows(
+    name: &str,
+    table: &HeatmapTable,
+    cell: impl Fn(&HeatmapCell) -> String,
+) -> Vec<Vec<String>> {
+    let titles = iter::once(name.to_owned()).chain(table.columns.iter().map(label));
+    let mut rows: Vec<Vec<String>> = vec![titles.collect()];
     for (bounds, cells) in table.rows.iter().zip(&table.cells) {
-        let shares = cells.iter().map(|cell| or_dash(cell.goodput_rate, percent));
-        rows.push(iter::once(label(bounds)).chain(shares).collect());
+        let cells = cells.iter().map(&cell);
+        rows.push(iter::once(label(bounds)).chain(cells).collect());
     }
-    Some(rows)
+    rows
 }
 
 /// What there is behind a median of few values: nothing where all are, which is said once.
-pub(super) fn mark(table: &HeatmapTable, cell: &HeatmapCell) -> &'static str {
-    match cell.support() == Support::Full || is_all_weak(table) {
+pub(super) fn mark(table: &HeatmapTable, one: CellLatency) -> &'static str {
+    match one.support() == Support::Full || is_all_weak(table) {
         true => "",
         false => MARK,
     }
 }
 
+fn all(table: &HeatmapTable) -> impl Iterator<Item = CellLatency> {
+    let cells = table.cells.iter().flatten();
+    cells.flat_map(|cell| [cell.ttft, cell.tpot, cell.ttlt].into_iter().flatten())
+}
+
 /// Whether no cell has a median with five values on either side.
 fn is_all_weak(table: &HeatmapTable) -> bool {
-    let mut cells = table.cells.iter().flatten();
-    cells.all(|cell| cell.support() != Support::Full)
+    all(table).all(|one| one.support() != Support::Full)
 }
 
 /// What is to be said of medians of few values, if there are some.
 pub(super) fn support_note(table: &HeatmapTable) -> Option<&'static str> {
-    let mut cells = table.cells.iter().flatten();
-    let is_weak =
-        |cell: &HeatmapCell| cell.requests > cell.failures && cell.support() != Support::Full;
-    match (is_all_weak(table), cells.any(is_weak)) {
-        (_, false) => None,
-        (true, true) => {
-            Some("Each cell has fewer than 10 values: fewer than 5 lie beyond its median.\n")
-        }
-        (false, true) => Some(MARKED),
+    let most = all(table).map(|one| one.count).max()?;
+    match is_all_weak(table) {
+        true if most == 1 => Some("Each cell has one value, which is no median.\n"),
+        true => Some("Each cell has fewer than 10 values: fewer than 5 lie beyond its median.\n"),
+        false if all(table).any(|one| one.support() != Support::Full) => Some(MARKED),
+        false => None,
     }
 }
 
@@ -193,6 +237,7 @@ fn shaded(
 ) {
     let length = |text: &str| text.chars().count();
     let values = table.cells.iter().flatten().filter_map(latency);
+    let values = values.map(|one| one.median);
     let (min, max) = values.fold((f64::INFINITY, 0.0_f64), |(min, max), value| {
         (min.min(value), max.max(value))
     });
@@ -224,7 +269,10 @@ fn shaded(
     let columns: Vec<Column<'_>> = (0..table.columns.len())
         .map(|column| {
             let cells = table.cells.iter().map(|row| &row[column]);
-            let values = cells.map(|cell| (latency(cell), mark(table, cell)));
+            let values = cells.map(|cell| match latency(cell) {
+                Some(one) => (Some(one.median), mark(table, one)),
+                None => (None, ""),
+            });
             (label(&table.columns[column]), values.collect())
         })
         .collect();
@@ -281,9 +329,13 @@ mod tests {
     use super::*;
 
     fn table() -> HeatmapTable {
-        let cell = |ttft| HeatmapCell {
+        let cell = |ttft: Option<f64>| HeatmapCell {
             requests: 1,
-            ttft,
+            ttft: ttft.map(|median| CellLatency {
+                median,
+                count: 1,
+                interval: None,
+            }),
             ..HeatmapCell::default()
         };
         HeatmapTable {

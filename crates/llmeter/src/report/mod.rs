@@ -30,7 +30,7 @@ mod terminal;
 pub use ab::{ab, ab_within};
 pub use capacity::{capacity, capacity_within};
 pub use comparison::{
-    comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
+    Rows, comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
     comparison_within,
 };
 pub use cost::{cost, cost_within};

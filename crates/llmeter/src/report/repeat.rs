@@ -12,7 +12,7 @@ use crate::report::terminal::compared;
 use crate::stats::{Metric, Stats, Support, least_support, support_of};
 
 /// What stands behind an interval that comes from the requests.
-const WITHIN: &str = "†";
+pub(super) const WITHIN: &str = "†";
 
 /// Rates that are shown: name, key, key in the steady state.
 const RATES: [(&str, &str, &str); 2] = [

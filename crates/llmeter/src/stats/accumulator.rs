@@ -500,7 +500,7 @@ impl Accumulator {
             for (name, value) in summary {
                 stats.insert(format!("{}-{name}", metric.key), value.into());
             }
-            if count == 0 || matches!(figure, MetricAccumulator::Count(..)) {
+            if count == 0 {
                 continue;
             }
             stats.insert(format!("{}-{COUNT}", metric.key), count.into());

@@ -171,6 +171,7 @@ macro_rules! statistics {
         pub struct $name:ident {
             $($(#[doc = $field_doc:literal])+ pub $field:ident: $key:literal,)+
         }
+        $(with $($with_key:literal)+)?
         $(also $also:ident: $also_type:ty, $($also_key:literal)+)?
     )+) => {$(
         $(#[doc = $doc])+
@@ -191,7 +192,9 @@ macro_rules! statistics {
         }
 
         impl MetricValue for $name {
-            const KIND: MetricKind = MetricKind::Statistics(&[$($key,)+ $($($also_key),+)?]);
+            const KIND: MetricKind = MetricKind::Statistics(&[
+                $($key,)+ $($($with_key,)+)? $($($also_key,)+)?
+            ]);
 
             fn read(stats: &Flat, key: &str) -> Self {
                 let read = |name: &str| statistic(stats, key, name);
@@ -212,7 +215,10 @@ statistics! {
         pub p90: "p90",
         /// The 99th percentile.
         pub p99: "p99",
+        /// How many values there are.
+        pub count: "count",
     }
+    with "p50-beyond" "p90-beyond" "p99-beyond"
 
     /// How a latency is distributed, in seconds. All are `None` without values.
     pub struct Latency {

@@ -45,6 +45,7 @@ pub(crate) use rates::Rate;
 pub use repeats::RepeatSpread;
 pub(crate) use repeats::pooled_deviation;
 pub(crate) use slo::is_met_by;
+pub(crate) use student::{student_p_value, student_t};
 pub use summary::{Number, STANDARD_PERCENTILES, summarize};
 pub use support::support_of;
 pub(crate) use support::{least_support, support_by};

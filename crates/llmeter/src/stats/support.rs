@@ -52,6 +52,7 @@ mod tests {
     fn a_sample_is_as_large_as_is_known() {
         let stats = json!({
             "total_requests": 100, "failed_requests": 10, "time_to_first_token-count": 600,
+            "num_tokens_input_cached-count": 40,
         });
         let of = |key: &str| support_of(key, stats.as_object().unwrap());
         for (key, expected) in [
@@ -60,6 +61,8 @@ mod tests {
             ("time_to_last_token-p90", Support::Full),
             ("time_to_last_token-p99", Support::None),
             ("num_tokens_output-p99", Support::None),
+            ("num_tokens_output-p90", Support::Full),
+            ("num_tokens_input_cached-p90", Support::Weak),
             ("cost_per_request-p99", Support::None),
             ("measurement_send_lateness-p99", Support::Weak),
             ("inter_token_latency-p99", Support::Full),

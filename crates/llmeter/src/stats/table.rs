@@ -608,7 +608,7 @@ metrics! {
     }
     /// The gap from which a stream stalls.
     stall_threshold: Option<f64> { unit: "s", absent: "without gaps", source: RUN }
-    /// Successful responses with a longer gap.
+    /// Successful responses with a longer gap. A stream that failed is a failure, and in no figure of stalls.
     stalled_responses: u64 { unit: "responses", absent: "without gaps", source: RUN }
     /// Such responses / successful responses with a gap.
     stalled_responses_rate: f64 { absent: "without gaps", source: RUN }

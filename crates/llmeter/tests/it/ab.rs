@@ -134,7 +134,8 @@ fn a_budget_ends_a_test_that_has_no_answer() {
         (done.plan.ended_by, done.rounds.len()),
         (Some(AbEnd::Rounds), 3)
     );
-    let done = run(test().max_duration(Duration::ZERO)).unwrap();
+    assert!(run(test().max_duration(Duration::ZERO)).is_err());
+    let done = run(test().max_duration(Duration::from_nanos(1))).unwrap();
     assert_eq!(
         (done.plan.ended_by, done.rounds.len()),
         (Some(AbEnd::Duration), 0)

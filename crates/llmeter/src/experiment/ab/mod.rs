@@ -9,11 +9,13 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 pub use self::result::{AbComparison, AbEnd, AbPlan, AbResult, AbVariantPlan};
 use super::load_test::{is_spent, remaining};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
+use crate::payload::Payload;
 use crate::result::{RunFolder, RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
 use crate::stats::Answer;
@@ -26,6 +28,9 @@ const DEFAULT_MAX_ROUNDS: usize = 200;
 const DEFAULT_ALPHA: f64 = 0.05;
 /// Differences that do not matter, as a share, by default.
 const DEFAULT_MARGIN: f64 = 0.05;
+
+/// Characters of a text in a payload that are shown where variants differ in it.
+const MAX_SHOWN: usize = 40;
 
 type ObserveBlock = dyn Fn(usize, &str) -> Option<Arc<dyn Observer>> + Send + Sync;
 
@@ -84,14 +89,16 @@ impl AbTest {
     /// `time_to_first_token-p50` or `output_tps`. The first variant is what the others are compared with.
     pub fn new(variants: impl IntoIterator<Item = AbVariant>, metric: impl Into<String>) -> Self {
         let variants: Vec<AbVariant> = variants.into_iter().collect();
-        let named = |variant: &AbVariant| AbVariantPlan {
+        let payloads: Vec<_> = variants.iter().map(first_payload).collect();
+        let named = |(at, variant): (usize, &AbVariant)| AbVariantPlan {
             name: variant.name.clone(),
             about: variant.config.run_description.clone(),
+            payload: differing(&payloads, at),
         };
         Self {
             plan: AbPlan {
                 format: 1,
-                variants: variants.iter().map(named).collect(),
+                variants: variants.iter().enumerate().map(named).collect(),
                 metric: metric.into(),
                 alpha: DEFAULT_ALPHA,
                 margin: DEFAULT_MARGIN,
@@ -225,6 +232,9 @@ impl AbTest {
         if let Some(max) = self.max_requests.filter(|max| *max < round) {
             let expected = format!("at least the {round} requests of one round");
             return Err(Error::invalid(Setting::MaxRequests, max, expected));
+        }
+        if self.max_duration.is_some_and(|time| time.is_zero()) {
+            return Err(Error::invalid(Setting::MaxDuration, "0s", "more than 0s"));
         }
         if let Some(output) = &self.output {
             output.check(Setting::Output)?;
@@ -367,6 +377,30 @@ impl AbTest {
     }
 }
 
+fn first_payload(variant: &AbVariant) -> Option<&Payload> {
+    variant.config.payloads.first().map(Arc::as_ref)
+}
+
+/// The fields of a variant's first payload that are not the same in all, with their values.
+fn differing(payloads: &[Option<&Payload>], at: usize) -> Vec<String> {
+    let mut keys: Vec<&String> = Vec::new();
+    for key in payloads.iter().flatten().flat_map(|payload| payload.keys()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let value = |at: usize, key: &str| payloads.get(at).copied().flatten()?.get(key);
+    let differs = |key: &&String| (1..payloads.len()).any(|at| value(at, key) != value(0, key));
+    let shown = |key: &String| match value(at, key) {
+        Some(Value::Number(number)) => format!("{key} {number}"),
+        Some(Value::Bool(is_on)) => format!("{key} {is_on}"),
+        Some(Value::String(text)) if text.chars().count() <= MAX_SHOWN => format!("{key} {text}"),
+        Some(_) => format!("{key} of its own"),
+        None => format!("no {key}"),
+    };
+    keys.into_iter().filter(differs).map(shown).collect()
+}
+
 /// Requests of a block, as far as that is known before.
 fn planned(variant: &AbVariant) -> u64 {
     let each = variant.config.requests_per_client().unwrap_or(0);
@@ -377,5 +411,36 @@ impl fmt::Debug for AbTest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("AbTest");
         shown.field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_in_payloads_is_named_for_each_variant() {
+        let payloads = [
+            json!({"model": "m", "max_tokens": 16, "messages": [1], "stop": "x"}),
+            json!({"model": "m", "max_tokens": 32, "messages": [2], "seed": true}),
+        ];
+        let payloads: Vec<_> = payloads.iter().map(Value::as_object).collect();
+        assert_eq!(
+            differing(&payloads, 0),
+            ["max_tokens 16", "messages of its own", "stop x", "no seed"]
+        );
+        assert_eq!(
+            differing(&payloads, 1),
+            [
+                "max_tokens 32",
+                "messages of its own",
+                "no stop",
+                "seed true"
+            ]
+        );
+        assert_eq!(differing(&[payloads[0], payloads[0]], 1), [""; 0]);
+        assert_eq!(differing(&[None, None], 0), [""; 0]);
     }
 }

@@ -35,6 +35,9 @@ pub struct AbVariantPlan {
     pub name: String,
     /// What it is, in the user's words.
     pub about: Option<String>,
+    /// The fields of its first payload that differ from the first variant's, like `max_tokens 32`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payload: Vec<String>,
 }
 
 /// Why a test ended.

@@ -139,7 +139,8 @@ fn of_metric(metric: &'static Metric, stats: &Map<String, Value>) -> Vec<Compare
         MetricKind::PerName(_) | MetricKind::Statistics(_) if is_outcome(metric) => {
             let keys = stats.keys().filter(|key| {
                 let statistic = key.rsplit('-').next().unwrap_or_default();
-                let is_end = statistic.starts_with("ci_") || statistic == "beyond";
+                let is_end =
+                    statistic.starts_with("ci_") || matches!(statistic, "beyond" | "count");
                 !is_end && Metric::of(key).is_some_and(|(of, _)| of.key == metric.key)
             });
             keys.filter_map(|key| one(key, Source::Figure)).collect()

@@ -1,6 +1,8 @@
 //! Two runs or more side by side: what differs, and whether it is more than chance.
 
+mod between;
 mod blocks;
+mod difference;
 mod figures;
 mod gate;
 mod measured;
@@ -12,12 +14,13 @@ mod tests;
 
 use serde::{Serialize, Serializer};
 
-use self::figures::{Better, Compared};
+use self::difference::differences;
+use self::figures::Better;
 use self::measured::Level;
-use self::resample::{CONFIDENCE, holm, resample};
+use self::resample::{CONFIDENCE, holm};
 use crate::base::error::{Error, Result};
 use crate::experiment::of_clients;
-use crate::stats::{Figure, Interval, Percentile, Support, least_support};
+use crate::stats::{Figure, Support};
 use crate::storage::Location;
 
 pub use measured::Measured;
@@ -26,15 +29,26 @@ pub(crate) use setup::{PAYLOAD_DIGEST, payload_digest};
 /// How often chance alone puts a wrong "better" or "worse" among all verdicts of a comparison. Two runs of
 /// the same also differ by what the machine did meanwhile, which no request of theirs tells: both together
 /// stay below 5 % (`cargo xtask false-positives`).
-const ERROR_RATE: f64 = 0.03;
+const ERROR_RATE: f64 = 0.025;
 /// The part of it that is left to the headline figures; the others have the rest.
 const HEADLINE_PART: f64 = 0.8;
 /// A change of less is none that matters.
 const MIN_CHANGE: f64 = 0.01;
 /// Rounds of chance for each pair, and the most. Of 999 rounds no p-value is below 0.001, which Holm's
 /// correction leaves to no figure among dozens: of this many it can.
-const ROUNDS: usize = 7_999;
+const ROUNDS: usize = 9_999;
 const MAX_ROUNDS: usize = 99_999;
+
+/// What an interval of a comparison is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Spread {
+    /// How blocks of requests differ within runs.
+    Requests,
+    /// How runs differ from repeat to repeat.
+    Repeats,
+}
 
 /// What a comparison says of one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -72,9 +86,9 @@ pub struct Difference {
     pub figure: Figure,
     /// Whether it is one that a comparison stands or falls by.
     pub is_headline: bool,
-    /// Its value in the base.
+    /// Its value in the base; the mean over repeats.
     pub base: Option<f64>,
-    /// Its value in the new run.
+    /// Its value in the new run; the mean over repeats.
     pub new: Option<f64>,
     /// New less base.
     pub difference: Option<f64>,
@@ -84,7 +98,10 @@ pub struct Difference {
     pub change: Option<f64>,
     /// The 95 % interval of that.
     pub change_interval: Option<(f64, f64)>,
-    /// How often chance alone makes so large a difference, by itself.
+    /// What the intervals are made of: the wider of the two, where there are repeats.
+    pub spread: Option<Spread>,
+    /// How often chance alone makes so large a difference, by itself. With repeats the larger one of the test
+    /// of blocks and of Student's t over the repeats.
     pub p_value: Option<f64>,
     /// The same among all figures of its tier (Holm).
     pub adjusted_p_value: Option<f64>,
@@ -121,6 +138,10 @@ pub struct Pair {
     pub new: String,
     /// The level of a load test, in clients.
     pub clients: Option<usize>,
+    /// How many runs the base's figures are means of: 1, or its repeats.
+    pub base_repeats: usize,
+    /// The same of the new one.
+    pub new_repeats: usize,
     /// What was not measured alike, each as a sentence.
     pub unlike: Vec<String>,
     /// The figures that both have.
@@ -131,9 +152,13 @@ pub struct Pair {
 ///
 /// Requests of a run depend on each other in time. So intervals come from a bootstrap of blocks of requests,
 /// and verdicts from a permutation test of such blocks; how long a block is follows from the data (Politis and
-/// White, 2004). P-values are adjusted with Holm's method over all pairs, four fifths of an error rate of 5 %
-/// for the headline figures and one fifth for the others: in 95 of 100 comparisons of equals not one figure is
-/// called better or worse. A change of less than 1 % is never called so.
+/// White, 2004). P-values are adjusted with Holm's method over all pairs, four fifths of an error rate of 2.5 %
+/// for the headline figures and one fifth for the others, which leaves room for what a machine does to one run
+/// alone: in 95 of 100 comparisons of equals not one figure is called better or worse. A change of less than 1 %
+/// is never called so.
+///
+/// Where a side has repeats, its figures are their means, and what changes from repeat to repeat counts where
+/// it is more than what requests tell.
 ///
 /// ```no_run
 /// use llmeter::experiment::{Comparison, Measured, Outcome};
@@ -168,7 +193,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares each of `new` with `base`: runs with a run, load tests with a load test, level by level.
+    /// Compares each of `new` with `base`: runs with a run, load tests with a load test, level by level,
+    /// each of them once or repeated.
     ///
     /// # Errors
     /// If there is nothing in `new`, or nothing that both have.
@@ -200,7 +226,9 @@ impl Comparison {
             comparison.pairs.push(Pair {
                 new: name,
                 clients,
-                unlike: setup::unlike((&one.setup, &one.stats), (&other.setup, &other.stats)),
+                base_repeats: one.runs().len(),
+                new_repeats: other.runs().len(),
+                unlike: setup::unlike(one, other),
                 differences: differences(one, other, rounds),
             });
         }
@@ -209,7 +237,7 @@ impl Comparison {
         Ok(comparison)
     }
 
-    /// Loads folders of runs or of load tests, here or in the cloud, and compares them.
+    /// Loads folders of runs, of load tests or of repeats, here or in the cloud, and compares them.
     ///
     /// # Errors
     /// If a folder cannot be loaded, and as [`of`](Self::of).
@@ -346,85 +374,6 @@ impl Difference {
         let is_large = self.difference.is_some_and(|one| one.abs() >= self.least);
         leaves_out(self.difference_interval) && matters && is_large
     }
-}
-
-/// The figures that two runs share.
-fn differences(base: &Level, new: &Level, rounds: usize) -> Vec<Difference> {
-    let compared = figures::all(&base.stats).into_iter();
-    let mut differences: Vec<_> = compared
-        .filter_map(|one| difference(&one, base, new, rounds))
-        .collect();
-    for at in 0..differences.len() {
-        let one = &differences[at];
-        let places = differences.iter().enumerate();
-        // Of two the headline figure is the original, else the first.
-        let original = places
-            .filter(|(place, other)| {
-                other.is_headline && !one.is_headline
-                    || other.is_headline == one.is_headline && *place < at
-            })
-            .find(|(_, other)| one.is_same_as(other) && other.repeats.is_none());
-        let original = original.map(|(_, other)| other.figure.clone());
-        differences[at].repeats = original;
-    }
-    differences
-}
-
-fn difference(compared: &Compared, base: &Level, new: &Level, rounds: usize) -> Option<Difference> {
-    let of = |level: &Level| compared.figure.value_in(&level.stats);
-    let (base_value, new_value) = (of(base), of(new));
-    let (one, other) = (base_value?, new_value?);
-    let series = |level: &Level| compared.series(&level.sample, level.window);
-    let pair = series(base).zip(series(new));
-    let is_drawn = pair.is_some();
-    let support = pair.as_ref().and_then(|((_, base), (_, new))| {
-        let percentile = Percentile::named(compared.figure.statistic()?)?;
-        let fewest = base.values.len().min(new.values.len());
-        Some(percentile.support(fewest as u64))
-    });
-    let resampled =
-        pair.and_then(|((statistic, base), (_, new))| resample(statistic, &base, &new, rounds));
-    Some(Difference {
-        figure: compared.figure.clone(),
-        is_headline: compared.is_headline,
-        base: base_value,
-        new: new_value,
-        difference: Some(other - one),
-        difference_interval: resampled.map(|one| one.difference),
-        change: (one > 0.0).then(|| other / one - 1.0),
-        change_interval: resampled.and_then(|one| one.change),
-        p_value: resampled.map(|one| one.p_value),
-        adjusted_p_value: None,
-        block_length: resampled.map(|one| one.block_length),
-        outcome: (is_drawn && compared.better != Better::Neither).then_some(Outcome::NotEnoughData),
-        support: support.unwrap_or_else(|| {
-            let of = |level: &Level| compared.figure.support_in(&level.stats);
-            least_support([of(base), of(new)].into_iter())
-        }),
-        repeats: None,
-        better: compared.better,
-        is_rate: compared.is_rate(),
-        is_listed: compared.is_listed,
-        own_interval: own_interval(compared, base, new),
-        least: compared.least,
-    })
-}
-
-/// The interval of the change as the intervals that both runs have by themselves make it: relative errors of
-/// independent figures add up by their squares (the delta method).
-fn own_interval(compared: &Compared, base: &Level, new: &Level) -> Option<(f64, f64)> {
-    let key = compared.figure.key();
-    let of = |level: &Level| {
-        let value = compared.figure.value_in(&level.stats)?;
-        let interval = Interval::read(&level.stats, &key)?;
-        (value > 0.0 && interval.low > 0.0).then_some((value, interval))
-    };
-    let ((one, of_one), (other, of_other)) = (of(base)?, of(new)?);
-    let width = |low: f64, high: f64| (low.powi(2) + high.powi(2)).sqrt();
-    let middle = (other / one).ln();
-    let down = width((other / of_other.low).ln(), (of_one.high / one).ln());
-    let up = width((of_other.high / other).ln(), (one / of_one.low).ln());
-    Some(((middle - down).exp_m1(), (middle + up).exp_m1()))
 }
 
 fn as_text_if_any<S: Serializer>(

@@ -27,42 +27,44 @@ pub(super) struct Resampled {
     pub(super) change: Option<(f64, f64)>,
     /// How often chance alone makes so large a difference.
     pub(super) p_value: f64,
+    /// The statistic of all values of either.
+    pub(super) observed: (f64, f64),
 }
 
-/// Compares a statistic of two series with so many rounds of chance; `None` if there is too little of
-/// either.
+/// Compares a statistic of the series of two, a series for each run, with so many rounds of chance; `None` if
+/// there is too little of either.
 pub(super) fn resample(
     statistic: Statistic,
-    base: &Series,
-    new: &Series,
+    base: &[Series],
+    new: &[Series],
     rounds: usize,
 ) -> Option<Resampled> {
-    let length = statistic
-        .block_length(base)
-        .max(statistic.block_length(new));
-    if count_of(base, length).min(count_of(new, length)) < MIN_BLOCKS
-        || !carries(statistic, base, new)
-    {
+    let both = || base.iter().chain(new);
+    let lengths = both().map(|one| statistic.block_length(one));
+    let length = lengths.max()?;
+    let count = |series: &[Series]| -> usize {
+        let counts = series.iter().map(|one| count_of(one, length));
+        counts.sum()
+    };
+    if count(base).min(count(new)) < MIN_BLOCKS || !carries(statistic, base, new) {
         return None;
     }
-    if let Some(first) = base.values.first()
-        && base
-            .values
-            .iter()
-            .chain(&new.values)
-            .all(|one| one == first)
-        && base.weight == new.weight
+    if let Some((first, weight)) = both().find_map(|one| Some((*one.values.first()?, one.weight)))
+        && both().all(|one| one.weight == weight && one.values.iter().all(|value| *value == first))
     {
         return Some(Resampled {
             block_length: length,
             difference: (0.0, 0.0),
-            change: (*first > 0.0).then_some((0.0, 0.0)),
+            change: (first > 0.0).then_some((0.0, 0.0)),
             p_value: 1.0,
+            observed: (first, first),
         });
     }
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let of = |series: &[&Series]| Blocks::new(statistic, series, length);
-    let (of_base, of_new, of_both) = (of(&[base]), of(&[new]), of(&[base, new]));
+    let of = |series: Vec<&Series>| Blocks::new(statistic, &series, length);
+    let of_base = of(base.iter().collect());
+    let of_new = of(new.iter().collect());
+    let of_both = of(both().collect());
 
     let draws = rounds.min(DRAWS);
     let mut differences = Vec::with_capacity(draws);
@@ -81,18 +83,25 @@ pub(super) fn resample(
         difference: middle(&mut differences),
         change,
         p_value: permuted(&of_both, of_base.count(), rounds, &mut random),
+        observed: (whole(&of_base), whole(&of_new)),
     })
 }
 
 /// Whether a quantile has five values or more on either side, in both series.
-fn carries(statistic: Statistic, base: &Series, new: &Series) -> bool {
+fn carries(statistic: Statistic, base: &[Series], new: &[Series]) -> bool {
     let Statistic::Quantile(share) = statistic else {
         return true;
     };
     let beyond = share.min(1.0 - share);
-    let fewest = base.values.len().min(new.values.len()) as f64;
+    let count = |series: &[Series]| -> usize { series.iter().map(|one| one.values.len()).sum() };
+    let fewest = count(base).min(count(new)) as f64;
     // A rate of 0.1 is a little less than a tenth.
     fewest * beyond >= 5.0 - 1e-6
+}
+
+/// The statistic of all blocks.
+fn whole(blocks: &Blocks) -> f64 {
+    blocks.estimate(&vec![1; blocks.count()])
 }
 
 /// The statistic of as many blocks as there are, drawn with replacement.
@@ -178,7 +187,7 @@ mod tests {
         for _ in 0..times {
             let base = series(200, 1.0, memory, &mut random);
             let new = series(200, scale, memory, &mut random);
-            let Some(resampled) = resample(statistic, &base, &new, 199) else {
+            let Some(resampled) = resample(statistic, &[base], &[new], 199) else {
                 continue;
             };
             is_found += usize::from(resampled.p_value <= 0.05);
@@ -210,13 +219,13 @@ mod tests {
     #[test]
     fn too_little_says_nothing() {
         let mut random = ChaCha8Rng::seed_from_u64(5);
-        let few = series(9, 1.0, 0.0, &mut random);
-        let many = series(400, 1.0, 0.0, &mut random);
+        let few = [series(9, 1.0, 0.0, &mut random)];
+        let many = [series(400, 1.0, 0.0, &mut random)];
         assert_eq!(resample(Statistic::Mean, &few, &many, 99), None);
         assert_eq!(resample(Statistic::Quantile(0.99), &many, &many, 99), None);
         assert!(resample(Statistic::Quantile(0.9), &many, &many, 99).is_some());
         assert_eq!(
-            resample(Statistic::Mean, &Series::default(), &many, 99),
+            resample(Statistic::Mean, &[Series::default()], &many, 99),
             None
         );
     }
@@ -224,7 +233,7 @@ mod tests {
     #[test]
     fn the_same_values_do_not_differ() {
         let mut random = ChaCha8Rng::seed_from_u64(5);
-        let values = series(100, 1.0, 0.0, &mut random);
+        let values = [series(100, 1.0, 0.0, &mut random)];
         for statistic in [Statistic::Mean, Statistic::Quantile(0.5)] {
             let resampled = resample(statistic, &values, &values, 99).unwrap();
             assert_eq!(resampled.p_value, 1.0, "{statistic:?}");

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::measured::Level;
 use crate::base::setting::Setting;
 use crate::result::{OWN_CONFIG_FILE, PAYLOAD_FILE};
 use crate::run::SavedRun;
@@ -72,8 +73,25 @@ pub(crate) fn payload_digest(folder: &Location) -> Option<String> {
     Some(format!("{hash:016x}"))
 }
 
-/// What was not alike in two runs, each as a sentence.
-pub(super) fn unlike(
+/// What was not alike in two runs or their repeats, each as a sentence.
+pub(super) fn unlike(base: &Level, new: &Level) -> Vec<String> {
+    let mut found = Vec::new();
+    let (Some(one), Some(other)) = (base.runs().first(), new.runs().first()) else {
+        return found;
+    };
+    let pairs = new.runs().iter().map(|run| (one, run));
+    let pairs = pairs.chain(base.runs().iter().map(|run| (run, other)));
+    for (one, other) in pairs {
+        for sentence in unlike_runs((&one.setup, &one.stats), (&other.setup, &other.stats)) {
+            if !found.contains(&sentence) {
+                found.push(sentence);
+            }
+        }
+    }
+    found
+}
+
+fn unlike_runs(
     (base, base_stats): (&Setup, &Map<String, Value>),
     (new, new_stats): (&Setup, &Map<String, Value>),
 ) -> Vec<String> {

@@ -304,3 +304,51 @@ fn every_figure_of_a_run_is_there_for_gates() {
         "one says it for both"
     );
 }
+
+/// Runs whose time to the first token is so much of the shape's.
+fn repeats(factors: &[f64], random: &mut ChaCha8Rng) -> Measured {
+    let runs = factors.iter().map(|factor| {
+        let ttft = SHAPE.ttft * factor;
+        run(Shape { ttft, ..SHAPE }, random)
+    });
+    Measured::of_repeats("repeats", &runs.collect::<Vec<_>>())
+}
+
+#[test]
+fn what_changes_from_repeat_to_repeat_counts_where_it_is_more() {
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    // The machine changes by more than the servers differ.
+    let base = repeats(&[1.0, 1.1, 0.9, 1.05, 0.95], &mut random);
+    let new = repeats(&[1.1, 0.95, 1.15, 1.0, 1.05], &mut random);
+    let one = Comparison::by_rounds(&base, &[new], 499).unwrap();
+    let ttft = find(&one, "ttft-p50");
+    assert_eq!(ttft.outcome, Some(Outcome::NoDifference), "{ttft:?}");
+    assert_eq!(ttft.spread, Some(Spread::Repeats));
+    let (low, high) = ttft.change_interval.unwrap();
+    assert!(low < 0.0 && high > 0.1, "{low} {high}");
+    assert_eq!(
+        (one.pairs[0].base_repeats, one.pairs[0].new_repeats),
+        (5, 5)
+    );
+    // Of what did not change, requests tell the same as ever.
+    let gaps = find(&one, "tpot-p50");
+    assert_eq!(gaps.outcome, Some(Outcome::NoDifference));
+
+    // One run is judged by what the base's repeats show.
+    let base = repeats(&[1.0, 1.1, 0.9, 1.05, 0.95], &mut random);
+    let new = repeats(&[1.1], &mut random);
+    let one = Comparison::by_rounds(&base, &[new], 499).unwrap();
+    assert_eq!(outcome(&one, "ttft-p50"), Some(Outcome::NoDifference));
+
+    let base = repeats(&[1.0; 5], &mut random);
+    let new = repeats(&[1.2; 5], &mut random);
+    let one = Comparison::of(&base, &[new]).unwrap();
+    let ttft = find(&one, "ttft-p50");
+    assert_eq!(ttft.outcome, Some(Outcome::Worse), "{ttft:?}");
+    let (low, high) = ttft.change_interval.unwrap();
+    assert!(
+        0.15 < low && low < 0.2 && 0.2 < high && high < 0.25,
+        "{low} {high}"
+    );
+    assert!(Comparison::of(&base, &[repeats(&[], &mut random)]).is_err());
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bins::heatmap_bins;
 use crate::api::InvocationResponse;
-use crate::stats::{Condition, Percentile, Support, is_met_by};
+use crate::stats::{Condition, Interval, Percentile, Support, is_met_by};
 
 /// The combinations of a heatmap, as `heatmap.json` has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,45 @@ pub struct HeatmapTable {
     pub cells: Vec<Vec<HeatmapCell>>,
 }
 
-/// One cell of a heatmap. Latencies are medians over its successful requests, in seconds.
+/// A latency of the successful requests of a cell, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CellLatency {
+    /// The median, or the only value.
+    pub median: f64,
+    /// Requests that have it.
+    pub count: u64,
+    /// The 95 % interval of the median; `None` with fewer than six values.
+    pub interval: Option<Interval>,
+}
+
+impl CellLatency {
+    /// Of values in time order. With a hundred of them, their order tells how they depend on one another;
+    /// with fewer they are taken to be independent, since requests of a combination come a round apart.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        let interval = match values.len() < Interval::MIN_VALUES {
+            true => Interval::of_independent_median(&values, Interval::LEVEL),
+            false => Interval::of_percentile(&values, Percentile::P50, Interval::LEVEL),
+        };
+        values.sort_unstable_by(f64::total_cmp);
+        let upper = *values.get(values.len() / 2)?;
+        let median = match values.len() % 2 {
+            1 => upper,
+            _ => f64::midpoint(values[values.len() / 2 - 1], upper),
+        };
+        Some(Self {
+            median,
+            count: values.len() as u64,
+            interval,
+        })
+    }
+
+    /// How far its values carry its median.
+    pub fn support(&self) -> Support {
+        Percentile::P50.support(self.count)
+    }
+}
+
+/// One cell of a heatmap.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HeatmapCell {
     /// Requests, failed ones included.
@@ -40,20 +78,13 @@ pub struct HeatmapCell {
     /// Failed requests.
     pub failures: u64,
     /// Time to first token.
-    pub ttft: Option<f64>,
+    pub ttft: Option<CellLatency>,
     /// Time per output token.
-    pub tpot: Option<f64>,
+    pub tpot: Option<CellLatency>,
     /// Time to last token.
-    pub ttlt: Option<f64>,
+    pub ttlt: Option<CellLatency>,
     /// The share of its requests that meet every SLO of single requests; `None` without such SLOs.
     pub goodput_rate: Option<f64>,
-}
-
-impl HeatmapCell {
-    /// How far its requests carry its medians.
-    pub fn support(&self) -> Support {
-        Percentile::P50.support(self.requests - self.failures)
-    }
 }
 
 impl HeatmapGrid {
@@ -133,8 +164,8 @@ fn table(
 
 fn cell(responses: &[&InvocationResponse], slos: &[Condition]) -> HeatmapCell {
     let succeeded = || responses.iter().filter(|one| one.error.is_none());
-    let median = |latency: fn(&InvocationResponse) -> Option<f64>| {
-        median(succeeded().filter_map(|one| latency(one)).collect())
+    let latency = |latency: fn(&InvocationResponse) -> Option<f64>| {
+        CellLatency::of(succeeded().filter_map(|one| latency(one)).collect())
     };
     let of_requests: Vec<_> = slos.iter().filter(|slo| slo.is_per_request()).collect();
     let is_good = |one: &&&InvocationResponse| of_requests.iter().all(|slo| is_met_by(slo, one));
@@ -144,19 +175,9 @@ fn cell(responses: &[&InvocationResponse], slos: &[Condition]) -> HeatmapCell {
         goodput_rate: is_judged.then(|| good as f64 / responses.len() as f64),
         requests: responses.len() as u64,
         failures: (responses.len() - succeeded().count()) as u64,
-        ttft: median(|one| one.time_to_first_token),
-        tpot: median(|one| one.time_per_output_token),
-        ttlt: median(|one| one.time_to_last_token),
-    }
-}
-
-/// The middle value, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    match values.len() % 2 {
-        1 => Some(upper),
-        _ => Some((values[values.len() / 2 - 1] + upper) / 2.0),
+        ttft: latency(|one| one.time_to_first_token),
+        tpot: latency(|one| one.time_per_output_token),
+        ttlt: latency(|one| one.time_to_last_token),
     }
 }
 
@@ -166,10 +187,25 @@ mod tests {
 
     #[test]
     fn the_median_of_any_number_of_values() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0]), Some(3.0));
-        assert_eq!(median(vec![3.0, 1.0]), Some(2.0));
-        assert_eq!(median(vec![3.0, 1.0, 9.0]), Some(3.0));
+        let median = |values: &[f64]| Some(CellLatency::of(values.to_vec())?.median);
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[3.0, 1.0]), Some(2.0));
+        assert_eq!(median(&[3.0, 1.0, 9.0]), Some(3.0));
+        let mixed = |count: u32| (0..count).map(|at| f64::from(at * 7919 % 101));
+        let of = |count: u32| CellLatency::of(mixed(count).collect()).unwrap();
+        assert_eq!((of(5).interval, of(5).support()), (None, Support::Weak));
+        // The extremes of six values leave out the median in one of 32 samples.
+        let six = of(6).interval.unwrap();
+        let ends = mixed(6).fold((f64::MAX, 0.0), |(low, high): (f64, f64), at| {
+            (low.min(at), high.max(at))
+        });
+        assert_eq!((six.low, six.high), ends);
+        assert!(of(200).interval.is_some());
+    }
+
+    fn ttlt(cell: &HeatmapCell) -> Option<f64> {
+        cell.ttlt.map(|one| one.median)
     }
 
     fn response(index: u32, tokens: (u64, u64), ttlt: f64) -> InvocationResponse {
@@ -200,10 +236,13 @@ mod tests {
         assert_eq!((nominal.columns.len(), &nominal.columns[0]), (1, &(8..9)));
         let [short, long] = [&nominal.cells[0][0], &nominal.cells[1][0]];
         assert_eq!(
-            (short.requests, short.failures, short.ttlt),
+            (short.requests, short.failures, ttlt(short)),
             (2, 1, Some(1.0))
         );
-        assert_eq!((long.requests, long.failures, long.ttlt), (1, 0, Some(2.0)));
+        assert_eq!(
+            (long.requests, long.failures, ttlt(long)),
+            (1, 0, Some(2.0))
+        );
         // The failed one meets none.
         assert_eq!(
             (short.goodput_rate, long.goodput_rate),
@@ -212,8 +251,8 @@ mod tests {
         let measured = measured(&responses, &[], 2, 2);
         assert_eq!(measured.rows, [20..45, 45..71]);
         assert_eq!(measured.columns, [4..6, 6..9]);
-        assert_eq!(measured.cells[0][0].ttlt, Some(1.0));
-        assert_eq!(measured.cells[1][1].ttlt, Some(2.0));
+        assert_eq!(ttlt(&measured.cells[0][0]), Some(1.0));
+        assert_eq!(ttlt(&measured.cells[1][1]), Some(2.0));
         assert_eq!(measured.cells[0][1], HeatmapCell::default());
     }
 }

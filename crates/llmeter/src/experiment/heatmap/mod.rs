@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 pub use self::bins::heatmap_bins;
-pub use self::grid::{HeatmapCell, HeatmapGrid, HeatmapTable};
+pub use self::grid::{CellLatency, HeatmapCell, HeatmapGrid, HeatmapTable};
 pub use self::result::HeatmapResult;
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
@@ -60,7 +60,8 @@ pub struct LatencyHeatmap {
 }
 
 impl LatencyHeatmap {
-    /// A heatmap of these lengths, in tokens. `base` is the run: its payloads and load are not used.
+    /// A heatmap of these lengths, in tokens. `base` is the run: its payloads and load are not used. A length
+    /// that is there twice is measured once.
     pub fn new(
         base: RunConfig,
         input_lengths: impl IntoIterator<Item = u64>,

@@ -4,8 +4,9 @@ mod junit;
 mod markdown;
 
 use crate::base::shown::{SHOWN, escaped, one_line};
-use crate::experiment::{Comparison, Difference, Outcome, Pair, of_clients};
+use crate::experiment::{Comparison, Difference, Outcome, Pair, Spread, of_clients};
 use crate::report::intervals::{MARK, MARKED};
+use crate::report::repeat::WITHIN;
 use crate::report::summary::{duration, figure};
 use crate::report::table::table;
 use crate::stats::Support;
@@ -13,11 +14,24 @@ use crate::stats::Support;
 pub use junit::comparison_junit;
 pub use markdown::comparison_markdown;
 
+/// Which figures a comparison shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rows {
+    /// Those that are better or worse, and the headline figures.
+    Telling,
+    /// All.
+    All,
+}
+
 /// A comparison as text, in at most so many columns, as far as that can be.
-pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
+pub fn comparison_within(comparison: &Comparison, rows: Rows, width: usize) -> String {
     let mut text = String::new();
     for pair in &comparison.pairs {
         text.push_str(&format!("{}\n", one_line(&title(comparison, pair), SHOWN)));
+        if let Some(means) = means(pair) {
+            text.push_str(&format!("{means}\n"));
+        }
         for unlike in &pair.unlike {
             text.push_str(&format!(
                 "not measured alike: {}\n",
@@ -25,21 +39,62 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
             ));
         }
         text.push('\n');
-        let mut rows = vec![TITLES.map(str::to_owned).to_vec()];
-        rows.extend(shown(pair).map(|one| row(one).to_vec()));
-        table(&mut text, &rows, width);
+        let (told, rest) = told(pair, rows);
+        let mut cells = vec![TITLES.map(str::to_owned).to_vec()];
+        cells.extend(told.iter().map(|one| compact(pair, one).to_vec()));
+        table(&mut text, &cells, width);
+        if let Some(left) = left_out(&rest) {
+            text.push_str(&format!("{left}: --all has them\n"));
+        }
         text.push('\n');
     }
     for unmatched in &comparison.unmatched {
         text.push_str(&format!("not compared: {}\n", escaped(unmatched)));
     }
-    text.push_str(legend(comparison));
-    text.push_str(dashes(comparison));
+    let pairs = || comparison.pairs.iter();
+    text.push_str(legend(pairs().flat_map(|pair| told(pair, rows).0)));
+    text.push_str(dashes(pairs().flat_map(|pair| {
+        let told = told(pair, rows).0;
+        told.into_iter().map(|one| row(pair, one))
+    })));
     text.push_str(&conclusion(comparison, |name| one_line(name, SHOWN)));
     text.push('\n');
-    text.push_str(METHOD);
+    text.push_str(method(comparison));
     text.push('\n');
     text
+}
+
+/// A row for narrow terminals.
+fn compact(pair: &Pair, one: &Difference) -> [String; 6] {
+    let mut cells = row(pair, one);
+    let name = cells[0]
+        .replace(" per second", "/s")
+        .replace(" per minute", "/min");
+    cells[0] = match one.figure.is_share() {
+        true => name
+            .strip_suffix(" rate")
+            .map_or(name.clone(), str::to_owned),
+        false => name,
+    };
+    if one.outcome == Some(Outcome::NoDifference) {
+        cells[5] = "no difference".to_owned();
+    }
+    cells
+}
+
+/// How many figures have no row, by their verdict.
+pub(super) fn left_out(rest: &[&Difference]) -> Option<String> {
+    let of = |outcome: Option<Outcome>| rest.iter().filter(|one| one.outcome == outcome).count();
+    let parts = [
+        (of(Some(Outcome::NoDifference)), "with no difference shown"),
+        (of(Some(Outcome::NotEnoughData)), "without enough data"),
+        (of(None), "without a verdict"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<_> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    (!rest.is_empty()).then(|| format!("more figures, {}", parts.join(", ")))
 }
 
 /// The tables of a comparison, one for each pair: its title and its rows, of which the first one names the
@@ -47,7 +102,9 @@ pub fn comparison_within(comparison: &Comparison, width: usize) -> String {
 pub fn comparison_tables(comparison: &Comparison) -> Vec<(String, Vec<[String; 6]>)> {
     let tables = comparison.pairs.iter().map(|pair| {
         let titles = std::iter::once(TITLES.map(str::to_owned));
-        let rows = titles.chain(shown(pair).map(row)).collect();
+        let rows = titles
+            .chain(shown(pair).map(|one| row(pair, one)))
+            .collect();
         (title(comparison, pair), rows)
     });
     tables.collect()
@@ -63,8 +120,36 @@ pub(super) const TITLES: [&str; 6] = ["", "base", "new", "change", "95 % interva
 const DASHES: &str = "— none: a figure that is one number, too few values, or a change from 0\n";
 
 /// What verdicts rest on.
-pub(super) const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
-                      Holm's correction over all figures (3 % for all verdicts together), changes under 1 % left out.";
+const METHOD: &str = "Intervals: bootstrap of blocks of requests. Verdicts: permutation test of such blocks, \
+                      Holm's correction over all figures (2.5 % for all verdicts together), changes under 1 % left out.";
+/// The same where there are repeats.
+const METHOD_OF_REPEATS: &str = "Intervals: Student's t over repeats, or, where it is wider, marked †, bootstrap of \
+                                 blocks of requests. Verdicts: Student's t and permutation test of such blocks, the \
+                                 larger p-value, Holm's correction over all figures (2.5 % for all verdicts together), \
+                                 changes under 1 % left out.";
+
+pub(super) fn method(comparison: &Comparison) -> &'static str {
+    match comparison.pairs.iter().any(has_repeats) {
+        true => METHOD_OF_REPEATS,
+        false => METHOD,
+    }
+}
+
+fn has_repeats(pair: &Pair) -> bool {
+    pair.base_repeats + pair.new_repeats > 2
+}
+
+/// That figures are those of several runs.
+pub(super) fn means(pair: &Pair) -> Option<String> {
+    let of = |count: usize| match count {
+        1 => "1 run".to_owned(),
+        count => format!("{count} repeats"),
+    };
+    has_repeats(pair).then(|| {
+        let (base, new) = (of(pair.base_repeats), of(pair.new_repeats));
+        format!("means of {base} (base) and of {new} (new)")
+    })
+}
 
 /// The figures that are worth a row: all that have a verdict, and sums that differ, but for what only
 /// repeats another one, and percentiles with no value beyond them.
@@ -77,22 +162,34 @@ pub(super) fn shown(pair: &Pair) -> impl Iterator<Item = &Difference> {
         .filter(|one| one.outcome.is_some() || one.is_listed() && one.difference != Some(0.0))
 }
 
+/// The figures that are told in these rows, what is worse first, and those that are left.
+pub(super) fn told(pair: &Pair, rows: Rows) -> (Vec<&Difference>, Vec<&Difference>) {
+    let differs = |one: &Difference| matches!(one.outcome, Some(Outcome::Worse | Outcome::Better));
+    let (mut told, rest): (Vec<_>, Vec<_>) =
+        shown(pair).partition(|one| rows == Rows::All || one.is_headline || differs(one));
+    told.sort_by_key(|one| match one.outcome {
+        Some(Outcome::Worse) => 0,
+        Some(Outcome::Better) => 1,
+        _ => 2,
+    });
+    (told, rest)
+}
+
 /// Whether few values lie beyond it.
 fn is_weak(one: &Difference) -> bool {
     one.support == Support::Weak
 }
 
 /// What a mark stands for, if a row has one.
-pub(super) fn legend(comparison: &Comparison) -> &'static str {
-    match comparison.pairs.iter().flat_map(shown).any(is_weak) {
+pub(super) fn legend<'a>(mut rows: impl Iterator<Item = &'a Difference>) -> &'static str {
+    match rows.any(is_weak) {
         true => MARKED,
         false => "",
     }
 }
 
 /// What a dash stands for, if a row has one.
-pub(super) fn dashes(comparison: &Comparison) -> &'static str {
-    let mut rows = comparison.pairs.iter().flat_map(shown).map(row);
+pub(super) fn dashes(mut rows: impl Iterator<Item = [String; 6]>) -> &'static str {
     match rows.any(|cells| cells.iter().any(|cell| cell == "—")) {
         true => DASHES,
         false => "",
@@ -107,12 +204,15 @@ pub(super) fn title(comparison: &Comparison, pair: &Pair) -> String {
     format!("{} against {}{level}", pair.new, comparison.base)
 }
 
-pub(super) fn row(one: &Difference) -> [String; 6] {
+pub(super) fn row(pair: &Pair, one: &Difference) -> [String; 6] {
     let mark = if is_weak(one) { MARK } else { "" };
     let value = |value: Option<f64>| {
         value.map_or_else(|| "—".to_owned(), |at| format!("{}{mark}", valued(one, at)))
     };
-    let (change, interval) = changed(one);
+    let (change, mut interval) = changed(one);
+    if has_repeats(pair) && one.spread == Some(Spread::Requests) {
+        interval.push_str(WITHIN);
+    }
     let outcome = one.outcome.map_or("", Outcome::as_str);
     [
         named(one),
@@ -142,23 +242,24 @@ fn valued(one: &Difference, value: f64) -> String {
     }
 }
 
-/// The change and its interval: of a share in points, of everything else as a share of the base.
+/// The change and its interval: of a share in percentage points, of everything else as a share of the base.
 fn changed(one: &Difference) -> (String, String) {
     let (change, interval, unit) = match one.figure.is_share() {
-        true => (one.difference, one.difference_interval, "points"),
+        true => (one.difference, one.difference_interval, "pp"),
         false => (one.change, one.change_interval, "%"),
     };
     let signed = |value: f64| match value * 100.0 {
         // Not +0.0 and -0.0.
-        percent if percent.abs() < 0.05 => format!("0.0 {unit}"),
-        percent => format!("{percent:+.1} {unit}"),
+        percent if percent.abs() < 0.05 => "0.0".to_owned(),
+        percent => format!("{percent:+.1}"),
     };
     // From nothing to something there is no share.
     let amount = one.difference.filter(|_| one.base == Some(0.0));
-    let change = change.map(signed);
+    let change = change.map(|change| format!("{} {unit}", signed(change)));
     let change = change.or(amount.map(|amount| format!("+{}", valued(one, amount))));
     let change = change.unwrap_or_else(|| "—".to_owned());
-    let interval = interval.map(|(low, high)| format!("{} to {}", signed(low), signed(high)));
+    let interval =
+        interval.map(|(low, high)| format!("{} to {} {unit}", signed(low), signed(high)));
     (change, interval.unwrap_or_else(|| "—".to_owned()))
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Figure, plain_layout, with};
 use crate::base::shown::duration;
-use crate::experiment::{HeatmapCell, HeatmapTable};
+use crate::experiment::{CellLatency, HeatmapCell, HeatmapTable};
 use crate::report::figure::colours::SCALE;
 use crate::report::summary::counted;
 
@@ -20,15 +20,18 @@ const ROOMY: usize = 4;
 pub fn heatmap_of_lengths(
     table: &HeatmapTable,
     name: &str,
-    latency: fn(&HeatmapCell) -> Option<f64>,
+    latency: fn(&HeatmapCell) -> Option<CellLatency>,
 ) -> Figure {
     let labels = |bounds: &[Range<u64>]| bounds.iter().map(length).collect::<Vec<_>>();
-    let cells: Vec<Vec<Option<f64>>> = table
+    let cells: Vec<Vec<Option<CellLatency>>> = table
         .cells
         .iter()
         .map(|row| row.iter().map(latency).collect())
         .collect();
-    let shades = |cell: &Option<f64>| cell.filter(|time| *time > 0.0).map(f64::log10);
+    let shades = |cell: &Option<CellLatency>| {
+        let median = cell.map(|one| one.median);
+        median.filter(|time| *time > 0.0).map(f64::log10)
+    };
     let z: Vec<Vec<Option<f64>>> = cells
         .iter()
         .map(|row| row.iter().map(shades).collect())
@@ -43,34 +46,14 @@ pub fn heatmap_of_lengths(
         true => ((min + max - least) / 2.0, (min + max + least) / 2.0),
         false => (min, max),
     };
-    let counts: Vec<Vec<u64>> = table
-        .cells
-        .iter()
-        .map(|row| row.iter().map(measured).collect())
-        .collect();
     let is_roomy = table.columns.len() <= ROOMY;
-    let texts: Vec<Vec<String>> = table
-        .cells
+    let texts: Vec<Vec<String>> = cells
         .iter()
-        .map(|row| {
-            row.iter()
-                .map(|cell| shown(cell, latency, is_roomy))
-                .collect()
-        })
+        .map(|row| row.iter().map(|cell| shown(*cell, is_roomy)).collect())
         .collect();
     let details: Vec<Vec<Value>> = cells
         .iter()
-        .zip(&counts)
-        .map(|(times, counts)| {
-            let each = times.iter().zip(counts);
-            each.map(|(time, count)| {
-                json!([
-                    time.map_or_else(String::new, duration),
-                    counted(*count, "request")
-                ])
-            })
-            .collect()
-        })
+        .map(|row| row.iter().map(|cell| detail(*cell)).collect())
         .collect();
     // A trace has one colour of texts: light and dark cells are a trace each.
     let span = max - min;
@@ -95,7 +78,7 @@ pub fn heatmap_of_lengths(
             "text": own_texts, "texttemplate": "%{text}", "textfont": {"color": colour},
             "hoverongaps": false, "xgap": 2, "ygap": 2,
             "hovertemplate":
-                "%{y} input, %{x} output tokens: %{customdata[0]}, of %{customdata[1]}<extra></extra>",
+                "%{y} input, %{x} output tokens: %{customdata[0]}%{customdata[2]}, of %{customdata[1]}<extra></extra>",
         });
         if min.is_finite() {
             trace = with(trace, json!({"zmin": min, "zmax": max}));
@@ -112,17 +95,23 @@ pub fn heatmap_of_lengths(
     )
 }
 
-/// The successful requests of a cell.
-fn measured(cell: &HeatmapCell) -> u64 {
-    cell.requests.saturating_sub(cell.failures)
+/// What is said of a cell: its median, of how many requests, and its interval.
+fn detail(cell: Option<CellLatency>) -> Value {
+    let median = cell.map_or_else(String::new, |one| duration(one.median));
+    let count = cell.map_or(0, |one| one.count);
+    let interval = cell.and_then(|one| one.interval);
+    let interval = interval.map_or_else(String::new, |one| {
+        format!(" (95 %: {} to {})", duration(one.low), duration(one.high))
+    });
+    json!([median, counted(count, "request"), interval])
 }
 
 /// What stands in a cell: its latency and, with room, how many requests it rests on.
-fn shown(cell: &HeatmapCell, latency: fn(&HeatmapCell) -> Option<f64>, is_roomy: bool) -> String {
-    let time = latency(cell).map_or_else(String::new, duration);
-    match is_roomy && !time.is_empty() {
-        true => format!("{time}<br>n = {}", measured(cell)),
-        false => time,
+fn shown(cell: Option<CellLatency>, is_roomy: bool) -> String {
+    match cell {
+        None => String::new(),
+        Some(one) if is_roomy => format!("{}<br>n = {}", duration(one.median), one.count),
+        Some(one) => duration(one.median),
     }
 }
 

@@ -123,6 +123,14 @@ impl Report {
                 let about = "Medians of the successful requests of each cell, shaded by factors.";
                 let rows = lengths_table(table, latency);
                 blocks.extend(charts::chart(&id, about, figure, rows));
+                if let Some(rows) = heatmap::interval_rows(name, table, latency) {
+                    let title = format!("{name}: 95 % intervals of the medians");
+                    blocks.extend(Block::table(&title, rows, &[""; 0]));
+                }
+            }
+            if let Some(rows) = heatmap::count_rows(table) {
+                let title = "Successful requests of each cell";
+                blocks.extend(Block::table(title, rows, &[""; 0]));
             }
             if let Some(rows) = heatmap::goodput_rows(table) {
                 let title = "Goodput: the share of requests that meet all SLOs";
@@ -434,7 +442,7 @@ fn lengths_table(
         let cells = cells.iter().map(|cell| {
             latency(cell).map_or_else(
                 || "—".to_owned(),
-                |time| crate::base::shown::duration(time) + heatmap::mark(table, cell),
+                |one| crate::base::shown::duration(one.median) + heatmap::mark(table, one),
             )
         });
         rows.push(

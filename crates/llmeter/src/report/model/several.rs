@@ -142,11 +142,11 @@ fn pairs(compared: &Comparison) -> Vec<Block> {
 
 fn table(compared: &Comparison, pair: &Pair) -> Option<Table> {
     let mut rows = vec![comparison::TITLES.map(str::to_owned).to_vec()];
-    rows.extend(comparison::shown(pair).map(|one| comparison::row(one).to_vec()));
+    rows.extend(comparison::shown(pair).map(|one| comparison::row(pair, one).to_vec()));
     let notes = [
-        comparison::legend(compared),
-        comparison::dashes(compared),
-        comparison::METHOD,
+        comparison::legend(comparison::shown(pair)),
+        comparison::dashes(comparison::shown(pair).map(|one| comparison::row(pair, one))),
+        comparison::method(compared),
     ];
     let notes = notes.into_iter().filter(|note| !note.is_empty());
     Table::of(

@@ -136,7 +136,11 @@ impl RunConfig {
                 return Err(Error::invalid(Setting::MaxRequests, 0, positive));
             }
             Load::Duration(duration) if duration.is_zero() => {
-                return Err(Error::invalid(Setting::Duration, "0s", "more than 0s"));
+                let setting = match self.until.is_empty() {
+                    true => Setting::Duration,
+                    false => Setting::MaxDuration,
+                };
+                return Err(Error::invalid(setting, "0s", "more than 0s"));
             }
             _ => {}
         }

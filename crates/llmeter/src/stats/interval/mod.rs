@@ -55,6 +55,9 @@ impl Interval {
     /// The level of all intervals that llmeter reports: 95 %.
     pub const LEVEL: f64 = 0.95;
 
+    /// With fewer values, those of a run have no interval.
+    pub(crate) const MIN_VALUES: usize = MIN_VALUES;
+
     /// The interval of a percentile of `values` in time order.
     ///
     /// Fractional order statistics (Hutson 1999) at the effective sample size: the number of
@@ -63,6 +66,29 @@ impl Interval {
     /// lie beyond the smallest or the largest value.
     pub fn of_percentile(values: &[f64], percentile: Percentile, level: f64) -> Option<Self> {
         Self::of_percentiles(values, &[percentile], level).pop()?
+    }
+
+    /// The interval of the median of values that do not depend on one another: from one order statistic to
+    /// the one as far from the other end, where the median is outside no more often than the level allows
+    /// (Thompson, "On confidence ranges for the median and other expectation distributions", 1936). `None`
+    /// with fewer values than that takes, six for 95 %.
+    pub(crate) fn of_independent_median(values: &[f64], level: f64) -> Option<Self> {
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|one| !one.is_nan()).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let count = sorted.len();
+        // How often so many values or fewer are below the median.
+        let (mut share, mut below) = (0.5_f64.powi(i32::try_from(count).ok()?), 0.0);
+        let mut ends = None;
+        for rank in 0..count / 2 {
+            below += share;
+            if 2.0 * below > 1.0 - level {
+                break;
+            }
+            ends = Some((sorted[rank], sorted[count - 1 - rank]));
+            share *= (count - rank) as f64 / (rank + 1) as f64;
+        }
+        let (low, high) = ends?;
+        Some(Self { low, high, level })
     }
 
     /// Whether so many values can carry an interval of a percentile, or, without one, of their mean.
@@ -274,6 +300,23 @@ mod tests {
             _ => 0.1 + f64::from(n % 5) * 0.01,
         };
         (0..count).map(value).collect()
+    }
+
+    #[test]
+    fn medians_of_few_independent_values_have_the_ranks_of_the_tables() {
+        for (count, rank) in [
+            (5, None),
+            (6, Some(1)),
+            (9, Some(2)),
+            (20, Some(6)),
+            (50, Some(18)),
+        ] {
+            let values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+            let found = Interval::of_independent_median(&values, 0.95);
+            let ends = found.map(|one| (one.low, one.high));
+            let expected = rank.map(|rank| (f64::from(rank), f64::from(count + 1 - rank)));
+            assert_eq!(ends, expected, "{count}");
+        }
     }
 
     #[test]

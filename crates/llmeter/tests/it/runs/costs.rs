@@ -73,6 +73,8 @@ fn a_run_has_the_costs_of_its_requests_and_of_its_time() {
     assert_eq!(stats["cost_InputTokens"], 21.0);
     assert_eq!(stats["cost_OutputTokens"], 6.0);
     assert_eq!(stats["cost_per_request-p99"], COST);
+    assert_eq!(stats["cost_per_request-count"], 3);
+    assert_eq!(stats["cost_per_request-p90-beyond"], 0);
     assert_eq!(stats["cost_unknown_requests"], 1);
     let time = stats["cost_EndpointTime"].as_f64().unwrap();
     assert_eq!(time, result.summary.total_test_time.unwrap().ceil());
