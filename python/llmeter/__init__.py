@@ -17,6 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from . import baselines as baselines
+    from . import data as data
+    from .calibration import Calibration as Calibration
+    from .calibration import calibrate as calibrate
+    from .capacity import Capacity as Capacity
+    from .capacity import CapacityResult as CapacityResult
+    from .catalog import list_runs as list_runs
+    from .catalog import merge as merge
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare
     from .experiments import AbTest as AbTest
@@ -24,6 +32,9 @@ if TYPE_CHECKING:
     from .experiments import LoadTest as LoadTest
     from .experiments import LoadTestResult as LoadTestResult
     from .experiments import Workloads as Workloads
+    from .probing import probe as probe
+    from .repeats import Repeat as Repeat
+    from .repeats import RepeatResult as RepeatResult
     from .results import Result as Result
     from .runner import Runner as Runner
     from .simulation import simulate as simulate
@@ -31,28 +42,49 @@ if TYPE_CHECKING:
 # Imported when they are used, so that `import llmeter` takes no time.
 _PLACES = {
     "AbTest": "experiments",
+    "Calibration": "calibration",
+    "Capacity": "capacity",
+    "CapacityResult": "capacity",
     "Comparison": "comparison",
     "LatencyHeatmap": "experiments",
     "LoadTest": "experiments",
     "LoadTestResult": "experiments",
+    "Repeat": "repeats",
+    "RepeatResult": "repeats",
     "Result": "results",
     "Runner": "runner",
     "Workloads": "experiments",
+    "calibrate": "calibration",
     "compare": "comparison",
+    "list_runs": "catalog",
+    "merge": "catalog",
+    "probe": "probing",
     "simulate": "simulation",
 }
+_MODULES = ("baselines", "data")
 
 __all__ = [
     "AbTest",
+    "Calibration",
+    "Capacity",
+    "CapacityResult",
     "Comparison",
     "LatencyHeatmap",
     "LoadTest",
     "LoadTestResult",
+    "Repeat",
+    "RepeatResult",
     "Result",
     "Runner",
     "Workloads",
     "__version__",
+    "baselines",
+    "calibrate",
     "compare",
+    "data",
+    "list_runs",
+    "merge",
+    "probe",
     "simulate",
 ]
 
@@ -60,8 +92,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
         return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_PLACES, *_MODULES})

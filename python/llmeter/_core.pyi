@@ -15,9 +15,11 @@ Everything but ``saved`` may be left out.
 
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
+    "Baselines",
     "Reply",
     "RunData",
     "RunHandle",
@@ -27,13 +29,19 @@ __all__ = [
     "cli",
     "compare",
     "count",
+    "data_payloads",
+    "describe_data",
     "figure",
     "finish",
     "heatmap_bins",
     "invoke",
     "knee",
+    "list_runs",
     "load_result",
+    "merge",
+    "probe",
     "report",
+    "response_fields",
     "result_from_lines",
     "setting_names",
     "simulate",
@@ -54,6 +62,9 @@ def cli(argv: Sequence[str]) -> int:
 def setting_names() -> list[str]:
     """The names of the settings that a run has, as configuration files spell them."""
 
+def response_fields() -> list[str]:
+    """The fields that a response can have, in the order of a line of ``responses.jsonl``."""
+
 def stats(lines: Sequence[str], summary: str) -> str:
     """The statistics of these response lines as a flat JSON object, as ``stats.json`` has them.
 
@@ -68,6 +79,30 @@ def result_from_lines(lines: Sequence[str], summary: str, stats: str = "{}") -> 
 
 def invoke(endpoint: str, payload: str, settings: str = "{}") -> str:
     """Sends one request by the core and gives its response line. Blocks without holding the GIL."""
+
+def probe(endpoint: str, payload: str, settings: str, frames: int) -> tuple[str, str]:
+    """Sends one request; gives what was seen as a JSON object, and as text with so many frames."""
+
+def describe_data(endpoint: str, settings: str, requests: int) -> str:
+    """What the data that settings name is like: a JSON object, with the same as ``text``."""
+
+def data_payloads(endpoint: str, settings: str, requests: int) -> list[str]:
+    """The payloads of the data's first requests, each as a JSON object."""
+
+def list_runs(
+    folder: str,
+    conditions: Sequence[str],
+    model: str | None,
+    since: str | None,
+    sort: str,
+    reverse: bool,
+) -> str:
+    """What runs and experiments a folder holds: an object with ``entries``, ``unread`` and ``text``."""
+
+def merge(
+    parts: Sequence[str], output: str, overwrite: bool, allow_missing: bool, low_memory: bool
+) -> tuple[RunData, str]:
+    """Merges runs that were parts of one load; gives the run, and as JSON what is said of each part."""
 
 def count(text: str, tokenizer: str = "whitespace") -> int:
     """The tokens of a text: ``whitespace``, ``tiktoken:NAME`` or ``hf:FILE``."""
@@ -111,20 +146,22 @@ _Part: TypeAlias = tuple[str, str | object, str, Sequence[str | object], str | o
 
 ``settings`` has the settings of a run by name; ``folder``, the run's own folder; and ``experiment``, what
 an experiment has beside them: of a run ``each_once``, and ``take``, the folder of the experiment that it
-begins. An endpoint that is no text is a Python one, with ``identity``, ``saved``
-and ``invoke``; a callback that is no text has ``name``, ``saved``, ``before_invoke`` and
-``after_invoke``; a tokenizer that is no text has ``count`` and ``saved``.
+begins; of the others what their classes say. An endpoint that is no text is a Python one, with
+``identity``, ``saved`` and ``invoke``; a callback that is no text has ``name``, ``saved``,
+``before_invoke`` and ``after_invoke``; a tokenizer that is no text has ``count`` and ``saved``.
 """
 
 def start(
-    kind: Literal["run", "ab_test", "workloads"],
-    parts: Sequence[_Part],
+    kind: Literal["run", "ab_test", "workloads", "capacity", "repeat", "calibrate"],
+    parts: Sequence[_Part | str],
     event_loop: AbstractEventLoop,
     begin: Callable[[list[tuple[_Hook, str, Reply]]], None],
     on_progress: Callable[[str], object] | None,
     on_done: Callable[[list[RunData] | None, str, BaseException | None], object],
 ) -> RunHandle:
-    """Starts a run on threads of its own and returns at once.
+    """Starts a run or an experiment on threads of its own and returns at once.
+
+    A calibration has its arguments as JSON in the place of a part.
 
     ``begin`` starts hooks on the ``event_loop``; ``on_progress`` and ``on_done`` are called on its thread.
     """
@@ -134,6 +171,23 @@ def finish() -> None:
 
 def simulate(arguments: str = "{}") -> Simulator:
     """Starts a simulated LLM server in this process."""
+
+@final
+class Baselines:
+    """The baselines of the project in a folder."""
+
+    def __new__(cls, project: str) -> Baselines: ...
+    def save(self, name: str, folder: str, overwrite: bool) -> Path:
+        """Keeps the run or load test of a folder; gives the baseline's own."""
+
+    def names(self) -> list[str]:
+        """The names of all, in alphabetical order."""
+
+    def find(self, name: str) -> str:
+        """The folder of one."""
+
+    def remove(self, name: str) -> None:
+        """Removes one."""
 
 @final
 class Reply:

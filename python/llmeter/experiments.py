@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from ._work import carry_out
 from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
 from .results import Result
-from .runner import Runner
+from .runner import Runner, experiment_part
 from .utils import ensure_path
 
 if TYPE_CHECKING:
@@ -418,10 +418,7 @@ class AbTest:
         Raises:
             ValueError: if a setting cannot be used.
         """
-        import asyncio
-
         loop = asyncio.get_running_loop()
-        parts = [self._part(runner, loop) for runner in self.variants.values()]
         experiment = {
             "names": list(self.variants),
             "metric": self.metric,
@@ -434,8 +431,11 @@ class AbTest:
             "output_path": None if self.output_path is None else str(self.output_path),
             "test_name": self.test_name,
         }
-        settings = {**json.loads(parts[0][0]), "experiment": experiment}
-        parts[0] = (json.dumps(settings), *parts[0][1:])
+        # The first one carries it.
+        parts = [
+            experiment_part(runner, loop, None if at else experiment)
+            for at, runner in enumerate(self.variants.values())
+        ]
         data, more = await carry_out("ab_test", parts, None, None)
         blocks = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
         for warning in more["warnings"]:
@@ -447,12 +447,6 @@ class AbTest:
             output_path=more["output_path"],
             warnings=more["warnings"],
         )
-
-    @staticmethod
-    def _part(runner: Runner, loop: Any) -> tuple[Any, ...]:
-        run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
-        run.output_path = None
-        return run._part(loop)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass
@@ -485,7 +479,7 @@ class Workloads:
         classes: a runner for each class by name, with its payload and its `n_requests`, `run_duration` or
             `settings`.
         output_path: the folder in which that of the whole is made.
-        shares: the part of each class in one load, which all of their runners then have; their ratio counts.
+        shares: the part of each class in one load, which all of their runners then have: their ratio.
             Without shares each class has a load of its own.
         run_name: by default the local time.
         run_description: what it is for, in your words.
@@ -511,10 +505,7 @@ class Workloads:
             ValueError: if a setting cannot be used.
             ConnectionError: if an endpoint cannot be reached.
         """
-        import asyncio
-
         loop = asyncio.get_running_loop()
-        parts = [AbTest._part(runner, loop) for runner in self.classes.values()]  # pyright: ignore[reportPrivateUsage]
         shares = self.shares or {}
         experiment = {
             "names": list(self.classes),
@@ -526,10 +517,13 @@ class Workloads:
             "alone": self.alone,
             "overwrite": self.overwrite,
         }
-        if not parts:
+        if not self.classes:
             raise ValueError("classes: expected one or more")
-        settings = {**json.loads(parts[0][0]), "experiment": experiment}
-        parts[0] = (json.dumps(settings), *parts[0][1:])
+        # The first one carries it.
+        parts = [
+            experiment_part(runner, loop, None if at else experiment)
+            for at, runner in enumerate(self.classes.values())
+        ]
         data, more = await carry_out("workloads", parts, None, None)
         whole, *classes = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
         for warning in data[0].warnings():

@@ -44,6 +44,9 @@ _RUN_OF_EXPERIMENT = re.compile(r"\d{5,}-")
 # Settings of loads in which the clock or stages decide how many requests are in flight.
 _INSTEAD_OF_CLIENTS = {"rate", "arrivals", "max_in_flight", "stages", "replay"}
 
+# Settings that say how much is sent, or when a run ends: in place of one request for each payload.
+_AMOUNTS = {"duration", "requests", "stages", "until"}
+
 # What `run_config.json` has, in its order.
 _SAVED = (
     "endpoint",
@@ -190,6 +193,7 @@ class _Run(_RunConfig):
     ) -> None:
         _require(self.run_name is not None, "Test Run must be created with an explicit run_name")
         super().__post_init__(disable_per_client_progress_bar, disable_clients_progress_bar)
+        self._has_amount = bool(self.n_requests)
         self._validate_and_prepare_payload()
         self._responses: list[InvocationResponse] = []
         self._extras: _bridge.Extras = {}
@@ -244,6 +248,8 @@ class _Run(_RunConfig):
         if self.run_description is not None:
             settings["description"] = self.run_description
         given = self.settings or {}
+        if _AMOUNTS & given.keys() and not self._has_amount:
+            settings.pop("requests", None)
         if _INSTEAD_OF_CLIENTS & given.keys():
             del settings["clients"]
         settings.update(given)
@@ -474,3 +480,25 @@ class Runner(_RunConfig):
             self.callbacks = [callback]
         else:
             self.callbacks.append(callback)
+
+
+def experiment_part(
+    runner: Runner,
+    loop: asyncio.AbstractEventLoop,
+    experiment: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> tuple[Any, ...]:
+    """The runs of an experiment for the core, which gives them their folders.
+
+    `experiment` is what the experiment has beside its runs, `settings` what it sets in them where the
+    runner does not.
+    """
+    if settings:
+        run = runner._prepare_run(settings={**settings, **(runner.settings or {})})  # pyright: ignore[reportPrivateUsage]
+    else:
+        run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
+    run.output_path = None
+    part = run._part(loop)  # pyright: ignore[reportPrivateUsage]
+    if experiment is None:
+        return part
+    return (json.dumps({**json.loads(part[0]), "experiment": experiment}), *part[1:])

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use llmeter::RunResult;
 use llmeter_sim::comparison::{Comparison, ErrorSummary};
@@ -51,6 +51,8 @@ const SCRIPT: &str = "tests/python/peer.py";
 const TRUTH: &str = "truth.jsonl";
 /// Clients with a server that sends as fast as it can.
 const CLIENTS: usize = 64;
+/// Runs one after the other, all of which are kept.
+const RUNS: usize = 8;
 /// Streams of the comparison with the truth.
 const STREAMS: usize = 256;
 /// Lengths of runs by whose difference a token's cost is told, in requests of each client.
@@ -150,22 +152,20 @@ impl Peers {
             let requests = if package.is_some() { 400 } else { 10 };
             let load = [CLIENTS, requests, TOKENS];
             let mut command = self.command(*package, &simulator, load);
-            let (runs, _) = self.run(command.args(["--runs", "4"]))?;
+            let (runs, _) = self.run(command.args(["--runs", &RUNS.to_string()]))?;
             simulator.stop()?;
-            // The first one warms up, and what it leaves is free for the next.
-            let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
-                bail!("the script measured nothing");
-            };
-            let later = &runs[1..];
+            // The first one warms up.
+            let later = runs.get(1..).unwrap_or_default();
             let sum = |of: fn(&Measured) -> f64| later.iter().map(of).sum::<f64>();
             let requests = sum(|run| run.requests);
+            let kept = kept_for_each(&runs).context("the script measured nothing")?;
             // The simulator may be what limits them.
             let rate = requests / sum(|run| run.cpu);
             println!(
                 "{name:>10}  {requests:>10}  {:>12.1}  {rate:>16.1}  {:>11.2} µs  {:>17.2} MB",
                 requests / sum(|run| run.seconds),
                 1e6 / rate / TOKENS as f64,
-                (last.resident - first.resident) * 1e3 / requests / 1e6,
+                kept * 1e3 / 1e6,
             );
             rates.push(rate);
         }
@@ -303,6 +303,15 @@ impl Peers {
         }
         Ok(())
     }
+}
+
+/// The bytes that the process keeps for a further request. What a run needs for its work is left to the next
+/// one, so that memory grows by what is kept only after some.
+fn kept_for_each(runs: &[Measured]) -> Option<f64> {
+    let half = runs.len().div_ceil(2);
+    let (settled, last) = (runs.get(half.checked_sub(1)?)?, runs.last()?);
+    let requests: f64 = runs[half..].iter().map(|run| run.requests).sum();
+    (requests > 0.0).then(|| (last.resident - settled.resident) / requests)
 }
 
 /// The errors of TTFT in the run of a folder that has the truth, too.

@@ -11,11 +11,9 @@ use llmeter::{Error, RunResult};
 use pyo3::prelude::*;
 use serde_json::json;
 
+use crate::WIDTH;
 use crate::data::RunData;
 use crate::error::{failed, invalid, raised, refused};
-
-/// Columns of texts that are printed.
-const WIDTH: usize = 100;
 
 /// Compares runs with a base.
 #[pyfunction]

@@ -14,17 +14,24 @@ mod data;
 mod ending;
 mod endpoint;
 mod error;
+mod experiments;
 mod figure;
+mod folders;
 mod hooks;
 mod parts;
 mod pool;
+mod probe;
 mod run;
 mod simulator;
+mod source;
 mod tokenizer;
 
 use std::ffi::OsString;
 
 use pyo3::prelude::*;
+
+/// Columns of texts that are printed.
+const WIDTH: usize = 100;
 
 #[pymodule]
 mod _core {
@@ -39,15 +46,21 @@ mod _core {
     #[pymodule_export]
     use super::figure::figure;
     #[pymodule_export]
+    use super::folders::{Baselines, list_runs, merge};
+    #[pymodule_export]
     use super::hooks::Reply;
     #[pymodule_export]
-    use super::run::{RunHandle, invoke, start};
+    use super::probe::{invoke, probe};
+    #[pymodule_export]
+    use super::run::{RunHandle, start};
     #[pymodule_export]
     use super::simulator::{Simulator, simulate};
     #[pymodule_export]
+    use super::source::{data_payloads, describe_data};
+    #[pymodule_export]
     use super::tokenizer::count;
     #[pymodule_export]
-    use super::{cli, setting_names, version};
+    use super::{cli, response_fields, setting_names, version};
 }
 
 /// The version of the core.
@@ -69,5 +82,14 @@ fn setting_names() -> Vec<&'static str> {
     llmeter::Setting::ALL
         .iter()
         .map(|setting| setting.name())
+        .collect()
+}
+
+/// The fields that a response can have, in the order of a line of `responses.jsonl`.
+#[pyfunction]
+fn response_fields() -> Vec<&'static str> {
+    llmeter::InvocationResponse::FIELDS
+        .iter()
+        .map(|field| field.key)
         .collect()
 }

@@ -1,26 +1,20 @@
-//! Runs and tests by blocks, on threads of their own.
+//! Runs and experiments, on threads of their own.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use llmeter::experiment::{AbTest, AbVariant, Workload, Workloads};
-use llmeter::result::{response_to_json, take_folder};
-use llmeter::stats::Figure;
+use llmeter::result::take_folder;
 use llmeter::storage::Location;
-use llmeter::{
-    Error, InvocationResponse, Load, Observer, Progress, RunConfig, RunResult, RunSettings, Runner,
-    probe,
-};
+use llmeter::{Error, Load, Observer, Progress, RunConfig, RunResult, Runner};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::data::RunData;
 use crate::ending::UnderWay;
-use crate::error::{failed, invalid, raised, refused};
+use crate::error::{failed, invalid, raised};
 use crate::hooks::Hooks;
-use crate::parts;
+use crate::{experiments, parts};
 
 /// A run or an experiment under way.
 #[pyclass(frozen)]
@@ -40,9 +34,10 @@ impl RunHandle {
 }
 
 /// What was measured, and what else there is to tell of it.
-type Done = (Vec<RunResult>, Value);
+pub(crate) type Done = (Vec<RunResult>, Value);
 
-/// Starts a run (`run`) or a test by blocks (`ab_test`), whose parts are its variants.
+/// Starts a run (`run`) or an experiment, by its name. A test by blocks has a part for each variant, a
+/// calibration its arguments as JSON in the place of one.
 #[pyfunction]
 pub(crate) fn start(
     kind: &str,
@@ -54,10 +49,6 @@ pub(crate) fn start(
 ) -> PyResult<RunHandle> {
     let hooks = Hooks::new(event_loop, begin)?;
     let wake = event_loop.getattr("call_soon_threadsafe")?.unbind();
-    let mut configs = Vec::new();
-    for part in &parts {
-        configs.push(parts::config(part, &hooks)?);
-    }
     let py = event_loop.py();
     let observer: Option<Arc<dyn Observer>> = match on_progress {
         Some(tell) => Some(Arc::new(Teller::start(tell, wake.clone_ref(py))?)),
@@ -65,10 +56,15 @@ pub(crate) fn start(
     };
     let interrupt = llmeter::Interrupt::new();
     let own = interrupt.clone();
-    let work: Box<dyn FnOnce() -> Result<Done, Error> + Send> = match kind {
-        "run" => run(configs, observer, own)?,
-        "ab_test" => ab_test(configs, observer, own)?,
-        "workloads" => workloads(configs, observer, own)?,
+    let configs = || parts.iter().map(|part| parts::config(part, &hooks));
+    let configs = || configs().collect::<PyResult<Configs>>();
+    let work = match kind {
+        "run" => run(configs()?, observer, own)?,
+        "ab_test" => experiments::ab_test(configs()?, observer, own)?,
+        "capacity" => experiments::capacity(configs()?, observer, own)?,
+        "repeat" => experiments::repeat(configs()?, observer, own)?,
+        "workloads" => experiments::workloads(configs()?, observer, own)?,
+        "calibrate" => experiments::calibrate(&parts, observer, own)?,
         other => return Err(invalid(format!("no such kind of run: {other}"))),
     };
     let thread = std::thread::Builder::new().name("run".to_owned());
@@ -104,8 +100,10 @@ fn tell_end(
     .map(drop)
 }
 
-type Configs = Vec<(RunConfig, Map<String, Value>)>;
-type Work = Box<dyn FnOnce() -> Result<Done, Error> + Send>;
+/// Configurations, each with what an experiment has beside it.
+pub(crate) type Configs = Vec<(RunConfig, Map<String, Value>)>;
+/// What the thread of a run does.
+pub(crate) type Work = Box<dyn FnOnce() -> Result<Done, Error> + Send>;
 
 fn run(
     configs: Configs,
@@ -134,126 +132,6 @@ fn run(
             take_folder(&folder, checked.overwrite)?;
         }
         Ok((vec![runner.run_blocking()?], Value::Null))
-    }))
-}
-
-fn ab_test(
-    mut configs: Configs,
-    observer: Option<Arc<dyn Observer>>,
-    interrupt: llmeter::Interrupt,
-) -> PyResult<Work> {
-    let more = configs
-        .first_mut()
-        .map(|(_, more)| std::mem::take(more))
-        .unwrap_or_default();
-    let number = |name: &str| more.get(name).and_then(Value::as_f64);
-    let count = |name: &str| more.get(name).and_then(Value::as_u64);
-    let text = |name: &str| more.get(name).and_then(Value::as_str);
-    let names: Vec<String> = match more.get("names").and_then(Value::as_array) {
-        Some(names) => names
-            .iter()
-            .map(|name| name.as_str().unwrap_or_default().to_owned())
-            .collect(),
-        None => Vec::new(),
-    };
-    let metric = Figure::named(text("metric").unwrap_or("ttft-p50"))
-        .map_err(|reason| invalid(format!("metric: {reason}")))?;
-    let configs = configs.into_iter().map(|(config, _)| config);
-    let variants = names.into_iter().zip(configs);
-    let variants = variants.map(|(name, config)| AbVariant { name, config });
-    let mut test = AbTest::new(variants, metric.key()).interrupted_by(interrupt);
-    if let Some(alpha) = number("alpha") {
-        test = test.alpha(alpha);
-    }
-    if let Some(margin) = number("margin") {
-        test = test.margin(margin);
-    }
-    if let Some(seed) = count("seed") {
-        test = test.seed(seed);
-    }
-    if let Some(rounds) = count("max_rounds") {
-        test = test.max_rounds(rounds as usize);
-    }
-    if let Some(requests) = count("max_requests") {
-        test = test.max_requests(requests);
-    }
-    if let Some(seconds) = number("max_duration") {
-        let time = Duration::try_from_secs_f64(seconds).map_err(invalid)?;
-        test = test.max_duration(time);
-    }
-    if let Some(folder) = text("output_path") {
-        let name = text("test_name").map(str::to_owned);
-        test = test.output(Location::from(folder.to_owned()), name);
-    }
-    if let Some(observer) = observer {
-        test = test.observe(move |_, _| Some(observer.clone()));
-    }
-    Ok(Box::new(move || {
-        let done = test.run_blocking()?;
-        let text = llmeter::report::ab(&done);
-        let comparisons: Vec<_> = done
-            .comparisons()
-            .iter()
-            .map(|one| {
-                json!({
-                    "variant": one.variant,
-                    "means": one.means,
-                    "difference": one.difference(),
-                    "interval": one.interval(),
-                    "answer": one.analysis.as_ref().map(|analysis| format!("{:?}", analysis.answer)),
-                })
-            })
-            .collect();
-        let more = json!({
-            "plan": done.plan,
-            "text": text,
-            "comparisons": comparisons,
-            "rounds": done.rounds.len(),
-            "output_path": done.output_path,
-            "warnings": done.warnings,
-        });
-        Ok((done.blocks().cloned().collect(), more))
-    }))
-}
-
-fn workloads(
-    mut configs: Configs,
-    observer: Option<Arc<dyn Observer>>,
-    interrupt: llmeter::Interrupt,
-) -> PyResult<Work> {
-    let more = configs
-        .first_mut()
-        .map(|(_, more)| std::mem::take(more))
-        .unwrap_or_default();
-    let list = |name: &str| more.get(name).and_then(Value::as_array).cloned();
-    let names = list("names").unwrap_or_default();
-    let shares = list("shares").unwrap_or_default();
-    let text = |name: &str| more.get(name).and_then(Value::as_str).map(str::to_owned);
-    let is_on = |name: &str| more.get(name).and_then(Value::as_bool) == Some(true);
-    let classes = configs.into_iter().zip(names).enumerate();
-    let classes = classes.map(|(at, ((config, _), name))| Workload {
-        name: name.as_str().unwrap_or_default().to_owned(),
-        share: shares.get(at).and_then(Value::as_f64),
-        config,
-    });
-    let slos = more.get("slo").cloned().unwrap_or_else(|| json!([]));
-    let slos = serde_json::from_value(slos).map_err(refused("slo"))?;
-    let output = text("output_path").ok_or_else(|| invalid("output_path is required"))?;
-    let mut mix = Workloads::new(classes, Location::from(output))
-        .run_name(text("run_name"))
-        .description(text("run_description"))
-        .overwrite(is_on("overwrite"))
-        .alone(is_on("alone"))
-        .slos(slos)
-        .interrupted_by(interrupt);
-    if let Some(observer) = observer {
-        mix = mix.observe(move |_| Some(observer.clone()));
-    }
-    Ok(Box::new(move || {
-        let done = mix.run_blocking()?;
-        let (names, classes): (Vec<_>, Vec<_>) = done.classes.into_iter().unzip();
-        let results = std::iter::once(done.whole).chain(classes).collect();
-        Ok((results, json!({ "names": names })))
     }))
 }
 
@@ -293,32 +171,4 @@ impl Observer for Teller {
         // The thread goes with the run.
         let _ = sender.send(state.to_string());
     }
-}
-
-/// Sends one request; gives its response line.
-#[pyfunction]
-#[pyo3(signature = (endpoint, payload, settings = "{}"))]
-pub(crate) fn invoke(
-    py: Python<'_>,
-    endpoint: &Bound<'_, PyAny>,
-    payload: &str,
-    settings: &str,
-) -> PyResult<String> {
-    let (endpoint, _) = parts::endpoint(py, endpoint)?;
-    let sent = parts::payloads(&format!("[{payload}]"))?;
-    let mut config = RunConfig::new(endpoint, sent);
-    let settings: RunSettings = serde_json::from_str(settings).map_err(refused("settings"))?;
-    settings
-        .apply(&mut config)
-        .map_err(|error| raised(&error))?;
-    let seen = py.detach(|| probe::probe(&config, None, &llmeter::Interrupt::new()));
-    let seen = seen.map_err(|error| raised(&error))?;
-    let mut response = seen.response.unwrap_or_else(|| InvocationResponse {
-        input_payload: config.payloads.first().cloned(),
-        ..InvocationResponse::default()
-    });
-    if response.error.is_none() {
-        response.error = seen.error;
-    }
-    Ok(response_to_json(&response))
 }

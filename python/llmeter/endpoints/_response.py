@@ -102,6 +102,8 @@ class InvocationResponse(Sourced):
     """Time that was waited before retries."""
     stale_connection_wait: float | None = None
     """Time lost to a kept connection that the server had given up."""
+    time_to_failure: float | None = None
+    """Time from sending a request that failed until its failure was known."""
     failure_pause: float | None = None
     """Time that the client waited before this request because its last one had failed."""
     transport_end: str | None = None
@@ -109,7 +111,11 @@ class InvocationResponse(Sourced):
     left_open_wait: float | None = None
     """Time that the client waited after the response for the end that the server did not send."""
     send_lateness: float | None = None
-    """How long after its intended time the request was sent."""
+    """How long after its intended time the request was sent; of an open loop, when it was due."""
+    stage: int | None = None
+    """The stage of the load, counted from 1."""
+    read_rate: int | None = None
+    """How many bytes of the response were read in a second, where that was slow on purpose."""
     receive_delay: float | None = None
     """The longest time that a byte of the response waited in the kernel to be read."""
     client: int | None = None
@@ -119,7 +125,21 @@ class InvocationResponse(Sourced):
     server: str | None = None
     """The server that the request went to, where there are several."""
     payload_index: int | None = None
-    """Which one of several payloads was sent, counted from 0."""
+    """Which one of several payloads was sent, counted from 0; of data, its index."""
+    asked_input_tokens: int | None = None
+    """Tokens of the prompt by the data."""
+    asked_output_tokens: int | None = None
+    """Tokens that the response was to have, by the data."""
+    due_time: float | None = None
+    """When the request was due, after the start of the run (open loop)."""
+    in_flight_wait: float | None = None
+    """The part of the lateness in which as many requests were in flight as may be (open loop)."""
+    connection_wait: float | None = None
+    """The part of the lateness in which a connection was opened (open loop)."""
+    scheduled_time_to_first_token: float | None = None
+    """TTFT from when the request was due (open loop)."""
+    scheduled_time_to_last_token: float | None = None
+    """TTLT from when the request was due (open loop)."""
 
     @classmethod
     def from_json(cls, json_str: str) -> InvocationResponse:

@@ -139,7 +139,7 @@ def test_conditions_gate(result):
         result.check("colour < 3")
 
 
-def test_the_plugin_gives_a_fixture(pytester, server):
+def test_the_plugin_gives_a_fixture(pytester, server, pytestconfig):
     pytester.makepyfile(
         """
         from llmeter.endpoints import OpenAICompletionStreamEndpoint
@@ -155,7 +155,10 @@ def test_the_plugin_gives_a_fixture(pytester, server):
             return llmeter.run(endpoint, payload=payload)
         """
     )
-    done = pytester.runpytest_inprocess("-p", "llmeter.pytest_plugin")
+    # An installed package has told pytest of it; one beside its sources has not.
+    is_known = pytestconfig.pluginmanager.has_plugin("llmeter")
+    plugin = [] if is_known else ["-p", "llmeter.pytest_plugin"]
+    done = pytester.runpytest_inprocess(*plugin)
     done.assert_outcomes(passed=1)
 
 

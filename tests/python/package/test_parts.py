@@ -216,7 +216,9 @@ def test_costs_are_the_same_by_the_core_and_by_python(endpoint, payload, tmp_pat
         )
         assert result.cost_total == stats["cost_total"]
         assert result.responses[0].annotations["cost_Out"] == pytest.approx(12 * 8e-6)
-    assert by_core.stats.keys() == by_python.stats.keys()
+    # A busy machine adds keys of its own.
+    costs = [{key for key in one.stats if key.startswith("cost_")} for one in (by_core, by_python)]
+    assert costs[0] == costs[1]
     loaded = Result.load(tmp_path / "python")
     assert loaded.stats["cost_total"] == by_python.stats["cost_total"]
 

@@ -5,9 +5,13 @@ import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from llmeter import _core
+from llmeter.endpoints import InvocationResponse
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,6 +47,10 @@ def test_the_package_and_the_examples_of_its_document_are_typed(cache, tmp_path)
 def test_the_stub_agrees_with_the_module(cache):
     config = ("--mypy-config-file", "pyproject.toml")
     judged("mypy.stubtest", *config, "llmeter._core", MYPY_CACHE_DIR=cache)
+
+
+def test_responses_have_the_fields_of_the_core():
+    assert [field.name for field in fields(InvocationResponse)] == _core.response_fields()
 
 
 def test_the_style_is_one():

@@ -32,10 +32,7 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
         SearchedLoad::Clients => Over::Clients,
         SearchedLoad::Rate => Over::Rate,
     };
-    let max = arguments.max.unwrap_or(match over {
-        Over::Rate => MAX_RATE,
-        _ => MAX_CLIENTS,
-    });
+    let max = arguments.max.unwrap_or(over.max_by_default());
     let mut search = Capacity::new(config)
         .over(over)
         .between(arguments.min, max)
@@ -57,10 +54,6 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     super::say_saved(found.output_path.as_ref(), json)?;
     Ok(exit_of(&found, strict))
 }
-
-/// The greatest loads that are tried by default.
-const MAX_CLIENTS: f64 = 4096.0;
-const MAX_RATE: f64 = 100_000.0;
 
 /// The search as text, or as JSON with the statistics of each probe.
 pub(super) fn print(found: &CapacityResult, is_json: bool) -> Result<()> {

@@ -45,7 +45,7 @@ pub(super) fn print(done: &RepeatResult, is_json: bool) -> Result<()> {
             let repeats: Vec<_> = results.iter().map(RunResult::stats_map).collect();
             (
                 clients.to_string(),
-                json!({ "repeats": repeats, "spreads": spreads(done, *clients) }),
+                json!({ "repeats": repeats, "spreads": done.spreads(*clients) }),
             )
         });
         let object = json!({
@@ -58,30 +58,6 @@ pub(super) fn print(done: &RepeatResult, is_json: bool) -> Result<()> {
     }
     output::text(&report::repeats_within(done, output::width()))?;
     Ok(())
-}
-
-/// The spread of every figure that the repeats have as a number.
-fn spreads(done: &RepeatResult, clients: usize) -> Map<String, Value> {
-    let first = done
-        .results
-        .get(&clients)
-        .and_then(|results| results.first());
-    let keys = first.map(RunResult::stats_map).unwrap_or_default();
-    let keys = keys
-        .into_iter()
-        .filter(|(_, value)| value.is_f64() || value.is_i64());
-    let spreads = keys.filter_map(|(key, _)| {
-        let spread = done.spread(clients, &key)?;
-        let object = json!({
-            "mean": spread.mean,
-            "sd_between": spread.between,
-            "sd_within": spread.within,
-            "interval_95": spread.interval().map(|interval| [interval.low, interval.high]),
-            "interval_from": if spread.is_within() { "requests" } else { "repeats" },
-        });
-        Some((key, object))
-    });
-    spreads.collect()
 }
 
 fn all(done: &RepeatResult) -> impl Iterator<Item = &RunResult> {

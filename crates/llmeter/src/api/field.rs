@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Delivery, InvocationResponse, ScheduleDetail, SharedName, TokenSource};
+use super::{Annotations, Delivery, InvocationResponse, ScheduleDetail, SharedName, TokenSource};
 use crate::base::failure::Failure;
 use crate::payload::Payload;
 
@@ -91,7 +91,7 @@ pub(crate) enum FieldSlot<'a> {
     Time(&'a mut Option<Timestamp>),
     Json(&'a mut Option<Arc<Value>>),
     Payload(&'a mut Option<Arc<Payload>>),
-    Annotations(&'a mut Map<String, Value>),
+    Annotations(&'a mut Annotations),
     Delivery(&'a mut Option<Delivery>),
     Schedule(ScheduleSlot<'a>),
     /// The parts of a failure are put together when all of them are read.
@@ -166,7 +166,11 @@ impl InvocationResponse {
         for field in Self::FIELDS {
             match field.slot(self) {
                 FieldSlot::Text(text) => text.redact(hide),
-                FieldSlot::Annotations(annotations) => redact_fields(annotations, hide),
+                FieldSlot::Annotations(annotations) => {
+                    if let Some(fields) = annotations.filled() {
+                        redact_fields(fields, hide);
+                    }
+                }
                 // What was sent is the user's.
                 FieldSlot::Json(_) | FieldSlot::Payload(_) => {}
                 FieldSlot::Failure(FailurePart::Message) => {
@@ -348,7 +352,7 @@ kinds! {
     Time(Option<Timestamp>) by |time| *time;
     Json(Option<Arc<Value>>) by |json| json.as_deref();
     Payload(Option<Arc<Payload>>) by |payload| payload.as_deref();
-    Annotations(Map<String, Value>) by |annotations| annotations;
+    Annotations(Annotations) by |annotations| &**annotations;
 }
 
 #[cfg(test)]
@@ -366,7 +370,7 @@ mod tests {
             }
         }
         let annotations = json!({"geheim": [{"x geheim": "geheim"}, 1], "b": {"c": "geheim"}});
-        response.annotations = annotations.as_object().unwrap().clone();
+        response.annotations = annotations.as_object().unwrap().clone().into();
         response.error = Some(Failure::new(FailureKind::Other, "not geheim"));
         // The user's own.
         response.detail.num_tokens_input_source = None;

@@ -45,6 +45,7 @@ macro_rules! entry_points {
     };
 }
 
+mod annotations;
 mod anthropic_messages;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -89,6 +90,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+pub use annotations::Annotations;
 pub use anthropic_messages::AnthropicMessages;
 #[cfg(feature = "aws")]
 pub use aws::Service;

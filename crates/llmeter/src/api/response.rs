@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::field::{FailurePart, FieldSlot, FieldValue, ResponseField, ScheduleSlot};
-use super::{Delivery, SharedName, TokenSource};
+use super::{Annotations, Delivery, SharedName, TokenSource};
 use crate::base::failure::{Failure, FailureKind};
 use crate::payload::Payload;
 use llmeter_wire::Phase;
@@ -219,7 +219,7 @@ response_fields! {
         pub request_time: Option<Timestamp>,
         /// Free data: what callbacks add, and what the server says beyond its API (`server_timings`:
         /// how long the server took by its own clock, with the names that it gives).
-        pub annotations: Map<String, Value>,
+        pub annotations: Annotations,
     }
 
     /// Measurements that the Python system's format has no field for.

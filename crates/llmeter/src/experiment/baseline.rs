@@ -211,7 +211,11 @@ mod tests {
             id: Some("a".into()),
             response_text: Some("secret text".into()),
             time_to_last_token: Some(0.5),
-            annotations: json!({"label": "secret text"}).as_object().unwrap().clone(),
+            annotations: json!({"label": "secret text"})
+                .as_object()
+                .unwrap()
+                .clone()
+                .into(),
             ..InvocationResponse::default()
         };
         let summary = RunSummary {

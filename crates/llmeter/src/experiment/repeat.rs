@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
 use super::load_test::{is_spent, remaining, test_folder};
 use super::{LoadTest, LoadTestResult, TestEnd, of_clients};
 use crate::api::InvocationResponse;
@@ -285,6 +287,29 @@ impl RepeatResult {
             }))
         });
         Some(RepeatSpread::new(values, within)?.with_intervals(&intervals))
+    }
+
+    /// The spread of every statistic that the repeats have as a number, by its key: an object with `mean`,
+    /// `sd_between` and `sd_within` (standard deviations between and within repeats), `interval_95` and
+    /// `interval_from` (`repeats`, or `requests` of the one repeat that there is).
+    pub fn spreads(&self, clients: usize) -> Map<String, Value> {
+        let first = self.results.get(&clients).and_then(|all| all.first());
+        let keys = first.map(RunResult::stats_map).unwrap_or_default();
+        let keys = keys
+            .into_iter()
+            .filter(|(_, value)| value.is_f64() || value.is_i64());
+        let spreads = keys.filter_map(|(key, _)| {
+            let spread = self.spread(clients, &key)?;
+            let object = json!({
+                "mean": spread.mean,
+                "sd_between": spread.between,
+                "sd_within": spread.within,
+                "interval_95": spread.interval().map(|interval| [interval.low, interval.high]),
+                "interval_from": if spread.is_within() { "requests" } else { "repeats" },
+            });
+            Some((key, object))
+        });
+        spreads.collect()
     }
 }
 

@@ -208,8 +208,8 @@ impl LineParts {
             .map(|message| Failure::from_file(message, kind.as_deref(), phase.as_deref(), status));
         let mut extras = self.extras;
         if !extras.is_empty() {
-            extras.append(&mut response.annotations);
-            response.annotations = extras;
+            extras.extend(response.annotations.into_map());
+            response.annotations = extras.into();
         }
         if let Some(text) = &mut response.response_text {
             text.shrink_to_fit();
@@ -296,7 +296,8 @@ impl LineSeed {
             FieldSlot::Json(json) => *json = map.next_value::<Option<_>>()?.map(Arc::new),
             FieldSlot::Payload(payload) => *payload = map.next_value::<Option<_>>()?.map(Arc::new),
             FieldSlot::Annotations(annotations) => {
-                *annotations = map.next_value::<Option<_>>()?.unwrap_or_default();
+                let read: Option<Map<String, Value>> = map.next_value()?;
+                *annotations = read.unwrap_or_default().into();
             }
             FieldSlot::Delivery(delivery) => {
                 let name: Option<String> = map.next_value()?;
@@ -378,7 +379,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            Value::Object(response.annotations),
+            Value::Object(response.annotations.into_map()),
             json!({"cost_total": 0.5, "x": 2})
         );
     }

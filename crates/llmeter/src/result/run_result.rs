@@ -321,7 +321,7 @@ mod tests {
         let response = InvocationResponse {
             id: Some("a".into()),
             time_to_last_token: Some(0.5),
-            annotations: map(json!({"label": "x"})),
+            annotations: map(json!({"label": "x"})).into(),
             ..InvocationResponse::default()
         };
         let summary = RunSummary {

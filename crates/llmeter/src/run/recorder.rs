@@ -41,6 +41,8 @@ const WORKERS_PER_DECODER: usize = 4;
 const DECODER_IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Responses that a decoder hands on at once, at most.
 const MAX_BATCH_LEN: usize = 256;
+/// Responses for which room is made before they come, at most: some 90 MB.
+const MAX_RESERVED: usize = 1 << 17;
 /// How often responses reach the disk. A killed process loses about the last second at
 /// most, even on a busy machine.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
@@ -128,7 +130,10 @@ impl Recorder {
         };
         let collector = Collector {
             collected: Collected {
-                responses: Vec::new(),
+                responses: match config.low_memory {
+                    true => Vec::new(),
+                    false => room_for(schedule.planned()),
+                },
                 accumulator: Accumulator::new(keep).slos(&config.slos),
                 quality: QualityMeter::new(),
                 checks: CrossChecks::default(),
@@ -180,6 +185,16 @@ impl Recorder {
         collected.lost = lost;
         Ok(collected)
     }
+}
+
+/// Room for the responses of a run, which takes no memory before it is used. A list that grows instead is
+/// moved again and again, and what it leaves behind stays with the process.
+fn room_for(planned: Option<u64>) -> Vec<InvocationResponse> {
+    let mut responses = Vec::new();
+    let planned = usize::try_from(planned.unwrap_or(0)).unwrap_or(usize::MAX);
+    // It can grow all the same.
+    let _ = responses.try_reserve_exact(planned.min(MAX_RESERVED));
+    responses
 }
 
 /// Decodes until the workers are gone. Returns how many responses were lost by panics.

@@ -61,7 +61,8 @@ fn run(count: u32) -> RunResult {
         one.annotations = json!({"weight": rank, "label": "x"})
             .as_object()
             .unwrap()
-            .clone();
+            .clone()
+            .into();
         one
     };
     let mut responses: Vec<_> = (0..count).map(response).collect();

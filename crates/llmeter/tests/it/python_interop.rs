@@ -60,7 +60,8 @@ fn answer(index: u64, payload: &Arc<Payload>) -> InvocationResponse {
         annotations: json!({"label": "α", "cost_total": index as f64 * 1e-6})
             .as_object()
             .unwrap()
-            .clone(),
+            .clone()
+            .into(),
         detail: ResponseDetail {
             time_to_first_answer_token: Some(first + 0.01),
             inter_token_latencies: gaps,
@@ -479,7 +480,7 @@ prop_compose! {
             error: texts.2.map(|text| Failure::new(FailureKind::Truncated, text)),
             retries,
             request_time: micros.map(at),
-            annotations,
+            annotations: annotations.into(),
             detail,
         }
     }

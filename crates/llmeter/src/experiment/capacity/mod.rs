@@ -26,9 +26,6 @@ pub use result::{CapacityPlan, CapacityResult, Over, Probe};
 use judge::ProbeJudge;
 use search::{Search, Tried};
 
-/// The highest load that is tried by default.
-const MAX_CLIENTS: f64 = 4096.0;
-const MAX_RATE: f64 = 100_000.0;
 /// In an open loop the arrivals of so many seconds, but no more than so many, are left out at first: they
 /// find an idle server.
 const LEFT_OUT_SECONDS: f64 = 2.0;
@@ -90,7 +87,7 @@ impl Capacity {
             base,
             over: Over::Clients,
             min: 1.0,
-            max: MAX_CLIENTS,
+            max: Over::Clients.max_by_default(),
             probe_time: PROBE_TIME,
             max_probes: MAX_PROBES,
             resumes: false,
@@ -103,10 +100,7 @@ impl Capacity {
     #[must_use]
     pub fn over(mut self, over: Over) -> Self {
         self.over = over;
-        self.max = match over {
-            Over::Clients => MAX_CLIENTS,
-            Over::Rate => MAX_RATE,
-        };
+        self.max = over.max_by_default();
         self
     }
 

@@ -48,6 +48,14 @@ pub enum Over {
 }
 
 impl Over {
+    /// The highest load that is tried unless another is given.
+    pub fn max_by_default(self) -> f64 {
+        match self {
+            Self::Clients => 4096.0,
+            Self::Rate => 100_000.0,
+        }
+    }
+
     /// A load in words: `8 clients`, `20.5/s`.
     pub fn in_words(self, level: f64) -> String {
         match self {

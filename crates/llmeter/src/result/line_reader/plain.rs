@@ -191,11 +191,11 @@ fn read_field(
 
 fn read_annotations(line: &mut Line<'_>, parts: &mut LineParts, ignored: bool) -> Option<()> {
     if line.expect("{}").is_some() || line.expect("null").is_some() {
-        parts.response.annotations = Map::new();
+        parts.response.annotations.clear();
     } else if ignored {
         line.value::<IgnoredAny>()?;
     } else {
-        parts.response.annotations = line.value()?;
+        parts.response.annotations = line.value::<Map<String, Value>>()?.into();
     }
     Some(())
 }

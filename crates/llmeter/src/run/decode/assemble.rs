@@ -112,7 +112,7 @@ pub(super) fn assemble(
             output.filter(|_| builder.choices <= 1),
         ),
         error: builder.error.take(),
-        annotations: std::mem::take(&mut builder.annotations),
+        annotations: std::mem::take(&mut builder.annotations).into(),
         detail: ResponseDetail {
             payload_index: prepared.index,
             asked_input_tokens: few(prepared.asked.prompt_tokens),

@@ -87,7 +87,6 @@ impl Groups {
         }
         let mut sorted = self.values.clone();
         sorted.sort_unstable_by(f32::total_cmp);
-        let sorted: Vec<f64> = sorted.into_iter().map(f64::from).collect();
         let interval = |percentile: &Percentile| {
             let share = percentile.fraction();
             let count = sorted.len() as f64;

@@ -212,7 +212,12 @@ fn effective_size(count: f64, ratio: f64, freedom: f64, level: f64) -> f64 {
 
 /// The interval of the quantile of this share, of values that say as much as `effective` independent
 /// ones.
-fn between(sorted: &[f64], share: f64, effective: f64, level: f64) -> Option<Interval> {
+fn between<T: Copy + Into<f64>>(
+    sorted: &[T],
+    share: f64,
+    effective: f64,
+    level: f64,
+) -> Option<Interval> {
     let (low, high) = ranks(share, effective, level)?;
     let scale = (sorted.len() + 1) as f64 / (effective + 1.0);
     Some(Interval {
@@ -243,11 +248,11 @@ fn inverse_beta(a: f64, b: f64, probability: f64) -> f64 {
 }
 
 /// The value of a rank, counted from 1, between two neighbours in proportion.
-fn at_rank(sorted: &[f64], rank: f64) -> Option<f64> {
+fn at_rank<T: Copy + Into<f64>>(sorted: &[T], rank: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let rank = (rank - 1.0).clamp(0.0, last as f64);
     let lower = rank as usize;
-    let (low, high) = (sorted[lower], sorted[(lower + 1).min(last)]);
+    let [low, high] = [lower, (lower + 1).min(last)].map(|at| sorted[at].into());
     Some(low + (high - low) * rank.fract())
 }
 

@@ -135,7 +135,7 @@ fn lines_that_llmeter_writes_need_no_parser() {
         time_to_first_token: Some(0.012_345_678_901_234_567),
         num_tokens_output: Some(3),
         request_time: datetime::from_text("2026-01-02T03:04:05Z"),
-        annotations: json!({"cost": 1e-6}).as_object().unwrap().clone(),
+        annotations: json!({"cost": 1e-6}).as_object().unwrap().clone().into(),
         ..InvocationResponse::default()
     };
     response.detail.inter_token_latencies = vec![0.012_345_6, 1e-7, 1.0, 250.5];
