@@ -19,6 +19,7 @@ pub(super) fn run(arguments: &RunArguments, given: &Given, interrupt: &Interrupt
     let unsupported = [
         ("--repeat", arguments.repeat.is_some()),
         ("--from", arguments.from.is_some()),
+        ("--view", arguments.view),
         ("--calibrate", is_on(whole.calibrate)),
     ];
     if let Some((flag, _)) = unsupported.into_iter().find(|(_, is_given)| *is_given) {

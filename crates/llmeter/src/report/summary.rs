@@ -153,13 +153,14 @@ pub(super) fn workload_rows(stats: &Stats) -> Vec<Vec<String>> {
 
 /// The table of servers, its titles first; empty with one server.
 pub(super) fn server_rows(stats: &Stats) -> Vec<Vec<String>> {
-    let columns: [Column; 8] = [
+    let columns: [Column; 9] = [
         ("requests", "total_requests", figure),
         ("failed", "failed_requests", figure),
         ("TTFT p50", "time_to_first_token-p50", duration),
         ("TTFT p99", "time_to_first_token-p99", duration),
         ("TPOT p50", "time_per_output_token-p50", duration),
         ("tokens/s", "output_tps", rate_figure),
+        ("DNS", "time_to_resolve", duration),
         ("connect p50", "time_to_connect-p50", duration),
         ("TLS p50", "time_to_tls-p50", duration),
     ];

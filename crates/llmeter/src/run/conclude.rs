@@ -18,7 +18,7 @@ use crate::run::recorder::WriteFailure;
 use crate::run::start::Started;
 use crate::run::wait::Ended;
 use crate::run::warnings;
-use llmeter_wire::clock;
+use llmeter_wire::{Dialer, clock};
 
 impl Started {
     /// What cannot be written to the run's folder is part of the result.
@@ -155,7 +155,8 @@ impl Started {
                 .stages
                 .stats(shared.offered.as_ref(), total_test_time.filter(|_| is_cut)),
         );
-        result.add_stats(collected.servers.stats(total_test_time));
+        let resolved = shared.dialers.iter().map(Dialer::time_to_resolve);
+        result.add_stats(collected.servers.stats(total_test_time, resolved));
         result.add_stats(quality.stats());
         result.add_stats(shared.rate_limits.stats());
         if let Some(stop) = stop {

@@ -74,16 +74,24 @@ impl ServerTally {
         }
     }
 
-    /// The statistics: `servers`, in order; nothing without any. Rates are over `window`, in seconds.
-    pub(crate) fn stats(&mut self, window: Option<f64>) -> Map<String, Value> {
+    /// The statistics: `servers`, in order; nothing without any. Rates are over `window`, in seconds;
+    /// `resolved`: how long the name of each took to look up, as far as that is known.
+    pub(crate) fn stats(
+        &mut self,
+        window: Option<f64>,
+        resolved: impl Iterator<Item = Option<f64>>,
+    ) -> Map<String, Value> {
         if self.servers.is_empty() {
             return Map::new();
         }
-        let server = |server: &mut ServerFigures| {
+        let server = |(server, resolved): (&mut ServerFigures, Option<f64>)| {
             let mut stats = Map::new();
             stats.insert("server".to_owned(), json!(server.name.as_str()));
             let requests = server.responses.recorded();
             stats.insert("total_requests".to_owned(), json!(requests));
+            if let Some(seconds) = resolved {
+                stats.insert("time_to_resolve".to_owned(), json!(seconds));
+            }
             if let Some(group) = server.failures.groups().first() {
                 stats.insert("failure".to_owned(), json!(group.example.message()));
             }
@@ -93,7 +101,8 @@ impl ServerTally {
             stats.extend(of_responses.filter(|(key, _)| is_of_server(key)));
             Value::Object(stats)
         };
-        let servers: Vec<_> = self.servers.iter_mut().map(server).collect();
+        let resolved = resolved.chain(std::iter::repeat(None));
+        let servers: Vec<_> = self.servers.iter_mut().zip(resolved).map(server).collect();
         Map::from_iter([("servers".to_owned(), servers.into())])
     }
 }
@@ -118,9 +127,13 @@ mod tests {
         }
         // One of a run with one server.
         tally.record(&InvocationResponse::default());
-        let stats = tally.stats(Some(60.0));
+        let stats = tally.stats(Some(60.0), [Some(0.5)].into_iter());
         let of = |server: usize, key: &str| stats["servers"][server][key].clone();
         assert_eq!(of(0, "server"), "a");
+        assert_eq!(
+            (of(0, "time_to_resolve"), of(1, "time_to_resolve")),
+            (json!(0.5), Value::Null)
+        );
         assert_eq!(of(0, "time_to_first_token-p50"), json!(0.2));
         assert_eq!(of(0, "requests_per_minute"), json!(2.0));
         assert_eq!(
@@ -131,6 +144,10 @@ mod tests {
             (of(2, "failed_requests"), of(2, "failure")),
             (json!(1), json!("nobody there"))
         );
-        assert!(ServerTally::new(Keep::Values, &[]).stats(None).is_empty());
+        assert!(
+            ServerTally::new(Keep::Values, &[])
+                .stats(None, std::iter::empty())
+                .is_empty()
+        );
     }
 }

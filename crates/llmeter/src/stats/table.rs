@@ -591,7 +591,7 @@ metrics! {
     /// `alone` and how many times as large they are together (`times_alone`).
     workloads: Vec<Value> { absent: "with one workload", source: RUN }
     /// The servers, in the order in which they were given: the name of each (`server`), its most frequent
-    /// failure (`failure`), and the statistics of the requests that went to it.
+    /// failure (`failure`), how long its name took to look up (`time_to_resolve`), and the statistics of the requests that went to it.
     servers: Vec<Value> { absent: "with one server", source: RUN }
     /// Gaps of very long streams that were measured but not kept: a fair sample of each stream's gaps
     /// stands for them in `inter_token_latency`.

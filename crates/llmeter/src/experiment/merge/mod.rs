@@ -453,7 +453,7 @@ fn merged(
     result.annotation_tally = Some(accumulator.annotation_summaries());
     result.interrupted = parts.iter().any(|part| part.result.interrupted);
     result.add_stats(stalls.stats());
-    result.add_stats(servers.stats(window));
+    result.add_stats(servers.stats(window, std::iter::empty()));
     let weights = done.iter().map(|part| part.requests);
     let figures = Figures::of(parts.iter().map(|part| &part.result).zip(weights));
     warnings.extend(figures.left_out());
