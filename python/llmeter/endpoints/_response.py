@@ -114,6 +114,10 @@ class InvocationResponse(Sourced):
     """How long after its intended time the request was sent; of an open loop, when it was due."""
     stage: int | None = None
     """The stage of the load, counted from 1."""
+    session: int | None = None
+    """The conversation that the request is a turn of, counted from 1."""
+    turn: int | None = None
+    """Which turn of its conversation the request is, counted from 1."""
     read_rate: int | None = None
     """How many bytes of the response were read in a second, where that was slow on purpose."""
     receive_delay: float | None = None
@@ -140,10 +144,6 @@ class InvocationResponse(Sourced):
     """TTFT from when the request was due (open loop)."""
     scheduled_time_to_last_token: float | None = None
     """TTLT from when the request was due (open loop)."""
-    session: int | None = None
-    """The conversation that the request is a turn of, counted from 1."""
-    turn: int | None = None
-    """Which turn of its conversation the request is, counted from 1."""
     think_time: float | None = None
     """The pause between the answer before it and this turn."""
     session_time: float | None = None
@@ -152,6 +152,38 @@ class InvocationResponse(Sourced):
     """On the last turn: the part of that which were think times."""
     session_response_time: float | None = None
     """On the last turn: the part of that in which an answer was waited for."""
+    network_round_trip: float | None = None
+    """Round-trip time of the connection at the end of the response, smoothed, by the kernel's TCP."""
+    network_min_round_trip: float | None = None
+    """The shortest round-trip time of the connection of late, by the kernel's TCP."""
+    network_retransmissions: int | None = None
+    """Segments of TCP that this machine sent again since the response before on the connection."""
+    network_out_of_order: int | None = None
+    """Segments that came before one that was missing, since the response before on the connection."""
+    network_repeated: int | None = None
+    """Segments that came again although they had come (packet stamps)."""
+    network_hole_wait: float | None = None
+    """Time that bytes of this response waited for others before them that were missing (packet stamps)."""
+    send_delay: float | None = None
+    """Time from the system call that wrote the first byte of the request until a packet left with it
+    (packet stamps)."""
+    server_time: float | None = None
+    """Time that the request took by the server's own word, or by that of a gateway before it; of a stream
+    whose headers say so, the time until they were sent."""
+    server_queue_time: float | None = None
+    """Time that the request waited with the server, by its own word."""
+    server_prompt_time: float | None = None
+    """Time that the server took to read the prompt, by its own word."""
+    server_generation_time: float | None = None
+    """Time that the server took to generate tokens, by its own word."""
+    server_gateway_time: float | None = None
+    """Time that a gateway before the server added, by its own word."""
+    server_time_to_first_token: float | None = None
+    """The server's part of the time to first token by its own word: queue and prompt, or the time until it
+    sent the response's head where it says no more."""
+    time_to_first_token_rest: float | None = None
+    """What is left of the time to first token without the server's part and one (the shortest) round trip
+    of the network."""
 
     @classmethod
     def from_json(cls, json_str: str) -> InvocationResponse:
