@@ -76,7 +76,7 @@ def simulate(
     max_concurrency: int | None = None,
     max_tokens_in_flight: int | None = None,
     prefix_cache: int | None = None,
-    cache_block: int = 16,
+    cache_block: int | None = None,
     prefill_rate: float | None = None,
     seed: int = 0,
     keep_truth: bool = False,
@@ -103,7 +103,7 @@ def simulate(
         max_tokens_in_flight: tokens that it works on at a time, prompts and responses together; further
             requests queue.
         prefix_cache: tokens that its prefix cache holds; what it has of a prompt takes no prefill time.
-        cache_block: tokens of a block of that cache, which has whole blocks only.
+        cache_block: tokens of a block of that cache, which has whole blocks only; 16 by default.
         prefill_rate: prompt tokens that it reads in a second.
         seed: decides what jitter and faults strike.
         keep_truth: whether it keeps a log of what it did.

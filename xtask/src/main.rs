@@ -1,6 +1,6 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | capacity | throughput | memory | loading | merging | pages | screenshots | python | wheel |
-//! python-peer`.
+//! false-positives | capacity | throughput | memory | loading | merging | replaying | prompts | pages |
+//! screenshots | python | wheel | python-peer`.
 
 mod accuracy;
 mod bare_client;
@@ -17,8 +17,10 @@ mod memory;
 mod merging;
 mod pages;
 mod processes;
+mod prompts;
 mod python_package;
 mod python_peer;
+mod replaying;
 mod screenshots;
 mod source;
 mod test;
@@ -67,6 +69,10 @@ enum Command {
     Merging(merging::MergingArguments),
     /// Measure how long a report takes to make, to open in Chromium, and to pan
     Pages(pages::PagesArguments),
+    /// Measure how close to their due times the requests of a trace arrive
+    Replaying(replaying::ReplayingArguments),
+    /// Measure what prompts that are made cost in memory, and whether they delay anything
+    Prompts(prompts::PromptsArguments),
     /// Make the pictures that docs/reports.md shows
     Screenshots(screenshots::ScreenshotsArguments),
     /// Build the Python package's extension for tests, beside its sources
@@ -100,6 +106,8 @@ fn main() -> anyhow::Result<()> {
         Command::Capacity(arguments) => capacity::capacity(&arguments),
         Command::Merging(arguments) => merging::merging(&arguments),
         Command::Pages(arguments) => pages::pages(&arguments),
+        Command::Replaying(arguments) => replaying::replaying(&arguments),
+        Command::Prompts(arguments) => prompts::prompts(&arguments),
         Command::Screenshots(arguments) => screenshots::screenshots(&arguments),
         Command::Python => python_package::python(),
         Command::Wheel(arguments) => python_package::wheel(&arguments),

@@ -80,6 +80,7 @@ pub(crate) fn report(reason: &anyhow::Error) -> Exit {
                         | llmeter::Error::Field { .. }
                         | llmeter::Error::Content { .. }
                         | llmeter::Error::Untrusted { .. }
+                        | llmeter::Error::MissingParts { .. }
                 )
             )
     });
@@ -101,6 +102,9 @@ fn hint(error: &llmeter::Error) -> Option<String> {
              as one of the trusted-hosts in ~/.config/llmeter/config.toml"
                 .to_owned(),
         ),
+        llmeter::Error::MissingParts { .. } => {
+            Some("--allow-missing merges what is there; the merged run names what is not".to_owned())
+        }
         error => error.hint().map(str::to_owned),
     }
 }

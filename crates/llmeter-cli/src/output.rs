@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use console::Term;
-use llmeter::{RunResult, report};
+use llmeter::{RunResult, Setting, report};
 use serde_json::{Map, Value};
 
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -128,6 +128,7 @@ pub(crate) fn result(result: &RunResult, is_json: bool) -> Result<()> {
 /// Prints a result's warnings, which its summary has as well.
 pub(crate) fn warnings(result: &RunResult) {
     for warning in &result.warnings {
+        let warning = Setting::rename_all(warning, &exit::flag);
         note(&format!("warning: {warning}"));
     }
 }

@@ -27,9 +27,10 @@ pub(crate) fn raised(error: &Error) -> PyErr {
         Error::Unreachable { .. } | Error::Unresolved { .. } => PyConnectionError::new_err(text),
         Error::Untrusted { .. } => PyPermissionError::new_err(text),
         Error::Interrupted => PyInterruptedError::new_err(text),
-        Error::Invalid { .. } | Error::Field { .. } | Error::Content { .. } => {
-            PyValueError::new_err(text)
-        }
+        Error::Invalid { .. }
+        | Error::Field { .. }
+        | Error::Content { .. }
+        | Error::MissingParts { .. } => PyValueError::new_err(text),
         _ => PyRuntimeError::new_err(text),
     }
 }

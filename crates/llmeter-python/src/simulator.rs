@@ -27,7 +27,7 @@ struct Arguments {
     max_concurrency: Option<usize>,
     max_tokens_in_flight: Option<u64>,
     prefix_cache: Option<u64>,
-    cache_block: u32,
+    cache_block: Option<u32>,
     prefill_rate: Option<f64>,
     seed: u64,
     keep_truth: bool,
@@ -55,7 +55,7 @@ impl Default for Arguments {
             max_concurrency: of.max_concurrency,
             max_tokens_in_flight: of.max_tokens_in_flight,
             prefix_cache: of.prefix_cache,
-            cache_block: of.cache_block,
+            cache_block: None,
             prefill_rate: of.prefill_rate,
             seed: of.seed,
             keep_truth: of.keep_truth,
@@ -73,6 +73,11 @@ impl Arguments {
             Duration::try_from_secs_f64(seconds)
                 .map_err(|reason| invalid(format!("{name} {seconds}: {reason}")))
         };
+        if let (Some(block), None) = (self.cache_block, self.prefix_cache) {
+            return Err(invalid(format!(
+                "cache_block {block} requires prefix_cache"
+            )));
+        }
         Ok(SimConfig {
             host: self.host,
             port: self.port,
@@ -88,7 +93,7 @@ impl Arguments {
             max_concurrency: self.max_concurrency,
             max_tokens_in_flight: self.max_tokens_in_flight,
             prefix_cache: self.prefix_cache,
-            cache_block: self.cache_block,
+            cache_block: self.cache_block.unwrap_or(SimConfig::default().cache_block),
             prefill_rate: self.prefill_rate,
             seed: self.seed,
             keep_truth: self.keep_truth,

@@ -94,14 +94,14 @@ pub(crate) struct SimulateArguments {
     /// counts as cached in the usage
     #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub(crate) prefix_cache: Option<u64>,
-    /// Tokens of a block of the prefix cache, which has whole blocks only
+    /// Tokens of a block of the prefix cache, which has whole blocks only [default: 16]
     #[arg(
         long,
         value_name = "TOKENS",
         allow_negative_numbers = true,
-        default_value_t = 16
+        requires = "prefix_cache"
     )]
-    pub(crate) cache_block: u32,
+    pub(crate) cache_block: Option<u32>,
     /// Prompt tokens processed per second, so that TTFT grows with prompt length
     #[arg(long, value_name = "TOKENS/S", allow_negative_numbers = true)]
     pub(crate) prefill_rate: Option<f64>,

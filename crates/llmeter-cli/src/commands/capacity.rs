@@ -9,12 +9,15 @@ use serde_json::{Map, Value, json};
 use super::measured;
 use super::run::plan;
 use crate::args::{CapacityArguments, SearchedLoad};
-use crate::exit::{Exit, flag};
+use crate::exit::{Exit, UsageError, flag};
 use crate::{output, progress, settings, signals};
 
 pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
     let run = arguments.of_run();
     let mut given = settings::with_file(&run.flags, run.config.as_deref())?;
+    if matches!(arguments.over, SearchedLoad::Clients) && given.settings.arrivals.is_some() {
+        return Err(UsageError("--arrivals requires --over rate".to_owned()).into());
+    }
     if matches!(arguments.over, SearchedLoad::Rate) {
         // So that settings of open loops are taken; each probe has a rate of its own.
         given.settings.rate = Rate::of_seconds(arguments.min).ok();

@@ -12,7 +12,7 @@ use llmeter::storage::files::{self, Access};
 use llmeter::{Error, Interrupt, RunSettings, Setting};
 
 use crate::args::{DataArguments, DataCommand, DataSourceArguments};
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, UsageError, flag};
 use crate::{output, settings, signals};
 
 /// Payloads between two looks at whether the user wants to stop.
@@ -74,7 +74,7 @@ fn describe(
     let description = data::describe(source, requests, prompt, goes_on)?;
     match is_json {
         true => output::json_text(&serde_json::to_string_pretty(&description)?)?,
-        false => output::text(&description.to_string())?,
+        false => output::text(&Setting::rename_all(&description.to_string(), &flag))?,
     }
     Ok(match interrupt.is_stopped() {
         true => Exit::Interrupted,
@@ -115,7 +115,7 @@ fn make(
     file.flush().with_context(failed)?;
     output::note(&format!("{written} payloads are in {}", path.display()));
     for note in source.notes() {
-        output::note(&format!("note: {note}"));
+        output::note(&format!("note: {}", Setting::rename_all(&note, &flag)));
     }
     Ok(match written < requests {
         true => Exit::Interrupted,

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
 use llmeter::data;
 use llmeter::payload::{Payload, plain_numbers};
-use llmeter::{Load, RunConfig};
+use llmeter::{Load, RunConfig, Setting};
 use serde_json::Value;
 
 use super::payload::shorten;
-use crate::exit::Exit;
+use crate::exit::{Exit, flag};
 use crate::output;
 
 /// Requests of the data that are looked at.
@@ -30,7 +30,8 @@ pub(super) fn dry_run(config: &RunConfig) -> Result<Exit> {
             let api = ApiMode::of_saved(&config.endpoint.saved()).ok();
             let prompt = |payload: &Payload| api?.api.prompt_text(payload);
             let described = data::describe(&**source, DESCRIBED, prompt, |_| true)?;
-            lines.push(format!("data: {}", described.to_string().trim_end()));
+            let described = Setting::rename_all(&described.to_string(), &flag);
+            lines.push(format!("data: {}", described.trim_end()));
             source.request(config.data_start)?.payload
         }
         None => {

@@ -30,7 +30,6 @@ pub(crate) fn merge(arguments: &MergeArguments) -> Result<Exit> {
         }
         merged => merged?,
     };
-    output::warnings(&merged.result);
     output::result(&merged.result, arguments.json)?;
     super::say_saved(Some(&arguments.output), arguments.json)?;
     Ok(Exit::Done)

@@ -31,8 +31,8 @@ mod view;
 mod workloads;
 
 use anyhow::Result;
-use llmeter::Interrupt;
 use llmeter::storage::Location;
+use llmeter::{Interrupt, SavedRun, Setting};
 
 use crate::args::{Arguments, Command};
 use crate::exit::Exit;
@@ -90,4 +90,20 @@ fn say_saved(folder: Option<&Location>, is_json: bool) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Which data or trace a run sent, if its folder tells.
+fn say_data(folder: Option<&Location>, is_json: bool) -> Result<()> {
+    let folder = folder.filter(|_| !is_json);
+    let Some(Ok(saved)) = folder.map(|folder| SavedRun::load(folder.clone())) else {
+        return Ok(());
+    };
+    for (setting, name) in [(Setting::Data, "data"), (Setting::Replay, "trace")] {
+        let value = saved.settings.get(setting);
+        let value = value.or_else(|| saved.named_elsewhere(setting));
+        if let Some(value) = value.as_ref().and_then(|value| value.as_str()) {
+            output::text(&format!("{name}: {value}\n"))?;
+        }
+    }
+    Ok(())
 }

@@ -102,7 +102,9 @@ fn carry_out(
             is_saved = false;
         }
     }
-    if let Err(reason) = output::result(&result, json) {
+    let shown = output::result(&result, json);
+    let folder = result.summary.output_path.as_ref();
+    if let Err(reason) = shown.and_then(|()| super::say_data(folder, json)) {
         if exit::is_broken_pipe(&reason) {
             return Err(reason);
         }

@@ -7,7 +7,7 @@ use llmeter::stats::Metric;
 use llmeter::storage::Location;
 use llmeter::{Error, RunResult, report};
 
-use super::{ab, capacity, gate, heatmap, load_test, repeat};
+use super::{ab, capacity, gate, heatmap, load_test, repeat, say_data};
 use crate::args::ShowArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -81,6 +81,7 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Exit> {
                 result.judge_by(slos.clone());
             }
             output::result(&result, arguments.json)?;
+            say_data(Some(folder), arguments.json)?;
             Ok(gate::of_run(&fail_if, &result))
         }
     }

@@ -59,7 +59,9 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         max_concurrency: arguments.max_concurrency,
         max_tokens_in_flight: arguments.max_tokens_in_flight,
         prefix_cache: arguments.prefix_cache,
-        cache_block: arguments.cache_block,
+        cache_block: arguments
+            .cache_block
+            .unwrap_or(SimConfig::default().cache_block),
         prefill_rate: arguments.prefill_rate,
         seed: arguments.seed,
         truth: arguments.truth,

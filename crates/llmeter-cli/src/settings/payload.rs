@@ -115,7 +115,8 @@ fn read(settings: &RunSettings) -> Result<Option<Vec<FoundPayload>>> {
         .into_iter()
         .find(|alone| settings.get(*alone).is_some())
     {
-        let error = Error::requires(setting, Setting::Prompt);
+        const SOURCES: &[Setting] = &[Setting::Prompt, Setting::Data, Setting::Replay];
+        let error = Error::requires_any(setting, SOURCES);
         return Err(error
             .with_hint("the payloads of a file have their own")
             .into());

@@ -61,6 +61,15 @@ fn values_that_cannot_be_used_are_named_with_their_flag() {
             &["--payload", "x.json", "--prompt", "x"],
             &["--payload", "--prompt"],
         ),
+        (
+            &["--max-in-flight", "3"],
+            &["--max-in-flight", "--rate, --stages or --replay"],
+        ),
+        (
+            &["--stages", "2 clients for 1s", "--max-in-flight", "3"],
+            &["--max-in-flight", "stages of clients"],
+        ),
+        (&["--force-output-length", "vllm"], &["--data or --replay"]),
         (&["--line", "3"], &["--line"]),
         (&["--client", "3"], &["--client", "--clients"]),
     ] {
@@ -120,6 +129,7 @@ fn settings_of_the_simulator_are_named_with_their_flag() {
         ),
         (&["--output-tokens", "0"], &["--output-tokens", "0"]),
         (&["--max-concurrency", "0"], &["--max-concurrency", "0"]),
+        (&["--cache-block", "8"], &["--prefix-cache"]),
         (&["--ttft", "soon"], &["--ttft", "soon"]),
         (&["--port", "99999"], &["--port", "99999"]),
         (

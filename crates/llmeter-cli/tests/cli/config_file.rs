@@ -195,7 +195,15 @@ fn a_repeated_run_has_the_settings_of_the_first() {
         let path = place.path().join("runs").join(run).join(file);
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     };
-    assert_eq!(read("it", "llmeter.json"), read("again", "llmeter.json"));
+    let own = |run: &str| {
+        let mut own = read(run, "llmeter.json");
+        // Each run has an id of its own.
+        let id = own.as_object_mut().unwrap().remove("run_id").unwrap();
+        (own, id)
+    };
+    let ((first, id), (second, other)) = (own("it"), own("again"));
+    assert_eq!(first, second);
+    assert_ne!(id, other);
     let mut again = read("again", "run_config.json");
     let first = read("it", "run_config.json");
     for about_the_run in ["run_name", "output_path", "payload"] {

@@ -294,7 +294,11 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
             2,
             "--system is not supported by OpenAI embeddings",
         ),
-        ("--system y", 2, "--system requires --prompt"),
+        (
+            "--system y",
+            2,
+            "--system requires --prompt, --data or --replay",
+        ),
         (
             "--prompt @nowhere.txt",
             1,

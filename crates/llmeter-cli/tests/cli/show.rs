@@ -172,3 +172,26 @@ fn what_was_only_read_was_not_saved() {
     let detail = place.llmeter(detail).exits(0).out;
     assert!(detail.starts_with("2 clients\nTTLT "), "{detail}");
 }
+
+#[test]
+fn the_data_of_a_run_is_named() {
+    let (place, server) = (Place::new(), start(quick()));
+    let trace = place.path().join("t.jsonl");
+    let row = "{\"timestamp\": 0, \"input_length\": 3, \"output_length\": 2}\n";
+    fs::write(&trace, row).unwrap();
+    let ran = place.llmeter([
+        "run",
+        "--base-url",
+        &server.base_url(),
+        "--model",
+        "m",
+        "--replay",
+        "t.jsonl",
+        "--run-name",
+        "it",
+    ]);
+    let shown = place.llmeter(["show", "runs/it"]).exits(0);
+    for said in [shown.out, ran.exits(0).out] {
+        assert!(said.ends_with("trace: t.jsonl\n"), "{said}");
+    }
+}

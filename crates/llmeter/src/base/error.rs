@@ -184,6 +184,12 @@ pub enum Error {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// Parts of a load that are to be merged are missing or cannot be read.
+    #[error("{}", problems.join("; "))]
+    MissingParts {
+        /// What is missing, each in a sentence.
+        problems: Vec<String>,
+    },
     /// The run was interrupted before it sent anything.
     #[error("the run was interrupted before it began")]
     Interrupted,
@@ -312,6 +318,9 @@ impl Error {
                 _ => None,
             },
             Self::FolderInUse { .. } => Some("`overwrite` replaces it"),
+            Self::MissingParts { .. } => {
+                Some("`allow_missing` merges what is there; the merged run names what is not")
+            }
             Self::Untrusted { .. } => Some(
                 "name the server with `base_url`, or trust it: `trusted_hosts` in llmeter/config.toml of your \
                  configuration folder",

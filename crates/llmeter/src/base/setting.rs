@@ -564,7 +564,8 @@ impl Setting {
                 Self::Sessions,
                 Self::SessionRate,
             ],
-            Self::Arrivals | Self::MaxInFlight => &[Self::Clients, Self::Sessions],
+            Self::Arrivals => &[Self::Clients, Self::Sessions, Self::Replay],
+            Self::MaxInFlight => &[Self::Clients, Self::Sessions],
             Self::Sessions => &[
                 Self::Clients,
                 Self::Rate,
@@ -602,6 +603,7 @@ impl Setting {
             Self::Replay => &[
                 Self::SessionRate,
                 Self::Clients,
+                Self::Arrivals,
                 Self::Data,
                 Self::Payload,
                 Self::Prompt,

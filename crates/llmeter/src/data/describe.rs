@@ -1,19 +1,20 @@
 //! What data is like: lengths, what prompts share, how requests arrive.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use rustc_hash::{FxHashSet, FxHasher};
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use super::{DataSource, Outline};
+use super::DataSource;
+use super::beginnings::Beginnings;
+use super::synthetic::WORDS;
 use crate::base::error::Result;
 use crate::base::shown::duration;
-use crate::payload::Payload;
+use crate::payload::{Payload, counted};
 
-/// Bytes of a prompt's text that are looked at together, about the tokens of a usual cache's block.
-const TEXT_BLOCK: usize = 64;
+/// Tokens that a prompt must have in common with an earlier one: a usual cache's block.
+const MIN_SHARED: u64 = 16;
 
 /// What data is like, as far as it was looked at.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -22,16 +23,22 @@ pub struct DataDescription {
     pub requests: Option<u64>,
     /// Requests that were looked at.
     pub described: u64,
-    /// Sessions of several turns among them.
+    /// Sessions of which these are; where data knows none, each request is one.
     pub sessions: u64,
+    /// Sessions of several turns among them.
+    pub multi_turn_sessions: u64,
+    /// Most turns of a session.
+    pub max_turns: u64,
+    /// The tokenizer that counts; `None` where words stand for tokens.
+    pub tokenizer: Option<String>,
     /// Tokens of prompts, as far as they are known.
     pub prompt_tokens: Option<LengthSummary>,
     /// Tokens that responses are to have, as far as they are known.
     pub output_tokens: Option<LengthSummary>,
-    /// The share of prompts that a cache of prefixes without a bound could serve, if requests come one after
-    /// the other.
+    /// The share of prompts' tokens that a cache of prefixes without a bound could serve, if requests come one
+    /// after the other.
     pub best_cache_hit_rate: f64,
-    /// Requests whose prompt begins as an earlier one does, by a block at least.
+    /// Requests whose prompt begins as an earlier one does, by 16 tokens or a block of the trace at least.
     pub sharing_requests: u64,
     /// When requests arrive, if the data says so.
     pub arrivals: Option<ArrivalSummary>,
@@ -131,7 +138,7 @@ pub fn describe(
     prompt: impl Fn(&Payload) -> Option<String>,
     mut goes_on: impl FnMut(u64) -> bool,
 ) -> Result<DataDescription> {
-    let count = source.size().map_or(limit, |size| size.min(limit));
+    let limit = source.size().map_or(limit, |size| size.min(limit));
     let mut seen: FxHashSet<u64> = FxHashSet::default();
     let (mut prompts, mut outputs) = (Vec::new(), Vec::new());
     let mut description = DataDescription {
@@ -139,59 +146,76 @@ pub fn describe(
         notes: source.notes(),
         ..DataDescription::default()
     };
-    // Of the text, or of the tokens where blocks are known.
-    let (mut hit, mut all) = (0.0, 0.0);
-    for index in 0..count {
-        let outline = match source.outline(index) {
-            Some(outline) => outline,
+    let tokenizer = source.tokenizer();
+    description.tokenizer = tokenizer.as_ref().and_then(|tokenizer| tokenizer.name());
+    let count = |text: &str| Some(counted(&**tokenizer.as_ref()?, text)? as u64);
+    let mut beginnings = Beginnings::default();
+    let (mut hit, mut all) = (0, 0);
+    for index in 0..limit {
+        let (tokens, output, shared) = match source.outline(index) {
+            Some(outline) => {
+                let blocks = outline.blocks.iter();
+                let known = blocks.take_while(|block| seen.contains(*block)).count();
+                seen.extend(&outline.blocks);
+                let shared = (known as u64 * outline.block).min(outline.size);
+                all += outline.size;
+                (outline.prompt_tokens, outline.output_tokens, shared)
+            }
             None => {
                 let request = source.request(index)?;
                 let text = prompt(&request.payload).unwrap_or_default();
-                Outline {
-                    prompt_tokens: request.prompt_tokens,
-                    output_tokens: request.output_tokens,
-                    blocks: blocks_of(&text),
-                    size: text.len() as u64,
-                    block: TEXT_BLOCK as u64,
-                }
+                let tokens = request.prompt_tokens.or_else(|| count(&text));
+                let shared =
+                    count(beginnings.longest(&text)).filter(|shared| *shared >= MIN_SHARED);
+                let shared = shared.unwrap_or(0).min(tokens.unwrap_or(0));
+                beginnings.add(text);
+                all += tokens.unwrap_or(0);
+                (tokens, request.output_tokens, shared)
             }
         };
-        let known = outline
-            .blocks
-            .iter()
-            .take_while(|block| seen.contains(*block))
-            .count();
-        seen.extend(&outline.blocks);
-        description.sharing_requests += u64::from(known > 0);
-        hit += (known as u64 * outline.block).min(outline.size) as f64;
-        all += outline.size as f64;
-        prompts.extend(outline.prompt_tokens);
-        outputs.extend(outline.output_tokens);
+        description.sharing_requests += u64::from(shared > 0);
+        hit += shared;
+        prompts.extend(tokens);
+        outputs.extend(output);
         description.described += 1;
         if !goes_on(index) {
             break;
         }
     }
-    description.best_cache_hit_rate = if all > 0.0 { hit / all } else { 0.0 };
+    description.notes.extend(beginnings.note());
+    description.best_cache_hit_rate = match all {
+        0 => 0.0,
+        all => hit as f64 / all as f64,
+    };
     description.prompt_tokens = LengthSummary::of(prompts);
     description.output_tokens = LengthSummary::of(outputs);
-    description.sessions = (0..description.described)
-        .map_while(|number| source.session(number))
-        .take_while(|turns| turns.start < description.described)
-        .filter(|turns| turns.end - turns.start > 1)
-        .count() as u64;
+    description.count_sessions(source);
     description.arrivals = ArrivalSummary::of(source.arrivals());
     Ok(description)
 }
 
-/// Names of a text's blocks, each of which stands for all of the text up to its end.
-fn blocks_of(text: &str) -> Vec<u64> {
-    let mut hasher = FxHasher::default();
-    let blocks = text.as_bytes().chunks_exact(TEXT_BLOCK).map(|block| {
-        block.hash(&mut hasher);
-        hasher.finish()
-    });
-    blocks.collect()
+impl DataDescription {
+    /// Counts the sessions of the requests that were looked at.
+    fn count_sessions(&mut self, source: &dyn DataSource) {
+        let mut next = 0;
+        for number in 0..self.described {
+            // Beyond its end, data begins again.
+            let Some(turns) = source.session(number).filter(|turns| turns.start >= next) else {
+                break;
+            };
+            if turns.start >= self.described {
+                break;
+            }
+            next = turns.end.max(turns.start + 1);
+            let length = turns.end - turns.start;
+            self.sessions += 1;
+            self.multi_turn_sessions += u64::from(length > 1);
+            self.max_turns = self.max_turns.max(length);
+        }
+        if self.sessions == 0 {
+            (self.sessions, self.max_turns) = (self.described, self.described.min(1));
+        }
+    }
 }
 
 impl fmt::Display for DataDescription {
@@ -203,18 +227,22 @@ impl fmt::Display for DataDescription {
         if self.requests != Some(self.described) {
             write!(formatter, "; described are the first {}", self.described)?;
         }
-        if self.sessions > 0 {
+        if self.multi_turn_sessions > 0 {
             write!(
                 formatter,
-                ", in sessions of several turns ({})",
-                self.sessions
+                ", in {} sessions, {} of them of several turns ({} at most)",
+                self.sessions, self.multi_turn_sessions, self.max_turns
             )?;
         }
         writeln!(formatter)?;
+        let unit = match self.tokenizer {
+            Some(_) => "tokens",
+            None => "words",
+        };
         writeln!(
             formatter,
             "{:<15}{:>10}{:>8}{:>8}{:>8}{:>8}{:>8}",
-            "tokens", "average", "min", "p50", "p90", "p99", "max"
+            unit, "average", "min", "p50", "p90", "p99", "max"
         )?;
         for (name, lengths) in [
             ("prompt", self.prompt_tokens),
@@ -251,6 +279,15 @@ impl fmt::Display for DataDescription {
                 arrivals.rate,
                 arrivals.max_in_one_second
             )?;
+        }
+        match &self.tokenizer {
+            Some(name) => writeln!(formatter, "tokens are those of {name}")?,
+            None if self.prompt_tokens.is_some()
+                && !self.notes.iter().any(|note| note == WORDS) =>
+            {
+                writeln!(formatter, "note: {WORDS}")?;
+            }
+            None => {}
         }
         self.notes
             .iter()
@@ -300,11 +337,70 @@ mod tests {
         assert!(plain.best_cache_hit_rate == 0.0 && plain.sharing_requests == 0);
         let shared = described("synthetic:prompt_tokens=100,prefix_tokens=80,prefix_count=2");
         assert_eq!(shared.sharing_requests, 198);
+        // 80 of 100 words, exactly, and by chance the next one.
         let rate = shared.best_cache_hit_rate;
-        assert!((0.7..0.8).contains(&rate), "{rate}");
+        assert!((0.792..0.795).contains(&rate), "{rate}");
+        assert_eq!((shared.sessions, shared.max_turns), (200, 1));
         let text = shared.to_string();
+        for part in [
+            "198 of 200 requests begin as an earlier one does",
+            "words ",
+            WORDS,
+        ] {
+            assert_eq!(text.matches(part).count(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_counted_as_runs_count_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, rows: &[&str]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, rows.join("\n")).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let shared = "word ".repeat(20);
+        let body = |end: &str, limit: u64| {
+            format!(
+                r#"{{"custom_id": "a", "body": {{"model": "other", "max_tokens": {limit}, "messages": [{{"role": "user", "content": "{shared}{end}"}}]}}}}"#
+            )
+        };
+        let batch = file("batch.jsonl", &[&body("one", 7), &body("two three", 9)]);
+        let batch = described(&batch);
+        assert_eq!(
+            batch.prompt_tokens.map(|tokens| (tokens.min, tokens.max)),
+            Some((21, 22))
+        );
+        assert_eq!(batch.output_tokens.map(|tokens| tokens.total), Some(16));
+        assert_eq!(
+            (batch.sharing_requests, batch.best_cache_hit_rate),
+            (1, 20.0 / 43.0)
+        );
+        assert_eq!(
+            batch.notes,
+            ["bodies of the data name the model other; the run's is sent in its place"]
+        );
+        let turns = file(
+            "turns.jsonl",
+            &[
+                r#"{"turns": ["a", "b", "c"]}"#,
+                r#"{"turns": ["d"]}"#,
+                r#"{"turns": ["e", "f"]}"#,
+            ],
+        );
+        let turns = described(&turns);
+        assert_eq!(
+            (
+                turns.requests,
+                turns.sessions,
+                turns.multi_turn_sessions,
+                turns.max_turns
+            ),
+            (Some(6), 3, 2, 3)
+        );
+        let text = turns.to_string();
         assert!(
-            text.contains("198 of 200 requests begin as an earlier one does"),
+            text.starts_with("6 requests, in 3 sessions, 2 of them of several turns (3 at most)\n"),
             "{text}"
         );
     }

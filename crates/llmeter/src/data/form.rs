@@ -1,5 +1,9 @@
 //! How an API gets what the data has.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use super::ForcedOutput;
 use crate::api::{ApiMode, add_history, output_limit};
 use crate::base::error::{Error, Result};
@@ -17,6 +21,21 @@ pub struct RequestForm {
     extra: ExtraFields,
     max_tokens: Option<u64>,
     forced: ForcedOutput,
+    /// The model that is asked, if it is known.
+    model: Option<String>,
+}
+
+/// Models of bodies that are named.
+const NAMED_MODELS: usize = 3;
+
+/// Takes the model that a body names, if it names one.
+pub(super) fn note_model(body: &Payload, models: &mut BTreeSet<String>) {
+    if models.len() <= NAMED_MODELS
+        && let Some(model) = body.get("model").and_then(Value::as_str)
+        && !models.contains(model)
+    {
+        models.insert(model.to_owned());
+    }
 }
 
 impl RequestForm {
@@ -28,7 +47,36 @@ impl RequestForm {
             extra: ExtraFields::default(),
             max_tokens: None,
             forced: ForcedOutput::None,
+            model: None,
         }
+    }
+
+    /// The same for requests to this model.
+    #[must_use]
+    pub fn model(mut self, model: Option<String>) -> Self {
+        self.model = model.filter(|model| !model.is_empty());
+        self
+    }
+
+    /// What is to be said of bodies that name these models, and are sent to the run's.
+    pub(super) fn note_of_models(&self, models: &BTreeSet<String>) -> Option<String> {
+        let others = models
+            .iter()
+            .filter(|name| self.model.as_ref() != Some(*name));
+        let others: Vec<_> = others.map(String::as_str).collect();
+        let named = others.iter().take(NAMED_MODELS).copied();
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = match others.len() > NAMED_MODELS {
+            true => " and others",
+            false => "",
+        };
+        let own = match &self.model {
+            Some(model) => format!("the run's ({model})"),
+            None => "the run's".to_owned(),
+        };
+        (!others.is_empty()).then(|| {
+            format!("bodies of the data name the model {named}{more}; {own} is sent in its place")
+        })
     }
 
     /// The same with this system text where the data has none.
@@ -57,6 +105,11 @@ impl RequestForm {
     pub fn forced_output(mut self, forced: ForcedOutput) -> Self {
         self.forced = forced;
         self
+    }
+
+    /// The output limit where the data has none, if one is given.
+    pub(super) fn own_max_tokens(&self) -> Option<u64> {
+        self.max_tokens
     }
 
     /// The API.

@@ -6,6 +6,7 @@
 //!
 //! Everything is pure: a source opens no socket and reads no clock.
 
+mod beginnings;
 mod describe;
 mod file;
 mod forced_output;
@@ -100,7 +101,14 @@ pub fn open(options: DataOptions) -> Result<Arc<dyn DataSource>> {
             if let Some((setting, _)) = of_files.iter().find(|(_, is_given)| *is_given) {
                 return Err(Error::unsupported(*setting, "synthetic data"));
             }
-            let spec = SyntheticSpec::parse(keys)?;
+            let mut spec = SyntheticSpec::parse(keys)?;
+            if let Some(tokens) = form.own_max_tokens() {
+                if spec.has_output_tokens {
+                    let expected = "none where the data has output_tokens, which is the limit";
+                    return Err(Error::invalid(Setting::MaxTokens, tokens, expected));
+                }
+                spec.output_tokens = Lengths::fixed(tokens);
+            }
             Arc::new(Synthetic::new(spec, form, tokenizer, seed)?)
         }
         None => {
@@ -179,6 +187,10 @@ impl DataSource for Specified {
 
     fn outline(&self, index: u64) -> Option<Outline> {
         self.source.outline(index)
+    }
+
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        self.source.tokenizer()
     }
 
     fn arrivals(&self) -> Vec<Duration> {

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::base::error::Result;
-use crate::payload::Payload;
+use crate::payload::{Payload, Tokenizer};
 
 /// Where requests come from.
 ///
@@ -84,6 +85,11 @@ pub trait DataSource: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What counts its tokens, if it counts them: that of the run, which may be a mere estimate.
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        None
+    }
+
     /// When its sessions arrive, after the start; empty if the data does not say.
     fn arrivals(&self) -> Vec<Duration> {
         Vec::new()
@@ -118,9 +124,9 @@ pub struct Outline {
     pub output_tokens: Option<u64>,
     /// Names of its prompt's blocks: equal ones stand for equal beginnings up to their end.
     pub blocks: Vec<u64>,
-    /// The size of a block, and of the whole prompt: tokens, or bytes of text.
+    /// Tokens of a block.
     pub block: u64,
-    /// See [`block`](Self::block).
+    /// Tokens of the whole prompt.
     pub size: u64,
 }
 

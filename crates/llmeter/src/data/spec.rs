@@ -22,6 +22,8 @@ pub struct SyntheticSpec {
     pub prompt_tokens: Lengths,
     /// Tokens that a response is to have.
     pub output_tokens: Lengths,
+    /// Whether they are given, and not the default.
+    pub(super) has_output_tokens: bool,
     /// Tokens at the beginning of a prompt that other prompts have, too; 0 for none.
     pub prefix_tokens: u64,
     /// Different prefixes.
@@ -111,6 +113,7 @@ impl SyntheticSpec {
         let prompt_tokens = lengths("prompt_tokens")?;
         let prompt_tokens = prompt_tokens.unwrap_or(Lengths::fixed(DEFAULT_PROMPT_TOKENS));
         let output_tokens = lengths("output_tokens")?;
+        let has_output_tokens = output_tokens.is_some();
         let output_tokens = output_tokens.unwrap_or(Lengths::fixed(DEFAULT_OUTPUT_TOKENS));
         let turns = lengths("turns")?.unwrap_or(Lengths::fixed(1));
         if turns.max() > MAX_TURNS {
@@ -145,6 +148,7 @@ impl SyntheticSpec {
         Ok(Self {
             prompt_tokens,
             output_tokens,
+            has_output_tokens,
             prefix_tokens,
             prefix_count: count("prefix_count", MAX_PREFIXES)?.unwrap_or(1),
             prefix_skew: skew(of("prefix_skew").as_deref())?,

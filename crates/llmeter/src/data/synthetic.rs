@@ -193,6 +193,10 @@ impl DataSource for Synthetic {
         }
     }
 
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        Some(self.tokenizer.clone())
+    }
+
     fn session(&self, number: u64) -> Option<Range<u64>> {
         let stride = self.stride();
         if stride == 1 {

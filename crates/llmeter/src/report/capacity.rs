@@ -13,8 +13,10 @@ pub fn capacity(found: &CapacityResult) -> String {
 /// [`capacity`] in at most so many columns, as far as that can be.
 pub fn capacity_within(found: &CapacityResult, width: usize) -> String {
     let mut text = String::new();
-    table(&mut text, &probe_rows(found), width);
-    text.push('\n');
+    if !found.plan.probes.is_empty() {
+        table(&mut text, &probe_rows(found), width);
+        text.push('\n');
+    }
     text.push_str(&remarks(found));
     text
 }
@@ -130,21 +132,19 @@ pub(super) fn remarks(found: &CapacityResult) -> String {
     let why = match &found.ended_by {
         Some(TestEnd::Interrupted) => "it was interrupted".to_owned(),
         Some(TestEnd::Cost) => "the limit of cost is reached".to_owned(),
-        Some(TestEnd::Unwritten(clients)) => {
-            format!(
-                "the files with {} could not be written",
-                of_clients(*clients)
-            )
+        Some(TestEnd::Unwritten(level)) => {
+            let level = over.in_words(*level as f64);
+            format!("the files with {level} could not be written")
         }
-        Some(TestEnd::Failures(clients, by)) => {
-            format!(
-                "too many requests failed with {} ({by})",
-                of_clients(*clients)
-            )
+        Some(TestEnd::Failures(level, by)) => {
+            let level = over.in_words(*level as f64);
+            format!("too many requests failed with {level} ({by})")
         }
-        None if !found.plan.is_complete => "it did not come to its end".to_owned(),
+        None if !found.plan.is_complete => "it was interrupted, or had too few probes".to_owned(),
         None => return text,
     };
-    text.push_str(&format!("The search ended early: {why}.\n"));
+    text.push_str(&format!(
+        "The search ended early: {why}. --resume goes on with it.\n"
+    ));
     text
 }

@@ -37,8 +37,13 @@ pub(super) fn of_stats(stats: &Stats, name: &dyn Fn(Setting) -> String) -> Vec<S
         ));
     }
     if stats.buffered_responses > 0 {
+        let is_own = stats.measurement_verdict.as_deref() == Some("client-bound");
         let cause = match stats.buffered_responses_rate < NOTEWORTHY_SHARE {
             true => "a busy machine reads some short ones so late",
+            false if is_own => {
+                "the run is client-bound, so that llmeter may have read them so late; see the verdict \
+                 before you look for a proxy that buffers"
+            }
             false => {
                 "something between holds streams back (a proxy that buffers), or the server does not \
                  send as it generates"
@@ -306,5 +311,22 @@ mod tests {
             ]
         );
         assert_eq!(of_stats(&Stats::default()), [""; 0]);
+    }
+
+    #[test]
+    fn a_run_that_is_client_bound_blames_nobody_else_for_bursts() {
+        let stats = Stats {
+            total_requests: Some(10),
+            buffered_responses: 10,
+            buffered_responses_rate: 1.0,
+            measurement_verdict: Some("client-bound".to_owned()),
+            ..Stats::default()
+        };
+        let notes = of_stats(&stats);
+        assert!(
+            notes[0].contains("came in one burst: the run is client-bound")
+                && !notes[0].contains("the server does not"),
+            "{notes:?}"
+        );
     }
 }

@@ -247,18 +247,31 @@ pub(super) fn sessions(stats: &Stats) -> Option<String> {
     Some(text)
 }
 
+/// By what share the achieved rate may be lower than the offered one without being told apart.
+const MISSED: f64 = 0.01;
+
 /// What made the load.
 pub(super) fn load(stats: &Stats) -> String {
-    match (stats.due_requests, stats.offered_rate) {
-        (None, _) if stats.sessions_begun.is_some() => {
+    if stats.due_requests.is_none() {
+        let clients = stats.clients.unwrap_or(0);
+        return match stats.sessions_begun {
+            Some(_) => format!("in {} at a time", counted(clients, "session")),
+            None => format!("by {}", counted(clients, "client")),
+        };
+    }
+    match (stats.achieved_rate, stats.offered_rate) {
+        (None, None) => "by an arrival rate".to_owned(),
+        (Some(achieved), Some(offered)) if achieved < offered * (1.0 - MISSED) => {
             format!(
-                "in {} at a time",
-                counted(stats.clients.unwrap_or(0), "session")
+                "by {} a second, of {} asked for",
+                figure(achieved),
+                figure(offered)
             )
         }
-        (None, _) => format!("by {}", counted(stats.clients.unwrap_or(0), "client")),
-        (Some(_), Some(rate)) => format!("by {} a second", figure(rate)),
-        (Some(_), None) => "by an arrival rate".to_owned(),
+        (achieved, offered) => {
+            let rate = achieved.or(offered).unwrap_or_default();
+            format!("by {} a second", figure(rate))
+        }
     }
 }
 
@@ -654,7 +667,8 @@ fn measurement(
         let _ = writeln!(text, "note: {note}");
     }
     for warning in &result.warnings {
-        let _ = writeln!(text, "warning: {}", escaped(warning));
+        let warning = Setting::rename_all(warning, name);
+        let _ = writeln!(text, "warning: {}", escaped(&warning));
     }
     if let Some(folder) = &result.summary.output_path {
         let _ = writeln!(text, "files: {}", escaped(&folder.to_string()));
@@ -664,6 +678,30 @@ fn measurement(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_load_of_an_open_loop_is_what_was_achieved() {
+        let of = |offered, achieved| {
+            load(&Stats {
+                due_requests: Some(10),
+                offered_rate: offered,
+                achieved_rate: achieved,
+                ..Stats::default()
+            })
+        };
+        assert_eq!(of(Some(20.0), Some(19.9)), "by 19.9 a second");
+        assert_eq!(
+            of(Some(20.0), Some(12.5)),
+            "by 12.5 a second, of 20 asked for"
+        );
+        assert_eq!(of(Some(20.0), None), "by 20 a second");
+        assert_eq!(of(None, None), "by an arrival rate");
+        let clients = Stats {
+            clients: Some(3),
+            ..Stats::default()
+        };
+        assert_eq!(load(&clients), "by 3 clients");
+    }
 
     #[test]
     fn durations_take_the_unit_that_reads_best() {

@@ -68,14 +68,15 @@ impl Eq for Line {}
 
 /// Writes the lines of all folders' responses to `writer`, in the order in which responses ended, and
 /// hands each response, without its texts, to `each` with the place of its folder. Tells what was found
-/// in each folder.
+/// in each folder. `twice` is told of two folders that have the same response.
 ///
 /// # Errors
-/// If a file cannot be read or written, or at the first error of `each`.
+/// If a file cannot be read or written, or at the first error of `each` or `twice`.
 pub(crate) fn merge_lines(
     folders: &[Location],
     writer: &mut ResponsesWriter,
     mut each: impl FnMut(usize, &InvocationResponse) -> Result<()>,
+    twice: impl Fn(usize, usize) -> Result<()>,
 ) -> Result<Vec<LinesOf>> {
     // Kept open: copies of folders in the cloud go with them.
     let opened = folders.iter().map(SavedFolder::open);
@@ -108,17 +109,27 @@ pub(crate) fn merge_lines(
                 heads.push(Reverse((line, index)));
             }
         }
+        let mut last: Option<(Line, usize)> = None;
         while let Some(mut head) = heads.peek_mut() {
             let Reverse((line, index)) = &mut *head;
             let index = *index;
             let (text, response) = &*line.body;
+            // Equal lines come one after the other. Failures may be equal without being one.
+            if let Some((before, other)) = &last
+                && *other != index
+                && response.error.is_none()
+                && before == line
+            {
+                twice(index, *other)?;
+            }
             each(index, response)?;
             writer.append_line(text)?;
             found[index].responses += 1;
-            match parts[index].as_mut().and_then(Part::next) {
-                Some(next) => *line = next,
-                None => drop(std::collections::binary_heap::PeekMut::pop(head)),
-            }
+            let written = match parts[index].as_mut().and_then(Part::next) {
+                Some(next) => std::mem::replace(line, next),
+                None => std::collections::binary_heap::PeekMut::pop(head).0.0,
+            };
+            last = Some((written, index));
         }
         for ((part, found), folder) in parts.into_iter().zip(&mut found).zip(folders) {
             if let Some(part) = part {

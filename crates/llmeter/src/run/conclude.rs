@@ -158,11 +158,10 @@ impl Started {
             result.add_stats(sessions.stats());
             result.add_stats(collected.turns.stats());
         }
-        result.add_stats(
-            collected
-                .stages
-                .stats(shared.offered.as_ref(), total_test_time.filter(|_| is_cut)),
-        );
+        result.add_stats(collected.stages.stats(
+            |stage| shared.offered.as_ref()?.due_in(stage),
+            total_test_time.filter(|_| is_cut),
+        ));
         let resolved = shared.dialers.iter().map(Dialer::time_to_resolve);
         result.add_stats(collected.servers.stats(total_test_time, resolved));
         result.add_stats(quality.stats());

@@ -14,7 +14,6 @@ use crate::base::foreign;
 use crate::load::{RequestClass, Session};
 use crate::run::alarm::Alarm;
 use crate::run::gate::BarrierPass;
-use crate::run::offered::Offered;
 use crate::run::session::Coming;
 use crate::run::shared::Shared;
 use crate::run::worker::Worker;
@@ -143,10 +142,15 @@ impl Dispatcher {
             shared.wait_for_recorder().await;
         }
         let Some(entry) = shared.enter(session.due, is_warmup).await else {
+            if let Some(offered) = offered {
+                offered.note_unsent(session.due, clock::now());
+            }
             return ControlFlow::Break(());
         };
         if entry.waited > 0.0 && session.is_over() {
-            offered.into_iter().for_each(Offered::note_unsent);
+            if let Some(offered) = offered {
+                offered.note_unsent(session.due, clock::now());
+            }
             return ControlFlow::Break(());
         }
         while let Some(ended) = self.tasks.try_join_next() {
@@ -173,7 +177,7 @@ impl Dispatcher {
         for due in due {
             if let Some(offered) = offered {
                 offered.note_due(due, self.shared.stage(due, start));
-                offered.note_unsent();
+                offered.note_unsent(due, clock::now());
             }
         }
     }

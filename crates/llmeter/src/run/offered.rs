@@ -25,8 +25,9 @@ pub(crate) struct Offered {
     /// Requests that waited, and the time that they did.
     waited: AtomicU64,
     waited_ns: AtomicU64,
-    /// Requests whose time was over before they could be sent.
+    /// Requests whose time was over before they could be sent, and how long they had been due then.
     unsent: AtomicU64,
+    unsent_ns: AtomicU64,
     /// Requests due in each stage.
     due_by_stage: Vec<AtomicU64>,
     in_flight: Arc<InFlight>,
@@ -70,6 +71,7 @@ impl Offered {
             waited: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
+            unsent_ns: AtomicU64::new(0),
             due_by_stage: Vec::new(),
             in_flight: Arc::default(),
         }
@@ -101,9 +103,11 @@ impl Offered {
         self.due.load(Relaxed)
     }
 
-    /// A request that was due is not sent.
-    pub(crate) fn note_unsent(&self) {
+    /// A request that was due is not sent, which is settled at `end`.
+    pub(crate) fn note_unsent(&self, due: Stamp, end: Stamp) {
         self.unsent.fetch_add(1, Relaxed);
+        let waited = end.0.saturating_sub(due.0).max(0).unsigned_abs();
+        self.unsent_ns.fetch_add(waited, Relaxed);
     }
 
     /// The time that a request waited which was due then and may be sent now.
@@ -163,6 +167,7 @@ impl Offered {
                 span(sent, first, last),
             ),
         };
+        let never_sent = self.unsent_ns.load(Relaxed) as f64 * 1e-9;
         let mean = |sum: f64| {
             window
                 .filter(|window| *window > 0.0)
@@ -174,7 +179,7 @@ impl Offered {
             unsent: self.unsent.load(Relaxed),
             offered_rate: offered,
             achieved_rate: reached,
-            offered_in_flight: mean(achieved.in_flight + achieved.lateness),
+            offered_in_flight: mean(achieved.in_flight + achieved.lateness + never_sent),
             achieved_in_flight: mean(achieved.in_flight),
             peak_in_flight: self.in_flight.peak.load(Relaxed),
             limit: self.limit,
@@ -379,6 +384,15 @@ mod tests {
         let late = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 40.0];
         let late = offered.conclude(&achieved(&late), start, Some(20.0), Some(40.0));
         assert_eq!(late.achieved_rate, Some(0.2));
+        // Each was offered all the same, until the time was over.
+        for due in [8, 9] {
+            offered.note_unsent(Stamp(due * 1_000_000_000), Stamp(20_000_000_000));
+        }
+        let unsent = offered.conclude(&achieved(&sent[..8]), start, Some(20.0), Some(20.0));
+        assert_eq!(
+            (unsent.unsent, unsent.offered_in_flight),
+            (2, Some((8.0 * 0.75 + 12.0 + 11.0) / 20.0))
+        );
         let none = Offered::new(Some(3)).conclude(&achieved(&[]), None, None, None);
         assert_eq!((none.offered_rate, none.achieved_rate), (None, None));
         assert_eq!(none.stats()["in_flight_waits"], json!(0));

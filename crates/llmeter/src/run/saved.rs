@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::settings::{Kept, RunSettings, kept, seconds};
 use crate::base::error::Result;
@@ -17,6 +17,8 @@ use crate::saved::json as saved_json;
 use crate::storage::Location;
 use llmeter_wire::Proxies;
 
+/// Where `llmeter.json` has what no other run has.
+pub(crate) const RUN_ID: &str = "run_id";
 /// Where `llmeter.json` has the first request of the data.
 pub(super) const DATA_START: &str = "data_start";
 /// Where it has the servers beside the first.
@@ -112,6 +114,8 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
     let mut own = RunSettings::of(config).own();
     let more = json!({
         "format": 1,
+        // Knows the run again wherever its folder lies, so that a merge counts it once.
+        (RUN_ID): format!("{:032x}", rand::random::<u128>()),
         "llmeter_version": env!("CARGO_PKG_VERSION"),
         // Without the credentials that the proxy's URL may have.
         "proxy": config.proxy().ok().flatten().map(|proxy| proxy.shown().to_owned()),
@@ -121,6 +125,8 @@ pub(crate) fn own_config(config: &RunConfig) -> Result<Value> {
             Proxies::Environment(_) => "environment",
         },
         "grace": seconds(config.grace),
+        // What relative paths of this file and of `run_config.json` are relative to.
+        "working_folder": std::env::current_dir().ok().map(|folder| folder.to_string_lossy().into_owned()),
         "endpoint": config.endpoint.extra_state(),
         "machine": host::machine(),
     });
@@ -176,10 +182,6 @@ pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<S
         if let Some(was) = was[file].get(key)
             && !is_equal(was, &is[file][key])
         {
-            let shown = |value: &Value| match value {
-                Value::Null => "not set".to_owned(),
-                value => value.to_string(),
-            };
             let (was, is) = (shown(was), shown(&is[file][key]));
             found.push(format!("`{setting}` was {was} and is {is}"));
         }
@@ -206,6 +208,97 @@ pub(crate) fn differences(config: &RunConfig, folder: &Location) -> Result<Vec<S
         found.push("the payloads are others".to_owned());
     }
     Ok(found)
+}
+
+/// The files of a run's folder that say how it was made.
+pub(crate) struct SavedFiles<'r> {
+    /// What sentences call the run.
+    pub(crate) name: String,
+    /// `run_config.json`.
+    pub(crate) shared: Map<String, Value>,
+    /// `llmeter.json`.
+    pub(crate) own: &'r Map<String, Value>,
+}
+
+/// What of their settings several runs do not have in common, each in a few words; settings are named in
+/// backquotes. `is_own`: settings that each run may have as it likes. What a folder does not tell is taken
+/// for equal.
+pub(crate) fn differences_among(
+    runs: &[SavedFiles<'_>],
+    is_own: impl Fn(Setting) -> bool,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for setting in Setting::ALL.iter().copied() {
+        let value: &dyn Fn(&SavedFiles<'_>) -> Option<Value> = match kept(setting) {
+            Kept::Shared(key) => &move |run| run.shared.get(key).cloned(),
+            Kept::Own => &move |run| run.own.get(setting.name()).cloned(),
+            Kept::Object | Kept::Never => continue,
+        };
+        if is_without_effect(setting) || is_own(setting) {
+            continue;
+        }
+        let groups = groups(runs, value);
+        if groups.len() > 1 {
+            let each = groups
+                .iter()
+                .map(|(value, names)| format!("{} in {}", shown(value), some_of(names)));
+            let each: Vec<_> = each.collect();
+            found.push(format!("`{setting}` is {}", each.join(", ")));
+        }
+    }
+    for key in ["endpoint", "tokenizer", "callbacks"] {
+        let groups = groups(runs, &|run| run.shared.get(key).cloned());
+        let [(first, of_first), others @ ..] = groups.as_slice() else {
+            continue;
+        };
+        for (other, names) in others {
+            found.push(format!(
+                "the {key} of {} is another than that of {}{}",
+                some_of(names),
+                some_of(of_first),
+                parts(first, other)
+            ));
+        }
+    }
+    found
+}
+
+/// A saved value as people write it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "not set".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join(", "),
+        value => value.to_string(),
+    }
+}
+
+/// Runs by a value, in order of the first that has it.
+fn groups<'r>(
+    runs: &'r [SavedFiles<'_>],
+    value: &dyn Fn(&SavedFiles<'_>) -> Option<Value>,
+) -> Vec<(Value, Vec<&'r str>)> {
+    let mut groups: Vec<(Value, Vec<&str>)> = Vec::new();
+    for run in runs {
+        let Some(value) = value(run) else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, _)| is_equal(known, &value)) {
+            Some((_, names)) => names.push(&run.name),
+            None => groups.push((value, vec![&run.name])),
+        }
+    }
+    groups
+}
+
+/// The first of some names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const NAMED: usize = 3;
+    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>();
+    match names.len().saturating_sub(NAMED) {
+        0 => shown.join(" and "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Whether a setting says what is kept and when a run ends early, not what is measured.

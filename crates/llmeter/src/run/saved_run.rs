@@ -212,6 +212,19 @@ impl SavedRun {
         Ok(())
     }
 
+    /// The file of the run's data, or its trace, as the run was given it: `data` or `replay`, which are not
+    /// taken from the folder.
+    pub fn named_elsewhere(&self, setting: Setting) -> Option<Value> {
+        let is_of_data = matches!(setting, Setting::Data | Setting::Replay);
+        let named = self
+            .own
+            .get(setting.name())
+            .filter(|value| value.is_string());
+        named
+            .filter(|_| is_of_data && self.data_elsewhere.is_some())
+            .cloned()
+    }
+
     /// The settings that the folder has and that are not taken from it: `insecure`, `ca_file`, `proxy`.
     /// Set them in [`settings`](Self::settings) to have them.
     pub fn left_out(&self) -> &[Setting] {

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use crate::InvocationResponse;
 use crate::load::Stages;
-use crate::run::offered::Offered;
 use crate::stats::{Accumulator, Condition, Keep};
 use llmeter_wire::clock::Stamp;
 
@@ -54,11 +53,18 @@ impl StageTally {
         sent: Option<Stamp>,
         start: Option<Stamp>,
     ) {
-        if let (Some(sent), Some(start)) = (sent, start) {
-            let of_time = |stage: &&mut StageFigures| sent < start.after(stage.end);
-            if let Some(stage) = self.0.iter_mut().find(of_time) {
-                stage.sent += 1;
-            }
+        let sent = sent.zip(start).map(|(sent, start)| {
+            Duration::from_nanos(sent.0.saturating_sub(start.0).try_into().unwrap_or(0))
+        });
+        self.record_sent(response, sent);
+    }
+
+    /// Takes in a response whose request was sent so long after the run's start.
+    pub(crate) fn record_sent(&mut self, response: &InvocationResponse, sent: Option<Duration>) {
+        if let Some(sent) = sent
+            && let Some(stage) = self.0.iter_mut().find(|stage| sent < stage.end)
+        {
+            stage.sent += 1;
         }
         let stage = response.detail.stage.checked_sub(1);
         if let Some(stage) = stage.and_then(|stage| self.0.get_mut(stage as usize)) {
@@ -67,10 +73,10 @@ impl StageTally {
     }
 
     /// The statistics: `stages`, in order; nothing without any. `cut`: when the run was stopped, after its
-    /// start.
+    /// start. `due`: how many requests became due in a stage, if that is known.
     pub(crate) fn stats(
         &mut self,
-        offered: Option<&Offered>,
+        due: impl Fn(usize) -> Option<u64>,
         cut: Option<f64>,
     ) -> Map<String, Value> {
         if self.0.is_empty() {
@@ -90,7 +96,7 @@ impl StageTally {
                 json!(stage.responses.recorded()),
             );
             let rate = |count: u64| (length > 0.0).then(|| count as f64 / length);
-            if let Some(due) = offered.and_then(|offered| offered.due_in(number)) {
+            if let Some(due) = due(number) {
                 stats.insert("offered_rate".to_owned(), json!(rate(due)));
             }
             stats.insert("achieved_rate".to_owned(), json!(rate(stage.sent)));
@@ -122,7 +128,7 @@ mod tests {
             response.time_to_first_token = Some(ttft);
             tally.record(&response, second(sent), second(0.0));
         }
-        let stats = tally.stats(None, None);
+        let stats = tally.stats(|_| None, None);
         let of = |stage: usize, key: &str| stats["stages"][stage][key].clone();
         assert_eq!(
             (of(0, "load"), of(1, "load")),
@@ -141,7 +147,7 @@ mod tests {
         assert_eq!(of(0, "steady_start"), Value::Null);
         assert!(
             StageTally::new(None, Keep::Values, &[])
-                .stats(None, None)
+                .stats(|_| None, None)
                 .is_empty()
         );
     }

@@ -54,6 +54,11 @@ impl Until {
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let missed = self.0.iter().filter(|(_, watch)| !watch.is_reached());
         missed.map(|(target, watch)| match watch.half_width() {
+            Some(width) if watch.is_tight() => format!(
+                "the run ended before {target} was certain: its values lie within ±{:.1}% at the end, which \
+                 two looks in a row have to find",
+                width * 100.0
+            ),
             Some(width) => format!(
                 "the run ended before {target} was reached: it is known within ±{:.1}%",
                 width * 100.0

@@ -98,7 +98,8 @@ impl PrecisionWatch {
         self.tight_looks >= SNAPSHOTS_IN_A_ROW
     }
 
-    fn is_tight(&self) -> bool {
+    /// Whether the values so far would do at a look, which alone settles nothing.
+    pub(crate) fn is_tight(&self) -> bool {
         let Some((half_width, middle)) = self.interval() else {
             return false;
         };

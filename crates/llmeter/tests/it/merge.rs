@@ -184,9 +184,13 @@ fn missing_and_broken_parts_are_named() {
     let output = base.path().join("merged");
     let merge = Merge::new(folders.iter().map(PathBuf::as_path), output.as_path());
     let error = merge.run().unwrap_err().to_string();
-    for part in ["part-2 (there is no such folder)", "shard 3/4 is missing"] {
-        assert!(error.contains(part), "{error}");
-    }
+    assert_eq!(
+        error,
+        format!(
+            "{} (shard 3/4): there is no such folder",
+            folders[2].display()
+        )
+    );
     assert!(
         !output.exists(),
         "nothing is left of a merge that was refused"
@@ -201,12 +205,11 @@ fn missing_and_broken_parts_are_named() {
     assert_eq!(merged.result.summary.total_requests, Some(91));
     let warnings = merged.result.warnings.join("\n");
     for part in [
-        "part-2 is left out",
-        "shard 3/4 is missing",
-        "part-3: ",
+        "part-2 (shard 3/4): ",
+        "part-3: responses.jsonl: ",
         "truncated",
     ] {
-        assert!(warnings.contains(part), "{warnings}");
+        assert_eq!(warnings.matches(part).count(), 1, "{warnings}");
     }
     let listed = &merged.result.stats().merged_from;
     assert_eq!(listed.len(), 4);
@@ -229,4 +232,215 @@ fn missing_and_broken_parts_are_named() {
         given_up.run_with(|_| false).is_ok(),
         "too short to be asked"
     );
+}
+
+/// The settings of a run, as its folder has them.
+fn write_config(folder: &Path, change: &Value) {
+    let mut config = json!({
+        "endpoint": {"__llmeter_class__": "llmeter.endpoints.openai.OpenAIEndpoint", "__llmeter_state__": {}},
+        "clients": 8, "n_requests": 100, "run_duration": null, "timeout": 60,
+    });
+    let change = change.as_object().unwrap().clone();
+    config.as_object_mut().unwrap().extend(change);
+    std::fs::write(folder.join("run_config.json"), config.to_string()).unwrap();
+}
+
+fn own_of(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("llmeter.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn change_own(folder: &Path, key: &str, value: Value) {
+    let mut own = own_of(folder);
+    own[key] = value;
+    std::fs::write(folder.join("llmeter.json"), own.to_string()).unwrap();
+}
+
+fn merge(parts: &[&Path], output: &Path) -> llmeter::Result<llmeter::experiment::Merged> {
+    Merge::new(parts.iter().copied(), output).run()
+}
+
+#[test]
+fn no_response_counts_twice() {
+    let base = tempfile::tempdir().unwrap();
+    let folders = split(base.path(), &lines(120), 3, &[json!({})]);
+    for (number, folder) in folders.iter().enumerate() {
+        change_own(folder, "run_id", format!("run-{number}").into());
+    }
+    let two = base.path().join("two");
+    let first_two = Merge::new(folders[..2].iter().map(PathBuf::as_path), two.as_path());
+    let merged = first_two.allow_missing(true).run().unwrap();
+    assert_eq!(own_of(&two)["merged_runs"], json!(["run-0", "run-1"]));
+    assert_eq!(own_of(&two)["merged_shards"], json!(["1/3", "2/3"]));
+    assert_eq!(merged.parts.len(), 2);
+
+    // The shards of a merged run are those of its parts: nothing is missing, and all of them is a whole.
+    let all = base.path().join("all");
+    let whole = merge(&[&two, &folders[2]], &all).unwrap();
+    assert_eq!(whole.result.summary.total_requests, Some(120));
+    assert_eq!(own_of(&all)["merged_shards"], Value::Null);
+    let from_one_step = base.path().join("one-step");
+    let at_once = Merge::new(
+        folders.iter().map(PathBuf::as_path),
+        from_one_step.as_path(),
+    );
+    assert_eq!(
+        figures(at_once.run().unwrap().result.stats_map()),
+        figures(whole.result.stats_map())
+    );
+
+    // By their ids, whatever folders are called.
+    let error = merge(&[&two, &folders[1]], &base.path().join("x")).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("part-1: it has responses that") && error.contains("count twice"),
+        "{error}"
+    );
+    // And by what they are, where nobody has written ids.
+    for folder in [&two, &folders[1]] {
+        std::fs::write(folder.join("llmeter.json"), "{}").unwrap();
+    }
+    let error = merge(&[&two, &folders[1]], &base.path().join("y")).unwrap_err();
+    assert!(error.to_string().contains("count twice"), "{error}");
+    assert!(!base.path().join("y").exists());
+}
+
+#[test]
+fn what_is_wrong_with_a_part_is_named() {
+    let base = tempfile::tempdir().unwrap();
+    let clean = json!({"measurement_verdict": "clean", "measurement_reasons": []});
+    let folders = split(base.path(), &lines(120), 2, &[clean]);
+    // A killed run has left its lines alone; the other one's own settings are damaged.
+    for name in ["summary.json", "stats.json"] {
+        std::fs::remove_file(folders[0].join(name)).unwrap();
+    }
+    std::fs::write(folders[1].join("llmeter.json"), "{\"shard\": ").unwrap();
+    let output = base.path().join("merged");
+    let merge = Merge::new(folders.iter().map(PathBuf::as_path), output.as_path());
+    let merged = merge.allow_missing(true).run().unwrap();
+    let problems: Vec<_> = merged
+        .parts
+        .iter()
+        .map(|part| part.problem.clone().unwrap_or_default())
+        .collect();
+    assert!(problems[0].contains("ended before its end"), "{problems:?}");
+    assert!(
+        problems[1].starts_with("llmeter.json: cannot be understood"),
+        "{problems:?}"
+    );
+    let stats = merged.result.stats();
+    assert_eq!(stats.measurement_verdict.as_deref(), Some("degraded"));
+    assert!(
+        stats.measurement_reasons[0].contains("part-0: its measurement was not judged"),
+        "{:?}",
+        stats.measurement_reasons
+    );
+}
+
+#[test]
+fn settings_that_differ_are_named() {
+    let base = tempfile::tempdir().unwrap();
+    let folders = split(base.path(), &lines(120), 3, &[json!({})]);
+    write_config(&folders[0], &json!({}));
+    write_config(&folders[1], &json!({"timeout": 30}));
+    write_config(&folders[2], &json!({"run_name": "another"}));
+    change_own(&folders[2], "seed", 7.into());
+    change_own(&folders[1], "seed", 0.into());
+    change_own(&folders[0], "seed", 0.into());
+    std::fs::write(folders[0].join("payload.jsonl"), "{\"a\": 1}\n").unwrap();
+    std::fs::write(folders[1].join("payload.jsonl"), "{\"a\": 2}\n").unwrap();
+    let output = base.path().join("merged");
+    let merge = Merge::new(folders.iter().map(PathBuf::as_path), output.as_path());
+    let warnings = merge.run().unwrap().result.warnings;
+    assert_eq!(
+        warnings,
+        [
+            "the parts differ: `timeout` is 60 in part-0 and part-2, 30 in part-1",
+            "the parts differ: `seed` is 0 in part-0 and part-1, 7 in part-2",
+            "the parts differ: they sent other payloads",
+        ]
+    );
+}
+
+/// Lines of an open loop: due each 0.125 s in stages of 10 s, each sent a little late.
+fn lines_by_clock(count: u32) -> Vec<String> {
+    let line = |(number, line): (usize, String)| {
+        let mut line: Value = serde_json::from_str(&line).unwrap();
+        let due = number as f64 * 0.125;
+        line["due_time"] = due.into();
+        line["send_lateness"] = (f64::from(number as u32 % 3) * 0.03125).into();
+        line["stage"] = (1 + due as u64 / 10).into();
+        line.to_string()
+    };
+    lines(count).into_iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn stages_and_rates_of_an_open_loop_are_those_of_one_run() {
+    let base = tempfile::tempdir().unwrap();
+    // Eight a second, 160 in two stages.
+    let lines = lines_by_clock(160);
+    let stage = |(number, due): (u64, u64)| {
+        let (start, end) = (number * 10, number * 10 + 10);
+        json!({"start": start, "end": end, "offered_rate": due as f64 / 10.0})
+    };
+    let of_load = |due: u64, each: [u64; 2]| {
+        json!({
+            "due_requests": due, "offered_rate": 1, "achieved_rate": 1, "offered_in_flight": 2.0,
+            "stages": [stage((0, each[0])), stage((1, each[1]))],
+        })
+    };
+    let more: Vec<_> = [[28, 24], [28, 28], [24, 28]]
+        .map(|each| of_load(each.iter().sum(), each))
+        .into();
+    let folders = split(base.path(), &lines, 3, &more);
+    for folder in &folders {
+        change_own(folder, "stages", "8/s for 10s, ramp to 8/s over 10s".into());
+        write_config(folder, &json!({"run_duration": 20}));
+    }
+    let output = base.path().join("merged");
+    let merge = Merge::new(folders.iter().map(PathBuf::as_path), output.as_path());
+    let merged = merge.run().unwrap();
+    let stats = merged.result.stats();
+    assert_eq!((stats.clients, stats.due_requests), (Some(1), Some(160)));
+    assert_eq!(
+        (stats.offered_rate, stats.achieved_rate),
+        (Some(8.0), Some(8.0))
+    );
+    assert_eq!(
+        merged.result.summary.n_requests,
+        Some(300),
+        "those of all parts"
+    );
+    let stages = stats.stages;
+    assert_eq!(stages.len(), 2);
+    assert_eq!(stages[1]["load"], "ramp to 8/s over 10s");
+    for (number, stage) in stages.iter().enumerate() {
+        assert_eq!(stage["total_requests"], 80, "{number}");
+        assert_eq!(
+            (&stage["offered_rate"], &stage["achieved_rate"]),
+            (&json!(8.0), &json!(8.0))
+        );
+        let of_stage = lines[number * 80..][..80].iter().map(String::as_str);
+        let alone = base.path().join(format!("stage-{number}"));
+        write_run(
+            &alone,
+            &of_stage.collect::<Vec<_>>(),
+            &json!({"slo": ["ttft < 180ms"]}),
+            &json!({}),
+        );
+        let alone = RunResult::load(&alone).unwrap().stats_map();
+        for key in [
+            "time_to_first_token-p50",
+            "time_to_first_token-p90-ci_low",
+            "failed_requests",
+            "goodput_rate",
+        ] {
+            if let Some(expected) = alone.get(key) {
+                assert_eq!(&stage[key], expected, "{key} of stage {number}");
+            }
+        }
+    }
+    let loaded = RunResult::load(&output).unwrap();
+    assert_eq!(loaded.stats().stages, merged.result.stats().stages);
 }

@@ -10,6 +10,7 @@ mod row;
 mod spool;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +27,9 @@ pub(super) use table::csv;
 
 use self::row::{Content, Row};
 use self::spool::{Spool, Spot};
+use super::form::note_model;
 use super::{DataRequest, DataSource, DataTurn, RequestForm};
+use crate::api::output_limit;
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
 use crate::payload::{Tokenizer, counted};
@@ -54,6 +57,8 @@ pub struct FileData {
     /// Where the requests of each conversation begin, if there are conversations of several turns.
     sessions: Vec<u32>,
     kind: &'static str,
+    /// Models that its bodies name.
+    models: BTreeSet<String>,
 }
 
 impl FileData {
@@ -73,8 +78,12 @@ impl FileData {
         let mut spool = Spool::default();
         let mut rows: Vec<(Spot, Vec<u32>)> = Vec::new();
         let mut all = 0_u64;
+        let mut models = BTreeSet::new();
         let kind = content::read(location, &options.columns, &mut |row: Row| {
             let turns = row.turns();
+            if let Content::Body(body) = &row.content {
+                note_model(body, &mut models);
+            }
             let mut kept = Vec::new();
             for turn in 0..turns {
                 all += 1;
@@ -122,6 +131,7 @@ impl FileData {
             requests,
             sessions,
             kind,
+            models,
         };
         // What no request can be made of is known before the run.
         data.request(0)?;
@@ -164,6 +174,11 @@ impl FileData {
         let prompt_tokens = prompt
             .filter(|_| is_exact)
             .and_then(|text| counted(&*self.tokenizer, &text));
+        // Of a body the limit that it sets is what it asks for.
+        let output_tokens = output_tokens.or_else(|| match &row.content {
+            Content::Body(_) => output_limit(&payload),
+            _ => None,
+        });
         Ok(DataRequest {
             payload,
             prompt_tokens: prompt_tokens.map(|tokens| tokens as u64),
@@ -222,6 +237,14 @@ impl DataSource for FileData {
     fn continues(&self, index: u64) -> bool {
         let index = index % self.requests.len() as u64;
         self.place(index).is_some_and(|place| place.turn > 0)
+    }
+
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        Some(self.tokenizer.clone())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.form.note_of_models(&self.models).into_iter().collect()
     }
 
     fn session(&self, number: u64) -> Option<Range<u64>> {

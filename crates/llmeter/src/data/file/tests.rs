@@ -91,7 +91,7 @@ fn other_forms_are_found_by_their_rows() {
              {\"messages\": [{\"role\": \"user\", \"content\": \"one\"}], \"max_tokens\": 5}}",
             "OpenAI batch",
             json!([user("one")]),
-            None,
+            Some(5),
         ),
         (
             "{\"body\": {\"messages\": []}, \"timestamp\": 1.5, \"headers\": {}}",

@@ -40,6 +40,10 @@ impl BlockTexts {
         self.tokenizer.name().is_some()
     }
 
+    pub(super) fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.tokenizer.clone()
+    }
+
     pub(super) fn tokens(&self) -> u64 {
         self.block
     }

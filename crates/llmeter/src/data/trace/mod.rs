@@ -11,6 +11,7 @@ mod rows;
 mod run_folder;
 mod window;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -23,6 +24,7 @@ pub(super) use self::form::is_trace;
 pub use self::window::Window;
 
 use self::blocks::BlockTexts;
+use super::form::note_model;
 use super::{DataRequest, DataSource, DataTurn, Outline, RequestForm};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
@@ -218,6 +220,14 @@ impl Trace {
             );
         }
         notes.extend(recorded.sort());
+        let mut models = BTreeSet::new();
+        let requests = recorded.sessions.iter().flat_map(|one| &one.requests);
+        for request in requests {
+            if let Some(Content::Body(body)) = &request.content {
+                note_model(body, &mut models);
+            }
+        }
+        notes.extend(form.note_of_models(&models));
         let first = recorded.start();
         let length = recorded
             .sessions
@@ -464,6 +474,10 @@ impl DataSource for Trace {
         let session = self.session_of[index];
         let is_first = self.sessions[session as usize].requests.start == index as u64;
         !is_first && matches!(self.requests[index].content, Some(Content::Text(_)))
+    }
+
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        Some(self.blocks.tokenizer())
     }
 
     fn notes(&self) -> Vec<String> {

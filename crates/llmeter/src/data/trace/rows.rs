@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
-use super::{Content, Recorded, RecordedRequest, RecordedSession};
+use super::{Content, MAX_NAMED, Recorded, RecordedRequest, RecordedSession};
 use crate::data::file::count;
 use crate::payload::{Message, Role};
 
@@ -84,6 +84,8 @@ pub(super) struct Rows {
     /// The session of an id.
     by_id: FxHashMap<String, usize>,
     unusable: Vec<(u64, String)>,
+    /// Lines that have 0 tokens of a kind, in whose place 1 is sent.
+    raised: Vec<u64>,
     failed: u64,
 }
 
@@ -125,9 +127,12 @@ impl Rows {
             Ok(row) => row,
             Err(reason) => return self.unusable(line, reason),
         };
-        if request.output_tokens == Some(0) {
-            request.output_tokens = Some(1);
+        let is_made = request.content.is_none();
+        if request.output_tokens == Some(0) || is_made && request.input_tokens == 0 {
+            self.raised.push(line);
         }
+        request.output_tokens = request.output_tokens.map(|tokens| tokens.max(1));
+        request.input_tokens = request.input_tokens.max(u64::from(is_made));
         let known = session.as_ref().and_then(|id| self.by_id.get(id)).copied();
         if let Some(place) = known {
             // A later turn: after its delay, or as long after the first as the trace has it.
@@ -156,6 +161,11 @@ impl Rows {
                 self.failed
             ));
         }
+        if let Some(lines) = named(&self.raised) {
+            notes.push(format!(
+                "{lines} of the trace: 0 tokens, in whose place 1 is sent, since no request has none"
+            ));
+        }
         let form = form.unwrap_or(RowForm::Mooncake);
         Recorded {
             kind: form.name(),
@@ -167,10 +177,22 @@ impl Rows {
     }
 }
 
+/// Lines by their numbers, the first of them; `None` without any.
+fn named(lines: &[u64]) -> Option<String> {
+    let shown = lines.iter().take(MAX_NAMED).map(u64::to_string);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match lines.len() {
+        0 => None,
+        1 => Some(format!("line {shown}")),
+        all if all > MAX_NAMED => Some(format!("lines {shown} and {} more", all - MAX_NAMED)),
+        _ => Some(format!("lines {shown}")),
+    }
+}
+
 fn request(input_tokens: u64, output_tokens: Option<u64>, hash_ids: Box<[u64]>) -> RecordedRequest {
     RecordedRequest {
         pause: 0.0,
-        input_tokens: input_tokens.max(1),
+        input_tokens,
         output_tokens,
         hash_ids,
         content: None,

@@ -296,3 +296,46 @@ fn lines_that_cannot_be_used_are_named() {
         );
     }
 }
+
+#[test]
+fn zero_tokens_are_said_by_line() {
+    let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,10,5\n2023-11-16 18:15:47,0,5\n\
+                2023-11-16 18:15:48,10,0\n";
+    let (_folder, path) = file("a.csv", rows);
+    let trace = open(&path);
+    let request = trace.request(1).unwrap();
+    assert_eq!(
+        (request.prompt_tokens, request.output_tokens),
+        (Some(1), Some(5))
+    );
+    assert_eq!(trace.request(2).unwrap().output_tokens, Some(1));
+    let notes = trace.notes();
+    assert!(
+        notes.contains(
+            &"lines 3, 4 of the trace: 0 tokens, in whose place 1 is sent, since no request has none".to_owned()
+        ),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_run_is_repeated_at_the_times_at_which_its_requests_were_due() {
+    let line = |id: &str, due: &str, late: f64, sent: &str| {
+        format!(
+            "{{\"id\": \"{id}\", \"input_payload\": {{\"messages\": []}}, {due}\"send_lateness\": {late}, \
+             \"request_time\": \"2026-01-02T03:04:{sent}Z\", \"time_to_last_token\": 0.5}}\n"
+        )
+    };
+    let arrivals_of = |lines: [String; 2]| {
+        let (folder, _) = file("responses.jsonl", &lines.concat());
+        arrivals(&open(folder.path()))
+    };
+    let by_clock = [
+        line("b", "\"due_time\": 1.25, ", 0.75, "06.5"),
+        line("a", "\"due_time\": 1.0, ", 0.0, "05.5"),
+    ];
+    assert_eq!(arrivals_of(by_clock), [0.0, 0.25]);
+    // Of clients, whose requests are due when they can be sent.
+    let of_clients = [line("a", "", 0.0, "05.5"), line("b", "", 0.25, "06.5")];
+    assert_eq!(arrivals_of(of_clients), [0.0, 1.0]);
+}

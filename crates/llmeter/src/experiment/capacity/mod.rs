@@ -337,8 +337,15 @@ impl Capacity {
             return Ok(None);
         };
         let mut differences = differences(&self.config(level)?, &at)?;
-        if earlier.plan.slos != self.base.slos && differences.is_empty() {
-            differences.push("the SLOs differ".to_owned());
+        // Those of single requests, for goodput, follow from the search's own.
+        differences.retain(|difference| !difference.starts_with("`slo` "));
+        if earlier.plan.slos != self.base.slos {
+            let listed = |slos: &[Condition]| {
+                let slos = slos.iter().map(ToString::to_string);
+                slos.collect::<Vec<_>>().join(", ")
+            };
+            let (was, is) = (listed(&earlier.plan.slos), listed(&self.base.slos));
+            differences.push(format!("`slo` was {was} and is {is}"));
         }
         if differences.is_empty() {
             return Ok(Some((

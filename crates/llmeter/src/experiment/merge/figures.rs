@@ -15,6 +15,8 @@ enum Rule {
     Min,
     /// The mean, each part counting by its requests.
     Mean,
+    /// Means over the parts' times, together over the time of the whole.
+    OverTime,
     /// Whether it holds of all parts.
     All,
     /// Whether it holds of one of them.
@@ -30,7 +32,7 @@ enum Rule {
 /// The rule for a metric of the table that responses do not tell. The large errors and waits of a
 /// part's meter are those of the whole; its counts and times add up.
 fn rule(metric: &Metric) -> Option<Rule> {
-    use Rule::{All, Any, First, Lists, Max, Mean, Min, Nothing, Sum};
+    use Rule::{All, Any, First, Lists, Max, Mean, Min, Nothing, OverTime, Sum};
     Some(match metric.short {
         "measurement_verdict" | "measurement_reasons" => Nothing,
         "measurement_kernel_stamped_rate"
@@ -63,8 +65,6 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "unsent_requests"
         | "offered_rate"
         | "achieved_rate"
-        | "offered_in_flight"
-        | "achieved_in_flight"
         | "peak_in_flight"
         | "in_flight_limit"
         | "in_flight_waits"
@@ -79,6 +79,7 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "warmup_failed_requests"
         | "cost_limit" => Sum,
         "rate_limits_remaining" => Min,
+        "offered_in_flight" | "achieved_in_flight" => OverTime,
         "until_reached" => All,
         "cost_limit_reached" | "steady_rates" => Any,
         "measurement_stamps"
@@ -87,7 +88,7 @@ fn rule(metric: &Metric) -> Option<Rule> {
         | "stopped_by"
         | "warmup_first_failure" => First,
         "callback_errors" | "merged_from" => Lists,
-        // Figures by stage are of each part's own responses.
+        // Figures by stage are made of the responses.
         "stages"
         | "servers"
         | "workloads"
@@ -120,8 +121,11 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// Of parts with their numbers of requests.
-    pub(super) fn of<'r>(parts: impl Iterator<Item = (&'r RunResult, u64)>) -> Self {
+    /// Of parts with their numbers of requests, which together took `window` seconds.
+    pub(super) fn of<'r>(
+        parts: impl Iterator<Item = (&'r RunResult, u64)>,
+        window: Option<f64>,
+    ) -> Self {
         let parts: Vec<_> = parts
             .map(|(result, requests)| (result, result.stats_map(), requests))
             .collect();
@@ -146,7 +150,11 @@ impl Figures {
                 Some((stats.get(key).filter(|value| !value.is_null())?, *requests))
             });
             let values: Vec<_> = values.collect();
-            if let Some(value) = combined(rule, &values) {
+            let value = match (rule, window) {
+                (Rule::OverTime, Some(window)) => over_time(key, &parts, window),
+                (rule, _) => combined(rule, &values),
+            };
+            if let Some(value) = value {
                 figures.stats.insert(key.clone(), value);
             }
         }
@@ -169,6 +177,12 @@ impl Figures {
             .iter()
             .filter_map(|(_, stats, _)| stats.get(VERDICT)?.as_str());
         if let Some(worst) = verdicts.max_by_key(|name| rank(name)) {
+            // Of a part that was killed, nobody has judged the measurement.
+            let is_unknown = |stats: &Map<String, Value>| !stats.contains_key(VERDICT);
+            let worst = match parts.iter().any(|(_, stats, _)| is_unknown(stats)) {
+                true if rank(worst) == 0 => Verdict::Degraded.as_str(),
+                _ => worst,
+            };
             self.stats.insert(VERDICT.to_owned(), worst.into());
             let mut reasons = Vec::new();
             for (result, stats, _) in parts {
@@ -177,6 +191,11 @@ impl Figures {
                 let own = stats.get(REASONS).and_then(Value::as_array);
                 let own = own.into_iter().flatten().filter_map(Value::as_str);
                 reasons.extend(own.map(|reason| format!("{name}: {reason}")));
+                if is_unknown(stats) {
+                    reasons.push(format!(
+                        "{name}: its measurement was not judged, since it was ended before its end"
+                    ));
+                }
             }
             self.stats.insert(REASONS.to_owned(), json!(reasons));
         }
@@ -199,6 +218,20 @@ impl Figures {
     }
 }
 
+/// A mean over time of all parts, from those over each one's own time.
+fn over_time(
+    key: &str,
+    parts: &[(&RunResult, Map<String, Value>, u64)],
+    window: f64,
+) -> Option<Value> {
+    let amount = |(result, stats, _): &(&RunResult, Map<String, Value>, u64)| {
+        let time = result.summary.total_test_time.unwrap_or(window);
+        Some(stats.get(key)?.as_f64()? * time)
+    };
+    let sum: f64 = parts.iter().filter_map(amount).sum();
+    (window > 0.0).then(|| (sum / window).into())
+}
+
 /// The figure of all parts; each value has the number of its part's requests.
 fn combined(rule: Rule, values: &[(&Value, u64)]) -> Option<Value> {
     let numbers = || values.iter().filter_map(|(value, _)| value.as_f64());
@@ -206,7 +239,8 @@ fn combined(rule: Rule, values: &[(&Value, u64)]) -> Option<Value> {
     match rule {
         Rule::Nothing => None,
         Rule::First => first,
-        Rule::Sum => match values
+        // Parts ran side by side, if nothing tells for how long.
+        Rule::Sum | Rule::OverTime => match values
             .iter()
             .map(|(value, _)| value.as_u64())
             .sum::<Option<u64>>()

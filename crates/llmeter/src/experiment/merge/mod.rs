@@ -4,6 +4,8 @@
 //! figures that responses do not tell is in `figures`; how lines come together in `result`.
 
 mod figures;
+mod load;
+mod part;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -11,22 +13,22 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::InvocationResponse;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::cost::CostModel;
-use crate::result::{FailureTally, OWN_CONFIG_FILE, RunFolder, RunResult, merge_lines};
+use crate::result::{FailureTally, RunFolder, RunResult, RunSummary, merge_lines};
 use crate::run::{SavedRun, ServerTally, StallTally, TurnTally};
-use crate::saved::json;
 use crate::stats::{Accumulator, Condition, Keep};
 use crate::storage::Location;
 
 use figures::Figures;
+use load::WholeLoad;
+use part::{Part, Shards, check_runs, counted_twice, within};
 use whole::{Span, all_of, common_time, copy_configuration, differences, summary_of};
 
 /// Parts that ran together for a smaller share of the whole time are worth a warning.
 const MIN_OVERLAP: f64 = 0.9;
-/// In `llmeter.json`, which part of a load a run was.
-const SHARD: &str = "shard";
 
 /// Makes one ordinary run folder of the folders of several runs.
 ///
@@ -69,7 +71,8 @@ pub(super) fn merge_workloads(
         let problem = part.problem.clone().unwrap_or_default();
         return Err(refused("workload", part.location.to_string(), &problem));
     }
-    let (mut result, _) = merged(&parts, folder, merge.keep(&parts), slos.to_vec(), |_| true)?;
+    let (shards, keep) = (Shards::default(), merge.keep(&parts));
+    let (mut result, _) = merged(&parts, &shards, folder, keep, slos.to_vec(), |_| true)?;
     // That they are different is what they are for.
     result.warnings.clear();
     (result.summary.model_id, result.summary.endpoint_name) = (
@@ -102,14 +105,6 @@ pub struct MergedPart {
     pub verdict: Option<String>,
     /// What is wrong with it, if anything.
     pub problem: Option<String>,
-}
-
-/// A part that can be read.
-struct Part {
-    location: Location,
-    result: RunResult,
-    /// Its own settings, as `llmeter.json` has them.
-    own: Map<String, Value>,
 }
 
 impl Merge {
@@ -152,8 +147,8 @@ impl Merge {
     /// Merges the parts, blocking the calling thread.
     ///
     /// # Errors
-    /// If there are no parts, one of them is given twice, is missing or cannot be read (all such parts
-    /// are named), or if the output folder cannot be made or written.
+    /// If there are no parts, responses are in two of them, some are missing or cannot be read
+    /// ([`Error::MissingParts`] names all), or if the output folder cannot be made or written.
     pub fn run(&self) -> Result<Merged> {
         self.run_with(|_| true)
     }
@@ -166,19 +161,11 @@ impl Merge {
     pub fn run_with(&self, progress: impl FnMut(u64) -> bool) -> Result<Merged> {
         self.check()?;
         let (parts, mut unusable) = self.open()?;
-        let missing = missing_shards(&parts)?;
-        let is_whole = unusable.is_empty() && missing.is_empty();
-        if !self.allows_missing && !is_whole {
-            let problems = unusable.iter().map(|part| {
-                let problem = part.problem.as_deref().unwrap_or("it cannot be read");
-                format!("{} ({problem})", part.location)
-            });
-            let problems: Vec<_> = problems.chain(missing).collect();
-            return Err(refused(
-                "part",
-                problems.join("; "),
-                "parts that are all there and can be read",
-            ));
+        check_runs(&parts)?;
+        let shards = Shards::of(&parts)?;
+        let missing = problems(&unusable, &shards);
+        if !self.allows_missing && !missing.is_empty() {
+            return Err(Error::MissingParts { problems: missing });
         }
         if parts.is_empty() {
             return Err(Error::field(
@@ -189,8 +176,8 @@ impl Merge {
         }
         let folder = RunFolder::create(self.output.clone(), self.overwrite)?;
         let slos = parts[0].result.slos().to_vec();
-        let merged = copy_configuration(&parts, &folder)
-            .and_then(|()| merged(&parts, &folder, self.keep(&parts), slos, progress));
+        let merged = copy_configuration(&parts, &shards, &folder)
+            .and_then(|()| merged(&parts, &shards, &folder, self.keep(&parts), slos, progress));
         let (mut result, mut done) = match merged {
             Ok(merged) => merged,
             Err(reason) => {
@@ -199,11 +186,6 @@ impl Merge {
             }
         };
         result.warnings.extend(missing);
-        for part in &unusable {
-            let problem = part.problem.as_deref().unwrap_or_default();
-            let warning = format!("{} is left out: {problem}", part.location);
-            result.warnings.push(warning);
-        }
         done.append(&mut unusable);
         let place = |part: &MergedPart| self.parts.iter().position(|it| *it == part.location);
         done.sort_by_key(place);
@@ -245,39 +227,10 @@ impl Merge {
     fn open(&self) -> Result<(Vec<Part>, Vec<MergedPart>)> {
         let (mut parts, mut unusable) = (Vec::new(), Vec::new());
         for location in &self.parts {
-            let unusable_for = |problem: String| MergedPart {
-                location: location.clone(),
-                requests: 0,
-                verdict: None,
-                problem: Some(problem),
-            };
-            let result = match RunResult::load_without_responses(location.clone()) {
-                Ok(result) => result,
-                Err(Error::NotARun { reason, .. }) => {
-                    unusable.push(unusable_for(reason));
-                    continue;
-                }
-                Err(reason) => {
-                    unusable.push(unusable_for(reason.to_string()));
-                    continue;
-                }
-            };
-            let has_lines = location
-                .list_blocking()?
-                .iter()
-                .any(|name| name.starts_with("responses.jsonl"));
-            if !has_lines && result.summary.total_requests != Some(0) {
-                let problem = "it has no responses.jsonl, without which nothing can be merged";
-                unusable.push(unusable_for(problem.to_owned()));
-                continue;
+            match Part::open(location)? {
+                Ok(part) => parts.push(part),
+                Err(part) => unusable.push(part),
             }
-            let own = location.join(OWN_CONFIG_FILE).read_if_there()?;
-            let own = own.and_then(|text| json::read(&text).ok());
-            parts.push(Part {
-                location: location.clone(),
-                result,
-                own: own.unwrap_or_default(),
-            });
         }
         Ok((parts, unusable))
     }
@@ -311,53 +264,21 @@ fn refused(field: &'static str, given: String, expected: &str) -> Error {
     Error::field(field, given, expected)
 }
 
-/// Shards of the parts' load that no part is; parts that say nothing of shards miss none.
-///
-/// # Errors
-/// If two parts are the same shard, or parts are shards of different numbers.
-fn missing_shards(parts: &[Part]) -> Result<Vec<String>> {
-    let mut of = None;
-    let mut there = BTreeSet::new();
-    for part in parts {
-        let text = part.own.get(SHARD).and_then(Value::as_str);
-        let Some(shard) = text.and_then(|text| text.parse::<crate::load::Shard>().ok()) else {
-            continue;
-        };
-        if *of.get_or_insert(shard.of) != shard.of {
-            let given = format!("{} (shard {shard})", part.location);
-            return Err(refused(
-                "part",
-                given,
-                "shards of one load, so of the same number",
-            ));
-        }
-        if !there.insert(shard.index) {
-            let given = format!("{} (shard {shard})", part.location);
-            return Err(refused("part", given, "each shard once"));
+/// What is missing or cannot be read, a sentence each. Where one part cannot be read and one shard is
+/// missing, they are the same.
+fn problems(unusable: &[MergedPart], shards: &Shards) -> Vec<String> {
+    let told = |part: &MergedPart, what: &str| {
+        let problem = part.problem.as_deref().unwrap_or("it cannot be read");
+        format!("{}{what}: {problem}", part.location)
+    };
+    match (unusable, shards.only_missing()) {
+        ([part], Some(shard)) => vec![told(part, &format!(" (shard {shard})"))],
+        (all, _) => {
+            let of_parts = all.iter().map(|part| told(part, ""));
+            of_parts.chain(shards.missing()).collect()
         }
     }
-    let of = of.unwrap_or(0);
-    let mut gaps: Vec<(usize, usize)> = Vec::new();
-    for index in (1..=of).filter(|index| !there.contains(index)) {
-        match gaps.last_mut() {
-            Some((_, last)) if *last + 1 == index => *last = index,
-            _ => gaps.push((index, index)),
-        }
-    }
-    let left_out = gaps.len().saturating_sub(MAX_GAPS);
-    let named = gaps
-        .iter()
-        .take(MAX_GAPS)
-        .map(|(first, last)| match first == last {
-            true => format!("shard {first}/{of} is missing"),
-            false => format!("shards {first} to {last} of {of} are missing"),
-        });
-    let more = (left_out > 0).then(|| format!("and {left_out} more gaps between shards"));
-    Ok(named.chain(more).collect())
 }
-
-/// Gaps between shards that are named, at most.
-const MAX_GAPS: usize = 10;
 
 /// How many responses are merged before progress is told.
 const PROGRESS: u64 = 20_000;
@@ -365,6 +286,7 @@ const PROGRESS: u64 = 20_000;
 /// Writes the merged files but summary and statistics.
 fn merged(
     parts: &[Part],
+    shards: &Shards,
     folder: &RunFolder,
     keep: Keep,
     slos: Vec<Condition>,
@@ -380,14 +302,16 @@ fn merged(
     let mut failures = FailureTally::default();
     let mut servers = ServerTally::new(keep, &slos);
     let mut turns = TurnTally::new(keep);
+    let mut load = WholeLoad::new(parts, keep, &slos);
     let mut spans: Vec<Option<Span>> = parts.iter().map(|_| None).collect();
     let mut lines = folder.responses()?;
     let folders: Vec<_> = parts.iter().map(|part| part.location.clone()).collect();
-    let found = merge_lines(&folders, &mut lines, |index, response| {
+    let each = |index: usize, response: &InvocationResponse| {
         accumulator.record(response);
         stalls.record(response);
         servers.record(response);
         turns.record(response);
+        load.record(response);
         if let Some(failure) = &response.error {
             failures.record(failure);
         }
@@ -408,14 +332,25 @@ fn merged(
             true => Err(Error::Interrupted),
             false => Ok(()),
         }
-    })?;
+    };
+    let twice = |part: usize, other: usize| {
+        Err(counted_twice(&parts[part].location, &parts[other].location))
+    };
+    let found = merge_lines(&folders, &mut lines, each, twice)?;
     drop(lines);
     let mut done = Vec::new();
     let mut warnings = Vec::new();
     for (part, lines) in parts.iter().zip(found) {
         let expected = part.result.summary.total_requests.unwrap_or(0);
-        let mut problems = lines.warnings;
-        if part.result.interrupted {
+        let mut problems = part.problems.clone();
+        let of_lines = lines.warnings.iter();
+        let of_lines = of_lines.map(|warning| within(warning, &part.location));
+        for problem in of_lines {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        if part.result.interrupted && problems.is_empty() {
             problems.push("it was ended before its end".to_owned());
         }
         let there = lines.responses;
@@ -446,8 +381,13 @@ fn merged(
             overlap * 100.0
         ));
     }
-    warnings.extend(differences(parts));
-    let summary = summary_of(parts, &accumulator, window, folder);
+    warnings.extend(differences(parts, shards));
+    let start = spans.iter().flatten().map(|span| span.start).min();
+    let summary = RunSummary {
+        // What the window begins with.
+        first_request_time: start,
+        ..summary_of(parts, &accumulator, window, folder)
+    };
     let stats = accumulator.stats(window);
     let mut result = RunResult::new(summary, Vec::new(), stats);
     result.slos = slos;
@@ -458,9 +398,11 @@ fn merged(
     result.add_stats(servers.stats(window, std::iter::empty()));
     result.add_stats(turns.stats());
     let weights = done.iter().map(|part| part.requests);
-    let figures = Figures::of(parts.iter().map(|part| &part.result).zip(weights));
+    let results = parts.iter().map(|part| &part.result);
+    let figures = Figures::of(results.zip(weights), window);
     warnings.extend(figures.left_out());
     result.add_stats(figures.into_stats());
+    result.add_stats(load.stats(parts));
     if let Some(overlap) = overlap {
         let stats = Map::from_iter([("merged_overlap".to_owned(), json!(overlap))]);
         result.add_stats(stats);

@@ -1,14 +1,17 @@
 //! The whole of which parts are: its time, its summary and its configuration.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use rustc_hash::FxHasher;
+use serde_json::Value;
 
-use super::{Part, SHARD};
+use super::part::{MERGED_RUNS, MERGED_SHARDS, Part, SHARD, Shards};
 use crate::base::error::Result;
-use crate::result::{CONFIG_FILE, PAYLOAD_FILE, RunFolder, RunSummary};
-use crate::saved::json;
+use crate::base::setting::Setting;
+use crate::result::{PAYLOAD_FILE, RunFolder, RunSummary};
+use crate::run::{RUN_ID, SavedFiles, differences_among};
 use crate::stats::Accumulator;
 
 /// When a part sent: from its clients' start to the end of its last response.
@@ -50,22 +53,66 @@ pub(super) fn common_time(spans: &[Option<Span>]) -> (Option<f64>, Option<f64>) 
 }
 
 /// What parts of one load have in common, where they do not.
-pub(super) fn differences(parts: &[Part]) -> Vec<String> {
+pub(super) fn differences(parts: &[Part], shards: &Shards) -> Vec<String> {
     type TextOf = fn(&RunSummary) -> Option<&String>;
     let texts: [(&str, TextOf); 3] = [
         ("models", |summary| summary.model_id.as_ref()),
         ("endpoints", |summary| summary.endpoint_name.as_ref()),
         ("providers", |summary| summary.provider.as_ref()),
     ];
-    let differing = texts.iter().filter_map(|(what, text)| {
+    let mut found: Vec<String> = Vec::new();
+    for (what, text) in texts {
         let all: BTreeSet<_> = parts
             .iter()
             .filter_map(|part| text(&part.result.summary))
             .collect();
         let all: Vec<_> = all.into_iter().map(String::as_str).collect();
-        (all.len() > 1).then(|| format!("the parts have different {what}: {}", all.join(", ")))
+        if all.len() > 1 {
+            let all = all.join(", ");
+            found.push(format!("the parts have different {what}: {all}"));
+        }
+    }
+    let of_another = !found.is_empty();
+    let files = parts.iter().map(|part| SavedFiles {
+        name: part.name(),
+        shared: part.shared.clone(),
+        own: &part.own,
     });
-    differing.collect()
+    let files: Vec<_> = files.collect();
+    let is_merged = parts.iter().any(|part| part.own.contains_key(MERGED_RUNS));
+    // Where a part runs is its own, and so are the seeds of runs that are no shards.
+    let is_own = |setting| match setting {
+        Setting::Shard | Setting::Workers | Setting::SourceAddress => true,
+        Setting::Seed => !shards.are_known(),
+        Setting::Clients | Setting::Requests => is_merged,
+        _ => false,
+    };
+    let differing = differences_among(&files, is_own).into_iter();
+    // That of another model is another endpoint.
+    let differing = differing.filter(|text| !(of_another && text.starts_with("the endpoint ")));
+    found.extend(differing.map(|text| format!("the parts differ: {text}")));
+    if payloads_differ(parts) {
+        found.push("the parts differ: they sent other payloads".to_owned());
+    }
+    found
+}
+
+/// Whether files of payloads that are there have another content. Shards have the same.
+fn payloads_differ(parts: &[Part]) -> bool {
+    let mut first = None;
+    for part in parts {
+        let text = part.location.join(PAYLOAD_FILE).read_if_there();
+        let Ok(Some(text)) = text else {
+            continue;
+        };
+        let mut hasher = FxHasher::default();
+        text.hash(&mut hasher);
+        let hash = hasher.finish();
+        if *first.get_or_insert(hash) != hash {
+            return true;
+        }
+    }
+    false
 }
 
 /// The different values that parts have of a text, each once.
@@ -91,12 +138,7 @@ pub(super) fn summary_of(
     let summaries = || parts.iter().map(|part| &part.result.summary);
     let clients = clients_of(parts);
     let recorded = accumulator.recorded();
-    let mut of_each = summaries().map(|summary| summary.n_requests);
-    let first = of_each.next().flatten();
-    let of_each = match of_each.all(|requests| requests == first) {
-        true => first,
-        false => Some(recorded / clients),
-    };
+    let of_each = requests_of_each(parts, clients, recorded);
     let (first_sent, last_sent) = accumulator.sent().unzip();
     RunSummary {
         total_requests: Some(recorded),
@@ -113,35 +155,61 @@ pub(super) fn summary_of(
     }
 }
 
+/// The requests of each client; of an open loop, which has one, those of all parts.
+fn requests_of_each(parts: &[Part], clients: u64, recorded: u64) -> Option<u64> {
+    let of_each = || parts.iter().map(|part| part.result.summary.n_requests);
+    if are_open(parts) {
+        return of_each().sum::<Option<u64>>().or(Some(recorded));
+    }
+    let first = of_each().next().flatten();
+    match of_each().all(|requests| requests == first) {
+        true => first,
+        false => Some(recorded / clients),
+    }
+}
+
+/// Whether all parts are open loops.
+fn are_open(parts: &[Part]) -> bool {
+    let is_open = |part: &Part| part.result.stats().due_requests.is_some();
+    parts.iter().all(is_open)
+}
+
 /// The clients of all parts; of an open loop, whose parts have one each, one.
 fn clients_of(parts: &[Part]) -> u64 {
-    let is_open = |part: &Part| part.result.stats().due_requests.is_some();
-    if parts.iter().all(is_open) {
+    if are_open(parts) {
         return 1;
     }
     let clients = parts.iter().map(|part| part.result.summary.clients);
     clients.sum::<u64>().max(1)
 }
 
-/// The first part's configuration, with the clients of all.
-pub(super) fn copy_configuration(parts: &[Part], folder: &RunFolder) -> Result<()> {
+/// The first part's configuration, with the clients of all, and which runs it is.
+pub(super) fn copy_configuration(
+    parts: &[Part],
+    shards: &Shards,
+    folder: &RunFolder,
+) -> Result<()> {
     let first = &parts[0];
-    let read = |name: &str| first.location.join(name).read_if_there();
-    if let Some(payloads) = read(PAYLOAD_FILE)? {
+    if let Some(payloads) = first.location.join(PAYLOAD_FILE).read_if_there()? {
         folder.write_payload_text(&payloads)?;
     }
-    let config = read(CONFIG_FILE)?;
-    let config = config.and_then(|text| json::read::<Map<String, Value>>(&text).ok());
-    if let Some(mut config) = config {
-        let clients = clients_of(parts);
-        config.insert("clients".to_owned(), clients.into());
+    if !first.shared.is_empty() {
+        let mut config = first.shared.clone();
+        config.insert("clients".to_owned(), clients_of(parts).into());
         if let Some(name) = folder.location().file_name() {
             config.insert("run_name".to_owned(), name.into());
         }
         folder.write_config(&Value::Object(config))?;
     }
     let mut own = first.own.clone();
-    own.remove(SHARD);
+    for key in [SHARD, MERGED_SHARDS, RUN_ID] {
+        own.remove(key);
+    }
+    if let Some(there) = shards.to_json() {
+        own.insert(MERGED_SHARDS.to_owned(), there);
+    }
+    let runs: Vec<&str> = parts.iter().flat_map(Part::runs).collect();
+    own.insert(MERGED_RUNS.to_owned(), runs.into());
     folder.write_own_config(&Value::Object(own))
 }
 

@@ -65,9 +65,9 @@ fn settings(folder: &Location) -> Vec<[String; 2]> {
         rows.extend(shown(value).map(|value| [format!("endpoint: {}", words(key)), value]));
     }
     for setting in Setting::ALL {
-        let value = saved
-            .settings
-            .get(*setting)
+        let value = saved.settings.get(*setting);
+        let value = value
+            .or_else(|| saved.named_elsewhere(*setting))
             .filter(|value| !is_default(value));
         let value = value.as_ref().and_then(|value| match value.as_f64() {
             // Saved times are in seconds.

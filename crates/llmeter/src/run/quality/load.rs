@@ -47,6 +47,7 @@ impl MeasurementQuality {
             load.connection_wait,
             self.recorder_wait,
             self.callback_wait,
+            self.data_wait,
         ];
         let largest = parts.iter().copied().fold(0.0, f64::max);
         let requests = |count: u64| match count {
@@ -90,6 +91,9 @@ impl MeasurementQuality {
             "the recorder was behind; use more cores or faster callbacks".to_owned()
         } else if self.callback_wait >= largest && self.callback_wait > 0.0 {
             "callbacks' before_invoke was behind; make that hook faster".to_owned()
+        } else if self.data_wait >= largest && self.data_wait > 0.0 {
+            "the data was not made in time; use more cores, shorter prompts or a faster tokenizer"
+                .to_owned()
         } else {
             let busiest = self.worker_busy * 100.0;
             let workers = match conditions.workers.len() {

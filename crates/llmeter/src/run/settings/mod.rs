@@ -362,7 +362,8 @@ impl RunSettings {
             };
         }
         let api = ApiMode::of_saved(&config.endpoint.saved())?;
-        let opened = self.opened(api, config.tokenizer.clone(), config.seed)?;
+        let model = Some(config.endpoint.identity().model_id.clone());
+        let opened = self.opened(api, model, config.tokenizer.clone(), config.seed)?;
         let Some((source, sessions)) = opened else {
             return Ok(());
         };
@@ -397,6 +398,9 @@ impl RunSettings {
             });
             // It has said how fast the trace is.
             config.rate = None;
+            if config.warmup > 0 || !config.warmup_time.is_zero() {
+                return Err(Error::unsupported(Setting::Warmup, "a replay"));
+            }
         }
         Ok(())
     }
@@ -411,7 +415,7 @@ impl RunSettings {
             Some(spec) => tokenizer_from_spec(spec)?,
             None => Arc::new(Whitespace),
         };
-        let opened = self.opened(api, tokenizer, self.seed.unwrap_or_default())?;
+        let opened = self.opened(api, None, tokenizer, self.seed.unwrap_or_default())?;
         Ok(opened.map(|(source, _)| source))
     }
 
@@ -419,11 +423,13 @@ impl RunSettings {
     fn opened(
         &self,
         api: ApiMode,
+        model: Option<String>,
         tokenizer: Arc<dyn Tokenizer>,
         seed: u64,
     ) -> Result<Option<Opened>> {
         let forced = self.force_output_length.as_deref();
         let form = RequestForm::new(api)
+            .model(model)
             .system(self.system.clone())
             .extra(self.extra.clone())
             .max_tokens(self.max_tokens)

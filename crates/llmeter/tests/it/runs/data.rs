@@ -7,6 +7,7 @@ use std::time::Duration;
 use llmeter::callback::CacheBuster;
 use llmeter::data::{DataRequest, DataSource};
 use llmeter::payload::{Tokenizer, Whitespace};
+use llmeter::report::Report;
 use llmeter::run::SavedRun;
 use llmeter::{InvocationResponse, Load, RunConfig, RunSettings, Verdict};
 use serde_json::{Map, Value};
@@ -162,6 +163,9 @@ fn a_trace_is_replayed_in_its_order_at_its_times() {
 
     // Its folder names the trace, which is not in it, and is itself a trace.
     let place = folder.path().join("replay");
+    let report = Report::load(&[place.as_path().into()]).unwrap();
+    let report = llmeter::report::markdown(&report);
+    assert!(report.contains(&trace.display().to_string()), "{report}");
     let error = SavedRun::load(place.as_path())
         .unwrap()
         .into_config(None)
@@ -207,11 +211,37 @@ fn a_run_that_waits_for_its_data_says_so() {
     assert!(quality.data_wait > 0.0 && quality.callback_wait == 0.0);
     let reasons = quality.reasons.join("; ");
     assert!(reasons.contains("for the data to be made"), "{reasons}");
+
+    // By the clock as well, where the load is lower than asked for because of it.
+    let mut config = server.config();
+    config.payloads.clear();
+    config.data = Some(Arc::new(Slow));
+    config.load = Load::Requests(40);
+    config.rate = Some("1000/s".parse().unwrap());
+    let result = run(config);
+    let quality = result.quality.as_ref().unwrap();
+    assert_eq!(quality.verdict, Verdict::ClientBound);
+    let reasons = quality.reasons.join("; ");
+    assert!(
+        reasons.contains("the data was not made in time"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn the_limit_of_output_tokens_is_that_of_made_data_as_well() {
+    let settings =
+        serde_json::json!({"data": "synthetic:prompt_tokens=5,requests=2", "max_tokens": 9});
+    let server = friendly();
+    run(run_of(&server, &settings).unwrap());
+    assert!(sent(&server).iter().all(|(_, limit)| *limit == 9));
 }
 
 #[test]
 fn data_that_cannot_be_sent_is_refused_before_the_run() {
     let server = friendly();
+    let traces = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/traces");
+    let trace = format!("{traces}/azure_2023_conv_head.csv");
     let refused = |settings: Value| {
         let config = run_of(&server, &settings);
         let error = config.and_then(|config| config.validate()).unwrap_err();
@@ -227,10 +257,18 @@ fn data_that_cannot_be_sent_is_refused_before_the_run() {
             "data_sample is not supported by synthetic data",
         ),
         (
+            serde_json::json!({"data": "synthetic:output_tokens=4", "max_tokens": 9}),
+            "max_tokens 9: expected none where the data has output_tokens, which is the limit",
+        ),
+        (
             serde_json::json!({"data_filter": "turn = 0"}),
             "data_filter requires data",
         ),
         (serde_json::json!({"speed": 2}), "speed requires replay"),
+        (
+            serde_json::json!({"replay": trace, "warmup": 2}),
+            "warmup is not supported by a replay",
+        ),
         (
             serde_json::json!({"force_output_length": "vllm"}),
             "force_output_length requires data or replay",
