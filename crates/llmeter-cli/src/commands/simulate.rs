@@ -61,6 +61,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
         prefix_cache: arguments.prefix_cache,
         cache_block: arguments.cache_block,
         prefill_rate: arguments.prefill_rate,
+        drift_from: arguments.drift_from,
         seed: arguments.seed,
         truth: arguments.truth,
         overwrite_truth: overwrite,
