@@ -61,6 +61,7 @@ impl SessionLoop {
             class,
             arrival: Duration::ZERO,
             until,
+            place: None,
             turns: Box::new(Turns {
                 conversations: self.conversations.clone(),
                 taken: self.taken.clone(),

@@ -32,7 +32,7 @@ impl Capacity {
         let mut steps = vec![self.min];
         while let Some(last) = steps.last().copied().filter(|last| *last < self.max) {
             let next = match self.over {
-                Over::Clients => (last * STEP).round().max(last + 1.0),
+                Over::Clients | Over::Sessions => (last * STEP).round().max(last + 1.0),
                 Over::Rate => last * STEP,
             };
             steps.push(next.min(self.max));
@@ -44,7 +44,7 @@ impl Capacity {
     fn ramp(&self, step: Duration) -> Result<Stages> {
         let stage = |level: &f64| {
             let (level, needed) = match self.over {
-                Over::Clients => (StageLevel::Clients(*level as u32), 0.0),
+                Over::Clients | Over::Sessions => (StageLevel::Clients(*level as u32), 0.0),
                 Over::Rate => {
                     let rate = Rate::of_seconds(*level);
                     let wrong = |reason: String| Error::field("rate", *level, reason);
@@ -64,6 +64,12 @@ impl Capacity {
 
     /// Carries out a search in one run.
     pub(super) fn run_ramp(&self, step: Duration) -> Result<CapacityResult> {
+        if self.over == Over::Sessions {
+            return Err(Error::refused(
+                "over",
+                "a search in one run is over clients or a rate",
+            ));
+        }
         if self.resumes {
             return Err(Error::refused(
                 "resume",
@@ -84,7 +90,7 @@ impl Capacity {
             .zip(self.steps())
             .map(|(stage, level)| {
                 let left_out = match self.over {
-                    Over::Clients => level,
+                    Over::Clients | Over::Sessions => level,
                     Over::Rate => level * stage.length.as_secs_f64() * LEFT_OUT_SHARE,
                 };
                 ProbeJudge::new(&self.base.slos, left_out as u64, is_open)

@@ -71,6 +71,7 @@ impl RunConfig {
                 duration,
                 max_requests: self.max_requests,
                 conversations: Some(conversations.clone()),
+                is_adjustable: false,
             });
         }
         let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
