@@ -228,6 +228,8 @@ mod tests {
                 requests: None,
                 duration: Some(seconds(1.0)),
                 stage_ends: Vec::new(),
+                conversations: None,
+                max_requests: None,
                 is_adjustable: false,
             };
             let (lever, schedule) = whole.adjustable().unwrap();

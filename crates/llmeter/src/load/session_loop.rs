@@ -316,6 +316,7 @@ mod tests {
                 requests: Some(sessions),
                 duration: None,
                 stage_ends: Vec::new(),
+                is_adjustable: false,
                 conversations: Some(conversations.clone()),
                 max_requests: None,
             };
