@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .catalog import merge as merge
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare
+    from .control import RunControl as RunControl
+    from .disturbances import ColdStart as ColdStart
+    from .disturbances import Drift as Drift
+    from .disturbances import Spike as Spike
     from .experiments import AbTest as AbTest
     from .experiments import LatencyHeatmap as LatencyHeatmap
     from .experiments import LoadTest as LoadTest
@@ -45,14 +49,18 @@ _PLACES = {
     "Calibration": "calibration",
     "Capacity": "capacity",
     "CapacityResult": "capacity",
+    "ColdStart": "disturbances",
     "Comparison": "comparison",
+    "Drift": "disturbances",
     "LatencyHeatmap": "experiments",
     "LoadTest": "experiments",
     "LoadTestResult": "experiments",
     "Repeat": "repeats",
     "RepeatResult": "repeats",
     "Result": "results",
+    "RunControl": "control",
     "Runner": "runner",
+    "Spike": "disturbances",
     "Workloads": "experiments",
     "calibrate": "calibration",
     "compare": "comparison",
@@ -68,14 +76,18 @@ __all__ = [
     "Calibration",
     "Capacity",
     "CapacityResult",
+    "ColdStart",
     "Comparison",
+    "Drift",
     "LatencyHeatmap",
     "LoadTest",
     "LoadTestResult",
     "Repeat",
     "RepeatResult",
     "Result",
+    "RunControl",
     "Runner",
+    "Spike",
     "Workloads",
     "__version__",
     "baselines",

@@ -28,6 +28,7 @@ __all__ = [
     "check",
     "cli",
     "compare",
+    "control",
     "count",
     "data_payloads",
     "describe_data",
@@ -76,6 +77,10 @@ def load_result(path: str, responses: bool) -> RunData:
 
 def result_from_lines(lines: Sequence[str], summary: str, stats: str = "{}") -> RunData:
     """A result made of response lines; ``stats`` are further statistics, beside those of the lines."""
+
+def control(folder: str, request: str) -> str:
+    """Asks the run in progress in a folder (``rate``, ``clients``, ``max_in_flight``, ``stop``; nothing for
+    its state); gives its state as a JSON object."""
 
 def invoke(endpoint: str, payload: str, settings: str = "{}") -> str:
     """Sends one request by the core and gives its response line. Blocks without holding the GIL."""
@@ -152,7 +157,7 @@ begins; of the others what their classes say. An endpoint that is no text is a P
 """
 
 def start(
-    kind: Literal["run", "ab_test", "workloads", "capacity", "repeat", "calibrate"],
+    kind: Literal["run", "ab_test", "workloads", "capacity", "repeat", "calibrate", "spike", "cold_start", "drift"],
     parts: Sequence[_Part | str],
     event_loop: AbstractEventLoop,
     begin: Callable[[list[tuple[_Hook, str, Reply]]], None],

@@ -78,6 +78,7 @@ def simulate(
     prefix_cache: int | None = None,
     cache_block: int | None = None,
     prefill_rate: float | None = None,
+    drift_from: int | None = None,
     seed: int = 0,
     keep_truth: bool = False,
     api_key: str | None = None,
@@ -105,6 +106,8 @@ def simulate(
         prefix_cache: tokens that its prefix cache holds; what it has of a prompt takes no prefill time.
         cache_block: tokens of a block of that cache, which has whole blocks only; 16 by default.
         prefill_rate: prompt tokens that it reads in a second.
+        drift_from: requests in flight from which on the answer to a prompt changes with their number;
+            below, it is always the same.
         seed: decides what jitter and faults strike.
         keep_truth: whether it keeps a log of what it did.
         api_key: the key that requests must carry.

@@ -1,6 +1,6 @@
 //! Developer commands: `cargo xtask test | docs | layers | deny | fuzz | accuracy | coverage |
-//! false-positives | capacity | throughput | memory | loading | merging | replaying | prompts | pages |
-//! screenshots | python | wheel | python-peer`.
+//! false-positives | capacity | queueing | throughput | memory | loading | merging | replaying | prompts |
+//! pages | screenshots | python | wheel | python-peer`.
 
 mod accuracy;
 mod bare_client;
@@ -20,6 +20,7 @@ mod processes;
 mod prompts;
 mod python_package;
 mod python_peer;
+mod queueing;
 mod replaying;
 mod screenshots;
 mod source;
@@ -65,6 +66,8 @@ enum Command {
     FalsePositives(false_positives::FalsePositivesArguments),
     /// Search for capacities that are known, and count those that are found
     Capacity(capacity::CapacityArguments),
+    /// Compare waiting times in queues of the simulator with queueing theory
+    Queueing(queueing::QueueingArguments),
     /// Measure what it takes to merge the parts of a load
     Merging(merging::MergingArguments),
     /// Measure how long a report takes to make, to open in Chromium, and to pan
@@ -104,6 +107,7 @@ fn main() -> anyhow::Result<()> {
         Command::LoadFolder(arguments) => loading::load_folder(&arguments),
         Command::FalsePositives(arguments) => false_positives::false_positives(&arguments),
         Command::Capacity(arguments) => capacity::capacity(&arguments),
+        Command::Queueing(arguments) => queueing::queueing(&arguments),
         Command::Merging(arguments) => merging::merging(&arguments),
         Command::Pages(arguments) => pages::pages(&arguments),
         Command::Replaying(arguments) => replaying::replaying(&arguments),

@@ -227,6 +227,57 @@ Examples:
   llmeter demo --output /tmp/runs --quiet
       The same without progress, into another folder.";
 
+pub(crate) const SPIKE_EXAMPLES: &str = "\
+Examples:
+  llmeter spike --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+                --rate 10/s --spike '100/s for 10s' --before 2m --after 5m --run-name spike
+      Ten times the usual load for ten seconds; how long until latencies are as before?
+  llmeter show runs/spike
+      Print it again.
+
+A figure has recovered with the first of three windows in a row in which it is no higher than what its windows
+before the spike let expect (99 %), or 5 % above their mean. Failed requests are later than all others.";
+
+pub(crate) const DRIFT_EXAMPLES: &str = "\
+Examples:
+  llmeter drift --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+                --extra temperature=0 --max-tokens 64 --clients 8 --run-name drift
+      Do answers change while eight clients ask at the same time?
+  llmeter show runs/drift
+      Print it again.
+
+One client sends every payload twice, to know whether the server repeats itself at all; then every client
+sends all of them. The runs alone are alone-1 and alone-2 in the folder of the run under load, and
+'drift_rate > 1%' is a gate for --fail-if.";
+
+pub(crate) const COLD_START_EXAMPLES: &str = "\
+Examples:
+  llmeter cold-start --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+                     --wait 15m --run-name woken
+      Ask a server that was scaled to zero until it answers, and until it is as fast as it gets.
+  llmeter show runs/woken
+      Print it again.
+
+Requests that fail while the server wakes are counted and in no latency. Latencies are steady with the first of
+three responses in a row that are no slower than the second half of all lets expect (99 %), or 5 % above its
+mean.";
+
+pub(crate) const CONTROL_EXAMPLES: &str = "\
+Examples:
+  llmeter run --base-url http://localhost:8000/v1 --model my-model --prompt 'Tell me a story.' \\
+              --rate 20/s --duration 10m --run-name soak &
+  llmeter control runs/soak --rate 40/s
+      The run sends 40 requests a second from now on.
+  llmeter control runs/soak --max-in-flight 64
+      Requests wait while 64 are in flight; none takes the limit away.
+  llmeter control runs/soak
+      Print how the run goes on.
+  llmeter control runs/soak stop
+      Send nothing more; the run ends as usual once what is in flight has ended.
+
+A run of clients takes --clients in the place of --rate. Each change is kept with the run: its summary and
+report have the figures of each interval between changes.";
+
 pub(crate) const LIST_EXAMPLES: &str = "\
 Examples:
   llmeter list

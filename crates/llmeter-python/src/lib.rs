@@ -10,7 +10,9 @@
 mod analysis;
 mod arrow;
 mod callback;
+mod control;
 mod data;
+mod disturbances;
 mod ending;
 mod endpoint;
 mod error;
@@ -39,6 +41,8 @@ mod _core {
     use super::analysis::{check, compare, heatmap_bins, knee, report, summary_text};
     #[pymodule_export]
     use super::arrow::arrow_stream;
+    #[pymodule_export]
+    use super::control::control;
     #[pymodule_export]
     use super::data::{RunData, load_result, result_from_lines, stats};
     #[pymodule_export]

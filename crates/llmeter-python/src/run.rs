@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::data::RunData;
+use crate::disturbances;
 use crate::ending::UnderWay;
 use crate::error::{failed, invalid, raised};
 use crate::hooks::Hooks;
@@ -65,7 +66,7 @@ pub(crate) fn start(
         "repeat" => experiments::repeat(configs()?, observer, own)?,
         "workloads" => experiments::workloads(configs()?, observer, own)?,
         "calibrate" => experiments::calibrate(&parts, observer, own)?,
-        other => return Err(invalid(format!("no such kind of run: {other}"))),
+        other => disturbed(other, configs()?, observer, own)?,
     };
     let thread = std::thread::Builder::new().name("run".to_owned());
     let under_way = UnderWay::run(interrupt.clone());
@@ -122,6 +123,10 @@ fn run(
     let taken = taken.map(|folder| Location::from(folder.to_owned()));
     let checked = config.clone();
     let mut runner = Runner::new(config).interrupted_by(interrupt);
+    if more.is_empty() {
+        // The runs of an experiment are what it says.
+        runner = runner.controllable();
+    }
     if let Some(observer) = observer {
         runner = runner.observe(observer);
     }

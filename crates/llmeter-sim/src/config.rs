@@ -53,6 +53,9 @@ pub struct SimConfig {
     pub cache_block: u32,
     /// Prompt tokens read per second, which adds to `ttft`. `None`: prompts cost nothing.
     pub prefill_rate: Option<f64>,
+    /// Answers follow from the prompt alone while fewer requests than this are in flight, and from their number
+    /// as well from then on, as where batches change what is computed. `None`: each answer is another.
+    pub drift_from: Option<usize>,
     /// Seed of everything random. A request's luck depends on this and on its number alone.
     pub seed: u64,
     /// File that receives the truth log: one that is not there yet, or is empty.
@@ -93,6 +96,7 @@ impl Default for SimConfig {
             prefix_cache: None,
             cache_block: 16,
             prefill_rate: None,
+            drift_from: None,
             seed: 0,
             truth: None,
             overwrite_truth: false,

@@ -55,7 +55,11 @@ impl Exchange<'_> {
         let about = api.about();
         let id = shared.next_completion(about.id_prefix);
         let calls_in_one_chunk = about.calls_in_one_chunk;
-        let plan = Plan::new(&shared.config, &settings, &wanted, calls_in_one_chunk, id);
+        let mut plan = Plan::new(&shared.config, &settings, &wanted, calls_in_one_chunk, id);
+        let in_flight = shared.enter();
+        if let Some(words) = in_flight.words(&wanted.prompt) {
+            plan.completion.words = words;
+        }
         if plan.completion.output_tokens() > MAX_OUTPUT {
             let reason = format!("that is more than {MAX_OUTPUT} output tokens in all.");
             let error = ApiError::wrong_value("n", &reason);

@@ -2,13 +2,15 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::clock;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{config::SimConfig, prefix_cache::PrefixCache, queue::Queue, truth::TruthLog};
+use crate::{
+    api::Prompt, config::SimConfig, prefix_cache::PrefixCache, queue::Queue, truth::TruthLog,
+};
 
 /// The server as its connections see it.
 pub(crate) struct Shared {
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     completions: AtomicU64,
     requests: AtomicU64,
     responses: AtomicU64,
+    /// Requests for generated content that are in flight.
+    in_flight: AtomicUsize,
 }
 
 impl Shared {
@@ -46,6 +50,7 @@ impl Shared {
             completions: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             responses: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
         }
     }
 
@@ -66,6 +71,15 @@ impl Shared {
         )
     }
 
+    /// A request for generated content is in flight for as long as this is kept.
+    pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
+        let others = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            shared: Arc::clone(self),
+            with_it: others + 1,
+        }
+    }
+
     /// A response, of whatever status, is complete but for the last write.
     pub(crate) fn count_response(&self) {
         self.responses.fetch_add(1, Ordering::Relaxed);
@@ -79,6 +93,32 @@ impl Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// A request in flight.
+pub(crate) struct InFlight {
+    shared: Arc<Shared>,
+    /// Requests in flight when it came, itself included.
+    with_it: usize,
+}
+
+impl InFlight {
+    /// What the words of its answer follow from, if that is not its number.
+    pub(crate) fn words(&self, prompt: &Prompt) -> Option<u64> {
+        let from = self.shared.config.drift_from?;
+        let busy = if self.with_it >= from {
+            self.with_it
+        } else {
+            0
+        };
+        Some(mix(prompt.digest()).wrapping_add(busy as u64))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

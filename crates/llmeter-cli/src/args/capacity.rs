@@ -43,6 +43,17 @@ pub(crate) struct CapacityArguments {
     /// Most probes
     #[arg(long, value_name = "N", default_value_t = 12, help_heading = "Load")]
     pub(crate) max_probes: usize,
+    /// Search in one run: the load rises by a tenth every 5s, or every TIME, until an SLO breaks
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        default_missing_value = "5s",
+        value_parser = parse_duration,
+        conflicts_with_all = ["resume", "max_probes", "probe_duration"],
+        help_heading = "Load"
+    )]
+    pub(crate) adaptive: Option<Duration>,
     /// Keep the probes that a search of this name has completed with the same settings
     #[arg(long, requires = "run_name", help_heading = "Output")]
     pub(crate) resume: bool,

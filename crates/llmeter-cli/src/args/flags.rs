@@ -343,6 +343,67 @@ impl Subset for OfCapacity {
     }
 }
 
+/// The run of a spike: `spike`, whose load has stages of its own.
+#[derive(Debug)]
+pub(crate) enum OfSpike {}
+
+impl Subset for OfSpike {
+    fn has(setting: Setting) -> bool {
+        let of_load = matches!(
+            setting,
+            Setting::Rate | Setting::Clients | Setting::Arrivals | Setting::MaxInFlight
+        );
+        let of_others = matches!(
+            setting,
+            Setting::Requests | Setting::Duration | Setting::LowMemory
+        );
+        of_load || OfLoadTest::has(setting) && !of_others
+    }
+}
+
+/// The runs of a test for drift: `drift`, which sends every payload from every client.
+#[derive(Debug)]
+pub(crate) enum OfDrift {}
+
+impl Subset for OfDrift {
+    fn has(setting: Setting) -> bool {
+        let of_others = matches!(
+            setting,
+            Setting::Requests
+                | Setting::Duration
+                | Setting::LowMemory
+                | Setting::Data
+                | Setting::DataColumns
+                | Setting::DataFilter
+                | Setting::DataSample
+                | Setting::Cancel
+                | Setting::ReadRate
+        );
+        setting == Setting::Clients || OfLoadTest::has(setting) && !of_others
+    }
+}
+
+/// The run of a cold start: `cold-start`, which has one client.
+#[derive(Debug)]
+pub(crate) enum OfColdStart {}
+
+impl Subset for OfColdStart {
+    fn has(setting: Setting) -> bool {
+        OfLoadTest::has(setting)
+            && !matches!(
+                setting,
+                Setting::Requests
+                    | Setting::Duration
+                    | Setting::Warmup
+                    | Setting::WaitUntilReady
+                    | Setting::BeforeRun
+                    | Setting::LowMemory
+                    | Setting::Cancel
+                    | Setting::ReadRate
+            )
+    }
+}
+
 /// What the blocks of an A/B test share: `ab`, whose answer is the test's own.
 #[derive(Debug)]
 pub(crate) enum OfAb {}

@@ -2,8 +2,11 @@
 
 mod ab;
 mod capacity;
+mod cold_start;
 mod compare;
+mod control;
 mod data;
+mod drift;
 mod export;
 mod flags;
 mod heatmap;
@@ -16,6 +19,7 @@ mod probe;
 mod report;
 mod run;
 mod simulate;
+mod spike;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -30,11 +34,15 @@ use llmeter::storage::Location;
 
 pub(crate) use ab::AbArguments;
 pub(crate) use capacity::{CapacityArguments, SearchedLoad};
+pub(crate) use cold_start::ColdStartArguments;
 pub(crate) use compare::{BaselineArguments, BaselineCommand, CompareArguments, Format};
+pub(crate) use control::{ControlAction, ControlArguments};
 pub(crate) use data::{DataArguments, DataCommand, DataSourceArguments};
+pub(crate) use drift::DriftArguments;
 pub(crate) use export::ExportArguments;
 pub(crate) use flags::{
-    Flags, OfAb, OfCapacity, OfCost, OfData, OfHeatmap, OfLoadTest, OfMlflow, OfRun, OfShow, Subset,
+    Flags, OfAb, OfCapacity, OfColdStart, OfCost, OfData, OfDrift, OfHeatmap, OfLoadTest, OfMlflow,
+    OfRun, OfShow, OfSpike, Subset,
 };
 use flags::{OfPayload, OfProbe};
 pub(crate) use heatmap::HeatmapArguments;
@@ -47,6 +55,7 @@ pub(crate) use probe::ProbeArguments;
 pub(crate) use report::ReportArguments;
 pub(crate) use run::RunArguments;
 pub(crate) use simulate::SimulateArguments;
+pub(crate) use spike::SpikeArguments;
 
 use crate::examples::{
     CALIBRATE_EXAMPLES, CALLBACKS_EXAMPLES, COMPLETIONS_EXAMPLES, COST_EXAMPLES, DEMO_EXAMPLES,
@@ -90,6 +99,12 @@ pub(crate) enum Command {
     LoadTest(Box<LoadTestArguments>),
     /// Find the highest load at which SLOs hold
     Capacity(Box<CapacityArguments>),
+    /// Measure how long an endpoint takes to recover from a spike of its load
+    Spike(Box<SpikeArguments>),
+    /// Measure how long an endpoint that sleeps takes to wake
+    ColdStart(Box<ColdStartArguments>),
+    /// Compare the answers of a busy server with those of an idle one
+    Drift(Box<DriftArguments>),
     /// Measure latency by the lengths of prompt and output
     Heatmap(Box<HeatmapArguments>),
     /// Compare two or more configurations by alternating blocks, until the answer is known
@@ -100,6 +115,8 @@ pub(crate) enum Command {
     Payload(Box<PayloadCommandArguments>),
     /// Describe data to send, or write its payloads to a file
     Data(Box<DataArguments>),
+    /// Change the load of a run in progress, or stop it
+    Control(ControlArguments),
     /// List the runs and experiments below a folder
     List(Box<ListArguments>),
     /// Print the summary of a run or an experiment

@@ -102,6 +102,9 @@ pub(crate) struct SimulateArguments {
         requires = "prefix_cache"
     )]
     pub(crate) cache_block: Option<u32>,
+    /// Give the same answer to the same prompt while fewer requests are in flight, and others from then on
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) drift_from: Option<usize>,
     /// Prompt tokens processed per second, so that TTFT grows with prompt length
     #[arg(long, value_name = "TOKENS/S", allow_negative_numbers = true)]
     pub(crate) prefill_rate: Option<f64>,

@@ -47,6 +47,9 @@ pub(crate) fn capacity(arguments: &CapacityArguments) -> Result<Exit> {
         .max_probes(arguments.max_probes)
         .interrupted_by(interrupt.clone())
         .observe(move |load| progress::display(quiet, load));
+    if let Some(step) = arguments.adaptive {
+        search = search.adaptive(step);
+    }
     if arguments.resume {
         search = search.resume();
     }
@@ -85,6 +88,8 @@ pub(super) fn print(found: &CapacityResult, is_json: bool) -> Result<()> {
         "slos": found.plan.slos,
         "capacity": found.level(),
         "breaks_at": found.breaks_at(),
+        "interval": [found.interval().0, found.interval().1],
+        "is_one_run": found.plan.is_one_run,
         "goodput": found.goodput(),
         "goodput_interval": found.goodput_interval(),
         "knee": match found.knee() {

@@ -5,11 +5,14 @@ mod baseline;
 mod calibrate;
 mod callbacks;
 mod capacity;
+mod cold_start;
 mod compare;
 mod completions;
+mod control;
 mod cost;
 mod data;
 mod demo;
+mod drift;
 mod dry_run;
 mod export;
 mod failure;
@@ -27,6 +30,7 @@ mod report;
 mod run;
 mod show;
 mod simulate;
+mod spike;
 mod view;
 mod workloads;
 
@@ -46,12 +50,16 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Run(arguments) => run::run(&arguments),
         Command::LoadTest(arguments) => load_test::load_test(&arguments),
         Command::Capacity(arguments) => capacity::capacity(&arguments),
+        Command::Spike(arguments) => spike::spike(&arguments),
+        Command::ColdStart(arguments) => cold_start::cold_start(&arguments),
+        Command::Drift(arguments) => drift::drift(&arguments),
         Command::Heatmap(arguments) => heatmap::heatmap(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Payload(arguments) => payload::payload(&arguments),
         Command::Data(arguments) => data::data(&arguments),
+        Command::Control(arguments) => control::control(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Show(arguments) => show::show(&arguments),
         Command::Report(arguments) => report::report(&arguments),

@@ -81,7 +81,9 @@ fn carry_out(
             return Ok(Exit::Interrupted);
         }
     }
-    let mut runner = Runner::new(config).interrupted_by(interrupt.clone());
+    let mut runner = Runner::new(config)
+        .interrupted_by(interrupt.clone())
+        .controllable();
     if let Some(display) = progress::display(quiet, "run") {
         runner = runner.observe(display);
     }

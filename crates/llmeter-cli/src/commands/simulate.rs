@@ -63,6 +63,7 @@ pub(crate) fn simulate(arguments: SimulateArguments) -> Result<Exit> {
             .cache_block
             .unwrap_or(SimConfig::default().cache_block),
         prefill_rate: arguments.prefill_rate,
+        drift_from: arguments.drift_from,
         seed: arguments.seed,
         truth: arguments.truth,
         overwrite_truth: overwrite,

@@ -21,6 +21,7 @@ const OUTSIDE: &[(&str, &str)] = &[
         "a server with HTTP/2",
     ),
     ("llmeter run --proxy ", "a proxy"),
+    ("llmeter control ", "a run in progress"),
     ("sudo setcap ", "the rights of root"),
     ("llmeter run --stamps packet ", "CAP_NET_RAW"),
     (
@@ -267,6 +268,10 @@ impl Shell {
             .collect();
         // The verdict is this machine's, which runs other tests as well.
         here = here.replace(" --strict", "");
+        here = here.replace(
+            "for 10s' --before 2m --after 5m",
+            "for 100ms' --before 600ms --after 300ms --recovery-window 100ms",
+        );
         here = here.replace("--max-duration 10m", "--max-duration 200ms");
         here = here.replace("--max-requests 4000", "--max-requests 80");
         here.replace("unix:/run/llm.sock", "unix:llm.sock")
@@ -356,16 +361,20 @@ fn examples(help: &str) -> String {
     commands
 }
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 28] = [
     "run",
     "load-test",
     "capacity",
+    "spike",
+    "cold-start",
+    "drift",
     "heatmap",
     "ab",
     "export",
     "probe",
     "payload",
     "data",
+    "control",
     "list",
     "show",
     "report",

@@ -10,6 +10,7 @@ mod calibrate;
 mod callbacks;
 mod conditions;
 mod config_file;
+mod control;
 mod cost;
 mod demo;
 mod documents;

@@ -13,6 +13,16 @@ use super::request::required_list;
 pub(crate) struct Prompt(Vec<u64>);
 
 impl Prompt {
+    /// A number that another prompt hardly has.
+    pub(crate) fn digest(&self) -> u64 {
+        let add = |sum: u64, token: &u64| {
+            (sum ^ token)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(29)
+        };
+        self.0.iter().fold(0, add)
+    }
+
     /// The tokens of a content: a text, or a list of texts and of parts some of which have a `text`.
     pub(super) fn of(content: Option<&Value>) -> Self {
         let mut prompt = Self::default();

@@ -55,3 +55,39 @@ fn the_capacity_of_a_server_with_four_slots_is_found() {
             .any(|probe| probe.verdict == ProbeVerdict::Held)
     );
 }
+
+#[test]
+fn one_ramp_finds_the_capacity_as_well() {
+    // As above; 30 ms for each request in a queue, so that a step is over soon.
+    let server = server(|config| {
+        config.ttft = Duration::from_millis(30);
+        config.output_tokens = 1;
+        config.max_concurrency = Some(4);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = OpenAiChat::builder(server.base_url(), "m").build().unwrap();
+    let payload = OpenAiChat::create_payload("Hi", 1, Default::default()).unwrap();
+    let mut base = RunConfig::new(std::sync::Arc::new(endpoint), [payload]);
+    base.output = Some(folder.path().into());
+    base.run_name = Some("ramp".into());
+    base.slos = vec!["ttft-average < 48.7ms".parse().unwrap()];
+    let search = Capacity::new(base)
+        .between(4.0, 64.0)
+        .adaptive(Duration::from_millis(1500));
+    let found = search.run_blocking().unwrap();
+    assert_eq!(found.level(), Some(6.0), "{:?}", found.plan);
+    assert_eq!(found.breaks_at(), Some(7.0));
+    let (low, high) = found.interval();
+    assert!(low <= Some(6.0) && high >= Some(7.0), "{:?}", found.plan);
+    assert_eq!(
+        found.plan.probes.len(),
+        4,
+        "the ramp ends where it is broken"
+    );
+    let at = found.at_capacity().unwrap();
+    assert!(at.responses.len() > 50 && at.stats().ttft.average < Some(0.0487));
+    let loaded = CapacityResult::load_without_responses(folder.path().join("ramp")).unwrap();
+    assert_eq!(loaded.plan, found.plan);
+    assert_eq!(loaded.at_capacity().unwrap().responses, at.responses);
+    assert!(llmeter::report::capacity(&loaded).contains("By the intervals of the steps"));
+}

@@ -11,6 +11,7 @@ mod capacity;
 mod client;
 mod conformance;
 mod dialects;
+mod disturbed;
 mod faults;
 mod meter;
 mod repeated_keys;

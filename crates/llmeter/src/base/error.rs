@@ -190,6 +190,22 @@ pub enum Error {
         /// What is missing, each in a sentence.
         problems: Vec<String>,
     },
+    /// A call that prepares the server failed.
+    #[error("{call} failed, so that nothing was sent: {reason}")]
+    ServerCall {
+        /// The call: `POST /reset_prefix_cache`.
+        call: String,
+        /// What the server said, or why it said nothing.
+        reason: String,
+    },
+    /// A run in progress cannot be asked, or refuses what it is asked for.
+    #[error("{path}: {reason}")]
+    Control {
+        /// The run's folder.
+        path: String,
+        /// Why, in one line.
+        reason: String,
+    },
     /// The run was interrupted before it sent anything.
     #[error("the run was interrupted before it began")]
     Interrupted,

@@ -233,6 +233,9 @@ macro_rules! with_settings {
                 "Call the server before the run, e.g. 'POST /reset_prefix_cache' (repeatable)",
                 "The path is below the server's address, not below the base URL's path; headers are those of \
                  requests. A status that is no success ends the run before it begins.";
+            BeforeStage before_stage: Vec<ServerCall>, Calls, Load, "CALL", "POST /reset_prefix_cache",
+                "Call the server before each stage of --stages (repeatable)",
+                "Before the first one as --before-run does. Later it is called when a stage begins, beside the                  requests; a call that fails is a warning then.";
             Timeout timeout: Duration, Time, Load, "TIME", "90s",
                 "Timeout of a request, connecting included [default: 60s]", "";
             MaxRetries max_retries: u32, Count, Load, "N", "2",

@@ -6,19 +6,25 @@
 mod ab;
 mod baseline;
 mod capacity;
+mod cold_start;
 mod compare;
+mod drift;
 mod heatmap;
 mod knee;
 mod load_test;
 mod load_test_result;
 mod merge;
+mod recovery;
 mod repeat;
+mod spike;
 mod workloads;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
 pub use baseline::Baselines;
 pub use capacity::{Capacity, CapacityPlan, CapacityResult, Over, Probe, ProbeVerdict};
+pub use cold_start::ColdStart;
 pub use compare::{Comparison, Difference, Measured, Outcome, Pair, Spread};
+pub use drift::{Drift, DriftExample};
 pub use heatmap::{
     CellLatency, HeatmapCell, HeatmapGrid, HeatmapResult, HeatmapTable, LatencyHeatmap,
     heatmap_bins,
@@ -30,4 +36,5 @@ pub(crate) use load_test_result::{is_level_name, level_name, of_clients};
 pub use merge::{Merge, Merged, MergedPart};
 pub use repeat::{Repeat, RepeatResult};
 pub(crate) use repeat::{is_repeat_name, repeat_folders};
+pub use spike::{Recovery, Spike};
 pub use workloads::{Workload, Workloads, WorkloadsResult};

@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::live::{Adjustable, Lever};
 use super::{RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// Clients begin at random within this time, so that they do not march in step.
@@ -55,6 +56,16 @@ impl Schedule for ClosedLoop {
     fn duration(&self) -> Option<Duration> {
         self.duration
     }
+
+    fn adjustable(&self) -> Option<Adjustable> {
+        // A limit for all clients is shared out among those that there are at first.
+        let is_adjustable = self.max_requests.is_none();
+        is_adjustable.then(|| (Lever::Clients(self.clients), Arc::new(self.clone()) as _))
+    }
+
+    fn joining(&self, client: u64, round: u64) -> Option<Session> {
+        Some(self.client(client, round).1)
+    }
 }
 
 impl ClosedLoop {
@@ -93,6 +104,7 @@ impl ClosedLoop {
             class,
             arrival: Duration::ZERO,
             until,
+            place: None,
             turns: Box::new(turns),
         };
         let spread = START_SPREAD.mul_f64(random.random());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::live::{Adjustable, Lever};
 use super::{RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
 /// Clients begin within this time, so that they do not march in step.
@@ -12,7 +13,7 @@ const START_SPREAD: Duration = Duration::from_millis(10);
 pub(super) const WARMUP_START: u64 = 1 << 31;
 
 /// A fixed number of clients that take the next request of the data whenever one is free. For one run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DataLoop {
     pub(crate) clients: usize,
     /// Where in the data the run begins.
@@ -49,6 +50,15 @@ impl Schedule for DataLoop {
     fn duration(&self) -> Option<Duration> {
         self.duration
     }
+
+    fn adjustable(&self) -> Option<Adjustable> {
+        let is_adjustable = self.shard.is_none();
+        is_adjustable.then(|| (Lever::Clients(self.clients), Arc::new(self.clone()) as _))
+    }
+
+    fn joining(&self, client: u64, _: u64) -> Option<Session> {
+        Some(self.client(client as usize).1)
+    }
 }
 
 /// How many of so many requests are a shard's.
@@ -67,6 +77,7 @@ impl DataLoop {
             class,
             arrival: Duration::ZERO,
             until,
+            place: None,
             turns: Box::new(Turns {
                 taken: self.taken.clone(),
                 class,
@@ -91,7 +102,7 @@ impl DataLoop {
                 Duration::ZERO,
             )
         });
-        let pause = START_SPREAD.mul_f64(client as f64 / self.clients as f64);
+        let pause = START_SPREAD.mul_f64((client % self.clients) as f64 / self.clients as f64);
         let measured = session(
             RequestClass::Measured,
             self.duration,

@@ -12,6 +12,7 @@ mod closed_loop;
 mod conversations;
 mod data_loop;
 mod disturbance;
+mod live;
 mod open_loop;
 mod profile;
 mod queue;
@@ -35,6 +36,9 @@ pub use conversations::History;
 pub(crate) use conversations::{Conversations, TraceSessions};
 pub(crate) use data_loop::DataLoop;
 pub use disturbance::{Cancellation, SlowReaders};
+pub(crate) use live::Live;
+#[doc(hidden)]
+pub use live::{Adjustable, Lever};
 pub(crate) use open_loop::OpenLoop;
 pub(crate) use profile::Profile;
 pub(crate) use queue::SharedQueue;

@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::data_loop::WARMUP_START;
+use super::live::{Adjustable, Lever};
 use super::profile::Profile;
 use super::{Arrivals, Conversations, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
 
@@ -41,6 +42,9 @@ pub(crate) struct OpenLoop {
     pub(crate) conversations: Option<Conversations>,
     /// Most requests of all conversations.
     pub(crate) max_requests: Option<u64>,
+    /// Whether the rate may be changed in mid-run: the arrivals of the run then go on beyond its duration, by
+    /// the rate that it begins with.
+    pub(crate) is_adjustable: bool,
 }
 
 impl Schedule for OpenLoop {
@@ -106,6 +110,15 @@ impl Schedule for OpenLoop {
     fn stage_ends(&self) -> Vec<Duration> {
         self.stage_ends.clone()
     }
+
+    fn adjustable(&self) -> Option<Adjustable> {
+        let rate = self.rate.level().filter(|_| self.stage_ends.is_empty())?;
+        let schedule = Self {
+            is_adjustable: true,
+            ..self.clone()
+        };
+        Some((Lever::Rate(rate), Arc::new(schedule)))
+    }
 }
 
 impl OpenLoop {
@@ -138,15 +151,17 @@ impl OpenLoop {
         });
         let conversations = self.conversations.clone();
         let arrivals = self.arrivals.times(seed);
+        let is_adjustable = self.is_adjustable && class == RequestClass::Measured;
         let times = arrivals.map_while(move |amount| {
             let time = Duration::try_from_secs_f64(rate.time_of(amount)?).ok()?;
-            length.is_none_or(|length| time < length).then_some(time)
+            let is_in_time = is_adjustable || length.is_none_or(|length| time < length);
+            is_in_time.then_some((time, amount))
         });
         let count = usize::try_from(count.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let sessions = times
             .take(count)
             .zip(first..)
-            .map(move |(arrival, number)| {
+            .map(move |((arrival, amount), number)| {
                 if let (Some(conversations), Some(start)) = (&conversations, data) {
                     let number = number - first;
                     let turns = match class {
@@ -158,6 +173,7 @@ impl OpenLoop {
                     return Session {
                         class,
                         until: length,
+                        place: is_adjustable.then_some(amount),
                         ..Session::new(number as u32, arrival, turns.into_iter())
                     };
                 }
@@ -169,6 +185,7 @@ impl OpenLoop {
                 Session {
                     class,
                     until: length,
+                    place: is_adjustable.then_some(amount),
                     ..Session::new(
                         (number - first) as u32,
                         arrival,
@@ -200,6 +217,7 @@ mod tests {
             stage_ends: Vec::new(),
             conversations: None,
             max_requests: None,
+            is_adjustable: false,
         }
     }
 

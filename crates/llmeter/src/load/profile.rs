@@ -25,7 +25,8 @@ impl Piece {
     fn area(&self) -> f64 {
         match self.length.is_finite() {
             true => (self.from + self.to) / 2.0 * self.length,
-            false => f64::INFINITY,
+            false if self.from > 0.0 => f64::INFINITY,
+            false => 0.0,
         }
     }
 
@@ -83,6 +84,14 @@ impl Profile {
             false => 0.0,
         };
         Some(piece.begin + time.min(piece.length))
+    }
+
+    /// Its value, if it has one and the same all the time.
+    pub(crate) fn level(&self) -> Option<f64> {
+        match &*self.pieces {
+            [piece] if piece.length.is_infinite() => Some(piece.from),
+            _ => None,
+        }
     }
 
     /// When the quantity is `level` or more, in order: seconds from and to. It begins where it passes

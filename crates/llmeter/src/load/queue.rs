@@ -41,6 +41,7 @@ impl SharedQueue {
             class,
             arrival: Duration::ZERO,
             until: None,
+            place: None,
             turns,
         };
         let before = Box::new(before.map(|payload| Turn::of_payload(payload as usize)));

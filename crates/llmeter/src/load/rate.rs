@@ -72,6 +72,14 @@ impl Rate {
         self.count / seconds.map(|(.., seconds)| seconds).sum::<f64>()
     }
 
+    /// As [`str::parse`] reads it, except that it may be 0: a pause.
+    ///
+    /// # Errors
+    /// In words, if it is no rate.
+    pub fn of_text_or_zero(text: &str) -> Result<Self, String> {
+        Self::parse_or_zero(text).ok_or_else(|| RATE.to_owned())
+    }
+
     /// Reads a count and its unit; a count alone is one of a second. Unlike other rates, it may be 0.
     pub(crate) fn parse_or_zero(text: &str) -> Option<Self> {
         let (count, unit) = match text.split_once('/') {

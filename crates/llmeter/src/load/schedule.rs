@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shard;
+use super::live::Adjustable;
+use super::profile::Profile;
 
 /// What is to be sent when.
 ///
@@ -98,6 +100,21 @@ pub trait Schedule: fmt::Debug + Send + Sync {
     fn duration(&self) -> Option<Duration> {
         None
     }
+
+    /// The schedule in the form that can be changed while it is carried out, if there is one. Its sessions
+    /// then have no end that follows from the level of the load, as the duration of arrivals.
+    #[doc(hidden)]
+    fn adjustable(&self) -> Option<Adjustable> {
+        None
+    }
+
+    /// The session of a client that joins an [adjustable](Self::adjustable) closed loop, for the so-manieth
+    /// time.
+    #[doc(hidden)]
+    fn joining(&self, client: u64, round: u64) -> Option<Session> {
+        let _ = (client, round);
+        None
+    }
 }
 
 /// One worker's part of a run.
@@ -120,6 +137,10 @@ pub struct Session {
     /// The time after the run's start, or that of the warm-up, from which on it sends no more,
     /// whatever turns are left.
     pub until: Option<Duration>,
+    /// How many arrivals are expected up to its own, of a load whose rate can be changed: it arrives when the
+    /// integral of the rate reaches that.
+    #[doc(hidden)]
+    pub place: Option<f64>,
     /// Its turns.
     pub turns: Box<dyn Iterator<Item = Turn> + Send>,
 }
@@ -136,7 +157,16 @@ impl Session {
             class: RequestClass::Measured,
             arrival,
             until: None,
+            place: None,
             turns: Box::new(turns),
+        }
+    }
+
+    /// When it arrives if the arrival rate is this one over time; `None` if it never does.
+    pub(crate) fn arrival_by(&self, rate: &Profile) -> Option<Duration> {
+        match self.place {
+            Some(place) => Duration::try_from_secs_f64(rate.time_of(place)?).ok(),
+            None => Some(self.arrival),
         }
     }
 }

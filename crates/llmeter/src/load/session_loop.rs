@@ -61,6 +61,7 @@ impl SessionLoop {
             class,
             arrival: Duration::ZERO,
             until,
+            place: None,
             turns: Box::new(Turns {
                 conversations: self.conversations.clone(),
                 taken: self.taken.clone(),
@@ -315,6 +316,7 @@ mod tests {
                 requests: Some(sessions),
                 duration: None,
                 stage_ends: Vec::new(),
+                is_adjustable: false,
                 conversations: Some(conversations.clone()),
                 max_requests: None,
             };

@@ -231,6 +231,7 @@ mod tests {
                     requests,
                     duration: Some(Duration::from_secs(1)),
                     stage_ends: Vec::new(),
+                    is_adjustable: false,
                     data: None,
                     conversations: None,
                     max_requests: None,

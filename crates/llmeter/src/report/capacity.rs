@@ -100,6 +100,17 @@ pub(super) fn remarks(found: &CapacityResult) -> String {
         ),
         (None, None) => "Capacity: unknown; no probe came to its end.\n".to_owned(),
     };
+    if found.plan.is_one_run {
+        let words = |level: Option<f64>, none: &str| {
+            level.map_or_else(|| none.to_owned(), |level| over.in_words(level))
+        };
+        let (low, high) = found.interval();
+        text.push_str(&format!(
+            "By the intervals of the steps it lies between {} and {}.\n",
+            words(low, "nothing"),
+            words(high, "more than was tried")
+        ));
+    }
     if let Some(goodput) = found.goodput() {
         let interval = found.goodput_interval();
         let interval = interval.map_or_else(String::new, |(low, high)| {
@@ -118,8 +129,16 @@ pub(super) fn remarks(found: &CapacityResult) -> String {
     let probes = &found.plan.probes;
     if probes.iter().any(|probe| !probe.verdict.is_resolved()) {
         text.push_str(
-            "? The time of a probe was over before the interval of every figure was on one side of its \
-             limit: --probe-duration gives it more.\n",
+            match found.plan.is_one_run {
+                true => {
+                    "? The time of a step was over before the interval of every figure was on one side of its \
+                     limit: a longer --adaptive gives it more.\n"
+                }
+                false => {
+                    "? The time of a probe was over before the interval of every figure was on one side of its \
+                     limit: --probe-duration gives it more.\n"
+                }
+            },
         );
     }
     let resumed = probes.iter().filter(|probe| probe.is_resumed).count();

@@ -6,7 +6,9 @@
 mod ab;
 mod capacity;
 mod comparison;
+mod control;
 mod cost;
+mod drift;
 pub mod figure;
 mod format;
 mod heatmap;
@@ -20,6 +22,7 @@ pub mod model;
 mod notes;
 mod numbers;
 mod probe;
+mod recovery;
 mod repeat;
 mod requests;
 mod slo;
@@ -33,6 +36,7 @@ pub use comparison::{
     Rows, comparison_conclusion, comparison_junit, comparison_markdown, comparison_tables,
     comparison_within,
 };
+pub use control::control;
 pub use cost::{cost, cost_within};
 pub use format::{Rendering, ReportFormat};
 pub use heatmap::{Paint, heatmap, heatmap_within};

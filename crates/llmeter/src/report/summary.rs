@@ -39,10 +39,12 @@ pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> 
     let mut text = String::new();
     heading(&mut text, &stats);
     latencies(&mut text, result, &stats, width);
+    control_changes(&mut text, &stats);
     breakdown(&mut text, &stage_rows(&stats), width);
     breakdown(&mut text, &workload_rows(&stats), width);
     breakdown(&mut text, &turn_rows(&stats), width);
     breakdown(&mut text, &server_rows(&stats), width);
+    super::recovery::recovery(&mut text, &stats, width);
     rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
     super::slo::slos(&mut text, result, width);
@@ -105,6 +107,35 @@ fn breakdown(text: &mut String, rows: &[Vec<String>], width: usize) {
 
 /// A column of a table of parts of a run: its title, the statistic, and how that is shown.
 type Column = (&'static str, &'static str, fn(f64) -> String);
+/// What was changed while the run was in progress.
+fn control_changes(text: &mut String, stats: &Stats) {
+    for change in control_lines(stats) {
+        let _ = writeln!(text, "{change}");
+    }
+}
+
+/// What was changed while the run was in progress, a line for each change.
+pub(super) fn control_lines(stats: &Stats) -> Vec<String> {
+    control_lines_of(&stats.control_changes)
+}
+
+/// Changes of a load as `control_changes` has them, a line for each.
+pub(super) fn control_lines_of(changes: &[serde_json::Value]) -> Vec<String> {
+    let change = |change: &serde_json::Value| {
+        let word = |key: &str| change.get(key).and_then(serde_json::Value::as_str);
+        let at = change.get("time").and_then(serde_json::Value::as_f64);
+        let at = or_dash(at, duration);
+        match (word("setting").unwrap_or("—"), word("from"), word("to")) {
+            ("stop", ..) => format!("stopped after {at}, as asked for by llmeter control"),
+            (setting, from, to) => {
+                let name = setting.replace('_', " ");
+                let [from, to] = [from, to].map(|value| value.unwrap_or("—"));
+                shown(&format!("changed after {at}: {name} {from} → {to}"))
+            }
+        }
+    };
+    changes.iter().map(change).collect()
+}
 
 /// The table of stages, its titles first; empty without stages.
 pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::failure::{Failure, FailureKind};
 use crate::base::foreign;
 use crate::endpoint::{Invoke, ResponseBuilder, Transport};
+use crate::load::WorkerShare;
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
@@ -38,7 +39,11 @@ const SMALL_BUFFER: usize = 4096;
 
 /// Carries out one request by itself.
 pub(crate) async fn once(shared: Arc<Shared>, request: Arc<Prepared>, queue: SegmentQueue) {
-    let mut client = Client::new(shared, Arc::new(Worker::new(0, queue)), 0);
+    let alone = WorkerShare {
+        worker: 0,
+        workers: 1,
+    };
+    let mut client = Client::new(shared, Arc::new(Worker::new(alone, queue)), 0);
     let request = Ready::new(request);
     client.request(request, clock::now(), false).await;
 }

@@ -1,6 +1,6 @@
 //! Last stage of a run: what was recorded becomes the result, callbacks see it, files are completed.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -88,6 +88,8 @@ impl Started {
         });
         let of_load = load.as_ref().map(LoadFigures::stats);
         let time_of_requests = collected.achieved.as_ref().map(Achieved::time_of_requests);
+        let controlled = shared.controlled.as_deref();
+        let clients = self.clients();
         let mut quality = collected.quality.judge(&RunConditions {
             workers: reports,
             connections: shared.connections(),
@@ -103,11 +105,14 @@ impl Started {
                 Transport::Invoke(api) => api.own_clock(),
                 Transport::Http(_) => None,
             },
-            clients: config.client_count(),
+            clients,
             median_ttft: stats.get("time_to_first_token-p50").and_then(Value::as_f64),
             median_latency: stats.get("time_to_last_token-p50").and_then(Value::as_f64),
-            client_seconds: time_of_requests
-                .unwrap_or_else(|| total_test_time.unwrap_or(0.0) * config.client_count() as f64),
+            client_seconds: time_of_requests.unwrap_or_else(|| {
+                let total = total_test_time.unwrap_or(0.0);
+                let changed = controlled.and_then(|controlled| controlled.client_seconds(total));
+                changed.unwrap_or(total * clients as f64)
+            }),
             load,
             packets_dropped: shared
                 .captures()
@@ -118,7 +123,7 @@ impl Started {
         let bound = match config.load {
             Load::Schedule(_) => None,
             _ if shared.offered.is_some() => None,
-            _ => Some(config.client_count()),
+            _ => Some(clients),
         };
         quality.doubt(collected.checks.findings(total_test_time, bound));
         found.extend(warnings::of_run(&collected, &quality, config));
@@ -126,6 +131,10 @@ impl Started {
             found.extend(warnings::of_unsaved(config));
         }
         found.extend(warnings::of_transport_ends(&stats));
+        let failed_calls = self.failed_calls.lock();
+        found.extend(std::mem::take(
+            &mut *failed_calls.unwrap_or_else(PoisonError::into_inner),
+        ));
         let guard = shared.guard.as_deref();
         found.extend(guard.and_then(SpendGuard::notice));
         // Failures stopped nothing if there was nothing left to send.
@@ -154,14 +163,28 @@ impl Started {
         }
         result.annotation_tally = annotation_tally;
         result.add_stats(of_load.unwrap_or_default());
+        if let Some(controlled) = controlled {
+            collected
+                .stages
+                .follow_changes(controlled, &collected.accumulator);
+            result.add_stats(controlled.stats());
+        }
+        let cut = total_test_time.filter(|_| is_cut);
+        let is_controlled = controlled.is_some();
+        let due = |stage: usize| {
+            let offered = shared.offered.as_ref()?;
+            let due = offered.due_in(stage)?;
+            // What was due before the load was first changed was due in no stage.
+            match stage {
+                0 if is_controlled => Some(due + offered.due_in_none()),
+                _ => Some(due),
+            }
+        };
+        result.add_stats(collected.stages.stats(due, cut, total_test_time));
         if let Some(sessions) = &shared.sessions {
             result.add_stats(sessions.stats());
             result.add_stats(collected.turns.stats());
         }
-        result.add_stats(collected.stages.stats(
-            |stage| shared.offered.as_ref()?.due_in(stage),
-            total_test_time.filter(|_| is_cut),
-        ));
         let resolved = shared.dialers.iter().map(Dialer::time_to_resolve);
         result.add_stats(collected.servers.stats(total_test_time, resolved));
         result.add_stats(quality.stats());
@@ -187,17 +210,29 @@ impl Started {
         result
     }
 
+    /// The most clients that it had at a time.
+    fn clients(&self) -> usize {
+        let controlled = self.shared.controlled.as_ref();
+        let most = controlled.and_then(|controlled| controlled.most_clients());
+        most.unwrap_or(self.config.client_count())
+    }
+
     /// What the run was, with so many recorded requests.
     fn summary(&self, recorded: u64) -> RunSummary {
         let (shared, config) = (&self.shared, &self.config);
         let guard = shared.guard.as_deref();
         let is_cut = shared.is_stopping() || guard.is_some_and(SpendGuard::is_reached);
-        let planned = self.schedule.planned().filter(|_| !is_cut);
+        let clients = self.clients();
+        // Clients that came or left have changed it.
+        let planned = self
+            .schedule
+            .planned()
+            .filter(|_| !is_cut && clients == config.client_count());
         let identity = config.endpoint.identity();
         RunSummary {
             total_requests: Some(recorded),
-            clients: config.client_count() as u64,
-            n_requests: Some(planned.unwrap_or(recorded) / config.client_count() as u64),
+            clients: clients as u64,
+            n_requests: Some(planned.unwrap_or(recorded) / clients as u64),
             model_id: Some(identity.model_id.clone()),
             output_path: self.folder.as_ref().map(|folder| folder.location().clone()),
             endpoint_name: Some(identity.endpoint_name.clone()),

@@ -105,6 +105,8 @@ pub struct RunConfig {
     pub wait_until_ready: Duration,
     /// Calls of the server before the run, after it is ready.
     pub before_run: Vec<ServerCall>,
+    /// Calls of the server when a stage begins; before the first stage they belong to those before the run.
+    pub before_stage: Vec<ServerCall>,
     /// How much is sent.
     pub load: Load,
     /// Requests that are sent first, over all clients, and kept out of every figure.
@@ -196,6 +198,9 @@ pub struct RunConfig {
     pub slos: Vec<Condition>,
     /// The class of workload that the run is, among several that go on side by side. Responses say it.
     pub workload: Option<String>,
+    /// Whether nobody may be there when the run begins: requests then fail until somebody is. Not saved.
+    #[doc(hidden)]
+    pub may_be_down: bool,
     /// Looks at the responses of an experiment's run and may end it. Not saved.
     #[doc(hidden)]
     pub watch: Option<Arc<dyn ResponseWatch>>,
@@ -240,6 +245,7 @@ impl RunConfig {
             read_rate: None,
             wait_until_ready: Duration::ZERO,
             before_run: Vec::new(),
+            before_stage: Vec::new(),
             load: Load::default(),
             warmup: 0,
             warmup_time: Duration::ZERO,
@@ -277,6 +283,7 @@ impl RunConfig {
             shard: None,
             slos: Vec::new(),
             workload: None,
+            may_be_down: false,
             watch: None,
             grace: Duration::from_secs(2),
             trust: Trust::nobody(),

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::base::foreign;
 use crate::load::{RequestClass, Session};
 use crate::run::alarm::Alarm;
+use crate::run::control::{LiveLoad, Next};
 use crate::run::gate::BarrierPass;
 use crate::run::session::Coming;
 use crate::run::shared::Shared;
@@ -34,6 +35,8 @@ pub(crate) async fn dispatch(
     pass: BarrierPass,
 ) -> bool {
     let mut sessions = sessions.peekable();
+    let controlled = shared.controlled.as_ref();
+    let live = controlled.and_then(|controlled| LiveLoad::of(controlled, worker.share));
     let mut dispatcher = Dispatcher {
         lookahead: match shared.requests.is_prefetched() {
             true => LOOKAHEAD,
@@ -47,13 +50,15 @@ pub(crate) async fn dispatch(
     };
     let warmup = RequestClass::Warmup;
     dispatcher
-        .carry_out(&mut sessions, warmup, clock::now())
+        .carry_out(&mut sessions, warmup, clock::now(), None)
         .await;
     let shared = dispatcher.shared.clone();
     shared.gate.wait(pass).await;
     let start = shared.begin();
     let measured = RequestClass::Measured;
-    dispatcher.carry_out(&mut sessions, measured, start).await;
+    dispatcher
+        .carry_out(&mut sessions, measured, start, live)
+        .await;
     if shared.ended().is_none() {
         // The run was stopped before its first session.
         shared.note_end();
@@ -72,34 +77,58 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Carries out the sessions of a class, which come first, and waits for their end.
+    /// Carries out the sessions of a class, which come first, and waits for their end. `live`: how they change
+    /// meanwhile.
     async fn carry_out(
         &mut self,
         sessions: &mut Peekable<impl Iterator<Item = Session>>,
         class: RequestClass,
         start: Stamp,
+        mut live: Option<LiveLoad>,
     ) {
         let mut coming: VecDeque<Coming> = VecDeque::new();
         let mut started = 0;
         loop {
+            // Before what was changed is asked for: what is changed later takes effect later than this.
             let horizon = clock::now().after(self.lookahead);
-            let is_near = |session: &Session| {
-                session.class == class && start.after(session.arrival) <= horizon
+            if let Some(live) = &mut live {
+                live.refresh();
+            }
+            let arrival = |session: &Session| {
+                let arrival = match &live {
+                    Some(live) => live.arrival(session),
+                    None => Some(session.arrival),
+                };
+                arrival.filter(|_| session.class == class)
             };
-            while let Some(session) = sessions.next_if(is_near) {
-                coming.push_back(Coming::new(&self.shared, session, start));
+            let is_near =
+                |session: &Session| arrival(session).is_some_and(|at| start.after(at) <= horizon);
+            while let Some(mut session) = sessions.next_if(is_near) {
+                session.arrival = arrival(&session).unwrap_or(session.arrival);
+                let part = live.as_ref().and_then(|live| live.part(&session));
+                coming.push_back(Coming::new(&self.shared, session, start, part));
+            }
+            let until = Duration::from_secs_f64(horizon.seconds_since(start).max(0.0));
+            while let Some((session, part)) = live.as_mut().and_then(|live| live.join(until)) {
+                coming.push_back(Coming::new(&self.shared, session, start, Some(part)));
             }
             while let Some(session) = coming.pop_front_if(|session| session.due <= clock::now()) {
                 if self.shared.is_stopping() {
                     break;
                 }
                 if self.start(session).await.is_break() {
-                    let is_left = |session: &Session| {
-                        let is_in_time = |until| session.arrival < until;
-                        session.class == class && session.until.is_some_and(is_in_time)
+                    let arrival = |session: &Session| {
+                        let arrival = match &live {
+                            Some(live) => live.arrival(session),
+                            None => Some(session.arrival),
+                        };
+                        let until = session.until.filter(|_| session.class == class);
+                        arrival.filter(|at| until.is_some_and(|until| *at < until))
                     };
-                    let left = std::iter::from_fn(|| sessions.next_if(is_left));
-                    let left = left.map(|session| start.after(session.arrival));
+                    let left = std::iter::from_fn(|| {
+                        sessions.next_if(|session| arrival(session).is_some())
+                    });
+                    let left = left.filter_map(|session| Some(start.after(arrival(&session)?)));
                     self.leave(
                         class,
                         start,
@@ -116,14 +145,38 @@ impl Dispatcher {
                 break;
             }
             let next = sessions.peek().filter(|session| session.class == class);
-            let next =
-                next.map(|session| start.after(session.arrival.saturating_sub(self.lookahead)));
             let first = coming.front().map(|session| session.due);
-            let Some(due) = next.into_iter().chain(first).min() else {
-                break;
+            let Some(live) = &mut live else {
+                let next =
+                    next.map(|session| start.after(session.arrival.saturating_sub(self.lookahead)));
+                let Some(due) = next.into_iter().chain(first).min() else {
+                    break;
+                };
+                tokio::select! {
+                    () = self.alarm.sleep_until(due) => {}
+                    () = self.shared.stopping() => break,
+                }
+                continue;
             };
+            let now = Duration::from_secs_f64(clock::now().seconds_since(start).max(0.0));
+            let next = match live.next(next, now) {
+                Next::At(at) => Some(start.after(at.saturating_sub(self.lookahead))),
+                Next::Never if first.is_none() => break,
+                Next::Never | Next::OnNews => None,
+            };
+            let due = next.into_iter().chain(first).min();
+            let has_clients = live.has_clients();
+            let (alarm, tasks) = (&mut self.alarm, &mut self.tasks);
             tokio::select! {
-                () = self.alarm.sleep_until(due) => {}
+                () = async {
+                    match due {
+                        Some(due) => alarm.sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+                () = live.changed() => {}
+                // Whoever waits for clients that may join looks after those that are there.
+                Some(ended) = tasks.join_next(), if has_clients => self.is_whole &= ended.is_ok(),
                 () = self.shared.stopping() => break,
             }
         }

@@ -19,7 +19,7 @@
 //! | settings, saved forms | `config`, `settings`, `saved`, `saved_run` |
 //! | the stages of a run | `runner`: `plan` (with `reach`, `server_call`), `start`, `wait`, `conclude` (with `warnings`) |
 //! | a worker's thread | `worker`, `dispatch` (with `alarm`), `session` (with `conversation`), `client`, `pool`, `capture` |
-//! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt` |
+//! | what its sessions share | `shared`: `gate`, `offered` (the load of an open loop), `admission` (limit of cost), `retry`, `pacing`, `failure_limit`, `cancel`, `silence`, `interrupt`, `control` (changes in mid-run) |
 //! | requests | `route` (to each server), `prepare`, `prefetch`, `ahead` (of data) |
 //! | the recorder's threads | `recorder`, `restamp`, `decode`, `after_invoke`, `quality`, `stalls`, `stages`, `servers`, `turns`, `progress` |
 //! | without a load | `single` (one request), `replay` (no server) |
@@ -34,6 +34,7 @@ mod capture;
 mod client;
 mod conclude;
 mod config;
+mod control;
 mod conversation;
 mod decode;
 mod dispatch;
@@ -78,6 +79,7 @@ mod watch;
 mod worker;
 
 pub use config::{Connections, RunConfig, Warmup};
+pub use control::{ControlChange, ControlStatus, NewLoad, RunControl, RunPhase};
 pub use interrupt::Interrupt;
 pub use outline::RunOutline;
 pub use progress::{Observer, Progress};

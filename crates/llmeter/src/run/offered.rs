@@ -1,7 +1,7 @@
 //! The load that an open loop asks for, and what comes of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
@@ -14,9 +14,12 @@ use llmeter_wire::clock::{self, Stamp};
 
 /// What the sessions of an open loop share.
 pub(crate) struct Offered {
-    limit: Option<usize>,
+    /// `usize::MAX`: none.
+    limit: AtomicUsize,
     /// Requests that may be in flight.
     room: Option<Arc<Semaphore>>,
+    /// Requests in flight beyond a limit that was lowered.
+    beyond: Arc<AtomicUsize>,
     /// Until when a request waited for that last.
     full_until: AtomicI64,
     due: AtomicU64,
@@ -43,7 +46,9 @@ struct InFlight {
 /// Lets one request be sent; it is no longer in flight when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// Where the limit was lowered since, the place is not given back.
+    beyond: Option<Arc<AtomicUsize>>,
     in_flight: Option<Arc<InFlight>>,
     /// Seconds that the request waited for others to end.
     pub(crate) waited: f64,
@@ -54,6 +59,14 @@ impl Drop for Entry {
         if let Some(in_flight) = &self.in_flight {
             in_flight.now.fetch_sub(1, Relaxed);
         }
+        if let (Some(permit), Some(beyond)) = (self.permit.take(), &self.beyond)
+            && beyond.load(Relaxed) > 0
+            && beyond
+                .fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1))
+                .is_ok()
+        {
+            permit.forget();
+        }
     }
 }
 
@@ -62,8 +75,9 @@ impl Offered {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         let room = limit.map(|limit| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
         Self {
-            limit,
+            limit: AtomicUsize::new(limit.unwrap_or(usize::MAX)),
             room,
+            beyond: Arc::default(),
             full_until: AtomicI64::new(i64::MIN),
             due: AtomicU64::new(0),
             first_due: AtomicI64::new(i64::MAX),
@@ -77,6 +91,44 @@ impl Offered {
         }
     }
 
+    /// Makes [`set_limit`](Self::set_limit) possible.
+    pub(crate) fn let_limit_change(&mut self) {
+        self.room
+            .get_or_insert_with(|| Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)));
+    }
+
+    /// Requests that may be in flight, if that is bound.
+    fn limit(&self) -> Option<usize> {
+        Some(self.limit.load(Relaxed)).filter(|limit| *limit != usize::MAX)
+    }
+
+    /// Sets how many requests may be in flight from now on. What is in flight beyond it ends as it would.
+    pub(crate) fn set_limit(&self, limit: Option<usize>) {
+        let Some(room) = &self.room else {
+            return;
+        };
+        let new = limit.unwrap_or(usize::MAX);
+        let old = self.limit.swap(new, Relaxed);
+        let [old, new] = [old, new].map(|limit| limit.min(Semaphore::MAX_PERMITS));
+        if new >= old {
+            let mut more = new - old;
+            // Those who were to leave their place may keep it.
+            let settle = |beyond: usize| Some(beyond.saturating_sub(more));
+            if let Ok(beyond) = self.beyond.fetch_update(Relaxed, Relaxed, settle) {
+                more -= beyond.min(more);
+            }
+            room.add_permits(more);
+        } else {
+            let free = room.forget_permits(old - new);
+            self.beyond.fetch_add(old - new - free, Relaxed);
+        }
+    }
+
+    /// Requests in flight.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.now.load(Relaxed)
+    }
+
     /// A load of so many stages.
     pub(crate) fn stages(&mut self, stages: usize) {
         self.due_by_stage = (0..stages).map(|_| AtomicU64::new(0)).collect();
@@ -85,6 +137,12 @@ impl Offered {
     /// Requests that became due in a stage, counted from 0.
     pub(crate) fn due_in(&self, stage: usize) -> Option<u64> {
         Some(self.due_by_stage.get(stage)?.load(Relaxed))
+    }
+
+    /// Requests that became due in no stage.
+    pub(crate) fn due_in_none(&self) -> u64 {
+        let in_stages = self.due_by_stage.iter().map(|due| due.load(Relaxed));
+        self.due().saturating_sub(in_stages.sum())
     }
 
     /// A request has become due, in a stage counted from 1.
@@ -182,7 +240,7 @@ impl Offered {
             offered_in_flight: mean(achieved.in_flight + achieved.lateness + never_sent),
             achieved_in_flight: mean(achieved.in_flight),
             peak_in_flight: self.in_flight.peak.load(Relaxed),
-            limit: self.limit,
+            limit: self.limit(),
             waited: self.waited.load(Relaxed),
             wait: self.waited_ns.load(Relaxed) as f64 * 1e-9,
             connection_wait: achieved.connection_wait,
@@ -217,7 +275,8 @@ impl Shared {
             false => (Some(offered.count()), offered.waited_since(due, has_waited)),
         };
         Some(Entry {
-            _permit: permit,
+            beyond: permit.as_ref().map(|_| offered.beyond.clone()),
+            permit,
             in_flight,
             waited,
         })
@@ -296,9 +355,9 @@ pub(crate) struct LoadFigures {
     pub(crate) unsent: u64,
     pub(crate) offered_rate: Option<f64>,
     pub(crate) achieved_rate: Option<f64>,
-    offered_in_flight: Option<f64>,
-    achieved_in_flight: Option<f64>,
-    peak_in_flight: u64,
+    pub(crate) offered_in_flight: Option<f64>,
+    pub(crate) achieved_in_flight: Option<f64>,
+    pub(crate) peak_in_flight: u64,
     pub(crate) limit: Option<usize>,
     pub(crate) waited: u64,
     /// Seconds, summed.
@@ -311,7 +370,9 @@ pub(crate) struct LoadFigures {
 impl LoadFigures {
     /// The statistics.
     pub(crate) fn stats(&self) -> Map<String, Value> {
-        let with_limit = |value: Value| self.limit.map(|_| value);
+        // A limit may have been lifted in mid-run.
+        let has_limit = self.limit.is_some() || self.waited > 0;
+        let with_limit = |value: Value| has_limit.then_some(value);
         let stats = [
             ("due_requests", Some(json!(self.due))),
             (

@@ -34,6 +34,10 @@ pub(super) struct Plan {
     pub(super) routes: Arc<[Route]>,
     /// One for each server that is an HTTP API.
     pub(super) dialers: Vec<Dialer>,
+    /// For the calls before stages: each server, and a request that they are like.
+    pub(super) stage_calls: Vec<(RunConfig, Arc<Prepared>)>,
+    /// Whether its load may be changed while it is in progress.
+    pub(super) is_controllable: bool,
 }
 
 impl Plan {
@@ -77,6 +81,9 @@ impl Plan {
         let sessions = schedule.has_conversations().then(|| {
             SessionNames::new(config.session_header.clone(), config.session_field.clone())
         });
+        let has_calls = !config.before_stage.is_empty();
+        let stage_calls = servers.into_iter().zip(requests);
+        let stage_calls = stage_calls.filter(|_| has_calls).collect();
         let is_called = hooked.has(Hook::BeforeInvoke);
         let origin = match &config.data {
             Some(source) => Some(Origin::Data(DataMaker {
@@ -111,6 +118,8 @@ impl Plan {
             requests,
             routes,
             dialers,
+            stage_calls,
+            is_controllable: false,
         })
     }
 }
@@ -192,6 +201,9 @@ fn dialer(config: &RunConfig, runtime: &Runtime, interrupt: &Interrupt) -> Resul
     };
     let server = api.server();
     let dialer = config.dialer(server, config.proxy()?.as_ref())?;
+    if config.may_be_down {
+        return Ok(Some(dialer));
+    }
     runtime.block_on(async {
         tokio::select! {
             reached = reach(&dialer, server, config) => reached,

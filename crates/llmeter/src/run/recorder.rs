@@ -336,6 +336,12 @@ impl Collector {
         collected.checks.record_clocks(Clocks::read());
         collected.stalls.record(&response);
         let sent = exchange.map(|[sent, _]| sent);
+        if let Some(controlled) = &self.shared.controlled {
+            controlled.note_response(response.error.is_some() && !is_cancelled);
+            collected
+                .stages
+                .follow_changes(controlled, &collected.accumulator);
+        }
         collected
             .stages
             .record(&response, sent, self.shared.started());

@@ -37,6 +37,7 @@ pub struct Runner {
     base: RunConfig,
     observer: Option<Arc<dyn Observer>>,
     interrupt: Interrupt,
+    is_controllable: bool,
 }
 
 impl Runner {
@@ -46,6 +47,7 @@ impl Runner {
             base,
             observer: None,
             interrupt: Interrupt::new(),
+            is_controllable: false,
         }
     }
 
@@ -60,6 +62,14 @@ impl Runner {
     #[must_use]
     pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
+        self
+    }
+
+    /// Lets the load of its runs be changed while they are in progress, by [`RunControl`](super::RunControl):
+    /// each listens at a socket in its folder.
+    #[must_use]
+    pub fn controllable(mut self) -> Self {
+        self.is_controllable = true;
         self
     }
 
@@ -100,7 +110,7 @@ impl Runner {
         let (done, result) = tokio::sync::oneshot::channel();
         spawn("run", move || {
             // Nobody may be waiting any more; the run's files are written all the same.
-            let _ = done.send(execute(&runner.base, runner.observer.clone(), &own));
+            let _ = done.send(runner.execute(&runner.base, &own));
         })?;
         let result = result
             .await
@@ -126,25 +136,22 @@ impl Runner {
         let mut config = self.base.clone();
         change(&mut config);
         let interrupt = self.interrupt.for_one_run();
-        off_runtime(|| execute(&config, self.observer.clone(), &interrupt))?
+        off_runtime(|| self.execute(&config, &interrupt))?
     }
-}
 
-/// Carries out a run that `interrupt` stops and no other.
-fn execute(
-    config: &RunConfig,
-    observer: Option<Arc<dyn Observer>>,
-    interrupt: &Interrupt,
-) -> Result<RunResult> {
-    let runtime = runtime()?;
-    let plan = Plan::new(config, &runtime, interrupt)?;
-    let started = start(vec![(plan, observer, interrupt.clone())])?;
-    let (run, threads) = started
-        .into_iter()
-        .next()
-        .ok_or(Error::Internal("the run did not start"))?;
-    let ended = threads.wait(&run, &runtime)?;
-    Ok(run.conclude(ended, &runtime))
+    /// Carries out a run that `interrupt` stops and no other.
+    fn execute(&self, config: &RunConfig, interrupt: &Interrupt) -> Result<RunResult> {
+        let runtime = runtime()?;
+        let mut plan = Plan::new(config, &runtime, interrupt)?;
+        plan.is_controllable = self.is_controllable;
+        let started = start(vec![(plan, self.observer.clone(), interrupt.clone())])?;
+        let (run, threads) = started
+            .into_iter()
+            .next()
+            .ok_or(Error::Internal("the run did not start"))?;
+        let ended = threads.wait(&run, &runtime)?;
+        Ok(run.conclude(ended, &runtime))
+    }
 }
 
 /// Carries out several runs side by side: all are prepared before any begins, they begin at the same moment,

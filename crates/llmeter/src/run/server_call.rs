@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,11 +10,12 @@ use tokio::runtime::Runtime;
 
 use crate::base::error::{Error, Result};
 use crate::base::failure::{Failure, FailureKind};
-use crate::base::setting::{BEFORE_RUN, Setting, SettingProblem};
+use crate::base::setting::BEFORE_RUN;
 use crate::endpoint::{HttpApi, Transport};
 use crate::run::prepare::Prepared;
 use crate::run::shared::ConnectionWatch;
 use crate::run::single::SingleRequest;
+use crate::run::start::Started;
 use crate::run::{Interrupt, RunConfig};
 use llmeter_wire::clock;
 use llmeter_wire::http1::{self, ResponseReader};
@@ -22,6 +23,8 @@ use llmeter_wire::{Connection, HttpRequest, Phase};
 
 /// How long after a server was not ready it is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether the run has begun.
+const START_POLL: Duration = Duration::from_millis(5);
 /// Bytes that are read at once.
 const READ: usize = 16 * 1024;
 /// Characters of a response that an error shows.
@@ -164,12 +167,10 @@ pub(super) fn prepare_server(
     let Transport::Http(api) = config.endpoint.transport() else {
         return Ok(());
     };
-    for call in &config.before_run {
+    for call in config.before_run.iter().chain(&config.before_stage) {
         let made = runtime.block_on(async {
             tokio::select! {
-                made = tokio::time::timeout(config.timeout, carry_out(call, config, api, request)) => {
-                    made.unwrap_or_else(|_| Err("it timed out".to_owned()))
-                }
+                made = in_time(call, config, api, request) => made,
                 () = interrupt.stopped() => Err("interrupted".to_owned()),
                 () = interrupt.follow() => Err("interrupted".to_owned()),
             }
@@ -177,15 +178,63 @@ pub(super) fn prepare_server(
         if interrupt.is_stopped() {
             return Err(Error::Interrupted);
         }
-        made.map_err(|reason| Error::Invalid {
-            setting: Setting::BeforeRun,
-            problem: SettingProblem::Refused {
-                reason: format!("{call}: {reason}"),
-            },
-            hint: None,
+        made.map_err(|reason| Error::ServerCall {
+            call: call.to_string(),
+            reason,
         })?;
     }
     Ok(())
+}
+
+impl Started {
+    /// Makes the calls that come before each stage but the first, when it begins. Requests do not wait for
+    /// them. Never returns.
+    pub(super) async fn call_before_stages(&self) {
+        let (shared, calls) = (&self.shared, &self.config.before_stage);
+        if !self.stage_calls.is_empty() {
+            let start = loop {
+                match shared.started() {
+                    Some(start) => break start,
+                    None => tokio::time::sleep(START_POLL).await,
+                }
+            };
+            let last = shared.stage_ends.len().saturating_sub(1);
+            for (number, end) in shared.stage_ends[..last].iter().enumerate() {
+                let left = start.after(*end).seconds_since(clock::now()).max(0.0);
+                tokio::time::sleep(Duration::from_secs_f64(left)).await;
+                if shared.is_stopping() {
+                    break;
+                }
+                for (call, (server, request)) in calls
+                    .iter()
+                    .flat_map(|call| self.stage_calls.iter().map(move |server| (call, server)))
+                {
+                    let Transport::Http(api) = server.endpoint.transport() else {
+                        continue;
+                    };
+                    if let Err(reason) = in_time(call, server, api, request).await {
+                        let stage = number + 2;
+                        let warning = format!("{call} before stage {stage} failed: {reason}");
+                        let failed = self.failed_calls.lock();
+                        failed.unwrap_or_else(PoisonError::into_inner).push(warning);
+                    }
+                }
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+/// Makes one call within the timeout of requests. The error is in words.
+async fn in_time(
+    call: &ServerCall,
+    config: &RunConfig,
+    api: &dyn HttpApi,
+    request: &Prepared,
+) -> Result<(), String> {
+    let made = tokio::time::timeout(config.timeout, carry_out(call, config, api, request));
+    made.await
+        .unwrap_or_else(|_| Err("it timed out".to_owned()))
 }
 
 /// Makes one call by HTTP/1.1, with the headers that requests have. The error is in words.

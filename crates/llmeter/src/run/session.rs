@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::cost::Reservation;
 use crate::load::{RequestClass, Session, SubAgent, Turn};
 use crate::run::client::Client;
+use crate::run::control::ClientPart;
 use crate::run::conversation::{Outcome, Place, SentTurn, SessionCounts, SoFar};
 use crate::run::offered::Entry;
 use crate::run::prefetch::{NextRequest, Ready};
@@ -28,6 +29,8 @@ pub(crate) struct Coming {
     pub(crate) until: Option<Duration>,
     turns: Turns,
     next: NextRequest,
+    /// Of a closed loop that can be changed: it may have to leave.
+    part: Option<ClientPart>,
     /// When the run began, or its warm-up.
     pub(crate) start: Stamp,
     /// When it arrives.
@@ -38,7 +41,12 @@ pub(crate) struct Coming {
 
 impl Coming {
     /// Prepares a session of a run that began at `start`.
-    pub(crate) fn new(shared: &Shared, session: Session, start: Stamp) -> Self {
+    pub(crate) fn new(
+        shared: &Shared,
+        session: Session,
+        start: Stamp,
+        part: Option<ClientPart>,
+    ) -> Self {
         let is_warmup = session.class == RequestClass::Warmup;
         let mut turns = session.turns.peekable();
         let server = shared.balancer.of_session();
@@ -52,6 +60,7 @@ impl Coming {
             until: session.until,
             turns,
             next,
+            part,
             start,
             due: start.after(session.arrival),
             is_agent: false,
@@ -91,6 +100,8 @@ struct Walk {
     conversation: Option<Conversation>,
     /// How the last conversation ended.
     outcome: Option<Outcome>,
+    /// Of a closed loop that can be changed: it may have to leave.
+    part: Option<ClientPart>,
 }
 
 /// A request that may be sent.
@@ -120,6 +131,7 @@ impl Walk {
             sequence: 0,
             conversation: None,
             outcome: None,
+            part: session.part,
             shared,
             worker,
         }
@@ -220,6 +232,11 @@ impl Walk {
         let reservation: Option<Reservation> = admitted.ok()?;
         self.next.refresh(requests, interrupt).await;
         if shared.is_stopping() || (!has_time && self.is_past(clock::now())) {
+            return None;
+        }
+        let start = self.start;
+        let has_left = |part: &ClientPart| part.has_left(|| clock::now().seconds_since(start));
+        if self.part.as_ref().is_some_and(has_left) {
             return None;
         }
         if !is_warmup && !shared.take_request() {
@@ -366,7 +383,7 @@ impl Walk {
         let coming = Coming {
             due: self.intended,
             is_agent: true,
-            ..Coming::new(&self.shared, session, self.start)
+            ..Coming::new(&self.shared, session, self.start, None)
         };
         let work = beside(Walk::new(
             coming,

@@ -10,6 +10,7 @@ use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::load::{Balancer, Cancellation, SlowReaders};
 use crate::run::backlog::Backlog;
+use crate::run::control::Controlled;
 use crate::run::conversation::SessionCounts;
 use crate::run::failure_limit::StopSignal;
 use crate::run::gate::StartBarrier;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     seed: u64,
     /// When the stages of the load end, after the start.
     pub(crate) stage_ends: Vec<Duration>,
+    /// The load, if it can be changed in mid-run.
+    pub(crate) controlled: Option<Arc<Controlled>>,
     /// The load of an open loop.
     pub(crate) offered: Option<Offered>,
     /// Of a load of conversations.
@@ -113,6 +116,7 @@ impl Shared {
             slow_readers: config.read_rate,
             seed: config.seed,
             stage_ends: Vec::new(),
+            controlled: None,
             offered: config
                 .is_open_loop()
                 .then(|| Offered::new(config.in_flight_bound())),
@@ -206,9 +210,12 @@ impl Shared {
     }
 
     /// The stage, from 1 on, in which a moment of a run is that began at `start`. What comes after the last
-    /// belongs to it.
+    /// belongs to it. Of a load that was changed in mid-run, the interval between changes.
     pub(super) fn stage(&self, at: Stamp, start: Stamp) -> Option<u32> {
-        let last = self.stage_ends.len().checked_sub(1)?;
+        let Some(last) = self.stage_ends.len().checked_sub(1) else {
+            let controlled = self.controlled.as_ref()?;
+            return controlled.interval(Duration::from_secs_f64(at.seconds_since(start).max(0.0)));
+        };
         let passed = self
             .stage_ends
             .partition_point(|end| start.after(*end) <= at);

@@ -6,15 +6,23 @@ use serde_json::{Map, Value, json};
 
 use crate::InvocationResponse;
 use crate::load::Stages;
+use crate::run::control::Controlled;
 use crate::stats::{Accumulator, Condition, Keep};
 use llmeter_wire::clock::Stamp;
 
 /// The statistics of single stages and servers leave these out: they look for the shape of a whole run.
 pub(crate) const OF_WHOLE_RUNS: [&str; 4] = ["steady_", "ramp_up_", "tail_", "measurement_"];
 
-/// Figures of the stages of a run, fed one response at a time.
-#[derive(Debug, Default)]
-pub(crate) struct StageTally(Vec<StageFigures>);
+/// Figures of the stages of a run, fed one response at a time: of the stages of its load, or of the intervals
+/// between its changes in mid-run.
+#[derive(Debug)]
+pub(crate) struct StageTally {
+    stages: Vec<StageFigures>,
+    keep: Keep,
+    slos: Vec<Condition>,
+    /// Requests that were sent before there were stages.
+    sent: u64,
+}
 
 #[derive(Debug)]
 struct StageFigures {
@@ -29,8 +37,14 @@ struct StageFigures {
 
 impl StageTally {
     pub(crate) fn new(stages: Option<&Stages>, keep: Keep, slos: &[Condition]) -> Self {
+        let mut tally = Self {
+            stages: Vec::new(),
+            keep,
+            slos: slos.to_vec(),
+            sent: 0,
+        };
         let Some(stages) = stages else {
-            return Self::default();
+            return tally;
         };
         let mut begin = Duration::ZERO;
         let figures = |stage: &crate::load::Stage| {
@@ -43,7 +57,38 @@ impl StageTally {
                 responses: Accumulator::new(keep).slos(slos),
             }
         };
-        Self(stages.each().iter().map(figures).collect())
+        tally.stages = stages.each().iter().map(figures).collect();
+        tally
+    }
+
+    /// Takes in that the load is changed: when each interval between changes begins, in seconds after the
+    /// start, and what its load is. `so_far`: the statistics of all responses until then.
+    fn follow(&mut self, intervals: &[(f64, String)], so_far: &Accumulator) {
+        for (number, (begin, load)) in intervals.iter().enumerate().skip(self.stages.len()) {
+            let begin = Duration::try_from_secs_f64(*begin).unwrap_or_default();
+            if let Some(before) = self.stages.last_mut() {
+                before.end = begin;
+            }
+            let responses = match number {
+                // Changes take effect after they are known, so that all there is was before.
+                0 => so_far.clone(),
+                _ => Accumulator::new(self.keep).slos(&self.slos),
+            };
+            self.stages.push(StageFigures {
+                load: load.clone(),
+                begin,
+                end: Duration::MAX,
+                sent: std::mem::take(&mut self.sent),
+                responses,
+            });
+        }
+    }
+
+    /// Follows the changes of a load as of now.
+    pub(crate) fn follow_changes(&mut self, controlled: &Controlled, so_far: &Accumulator) {
+        if controlled.changes_known() != self.stages.len() {
+            self.follow(&controlled.intervals(), so_far);
+        }
     }
 
     /// Takes in a response of a run that began at `start`, whose request was sent at `sent`.
@@ -61,29 +106,36 @@ impl StageTally {
 
     /// Takes in a response whose request was sent so long after the run's start.
     pub(crate) fn record_sent(&mut self, response: &InvocationResponse, sent: Option<Duration>) {
-        if let Some(sent) = sent
-            && let Some(stage) = self.0.iter_mut().find(|stage| sent < stage.end)
-        {
-            stage.sent += 1;
+        if let Some(sent) = sent {
+            match self.stages.iter_mut().find(|stage| sent < stage.end) {
+                Some(stage) => stage.sent += 1,
+                None => self.sent += 1,
+            }
         }
-        let stage = response.detail.stage.checked_sub(1);
-        if let Some(stage) = stage.and_then(|stage| self.0.get_mut(stage as usize)) {
+        // What was sent before the load was first changed has none.
+        let stage = response.detail.stage.max(1) as usize - 1;
+        if let Some(stage) = self.stages.get_mut(stage) {
             stage.responses.record(response);
         }
     }
 
     /// The statistics: `stages`, in order; nothing without any. `cut`: when the run was stopped, after its
-    /// start. `due`: how many requests became due in a stage, if that is known.
+    /// start. `due`: how many requests became due in a stage, if that is known. `total`: how long the run took.
     pub(crate) fn stats(
         &mut self,
         due: impl Fn(usize) -> Option<u64>,
         cut: Option<f64>,
+        total: Option<f64>,
     ) -> Map<String, Value> {
-        if self.0.is_empty() {
+        if self.stages.is_empty() {
             return Map::new();
         }
         let stage = |(number, stage): (usize, &mut StageFigures)| {
-            let (begin, end) = (stage.begin.as_secs_f64(), stage.end.as_secs_f64());
+            let begin = stage.begin.as_secs_f64();
+            let end = match stage.end {
+                Duration::MAX => total.unwrap_or(begin).max(begin),
+                end => end.as_secs_f64(),
+            };
             let end = cut.map_or(end, |cut| end.min(cut.max(begin)));
             let length = end - begin;
             let mut stats = Map::new();
@@ -107,7 +159,7 @@ impl StageTally {
             );
             Value::Object(stats)
         };
-        let stages: Vec<_> = self.0.iter_mut().enumerate().map(stage).collect();
+        let stages: Vec<_> = self.stages.iter_mut().enumerate().map(stage).collect();
         [("stages".to_owned(), stages.into())].into_iter().collect()
     }
 }
@@ -128,7 +180,7 @@ mod tests {
             response.time_to_first_token = Some(ttft);
             tally.record(&response, second(sent), second(0.0));
         }
-        let stats = tally.stats(|_| None, None);
+        let stats = tally.stats(|_| None, None, None);
         let of = |stage: usize, key: &str| stats["stages"][stage][key].clone();
         assert_eq!(
             (of(0, "load"), of(1, "load")),
@@ -147,7 +199,7 @@ mod tests {
         assert_eq!(of(0, "steady_start"), Value::Null);
         assert!(
             StageTally::new(None, Keep::Values, &[])
-                .stats(|_| None, None)
+                .stats(|_| None, None, None)
                 .is_empty()
         );
     }

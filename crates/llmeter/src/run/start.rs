@@ -1,7 +1,7 @@
 //! Second stage of a run: its folder is made, and its threads start.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,9 +12,11 @@ use crate::base::host::HostTimes;
 use crate::callback::CallbackChain;
 use crate::load::{Schedule, WorkerShare};
 use crate::result::RunFolder;
+use crate::run::control::{ControlSocket, Controlled};
 use crate::run::conversation::SessionCounts;
 use crate::run::gate::{BarrierPass, StartBarrier};
 use crate::run::plan::Plan;
+use crate::run::prepare::Prepared;
 use crate::run::recorder::Recorder;
 use crate::run::shared::Shared;
 use crate::run::worker::{self, WorkerReport, WorkerTask};
@@ -32,6 +34,12 @@ pub(super) struct Started {
     pub(super) folder: Option<RunFolder>,
     pub(super) start_time: Timestamp,
     pub(super) host_before: Option<HostTimes>,
+    /// For the calls before stages: each server, and a request that they are like.
+    pub(super) stage_calls: Vec<(RunConfig, Arc<Prepared>)>,
+    /// Such calls that failed, in words.
+    pub(super) failed_calls: Mutex<Vec<String>>,
+    /// Where it is told to change its load.
+    pub(super) socket: Option<ControlSocket>,
 }
 
 /// Its threads.
@@ -110,6 +118,8 @@ impl Plan {
             requests,
             routes,
             dialers,
+            stage_calls,
+            is_controllable,
         } = self;
         let start_time = clock::wall();
         let (run_name, folder) = open_folder(&config)?;
@@ -124,8 +134,29 @@ impl Plan {
         );
         shared.sessions = schedule.has_conversations().then(SessionCounts::default);
         shared.stage_ends = schedule.stage_ends();
+        let socket = folder
+            .as_ref()
+            .filter(|_| is_controllable)
+            .and_then(control_socket);
+        shared.controlled = socket.is_some().then(|| {
+            let limit = shared.offered.as_ref().and(config.in_flight_bound());
+            let fixed = || config.why_fixed();
+            let rate = config.rate.or(config.session_rate);
+            Arc::new(Controlled::new(schedule.clone(), rate, limit, fixed))
+        });
+        let schedule = match &shared.controlled {
+            Some(controlled) => controlled.schedule(),
+            None => schedule,
+        };
         if let Some(offered) = &mut shared.offered {
-            offered.stages(shared.stage_ends.len());
+            let intervals = shared
+                .controlled
+                .as_ref()
+                .map(|_| Controlled::MAX_INTERVALS);
+            offered.stages(shared.stage_ends.len().max(intervals.unwrap_or(0)));
+            if shared.controlled.is_some() {
+                offered.let_limit_change();
+            }
         }
         let shared = Arc::new(shared);
         let host_before = HostTimes::read();
@@ -139,6 +170,9 @@ impl Plan {
             folder,
             start_time,
             host_before,
+            stage_calls,
+            failed_calls: Mutex::default(),
+            socket,
         };
         match started.launch(passes, observer) {
             Ok((threads, tasks)) => Ok((started, threads, tasks)),
@@ -195,6 +229,14 @@ impl Started {
         };
         Ok((threads, tasks))
     }
+}
+
+/// Where a run is told to change its load: in a folder of this machine.
+fn control_socket(folder: &RunFolder) -> Option<ControlSocket> {
+    let opened = ControlSocket::open(folder.location().local_path()?);
+    let opened =
+        opened.inspect_err(|reason| tracing::info!(%reason, "the run cannot be controlled"));
+    opened.ok()
 }
 
 /// The name that a run gets when the user gives none: the local time, to the minute.

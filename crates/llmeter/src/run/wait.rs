@@ -40,6 +40,8 @@ impl Threads {
             tokio::select! {
                 () = ended => {}
                 () = interrupt.follow() => {}
+                () = run.serve_control() => {}
+                () = run.call_before_stages() => {}
             }
         });
         let mut reports = Vec::with_capacity(self.workers.len());

@@ -34,7 +34,7 @@ pub(crate) struct WorkerReport {
 
 /// What the sessions of one worker share, and no other worker touches.
 pub(crate) struct Worker {
-    number: usize,
+    pub(crate) share: WorkerShare,
     /// To the worker's decoder.
     pub(crate) queue: SegmentQueue,
     pub(crate) pool: Pool,
@@ -43,9 +43,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(number: usize, queue: SegmentQueue) -> Self {
+    pub(crate) fn new(share: WorkerShare, queue: SegmentQueue) -> Self {
         Self {
-            number,
+            share,
             queue,
             pool: Pool::default(),
             requests: AtomicU64::new(0),
@@ -55,7 +55,7 @@ impl Worker {
     /// An id that no other request of the run has.
     pub(crate) fn next_id(&self) -> RequestId {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        RequestId((self.number as u64) << 48 | count)
+        RequestId((self.share.worker as u64) << 48 | count)
     }
 }
 
@@ -150,7 +150,7 @@ impl WorkerTask {
             report,
             alive,
         } = self;
-        let worker = Arc::new(Worker::new(share.worker, queue));
+        let worker = Arc::new(Worker::new(share, queue));
         let sessions = schedule.sessions(share);
         let is_whole = dispatch(shared, worker, sessions, pass).await;
         let stopped = Error::Internal("a client stopped; what was measured before is kept");

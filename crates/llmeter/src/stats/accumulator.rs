@@ -49,7 +49,7 @@ pub enum Keep {
 ///
 /// There is one definition of every key, whether a run is under way, over, or loaded from disk.
 /// Failed requests enter the counts, the token sums and the annotations, never the distributions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Accumulator {
     totals: Totals,
     figures: Vec<(&'static Metric, MetricAccumulator)>,
@@ -58,7 +58,7 @@ pub struct Accumulator {
 }
 
 /// One metric under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum MetricAccumulator {
     Seconds(
         fn(&InvocationResponse) -> Option<f64>,

@@ -54,7 +54,7 @@ impl AnnotationSummary {
 }
 
 /// The numeric annotations of a run's responses, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Annotations {
     keep: Keep,
     by_name: BTreeMap<String, AnnotationSeries>,
@@ -92,7 +92,7 @@ impl Annotations {
 }
 
 /// The values of one annotation. Unlike a time they may be of any size and sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AnnotationSeries {
     keep: Keep,
     count: u64,

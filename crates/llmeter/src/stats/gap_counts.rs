@@ -13,7 +13,7 @@ use super::summary::Number;
 ///
 /// Gaps are counted in the steps in which they are written to disk, of which a run has far fewer
 /// different ones than it has gaps: figures are exact, and memory hardly grows with the run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ItlCounts {
     counts: HashMap<i64, u64, FxBuildHasher>,
     total: u64,

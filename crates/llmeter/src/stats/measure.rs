@@ -15,7 +15,7 @@ const NARROW: f64 = (1_u64 << 52) as f64;
 /// A kind of value.
 pub(crate) trait Measure: Copy {
     /// A running sum without rounding.
-    type Sum: Default + std::fmt::Debug;
+    type Sum: Default + Clone + std::fmt::Debug;
 
     /// Whether it can enter statistics at all.
     fn is_usable(self) -> bool {

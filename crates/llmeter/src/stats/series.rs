@@ -10,7 +10,7 @@ use super::summary::{Number, summarize_kind};
 const SNAPSHOT_EXACT: u64 = 4096;
 
 /// The values of one metric: kept, or counted in a sketch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Series<M: Measure> {
     /// `None` in low memory.
     kept: Option<Vec<M>>,

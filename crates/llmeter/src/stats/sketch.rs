@@ -10,6 +10,7 @@ use super::summary::Number;
 const DIGITS: u8 = 3;
 
 /// Counts values by size, to three digits; sum, count, min and max are exact.
+#[derive(Clone)]
 pub(crate) struct Sketch<M: Measure> {
     /// `None` only if the histogram could not be made, which no valid setting does.
     counts: Option<Histogram<u64>>,

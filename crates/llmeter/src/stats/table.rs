@@ -716,6 +716,46 @@ metrics! {
     /// The servers, in the order in which they were given: the name of each (`server`), its most frequent
     /// failure (`failure`), how long its name took to look up (`time_to_resolve`), and the statistics of the requests that went to it.
     servers: Vec<Value> { absent: "with one server", source: RUN }
+    /// How the load was changed while the run was in progress, in order: when (`time`, seconds after the
+    /// run's start), what (`setting`: `rate`, `clients`, `max_in_flight`, or `stop`), and its values before and
+    /// after (`from`, `to`). `stages` has the intervals between changes.
+    control_changes: Vec<Value> { absent: "without changes", source: RUN }
+    /// After a spike of the load, for each figure (`figure`): what it was before (`before`), up to what it counts
+    /// as that (`limit`), the highest value (`highest`), how long after the spike it was back
+    /// (`recovered_after`, none if it was not), how long was looked (`watched`), and in windows of which length
+    /// (`window`); seconds.
+    recovery: Vec<Value> { absent: "without a spike", source: RUN }
+    /// Answers of an idle server that were compared with those that it gave before.
+    drift_alone_compared: Option<u64> { unit: "responses", absent: "without a test for drift", source: RUN }
+    /// Those of them that differ.
+    drift_alone_differ: Option<u64> { unit: "responses", absent: "without a test for drift", source: RUN }
+    /// Answers under load that were compared with those of the idle server.
+    drift_compared: Option<u64> { unit: "responses", absent: "without a test for drift", source: RUN }
+    /// Those of them that differ.
+    drift_differ: Option<u64> { unit: "responses", absent: "without a test for drift", source: RUN }
+    /// The share of answers under load that differ.
+    drift_rate: Option<f64> { unit: "share", absent: "without a test for drift", source: RUN }
+    /// The lower end of its interval of 95 %.
+    drift_rate_low: Option<f64> { unit: "share", absent: "without a test for drift", source: RUN }
+    /// The upper end of its interval of 95 %.
+    drift_rate_high: Option<f64> { unit: "share", absent: "without a test for drift", source: RUN }
+    /// The first token of any answer that differs, from 0 on, by the run's tokenizer.
+    drift_first_token: Option<u64> { unit: "tokens", absent: "if no answer differs", source: RUN }
+    /// The median of the first token that differs.
+    drift_median_token: Option<u64> { unit: "tokens", absent: "if no answer differs", source: RUN }
+    /// Answers that differ: the prompt's line in `payload.jsonl` (`payload_index`), `client`, the first character
+    /// and token that differ, and both answers around that place.
+    drift_examples: Vec<Value> { absent: "if no answer differs", source: RUN }
+    /// Requests that failed before a server that was asleep answered.
+    cold_start_failures: Option<u64> { unit: "requests", absent: "without a cold start", source: RUN }
+    /// From the first request to a server that was asleep to its first token.
+    cold_start_first_token: Option<f64> { unit: "s", absent: "without a cold start, or without streaming", source: RUN }
+    /// From the first request to a server that was asleep to the end of its first response.
+    cold_start_response: Option<f64> { unit: "s", absent: "without a cold start", source: RUN }
+    /// From the first request to a server that was asleep to the one from which on latencies are steady.
+    cold_start_steady: Option<f64> { unit: "s", absent: "without a cold start, or if they never were", source: RUN }
+    /// Up to what TTFT, or TTLT without streaming, counts as steady.
+    cold_start_limit: Option<f64> { unit: "s", absent: "without a cold start", source: RUN }
     /// Gaps of very long streams that were measured but not kept: a fair sample of each stream's gaps
     /// stands for them in `inter_token_latency`.
     inter_token_latencies_dropped: u64 {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ProbeVerdict;
+use super::ramp::{RAMP_FOLDER, split};
 use super::search::{Search, Tried};
 use crate::base::error::{Error, Result};
 use crate::experiment::load_test_result::{LoadTestResult, TestEnd, of_clients};
@@ -31,6 +32,9 @@ pub struct CapacityPlan {
     pub precision: f64,
     /// Whether the search came to its end.
     pub is_complete: bool,
+    /// Whether all probes are steps of one run.
+    #[serde(default)]
+    pub is_one_run: bool,
     /// The probes, in the order in which they were made.
     pub probes: Vec<Probe>,
 }
@@ -144,6 +148,25 @@ impl CapacityResult {
         self.bracket().1
     }
 
+    /// Between which loads capacity lies for certain: the highest that keeps all SLOs by its intervals, and the
+    /// lowest that does not. An end that no interval tells is not known.
+    pub fn interval(&self) -> (Option<f64>, Option<f64>) {
+        let resolved = self
+            .plan
+            .probes
+            .iter()
+            .filter(|probe| probe.verdict.is_resolved());
+        let levels = |holds: bool| {
+            let such = resolved
+                .clone()
+                .filter(move |probe| probe.verdict.holds() == holds);
+            such.map(|probe| probe.level)
+        };
+        let broken = levels(false).reduce(f64::min);
+        let held = levels(true).filter(|level| broken.is_none_or(|broken| *level < broken));
+        (held.reduce(f64::max), broken)
+    }
+
     /// The run at a load that was tried.
     pub fn at(&self, level: f64) -> Option<&RunResult> {
         let mut results = self.results.iter();
@@ -242,6 +265,13 @@ impl CapacityResult {
         }
         let name = path.file_name().unwrap_or_default();
         let mut found = Self::new(plan, name, Some(path.clone()));
+        if found.plan.is_one_run {
+            match RunResult::load(path.join(RAMP_FOLDER)) {
+                Ok(result) => found.results = split(&result, &found.plan.probes),
+                Err(reason) => found.warnings.push(reason.to_string()),
+            }
+            return Ok(found);
+        }
         for probe in &found.plan.probes {
             match load(path.join(&probe.folder)) {
                 Ok(result) => found.results.push((probe.level, result)),

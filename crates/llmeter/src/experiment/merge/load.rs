@@ -107,7 +107,7 @@ impl WholeLoad {
                 });
                 due.sum()
             };
-            stats.extend(self.tally.stats(due, cut));
+            stats.extend(self.tally.stats(due, cut, None));
         }
         stats
     }

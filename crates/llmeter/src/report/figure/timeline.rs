@@ -353,24 +353,33 @@ fn figure(rows: Vec<Row>) -> Figure {
 /// The part of the time that a stage must have for its number to have a place.
 const NAMED: f64 = 0.05;
 
-/// The stages of a load, and their names: seconds after the first request.
-fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
+/// When the first request was sent, in seconds after the run's start.
+fn first_sent(series: Series<'_>) -> f64 {
     let responses = series.result.responses.iter();
     let sent =
         responses.filter_map(|one| Some(one.schedule().due_time? + one.detail.send_lateness?));
-    let first = sent.reduce(f64::min).unwrap_or(0.0);
+    sent.reduce(f64::min).unwrap_or(0.0)
+}
+
+/// The stages of a load, and their names: seconds after the first request.
+fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
+    let first = first_sent(series);
     let times = stats
         .stages
         .iter()
         .enumerate()
         .filter_map(|(number, stage)| {
             let time = |key: &str| Some(stage.get(key)?.as_f64()? - first);
-            Some((number, time("start")?, time("end")?))
+            let load = stage.get("load").and_then(Value::as_str);
+            Some((number, time("start")?, time("end")?, load))
         });
     let times: Vec<_> = times.collect();
-    let all = times.last().map_or(0.0, |(_, _, end)| *end);
-    let named = times.into_iter().map(|(number, start, end)| {
+    let all = times.last().map_or(0.0, |(_, _, end, _)| *end);
+    let was_changed = !stats.control_changes.is_empty();
+    let named = times.into_iter().map(|(number, start, end, load)| {
         let name = match end - start > all * NAMED {
+            // What it was changed to says more than a number.
+            true if was_changed => text(load.unwrap_or_default()),
             true => format!("stage {}", number + 1),
             false => String::new(),
         };
@@ -404,7 +413,14 @@ fn mark_times(figure: &mut Figure, series: Series<'_>, window: f64) {
             "fillcolor": QUIET.0, "opacity": opacity, "line": {"width": 0}, "layer": "below",
         })
     });
-    figure.0["layout"]["shapes"] = shapes.collect();
+    let changes = stats.control_changes.iter().filter_map(|change| {
+        let at = change.get("time")?.as_f64()? - first_sent(series);
+        Some(json!({
+            "type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1,
+            "line": {"width": 1.5, "dash": "dash", "color": QUIET.0}, "layer": "above",
+        }))
+    });
+    figure.0["layout"]["shapes"] = shapes.chain(changes).collect();
     // Above the rows. A short warm-up has no room for its name: the other one stands at its end.
     let named = marked.iter().filter(|(.., what)| !what.is_empty());
     let names = named.map(|(start, end, what)| {

@@ -8,6 +8,7 @@ use crate::cost::price::price;
 use crate::report::figure::Series;
 use crate::report::summary::{self, counted};
 use crate::report::{cost, intervals, slo};
+use crate::report::{drift, recovery};
 use crate::result::RunSummary;
 use crate::stats::Stats;
 use crate::storage::Location;
@@ -198,7 +199,20 @@ fn breakdown(
         };
         Block::table(&title, rows(&part.sums()), &[""; 0])
     });
-    tables.collect()
+    let changes = parts.iter().flat_map(|part| {
+        let lines = summary::control_lines(&part.sums()).into_iter();
+        lines.map(|text| Block::text(Tone::Plain, text))
+    });
+    let recovered = parts.iter().flat_map(|part| {
+        let stats = part.sums();
+        let table = Block::table("Recovery", recovery::recovery_rows(&stats), &[""; 0]);
+        let lines = recovery::cold_start_lines(&stats).into_iter();
+        let lines = lines.chain(drift::drift_lines(&stats));
+        table
+            .into_iter()
+            .chain(lines.map(|text| Block::text(Tone::Plain, text)))
+    });
+    changes.chain(tables).chain(recovered).collect()
 }
 
 /// What became of conversations, and the figures of each turn.

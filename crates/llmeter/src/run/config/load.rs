@@ -71,6 +71,7 @@ impl RunConfig {
                 duration,
                 max_requests: self.max_requests,
                 conversations: Some(conversations.clone()),
+                is_adjustable: false,
             });
         }
         let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
@@ -94,6 +95,7 @@ impl RunConfig {
                 duration,
                 max_requests: None,
                 conversations: None,
+                is_adjustable: false,
             });
         }
         if let Some(data) = &self.data {
@@ -157,6 +159,30 @@ impl RunConfig {
             Some(shard) => shard.count(usize::try_from(most).unwrap_or(usize::MAX)) as u64,
             None => most,
         })
+    }
+
+    /// Why neither its rate nor its clients can be changed in mid-run, if that is so.
+    pub(crate) fn why_fixed(&self) -> String {
+        if let Some(shard) = self.shard {
+            return format!("it is part {shard} of a load, whose other parts would not change");
+        }
+        if self.stages.is_some() {
+            return "its load is in stages, which say how it changes".to_owned();
+        }
+        if self.sessions.is_some() {
+            return "its sessions follow one another, so many at a time".to_owned();
+        }
+        match &self.load {
+            Load::Schedule(schedule) if schedule.is_of_data() => {
+                "it replays a trace, at the trace's own times".to_owned()
+            }
+            Load::Schedule(_) => "its load is a schedule of its own".to_owned(),
+            // So many in all are shared out among its clients before the run.
+            _ => format!(
+                "{} shares its requests out among its clients before it begins",
+                crate::base::setting::Setting::MaxRequests
+            ),
+        }
     }
 
     /// The most clients of stages, if they are about clients.

@@ -231,12 +231,16 @@ impl RunConfig {
         let of_wire = [
             (Setting::ReadRate, self.read_rate.is_some()),
             (Setting::BeforeRun, !self.before_run.is_empty()),
+            (Setting::BeforeStage, !self.before_stage.is_empty()),
         ];
         for (setting, is_given) in of_wire {
             if is_given && is_invoked {
                 let endpoint = "an endpoint that sends its requests itself";
                 return Err(Error::unsupported(setting, endpoint));
             }
+        }
+        if !self.before_stage.is_empty() && self.stages.is_none() {
+            return Err(Error::requires(Setting::BeforeStage, Setting::Stages));
         }
         if self.read_rate.is_some() && self.http2 {
             return Err(Error::unsupported(Setting::ReadRate, "HTTP/2"));

@@ -55,7 +55,11 @@ impl MeasurementQuality {
             count => format!("{count} requests"),
         };
         if load.unsent > 0 || (load.waited > 0 && load.wait >= largest) {
-            let limit = load.limit.unwrap_or_default();
+            // A limit that was lifted in mid-run is none now.
+            let limit = load.limit.map_or_else(
+                || "as many as allowed".to_owned(),
+                |limit| limit.to_string(),
+            );
             let waited = requests(load.waited);
             let unsent = match load.unsent {
                 0 => String::new(),
@@ -73,6 +77,12 @@ impl MeasurementQuality {
         }
         if failed as f64 > load.due as f64 * MISSED_SHARE {
             let requests = requests(failed);
+            if self.local_failures * 2 >= failed {
+                let reason = format!(
+                    "{requests} could not be sent, since this machine has no more of what they need"
+                );
+                return (Verdict::ClientBound, reason);
+            }
             let reason = format!(
                 "{requests} failed before they were sent, as the failures above say; the server refused \
                  them, or cannot be reached"
@@ -115,4 +125,109 @@ fn missing(load: &LoadFigures) -> Option<f64> {
     let late = missing * load.due as f64 / load.offered_rate?;
     let is_late = load.due > load.sent || late > 5.0 * TOLERATED_LATENESS;
     (missing > MISSED_SHARE && is_late).then_some(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::MeasurementQuality;
+    use crate::run::quality::RunConditions;
+    use crate::run::worker::WorkerReport;
+
+    /// Of a hundred requests that were due, ten were not sent.
+    fn missed() -> LoadFigures {
+        LoadFigures {
+            due: 100,
+            sent: 90,
+            offered_rate: Some(10.0),
+            achieved_rate: Some(9.0),
+            ..LoadFigures::default()
+        }
+    }
+
+    fn late() -> LoadFigures {
+        LoadFigures {
+            sent: 100,
+            ..missed()
+        }
+    }
+
+    #[test]
+    fn a_load_that_was_missed_says_why() {
+        type Change = fn(&mut MeasurementQuality);
+        let with = |load: LoadFigures, change: fn(&mut LoadFigures)| {
+            let mut load = load;
+            change(&mut load);
+            load
+        };
+        let cases: [(LoadFigures, Change, Verdict, &str); 8] = [
+            (
+                with(missed(), |load| {
+                    (load.limit, load.unsent) = (Some(8), 10);
+                    (load.waited, load.wait) = (40, 20.0);
+                }),
+                |_| {},
+                Verdict::Degraded,
+                "40 requests waited 20.00 s in all because 8 were in flight, and 10 requests had not been sent",
+            ),
+            (
+                missed(),
+                |_| {},
+                Verdict::Degraded,
+                "10 requests failed before they were sent",
+            ),
+            (
+                missed(),
+                |quality| quality.local_failures = 10,
+                Verdict::ClientBound,
+                "10 requests could not be sent, since this machine has no more",
+            ),
+            (
+                with(late(), |load| load.connection_wait = 3.0),
+                |_| {},
+                Verdict::Degraded,
+                "waited 3.00 s in all for connections to be opened",
+            ),
+            (
+                late(),
+                |quality| quality.recorder_wait = 2.0,
+                Verdict::ClientBound,
+                "the recorder was behind",
+            ),
+            (
+                late(),
+                |quality| quality.callback_wait = 2.0,
+                Verdict::ClientBound,
+                "before_invoke was behind",
+            ),
+            (
+                late(),
+                |quality| quality.worker_busy = 0.97,
+                Verdict::ClientBound,
+                "the worker was at work for 97 % of the time",
+            ),
+            // A hundredth is no other load.
+            (
+                with(late(), |load| load.achieved_rate = Some(9.91)),
+                |_| {},
+                Verdict::Clean,
+                "",
+            ),
+        ];
+        for (load, change, verdict, words) in cases {
+            let mut quality = MeasurementQuality::default();
+            change(&mut quality);
+            let conditions = RunConditions {
+                workers: vec![WorkerReport::default()],
+                ..super::super::tests::quiet()
+            };
+            quality.blame_load(&load, &conditions);
+            assert_eq!(quality.verdict, verdict, "{words}: {:?}", quality.reasons);
+            let said = quality.reasons.join("; ");
+            assert!(said.contains(words), "{said}");
+            assert_eq!(said.is_empty(), verdict == Verdict::Clean, "{said}");
+            let share = "10.0 % lower than asked for (9.0000 of 10.0000 requests/s)";
+            assert!(verdict == Verdict::Clean || said.contains(share), "{said}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn answer(is_kernel: bool, frames: &[(usize, u32)]) -> ResponseQuality {
     quality
 }
 
-fn quiet() -> RunConditions {
+pub(super) fn quiet() -> RunConditions {
     RunConditions {
         workers: vec![WorkerReport::default()],
         connections: 1,

@@ -275,6 +275,7 @@ impl RunSettings {
         set(&mut config.wait_until_ready, self.wait_until_ready.as_ref());
         set(&mut config.before_run, self.before_run.as_ref());
         set(&mut config.balance, self.balance.as_ref());
+        set(&mut config.before_stage, self.before_stage.as_ref());
         set(&mut config.until, self.until.as_ref());
         config.max_requests = self.max_requests.or(config.max_requests);
         config.shard = self.shard.or(config.shard);
@@ -545,6 +546,7 @@ impl RunSettings {
             read_rate: config.read_rate,
             wait_until_ready: Some(config.wait_until_ready).filter(|time| !time.is_zero()),
             before_run: (!config.before_run.is_empty()).then(|| config.before_run.clone()),
+            before_stage: (!config.before_stage.is_empty()).then(|| config.before_stage.clone()),
             slo: (!config.slos.is_empty()).then(|| config.slos.clone()),
             ignore_write_errors: Some(config.ignore_write_errors),
             balance: Some(config.balance)

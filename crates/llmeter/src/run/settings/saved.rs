@@ -63,6 +63,7 @@ pub(in crate::run) const fn kept(setting: Setting) -> Kept {
         | S::ReadRate
         | S::WaitUntilReady
         | S::BeforeRun
+        | S::BeforeStage
         | S::IgnoreWriteErrors
         | S::Stamps
         | S::Workers

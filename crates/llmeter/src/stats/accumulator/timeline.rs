@@ -28,7 +28,7 @@ pub(crate) enum Window {
 }
 
 /// When requests were sent and when they ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Timeline {
     pace: Pace<AMOUNTS>,
     /// When the first response ended, in microseconds, as files have times.

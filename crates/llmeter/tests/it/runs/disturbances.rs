@@ -1,12 +1,15 @@
 //! Requests that are closed early, responses that are read slowly, and what is asked of a server before a run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use llmeter::load::Arrivals;
 use llmeter::{FailureKind, Load, RunConfig, Runner};
 
 use super::{assert_saved, config, failure, friendly, whole};
 use crate::scripted::answers::*;
 use crate::scripted::{Scripted, Step, finish, run, write};
+use llmeter_testing::ScriptedServer;
 
 /// A token, and then nothing more.
 fn one_token() -> Vec<Step> {
@@ -121,10 +124,62 @@ fn a_server_is_prepared_before_the_run() {
     config.before_run = vec!["POST /reset".parse().unwrap()];
     assert_eq!(
         refusal(config),
-        "before_run: POST /reset: the server answered with status 500: {\"error\": {\"message\": \"no such \
-         luck\"}}"
+        "POST /reset failed, so that nothing was sent: the server answered with status 500: {\"error\": \
+         {\"message\": \"no such luck\"}}"
     );
     assert_eq!(server.requests(), 1, "nothing is sent then");
+}
+
+#[test]
+fn a_server_is_prepared_before_each_stage() {
+    let resets = AtomicUsize::new(0);
+    let server = ScriptedServer::respond(move |request| {
+        let is_reset = request.target == "/reset";
+        match is_reset.then(|| resets.fetch_add(1, Ordering::Relaxed)) {
+            None => [vec![Step::WaitForRelease], whole()].concat(),
+            Some(1) => failure(),
+            Some(_) => vec![write("HTTP/1.1 204 No Content\r\n\r\n")],
+        }
+    });
+    let server = Scripted::with(server, "http");
+    let mut config = super::config(&server, 1);
+    config.arrivals = Arrivals::Constant;
+    config.stages = Some(
+        "50/s for 40ms, 50/s for 40ms, 50/s for 40ms"
+            .parse()
+            .unwrap(),
+    );
+    config.before_stage = vec!["POST /reset".parse().unwrap()];
+    let work = std::thread::spawn(move || run(config));
+    let resets = || {
+        let lines = server.lines();
+        lines.iter().filter(|line| *line == "POST /reset").count()
+    };
+    // No request has been answered when a stage begins: none of them waits for the call.
+    while resets() < 3 {
+        std::thread::yield_now();
+    }
+    server.release();
+    let result = work.join().unwrap();
+    assert_eq!((&*server.lines()[0], resets()), ("POST /reset", 3));
+    assert_eq!(
+        (result.responses.len(), result.stats().failed_requests),
+        (6, 0)
+    );
+    let failed = "POST /reset before stage 2 failed: the server answered with status 500";
+    assert!(
+        result.warnings.iter().any(|one| one.starts_with(failed)),
+        "{:?}",
+        result.warnings
+    );
+    // Without stages there is nothing to be called before.
+    let mut config = super::config(&server, 1);
+    config.before_stage = vec!["POST /reset".parse().unwrap()];
+    let refused = refusal(config);
+    assert!(
+        refused.contains("before_stage") && refused.contains("stages"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Whole runs against a server of this process: what is sent, what is recorded, what is saved.
 
 mod callbacks;
+#[cfg(unix)]
+mod control;
 mod costs;
 mod data;
 mod disturbances;
