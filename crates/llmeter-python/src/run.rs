@@ -106,6 +106,19 @@ pub(crate) type Configs = Vec<(RunConfig, Map<String, Value>)>;
 /// What the thread of a run does.
 pub(crate) type Work = Box<dyn FnOnce() -> Result<Done, Error> + Send>;
 
+fn disturbed(
+    kind: &str,
+    configs: Configs,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: llmeter::Interrupt,
+) -> PyResult<Work> {
+    let nothing = || PyRuntimeError::new_err("an experiment has one part");
+    let (config, more) = configs.into_iter().next().ok_or_else(nothing)?;
+    let work = disturbances::work(kind, config, &more, observer, interrupt)?;
+    let work = work.ok_or_else(|| invalid(format!("no such kind of run: {kind}")))?;
+    Ok(Box::new(move || Ok((vec![work()?], Value::Null))))
+}
+
 fn run(
     configs: Configs,
     observer: Option<Arc<dyn Observer>>,
