@@ -157,7 +157,9 @@ begins; of the others what their classes say. An endpoint that is no text is a P
 """
 
 def start(
-    kind: Literal["run", "ab_test", "workloads", "capacity", "repeat", "calibrate", "spike", "cold_start", "drift"],
+    kind: Literal[
+        "run", "ab_test", "workloads", "capacity", "repeat", "calibrate", "spike", "cold_start", "drift"
+    ],
     parts: Sequence[_Part | str],
     event_loop: AbstractEventLoop,
     begin: Callable[[list[tuple[_Hook, str, Reply]]], None],

@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 async def carry_out(
-    kind: Literal["run", "ab_test", "workloads", "capacity", "repeat", "calibrate", "spike", "cold_start", "drift"],
+    kind: Literal[
+        "run", "ab_test", "workloads", "capacity", "repeat", "calibrate", "spike", "cold_start", "drift"
+    ],
     parts: list[Any],
     on_progress: Callable[[str], object] | None,
     on_cancel: Callable[[list[RunData]], object] | None,

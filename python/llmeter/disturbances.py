@@ -15,7 +15,7 @@ from .runner import Runner
 async def _carry_out(
     kind: Literal["spike", "cold_start", "drift"], runner: Runner, experiment: dict[str, Any]
 ) -> Result:
-    run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
+    run = runner._prepare_run(run_name=runner.run_name)  # pyright: ignore[reportPrivateUsage]
     part = run._part(asyncio.get_running_loop())  # pyright: ignore[reportPrivateUsage]
     settings = {**json.loads(part[0]), "experiment": experiment}
     data, _ = await carry_out(kind, [(json.dumps(settings), *part[1:])], None, None)

@@ -151,7 +151,7 @@ fn what_does_not_fit_is_refused_before_anything_is_sent() {
         ),
         (
             vec!["--endpoint", "http", "--jmespath", "text"],
-            "write it like text=choices[0].text",
+            "expected a place like text=choices[0].text",
         ),
         (
             vec!["--endpoint", "http", "--framing", "sse"],

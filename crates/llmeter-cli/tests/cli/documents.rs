@@ -181,7 +181,7 @@ impl Shell {
         assert_eq!(code, 0, "{origin}:\n{commands}\n{out}\n{err}");
         let failed = out
             .lines()
-            // The tables of load tests, A/B tests, lists, stages and servers have a column of that name.
+            // The tables of load tests, A/B tests, lists, stages, servers and turns have a column of that name.
             .find(|line| {
                 line.contains(" failed")
                     && !line.contains(" 0 failed")
@@ -190,6 +190,7 @@ impl Shell {
                     && !line.starts_with("when ")
                     && !line.starts_with("stage ")
                     && !line.starts_with("server ")
+                    && !line.starts_with("turn ")
                     && !line.starts_with("workload ")
             });
         assert_eq!(failed, None, "{origin}:\n{commands}\n{out}\n{err}");
@@ -459,6 +460,7 @@ fn flags_that_documents_name_exist() {
         "--burstiness",
         "--concurrency-ramp-duration",
         "--constraint",
+        "--conversation-turn-delay-mean",
         "--dataset-name",
         "--fixed-schedule",
         "--max-concurrency",

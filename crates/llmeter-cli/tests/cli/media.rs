@@ -263,7 +263,7 @@ fn what_cannot_be_sent_is_refused_with_the_flag_and_what_is_taken() {
     let place = place();
     place.file("empty.png", "");
     place.file("odd.bin", b"\x01\x02\x03");
-    let both = "the argument '--payload <FILE>' cannot be used with '--audio <FILE>'";
+    let both = "give --payload or --audio, not both";
     for (arguments, code, part) in [
         (
             "--image song.mp3",

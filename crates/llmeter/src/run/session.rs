@@ -203,7 +203,10 @@ impl Walk {
             if place.is_some() && self.entry.is_none() && self.is_past(due) {
                 return None;
             }
-            shared.sleep_until(due).await;
+            match shared.offered {
+                Some(_) => shared.sleep_until_exactly(due).await,
+                None => shared.sleep_until(due).await,
+            }
             // What is waited for by intention is no lateness of the meter.
             self.intended = match shared.offered {
                 Some(_) => due,

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::cost::SpendGuard;
 use crate::endpoint::Endpoint;
 use crate::load::{Balancer, Cancellation, SlowReaders};
+use crate::run::alarm::Alarm;
 use crate::run::backlog::Backlog;
 use crate::run::control::Controlled;
 use crate::run::conversation::SessionCounts;
@@ -26,6 +27,9 @@ use llmeter_wire::{Connection, Dialer, Phase};
 /// Connections that one run opens at the same time: more would overflow the accept queues of typical
 /// servers, whose dropped packets look like slow connects.
 const MAX_CONCURRENT_CONNECTS: usize = 128;
+
+/// By how much a timer of the runtime may be late: they tick in milliseconds.
+const RUNTIME_TICK: Duration = Duration::from_millis(3);
 
 /// How often a session looks whether the recorder has caught up.
 const BACKLOG_POLL: Duration = Duration::from_millis(1);
@@ -240,6 +244,18 @@ impl Shared {
                 () = tokio::time::sleep(Duration::from_secs_f64(left)) => {}
                 () = self.stopping() => {}
             }
+        }
+    }
+
+    /// Waits until then as punctually as the kernel can, unless the run is stopped. An alarm holds a file
+    /// descriptor, so that one is made only for the last moments.
+    pub(super) async fn sleep_until_exactly(&self, due: Stamp) {
+        self.sleep_until(Stamp(due.0 - RUNTIME_TICK.as_nanos() as i64))
+            .await;
+        let alarm = Alarm::new();
+        tokio::select! {
+            () = alarm.sleep_until(due) => {}
+            () = self.stopping() => {}
         }
     }
 

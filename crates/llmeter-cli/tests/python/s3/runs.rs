@@ -59,10 +59,12 @@ fn a_run_has_the_files_of_a_local_one() {
     let (cloud, names) = s3.objects("some team/runs/it", None);
     assert_eq!(names, FILES.map(str::to_owned).into());
     let local = s3.path().join("local/it");
-    for name in ["payload.jsonl", "llmeter.json"] {
-        let [a, b] = [&local, &cloud].map(|folder| fs::read_to_string(folder.join(name)).unwrap());
-        assert_eq!(a, b, "{name}");
-    }
+    let payloads = [&local, &cloud].map(|folder| fs::read(folder.join("payload.jsonl")).unwrap());
+    assert!(payloads[0] == payloads[1]);
+    let mut own = [&local, &cloud].map(|folder| json(&folder.join("llmeter.json")));
+    let ids = own.each_mut().map(|own| own["run_id"].take());
+    assert!(ids[0].is_string() && ids[0] != ids[1], "{ids:?}");
+    assert_eq!(own[0], own[1]);
     let mut configs = [&local, &cloud].map(|folder| json(&folder.join("run_config.json")));
     assert_eq!(configs[1]["output_path"], place);
     assert_eq!(configs[1]["payload"], format!("{place}/payload.jsonl"));
@@ -76,6 +78,8 @@ fn a_run_has_the_files_of_a_local_one() {
     assert_eq!(answers(&there), answers(&here));
     for name in FILES {
         let text = fs::read_to_string(cloud.join(name)).unwrap();
+        // Relative paths of settings refer to the folder that the command was called in.
+        let text = text.replace(&*s3.path().to_string_lossy(), "");
         assert!(
             !text.contains(SECRET) && !text.contains("tmp"),
             "{name}: {text}"
