@@ -145,6 +145,21 @@ fn named(error: &llmeter::Error) -> String {
             problem: SettingProblem::Refused { .. },
             ..
         } => Setting::rename_all(&text, &flag),
+        llmeter::Error::Field { field, .. } => as_given(field, text),
+        _ => text,
+    }
+}
+
+/// A sentence about an argument of an experiment, which begins with its name, with the flag that was given.
+fn as_given(field: &str, text: String) -> String {
+    let flag = format!("--{}", field.replace(['_', ' '], "-"));
+    let is_given = std::env::args_os().any(|argument| {
+        let argument = argument.to_string_lossy();
+        let rest = argument.strip_prefix(&flag);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    match text.strip_prefix(field) {
+        Some(rest) if is_given => format!("{flag}{rest}"),
         _ => text,
     }
 }

@@ -1,5 +1,7 @@
 //! What requests and a run are to meet, and whether they do.
 
+use serde_json::Value;
+
 use super::intervals;
 use super::summary::percent;
 use super::table::pairs;
@@ -60,8 +62,20 @@ fn goodput(stats: &Stats) -> Option<String> {
 
 /// A cell for the SLOs about figures of the run: `met`, or how many are missed.
 pub(super) fn verdict(stats: &Stats) -> Option<String> {
-    let missed = stats.slos_met.iter().filter(|(_, is_met)| !is_met).count();
-    match (stats.slos_met.len(), missed) {
+    verdict_of(stats.slos_met.iter().map(|(_, is_met)| *is_met))
+}
+
+/// [`verdict`] of a part of a run.
+pub(super) fn verdict_of_part(part: &Value) -> Option<String> {
+    let slos = part.as_object()?.iter();
+    let met = slos.filter(|(key, _)| key.starts_with("slo_met-"));
+    verdict_of(met.filter_map(|(_, is_met)| is_met.as_bool()))
+}
+
+fn verdict_of(slos: impl Iterator<Item = bool>) -> Option<String> {
+    let met: Vec<bool> = slos.collect();
+    let missed = met.iter().filter(|is_met| !**is_met).count();
+    match (met.len(), missed) {
         (0, _) => None,
         (_, 0) => Some("met".to_owned()),
         (1, _) => Some("missed".to_owned()),

@@ -6,6 +6,7 @@ use super::intervals::{self, MARK, MARKED, carried, cell};
 use super::notes::in_backticks;
 use super::numbers::rate_figure;
 pub(crate) use super::numbers::{counted, figure, or_dash, percent, plural};
+use super::slo;
 use super::table::{pairs, table};
 use crate::base::setting::Setting;
 pub(crate) use crate::base::shown::duration;
@@ -237,8 +238,11 @@ fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<V
     let is_known = |(_, key, _): &&Column| parts.iter().any(|part| value(part, key).is_some());
     let columns: Vec<_> = columns.iter().filter(is_known).collect();
     let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
+    let slos: Vec<_> = parts.iter().map(slo::verdict_of_part).collect();
+    let has_slos = slos.iter().any(Option::is_some);
+    let titles = titles.chain(has_slos.then(|| "SLOs".to_owned()));
     let mut rows = vec![std::iter::once(name[0].to_owned()).chain(titles).collect()];
-    for part in parts {
+    for (part, slo) in parts.iter().zip(slos) {
         let cells = columns
             .iter()
             .map(|(_, key, show)| or_dash(value(part, key), *show));
@@ -248,7 +252,8 @@ fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<V
             Some(number) => number.to_string(),
             None => "—".to_owned(),
         };
-        rows.push(std::iter::once(called).chain(cells).collect());
+        let slo = has_slos.then(|| slo.unwrap_or_else(|| "—".to_owned()));
+        rows.push(std::iter::once(called).chain(cells).chain(slo).collect());
     }
     rows
 }

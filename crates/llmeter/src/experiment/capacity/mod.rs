@@ -189,7 +189,7 @@ impl Capacity {
             ));
         }
         if self.probe_time.is_zero() {
-            return Err(Error::field("probe_time", "0s", "more than 0s"));
+            return Err(Error::field("probe_duration", "0s", "more than 0s"));
         }
         if self.step.is_some_and(|step| step.is_zero()) {
             return Err(Error::field("adaptive", "0s", "more than 0s"));
