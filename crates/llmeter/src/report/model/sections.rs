@@ -152,8 +152,10 @@ impl Report {
         }
         latency.extend(charts);
         self.add("latency", "Latency", latency);
-        let stages = breakdown("Stages", parts, summary::stage_rows);
+        let mut stages = changes(parts);
+        stages.extend(breakdown("Stages", parts, summary::stage_rows));
         self.add("stages", "Stages of the load", stages);
+        self.add("disturbed", "Recovery, cold start, drift", disturbed(parts));
         let workloads = breakdown("Workloads", parts, summary::workload_rows);
         self.add("workloads", "Workloads", workloads);
         let servers = breakdown("Servers", parts, summary::server_rows);
@@ -199,11 +201,21 @@ fn breakdown(
         };
         Block::table(&title, rows(&part.sums()), &[""; 0])
     });
+    tables.collect()
+}
+
+/// How loads were changed in mid-run.
+fn changes(parts: &[Part<'_>]) -> Vec<Block> {
     let changes = parts.iter().flat_map(|part| {
         let lines = summary::control_lines(&part.sums()).into_iter();
         lines.map(|text| Block::text(Tone::Plain, text))
     });
-    let recovered = parts.iter().flat_map(|part| {
+    changes.collect()
+}
+
+/// What experiments found that disturb a server.
+fn disturbed(parts: &[Part<'_>]) -> Vec<Block> {
+    let found = parts.iter().flat_map(|part| {
         let stats = part.sums();
         let table = Block::table("Recovery", recovery::recovery_rows(&stats), &[""; 0]);
         let lines = recovery::cold_start_lines(&stats).into_iter();
@@ -212,7 +224,7 @@ fn breakdown(
             .into_iter()
             .chain(lines.map(|text| Block::text(Tone::Plain, text)))
     });
-    changes.chain(tables).chain(recovered).collect()
+    found.collect()
 }
 
 /// What became of conversations, and the figures of each turn.

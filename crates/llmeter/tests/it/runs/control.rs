@@ -207,6 +207,10 @@ fn a_run_that_is_stopped_is_complete() {
     assert!(!result.interrupted && stats.failed_requests == 0 && stats.stopped_by.is_none());
     let said = llmeter::report::summary(&result);
     assert!(said.contains("as asked for by llmeter control"), "{said}");
+    let page = llmeter::report::markdown(&llmeter::report::Report::of_run(&result));
+    let has = |title: &str| page.contains(&format!("## {title}\n"));
+    assert!(has("Stages of the load"), "{page}");
+    assert!(!has("Servers") && !has("Workloads"), "{page}");
 }
 
 #[test]
