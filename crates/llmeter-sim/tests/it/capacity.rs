@@ -79,11 +79,9 @@ fn one_ramp_finds_the_capacity_as_well() {
     assert_eq!(found.breaks_at(), Some(7.0));
     let (low, high) = found.interval();
     assert!(low <= Some(6.0) && high >= Some(7.0), "{:?}", found.plan);
-    assert_eq!(
-        found.plan.probes.len(),
-        4,
-        "the ramp ends where it is broken"
-    );
+    // It ends where its verdict is clear: with 7 clients, or on a busy machine soon after.
+    let steps = found.plan.probes.len();
+    assert!((4..8).contains(&steps), "{:?}", found.plan);
     let at = found.at_capacity().unwrap();
     assert!(at.responses.len() > 50 && at.stats().ttft.average < Some(0.0487));
     let loaded = CapacityResult::load_without_responses(folder.path().join("ramp")).unwrap();
