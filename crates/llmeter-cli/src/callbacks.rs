@@ -1,18 +1,16 @@
 //! The callbacks of a run, from flags and configuration file.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use llmeter::Callback;
 use llmeter::callback::{self, CacheBuster};
-use llmeter::mlflow::MlflowCallback;
-use llmeter::{Callback, Error, RunSettings, Setting};
 use serde_json::{Map, Value};
 
 use crate::args::RunArguments;
 use crate::exit::UsageError;
-use crate::prices;
 use crate::settings::Given;
+use crate::{mlflow, prices};
 
 /// What a table of `[[callbacks]]` names its type with.
 const TYPE: &str = "type";
@@ -40,71 +38,8 @@ pub(crate) fn of(arguments: &RunArguments, given: &Given) -> Result<Vec<Arc<dyn 
         callbacks.push(<dyn Callback>::load_from_file_blocking(file)?);
     }
     // Last, so that it logs what the others add.
-    if let Some(mlflow) = mlflow(settings)? {
-        let mlflow = match given.is_from_file(Setting::Mlflow) {
-            true => mlflow.address_from_file(),
-            false => mlflow,
-        };
-        callbacks.push(Arc::new(mlflow));
-    }
+    callbacks.extend(mlflow::of(given)?);
     Ok(callbacks)
-}
-
-fn mlflow(settings: &RunSettings) -> Result<Option<MlflowCallback>> {
-    if settings.mlflow.is_some() {
-        return mlflow_over(MlflowCallback::new(), settings).map(Some);
-    }
-    let details = [Setting::MlflowExperiment, Setting::MlflowArtifacts];
-    match settings.given().find(|given| details.contains(given)) {
-        Some(setting) => Err(Error::requires(setting, Setting::Mlflow).into()),
-        None => Ok(None),
-    }
-}
-
-/// What the settings say, over a callback.
-pub(crate) fn mlflow_over(
-    mut mlflow: MlflowCallback,
-    settings: &RunSettings,
-) -> Result<MlflowCallback> {
-    match settings.mlflow.as_deref() {
-        None => {}
-        Some("") if !is_set("MLFLOW_TRACKING_URI") => {
-            let error = Error::hidden(Setting::Mlflow, "the address of a tracking server");
-            return Err(error
-                .with_hint("set MLFLOW_TRACKING_URI, or give it here")
-                .into());
-        }
-        Some("") => {}
-        Some(uri) => mlflow = mlflow.tracking_uri(uri)?,
-    }
-    if let Some(name) = &settings.mlflow_experiment {
-        mlflow = mlflow.experiment(name);
-    }
-    if settings.mlflow_artifacts == Some(true) {
-        mlflow = mlflow.artifacts(true);
-    }
-    mlflow.validate()?;
-    Ok(mlflow)
-}
-
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
-}
-
-/// Requires what the callbacks log to, whichever way they were given.
-pub(crate) fn require_mlflow(callbacks: &mut [Arc<dyn Callback>]) -> Result<()> {
-    let mut is_logged = false;
-    for callback in callbacks {
-        let any: &dyn Any = &**callback;
-        if let Some(mlflow) = any.downcast_ref::<MlflowCallback>() {
-            *callback = Arc::new(mlflow.clone().required(true));
-            is_logged = true;
-        }
-    }
-    match is_logged {
-        true => Ok(()),
-        false => Err(Error::requires(Setting::MlflowRequired, Setting::Mlflow).into()),
-    }
 }
 
 /// A table names its type, whose fields are its other keys, or a file.

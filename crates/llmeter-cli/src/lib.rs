@@ -7,6 +7,11 @@ mod callbacks;
 mod commands;
 mod examples;
 mod exit;
+#[cfg(feature = "mlflow")]
+mod mlflow;
+#[cfg(not(feature = "mlflow"))]
+#[path = "no_mlflow.rs"]
+mod mlflow;
 mod output;
 mod prices;
 mod progress;

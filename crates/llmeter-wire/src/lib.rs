@@ -51,3 +51,4 @@ pub use server::{Server, unix_address, unix_base_url};
 pub use socket::Socket;
 pub use stream::TimedStream;
 pub use tls_error::{TlsErrorKind, tls_words};
+pub use trust::share_tls_provider;

@@ -78,8 +78,13 @@ pub(super) fn any() -> Result<ClientConfig> {
     Ok(config.with_no_client_auth())
 }
 
+/// Has HTTP clients of side traffic use the same TLS provider. One that the program has chosen stays.
+pub fn share_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn tls_versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {

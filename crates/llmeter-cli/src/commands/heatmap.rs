@@ -9,7 +9,7 @@ use llmeter::storage::files;
 use llmeter::{Error, Interrupt, report};
 use serde_json::{Map, Value, json};
 
-use super::{failure, gate, measured, mlflow, run};
+use super::{failure, gate, measured, run};
 use crate::args::{HeatmapArguments, each_once};
 use crate::exit::{Exit, UsageError};
 use crate::{output, progress, settings, signals};
@@ -73,7 +73,7 @@ pub(crate) fn heatmap(arguments: &HeatmapArguments) -> Result<Exit> {
     };
     print(&done, json)?;
     super::say_saved(done.result.summary.output_path.as_ref(), json)?;
-    mlflow::tell(&done.result);
+    crate::mlflow::tell(&done.result);
     if !done.result.unwritten.is_empty() {
         return Ok(Exit::NotSaved);
     }

@@ -22,13 +22,12 @@ mod list;
 mod load_test;
 mod man;
 mod merge;
-mod mlflow;
 mod payload;
 mod probe;
 mod repeat;
 mod report;
 mod run;
-mod show;
+pub(crate) mod show;
 mod simulate;
 mod spike;
 mod view;
@@ -68,7 +67,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Cost(arguments) => cost::cost(&arguments),
-        Command::Mlflow(arguments) => mlflow::mlflow(&arguments),
+        Command::Mlflow(arguments) => crate::mlflow::log_saved(&arguments),
         Command::Callbacks(arguments) => callbacks::callbacks(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Simulate(arguments) => simulate::simulate(*arguments),

@@ -9,7 +9,7 @@ use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
-use super::{calibrate, dry_run, failure, gate, measured, mlflow, repeat, workloads};
+use super::{calibrate, dry_run, failure, gate, measured, repeat, workloads};
 use crate::args::RunArguments;
 use crate::exit::{self, Exit};
 use crate::settings::Given;
@@ -114,7 +114,7 @@ fn carry_out(
         exit::report(&reason);
         return Ok(Exit::NotSaved);
     }
-    mlflow::tell(&result);
+    crate::mlflow::tell(&result);
     let exit = match is_saved {
         true => exit_of(&result, strict),
         false => Exit::NotSaved,
@@ -174,7 +174,7 @@ pub(super) fn agreed(
         return Ok(None);
     };
     config.trust = trust;
-    Ok(mlflow::may_start(&config)?.then_some(config))
+    Ok(crate::mlflow::may_start(&config)?.then_some(config))
 }
 
 /// The exit code that a result stands for.

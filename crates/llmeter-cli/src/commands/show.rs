@@ -122,7 +122,7 @@ fn show_metric(folder: &Location, metric: &Metric) -> Result<Exit> {
 }
 
 /// Loads a run folder with its responses.
-pub(super) fn load(folder: &Location) -> Result<RunResult> {
+pub(crate) fn load(folder: &Location) -> Result<RunResult> {
     match RunResult::load(folder.clone()) {
         Err(reason @ Error::NotARun { .. }) => Err(with_hint(reason, folder)),
         result => Ok(result?),

@@ -5,7 +5,7 @@ use llmeter::experiment::{Workload, Workloads, WorkloadsResult};
 use llmeter::stats::Condition;
 use llmeter::{Interrupt, RunResult};
 
-use super::{dry_run, gate, measured, mlflow, run};
+use super::{dry_run, gate, measured, run};
 use crate::args::RunArguments;
 use crate::exit::{Exit, UsageError};
 use crate::settings::{Given, GivenWorkload};
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &RunArguments, given: &Given, interrupt: &Interrupt
     };
     output::result(&done.whole, json)?;
     for (_, class) in &done.classes {
-        mlflow::tell(class);
+        crate::mlflow::tell(class);
     }
     let exit = match done.whole.unwritten.is_empty() {
         true => exit_of(&done, is_on(whole.strict)),

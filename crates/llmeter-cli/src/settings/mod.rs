@@ -17,7 +17,7 @@ pub(crate) use file::{Given, GivenWorkload, with_file};
 pub(crate) use payload::{has_no_content, payload_of, payloads, read_system};
 
 use crate::args::RunArguments;
-use crate::{callbacks, exit, output};
+use crate::{callbacks, exit, mlflow, output};
 
 /// What is wrong without any content.
 pub(crate) fn nothing_to_send() -> Error {
@@ -69,7 +69,7 @@ pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfi
         }
     };
     if is_mlflow_required {
-        callbacks::require_mlflow(&mut config.callbacks)?;
+        mlflow::require(&mut config.callbacks)?;
     }
     config.validate()?;
     Ok(config)
@@ -90,7 +90,7 @@ pub(crate) fn config_without_payloads(
     config.callbacks = callbacks::of(arguments, given)?;
     given.settings.apply(&mut config)?;
     if given.settings.mlflow_required == Some(true) {
-        callbacks::require_mlflow(&mut config.callbacks)?;
+        mlflow::require(&mut config.callbacks)?;
     }
     Ok(config)
 }

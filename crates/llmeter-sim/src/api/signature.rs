@@ -1,6 +1,6 @@
 //! Signatures of requests: AWS Signature Version 4, computed from its description.
 
-use aws_lc_rs::{digest, hmac};
+use ring::{digest, hmac};
 
 use super::ApiError;
 use crate::clock;

@@ -11,7 +11,7 @@ use super::{
 use crate::base::error::{Cause, Error, Result};
 use crate::base::runtime::block_on;
 use crate::base::shown::one_line;
-use crate::base::side_traffic::{BodyError, body_of};
+use crate::base::side_traffic::{self, BodyError, body_of};
 use llmeter_wire::ResponseHead;
 
 /// Timeout of a call.
@@ -73,7 +73,7 @@ pub(crate) async fn call(
     };
     let signed = signed_headers(credentials, scope, &url, &named, body.as_bytes())
         .map_err(|reason| refused(reason, None))?;
-    let client = reqwest::Client::builder()
+    let client = side_traffic::client()
         .timeout(LIMIT)
         .build()
         .map_err(|reason| failed(reason.into()))?;

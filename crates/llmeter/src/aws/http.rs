@@ -10,9 +10,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Url, redirect};
+use reqwest::{Method, Request, Url, redirect};
 
-use crate::base::side_traffic::{BodyError, body_of};
+use crate::base::side_traffic::{self, BodyError, body_of};
 
 /// Timeout of a request, unless the SDK has a shorter one.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl HttpConnector for Connector {
         let settings = self.settings.clone();
         HttpConnectorFuture::new(async move {
             let request = of_sdk(&request).map_err(|reason| ConnectorError::user(reason.into()))?;
-            let mut client = Client::builder().redirect(redirect::Policy::none());
+            let mut client = side_traffic::client().redirect(redirect::Policy::none());
             if is_link_local(request.url()) {
                 client = client.no_proxy();
             }

@@ -1,6 +1,6 @@
-//! Responses of services beside the endpoint, which are short.
+//! Requests to services beside the endpoint, whose responses are short.
 
-use reqwest::Response;
+use reqwest::{ClientBuilder, Response};
 
 /// Bytes of one response of a service beside the endpoint.
 pub(crate) const MAX_BODY: usize = 16 << 20;
@@ -14,6 +14,12 @@ pub(crate) enum BodyError {
     /// It is longer than accepted.
     #[error("the response has more than {MAX_BODY} bytes")]
     TooLarge,
+}
+
+/// A client, to be set up.
+pub(crate) fn client() -> ClientBuilder {
+    llmeter_wire::share_tls_provider();
+    ClientBuilder::new()
 }
 
 /// The whole body of a response.
@@ -48,12 +54,9 @@ mod tests {
         });
         let server = server.start().unwrap();
         let body = crate::base::runtime::runtime().unwrap().block_on(async {
-            body_of(
-                reqwest::get(format!("http://{}/", server.address()))
-                    .await
-                    .unwrap(),
-            )
-            .await
+            let client = client().build().unwrap();
+            let request = client.get(format!("http://{}/", server.address()));
+            body_of(request.send().await.unwrap()).await
         });
         let reason = body.unwrap_err().to_string();
         assert_eq!(reason, "the response has more than 16777216 bytes");

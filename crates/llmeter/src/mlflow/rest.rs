@@ -15,7 +15,7 @@ use super::error::{MlflowError, colon};
 use super::server::{Authorization, CERTIFICATES, Lookup, TrackingUri};
 use crate::base::file::{self, MAX_TEXT_FILE};
 use crate::base::shown::{cut, one_line};
-use crate::base::side_traffic::{BodyError, body_of};
+use crate::base::side_traffic::{self, BodyError, body_of};
 use llmeter_wire::tls_words;
 
 /// The wait before the second try; it doubles from try to try.
@@ -73,7 +73,7 @@ impl Server {
         lookup: Lookup<'_>,
     ) -> Result<Self, MlflowError> {
         let authorization = Authorization::of(&uri, lookup)?;
-        let mut builder = reqwest::Client::builder()
+        let mut builder = side_traffic::client()
             .user_agent(concat!("llmeter/", env!("CARGO_PKG_VERSION")))
             // A POST that is redirected becomes a GET, and credentials might go elsewhere.
             .redirect(redirect::Policy::none());

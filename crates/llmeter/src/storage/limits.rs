@@ -117,6 +117,7 @@ impl Carried {
 
 impl HttpConnector for Limited {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        llmeter_wire::share_tls_provider();
         let inner = ReqwestConnector::default().connect(options)?;
         let listed = Arc::default();
         let carried = self.carried();

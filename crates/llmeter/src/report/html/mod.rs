@@ -11,10 +11,10 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::Read;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::figure::{Figure, PALETTE, Theme, plain};

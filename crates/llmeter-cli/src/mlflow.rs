@@ -1,28 +1,90 @@
-//! `llmeter mlflow`, and what `run` asks of MLflow before and says of it after.
+//! Runs logged to MLflow: the callback that settings ask for, `llmeter mlflow`, what `run` asks before and says
+//! after.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use anyhow::Result;
 use llmeter::mlflow::MlflowCallback;
 use llmeter::saved::Saved;
 use llmeter::storage::Location;
-use llmeter::{Callback, RunConfig, RunResult, SavedRun};
+use llmeter::{Callback, Error, RunConfig, RunResult, RunSettings, SavedRun, Setting};
 
-use super::show;
 use crate::args::MlflowArguments;
+use crate::commands::show;
 use crate::exit::Exit;
+use crate::output;
 use crate::settings::Given;
 use crate::trust::{self, Consent};
-use crate::{callbacks, output};
+
+/// The callback that the settings ask for.
+pub(crate) fn of(given: &Given) -> Result<Option<Arc<dyn Callback>>> {
+    let settings = &given.settings;
+    if settings.mlflow.is_some() {
+        let callback = over(MlflowCallback::new(), settings)?;
+        return Ok(Some(match given.is_from_file(Setting::Mlflow) {
+            true => Arc::new(callback.address_from_file()),
+            false => Arc::new(callback),
+        }));
+    }
+    let details = [Setting::MlflowExperiment, Setting::MlflowArtifacts];
+    match settings.given().find(|given| details.contains(given)) {
+        Some(setting) => Err(Error::requires(setting, Setting::Mlflow).into()),
+        None => Ok(None),
+    }
+}
+
+/// What the settings say, over a callback.
+fn over(mut mlflow: MlflowCallback, settings: &RunSettings) -> Result<MlflowCallback> {
+    match settings.mlflow.as_deref() {
+        None => {}
+        Some("") if !is_set("MLFLOW_TRACKING_URI") => {
+            let error = Error::hidden(Setting::Mlflow, "the address of a tracking server");
+            return Err(error
+                .with_hint("set MLFLOW_TRACKING_URI, or give it here")
+                .into());
+        }
+        Some("") => {}
+        Some(uri) => mlflow = mlflow.tracking_uri(uri)?,
+    }
+    if let Some(name) = &settings.mlflow_experiment {
+        mlflow = mlflow.experiment(name);
+    }
+    if settings.mlflow_artifacts == Some(true) {
+        mlflow = mlflow.artifacts(true);
+    }
+    mlflow.validate()?;
+    Ok(mlflow)
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// Requires what the callbacks log to, whichever way they were given.
+pub(crate) fn require(callbacks: &mut [Arc<dyn Callback>]) -> Result<()> {
+    let mut is_logged = false;
+    for callback in callbacks {
+        let any: &dyn Any = &**callback;
+        if let Some(mlflow) = any.downcast_ref::<MlflowCallback>() {
+            *callback = Arc::new(mlflow.clone().required(true));
+            is_logged = true;
+        }
+    }
+    match is_logged {
+        true => Ok(()),
+        false => Err(Error::requires(Setting::MlflowRequired, Setting::Mlflow).into()),
+    }
+}
 
 /// Logs a saved run. Flags are laid over the callback that the run itself had.
-pub(crate) fn mlflow(arguments: &MlflowArguments) -> Result<Exit> {
+pub(crate) fn log_saved(arguments: &MlflowArguments) -> Result<Exit> {
     let settings = &arguments.flags.settings;
     let base = match settings.mlflow {
         Some(_) => None,
         None => callback_of_run(&arguments.folder),
     };
-    let callback = callbacks::mlflow_over(base.unwrap_or_default(), settings)?;
+    let callback = over(base.unwrap_or_default(), settings)?;
     let result = show::load(&arguments.folder)?;
     let consent = Consent {
         given: &Given::of_flags(settings.clone()),
@@ -48,7 +110,7 @@ fn callback_of_run(folder: &Location) -> Option<MlflowCallback> {
 
 /// Whether a run is to start: one that cannot be logged is not if that is required, or if somebody
 /// at a terminal says so.
-pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
+pub(crate) fn may_start(config: &RunConfig) -> Result<bool> {
     for callback in &config.callbacks {
         let callback: &dyn Any = &**callback;
         let Some(mlflow) = callback.downcast_ref::<MlflowCallback>() else {
@@ -74,7 +136,7 @@ pub(super) fn may_start(config: &RunConfig) -> Result<bool> {
 }
 
 /// Says where a run can be seen, or how it can be logged later.
-pub(super) fn tell(result: &RunResult) {
+pub(crate) fn tell(result: &RunResult) {
     for page in &result.tracked_at {
         output::note(&format!("MLflow: {page}"));
     }
