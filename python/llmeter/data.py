@@ -23,7 +23,7 @@ class DataDescription:
     """What data is like. `describe` makes it.
 
     Attributes:
-        fields: lengths of prompts and outputs, what prompts share, arrivals, notes.
+        fields: lengths of prompts and outputs, what prompts share, turns of sessions, arrivals, notes.
         text: the same as the command line prints it.
     """
 

@@ -95,7 +95,7 @@ fn load(config: &RunConfig) -> String {
             (None, clients) => format!("{clients} clients"),
         }),
     }
-    if let Some(think_time) = config.think_time {
+    if let Some(think_time) = &config.think_time {
         parts.push(format!("think time {think_time}"));
     }
     if let Some(planned) = outline.planned {

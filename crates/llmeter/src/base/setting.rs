@@ -13,7 +13,7 @@ mod problem;
 pub(crate) const RATE: &str = "a rate like 20/s, 90/min or 500/h, above 0 and up to 1000000/s";
 /// What stages are.
 pub(crate) const STAGES: &str = "stages like '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over \
-                                 1m, 64 clients for 5m'";
+                                 1m, 64 clients for 5m', or of sessions: '64 sessions for 5m', '2 sessions/s for 5m'";
 /// What requests are cancelled.
 pub(crate) const CANCEL: &str = "a share of the requests and a time like 5%@2s";
 /// How slowly responses are read.
@@ -24,7 +24,7 @@ pub(crate) const BEFORE_RUN: &str =
     "a method and a path like 'POST /reset_prefix_cache', or a list of them";
 /// What think times are.
 pub(crate) const THINK_TIME: &str = "a time like 2s, up to a day, or a distribution like exponential:5s, \
-                                     uniform:1s..5s, normal:5s,1s or lognormal:5s,2s";
+                                     uniform:1s..5s, normal:5s,1s, lognormal:5s,2s or histogram:FILE";
 /// What kinds of arrivals there are.
 pub(crate) const ARRIVALS: &str = "poisson, constant, gamma:CV with a coefficient of variation from 0.01 to \
                                    10, or burst:N";
@@ -189,7 +189,8 @@ macro_rules! with_settings {
             ThinkTime think_time: ThinkTime, Grammar(THINK_TIME), Load, "TIME", "2s",
                 "Pause between an answer and the next turn of its conversation: a time like 2s or a \
                  distribution like exponential:5s [default: none, or the trace's own]",
-                "Also uniform:FROM..TO, normal:MEAN,STDEV and lognormal:MEAN,STDEV. It is in no latency.";
+                "Also uniform:FROM..TO, normal:MEAN,STDEV, lognormal:MEAN,STDEV and histogram:FILE, whose lines are \
+                 a time or a range of times and how often it comes: '2s 30', '1s-5s 5'. It is in no latency.";
             History history: History, Choice(&["server", "data"]), Load, "SOURCE", "data",
                 "Answers in the history of conversations: those that the server gives, or those of the data \
                  [default: server]",
@@ -203,7 +204,8 @@ macro_rules! with_settings {
                 "Stages of a load, e.g. '10/s for 30s, ramp to 50/s over 2m' or 'ramp to 64 clients over 1m, \
                  64 clients for 5m'",
                 "Rates or numbers of clients, held for a time or approached in a straight line. Every figure \
-                 is told of each stage, too.";
+                 is told of each stage, too. With --data also conversations: '64 sessions for 5m' has so many at a \
+                 time, '2 sessions/s for 5m' so many begin.";
             Until until: Vec<PrecisionTarget>, Conditions, Load, "TARGET", "ttft-p90 ±5%",
                 "Send until a figure is known this precisely, e.g. 'ttft-p90 ±5%' (repeatable)",
                 "Its true value then lies within so much of the measured one with a probability of 95 %, \

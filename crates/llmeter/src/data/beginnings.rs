@@ -52,7 +52,7 @@ impl Beginnings {
 }
 
 /// Bytes that two texts have in common at their beginnings, without a part of a word.
-fn common(one: &str, other: &str) -> usize {
+pub(super) fn common(one: &str, other: &str) -> usize {
     let bytes = one.as_bytes().iter().zip(other.as_bytes());
     let mut equal = bytes.take_while(|(one, other)| one == other).count();
     while !(one.is_char_boundary(equal) && other.is_char_boundary(equal)) {

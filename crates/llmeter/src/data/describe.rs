@@ -1,11 +1,16 @@
 //! What data is like: lengths, what prompts share, how requests arrive.
 
+mod turns;
+
 use std::fmt;
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
+pub use self::turns::{TimeSummary, TurnSummary};
+
+use self::turns::{Said, Turns};
 use super::DataSource;
 use super::beginnings::Beginnings;
 use super::synthetic::WORDS;
@@ -29,6 +34,8 @@ pub struct DataDescription {
     pub multi_turn_sessions: u64,
     /// Most turns of a session.
     pub max_turns: u64,
+    /// What sessions of several turns are like, if there are any.
+    pub turns: Option<TurnSummary>,
     /// The tokenizer that counts; `None` where words stand for tokens.
     pub tokenizer: Option<String>,
     /// Tokens of prompts, as far as they are known.
@@ -151,15 +158,17 @@ pub fn describe(
     let count = |text: &str| Some(counted(&**tokenizer.as_ref()?, text)? as u64);
     let mut beginnings = Beginnings::default();
     let (mut hit, mut all) = (0, 0);
+    let mut turns = Turns::default();
     for index in 0..limit {
-        let (tokens, output, shared) = match source.outline(index) {
+        let (tokens, output, shared, said) = match source.outline(index) {
             Some(outline) => {
                 let blocks = outline.blocks.iter();
                 let known = blocks.take_while(|block| seen.contains(*block)).count();
                 seen.extend(&outline.blocks);
                 let shared = (known as u64 * outline.block).min(outline.size);
                 all += outline.size;
-                (outline.prompt_tokens, outline.output_tokens, shared)
+                let said = Said::Blocks(outline.blocks, outline.block);
+                (outline.prompt_tokens, outline.output_tokens, shared, said)
             }
             None => {
                 let request = source.request(index)?;
@@ -168,11 +177,15 @@ pub fn describe(
                 let shared =
                     count(beginnings.longest(&text)).filter(|shared| *shared >= MIN_SHARED);
                 let shared = shared.unwrap_or(0).min(tokens.unwrap_or(0));
-                beginnings.add(text);
+                beginnings.add(text.clone());
                 all += tokens.unwrap_or(0);
-                (tokens, request.output_tokens, shared)
+                (tokens, request.output_tokens, shared, Said::Text(text))
             }
         };
+        turns.take(source, (index, tokens), said, count, || {
+            let own = source.turn(index)?;
+            Ok(prompt(&own.payload).and_then(|text| count(&text)))
+        })?;
         description.sharing_requests += u64::from(shared > 0);
         hit += shared;
         prompts.extend(tokens);
@@ -189,33 +202,13 @@ pub fn describe(
     };
     description.prompt_tokens = LengthSummary::of(prompts);
     description.output_tokens = LengthSummary::of(outputs);
-    description.count_sessions(source);
+    (description.sessions, description.max_turns) = turns
+        .counted()
+        .unwrap_or((description.described, description.described.min(1)));
+    description.multi_turn_sessions = turns.multi_turn();
+    description.turns = turns.summary();
     description.arrivals = ArrivalSummary::of(source.arrivals());
     Ok(description)
-}
-
-impl DataDescription {
-    /// Counts the sessions of the requests that were looked at.
-    fn count_sessions(&mut self, source: &dyn DataSource) {
-        let mut next = 0;
-        for number in 0..self.described {
-            // Beyond its end, data begins again.
-            let Some(turns) = source.session(number).filter(|turns| turns.start >= next) else {
-                break;
-            };
-            if turns.start >= self.described {
-                break;
-            }
-            next = turns.end.max(turns.start + 1);
-            let length = turns.end - turns.start;
-            self.sessions += 1;
-            self.multi_turn_sessions += u64::from(length > 1);
-            self.max_turns = self.max_turns.max(length);
-        }
-        if self.sessions == 0 {
-            (self.sessions, self.max_turns) = (self.described, self.described.min(1));
-        }
-    }
 }
 
 impl fmt::Display for DataDescription {
@@ -270,6 +263,26 @@ impl fmt::Display for DataDescription {
             self.described,
             self.best_cache_hit_rate * 100.0
         )?;
+        if let Some(turns) = &self.turns {
+            writeln!(
+                formatter,
+                "turns: {:.1} of a session on average, p50 {}, p90 {}, at most {}; {:.1} % of the prompts of later \
+                 ones are history",
+                turns.per_session.average,
+                turns.per_session.p50,
+                turns.per_session.p90,
+                turns.per_session.max,
+                turns.history_rate * 100.0
+            )?;
+            if let Some(think) = turns.think_times {
+                let [average, p50, p90, max] =
+                    [think.average, think.p50, think.p90, think.max].map(duration);
+                writeln!(
+                    formatter,
+                    "think times: {average} on average, p50 {p50}, p90 {p90}, at most {max}"
+                )?;
+            }
+        }
         if let Some(arrivals) = self.arrivals {
             writeln!(
                 formatter,
@@ -403,6 +416,14 @@ mod tests {
             text.starts_with("6 requests, in 3 sessions, 2 of them of several turns (3 at most)\n"),
             "{text}"
         );
+        // Of "a b", "a b c" and "e f" all but the last word.
+        let of_turns = turns.turns.unwrap();
+        assert_eq!((of_turns.per_session.p50, of_turns.think_times), (2, None));
+        assert_eq!(
+            of_turns.history_rate,
+            (1 + 2 + 1) as f64 / (2 + 3 + 2) as f64
+        );
+        assert!(described("synthetic:prompt_tokens=9").turns.is_none());
     }
 
     #[test]

@@ -19,7 +19,9 @@ mod spec;
 mod synthetic;
 mod trace;
 
-pub use describe::{ArrivalSummary, DataDescription, LengthSummary, describe};
+pub use describe::{
+    ArrivalSummary, DataDescription, LengthSummary, TimeSummary, TurnSummary, describe,
+};
 pub use file::{Columns, FileData, FileOptions, Filter};
 pub use forced_output::ForcedOutput;
 pub use form::RequestForm;
@@ -195,6 +197,10 @@ impl DataSource for Specified {
 
     fn arrivals(&self) -> Vec<Duration> {
         self.source.arrivals()
+    }
+
+    fn pauses(&self, number: u64) -> Vec<Duration> {
+        self.source.pauses(number)
     }
 
     fn settings(&self) -> Option<Payload> {

@@ -95,6 +95,12 @@ pub trait DataSource: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The pauses of a session between an answer and the next turn; empty if the data does not say.
+    fn pauses(&self, number: u64) -> Vec<Duration> {
+        let _ = number;
+        Vec::new()
+    }
+
     /// The settings of a run that give this data, by their names in files; `None` if there are none. A run
     /// whose data has none cannot be repeated from its folder.
     fn settings(&self) -> Option<Map<String, Value>> {

@@ -130,8 +130,10 @@ impl Spike {
         let share = self.before.as_secs_f64() / WINDOWS;
         match (self.window, self.usual) {
             (Some(window), _) => window.as_secs_f64(),
-            (None, StageLevel::Rate(rate)) => share.max(REQUESTS_PER_WINDOW / rate.per_second()),
-            (None, StageLevel::Clients(_)) => share,
+            (None, StageLevel::Rate(rate) | StageLevel::SessionRate(rate)) => {
+                share.max(REQUESTS_PER_WINDOW / rate.per_second())
+            }
+            (None, StageLevel::Clients(_) | StageLevel::Sessions(_)) => share,
         }
     }
 
@@ -141,11 +143,7 @@ impl Spike {
     /// The first that cannot be used.
     pub fn validate(&self) -> Result<()> {
         let config = self.config()?;
-        let is_zero = match self.usual {
-            StageLevel::Rate(rate) => rate.per_second() == 0.0,
-            StageLevel::Clients(clients) => clients == 0,
-        };
-        if is_zero {
+        if self.usual.value() == 0.0 {
             return Err(Error::field("usual load", self.usual, "more than nothing"));
         }
         let window = self.window_length();

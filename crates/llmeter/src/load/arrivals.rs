@@ -35,7 +35,14 @@ pub enum Arrivals {
 impl Arrivals {
     /// When requests arrive where one is expected in each unit of time, in order and without an end.
     /// Whoever changes the rate stretches this time, so that any rate keeps the distribution.
-    pub(crate) fn times(self, seed: u64) -> ArrivalTimes {
+    ///
+    /// ```
+    /// use llmeter::load::Arrivals;
+    ///
+    /// let times: Vec<f64> = Arrivals::Burst(2).times(1).take(4).collect();
+    /// assert_eq!(times, [0.0, 0.0, 2.0, 2.0]);
+    /// ```
+    pub fn times(self, seed: u64) -> impl Iterator<Item = f64> + Send + use<> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(STREAM);
         ArrivalTimes {
@@ -48,8 +55,8 @@ impl Arrivals {
 }
 
 /// See [`Arrivals::times`].
-#[derive(Debug, Clone)]
-pub(crate) struct ArrivalTimes {
+#[derive(Debug)]
+struct ArrivalTimes {
     arrivals: Arrivals,
     random: ChaCha8Rng,
     /// Arrivals so far.

@@ -148,7 +148,7 @@ impl Conversations {
                 ..Turn::of_payload(index)
             }];
         }
-        let mut think = self.think_time.map(|_| self.think_times(number));
+        let mut think = self.think_time.as_ref().map(|_| self.think_times(number));
         let mut turns = self.of_trace(
             place as u32,
             session,
@@ -227,7 +227,10 @@ impl Conversations {
     fn think_times(&self, number: u64) -> impl FnMut() -> Duration + use<> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(THINK_STREAM | number);
-        let think_time = self.think_time;
-        move || think_time.map_or(Duration::ZERO, |think_time| think_time.sample(&mut random))
+        let think_time = self.think_time.clone();
+        move || {
+            let think_time = think_time.as_ref();
+            think_time.map_or(Duration::ZERO, |think_time| think_time.sample(&mut random))
+        }
     }
 }

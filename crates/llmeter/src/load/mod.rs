@@ -52,7 +52,7 @@ pub(crate) use shard::Sharded;
 pub use shard::{NotAShard, Shard};
 pub(crate) use staged_clients::StagedClients;
 pub use stages::{Stage, StageLevel, Stages};
-pub use think_time::ThinkTime;
+pub use think_time::{ThinkBin, ThinkTime};
 
 /// How much is sent.
 #[derive(Debug, Clone, Default)]

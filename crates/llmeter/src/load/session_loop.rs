@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::data_loop::WARMUP_START;
-use super::{Conversations, RequestClass, Schedule, Session, Shard, Turn, WorkerShare};
+use super::{Conversations, RequestClass, Schedule, Session, Shard, Stages, Turn, WorkerShare};
 
 /// They begin within this time, so that they do not march in step.
 const START_SPREAD: Duration = Duration::from_millis(10);
 
-/// A fixed number of conversations at a time. For one run.
+/// So many conversations at a time. For one run.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionLoop {
     pub(crate) conversations: Conversations,
-    /// Conversations at a time.
+    /// Conversations at a time, or the most of all stages.
     pub(crate) concurrent: usize,
+    /// How many there are at a time over time, if that changes. A place that has to stop takes no further turn.
+    pub(crate) stages: Option<Stages>,
     /// The number of the first one.
     pub(crate) start: u64,
     /// How many there are in all, if that is bound.
@@ -54,12 +56,13 @@ impl SessionLoop {
         all.into_iter().chain(most).min()
     }
 
-    /// A place for one conversation at a time: its warm-up, and the run.
-    fn place(&self, place: usize) -> (Option<Session>, Session) {
-        let session = |class, until, limit, pause| Session {
+    /// A place for one conversation at a time: its warm-up, and the run, or the parts of it in which the stages
+    /// have such a place.
+    fn place(&self, place: usize) -> (Option<Session>, Vec<Session>) {
+        let session = |class, (arrival, until), limit, pause| Session {
             client: place as u32,
             class,
-            arrival: Duration::ZERO,
+            arrival,
             until,
             place: None,
             turns: Box::new(Turns {
@@ -78,16 +81,25 @@ impl SessionLoop {
             let limit = self.warmup_time.is_none().then_some(self.warmup);
             session(
                 RequestClass::Warmup,
-                self.warmup_time,
+                (Duration::ZERO, self.warmup_time),
                 limit,
                 Duration::ZERO,
             )
         });
         let pause = START_SPREAD.mul_f64(place as f64 / self.concurrent as f64);
-        (
-            before,
-            session(RequestClass::Measured, self.duration, self.sessions, pause),
-        )
+        let spans = match &self.stages {
+            None => vec![(Duration::ZERO, self.duration)],
+            Some(stages) => {
+                // Half a place is one, as of clients.
+                let spans = stages.profile().at_least(place as f64 + 0.5).into_iter();
+                let time = |seconds| Duration::try_from_secs_f64(seconds).ok();
+                spans
+                    .map(|(from, to)| (time(from).unwrap_or_default(), time(to)))
+                    .collect()
+            }
+        };
+        let measured = |span| session(RequestClass::Measured, span, self.sessions, pause);
+        (before, spans.into_iter().map(measured).collect())
     }
 }
 
@@ -100,6 +112,8 @@ impl Schedule for SessionLoop {
     fn sessions(&self, share: WorkerShare) -> Box<dyn Iterator<Item = Session> + Send> {
         let mine = (share.worker..self.concurrent).step_by(share.workers);
         let (before, measured): (Vec<_>, Vec<_>) = mine.map(|place| self.place(place)).unzip();
+        let mut measured: Vec<_> = measured.into_iter().flatten().collect();
+        measured.sort_by_key(|session| session.arrival);
         Box::new(before.into_iter().flatten().chain(measured))
     }
 
@@ -117,6 +131,10 @@ impl Schedule for SessionLoop {
 
     fn has_conversations(&self) -> bool {
         true
+    }
+
+    fn stage_ends(&self) -> Vec<Duration> {
+        self.stages.as_ref().map(Stages::ends).unwrap_or_default()
     }
 
     fn is_of_data(&self) -> bool {
@@ -204,6 +222,7 @@ mod tests {
         SessionLoop {
             conversations,
             concurrent: 6,
+            stages: None,
             start: 0,
             sessions: Some(sessions),
             max_requests: None,
@@ -272,6 +291,46 @@ mod tests {
     }
 
     #[test]
+    fn places_begin_and_stop_as_the_stages_say() {
+        let mut schedule = session_loop(conversations("turns=3", 7), 1_000);
+        let stages =
+            "2 sessions for 1s, ramp to 4 sessions over 4s, 1 session for 1s, 3 sessions for 1s";
+        schedule.stages = Some(stages.parse().unwrap());
+        (schedule.concurrent, schedule.warmup) = (4, 2);
+        let spans = |worker, workers| {
+            let sessions = schedule.sessions(WorkerShare { worker, workers });
+            let measured = sessions.filter(|session| session.class == RequestClass::Measured);
+            let span = |session: Session| {
+                let seconds = |time: Duration| time.as_secs_f64();
+                let until = session.until.map(seconds);
+                (session.client, seconds(session.arrival), until.unwrap())
+            };
+            measured.map(span).collect::<Vec<_>>()
+        };
+        let all = spans(0, 1);
+        assert_eq!(
+            all,
+            [
+                (0, 0.0, 7.0),
+                (1, 0.0, 5.0),
+                (2, 2.0, 5.0),
+                (3, 4.0, 5.0),
+                (1, 6.0, 7.0),
+                (2, 6.0, 7.0)
+            ]
+        );
+        let mut shared = [spans(0, 2), spans(1, 2)].concat();
+        shared.sort_by(|one, other| one.1.total_cmp(&other.1).then(one.0.cmp(&other.0)));
+        assert_eq!(shared, all);
+        let ends: Vec<_> = schedule
+            .stage_ends()
+            .iter()
+            .map(Duration::as_secs)
+            .collect();
+        assert_eq!(ends, [1, 5, 6, 7]);
+    }
+
+    #[test]
     fn a_warm_up_sends_first_turns_of_other_conversations() {
         let mut schedule = session_loop(conversations("turns=3", 7), 4);
         schedule.warmup = 5;
@@ -321,7 +380,13 @@ mod tests {
                 max_requests: None,
             };
             let looped = session_loop(conversations, sessions);
-            let wholes: [Arc<dyn Schedule>; 2] = [Arc::new(looped), Arc::new(arrivals)];
+            let stages = "6 sessions for 1s, 2 sessions for 1s, ramp to 5 sessions over 1s";
+            let staged = SessionLoop {
+                stages: Some(stages.parse().unwrap()),
+                ..looped.clone()
+            };
+            let wholes: [Arc<dyn Schedule>; 3] =
+                [Arc::new(looped), Arc::new(staged), Arc::new(arrivals)];
             for whole in wholes {
                 let of_run = |shard| whole.of_run(shard).unwrap_or_else(|| whole.clone());
                 let all = sorted(taken(&*of_run(None), 2));

@@ -1,4 +1,4 @@
-//! A load in stages: rates or clients that are held or approached, one after the other.
+//! A load in stages: rates, clients or sessions that are held or approached, one after the other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,11 @@ use super::Rate;
 use super::profile::Profile;
 use crate::base::setting::STAGES;
 
-/// The most clients of a stage.
+/// The most clients or sessions of a stage.
 const MAX_CLIENTS: u32 = 1_000_000;
 
-/// A load in stages, one after the other: arrival rates, or numbers of clients.
+/// A load in stages, one after the other: arrival rates of requests or of sessions, or numbers of clients or of
+/// sessions at a time.
 ///
 /// ```
 /// use llmeter::load::Stages;
@@ -42,53 +43,76 @@ pub enum StageLevel {
     Rate(Rate),
     /// So many clients send one request after the other.
     Clients(u32),
+    /// So many conversations at a time: when one ends, the next one begins.
+    Sessions(u32),
+    /// Conversations begin at this rate, which may be 0.
+    SessionRate(Rate),
 }
 
 impl StageLevel {
-    fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         match self {
-            Self::Rate(rate) => rate.per_second(),
-            Self::Clients(clients) => clients.into(),
+            Self::Rate(rate) | Self::SessionRate(rate) => rate.per_second(),
+            Self::Clients(count) | Self::Sessions(count) => count.into(),
+        }
+    }
+
+    /// What it counts, in words.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Rate(_) => "rates",
+            Self::Clients(_) => "clients",
+            Self::Sessions(_) => "sessions",
+            Self::SessionRate(_) => "sessions that arrive",
         }
     }
 
     fn is_rate(self) -> bool {
-        matches!(self, Self::Rate(_))
+        matches!(self, Self::Rate(_) | Self::SessionRate(_))
     }
 
-    /// `50/s`, or `64 clients`.
+    /// `50/s`, `64 clients`, `64 sessions` or `10 sessions/s`.
     fn parse(text: &str) -> Option<Self> {
-        let clients = text
-            .strip_suffix("clients")
-            .or_else(|| text.strip_suffix("client"));
-        match clients {
-            Some(clients) => {
-                let clients = clients.trim().parse().ok();
-                clients
-                    .filter(|clients| *clients <= MAX_CLIENTS)
-                    .map(Self::Clients)
-            }
-            // A rate with its unit: a number alone might be clients.
-            None if text.contains('/') => Rate::parse_or_zero(text).map(Self::Rate),
-            None => None,
+        // A rate with its unit: a number alone might be clients.
+        if let Some((count, unit)) = text.split_once('/') {
+            return match counted(count, "session") {
+                Some(count) => {
+                    Rate::parse_or_zero(&format!("{count}/{unit}")).map(Self::SessionRate)
+                }
+                None => Rate::parse_or_zero(text).map(Self::Rate),
+            };
         }
+        let count = |what| {
+            let count: u32 = counted(text, what)?.parse().ok()?;
+            (count <= MAX_CLIENTS).then_some(count)
+        };
+        let clients = count("client").map(Self::Clients);
+        clients.or_else(|| count("session").map(Self::Sessions))
     }
+}
+
+/// The number before a word, which may be in the plural.
+fn counted<'a>(text: &'a str, what: &str) -> Option<&'a str> {
+    let text = text.trim_end();
+    let text = text.strip_suffix('s').unwrap_or(text);
+    Some(text.strip_suffix(what)?.trim())
 }
 
 impl Stages {
     /// # Errors
-    /// In words, if there is none, if one has no length, if some are rates and some clients, or if nothing
-    /// would be sent.
+    /// In words, if there is none, if one has no length, if they are not all of one kind, or if nothing would be
+    /// sent.
     pub fn new(stages: Vec<Stage>) -> Result<Self, String> {
         let Some(first) = stages.first() else {
             return Err(format!("no stage; write {STAGES}"));
         };
         if let Some(other) = stages
             .iter()
-            .find(|other| other.level.is_rate() != first.level.is_rate())
+            .find(|other| other.level.kind() != first.level.kind())
         {
             return Err(format!(
-                "{other:#}: a load is in rates or in clients, not both"
+                "{other:#}: a load that begins in {} goes on in {0}",
+                first.level.kind()
             ));
         }
         if let Some(empty) = stages.iter().find(|stage| stage.length.is_zero()) {
@@ -105,7 +129,7 @@ impl Stages {
         &self.0
     }
 
-    /// A share of each rate, and of clients as many as `clients` says.
+    /// A share of each rate, and of clients or sessions as many as `clients` says.
     ///
     /// # Errors
     /// In words, if nothing is left.
@@ -114,6 +138,8 @@ impl Stages {
             level: match stage.level {
                 StageLevel::Rate(rate) => StageLevel::Rate(rate.part(share)),
                 StageLevel::Clients(all) => StageLevel::Clients(clients(all)),
+                StageLevel::Sessions(all) => StageLevel::Sessions(clients(all)),
+                StageLevel::SessionRate(rate) => StageLevel::SessionRate(rate.part(share)),
             },
             ..*stage
         };
@@ -134,21 +160,33 @@ impl Stages {
         self.0.iter().scan(Duration::ZERO, add).collect()
     }
 
-    /// Whether they are about arrival rates.
+    /// Whether they are about arrival rates, of requests or of sessions.
     pub(crate) fn are_rates(&self) -> bool {
         self.0.iter().all(|stage| stage.level.is_rate())
     }
 
-    /// The most clients of any stage; `None` if they are about rates.
-    pub(crate) fn most_clients(&self) -> Option<usize> {
-        let clients = self.0.iter().map(|stage| match stage.level {
-            StageLevel::Clients(clients) => Some(clients as usize),
-            StageLevel::Rate(_) => None,
-        });
-        clients.collect::<Option<Vec<_>>>()?.into_iter().max()
+    /// Whether they are about conversations, at a time or by their rate.
+    pub(crate) fn are_sessions(&self) -> bool {
+        let is_of_sessions =
+            |level| matches!(level, StageLevel::Sessions(_) | StageLevel::SessionRate(_));
+        self.0.iter().all(|stage| is_of_sessions(stage.level))
     }
 
-    /// Rates per second, or clients, over time.
+    /// The most clients or sessions of any stage; `None` if they are about rates.
+    pub(crate) fn most_at_a_time(&self) -> Option<usize> {
+        let counts = self.0.iter().map(|stage| match stage.level {
+            StageLevel::Clients(count) | StageLevel::Sessions(count) => Some(count as usize),
+            StageLevel::Rate(_) | StageLevel::SessionRate(_) => None,
+        });
+        counts.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// What they are about, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.0.first().map_or("nothing", |stage| stage.level.kind())
+    }
+
+    /// Rates per second, or clients or sessions, over time.
     pub(crate) fn profile(&self) -> Profile {
         let mut before = 0.0;
         Profile::new(self.0.iter().map(|stage| {
@@ -202,6 +240,14 @@ impl fmt::Display for StageLevel {
             Self::Rate(rate) => rate.fmt(formatter),
             Self::Clients(1) => formatter.write_str("1 client"),
             Self::Clients(clients) => write!(formatter, "{clients} clients"),
+            Self::Sessions(1) => formatter.write_str("1 session"),
+            Self::Sessions(sessions) => write!(formatter, "{sessions} sessions"),
+            // The unit of the rate, which follows its number.
+            Self::SessionRate(rate) => {
+                let rate = rate.to_string();
+                let (count, unit) = rate.split_once('/').unwrap_or((&rate, "s"));
+                write!(formatter, "{count} sessions/{unit}")
+            }
         }
     }
 }
@@ -236,6 +282,8 @@ mod tests {
             "10/s for 30s, ramp to 50/s over 2m, 50/s for 5m, 200/s for 10s",
             "ramp to 64 clients over 1m, 64 clients for 5m, 1 client for 2m 30s",
             "0/s for 500ms, 90/min for 1m",
+            "ramp to 64 sessions over 1m, 64 sessions for 5m, 1 session for 1s",
+            "0.5 sessions/s for 30s, ramp to 90 sessions/min over 2m",
         ] {
             let stages: Stages = text.parse().unwrap();
             assert_eq!(stages.to_string(), text);
@@ -253,8 +301,14 @@ mod tests {
             ("10/s for 30s, 50 for 5m", "\"50 for 5m\" is no stage"),
             (
                 "10/s for 30s, 5 clients for 5m",
-                "5 clients for 5m: a load is in rates or in clients",
+                "5 clients for 5m: a load that begins in rates goes on in rates",
             ),
+            (
+                "5 sessions for 5m, 5 sessions/s for 5m",
+                "5 sessions/s for 5m: a load that begins in sessions goes on in sessions",
+            ),
+            ("sessions/s for 5m", "\"sessions/s for 5m\" is no stage"),
+            ("2 sessions/day for 5m", "is no stage"),
             ("10/s for 0s", "10/s for 0s: a stage takes more"),
             ("0/s for 10s", "no stage sends anything"),
             ("10/s until noon", "\"10/s until noon\" is no stage"),
@@ -282,13 +336,24 @@ mod tests {
         assert_eq!(profile.time_of(300.0 + 3600.0), Some(150.0));
         assert!(profile.time_of(300.0 + 3600.0 + 249.9).is_some());
         assert_eq!(profile.time_of(300.0 + 3600.0 + 250.0), None);
-        assert_eq!(stages.most_clients(), None);
+        assert_eq!(stages.most_at_a_time(), None);
         let clients: Stages = "4 clients for 1s, ramp to 9 clients over 2s"
             .parse()
             .unwrap();
         assert_eq!(
-            (clients.most_clients(), clients.are_rates()),
+            (clients.most_at_a_time(), clients.are_rates()),
             (Some(9), false)
         );
+        for (text, most, are_rates) in [
+            ("2 sessions for 1s, 8 sessions for 1s", Some(8), false),
+            ("2 sessions/s for 1s", None, true),
+        ] {
+            let stages: Stages = text.parse().unwrap();
+            assert!(stages.are_sessions() && !clients.are_sessions());
+            assert_eq!(
+                (stages.most_at_a_time(), stages.are_rates()),
+                (most, are_rates)
+            );
+        }
     }
 }

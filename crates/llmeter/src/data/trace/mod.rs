@@ -509,6 +509,12 @@ impl DataSource for Trace {
         let sessions = self.sessions.iter();
         sessions.map(|session| session.arrival).collect()
     }
+
+    fn pauses(&self, number: u64) -> Vec<Duration> {
+        let session = self.sessions.get(number as usize);
+        let pauses = session.into_iter().flat_map(|session| &session.pauses);
+        pauses.skip(1).copied().collect()
+    }
 }
 
 impl fmt::Debug for Trace {

@@ -16,7 +16,7 @@ pub(super) enum RowForm {
     /// `timestamp` in ms, `input_length`, `output_length`, `hash_ids` of blocks of 512 tokens; AIPerf's also
     /// `session_id`, `delay` in ms, `text_input`, `messages`, `payload`.
     Mooncake,
-    /// `chat_id`, `parent_chat_id`, `timestamp` in seconds, blocks of 16 tokens.
+    /// `chat_id`, `parent_chat_id`, `timestamp` in seconds, blocks of 16 tokens. A chat goes on with its parent.
     Bailian,
     /// `Timestamp` in seconds, `Request tokens`, `Response tokens`.
     BurstGpt,
@@ -81,8 +81,13 @@ impl RowForm {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     sessions: Vec<RecordedSession>,
-    /// The session of an id.
+    /// The time of each session's last row that has one.
+    last_times: Vec<Option<f64>>,
+    /// The session that rows with a parent of this id go on with.
     by_id: FxHashMap<String, usize>,
+    /// Turns whose think time is the gap to the row before, and those whose time is before that of that row.
+    by_gap: u64,
+    back: Vec<u64>,
     unusable: Vec<(u64, String)>,
     /// Lines that have 0 tokens of a kind, in whose place 1 is sent.
     raised: Vec<u64>,
@@ -93,7 +98,9 @@ pub(super) struct Rows {
 struct Row {
     time: Option<f64>,
     pause: Option<f64>,
-    session: Option<String>,
+    /// What a later row names as its parent, and what this one does.
+    id: Option<String>,
+    parent: Option<String>,
     request: RecordedRequest,
 }
 
@@ -121,7 +128,8 @@ impl Rows {
         let Row {
             time,
             pause,
-            session,
+            id,
+            parent,
             mut request,
         } = match row {
             Ok(row) => row,
@@ -133,19 +141,31 @@ impl Rows {
         }
         request.output_tokens = request.output_tokens.map(|tokens| tokens.max(1));
         request.input_tokens = request.input_tokens.max(u64::from(is_made));
-        let known = session.as_ref().and_then(|id| self.by_id.get(id)).copied();
+        // What goes on with a chat that has gone on already has a history of its own: it is a session.
+        let known = parent.and_then(|parent| self.by_id.remove(&parent));
         if let Some(place) = known {
-            // A later turn: after its delay, or as long after the first as the trace has it.
-            request.pause = pause.unwrap_or(0.0);
+            // A later turn: after its delay, or as long after the row before as the trace has it.
+            request.pause = match (pause, time, self.last_times[place]) {
+                (Some(pause), ..) => pause,
+                (None, Some(time), Some(last)) => {
+                    self.by_gap += 1;
+                    if time < last {
+                        self.back.push(line);
+                    }
+                    (time - last).max(0.0)
+                }
+                _ => 0.0,
+            };
+            self.last_times[place] = time.or(self.last_times[place]);
+            self.by_id.extend(id.map(|id| (id, place)));
             self.sessions[place].requests.push(request);
             return;
         }
         let Some(arrival) = time else {
             return self.unusable(line, "it has no timestamp");
         };
-        if let Some(id) = session {
-            self.by_id.insert(id, self.sessions.len());
-        }
+        self.by_id.extend(id.map(|id| (id, self.sessions.len())));
+        self.last_times.push(Some(arrival));
         self.sessions.push(RecordedSession {
             arrival,
             requests: vec![request],
@@ -164,6 +184,20 @@ impl Rows {
         if let Some(lines) = named(&self.raised) {
             notes.push(format!(
                 "{lines} of the trace: 0 tokens, in whose place 1 is sent, since no request has none"
+            ));
+        }
+        if self.by_gap > 0 {
+            let turns = match self.by_gap {
+                1 => "1 turn is".to_owned(),
+                turns => format!("{turns} turns are"),
+            };
+            notes.push(format!(
+                "the think times of {turns} the gaps between rows of the trace, the answers of then included"
+            ));
+        }
+        if let Some(lines) = named(&self.back) {
+            notes.push(format!(
+                "{lines} of the trace: the time is before that of the session's row before; sent without a pause"
             ));
         }
         let form = form.unwrap_or(RowForm::Mooncake);
@@ -218,14 +252,12 @@ fn mooncake(fields: &Fields) -> Result<Row, String> {
         .iter()
         .find(|name| fields.get(**name).is_some_and(|value| !value.is_null()));
     let output = output.map(|name| tokens(fields, name)).transpose()?;
+    let session = id_of(fields, "session_id");
     Ok(Row {
         time: milliseconds("timestamp")?,
         pause: milliseconds("delay")?,
-        session: match fields.get("session_id") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(id.clone()),
-            Some(id) => Some(id.to_string()),
-        },
+        id: session.clone(),
+        parent: session,
         request: RecordedRequest {
             content,
             ..request(input, output, ids)
@@ -274,7 +306,9 @@ fn bailian(fields: &Fields) -> Result<Row, String> {
     Ok(Row {
         time: Some(time.ok_or("it has no timestamp in seconds")?),
         pause: None,
-        session: None,
+        id: id_of(fields, "chat_id"),
+        // -1 for the first of a conversation, which is no chat's id.
+        parent: id_of(fields, "parent_chat_id"),
         request: request(
             tokens(fields, "input_length")?,
             Some(tokens(fields, "output_length")?),
@@ -288,7 +322,8 @@ fn burst_gpt(fields: &Fields) -> Result<Row, String> {
     Ok(Row {
         time: Some(time.ok_or("it has no Timestamp in seconds")?),
         pause: None,
-        session: None,
+        id: None,
+        parent: None,
         request: request(
             tokens(fields, "Request tokens")?,
             Some(tokens(fields, "Response tokens")?),
@@ -304,7 +339,8 @@ fn azure(fields: &Fields) -> Result<Row, String> {
     Ok(Row {
         time: Some(time),
         pause: None,
-        session: None,
+        id: None,
+        parent: None,
         request: request(
             tokens(fields, "ContextTokens")?,
             Some(tokens(fields, "GeneratedTokens")?),
@@ -332,12 +368,22 @@ fn body(fields: &Fields) -> Result<Row, String> {
     Ok(Row {
         time: Some(time),
         pause: None,
-        session: None,
+        id: None,
+        parent: None,
         request: RecordedRequest {
             content: Some(Content::Body(body)),
             ..request(0, output, Box::default())
         },
     })
+}
+
+/// An id, which may be a text or a number.
+fn id_of(fields: &Fields, name: &str) -> Option<String> {
+    match fields.get(name)? {
+        Value::Null => None,
+        Value::String(id) => Some(id.clone()),
+        id => Some(id.to_string()),
+    }
 }
 
 fn number(value: &Value) -> Option<f64> {

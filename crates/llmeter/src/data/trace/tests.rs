@@ -152,8 +152,72 @@ fn sessions_of_aiperf_and_blocks_of_bailian() {
     let (_folder, path) = file("q.jsonl", rows);
     let trace = open(&path);
     assert_eq!((trace.kind(), trace.block_tokens()), ("Bailian", 16));
-    assert_eq!(arrivals(&trace), [0.0, 8.5]);
+    assert_eq!(arrivals(&trace), [0.0]);
+    let session = &trace.sessions()[0];
+    assert_eq!(
+        session.pauses,
+        [Duration::ZERO, Duration::from_millis(8500)]
+    );
     assert_eq!(common(&prompt(&trace, 0), &prompt(&trace, 1)), 32);
+    assert_eq!(trace.pauses(0), [Duration::from_millis(8500)]);
+    // What a trace has whole is sent whole.
+    assert!(!trace.continues(1));
+}
+
+#[test]
+fn turns_go_on_with_the_row_that_they_name() {
+    let row = |chat: i64, parent: i64, time: f64| {
+        format!(
+            "{{\"chat_id\": {chat}, \"parent_chat_id\": {parent}, \"timestamp\": {time}, \"input_length\": 40, \
+             \"output_length\": 3, \"hash_ids\": [4, 5, 6]}}"
+        )
+    };
+    let rows = [
+        row(1, -1, 10.0),
+        row(2, -1, 11.0),
+        row(3, 1, 15.0),
+        row(4, 3, 40.0),
+        // Said anew after the first answer: a history of its own.
+        row(5, 1, 41.0),
+        // Before this part of the trace.
+        row(6, 99, 42.0),
+        row(7, 2, 9.0),
+    ];
+    let (_folder, path) = file("b.jsonl", &rows.join("\n"));
+    let trace = open(&path);
+    assert_eq!(arrivals(&trace), [0.0, 1.0, 31.0, 32.0]);
+    let pauses: Vec<Vec<_>> = (0..4).map(|number| trace.pauses(number)).collect();
+    let [five, long] = [5, 25].map(Duration::from_secs);
+    assert_eq!(
+        pauses,
+        [vec![five, long], vec![Duration::ZERO], vec![], vec![]]
+    );
+    let notes = trace.notes().join("; ");
+    for part in [
+        "the think times of 3 turns are the gaps",
+        "line 7 of the trace: the time is before",
+    ] {
+        assert!(notes.contains(part), "{notes}");
+    }
+
+    // AIPerf's rows without a delay; one with a delay keeps it, and one without a time has no pause.
+    let rows = r#"{"session_id": 7, "timestamp": 1000, "input_length": 70, "output_length": 5}
+{"session_id": 7, "timestamp": 3500, "input_length": 90, "output_length": 5}
+{"session_id": 7, "timestamp": 9000, "delay": 100, "input_length": 90, "output_length": 5}
+{"session_id": 7, "input_length": 90, "output_length": 5}
+{"session_id": 7, "timestamp": 9250, "input_length": 90, "output_length": 5}
+"#;
+    let (_folder, path) = file("a.jsonl", rows);
+    let pauses = open(&path).pauses(0);
+    assert_eq!(pauses, [2500, 100, 0, 250].map(Duration::from_millis));
+    let fast = ReplayOptions {
+        speed: 10.0,
+        ..ReplayOptions::default()
+    };
+    assert_eq!(
+        opened(&path, &fast).unwrap().pauses(0)[0],
+        Duration::from_millis(250)
+    );
 }
 
 #[test]

@@ -44,7 +44,8 @@ impl Capacity {
     fn ramp(&self, step: Duration) -> Result<Stages> {
         let stage = |level: &f64| {
             let (level, needed) = match self.over {
-                Over::Clients | Over::Sessions => (StageLevel::Clients(*level as u32), 0.0),
+                Over::Clients => (StageLevel::Clients(*level as u32), 0.0),
+                Over::Sessions => (StageLevel::Sessions(*level as u32), 0.0),
                 Over::Rate => {
                     let rate = Rate::of_seconds(*level);
                     let wrong = |reason: String| Error::field("rate", *level, reason);

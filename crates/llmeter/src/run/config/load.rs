@@ -38,16 +38,21 @@ impl RunConfig {
         let conversations = self.conversations();
         let of_all = |conversations: &Conversations| {
             let all = match self.load {
-                Load::EachPayloadOnce => conversations.count(),
+                // Stages say how long they go on, as a duration does.
+                Load::EachPayloadOnce if self.stages.is_none() => conversations.count(),
                 _ => None,
             };
             all.into_iter().chain(self.max_sessions).min()
         };
-        if let (Some(conversations), Some(concurrent)) = (&conversations, self.sessions) {
+        let stages = self.stages.as_ref();
+        let staged = stages.and_then(Stages::most_at_a_time);
+        if let (Some(conversations), Some(concurrent)) = (&conversations, self.sessions.or(staged))
+        {
             return Arc::new(SessionLoop {
                 sessions: of_all(conversations),
                 conversations: conversations.clone(),
                 concurrent,
+                stages: stages.cloned(),
                 start: self.data_start,
                 max_requests: self.max_requests,
                 duration,
@@ -57,10 +62,12 @@ impl RunConfig {
                 taken: Arc::default(),
             });
         }
-        if let (Some(conversations), Some(rate)) = (&conversations, self.session_rate) {
+        let stages = stages.filter(|stages| stages.are_rates());
+        if let Some(conversations) = &conversations {
+            let rate = self.session_rate.map_or(0.0, |rate| rate.per_second());
             return Arc::new(OpenLoop {
-                rate: Profile::constant(rate.per_second()),
-                stage_ends: Vec::new(),
+                rate: stages.map_or_else(|| Profile::constant(rate), Stages::profile),
+                stage_ends: stages.map(Stages::ends).unwrap_or_default(),
                 arrivals: self.arrivals,
                 payloads: 0,
                 data: Some(self.data_start),
@@ -74,7 +81,6 @@ impl RunConfig {
                 is_adjustable: false,
             });
         }
-        let stages = self.stages.as_ref().filter(|stages| stages.are_rates());
         let rate = self.rate.map(|rate| Profile::constant(rate.per_second()));
         if let Some(rate) = stages.map(Stages::profile).or(rate) {
             let of_data = match (&self.load, &self.data) {
@@ -140,7 +146,7 @@ impl RunConfig {
         Some(Conversations {
             data: data.clone(),
             trace: None,
-            think_time: self.think_time,
+            think_time: self.think_time.clone(),
             history: self.history,
             counts_single: true,
             seed: self.seed,
@@ -149,7 +155,8 @@ impl RunConfig {
 
     /// Whether conversations are what the load consists of.
     pub(crate) fn has_sessions(&self) -> bool {
-        self.sessions.is_some() || self.session_rate.is_some()
+        let staged = self.stages.as_ref().is_some_and(Stages::are_sessions);
+        self.sessions.is_some() || self.session_rate.is_some() || staged
     }
 
     /// This run's share of the most requests, where conversations are not cut before.
@@ -185,9 +192,16 @@ impl RunConfig {
         }
     }
 
-    /// The most clients of stages, if they are about clients.
-    pub(super) fn staged_clients(&self) -> Option<usize> {
-        self.stages.as_ref()?.most_clients()
+    /// What stages are about, in words, if not about rates.
+    pub(super) fn staged_without_rates(&self) -> Option<&'static str> {
+        let stages = self.stages.as_ref()?;
+        (!stages.are_rates()).then(|| stages.kind())
+    }
+
+    /// Whether stages are about clients.
+    pub(super) fn has_staged_clients(&self) -> bool {
+        let is_of_clients = |stages: &Stages| !stages.are_rates() && !stages.are_sessions();
+        self.stages.as_ref().is_some_and(is_of_clients)
     }
 
     /// Clients that send at the same time, at most; 1 in an open loop. Those of this run, which may be a
@@ -202,9 +216,8 @@ impl RunConfig {
 
     /// Clients of the whole load, of which this run may be a part.
     pub(crate) fn whole_client_count(&self) -> usize {
-        self.staged_clients()
-            .or(self.sessions)
-            .unwrap_or(self.clients)
+        let staged = self.stages.as_ref().and_then(Stages::most_at_a_time);
+        staged.or(self.sessions).unwrap_or(self.clients)
     }
 
     /// Whether the clock decides when requests are sent.

@@ -13,9 +13,9 @@ use llmeter_wire::StampSource;
 impl RunConfig {
     /// Whether the run has an end, and the data something to send.
     fn check_data(&self, data: &dyn DataSource) -> Result<()> {
-        if self.staged_clients().is_some() {
+        if self.has_staged_clients() {
             let error = Error::unsupported(Setting::Stages, "data if they are of clients");
-            return Err(error.with_hint("stages of rates take data"));
+            return Err(error.with_hint("stages of rates and of sessions take data"));
         }
         if data.size() == Some(0) {
             let problem = SettingProblem::Refused {
@@ -259,7 +259,7 @@ impl RunConfig {
             None if self.stages.is_some() && self.clients != 1 => {
                 Err(Error::conflict(Setting::Stages, Setting::Clients))
             }
-            None if self.max_requests.is_some() && self.staged_clients().is_some() => Err(
+            None if self.max_requests.is_some() && self.has_staged_clients() => Err(
                 Error::unsupported(Setting::MaxRequests, "stages of clients"),
             ),
             _ if self.max_in_flight.is_some() && !self.is_open_loop() => {
@@ -271,8 +271,8 @@ impl RunConfig {
 
     /// The error about a setting of open loops: there is no rate, nor anything else that has due times.
     pub(in crate::run) fn without_rates(&self, setting: Setting, others: &[Setting]) -> Error {
-        match self.staged_clients() {
-            Some(_) => Error::unsupported(setting, "stages of clients"),
+        match self.staged_without_rates() {
+            Some(kind) => Error::unsupported(setting, format!("stages of {kind}")),
             None => Error::requires_any(
                 setting,
                 &[&[Setting::Rate, Setting::Stages], others].concat(),
@@ -302,6 +302,7 @@ impl RunConfig {
             }
             (Some(_), None) => Some(Setting::Sessions),
             (None, Some(_)) => Some(Setting::SessionRate),
+            (None, None) if self.has_sessions() => Some(Setting::Stages),
             (None, None) => None,
         };
         let has_conversations =
@@ -326,7 +327,10 @@ impl RunConfig {
         }
         let others = [
             (Setting::Rate, self.rate.is_some()),
-            (Setting::Stages, self.stages.is_some()),
+            (
+                Setting::Stages,
+                self.stages.is_some() && own != Setting::Stages,
+            ),
             (Setting::Clients, self.clients != 1),
             (Setting::Requests, matches!(self.load, Load::Requests(_))),
         ];

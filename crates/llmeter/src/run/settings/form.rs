@@ -10,7 +10,8 @@ use super::Object;
 use crate::api::ApiMode;
 use crate::base::setting::{BEFORE_RUN, Setting, SettingKind};
 use crate::load::{
-    Arrivals, Balance, Cancellation, History, Rate, Shard, SlowReaders, Stages, ThinkTime,
+    Arrivals, Balance, Cancellation, History, Rate, Shard, SlowReaders, StageLevel, Stages,
+    ThinkTime,
 };
 use crate::payload::ExtraFields;
 use crate::run::{Connections, ServerCall, Warmup};
@@ -127,6 +128,16 @@ impl Form for Stages {
     }
 }
 
+/// The level of a stage whose rate a table has, which may be 0 as in a text.
+fn stage_rate(value: &Value, level: impl Fn(Rate) -> StageLevel) -> Option<StageLevel> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Rate::of_text_or_zero(&text).ok().map(level)
+}
+
 /// Stages, or why they cannot be used; `None` if the value is of another type.
 pub(super) fn parse_stages(value: &Value) -> Option<Result<Stages, String>> {
     #[derive(Deserialize)]
@@ -137,6 +148,10 @@ pub(super) fn parse_stages(value: &Value) -> Option<Result<Stages, String>> {
         #[serde(default)]
         clients: Option<u32>,
         #[serde(default)]
+        sessions: Option<u32>,
+        #[serde(default, rename = "session-rate", alias = "session_rate")]
+        session_rate: Option<Value>,
+        #[serde(default)]
         ramp: bool,
         time: Value,
     }
@@ -145,10 +160,19 @@ pub(super) fn parse_stages(value: &Value) -> Option<Result<Stages, String>> {
             return Some(text.clone());
         }
         let table = Table::deserialize(value).ok()?;
-        let level = match (table.rate, table.clients) {
-            (Some(rate), None) => Rate::read(&rate)?.to_string(),
-            (None, Some(clients)) => format!("{clients} clients"),
-            _ => return None,
+        let levels = [
+            table.rate.map(|rate| stage_rate(&rate, StageLevel::Rate)),
+            table.clients.map(|count| Some(StageLevel::Clients(count))),
+            table
+                .sessions
+                .map(|count| Some(StageLevel::Sessions(count))),
+            table
+                .session_rate
+                .map(|rate| stage_rate(&rate, StageLevel::SessionRate)),
+        ];
+        let mut levels = levels.into_iter().flatten();
+        let (Some(level), None) = (levels.next()?, levels.next()) else {
+            return None;
         };
         let time = humantime::format_duration(Duration::read(&table.time)?);
         Some(match table.ramp {

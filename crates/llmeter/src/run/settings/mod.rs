@@ -262,7 +262,9 @@ impl RunSettings {
         set(&mut config.arrivals, self.arrivals.as_ref());
         config.max_in_flight = self.max_in_flight.or(config.max_in_flight);
         config.max_sessions = self.max_sessions.or(config.max_sessions);
-        config.think_time = self.think_time.or(config.think_time);
+        if let Some(think_time) = &self.think_time {
+            config.think_time = Some(think_time.clone().read()?);
+        }
         set(&mut config.history, self.history.as_ref());
         for (place, given) in [
             (&mut config.session_header, &self.session_header),
@@ -373,7 +375,7 @@ impl RunSettings {
             let conversations = Conversations {
                 data: source,
                 trace: Some(TraceSessions::new(&sessions)),
-                think_time: config.think_time,
+                think_time: config.think_time.clone(),
                 history: config.history,
                 counts_single: config.sessions.is_some(),
                 seed: config.seed,
@@ -388,6 +390,7 @@ impl RunSettings {
                         .min(),
                     conversations,
                     concurrent,
+                    stages: None,
                     start: 0,
                     max_requests: config.max_requests,
                     duration: None,
@@ -538,7 +541,7 @@ impl RunSettings {
             sessions: config.sessions,
             session_rate: config.session_rate,
             max_sessions: config.max_sessions,
-            think_time: config.think_time,
+            think_time: config.think_time.clone(),
             history: (config.history != History::default()).then_some(config.history),
             session_header: config.session_header.clone(),
             session_field: config.session_field.clone(),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Object, RunSettings};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
+use crate::load::ThinkTime;
 
 /// Where a run folder keeps a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,10 @@ impl RunSettings {
         }
         if settings.stages.is_some() {
             (settings.requests, settings.duration) = (None, None);
+        }
+        // Runs keep what the file said; the folder may be somebody else's.
+        if matches!(settings.think_time, Some(ThinkTime::File(_))) {
+            settings.think_time = None;
         }
         settings.read_proxy(own)?;
         Ok(settings)

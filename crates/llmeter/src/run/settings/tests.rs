@@ -163,6 +163,17 @@ fn stages_are_a_text_or_tables() {
     }
     let clients = json!([{"clients": 4, "time": "1m"}]);
     assert_eq!(read(clients).unwrap(), "4 clients for 1m");
+    let sessions =
+        json!([{"sessions": 4, "time": "1m"}, {"sessions": 1, "ramp": true, "time": "9s"}]);
+    assert_eq!(
+        read(sessions).unwrap(),
+        "4 sessions for 1m, ramp to 1 session over 9s"
+    );
+    let rates = json!([{"session-rate": "2/s", "time": "1m"}, {"session-rate": 0, "time": "9s"}]);
+    assert_eq!(
+        read(rates).unwrap(),
+        "2 sessions/s for 1m, 0 sessions/s for 9s"
+    );
     for (value, reason) in [
         (
             json!("10/s for 1m, 5 for 1m"),
@@ -171,6 +182,10 @@ fn stages_are_a_text_or_tables() {
         (json!([{"rate": 10}]), "expected stages like"),
         (
             json!([{"rate": 10, "clients": 2, "time": 1}]),
+            "expected stages like",
+        ),
+        (
+            json!([{"sessions": 10, "session-rate": "2/s", "time": 1}]),
             "expected stages like",
         ),
         (json!(5), "stages 5: expected stages like"),

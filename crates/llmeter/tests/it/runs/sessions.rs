@@ -348,6 +348,156 @@ fn sessions_arrive_by_their_rate_and_warm_up_with_first_turns() {
     }
 }
 
+#[test]
+fn stages_of_sessions_have_places_and_figures_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let stages = "1 session for 300ms, 3 sessions for 1s";
+    let settings = json!({
+        "data": "synthetic:prompt_tokens=9,output_tokens=4,turns=2", "stages": stages, "think_time": "50ms",
+        "output": folder.path().join("runs"), "run_name": "staged",
+    });
+    let result = run(run_of(&server, &settings).unwrap());
+    let of_stage = |stage| {
+        let responses = result.responses.iter();
+        responses.filter(move |response| response.detail.stage == stage)
+    };
+    assert!(of_stage(1).next().is_some());
+    assert!(of_stage(1).all(|response| response.detail.client == Some(0)));
+    assert_eq!(
+        of_stage(1).count() + of_stage(2).count(),
+        result.responses.len()
+    );
+    assert!(of_stage(2).any(|response| response.detail.client > Some(0)));
+    let stats = result.stats_map();
+    let loads: Vec<_> = stats["stages"].as_array().unwrap().iter().collect();
+    assert_eq!(loads[0]["load"], json!("1 session for 300ms"));
+    assert_eq!(loads[1]["load"], json!("3 sessions for 1s"));
+    let stats = result.stats();
+    let [begun, completed] = [stats.sessions_begun, stats.sessions_completed].map(Option::unwrap);
+    assert_eq!(begun, completed + stats.sessions_unfinished);
+    assert!(stats.sessions_unfinished <= 3, "{begun} {completed}");
+    let loaded = RunResult::load(folder.path().join("runs/staged").as_path()).unwrap();
+    assert_eq!(loaded.stats_map(), result.stats_map());
+    let again = llmeter::SavedRun::load(folder.path().join("runs/staged").as_path());
+    assert_eq!(again.unwrap().settings.stages.unwrap().to_string(), stages);
+}
+
+#[test]
+fn sessions_arrive_by_the_rates_of_stages() {
+    let server = server();
+    let settings = json!({
+        "data": "synthetic:prompt_tokens=9,output_tokens=4", "arrivals": "constant",
+        "stages": [
+            {"session-rate": "50/s", "time": 0.1},
+            {"session-rate": "100/s", "time": 0.1},
+        ],
+    });
+    let result = run(run_of(&server, &settings).unwrap());
+    let stats = result.stats();
+    assert_eq!(
+        (
+            stats.sessions_begun,
+            stats.sessions_completed,
+            stats.due_requests
+        ),
+        (Some(15), Some(15), Some(15))
+    );
+    let stats = result.stats_map();
+    let stages = stats["stages"].as_array().unwrap();
+    let figures = stages.iter().map(|stage| {
+        (
+            &stage["load"],
+            &stage["offered_rate"],
+            &stage["total_requests"],
+        )
+    });
+    let figures: Vec<_> = figures.collect();
+    assert_eq!(
+        figures,
+        [
+            (&json!("50 sessions/s for 100ms"), &json!(50.0), &json!(5)),
+            (
+                &json!("100 sessions/s for 100ms"),
+                &json!(100.0),
+                &json!(10)
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_does_not_go_with_stages_of_sessions_is_named() {
+    let server = server();
+    let data = "synthetic:prompt_tokens=9,output_tokens=4";
+    let [at_a_time, rate] = ["2 sessions for 1s", "2 sessions/s for 1s"];
+    for (settings, reason) in [
+        (json!({"stages": at_a_time}), "stages requires data"),
+        (
+            json!({"stages": at_a_time, "data": data, "max_in_flight": 4}),
+            "max_in_flight is not supported by stages of sessions",
+        ),
+        (
+            json!({"stages": at_a_time, "data": data, "arrivals": "constant"}),
+            "arrivals is not supported by stages of sessions",
+        ),
+        (
+            json!({"stages": rate, "data": data, "sessions": 2}),
+            "give sessions or stages, not both",
+        ),
+        (
+            json!({"stages": "2 clients for 1s", "data": data}),
+            "stages is not supported by data if they are of clients",
+        ),
+        (
+            json!({"stages": "2/s for 1s", "data": data, "think_time": "1s"}),
+            "think_time requires sessions",
+        ),
+    ] {
+        let refused = run_of(&server, &settings).and_then(|mut config| {
+            if config.data.is_none() {
+                config.payloads = server.config().payloads;
+            }
+            llmeter::Runner::new(config).run_blocking()
+        });
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.starts_with(reason), "{refused}");
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn think_times_of_a_file_are_drawn_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("think.txt");
+    std::fs::write(&file, "# seconds\n0.01 1\n20ms 3\n").unwrap();
+    let server = server();
+    let settings = json!({
+        "data": "synthetic:prompt_tokens=9,output_tokens=4,turns=9", "sessions": 4, "max_sessions": 4,
+        "think_time": format!("histogram:{}", file.display()),
+        "output": folder.path().join("runs"), "run_name": "think",
+    });
+    let result = run(run_of(&server, &settings).unwrap());
+    let times = result.responses.iter();
+    let times: Vec<_> = times
+        .filter_map(|response| response.schedule().think_time)
+        .collect();
+    assert_eq!(times.len(), 32);
+    let short = times.iter().filter(|time| **time == 0.01).count();
+    assert!(
+        times.iter().all(|time| [0.01, 0.02].contains(time)),
+        "{times:?}"
+    );
+    assert!((1..=16).contains(&short), "a quarter of 32: {short}");
+    // The folder says all of it, without the file.
+    std::fs::remove_file(&file).unwrap();
+    let again = llmeter::SavedRun::load(folder.path().join("runs/think").as_path()).unwrap();
+    assert_eq!(
+        again.settings.think_time.unwrap().to_string(),
+        "bins:10ms=1,20ms=3"
+    );
+}
+
 /// One agentic session: two turns, and two sub-agents between them, of which the second turn waits for both.
 fn agents(folder: &tempfile::TempDir) -> String {
     let request = |time: f64, out: u64| json!({"t": time, "type": "n", "in": 8, "out": out, "hash_ids": [1], "api_time": 0.0, "think_time": 0.0});
