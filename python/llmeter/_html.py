@@ -104,7 +104,9 @@ def _verdict_row(cells: Sequence[str]) -> str:
 
 def text_block(text: str) -> str:
     """Text of the core, as it is."""
-    return f"<pre>{escape(text)}</pre>"
+    # Notebooks give `pre` the font of their prose.
+    style = "font-family:monospace;font-size:12px;white-space:pre;overflow-x:auto"
+    return f'<pre style="{style}">{escape(text)}</pre>'
 
 
 def _facts(stats: dict[str, Any]) -> str:
@@ -125,9 +127,9 @@ def _facts(stats: dict[str, Any]) -> str:
     return f'<div class="llmeter note">{" · ".join(facts)}</div>'
 
 
-def _row(cells: Iterable[str], last: str = "", tag: str = "td") -> str:
+def _row(cells: Iterable[str], last: str | None = None, tag: str = "td") -> str:
     cells = [f"<{tag}>{escape(cell)}</{tag}>" for cell in cells]
-    if last:
+    if last is not None:
         cells.append(f"<{tag}>{last}</{tag}>")
     return f"<tr>{''.join(cells)}</tr>"
 

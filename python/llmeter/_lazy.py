@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from .endpoints._response import InvocationResponse, Sourced
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from ._core import RunData
 
 _NOTHING = object()
+# Numbers are objects, too: those of all results are the same.
+_INDEXES: list[int] = []
 
 
 class _Source:
@@ -82,7 +85,9 @@ def responses_of(
     set_source: Any = Sourced.__dict__["_llmeter_source"].__set__
     set_index: Any = Sourced.__dict__["_llmeter_index"].__set__
     responses: list[InvocationResponse] = []
-    for index in range(len(data)):
+    count = len(data)
+    _INDEXES.extend(range(len(_INDEXES), count))
+    for index in itertools.islice(_INDEXES, count):
         response = make(_LazyResponse)
         set_source(response, source)
         set_index(response, index)

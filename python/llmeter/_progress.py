@@ -118,9 +118,10 @@ class _NotebookBar:
     def _show(self, bar: str) -> None:
         from IPython.display import HTML, display
 
-        told = f"{self.n:,.0f} of {self.total:,.0f} {self._unit}"
-        if self._unit != "s":
-            told += f", {time.monotonic() - self._began:.1f} s"
+        if self._unit == "s":
+            told = f"{self.n:.1f} of {self.total:.1f} s"
+        else:
+            told = f"{self.n:,.0f} of {self.total:,.0f} {self._unit}, {time.monotonic() - self._began:.1f} s"
         name = f"<b>{escape(self._name)}</b>"
         line = HTML(f"<div style='{_LINE}'>{name}{bar}<span>{told}</span></div>")
         if self._handle is None:

@@ -36,7 +36,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _MAX_TICKS = 10
-_COLORWAYS = ("Bluered", "Turbo", "Sunsetdark_r", "Blackbody", "Viridis", "Plasma")
 
 
 def _default_name() -> str:
@@ -69,12 +68,13 @@ class LoadTestResult(RequestTable):
             show: whether to show them.
             format: how they are written.
         """
-        from .plotting import color_sequences
+        from plotly.colors import qualitative
 
         figures: dict[str, Any] = plot_load_test_results(self)
+        # A colour for each chart, which can be seen on light and dark.
+        colors: list[str] = list(qualitative.Plotly)
         for at, figure in enumerate(figures.values()):
-            name = _COLORWAYS[at % len(_COLORWAYS)]
-            figure.update_layout(colorway=getattr(color_sequences, name))
+            figure.update_layout(colorway=[*colors[at:], *colors[:at]])
         levels = sorted(self.results)
         if len(levels) <= _MAX_TICKS:
             # Where something was measured, instead of Plotly's own, which lie over each other.

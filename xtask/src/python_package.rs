@@ -13,12 +13,11 @@ use crate::test::{
 };
 
 /// What makes the wheel and checks it. Nothing of it is needed for tests.
-const TOOLS: [&str; 4] = [
-    "maturin==1.16.0",
-    "twine==7.0.0",
-    "abi3audit==0.0.26",
-    "auditwheel==6.8.2",
-];
+const TOOLS: [&str; 3] = ["maturin==1.16.0", "twine==7.0.0", "abi3audit==0.0.26"];
+/// On Linux also a C compiler and linker for older systems than this one, and the judge of what it made.
+const LINUX_TOOLS: [&str; 2] = ["ziglang==0.17.1", "auditwheel==6.8.2"];
+/// The glibc that the wheel needs on Linux: that of 2012, the oldest that Rust supports.
+const BASELINE: &str = "manylinux_2_17";
 /// The extension as cargo builds it.
 const LIBRARY: &str = match cfg!(target_os = "macos") {
     true => "libllmeter_core.dylib",
@@ -122,6 +121,10 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     let folder = target_folder(&root).join("wheel");
     let tools = environment(&folder.join("tools"))?;
     pip(&tools, TOOLS)?;
+    let is_linux = cfg!(target_os = "linux");
+    if is_linux {
+        pip(&tools, LINUX_TOOLS)?;
+    }
     let out = folder.join("dist");
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
@@ -131,8 +134,11 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     maturin
         .current_dir(&root)
         .args(["build", "--profile", profile]);
-    maturin.args(["--compatibility", "pypi", "--out"]).arg(&out);
-    succeed(&mut maturin)?;
+    maturin.args(["--compatibility", "pypi"]);
+    if is_linux {
+        maturin.args([BASELINE, "--zig"]);
+    }
+    succeed(maturin.arg("--out").arg(&out))?;
     let wheel = only_wheel(&out)?;
     succeed(
         tool(&tools, "twine")
@@ -140,8 +146,8 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
             .arg(&wheel),
     )?;
     succeed(tool(&tools, "abi3audit").args(["--strict"]).arg(&wheel))?;
-    if cfg!(target_os = "linux") {
-        succeed(tool(&tools, "auditwheel").arg("show").arg(&wheel))?;
+    if is_linux {
+        audit(&tools, &wheel)?;
     }
     let size = fs::metadata(&wheel)?.len();
     ensure!(
@@ -157,6 +163,20 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     succeed(tool(&fresh, "llmeter").arg("--version"))?;
     tests(&root, &fresh)?;
     println!("{} ({:.1} MB)", wheel.display(), size as f64 / 1e6);
+    Ok(())
+}
+
+/// Checks that the wheel asks for no newer system than its name says.
+fn audit(tools: &Path, wheel: &Path) -> Result<()> {
+    let told = tool(tools, "auditwheel").arg("show").arg(wheel).output();
+    let told = told.context("cannot start auditwheel")?;
+    let text = String::from_utf8_lossy(&told.stdout);
+    print!("{text}{}", String::from_utf8_lossy(&told.stderr));
+    ensure!(told.status.success(), "auditwheel failed");
+    ensure!(
+        text.contains(&format!("\"{BASELINE}_{}\"", std::env::consts::ARCH)),
+        "the wheel does not fit {BASELINE}"
+    );
     Ok(())
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::common_text::common_text;
 use super::{
-    Annotations, Delivery, InvocationResponse, PathDetail, ScheduleDetail, SharedName, TokenSource,
+    Annotations, Delivery, InvocationResponse, PackedPath, PathDetail, ScheduleDetail, SharedName,
+    TokenSource,
 };
 use crate::base::failure::Failure;
 use crate::payload::Payload;
@@ -96,8 +98,8 @@ pub(crate) enum FieldSlot<'a> {
     Annotations(&'a mut Annotations),
     Delivery(&'a mut Option<Delivery>),
     Schedule(PartSlot<'a, ScheduleDetail, f64>),
-    PathTime(PartSlot<'a, PathDetail, f64>),
-    PathCount(PartSlot<'a, PathDetail, u32>),
+    PathTime(PathSlot<'a, f64>),
+    PathCount(PathSlot<'a, u32>),
     /// The parts of a failure are put together when all of them are read.
     Failure(FailurePart),
 }
@@ -117,14 +119,29 @@ impl<P: Default, V> PartSlot<'_, P, V> {
     }
 }
 
-impl<'a> From<PartSlot<'a, PathDetail, f64>> for FieldSlot<'a> {
-    fn from(slot: PartSlot<'a, PathDetail, f64>) -> Self {
+/// Where a response keeps a value of its path.
+pub(crate) struct PathSlot<'a, V> {
+    pub(super) path: &'a mut PackedPath,
+    pub(super) field: fn(&mut PathDetail) -> &mut Option<V>,
+}
+
+impl<V> PathSlot<'_, V> {
+    /// Takes the value.
+    pub(crate) fn set(self, value: Option<V>) {
+        let mut path = self.path.get();
+        *(self.field)(&mut path) = value;
+        *self.path = path.into();
+    }
+}
+
+impl<'a> From<PathSlot<'a, f64>> for FieldSlot<'a> {
+    fn from(slot: PathSlot<'a, f64>) -> Self {
         Self::PathTime(slot)
     }
 }
 
-impl<'a> From<PartSlot<'a, PathDetail, u32>> for FieldSlot<'a> {
-    fn from(slot: PartSlot<'a, PathDetail, u32>) -> Self {
+impl<'a> From<PathSlot<'a, u32>> for FieldSlot<'a> {
+    fn from(slot: PathSlot<'a, u32>) -> Self {
         Self::PathCount(slot)
     }
 }
@@ -232,6 +249,20 @@ impl TextSlot for Option<String> {
     }
 }
 
+impl TextSlot for Option<Arc<str>> {
+    fn set(&mut self, text: Option<String>) {
+        *self = text.as_deref().map(common_text);
+    }
+
+    fn redact(&mut self, hide: Hide<'_>) {
+        if let Some(text) = self
+            && let Cow::Owned(shown) = hide(text)
+        {
+            *text = shown.into();
+        }
+    }
+}
+
 impl TextSlot for Option<TokenSource> {
     fn set(&mut self, text: Option<String>) {
         *self = text.as_deref().map(TokenSource::named);
@@ -290,6 +321,11 @@ macro_rules! counts {
         }
         impl From<&Option<$type>> for FieldValue<'_> {
             fn from(value: &Option<$type>) -> Self {
+                (*value).into()
+            }
+        }
+        impl From<Option<$type>> for FieldValue<'_> {
+            fn from(value: Option<$type>) -> Self {
                 Self::Count(value.map(u64::from))
             }
         }
@@ -347,6 +383,12 @@ impl<'a> From<&'a mut Option<Delivery>> for FieldSlot<'a> {
     }
 }
 
+impl From<Option<f64>> for FieldValue<'_> {
+    fn from(value: Option<f64>) -> Self {
+        Self::Seconds(value)
+    }
+}
+
 macro_rules! kinds {
     ($($kind:ident($type:ty) by $get:expr;)+) => {$(
         impl<'a> From<&'a $type> for FieldValue<'a> {
@@ -365,6 +407,7 @@ macro_rules! kinds {
 
 kinds! {
     Text(Option<String>) by |text| text.as_deref();
+    Text(Option<Arc<str>>) by |text| text.as_deref();
     Seconds(Option<f64>) by |seconds| *seconds;
     Gaps(Vec<f32>) by |gaps| gaps;
     Time(Option<Timestamp>) by |time| *time;
@@ -394,6 +437,7 @@ mod tests {
         response.detail.num_tokens_input_source = None;
         response.detail.num_tokens_output_source = None;
         response.detail.server = SharedName::default();
+        response.detail.transport_end = SharedName::default();
         response.detail.workload = SharedName::default();
 
         let mut forgotten = response.clone();

@@ -50,8 +50,8 @@ impl GapSample {
 
     /// The gaps that are kept, and how many they stand for beside themselves.
     pub(super) fn take(&mut self) -> (Vec<f32>, u32) {
-        self.kept.shrink_to_fit();
-        let kept = std::mem::take(&mut self.kept);
+        // A copy of its size, which leaves no hole behind it.
+        let kept = std::mem::take(&mut self.kept).as_slice().to_vec();
         let dropped = self.seen.saturating_sub(kept.len() as u64);
         (kept, u32::try_from(dropped).unwrap_or(u32::MAX))
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::field::{FailurePart, FieldSlot, FieldValue, PartSlot, ResponseField};
+use super::field::{FailurePart, FieldSlot, FieldValue, PartSlot, PathSlot, ResponseField};
+use super::packed_path::{PackedPath, Word};
 use super::{Annotations, Delivery, SharedName, TokenSource};
 use crate::base::failure::{Failure, FailureKind};
 use crate::payload::Payload;
@@ -76,7 +77,7 @@ macro_rules! response_fields {
             /// Of a request that was due by the clock, or that is a turn of a conversation.
             pub schedule: Option<Box<ScheduleDetail>>,
             /// What network and server say of the response's times, if anything is known.
-            pub path: Option<Box<PathDetail>>,
+            pub path: PackedPath,
         }
 
         $(#[doc = $schedule_doc])+
@@ -92,8 +93,15 @@ macro_rules! response_fields {
         }
 
         impl PathDetail {
-            /// Nothing is known.
-            const NONE: Self = Self { $($way_key: None,)+ };
+            /// The values of all fields, in their order.
+            pub(super) fn words(&self) -> impl IntoIterator<Item = Option<u64>> + AsRef<[Option<u64>]> {
+                [$(self.$way_key.map(Word::to_word)),+]
+            }
+
+            /// The detail of these values, in the order of the fields.
+            pub(super) fn of_words(mut next: impl FnMut() -> Option<u64>) -> Self {
+                Self { $($way_key: next().map(Word::of_word),)+ }
+            }
         }
 
         impl InvocationResponse {
@@ -147,10 +155,10 @@ macro_rules! response_fields {
                     doc: concat!($($way_doc),+).trim_ascii_start(),
                     unit: optional!($($way_unit)?),
                     is_contract: false,
-                    get: |response| FieldValue::from(&response.path().$way_key),
-                    slot: |response| FieldSlot::from(PartSlot {
-                        part: &mut response.detail.path,
-                        field: |path: &mut PathDetail| &mut path.$way_key,
+                    get: |response| FieldValue::from(response.path().$way_key),
+                    slot: |response| FieldSlot::from(PathSlot {
+                        path: &mut response.detail.path,
+                        field: |path| &mut path.$way_key,
                     }),
                 },)+
             ];
@@ -192,9 +200,8 @@ impl InvocationResponse {
     }
 
     /// What network and server say of the response's times, as far as it is known.
-    pub fn path(&self) -> &PathDetail {
-        const NOTHING: &PathDetail = &PathDetail::NONE;
-        self.detail.path.as_deref().unwrap_or(NOTHING)
+    pub fn path(&self) -> PathDetail {
+        self.detail.path.get()
     }
 
     /// How long the request was in flight, as far as is known: until its last token, or until it had failed.
@@ -299,7 +306,7 @@ response_fields! {
         /// The HTTP status.
         pub status: Option<u16>,
         /// Why generation ended, as the server said (`stop`, `length`, …).
-        pub finish_reason: Option<String>,
+        pub finish_reason: Option<Arc<str>>,
         /// The reasoning text.
         pub reasoning_text: Option<String>,
         /// Time that was waited before retries.
@@ -314,7 +321,7 @@ response_fields! {
         pub failure_pause: Option<f64>,
         /// How the connection ended the complete response, if not as the protocol has it: `left_open`
         /// (the server sent no end), `closed_early`, `reset` or `garbled`.
-        pub transport_end: Option<String>,
+        pub transport_end: SharedName,
         /// Time that the client waited after the complete response for the end that the server did not send.
         /// No other time has it in it.
         pub left_open_wait: Option<f64>,

@@ -1,10 +1,12 @@
 //! A response under construction: its content, and the times at which the content came.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::common_text::common_text;
 use super::gap_sample::GapSample;
 use super::response::InvocationResponse;
 use super::usage::Usage;
@@ -34,7 +36,7 @@ pub struct ResponseBuilder {
     pub(crate) text_dropped: u64,
     pub(crate) id: Option<String>,
     pub(crate) usage: Usage,
-    pub(crate) finish_reason: Option<String>,
+    pub(crate) finish_reason: Option<Arc<str>>,
     pub(crate) annotations: Map<String, Value>,
     pub(crate) error: Option<Failure>,
     /// The error of AWS's with which a stream said that there were too many requests.
@@ -197,7 +199,7 @@ impl ResponseBuilder {
 
     /// Why generation ended. Also marks the response as complete.
     pub fn finish_reason(&mut self, reason: &str) {
-        self.finish_reason = Some(reason.to_owned());
+        self.finish_reason = Some(common_text(reason));
         self.is_complete = true;
         self.stream_end = self.stream_end.max(StreamEnd::Finished);
         if let Some(frame) = &mut self.frame {

@@ -1,6 +1,6 @@
 //! Token counts as servers report them, and which of them can be trusted.
 
-use std::sync::Arc;
+use super::SharedName;
 
 /// Token counts as a server reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Usage {
 }
 
 /// Where a token count comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenSource {
     /// The server reported it.
@@ -185,7 +185,7 @@ pub enum TokenSource {
     /// limit; this is the count as reported.
     Contradictory,
     /// A tokenizer counted it; the text is `tokenizer` and the tokenizer's name.
-    Tokenizer(Arc<str>),
+    Tokenizer(SharedName),
     /// It is an estimate by the number of words, and for a stream by that of frames.
     Estimated,
     /// Nobody told it and nobody can count it: there is no count.
@@ -194,12 +194,12 @@ pub enum TokenSource {
 
 impl TokenSource {
     /// The source as files have it.
-    pub fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Reported => "reported",
             Self::Corrected => "corrected",
             Self::Contradictory => "contradictory",
-            Self::Tokenizer(name) => name,
+            Self::Tokenizer(name) => name.as_str().unwrap_or("tokenizer"),
             Self::Estimated => "estimated",
             Self::Unknown => "unknown",
         }
@@ -215,7 +215,7 @@ impl TokenSource {
             Self::Unknown,
         ];
         let found = known.into_iter().find(|source| source.as_str() == name);
-        found.unwrap_or_else(|| Self::Tokenizer(name.into()))
+        found.unwrap_or_else(|| Self::Tokenizer(SharedName::new(name)))
     }
 }
 
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn sources_have_names() {
-        let tokenizer = TokenSource::Tokenizer("tokenizer tiktoken:gpt2".into());
+        let tokenizer = TokenSource::Tokenizer(SharedName::new("tokenizer tiktoken:gpt2"));
         let named = [
             TokenSource::Reported,
             TokenSource::Estimated,

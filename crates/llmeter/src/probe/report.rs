@@ -362,6 +362,7 @@ fn marks(response: &InvocationResponse) -> Vec<String> {
                  request's output limit"
             }
             Some(TokenSource::Tokenizer(name)) => {
+                let name = name.as_str().unwrap_or_default();
                 let name = name.trim_start_matches("tokenizer ");
                 marks.push(format!(
                     "the number of {what} tokens was counted by the tokenizer {name}"
@@ -375,8 +376,8 @@ fn marks(response: &InvocationResponse) -> Vec<String> {
         };
         marks.push(format!("the number of {what} tokens is {how}"));
     }
-    if let Some(end) = &detail.transport_end {
-        let how = match end.as_str() {
+    if let Some(end) = detail.transport_end.as_str() {
+        let how = match end {
             "left_open" => "was left open",
             "closed_early" => "was closed early",
             "reset" => "was reset",

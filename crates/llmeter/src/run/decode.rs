@@ -366,7 +366,9 @@ impl Assembly {
             self.quality.own_times(times, uncertainty);
         }
         let detail = &mut response.detail;
-        detail.transport_end = ending.transport_end.map(|end| end.as_str().to_owned());
+        detail.transport_end = ending
+            .transport_end
+            .map_or_else(SharedName::default, |end| SharedName::new(end.as_str()));
         detail.left_open_wait = (ending.transport_end == Some(TransportEnd::LeftOpen))
             .then(|| ending.at.seconds_since(end).max(0.0));
         detail.stale_connection_wait = sending.stale_connection_wait;
@@ -402,7 +404,7 @@ impl Assembly {
             is_stream,
             response.time_to_first_token,
         );
-        response.detail.path = (path != PathDetail::default()).then(|| Box::new(path));
+        response.detail.path = path.into();
         response.detail.stage = sending.stage.unwrap_or(0);
         response.detail.read_rate = sending.read_rate.unwrap_or(0);
         if let Some(due) = sending.due {

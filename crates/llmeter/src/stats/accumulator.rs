@@ -202,11 +202,11 @@ impl Totals {
         self.stale_connection_wait += detail.stale_connection_wait.unwrap_or(0.0);
         self.left_open_wait += detail.left_open_wait.unwrap_or(0.0);
         self.failure_pause += detail.failure_pause.unwrap_or(0.0);
-        if let Some(path) = &detail.path {
-            self.network.record(path);
+        if !detail.path.is_empty() {
+            self.network.record(&detail.path.get());
         }
-        if let Some(end) = &detail.transport_end {
-            *self.transport_ends.entry(end.clone()).or_default() += 1;
+        if let Some(end) = detail.transport_end.as_str() {
+            *self.transport_ends.entry(end.to_owned()).or_default() += 1;
         }
         if let Some(at) = response.request_time {
             let (first, last) = self.sent.get_or_insert((at, at));

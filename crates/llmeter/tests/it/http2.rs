@@ -461,7 +461,7 @@ fn an_answer_is_complete_however_its_stream_ends() {
         }
         assert_eq!(response.error, None);
         assert_eq!(response.response_text.as_deref(), Some("all"));
-        assert_eq!(response.detail.transport_end.as_deref(), Some(end));
+        assert_eq!(response.detail.transport_end.as_str(), Some(end));
     }
 }
 

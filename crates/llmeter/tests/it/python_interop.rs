@@ -71,7 +71,7 @@ fn answer(index: u64, payload: &Arc<Payload>) -> InvocationResponse {
             time_to_connect: (index < 4).then_some(0.0003),
             time_to_headers: Some(first - 0.001),
             status: Some(200),
-            finish_reason: Some("stop".to_owned()),
+            finish_reason: Some("stop".into()),
             reasoning_text: (index.is_multiple_of(5)).then(|| "hmm — so".to_owned()),
             receive_delay: Some(2e-5),
             ..ResponseDetail::default()
@@ -424,13 +424,13 @@ prop_compose! {
             time_to_tls: times.2,
             time_to_headers: times.3,
             status,
-            finish_reason: texts.0.clone(),
+            finish_reason: texts.0.as_deref().map(Into::into),
             reasoning_text: texts.1,
             retry_wait: times.4,
             stale_connection_wait: times.5,
             time_to_failure: Some(1.5),
             failure_pause: times.1,
-            transport_end: texts.2,
+            transport_end: texts.2.as_deref().map(SharedName::new).unwrap_or_default(),
             left_open_wait: times.0,
             send_lateness: times.4,
             stage: dropped,
@@ -457,8 +457,8 @@ prop_compose! {
                     session_response_time: times.4,
                 })
             }),
-            path: times.5.map(|trip| {
-                Box::new(PathDetail {
+            path: times.5.map_or_else(Default::default, |trip| {
+                PathDetail {
                     network_round_trip: Some(trip),
                     network_min_round_trip: times.0,
                     network_retransmissions: frames,
@@ -473,7 +473,8 @@ prop_compose! {
                     server_gateway_time: times.2,
                     server_time_to_first_token: times.3,
                     time_to_first_token_rest: times.4,
-                })
+                }
+                .into()
             }),
         }
     }

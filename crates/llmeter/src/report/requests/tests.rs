@@ -47,7 +47,7 @@ fn no_text_is_a_formula_and_every_text_can_be_had_back() {
             input_prompt: Some(std::sync::Arc::new(text.into())),
             ..InvocationResponse::default()
         };
-        response.detail.finish_reason = Some(text.to_owned());
+        response.detail.finish_reason = Some(text.into());
         response_to_json(&response)
     });
     let (_folder, folder) = run(&lines.join("\n"));

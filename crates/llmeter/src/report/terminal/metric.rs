@@ -274,7 +274,7 @@ fn outcomes(text: &mut String, values: &Values, show: fn(f64) -> String, width: 
                 .map(|source| one_line(source, MAX_ID))
         }),
         ("end", |one| {
-            let end = one.detail.transport_end.as_deref();
+            let end = one.detail.transport_end.as_str();
             Some(end.map_or_else(|| "regular".to_owned(), |end| one_line(end, MAX_ID)))
         }),
     ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::{CHOICES, CheckedUsage, Evidence, OwnMeasurement, TokenSource};
+use crate::api::{CHOICES, CheckedUsage, Evidence, OwnMeasurement, SharedName, TokenSource};
 use crate::endpoint::{InvocationResponse, ResponseBuilder, ResponseDetail};
 use crate::payload::{Tokenizer, counted};
 use crate::run::prepare::Prepared;
@@ -88,10 +88,8 @@ pub(super) fn assemble(
     let (inter_token_latencies, inter_token_latencies_dropped) = builder.take_gaps();
     let time_to_first_token = first.filter(|_| is_stream);
     let time_to_last_token = last.or_else(|| builder.since_sent(end).filter(|_| succeeded));
-    let kept = |text: &mut String| {
-        text.shrink_to_fit();
-        std::mem::take(text)
-    };
+    // A copy of its size: what shrinks in its place leaves holes between responses.
+    let kept = |text: &mut String| std::mem::take(text).as_str().to_owned();
     let nonempty = |text: &mut String| (!text.is_empty()).then(|| kept(text));
     let has_text = builder.has_text && (succeeded || !builder.text.is_empty());
     let response = InvocationResponse {
@@ -239,7 +237,7 @@ impl<'a> Estimate<'a> {
 
     fn source(&self) -> TokenSource {
         match self.tokenizer.name() {
-            Some(name) => TokenSource::Tokenizer(format!("tokenizer {name}").into()),
+            Some(name) => TokenSource::Tokenizer(SharedName::new(&format!("tokenizer {name}"))),
             None => TokenSource::Estimated,
         }
     }

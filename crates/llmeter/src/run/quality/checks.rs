@@ -108,7 +108,7 @@ impl CrossChecks {
         if let (Some([sent, end]), Some(latency), None) = (
             exchange,
             response.time_to_last_token,
-            &response.detail.transport_end,
+            response.detail.transport_end.as_str(),
         ) {
             self.measured += 1;
             let in_flight = end.seconds_since(sent);

@@ -25,7 +25,7 @@ fn whole() -> Vec<u8> {
 #[track_caller]
 fn assert_ended(response: &InvocationResponse, end: &str) {
     assert_streamed(response, &["all"]);
-    assert_eq!(response.detail.transport_end.as_deref(), Some(end));
+    assert_eq!(response.detail.transport_end.as_str(), Some(end));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_end_of_the_connection_after_the_answer_is_a_note() {
     }
     let response = one(vec![until_close(), Step::Close]);
     assert_streamed(&response, &["all"]);
-    assert_eq!(response.detail.transport_end, None);
+    assert_eq!(response.detail.transport_end.as_str(), None);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_connection_that_stays_open_after_the_answer_does_not_hold_up_its_client() {
     let result = run(config);
     assert_ended(&result.responses[0], "left_open");
     assert_streamed(&result.responses[1], &["all"]);
-    assert_eq!(result.responses[1].detail.transport_end, None);
+    assert_eq!(result.responses[1].detail.transport_end.as_str(), None);
     assert_eq!(result.responses[1].retries, None, "a new connection");
     assert_eq!(server.connections(), 2);
     let stats = result.stats_map();
@@ -154,7 +154,7 @@ Content-Length: 999
         patient,
     );
     assert_cut(&response, "half", "out of memory");
-    assert_eq!(response.detail.transport_end, None);
+    assert_eq!(response.detail.transport_end.as_str(), None);
 }
 
 /// One answer of an API whose connection stays open.
@@ -224,7 +224,7 @@ data: {"type":"response.completed","response":{"id":"r","usage":{"input_tokens":
         let response = left_open(builder, media_type, body);
         assert_eq!(response.error, None, "{body}");
         assert_eq!(response.response_text.as_deref(), Some("all"));
-        assert_eq!(response.detail.transport_end.as_deref(), Some("left_open"));
+        assert_eq!(response.detail.transport_end.as_str(), Some("left_open"));
         assert!(response.num_tokens_output.is_some());
     }
 }
