@@ -13,6 +13,8 @@ WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 # Chromium draws no page that is higher.
 HIGHEST = 14_000
+# A busy machine draws a page of many charts in half a minute.
+PATIENCE = 180_000
 
 DRAWN = """() => [...document.querySelectorAll('.plot')].every(
   plot => plot.querySelector('svg.main-svg') || plot.closest('details'))"""
@@ -40,6 +42,22 @@ ODD = """() => {
 }"""
 
 
+def follow(page, name):
+    """Waits for what the viewer has to show: its list, which comes after its page, or a run in progress."""
+    if name == "viewer-empty":
+        page.locator("#none:visible").wait_for()
+        return
+    page.locator("tbody tr").first.wait_for()
+    if name == "viewer-live":
+        page.get_by_role("link", name="live", exact=True).click()
+        page.locator("#ttft svg path.two").wait_for()
+        return
+    # The runs of one experiment, and two that are ticked.
+    page.get_by_role("button", name="Show the runs of ladder").first.click()
+    for tick in page.get_by_role("checkbox").all()[:2]:
+        tick.check()
+
+
 def main(folder, *pages):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,11 +70,11 @@ def main(folder, *pages):
                 for scheme in SCHEMES:
                     picture = f"{name}-{width}-{scheme}"
                     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                    page.set_default_timeout(PATIENCE)
                     page.on("pageerror", lambda error: odd.append(f"{picture}: {error}"))
                     page.goto(address)
-                    # The viewer's list comes after its page.
                     if address.startswith("http"):
-                        page.locator("tbody tr").first.wait_for()
+                        follow(page, name)
                     height = page.evaluate("document.documentElement.scrollHeight")
                     page.set_viewport_size({"width": width, "height": min(height + 200, HIGHEST)})
                     for top in range(0, height, 800):

@@ -19,6 +19,7 @@ CHARTS = """() => Object.fromEntries([...document.querySelectorAll('.chart')].ma
     drawn: !!plot.querySelector('svg.main-svg'),
     name: plot.getAttribute('aria-label'),
     role: plot.getAttribute('role'),
+    stop: plot.tabIndex,
     heading: chart.querySelector('h3').textContent,
     rows: chart.querySelectorAll('details tbody tr').length,
     buttons: [...chart.querySelectorAll('button')].map(one => one.getAttribute('aria-label') || one.textContent),
@@ -36,6 +37,19 @@ ODDITIES = """() => {
   const ids = [...document.querySelectorAll('[id]')].map(one => one.id);
   if (new Set(ids).size !== ids.length) odd.push('an id occurs twice');
   if (document.documentElement.scrollWidth > innerWidth) odd.push(`wider than the window: ${document.documentElement.scrollWidth}`);
+  for (const table of document.querySelectorAll('table')) {
+    const named = table.closest('[aria-label]').ariaLabel.trim() && table.querySelector('thead th[scope=col]');
+    if (!named || [...table.querySelectorAll('tbody tr')].some(row => !row.querySelector('th[scope=row]'))) {
+      odd.push(`a table without names: ${table.textContent.slice(0, 60)}`);
+    }
+    if (table.closest('.scroll').tabIndex !== 0) odd.push('a table that keys cannot scroll');
+  }
+  for (const part of document.querySelectorAll('[aria-labelledby], [aria-describedby]')) {
+    for (const key of ['aria-labelledby', 'aria-describedby']) {
+      const id = part.getAttribute(key);
+      if (id && !document.getElementById(id)) odd.push(`${key} names nothing: ${id}`);
+    }
+  }
   for (const link of document.querySelectorAll('a')) {
     if (!document.querySelector(link.getAttribute('href'))) odd.push(`a link to nowhere: ${link.getAttribute('href')}`);
   }
@@ -68,6 +82,7 @@ def use_keyboard(page):
     chart.query_selector("[data-do=reset]").focus()
     page.keyboard.press("Enter")
     page.wait_for_function("([plot, before]) => JSON.stringify(plot.layout.xaxis.range) === before", arg=[plot, before])
+    pan_by_keys(page, chart)
     toggle = page.query_selector("button[data-traces]")
     if toggle is not None:
         toggle.focus()
@@ -78,6 +93,46 @@ def use_keyboard(page):
         page.wait_for_function("([plot, at]) => plot.data[at].visible === false", arg=[plot, at])
         page.keyboard.press("Space")
         page.wait_for_function("([plot, at]) => plot.data[at].visible !== false", arg=[plot, at])
+
+
+def pan_by_keys(page, chart):
+    """Goes from a chart's buttons to the chart itself, and zooms, pans and resets it by keys."""
+    plot = chart.query_selector(".plot")
+    ends = "plot => plot.layout.xaxis.range.map(Number)"
+    chart.query_selector("[data-do=save]").focus()
+    page.keyboard.press("Tab")
+    while not page.evaluate("plot => document.activeElement === plot", plot):
+        assert page.evaluate("chart => chart.contains(document.activeElement)", chart), "the chart is no stop"
+        page.keyboard.press("Tab")
+    from_, to = page.evaluate(ends, plot)
+    page.keyboard.press("+")
+    page.wait_for_function("([plot, wide]) => Math.abs(plot.layout.xaxis.range[1] - plot.layout.xaxis.range[0]) < wide",
+                           arg=[plot, abs(to - from_) * 0.7])
+    low, high = page.evaluate(ends, plot)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([plot, before]) => plot.layout.xaxis.range[0] !== before", arg=[plot, low])
+    panned = page.evaluate(ends, plot)
+    assert abs(panned[0] - (low + (high - low) * 0.1)) < 1e-6 * max(1, abs(high - low)), (low, high, panned)
+    page.keyboard.press("0")
+    page.wait_for_function("([plot, before]) => Math.abs(plot.layout.xaxis.range[0] - before) < 1e-9", arg=[plot, from_])
+
+
+def tab_order(page):
+    """What has the focus after each Tab, from the top of the page on, as far as the first chart."""
+    seen = []
+    page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        here = page.evaluate("""() => {
+          const one = document.activeElement;
+          const name = one.ariaLabel || one.textContent.trim();
+          return [one.tagName.toLowerCase(), one.className, name, one.getBoundingClientRect().top + scrollY];
+        }""")
+        assert here[2], f"a stop without a name: {here}"
+        seen.append(here)
+        if "plot" in here[1]:
+            break
+    return seen
 
 
 def look(browser, path, is_whole):
@@ -102,6 +157,14 @@ def look(browser, path, is_whole):
 
 def use(page):
     """By keys, in dark colours, on a phone, and on paper."""
+    order = tab_order(page)
+    assert order[0][1] == "skip" and order[1][0] in ("button", "a"), order
+    # Down the page, but for the skip link and the button beside the title, which stands after what is below it.
+    tops = [top for tag, _, _, top in order[1:] if tag != "button"]
+    assert tops == sorted(tops), order
+    page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    page.reload()
+    draw_all(page)
     page.evaluate("scrollTo(0, 0)")
     use_keyboard(page)
     page.click("#theme")

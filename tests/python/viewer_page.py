@@ -32,6 +32,30 @@ def lists(page):
         assert named, control.evaluate("one => one.outerHTML")
 
 
+def is_told(page):
+    """What a screen reader has: a table with headers also where it is shown as cards, and regions that speak."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        table = page.get_by_role("table", name="Runs and experiments")
+        expect(table).to_have_count(1)
+        expect(table.get_by_role("row").filter(has=page.get_by_role("rowheader"))).to_have_count(page.locator("tbody tr").count())
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.get_by_role("columnheader", name="TTFT p50")).to_be_visible()
+    expect(page.get_by_role("status").first).to_be_attached()
+    expect(page.locator("#where[aria-describedby=where-error]")).to_have_count(1)
+    # From the first field on, each stop has a name.
+    page.get_by_label("Search").focus()
+    stops = []
+    while len(stops) < 100:
+        page.keyboard.press("Tab")
+        stop = page.evaluate("(one => [one.tagName, one.ariaLabel || (one.labels && one.labels[0]?.textContent) || one.textContent.trim()])(document.activeElement)")
+        if stop[0] == "BODY":
+            break
+        assert stop[1], stop
+        stops.append(stop[1])
+    assert stops[:2] == ["Condition", "Kind"] and any(stop.startswith("Compare ") for stop in stops), stops
+
+
 def filters(page):
     everything = len(names(page))
     page.get_by_label("Search").fill("slow")
@@ -102,6 +126,8 @@ def follows(page, screenshots):
     expect(page.locator("tr", has=link)).to_contain_text("running")
     link.click()
     expect(page.locator("h1")).to_have_text("live")
+    expect(page.get_by_role("status")).to_have_count(1)
+    expect(page.get_by_role("progressbar", name="Progress of the run")).to_have_count(1)
     expect(page.locator("#state")).to_have_text("running", timeout=SEEN)
     expect(page.locator("#throughput svg path.one")).to_have_count(1, timeout=SEEN)
     expect(page.locator("#ttft svg path.two")).to_have_count(1, timeout=SEEN)
@@ -163,6 +189,7 @@ def main():
         try:
             page.goto(url)
             lists(page)
+            is_told(page)
             filters(page)
             sorts(page)
             opens(page)

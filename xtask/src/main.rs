@@ -9,6 +9,7 @@ mod coverage;
 mod deny;
 mod dial;
 mod docs;
+mod every_page;
 mod false_positives;
 mod fuzz;
 mod layers;

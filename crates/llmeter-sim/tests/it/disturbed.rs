@@ -75,7 +75,10 @@ fn a_spike_needs_time_before_it() {
         "{short}"
     );
     let mixed = refused("2/s", 90, "9 clients for 1s");
-    assert!(mixed.contains("begins in rates goes on in rates"), "{mixed}");
+    assert!(
+        mixed.contains("begins in rates goes on in rates"),
+        "{mixed}"
+    );
 }
 
 #[test]

@@ -27,6 +27,16 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Run,
+        Self::LoadTest,
+        Self::Capacity,
+        Self::Heatmap,
+        Self::Ab,
+        Self::Repeats,
+    ];
+
     /// Its name, in tables and files.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +76,16 @@ pub enum EntryState {
 }
 
 impl EntryState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Complete,
+        Self::Interrupted,
+        Self::Broken,
+        Self::Unreadable,
+        Self::Unfinished,
+        Self::Running,
+    ];
+
     /// Its name, in tables and files.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::numbers::{counted, figure};
-use super::summary::control_lines_of;
+use serde_json::Value;
+
+use super::numbers::{counted, figure, or_dash};
+use super::summary::shown;
 use crate::base::shown::{SHOWN, duration, one_line};
 use crate::run::{ControlStatus, RunPhase};
 
@@ -43,10 +45,28 @@ pub fn control(status: &ControlStatus) -> String {
         .changes
         .iter()
         .filter_map(|change| serde_json::to_value(change).ok());
-    for line in control_lines_of(&changes.collect::<Vec<_>>()) {
+    for line in control_lines(&changes.collect::<Vec<_>>()) {
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// Changes of a load as `control_changes` has them, a line for each.
+pub(super) fn control_lines(changes: &[Value]) -> Vec<String> {
+    let change = |change: &Value| {
+        let word = |key: &str| change.get(key).and_then(Value::as_str);
+        let at = change.get("time").and_then(Value::as_f64);
+        let at = or_dash(at, duration);
+        match (word("setting").unwrap_or("—"), word("from"), word("to")) {
+            ("stop", ..) => format!("stopped after {at}, as asked for by llmeter control"),
+            (setting, from, to) => {
+                let name = setting.replace('_', " ");
+                let [from, to] = [from, to].map(|value| value.unwrap_or("—"));
+                shown(&format!("changed after {at}: {name} {from} → {to}"))
+            }
+        }
+    };
+    changes.iter().map(change).collect()
 }
 
 #[cfg(test)]

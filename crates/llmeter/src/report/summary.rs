@@ -2,20 +2,18 @@
 
 use std::fmt::Write;
 
+use super::control::control_lines;
 use super::intervals::{self, MARK, MARKED, carried, cell};
 use super::notes::in_backticks;
-use super::numbers::rate_figure;
 pub(crate) use super::numbers::{counted, figure, or_dash, percent, plural};
-use super::slo;
-use super::table::{pairs, table};
+use super::table::table;
+use super::{parts, rates};
 use crate::base::setting::Setting;
 pub(crate) use crate::base::shown::duration;
 use crate::base::shown::{SHOWN, escaped, one_line};
-use crate::endpoint::TokenSource;
 use crate::result::RunResult;
-use crate::stats::{Delays, Latency, METRICS, Percentile, Rate, Stats, Support};
+use crate::stats::{Delays, Latency, METRICS, Percentile, Stats, Support};
 use llmeter_wire::Phase;
-use serde_json::Value;
 
 /// Errors that are listed.
 const MAX_ERRORS: usize = 5;
@@ -40,13 +38,12 @@ pub fn summary_with(result: &RunResult, width: usize, name: &dyn Fn(Setting) -> 
     let mut text = String::new();
     heading(&mut text, &stats);
     latencies(&mut text, result, &stats, width);
-    control_changes(&mut text, &stats);
-    breakdown(&mut text, &stage_rows(&stats), width);
-    breakdown(&mut text, &workload_rows(&stats), width);
-    breakdown(&mut text, &turn_rows(&stats), width);
-    breakdown(&mut text, &server_rows(&stats), width);
+    for change in control_lines(&stats.control_changes) {
+        let _ = writeln!(text, "{change}");
+    }
+    parts::tables(&mut text, &stats, width);
     super::recovery::recovery(&mut text, &stats, width);
-    rates(&mut text, &stats, width);
+    rates::rates(&mut text, &stats, width);
     super::cost::costs(&mut text, &stats, width);
     super::slo::slos(&mut text, result, width);
     failures(&mut text, result, &stats);
@@ -97,165 +94,6 @@ fn heading(text: &mut String, stats: &Stats) {
     if let Some(sessions) = sessions(stats) {
         let _ = writeln!(text, "{sessions}");
     }
-}
-
-fn breakdown(text: &mut String, rows: &[Vec<String>], width: usize) {
-    if !rows.is_empty() {
-        text.push('\n');
-        table(text, rows, width);
-    }
-}
-
-/// A column of a table of parts of a run: its title, the statistic, and how that is shown.
-type Column = (&'static str, &'static str, fn(f64) -> String);
-/// What was changed while the run was in progress.
-fn control_changes(text: &mut String, stats: &Stats) {
-    for change in control_lines(stats) {
-        let _ = writeln!(text, "{change}");
-    }
-}
-
-/// What was changed while the run was in progress, a line for each change.
-pub(super) fn control_lines(stats: &Stats) -> Vec<String> {
-    control_lines_of(&stats.control_changes)
-}
-
-/// Changes of a load as `control_changes` has them, a line for each.
-pub(super) fn control_lines_of(changes: &[serde_json::Value]) -> Vec<String> {
-    let change = |change: &serde_json::Value| {
-        let word = |key: &str| change.get(key).and_then(serde_json::Value::as_str);
-        let at = change.get("time").and_then(serde_json::Value::as_f64);
-        let at = or_dash(at, duration);
-        match (word("setting").unwrap_or("—"), word("from"), word("to")) {
-            ("stop", ..) => format!("stopped after {at}, as asked for by llmeter control"),
-            (setting, from, to) => {
-                let name = setting.replace('_', " ");
-                let [from, to] = [from, to].map(|value| value.unwrap_or("—"));
-                shown(&format!("changed after {at}: {name} {from} → {to}"))
-            }
-        }
-    };
-    changes.iter().map(change).collect()
-}
-
-/// The table of stages, its titles first; empty without stages.
-pub(super) fn stage_rows(stats: &Stats) -> Vec<Vec<String>> {
-    let columns: [Column; 8] = [
-        ("requests", "total_requests", figure),
-        ("failed", "failed_requests", figure),
-        ("offered/s", "offered_rate", rate_figure),
-        ("sent/s", "achieved_rate", rate_figure),
-        ("TTFT p50", "time_to_first_token-p50", duration),
-        ("TTFT p99", "time_to_first_token-p99", duration),
-        ("TTLT p50", "time_to_last_token-p50", duration),
-        ("TTLT p99", "time_to_last_token-p99", duration),
-    ];
-    breakdown_rows(["stage", "load"], &columns, &stats.stages)
-}
-
-/// The table of workloads, its titles first; empty without several.
-pub(super) fn workload_rows(stats: &Stats) -> Vec<Vec<String>> {
-    let columns: [Column; 9] = [
-        ("requests", "total_requests", figure),
-        ("failed", "failed_requests", figure),
-        ("sent/s", "achieved_rate", rate_figure),
-        ("TTFT p50", "time_to_first_token-p50", duration),
-        ("TTFT p99", "time_to_first_token-p99", duration),
-        ("TPOT p50", "time_per_output_token-p50", duration),
-        ("TTLT p99", "time_to_last_token-p99", duration),
-        ("tokens/s", "output_tps", rate_figure),
-        ("goodput", "goodput_rate", percent),
-    ];
-    let mut rows = breakdown_rows(["workload", "workload"], &columns, &stats.workloads);
-    // What the others do to each.
-    let times = |workload: &Value, key: &str| workload.get("times_alone")?.get(key)?.as_f64();
-    for (title, key) in [
-        ("TTFT/alone", "time_to_first_token-p50"),
-        ("TPOT/alone", "time_per_output_token-p50"),
-    ] {
-        let cells: Vec<_> = stats.workloads.iter().map(|one| times(one, key)).collect();
-        if cells.iter().any(Option::is_some) {
-            let shown = cells
-                .iter()
-                .map(|cell| or_dash(*cell, |times| format!("×{times:.2}")));
-            let cells = std::iter::once(title.to_owned()).chain(shown);
-            rows.iter_mut()
-                .zip(cells)
-                .for_each(|(row, cell)| row.push(cell));
-        }
-    }
-    rows
-}
-
-/// The table of servers, its titles first; empty with one server.
-pub(super) fn server_rows(stats: &Stats) -> Vec<Vec<String>> {
-    let columns: [Column; 9] = [
-        ("requests", "total_requests", figure),
-        ("failed", "failed_requests", figure),
-        ("TTFT p50", "time_to_first_token-p50", duration),
-        ("TTFT p99", "time_to_first_token-p99", duration),
-        ("TPOT p50", "time_per_output_token-p50", duration),
-        ("tokens/s", "output_tps", rate_figure),
-        ("DNS", "time_to_resolve", duration),
-        ("connect p50", "time_to_connect-p50", duration),
-        ("TLS p50", "time_to_tls-p50", duration),
-    ];
-    let mut rows = breakdown_rows(["server", "server"], &columns, &stats.servers);
-    // Which server is down, and why.
-    let failure = |server: &Value| Some(shown(server.get("failure")?.as_str()?));
-    let failures: Vec<_> = stats.servers.iter().map(failure).collect();
-    if failures.iter().any(Option::is_some) {
-        let cells = std::iter::once(Some("most frequent failure".to_owned())).chain(failures);
-        for (row, cell) in rows.iter_mut().zip(cells) {
-            row.push(cell.unwrap_or_else(|| "—".to_owned()));
-        }
-    }
-    rows
-}
-
-/// The table of the turns of conversations, its titles first; empty without any.
-pub(super) fn turn_rows(stats: &Stats) -> Vec<Vec<String>> {
-    let columns: [Column; 8] = [
-        ("requests", "total_requests", figure),
-        ("failed", "failed_requests", figure),
-        ("TTFT p50", "time_to_first_token-p50", duration),
-        ("TTFT p90", "time_to_first_token-p90", duration),
-        ("TTLT p50", "time_to_last_token-p50", duration),
-        ("input tokens", "num_tokens_input-average", figure),
-        ("cached", "num_tokens_input_cached-average", figure),
-        ("output tokens", "num_tokens_output-average", figure),
-    ];
-    breakdown_rows(["turn", "turn"], &columns, &stats.turns)
-}
-
-/// The table of parts of a run with the columns that have values, its titles first; empty without parts.
-/// `name`: the title of the first column, and where a part has its name.
-fn breakdown_rows(name: [&str; 2], columns: &[Column], parts: &[Value]) -> Vec<Vec<String>> {
-    if parts.is_empty() {
-        return Vec::new();
-    }
-    let value = |part: &Value, key: &str| part.get(key)?.as_f64();
-    let is_known = |(_, key, _): &&Column| parts.iter().any(|part| value(part, key).is_some());
-    let columns: Vec<_> = columns.iter().filter(is_known).collect();
-    let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
-    let slos: Vec<_> = parts.iter().map(slo::verdict_of_part).collect();
-    let has_slos = slos.iter().any(Option::is_some);
-    let titles = titles.chain(has_slos.then(|| "SLOs".to_owned()));
-    let mut rows = vec![std::iter::once(name[0].to_owned()).chain(titles).collect()];
-    for (part, slo) in parts.iter().zip(slos) {
-        let cells = columns
-            .iter()
-            .map(|(_, key, show)| or_dash(value(part, key), *show));
-        let called = match part.get(name[1]) {
-            Some(Value::String(text)) => shown(text),
-            Some(number) if part.get("and_later").is_some() => format!("{number} and later"),
-            Some(number) => number.to_string(),
-            None => "—".to_owned(),
-        };
-        let slo = has_slos.then(|| slo.unwrap_or_else(|| "—".to_owned()));
-        rows.push(std::iter::once(called).chain(cells).chain(slo).collect());
-    }
-    rows
 }
 
 /// What became of conversations, in a line; empty without any.
@@ -387,173 +225,6 @@ const LATENCY_COLUMNS: [&str; 6] = ["average", "p50", "p90", "p95", "p99", "p99.
 /// A foreign text on one line.
 pub(super) fn shown(text: &str) -> String {
     one_line(text, SHOWN)
-}
-
-fn rates(text: &mut String, stats: &Stats, width: usize) {
-    let rows = rate_rows(stats);
-    if rows.is_empty() {
-        return;
-    }
-    text.push('\n');
-    pairs(text, &rows, width);
-    for line in token_source_lines(stats) {
-        let _ = writeln!(text, "{line}");
-    }
-}
-
-/// Rates and sums of a run with their names; empty where all requests failed: how fast failures come is no
-/// rate of the endpoint's.
-pub(super) fn rate_rows(stats: &Stats) -> Vec<[String; 2]> {
-    if stats.total_requests == Some(stats.failed_requests) {
-        return Vec::new();
-    }
-    let tokens = |total: u64, sources: &[(String, f64)], part: u64, name: &str| {
-        let is_unknown =
-            |(source, _): &(String, f64)| TokenSource::named(source) == TokenSource::Unknown;
-        if !sources.is_empty() && sources.iter().all(is_unknown) {
-            return Some("—".to_owned());
-        }
-        let part = match part {
-            0 => String::new(),
-            part => format!(" ({} {name})", figure(part as f64)),
-        };
-        Some(figure(total as f64) + &part)
-    };
-    let per_stream = stats.tpot.p50.filter(|time| *time > 0.0);
-    let (input, output) = (stats.total_input_tokens, stats.total_output_tokens);
-    let (cached, reasoning) = (
-        stats.total_cached_input_tokens,
-        stats.total_reasoning_output_tokens,
-    );
-    let all_requests = match stats.failed_requests {
-        0 => "requests per minute",
-        _ => "requests per minute, failed ones included",
-    };
-    let failed = stats.failed_requests_rate_interval.map(|interval| {
-        let share = percent(stats.failed_requests_rate);
-        format!("{share} ({})", intervals::range(&interval, percent))
-    });
-    let failed = failed.filter(|_| stats.failed_requests > 0);
-    let rates = stats.shown_rates();
-    let shown = |(rate, interval): Rate| Some(intervals::rate(rate?, interval));
-    let is_generating = stats.total_vectors == 0 || output > 0;
-    let with = |mean: Option<f64>, rate: f64| match mean {
-        Some(mean) => format!("{} (in flight: {})", rate_figure(rate), figure(mean)),
-        None => rate_figure(rate),
-    };
-    [
-        (
-            "offered requests per second",
-            stats
-                .offered_rate
-                .map(|rate| with(stats.offered_in_flight, rate)),
-        ),
-        (
-            "achieved requests per second",
-            stats
-                .achieved_rate
-                .map(|rate| with(stats.achieved_in_flight, rate)),
-        ),
-        (
-            "most requests in flight",
-            stats
-                .peak_in_flight
-                .map(|peak| match stats.in_flight_limit {
-                    Some(limit) => format!(
-                        "{} of {} allowed",
-                        figure(peak as f64),
-                        figure(limit as f64)
-                    ),
-                    None => figure(peak as f64),
-                }),
-        ),
-        (
-            "requests that waited for that limit",
-            stats.in_flight_waits.map(|waits| match waits {
-                0 => "0".to_owned(),
-                waits => format!(
-                    "{}, {} in all",
-                    figure(waits as f64),
-                    duration(stats.in_flight_wait.unwrap_or(0.0))
-                ),
-            }),
-        ),
-        (
-            "requests whose time was over",
-            (stats.unsent_requests > 0).then(|| figure(stats.unsent_requests as f64)),
-        ),
-        (
-            "successful requests per minute",
-            shown(rates.successful_requests_per_minute).filter(|_| stats.failed_requests > 0),
-        ),
-        (all_requests, shown(rates.requests_per_minute)),
-        (
-            "vectors per second (one for each input)",
-            stats.vectors_per_second.map(figure),
-        ),
-        (
-            "vectors",
-            (stats.total_vectors > 0).then(|| figure(stats.total_vectors as f64)),
-        ),
-        (
-            "output tokens per second",
-            shown(rates.output_tps).filter(|_| is_generating),
-        ),
-        (
-            "output tokens per second of one stream (median)",
-            per_stream.map(|time| figure(1.0 / time)),
-        ),
-        (
-            "input tokens",
-            tokens(input, &stats.input_token_sources, cached, "cached"),
-        ),
-        (
-            "output tokens",
-            tokens(output, &stats.output_token_sources, reasoning, "reasoning")
-                .filter(|_| is_generating),
-        ),
-        ("tokens per frame", stats.tokens_per_frame.map(figure)),
-        ("failed requests", failed),
-    ]
-    .into_iter()
-    .filter_map(|(label, value)| Some([label.to_owned(), value?]))
-    .collect()
-}
-
-/// Where token counts come from, a line each for input and output.
-pub(super) fn token_source_lines(stats: &Stats) -> Vec<String> {
-    let is_generating = stats.total_vectors == 0 || stats.total_output_tokens > 0;
-    let mut lines = Vec::new();
-    for (label, sources, is_shown) in [
-        ("input", &stats.input_token_sources, true),
-        ("output", &stats.output_token_sources, is_generating),
-    ] {
-        if let Some(sources) = token_sources(sources).filter(|_| is_shown) {
-            lines.push(format!("{label} token counts: {sources}"));
-        }
-    }
-    lines
-}
-
-/// Where token counts come from, unless the server reported all of them and they agree.
-fn token_sources(shares: &[(String, f64)]) -> Option<String> {
-    let is_plain = |(source, _): &(String, f64)| source == TokenSource::Reported.as_str();
-    if shares.iter().all(is_plain) {
-        return None;
-    }
-    let mut shares: Vec<_> = shares.iter().collect();
-    shares.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    let shown = shares.into_iter().map(|(source, share)| {
-        let meaning = match TokenSource::named(source) {
-            TokenSource::Estimated => " (by words and frames; set a tokenizer for better counts)",
-            TokenSource::Corrected => " (the server's counts contradict each other in one way)",
-            TokenSource::Contradictory => " (the server's counts contradict each other)",
-            TokenSource::Unknown => " (in no sum and no rate; set a tokenizer to count them)",
-            _ => "",
-        };
-        format!("{} {source}{meaning}", percent(*share))
-    });
-    Some(shown.collect::<Vec<_>>().join(", "))
 }
 
 fn failures(text: &mut String, result: &RunResult, stats: &Stats) {

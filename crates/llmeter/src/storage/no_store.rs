@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::ops::Range;
 use std::path::Path;
 
 use super::{CloudUrl, FoundObject};
@@ -36,7 +35,8 @@ impl Store {
         match self.0 {}
     }
 
-    pub(crate) async fn get_range(&self, _: &str, _: Range<u64>) -> Result<Vec<u8>> {
+    #[cfg(feature = "view")]
+    pub(crate) async fn get_range(&self, _: &str, _: std::ops::Range<u64>) -> Result<Vec<u8>> {
         match self.0 {}
     }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,7 +122,12 @@ impl Store {
     }
 
     /// Reads some bytes of an object that has them.
-    pub(crate) async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+    #[cfg(feature = "view")]
+    pub(crate) async fn get_range(
+        &self,
+        name: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Vec<u8>> {
         let read = self.bucket.get_range(&self.key(name)?, range).await;
         let read = read.map_err(|error| self.failed("reading", name, &error))?;
         Ok(read.to_vec())

@@ -259,3 +259,17 @@ impl Answers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{EntryKind, EntryState};
+
+    #[test]
+    fn every_kind_and_state_can_be_chosen() {
+        let page = include_str!("page/list.html");
+        let kinds = EntryKind::ALL.map(EntryKind::as_str).into_iter();
+        for name in kinds.chain(EntryState::ALL.map(EntryState::as_str)) {
+            assert!(page.contains(&format!("<option>{name}</option>")), "{name}");
+        }
+    }
+}

@@ -42,7 +42,7 @@ pub fn histogram(all: &[Values]) -> Figure {
             series,
             json!({
                 "type": "scatter", "mode": "lines", "name": text(&values.name), "fill": fill,
-                "line": {"shape": "hv", "dash": "solid", "width": 1.5},
+                "line": {"shape": "hv", "width": 1.5},
                 "x": numbers(edges.iter().copied()), "y": numbers(shares),
                 "hovertemplate": "from %{x}: %{y}<extra></extra>",
             }),

@@ -1,7 +1,8 @@
 //! How requests failed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::ticks::round_step;
 use super::{Figure, Series, number_axis, plain_layout, styled, text, with};
 use crate::result::FailureGroup;
 
@@ -42,11 +43,19 @@ pub fn failures_by_kind(all: &[Series<'_>]) -> Figure {
             "hovertemplate": "%{y}: %{x}<extra></extra>",
         }))
     });
-    let traces = traces.collect();
+    let traces: Vec<Value> = traces.collect();
     let y = json!({"type": "category", "autorange": "reversed"});
+    let most = traces
+        .iter()
+        .filter_map(|trace: &Value| trace["x"].as_array())
+        .flatten()
+        .filter_map(Value::as_u64)
+        .max();
+    // No parts of a request.
+    let step = round_step((most.unwrap_or(0) as f64 / 6.0).max(1.0));
     let x = with(
         number_axis("Failed requests"),
-        json!({"rangemode": "tozero"}),
+        json!({"rangemode": "tozero", "tick0": 0, "dtick": step}),
     );
     let height = 110 + (16 + 14 * all.len()) * names.len();
     let layout = with(

@@ -19,6 +19,7 @@ mod failures;
 mod intervals;
 mod lengths;
 mod load_test;
+mod path;
 pub mod thin;
 mod ticks;
 mod timeline;
@@ -46,6 +47,7 @@ pub use intervals::{ab_intervals, comparison_intervals, repeat_spread};
 pub(crate) use lengths::LIGHT_FROM;
 pub use lengths::heatmap_of_lengths;
 pub use load_test::{boxplot_by_clients, plot_load_test_results, throughput_latency_curve};
+pub use path::ttft_parts;
 pub(crate) use ticks::log_seconds;
 pub use timeline::timeline;
 pub(crate) use timeline::{timeline_rows, timeline_together};
@@ -240,7 +242,7 @@ pub(crate) fn styled(series: usize, trace: Value) -> Value {
     set("marker", marker);
     set(
         "line",
-        json!({"color": colour, "dash": DASHES[series / 2 % DASHES.len()]}),
+        json!({"color": colour, "dash": DASHES[series % DASHES.len()]}),
     );
     trace
 }

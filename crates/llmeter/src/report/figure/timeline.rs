@@ -246,7 +246,7 @@ impl Binned {
             styled(series, with(trace, more))
         };
         let any = |values: &[f64]| values.iter().any(|value| *value > 0.0);
-        let solid = |width: f64| json!({"line": {"dash": "solid", "width": width, "shape": "hvh"}});
+        let steps = json!({"line": {"width": 1.5, "shape": "hvh"}});
         let of = |what: &str| match name {
             Some(name) => format!("{name}, {what}"),
             None => what.to_owned(),
@@ -259,7 +259,7 @@ impl Binned {
         for (row, what, values) in plain {
             if row == 0 || any(values) {
                 let y = numbers(values.iter().copied());
-                let mut trace = line(&of(what), y, solid(1.5));
+                let mut trace = line(&of(what), y, steps.clone());
                 // The row's title says it.
                 trace["showlegend"] = name.is_some().into();
                 rows[row].traces.push((series, trace));
@@ -277,9 +277,14 @@ impl Binned {
         };
         if self.latencies.iter().any(|values| !values.is_empty()) {
             let latency = rows[3].title;
+            // Of several runs dashes tell which it is.
+            let p90 = match name {
+                Some(_) => json!({"line": {"width": 1}, "opacity": 0.7}),
+                None => json!({"line": {"dash": "dot", "width": 1.5}}),
+            };
             for (what, share, more) in [
-                ("p50", 0.5, json!({"line": {"dash": "solid", "width": 2}})),
-                ("p90", 0.9, json!({"line": {"dash": "dot", "width": 1.5}})),
+                ("p50", 0.5, json!({"line": {"width": 2}})),
+                ("p90", 0.9, p90),
                 (
                     "max",
                     1.0,
@@ -350,8 +355,10 @@ fn figure(rows: Vec<Row>) -> Figure {
     Figure::new(data, layout("The run over time", axes))
 }
 
-/// The part of the time that a stage must have for its number to have a place.
-const NAMED: f64 = 0.05;
+/// The part of the time that a stage must have for its name to have a place, on a phone too.
+const NAMED: f64 = 0.2;
+/// The part that it must have for its number.
+const NUMBERED: f64 = 0.05;
 
 /// When the first request was sent, in seconds after the run's start.
 fn first_sent(series: Series<'_>) -> f64 {
@@ -377,11 +384,13 @@ fn stages(series: Series<'_>, stats: &Stats) -> Vec<(f64, f64, String)> {
     let all = times.last().map_or(0.0, |(_, _, end, _)| *end);
     let was_changed = !stats.control_changes.is_empty();
     let named = times.into_iter().map(|(number, start, end, load)| {
-        let name = match end - start > all * NAMED {
+        let part = (end - start) / all;
+        let name = match load {
             // What it was changed to says more than a number.
-            true if was_changed => text(load.unwrap_or_default()),
-            true => format!("stage {}", number + 1),
-            false => String::new(),
+            Some(load) if was_changed && part > NAMED => text(load),
+            _ if part > NAMED => format!("stage {}", number + 1),
+            _ if part > NUMBERED => (number + 1).to_string(),
+            _ => String::new(),
         };
         (start.max(0.0), end, name)
     });

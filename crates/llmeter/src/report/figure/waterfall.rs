@@ -19,8 +19,9 @@ const SHARES: [(f64, &str); 8] = [
 ];
 /// The slowest ones, the slowest last.
 const SLOWEST: [&str; 3] = ["3rd slowest", "2nd slowest", "slowest"];
-/// Tokens that are marked in a request: of more, every so many-th, and those after the longest gaps.
-const MAX_TOKENS: usize = 400;
+/// Marks of tokens that are nearer to one another than this part of the slowest request cannot be told apart: the
+/// first of them is drawn, and those after the longest gaps are.
+const NEAR: f64 = 1.0 / 250.0;
 const LONGEST: usize = 20;
 
 /// A phase of a request.
@@ -121,8 +122,10 @@ pub fn waterfall(result: &RunResult) -> Figure {
         }));
     }
     let mut marks = (Vec::new(), Vec::new());
+    let slowest = chosen.last().and_then(|(_, one)| one.time_to_last_token);
+    let slowest = slowest.unwrap_or(0.0);
     for (label, one) in &chosen {
-        for time in token_times(one) {
+        for time in token_times(one, slowest * NEAR) {
             marks.0.push(time);
             marks.1.push(*label);
         }
@@ -130,7 +133,7 @@ pub fn waterfall(result: &RunResult) -> Figure {
     if !marks.0.is_empty() {
         data.push(json!({
             "type": "scatter", "mode": "markers", "name": "a token", "x": numbers(marks.0), "y": marks.1,
-            "marker": {"color": "rgba(255,255,255,0.9)", "symbol": "line-ns-open", "size": 9, "line": {"width": 1}},
+            "marker": {"color": "rgba(255,255,255,0.7)", "symbol": "line-ns-open", "size": 9, "line": {"width": 1}},
             "hovertemplate": "a token after %{x}<extra></extra>", "showlegend": false,
         }));
     }
@@ -167,8 +170,9 @@ fn chosen(result: &RunResult) -> Vec<(&'static str, &InvocationResponse)> {
         .collect()
 }
 
-/// When tokens came; where the gaps are a sample, only the first and the last.
-fn token_times(one: &InvocationResponse) -> Vec<f64> {
+/// When tokens came, of those that are nearer than `apart` the first; where the gaps are a sample, only the first and
+/// the last.
+fn token_times(one: &InvocationResponse, apart: f64) -> Vec<f64> {
     let Some(first) = one.time_to_first_token else {
         return Vec::new();
     };
@@ -182,13 +186,13 @@ fn token_times(one: &InvocationResponse) -> Vec<f64> {
     let mut longest: Vec<f32> = gaps.clone();
     longest.sort_unstable_by(|one, other| other.total_cmp(one));
     let long = longest.get(LONGEST).copied().unwrap_or(f32::INFINITY);
-    let step = (gaps.len() + 1).div_ceil(MAX_TOKENS).max(1);
-    let mut time = first;
+    let (mut time, mut marked) = (first, first);
     let mut times = vec![first];
-    for (at, gap) in gaps.iter().enumerate() {
+    for gap in gaps {
         time += f64::from(*gap);
-        if at % step == 0 || *gap > long {
+        if time - marked >= apart || *gap > long {
             times.push(time);
+            marked = time;
         }
     }
     times

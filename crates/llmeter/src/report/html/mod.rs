@@ -18,6 +18,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::figure::{Figure, PALETTE, Theme, plain};
+use super::intervals::{MARK, MARKED};
 use super::model::{Block, Chart, KeyFigure, Report, Section, Table, Tone};
 
 const STYLE: &str = include_str!("page.css");
@@ -60,7 +61,7 @@ pub fn html(report: &Report) -> String {
     }
     let _ = write!(
         page,
-        "</main>\n<footer>Made by llmeter {}. Charts: Plotly.js, MIT licence.</footer>\n",
+        "</main>\n<footer><p id=\"keys\">Keys of a chart: + and − zoom, ← and → pan, 0 resets.</p>Made by llmeter {}. Charts: Plotly.js, MIT licence.</footer>\n",
         escaped(report.llmeter_version)
     );
     let _ = write!(
@@ -189,11 +190,28 @@ fn key_figures(page: &mut String, figures: &[KeyFigure]) {
             "<p class=\"notes\">Below a figure: its 95 % interval, or the same as a rate.</p>\n",
         );
     }
+    if figures.iter().any(|one| one.value.ends_with(MARK)) {
+        let _ = writeln!(
+            page,
+            "<p class=\"notes\">{}</p>",
+            escaped(MARKED.trim_end())
+        );
+    }
 }
 
 fn table(page: &mut String, table: &Table, is_titled: bool) {
     page.push_str("<div class=\"scroll\" role=\"region\" tabindex=\"0\"");
-    let _ = write!(page, " aria-label=\"{}\"><table>", escaped(&table.title));
+    let class = if table.columns.len() == 2 {
+        " class=\"pair\""
+    } else {
+        ""
+    };
+    let name = if table.title.is_empty() {
+        "Numbers"
+    } else {
+        &table.title
+    };
+    let _ = write!(page, " aria-label=\"{}\"><table{class}>", escaped(name));
     if !table.title.is_empty() {
         // Its heading says the same.
         let class = if is_titled { " class=\"unseen\"" } else { "" };
@@ -271,7 +289,8 @@ fn chart(page: &mut String, chart: &Chart, is_table_below: bool) {
     }
     let _ = write!(
         page,
-        "<div class=\"plot\" id=\"plot-{id}\" role=\"img\" aria-label=\"Chart: {title}. {about}\" \
+        "<div class=\"plot\" id=\"plot-{id}\" role=\"img\" tabindex=\"0\" aria-label=\"Chart: {title}. {about}\" \
+         aria-describedby=\"keys\" aria-keyshortcuts=\"+ - ArrowLeft ArrowRight 0\" \
          style=\"height:{height}px\"></div>\n<script type=\"application/json\">{}</script>\n",
         in_script(chart.figure.as_json())
     );
@@ -355,7 +374,8 @@ fn look(trace: &Value, place: usize) -> String {
     let colour = colour.map_or_else(String::new, |place| format!("c{place} "));
     let shape = match (is_marks, trace["line"]["dash"].as_str()) {
         (true, _) => "mark",
-        (false, Some("dot" | "dashdot")) => "dot",
+        (false, Some("dot")) => "dot",
+        (false, Some("dashdot")) => "dashdot",
         (false, Some("dash")) => "dash",
         (false, _) => "",
     };

@@ -59,6 +59,16 @@
     }
     Plotly.relayout(chart.plot, change);
   };
+  const pan = (chart, share) => {
+    const layout = chart.plot.layout;
+    const change = {};
+    for (const axis of axes(layout)) {
+      if (!axis.startsWith("x") || !layout[axis].range) continue;
+      const [from, to] = layout[axis].range.map(Number);
+      change[`${axis}.range`] = [from + (to - from) * share, to + (to - from) * share];
+    }
+    Plotly.relayout(chart.plot, change);
+  };
   const reset = (chart) => {
     const change = {};
     for (const axis of axes(chart.figure.layout)) {
@@ -73,6 +83,10 @@
     "zoom-out": (chart) => zoom(chart, 1 / 0.6),
     reset,
     save: (chart) => Plotly.downloadImage(chart.plot, { format: "png", filename: chart.id, scale: 2 }),
+  };
+  const keys = {
+    "+": actions["zoom-in"], "=": actions["zoom-in"], "-": actions["zoom-out"], 0: reset,
+    ArrowLeft: (chart) => pan(chart, -0.1), ArrowRight: (chart) => pan(chart, 0.1),
   };
   const toggle = (chart, button) => {
     const isOn = button.getAttribute("aria-pressed") !== "true";
@@ -100,6 +114,12 @@
     });
     article.querySelectorAll("button[data-traces]").forEach((button) => {
       button.addEventListener("click", () => toggle(chart, button));
+    });
+    plot.addEventListener("keydown", (event) => {
+      const action = event.ctrlKey || event.metaKey || event.altKey ? null : keys[event.key];
+      if (!action || !drawn.has(chart)) return;
+      event.preventDefault();
+      action(chart);
     });
     seen.observe(plot);
   }

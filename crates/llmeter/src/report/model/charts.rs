@@ -41,7 +41,8 @@ pub(super) fn latencies(all: &[Series<'_>]) -> Vec<Block> {
             .iter()
             .filter_map(|one| Values::of(*one, metric))
             .collect();
-        if values.is_empty() {
+        // One value has no distribution.
+        if values.iter().all(|one| one.count() < 2) {
             continue;
         }
         let table = percentiles(&values);
@@ -112,6 +113,9 @@ pub(super) fn timeline(all: &[Series<'_>], has_one_clock: bool) -> Option<Block>
     if let [one] = all {
         let stats = one.result.stats();
         about += match stats.steady_start {
+            _ if !stats.stages.is_empty() => " Stages of the load are shaded by turns.",
+            // Nothing of an open loop depends on how many clients are at work.
+            None if stats.due_requests.is_some() => "",
             Some(_) => " The steady state is shaded: outside of it not all clients are at work.",
             None => " There was no steady state, in which all clients are at work.",
         };

@@ -9,7 +9,12 @@ use crate::stats::{METRICS, Stats};
 pub(super) fn verdict(result: &RunResult) -> Vec<Block> {
     let stats = result.stats();
     let mut blocks = Vec::new();
-    if stats.total_requests.unwrap_or(0) > 0 {
+    let (total, verdict) = (
+        stats.total_requests.unwrap_or(0),
+        stats.measurement_verdict.as_deref(),
+    );
+    // Where all failed, no figure is clean.
+    if total > stats.failed_requests || (total > 0 && verdict != Some("clean")) {
         let (tone, words) = words(&stats);
         blocks.push(Block::text(tone, words));
         let reasons = stats.measurement_reasons.iter();
@@ -104,6 +109,7 @@ pub(super) fn record(result: &RunResult) -> Option<Block> {
             let rest = key.strip_prefix(metric.key);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         });
+        let mut values = Vec::new();
         for (key, value) in of_metric {
             let shown = match (value.as_f64(), metric.unit) {
                 (Some(seconds), "s") => duration(seconds),
@@ -111,11 +117,14 @@ pub(super) fn record(result: &RunResult) -> Option<Block> {
                 (Some(number), unit) => format!("{} {unit}", figure(number)),
                 (None, _) => value.as_str().unwrap_or("—").to_owned(),
             };
-            let name = key
-                .trim_start_matches("measurement_")
-                .replace('_', " ")
-                .replace('-', ", ");
-            rows.push(vec![name, shown, metric.doc.replace('`', "")]);
+            values.push(match key.split_once('-') {
+                Some((_, statistic)) => format!("{statistic} {shown}"),
+                None => shown,
+            });
+        }
+        if !values.is_empty() {
+            let (name, meaning) = (name.replace('_', " "), metric.doc.replace('`', ""));
+            rows.push(vec![name, values.join(", "), meaning]);
         }
     }
     Block::table("The measurement itself", rows, &[""; 0])

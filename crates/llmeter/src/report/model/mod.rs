@@ -9,6 +9,7 @@ mod configuration;
 mod experiments;
 mod load;
 mod measurement;
+mod path;
 mod run;
 mod sections;
 mod several;
@@ -222,7 +223,8 @@ impl Table {
         })
     }
 
-    /// Whether a column holds numbers, which are aligned by their ends.
+    /// Whether a column holds numbers, which are aligned by their ends: in a table that lies on its side a word or two
+    /// may be among them.
     pub fn is_of_numbers(&self, column: usize) -> bool {
         let is_number = |cell: &String| {
             let text = cell.trim_start_matches(['+', '-', '−']);
@@ -232,8 +234,9 @@ impl Table {
                 || is_rounded
                 || text.starts_with(|c: char| c.is_ascii_digit())
         };
-        let mut cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.all(is_number)
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        let (numbers, words): (Vec<_>, Vec<_>) = cells.partition(|cell| is_number(cell));
+        words.len() * 8 <= numbers.len()
     }
 }
 

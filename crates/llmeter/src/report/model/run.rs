@@ -118,11 +118,7 @@ pub(super) fn key_figures(stats: &Stats) -> Block {
         add("requests per minute", rate.map(figure), interval(of_rate));
         let (rate, of_rate) = rates.output_tps;
         let rate = rate.filter(|_| stats.total_output_tokens > 0);
-        add(
-            "output tokens per second",
-            rate.map(figure),
-            interval(of_rate),
-        );
+        add("output tokens/s", rate.map(figure), interval(of_rate));
     }
     let per_second = stats
         .goodput

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Block, Report, Table, Tone, charts, configuration, line, measurement};
+use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, path};
 use crate::RunResult;
 use crate::cost::price::price;
+use crate::report::control::control_lines;
 use crate::report::figure::Series;
 use crate::report::summary::{self, counted};
-use crate::report::{cost, intervals, slo};
-use crate::report::{drift, recovery};
+use crate::report::{cost, drift, intervals, parts, rates, recovery, slo};
 use crate::result::RunSummary;
 use crate::stats::Stats;
 use crate::storage::Location;
@@ -49,6 +49,11 @@ impl<'a> Part<'a> {
             whole: Cow::Owned(whole),
             runs,
         }
+    }
+
+    /// Statistics of its responses, all together.
+    pub(super) fn stats(&self) -> Stats {
+        self.whole.stats()
     }
 
     fn series(&self) -> Series<'_> {
@@ -152,13 +157,21 @@ impl Report {
         }
         latency.extend(charts);
         self.add("latency", "Latency", latency);
+        let path = path::blocks(parts, &series);
+        self.add("path", "Network and server", path);
         let mut stages = changes(parts);
-        stages.extend(breakdown("Stages", parts, summary::stage_rows));
+        stages.extend(breakdown("Stages", parts, parts::stage_rows));
         self.add("stages", "Stages of the load", stages);
-        self.add("disturbed", "Recovery, cold start, drift", disturbed(parts));
-        let workloads = breakdown("Workloads", parts, summary::workload_rows);
+        self.add("recovery", "Recovery", recovered(parts));
+        self.add(
+            "cold-start",
+            "Cold start",
+            said(parts, recovery::cold_start_lines),
+        );
+        self.add("drift", "Drift under load", said(parts, drift::drift_lines));
+        let workloads = breakdown("Workloads", parts, parts::workload_rows);
         self.add("workloads", "Workloads", workloads);
-        let servers = breakdown("Servers", parts, summary::server_rows);
+        let servers = breakdown("Servers", parts, parts::server_rows);
         self.add("servers", "Servers", servers);
         self.add("sessions", "Sessions and their turns", sessions(parts));
         let over_time = charts::timeline(&series, shown.has_one_clock);
@@ -207,24 +220,21 @@ fn breakdown(
 /// How loads were changed in mid-run.
 fn changes(parts: &[Part<'_>]) -> Vec<Block> {
     let changes = parts.iter().flat_map(|part| {
-        let lines = summary::control_lines(&part.sums()).into_iter();
+        let lines = control_lines(&part.sums().control_changes).into_iter();
         lines.map(|text| Block::text(Tone::Plain, text))
     });
     changes.collect()
 }
 
-/// What experiments found that disturb a server.
-fn disturbed(parts: &[Part<'_>]) -> Vec<Block> {
-    let found = parts.iter().flat_map(|part| {
-        let stats = part.sums();
-        let table = Block::table("Recovery", recovery::recovery_rows(&stats), &[""; 0]);
-        let lines = recovery::cold_start_lines(&stats).into_iter();
-        let lines = lines.chain(drift::drift_lines(&stats));
-        table
-            .into_iter()
-            .chain(lines.map(|text| Block::text(Tone::Plain, text)))
-    });
-    found.collect()
+/// How a server came back from a spike.
+fn recovered(parts: &[Part<'_>]) -> Vec<Block> {
+    breakdown("Recovery", parts, recovery::recovery_rows)
+}
+
+/// What is found of each part, a text for each line.
+fn said(parts: &[Part<'_>], lines: impl Fn(&Stats) -> Vec<String>) -> Vec<Block> {
+    let lines = parts.iter().flat_map(|part| lines(&part.sums()));
+    lines.map(|text| Block::text(Tone::Plain, text)).collect()
 }
 
 /// What became of conversations, and the figures of each turn.
@@ -243,7 +253,7 @@ fn sessions(parts: &[Part<'_>]) -> Vec<Block> {
             }
         };
         blocks.push(Block::text(Tone::Plain, said));
-        blocks.extend(Block::table(&title, summary::turn_rows(&stats), &[""; 0]));
+        blocks.extend(Block::table(&title, parts::turn_rows(&stats), &[""; 0]));
     }
     blocks
 }
@@ -312,7 +322,8 @@ fn latency_tables(parts: &[Part<'_>]) -> Vec<Block> {
         return Vec::new();
     };
     let stats = part.whole.stats();
-    let known = summary::known_latencies(&part.whole, &stats);
+    let mut known = summary::known_latencies(&part.whole, &stats);
+    known.retain(|(label, _)| !path::is_of_path(label));
     let mut rows = summary::latency_rows(&known);
     let notes = summary::latency_notes(&rows);
     let errors: Vec<_> = known
@@ -321,9 +332,8 @@ fn latency_tables(parts: &[Part<'_>]) -> Vec<Block> {
         .collect();
     if errors.iter().any(Option::is_some) {
         let title = "may be wrong by over 1 ms".to_owned();
-        let cells = errors
-            .into_iter()
-            .map(|error| error.unwrap_or_else(|| "—".to_owned()));
+        // Dashes say that there are too few values.
+        let cells = errors.into_iter().map(Option::unwrap_or_default);
         for (row, cell) in rows.iter_mut().zip(std::iter::once(title).chain(cells)) {
             row.push(cell);
         }
@@ -353,11 +363,9 @@ fn waterfalls(parts: &[&Part<'_>]) -> Vec<Block> {
 }
 
 fn rates(parts: &[Part<'_>]) -> Vec<Block> {
-    let rows = |part: &Part<'_>| summary::rate_rows(&part.whole.stats());
+    let rows = |part: &Part<'_>| rates::rate_rows(&part.whole.stats());
     let table = side_by_side("Throughput and tokens", "figure", parts, rows);
-    let sources = said_of_each(parts, |part| {
-        summary::token_source_lines(&part.whole.stats())
-    });
+    let sources = said_of_each(parts, |part| rates::token_source_lines(&part.whole.stats()));
     let sources = sources
         .into_iter()
         .map(|text| Block::text(Tone::Note, text));

@@ -53,7 +53,7 @@ function failed(entry) {
 function load(entry) {
   const clients = range(numbers(entry, "clients"), count);
   if (entry.runs) {
-    const names = { "load test": "levels", "A/B": "blocks" };
+    const names = { "load test": "levels", capacity: "probes", "A/B": "blocks" };
     return clients + ", " + entry.runs.length + " " + (names[entry.kind] || "runs");
   }
   if (entry.duration) return clients + ", " + time(entry.duration);
@@ -84,7 +84,7 @@ function chosen() {
 }
 
 function row(entry, isInner) {
-  const row = element("tr", { class: isInner ? "inner" : null });
+  const row = element("tr", { class: isInner ? "inner" : null, role: "row" });
   const tick = element("input", { type: "checkbox", "aria-label": "Compare " + entry.name, "data-id": entry.id });
   tick.checked = view.ticked.has(entry.id);
   tick.addEventListener("change", () => {
@@ -92,9 +92,11 @@ function row(entry, isInner) {
     else view.ticked.delete(entry.id);
     button();
   });
-  row.append(element("td", { class: "tick" }, tick));
+  row.append(element("td", { class: "tick", role: "cell" }, tick));
   for (const column of COLUMNS) {
-    const cell = element("td", { class: column.number ? "number" : column.key, "data-title": column.title });
+    const cell = element("td", {
+      class: column.number ? "number" : column.key, role: column.key === "name" ? "rowheader" : "cell", "data-title": column.title,
+    });
     if (column.key === "name") cell.append(...name(entry, isInner));
     else cell.append(column.show(entry));
     row.append(cell);
@@ -147,11 +149,11 @@ function heads() {
       document.querySelectorAll("thead button")[COLUMNS.indexOf(column)].focus();
     });
     return element("th", {
-      scope: "col", class: column.number ? "number" : column.key,
+      scope: "col", role: "columnheader", class: column.number ? "number" : column.key,
       "aria-sort": isSorted ? (view.down ? "descending" : "ascending") : null,
     }, sort);
   });
-  const tick = element("th", { scope: "col", class: "tick" }, element("span", { class: "unseen" }, "Compare"));
+  const tick = element("th", { scope: "col", role: "columnheader", class: "tick" }, element("span", { class: "unseen" }, "Compare"));
   document.querySelector("thead tr").replaceChildren(tick, ...heads);
   at("sort").value = view.key;
 }
