@@ -264,3 +264,23 @@ def test_sessions_stand_in_the_place_of_clients(endpoint, wait):
         said = response.input_payload["messages"]
         assert [message["role"] for message in said] == ["user", "assistant"] * 2 + ["user"]
         assert 0.001 <= response.think_time <= 0.002 < response.session_time
+
+
+def test_stages_of_sessions_have_figures_of_their_own(endpoint, wait, tmp_path):
+    (tmp_path / "think.txt").write_text("10ms 3\n0.01-0.02 1\n")
+    settings = {
+        "data": "synthetic:prompt_tokens=8,output_tokens=4,turns=2",
+        "stages": [{"sessions": 1, "time": 0.2}, {"sessions": 3, "time": "200ms"}],
+        "think_time": f"histogram:{tmp_path / 'think.txt'}",
+    }
+    result = wait(Runner(endpoint, settings=settings).run())
+    assert [stage["load"] for stage in result.stats["stages"]] == [
+        "1 session for 200ms",
+        "3 sessions for 200ms",
+    ]
+    assert {one.client for one in result.responses if one.stage == 1} == {0}
+    thought = [one.think_time for one in result.responses if one.turn == 2]
+    assert all(0.01 <= seconds <= 0.02 for seconds in thought)
+    stats = result.stats
+    ended = stats["sessions_completed"] + stats.get("sessions_unfinished", 0)
+    assert stats["sessions_begun"] == ended

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use llmeter::experiment::{Capacity, CapacityResult, ProbeVerdict};
+use llmeter::api::ApiMode;
+use llmeter::data::{self, DataOptions, RequestForm};
+use llmeter::experiment::{Capacity, CapacityResult, Over, ProbeVerdict};
+use llmeter::payload::Whitespace;
 use llmeter::{OpenAiChat, RunConfig};
 
 use crate::server;
@@ -88,4 +91,41 @@ fn one_ramp_finds_the_capacity_as_well() {
     assert_eq!(loaded.plan, found.plan);
     assert_eq!(loaded.at_capacity().unwrap().responses, at.responses);
     assert!(llmeter::report::capacity(&loaded).contains("By the intervals of the steps"));
+}
+
+#[test]
+fn one_ramp_finds_the_most_sessions_as_well() {
+    // Turns without think times load a server as clients do.
+    let server = server(|config| {
+        config.ttft = Duration::from_millis(30);
+        config.output_tokens = 1;
+        config.max_concurrency = Some(4);
+    });
+    let data = data::open(DataOptions {
+        source: "synthetic:prompt_tokens=5,output_tokens=1,turns=8".to_owned(),
+        columns: None,
+        filter: None,
+        sample: None,
+        form: RequestForm::new(ApiMode::default()),
+        tokenizer: std::sync::Arc::new(Whitespace),
+        seed: 1,
+    });
+    let endpoint = OpenAiChat::builder(server.base_url(), "m").build().unwrap();
+    let mut base = RunConfig::new(std::sync::Arc::new(endpoint), []);
+    base.data = Some(data.unwrap());
+    base.slos = vec!["ttft-average < 48.7ms".parse().unwrap()];
+    let search = Capacity::new(base)
+        .over(Over::Sessions)
+        .between(4.0, 64.0)
+        .adaptive(Duration::from_millis(1500));
+    let found = search.run_blocking().unwrap();
+    assert_eq!(found.level(), Some(6.0), "{:?}", found.plan);
+    assert_eq!(found.breaks_at(), Some(7.0));
+    let at = found.at_capacity().unwrap();
+    assert!(
+        at.responses
+            .iter()
+            .all(|response| response.detail.session > 0)
+    );
+    assert!(llmeter::report::capacity(&found).contains("6 sessions"));
 }

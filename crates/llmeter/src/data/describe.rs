@@ -424,6 +424,12 @@ mod tests {
             (1 + 2 + 1) as f64 / (2 + 3 + 2) as f64
         );
         assert!(described("synthetic:prompt_tokens=9").turns.is_none());
+        // 200 requests are 40 sessions, each as long as it is.
+        let uneven = described("synthetic:prompt_tokens=9,turns_min=1,turns_max=5");
+        assert_eq!((uneven.sessions, uneven.max_turns), (40, 5));
+        assert!((20..40).contains(&uneven.multi_turn_sessions));
+        let average = uneven.turns.unwrap().per_session.average;
+        assert!((2.0..4.0).contains(&average), "{average}");
     }
 
     #[test]

@@ -84,8 +84,6 @@ impl ThinkTime {
             return Ok(self);
         };
         let path = Path::new(&file);
-        let bytes = file::read(path, MAX_FILE).map_err(Error::io("reading", path))?;
-        let text = String::from_utf8_lossy(&bytes);
         let refused = |reason: String| Error::Invalid {
             setting: Setting::ThinkTime,
             problem: SettingProblem::Refused {
@@ -93,6 +91,8 @@ impl ThinkTime {
             },
             hint: None,
         };
+        let bytes = file::read(path, MAX_FILE).map_err(|source| refused(source.to_string()))?;
+        let text = String::from_utf8_lossy(&bytes);
         let lines = text.lines().map(str::trim).enumerate();
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let bin = |(number, line): (usize, &str)| {
@@ -386,6 +386,10 @@ mod tests {
             assert!(refused.contains(reason), "{refused}");
         }
         let missing: ThinkTime = "histogram:no/such/file".parse().unwrap();
-        assert!(missing.read().is_err());
+        let refused = missing.read().unwrap_err().to_string();
+        assert!(
+            refused.starts_with("think_time: no/such/file: "),
+            "{refused}"
+        );
     }
 }

@@ -68,7 +68,7 @@ pub(super) enum Said {
 /// The sessions of requests that come one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// The number of the session under way and where the next one begins.
+    /// The number of the session under way and where it ends.
     number: u64,
     next: Option<u64>,
     before: Option<Said>,
@@ -80,8 +80,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Takes a request of so many tokens. `count` counts those of a text, `prompt_of` finds the text of a turn
-    /// without its history.
+    /// Takes a request of so many tokens. `count` counts those of a text, `own_tokens` those of the turn without its
+    /// history.
     pub(super) fn take(
         &mut self,
         source: &dyn DataSource,
@@ -115,21 +115,20 @@ impl Turns {
         Ok(())
     }
 
-    /// A request begins a session. Whether it is known which.
+    /// Whether a request begins a session: some are between two of them, where sessions may be longer.
     fn begin(&mut self, source: &dyn DataSource, index: u64) -> bool {
-        if self.next.is_some() {
-            self.number += 1;
-        }
+        let (number, from) = match self.next {
+            Some(next) => (self.number + 1, next),
+            None => (0, 0),
+        };
         // Beyond its end, data begins again.
-        let Some(turns) = source
-            .session(self.number)
-            .filter(|turns| turns.contains(&index))
-        else {
+        let turns = source.session(number).filter(|turns| turns.start >= from);
+        let Some(turns) = turns.filter(|turns| turns.contains(&index)) else {
             return false;
         };
-        self.next = Some(turns.end);
+        (self.number, self.next) = (number, Some(turns.end));
         self.lengths.push(turns.end - turns.start);
-        self.pauses.extend(source.pauses(self.number));
+        self.pauses.extend(source.pauses(number));
         true
     }
 

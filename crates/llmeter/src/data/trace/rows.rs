@@ -186,14 +186,16 @@ impl Rows {
                 "{lines} of the trace: 0 tokens, in whose place 1 is sent, since no request has none"
             ));
         }
-        if self.by_gap > 0 {
-            let turns = match self.by_gap {
-                1 => "1 turn is".to_owned(),
-                turns => format!("{turns} turns are"),
-            };
-            notes.push(format!(
-                "the think times of {turns} the gaps between rows of the trace, the answers of then included"
-            ));
+        match self.by_gap {
+            0 => {}
+            1 => notes.push(
+                "the think time of 1 turn is the gap between two rows of the trace, which has production's answer in it"
+                    .to_owned(),
+            ),
+            turns => notes.push(format!(
+                "the think times of {turns} turns are the gaps between rows of the trace, which have production's \
+                 answers in them"
+            )),
         }
         if let Some(lines) = named(&self.back) {
             notes.push(format!(

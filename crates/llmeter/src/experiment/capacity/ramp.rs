@@ -65,12 +65,6 @@ impl Capacity {
 
     /// Carries out a search in one run.
     pub(super) fn run_ramp(&self, step: Duration) -> Result<CapacityResult> {
-        if self.over == Over::Sessions {
-            return Err(Error::refused(
-                "over",
-                "a search in one run is over clients or a rate",
-            ));
-        }
         if self.resumes {
             return Err(Error::refused(
                 "resume",
@@ -103,6 +97,8 @@ impl Capacity {
         let config = RunConfig {
             clients: 1,
             rate: None,
+            sessions: None,
+            session_rate: None,
             stages: Some(stages.clone()),
             slos: all_slos(&self.base.slos),
             ..self.base.clone()
