@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .experiments import LoadTest as LoadTest
     from .experiments import LoadTestResult as LoadTestResult
     from .experiments import Workloads as Workloads
+    from .experiments import WorkloadsResult as WorkloadsResult
     from .probing import probe as probe
     from .repeats import Repeat as Repeat
     from .repeats import RepeatResult as RepeatResult
@@ -62,6 +63,7 @@ _PLACES = {
     "Runner": "runner",
     "Spike": "disturbances",
     "Workloads": "experiments",
+    "WorkloadsResult": "experiments",
     "calibrate": "calibration",
     "compare": "comparison",
     "list_runs": "catalog",
@@ -89,6 +91,7 @@ __all__ = [
     "Runner",
     "Spike",
     "Workloads",
+    "WorkloadsResult",
     "__version__",
     "baselines",
     "calibrate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._table import RequestTable
@@ -87,22 +88,26 @@ class Capacity:
 
     Attributes:
         runner: what the probes share: endpoint, payload, and in `settings` the SLOs.
-        over: what is raised: `clients`, each with one request in flight, or the `rate` of arrivals.
+        over: what is raised: `clients`, each with one request in flight, the `rate` of arrivals, or the
+            `sessions`, conversations of `settings["data"]` at a time.
         min: the lowest load that is tried.
         max: the highest load that is tried, by default 4,096 clients or 100,000 requests a second.
         probe_duration: the longest time that a probe sends, in seconds.
         max_probes: the most probes.
+        adaptive: search in one run, whose load rises by a tenth after so many seconds, by default never.
+            That is faster, and less exact.
         resume: keep the probes that a search of this name has completed with the same settings.
         output_path: the folder in which the search's own is made; nothing is written without it.
         test_name: by default the local time.
     """
 
     runner: Runner
-    over: Literal["clients", "rate"] = "clients"
+    over: Literal["clients", "rate", "sessions"] = "clients"
     min: float = 1
     max: float | None = None
     probe_duration: float = 60
     max_probes: int = 12
+    adaptive: float | timedelta | None = None
     resume: bool = False
     output_path: AnyPath | None = None
     test_name: str | None = None
@@ -114,20 +119,26 @@ class Capacity:
             ValueError: if a setting cannot be used, or there are no SLOs.
             ConnectionError: if the endpoint cannot be reached.
         """
-        if self.over not in ("clients", "rate"):
-            raise ValueError(f"over: {self.over!r}; clients or rate")
+        if self.over not in ("clients", "rate", "sessions"):
+            raise ValueError(f"over: {self.over!r}; clients, rate or sessions")
+        step = self.adaptive
         experiment = {
             "over": self.over,
             "min": self.min,
             "max": self.max,
             "probe_duration": self.probe_duration,
             "max_probes": self.max_probes,
+            "adaptive": step.total_seconds() if isinstance(step, timedelta) else step,
             "resume": self.resume,
             "output_path": None if self.output_path is None else str(self.output_path),
             "test_name": self.test_name,
         }
-        # So that settings of open loops are taken; each probe has a rate of its own.
-        settings = {"rate": f"{self.min}/s"} if self.over == "rate" else {}
+        # So that settings of open loops, or of sessions, are taken; each probe has a load of its own.
+        loads: dict[str, dict[str, Any]] = {
+            "rate": {"rate": f"{self.min}/s"},
+            "sessions": {"sessions": int(self.min)},
+        }
+        settings = loads.get(self.over, {})
         part = experiment_part(self.runner, asyncio.get_running_loop(), experiment, settings)
         data, more = await carry_out("capacity", [part], None, None)
         for warning in more["warnings"]:

@@ -16,7 +16,7 @@ from ._work import carry_out
 from .plotting import plot_heatmap, plot_load_test_results
 from .prompt_utils import CreatePromptCollection
 from .results import Result
-from .runner import Runner, experiment_part
+from .runner import Runner, experiment_part, experiment_run, with_experiment
 from .utils import ensure_path
 
 if TYPE_CHECKING:
@@ -456,10 +456,31 @@ class WorkloadsResult:
     Attributes:
         whole: all classes as one run; `stats["workloads"]` has the figures of each.
         classes: the result of each class by its name.
+        alone: the result of each class as it was alone, if that was measured.
     """
 
     whole: Result
     classes: dict[str, Result]
+    alone: dict[str, Result] = field(default_factory=dict[str, Result])
+
+    @classmethod
+    def load(cls, path: AnyPath) -> WorkloadsResult:
+        """Reads the results of classes from the folder of the whole.
+
+        Raises:
+            ValueError: if it is not the folder of several workloads.
+        """
+        folder = ensure_path(path)
+        whole = Result.load(folder)
+        names = [one["workload"] for one in whole.stats.get("workloads") or []]
+        if not names:
+            raise ValueError(f"{path} is not the folder of several workloads")
+        alone = [name for name in names if (folder / "alone" / name).is_dir()]
+        return cls(
+            whole,
+            {name: Result.load(folder / name) for name in names},
+            {name: Result.load(folder / "alone" / name) for name in alone},
+        )
 
     def __getitem__(self, name: str) -> Result:
         return self.classes[name]
@@ -499,7 +520,7 @@ class Workloads:
     overwrite: bool = True
 
     async def run(self) -> WorkloadsResult:
-        """Carries all of it out. Hooks before and after runs are not called.
+        """Carries all of it out. Each class has the hooks of its runner's callbacks.
 
         Raises:
             ValueError: if a setting cannot be used.
@@ -519,13 +540,24 @@ class Workloads:
         }
         if not self.classes:
             raise ValueError("classes: expected one or more")
+        runs = [experiment_run(runner) for runner in self.classes.values()]
+        for run in runs:
+            await run._prepare()  # pyright: ignore[reportPrivateUsage]
         # The first one carries it.
         parts = [
-            experiment_part(runner, loop, None if at else experiment)
-            for at, runner in enumerate(self.classes.values())
+            with_experiment(run._part(loop), None if at else experiment)  # pyright: ignore[reportPrivateUsage]
+            for at, run in enumerate(runs)
         ]
         data, more = await carry_out("workloads", parts, None, None)
-        whole, *classes = [Result._of_data(one) for one in data]  # pyright: ignore[reportPrivateUsage]
+        names, count = more["names"], len(runs)
         for warning in data[0].warnings():
             logger.warning("%s", warning)
-        return WorkloadsResult(whole, dict(zip(more["names"], classes, strict=True)))
+        classes = [
+            await run._concluded(one)  # pyright: ignore[reportPrivateUsage]
+            for run, one in zip(runs, data[1 : count + 1], strict=True)
+        ]
+        alone = [Result._of_data(one) for one in data[count + 1 :]]  # pyright: ignore[reportPrivateUsage]
+        whole = Result._of_data(data[0])  # pyright: ignore[reportPrivateUsage]
+        return WorkloadsResult(
+            whole, dict(zip(names, classes, strict=True)), dict(zip(names, alone, strict=False))
+        )

@@ -287,14 +287,18 @@ class _Run(_RunConfig):
             _bridge.tokenizer_part(self._tokenizer),
         )
 
-    async def _run(self) -> Result:
-        """Carries the run out, once."""
+    async def _prepare(self) -> None:
+        """Has callbacks change what is to be run."""
         for callback in self.callbacks or []:
             if not _bridge.is_native_callback(callback):
                 if (hook := _bridge.hook_of(callback, "before_run")) is not None:
                     await _bridge.call(hook, self)
         if isinstance(self.payload, (dict, str)):
             self._validate_and_prepare_payload()
+
+    async def _run(self) -> Result:
+        """Carries the run out, once."""
+        await self._prepare()
         loop = asyncio.get_running_loop()
         display = _display(self)
         try:
@@ -490,23 +494,31 @@ class Runner(_RunConfig):
             self.callbacks.append(callback)
 
 
-def experiment_part(
-    runner: Runner,
-    loop: asyncio.AbstractEventLoop,
-    experiment: dict[str, Any] | None = None,
-    settings: dict[str, Any] | None = None,
-) -> tuple[Any, ...]:
-    """The runs of an experiment for the core, which gives them their folders.
+def experiment_run(runner: Runner, settings: dict[str, Any] | None = None) -> _Run:
+    """The runs of an experiment, which get their folders from the core.
 
-    `experiment` is what the experiment has beside its runs, `settings` what it sets in them where the
-    runner does not.
+    `settings` is what the experiment sets in them where the runner does not.
     """
     if settings:
         run = runner._prepare_run(settings={**settings, **(runner.settings or {})})  # pyright: ignore[reportPrivateUsage]
     else:
         run = runner._prepare_run()  # pyright: ignore[reportPrivateUsage]
     run.output_path = None
-    part = run._part(loop)  # pyright: ignore[reportPrivateUsage]
+    return run
+
+
+def experiment_part(
+    runner: Runner,
+    loop: asyncio.AbstractEventLoop,
+    experiment: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> tuple[Any, ...]:
+    """The runs of an experiment for the core, with what the experiment has beside them."""
+    return with_experiment(experiment_run(runner, settings)._part(loop), experiment)  # pyright: ignore[reportPrivateUsage]
+
+
+def with_experiment(part: tuple[Any, ...], experiment: dict[str, Any] | None) -> tuple[Any, ...]:
+    """A part that carries what an experiment has beside its runs."""
     if experiment is None:
         return part
     return (json.dumps({**json.loads(part[0]), "experiment": experiment}), *part[1:])

@@ -159,6 +159,7 @@ pub(crate) fn capacity(
     let (config, own) = one(configs)?;
     let over = match own.text("over") {
         Some("rate") => Over::Rate,
+        Some("sessions") => Over::Sessions,
         _ => Over::Clients,
     };
     let max = own.number("max").unwrap_or_else(|| over.max_by_default());
@@ -171,6 +172,9 @@ pub(crate) fn capacity(
     }
     if let Some(probes) = own.count("max_probes") {
         search = search.max_probes(probes as usize);
+    }
+    if let Some(seconds) = own.number("adaptive") {
+        search = search.adaptive(time("adaptive", seconds)?);
     }
     if own.is_on("resume") {
         search = search.resume();
@@ -235,8 +239,9 @@ pub(crate) fn workloads(
     Ok(Box::new(move || {
         let done = mix.run_blocking()?;
         let (names, classes): (Vec<_>, Vec<_>) = done.classes.into_iter().unzip();
-        let results = std::iter::once(done.whole).chain(classes).collect();
-        Ok((results, json!({ "names": names })))
+        let alone = done.alone.into_iter().map(|(_, result)| result);
+        let results = std::iter::once(done.whole).chain(classes).chain(alone);
+        Ok((results.collect(), json!({ "names": names })))
     }))
 }
 

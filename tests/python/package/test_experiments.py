@@ -46,6 +46,16 @@ def test_capacity_is_where_an_slo_breaks(payload, tmp_path, wait):
         by_rate = llmeter.Capacity(runner, over="rate", min=10, max=20, probe_duration=1, max_probes=2)
         rates = wait(by_rate.run())
         assert [probe["level"] for probe in rates.probes][0] == 10 and rates.output_path is None
+
+        ramp = llmeter.Capacity(
+            runner, max=2, adaptive=timedelta(seconds=0.3), output_path=tmp_path, test_name="ramp"
+        )
+        assert wait(ramp.run()).probes[0]["level"] == 1
+        assert json.loads((tmp_path / "ramp" / "capacity.json").read_text())["is_one_run"] is True
+        with pytest.raises(ValueError, match="adaptive"):
+            wait(llmeter.Capacity(runner, adaptive=0).run())
+        with pytest.raises(ValueError, match="sessions"):
+            wait(llmeter.Capacity(runner, over="sessions").run())
     with pytest.raises(ValueError, match="slo"):
         wait(llmeter.Capacity(Runner(endpoint, payload=payload)).run())
     with pytest.raises(ValueError, match="over: 'load'"):
@@ -63,6 +73,39 @@ def test_repeats_tell_how_figures_differ(endpoint, payload, tmp_path, wait):
     assert done.to_arrow()["run"].unique().to_pylist() == ["repeat 1", "repeat 2", "repeat 3"]
     with pytest.raises(ValueError, match="repeats"):
         wait(llmeter.Repeat(runner, 0).run())
+
+
+def test_hooks_are_called_for_each_class_of_workload(endpoint, payload, tmp_path, wait):
+    class Counts(Callback):
+        def __init__(self):
+            self.begun, self.sent, self.ended = 0, 0, []
+
+        async def before_run(self, run_config):
+            self.begun += 1
+            run_config.n_requests = 3
+
+        async def before_invoke(self, payload):
+            self.sent += 1
+
+        async def after_run(self, result):
+            self.ended.append(result.total_requests)
+
+    one, other = Counts(), Counts()
+    runners = {
+        name: Runner(endpoint, payload=payload, n_requests=5, callbacks=[callback])
+        for name, callback in (("one", one), ("other", other))
+    }
+    mix = llmeter.Workloads(runners, tmp_path, run_name="mix", alone=True)
+    done = wait(mix.run())
+    assert (one.begun, other.begun, one.ended, other.ended) == (1, 1, [3], [3])
+    # Each is sent alone, too.
+    assert one.sent >= 6 and other.sent >= 6
+    assert done["one"].total_requests == done.alone["one"].total_requests == 3
+    again = llmeter.WorkloadsResult.load(tmp_path / "mix")
+    assert list(again.classes) == list(again.alone) == ["one", "other"]
+    assert again.whole.total_requests == 6
+    with pytest.raises(ValueError, match="several workloads"):
+        llmeter.WorkloadsResult.load(tmp_path / "mix" / "one")
 
 
 def test_hooks_of_requests_are_called_in_experiments(endpoint, payload, wait):

@@ -48,7 +48,7 @@ pub(crate) struct RunArguments {
     )]
     pub(crate) repeat: Option<u32>,
     /// With [[workload]] tables: run each class alone first, and tell what the others do to it
-    #[arg(long, requires = "config", help_heading = "Load")]
+    #[arg(long, help_heading = "Load")]
     pub(crate) alone: bool,
     /// Print what would be sent and when; send nothing
     #[arg(long, conflicts_with_all = ["repeat", "calibrate", "view"], help_heading = "Output")]

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use llmeter::api::output_limit;
-use llmeter::experiment::Repeat;
+use llmeter::experiment::{Repeat, SavedWorkloads};
 use llmeter::payload::Payload;
 use llmeter::result::Unwritten;
-use llmeter::{Interrupt, RunConfig, RunResult, Runner, Setting, Verdict};
+use llmeter::stats::Condition;
+use llmeter::{Interrupt, RunConfig, RunResult, RunSettings, Runner, Setting, Verdict};
 use llmeter_sim::calibration::{Calibration, LoadShape};
 
 use super::view::Viewing;
@@ -41,16 +42,25 @@ fn carry_out(
 ) -> Result<Exit> {
     let given = settings::with_file(&arguments.flags, arguments.config.as_deref())?;
     let settings = &given.settings;
-    let is_on = |switch| switch == Some(true);
-    let (quiet, json) = (is_on(settings.quiet), is_on(settings.json));
-    let (strict, calibrates) = (is_on(settings.strict), is_on(settings.calibrate));
+    let Switches {
+        quiet,
+        json,
+        strict,
+        fail_if,
+    } = Switches::of(settings);
+    let calibrates = settings.calibrate == Some(true);
     let key_variable = settings.api_key_env.clone();
-    let fail_if = settings.fail_if.clone().unwrap_or_default();
     if !given.workloads.is_empty() {
         return workloads::run(arguments, &given, interrupt);
     }
+    if let Some(folder) = &arguments.from
+        && let Some(saved) = SavedWorkloads::load(folder)?
+    {
+        return workloads::repeat(arguments, &given, saved, interrupt);
+    }
     if arguments.alone {
-        let reason = "--alone is for the [[workload]] tables of a --config file";
+        let reason =
+            "--alone is for the [[workload]] tables of a --config file, or a folder of their run";
         return Err(exit::UsageError(reason.to_owned()).into());
     }
     if arguments.dry_run {
@@ -175,6 +185,44 @@ pub(super) fn agreed(
     };
     config.trust = trust;
     Ok(crate::mlflow::may_start(&config)?.then_some(config))
+}
+
+/// How a command tells what came of it.
+pub(super) struct Switches {
+    pub(super) quiet: bool,
+    pub(super) json: bool,
+    pub(super) strict: bool,
+    pub(super) fail_if: Vec<Condition>,
+}
+
+impl Switches {
+    pub(super) fn of(settings: &RunSettings) -> Self {
+        let is_on = |switch| switch == Some(true);
+        Self {
+            quiet: is_on(settings.quiet),
+            json: is_on(settings.json),
+            strict: is_on(settings.strict),
+            fail_if: settings.fail_if.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Prints what an experiment of one run measured, and gives the exit code of it and its gate; `done` may have been
+/// interrupted before there was anything.
+pub(super) fn tell(
+    done: llmeter::Result<RunResult>,
+    switches: &Switches,
+    interrupt: &Interrupt,
+) -> Result<Exit> {
+    let Some(result) = measured(done, interrupt)? else {
+        return Ok(Exit::Interrupted);
+    };
+    output::result(&result, switches.json)?;
+    let exit = match result.unwritten.is_empty() {
+        true => exit_of(&result, switches.strict),
+        false => Exit::NotSaved,
+    };
+    Ok(gate::over(exit, gate::of_run(&switches.fail_if, &result)))
 }
 
 /// The exit code that a result stands for.

@@ -5,20 +5,15 @@ use llmeter::experiment::Spike;
 use llmeter::load::StageLevel;
 use llmeter::{Interrupt, Setting};
 
-use super::run::{exit_of, plan};
-use super::{gate, measured};
+use super::run::{Switches, plan, tell};
 use crate::args::SpikeArguments;
 use crate::exit::{Exit, UsageError, flag};
-use crate::{output, progress, settings, signals};
+use crate::{progress, settings, signals};
 
 pub(crate) fn spike(arguments: &SpikeArguments) -> Result<Exit> {
     let run = arguments.of_run();
     let given = settings::with_file(&run.flags, run.config.as_deref())?;
-    let is_on = |switch| switch == Some(true);
-    let quiet = is_on(given.settings.quiet);
-    let json = is_on(given.settings.json);
-    let strict = is_on(given.settings.strict);
-    let fail_if = given.settings.fail_if.clone().unwrap_or_default();
+    let switches = Switches::of(&given.settings);
     let usual = match (given.settings.rate, given.settings.clients) {
         (Some(rate), _) => StageLevel::Rate(rate),
         (None, Some(clients)) => StageLevel::Clients(u32::try_from(clients).unwrap_or(u32::MAX)),
@@ -32,26 +27,18 @@ pub(crate) fn spike(arguments: &SpikeArguments) -> Result<Exit> {
         return Ok(Exit::CouldNotRun);
     };
     let interrupt = Interrupt::new();
-    signals::stop_on_signals(interrupt.clone(), quiet)?;
+    signals::stop_on_signals(interrupt.clone(), switches.quiet)?;
     let mut spike = Spike::new(config, usual, arguments.spike)
         .around(arguments.before, arguments.after)
         .interrupted_by(interrupt.clone());
     if let Some(window) = arguments.recovery_window {
         spike = spike.window(window);
     }
-    if let Some(display) = progress::display(quiet, "spike") {
+    if let Some(display) = progress::display(switches.quiet, "spike") {
         spike = spike.observe(display);
     }
     let done = spike.run_blocking();
     // Ends the display.
     drop(spike);
-    let Some(result) = measured(done, &interrupt)? else {
-        return Ok(Exit::Interrupted);
-    };
-    output::result(&result, json)?;
-    let exit = match result.unwritten.is_empty() {
-        true => exit_of(&result, strict),
-        false => Exit::NotSaved,
-    };
-    Ok(gate::over(exit, gate::of_run(&fail_if, &result)))
+    tell(done, &switches, &interrupt)
 }

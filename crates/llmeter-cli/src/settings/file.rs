@@ -58,11 +58,13 @@ const OF_WHOLE: [Setting; 7] = [
     Setting::Calibrate,
 ];
 /// What makes a load.
-const LOADS: [Setting; 4] = [
+const LOADS: [Setting; 6] = [
     Setting::Rate,
     Setting::Clients,
     Setting::Stages,
     Setting::Replay,
+    Setting::Sessions,
+    Setting::SessionRate,
 ];
 
 impl Given {
@@ -306,7 +308,8 @@ fn read_workload(table: toml::Value) -> Result<GivenWorkload, String> {
     match (share, own) {
         (Some(_), Some(load)) => Err(format!("give {SHARE} or {}, not both", key(load))),
         (None, None) => Err(format!(
-            "give its {SHARE} of the load above, or a load of its own: rate, clients, stages or replay"
+            "give its {SHARE} of the load above, or a load of its own: rate, clients, stages, replay, sessions or \
+             session-rate"
         )),
         _ => Ok(GivenWorkload {
             name,

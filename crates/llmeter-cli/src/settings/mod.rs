@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use llmeter::api::ApiMode;
 use llmeter::payload::Payload;
-use llmeter::storage::files;
+use llmeter::storage::{Location, files};
 use llmeter::{Callback, Error, RunConfig, RunSettings, SavedRun, Setting};
 
 pub(crate) use endpoint::{api, body, endpoint, endpoint_of_bodies, key_variable};
@@ -44,13 +44,22 @@ fn text_or_file(setting: Setting, given: &str) -> Result<String> {
 
 /// The run that flags and a configuration file describe.
 pub(crate) fn config(arguments: &RunArguments, given: &Given) -> Result<RunConfig> {
+    config_from(arguments, given, arguments.from.as_ref())
+}
+
+/// [`config`], repeating the run of another folder.
+pub(crate) fn config_from(
+    arguments: &RunArguments,
+    given: &Given,
+    from: Option<&Location>,
+) -> Result<RunConfig> {
     let callbacks = callbacks::of(arguments, given)?;
     let mut settings = given.settings.clone();
-    if has_data(&settings) || arguments.from.is_some() {
+    if has_data(&settings) || from.is_some() {
         payload::read_system(&mut settings)?;
     }
     let is_mlflow_required = settings.mlflow_required == Some(true);
-    let mut config = match &arguments.from {
+    let mut config = match from {
         Some(folder) => {
             let saved = SavedRun::load(folder)?;
             repeated(settings, saved, callbacks, arguments.no_callbacks)?

@@ -24,6 +24,8 @@ pub enum EntryKind {
     Ab,
     /// The same run or load test, several times.
     Repeats,
+    /// Classes of workload side by side.
+    Workloads,
 }
 
 impl EntryKind {
@@ -46,6 +48,7 @@ impl EntryKind {
             Self::Heatmap => "heatmap",
             Self::Ab => "A/B",
             Self::Repeats => "repeats",
+            Self::Workloads => "workloads",
         }
     }
 }
@@ -135,9 +138,9 @@ pub struct Entry {
     pub duration: Option<f64>,
     /// The verdict on the measurement; of an experiment the worst.
     pub verdict: Option<String>,
-    /// The numbers of its statistics; none of an experiment.
+    /// The numbers of its statistics; none of an experiment but of workloads, whose whole is a run.
     pub figures: RunFigures,
-    /// The runs of an experiment, in the order of their names.
+    /// The runs of an experiment, in the order of their names; classes of workload in their own.
     pub runs: Vec<Entry>,
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::figures::{KeySets, RunFigures};
 use crate::base::shown::{SHOWN, cut};
 use crate::result::{
-    AB_FILE, CAPACITY_FILE, CONFIG_FILE, FoundFile, HEATMAP_FILE, RunSummary, STATS_FILE,
-    SUMMARY_FILE, configured,
+    AB_FILE, CAPACITY_FILE, CONFIG_FILE, FoundFile, HEATMAP_FILE, OWN_CONFIG_FILE, RunSummary,
+    STATS_FILE, SUMMARY_FILE, configured,
 };
 use crate::saved::json;
 
@@ -20,6 +20,7 @@ pub(super) const WANTED: &[&str] = &[
     HEATMAP_FILE,
     AB_FILE,
     CAPACITY_FILE,
+    OWN_CONFIG_FILE,
 ];
 /// The files that tell about a run.
 pub(super) const READ: [&str; 3] = [SUMMARY_FILE, STATS_FILE, CONFIG_FILE];

@@ -13,8 +13,11 @@ use super::figures::{KeySets, RunFigures};
 use crate::base::error::Result;
 use crate::base::file;
 use crate::base::runtime::block_on;
-use crate::experiment::{is_level_name, is_repeat_name};
-use crate::result::{AB_FILE, CAPACITY_FILE, FoundFolder, RESPONSES_FILE, RunFolder, find_folders};
+use crate::experiment::{ALONE, WorkloadsResult, is_level_name, is_repeat_name};
+use crate::result::{
+    AB_FILE, CAPACITY_FILE, CONFIG_FILE, FoundFolder, OWN_CONFIG_FILE, RESPONSES_FILE, RunFolder,
+    find_folders,
+};
 use crate::storage::{CloudUrl, Location, Store, Usable};
 
 /// Objects that are read at a time.
@@ -79,13 +82,17 @@ impl Catalog {
     }
 }
 
+/// The classes of mixes, by the mix's path.
+type Mixes = BTreeMap<String, Vec<String>>;
+
 fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
     let now = clock::wall();
-    let mut found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE])?;
+    let mut found = find_folders(folder, WANTED, &[AB_FILE, CAPACITY_FILE, OWN_CONFIG_FILE])?;
     let unread_folders = std::mem::take(&mut found.unread);
     let mut sets = KeySets::default();
     let mut runs = BTreeMap::new();
     let mut tests = BTreeMap::new();
+    let mut mixes = Mixes::new();
     let mut seen = Cache::default();
     let mut unread = Vec::new();
     for found in found.folders {
@@ -95,8 +102,15 @@ fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
             (_, true) => Some(EntryKind::Capacity),
             _ => None,
         };
-        if let Some(kind) = kind.filter(|_| !found.is_run) {
-            tests.insert(found.name.clone(), kind);
+        if has(OWN_CONFIG_FILE) && !has(CONFIG_FILE) {
+            let classes = WorkloadsResult::names(&found.location);
+            if !classes.is_empty() {
+                mixes.insert(found.name.clone(), classes);
+            }
+        }
+        if !found.is_run {
+            // Whoever has only a configuration has not begun.
+            tests.extend(kind.map(|kind| (found.name, kind)));
             continue;
         }
         match known.facts(&found) {
@@ -115,7 +129,7 @@ fn scanned(folder: &Location, known: &Cache) -> Result<(Catalog, Cache)> {
     let runs = runs
         .into_values()
         .map(|(found, facts)| run(found, facts, now));
-    let mut entries = grouped(folder, runs.collect(), &tests);
+    let mut entries = grouped(folder, runs.collect(), &tests, &mixes);
     for entry in &mut entries {
         if entry.name.is_empty() {
             entry.name = folder.file_name().unwrap_or_else(|| folder.to_string());
@@ -249,10 +263,22 @@ fn open_state(found: &FoundFolder, now: i64) -> EntryState {
 }
 
 /// Puts the runs of experiments together.
-fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeMap<String, EntryKind>) -> Vec<Entry> {
+fn grouped(
+    folder: &Location,
+    runs: Vec<Entry>,
+    tests: &BTreeMap<String, EntryKind>,
+    mixes: &Mixes,
+) -> Vec<Entry> {
+    let mut of_mixes: BTreeMap<String, Vec<(usize, Entry)>> = BTreeMap::new();
     let mut experiments: BTreeMap<(String, EntryKind), Vec<Entry>> = BTreeMap::new();
     let mut entries = Vec::new();
     for run in runs {
+        if let Some((mix, class)) = mix_of(&run.name, mixes).filter(|(mix, _)| !mix.is_empty()) {
+            // What a class was alone is in the mix's report.
+            let classes = of_mixes.entry(mix.to_owned()).or_default();
+            classes.extend(class.map(|class| (class, run)));
+            continue;
+        }
         match experiment_of(&run.name, tests) {
             // A folder that is one itself shows its runs.
             Some((name, kind)) if !name.is_empty() => {
@@ -265,8 +291,32 @@ fn grouped(folder: &Location, runs: Vec<Entry>, tests: &BTreeMap<String, EntryKi
         let location = above(folder, &name, &runs);
         entries.push(experiment(location, name, kind, runs));
     }
+    for (name, mut classes) in of_mixes {
+        classes.sort_by_key(|(at, _)| *at);
+        let runs: Vec<Entry> = classes.into_iter().map(|(_, run)| run).collect();
+        match entries.iter_mut().find(|entry| entry.name == name) {
+            Some(whole) => (whole.kind, whole.runs) = (EntryKind::Workloads, runs),
+            // They are still running.
+            None if runs.is_empty() => {}
+            None => {
+                let location = above(folder, &name, &runs);
+                entries.push(experiment(location, name, EntryKind::Workloads, runs));
+            }
+        }
+    }
     entries.sort_by(|one, other| one.name.split('/').cmp(other.name.split('/')));
     entries
+}
+
+/// The mix that a run of this path belongs to, and the place of its class; none of what a class was alone.
+fn mix_of<'n>(name: &'n str, mixes: &Mixes) -> Option<(&'n str, Option<usize>)> {
+    let (above, own) = name.rsplit_once('/')?;
+    if let Some(classes) = mixes.get(above) {
+        let place = classes.iter().position(|class| class == own);
+        return place.map(|place| (above, Some(place)));
+    }
+    let (mix, alone) = above.rsplit_once('/')?;
+    (alone == ALONE && mixes.contains_key(mix)).then_some((mix, None))
 }
 
 /// The folder of this name, from that of a run within it: a name may be no text.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::recovery::{first_usual, usual_limit};
 use crate::InvocationResponse;
 use crate::base::error::{Error, Result};
+use crate::experiment::watched::watched_run;
 use crate::load::{Load, Schedule, Session, Turn, WorkerShare};
 use crate::result::RunResult;
 use crate::run::{Interrupt, Observer, ResponseWatch, RunConfig, Runner};
@@ -82,18 +83,8 @@ impl ColdStart {
         self
     }
 
-    /// Tells `observer` how the run goes on.
-    #[must_use]
-    pub fn observe(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-
-    /// Makes `interrupt` stop the run.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_run! {
+        /// Makes `interrupt` stop the run.
     }
 
     /// Carries the run out, blocking the calling thread.

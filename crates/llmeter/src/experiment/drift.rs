@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::load_test::{remaining, test_folder};
 use crate::InvocationResponse;
 use crate::base::error::{Error, Result};
+use crate::experiment::watched::watched_runs;
 use crate::load::Load;
 use crate::payload::Tokenizer;
 use crate::result::{RunResult, take_folder};
@@ -93,21 +94,10 @@ impl Drift {
         }
     }
 
-    /// Asks `observe` at each run, given what it is, for whom to tell how it goes on.
-    #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
-        self
-    }
-
-    /// Makes `interrupt` stop it.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each run, given what it is, for whom to tell how it goes on.
+        &str;
+        /// Makes `interrupt` stop it.
     }
 
     fn config(&self, clients: usize) -> RunConfig {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::load_test_result::{LoadTestResult, TestEnd, level_name, of_clients};
 use crate::base::error::{Error, Result};
 use crate::base::setting::{Setting, SettingProblem};
+use crate::experiment::watched::watched_runs;
 use crate::load::Load;
 use crate::result::{RunFolder, RunResult, read_responses_of, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
@@ -102,21 +103,10 @@ impl LoadTest {
         self
     }
 
-    /// Asks `observe` at each level, given its clients, for whom to tell how its run goes on.
-    #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
-        self
-    }
-
-    /// Makes `interrupt` end the test: the level under way is kept as far as it came.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each level, given its clients, for whom to tell how its run goes on.
+        usize;
+        /// Makes `interrupt` end the test: the level under way is kept as far as it came.
     }
 
     /// What its runs share.

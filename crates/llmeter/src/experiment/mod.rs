@@ -14,9 +14,11 @@ mod knee;
 mod load_test;
 mod load_test_result;
 mod merge;
+mod plan_file;
 mod recovery;
 mod repeat;
 mod spike;
+mod watched;
 mod workloads;
 
 pub use ab::{AbComparison, AbEnd, AbPlan, AbResult, AbTest, AbVariant, AbVariantPlan};
@@ -37,4 +39,5 @@ pub use merge::{Merge, Merged, MergedPart};
 pub use repeat::{Repeat, RepeatResult};
 pub(crate) use repeat::{is_repeat_name, repeat_folders};
 pub use spike::{Recovery, Spike};
-pub use workloads::{Workload, Workloads, WorkloadsResult};
+pub(crate) use workloads::ALONE;
+pub use workloads::{SavedWorkloads, Workload, Workloads, WorkloadsResult};

@@ -9,6 +9,7 @@ use super::load_test::{is_spent, remaining, test_folder};
 use super::{LoadTest, LoadTestResult, TestEnd, of_clients};
 use crate::api::InvocationResponse;
 use crate::base::error::{Error, Result};
+use crate::experiment::watched::watched_runs;
 use crate::result::{RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner};
 use crate::stats::{
@@ -94,22 +95,11 @@ impl Repeat {
         }
     }
 
-    /// Asks `observe` at each repeat of a run, counted from 1, for whom to tell how it goes on. A load test
-    /// has its own observers.
-    #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(usize) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
-        self
-    }
-
-    /// Makes `interrupt` end the repeats: what was measured is kept.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each repeat of a run, counted from 1, for whom to tell how it goes on. A load test
+        /// has its own observers.
+        usize;
+        /// Makes `interrupt` end the repeats: what was measured is kept.
     }
 
     /// Carries the repeats out, blocking the calling thread. What was measured is kept whatever ends it.

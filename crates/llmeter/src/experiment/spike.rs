@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::recovery::recoveries;
 use crate::base::error::{Error, Result};
+use crate::experiment::watched::watched_run;
 use crate::load::{Load, Stage, StageLevel, Stages};
 use crate::result::RunResult;
 use crate::run::{Interrupt, Observer, RunConfig, Runner};
@@ -97,18 +98,8 @@ impl Spike {
         self
     }
 
-    /// Tells `observer` how the run goes on.
-    #[must_use]
-    pub fn observe(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-
-    /// Makes `interrupt` stop the run.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_run! {
+        /// Makes `interrupt` stop the run.
     }
 
     /// The load.

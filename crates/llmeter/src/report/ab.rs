@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::experiment::{AbComparison, AbEnd, AbResult, AbVariantPlan};
 use crate::report::escaped;
-use crate::report::intervals::{MARK, MARKED};
+use crate::report::intervals::{MARK, legend};
 use crate::report::summary::{duration, figure, or_dash, percent as percent_of, plural};
 use crate::report::table::table;
 use crate::report::terminal::compared;
@@ -35,7 +35,7 @@ pub fn ab_within(test: &AbResult, width: usize) -> String {
         text.push('\n');
         let rows = difference_rows(test, &metrics, at);
         table(&mut text, &rows, width);
-        text.push_str(legend(&rows));
+        text.extend(legend(rows.iter().flatten()));
     }
     text.push('\n');
     text.push_str(&remarks(test));
@@ -196,15 +196,6 @@ pub(super) fn difference_rows(
         ]);
     }
     rows
-}
-
-/// What marks in the rows mean.
-pub(super) fn legend(rows: &[Vec<String>]) -> &'static str {
-    let mut cells = rows.iter().skip(1).flatten();
-    match cells.any(|cell| cell.ends_with(MARK)) {
-        true => MARKED,
-        false => "",
-    }
 }
 
 /// The answer, what intervals hold for, and how the test ended, a line each.

@@ -9,6 +9,11 @@ pub(super) const MARK: &str = "*";
 /// What the mark means.
 pub(super) const MARKED: &str = "* fewer than 5 values lie beyond it\n";
 
+/// What the mark in cells means, if one has it.
+pub(super) fn legend<'c>(mut cells: impl Iterator<Item = &'c String>) -> Option<&'static str> {
+    cells.any(|cell| cell.ends_with(MARK)).then_some(MARKED)
+}
+
 /// Statistics of a latency that have an interval in the summary.
 const COLUMNS: [&str; 4] = ["average", "p50", "p90", "p99"];
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::shown::{escaped, one_line};
 use crate::catalog::{Entry, EntryKind, EntryState};
-use crate::report::intervals::{MARK, MARKED};
+use crate::report::intervals::{MARK, legend};
 use crate::report::summary::figure;
 use crate::stats::Support;
 
@@ -167,6 +167,7 @@ fn load(entry: &Entry) -> String {
         EntryKind::Capacity => format!("{clients}, {} probes", entry.runs.len()),
         EntryKind::Ab => format!("{clients}, {} blocks", entry.runs.len()),
         EntryKind::Repeats => format!("{clients}, {} runs", entry.runs.len()),
+        EntryKind::Workloads => format!("{} workloads", entry.runs.len()),
         EntryKind::Run | EntryKind::Heatmap => match (entry.requests_per_client, entry.duration) {
             (_, Some(time)) => format!("{clients}, {}", short_time(time)),
             (Some(requests), None) => format!("{clients} × {}", figure(requests as f64)),
@@ -296,9 +297,7 @@ fn columns_within(
     if cells.iter().flatten().any(|cell| cell == "—") {
         text.push_str(DASHES);
     }
-    if cells.iter().flatten().any(|cell| cell.ends_with(MARK)) {
-        text.push_str(MARKED);
-    }
+    text.extend(legend(cells.iter().flatten()));
     text
 }
 

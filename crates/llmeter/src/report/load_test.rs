@@ -2,7 +2,7 @@
 
 use crate::cost::price::price;
 use crate::experiment::{Knee, LoadTestResult, TestEnd, of_clients};
-use crate::report::intervals::{MARK, MARKED, cell, interval, range};
+use crate::report::intervals::{cell, interval, legend, range};
 use crate::report::summary::{figure, or_dash, percent};
 use crate::report::table::table;
 use crate::report::terminal::compared;
@@ -111,11 +111,7 @@ pub(super) fn level_rows(test: &LoadTestResult) -> Vec<Vec<String>> {
 
 /// What marks and dashes in the rows mean, a line each.
 pub(super) fn level_notes(rows: &[Vec<String>]) -> Vec<&'static str> {
-    let mut notes = Vec::new();
-    let mut shown = rows.iter().skip(1).flatten();
-    if shown.any(|cell| cell.ends_with(MARK)) {
-        notes.push(MARKED);
-    }
+    let mut notes: Vec<_> = legend(rows.iter().flatten()).into_iter().collect();
     if rows.iter().flatten().any(|cell| cell == "—") {
         notes
             .push("— too few values (p50 needs 2, p90 10, p99 100), not known, or the level was broken off\n");

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::RunResult;
 use crate::experiment::{RepeatResult, TestEnd, of_clients};
 use crate::report::escaped;
-use crate::report::intervals::{MARK, MARKED};
+use crate::report::intervals::{MARK, legend};
 use crate::report::summary::{duration, figure, or_dash, percent};
 use crate::report::table::table;
 use crate::report::terminal::compared;
@@ -107,7 +107,7 @@ pub fn repeats_within(repeats: &RepeatResult, width: usize) -> String {
         );
         let rows = rows(repeats, *clients);
         table(&mut text, &rows, width);
-        text.push_str(legend(&rows));
+        text.extend(legend(rows.iter().flatten()));
         let verdicts = results
             .iter()
             .filter_map(|one| one.stats().measurement_verdict);
@@ -191,15 +191,6 @@ pub(super) fn rows(repeats: &RepeatResult, clients: usize) -> Vec<Vec<String>> {
         rows.push(vec![slo, met, dash(), dash(), dash()]);
     }
     rows
-}
-
-/// What marks in the rows mean.
-pub(super) fn legend(rows: &[Vec<String>]) -> &'static str {
-    let mut cells = rows.iter().skip(1).flatten();
-    match cells.any(|cell| cell.ends_with(MARK)) {
-        true => MARKED,
-        false => "",
-    }
 }
 
 /// Why repeats are missing.

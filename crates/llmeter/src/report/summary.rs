@@ -126,6 +126,9 @@ const MISSED: f64 = 0.01;
 
 /// What made the load.
 pub(super) fn load(stats: &Stats) -> String {
+    if !stats.workloads.is_empty() {
+        return format!("of {}", counted(stats.workloads.len() as u64, "workload"));
+    }
     if stats.due_requests.is_none() {
         let clients = stats.clients.unwrap_or(0);
         return match stats.sessions_begun {

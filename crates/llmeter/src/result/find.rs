@@ -6,7 +6,9 @@ use std::fs::{self, DirEntry, Metadata};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::folder::{PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE};
+use super::folder::{
+    CONFIG_FILE, OWN_CONFIG_FILE, PARTS_FOLDER, RESPONSES_FILE, STATS_FILE, SUMMARY_FILE,
+};
 use crate::base::runtime::block_on;
 use crate::storage::{FoundObject, Location, Store, Usable};
 use crate::{Error, Result};
@@ -71,7 +73,8 @@ pub fn find_runs(folder: &Location) -> Result<Vec<Location>> {
         .collect())
 }
 
-/// As [`find_runs`], with the `wanted` files of each folder, and with folders that have one of the `marks`.
+/// As [`find_runs`], with the `wanted` files of each folder, and with folders that have one of the `marks`. Where
+/// [`OWN_CONFIG_FILE`] is one, the classes of a mix are found, which lie in its folder.
 pub(crate) fn find_folders(
     folder: &Location,
     wanted: &'static [&'static str],
@@ -136,7 +139,8 @@ fn find_local(
                 written: 0,
             });
         }
-        if is_run || depth == MAX_DEPTH {
+        let names = || entries.iter().map(|(name, _)| name.as_str());
+        if is_run && !may_be_mix(names(), marks) || depth == MAX_DEPTH {
             continue;
         }
         // The last one is looked at first.
@@ -147,6 +151,12 @@ fn find_local(
         }
     }
     Ok(found)
+}
+
+/// Whether a run's folder may be that of a mix, which has no configuration of a run, and whether that is asked for.
+fn may_be_mix<'n>(names: impl Iterator<Item = &'n str> + Clone, marks: &[&str]) -> bool {
+    let has = |wanted: &str| names.clone().any(|name| name == wanted);
+    marks.contains(&OWN_CONFIG_FILE) && has(OWN_CONFIG_FILE) && !has(CONFIG_FILE)
 }
 
 /// What is in a folder, by names.
@@ -224,7 +234,10 @@ fn of_objects(
     }
     let runs: Vec<Vec<&str>> = folders
         .iter()
-        .filter(|(_, (is_run, ..))| *is_run)
+        .filter(|(_, (is_run, files, _))| {
+            let names = files.iter().map(|file| file.name.as_str());
+            *is_run && !may_be_mix(names, marks)
+        })
         .map(|(path, _)| path.clone())
         .collect();
     let is_within_run = |path: &[&str]| {

@@ -19,29 +19,39 @@ const SMALL_LIMIT: usize = 2 * 1024 * 1024;
 /// 10 ms, in which no model says as much.
 const RESPONSE_LIMIT: usize = 128 * 1024;
 
+/// The limit of a run in low memory with so many clients.
+fn limit_of(clients: usize) -> usize {
+    let in_flight = clients.saturating_mul(2 * SEGMENT_SIZE);
+    LIMIT.min(in_flight.saturating_add(SMALL_LIMIT))
+}
+
 /// Bytes on their way from the workers to the decoders.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
     highest: AtomicUsize,
     /// Beyond this the workers begin no request until the decoders have caught up.
-    limit: usize,
+    limit: AtomicUsize,
     waited_ns: AtomicU64,
 }
 
 impl Backlog {
     pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
-        let in_flight = clients.saturating_mul(2 * SEGMENT_SIZE);
-        let limit = match is_low_memory {
-            true => LIMIT.min(in_flight.saturating_add(SMALL_LIMIT)),
+        let limit = AtomicUsize::new(match is_low_memory {
+            true => limit_of(clients),
             false => LIMIT,
-        };
+        });
         Self {
             bytes: AtomicUsize::new(0),
             highest: AtomicUsize::new(0),
             limit,
             waited_ns: AtomicU64::new(0),
         }
+    }
+
+    /// Has room for so many clients, as one with more of them from the start.
+    pub(crate) fn make_room(&self, clients: usize) {
+        self.limit.fetch_max(limit_of(clients), Ordering::Relaxed);
     }
 
     pub(crate) fn grow(&self, by: usize) {
@@ -54,7 +64,7 @@ impl Backlog {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.limit
+        self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
     }
 
     pub(crate) fn highest(&self) -> usize {

@@ -14,7 +14,7 @@ use crate::load::WorkerShare;
 use crate::payload::Payload;
 use crate::run::Connections;
 use crate::run::cancel::unless_cancelled;
-use crate::run::capture::{Capture, ExchangeEnd, SegmentQueue, SendTiming};
+use crate::run::capture::{Capture, ExchangeEnd, SegmentQueue};
 use crate::run::conversation::SentTurn;
 use crate::run::pacing::Pacing;
 use crate::run::pool::Channel;
@@ -184,6 +184,11 @@ impl Client {
                     && !self.capture.has_left() =>
             {
                 // Nothing of it left this machine: it is as if it had not begun.
+                if let (Some(offered), Some(due)) = (&shared.offered, self.capture.sending.due)
+                    && !is_warmup
+                {
+                    offered.note_stopped(due.at);
+                }
                 self.capture.forget();
                 self.turn = None;
                 return clock::now();
@@ -246,7 +251,8 @@ impl Client {
             client: self.number,
             prepared: request.prepared,
             data: request.data,
-            sending: SendTiming::default(),
+            // It has its place in the load all the same.
+            sending: self.capture.sending,
             failure: request.refusal,
             transport_end: None,
             network: None,

@@ -11,6 +11,7 @@ use crate::cost::SpendGuard;
 use crate::endpoint::Transport;
 use crate::load::Load;
 use crate::result::{RunResult, RunSummary, Unwritten};
+use crate::run::control::Controlled;
 use crate::run::failure_limit::StopSignal;
 use crate::run::offered::{Achieved, LoadFigures};
 use crate::run::quality::RunConditions;
@@ -90,6 +91,7 @@ impl Started {
         let time_of_requests = collected.achieved.as_ref().map(Achieved::time_of_requests);
         let controlled = shared.controlled.as_deref();
         let clients = self.clients();
+        let workers = reports.len();
         let mut quality = collected.quality.judge(&RunConditions {
             workers: reports,
             connections: shared.connections(),
@@ -126,6 +128,11 @@ impl Started {
             _ => Some(clients),
         };
         quality.doubt(collected.checks.findings(total_test_time, bound));
+        let most_clients = controlled.and_then(Controlled::most_clients);
+        quality.doubt_workers(
+            workers,
+            config.most_workers().min(most_clients.unwrap_or(1)),
+        );
         found.extend(warnings::of_run(&collected, &quality, config));
         if self.folder.is_some() {
             found.extend(warnings::of_unsaved(config));

@@ -422,6 +422,8 @@ impl Assembly {
             turn.note(&mut response, sending.at);
         }
         self.quality.exchange = sending.at.map(|sent| [sent, end]);
+        let due = sending.due.filter(|_| sending.at.is_none());
+        self.quality.given_up = due.map(|due| ending.at.seconds_since(due.at).max(0.0));
         self.quality.send_lateness = sending.lateness;
         self.quality.is_failed = response.error.is_some();
         self.quality.stale_connection_wait = sending.stale_connection_wait;

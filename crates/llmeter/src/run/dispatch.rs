@@ -227,10 +227,12 @@ impl Dispatcher {
     fn leave(&self, class: RequestClass, start: Stamp, due: impl Iterator<Item = Stamp>) {
         let offered = self.shared.offered.as_ref();
         let offered = offered.filter(|_| class == RequestClass::Measured);
-        for due in due {
+        // Where the run is stopped, what would have come was never due.
+        let now = clock::now();
+        for due in due.take_while(|due| *due <= now) {
             if let Some(offered) = offered {
                 offered.note_due(due, self.shared.stage(due, start));
-                offered.note_unsent(due, clock::now());
+                offered.note_unsent(due, now);
             }
         }
     }

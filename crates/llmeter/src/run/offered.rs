@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::base::failure::{Failure, FailureKind};
 use crate::endpoint::InvocationResponse;
 use crate::run::capture::Due;
 use crate::run::shared::Shared;
@@ -31,6 +32,8 @@ pub(crate) struct Offered {
     /// Requests whose time was over before they could be sent, and how long they had been due then.
     unsent: AtomicU64,
     unsent_ns: AtomicU64,
+    /// Those of them that were not sent because the run was stopped.
+    stopped: AtomicU64,
     /// Requests due in each stage.
     due_by_stage: Vec<AtomicU64>,
     in_flight: Arc<InFlight>,
@@ -86,6 +89,7 @@ impl Offered {
             waited_ns: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
             unsent_ns: AtomicU64::new(0),
+            stopped: AtomicU64::new(0),
             due_by_stage: Vec::new(),
             in_flight: Arc::default(),
         }
@@ -156,6 +160,14 @@ impl Offered {
         self.last_due.fetch_max(at.0, Relaxed);
     }
 
+    /// A request that was noted as due is one more than are to be sent.
+    pub(crate) fn forget_due(&self, stage: Option<u32>) {
+        let stage = stage.and_then(|stage| self.due_by_stage.get(stage as usize - 1));
+        for due in stage.into_iter().chain([&self.due]) {
+            due.fetch_sub(1, Relaxed);
+        }
+    }
+
     /// Requests that became due.
     pub(crate) fn due(&self) -> u64 {
         self.due.load(Relaxed)
@@ -166,6 +178,12 @@ impl Offered {
         self.unsent.fetch_add(1, Relaxed);
         let waited = end.0.saturating_sub(due.0).max(0).unsigned_abs();
         self.unsent_ns.fetch_add(waited, Relaxed);
+    }
+
+    /// A request that was due is not sent because the run is stopped.
+    pub(crate) fn note_stopped(&self, due: Stamp) {
+        self.note_unsent(due, clock::now());
+        self.stopped.fetch_add(1, Relaxed);
     }
 
     /// The time that a request waited which was due then and may be sent now.
@@ -235,9 +253,14 @@ impl Offered {
             due,
             sent,
             unsent: self.unsent.load(Relaxed),
+            stopped: self.stopped.load(Relaxed),
+            cancelled: achieved.cancelled,
+            refused: achieved.refused,
             offered_rate: offered,
             achieved_rate: reached,
-            offered_in_flight: mean(achieved.in_flight + achieved.lateness + never_sent),
+            offered_in_flight: mean(
+                achieved.in_flight + achieved.lateness + achieved.never_sent + never_sent,
+            ),
             achieved_in_flight: mean(achieved.in_flight),
             peak_in_flight: self.in_flight.peak.load(Relaxed),
             limit: self.limit(),
@@ -300,6 +323,11 @@ pub(crate) struct Achieved {
     /// Seconds that requests were in flight, and that they were late, summed.
     in_flight: f64,
     lateness: f64,
+    /// Seconds from when requests were due that were never sent to when that was settled, summed.
+    never_sent: f64,
+    /// Those of them that were cancelled before, and that a callback refused.
+    cancelled: u64,
+    refused: u64,
     connection_wait: f64,
     /// Lateness without what is waited for by intention, in nanoseconds.
     own_lateness: Histogram<u64>,
@@ -313,17 +341,30 @@ impl Achieved {
             last: None,
             in_flight: 0.0,
             lateness: 0.0,
+            never_sent: 0.0,
+            cancelled: 0,
+            refused: 0,
             connection_wait: 0.0,
             own_lateness,
         }
     }
 
-    /// Takes in a response that was in flight between two moments; one that was never sent has none.
-    pub(crate) fn record(&mut self, response: &InvocationResponse, exchange: Option<[Stamp; 2]>) {
+    /// Takes in a response that was in flight between two moments; one that was never sent has none, and has been
+    /// due for `given_up` seconds when that was settled.
+    pub(crate) fn record(
+        &mut self,
+        response: &InvocationResponse,
+        exchange: Option<[Stamp; 2]>,
+        given_up: Option<f64>,
+    ) {
         let (detail, schedule) = (&response.detail, response.schedule());
         let waits = schedule.connection_wait.unwrap_or(0.0);
         self.connection_wait += waits;
         let (Some([sent, end]), Some(late)) = (exchange, detail.send_lateness) else {
+            let kind = response.error.as_ref().map(Failure::kind);
+            self.never_sent += given_up.unwrap_or(0.0);
+            self.cancelled += u64::from(kind == Some(FailureKind::Cancelled));
+            self.refused += u64::from(kind == Some(FailureKind::Callback));
             return;
         };
         self.sent += 1;
@@ -353,6 +394,11 @@ pub(crate) struct LoadFigures {
     pub(crate) due: u64,
     pub(crate) sent: u64,
     pub(crate) unsent: u64,
+    /// Those of them that were not sent because the run was stopped.
+    pub(crate) stopped: u64,
+    /// Requests that were cancelled before they were sent, and that callbacks refused.
+    pub(crate) cancelled: u64,
+    pub(crate) refused: u64,
     pub(crate) offered_rate: Option<f64>,
     pub(crate) achieved_rate: Option<f64>,
     pub(crate) offered_in_flight: Option<f64>,
@@ -415,7 +461,7 @@ mod tests {
                 ..ScheduleDetail::default()
             }));
             let end = Stamp(at.0 + 500_000_000);
-            achieved.record(&response, Some([at, end]));
+            achieved.record(&response, Some([at, end]), None);
         }
         achieved
     }
@@ -453,6 +499,30 @@ mod tests {
         assert_eq!(
             (unsent.unsent, unsent.offered_in_flight),
             (2, Some((8.0 * 0.75 + 12.0 + 11.0) / 20.0))
+        );
+        // One was refused while it was connected, one by a callback, and one was cancelled before: of none of
+        // them anything was in flight, and all were offered until then.
+        let mut unreachable = achieved(&sent[..8]);
+        for kind in [
+            FailureKind::ConnectionRefused,
+            FailureKind::Callback,
+            FailureKind::Cancelled,
+        ] {
+            let response = InvocationResponse {
+                error: Some(Failure::new(kind, "no")),
+                ..InvocationResponse::default()
+            };
+            unreachable.record(&response, None, Some(2.0));
+        }
+        let figures = offered.conclude(&unreachable, start, Some(20.0), Some(20.0));
+        assert_eq!(
+            (figures.sent, figures.refused, figures.cancelled),
+            (8, 1, 1)
+        );
+        assert_eq!(figures.achieved_in_flight, Some(8.0 * 0.5 / 20.0));
+        assert_eq!(
+            figures.offered_in_flight,
+            Some((8.0 * 0.75 + 12.0 + 11.0 + 6.0) / 20.0)
         );
         let none = Offered::new(Some(3)).conclude(&achieved(&[]), None, None, None);
         assert_eq!((none.offered_rate, none.achieved_rate), (None, None));

@@ -66,6 +66,9 @@ pub(crate) struct ResponseQuality {
     pub(crate) is_failed: bool,
     /// When the request was sent, and when the last of its response arrived.
     pub(crate) exchange: Option<[Stamp; 2]>,
+    /// Of a request of an open loop that was never sent, the seconds from when it was due to when that was
+    /// settled.
+    pub(crate) given_up: Option<f64>,
     /// Seconds that were lost to a kept connection of no use.
     pub(crate) stale_connection_wait: Option<f64>,
     /// Seconds that the client waited for the end of a complete response that the server left open.

@@ -95,23 +95,25 @@ pub(crate) struct WriteFailure {
 }
 
 impl Recorder {
-    /// Starts the threads. Returns the queues, one for each decoder: a worker always uses the same.
+    /// Starts the threads for so many workers. Returns the queues, one for each decoder: a worker always uses the
+    /// same.
     pub(crate) fn start(
         config: &RunConfig,
+        workers: usize,
         schedule: &dyn Schedule,
         shared: &Arc<Shared>,
         writer: Option<ResponsesWriter>,
         observer: Option<Arc<dyn Observer>>,
-        interrupt: Interrupt,
         hooked: &Arc<CallbackChain>,
     ) -> Result<(Vec<SegmentQueue>, Self)> {
+        let interrupt = shared.interrupt.clone();
         let (batches, recorded) = channel();
         let outlet = if hooked.has(Hook::AfterInvoke) {
             after_invoke::spawn(hooked.clone(), batches, interrupt.clone(), config.grace)?
         } else {
             DecodedSink::Collector(batches)
         };
-        let count = config.worker_count().div_ceil(WORKERS_PER_DECODER);
+        let count = workers.div_ceil(WORKERS_PER_DECODER);
         let mut queues = Vec::with_capacity(count);
         let mut decoders = Vec::with_capacity(count);
         for number in 0..count {
@@ -348,7 +350,7 @@ impl Collector {
         collected.servers.record(&response);
         collected.turns.record(&response);
         if let Some(achieved) = &mut collected.achieved {
-            achieved.record(&response, exchange);
+            achieved.record(&response, exchange, recorded.quality.given_up);
         }
         collected.accumulator.record(&response);
         collected.until.note(&response, signal);

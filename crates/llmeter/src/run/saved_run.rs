@@ -104,7 +104,8 @@ impl SavedRun {
             .ok_or_else(|| not_a_run(format!("it has no {CONFIG_FILE} to repeat a run from")));
         let own: Object = read(OWN_CONFIG_FILE)?.unwrap_or_default();
         if own.contains_key("workloads") {
-            let reason = "it has several workloads: repeat one of the folders in it, or all by their --config";
+            let reason = "it has several workloads, which only `llmeter run --from` repeats together: repeat one of the \
+                          folders in it";
             return Err(not_a_run(reason.to_owned()));
         }
         let config = config?;

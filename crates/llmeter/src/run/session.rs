@@ -110,6 +110,16 @@ struct Admitted {
     entry: Entry,
 }
 
+/// Why a request that was due is not sent.
+enum Refused {
+    /// Its time was over before it could be.
+    Late,
+    /// The run ends, or what it may cost is spent.
+    Over,
+    /// All that were to be sent are.
+    TooMany,
+}
+
 impl Walk {
     fn new(
         session: Coming,
@@ -220,30 +230,55 @@ impl Walk {
         {
             offered.note_due(self.intended, shared.stage(self.intended, self.start));
         }
+        let refused = match self.let_pass(payload).await {
+            Ok(admitted) => return Some(admitted),
+            Err(refused) => refused,
+        };
+        if let Some(offered) = shared.offered.as_ref().filter(|_| !is_warmup) {
+            match refused {
+                Refused::TooMany => {
+                    offered.forget_due(shared.stage(self.intended, self.start));
+                }
+                Refused::Late => offered.note_unsent(self.intended, clock::now()),
+                Refused::Over => offered.note_stopped(self.intended),
+            }
+        }
+        None
+    }
+
+    /// Waits until a request that is due may be sent, or none may any more.
+    async fn let_pass(&mut self, payload: usize) -> Result<Admitted, Refused> {
+        let shared = self.shared.clone();
+        let is_warmup = self.is_warmup();
         // The first turn of an open loop may be sent although its time has just passed.
         let has_time = self.entry.is_some() && shared.offered.is_some();
         let entry = match self.entry.take() {
             None => shared.enter(self.intended, is_warmup).await,
             first => first,
-        }?;
+        };
+        // It waited for the limit of requests in flight.
+        let entry = entry.ok_or(Refused::Late)?;
         if !is_warmup {
             shared.wait_for_recorder().await;
         }
         let (requests, interrupt) = (&shared.requests, &shared.interrupt);
         self.next.wait(requests, interrupt).await;
         let admitted = shared.admit(self.next.peek(requests, payload)).await;
-        let reservation: Option<Reservation> = admitted.ok()?;
+        let reservation: Option<Reservation> = admitted.map_err(|_| Refused::Over)?;
         self.next.refresh(requests, interrupt).await;
-        if shared.is_stopping() || (!has_time && self.is_past(clock::now())) {
-            return None;
+        if shared.is_stopping() {
+            return Err(Refused::Over);
+        }
+        if !has_time && self.is_past(clock::now()) {
+            return Err(Refused::Late);
         }
         let start = self.start;
         let has_left = |part: &ClientPart| part.has_left(|| clock::now().seconds_since(start));
         if self.part.as_ref().is_some_and(has_left) {
-            return None;
+            return Err(Refused::Over);
         }
         if !is_warmup && !shared.take_request() {
-            return None;
+            return Err(Refused::TooMany);
         }
         if reservation
             .as_ref()
@@ -251,9 +286,10 @@ impl Walk {
         {
             self.intended = clock::now();
         }
-        let request = self.next.take(requests, payload)?;
+        let request = self.next.take(requests, payload);
+        let request = request.ok_or(Refused::Over)?;
         self.client.capture.reservation = reservation;
-        Some(Admitted { request, entry })
+        Ok(Admitted { request, entry })
     }
 
     /// Sends a request and waits for its end.

@@ -59,10 +59,7 @@ pub(super) type Planned = (Plan, Option<Arc<dyn Observer>>, Interrupt);
 /// # Errors
 /// When a run's folder cannot be written or a thread cannot start. Nothing is left of any of them then.
 pub(super) fn start(runs: Vec<Planned>) -> Result<Vec<(Started, Threads)>> {
-    let counts: Vec<usize> = runs
-        .iter()
-        .map(|(plan, ..)| plan.config.worker_count())
-        .collect();
+    let counts: Vec<usize> = runs.iter().map(|(plan, ..)| plan.worker_count()).collect();
     let workers = counts.iter().copied().max().unwrap_or(0);
     let (gate, mut passes) = StartBarrier::new(counts.iter().sum());
     let mut of_workers: Vec<Vec<WorkerTask>> = (0..workers).map(|_| Vec::new()).collect();
@@ -98,7 +95,21 @@ pub(super) fn start(runs: Vec<Planned>) -> Result<Vec<(Started, Threads)>> {
     }
 }
 
+/// Workers that a load has which may grow in mid-run, if the machine has so many: each takes thousands of requests
+/// in flight, and more of them would idle.
+const GROWING: usize = 4;
+
 impl Plan {
+    /// Workers that the run uses. No worker joins a run later.
+    fn worker_count(&self) -> usize {
+        let needed = self.config.worker_count();
+        let may_grow = self.is_controllable && self.schedule.adjustable().is_some();
+        match may_grow {
+            true => needed.max(self.config.most_workers().min(GROWING)),
+            false => needed,
+        }
+    }
+
     /// All of it but its workers, whose parts are told.
     ///
     /// # Errors
@@ -196,16 +207,16 @@ impl Started {
     ) -> Result<(Threads, Vec<WorkerTask>)> {
         let (shared, schedule) = (&self.shared, &self.schedule);
         let writer = self.folder.as_ref().map(RunFolder::responses).transpose()?;
+        let workers = passes.len();
         let (queues, recorder) = Recorder::start(
             &self.config,
+            workers,
             &**schedule,
             shared,
             writer,
             observer,
-            shared.interrupt.clone(),
             &self.hooked,
         )?;
-        let workers = passes.len();
         // Every worker holds a sender until it is done, so that the channel closes when all are.
         let (alive, workers_done) = tokio::sync::mpsc::channel(1);
         let task = |(worker, pass): (usize, BarrierPass)| {

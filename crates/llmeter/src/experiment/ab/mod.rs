@@ -15,6 +15,7 @@ pub use self::result::{AbComparison, AbEnd, AbPlan, AbResult, AbVariantPlan};
 use super::load_test::{is_spent, remaining};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
+use crate::experiment::watched::watched_runs;
 use crate::payload::Payload;
 use crate::result::{RunFolder, RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name};
@@ -175,22 +176,11 @@ impl AbTest {
         self
     }
 
-    /// Asks `observe` at each block, given its round, counted from 1, and its variant, for whom to tell how
-    /// it goes on.
-    #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(usize, &str) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
-        self
-    }
-
-    /// Makes `interrupt` end the test: what was measured is kept.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each block, given its round, counted from 1, and its variant, for whom to tell how
+        /// it goes on.
+        usize, &str;
+        /// Makes `interrupt` end the test: what was measured is kept.
     }
 
     /// Checks everything before anything is sent.

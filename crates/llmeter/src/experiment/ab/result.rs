@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
+use crate::experiment::plan_file;
 use crate::experiment::repeat::finding_on_average;
 use crate::result::{AB_FILE, RunResult};
-use crate::saved::json;
 use crate::stats::{Condition, PairedAnalysis, analyse_pairs};
 use crate::storage::Location;
 
@@ -132,19 +132,7 @@ impl AbResult {
     }
 
     fn load_by(path: Location, load: fn(Location) -> Result<RunResult>) -> Result<Self> {
-        let not_one = |reason: String| Error::NotARun {
-            path: path.to_string(),
-            reason: format!("{AB_FILE}: {reason}"),
-        };
-        let text = path.join(AB_FILE).read_if_there()?;
-        let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
-        let plan: AbPlan = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
-        if plan.format != 1 {
-            let format = plan.format;
-            return Err(not_one(format!(
-                "it has format {format}; use a newer llmeter"
-            )));
-        }
+        let plan: AbPlan = plan_file::read(&path, AB_FILE)?;
         let names = path.list_blocking()?;
         let mut done = Self::new(plan, Some(path.clone()));
         for round in 1.. {
@@ -171,17 +159,11 @@ impl AbResult {
 
     /// Whether a folder is that of a test.
     pub fn is_in(path: &Location) -> bool {
-        let names = path.list_blocking().unwrap_or_default();
-        names.iter().any(|name| name == AB_FILE)
+        plan_file::is_in(path, AB_FILE)
     }
 
     pub(super) fn save(&self) -> Result<()> {
-        let Some(folder) = &self.output_path else {
-            return Ok(());
-        };
-        let text = serde_json::to_vec_pretty(&self.plan);
-        let text = text.map_err(|_| Error::Internal("a plan is not JSON"))?;
-        folder.join(AB_FILE).write_blocking(text)
+        plan_file::write(self.output_path.as_ref(), AB_FILE, &self.plan)
     }
 
     /// All blocks.

@@ -15,6 +15,7 @@ use super::load_test::{completed, remaining, test_folder};
 use super::load_test_result::{TestEnd, level_name};
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
+use crate::experiment::watched::watched_runs;
 use crate::load::{Load, Rate};
 use crate::result::{RunResult, take_folder};
 use crate::run::{Interrupt, Observer, RunConfig, Runner, default_run_name, differences};
@@ -144,21 +145,10 @@ impl Capacity {
         self
     }
 
-    /// Asks `observe` at each probe, given its load in words, for whom to tell how its run goes on.
-    #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
-        self
-    }
-
-    /// Makes `interrupt` end the search: what was measured is kept.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each probe, given its load in words, for whom to tell how its run goes on.
+        &str;
+        /// Makes `interrupt` end the search: what was measured is kept.
     }
 
     /// Checks bounds and settings.

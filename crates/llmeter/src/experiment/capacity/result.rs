@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::ProbeVerdict;
 use super::ramp::{RAMP_FOLDER, split};
 use super::search::{Search, Tried};
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::experiment::load_test_result::{LoadTestResult, TestEnd, of_clients};
-use crate::experiment::{Knee, knee};
+use crate::experiment::{Knee, knee, plan_file};
 use crate::result::{CAPACITY_FILE, RunResult};
-use crate::saved::json;
 use crate::stats::Condition;
 use crate::storage::Location;
 
@@ -219,18 +218,12 @@ impl CapacityResult {
 
     /// Writes `capacity.json`, if there is a folder.
     pub(super) fn save(&self) -> Result<()> {
-        let Some(folder) = &self.output_path else {
-            return Ok(());
-        };
-        folder
-            .join(CAPACITY_FILE)
-            .write_blocking(json::to_indented(&self.plan))
+        plan_file::write(self.output_path.as_ref(), CAPACITY_FILE, &self.plan)
     }
 
     /// Whether a folder is that of a search.
     pub fn is_in(path: &Location) -> bool {
-        let names = path.list_blocking().unwrap_or_default();
-        names.iter().any(|name| name == CAPACITY_FILE)
+        plan_file::is_in(path, CAPACITY_FILE)
     }
 
     /// Loads a search, with the responses of its probes.
@@ -250,19 +243,7 @@ impl CapacityResult {
     }
 
     fn load_by(path: Location, load: fn(Location) -> Result<RunResult>) -> Result<Self> {
-        let not_one = |reason: String| Error::NotARun {
-            path: path.to_string(),
-            reason: format!("{CAPACITY_FILE}: {reason}"),
-        };
-        let text = path.join(CAPACITY_FILE).read_if_there()?;
-        let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
-        let plan: CapacityPlan = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
-        if plan.format != 1 {
-            let format = plan.format;
-            return Err(not_one(format!(
-                "it has format {format}, this llmeter reads format 1; use a newer llmeter"
-            )));
-        }
+        let plan: CapacityPlan = plan_file::read(&path, CAPACITY_FILE)?;
         let name = path.file_name().unwrap_or_default();
         let mut found = Self::new(plan, name, Some(path.clone()));
         if found.plan.is_one_run {

@@ -16,6 +16,7 @@ pub use self::grid::{CellLatency, HeatmapCell, HeatmapGrid, HeatmapTable};
 pub use self::result::HeatmapResult;
 use crate::api::ApiMode;
 use crate::base::error::{Error, Result};
+use crate::experiment::watched::watched_run;
 use crate::load::Load;
 use crate::payload::{Payload, PromptSource};
 use crate::run::{Interrupt, Observer, RunConfig, Runner};
@@ -114,18 +115,8 @@ impl LatencyHeatmap {
         self
     }
 
-    /// Tells `observer` how the run goes on.
-    #[must_use]
-    pub fn observe(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-
-    /// Makes `interrupt` end the run: what was measured is kept.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_run! {
+        /// Makes `interrupt` end the run: what was measured is kept.
     }
 
     /// Carries the run out, blocking the calling thread.

@@ -2,8 +2,8 @@
 
 use super::grid::{self, HeatmapGrid, HeatmapTable};
 use crate::base::error::{Error, Result};
+use crate::experiment::plan_file;
 use crate::result::{HEATMAP_FILE, RunResult};
-use crate::saved::json;
 use crate::storage::Location;
 
 /// The outcome of a heatmap: one run over all combinations.
@@ -22,13 +22,7 @@ impl HeatmapResult {
     /// When the folder holds no run, or not that of a heatmap.
     pub fn load(folder: impl Into<Location>) -> Result<Self> {
         let folder = folder.into();
-        let not_one = |reason: String| Error::NotARun {
-            path: folder.to_string(),
-            reason: format!("{HEATMAP_FILE}: {reason}"),
-        };
-        let text = folder.join(HEATMAP_FILE).read_if_there()?;
-        let text = text.ok_or_else(|| not_one("there is none".to_owned()))?;
-        let grid = json::read(&text).map_err(|reason| not_one(reason.to_string()))?;
+        let grid = plan_file::read(&folder, HEATMAP_FILE)?;
         Ok(Self {
             result: RunResult::load(folder)?,
             grid,
@@ -37,8 +31,7 @@ impl HeatmapResult {
 
     /// Whether a folder is that of a heatmap.
     pub fn is_in(folder: &Location) -> bool {
-        let names = folder.list_blocking().unwrap_or_default();
-        names.iter().any(|name| name == HEATMAP_FILE)
+        plan_file::is_in(folder, HEATMAP_FILE)
     }
 
     /// The cells by the lengths that were asked for.
@@ -61,6 +54,7 @@ impl HeatmapResult {
     }
 
     pub(super) fn save_grid(folder: &Location, grid: &HeatmapGrid) -> Result<()> {
+        // One entry for each request: compact.
         let text = serde_json::to_vec(grid).map_err(|_| Error::Internal("a grid is not JSON"))?;
         folder.join(HEATMAP_FILE).write_blocking(text)
     }

@@ -5,6 +5,7 @@
 
 mod figures;
 mod load;
+mod mix;
 mod part;
 mod whole;
 
@@ -24,8 +25,9 @@ use crate::storage::Location;
 
 use figures::Figures;
 use load::WholeLoad;
+pub(super) use mix::merge_workloads;
 use part::{Part, Shards, check_runs, counted_twice, within};
-use whole::{Span, all_of, common_time, copy_configuration, differences, summary_of};
+use whole::{Span, common_time, copy_configuration, differences, summary_of};
 
 /// Parts that ran together for a smaller share of the whole time are worth a warning.
 const MIN_OVERLAP: f64 = 0.9;
@@ -54,33 +56,6 @@ pub struct Merge {
     overwrite: bool,
     allows_missing: bool,
     low_memory: bool,
-}
-
-/// Merges the classes of a workload into the folder of the whole, which is to meet these SLOs.
-///
-/// # Errors
-/// If the files of a class cannot be read, or those of the whole not be written.
-pub(super) fn merge_workloads(
-    classes: &[Location],
-    folder: &RunFolder,
-    slos: &[Condition],
-) -> Result<RunResult> {
-    let merge = Merge::new(classes.iter().cloned(), folder.location().clone());
-    let (parts, unusable) = merge.open()?;
-    if let Some(part) = unusable.first() {
-        let problem = part.problem.clone().unwrap_or_default();
-        return Err(refused("workload", part.location.to_string(), &problem));
-    }
-    let (shards, keep) = (Shards::default(), merge.keep(&parts));
-    let (mut result, _) = merged(&parts, &shards, folder, keep, slos.to_vec(), |_| true)?;
-    // That they are different is what they are for.
-    result.warnings.clear();
-    (result.summary.model_id, result.summary.endpoint_name) = (
-        all_of(&parts, |summary| summary.model_id.as_ref()),
-        all_of(&parts, |summary| summary.endpoint_name.as_ref()),
-    );
-    result.summary.run_description = None;
-    Ok(result)
 }
 
 /// What [`Merge`] made.
@@ -160,21 +135,56 @@ impl Merge {
     /// As [`run`](Self::run), and [`Error::Interrupted`].
     pub fn run_with(&self, progress: impl FnMut(u64) -> bool) -> Result<Merged> {
         self.check()?;
-        let (parts, mut unusable) = self.open()?;
+        if let Some(names) = self.classes()? {
+            return self.run_of_classes(&names, progress);
+        }
+        let ready = self.ready()?;
+        self.refuse(&ready.missing)?;
+        let folder = RunFolder::create(self.output.clone(), self.overwrite)?;
+        self.write(ready, folder, progress)
+    }
+
+    /// Reads of its parts what is to be known before anything is written.
+    fn ready(&self) -> Result<Ready> {
+        let (parts, unusable) = self.open()?;
         check_runs(&parts)?;
         let shards = Shards::of(&parts)?;
         let missing = problems(&unusable, &shards);
-        if !self.allows_missing && !missing.is_empty() {
-            return Err(Error::MissingParts { problems: missing });
+        if parts.is_empty() && (self.allows_missing || missing.is_empty()) {
+            let expected = "one that can be read, at least";
+            return Err(Error::field("part", self.parts.len(), expected));
         }
-        if parts.is_empty() {
-            return Err(Error::field(
-                "part",
-                self.parts.len(),
-                "one that can be read, at least",
-            ));
+        Ok(Ready {
+            parts,
+            unusable,
+            shards,
+            missing,
+        })
+    }
+
+    /// Refuses parts that are missing, unless they may be.
+    fn refuse(&self, missing: &[String]) -> Result<()> {
+        match self.allows_missing || missing.is_empty() {
+            true => Ok(()),
+            false => Err(Error::MissingParts {
+                problems: missing.to_vec(),
+            }),
         }
-        let folder = RunFolder::create(self.output.clone(), self.overwrite)?;
+    }
+
+    /// Writes the merged run.
+    fn write(
+        &self,
+        ready: Ready,
+        folder: RunFolder,
+        progress: impl FnMut(u64) -> bool,
+    ) -> Result<Merged> {
+        let Ready {
+            parts,
+            mut unusable,
+            shards,
+            missing,
+        } = ready;
         let slos = parts[0].result.slos().to_vec();
         let merged = copy_configuration(&parts, &shards, &folder)
             .and_then(|()| merged(&parts, &shards, &folder, self.keep(&parts), slos, progress));
@@ -189,16 +199,26 @@ impl Merge {
         done.append(&mut unusable);
         let place = |part: &MergedPart| self.parts.iter().position(|it| *it == part.location);
         done.sort_by_key(place);
+        self.finish(&mut result, &folder, &done)?;
+        Ok(Merged {
+            result,
+            parts: done,
+        })
+    }
+
+    /// Writes summary and statistics, with the parts.
+    fn finish(
+        &self,
+        result: &mut RunResult,
+        folder: &RunFolder,
+        done: &[MergedPart],
+    ) -> Result<()> {
         let list: Vec<Value> = done.iter().map(MergedPart::to_json).collect();
         result.add_stats(Map::from_iter([
             ("merged_parts".to_owned(), json!(list.len())),
             ("merged_from".to_owned(), json!(list)),
         ]));
-        folder.write_summary_and_stats(&result.summary, &result.stats_map())?;
-        Ok(Merged {
-            result,
-            parts: done,
-        })
+        folder.write_summary_and_stats(&result.summary, &result.stats_map())
     }
 
     fn check(&self) -> Result<()> {
@@ -245,6 +265,15 @@ impl Merge {
             false => Keep::Values,
         }
     }
+}
+
+/// Parts that can be merged, and what is missing.
+struct Ready {
+    /// One at least.
+    parts: Vec<Part>,
+    unusable: Vec<MergedPart>,
+    shards: Shards,
+    missing: Vec<String>,
 }
 
 impl MergedPart {

@@ -1,5 +1,8 @@
 //! Several classes of workload side by side, and all of them together as one run.
 
+mod figures;
+mod result;
+mod saved;
 mod share;
 
 use std::fmt;
@@ -7,26 +10,24 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use figures::{of_class, of_merged};
+pub use result::WorkloadsResult;
+pub use saved::SavedWorkloads;
+pub(super) use saved::about;
+
 use super::merge::merge_workloads;
 use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
-use crate::load::Load;
+use crate::experiment::watched::watched_runs;
 use crate::result::{RunFolder, RunResult};
-use crate::run::{Interrupt, OF_WHOLE_RUNS, Observer, RunConfig, default_run_name, run_together};
+use crate::run::{Interrupt, Observer, RunConfig, default_run_name, run_together};
 use crate::stats::Condition;
 use crate::storage::Location;
 
-/// In `llmeter.json`, the names of the classes, whose folders are beside it.
-const WORKLOADS: &str = "workloads";
+/// The statistic with the figures of the classes; in `llmeter.json`, their names, whose folders are beside it.
+pub(super) const WORKLOADS: &str = "workloads";
 /// The folder of the classes as each was alone.
-const ALONE: &str = "alone";
-/// What is compared with a class alone.
-const COMPARED: [&str; 4] = [
-    "time_to_first_token-p50",
-    "time_to_first_token-p99",
-    "time_per_output_token-p50",
-    "time_per_output_token-p99",
-];
+pub(crate) const ALONE: &str = "alone";
 
 /// One class of workload.
 #[derive(Clone)]
@@ -74,21 +75,12 @@ pub struct Workloads {
     overwrite: bool,
     slos: Vec<Condition>,
     alone: bool,
+    is_divided: bool,
     observe: Option<Arc<ObserveClass>>,
     interrupt: Interrupt,
 }
 
 type ObserveClass = dyn Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync;
-
-/// What [`Workloads`] measured.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct WorkloadsResult {
-    /// All classes as one run, without its responses: they are in its folder.
-    pub whole: RunResult,
-    /// Each class by its name.
-    pub classes: Vec<(String, RunResult)>,
-}
 
 impl Workloads {
     /// Classes, and the folder in which that of the whole is made.
@@ -101,6 +93,7 @@ impl Workloads {
             overwrite: false,
             slos: Vec::new(),
             alone: false,
+            is_divided: false,
             observe: None,
             interrupt: Interrupt::new(),
         }
@@ -143,21 +136,18 @@ impl Workloads {
         self
     }
 
-    /// Asks `observe` at each class for whom to tell how it goes on.
+    /// Takes the classes' loads as the parts of a whole that they are already, as those of a mix that is repeated
+    /// from its folder: their shares are only told.
     #[must_use]
-    pub fn observe(
-        mut self,
-        observe: impl Fn(&str) -> Option<Arc<dyn Observer>> + Send + Sync + 'static,
-    ) -> Self {
-        self.observe = Some(Arc::new(observe));
+    pub fn divided(mut self, is_divided: bool) -> Self {
+        self.is_divided = is_divided;
         self
     }
 
-    /// Makes `interrupt` end all classes: what was measured is kept.
-    #[must_use]
-    pub fn interrupted_by(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
+    watched_runs! {
+        /// Asks `observe` at each class for whom to tell how it goes on.
+        &str;
+        /// Makes `interrupt` end all classes: what was measured is kept.
     }
 
     /// The classes as they run: those that share a load have their part of it.
@@ -181,7 +171,7 @@ impl Workloads {
                 return Err(Error::field("workload", name, "a name of its own for each"));
             }
         }
-        let mut planned = share::divided(&self.classes)?;
+        let mut planned = share::divided(&self.classes, self.is_divided)?;
         for class in &mut planned {
             class.config.workload = Some(class.name.clone());
             class.config.validate()?;
@@ -211,21 +201,15 @@ impl Workloads {
 
     fn run_in(&self, folder: &RunFolder, planned: &[Workload]) -> Result<WorkloadsResult> {
         let names: Vec<&str> = planned.iter().map(|class| class.name.as_str()).collect();
-        let mut about = json!({
-            "format": 1,
-            "llmeter_version": env!("CARGO_PKG_VERSION"),
-            WORKLOADS: names,
-            "machine": crate::base::host::machine(),
-        });
-        if let Some(text) = &self.description {
-            about["description"] = text.as_str().into();
-        }
-        folder.write_own_config(&about)?;
+        let shares: Vec<_> = planned.iter().map(|class| class.share).collect();
+        let description = self.description.as_deref();
+        folder.write_own_config(&about(&names, &shares, &self.slos, description))?;
         let mut alone = Vec::new();
         if self.alone {
             for class in planned {
                 let place = folder.location().join(ALONE).join(&class.name);
-                alone.extend(self.carry_out(std::slice::from_ref(class), |_| place.clone())?);
+                let done = self.carry_out(std::slice::from_ref(class), |_| place.clone())?;
+                alone.extend(done.into_iter().map(|result| (class.name.clone(), result)));
                 if self.interrupt.is_stopped() {
                     return Err(Error::Interrupted);
                 }
@@ -240,7 +224,9 @@ impl Workloads {
         }
         let classes = planned.iter().zip(&results).enumerate();
         let figures: Vec<Value> = classes
-            .map(|(at, (class, result))| figures_of(class, result, alone.get(at)))
+            .map(|(at, (class, result))| {
+                of_class(class, result, alone.get(at).map(|(_, alone)| alone))
+            })
             .collect();
         whole.add_stats(Map::from_iter([(WORKLOADS.to_owned(), json!(figures))]));
         for (name, result) in names.iter().zip(&results) {
@@ -254,6 +240,8 @@ impl Workloads {
         Ok(WorkloadsResult {
             whole,
             classes: names.zip(results).collect(),
+            alone,
+            warnings: Vec::new(),
         })
     }
 
@@ -275,96 +263,6 @@ impl Workloads {
         let runs = classes.iter().map(run).collect();
         run_together(runs, &self.interrupt)?.into_iter().collect()
     }
-}
-
-/// What the statistics of the whole say of a class.
-fn figures_of(class: &Workload, result: &RunResult, alone: Option<&RunResult>) -> Value {
-    let mut stats = Map::new();
-    stats.insert("workload".to_owned(), json!(class.name));
-    if let Some(share) = class.share {
-        stats.insert("share".to_owned(), json!(share));
-    }
-    stats.insert("load".to_owned(), json!(load(&class.config)));
-    let own = result.stats_map();
-    if let Some(alone) = alone {
-        let alone = alone.stats_map();
-        let of = |stats: &Map<String, Value>, key: &str| stats.get(key).and_then(Value::as_f64);
-        let (mut before, mut times) = (Map::new(), Map::new());
-        for key in COMPARED {
-            if let (Some(together), Some(alone)) = (of(&own, key), of(&alone, key)) {
-                before.insert(key.to_owned(), json!(alone));
-                times.insert(key.to_owned(), json!(together / alone));
-            }
-        }
-        stats.insert(ALONE.to_owned(), before.into());
-        stats.insert("times_alone".to_owned(), times.into());
-    }
-    let is_of_class = |key: &str| {
-        let is_apart = matches!(key, "stages" | "servers" | "output_path" | "run_name");
-        let is_verdict = key == "measurement_verdict";
-        is_verdict || !is_apart && !OF_WHOLE_RUNS.iter().any(|start| key.starts_with(start))
-    };
-    stats.extend(own.into_iter().filter(|(key, _)| is_of_class(key)));
-    stats.into()
-}
-
-/// What a class sends when, in words.
-fn load(config: &RunConfig) -> String {
-    match (&config.rate, &config.stages, &config.load) {
-        (Some(rate), ..) => rate.to_string(),
-        (_, Some(stages), _) => stages.to_string(),
-        (.., Load::Schedule(_)) => "a schedule of its own".to_owned(),
-        _ => match config.clients {
-            1 => "1 client".to_owned(),
-            clients => format!("{clients} clients"),
-        },
-    }
-}
-
-impl WorkloadsResult {
-    /// Whether a folder holds such a mix.
-    pub fn is_in(folder: &Location) -> bool {
-        !class_names(folder).is_empty()
-    }
-
-    /// The names of the classes of the mix in a folder; none if it holds none.
-    pub fn names(folder: &Location) -> Vec<String> {
-        class_names(folder)
-    }
-
-    /// Reads a mix from its folder, its classes with their responses.
-    ///
-    /// # Errors
-    /// If the whole or a class cannot be read.
-    pub fn load(folder: impl Into<Location>) -> Result<Self> {
-        let folder = folder.into();
-        let whole = RunResult::load(folder.clone())?;
-        let class = |name: String| {
-            let result = RunResult::load(folder.join(&name))?;
-            Ok((name, result))
-        };
-        let names = class_names(&folder).into_iter();
-        Ok(Self {
-            whole,
-            classes: names.map(class).collect::<Result<_>>()?,
-        })
-    }
-}
-
-/// The classes of the mix in a folder; none if it holds none.
-fn class_names(folder: &Location) -> Vec<String> {
-    let text = folder
-        .join(crate::result::OWN_CONFIG_FILE)
-        .read_if_there()
-        .ok()
-        .flatten();
-    let own = text.and_then(|text| crate::saved::json::read::<Map<String, Value>>(&text).ok());
-    let names = own.as_ref().and_then(|own| own.get(WORKLOADS)?.as_array());
-    let names = names.into_iter().flatten().filter_map(Value::as_str);
-    // Names are folders below this one.
-    let is_name =
-        |name: &&str| !name.contains(['/', '\\', '\0']) && !matches!(*name, "" | "." | "..");
-    names.filter(is_name).map(str::to_owned).collect()
 }
 
 impl fmt::Debug for Workloads {

@@ -8,8 +8,9 @@ use crate::base::error::{Error, Result};
 use crate::base::setting::Setting;
 use crate::load::Load;
 
-/// The classes, those that have a share with their part of the load that is in their configuration.
-pub(super) fn divided(classes: &[Workload]) -> Result<Vec<Workload>> {
+/// The classes, those that have a share with their part of the load that is in their configuration, unless it is
+/// that part already.
+pub(super) fn divided(classes: &[Workload], is_done: bool) -> Result<Vec<Workload>> {
     let shares: Vec<f64> = classes.iter().filter_map(|class| class.share).collect();
     if let Some(wrong) = shares
         .iter()
@@ -20,14 +21,23 @@ pub(super) fn divided(classes: &[Workload]) -> Result<Vec<Workload>> {
     let sum: f64 = shares.iter().sum();
     let shares: Vec<f64> = shares.iter().map(|share| share / sum).collect();
     let mut place = 0;
-    let mut all = Vec::with_capacity(classes.len());
+    let mut all: Vec<Workload> = Vec::with_capacity(classes.len());
     for (number, class) in classes.iter().enumerate() {
         let mut class = class.clone();
-        // Equal seeds would make the arrivals of two classes follow each other.
-        class.config.seed = class.config.seed.wrapping_add(number as u64);
+        // Equal seeds would make the arrivals of two classes follow each other. Those of a mix that is repeated
+        // are different already.
+        let is_taken = |seed: u64| all.iter().any(|other| other.config.seed == seed);
+        if is_taken(class.config.seed) {
+            class.config.seed = class.config.seed.wrapping_add(number as u64);
+        }
+        while is_taken(class.config.seed) {
+            class.config.seed = class.config.seed.wrapping_add(1);
+        }
         if class.share.is_some() {
             class.share = Some(shares[place]);
-            part(&mut class, &shares, place)?;
+            if !is_done {
+                part(&mut class, &shares, place)?;
+            }
             place += 1;
         }
         all.push(class);
@@ -50,10 +60,19 @@ fn part(class: &mut Workload, shares: &[f64], at: usize) -> Result<()> {
     }
     let is_open = config.is_open_loop();
     config.rate = config.rate.map(|rate| rate.part(share));
+    config.session_rate = config.session_rate.map(|rate| rate.part(share));
+    config.max_sessions = config.max_sessions.map(count);
     if let Some(stages) = &config.stages {
         let clients = |all: u32| u32::try_from(count(all.into())).unwrap_or(all);
         let part = stages.part(share, clients);
         config.stages = Some(part.map_err(|reason| Error::refused("share", reason))?);
+    } else if let Some(sessions) = config.sessions {
+        let part = count(sessions as u64) as usize;
+        if part == 0 {
+            let expected = "as many as there are workloads that share them, at least";
+            return Err(Error::invalid(Setting::Sessions, sessions, expected));
+        }
+        config.sessions = Some(part);
     } else if !is_open {
         let clients = count(config.clients as u64) as usize;
         if clients == 0 {
@@ -122,7 +141,7 @@ mod tests {
             config.load = Load::Requests(5);
             config.max_in_flight = Some(10);
         };
-        let parts = divided(&[class(70.0, whole), class(30.0, whole)]).unwrap();
+        let parts = divided(&[class(70.0, whole), class(30.0, whole)], false).unwrap();
         let rates: Vec<_> = parts.iter().map(|part| part.config.rate.unwrap()).collect();
         assert_eq!(
             rates.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -133,28 +152,48 @@ mod tests {
         let limits: Vec<_> = parts.iter().map(|part| part.config.max_in_flight).collect();
         assert_eq!(limits, [Some(7), Some(3)]);
         assert_ne!(parts[0].config.seed, parts[1].config.seed);
+        // Once more they stay what they are.
+        let again = divided(&parts, true).unwrap();
+        for (part, again) in parts.iter().zip(&again) {
+            assert_eq!(part.config.rate, again.config.rate);
+            assert_eq!(
+                (part.config.seed, part.share),
+                (again.config.seed, again.share)
+            );
+        }
 
         let clients = |config: &mut RunConfig| {
             (config.clients, config.load) = (3, Load::Requests(5));
         };
-        let parts = divided(&[class(0.5, clients), class(0.5, clients)]).unwrap();
+        let parts = divided(&[class(0.5, clients), class(0.5, clients)], false).unwrap();
         let counts: Vec<_> = parts.iter().map(|part| part.config.clients).collect();
         assert_eq!(counts, [2, 1]);
         // Those of each client.
         assert_eq!(parts[0].config.load, Load::Requests(5));
         let few = |config: &mut RunConfig| config.clients = 1;
-        let error = divided(&[class(1.0, few), class(1.0, few)]).unwrap_err();
+        let error = divided(&[class(1.0, few), class(1.0, few)], false).unwrap_err();
         assert!(error.to_string().starts_with("clients 1"), "{error}");
+
+        let sessions = |config: &mut RunConfig| {
+            (config.sessions, config.max_sessions) = (Some(5), Some(10));
+        };
+        let parts = divided(&[class(0.6, sessions), class(0.4, sessions)], false).unwrap();
+        let of = |part: &Workload| (part.config.sessions, part.config.max_sessions);
+        assert_eq!(of(&parts[0]), (Some(3), Some(6)));
+        assert_eq!(of(&parts[1]), (Some(2), Some(4)));
+        let rates = |config: &mut RunConfig| config.session_rate = Some("2/s".parse().unwrap());
+        let parts = divided(&[class(3.0, rates), class(1.0, rates)], false).unwrap();
+        assert_eq!(parts[1].config.session_rate.unwrap().to_string(), "0.5/s");
 
         let stages = |config: &mut RunConfig| {
             config.stages = Some("10/s for 1s, ramp to 20/s over 2s".parse().unwrap());
         };
-        let parts = divided(&[class(1.0, stages), class(3.0, stages)]).unwrap();
+        let parts = divided(&[class(1.0, stages), class(3.0, stages)], false).unwrap();
         assert_eq!(
             parts[1].config.stages.as_ref().unwrap().to_string(),
             "7.5/s for 1s, ramp to 15/s over 2s"
         );
-        assert!(divided(&[class(0.0, stages)]).is_err());
+        assert!(divided(&[class(0.0, stages)], false).is_err());
     }
 
     proptest! {

@@ -11,7 +11,9 @@
 //!
 //! Many values are binned or thinned by rules that keep the ends of distributions: [`thin`].
 
+mod by_class;
 mod by_dimension;
+mod by_turn;
 mod colours;
 mod dimension;
 mod distribution;
@@ -32,10 +34,12 @@ use serde_json::{Map, Value, json};
 use crate::RunResult;
 use crate::base::shown::{SHOWN, one_line};
 
+pub use by_class::boxplot_by_class;
 pub use by_dimension::{
     boxplot_by_dimension, histogram_by_dimension, plot_heatmap, scatter_by_dimension,
     scatter_histogram_2d,
 };
+pub use by_turn::{latency_by_turn, tokens_by_turn};
 pub use colours::{COLOR_SEQUENCES, PALETTE, Theme};
 pub use dimension::Dimension;
 pub(crate) use dimension::{dimension_pairs, dimension_values};

@@ -26,6 +26,8 @@ const GAP: f64 = 0.05;
 /// One request: seconds after the run's first was sent.
 struct Span {
     sent: f64,
+    /// When it was due, in an open loop.
+    due: Option<f64>,
     end: f64,
     ttft: Option<f64>,
     ttlt: Option<f64>,
@@ -44,8 +46,8 @@ struct Row {
     traces: Vec<(usize, Value)>,
 }
 
-/// Runs over their time, from the first request sent: requests in flight, requests and output tokens a
-/// second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
+/// Runs over their time, from the first request sent: requests in flight, in an open loop those that were due and those
+/// that were sent a second, requests and output tokens a second (counted when a response ends), TTFT or, without streaming, TTLT of the requests that end (median,
 /// 90th percentile, maximum), failures and stalled responses. Of a single run the warm-up (before 0) and
 /// the steady state, or the stages of the load, are marked.
 ///
@@ -80,6 +82,7 @@ fn drawn(all: &[Series<'_>], spans: Vec<Vec<Span>>) -> Figure {
     let latency = if has_ttft { "TTFT" } else { "TTLT" };
     let mut rows = [
         ("in flight", false),
+        ("load/s", false),
         ("requests/s", false),
         ("output tokens/s", false),
         (latency, true),
@@ -127,8 +130,11 @@ pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
     let spans = spans(series, None);
     let has_ttft = spans.iter().any(|span| span.ttft.is_some());
     let latency = if has_ttft { "TTFT" } else { "TTLT" };
-    let titles = ["from", "in flight", "requests/s", "output tokens/s"];
-    let mut titles: Vec<_> = titles.map(str::to_owned).to_vec();
+    let has_due = spans.iter().any(|span| span.due.is_some());
+    let load: &[&str] = if has_due { &["due/s", "sent/s"] } else { &[] };
+    let titles = ["from", "in flight"].iter().chain(load);
+    let titles = titles.chain(&["requests/s", "output tokens/s"]);
+    let mut titles: Vec<_> = titles.map(|title| (*title).to_owned()).collect();
     titles.extend(["p50", "max"].map(|name| format!("{latency} {name}")));
     titles.extend(["failures", "stalls"].map(str::to_owned));
     let mut rows = vec![titles];
@@ -143,9 +149,11 @@ pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
         let latencies = &binned.latencies[bin];
         let time =
             |value: Option<&f64>| value.map_or_else(|| "—".to_owned(), |time| duration(*time));
-        rows.push(vec![
-            duration(bin as f64 * width),
-            number(binned.in_flight[bin]),
+        let mut row = vec![duration(bin as f64 * width), number(binned.in_flight[bin])];
+        if has_due {
+            row.extend([number(binned.due[bin]), number(binned.sent[bin])]);
+        }
+        row.extend([
             number(binned.requests[bin]),
             number(binned.tokens[bin]),
             time(latencies.get(latencies.len() / 2)),
@@ -153,6 +161,7 @@ pub(crate) fn timeline_rows(series: Series<'_>) -> Vec<Vec<String>> {
             number(binned.failures[bin] as f64),
             number(binned.stalls[bin] as f64),
         ]);
+        rows.push(row);
     }
     rows
 }
@@ -174,8 +183,10 @@ fn spans(series: Series<'_>, from: Option<jiff::Timestamp>) -> Vec<Span> {
     let span = |one: &InvocationResponse| {
         let sent = one.request_time?.duration_since(first).as_secs_f64();
         let gap = one.detail.longest_gap;
+        let due = one.schedule().due_time.and(one.detail.send_lateness);
         Some(Span {
             sent,
+            due: due.map(|late| (sent - late).max(0.0)),
             end: sent + one.time_in_flight().unwrap_or(0.0),
             ttft: one.time_to_first_token,
             ttlt: one.time_to_last_token,
@@ -194,6 +205,8 @@ fn spans(series: Series<'_>, from: Option<jiff::Timestamp>) -> Vec<Span> {
 struct Binned {
     middles: Vec<f64>,
     in_flight: Vec<f64>,
+    due: Vec<f64>,
+    sent: Vec<f64>,
     requests: Vec<f64>,
     tokens: Vec<f64>,
     latencies: Vec<Vec<f64>>,
@@ -206,6 +219,8 @@ impl Binned {
         let mut binned = Self {
             middles: (0..bins).map(|bin| (bin as f64 + 0.5) * width).collect(),
             in_flight: vec![0.0; bins],
+            due: vec![0.0; bins],
+            sent: vec![0.0; bins],
             requests: vec![0.0; bins],
             tokens: vec![0.0; bins],
             latencies: vec![Vec::new(); bins],
@@ -214,6 +229,10 @@ impl Binned {
         };
         let bin_of = |time: f64| ((time / width) as usize).min(bins - 1);
         for span in spans {
+            if let Some(due) = span.due {
+                binned.due[bin_of(due)] += 1.0 / width;
+                binned.sent[bin_of(span.sent)] += 1.0 / width;
+            }
             for bin in bin_of(span.sent)..=bin_of(span.end) {
                 let (from, to) = (bin as f64 * width, (bin as f64 + 1.0) * width);
                 let part = span.end.min(to) - span.sent.max(from);
@@ -236,7 +255,7 @@ impl Binned {
         binned
     }
 
-    fn draw(&self, series: usize, name: Option<&str>, width: f64, rows: &mut [Row; 6]) {
+    fn draw(&self, series: usize, name: Option<&str>, width: f64, rows: &mut [Row; 7]) {
         let line = |what: &str, y: Value, more: Value| {
             let trace = json!({
                 "type": "scatter", "mode": "lines", "name": what, "legendgroup": name.unwrap_or(what),
@@ -253,15 +272,21 @@ impl Binned {
         };
         let plain = [
             (0, "in flight", &self.in_flight),
-            (1, "requests/s", &self.requests),
-            (2, "output tokens/s", &self.tokens),
+            (1, "sent/s", &self.sent),
+            (1, "due/s", &self.due),
+            (2, "requests/s", &self.requests),
+            (3, "output tokens/s", &self.tokens),
         ];
         for (row, what, values) in plain {
             if row == 0 || any(values) {
                 let y = numbers(values.iter().copied());
-                let mut trace = line(&of(what), y, steps.clone());
+                let look = match what {
+                    "due/s" => json!({"line": {"dash": "dot", "width": 1.5, "shape": "hvh"}}),
+                    _ => steps.clone(),
+                };
+                let mut trace = line(&of(what), y, look);
                 // The row's title says it.
-                trace["showlegend"] = name.is_some().into();
+                trace["showlegend"] = (name.is_some() || row == 1).into();
                 rows[row].traces.push((series, trace));
             }
         }
@@ -276,7 +301,7 @@ impl Binned {
             latencies.map(value).collect()
         };
         if self.latencies.iter().any(|values| !values.is_empty()) {
-            let latency = rows[3].title;
+            let latency = rows[4].title;
             // Of several runs dashes tell which it is.
             let p90 = match name {
                 Some(_) => json!({"line": {"width": 1}, "opacity": 0.7}),
@@ -292,10 +317,10 @@ impl Binned {
                 ),
             ] {
                 let what = of(&format!("{latency} {what}"));
-                rows[3].traces.push((series, line(&what, at(share), more)));
+                rows[4].traces.push((series, line(&what, at(share), more)));
             }
         }
-        for (row, what, counts) in [(4, "failures", &self.failures), (5, "stalls", &self.stalls)] {
+        for (row, what, counts) in [(5, "failures", &self.failures), (6, "stalls", &self.stalls)] {
             if counts.iter().all(|count| *count == 0) {
                 continue;
             }

@@ -110,6 +110,12 @@ pub(super) fn timeline(all: &[Series<'_>], has_one_clock: bool) -> Option<Block>
         "From the first request sent; requests and tokens are counted when a response ends, \
                      failures when they were known."
             .to_owned();
+    if all
+        .iter()
+        .any(|one| one.result.stats().due_requests.is_some())
+    {
+        about += " The load is what was due, dotted, and what was sent of it; requests that were never sent are in neither.";
+    }
     if let [one] = all {
         let stats = one.result.stats();
         about += match stats.steady_start {

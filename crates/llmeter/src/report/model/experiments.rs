@@ -10,7 +10,7 @@ use crate::experiment::{
 };
 use crate::report::figure::{self, Figure, Series};
 use crate::report::summary::counted;
-use crate::report::{ab, capacity, heatmap, load_test, repeat};
+use crate::report::{ab, capacity, heatmap, intervals, load_test, repeat};
 
 /// What each of the six charts of a load test shows.
 const LEVEL_CHARTS: [(&str, &str); 6] = [
@@ -162,7 +162,7 @@ impl Report {
             .filter_map(|at| {
                 let rows = ab::difference_rows(test, &metrics, at);
                 let title = rows.first()?.first()?.clone();
-                let legend = Some(ab::legend(&rows)).filter(|note| !note.is_empty());
+                let legend = intervals::legend(rows.iter().flatten());
                 let notes: Vec<_> = legend.into_iter().collect();
                 Table::of(&title, rows, &notes)
             })
@@ -224,11 +224,8 @@ impl Report {
                 counted(runs.len() as u64, "repeat")
             );
             let rows = repeat::rows(repeats, *clients);
-            let legend = repeat::legend(&rows);
-            let notes: Vec<_> = Some(legend)
-                .filter(|note| !note.is_empty())
-                .into_iter()
-                .collect();
+            let legend = intervals::legend(rows.iter().flatten());
+            let notes: Vec<_> = legend.into_iter().collect();
             let table = Table::of(&title, rows, &notes);
             first.extend(table.clone().map(Block::Table));
             first.extend(charts::chart(

@@ -5,6 +5,7 @@ use crate::RunResult;
 use crate::base::error::{Error, Result};
 use crate::experiment::{
     AbResult, CapacityResult, Comparison, HeatmapResult, LoadTestResult, Measured, RepeatResult,
+    WorkloadsResult,
 };
 use crate::storage::Location;
 
@@ -17,7 +18,7 @@ enum Found {
 }
 
 impl Report {
-    /// The report of a folder, here or in the cloud: a run's, a load test's, a heatmap's, an A/B test's or that of
+    /// The report of a folder, here or in the cloud: a run's, that of a mix, a load test's, a heatmap's, an A/B test's or that of
     /// repeats, also of the Python package. Of several folders, all of them runs or all of them load tests,
     /// the report compares the others with the first.
     ///
@@ -25,6 +26,9 @@ impl Report {
     /// If a folder holds nothing of that kind or cannot be read, or if several are not of one kind.
     pub fn load(folders: &[Location]) -> Result<Self> {
         if let [folder] = folders {
+            if WorkloadsResult::is_in(folder) {
+                return of_mix(folder);
+            }
             return Ok(match load(folder)? {
                 Found::Run(run) => Self::of_run(&run),
                 Found::LoadTest(test) => Self::of_load_test(&test),
@@ -67,6 +71,20 @@ impl Report {
                 "runs and load tests are not reported together: give folders of one kind",
             )),
         }
+    }
+}
+
+/// The report of a mix; of one that is under way, or was ended before its end, that of its classes.
+fn of_mix(folder: &Location) -> Result<Report> {
+    match WorkloadsResult::load(folder.clone()) {
+        Err(reason @ Error::NotARun { .. }) => {
+            let (classes, _) = WorkloadsResult::load_classes(folder);
+            match classes.is_empty() {
+                true => Err(reason),
+                false => Ok(Report::of_runs(&classes, None)),
+            }
+        }
+        mix => Ok(Report::of_workloads(&mix?)),
     }
 }
 

@@ -4,6 +4,8 @@
 //! only render it.
 //! Does not belong here: how a chart is drawn (`figure`), how a page looks (`html`).
 
+mod by_class;
+mod by_turn;
 mod charts;
 mod configuration;
 mod experiments;

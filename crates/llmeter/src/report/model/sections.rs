@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::by_turn::by_turn;
 use super::{Block, Report, Table, Tone, charts, configuration, line, measurement, path};
 use crate::RunResult;
 use crate::cost::price::price;
@@ -240,6 +241,7 @@ fn said(parts: &[Part<'_>], lines: impl Fn(&Stats) -> Vec<String>) -> Vec<Block>
 /// What became of conversations, and the figures of each turn.
 fn sessions(parts: &[Part<'_>]) -> Vec<Block> {
     let mut blocks = Vec::new();
+    let mut with_turns: Vec<(String, Stats)> = Vec::new();
     for part in parts {
         let stats = part.sums();
         let Some(said) = summary::sessions(&stats) else {
@@ -254,7 +256,11 @@ fn sessions(parts: &[Part<'_>]) -> Vec<Block> {
         };
         blocks.push(Block::text(Tone::Plain, said));
         blocks.extend(Block::table(&title, parts::turn_rows(&stats), &[""; 0]));
+        with_turns.push((line(&part.name), stats));
     }
+    let with_turns = with_turns.iter();
+    let with_turns: Vec<_> = with_turns.map(|(name, stats)| (&**name, stats)).collect();
+    blocks.extend(by_turn(&with_turns));
     blocks
 }
 

@@ -258,12 +258,16 @@ impl RunConfig {
         }
     }
 
+    /// Workers that a run of any load uses.
+    pub(crate) fn most_workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.workers
+            .unwrap_or_else(|| cores.saturating_sub(1).max(1))
+    }
+
     /// Workers that this run uses.
     pub(crate) fn worker_count(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = self
-            .workers
-            .unwrap_or_else(|| cores.saturating_sub(1).max(1));
+        let workers = self.most_workers();
         match self.in_flight_bound() {
             Some(bound) if !matches!(self.load, Load::Schedule(_)) => workers.min(bound),
             _ => workers,

@@ -42,6 +42,15 @@ impl Started {
                 return Err(reason.to_owned());
             }
             controlled.change(&request.load, elapsed, shared.offered.as_ref())?;
+            let limit = request.load.max_in_flight;
+            let in_flight = match (request.load.clients, limit) {
+                (Some(clients), _) | (None, Some(Some(clients))) => Some(clients as usize),
+                (None, Some(None)) => Some(usize::MAX),
+                (None, None) => None,
+            };
+            in_flight
+                .into_iter()
+                .for_each(|in_flight| shared.backlog.make_room(in_flight));
         }
         if request.is_stop {
             controlled.note_stop(elapsed);

@@ -1,6 +1,7 @@
 //! Whether an open loop's load was the one that was asked for.
 
 use super::{LATE_SEND_SHARE, RunConditions, TOLERATED_LATENESS};
+use crate::base::setting::Setting;
 use crate::base::shown::duration;
 use crate::result::{MeasurementQuality, Verdict};
 use crate::run::offered::LoadFigures;
@@ -39,9 +40,25 @@ impl MeasurementQuality {
         }
     }
 
+    /// Says that more workers would have helped a measurement that is not clean: a load that grew in mid-run has those
+    /// with which it began, and not those `wanted` that it would have had from the start.
+    pub(in crate::run) fn doubt_workers(&mut self, workers: usize, wanted: usize) {
+        if workers < wanted && self.verdict != Verdict::Clean {
+            self.reasons.push(format!(
+                "its clients were made more in mid-run, and their {workers} workers were not; begin it with {} \
+                 {wanted}",
+                Setting::Workers
+            ));
+        }
+    }
+
     /// What of the lateness is the largest part.
     fn why(&self, load: &LoadFigures, conditions: &RunConditions) -> (Verdict, String) {
-        let failed = load.due.saturating_sub(load.sent + load.unsent);
+        let failed = load
+            .due
+            .saturating_sub(load.sent + load.unsent + load.cancelled);
+        // That the run was stopped is no fault of anything.
+        let too_late = load.unsent.saturating_sub(load.stopped);
         let parts = [
             load.wait,
             load.connection_wait,
@@ -54,14 +71,15 @@ impl MeasurementQuality {
             1 => "1 request".to_owned(),
             count => format!("{count} requests"),
         };
-        if load.unsent > 0 || (load.waited > 0 && load.wait >= largest) {
+        let has_limit = load.limit.is_some() || load.waited > 0;
+        if has_limit && too_late > 0 || load.waited > 0 && load.wait >= largest {
             // A limit that was lifted in mid-run is none now.
             let limit = load.limit.map_or_else(
                 || "as many as allowed".to_owned(),
                 |limit| limit.to_string(),
             );
             let waited = requests(load.waited);
-            let unsent = match load.unsent {
+            let unsent = match too_late {
                 0 => String::new(),
                 unsent => format!(
                     ", and {} had not been sent when the time was over",
@@ -77,6 +95,12 @@ impl MeasurementQuality {
         }
         if failed as f64 > load.due as f64 * MISSED_SHARE {
             let requests = requests(failed);
+            if load.refused * 2 >= failed {
+                let reason = format!(
+                    "{requests} were not sent, since callbacks' before_invoke failed; mend that hook"
+                );
+                return (Verdict::Degraded, reason);
+            }
             if self.local_failures * 2 >= failed {
                 let reason = format!(
                     "{requests} could not be sent, since this machine has no more of what they need"
@@ -120,10 +144,13 @@ impl MeasurementQuality {
 
 /// By what share the load was lower than asked for, if that is more than may be.
 fn missing(load: &LoadFigures) -> Option<f64> {
-    let missing = 1.0 - load.achieved_rate? / load.offered_rate.filter(|rate| *rate > 0.0)?;
+    // What was given up by intention is not missing.
+    let wanted = load.due.saturating_sub(load.cancelled + load.stopped);
+    let offered = load.offered_rate? * wanted as f64 / load.due.max(1) as f64;
+    let missing = 1.0 - load.achieved_rate? / Some(offered).filter(|rate| *rate > 0.0)?;
     // A single late request in a short run is no lower load.
-    let late = missing * load.due as f64 / load.offered_rate?;
-    let is_late = load.due > load.sent || late > 5.0 * TOLERATED_LATENESS;
+    let late = missing * wanted as f64 / offered;
+    let is_late = wanted > load.sent || late > 5.0 * TOLERATED_LATENESS;
     (missing > MISSED_SHARE && is_late).then_some(missing)
 }
 
@@ -153,6 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn a_load_that_grew_is_told_to_have_more_workers() {
+        let mut quality = MeasurementQuality::default();
+        quality.doubt_workers(1, 8);
+        assert_eq!(quality.reasons, [""; 0]);
+        quality.verdict = Verdict::Degraded;
+        quality.doubt_workers(4, 4);
+        assert_eq!(quality.reasons, [""; 0]);
+        quality.doubt_workers(4, 8);
+        assert!(
+            quality.reasons[0].contains("their 4 workers"),
+            "{:?}",
+            quality.reasons
+        );
+    }
+
+    #[test]
     fn a_load_that_was_missed_says_why() {
         type Change = fn(&mut MeasurementQuality);
         let with = |load: LoadFigures, change: fn(&mut LoadFigures)| {
@@ -160,7 +203,7 @@ mod tests {
             change(&mut load);
             load
         };
-        let cases: [(LoadFigures, Change, Verdict, &str); 8] = [
+        let cases: [(LoadFigures, Change, Verdict, &str); 11] = [
             (
                 with(missed(), |load| {
                     (load.limit, load.unsent) = (Some(8), 10);
@@ -205,6 +248,25 @@ mod tests {
                 |quality| quality.worker_busy = 0.97,
                 Verdict::ClientBound,
                 "the worker was at work for 97 % of the time",
+            ),
+            (
+                with(missed(), |load| load.refused = 10),
+                |_| {},
+                Verdict::Degraded,
+                "10 requests were not sent, since callbacks' before_invoke failed",
+            ),
+            // What was cancelled, or was not sent since the run was stopped, is not missing.
+            (
+                with(missed(), |load| load.cancelled = 10),
+                |_| {},
+                Verdict::Clean,
+                "",
+            ),
+            (
+                with(missed(), |load| (load.unsent, load.stopped) = (10, 10)),
+                |_| {},
+                Verdict::Clean,
+                "",
             ),
             // A hundredth is no other load.
             (

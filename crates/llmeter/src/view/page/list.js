@@ -51,6 +51,7 @@ function failed(entry) {
 }
 
 function load(entry) {
+  if (entry.kind === "workloads") return count(entry.runs.length) + " workloads";
   const clients = range(numbers(entry, "clients"), count);
   if (entry.runs) {
     const names = { "load test": "levels", capacity: "probes", "A/B": "blocks" };
@@ -130,7 +131,9 @@ function name(entry, isInner) {
 /** Runs are compared with runs, load tests with load tests. */
 function button() {
   const all = found.entries.flatMap((entry) => [entry, ...(entry.runs || [])]);
-  const kinds = new Set(all.filter((entry) => view.ticked.has(entry.id)).map((entry) => entry.kind));
+  // The whole of workloads is a run.
+  const kind = (entry) => (entry.kind === "workloads" ? "run" : entry.kind);
+  const kinds = new Set(all.filter((entry) => view.ticked.has(entry.id)).map(kind));
   const isOne = kinds.size === 1 && (kinds.has("run") || kinds.has("load test"));
   const many = view.ticked.size;
   at("compare").disabled = many < 2 || many > MOST || !isOne;

@@ -119,14 +119,26 @@ fn a_rate_is_changed_and_the_schedule_stays_exact() {
     assert!(over.ends_with("run: no run is in progress there"), "{over}");
 }
 
+/// Threads of this process whose names begin so.
+#[cfg(target_os = "linux")]
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.starts_with(name)).count()
+}
+
 #[test]
 fn clients_come_and_go_in_mid_run() {
     let server = Scripted::start(vec![[vec![Step::WaitForRelease], whole()].concat()]);
     let base = tempfile::tempdir().unwrap();
     let mut config = config(&server, 1);
     (config.clients, config.load) = (1, Load::Requests(2));
+    config.workers = Some(3);
     let (work, control, _) = start(config, base.path());
     server.wait_for_request();
+    // Who comes later is on workers that are there from the start.
+    #[cfg(target_os = "linux")]
+    assert_eq!(threads("worker-"), 3);
     let changed = control.change(&clients(3)).unwrap();
     assert_eq!(changed.clients, Some(3));
     server.wait_for_request();

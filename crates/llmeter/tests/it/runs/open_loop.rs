@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use llmeter::load::Arrivals;
 use llmeter::{
-    Error, InvocationResponse, Load, RunConfig, RunResult, RunSettings, SavedRun, Setting, Verdict,
+    Error, Interrupt, InvocationResponse, Load, RunConfig, RunResult, RunSettings, Runner,
+    SavedRun, Setting, Verdict,
 };
 
 use super::{assert_saved, config, friendly, whole};
@@ -139,6 +140,27 @@ fn what_still_waits_when_the_time_is_over_is_not_sent_and_makes_the_load_lower()
 }
 
 /// A load that its number of requests ends is no lower than it was asked to be.
+#[test]
+fn what_would_have_come_after_a_stop_was_never_due() {
+    let server = waiting();
+    let mut config = open_loop(&server, 1, "1000/s", Arrivals::Constant);
+    config.load = Load::Duration(Duration::from_secs(3600));
+    config.max_in_flight = Some(1);
+    let interrupt = Interrupt::new();
+    let runner = Runner::new(config).interrupted_by(interrupt.clone());
+    let work = std::thread::spawn(move || runner.run_blocking().unwrap());
+    server.wait_for_request();
+    interrupt.stop();
+    server.release();
+    let result = work.join().unwrap();
+    let stats = result.stats();
+    let (due, sent) = (stats.due_requests.unwrap(), result.responses.len() as u64);
+    assert_eq!(due, sent + stats.unsent_requests);
+    // The whole would be 3.6 millions.
+    assert!(due < 1_000_000, "{due}");
+    assert!(stats.offered_in_flight <= Some(due as f64));
+}
+
 #[test]
 fn a_load_that_ends_early_by_its_number_keeps_its_rate() {
     let server = friendly();

@@ -66,6 +66,38 @@ fn a_failing_before_invoke_costs_that_request_only() {
 }
 
 #[test]
+fn what_hooks_refuse_was_due_and_the_verdict_says_that_they_did() {
+    let log = Log::default();
+    let server = friendly();
+    let mut config = config(&server, 2).rate("200/s".parse().unwrap());
+    config.load = Load::Requests(8);
+    let mut picky = Probe::new("Picky", &log);
+    picky.before_invoke = Box::new(|request| match prompt(&request.payload).as_str() {
+        "p1" => Err(HookError::new("not p1")),
+        _ => Ok(()),
+    });
+    config.callbacks = vec![Arc::new(picky)];
+    let result = run(config);
+    let stats = result.stats();
+    assert_eq!((stats.due_requests, stats.failed_requests), (Some(8), 4));
+    let due = |response: &InvocationResponse| response.schedule().due_time;
+    assert!(
+        result
+            .responses
+            .iter()
+            .all(|response| due(response).is_some())
+    );
+    assert!(stats.achieved_rate < stats.offered_rate);
+    // They are in no flight, and were offered for as long as it took to refuse them.
+    assert!(stats.offered_in_flight > stats.achieved_in_flight);
+    let reasons = stats.measurement_reasons.join("; ");
+    assert!(
+        reasons.contains("4 requests were not sent, since callbacks' before_invoke failed"),
+        "{reasons}"
+    );
+}
+
+#[test]
 fn a_payload_that_the_endpoint_refuses_after_a_change_is_a_failed_request() {
     let log = Log::default();
     let server = friendly();
