@@ -16,6 +16,11 @@ HIGHEST = 14_000
 # A busy machine draws a page of many charts in half a minute.
 PATIENCE = 180_000
 
+# Charts are drawn when a frame shows that they are near.
+LOOK = """top => new Promise(done => {
+  scrollTo(0, top);
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""
 DRAWN = """() => [...document.querySelectorAll('.plot')].every(
   plot => plot.querySelector('svg.main-svg') || plot.closest('details'))"""
 
@@ -78,7 +83,7 @@ def main(folder, *pages):
                     height = page.evaluate("document.documentElement.scrollHeight")
                     page.set_viewport_size({"width": width, "height": min(height + 200, HIGHEST)})
                     for top in range(0, height, 800):
-                        page.evaluate("top => scrollTo(0, top)", top)
+                        page.evaluate(LOOK, top)
                     page.evaluate("scrollTo(0, 0)")
                     page.wait_for_function(DRAWN)
                     odd += [f"{picture}: {one}" for one in page.evaluate(ODD)]

@@ -134,7 +134,8 @@ pub(crate) fn pictures(llmeter: &Path, python: &Path, root: &Path, folder: &Path
     let simulator = experiments.simulator(&BUSY_SERVER)?;
     let mut live = experiments.command("run", "live", &simulator.base_url);
     live.args(["--prompt=Go.", "--clients=8", "--duration=1h"]);
-    let live = Stopped(live.stderr(Stdio::null()).spawn()?);
+    live.stdout(Stdio::null()).stderr(Stdio::null());
+    let live = Stopped(live.spawn()?);
     std::fs::create_dir(place.path().join("empty"))?;
     let list = Viewer::start(llmeter, place.path(), "runs")?;
     let empty = Viewer::start(llmeter, place.path(), "empty")?;
@@ -290,7 +291,8 @@ impl Experiments<'_> {
         let url = format!("http://127.0.0.1:{port}/v1");
         let mut experiment = self.command("cold-start", "cold-start", &url);
         experiment.args(["--prompt=Go.", "--responses=30"]);
-        let mut experiment = experiment.stderr(Stdio::null()).spawn()?;
+        let experiment = experiment.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut experiment = experiment.spawn()?;
         std::thread::sleep(Duration::from_secs(2));
         let mut server = Command::new(self.llmeter);
         server.args([

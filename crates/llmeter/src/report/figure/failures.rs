@@ -44,7 +44,7 @@ pub fn failures_by_kind(all: &[Series<'_>]) -> Figure {
         }))
     });
     let traces: Vec<Value> = traces.collect();
-    let y = json!({"type": "category", "autorange": "reversed"});
+    let y = json!({"type": "category", "autorange": "reversed", "ticklabelstandoff": 4});
     let most = traces
         .iter()
         .filter_map(|trace: &Value| trace["x"].as_array())

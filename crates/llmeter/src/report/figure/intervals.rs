@@ -151,7 +151,16 @@ pub fn repeat_spread(repeats: &RepeatResult, clients: usize) -> Figure {
 
 /// A figure with a row for each name and a line at 0.
 fn forest(title: &str, x: &str, data: Vec<Value>, names: &[&str]) -> Figure {
-    let x = json!({"title": {"text": x}, "zeroline": true, "zerolinewidth": 2, "zerolinecolor": QUIET.0, "tickformat": "+~g", "nticks": 5, "tickangle": 0});
+    let values = data
+        .iter()
+        .filter_map(|trace| trace["x"].as_array())
+        .flatten();
+    let most = values
+        .filter_map(Value::as_f64)
+        .fold(0.0, |most: f64, x| most.max(x.abs()));
+    // Five digits beside one another have no room on a phone.
+    let format = if most < 1000.0 { "+~g" } else { "+~s" };
+    let x = json!({"title": {"text": x}, "zeroline": true, "zerolinewidth": 2, "zerolinecolor": QUIET.0, "tickformat": format, "nticks": 5, "tickangle": 0});
     let y = json!({
         "type": "category", "categoryorder": "array", "categoryarray": names,
         "range": [names.len() as f64 - 0.4, -0.6],

@@ -271,6 +271,9 @@ fn with_room(points: &[(usize, f64, f64)], sides: &[&str], texts: &[String]) -> 
     (0..points.len()).map(|at| kept.contains(&at)).collect()
 }
 
+/// The part of a curve's width and height within which labels of two tests are over one another.
+const NEAR: f64 = 0.12;
+
 /// Latency (TTLT, median and 90th percentile) against throughput, with the number of clients at each
 /// point; a larger marker is the knee ([`LoadTestResult::knee`]). Throughput is output tokens a second, or
 /// successful requests a minute where no level has tokens.
@@ -280,12 +283,15 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
         .flat_map(|test| test.results.values())
         .any(|level| level.stats().output_tps.is_some_and(|rate| rate > 0.0));
     let mut traces = Vec::new();
+    // Where earlier tests have labels.
+    let mut labelled: Vec<(f64, f64)> = Vec::new();
     for (series, test) in tests.iter().enumerate() {
         let knee = match test.knee() {
             Knee::At(clients) => Some(clients),
             _ => None,
         };
         let group = name_of(test);
+        let mut own = Vec::new();
         for (percentile, dash, mode) in [
             ("p50", "solid", "lines+markers+text"),
             ("p90", "dot", "lines+markers"),
@@ -312,10 +318,18 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
             let mut texts: Vec<String> = points.iter().map(label).collect();
             let has_room = with_room(&points, &sides, &texts);
             let clients: Vec<usize> = points.iter().map(|point| point.0).collect();
-            for (text, has_room) in texts.iter_mut().zip(has_room) {
-                if !has_room {
+            let widest = points.iter().map(|point| point.1).fold(0.0, f64::max);
+            let highest = points.iter().map(|point| point.2).fold(0.0, f64::max);
+            for ((text, has_room), point) in texts.iter_mut().zip(has_room).zip(&points) {
+                let is_taken = labelled.iter().any(|(x, y)| {
+                    (x - point.1).abs() < widest * NEAR && (y - point.2).abs() < highest * NEAR
+                });
+                if !has_room || is_taken {
                     text.clear();
                 }
+            }
+            if mode.ends_with("text") {
+                own.extend(points.iter().map(|point| (point.1, point.2)));
             }
             let size = |point: &(usize, f64, f64)| if Some(point.0) == knee { 14 } else { 8 };
             traces.push(styled(
@@ -332,6 +346,7 @@ pub fn throughput_latency_curve(tests: &[&LoadTestResult]) -> Figure {
                 }),
             ));
         }
+        labelled.extend(own);
     }
     let rate = match has_tokens {
         true => "Output tokens per second",

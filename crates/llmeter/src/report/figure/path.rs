@@ -43,7 +43,7 @@ pub fn ttft_parts(all: &[Series<'_>]) -> Figure {
         true => Vec::new(),
         false => PARTS.into_iter().enumerate().map(trace).collect(),
     };
-    let y = json!({"type": "category", "autorange": "reversed"});
+    let y = json!({"type": "category", "autorange": "reversed", "ticklabelstandoff": 4});
     let x = with(
         seconds_axis("Mean time to first token"),
         json!({"rangemode": "tozero"}),

@@ -214,7 +214,11 @@ fn table(page: &mut String, table: &Table, is_titled: bool) {
     let _ = write!(page, " aria-label=\"{}\"><table{class}>", escaped(name));
     if !table.title.is_empty() {
         // Its heading says the same.
-        let class = if is_titled { " class=\"unseen\"" } else { "" };
+        let class = match is_titled {
+            true => " class=\"unseen\"",
+            false if is_long(&table.title) => " class=\"long\"",
+            false => "",
+        };
         let _ = write!(page, "<caption{class}>{}</caption>", escaped(&table.title));
     }
     let classes: Vec<&str> = (0..table.columns.len())
@@ -225,6 +229,11 @@ fn table(page: &mut String, table: &Table, is_titled: bool) {
         .collect();
     page.push_str("\n<thead><tr>");
     for (title, class) in table.columns.iter().zip(&classes) {
+        let class = match (is_long(title), class.is_empty()) {
+            (true, true) => " class=\"long\"",
+            (true, false) => " class=\"number long\"",
+            (false, _) => class,
+        };
         let _ = write!(page, "<th scope=\"col\"{class}>{}</th>", escaped(title));
     }
     page.push_str("</tr></thead>\n<tbody>\n");
@@ -232,7 +241,7 @@ fn table(page: &mut String, table: &Table, is_titled: bool) {
         page.push_str("<tr>");
         for (column, (cell, class)) in row.iter().zip(&classes).enumerate() {
             let class = match *class {
-                "" if cell.chars().count() > SHORT => " class=\"long\"",
+                "" if is_long(cell) => " class=\"long\"",
                 class => class,
             };
             let cell = escaped(cell);
@@ -248,6 +257,10 @@ fn table(page: &mut String, table: &Table, is_titled: bool) {
         let notes: Vec<_> = table.notes.iter().map(|note| escaped(note)).collect();
         let _ = writeln!(page, "<p class=\"notes\">{}</p>", notes.join("<br>"));
     }
+}
+
+fn is_long(text: &str) -> bool {
+    text.chars().count() > SHORT
 }
 
 fn chart(page: &mut String, chart: &Chart, is_table_below: bool) {
