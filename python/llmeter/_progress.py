@@ -121,7 +121,8 @@ class _NotebookBar:
         if self._unit == "s":
             told = f"{self.n:.1f} of {self.total:.1f} s"
         else:
-            told = f"{self.n:,.0f} of {self.total:,.0f} {self._unit}, {time.monotonic() - self._began:.1f} s"
+            took = time.monotonic() - self._began
+            told = f"{self.n:,.0f} of {self.total:,.0f} {self._unit}, {took:.1f} s"
         name = f"<b>{escape(self._name)}</b>"
         line = HTML(f"<div style='{_LINE}'>{name}{bar}<span>{told}</span></div>")
         if self._handle is None:

@@ -385,7 +385,7 @@ class Runner(_RunConfig):
         disable_per_client_progress_bar: has no effect: clients have no bars of their own.
         disable_clients_progress_bar: has no effect either.
         settings: any other setting of a run by its name, such as `{"slo": ["ttft < 500ms"], "warmup": 8}`;
-            docs/python.md lists them.
+            `llmeter run --help` explains them.
         overwrite: whether a run replaces one of the same name; otherwise it raises `FileExistsError`.
     """
 

@@ -14,9 +14,11 @@ use crate::test::{
 
 /// What makes the wheel and checks it. Nothing of it is needed for tests.
 const TOOLS: [&str; 3] = ["maturin==1.16.0", "twine==7.0.0", "abi3audit==0.0.26"];
-/// On Linux also a C compiler and linker for older systems than this one, and the judge of what it made.
-const LINUX_TOOLS: [&str; 2] = ["ziglang==0.17.1", "auditwheel==6.8.2"];
-/// The glibc that the wheel needs on Linux: that of 2012, the oldest that Rust supports.
+/// Tells which systems a wheel for Linux needs.
+const AUDITOR: &str = "auditwheel==6.8.2";
+/// A C compiler and linker for older systems than this one.
+const ZIG: &str = "ziglang==0.17.1";
+/// What the wheel for many systems needs on Linux: the glibc of 2012, the oldest that Rust supports.
 const BASELINE: &str = "manylinux_2_17";
 /// The extension as cargo builds it.
 const LIBRARY: &str = match cfg!(target_os = "macos") {
@@ -45,6 +47,10 @@ pub(crate) struct WheelArguments {
     /// Optimize across crates, as for a release; takes longer
     #[arg(long)]
     dist: bool,
+    /// On Linux, build for glibc 2.17 and newer by zig's C compiler and linker, which builds all
+    /// dependencies anew; otherwise for this machine's
+    #[arg(long)]
+    manylinux: bool,
 }
 
 /// Builds the extension for tests and puts it beside the package's sources; gives the folder that Python
@@ -122,8 +128,15 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     let tools = environment(&folder.join("tools"))?;
     pip(&tools, TOOLS)?;
     let is_linux = cfg!(target_os = "linux");
+    ensure!(
+        is_linux || !arguments.manylinux,
+        "--manylinux is for Linux alone"
+    );
     if is_linux {
-        pip(&tools, LINUX_TOOLS)?;
+        pip(&tools, [AUDITOR])?;
+    }
+    if arguments.manylinux {
+        pip(&tools, [ZIG])?;
     }
     let out = folder.join("dist");
     if out.exists() {
@@ -135,7 +148,7 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
         .current_dir(&root)
         .args(["build", "--profile", profile]);
     maturin.args(["--compatibility", "pypi"]);
-    if is_linux {
+    if arguments.manylinux {
         maturin.args([BASELINE, "--zig"]);
     }
     succeed(maturin.arg("--out").arg(&out))?;
@@ -147,7 +160,7 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     )?;
     succeed(tool(&tools, "abi3audit").args(["--strict"]).arg(&wheel))?;
     if is_linux {
-        audit(&tools, &wheel)?;
+        audit(&tools, &wheel, arguments.manylinux)?;
     }
     let size = fs::metadata(&wheel)?.len();
     ensure!(
@@ -166,15 +179,15 @@ pub(crate) fn wheel(arguments: &WheelArguments) -> Result<()> {
     Ok(())
 }
 
-/// Checks that the wheel asks for no newer system than its name says.
-fn audit(tools: &Path, wheel: &Path) -> Result<()> {
+/// Shows which systems the wheel needs, which are none newer than the baseline's if it is to be for many.
+fn audit(tools: &Path, wheel: &Path, is_for_many: bool) -> Result<()> {
     let told = tool(tools, "auditwheel").arg("show").arg(wheel).output();
     let told = told.context("cannot start auditwheel")?;
     let text = String::from_utf8_lossy(&told.stdout);
     print!("{text}{}", String::from_utf8_lossy(&told.stderr));
     ensure!(told.status.success(), "auditwheel failed");
     ensure!(
-        text.contains(&format!("\"{BASELINE}_{}\"", std::env::consts::ARCH)),
+        !is_for_many || text.contains(&format!("\"{BASELINE}_{}\"", std::env::consts::ARCH)),
         "the wheel does not fit {BASELINE}"
     );
     Ok(())

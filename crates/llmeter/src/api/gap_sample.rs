@@ -2,6 +2,8 @@
 
 /// Gaps kept per response at most, an even number.
 const MAX_GAPS: usize = 16_384;
+/// Gaps that there is room for at first.
+const GAPS_AT_FIRST: usize = 64;
 
 /// The gaps of one response in order, in seconds: all of them up to a limit, beyond it a sample in
 /// which every gap of the response has the same chance to be.
@@ -27,6 +29,9 @@ impl GapSample {
         // As long as all are kept nothing is drawn.
         if self.block_log2 == 0 && self.kept.len() < MAX_GAPS {
             self.seen += 1;
+            if self.kept.capacity() == 0 {
+                self.kept.reserve(GAPS_AT_FIRST);
+            }
             self.kept.push(gap);
             return;
         }

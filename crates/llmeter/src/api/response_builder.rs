@@ -81,9 +81,16 @@ struct Frame {
 /// tokens.
 pub(crate) const MAX_TEXT: usize = 2 << 20;
 
+/// Bytes that a text has room for at first: growing to them chunk by chunk would cost more than all else
+/// that is done with the text.
+const TEXT_AT_FIRST: usize = 512;
+
 /// Adds a chunk to a text as far as there is room.
 fn keep(room: usize, text: &mut String, chunk: &str, dropped: &mut u64) {
     let kept = &chunk[..chunk.floor_char_boundary(room)];
+    if text.capacity() == 0 {
+        text.reserve(TEXT_AT_FIRST.max(kept.len()));
+    }
     text.push_str(kept);
     *dropped += (chunk.len() - kept.len()) as u64;
 }
