@@ -42,7 +42,7 @@ async def calibrate(
     ttft: float = 0.05,
     itl: float = 0.01,
     output_tokens: int = 64,
-    stamps: Literal["kernel", "user", "packet"] = "kernel",
+    stamps: Literal["auto", "kernel", "user", "packet"] = "kernel",
 ) -> Calibration:
     """Replays a load against a simulated server in this process, every write of which is known.
 

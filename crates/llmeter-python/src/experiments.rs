@@ -303,6 +303,7 @@ pub(crate) fn calibrate(
         stamps: match own.text("stamps") {
             Some("user") => StampSource::User,
             Some("packet") => StampSource::Packet,
+            Some("auto") => StampSource::Auto,
             _ => StampSource::Kernel,
         },
     };

@@ -130,12 +130,6 @@ impl Dialer {
         } else {
             None
         };
-        let addresses = route.addresses();
-        // Before the first connection is opened, so that all of each is seen.
-        let capture = match stamps == StampSource::Packet && !addresses.is_empty() {
-            true => Some(PacketCapture::open(&addresses).map_err(SetupError::Capture)?),
-            false => None,
-        };
         let proxy = proxy.filter(|_| server.socket.is_none());
         let asked = proxy.filter(|_| server.tls);
         Ok(Self {
@@ -146,7 +140,7 @@ impl Dialer {
             tls,
             stamps,
             sources: Arc::default(),
-            capture: capture.map(Arc::new),
+            capture: None,
             _keeper: Arc::new(StampKeeper::new(stamps)),
         })
     }
@@ -162,7 +156,26 @@ impl Dialer {
         self.route.addresses()
     }
 
-    /// The capture of the packets that its connections bring, with packet stamps.
+    /// Captures what all of these servers send from here on, by so many streams at a time; `None` if that is
+    /// not known. Connections that are opened later have packet stamps.
+    ///
+    /// # Errors
+    /// When the system does not permit it.
+    pub fn capture_packets(dialers: &mut [Self], streams: Option<usize>) -> Result<()> {
+        let addresses: Vec<SocketAddr> = dialers.iter().flat_map(Self::addresses).collect();
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let capture = PacketCapture::open(&addresses, streams).map_err(SetupError::Capture)?;
+        let capture = Arc::new(capture);
+        for dialer in dialers {
+            dialer.stamps = StampSource::Packet;
+            dialer.capture = Some(capture.clone());
+        }
+        Ok(())
+    }
+
+    /// The capture of the packets that its connections bring, with packet stamps; all of a run share one.
     pub fn capture(&self) -> Option<&Arc<PacketCapture>> {
         self.capture.as_ref()
     }

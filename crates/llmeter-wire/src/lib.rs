@@ -28,6 +28,7 @@ mod connect;
 mod error;
 mod head;
 mod insecure;
+mod nap;
 mod network;
 mod phase;
 mod portions;

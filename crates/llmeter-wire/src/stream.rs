@@ -53,7 +53,7 @@ impl TimedStream {
         }
         let link = match stamps {
             StampSource::Packet => socket.link().map(Box::new),
-            StampSource::Kernel | StampSource::User => None,
+            StampSource::Auto | StampSource::Kernel | StampSource::User => None,
         };
         Self {
             socket,
@@ -178,7 +178,7 @@ impl TimedStream {
     fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Arrival)> {
         use std::os::fd::AsRawFd;
         match self.stamps {
-            StampSource::Kernel | StampSource::Packet => {
+            StampSource::Auto | StampSource::Kernel | StampSource::Packet => {
                 WORKER.with(|worker| worker.receive(self.socket.as_raw_fd(), buffer, self.drained))
             }
             StampSource::User => self.receive_plainly(buffer),
@@ -246,6 +246,9 @@ impl TimedStream {
                 Ok((count, mut arrival)) => {
                     this.received += count as u64;
                     arrival.position = this.received;
+                    if this.stamps == StampSource::Packet {
+                        WORKER.with(|worker| worker.note_patient_read(arrival, this.drained));
+                    }
                     if count < buffer.remaining() {
                         this.drained = arrival.read();
                     }

@@ -175,6 +175,8 @@ pub(crate) struct TrustArguments {
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Stamps {
+    /// packet where 64 clients or a rate may keep a worker busy and the system permits it, else kernel
+    Auto,
     /// The kernel, as packets arrive (Linux)
     Kernel,
     /// llmeter, after each read
@@ -186,6 +188,7 @@ pub(crate) enum Stamps {
 impl From<Stamps> for llmeter::StampSource {
     fn from(stamps: Stamps) -> Self {
         match stamps {
+            Stamps::Auto => Self::Auto,
             Stamps::Kernel => Self::Kernel,
             Stamps::User => Self::User,
             Stamps::Packet => Self::Packet,

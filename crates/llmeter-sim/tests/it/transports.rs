@@ -121,7 +121,7 @@ fn times_are_the_truth_whatever_is_between() {
 /// Whether this process may capture packets.
 fn can_capture(server: &str) -> bool {
     let address = server.trim_start_matches("http://").parse();
-    PacketCapture::open(&[address.unwrap()]).is_ok()
+    PacketCapture::open(&[address.unwrap()], Some(1)).is_ok()
 }
 
 /// What a client says of opening a connection is what the server saw.

@@ -37,6 +37,12 @@ const MANY: usize = 20_000;
 const NAP: Duration = Duration::from_millis(10);
 /// Packets that wait for whoever wants to know of them, at most: some 100 MB.
 const MAX_WAITING: usize = 1 << 20;
+/// Packets that wait to be read, at most: those of a second, if 130,000 come in one. They take 256 bytes each.
+const MAX_ROOM: usize = 128 * 1024;
+/// The same, at least.
+const MIN_ROOM: usize = 4 * 1024;
+/// How many packets there is room for, for each stream: those of half a second at 8 ms a token.
+const ROOM_OF_STREAM: usize = 64;
 /// How long the thread is waited for that reads packets. It needs a core for a moment only.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -124,12 +130,16 @@ struct Known {
 }
 
 impl PacketCapture {
-    /// Begins to capture what comes from these servers. What was open before is placed when it brings its
-    /// next answer.
+    /// Begins to capture what comes from these servers by so many streams at a time; `None` if that is not
+    /// known. What was open before is placed when it brings its next answer.
     ///
     /// # Errors
     /// When the system does not permit it: it takes `CAP_NET_RAW`.
-    pub fn open(servers: &[SocketAddr]) -> io::Result<Self> {
+    pub fn open(servers: &[SocketAddr], streams: Option<usize>) -> io::Result<Self> {
+        let room = streams.map_or(MAX_ROOM / 4, |streams| {
+            streams.saturating_mul(ROOM_OF_STREAM)
+        });
+        let room = room.clamp(MIN_ROOM, MAX_ROOM);
         let mut taps = Vec::new();
         for is_ipv6 in [false, true] {
             let mut ports: Vec<u16> = servers
@@ -140,7 +150,7 @@ impl PacketCapture {
             ports.sort_unstable();
             ports.dedup();
             if !ports.is_empty() {
-                taps.push(Tap::open(is_ipv6, &ports)?);
+                taps.push(Tap::open(is_ipv6, &ports, room)?);
             }
         }
         let shared = Arc::new(Shared::default());
@@ -338,7 +348,7 @@ mod tests {
     fn captured(address: &str) -> Option<(TcpListener, PacketCapture)> {
         let listener = TcpListener::bind(address).ok()?;
         let server = listener.local_addr().unwrap();
-        match PacketCapture::open(&[server]) {
+        match PacketCapture::open(&[server], Some(1)) {
             Ok(capture) => Some((listener, capture)),
             Err(reason) => {
                 assert_eq!(reason.kind(), io::ErrorKind::PermissionDenied);

@@ -8,7 +8,7 @@ use super::Record;
 pub(super) struct Tap;
 
 impl Tap {
-    pub(super) fn open(_: bool, _: &[u16]) -> io::Result<Self> {
+    pub(super) fn open(_: bool, _: &[u16], _: usize) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -9,10 +9,8 @@ use super::segment::Segment;
 use super::{IPV4, IPV6, Link, Record};
 use crate::clock::{self, RealtimeOffset};
 
-/// Packets from servers that wait to be read: those of a second, if 130,000 come in one.
-const RECEIVED: usize = 128 * 1024;
-/// The same of packets to servers, most of which have a request each.
-const SENT: usize = 16 * 1024;
+/// For how many packets from servers there is room for each packet to one, which has a request.
+const RECEIVED_FOR_SENT: usize = 8;
 /// All protocols: only so are packets seen that go out.
 const ALL: u16 = 3;
 
@@ -25,20 +23,20 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    /// Copies what comes from these ports by TCP, and what goes to them.
-    pub(super) fn open(is_ipv6: bool, ports: &[u16]) -> io::Result<Self> {
+    /// Copies what comes from these ports by TCP, with room for so many packets, and what goes to them.
+    pub(super) fn open(is_ipv6: bool, ports: &[u16], room: usize) -> io::Result<Self> {
         let ethernet = match is_ipv6 {
             true => IPV6,
             false => IPV4,
         };
         Ok(Self {
             // By its protocol: such a socket sees each packet once, as it comes in.
-            received: PacketRing::open(
-                ethernet,
-                &filter(Way::Received, ethernet, ports),
-                RECEIVED,
+            received: PacketRing::open(ethernet, &filter(Way::Received, ethernet, ports), room)?,
+            sent: PacketRing::open(
+                ALL,
+                &filter(Way::Sent, ethernet, ports),
+                room / RECEIVED_FOR_SENT,
             )?,
-            sent: PacketRing::open(ALL, &filter(Way::Sent, ethernet, ports), SENT)?,
             offset: RealtimeOffset::new(),
         })
     }

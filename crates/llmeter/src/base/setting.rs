@@ -299,12 +299,13 @@ macro_rules! with_settings {
                  and the statistic cost_limit_reached is set. A request is estimated from its prompt \
                  and its output limit, or, without a limit, at the highest cost so far.";
 
-            Stamps stamps: StampSource, Choice(&["kernel", "packet", "user"]), Measurement, "SOURCE", "user",
+            Stamps stamps: StampSource, Choice(&["auto", "kernel", "packet", "user"]), Measurement, "SOURCE", "user",
                 "Source of receive stamps: kernel, as packets arrive (Linux), packet, of each packet by \
-                 itself, or user, after each read [default: kernel]",
+                 itself, or user, after each read [default: auto]",
                 "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
                  captures what the server sends (the first bytes of each packet), so that each token has the \
-                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW.";
+                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW. auto takes packet \
+                 where 64 clients or a rate may keep a worker busy and the system permits it, else kernel.";
             ServerTimeHeader server_time_header: Vec<String>, Texts, Measurement, "NAME", "x-backend-time",
                 "Response header that states how long the server took, in milliseconds, or NAME=s, =us, =ns \
                  (repeatable)",

@@ -256,7 +256,7 @@ impl ProbeReport {
             })),
             "failed_phase": self.failed_phase().map(Phase::as_str),
             "stamps": match self.stamps {
-                StampSource::Kernel => "kernel",
+                StampSource::Auto | StampSource::Kernel => "kernel",
                 StampSource::Packet => "packet",
                 StampSource::User => "user",
             },

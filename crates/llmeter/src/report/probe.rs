@@ -252,7 +252,9 @@ fn times(page: &mut Page, report: &ProbeReport) {
         return;
     }
     let by = match report.stamps {
-        StampSource::Kernel | StampSource::Packet => "as the kernel received them",
+        StampSource::Auto | StampSource::Kernel | StampSource::Packet => {
+            "as the kernel received them"
+        }
         StampSource::User => "as they were read",
     };
     let title = format!("Times since the request's first byte, {by}\n");

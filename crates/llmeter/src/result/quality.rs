@@ -141,7 +141,7 @@ fn is_zero(seconds: &f64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn stamps<S: Serializer>(stamps: &StampSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match stamps {
-        StampSource::Kernel => "kernel",
+        StampSource::Auto | StampSource::Kernel => "kernel",
         StampSource::Packet => "packet",
         StampSource::User => "user",
     })

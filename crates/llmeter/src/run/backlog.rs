@@ -3,15 +3,18 @@
 //! A server may send faster than its responses can be decoded. Then reading waits, so that the bytes
 //! stay with the server: the memory that they take here is bounded, for each response and for all.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
 
 use crate::run::capture::SEGMENT_SIZE;
 use llmeter_wire::clock::{self, Stamp};
 
-/// The maximum of bytes that wait for the decoders.
+/// The maximum of bytes that wait for the decoders, unless the clients may hand over more at the same moment:
+/// those of many begin together, and end together.
 const LIMIT: usize = 32 * 1024 * 1024;
 /// The same for a run in low memory, beside what its clients may hand over at the same moment.
 const SMALL_LIMIT: usize = 2 * 1024 * 1024;
@@ -19,10 +22,13 @@ const SMALL_LIMIT: usize = 2 * 1024 * 1024;
 /// 10 ms, in which no model says as much.
 const RESPONSE_LIMIT: usize = 128 * 1024;
 
-/// The limit of a run in low memory with so many clients.
-fn limit_of(clients: usize) -> usize {
+/// The limit of a run with so many clients.
+fn limit_of(clients: usize, is_low_memory: bool) -> usize {
     let in_flight = clients.saturating_mul(2 * SEGMENT_SIZE);
-    LIMIT.min(in_flight.saturating_add(SMALL_LIMIT))
+    match is_low_memory {
+        true => LIMIT.min(in_flight.saturating_add(SMALL_LIMIT)),
+        false => LIMIT.max(in_flight),
+    }
 }
 
 /// Bytes on their way from the workers to the decoders.
@@ -32,26 +38,30 @@ pub(crate) struct Backlog {
     highest: AtomicUsize,
     /// Beyond this the workers begin no request until the decoders have caught up.
     limit: AtomicUsize,
+    is_low_memory: bool,
+    /// Tells those who wait that the decoders have caught up. Many may wait: none of them looks for itself.
+    room: Notify,
     waited_ns: AtomicU64,
 }
 
 impl Backlog {
     pub(crate) fn new(clients: usize, is_low_memory: bool) -> Self {
-        let limit = AtomicUsize::new(match is_low_memory {
-            true => limit_of(clients),
-            false => LIMIT,
-        });
+        let limit = AtomicUsize::new(limit_of(clients, is_low_memory));
         Self {
             bytes: AtomicUsize::new(0),
             highest: AtomicUsize::new(0),
             limit,
+            is_low_memory,
+            room: Notify::new(),
             waited_ns: AtomicU64::new(0),
         }
     }
 
     /// Has room for so many clients, as one with more of them from the start.
     pub(crate) fn make_room(&self, clients: usize) {
-        self.limit.fetch_max(limit_of(clients), Ordering::Relaxed);
+        let limit = limit_of(clients, self.is_low_memory);
+        self.limit.fetch_max(limit, Ordering::Relaxed);
+        self.room.notify_waiters();
     }
 
     pub(crate) fn grow(&self, by: usize) {
@@ -60,7 +70,24 @@ impl Backlog {
     }
 
     pub(crate) fn shrink(&self, by: usize) {
-        self.bytes.fetch_sub(by, Ordering::Relaxed);
+        let before = self.bytes.fetch_sub(by, Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed);
+        if before > limit && before - by <= limit {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Waits until the decoders have caught up.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut room = pin!(self.room.notified());
+            // What is decoded from here on is not missed.
+            room.as_mut().enable();
+            if !self.is_full() {
+                return;
+            }
+            room.await;
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -150,8 +177,30 @@ mod tests {
         assert!(is_full(64, false, LIMIT + 1));
         assert!(is_full(64, true, 4 << 20));
         // What all clients hand over at the same moment must not hold them up.
+        assert!(!is_full(16_384, false, 16_384 * SEGMENT_SIZE));
         assert!(!is_full(1024, true, 1024 * SEGMENT_SIZE));
         assert!(is_full(100_000, true, LIMIT + 1));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_are_told_of_room() {
+        let backlog = std::sync::Arc::new(Backlog::new(1, false));
+        backlog.room().await;
+        backlog.grow(LIMIT + 10);
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let backlog = backlog.clone();
+                tokio::spawn(async move { backlog.room().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        backlog.shrink(9);
+        tokio::task::yield_now().await;
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        backlog.shrink(1);
+        for one in waiting {
+            one.await.unwrap();
+        }
     }
 
     #[test]

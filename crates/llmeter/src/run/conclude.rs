@@ -19,7 +19,7 @@ use crate::run::recorder::WriteFailure;
 use crate::run::start::Started;
 use crate::run::wait::Ended;
 use crate::run::warnings;
-use llmeter_wire::{Dialer, clock};
+use llmeter_wire::{Dialer, StampSource, clock};
 
 impl Started {
     /// What cannot be written to the run's folder is part of the result.
@@ -116,11 +116,8 @@ impl Started {
                 changed.unwrap_or(total * clients as f64)
             }),
             load,
-            packets_dropped: shared
-                .captures()
-                .iter()
-                .map(|capture| capture.dropped())
-                .reduce(|one, other| one + other),
+            wants_packets: config.stamps == StampSource::Packet,
+            packets_dropped: shared.capture().map(|capture| capture.dropped()),
         });
         let bound = match config.load {
             Load::Schedule(_) => None,

@@ -39,6 +39,10 @@ pub enum Connections {
     New,
 }
 
+/// Streams from which on a worker may fall behind, so that packets have stamps of their own if that is left to
+/// llmeter. With few of them the kernel's stamps are as exact, and a run begins sooner.
+const MANY_STREAMS: usize = 64;
+
 /// What is sent before the run, as settings have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warmup {
@@ -394,6 +398,31 @@ impl RunConfig {
             true => dialer.for_http2(),
             false => dialer,
         })
+    }
+
+    /// Captures what servers send, if the stamps are those of packets. Before connections are opened, so that
+    /// all of each is seen.
+    ///
+    /// # Errors
+    /// When the system does not permit what was asked for.
+    pub(crate) fn capture_packets(&self, dialers: &mut [Dialer]) -> Result<()> {
+        let bound = self.in_flight_bound().unwrap_or(self.client_count());
+        let streams = (!self.is_open_loop()).then_some(bound);
+        let is_chosen = match self.stamps {
+            StampSource::Packet => false,
+            StampSource::Auto => streams.is_none_or(|streams| streams >= MANY_STREAMS),
+            StampSource::Kernel | StampSource::User => return Ok(()),
+        };
+        if self.stamps == StampSource::Auto && !is_chosen {
+            return Ok(());
+        }
+        match Dialer::capture_packets(dialers, streams) {
+            Err(reason) if is_chosen => {
+                tracing::debug!(%reason, "stamps are the kernel's");
+                Ok(())
+            }
+            captured => Ok(captured?),
+        }
     }
 
     /// The cost model among the callbacks.

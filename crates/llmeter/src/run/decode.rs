@@ -139,9 +139,9 @@ impl Decoder {
         self
     }
 
-    /// Takes times from the packets of these captures.
-    pub(crate) fn with_packets(mut self, captures: Vec<Arc<PacketCapture>>) -> Self {
-        self.restamper = (!captures.is_empty()).then(|| Restamper::new(captures));
+    /// Takes times from the packets of a capture, if there is one.
+    pub(crate) fn with_packets(mut self, capture: Option<Arc<PacketCapture>>) -> Self {
+        self.restamper = capture.map(Restamper::new);
         self
     }
 

@@ -74,6 +74,7 @@ impl Plan {
         for server in &servers {
             dialers.extend(dialer(server, runtime, interrupt)?);
         }
+        config.capture_packets(&mut dialers)?;
         for (server, request) in servers.iter().zip(&requests) {
             prepare_server(server, request, runtime, interrupt)?;
         }

@@ -194,6 +194,8 @@ pub(crate) struct RunConditions {
     pub(crate) client_seconds: f64,
     /// Packets that were not captured, in a run that captures them.
     pub(crate) packets_dropped: Option<u64>,
+    /// Whether packet stamps were asked for, and not only taken because they could be.
+    pub(crate) wants_packets: bool,
     /// In an open loop.
     pub(crate) load: Option<LoadFigures>,
 }
@@ -320,7 +322,7 @@ impl MeasurementQuality {
             self.reasons.push(reason);
         };
         let weighed = match self.stamps {
-            StampSource::Kernel | StampSource::Packet => doubtful,
+            StampSource::Auto | StampSource::Kernel | StampSource::Packet => doubtful,
             StampSource::User => doubtful * UNSEEN,
         };
         if weighed > DEGRADED_SHARE {
@@ -413,15 +415,21 @@ impl MeasurementQuality {
                 "use more cores, shorter prompts or a faster tokenizer",
             ),
         ];
-        for (waited, whom, remedy) in waits {
-            let waited = waited / conditions.client_seconds.max(1e-9);
-            if waited > DEGRADED_SHARE {
-                let waited = percent(waited);
+        for (at, (waited, whom, remedy)) in waits.into_iter().enumerate() {
+            let share = waited / conditions.client_seconds.max(1e-9);
+            if share > DEGRADED_SHARE {
+                // The recorder makes requests later; what was received has the times of its packets all the same.
+                let is_harmless = at == 0 && self.stamps == StampSource::Packet;
+                let (verdict, unless) = match is_harmless && share <= CLIENT_BOUND_SHARE {
+                    true => (Verdict::Degraded, " latencies are not affected;"),
+                    false => (Verdict::ClientBound, ""),
+                };
+                let waited = percent(share);
                 let reason = format!(
                     "clients waited {waited} of the time for {whom}, so the load was lower than \
-                     asked for; {remedy}"
+                     asked for;{unless} {remedy}"
                 );
-                blame(Verdict::ClientBound, reason);
+                blame(verdict, reason);
             }
         }
         if let Some(host) = conditions
@@ -434,6 +442,7 @@ impl MeasurementQuality {
         }
         if let Some(dropped) = conditions.packets_dropped
             && self.stamps != StampSource::Packet
+            && (dropped > 0 || conditions.wants_packets)
         {
             let remedy = "use fewer clients, or free a core";
             let reason = format!(

@@ -120,7 +120,7 @@ impl Recorder {
             let (queue, segments) = channel();
             let decoder = Decoder::new(shared.routes.clone(), config.tokenizer.clone())
                 .of_workload(config.workload.as_deref())
-                .with_packets(shared.captures())
+                .with_packets(shared.capture().cloned())
                 .with_time_headers(&config.server_time_headers)
                 .within(config.max_response_size, count);
             let (shared, outlet) = (shared.clone(), outlet.clone());

@@ -32,13 +32,12 @@ pub(crate) struct PacketFacts {
 
 /// Gives the bytes of responses the times of the packets that brought them.
 pub(crate) struct Restamper {
-    /// One for each server.
-    captures: Vec<Arc<PacketCapture>>,
+    capture: Arc<PacketCapture>,
 }
 
 impl Restamper {
-    pub(crate) fn new(captures: Vec<Arc<PacketCapture>>) -> Self {
-        Self { captures }
+    pub(crate) fn new(capture: Arc<PacketCapture>) -> Self {
+        Self { capture }
     }
 
     /// What no packet was seen of keeps the time of its read.
@@ -51,14 +50,9 @@ impl Restamper {
         let Some(last) = last else {
             return;
         };
-        for capture in &self.captures {
-            let found = capture.look(origin.link, last.read(), |stamps| {
-                by(stamps, origin, segment);
-            });
-            if found.is_some() {
-                return;
-            }
-        }
+        self.capture.look(origin.link, last.read(), |stamps| {
+            by(stamps, origin, segment);
+        });
     }
 }
 

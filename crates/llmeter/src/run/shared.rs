@@ -31,9 +31,6 @@ const MAX_CONCURRENT_CONNECTS: usize = 128;
 /// By how much a timer of the runtime may be late: they tick in milliseconds.
 const RUNTIME_TICK: Duration = Duration::from_millis(3);
 
-/// How often a session looks whether the recorder has caught up.
-const BACKLOG_POLL: Duration = Duration::from_millis(1);
-
 /// Observes connections being opened.
 pub(crate) trait ConnectionWatch: Send + Sync {
     /// A phase begins.
@@ -140,10 +137,9 @@ impl Shared {
         &*self.routes[usize::from(server)].endpoint
     }
 
-    /// The captures of packets, one for each server, if the run has any.
-    pub(super) fn captures(&self) -> Vec<Arc<PacketCapture>> {
-        let captures = self.dialers.iter().filter_map(Dialer::capture);
-        captures.cloned().collect()
+    /// The capture of packets, if the run has one.
+    pub(super) fn capture(&self) -> Option<&Arc<PacketCapture>> {
+        self.dialers.iter().find_map(Dialer::capture)
     }
 
     /// Begins the run proper, if it has not begun. Returns when it did.
@@ -264,8 +260,9 @@ impl Shared {
             return;
         }
         let start = clock::now();
-        while self.backlog.is_full() && !self.is_stopping() {
-            tokio::time::sleep(BACKLOG_POLL).await;
+        tokio::select! {
+            () = self.backlog.room() => {}
+            () = self.stopping() => {}
         }
         self.backlog.note_wait(start);
     }

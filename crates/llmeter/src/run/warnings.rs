@@ -49,7 +49,7 @@ pub(super) fn of_run(
             "requests went through the proxy {shown}, whose time is in every figure"
         ));
     }
-    if config.stamps == StampSource::Kernel
+    if config.stamps != StampSource::User
         && quality.stamps == StampSource::User
         && let Transport::Http(api) = config.endpoint.transport()
         && quality.receive_delay.is_some()

@@ -1,7 +1,7 @@
 //! Charts of the turns of conversations.
 
 use super::{Block, Table, charts};
-use crate::report::{figure, summary};
+use crate::report::{figure, parts};
 use crate::stats::{Metric, Stats};
 
 /// The latencies that have charts by turn, with their names in addresses.
@@ -15,7 +15,7 @@ pub(super) fn by_turn(all: &[(&str, &Stats)]) -> Vec<Block> {
     let table = || {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for (name, stats) in all {
-            let of_one = summary::turn_rows(stats).into_iter().enumerate();
+            let of_one = parts::turn_rows(stats).into_iter().enumerate();
             for (at, row) in of_one {
                 match (at, all.len()) {
                     (0, _) if !rows.is_empty() => {}

@@ -8,7 +8,6 @@ use crate::base::setting::{Setting, SettingProblem};
 use crate::data::DataSource;
 use crate::endpoint::{Endpoint, Transport, header};
 use crate::load::{History, Load};
-use llmeter_wire::StampSource;
 
 impl RunConfig {
     /// Whether the run has an end, and the data something to send.
@@ -90,10 +89,6 @@ impl RunConfig {
             let given = self.replicas.len() + 1;
             let expected = format!("at most {MAX_SERVERS} addresses");
             return Err(Error::invalid(Setting::BaseUrl, given, expected));
-        }
-        if self.stamps == StampSource::Packet && !self.replicas.is_empty() {
-            let error = Error::unsupported(Setting::Stamps, "several servers if they are packet");
-            return Err(error.with_hint("use kernel stamps, or one server"));
         }
         let kind = |endpoint: &dyn Endpoint| {
             let model = endpoint.identity().model_id.clone();

@@ -40,6 +40,7 @@ pub(super) fn quiet() -> RunConditions {
         median_ttft: None,
         median_latency: Some(1.0),
         client_seconds: 100.0,
+        wants_packets: false,
         packets_dropped: None,
         load: None,
     }
@@ -299,6 +300,32 @@ fn conditions_that_spoil_a_run() {
     };
     let quality = judge(&[(100, good(true))], &slow);
     assert_verdict(&quality, Verdict::ClientBound, "recorder");
+
+    // Packets have their times whatever waits; half of the load is another one.
+    let mut packets = good(true);
+    packets.packet_reads = packets.delays_ns.len() as u32;
+    let quality = judge(&[(100, packets.clone())], &slow);
+    assert_verdict(&quality, Verdict::Degraded, "latencies are not affected");
+    let slower = RunConditions {
+        recorder_wait: 60.0,
+        ..quiet()
+    };
+    let quality = judge(&[(100, packets)], &slower);
+    assert_verdict(&quality, Verdict::ClientBound, "recorder");
+
+    // Nothing is missing where packets were not asked for and cannot be seen.
+    let unseen = |wants_packets| RunConditions {
+        packets_dropped: Some(0),
+        wants_packets,
+        ..quiet()
+    };
+    let quality = judge(&[(100, good(true))], &unseen(true));
+    assert_verdict(&quality, Verdict::Degraded, "not captured");
+    assert_verdict(
+        &judge(&[(100, good(true))], &unseen(false)),
+        Verdict::Clean,
+        "",
+    );
 
     let stolen = RunConditions {
         host: Some(host(0.06)),

@@ -286,6 +286,7 @@ impl Form for ExtraFields {
 impl Form for StampSource {
     fn read(value: &Value) -> Option<Self> {
         match value.as_str()? {
+            "auto" => Some(Self::Auto),
             "kernel" => Some(Self::Kernel),
             "user" => Some(Self::User),
             "packet" => Some(Self::Packet),
@@ -295,6 +296,7 @@ impl Form for StampSource {
 
     fn write(&self) -> Value {
         match self {
+            Self::Auto => "auto".into(),
             Self::Kernel => "kernel".into(),
             Self::User => "user".into(),
             Self::Packet => "packet".into(),

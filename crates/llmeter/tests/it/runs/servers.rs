@@ -1,10 +1,10 @@
 //! Several servers with the same API and model.
 
 use llmeter::load::Balance;
-use llmeter::{Connections, Error, Load, RunConfig, RunResult, SavedRun, Setting};
+use llmeter::{Connections, Error, Load, RunConfig, RunResult, Runner, SavedRun, Setting};
 use serde_json::{Value, json};
 
-use super::{assert_saved, config, failure, friendly, whole};
+use super::{assert_saved, config, failure, friendly};
 use crate::scripted::{Scripted, run};
 
 /// A run at all of these.
@@ -148,13 +148,28 @@ fn addresses_with_one_name_are_told_apart() {
     );
 }
 
+/// All servers have one capture; each response is found among the packets of its own.
 #[test]
-fn packet_stamps_are_for_one_server() {
-    let server = Scripted::start(vec![whole()]);
-    let mut config = at(&[&server, &server], 1);
+fn packet_stamps_are_for_several_servers_too() {
+    let servers = [(); 3].map(|()| friendly());
+    let servers: Vec<&Scripted> = servers.iter().collect();
+    let mut config = at(&servers, 3);
     config.stamps = llmeter::StampSource::Packet;
-    let Err(Error::Invalid { setting, .. }) = config.validate() else {
-        panic!("it is refused");
+    config.load = Load::Requests(6);
+    let result = match Runner::new(config).run_blocking() {
+        Err(Error::Invalid {
+            setting: Setting::Stamps,
+            ..
+        }) => {
+            eprintln!("skipped: packets cannot be captured");
+            return;
+        }
+        result => result.unwrap(),
     };
-    assert_eq!(setting, Setting::Stamps);
+    let quality = result.quality.unwrap();
+    assert_eq!(quality.stamps, llmeter::StampSource::Packet);
+    assert_eq!(quality.packets_dropped, Some(0));
+    assert_eq!(result.responses.len(), 6);
+    let mut found = result.responses.iter();
+    assert!(found.all(|one| one.path().send_delay.is_some()));
 }
