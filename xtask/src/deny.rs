@@ -214,7 +214,7 @@ mod tests {
             llmeter v0.1.0 (/home/me/llmeter/crates/llmeter)|Apache-2.0\n\
             llmeter feature \"aws\"\n\
             serde_derive v1.0.0 (proc-macro)|MIT OR Apache-2.0 (*)\n\
-            ring v0.17.0|Apache-2.0 AND ISC\n\
+            aws-lc-rs v1.19.0|ISC AND (Apache-2.0 OR ISC)\n\
             secretive v1.0.0|Proprietary (*)\n\
             forked v1.0.0 (https://example.org/forked#1234)|MIT\n";
         let packages: Vec<_> = tree.lines().filter_map(package).collect();
@@ -222,12 +222,12 @@ mod tests {
             .iter()
             .map(|package| package.name.as_str())
             .collect();
-        assert_eq!(names, ["serde_derive", "ring", "secretive", "forked"]);
+        assert_eq!(names, ["serde_derive", "aws-lc-rs", "secretive", "forked"]);
         let refused = refusals(&rules, &packages);
         let names: Vec<_> = refused
             .iter()
             .map(|line| line.split(' ').next().unwrap())
             .collect();
-        assert_eq!(names, ["ring", "secretive", "forked"]);
+        assert_eq!(names, ["aws-lc-rs", "secretive", "forked"]);
     }
 }

@@ -3,13 +3,11 @@
 use std::cell::{Cell, RefCell};
 
 use crate::clock::{self, Stamp};
-use crate::nap::Naps;
 
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StampSource {
-    /// What is best where it is: [`Packet`](Self::Packet) where many streams or a rate may keep a worker busy and
-    /// the system permits it, else [`Kernel`](Self::Kernel).
+    /// What is best and cheap: [`Kernel`](Self::Kernel), since stamps of packets cost more.
     #[default]
     Auto,
     /// The kernel, as the packet arrives (Linux); where it gives none, as [`User`](Self::User).
@@ -75,9 +73,6 @@ pub struct WorkerState {
     #[cfg(target_os = "linux")]
     offset: RefCell<clock::RealtimeOffset>,
     woke: Cell<Stamp>,
-    /// The last nap: what comes by several packets meanwhile is read together.
-    nap: Cell<(Stamp, Stamp)>,
-    naps: RefCell<Naps>,
     busy_ns: Cell<i64>,
     scratch: RefCell<Vec<u8>>,
     #[cfg(target_os = "linux")]
@@ -97,28 +92,10 @@ impl WorkerState {
         self.woke.set(clock::now());
     }
 
-    /// The thread has nothing to do. Where much comes, it lets some come before it looks.
+    /// The thread has nothing to do.
     pub fn parks(&self) {
-        let now = clock::now();
-        let busy = now.0 - self.woke.get().0;
+        let busy = clock::now().0 - self.woke.get().0;
         self.busy_ns.set(self.busy_ns.get() + busy);
-        let mut naps = self.naps.borrow_mut();
-        if naps.is_wanted(now) {
-            naps.nap();
-            self.nap.set((now, clock::now()));
-        }
-    }
-
-    /// The thread is to be awake then, as exactly as can be.
-    pub fn expect(&self, due: Stamp) {
-        self.naps.borrow_mut().expect(due);
-    }
-
-    /// What a read of a stream brought that was last empty at `drained` can wait: its packets have stamps of
-    /// their own.
-    pub(crate) fn note_patient_read(&self, arrival: Arrival, drained: Stamp) {
-        let mut naps = self.naps.borrow_mut();
-        naps.note_read(arrival.read(), arrival.at.0 - drained.0);
     }
 
     /// Nanoseconds that this thread was at work, up to its last pause.
@@ -166,13 +143,10 @@ impl WorkerState {
             .to_monotonic(realtime_ns, read)
             .min(read);
         let woke = self.woke.get();
-        let (nap, nap_end) = self.nap.get();
-        // A worker sleeps only when it has read everything. Bytes that came after it woke, or while it did not
-        // look, may have been preceded by others since then; bytes that it woke for promptly had none before them.
+        // A worker sleeps only when it has read everything. Bytes that came after it woke may have
+        // been preceded by others since then; bytes that it woke for promptly had none before them.
         let blur = if at > woke {
             at.0 - woke.max(drained).0
-        } else if nap < at && at <= nap_end {
-            at.0 - nap.max(drained).0
         } else if woke.0 - at.0 > LATE_WAKE_NS {
             at.0 - drained.0
         } else {

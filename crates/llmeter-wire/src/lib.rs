@@ -28,7 +28,6 @@ mod connect;
 mod error;
 mod head;
 mod insecure;
-mod nap;
 mod network;
 mod phase;
 mod portions;

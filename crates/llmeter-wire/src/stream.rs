@@ -246,9 +246,6 @@ impl TimedStream {
                 Ok((count, mut arrival)) => {
                     this.received += count as u64;
                     arrival.position = this.received;
-                    if this.stamps == StampSource::Packet {
-                        WORKER.with(|worker| worker.note_patient_read(arrival, this.drained));
-                    }
                     if count < buffer.remaining() {
                         this.drained = arrival.read();
                     }

@@ -175,7 +175,7 @@ pub(crate) struct TrustArguments {
 /// Who takes the receive stamps.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Stamps {
-    /// packet where 64 clients or a rate may keep a worker busy and the system permits it, else kernel
+    /// What is exact and costs least: kernel
     Auto,
     /// The kernel, as packets arrive (Linux)
     Kernel,

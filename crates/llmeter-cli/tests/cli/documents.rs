@@ -448,6 +448,7 @@ fn flags_that_documents_name_exist() {
         "--body-file",
         "--example",
         "--profile",
+        "--manylinux",
         "--release",
         "--path",
         "--bench",

@@ -304,8 +304,8 @@ macro_rules! with_settings {
                  itself, or user, after each read [default: auto]",
                 "The kernel keeps one stamp for packets that wait to be read together. With packet, llmeter \
                  captures what the server sends (the first bytes of each packet), so that each token has the \
-                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW. auto takes packet \
-                 where 64 clients or a rate may keep a worker busy and the system permits it, else kernel.";
+                 time of its own packet even where a worker falls behind. That needs Linux and CAP_NET_RAW. auto takes \
+                 the kernel's, which cost less processor time.";
             ServerTimeHeader server_time_header: Vec<String>, Texts, Measurement, "NAME", "x-backend-time",
                 "Response header that states how long the server took, in milliseconds, or NAME=s, =us, =ns \
                  (repeatable)",

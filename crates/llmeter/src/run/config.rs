@@ -39,10 +39,6 @@ pub enum Connections {
     New,
 }
 
-/// Streams from which on a worker may fall behind, so that packets have stamps of their own if that is left to
-/// llmeter. With few of them the kernel's stamps are as exact, and a run begins sooner.
-const MANY_STREAMS: usize = 64;
-
 /// What is sent before the run, as settings have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warmup {
@@ -406,23 +402,12 @@ impl RunConfig {
     /// # Errors
     /// When the system does not permit what was asked for.
     pub(crate) fn capture_packets(&self, dialers: &mut [Dialer]) -> Result<()> {
-        let bound = self.in_flight_bound().unwrap_or(self.client_count());
-        let streams = (!self.is_open_loop()).then_some(bound);
-        let is_chosen = match self.stamps {
-            StampSource::Packet => false,
-            StampSource::Auto => streams.is_none_or(|streams| streams >= MANY_STREAMS),
-            StampSource::Kernel | StampSource::User => return Ok(()),
-        };
-        if self.stamps == StampSource::Auto && !is_chosen {
+        if self.stamps != StampSource::Packet {
             return Ok(());
         }
-        match Dialer::capture_packets(dialers, streams) {
-            Err(reason) if is_chosen => {
-                tracing::debug!(%reason, "stamps are the kernel's");
-                Ok(())
-            }
-            captured => Ok(captured?),
-        }
+        let bound = self.in_flight_bound().unwrap_or(self.client_count());
+        let streams = (!self.is_open_loop()).then_some(bound);
+        Ok(Dialer::capture_packets(dialers, streams)?)
     }
 
     /// The cost model among the callbacks.

@@ -420,7 +420,7 @@ fn a_repeated_run_speaks_the_same_version() {
     let saved = SavedRun::load(folder.path().join("first").as_path()).unwrap();
     let repeated = saved.into_config(None).unwrap();
     assert!(repeated.http2);
-    assert_eq!(repeated.stamps, StampSource::Kernel);
+    assert_eq!(repeated.stamps, StampSource::Auto);
     assert_eq!(texts(&run(repeated).responses), [(Some("one"), None)]);
 }
 

@@ -8,7 +8,6 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use llmeter_wire::WORKER;
 use llmeter_wire::clock::{self, Stamp};
 
 /// Wakes the task that waits for it. One task at a time may wait.
@@ -39,7 +38,6 @@ impl Alarm {
             if left <= 0 {
                 return;
             }
-            WORKER.with(|worker| worker.expect(due));
             // A time of zero would disarm the timer.
             let at = Duration::from_nanos(due.0.max(1).unsigned_abs());
             let at = Expiration::OneShot(TimeSpec::from_duration(at));
