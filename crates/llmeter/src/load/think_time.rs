@@ -40,7 +40,7 @@ pub enum ThinkTime {
     LogNormal(Duration, Duration),
     /// An exponential distribution with this mean.
     Exponential(Duration),
-    /// What a file says, until it is [read](Self::read).
+    /// What a file says, until it is read.
     File(String),
     /// Times with how often they come; within each any time has the same probability.
     Bins(Arc<[ThinkBin]>),
