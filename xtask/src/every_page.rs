@@ -156,7 +156,8 @@ pub(crate) fn pictures(llmeter: &Path, python: &Path, root: &Path, folder: &Path
     Ok(())
 }
 
-const BUSY_SERVER: [&str; 6] = [
+/// Slow enough to have a queue, and with some failures.
+pub(crate) const BUSY_SERVER: [&str; 6] = [
     "--ttft=60ms",
     "--itl=12ms",
     "--output-tokens=40",

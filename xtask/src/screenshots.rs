@@ -42,15 +42,8 @@ pub(crate) fn screenshots(arguments: &ScreenshotsArguments) -> Result<()> {
         return every_page::pictures(&llmeter, &python, &root, folder);
     }
     let (core, _) = processes::server_and_client_cores()?;
-    let pace = [
-        "--ttft=60ms",
-        "--itl=12ms",
-        "--output-tokens=40",
-        "--jitter=0.4",
-        "--max-concurrency=12",
-        "--error-rate=0.01",
-    ];
-    let simulator = SimulatorProcess::start(&llmeter, core, &pace.map(str::to_owned))?;
+    let simulator =
+        SimulatorProcess::start(&llmeter, core, &every_page::BUSY_SERVER.map(str::to_owned))?;
     let place = tempfile::tempdir()?;
     let duration = format!("{}s", arguments.seconds);
     let measure = |command: &str, name: &str, load: &[&str]| -> Result<()> {
